@@ -1,0 +1,36 @@
+"""worldstrat-bench: a fixed, shift-aware benchmark of Sentinel-2 super-resolution on WorldStrat."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from worldstrat_bench.record import Record as Record
+    from worldstrat_bench.record import load_record as load_record
+    from worldstrat_bench.run import evaluate as evaluate
+    from worldstrat_bench.scoring import score_pair as score_pair
+
+__version__ = "0.1.0"
+__all__ = ["Record", "__version__", "evaluate", "load_record", "score_pair"]
+
+_HOMES = {
+    "Record": "worldstrat_bench.record",
+    "load_record": "worldstrat_bench.record",
+    "evaluate": "worldstrat_bench.run",
+    "score_pair": "worldstrat_bench.scoring",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used (PEP 562), so that the package itself costs nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,92 @@
+"""What a model author imports: the inputs, the target size, and the one method of a model.
+
+The module is deliberately small and imports torch only when a function needs it, so that metadata tools
+can read it for nothing and a model's own environment needs no more than numpy, torch and safetensors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+BANDS: tuple[str, ...] = (
+    "B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12",
+)  # fmt: skip
+"""The twelve Sentinel-2 L2A bands in the order of axis 2 of :attr:`LowRes.images`."""
+
+RGB: tuple[int, int, int] = (3, 2, 1)
+"""Positions of red (B04), green (B03) and blue (B02) among :data:`BANDS`, from 0."""
+
+NIR: int = 7
+"""Position of the near infrared (B08) among :data:`BANDS`, from 0."""
+
+ENTRY_POINT_GROUP = "worldstrat_bench.models"
+"""The entry point group in which a distribution announces its models."""
+
+
+@dataclass(frozen=True)
+class LowRes:
+    """The Sentinel-2 revisits of a batch of tiles, best frame first.
+
+    Attributes
+    ----------
+    images : (B, T, 12, h, w) float32 surface reflectance on the native 10 m grid; h and w are about 158
+        and differ. Values are not clipped: bright cloud exceeds 1. Bands are :data:`BANDS`.
+    clear : (B, T, 1, h, w) bool, True where there is no cloud.
+    days : (B, T) int64, acquisition date minus the date of the high-resolution image.
+
+    T is min(frames the model declared, frames there are): nothing is padded. See :func:`pad_frames`.
+    """
+
+    images: Tensor
+    clear: Tensor
+    days: Tensor
+
+    def rgb(self, frame: int = 0) -> Tensor:
+        """Red, green and blue of one frame: (B, 3, h, w) float32 reflectance."""
+        return self.images[:, frame, list(RGB)]
+
+
+@dataclass(frozen=True)
+class Target:
+    """The size in pixels of the grid on which a prediction is scored."""
+
+    height: int
+    width: int
+
+
+class SRModel(Protocol):
+    """A super-resolution model, as the harness sees it."""
+
+    def predict(self, lr: LowRes, target: Target) -> Tensor:
+        """Super-resolve a batch.
+
+        Returns
+        -------
+        (B, 3, H, W) float32 reflectance in the order R, G, B, covering the same footprint as `lr`. H x W is
+        best equal to `target`; any other size from the native one up is resampled by the harness.
+        """
+        ...
+
+
+def pad_frames(lr: LowRes, frames: int) -> LowRes:
+    """Repeat the revisits in their order until there are `frames` of them, or cut them to that number.
+
+    For networks of a fixed number of frames. The repeated frames are exact copies, masks and days included.
+
+    Raises
+    ------
+    ValueError
+        if `frames` is not positive or `lr` has no frame.
+    """
+    import torch
+
+    available = lr.images.shape[1]
+    if frames < 1 or available < 1:
+        raise ValueError(f"cannot make {frames} frames from {available}")
+    index: torch.Tensor = torch.arange(frames, device=lr.images.device) % available
+    return LowRes(lr.images[:, index], lr.clear[:, index], lr.days[:, index.to(lr.days.device)])

@@ -1,0 +1,33 @@
+"""The command line: one verb, one module, no logic. Nothing heavy is imported before a verb runs."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Entry point of the ``worldstrat-bench`` script; leaves with the exit code that the docs promise."""
+    from worldstrat_bench.cli.app import app
+    from worldstrat_bench.cli.console import debugging, print_error
+    from worldstrat_bench.errors import WorldstratBenchError
+
+    try:
+        app(prog_name="worldstrat-bench")
+    except WorldstratBenchError as error:
+        if debugging():
+            raise
+        print_error(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("interrupted; the same command continues the run", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output left; there is nobody to tell
+        sys.exit(0)
+    except Exception as error:
+        if debugging():
+            raise
+        print(f"bug: {type(error).__name__}: {error}", file=sys.stderr)
+        print("  This is a fault of worldstrat-bench, not yours. Run it again with", file=sys.stderr)
+        print("  `worldstrat-bench --debug ...` and report what it prints.", file=sys.stderr)
+        sys.exit(1)

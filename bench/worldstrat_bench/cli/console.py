@@ -1,0 +1,75 @@
+"""What every verb shares: options, errors as a user reads them, tables and JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from worldstrat_bench.errors import WorldstratBenchError
+
+DataOption = Annotated[Path, typer.Option("--data", metavar="DIR", help="The dataset's folder.")]
+ProtocolOption = Annotated[str, typer.Option("--protocol", metavar="ID", help="What a score means.")]
+ListOption = Annotated[
+    str, typer.Option("--list", metavar="NAME", help="auto, test, full, clean, strict or never-split.")
+]
+LimitOption = Annotated[
+    int | None, typer.Option("--limit", metavar="N", min=1, help="Smoke test on N tiles; never ranked.")
+]
+DeviceOption = Annotated[str, typer.Option("--device", metavar="D", help="auto, cpu, cuda or cuda:N.")]
+OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the result goes.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, all else on stderr.")]
+
+_DEBUG = "WORLDSTRAT_BENCH_DEBUG"
+
+
+def set_debugging(on: bool) -> None:
+    """Show tracebacks from here on, in child processes too."""
+    if on:
+        os.environ[_DEBUG] = "1"
+
+
+def debugging() -> bool:
+    """Whether the user asked for tracebacks."""
+    return bool(os.environ.get(_DEBUG))
+
+
+def print_error(error: WorldstratBenchError) -> None:
+    """What was wrong, where, and what to do, each on a line of its own, on stderr."""
+    console = stderr()
+    console.print("error:", style="bold red", end=" ")
+    console.print(printable(error.what), markup=False, highlight=False, soft_wrap=True)
+    for label, text in (("where", error.where), ("fix", error.remedy)):
+        if text:
+            console.print(f"  {label}: {printable(text)}", markup=False, highlight=False, soft_wrap=True)
+
+
+def printable(text: str) -> str:
+    """Text without control characters: a hostile string must not steer the terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)
+
+
+def stderr() -> Console:
+    """A console on stderr; colours only on a terminal, none if NO_COLOR is set."""
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+def stdout() -> Console:
+    """A console on stdout; colours only on a terminal, none if NO_COLOR is set."""
+    from rich.console import Console
+
+    return Console()
+
+
+def print_json(document: Any) -> None:
+    """The one JSON document of ``--json``."""
+    sys.stdout.write(json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")

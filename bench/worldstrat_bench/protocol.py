@@ -1,0 +1,193 @@
+"""Protocols: what a score means, as immutable, named, versioned data.
+
+A protocol is a TOML file in ``protocols/``; its sha256 goes into every record, and a released file never
+changes (``protocols/released.toml`` lists the digests and a test compares them).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from worldstrat_bench.errors import InvalidArtefactError, UsageError
+
+DEFAULT_PROTOCOL = "wsb-1"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Inputs(_Section):
+    """Which revisits a model is offered, and how they are prepared."""
+
+    level: Literal["L2A"]
+    frames: int = Field(ge=1, le=16, description="revisits n = 1..frames are offered")
+    clear_below: float = Field(description="a pixel is clear where its cloud mask is below this")
+    cloudy_from: float = Field(description="frames with a smaller cloud share come before the rest")
+    side: int | None = Field(default=None, description="side in px to which frames are brought; none: native")
+
+
+class TargetGrid(_Section):
+    """How the high-resolution image becomes the target."""
+
+    kernel: Literal["bicubic-antialiased", "bilinear-antialiased"]
+    side: int | None = Field(default=None, description="fixed side in px; none: the rule below")
+    multiple: int = 4
+    numerator: int = 3
+    offset: int = 10
+    denominator: int = 20
+    hr_side_min: int = 160
+    hr_side: int | None = Field(default=None, description="the only HR side in px that the protocol accepts")
+    no_data_above: float = 1e-6
+    valid_share_min: float = 0.5
+    border: int = Field(ge=0, description="px left out on every side when scoring")
+
+    def size(self, hr_side: int) -> int:
+        """Side of the target in px for a high-resolution image of side `hr_side` px."""
+        if self.side is not None:
+            return self.side
+        return self.multiple * ((self.numerator * hr_side + self.offset) // self.denominator)
+
+
+class GaussianParabola(_Section):
+    """Registration of wsb: smoothed images, integer search, parabola vertex."""
+
+    kind: Literal["gaussian-parabola"]
+    sigma: float = Field(description="of the Gaussian, px")
+    cut: int = Field(description="of the Gaussian, px")
+    radius: int = Field(description="of the integer search, px")
+    clear_share_min: float = Field(description="the clear mask is used from this share of valid pixels on")
+    tie: float = Field(description="relative difference of J that counts as a tie")
+    fraction: int = Field(description="shifts are rounded to 1/fraction px")
+    lobes: int = Field(description="of the Lanczos kernel that moves the prediction")
+    edge_share_warning: float
+
+
+class ShiftedTruth(_Section):
+    """Registration of the 2022 scorer: chips, 81 sub-pixel shifts of the truth by a Lanczos-3 kernel."""
+
+    kind: Literal["shifted-truth"]
+    chip_starts: tuple[int, ...] = Field(description="in px of the low-resolution grid")
+    chip_side: int = Field(description="in px of the low-resolution grid")
+    lr_side: int
+    radius: float = Field(description="of the search, px")
+    step: float = Field(description="of the search, px")
+    taps: int
+    lobes: int
+    cut_at_lobes: bool
+    normalised: bool
+    phase_epsilon: float = Field(description="added to the phase; 0 takes the limit 1")
+    crop: int = Field(description="first row and column of the prediction that is compared")
+
+
+class IntegerBest(_Section):
+    """Registration of the Kelvins PROBA-V challenge: every integer shift, the best score of each metric."""
+
+    kind: Literal["integer-best"]
+    radius: int
+
+
+Registration = Annotated[GaussianParabola | ShiftedTruth | IntegerBest, Field(discriminator="kind")]
+
+
+class Metrics(_Section):
+    """Which metrics there are and the constants that they need."""
+
+    names: tuple[str, ...]
+    optional: tuple[str, ...] = ()
+    mse_floor: float | None = Field(default=None, description="MSE is at least this; none: no floor")
+    ssim_window: int = 11
+    ssim_sigma: float = 1.5
+    stretch_white_min: float = 0.3
+    stretch_percentile: float = 99.5
+    sam_norm_min: float = 1e-6
+    mtf_nyquist: float = 0.3
+    lr_clear_share_min: float = 0.25
+    lpips_net: Literal["alex"] = "alex"
+    lpips_version: str = "0.1"
+    lpips_backbone: str = "alexnet-owt-7be5be79"
+
+
+class Aggregation(_Section):
+    """Means and their intervals."""
+
+    seed: int
+    resamples: int
+    confidence: float
+    macro_min_tiles: int
+    rank_min_tiles: int
+    interval_min_tiles: int
+
+
+class Ranking(_Section):
+    """When a model beats another."""
+
+    metrics: tuple[str, ...]
+    alpha: float
+    margin: dict[str, float]
+    power: float
+
+
+class Protocol(_Section):
+    """One protocol, as read from its file."""
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,40}$")
+    title: str
+    family: Literal["wsb", "worldstrat-2022", "probav"]
+    official: bool = Field(description="may rank the main boards")
+    summary: str
+    inputs: Inputs
+    target: TargetGrid
+    registration: Registration
+    metrics: Metrics
+    aggregation: Aggregation
+    ranking: Ranking
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="of the file's bytes")
+
+
+def protocol_ids() -> tuple[str, ...]:
+    """The ids of the protocols that the package carries, sorted."""
+    folder = resources.files("worldstrat_bench") / "protocols"
+    names = (Path(entry.name) for entry in folder.iterdir())
+    return tuple(sorted(p.stem for p in names if p.suffix == ".toml" and p.stem != "released"))
+
+
+def load_protocol(name: str = DEFAULT_PROTOCOL) -> Protocol:
+    """The protocol of that id.
+
+    Raises
+    ------
+    UsageError
+        if the package carries none of that name.
+    """
+    if name not in protocol_ids():
+        known = ", ".join(protocol_ids())
+        raise UsageError(f"unknown protocol {name[:60]!r}", where="--protocol", remedy=f"one of: {known}")
+    return _load(name)
+
+
+@cache
+def _load(name: str) -> Protocol:
+    return parse_protocol(resources.files("worldstrat_bench").joinpath("protocols", f"{name}.toml").read_bytes())
+
+
+def parse_protocol(content: bytes, *, where: object = "protocol") -> Protocol:
+    """Read a protocol from the bytes of its file.
+
+    Raises
+    ------
+    InvalidArtefactError
+        if it is no TOML or does not follow the schema.
+    """
+    try:
+        data = tomllib.loads(content.decode("utf-8"))
+        return Protocol.model_validate({**data, "sha256": hashlib.sha256(content).hexdigest()})
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError) as error:
+        raise InvalidArtefactError(f"not a protocol: {error}", where=where) from None

@@ -1,0 +1,230 @@
+"""``record.json``: what was run on what, and the scores, in one immutable file.
+
+``record_id`` is the sha256 of the canonical content without ``created`` and ``record_id``, so that the same
+inputs give the same id. Everything here is untrusted when it comes from somebody else: strings have a
+length, numbers are finite, unknown keys are errors.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from worldstrat_bench.errors import InvalidArtefactError
+
+SCHEMA_VERSION = 1
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Text = Annotated[str, Field(max_length=10_000)]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ProtocolRef(_Part):
+    """The protocol of the run."""
+
+    id: Name
+    sha256: Sha256
+
+
+class DatasetRef(_Part):
+    """The tiles of the run."""
+
+    release: Name = Field(description='"v1.0", "v1.1", "mini" or "unrecognised"')
+    list: Name = Field(description="the list that was evaluated")
+    tiles: int = Field(ge=0, description="number of rows in tiles.csv")
+    list_sha256: Sha256 = Field(description="of the sorted names of the list's tiles, one a line")
+    targets_sha256: Sha256 = Field(description="of the decoded targets; boards are keyed by it")
+    official: bool
+    limit: int | None = Field(default=None, description="a smoke test of the first tiles only; never ranked")
+    shard: str | None = Field(default=None, description='"i/n" until the shards are merged; never ranked')
+    no_target: tuple[Name, ...] = Field(default=(), description="tiles without enough valid pixels, in no list")
+    inputs: Literal["real", "synthetic"] = Field(
+        default="real", description="synthetic: inputs made from HR by a sensor model"
+    )
+
+
+class ModelRef(_Part):
+    """The model of the run."""
+
+    name: Name
+    distribution: Name | None = None
+    version: Text | None = None
+    entry_point: Text | None = None
+    wheel_sha256: Sha256 | None = None
+    weights_sha256: Sha256 | None = None
+    parameters: dict[str, str | int | float | bool] = Field(default_factory=dict)
+    frames: int = Field(ge=1, le=16)
+    train_split: Text | None = Field(default=None, description="the train list as the submission declares it")
+    submission: Name | None = Field(default=None, description="slug of the submission")
+
+
+class Harness(_Part):
+    """The code that scored."""
+
+    version: Text
+    commit: Text | None = None
+    dirty: bool | None = None
+
+
+class Environment(_Part):
+    """The software that predicted."""
+
+    python: Text
+    torch: Text
+    cuda: Text | None = None
+    driver: Text | None = None
+    packages: dict[str, str] = Field(default_factory=dict)
+
+
+class Device(_Part):
+    """The hardware that predicted."""
+
+    type: Literal["cpu", "cuda"]
+    name: Text
+    device_class: Text = Field(description='as boards show it: "H100-80GB", "CPU 2 cores x86-64"')
+
+
+class IsolationReport(_Part):
+    """What confined the model, as the self-test and the host's canaries found it."""
+
+    level: Literal["none", "process", "strong", "full"]
+    requested: Literal["auto", "process", "strong", "full"] = "auto"
+    held: dict[str, bool] = Field(default_factory=dict, description="probe: True if it was stopped")
+    notes: tuple[Text, ...] = ()
+
+
+class Summary(_Part):
+    """Mean of one metric over a set of tiles, with its bootstrap interval."""
+
+    n: int = Field(ge=0, description="tiles with a value")
+    mean: Finite | None = Field(default=None, description="null if a tile of the set failed or none has a value")
+    ci_low: Finite | None = None
+    ci_high: Finite | None = None
+
+
+Summaries = dict[str, Summary]
+
+
+class ListScores(_Part):
+    """The scores of one list: micro and macro means, and every stratum of every axis."""
+
+    tiles: int = Field(ge=0)
+    failed: int = Field(ge=0)
+    micro: Summaries
+    macro: dict[str, Finite | None] = Field(description="mean over IPCC classes with n >= 10, descriptive")
+    strata: dict[str, dict[str, Summaries]]
+
+
+class Record(_Part):
+    """One run. See the module's docstring for what its id covers."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    record_id: Sha256
+    created: Text = Field(description="UTC, ISO 8601; not part of the id")
+    protocol: ProtocolRef
+    dataset: DatasetRef
+    model: ModelRef
+    harness: Harness
+    environment: Environment
+    device: Device
+    isolation: IsolationReport
+    seed: int
+    outcomes: dict[str, int] = Field(description="number of tiles by outcome")
+    scores: dict[str, ListScores]
+    nulls: dict[str, Text] = Field(default_factory=dict, description="why a metric is null")
+    lpips_backbone_sha256: Sha256 | None = None
+    warnings: tuple[Text, ...] = ()
+    files: dict[str, Sha256]
+
+    @property
+    def complete(self) -> bool:
+        """True if every tile of the list was scored: no failure, no limit, no shard."""
+        only_ok = all(count == 0 for outcome, count in self.outcomes.items() if outcome != "ok")
+        return only_ok and self.dataset.limit is None and self.dataset.shard is None
+
+
+def canonical_json(data: object) -> str:
+    """Sorted keys, no spaces, no NaN: the same content is the same text."""
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def record_id(content: dict[str, Any]) -> str:
+    """The id of a record's content: a JSON object; ``record_id`` and ``created`` are left out."""
+    kept = {key: value for key, value in content.items() if key not in ("record_id", "created")}
+    return hashlib.sha256(canonical_json(kept).encode()).hexdigest()
+
+
+def build_record(*, created: str, **content: Any) -> Record:
+    """A record of that content, with its id.
+
+    Parameters
+    ----------
+    created : UTC, ISO 8601.
+    content : the other fields of :class:`Record`.
+    """
+    draft = Record(record_id="0" * 64, created=created, **content)
+    return draft.model_copy(update={"record_id": record_id(draft.model_dump(mode="json"))})
+
+
+def format_record(record: Record) -> str:
+    """The text of ``record.json``: indented, keys sorted, newline at the end."""
+    return json.dumps(record.model_dump(mode="json"), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def save_record(record: Record, path: Path) -> None:
+    """Write a record so that the path holds either nothing, the former content or all of it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(format_record(record), encoding="utf-8")
+    temporary.replace(path)
+
+
+def parse_record(text: str, *, where: object = "record.json") -> Record:
+    """Read and check a record.
+
+    Raises
+    ------
+    InvalidArtefactError
+        if it is no JSON, does not follow the schema, or its id is not that of its content.
+    """
+    remedy = "a record is never edited by hand; score the run again"
+    try:
+        data = json.loads(text, parse_constant=_no_constant)
+        record = Record.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part)[:60] for part in first["loc"])
+        raise InvalidArtefactError(f"record: {key}: {first['msg']}", where=where, remedy=remedy) from None
+    except (ValueError, RecursionError) as error:
+        raise InvalidArtefactError(f"record: not JSON: {str(error)[:200]}", where=where, remedy=remedy) from None
+    if record_id(record.model_dump(mode="json")) != record.record_id:
+        raise InvalidArtefactError("record: record_id is not the hash of the content", where=where, remedy=remedy)
+    return record
+
+
+def load_record(path: Path | str) -> Record:
+    """Read ``record.json``, or the one in a run directory; see :func:`parse_record`."""
+    file = Path(path)
+    file = file / "record.json" if file.is_dir() else file
+    try:
+        text = file.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        raise InvalidArtefactError(
+            "there is no record", where=file, remedy="finish the run: worldstrat-bench evaluate ... --out RUN"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidArtefactError(f"record cannot be read: {error}", where=file) from None
+    return parse_record(text, where=file)
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is not allowed")

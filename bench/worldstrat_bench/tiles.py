@@ -1,0 +1,191 @@
+"""``tiles.csv``: one row a tile, the table from which every aggregate of a record is computed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldstrat_bench.errors import InvalidArtefactError
+
+Kind = Literal["text", "number", "flag"]
+Value = str | int | float | bool | None
+
+OUTCOMES: tuple[str, ...] = (
+    "ok", "model_error", "invalid_output", "timeout", "out_of_memory", "crash", "infra_error",
+)  # fmt: skip
+"""What can become of a tile. Only ``ok`` is scored and only ``infra_error`` is retried for free."""
+
+COLUMNS: dict[str, Kind] = {
+    "tile": "text", "group": "text", "ipcc": "text", "smod": "text", "source": "text", "continent": "text",
+    "lon": "number", "lat": "number", "cloud": "number", "days": "number", "detail": "number", "outcome": "text",
+    "psnr": "number", "ssim": "number", "lpips": "number", "rmse": "number", "psnr_raw": "number",
+    "psnr_unregistered": "number", "sam": "number", "lr_consistency": "number", "psnr_bicubic": "number",
+    "clipped": "number", "shift_y": "number", "shift_x": "number", "shift_at_edge": "flag",
+}  # fmt: skip
+"""The fixed columns, in order. Optional metrics follow them, in alphabetical order, all of kind number."""
+
+FACT_COLUMNS: tuple[str, ...] = (
+    "group", "ipcc", "smod", "source", "continent", "lon", "lat", "cloud", "days", "detail",
+)  # fmt: skip
+"""Columns that describe a tile and are the same for every model."""
+
+
+@dataclass(frozen=True)
+class TileTable:
+    """The rows of a ``tiles.csv``, sorted by tile name; columns by name.
+
+    Text columns hold ``str`` or ``None``; number columns are float64 arrays with NaN for null; flag columns
+    hold ``bool`` or ``None``.
+    """
+
+    tiles: tuple[str, ...]
+    texts: Mapping[str, tuple[str | None, ...]]
+    numbers: Mapping[str, NDArray[np.float64]]
+    flags: Mapping[str, tuple[bool | None, ...]]
+
+    def __len__(self) -> int:
+        return len(self.tiles)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column but ``tile``."""
+        return (*self.texts, *self.numbers, *self.flags)
+
+    @property
+    def optional_metrics(self) -> tuple[str, ...]:
+        """Number columns beyond the fixed ones."""
+        return tuple(name for name in self.numbers if name not in COLUMNS)
+
+    @property
+    def ok(self) -> NDArray[np.bool_]:
+        """(n,) True where the tile was scored."""
+        return np.array([outcome == "ok" for outcome in self.texts["outcome"]], dtype=bool)
+
+    def text(self, name: str) -> tuple[str, ...]:
+        """A text column, null as the empty string."""
+        return tuple(value or "" for value in self.texts[name])
+
+    def index_of(self, tiles: Iterable[str]) -> NDArray[np.intp]:
+        """Row numbers of those of `tiles` that are in the table, ascending."""
+        wanted = set(tiles)
+        return np.array([i for i, tile in enumerate(self.tiles) if tile in wanted], dtype=np.intp)
+
+    def take(self, index: Sequence[int] | NDArray[np.intp]) -> TileTable:
+        """The table of those rows."""
+        rows = [int(i) for i in index]
+        return TileTable(
+            tuple(self.tiles[i] for i in rows),
+            {k: tuple(v[i] for i in rows) for k, v in self.texts.items()},
+            {k: v[rows] for k, v in self.numbers.items()},
+            {k: tuple(v[i] for i in rows) for k, v in self.flags.items()},
+        )
+
+
+def format_value(value: Value) -> str:
+    """One cell: null is empty, numbers are ``%.7g``, flags are ``true`` and ``false``."""
+    if value is None:
+        return ""
+    if isinstance(value, bool | np.bool_):
+        return "true" if value else "false"
+    if isinstance(value, int | float | np.number):
+        return "" if math.isnan(float(value)) else f"{float(value):.7g}"
+    return value
+
+
+def format_tiles(rows: Iterable[Mapping[str, Value]]) -> str:
+    """The text of a ``tiles.csv`` for rows in any order; columns that a row lacks are null."""
+    ordered = sorted(rows, key=lambda row: str(row["tile"]))
+    extra = sorted({name for row in ordered for name in row} - set(COLUMNS))
+    header = [*COLUMNS, *extra]
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(header)
+    for row in ordered:
+        writer.writerow([format_value(row.get(name)) for name in header])
+    return buffer.getvalue()
+
+
+def parse_tiles(text: str, *, where: object = "tiles.csv") -> TileTable:
+    """Read the text of a ``tiles.csv``.
+
+    Raises
+    ------
+    InvalidArtefactError
+        naming the line and column that is wrong: header, number of cells, a number or flag that is none,
+        an unknown outcome, a tile that is listed twice or out of order.
+    """
+    try:
+        rows = list(csv.reader(io.StringIO(text), strict=True))
+    except csv.Error as error:
+        raise _invalid(f"not a CSV table: {error}", where) from None
+    if not rows or rows[0][: len(COLUMNS)] != list(COLUMNS):
+        raise _invalid("the header does not start with the fixed columns", where)
+    header, body = rows[0], rows[1:]
+    if sorted(set(header)) != sorted(header):
+        raise _invalid("a column is named twice", where)
+    for line, row in enumerate(body, start=2):
+        if len(row) != len(header):
+            raise _invalid(f"line {line} has {len(row)} cells, the header has {len(header)}", where)
+    tiles = tuple(row[0] for row in body)
+    if list(tiles) != sorted(set(tiles)):
+        raise _invalid("tiles are not sorted by name, each once", where)
+    texts: dict[str, tuple[str | None, ...]] = {}
+    numbers: dict[str, NDArray[np.float64]] = {}
+    flags: dict[str, tuple[bool | None, ...]] = {}
+    for position, name in enumerate(header[1:], start=1):
+        cells = [row[position] for row in body]
+        kind = COLUMNS.get(name, "number")
+        if kind == "text":
+            texts[name] = tuple(cell or None for cell in cells)
+        elif kind == "number":
+            numbers[name] = np.array(
+                [_number(cell, line, name, where) for line, cell in enumerate(cells, start=2)],
+                dtype=np.float64,
+            )
+        else:
+            flags[name] = tuple(_flag(cell, line, name, where) for line, cell in enumerate(cells, start=2))
+    for line, outcome in enumerate(texts["outcome"], start=2):
+        if outcome not in OUTCOMES:
+            raise _invalid(f"line {line}: unknown outcome {(outcome or '')[:40]!r}", where)
+    return TileTable(tiles, texts, numbers, flags)
+
+
+def read_tiles(path: Path) -> TileTable:
+    """Read a ``tiles.csv`` from disk; see :func:`parse_tiles`."""
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        raise _invalid("the file is missing", path) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise _invalid(f"cannot be read: {error}", path) from None
+    return parse_tiles(text, where=path)
+
+
+def _number(cell: str, line: int, name: str, where: object) -> float:
+    if cell == "":
+        return math.nan
+    try:
+        value = float(cell)
+    except ValueError:
+        raise _invalid(f"line {line}, column {name}: {cell[:40]!r} is no number", where) from None
+    if not math.isfinite(value):
+        raise _invalid(f"line {line}, column {name}: {cell[:40]!r} is not finite", where)
+    return value
+
+
+def _flag(cell: str, line: int, name: str, where: object) -> bool | None:
+    if cell not in ("", "true", "false"):
+        raise _invalid(f"line {line}, column {name}: {cell[:40]!r} is neither true nor false", where)
+    return None if cell == "" else cell == "true"
+
+
+def _invalid(what: str, where: object) -> InvalidArtefactError:
+    return InvalidArtefactError(f"tiles.csv: {what}", where=where, remedy="score the run again")
