@@ -13,8 +13,8 @@ from typing import Any
 from tox.plugin import impl
 from tox.tox_env.api import ToxEnv
 from tox.tox_env.info import Info
-from tox.tox_env.register import ToxEnvRegister
 from tox.tox_env.python.virtual_env.runner import VirtualEnvRunner
+from tox.tox_env.register import ToxEnvRegister
 
 
 class SharedInfo(Info):
