@@ -61,6 +61,7 @@ class ModelRef(_Part):
     version: Text | None = None
     entry_point: Text | None = None
     wheel_sha256: Sha256 | None = None
+    code_sha256: Sha256 | None = Field(default=None, description="of the installed files, if it came as no wheel")
     weights_sha256: Sha256 | None = None
     parameters: dict[str, str | int | float | bool] = Field(default_factory=dict)
     frames: int = Field(ge=1, le=16)
