@@ -1,0 +1,71 @@
+"""Separable resampling as a pair of matrices: enlargement, reduction and sub-pixel moves are one operation.
+
+Positions follow the pixel-area convention: the centre of pixel i of an image enlarged by s lies at
+``(i + 0.5) / s - 0.5`` of the small one, so that both cover the same footprint. Edges are replicated.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+MTF_NYQUIST = 0.3
+"""Modulation of a Sentinel-2 like sensor at its Nyquist frequency, as the protocol assumes it too."""
+
+
+def lanczos_kernel(x: Tensor, lobes: int) -> Tensor:
+    """sinc(x) sinc(x / lobes), 0 outside of the lobes (Duchon 1979)."""
+    return torch.where(x.abs() < lobes, torch.sinc(x) * torch.sinc(x / lobes), torch.zeros_like(x))
+
+
+def lanczos_matrix(size_in: int, size_out: int, offset: float = 0.0, lobes: int = 8) -> Tensor:
+    """(size_out, size_in) float64 matrix that resamples one axis.
+
+    Parameters
+    ----------
+    offset : where to look, in input pixels: output pixel o is read at its own position plus `offset`.
+    lobes : of the Lanczos kernel, which is stretched when shrinking (antialiasing).
+    """
+    scale = size_in / size_out
+    stretch = max(scale, 1.0)
+    reach = math.ceil(lobes * stretch)
+    centre = (torch.arange(size_out, dtype=torch.float64) + 0.5) * scale - 0.5 + offset
+    taps = centre.floor().long()[:, None] + torch.arange(-reach, reach + 2)[None, :]
+    weights = lanczos_kernel((taps - centre[:, None]) / stretch, lobes)
+    weights = weights / weights.sum(dim=1, keepdim=True)
+    matrix = torch.zeros(size_out, size_in, dtype=torch.float64)
+    return matrix.scatter_add_(1, taps.clamp(0, size_in - 1), weights)
+
+
+def resample(
+    image: Tensor, height: int, width: int, offset: tuple[float, float] = (0.0, 0.0), lobes: int = 8
+) -> Tensor:
+    """Lanczos resampling of (..., h, w) to (..., height, width), read at `offset` (rows, columns) in input pixels."""
+    rows = lanczos_matrix(image.shape[-2], height, offset[0], lobes).to(image)
+    columns = lanczos_matrix(image.shape[-1], width, offset[1], lobes).to(image)
+    return rows @ image @ columns.T
+
+
+def bicubic(rgb: Tensor, height: int, width: int) -> Tensor:
+    """The reference bicubic: torch's, (B, C, h, w) to (B, C, height, width), align_corners=False, no antialias."""
+    return F.interpolate(rgb, size=(height, width), mode="bicubic", align_corners=False, antialias=False)
+
+
+def gaussian_blur(image: Tensor, sigma: float) -> Tensor:
+    """Separable Gaussian of `sigma` px over the last two axes of (..., h, w), cut at 4 sigma, edges replicated."""
+    reach = max(1, math.ceil(4 * sigma))
+    taps = torch.arange(-reach, reach + 1, dtype=torch.float64)
+    kernel = torch.exp(-0.5 * (taps / sigma) ** 2)
+    kernel = (kernel / kernel.sum()).to(image)
+    flat = image.reshape(-1, 1, *image.shape[-2:])
+    flat = F.conv2d(F.pad(flat, (reach, reach, 0, 0), mode="replicate"), kernel.view(1, 1, 1, -1))
+    flat = F.conv2d(F.pad(flat, (0, 0, reach, reach), mode="replicate"), kernel.view(1, 1, -1, 1))
+    return flat.reshape(image.shape)
+
+
+def sensor_sigma(scale: float, mtf: float = MTF_NYQUIST) -> float:
+    """Sigma in target px of the Gaussian whose modulation is `mtf` at the Nyquist frequency of pixels `scale` wide."""
+    return scale / math.pi * math.sqrt(-2 * math.log(mtf))
