@@ -41,7 +41,7 @@ BIMODAL = tuple(0.010 * (1 + 0.01 * RNG.standard_normal()) + 0.006 * (i % 3 == 0
     ("changes", "words"),
     [
         ({"repeats": (_steady(0), _steady(1, 0.011), _steady(2))}, "repeats differ by 1"),
-        ({"repeats": (RAMP, RAMP, RAMP)}, "slower while it runs"),
+        ({"repeats": (RAMP, RAMP, RAMP), "repeated": RAMP}, "slower while it runs"),
         ({"repeats": (BIMODAL, BIMODAL, BIMODAL), "repeated": ()}, "two groups, about 10 ms and 16 ms"),
         ({"repeated": _steady(3, 0.001)}, "repeated tile is 90% faster"),
         ({"clock_ratio": 0.8}, "clocks? and the wall clock disagree|wall clock disagree"),
