@@ -17,6 +17,7 @@ import sys
 import tomllib
 import zipfile
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 from worldstrat_bench.data import continent, split
@@ -107,7 +108,7 @@ def read_shapes(content: bytes) -> Iterator[list[list[Point]]]:
         firsts = [*struct.unpack_from(f"<{parts}i", content, start + 44), points]
         flat = struct.unpack_from(f"<{2 * points}d", content, start + 44 + 4 * parts)
         vertices = list(zip(flat[::2], flat[1::2], strict=True))
-        yield [vertices[a:b] for a, b in zip(firsts, firsts[1:], strict=False)]
+        yield [vertices[a:b] for a, b in pairwise(firsts)]
         offset = start + 2 * words
 
 
@@ -127,7 +128,7 @@ def read_table(content: bytes) -> Iterator[dict[str, str]]:
 
 def area(ring: list[Point]) -> float:
     """Signed area, positive counter-clockwise."""
-    return sum(x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in zip(ring, ring[1:], strict=False)) / 2
+    return sum(x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in pairwise(ring)) / 2
 
 
 def encode(ring: list[Point]) -> list[int]:

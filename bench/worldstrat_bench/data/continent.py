@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from itertools import pairwise
 
 UNLOCATED = "unlocated"
 """The continent of a tile without coordinates."""
@@ -85,7 +86,7 @@ def _inside(point: Point, ring: tuple[Point, ...]) -> bool:
     """Even-odd rule: whether a ray to the east crosses the ring an odd number of times."""
     x, y = point
     odd = False
-    for (x0, y0), (x1, y1) in zip(ring, ring[1:], strict=False):
+    for (x0, y0), (x1, y1) in pairwise(ring):
         if (y0 > y) != (y1 > y) and x < x0 + (y - y0) * (x1 - x0) / (y1 - y0):
             odd = not odd
     return odd

@@ -1,0 +1,272 @@
+"""Where the files of a WorldStrat folder are: releases v1.0 and v1.1, Kaggle's copy, and mini.
+
+No pixel is read here. Names on disk decide nothing that the fixed split decides: for the tiles of the
+package lists on a recognised release, labels come from :mod:`worldstrat_bench.data.split`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+
+from worldstrat_bench.data import split as fixed
+from worldstrat_bench.data import tables
+from worldstrat_bench.data.continent import continent_of
+from worldstrat_bench.errors import DataError, UsageError
+
+MINI_FILE = "mini.toml"
+"""Marks a folder written by ``data mini``."""
+
+CORE_REVISITS = 8
+"""Every copy has the revisits 1..8 of a tile; Kaggle's has no more."""
+
+OWN_LISTS = ("test", "val", "train")
+"""Lists that a folder's own split file defines."""
+
+_REVISIT = re.compile(r"-(\d{1,3})-(?:L2A_data|CLM)\.tiff$")
+
+
+@dataclass(frozen=True)
+class Revisit:
+    """One Sentinel-2 acquisition of a tile.
+
+    Attributes
+    ----------
+    n : its number in the folder, from 1.
+    data, cloud_mask : the files; they need not exist.
+    acquired : its date.
+    days : its date minus the date of the high-resolution image.
+    """
+
+    n: int
+    data: Path
+    cloud_mask: Path
+    acquired: date
+    days: int
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One tile: its facts, its pan-sharpened high-resolution file, its revisits by ascending number."""
+
+    facts: fixed.TileFacts
+    hr: Path
+    revisits: tuple[Revisit, ...]
+
+    @property
+    def name(self) -> str:
+        """The tile's name."""
+        return self.facts.tile
+
+
+def open_dataset(root: Path) -> Dataset:
+    """Open a folder in WorldStrat's layout; reads its two CSV files.
+
+    Raises
+    ------
+    DataError
+        if the folder, its image folders or its tables are missing or not in WorldStrat's form.
+    """
+    if not root.is_dir():
+        raise DataError("there is no such folder", where=root, remedy=_GET)
+    for folder in ("hr_dataset", "lr_dataset"):
+        if not (root / folder).is_dir():
+            inner = next((p for p in _folders(root) if (root / p / folder).is_dir()), None)
+            remedy = f"did you mean --data {root / inner}?" if inner else _GET
+            raise DataError(f"the folder has no {folder}/ and is not in WorldStrat's layout", where=root, remedy=remedy)
+    metadata_bytes, metadata_rows = tables.read_table(root / tables.METADATA_FILE)
+    split_bytes, split_rows = tables.read_table(root / tables.SPLIT_FILE)
+    return Dataset(
+        root,
+        _release(root, tables.md5(metadata_bytes), tables.md5(split_bytes)),
+        tables.parse_split(split_rows, root / tables.SPLIT_FILE),
+        tables.parse_metadata(metadata_rows, root / tables.METADATA_FILE),
+    )
+
+
+_GET = "worldstrat-bench data fetch gets WorldStrat, worldstrat-bench data mini DIR makes a small synthetic set"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """An opened folder.
+
+    Attributes
+    ----------
+    root : the folder.
+    release : ``v1.0``, ``v1.1``, ``mini`` or ``unrecognised``.
+    split_rows, metadata : its tables.
+    """
+
+    root: Path
+    release: str
+    split_rows: tuple[tables.SplitRow, ...]
+    metadata: tables.Metadata
+
+    @property
+    def official_release(self) -> bool:
+        """Whether the md5 of both tables are those of one release."""
+        return self.release in {release.name for release in fixed.releases()}
+
+    def resolve_list(self, list_name: str) -> str:
+        """``auto`` as what it stands for: ``full`` on a recognised release, else ``test``."""
+        if list_name == "auto":
+            return "full" if self.official_release else "test"
+        if list_name not in (*fixed.LISTS, *OWN_LISTS):
+            known = ", ".join(("auto", *fixed.LISTS, *OWN_LISTS))
+            raise UsageError(f"unknown list {list_name[:60]!r}", where="--list", remedy=f"one of: {known}")
+        return list_name
+
+    def names(self, list_name: str = "auto") -> tuple[str, ...]:
+        """The names of a list's tiles, sorted, whether or not their files are there.
+
+        Raises
+        ------
+        UsageError
+            for an unknown list.
+        DataError
+            if the list has no tile in this folder's split file.
+        """
+        resolved = self.resolve_list(list_name)
+        if resolved in fixed.LISTS:
+            return fixed.list_tiles(resolved)
+        # A tile that is listed twice is in every split that names it, as four test tiles of v1.0 are.
+        names = {row.tile for row in self.split_rows if row.split == resolved}
+        if not names:
+            raise DataError(f"no tile has the split {resolved!r}", where=self.root / tables.SPLIT_FILE)
+        return tuple(sorted(names))
+
+    def tiles(self, list_name: str = "auto", limit: int | None = None) -> tuple[Tile, ...]:
+        """The tiles of a list, sorted by name, or the first `limit` of them.
+
+        Raises
+        ------
+        UsageError
+            for an unknown list.
+        DataError
+            if tiles are missing from the folder or the metadata; names the first few.
+        """
+        names = self.names(list_name)[:limit]
+        present = set(self.folders)
+        missing = [name for name in names if name not in present]
+        if missing:
+            raise DataError(
+                f"{len(missing)} of {len(names)} tiles of the list {self.resolve_list(list_name)!r} are not here: "
+                f"{_some(missing)}",
+                where=self.root,
+                remedy="worldstrat-bench data fetch gets them; worldstrat-bench data check DIR lists all faults",
+            )
+        return tuple(self.tile(name) for name in names)
+
+    def tile(self, name: str) -> Tile:
+        """One tile by name, its files unchecked.
+
+        Raises
+        ------
+        DataError
+            if a revisit on disk is not in the metadata.
+        """
+        folder = self.root / "lr_dataset" / name / "L2A"
+        rows = self.metadata.revisits.get(name, {})
+        suffixes = (file.removeprefix(name) for file in _files(folder))
+        on_disk = {int(match[1]) for suffix in suffixes if (match := _REVISIT.fullmatch(suffix))}
+        # A file of the core revisits that the metadata names and the disk lacks is a fault, not a shorter tile.
+        numbers = sorted(on_disk | {n for n in rows if n <= CORE_REVISITS})
+        unknown = [n for n in numbers if n not in rows]
+        if unknown:
+            raise DataError(
+                f"{name}: the metadata does not name revisit {unknown[0]}", where=self.root / tables.METADATA_FILE
+            )
+        hr = self.hr_folder(name) / f"{name}_ps.tiff"
+        return Tile(self.facts(name), hr, tuple(_revisits(folder, name, rows, numbers)))
+
+    def hr_folder(self, name: str) -> Path:
+        """Where a tile's high-resolution files are; Kaggle's copy has one level more."""
+        kaggle = self.root / "hr_dataset" / "12bit" / name
+        return kaggle if kaggle.is_dir() else self.root / "hr_dataset" / name
+
+    @cached_property
+    def folders(self) -> tuple[str, ...]:
+        """The names that have both a high-resolution and a low-resolution folder, sorted.
+
+        This leaves out the orphan of v1.0 (``testing on one Amnesty POI``), which is in no table either.
+        """
+        hr = self.root / "hr_dataset"
+        both = (_folders(hr) | _folders(hr / "12bit")) & _folders(self.root / "lr_dataset")
+        return tuple(sorted(both))
+
+    def facts(self, name: str) -> fixed.TileFacts:
+        """A tile's facts: those of the package on a recognised release, else from the folder's tables."""
+        lon, lat = self.metadata.places.get(name, (None, None))
+        official = fixed.official_facts().get(name) if self.official_release else None
+        if official is not None:
+            # What the package cannot know of a tile in no split, the folder may say.
+            unknown = name in fixed.list_tiles("never-split")
+            return replace(official, lon=lon, lat=lat, continent=continent_of(lon, lat)) if unknown else official
+        rows = self._rows_by_tile.get(name, ())
+        return fixed.TileFacts(
+            name,
+            fixed.group_of(name),
+            fixed.ipcc_label(next((row.ipcc for row in rows if row.ipcc), None)),
+            fixed.smod_label(next((row.smod for row in rows if row.smod), None)),
+            next((row.source for row in rows if row.source), fixed.source_of(name)),
+            continent_of(lon, lat),
+            lon,
+            lat,
+            self._leak(name, {row.split for row in rows}),
+        )
+
+    def _leak(self, name: str, splits: set[str]) -> str:
+        """Why a test tile of a folder that the package does not know is not clean."""
+        if "test" not in splits:
+            return ""
+        if len(splits) > 1:
+            return "duplicate"
+        return "sibling" if fixed.group_of(name) in self._seen_groups else ""
+
+    @cached_property
+    def _rows_by_tile(self) -> Mapping[str, list[tables.SplitRow]]:
+        rows: dict[str, list[tables.SplitRow]] = {}
+        for row in self.split_rows:
+            rows.setdefault(row.tile, []).append(row)
+        return rows
+
+    @cached_property
+    def _seen_groups(self) -> frozenset[str]:
+        return frozenset(fixed.group_of(row.tile) for row in self.split_rows if row.split != "test")
+
+
+def _release(root: Path, metadata_md5: str, split_md5: str) -> str:
+    if (root / MINI_FILE).is_file():
+        return "mini"
+    for release in fixed.releases():
+        if (metadata_md5, split_md5) == (release.metadata_md5, release.split_md5):
+            return release.name
+    return "unrecognised"
+
+
+def _revisits(
+    folder: Path, name: str, rows: Mapping[int, tables.RevisitRow], numbers: Iterable[int]
+) -> Iterable[Revisit]:
+    for n in numbers:
+        row = rows[n]
+        data, clm = folder / f"{name}-{n}-L2A_data.tiff", folder / f"{name}-{n}-CLM.tiff"
+        yield Revisit(n, data, clm, row.acquired, (row.acquired - row.hr_acquired).days)
+
+
+def _folders(path: Path) -> frozenset[str]:
+    if not path.is_dir():
+        return frozenset()
+    return frozenset(entry.name for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+
+
+def _files(path: Path) -> tuple[str, ...]:
+    return tuple(entry.name for entry in path.iterdir()) if path.is_dir() else ()
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

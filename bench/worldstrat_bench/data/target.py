@@ -1,0 +1,144 @@
+"""The image that a prediction is compared with, made once from the high-resolution file (PROTOCOL 3.2)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from typing import Protocol as Interface
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldstrat_bench.data.layout import Tile
+from worldstrat_bench.data.raster import REFLECTANCE_SCALE, read_hr
+from worldstrat_bench.errors import DataError
+from worldstrat_bench.protocol import Protocol, TargetGrid
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_METHOD = "target-1"
+"""Part of every cache key: a change of this module's arithmetic must change it."""
+
+
+class ArrayCache(Interface):
+    """A store of named arrays under a key; what was put may be gone again at any time."""
+
+    def get(self, key: str) -> dict[str, NDArray[Any]] | None:
+        """The arrays of that key, or None."""
+        ...
+
+    def put(self, key: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Keep arrays under a key."""
+        ...
+
+
+@dataclass(frozen=True)
+class TargetImage:
+    """The target of one tile.
+
+    Attributes
+    ----------
+    image : (3, H, W) float32 reflectance R, G, B in [0, 1].
+    valid : (H, W) bool, False where the high-resolution image has no data.
+    sha256 : of the bytes of both.
+    usable : whether enough of the window, the image less the protocol's border, is valid.
+    """
+
+    image: NDArray[np.float32]
+    valid: NDArray[np.bool_]
+    sha256: str
+    usable: bool
+
+
+def read_target(tile: Tile, protocol: Protocol, cache: ArrayCache | None = None) -> TargetImage:
+    """Read a tile's high-resolution file and make its target.
+
+    Raises
+    ------
+    DataError
+        if the file is missing, damaged, not (4, S, S) uint16, or of a side that the protocol does not take.
+    """
+    if cache is None:
+        return make_target(_checked_hr(tile, protocol), protocol)
+    key = _cache_key(tile.hr, protocol)
+    stored = cache.get(key)
+    if stored is not None and set(stored) == {"image", "valid"}:
+        return _target(stored["image"], stored["valid"].astype(bool), protocol)
+    target = make_target(_checked_hr(tile, protocol), protocol)
+    cache.put(key, {"image": target.image, "valid": target.valid})
+    return target
+
+
+def make_target(hr: NDArray[np.uint16], protocol: Protocol) -> TargetImage:
+    """The target of a pan-sharpened tile, (4, S, S) uint16 reflectance times 10,000.
+
+    R, G, B are divided by 10,000, clamped to [0, 1] and resampled by torch in float64 on the CPU; the
+    kernel's overshoot is clamped, too. A pixel is valid if the same resampling of the mask of pixels that
+    are 0 in all four bands does not exceed the protocol's limit.
+    """
+    import torch
+
+    rgb = torch.from_numpy(hr[:3].astype(np.float64) / REFLECTANCE_SCALE).clamp(0, 1)
+    no_data = torch.from_numpy((hr == 0).all(axis=0).astype(np.float64))
+    side = protocol.target.size(hr.shape[1])
+    image = resize_antialiased(rgb, side, protocol.target.kernel).clamp(0, 1)
+    if bool(no_data.any()):
+        share = resize_antialiased(no_data[None], side, protocol.target.kernel)[0]
+        valid = (share <= protocol.target.no_data_above).numpy()
+    else:
+        valid = np.ones((side, side), dtype=bool)
+    return _target(image.to(torch.float32).numpy(), valid, protocol)
+
+
+def resize_antialiased(image: Tensor, side: int, kernel: str) -> Tensor:
+    """Resample (C, h, w) to (C, side, side) by torch's antialiased filter, pixel-area convention.
+
+    Parameters
+    ----------
+    kernel : ``bicubic-antialiased`` or ``bilinear-antialiased``.
+    """
+    from torch.nn.functional import interpolate
+
+    mode = kernel.removesuffix("-antialiased")
+    resized: Tensor = interpolate(image[None], size=(side, side), mode=mode, align_corners=False, antialias=True)
+    return resized[0]
+
+
+def _checked_hr(tile: Tile, protocol: Protocol) -> NDArray[np.uint16]:
+    hr = read_hr(tile.hr)
+    side, grid = hr.shape[1], protocol.target
+    if side < grid.hr_side_min:
+        raise DataError(f"{tile.hr.name} is {side} px wide, {protocol.id} needs {grid.hr_side_min}", where=tile.hr)
+    if grid.hr_side is not None and side != grid.hr_side:
+        raise DataError(
+            f"{tile.hr.name} is {side} px wide, {protocol.id} takes {grid.hr_side} px only",
+            where=tile.hr,
+            remedy="use --protocol wsb-1",
+        )
+    return hr
+
+
+def _target(image: NDArray[np.float32], valid: NDArray[np.bool_], protocol: Protocol) -> TargetImage:
+    digest = hashlib.sha256(np.ascontiguousarray(image).tobytes())
+    digest.update(np.ascontiguousarray(valid).tobytes())
+    return TargetImage(image, valid, digest.hexdigest(), _usable(valid, protocol.target))
+
+
+def _usable(valid: NDArray[np.bool_], grid: TargetGrid) -> bool:
+    window = valid[grid.border : valid.shape[0] - grid.border, grid.border : valid.shape[1] - grid.border]
+    return window.size > 0 and float(window.mean()) >= grid.valid_share_min
+
+
+def _cache_key(path: Path, protocol: Protocol) -> str:
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256")
+    except OSError as error:
+        raise DataError(f"{path.name} cannot be read: {error.strerror}", where=path) from None
+    digest.update(protocol.target.model_dump_json().encode())
+    digest.update(_METHOD.encode())
+    return digest.hexdigest()
