@@ -1,0 +1,41 @@
+"""Which harness is running, and the driver under it."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import worldstrat_bench
+from worldstrat_bench.record import Harness
+
+_PACKAGE = Path(worldstrat_bench.__file__).resolve().parent
+
+
+def probe_harness(package: Path = _PACKAGE) -> Harness:
+    """The harness's version and, in a git checkout, its commit and whether its own files differ from it."""
+    root = package.parent.parent
+    version = worldstrat_bench.__version__
+    if not (root / ".git").exists() or not (root / "pyproject.toml").is_file():
+        return Harness(version=version)
+    commit = _git(root, "rev-parse", "HEAD")
+    if commit is None:
+        return Harness(version=version)
+    changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", "bench")
+    return Harness(version=version, commit=commit, dirty=None if changed is None else bool(changed))
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    command = ["git", "--no-optional-locks", "-C", str(root), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def nvidia_driver() -> str | None:
+    """The version of NVIDIA's kernel module, if it is loaded."""
+    try:
+        return Path("/sys/module/nvidia/version").read_text(encoding="ascii").strip() or None
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,131 @@
+"""What a run asks of the file system: one process at a time, no half-written file, a journal to be trusted."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from worldstrat_bench.errors import InfrastructureError, UsageError
+
+NETWORK_FILE_SYSTEMS = frozenset({
+    "9p", "acfs", "afs", "beegfs", "ceph", "cifs", "coda", "fhgfs", "glusterfs", "gpfs", "lustre", "nfs", "nfs3",
+    "nfs4", "orangefs", "panfs", "smb2", "smb3", "smbfs", "virtiofs", "wekafs",
+})  # fmt: skip
+"""Types, as mount names them, on which SQLite's shared-memory log must not be used."""
+
+_REMOTE_FUSE = ("sshfs", "s3fs", "gcsfuse", "rclone", "goofys", "blobfuse", "juicefs", "glusterfs", "cephfs", "davfs")
+_MOUNTS = Path("/proc/self/mountinfo")
+
+
+def file_system_of(path: Path, mounts: str) -> str:
+    """The type of the file system that holds `path`, from the text of ``/proc/self/mountinfo``; "" if unknown."""
+    best, kind = -1, ""
+    for line in mounts.splitlines():
+        left, _, right = line.partition(" - ")
+        fields = left.split(" ")
+        if len(fields) < 5 or not right:
+            continue
+        point = Path(fields[4].replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\"))
+        if (path == point or point in path.parents) and len(point.parts) >= best:
+            best, kind = len(point.parts), right.split(" ")[0]
+    return kind
+
+
+def is_network(path: Path) -> bool:
+    """Whether `path` lies on a file system of another machine, as far as this one says."""
+    if not _MOUNTS.exists():
+        return False
+    kind = file_system_of(path.resolve(), _MOUNTS.read_text(errors="replace"))
+    return kind in NETWORK_FILE_SYSTEMS or (kind.startswith("fuse.") and kind[5:].startswith(_REMOTE_FUSE))
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold `folder` for this process; the system lets go when the process dies, however it dies.
+
+    Raises
+    ------
+    UsageError
+        if another process holds it.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+                raise UsageError(
+                    "another process is working on this run",
+                    where=folder,
+                    remedy="wait for it, stop it, or give another --out",
+                ) from None
+            # Some network file systems lock no directories; SQLite's exclusive lock on the journal guards there.
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(folder: Path) -> Path:
+    """The folder, made if need be, as an absolute path.
+
+    Raises
+    ------
+    UsageError
+        if there is a file of that name.
+    InfrastructureError
+        if it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise UsageError(
+            "there is a file where a folder should go", where=folder, remedy="give another --out"
+        ) from None
+    except OSError as error:
+        raise InfrastructureError(f"the folder cannot be made: {error.strerror}", where=folder) from None
+    return folder.resolve()
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """Write a file so that, whenever the machine stops, the path holds nothing, the former content or all of it.
+
+    Raises
+    ------
+    InfrastructureError
+        if the disk is full or fails.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise InfrastructureError(
+            f"cannot write: {error.strerror}",
+            where=path,
+            remedy="make room on the disk, then give the same command again",
+        ) from None
+
+
+def remove_temporary(folder: Path) -> None:
+    """Remove what :func:`write_durably` left when it was killed."""
+    for leftover in folder.glob(".*.tmp"):
+        leftover.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    with suppress(OSError):  # not every file system lets a folder be synchronised
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

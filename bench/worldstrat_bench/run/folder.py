@@ -1,0 +1,79 @@
+"""The run directory: its journal, its predictions, its lock."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from worldstrat_bench.errors import InfrastructureError, InvalidArtefactError
+from worldstrat_bench.run.filesystem import locked, make_folder, remove_temporary
+from worldstrat_bench.run.journal import Journal
+from worldstrat_bench.run.predictions import PredictionStore
+
+RECORD = "record.json"
+TILES = "tiles.csv"
+TIMINGS = "timings.csv"
+LOG = "log.txt"
+PREDICTIONS = "predictions"
+
+RESUME = "give the inputs that the run was started with, or another --out"
+_RESERVE_BYTES = 512 << 20
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run directory that this process holds."""
+
+    path: Path
+    journal: Journal
+    store: PredictionStore
+
+
+@contextmanager
+def hold_run(path: Path, *, create: bool = True) -> Iterator[RunFolder]:
+    """Open a run directory for writing; nobody else can meanwhile, and the leavings of a killed process go.
+
+    Raises
+    ------
+    UsageError
+        if another process holds it, or a file is in the way.
+    InvalidArtefactError
+        if it is no run and none is to be made, or its journal is damaged.
+    """
+    if not create and not path.is_dir():
+        raise InvalidArtefactError("there is no such run", where=path, remedy="worldstrat-bench predict ... --out RUN")
+    folder = make_folder(path)
+    with locked(folder):
+        remove_temporary(folder)
+        store = PredictionStore(folder / PREDICTIONS)
+        store.clean()
+        with Journal(folder, create=create) as journal:
+            yield RunFolder(folder, journal, store)
+
+
+@contextmanager
+def read_run(path: Path) -> Iterator[RunFolder]:
+    """Open a run directory for reading; several processes can."""
+    if not path.is_dir():
+        raise InvalidArtefactError("there is no such run", where=path, remedy="give the folder that --out named")
+    with Journal(path, read_only=True) as journal:
+        yield RunFolder(path.resolve(), journal, PredictionStore(path.resolve() / PREDICTIONS))
+
+
+def enough_space(folder: Path, predictions_bytes: int) -> bool:
+    """Whether the disk can keep that many bytes of predictions and still has half a GiB.
+
+    Raises
+    ------
+    InfrastructureError
+        if it has not even that.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < _RESERVE_BYTES:
+        raise InfrastructureError(
+            f"the disk is full: {free >> 20} MiB left", where=folder, remedy="make room or give another --out"
+        )
+    return free - _RESERVE_BYTES >= predictions_bytes

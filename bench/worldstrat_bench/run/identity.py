@@ -1,0 +1,98 @@
+"""What a model is, in digests, so that a changed model is noticed. Nothing of the model is imported."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from importlib.metadata import Distribution, distributions
+from pathlib import Path
+
+from worldstrat_bench.errors import UsageError
+
+_CHUNK = 1 << 20
+_GENERATED = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"})
+_SKIPPED_FOLDERS = frozenset({"__pycache__", ".git", ".tox", ".venv"})
+
+
+def file_sha256(path: Path) -> str:
+    """sha256 of a file's content."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def weights_sha256(weights: Path | None) -> str | None:
+    """sha256 of a weights file, or of a folder's files with their names; None without weights.
+
+    Raises
+    ------
+    UsageError
+        if there is no such file.
+    """
+    if weights is None:
+        return None
+    if weights.is_dir():
+        return _tree_sha256(weights, _files_under(weights))
+    if not weights.is_file():
+        raise UsageError("there is no such weights file", where=weights, remedy="--weights PATH")
+    return file_sha256(weights)
+
+
+def code_sha256(distribution: str, target: str, search_paths: Iterable[Path] | None = None) -> str | None:
+    """sha256 over the names and contents of the files of an installed distribution.
+
+    Of one in editable mode (``pip install -e``), the files of the top-level package or module that the entry point
+    `target` ("module:attribute") names are taken where they are. None if nothing can be found.
+    """
+    paths = None if search_paths is None else [str(path) for path in search_paths]
+    found = next(
+        iter(distributions(name=distribution, path=paths) if paths else distributions(name=distribution)), None
+    )
+    if found is None:
+        return None
+    source = _editable_source(found)
+    if source is not None:
+        top = target.partition(":")[0].partition(".")[0]
+        package = next((p for p in (source / "src" / top, source / top) if p.is_dir()), None)
+        module = next((p for p in (source / "src" / f"{top}.py", source / f"{top}.py") if p.is_file()), None)
+        files = _files_under(package) if package else [module] if module else _files_under(source)
+        return _tree_sha256(source, files)
+    located = [Path(str(found.locate_file(file))) for file in found.files or () if file.name not in _GENERATED]
+    base = Path(str(found.locate_file("")))
+    files = [file for file in located if file.suffix != ".pyc" and file.is_file()]
+    return _tree_sha256(base, files) if files else None
+
+
+def _editable_source(distribution: Distribution) -> Path | None:
+    """The source folder of a distribution in editable mode (PEP 610)."""
+    text = distribution.read_text("direct_url.json")
+    if not text:
+        return None
+    try:
+        origin = json.loads(text)
+        editable = origin["dir_info"].get("editable") and origin["url"].startswith("file://")
+    except (ValueError, KeyError, AttributeError, TypeError):
+        return None
+    from urllib.parse import unquote, urlparse
+
+    source = Path(unquote(urlparse(origin["url"]).path)) if editable else None
+    return source if source is not None and source.is_dir() else None
+
+
+def _files_under(folder: Path) -> list[Path]:
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.suffix != ".pyc" and not _SKIPPED_FOLDERS & set(path.relative_to(folder).parts)
+    ]
+
+
+def _tree_sha256(base: Path, files: Iterable[Path]) -> str:
+    digest = hashlib.sha256()
+    names = {(file.relative_to(base).as_posix() if file.is_relative_to(base) else file.name): file for file in files}
+    for name, file in sorted(names.items()):
+        digest.update(f"{name}\t{file_sha256(file)}\n".encode())
+    return digest.hexdigest()

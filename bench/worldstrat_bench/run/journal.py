@@ -1,0 +1,231 @@
+"""``run.sqlite``: what has been done, one row a tile. Killed at any moment, it tells what is missing."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from worldstrat_bench.errors import InfrastructureError, InvalidArtefactError
+from worldstrat_bench.run.filesystem import is_network
+
+FILE_NAME = "run.sqlite"
+_VERSION = 1
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS note (name TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS tile (
+  tile TEXT PRIMARY KEY,
+  outcome TEXT NOT NULL,
+  message TEXT NOT NULL,
+  model_seconds REAL NOT NULL,
+  prediction_sha256 TEXT,
+  score TEXT,
+  score_seconds REAL
+) WITHOUT ROWID;
+"""
+
+
+class Scored(BaseModel):
+    """What scoring found on one tile; everything of its row in ``tiles.csv`` that is neither label nor outcome.
+
+    Attributes
+    ----------
+    target_sha256 : of the decoded target.
+    usable : False if the target has too few valid pixels: the tile is in no list then.
+    cloud, days, detail : facts of the inputs and the target.
+    values : metrics by name; of a failed tile empty.
+    nulls : metric to the reason why it is null.
+    shift_y, shift_x : px of the target grid.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    target_sha256: str
+    usable: bool
+    cloud: float
+    days: int
+    detail: float | None = None
+    values: dict[str, float | None] = Field(default_factory=dict)
+    nulls: dict[str, str] = Field(default_factory=dict)
+    shift_y: float | None = None
+    shift_x: float | None = None
+    shift_at_edge: bool | None = None
+    clipped: float | None = None
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What became of one tile in the worker: its outcome, why, and how long the model took."""
+
+    tile: str
+    outcome: str
+    message: str = ""
+    model_seconds: float = 0.0
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The journal's row of one tile."""
+
+    predicted: Predicted
+    scored: Scored | None = None
+    score_seconds: float | None = None
+
+
+class Journal:
+    """An open ``run.sqlite``. Any thread may use it; every write is on the disk when the call returns.
+
+    On a local disk SQLite's write-ahead log is used; on a network file system, where its shared memory does not
+    work, the older rollback journal under one exclusive lock.
+
+    Raises
+    ------
+    InvalidArtefactError
+        if the file is no journal, damaged, or of another version.
+    InfrastructureError
+        if the disk refuses to lock or write.
+    """
+
+    def __init__(
+        self, folder: Path, *, create: bool = True, read_only: bool = False, network: bool | None = None
+    ) -> None:
+        self.path = folder / FILE_NAME
+        create = create and not read_only
+        if not create and not self.path.is_file():
+            raise InvalidArtefactError(
+                "this is no run: it has no journal",
+                where=folder,
+                remedy="make one: worldstrat-bench predict ... --out RUN",
+            )
+        self._lock = threading.Lock()
+        on_network = is_network(folder) if network is None else network
+        self._database = self._open_to_read() if read_only else self._open(on_network)
+
+    def _open_to_read(self) -> sqlite3.Connection:
+        """Many may read a finished run at once, from a folder that they cannot write."""
+        pending = self.path.with_name(f"{FILE_NAME}-wal").exists()
+        query = "mode=ro" if pending else "mode=ro&immutable=1"
+        try:
+            database = sqlite3.connect(
+                f"{self.path.resolve().as_uri()}?{query}", uri=True, isolation_level=None, check_same_thread=False
+            )
+            self._check_version(database)
+        except sqlite3.OperationalError as error:
+            raise InfrastructureError(f"the journal cannot be opened: {error}", where=self.path) from None
+        except sqlite3.DatabaseError as error:
+            raise self._damaged(error) from None
+        return database
+
+    def _check_version(self, database: sqlite3.Connection, *allowed: int) -> None:
+        version = database.execute("PRAGMA user_version").fetchone()[0]
+        if version not in (_VERSION, *allowed):
+            raise InvalidArtefactError(
+                f"the journal is of version {version}, this harness reads {_VERSION}",
+                where=self.path,
+                remedy="finish the run with the harness that started it",
+            )
+
+    def _open(self, network: bool) -> sqlite3.Connection:
+        try:
+            database = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=10)
+            if network:
+                database.execute("PRAGMA locking_mode=EXCLUSIVE")
+            database.execute(f"PRAGMA journal_mode={'DELETE' if network else 'WAL'}")
+            database.execute("PRAGMA synchronous=FULL")
+            self._check_version(database, 0)
+            database.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version={_VERSION}; COMMIT;")
+        except sqlite3.OperationalError as error:
+            raise InfrastructureError(
+                f"the journal cannot be opened: {error}",
+                where=self.path,
+                remedy="put --out on a local disk and copy the run when it is done",
+            ) from None
+        except sqlite3.DatabaseError as error:
+            raise self._damaged(error) from None
+        return database
+
+    def _damaged(self, error: Exception) -> InvalidArtefactError:
+        return InvalidArtefactError(
+            f"the journal is damaged: {error}", where=self.path, remedy="remove the run directory and start again"
+        )
+
+    def _execute(self, statement: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
+        with self._lock:
+            try:
+                return list(self._database.execute(statement, values))
+            except sqlite3.OperationalError as error:
+                raise InfrastructureError(
+                    f"the journal cannot be used: {error}", where=self.path, remedy="see to the disk, then resume"
+                ) from None
+            except sqlite3.DatabaseError as error:
+                raise self._damaged(error) from None
+
+    def note(self, name: str) -> str | None:
+        """A note of the run, or None."""
+        rows = self._execute("SELECT text FROM note WHERE name = ?", (name,))
+        return str(rows[0][0]) if rows else None
+
+    def set_note(self, name: str, text: str) -> None:
+        """Write a note, over the former one of that name."""
+        self._execute("INSERT INTO note VALUES (?, ?) ON CONFLICT DO UPDATE SET text = excluded.text", (name, text))
+
+    def set_predicted(self, row: Predicted) -> None:
+        """Write what became of a tile; a score of an earlier prediction of it is forgotten."""
+        self._execute(
+            "INSERT INTO tile VALUES (?, ?, ?, ?, ?, NULL, NULL) ON CONFLICT DO UPDATE SET outcome = excluded.outcome, "
+            "message = excluded.message, model_seconds = excluded.model_seconds, "
+            "prediction_sha256 = excluded.prediction_sha256, score = NULL, score_seconds = NULL",
+            (row.tile, row.outcome, row.message, row.model_seconds, row.sha256),
+        )
+
+    def set_scored(self, tile: str, scored: Scored, seconds: float) -> None:
+        """Write the score of a tile that has a prediction or a failure."""
+        self._execute(
+            "UPDATE tile SET score = ?, score_seconds = ? WHERE tile = ?", (scored.model_dump_json(), seconds, tile)
+        )
+
+    def entries(self) -> Mapping[str, Entry]:
+        """Every row, by tile, in the order of names."""
+        rows = self._execute(
+            "SELECT tile, outcome, message, model_seconds, prediction_sha256, score, score_seconds "
+            "FROM tile ORDER BY tile"
+        )
+        try:
+            return {str(row[0]): _entry(row) for row in rows}
+        except (ValidationError, TypeError, ValueError) as error:
+            raise self._damaged(error) from None
+
+    def close(self) -> None:
+        """Fold the write-ahead log into the file, so that the run is one file again."""
+        with self._lock:
+            self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _entry(row: tuple[object, ...]) -> Entry:
+    tile, outcome, message, seconds, sha256, score, score_seconds = row
+    return Entry(
+        Predicted(str(tile), str(outcome), str(message), _number(seconds), None if sha256 is None else str(sha256)),
+        None if score is None else Scored.model_validate_json(str(score)),
+        None if score_seconds is None else _number(score_seconds),
+    )
+
+
+def _number(value: object) -> float:
+    if isinstance(value, int | float):
+        return float(value)
+    raise TypeError(f"{value!r} is no number")

@@ -1,0 +1,246 @@
+"""From tiles to predictions: hands inputs to confined workers and stores what comes back."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from worldstrat_bench.data.layout import Tile
+from worldstrat_bench.data.loading import read_ahead
+from worldstrat_bench.data.raster import read_header
+from worldstrat_bench.data.reading import Inputs
+from worldstrat_bench.errors import ModelError
+from worldstrat_bench.protocol import Protocol
+from worldstrat_bench.record import Device, Environment
+from worldstrat_bench.run.environment import nvidia_driver
+from worldstrat_bench.run.events import Listener, Progress
+from worldstrat_bench.run.folder import LOG, RESUME, RunFolder
+from worldstrat_bench.run.journal import Entry, Predicted
+from worldstrat_bench.run.plan import Machine, PredictInputs, remember
+from worldstrat_bench.worker.host import Hello, Limits, ModelSpec, Worker
+
+_INFRASTRUCTURE_ATTEMPTS = 3
+
+Read = Callable[[Tile], Inputs]
+Finished = Callable[[Tile, Inputs, Predicted], None]
+
+
+@dataclass(frozen=True)
+class WorkerOptions:
+    """How workers are started.
+
+    Attributes
+    ----------
+    devices : one worker each: ``cpu``, ``cuda:0``, ...
+    isolation : ``auto``, ``full``, ``strong`` or ``process``.
+    limits : seconds, memory and log size that a model may use.
+    threads : of a worker on a CPU; None for all cores.
+    max_failures : consecutive failed tiles after which the run stops; 0 for never.
+    """
+
+    devices: tuple[str, ...] = ("cpu",)
+    isolation: str = "auto"
+    limits: Limits = Limits()
+    threads: int | None = None
+    max_failures: int = 5
+
+
+def tile_seed(seed: int, tile: str) -> int:
+    """The seed of one tile, 0..2^63 - 1: of sha256(run seed, tile), the same wherever and whenever it runs."""
+    return int.from_bytes(hashlib.sha256(f"{seed}\n{tile}".encode()).digest()[:8], "big") >> 1
+
+
+def missing_predictions(tiles: Sequence[Tile], entries: Mapping[str, Entry], run: RunFolder) -> tuple[Tile, ...]:
+    """The tiles to predict: never tried, failed by the machine's fault, or lost before they were scored."""
+
+    def missing(tile: Tile) -> bool:
+        entry = entries.get(tile.name)
+        if entry is None or entry.predicted.outcome == "infra_error":
+            return True
+        lost = entry.predicted.outcome == "ok" and entry.scored is None and not run.store.has(tile.name)
+        return lost
+
+    return tuple(tile for tile in tiles if missing(tile))
+
+
+class Predictor:
+    """Predicts tiles with one worker a device; each result is on the disk before the next is asked for."""
+
+    def __init__(
+        self, run: RunFolder, inputs: PredictInputs, protocol: Protocol, read: Read, options: WorkerOptions
+    ) -> None:
+        self._run, self._inputs, self._protocol, self._read, self._options = run, inputs, protocol, read, options
+        self._about = {
+            "protocol": protocol.id,
+            "protocol_sha256": protocol.sha256,
+            "model": inputs.model.name,
+            "inputs_sha256": inputs.digest(),
+        }
+        self._stop = threading.Event()
+        self._state = threading.Lock()
+        self._failures_in_a_row = 0
+        self._done = 0
+
+    def run(
+        self, tiles: Sequence[Tile], total: int, spec: ModelSpec, root: Path, finished: Finished, tell: Listener
+    ) -> None:
+        """Predict `tiles`, calling `finished` for each when it is stored, from any thread.
+
+        Raises
+        ------
+        ModelError
+            if the model cannot be loaded or fails too many tiles in a row; what was done is kept.
+        DataError, InfrastructureError
+            see the readers and the worker.
+        """
+        if not tiles:
+            return
+        self._done = total - len(tiles)
+        tell(Progress("predict", self._done, total))
+        with ExitStack() as stack:
+            workers = [stack.enter_context(w) for w in self._workers(spec, root)]
+            machine = _machine([worker.start() for worker in workers])
+            remember(
+                self._run.journal, "machine", machine, remedy=RESUME, leave_out=frozenset({"isolation.held", "isolation.notes"})
+            )
+            source = _Shared(read_ahead(tiles, self._read, ahead=1 + len(workers)))
+            try:
+                self._drive(workers, source, partial(self._tell_finished, total, finished, tell))
+            finally:
+                self._stop.set()
+                source.close()
+
+    def _workers(self, spec: ModelSpec, root: Path) -> Iterator[Worker]:
+        for index, device in enumerate(self._options.devices):
+            log = self._run.path / (LOG if index == 0 else f"log-{index}.txt")
+            yield Worker(
+                spec,
+                device=device,
+                isolation=self._options.isolation,
+                limits=self._options.limits,
+                forbidden=(root.resolve(), self._run.path),
+                log=log,
+                threads=self._options.threads,
+            )
+
+    def _drive(self, workers: Sequence[Worker], source: _Shared, finished: Finished) -> None:
+        if len(workers) == 1:
+            self._serve(workers[0], source, finished)
+            return
+        with ThreadPoolExecutor(len(workers), thread_name_prefix="predict") as pool:
+            futures = [pool.submit(self._serve, worker, source, finished) for worker in workers]
+            try:
+                for future in futures:
+                    future.result()
+            except BaseException:
+                self._stop.set()
+                for worker in workers:
+                    worker.close()
+                raise
+
+    def _serve(self, worker: Worker, source: _Shared, finished: Finished) -> None:
+        try:
+            while not self._stop.is_set() and (item := source.take()) is not None:
+                tile, inputs = item
+                predicted = self._predict(worker, tile, inputs)
+                if predicted is None:
+                    return
+                finished(tile, inputs, predicted)
+                self._count(predicted)
+        except BaseException:
+            self._stop.set()
+            raise
+
+    def _predict(self, worker: Worker, tile: Tile, inputs: Inputs) -> Predicted | None:
+        """Predict and store one tile; None if the run was stopped meanwhile and the reply means nothing."""
+        side = self._protocol.target.size(read_header(tile.hr).height)
+        seed = tile_seed(self._inputs.seed, tile.name)
+        for _attempt in range(_INFRASTRUCTURE_ATTEMPTS):
+            reply = worker.predict(inputs.images, inputs.clear, inputs.days, side, side, seed)
+            if reply.outcome != "infra_error":
+                break
+        if self._stop.is_set():
+            return None
+        predicted = Predicted(tile.name, reply.outcome, reply.message, reply.seconds)
+        if reply.outcome == "ok" and reply.image is not None:
+            predicted = replace(predicted, sha256=self._run.store.write(tile.name, reply.image, self._about))
+        else:
+            self._run.store.remove(tile.name)
+        self._run.journal.set_predicted(predicted)
+        return predicted
+
+    def _tell_finished(
+        self, total: int, finished: Finished, tell: Listener, tile: Tile, inputs: Inputs, predicted: Predicted
+    ) -> None:
+        with self._state:
+            self._done += 1
+            tell(Progress("predict", self._done, total, tile.name, predicted.outcome))
+        finished(tile, inputs, predicted)
+
+    def _count(self, predicted: Predicted) -> None:
+        with self._state:
+            self._failures_in_a_row = 0 if predicted.outcome == "ok" else self._failures_in_a_row + 1
+            failures = self._failures_in_a_row
+        if failures and failures == self._options.max_failures:
+            raise ModelError(
+                f"{failures} tiles in a row failed, the last with {predicted.outcome}: {predicted.message}",
+                where=self._run.path / LOG,
+                remedy="mend the model and start anew, or give the same command again to go on with the other tiles",
+            )
+
+
+class _Shared:
+    """An iterator that several threads take from."""
+
+    def __init__(self, source: Iterator[tuple[Tile, Inputs]]) -> None:
+        self._source = source
+        self._lock = threading.Lock()
+
+    def take(self) -> tuple[Tile, Inputs] | None:
+        """The next item, or None when there is none left."""
+        with self._lock:
+            return next(self._source, None)
+
+    def close(self) -> None:
+        """Stop reading ahead."""
+        with self._lock:
+            close = getattr(self._source, "close", None)
+            if close is not None:
+                close()
+
+
+def _machine(hellos: Sequence[Hello]) -> Machine:
+    """What the record says of the workers, which must be alike.
+
+    Raises
+    ------
+    ModelError
+        if the devices are of different classes: a run has one.
+    """
+    first = hellos[0]
+    classes = sorted({hello.device_class for hello in hellos})
+    if len(classes) > 1:
+        raise ModelError(
+            f"the devices are of different classes: {', '.join(classes)}", remedy="choose one with --device cuda:N"
+        )
+    return Machine(
+        environment=Environment(
+            python=first.python,
+            torch=first.torch,
+            cuda=first.cuda,
+            driver=nvidia_driver() if first.device_type == "cuda" else None,
+            packages=dict(sorted(first.packages.items())),
+        ),
+        device=Device(
+            type="cuda" if first.device_type == "cuda" else "cpu",
+            name=first.device_name,
+            device_class=first.device_class,
+        ),
+        isolation=first.isolation,
+    )
