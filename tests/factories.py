@@ -27,10 +27,11 @@ from worldstrat_bench.record import (
     save_record,
 )
 from worldstrat_bench.stats.aggregate import aggregate
+from worldstrat_bench.stats.strata import SMOD_LABELS
 from worldstrat_bench.tiles import OUTCOMES, Value, format_tiles, parse_tiles
 
 CLASSES = ("Agriculture", "Forest", "Settlement", "Grassland", "Other", "Wetland", "")
-SMOD = ("11", "12", "13", "21", "22", "23", "30", "10")
+SMOD = SMOD_LABELS
 SOURCES = ("Landcover", "UNHCR", "ASMSpotter", "Amnesty")
 
 

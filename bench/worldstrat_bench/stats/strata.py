@@ -1,7 +1,7 @@
 """The axes along which tiles are told apart, and the stratum of every tile on each of them.
 
-A stratum is stored under a short label ("13", "23.5-35", "low"); a page shows it with its axis and, where
-the label is a code, its name: :func:`stratum_title`.
+A stratum is stored under a short label ("Forest", "23.5-35", "low"); a page shows it with its axis:
+:func:`stratum_title`.
 """
 
 from __future__ import annotations
@@ -30,19 +30,17 @@ class Axis:
     title : heading on a page.
     explanation : one line on what divides the tiles.
     order : labels in the order of pages; others follow alphabetically.
-    names : readable names of labels that are codes.
     """
 
     name: str
     title: str
     explanation: str
     order: tuple[str, ...] = ()
-    names: tuple[tuple[str, str], ...] = ()
 
 
-_SMOD = (
-    ("10", "water"), ("11", "very low density rural"), ("12", "low density rural"), ("13", "rural cluster"),
-    ("21", "suburban"), ("22", "semi-dense urban cluster"), ("23", "dense urban cluster"), ("30", "urban centre"),
+SMOD_LABELS = (
+    "Water", "Very low density rural", "Low density rural", "Rural cluster", "Suburban", "Semi-dense urban cluster",
+    "Dense urban cluster", "Urban centre",
 )  # fmt: skip
 
 LATITUDE = (0.0, 23.5, 35.0, 55.0, 90.0)
@@ -58,7 +56,7 @@ DETAIL_LABELS = ("low", "medium", "high")
 
 _AXES: tuple[Axis, ...] = (
     Axis("ipcc", "IPCC class", "Land use class of the tile as WorldStrat states it"),
-    Axis("smod", "SMOD class", "Degree of urbanisation (GHS-SMOD code)", tuple(c for c, _ in _SMOD), _SMOD),
+    Axis("smod", "SMOD class", "Degree of urbanisation, GHS settlement model", SMOD_LABELS),
     Axis("source", "Source", "Where WorldStrat took the location from"),
     Axis("continent", "Continent", "From the tile's coordinates; Russia is split at 60° E"),
     Axis("latitude", "Latitude", "Absolute latitude, degrees", LATITUDE_LABELS),
@@ -77,10 +75,7 @@ def axis(name: str) -> Axis:
 
 
 def stratum_name(axis_name: str, stratum: str) -> str:
-    """The label as a page prints it beside its axis: "23 dense urban cluster", "35-55°", "5-20 %"."""
-    for code, name in axis(axis_name).names:
-        if code == stratum:
-            return f"{code} {name}"
+    """The label as a page prints it beside its axis: "Dense urban cluster", "35-55°", "5-20 %"."""
     if stratum in (UNLABELLED, UNLOCATED, UNKNOWN):
         return stratum
     dashed = stratum.replace("-", "–") if axis_name in ("latitude", "cloud", "age") else stratum
@@ -88,7 +83,7 @@ def stratum_name(axis_name: str, stratum: str) -> str:
 
 
 def stratum_title(axis_name: str, stratum: str) -> str:
-    """Axis and label together: "SMOD class: 10 water". Two axes have a "Water"."""
+    """Axis and label together: "SMOD class: Water". Two axes have a "Water"."""
     return f"{axis(axis_name).title}: {stratum_name(axis_name, stratum)}"
 
 

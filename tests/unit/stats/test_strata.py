@@ -70,7 +70,7 @@ def test_missing_labels_have_a_stratum_of_their_own() -> None:
 @pytest.mark.parametrize(
     ("axis", "stratum", "title"),
     [
-        ("smod", "10", "SMOD class: 10 water"),
+        ("smod", "Water", "SMOD class: Water"),
         ("ipcc", "Water", "IPCC class: Water"),
         ("latitude", "23.5-35", "Latitude: 23.5–35°"),
         ("cloud", "5-20", "Cloud: 5–20 %"),
@@ -85,6 +85,7 @@ def test_a_title_carries_its_axis(axis: str, stratum: str, title: str) -> None:
 
 def test_strata_are_ordered_by_their_axis_and_none_comes_last() -> None:
     assert sort_strata("cloud", ["50-100", "unknown", "5-20", "0-5"]) == ("0-5", "5-20", "50-100", "unknown")
+    assert sort_strata("smod", ["Suburban", "Urban centre", "Water"]) == ("Water", "Suburban", "Urban centre")
     assert sort_strata("detail", ["high", "low", "medium"]) == ("low", "medium", "high")
     assert sort_strata("ipcc", ["unlabelled", "Water", "Forest"]) == ("Forest", "Water", "unlabelled")
 
