@@ -1,0 +1,83 @@
+"""Members of archives are hostile until they are shown to be plain files of a believable size. Pure functions."""
+
+from __future__ import annotations
+
+import re
+import stat
+import tarfile
+import zipfile
+from pathlib import PurePosixPath
+
+from worldstrat_bench.data.fetch.wanted import Member, Wanted
+from worldstrat_bench.errors import DataError
+
+_OTHER_SOURCE = "use another source: this archive is damaged or made to harm"
+_DRIVE = re.compile(r"^[A-Za-z]:")
+_ALLOWED_COMPRESSION = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_RATIO_MATTERS_ABOVE_BYTES = 4 << 20
+"""Below this a cloud mask of one value may well deflate a thousandfold (TIFF stores it as 100 kB of zeros)."""
+_LARGEST_RATIO = 200
+
+
+def is_unsafe(name: str) -> bool:
+    """Whether a member's name leads out of the folder, or cannot be a name on some system."""
+    return (
+        name.startswith(("/", "\\"))
+        or bool(_DRIVE.match(name))
+        or ".." in re.split(r"[/\\]", name)
+        or "\\" in name
+        or not name.isprintable()
+    )
+
+
+def classify(name: str, wanted: Wanted, where: str) -> Member | None:
+    """The file that a member is, or None if nobody wants it.
+
+    Raises
+    ------
+    DataError
+        if an unsafe name ends like a wanted one: somebody meant it to be unpacked.
+    """
+    if not is_unsafe(name):
+        return wanted.member(name)
+    tidy = "/".join(part for part in PurePosixPath(name.replace("\\", "/")).parts if part not in ("..", "/"))
+    if wanted.member(tidy) is None:
+        return None
+    raise DataError(f"member {name[:120]!r} leads out of the folder", where=where, remedy=_OTHER_SOURCE)
+
+
+def check_zip_member(info: zipfile.ZipInfo, member: Member, where: str) -> None:
+    """Refuse links, devices, encryption, odd compression and bombs; raises DataError."""
+    mode = info.external_attr >> 16
+    if info.is_dir() or (stat.S_IFMT(mode) and not stat.S_ISREG(mode)):
+        raise _refusal(info.filename, "is not a plain file", where)
+    if info.flag_bits & 0x1:
+        raise _refusal(info.filename, "is encrypted", where)
+    if info.compress_type not in _ALLOWED_COMPRESSION:
+        raise _refusal(info.filename, "is neither stored nor deflated", where)
+    _check_size(info.filename, info.file_size, member, where)
+    if info.file_size > _RATIO_MATTERS_ABOVE_BYTES and info.file_size > _LARGEST_RATIO * max(1, info.compress_size):
+        raise _refusal(info.filename, "unpacks to far more than its packed size (a bomb)", where)
+    if info.compress_size > member.largest_bytes + (1 << 20):
+        raise _refusal(info.filename, "is packed into more bytes than its kind can have", where)
+
+
+def check_tar_member(info: tarfile.TarInfo, member: Member, where: str) -> None:
+    """Refuse links, devices, sparse files and bombs; raises DataError."""
+    if not info.isreg() or info.issparse():
+        raise _refusal(info.name, "is not a plain file", where)
+    _check_size(info.name, info.size, member, where)
+
+
+def duplicate(name: str, where: str) -> DataError:
+    """Two members claim to be the same file."""
+    return _refusal(name, "is in the archive twice", where)
+
+
+def _check_size(name: str, size: int, member: Member, where: str) -> None:
+    if not 0 < size <= member.largest_bytes:
+        raise _refusal(name, f"claims {size} bytes, at most {member.largest_bytes} are believable", where)
+
+
+def _refusal(name: str, why: str, where: str) -> DataError:
+    return DataError(f"member {name[:120]!r} {why}", where=where, remedy=_OTHER_SOURCE)
