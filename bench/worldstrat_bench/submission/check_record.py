@@ -1,0 +1,259 @@
+"""Checks of one result folder: the record against its own ``tiles.csv``, the package and the manifest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from worldstrat_bench.data import split
+from worldstrat_bench.errors import InvalidArtefactError, UsageError
+from worldstrat_bench.protocol import Protocol, load_protocol
+from worldstrat_bench.record import ListScores, Record, parse_record
+from worldstrat_bench.submission.check_tiles import table_faults
+from worldstrat_bench.submission.faults import Fault, from_error, notice, relative
+from worldstrat_bench.submission.manifest import Manifest
+from worldstrat_bench.submission.results import RESULT_FILES, result_folder
+from worldstrat_bench.submission.verification import load_verification
+from worldstrat_bench.tiles import TileTable, parse_tiles
+
+SCORE_AGAIN = "a record is never edited by hand; score the run again and submit what that writes"
+OFFICIAL_RELEASES = ("v1.0", "v1.1")
+
+
+@dataclass(frozen=True)
+class Result:
+    """A result folder whose record and table could be read."""
+
+    folder: Path
+    record: Record
+    table: TileTable
+    tiles_sha256: str
+
+
+def read_result(folder: Path) -> Result | tuple[Fault, ...]:
+    """The record and table of a folder, or why they cannot be read. Sizes are looked at before contents."""
+    faults = tuple(_file_faults(folder))
+    if faults:
+        return faults
+    record_path, tiles_path = folder / "record.json", folder / "tiles.csv"
+    try:
+        record = parse_record(_text(record_path), where=relative(record_path))
+        text = _text(tiles_path)
+        table = parse_tiles(text, where=relative(tiles_path))
+    except InvalidArtefactError as error:
+        return (from_error("record-readable", error),)
+    return Result(folder, record, table, hashlib.sha256(text.encode()).hexdigest())
+
+
+def record_faults(result: Result, slug_folder: Path, *, official: bool) -> Iterator[Fault]:
+    """Everything that can be said of a record without its manifest."""
+    record, where = result.record, relative(result.folder / "record.json")
+    yield from _place_faults(result, slug_folder)
+    if record.files.get("tiles.csv") != result.tiles_sha256:
+        what = "tiles.csv is not the file that the record names: its sha256 differs"
+        yield Fault("record-files", what, relative(result.folder / "tiles.csv"), None, SCORE_AGAIN)
+    extra = sorted(set(record.files) - {"tiles.csv"})
+    if extra:
+        yield Fault("record-files", f"the record hashes {extra[0]!r}, which no result holds", where, None, SCORE_AGAIN)
+    protocol = _protocol(record, where)
+    if isinstance(protocol, Fault):
+        yield protocol
+        return
+    yield from list_faults(result)
+    yield from table_faults(result.table, record, where=relative(result.folder / "tiles.csv"))
+    yield from aggregate_faults(result, protocol)
+    yield from _ranking_faults(record, where, official=official)
+    yield from _companion_faults(result)
+
+
+def list_faults(result: Result) -> Iterator[Fault]:
+    """The tiles are those of the list that the record names, all of them."""
+    dataset, table = result.record.dataset, result.table
+    where = relative(result.folder / "record.json")
+    evaluated = set(table.tiles) | set(dataset.no_target)
+    if dataset.tiles != len(table):
+        what = f"the record counts {dataset.tiles} tiles, tiles.csv has {len(table)}"
+        yield Fault("list-complete", what, where, None, SCORE_AGAIN)
+    partial = dataset.limit is not None or dataset.shard is not None
+    if dataset.official or (dataset.release in OFFICIAL_RELEASES and dataset.list in split.LISTS and not partial):
+        yield from _official_list_faults(result, evaluated)
+    elif not partial and dataset.list_sha256 != split.list_sha256(evaluated):
+        what = "list_sha256 is not the hash of the tiles in tiles.csv: the list is stale or tiles were removed"
+        yield Fault("list-hash", what, where, None, SCORE_AGAIN)
+
+
+def _official_list_faults(result: Result, evaluated: set[str]) -> Iterator[Fault]:
+    dataset, where = result.record.dataset, relative(result.folder / "record.json")
+    if dataset.list not in split.LISTS or dataset.release not in OFFICIAL_RELEASES:
+        what = f"a record on list {dataset.list!r} of release {dataset.release!r} cannot be official"
+        yield Fault("official", what, where, None, f"official lists are {', '.join(split.LISTS)} of v1.0 and v1.1")
+        return
+    wanted = set(split.list_tiles(dataset.list))
+    missing, foreign = sorted(wanted - evaluated), sorted(evaluated - wanted)
+    table = relative(result.folder / "tiles.csv")
+    if foreign:
+        what = f"{len(foreign)} tiles are not on list {dataset.list!r}, {foreign[0]!r} for one"
+        yield Fault("list-complete", what, table, None, "evaluate the list as the package defines it")
+    if missing and dataset.limit is None and dataset.shard is None:
+        what = f"{len(missing)} tiles of list {dataset.list!r} are missing, {missing[0]!r} for one"
+        yield Fault("list-complete", what, table, None, "a tile is never left out; a failed one stays in with its outcome")
+    if dataset.list_sha256 != split.list_sha256(wanted):
+        what = f"list_sha256 is not that of list {dataset.list!r} in this version of the package: it is stale"
+        yield Fault("list-hash", what, where, None, "update worldstrat-bench and evaluate again")
+
+
+def aggregate_faults(result: Result, protocol: Protocol) -> Iterator[Fault]:
+    """Every mean and interval follows from tiles.csv, to the last digit."""
+    from worldstrat_bench.stats.aggregate import aggregate
+
+    lists = split.sublists(result.record.dataset.list, result.table.tiles)
+    expected = aggregate(result.table, lists, protocol)
+    difference = first_difference(_plain(result.record.scores), _plain(expected))
+    if difference:
+        key, stored, computed = difference
+        what = f"scores.{key} is {_short(stored)} but tiles.csv gives {_short(computed)}"
+        yield Fault("record-aggregates", what, relative(result.folder / "record.json"), None, SCORE_AGAIN)
+
+
+def manifest_faults(result: Result, manifest: Manifest) -> Iterator[Fault]:
+    """The record is of the model that the manifest describes."""
+    where, model = relative(result.folder / "record.json"), result.record.model
+    if result.record.protocol.id not in manifest.protocols:
+        what = f"protocol {result.record.protocol.id!r} is not among the manifest's protocols"
+        yield Fault("record-manifest", what, where, None, "add it to protocols in submission.toml")
+    slug, section = manifest.submission.slug, manifest.model
+    weights = manifest.weights.sha256 if manifest.weights else None
+    expected: dict[str, tuple[object, object]] = {
+        "name": (model.name if model.name != slug else section.entry_point, section.entry_point),
+        "distribution": (_normal(model.distribution), _normal(section.distribution)),
+        "version": (model.version, section.version),
+        "wheel_sha256": (model.wheel_sha256 or section.wheel_sha256, section.wheel_sha256 or model.wheel_sha256),
+        "weights_sha256": (model.weights_sha256, weights),
+        "parameters": (dict(model.parameters), dict(section.parameters)),
+        "frames": (model.frames, section.frames),
+        "train_split": (model.train_split, manifest.training.train_split),
+        "submission": (model.submission, slug),
+    }
+    for key, (stored, stated) in expected.items():
+        if stored != stated:
+            what = f"the record was made with model.{key} = {_short(stored)}, the manifest says {_short(stated)}"
+            yield Fault("record-manifest", what, where, None, f"run: worldstrat-bench evaluate submissions/{slug}")
+
+
+def first_difference(stored: object, computed: object, key: str = "") -> tuple[str, object, object] | None:
+    """The first place (in key order) where two plain documents differ: dotted key and both values."""
+    if isinstance(stored, dict) and isinstance(computed, dict):
+        for name in sorted(set(stored) | set(computed)):
+            inner = f"{key}.{name}" if key else str(name)
+            if name not in stored or name not in computed:
+                return inner, stored.get(name, "absent"), computed.get(name, "absent")
+            found = first_difference(stored[name], computed[name], inner)
+            if found:
+                return found
+        return None
+    return None if stored == computed else (key, stored, computed)
+
+
+def _place_faults(result: Result, slug_folder: Path) -> Iterator[Fault]:
+    wanted = result_folder(slug_folder, result.record)
+    if wanted != result.folder:
+        what = f"the record belongs into {wanted.relative_to(slug_folder)}"
+        remedy = "let `worldstrat-bench submission add RUN FOLDER` put it there"
+        yield Fault("record-place", what, relative(result.folder), None, remedy)
+
+
+def _protocol(record: Record, where: str) -> Protocol | Fault:
+    try:
+        protocol = load_protocol(record.protocol.id)
+    except UsageError as error:
+        return Fault("protocol", error.what, where, None, error.remedy or "")
+    if protocol.sha256 != record.protocol.sha256:
+        what = f"the record was made with another {protocol.id!r}: the protocol's sha256 differs from the package's"
+        return Fault("protocol", what, where, None, "protocols never change; use the one of a release and score again")
+    return protocol
+
+
+def _ranking_faults(record: Record, where: str, *, official: bool) -> Iterator[Fault]:
+    dataset, severity = record.dataset, "error" if official else "notice"
+    if dataset.shard is not None:
+        yield Fault("shard", f"shard {dataset.shard} of a run", where, None, "merge the shards: worldstrat-bench merge")
+    reasons = {
+        "it was not made on an official release": not dataset.official,
+        f"it was limited to {dataset.limit} tiles": dataset.limit is not None,
+        "its list is not full": dataset.list != "full" and dataset.official,
+        "its inputs are synthetic": dataset.inputs != "real",
+        "some of its tiles failed": any(n and outcome != "ok" for outcome, n in record.outcomes.items()),
+        "the harness had local changes": bool(record.harness.dirty),
+        f"its model ran with isolation {record.isolation.level!r}": record.isolation.level in ("none", "process"),
+    }
+    for reason, holds in reasons.items():
+        if holds and severity == "error":
+            yield Fault("unranked", f"not ranked: {reason}", where, None, "see docs/submissions.md, Official records")
+        elif holds:
+            yield notice("unranked", f"not ranked: {reason}", where)
+
+
+def _companion_faults(result: Result) -> Iterator[Fault]:
+    """speed.json and verification.json name this record."""
+    verification = result.folder / "verification.json"
+    if verification.exists():
+        try:
+            named = load_verification(verification).record_id
+        except InvalidArtefactError as error:
+            yield from_error("verification", error)
+        else:
+            if named != result.record.record_id:
+                what = "verification.json names another record_id"
+                yield Fault("verification", what, relative(verification), None, "verify this record")
+    speed = result.folder / "speed.json"
+    if speed.exists():
+        try:
+            document = json.loads(_text(speed))
+            found = document.get("record_id") if isinstance(document, dict) else None
+        except (InvalidArtefactError, ValueError, RecursionError):
+            yield Fault("speed", "speed.json is not JSON", relative(speed), None, "run worldstrat-bench speed again")
+            return
+        if found != result.record.record_id:
+            yield Fault("speed", "speed.json names another record_id", relative(speed), None, "time this record's model")
+
+
+def _file_faults(folder: Path) -> Iterator[Fault]:
+    for path in sorted(folder.iterdir()):
+        where = relative(path)
+        if path.is_symlink() or not path.is_file():
+            yield Fault("files", "neither links nor folders belong in a result", where, None, "remove it")
+        elif path.name not in RESULT_FILES:
+            allowed = ", ".join(RESULT_FILES)
+            yield Fault("files", "this file does not belong in a result", where, None, f"keep only {allowed}")
+        elif path.stat().st_size > RESULT_FILES[path.name]:
+            limit = RESULT_FILES[path.name] // 1000
+            yield Fault("size", f"larger than {limit} kB", where, None, "submit what the harness wrote, unchanged")
+    for name in ("record.json", "tiles.csv"):
+        if not (folder / name).is_file():
+            remedy = "let `worldstrat-bench submission add RUN FOLDER` copy it"
+            yield Fault("files", f"{name} is missing", relative(folder), None, remedy)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = "not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+        raise InvalidArtefactError(f"{path.name} cannot be read: {reason}", where=relative(path)) from None
+
+
+def _plain(scores: Mapping[str, ListScores]) -> dict[str, object]:
+    return {name: part.model_dump(mode="json") for name, part in scores.items()}
+
+
+def _normal(name: str | None) -> str | None:
+    from packaging.utils import canonicalize_name
+
+    return canonicalize_name(name) if name else None
+
+
+def _short(value: object) -> str:
+    return repr(value)[:80]

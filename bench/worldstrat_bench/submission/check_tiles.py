@@ -1,0 +1,138 @@
+"""Checks of ``tiles.csv``: labels against the package, numbers against each other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldstrat_bench.data import split
+from worldstrat_bench.record import Record
+from worldstrat_bench.submission.faults import Fault
+from worldstrat_bench.tiles import FACT_COLUMNS, TileTable
+
+_REMEDY = "tiles.csv is never edited by hand; score the run again and submit what that writes"
+
+RANGES: dict[str, tuple[float, float]] = {
+    "psnr": (-60, 100), "ssim": (-1, 1), "lpips": (0, 10), "rmse": (0, 1000), "psnr_raw": (-60, 100),
+    "psnr_unregistered": (-60, 100), "sam": (0, 180), "lr_consistency": (0, 1000), "psnr_bicubic": (-60, 100),
+    "clipped": (0, 1), "shift_y": (-16, 16), "shift_x": (-16, 16), "cloud": (0, 1), "detail": (0, 1000),
+    "lon": (-180, 180), "lat": (-90, 90),
+}  # fmt: skip
+"""What a value can be at all, bounds included."""
+
+SCORES = ("psnr", "ssim", "lpips", "rmse", "psnr_raw", "psnr_unregistered", "sam", "lr_consistency", "clipped")
+_LABELS = ("group", "ipcc", "smod", "source", "continent")
+_DB_TOLERANCE = 0.001
+"""Two columns of seven digits that say the same agree to this, in dB."""
+
+
+def table_faults(table: TileTable, record: Record, *, where: str) -> Iterator[Fault]:
+    """Everything that a table says wrongly, at most one fault a rule."""
+    yield from _first(_outcome_faults(table, record, where))
+    yield from _first(_range_faults(table, where))
+    yield from _first(_null_faults(table, record, where))
+    yield from _first(_consistency_faults(table, record, where))
+    yield from _first(_label_faults(table, record, where))
+
+
+def _first(faults: Iterator[Fault]) -> Iterator[Fault]:
+    found = next(faults, None)
+    if found:
+        yield found
+
+
+def _outcome_faults(table: TileTable, record: Record, where: str) -> Iterator[Fault]:
+    outcomes = table.text("outcome")
+    counted = {name: outcomes.count(name) for name in set(outcomes)}
+    stored = {name: n for name, n in record.outcomes.items() if n}
+    if counted != stored:
+        what = f"the record's outcomes are {_counts(stored)}, tiles.csv has {_counts(counted)}"
+        yield Fault("outcomes", what, where, None, _REMEDY)
+
+
+def _range_faults(table: TileTable, where: str) -> Iterator[Fault]:
+    for name, (low, high) in RANGES.items():
+        values = table.numbers[name]
+        for row in np.flatnonzero(~np.isnan(values) & ((values < low) | (values > high))):
+            what = f"{name} of tile {table.tiles[row]!r} is {values[row]:.7g}, outside {low:g} to {high:g}"
+            yield Fault("values", what, where, int(row) + 2, _REMEDY)
+
+
+def _null_faults(table: TileTable, record: Record, where: str) -> Iterator[Fault]:
+    """A scored tile has its scores and a failed one none; a metric without any value has a reason."""
+    ok = table.ok
+    for row in np.flatnonzero(~ok):
+        filled = [name for name in SCORES if not math.isnan(table.numbers[name][row])]
+        if filled:
+            what = f"tile {table.tiles[row]!r} failed and yet has {filled[0]}"
+            yield Fault("nulls", what, where, int(row) + 2, _REMEDY)
+    for row in np.flatnonzero(ok & np.isnan(table.numbers["psnr"])):
+        if "psnr" not in record.nulls:
+            yield Fault("nulls", f"tile {table.tiles[row]!r} is ok and has no psnr", where, int(row) + 2, _REMEDY)
+    for name in SCORES:
+        if ok.any() and np.isnan(table.numbers[name][ok]).all() and name not in record.nulls:
+            yield Fault("nulls", f"{name} is null on every tile and the record does not say why", where, None, _REMEDY)
+
+
+def _consistency_faults(table: TileTable, record: Record, where: str) -> Iterator[Fault]:
+    """In the wsb protocols rmse and psnr are one number, and bias removal cannot lower psnr."""
+    if not record.protocol.id.startswith("wsb-"):
+        return
+    psnr, rmse = table.numbers["psnr"], table.numbers["rmse"]
+    both = ~np.isnan(psnr) & ~np.isnan(rmse) & (rmse > 1e-4)
+    derived = np.full_like(psnr, np.nan)
+    derived[both] = -20 * np.log10(rmse[both])
+    yield from _rows(both & (np.abs(psnr - derived) > _DB_TOLERANCE), table, where, "psnr and rmse contradict each other")
+    raw = table.numbers["psnr_raw"]
+    higher = ~np.isnan(psnr) & ~np.isnan(raw) & (raw > psnr + _DB_TOLERANCE)
+    yield from _rows(higher, table, where, "psnr_raw is above psnr, which removes a bias from the same pixels")
+
+
+def _rows(bad: NDArray[np.bool_], table: TileTable, where: str, what: str) -> Iterator[Fault]:
+    for row in np.flatnonzero(bad):
+        yield Fault("values", f"tile {table.tiles[row]!r}: {what}", where, int(row) + 2, _REMEDY)
+
+
+def _label_faults(table: TileTable, record: Record, where: str) -> Iterator[Fault]:
+    """Labels and groups of official tiles are the package's own; other groups follow from the names."""
+    known = split.official_facts()
+    official = record.dataset.official or record.dataset.release in ("v1.0", "v1.1")
+    for row, tile in enumerate(table.tiles):
+        facts = known.get(tile) if official else None
+        if facts is None:
+            continue
+        for name in _LABELS:
+            stated, own = table.text(name)[row], str(getattr(facts, name))
+            if stated != own and own not in (split.UNLABELLED, "unlocated"):
+                what = f"{name} of tile {tile!r} is {stated!r}, the package says {own!r}"
+                yield Fault("labels", what, where, row + 2, _REMEDY)
+        for name in ("lon", "lat"):
+            value, fact = float(table.numbers[name][row]), getattr(facts, name)
+            if fact is not None and not abs(value - fact) < 1e-4:
+                yield Fault("labels", f"{name} of tile {tile!r} is {value:.7g}, the package says {fact:.7g}", where, row + 2, _REMEDY)
+
+
+def facts_differ(a: TileTable, b: TileTable) -> str | None:
+    """Where two tables on the same targets contradict each other about a tile or the reference bicubic."""
+    if a.tiles != b.tiles:
+        return None
+    for name in FACT_COLUMNS:
+        if name in a.texts:
+            pairs = zip(a.text(name), b.text(name), strict=True)
+            row = next((i for i, (x, y) in enumerate(pairs) if x != y), None)
+        else:
+            x, y = a.numbers[name], b.numbers[name]
+            rows = np.flatnonzero(~(np.isclose(x, y, rtol=1e-4, atol=1e-7) | (np.isnan(x) & np.isnan(y))))
+            row = int(rows[0]) if len(rows) else None
+        if row is not None:
+            return f"{name} of tile {a.tiles[row]!r}"
+    x, y = a.numbers["psnr_bicubic"], b.numbers["psnr_bicubic"]
+    rows = np.flatnonzero(np.abs(x - y) > 0.01)
+    return f"psnr_bicubic of tile {a.tiles[int(rows[0])]!r}" if len(rows) else None
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{n} {name}" for name, n in sorted(counts.items())) or "empty"

@@ -1,0 +1,121 @@
+"""Lock files: every requirement pinned to one version or address, every one with its hashes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from worldstrat_bench.errors import InvalidArtefactError
+
+MAX_LOCK_BYTES = 2 * 1024 * 1024
+_HASH = re.compile(r"\s--hash=sha256:([0-9a-f]{64})(?=\s|$)")
+
+
+@dataclass(frozen=True)
+class Locked:
+    """One pinned requirement. `pin` is ``==version`` or ``@ url``, `marker` as written."""
+
+    name: str
+    pin: str
+    marker: str
+    hashes: tuple[str, ...]
+    line: int
+
+    def as_line(self) -> str:
+        """The requirement in the form that pip and uv read."""
+        marker = f" ; {self.marker}" if self.marker else ""
+        hashes = "".join(f" --hash=sha256:{digest}" for digest in self.hashes)
+        separator = " " if self.pin.startswith("@") else ""
+        return f"{self.name}{separator}{self.pin}{marker}{hashes}"
+
+
+class LockError(InvalidArtefactError):
+    """A lock that cannot be used, with its line."""
+
+    def __init__(self, what: str, *, where: object = None, remedy: str | None = None, line: int | None = None) -> None:
+        super().__init__(what, where=where, remedy=remedy or _REMEDY)
+        self.line = line
+
+
+def load_lock(path: Path) -> tuple[Locked, ...]:
+    """Read a lock file.
+
+    Raises
+    ------
+    LockError
+        with the line that is not pinned, has no hash, or is an option of pip.
+    """
+    try:
+        if path.is_symlink():
+            raise LockError("the lock is a link", where=path)
+        if path.stat().st_size > MAX_LOCK_BYTES:
+            raise LockError(f"larger than {MAX_LOCK_BYTES // 1024} kB", where=path)
+        text = path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        raise LockError("the lock file is missing", where=path) from None
+    except (OSError, UnicodeDecodeError):
+        raise LockError("the lock cannot be read as UTF-8", where=path) from None
+    return parse_lock(text, where=path)
+
+
+def parse_lock(text: str, *, where: object = "requirements.lock") -> tuple[Locked, ...]:
+    """Read the text of a lock file; see :func:`load_lock`."""
+    locked = tuple(_locked(line, number, where) for number, line in _logical_lines(text))
+    seen: set[tuple[str, str]] = set()
+    for item in locked:
+        if (item.name, item.marker) in seen:
+            raise LockError(f"{item.name} is listed twice", where=where, line=item.line)
+        seen.add((item.name, item.marker))
+    return locked
+
+
+def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Lines without comments, continued ones joined, with the number of their first line."""
+    parts: list[str] = []
+    first = 0
+    for number, line in enumerate(text.splitlines(), start=1):
+        bare = re.sub(r"(^|\s)#.*$", "", line).strip()
+        if not parts:
+            first = number
+        if bare.endswith("\\"):
+            parts.append(bare[:-1].strip())
+            continue
+        parts.append(bare)
+        joined = " ".join(part for part in parts if part)
+        parts = []
+        if joined:
+            yield first, joined
+    if any(parts):
+        yield first, " ".join(parts)
+
+
+def _locked(line: str, number: int, where: object) -> Locked:
+    if line.startswith("-"):
+        what = f"options of pip do not belong in a lock: {line[:60]!r}"
+        raise LockError(what, where=where, line=number, remedy="indexes are the maintainers' choice: remove the line")
+    hashes = tuple(_HASH.findall(line))
+    bare = _HASH.sub("", line).strip()
+    if "--" in bare.split(";")[0].split("#")[0] and " --" in bare:
+        raise LockError(f"not understood: {bare[:80]!r}", where=where, line=number)
+    try:
+        requirement = Requirement(bare)
+    except InvalidRequirement:
+        raise LockError(f"not a requirement: {bare[:80]!r}", where=where, line=number) from None
+    pins = [s for s in requirement.specifier if s.operator in ("==", "===") and "*" not in s.version]
+    if requirement.url is None and (len(pins) != 1 or len(list(requirement.specifier)) != 1):
+        raise LockError(f"{requirement.name} is not pinned to one version", where=where, line=number)
+    if requirement.url is not None and not requirement.url.startswith("https://"):
+        raise LockError(f"{requirement.name} is not fetched by https", where=where, line=number)
+    if not hashes:
+        raise LockError(f"{requirement.name} has no --hash=sha256:", where=where, line=number)
+    pin = f"@ {requirement.url}" if requirement.url else str(pins[0])
+    marker = str(requirement.marker) if requirement.marker else ""
+    return Locked(canonicalize_name(requirement.name), pin, marker, hashes, number)
+
+
+_REMEDY = "write it with: uv pip compile --generate-hashes --no-header requirements.in -o requirements.lock"

@@ -1,0 +1,240 @@
+"""``submission.toml``: what a submission says about itself. Data, never code; everything in it is untrusted."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from worldstrat_bench.errors import InvalidArtefactError
+from worldstrat_bench.submission.locate import line_of, line_of_syntax_error
+
+MANIFEST_NAME = "submission.toml"
+MAX_MANIFEST_BYTES = 64 * 1024
+
+SLUG_PATTERN = r"^[a-z0-9](?:[a-z0-9-]{0,58}[a-z0-9])?$"
+_DISTRIBUTION = r"^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?$"
+_VERSION = r"^[0-9][0-9A-Za-z.!+-]{0,60}$"
+_ENTRY_POINT = r"^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?$"
+_URL = r"^https://[A-Za-z0-9.-]+(?::[0-9]{1,5})?/[!-;=?-Z_a-z~%\[\]]{0,900}$"
+
+TrainSplit = Literal[
+    "none", "worldstrat-train", "worldstrat-train-unleaked", "worldstrat-random-2022", "mini-train", "listed", "described"
+]
+"""Known train lists; `listed` comes with a file of tile names, `described` with words."""
+
+SelectionSplit = Literal["none", "worldstrat-val", "worldstrat-train", "mini-train", "described"]
+WeightsFormat = Literal["safetensors", "onnx", "torchscript", "pt2", "state_dict"]
+Python = Literal["3.9", "3.10", "3.11", "3.12", "3.13", "3.14"]
+
+
+def _inside(path: str) -> str:
+    """A relative path that stays in the submission's folder."""
+    pure = PurePosixPath(path)
+    if pure.is_absolute() or ".." in pure.parts or "\\" in path or "\0" in path or not pure.name:
+        raise PydanticCustomError("outside", "must be a path inside the submission's folder")
+    return path
+
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="64 lower-case hexadecimal digits")]
+Url = Annotated[str, Field(pattern=_URL, description="an https:// address")]
+Line = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]+$")]
+Prose = Annotated[str, Field(max_length=4000)]
+InnerPath = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_inside)]
+Parameter = Annotated[str, Field(max_length=1000)] | bool | int | Annotated[float, Field(allow_inf_nan=False)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class About(_Section):
+    """Who submits what."""
+
+    slug: Annotated[str, Field(pattern=SLUG_PATTERN, description="the name of the folder: a-z, 0-9 and -, at most 60")]
+    title: Annotated[Line, Field(max_length=100, description="as pages show it")]
+    authors: Annotated[tuple[Line, ...], Field(min_length=1, max_length=100, strict=False)]
+    licence: Annotated[Line, Field(description="SPDX expression of the model's code, such as Apache-2.0")]
+    paper: Url | None = None
+    code: Url | None = None
+    description: Annotated[Prose, Field(min_length=1, description="a few sentences: what the model is")]
+
+
+class ModelSection(_Section):
+    """Which code is run, and how."""
+
+    entry_point: Annotated[str, Field(pattern=_ENTRY_POINT, description='name in "worldstrat_bench.models"')]
+    distribution: Annotated[str, Field(pattern=_DISTRIBUTION, description="name of the Python distribution")]
+    version: Annotated[str, Field(pattern=_VERSION)]
+    wheel: Annotated[Url | None, Field(description="where the wheel is, if it is on no package index")] = None
+    wheel_sha256: Sha256 | None = None
+    repository_folder: Annotated[
+        Literal["baselines"] | None, Field(description="the model ships with this repository, in that folder")
+    ] = None
+    frames: Annotated[int, Field(ge=1, le=8, description="revisits that the model wants")]
+    parameters: Annotated[dict[str, Parameter], Field(max_length=64)] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _wheel_is_pinned(self) -> ModelSection:
+        if (self.wheel is None) != (self.wheel_sha256 is None):
+            raise PydanticCustomError("wheel", "wheel and wheel_sha256 come together: an address without a hash is no pin")
+        if self.wheel and self.repository_folder:
+            raise PydanticCustomError("wheel", "wheel and repository_folder exclude each other")
+        return self
+
+
+class Weights(_Section):
+    """The trained parameters: one file, opened by the confined worker only."""
+
+    url: Url | None = None
+    path: Annotated[InnerPath | None, Field(description="a small file in the submission's folder, instead of url")] = None
+    sha256: Sha256
+    bytes: Annotated[int, Field(ge=1, le=20 * 1024**3)]
+    format: WeightsFormat
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Weights:
+        if (self.url is None) == (self.path is None):
+            raise PydanticCustomError("weights", "exactly one of url and path says where the weights are")
+        return self
+
+
+class Training(_Section):
+    """What the model has seen: a statement by its authors, checked where it can be."""
+
+    datasets: Annotated[tuple[Line, ...], Field(max_length=50, strict=False, description="all data sets, [] if untrained")]
+    train_split: TrainSplit
+    train_tiles: Annotated[InnerPath | None, Field(description='file of tile names, one a line, for "listed"')] = None
+    selection_split: Annotated[SelectionSplit, Field(description="what hyperparameters were chosen on")]
+    test_evaluations: Annotated[int, Field(ge=0, le=100_000, description="how often it was evaluated on test")]
+    uses_test: Annotated[Literal[False], Field(description="the statement that no test tile was trained or selected on")]
+    description: Prose = ""
+
+    @model_validator(mode="after")
+    def _described(self) -> Training:
+        if (self.train_split == "listed") != (self.train_tiles is not None):
+            raise PydanticCustomError("training", 'train_split = "listed" and train_tiles come together')
+        if "described" in (self.train_split, self.selection_split) and len(self.description.strip()) < 20:
+            raise PydanticCustomError("training", "description must say on which tiles, in a sentence or two")
+        return self
+
+
+class EnvironmentSection(_Section):
+    """The software that the model runs in."""
+
+    python: Python
+    lock: Annotated[InnerPath, Field(description="requirements with == and --hash, in the submission's folder")]
+    base: Annotated[
+        Literal["locked", "harness"],
+        Field(description='"locked": the lock is complete; "harness": numpy and torch come from the harness'),
+    ] = "locked"
+
+
+class Manifest(_Section):
+    """One submission."""
+
+    schema_version: Literal[1]
+    protocols: Annotated[tuple[Line, ...], Field(min_length=1, max_length=10, strict=False)]
+    submission: About
+    model: ModelSection
+    weights: Weights | None = None
+    training: Training
+    environment: EnvironmentSection
+
+
+class ManifestError(InvalidArtefactError):
+    """A manifest that cannot be used; `line` is where, if it is known."""
+
+    def __init__(self, what: str, *, where: object = None, remedy: str | None = None, line: int | None = None) -> None:
+        super().__init__(what, where=where, remedy=remedy)
+        self.line = line
+
+
+def load_manifest(path: Path) -> Manifest:
+    """Read a ``submission.toml``, or the one in a folder.
+
+    Raises
+    ------
+    ManifestError
+        naming the key, its line and the remedy.
+    """
+    file = path / MANIFEST_NAME if path.is_dir() else path
+    try:
+        if file.stat().st_size > MAX_MANIFEST_BYTES:
+            raise ManifestError(f"larger than {MAX_MANIFEST_BYTES // 1024} kB", where=file, remedy="shorten it")
+        text = file.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        remedy = "start with: worldstrat-bench submission new SLUG"
+        raise ManifestError("there is no submission.toml", where=file, remedy=remedy) from None
+    except UnicodeDecodeError:
+        raise ManifestError("submission.toml is not UTF-8", where=file, remedy="save it as UTF-8") from None
+    except (OSError, ValueError) as error:
+        raise ManifestError(f"submission.toml cannot be read: {error}", where=file) from None
+    return parse_manifest(text, where=file)
+
+
+def parse_manifest(text: str, *, where: object = MANIFEST_NAME) -> Manifest:
+    """Read the text of a ``submission.toml``; see :func:`load_manifest`."""
+    errors = manifest_errors(text, where=where)
+    if isinstance(errors, Manifest):
+        return errors
+    raise errors[0]
+
+
+def manifest_errors(text: str, *, where: object = MANIFEST_NAME) -> Manifest | tuple[ManifestError, ...]:
+    """The manifest, or everything that is wrong with its text (at least one error)."""
+    try:
+        return Manifest.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        line = line_of_syntax_error(str(error))
+        return (ManifestError(f"not TOML: {error}", where=where, remedy="see toml.io for the syntax", line=line),)
+    except (RecursionError, ValueError, OverflowError) as error:
+        if not isinstance(error, ValidationError):
+            return (ManifestError("not TOML: a value is too large or too deep", where=where, remedy="simplify it"),)
+        return tuple(_described(detail, text, where) for detail in error.errors(include_url=False))
+
+
+def _described(detail: ErrorDetails, text: str, where: object) -> ManifestError:
+    key = [str(part)[:60] if isinstance(part, str) else part for part in detail["loc"]]
+    dotted = ".".join(str(part) for part in key) or "the file"
+    kind = detail["type"]
+    line = line_of(text, detail["loc"])
+    if kind == "missing":
+        return ManifestError(f"{dotted}: the key is missing", where=where, remedy=_expectation(key), line=line)
+    if kind == "extra_forbidden":
+        remedy = "remove it, or check the spelling against docs/submissions.md"
+        return ManifestError(f"{dotted}: there is no such key", where=where, remedy=remedy, line=line)
+    return ManifestError(f"{dotted}: {_message(detail)}", where=where, remedy=_expectation(key), line=line)
+
+
+def _message(detail: ErrorDetails) -> str:
+    value = detail.get("input")
+    given = f", not {value!r:.60}" if isinstance(value, str | int | float | bool) else ""
+    message = re.sub(r"\s+", " ", str(detail["msg"]))
+    if detail["type"] == "string_pattern_mismatch":
+        message = "has not the form that is asked for"
+    return f"{message[:1].lower()}{message[1:]}{given}"
+
+
+def _expectation(key: list[str | int]) -> str:
+    """What the schema says about a key, as a remedy."""
+    section: type[BaseModel] = Manifest
+    description = ""
+    for part in key:
+        field = section.model_fields.get(part) if isinstance(part, str) else None
+        if field is None:
+            break
+        description = field.description or ""
+        inner = _SECTIONS.get(str(part))
+        section = inner if inner else section
+    return f"expected: {description}" if description else "see docs/submissions.md for what belongs there"
+
+
+_SECTIONS: dict[str, type[BaseModel]] = {
+    "submission": About, "model": ModelSection, "weights": Weights, "training": Training,
+    "environment": EnvironmentSection,
+}  # fmt: skip

@@ -1,0 +1,68 @@
+"""Where records lie in a submission: ``results/<protocol>/<dataset>-<device class>/``."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+from worldstrat_bench.errors import InvalidArtefactError
+from worldstrat_bench.record import Record, load_record
+
+RESULT_FILES: dict[str, int] = {
+    "record.json": 300_000,
+    "tiles.csv": 300_000,
+    "speed.json": 100_000,
+    "timings.csv": 100_000,
+    "verification.json": 256 * 1024,
+}
+"""The files that a result may hold, with the largest size of each in bytes."""
+
+IMMUTABLE_FILES: tuple[str, ...] = ("record.json", "tiles.csv")
+
+
+def folder_name(text: str) -> str:
+    """A name as part of a path: letters, digits, dot and dash, at most 60."""
+    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")[:60] or "unknown"
+
+
+def result_folder(slug_folder: Path, record: Record) -> Path:
+    """Where the record of a submission belongs. Unofficial lists are part of the dataset's name."""
+    dataset = record.dataset.release
+    if record.dataset.list not in ("full", "test"):
+        dataset = f"{dataset}-{record.dataset.list}"
+    name = f"{folder_name(dataset)}-{folder_name(record.device.device_class)}"
+    return slug_folder / "results" / folder_name(record.protocol.id) / name
+
+
+def record_folders(slug_folder: Path) -> tuple[Path, ...]:
+    """The folders under ``results/`` two levels down, sorted, whatever they hold."""
+    results = slug_folder / "results"
+    if results.is_symlink() or not results.is_dir():
+        return ()
+    return tuple(sorted(p for p in results.glob("*/*") if p.is_dir() and not p.is_symlink()))
+
+
+def add_run(run: Path, slug_folder: Path) -> Path:
+    """Copy the record of a run to its place in a submission; the folder that was written.
+
+    Raises
+    ------
+    InvalidArtefactError
+        if the run has no valid record, or another record is in that place: records never change.
+    """
+    record = load_record(run)
+    folder = result_folder(slug_folder, record)
+    existing = folder / "record.json"
+    if existing.exists() and load_record(existing).record_id != record.record_id:
+        raise InvalidArtefactError(
+            "another record is in that place, and records never change",
+            where=existing,
+            remedy="submit a new version under a slug of its own",
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in RESULT_FILES:
+        source = run / name
+        if source.is_file() and name != "verification.json":
+            shutil.copyfile(source, folder / name)
+    return folder
