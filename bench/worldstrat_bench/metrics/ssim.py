@@ -1,0 +1,79 @@
+"""Structural similarity (Wang, Bovik, Sheikh and Simoncelli 2004), with everything of the target computed once.
+
+Separable filters, population covariance, mean over positions whose whole window counts. Images are centred
+on the target's mean first: variances are differences of squares, and float32 would lose them in bright,
+smooth places. It equals ``skimage.metrics.structural_similarity(gaussian_weights=True,
+use_sample_covariance=False)`` to 1e-6.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from worldstrat_bench.filtering import correlate, gaussian_taps
+
+K1, K2 = 0.01, 0.03
+
+
+@dataclass(frozen=True)
+class SsimTarget:
+    """What SSIM needs of the target alone.
+
+    Attributes
+    ----------
+    image : (..., C, H, W) the target less `centre`.
+    centre : (..., C, 1, 1) its mean.
+    mean, variance : (..., C, H - w + 1, W - w + 1) local moments of `image`.
+    positions : (..., H - w + 1, W - w + 1) True where the whole window counts; None if everywhere.
+    taps : of the window along one axis.
+    """
+
+    image: Tensor
+    centre: Tensor
+    mean: Tensor
+    variance: Tensor
+    positions: Tensor | None
+    taps: tuple[float, ...]
+
+
+def ssim_target(target: Tensor, valid: Tensor | None = None, *, window: int = 11, sigma: float = 1.5) -> SsimTarget:
+    """Moments of a (..., C, H, W) target; `valid`, (..., H, W) bool, says which pixels count (None: all)."""
+    taps = gaussian_taps(sigma, window // 2)
+    centre = target.mean(dim=(-2, -1), keepdim=True)
+    image = target - centre
+    mean = correlate(image, taps, taps)
+    variance = correlate(image * image, taps, taps) - mean * mean
+    return SsimTarget(image, centre, mean, variance, None if valid is None else whole_windows(valid, window), taps)
+
+
+def whole_windows(valid: Tensor, window: int) -> Tensor:
+    """Where all of a `window` x `window` px neighbourhood counts: (..., H, W) to (..., H - w + 1, W - w + 1)."""
+    holes = (~valid).to(torch.float32).reshape(1, -1, *valid.shape[-2:])
+    near = F.max_pool2d(holes, window, stride=1)[0] > 0
+    return ~near.view(*valid.shape[:-2], *near.shape[-2:])
+
+
+def ssim_map(prediction: Tensor, target: SsimTarget, data_range: float = 1.0) -> Tensor:
+    """SSIM at every position where the window fits: (..., C, H - w + 1, W - w + 1)."""
+    c1, c2 = (K1 * data_range) ** 2, (K2 * data_range) ** 2
+    image = prediction - target.centre
+    mean = correlate(image, target.taps, target.taps)
+    covariance = correlate(image * target.image, target.taps, target.taps) - mean * target.mean
+    variance = correlate(image * image, target.taps, target.taps) - mean * mean
+    mean, mean_target = mean + target.centre, target.mean + target.centre
+    luminance = (2 * mean * mean_target + c1) / (mean * mean + mean_target * mean_target + c1)
+    return luminance * (2 * covariance + c2) / (variance + target.variance + c2)
+
+
+def ssim(prediction: Tensor, target: SsimTarget, data_range: float = 1.0) -> Tensor:
+    """Mean SSIM over bands and positions, (...) float64; NaN where no window counts in full."""
+    values = ssim_map(prediction, target, data_range)
+    if target.positions is None:
+        return values.mean(dim=(-3, -2, -1), dtype=torch.float64)
+    kept = torch.where(target.positions[..., None, :, :], values, 0)
+    count = target.positions.sum(dim=(-2, -1)) * values.shape[-3]
+    return kept.sum(dim=(-3, -2, -1), dtype=torch.float64) / count

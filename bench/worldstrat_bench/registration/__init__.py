@@ -1,0 +1,13 @@
+"""Registration: finding the shift between a prediction and its target, exactly and without shifting anything.
+
+``search`` finds the shift of wsb-1, ``moving`` applies one, ``lags`` holds the correlation tables that every
+search is made of, ``shifted_truth`` has the quadratic forms of the 2022 protocols. The algebra is in
+docs/scoring.md.
+"""
+
+from __future__ import annotations
+
+from worldstrat_bench.registration.moving import move
+from worldstrat_bench.registration.search import SearchTarget, Shift, mismatch, pick_shift, prepare_search
+
+__all__ = ["SearchTarget", "Shift", "mismatch", "move", "pick_shift", "prepare_search"]

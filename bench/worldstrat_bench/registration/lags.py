@@ -1,0 +1,60 @@
+"""Correlation tables at all integer lags of a search, by FFT."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def fft_length(size: int) -> int:
+    """The smallest length of at least `size` whose only prime factors are 2, 3 and 5, and even.
+
+    >>> fft_length(608), fft_length(640), fft_length(156)
+    (640, 640, 160)
+    """
+    length = size + size % 2
+    while not _smooth(length):
+        length += 2
+    return length
+
+
+def _smooth(number: int) -> bool:
+    for prime in (2, 3, 5):
+        while number % prime == 0:
+            number //= prime
+    return number == 1
+
+
+def spectrum(image: Tensor, height: int, width: int) -> Tensor:
+    """The real FFT of (..., h, w) float64, filled up with zeros to `height` x `width`."""
+    return torch.fft.rfft2(image, s=(height, width))
+
+
+def lag_table(still: Tensor, moving: Tensor, lags: int, height: int, width: int) -> Tensor:
+    """Cross-correlations sum over (y, x) of still[y, x] * moving[y + i, x + j] for i, j = 0 .. lags - 1.
+
+    Parameters
+    ----------
+    still, moving : (..., height, width / 2 + 1) spectra on a grid that holds the moving image, so that no lag wraps.
+
+    Returns
+    -------
+    (..., lags, lags) float64.
+    """
+    return torch.fft.irfft2(still.conj() * moving, s=(height, width))[..., :lags, :lags]
+
+
+def box_sums(image: Tensor, height: int, width: int) -> Tensor:
+    """Sums of (..., H, W) over every `height` x `width` window: (..., H - height + 1, W - width + 1).
+
+    By two products with matrices of ones, which neither cancel nor accumulate as running sums do.
+    """
+    rows = _ones_band(image.shape[-2], height, image)
+    columns = _ones_band(image.shape[-1], width, image)
+    return rows @ image @ columns.t()
+
+
+def _ones_band(size: int, length: int, like: Tensor) -> Tensor:
+    start = torch.arange(size - length + 1, device=like.device)[:, None]
+    position = torch.arange(size, device=like.device)[None, :]
+    return ((position >= start) & (position < start + length)).to(like.dtype)

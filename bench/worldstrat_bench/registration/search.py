@@ -1,0 +1,141 @@
+"""The integer search of wsb-1 and the parabola that refines it.
+
+With m the mask, n its size, S the smoothed prediction and H the smoothed target, both with their mean removed,
+
+    J(d) = 1 / (C n) * sum over bands c of [ sum m S_d^2 - 2 sum m H S_d + sum m H^2 - (sum m S_d - sum m H)^2 / n ],
+
+where S_d(y, x) = S(y + dy, x + dx) and the last term is the bias that makes J least. Every sum is a correlation
+table: of S^2 and S with m, and of S with m H. Only the mean needs its bands apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from worldstrat_bench.registration.lags import box_sums, fft_length, lag_table, spectrum
+
+NOISE_FLOOR = 1e-16
+"""Differences of J (reflectance squared) below this are ties: float32 images cannot carry them."""
+
+
+@dataclass(frozen=True)
+class Shift:
+    """Where in the prediction the target's origin is found: the prediction is read at y + `y`, x + `x` (px)."""
+
+    y: float
+    x: float
+    at_edge: bool
+
+
+@dataclass(frozen=True)
+class SearchTarget:
+    """What a search needs of the target alone.
+
+    Attributes
+    ----------
+    radius : of the search, px.
+    height, width : of the target window, px.
+    product : spectrum of m H, (..., C, Y, X / 2 + 1).
+    mask : spectrum of m, (..., 1, Y, X / 2 + 1); None if every pixel counts.
+    count : n, (..., 1, 1).
+    energy : sum over bands and mask of H^2, (..., 1, 1).
+    """
+
+    radius: int
+    height: int
+    width: int
+    product: Tensor
+    mask: Tensor | None
+    count: Tensor
+    energy: Tensor
+
+
+def prepare_search(target: Tensor, mask: Tensor | None, radius: int) -> SearchTarget:
+    """Statistics of the smoothed target.
+
+    Parameters
+    ----------
+    target : (..., C, h, w) float64, the window.
+    mask : (..., h, w) bool, True where a pixel counts; None if all do. At least one pixel counts.
+    radius : of the search, px.
+    """
+    height, width = target.shape[-2:]
+    size = (fft_length(height + 2 * radius), fft_length(width + 2 * radius))
+    if mask is None:
+        weights = None
+        count = target.new_full((*target.shape[:-3], 1, 1), height * width)
+        centred = target - target.mean(dim=(-2, -1), keepdim=True)
+    else:
+        weights = mask.to(target.dtype)[..., None, :, :]
+        count = weights.sum(dim=(-2, -1))[..., None]
+        centred = (target - (target * weights).sum(dim=(-2, -1), keepdim=True) / count[..., None]) * weights
+    energy = (centred * centred).sum(dim=(-3, -2, -1))[..., None, None]
+    mask_spectrum = None if weights is None else spectrum(weights, *size)
+    return SearchTarget(radius, height, width, spectrum(centred, *size), mask_spectrum, count.view_as(energy), energy)
+
+
+def mismatch(moving: Tensor, target: SearchTarget) -> Tensor:
+    """J at every integer shift.
+
+    Parameters
+    ----------
+    moving : (..., C, h + 2 radius, w + 2 radius) float64, the smoothed prediction around the window.
+
+    Returns
+    -------
+    (..., 2 radius + 1, 2 radius + 1) float64; [i, j] is J at dy = i - radius, dx = j - radius.
+    """
+    lags = 2 * target.radius + 1
+    bands = moving.shape[-3]
+    size = (fft_length(moving.shape[-2]), fft_length(moving.shape[-1]))
+    centred = moving - moving.mean(dim=(-2, -1), keepdim=True)
+    square = (centred * centred).sum(dim=-3, keepdim=True)
+    spectra = spectrum(centred, *size)
+    product = torch.linalg.vecdot(target.product, spectra, dim=-3)
+    cross = torch.fft.irfft2(product, s=size)[..., :lags, :lags]
+    if target.mask is None:
+        squares = box_sums(square, target.height, target.width)[..., 0, :, :]
+        sums = box_sums(centred, target.height, target.width)
+    else:
+        squares = lag_table(target.mask, spectrum(square, *size), lags, *size)[..., 0, :, :]
+        sums = lag_table(target.mask, spectra, lags, *size)
+    bias = (sums * sums).sum(dim=-3) / target.count
+    return (squares - 2 * cross + target.energy - bias) / (bands * target.count)
+
+
+def pick_shift(values: NDArray[np.float64], *, tie: float, fraction: int) -> Shift:
+    """The shift of least J: ties to the smaller length, then dy, then dx; then a parabola's vertex per axis.
+
+    Parameters
+    ----------
+    values : (2 r + 1, 2 r + 1), as :func:`mismatch` returns.
+    tie : J within this relative difference of the least is equal to it.
+    fraction : the vertex is rounded to 1 / fraction px; it is at most half a pixel from the integer optimum.
+    """
+    radius = values.shape[0] // 2
+    least = float(values.min())
+    limit = least + tie * abs(least) + NOISE_FLOOR
+    rows, columns = np.nonzero(values <= limit)
+    best = min(
+        (int(i - radius) ** 2 + int(j - radius) ** 2, int(i), int(j)) for i, j in zip(rows, columns, strict=True)
+    )
+    _, i, j = best
+    y = i - radius + _vertex(values[:, j], i, fraction)
+    x = j - radius + _vertex(values[i, :], j, fraction)
+    return Shift(y, x, at_edge=radius in (abs(i - radius), abs(j - radius)))
+
+
+def _vertex(line: NDArray[np.float64], index: int, fraction: int) -> float:
+    if index in (0, len(line) - 1):
+        return 0.0
+    before, here, after = (float(value) for value in line[index - 1 : index + 2])
+    curvature = before - 2 * here + after
+    if curvature <= 4 * NOISE_FLOOR:
+        return 0.0
+    vertex = min(max(0.5 * (before - after) / curvature, -0.5), 0.5)
+    return round(vertex * fraction) / fraction

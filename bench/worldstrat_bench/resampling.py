@@ -1,0 +1,64 @@
+"""Bringing an image of one size to another: the harness's Lanczos and the reference bicubic."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def lanczos_resize(image: Tensor, height: int, width: int, lobes: int = 8) -> Tensor:
+    """Resample to `height` x `width` px over the same footprint.
+
+    Pixels are areas: output pixel i of n covers [i, i + 1] * N / n of the N input pixels. The kernel is
+    Lanczos's of `lobes` lobes with weights that sum to 1; it is stretched when shrinking, so that nothing
+    aliases; outside the image its edge pixels are repeated. An axis whose size does not change is copied.
+
+    Parameters
+    ----------
+    image : (..., H, W) floating point. Computed in float64.
+
+    Returns
+    -------
+    (..., height, width) of the image's type and device. Values may overshoot the input's range.
+    """
+    if (height, width) == tuple(image.shape[-2:]):
+        return image
+    out = image.double()
+    if height != image.shape[-2]:
+        out = resize_matrix(image.shape[-2], height, lobes, out) @ out
+    if width != image.shape[-1]:
+        out = out @ resize_matrix(image.shape[-1], width, lobes, out).t()
+    return out.to(image.dtype)
+
+
+def resize_matrix(size_in: int, size_out: int, lobes: int, like: Tensor) -> Tensor:
+    """The (size_out, size_in) float64 matrix of :func:`lanczos_resize` along one axis."""
+    ratio = size_in / size_out
+    stretch = max(1.0, ratio)
+    reach = math.ceil(lobes * stretch)
+    centre = (torch.arange(size_out, dtype=torch.float64, device=like.device)[:, None] + 0.5) * ratio - 0.5
+    position = centre.floor() + torch.arange(-reach, reach + 2, device=like.device)
+    x = (position - centre) / stretch
+    weights = torch.where(x.abs() < lobes, torch.sinc(x) * torch.sinc(x / lobes), 0)
+    matrix = torch.zeros((size_out, size_in), dtype=torch.float64, device=like.device)
+    matrix.scatter_add_(1, position.long().clamp(0, size_in - 1), weights)
+    return matrix / matrix.sum(dim=1, keepdim=True)
+
+
+def bicubic(rgb: Tensor, height: int, width: int) -> Tensor:
+    """The reference bicubic: torch's, align_corners=False, without antialiasing.
+
+    (B, 3, h, w) float32 to (B, 3, height, width). Every `gain` is measured against it.
+    """
+    return F.interpolate(rgb, size=(height, width), mode="bicubic", align_corners=False, antialias=False)
+
+
+def nearest(mask: Tensor, height: int, width: int) -> Tensor:
+    """A (h, w) mask on a finer grid, each pixel taking the one whose area holds its centre ("nearest-exact")."""
+    if (height, width) == tuple(mask.shape):
+        return mask.bool()
+    planes = mask.to(torch.float32)[None, None]
+    return F.interpolate(planes, size=(height, width), mode="nearest-exact")[0, 0] > 0.5

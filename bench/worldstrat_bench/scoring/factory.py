@@ -1,0 +1,41 @@
+"""The scorer of a protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+from worldstrat_bench.errors import UsageError
+from worldstrat_bench.metrics.perceptual import Perceptual, Unavailable
+from worldstrat_bench.protocol import GaussianParabola, Protocol
+from worldstrat_bench.scoring.types import Scorer
+from worldstrat_bench.scoring.wsb import WsbScorer
+
+if TYPE_CHECKING:
+    from worldstrat_bench.data.target import ArrayCache
+
+
+def make_scorer(
+    protocol: Protocol,
+    *,
+    device: torch.device | str = "cpu",
+    perceptual: Perceptual | Unavailable | None = None,
+    optional: Sequence[Perceptual] = (),
+    cache: ArrayCache | None = None,
+) -> Scorer:
+    """The scorer of a protocol.
+
+    Parameters
+    ----------
+    device : where tensors live. Scores on a CPU and a GPU agree to 1e-4 dB.
+    perceptual : LPIPS as ``metrics.lpips_metric.load_perceptual`` returns it; without it `lpips` is null.
+    optional : further learned metrics.
+    cache : of what depends on a target alone.
+    """
+    where = torch.device(device)
+    if isinstance(protocol.registration, GaussianParabola):
+        metrics = [m for m in (perceptual, *optional) if m is not None]
+        return WsbScorer(protocol, where, metrics, cache)
+    raise UsageError(f"no scorer for {protocol.id}", where="--protocol")

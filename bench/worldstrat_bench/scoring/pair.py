@@ -1,0 +1,74 @@
+"""One pair of images, scored."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from worldstrat_bench.errors import UsageError
+from worldstrat_bench.protocol import load_protocol
+from worldstrat_bench.scoring.factory import make_scorer
+from worldstrat_bench.scoring.types import Array, Frame
+
+
+def score_pair(
+    prediction: Array,
+    target: Array,
+    protocol: str = "wsb-1",
+    *,
+    valid: Array | None = None,
+    clear: Array | None = None,
+    metrics: Iterable[str] | None = None,
+) -> dict[str, float | None]:
+    """Score one prediction against one target.
+
+    Parameters
+    ----------
+    prediction : (3, H, W) reflectance on the protocol's grid; another size is resampled to the target's.
+    target : (3, H, W) reflectance in [0, 1].
+    protocol : id of a protocol, see ``protocol.protocol_ids``.
+    valid : (H, W) bool, True where the target has data; None: everywhere.
+    clear : (h, w) bool, True where frame 0 is clear, of any size over the same footprint; None: everywhere.
+    metrics : names to return; None: all that a pair can have. `lpips` is computed if asked for by name.
+
+    Returns
+    -------
+    Values by name, `shift_y`, `shift_x` and `clipped` among them. None where a metric cannot be computed.
+
+    Raises
+    ------
+    UsageError
+        for an unknown protocol or metric, or a target that is not (3, H, W).
+    DataError, ModelError
+        as ``types.Scorer`` does.
+    """
+    rules = load_protocol(protocol)
+    names = None if metrics is None else tuple(metrics)
+    image = _array(target, np.float32)
+    if image.ndim != 3 or image.shape[0] not in (3, 4):
+        raise UsageError(f"a target has shape {image.shape}, not (3, H, W)", where="target")
+    mask = np.ones(image.shape[-2:], dtype=bool) if valid is None else _array(valid, np.bool_)
+    if mask.shape != image.shape[-2:]:
+        raise UsageError(f"valid has shape {mask.shape}, the target {image.shape}", where="valid")
+    from worldstrat_bench.data.target import TargetImage
+
+    window = mask[rules.target.border : mask.shape[0] - rules.target.border,
+                  rules.target.border : mask.shape[1] - rules.target.border]  # fmt: skip
+    usable = window.size > 0 and float(window.mean()) >= rules.target.valid_share_min
+    digest = hashlib.sha256(image.tobytes() + mask.tobytes()).hexdigest()
+    scorer = make_scorer(rules)
+    frame = None if clear is None else Frame(None, _array(clear, np.bool_))
+    prepared = scorer.prepare(TargetImage(image, mask, digest, usable), frame)
+    score = scorer.score(prediction, prepared)
+    values = {**score.metrics, "shift_y": score.shift_y, "shift_x": score.shift_x, "clipped": score.clipped}
+    return values if names is None else {name: values[name] for name in names}
+
+
+def _array(image: Array, dtype: type[np.generic]) -> NDArray[Any]:
+    array = image.detach().cpu().numpy() if isinstance(image, torch.Tensor) else image
+    return np.ascontiguousarray(array, dtype=dtype)
