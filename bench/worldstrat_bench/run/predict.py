@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -46,7 +46,7 @@ class WorkerOptions:
 
     devices: tuple[str, ...] = ("cpu",)
     isolation: str = "auto"
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     threads: int | None = None
     max_failures: int = 5
 
@@ -107,7 +107,11 @@ class Predictor:
             workers = [stack.enter_context(w) for w in self._workers(spec, root)]
             machine = _machine([worker.start() for worker in workers])
             remember(
-                self._run.journal, "machine", machine, remedy=RESUME, leave_out=frozenset({"isolation.held", "isolation.notes"})
+                self._run.journal,
+                "machine",
+                machine,
+                remedy=RESUME,
+                leave_out=frozenset({"isolation.held", "isolation.notes"}),
             )
             source = _Shared(read_ahead(tiles, self._read, ahead=1 + len(workers)))
             try:

@@ -1,0 +1,42 @@
+"""``--device``: which devices predict, and on which one the scores are computed."""
+
+from __future__ import annotations
+
+import re
+
+from worldstrat_bench.errors import InfrastructureError, UsageError
+
+
+def resolve_devices(text: str) -> tuple[str, ...]:
+    """The devices that a word stands for, one worker each.
+
+    ``auto`` is every CUDA device that torch sees, else ``cpu``; ``cuda`` is every CUDA device; ``cuda:1`` is one, and
+    ``cuda:0,cuda:2`` are some. CUDA_VISIBLE_DEVICES is respected.
+
+    Raises
+    ------
+    UsageError
+        for any other word.
+    InfrastructureError
+        if the CUDA devices asked for are not there.
+    """
+    if text == "cpu":
+        return ("cpu",)
+    wanted = [part.strip() for part in text.split(",")]
+    if text not in ("auto", "cuda") and not all(re.fullmatch(r"cuda:\d{1,3}", part) for part in wanted):
+        raise UsageError(f"unknown device {text[:40]!r}", where="--device", remedy="auto, cpu, cuda or cuda:N")
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if text == "auto" and count == 0:
+        return ("cpu",)
+    devices = tuple(f"cuda:{index}" for index in range(count))
+    chosen = devices if text in ("auto", "cuda") else tuple(dict.fromkeys(wanted))
+    missing = [device for device in chosen if device not in devices]
+    if missing or not chosen:
+        raise InfrastructureError(
+            f"there is no CUDA device {missing[0]}" if missing else "there is no CUDA device",
+            where="--device",
+            remedy="see `worldstrat-bench doctor`, or use --device cpu",
+        )
+    return chosen

@@ -1,0 +1,211 @@
+"""From the journal to ``tiles.csv`` and ``record.json``: the only place where a run becomes a result."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from worldstrat_bench.data.split import TileFacts, sublists
+from worldstrat_bench.errors import InfrastructureError, InvalidArtefactError
+from worldstrat_bench.protocol import Protocol
+from worldstrat_bench.record import DatasetRef, Record, build_record, load_record, save_record
+from worldstrat_bench.run.filesystem import write_durably
+from worldstrat_bench.run.folder import RECORD, TILES, TIMINGS, RunFolder
+from worldstrat_bench.run.journal import Entry, Scored
+from worldstrat_bench.run.plan import Machine, PredictInputs, ScoreInputs, Selection
+from worldstrat_bench.stats.aggregate import aggregate
+from worldstrat_bench.tiles import OUTCOMES, Value, format_tiles, parse_tiles
+
+
+@dataclass(frozen=True)
+class Notes:
+    """What the journal says of a run beside its tiles."""
+
+    predicting: PredictInputs
+    scoring: ScoreInputs
+    machine: Machine
+    harness_changed: bool = False
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A tile that is done."""
+
+    facts: TileFacts
+    entry: Entry
+    scored: Scored
+
+
+def finish(run: RunFolder, selection: Selection, protocol: Protocol, notes: Notes) -> Record:
+    """Write ``tiles.csv``, ``timings.csv`` and ``record.json`` of a run that has every tile; return the record.
+
+    A run that was finished before keeps its record if it says the same.
+
+    Raises
+    ------
+    InfrastructureError
+        if the machine failed tiles: they are tried again when the run is resumed.
+    InvalidArtefactError
+        if tiles have no score yet.
+    """
+    rows = _rows(run, selection)
+    usable = [row for row in rows if row.scored.usable]
+    text = format_tiles(_columns(row) for row in usable)
+    record = _record(rows, text, selection, protocol, notes)
+    write_durably(run.path / TILES, text.encode())
+    write_durably(run.path / TIMINGS, _timings(rows).encode())
+    former = _former(run)
+    if former is not None and former.record_id == record.record_id:
+        return former
+    save_record(record, run.path / RECORD)
+    return record
+
+
+def _former(run: RunFolder) -> Record | None:
+    try:
+        return load_record(run.path / RECORD)
+    except InvalidArtefactError:
+        return None
+
+
+def _rows(run: RunFolder, selection: Selection) -> list[_Row]:
+    entries = run.journal.entries()
+    rows: list[_Row] = []
+    missing: list[str] = []
+    for tile in selection.tiles:
+        entry = entries.get(tile.name)
+        if entry is not None and entry.predicted.outcome == "infra_error":
+            raise InfrastructureError(
+                f"{tile.name} failed by the machine's fault: {entry.predicted.message}",
+                where=run.path,
+                remedy="give the same command again: only such tiles are tried again",
+            )
+        if entry is None or entry.scored is None:
+            missing.append(tile.name)
+        else:
+            rows.append(_Row(tile.facts, entry, entry.scored))
+    if missing:
+        raise InvalidArtefactError(
+            f"{len(missing)} of {len(selection.tiles)} tiles have no score: {', '.join(missing[:3])}",
+            where=run.path,
+            remedy="continue the run: worldstrat-bench evaluate ... --out RUN",
+        )
+    return rows
+
+
+def _columns(row: _Row) -> Mapping[str, Value]:
+    facts, scored, outcome = row.facts, row.scored, row.entry.predicted.outcome
+    columns: dict[str, Value] = {
+        "tile": facts.tile,
+        "group": facts.group,
+        "ipcc": facts.ipcc,
+        "smod": facts.smod,
+        "source": facts.source,
+        "continent": facts.continent,
+        "lon": facts.lon,
+        "lat": facts.lat,
+        "cloud": scored.cloud,
+        "days": scored.days,
+        "detail": scored.detail,
+        "outcome": outcome,
+    }
+    if outcome == "ok":
+        columns |= scored.values
+        columns |= {
+            "clipped": scored.clipped,
+            "shift_y": scored.shift_y,
+            "shift_x": scored.shift_x,
+            "shift_at_edge": scored.shift_at_edge,
+        }
+    return columns
+
+
+def _record(rows: list[_Row], text: str, selection: Selection, protocol: Protocol, notes: Notes) -> Record:
+    usable = [row for row in rows if row.scored.usable]
+    table = parse_tiles(text)
+    predicting, scoring, machine = notes.predicting, notes.scoring, notes.machine
+    counted = Counter(row.entry.predicted.outcome for row in usable)
+    return build_record(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        protocol=scoring.protocol,
+        dataset=DatasetRef(
+            release=predicting.release,
+            list=predicting.list,
+            tiles=len(usable),
+            list_sha256=predicting.list_sha256,
+            targets_sha256=targets_sha256(rows),
+            official=predicting.official and predicting.inputs == "real",
+            limit=predicting.limit,
+            shard=predicting.shard,
+            no_target=tuple(row.facts.tile for row in rows if not row.scored.usable),
+            inputs=predicting.inputs,
+        ),
+        model=predicting.model,
+        harness=scoring.harness,
+        environment=machine.environment,
+        device=machine.device,
+        isolation=machine.isolation,
+        seed=predicting.seed,
+        outcomes={outcome: counted[outcome] for outcome in OUTCOMES if counted[outcome] or outcome == "ok"},
+        scores=aggregate(table, sublists(selection.list_name, table.tiles), protocol),
+        nulls=_nulls(usable, protocol, scoring),
+        lpips_backbone_sha256=scoring.lpips_backbone_sha256,
+        warnings=_warnings(usable, protocol, notes),
+        files={TILES: hashlib.sha256(text.encode()).hexdigest()},
+    )
+
+
+def targets_sha256(rows: Iterable[_Row]) -> str:
+    """sha256 over "<tile> <sha256 of its target>" of every tile that has one, a line each, sorted by tile."""
+    pairs = sorted((row.facts.tile, row.scored.target_sha256) for row in rows if row.scored.usable)
+    return hashlib.sha256("".join(f"{tile} {sha256}\n" for tile, sha256 in pairs).encode()).hexdigest()
+
+
+def _nulls(rows: list[_Row], protocol: Protocol, scoring: ScoreInputs) -> dict[str, str]:
+    """Metric to the reason why it is null on some tiles or all; the reasons of failed tiles are their outcomes."""
+    scored = [row.scored for row in rows if row.entry.predicted.outcome == "ok"]
+    names = sorted({name for one in scored for name in one.nulls})
+    nulls: dict[str, str] = {}
+    for name in names:
+        counts = Counter(one.nulls[name] for one in scored if name in one.nulls)
+        parts = [
+            reason if count == len(scored) else f"{count} of {len(scored)} tiles: {reason}"
+            for reason, count in sorted(counts.items())
+        ]
+        nulls[name] = "; ".join(parts)[:10_000]
+    if scoring.lpips_null and "lpips" in protocol.metrics.names:
+        nulls["lpips"] = scoring.lpips_null
+    return nulls
+
+
+def _warnings(rows: list[_Row], protocol: Protocol, notes: Notes) -> tuple[str, ...]:
+    warnings: list[str] = []
+    scored = [row.scored for row in rows if row.scored.shift_at_edge is not None]
+    edge = sum(bool(one.shift_at_edge) for one in scored)
+    registration = protocol.registration
+    if registration.kind == "gaussian-parabola" and edge > registration.edge_share_warning * len(scored):
+        warnings.append(
+            f"{edge} of {len(scored)} tiles have their best shift at the edge of the search of "
+            f"{registration.radius} px; the model may move the image"
+        )
+    given = notes.predicting.protocol
+    if given.sha256 != protocol.sha256:
+        warnings.append(f"the model was given the inputs of {given.id}")
+    if notes.harness_changed:
+        warnings.append("the harness was changed while the run was under way")
+    return tuple(warnings)
+
+
+def _timings(rows: list[_Row]) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["tile", "model_seconds", "score_seconds"])
+    for row in rows:
+        seconds = row.entry.predicted.model_seconds, row.entry.score_seconds or 0.0
+        writer.writerow([row.facts.tile, *(f"{value:.6f}" for value in seconds)])
+    return buffer.getvalue()

@@ -1,0 +1,75 @@
+"""Which model a run evaluates: found without importing it, and told apart by digests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from worldstrat_bench.plugins.discovery import ModelEntry, find_model
+from worldstrat_bench.record import ModelRef
+from worldstrat_bench.run.identity import code_sha256, weights_sha256
+from worldstrat_bench.worker.types import ModelSpec
+
+Parameter = str | int | float | bool
+
+
+@dataclass(frozen=True)
+class ModelRequest:
+    """A model as the user asked for it.
+
+    Attributes
+    ----------
+    name : of an entry point, or the path of a wheel.
+    frames : revisits that the model is given at most.
+    weights : a file or folder for the model's ``load``.
+    parameters : keyword arguments for the model's ``load``.
+    python : the interpreter of the model's own environment.
+    train_split, submission : what a submission declares; kept in the record.
+    """
+
+    name: str
+    frames: int = 8
+    weights: Path | None = None
+    parameters: Mapping[str, Parameter] | None = None
+    python: Path | None = None
+    train_split: str | None = None
+    submission: str | None = None
+
+
+def choose_model(request: ModelRequest, scratch: Path) -> tuple[ModelRef, ModelSpec]:
+    """What the record says of a model, and what a worker needs to start it.
+
+    Parameters
+    ----------
+    scratch : folder into which a wheel is unpacked.
+
+    Raises
+    ------
+    UsageError, ModelError
+        if there is no such model, with how to install the reference models; or no such weights.
+    """
+    entry = find_model(request.name, python=request.python, scratch=scratch)
+    weights = None if request.weights is None else request.weights.resolve()
+    parameters = dict(sorted((request.parameters or {}).items()))
+    spec = ModelSpec(entry.target, parameters, weights, entry.search_paths, request.python)
+    return _reference(request, entry, parameters), spec
+
+
+def _reference(request: ModelRequest, entry: ModelEntry, parameters: dict[str, Parameter]) -> ModelRef:
+    code = None
+    if entry.wheel_sha256 is None:
+        code = code_sha256(entry.distribution, entry.target, entry.search_paths or None)
+    return ModelRef(
+        name=entry.name,
+        distribution=entry.distribution,
+        version=entry.version,
+        entry_point=entry.target,
+        wheel_sha256=entry.wheel_sha256,
+        code_sha256=code,
+        weights_sha256=weights_sha256(request.weights),
+        parameters=parameters,
+        frames=request.frames,
+        train_split=request.train_split,
+        submission=request.submission,
+    )

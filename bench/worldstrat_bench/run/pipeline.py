@@ -1,0 +1,149 @@
+"""A run from its request to its record; every stage resumes where an earlier process stopped."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from worldstrat_bench import __version__
+from worldstrat_bench.data.layout import Tile, open_dataset
+from worldstrat_bench.data.reading import Inputs
+from worldstrat_bench.protocol import Protocol, load_protocol
+from worldstrat_bench.record import Record
+from worldstrat_bench.run.devices import resolve_devices
+from worldstrat_bench.run.events import Listener, ignore
+from worldstrat_bench.run.finish import finish
+from worldstrat_bench.run.folder import RESUME, RunFolder, hold_run
+from worldstrat_bench.run.journal import Predicted
+from worldstrat_bench.run.model import ModelRequest, Parameter, choose_model
+from worldstrat_bench.run.plan import InputSource, Selection, Shard, predict_inputs, remember, select
+from worldstrat_bench.run.request import RunOptions, RunRequest
+from worldstrat_bench.run.score import FrameFacts, one_torch_thread
+from worldstrat_bench.run.stages import (
+    Scoring,
+    keeps_predictions,
+    notes_of,
+    predict_stage,
+    score_waiting,
+    scoring_device,
+)
+from worldstrat_bench.worker.types import ModelSpec
+
+
+def evaluate(
+    model: str,
+    *,
+    data: Path,
+    out: Path,
+    protocol: str = "wsb-1",
+    list: str = "auto",
+    limit: int | None = None,
+    shard: str | None = None,
+    device: str = "auto",
+    frames: int = 8,
+    weights: Path | None = None,
+    parameters: Mapping[str, Parameter] | None = None,
+    python: Path | None = None,
+    isolation: str = "auto",
+    seed: int = 0,
+    keep: bool = True,
+    lpips_weights: Path | None = None,
+    download: bool = True,
+    cache: bool = True,
+    train_split: str | None = None,
+    submission: str | None = None,
+    lr: InputSource = "real",
+    progress: Listener | None = None,
+) -> Record:
+    """Predict and score a model on a dataset; continue a run that was interrupted.
+
+    Parameters
+    ----------
+    model : an entry point's name or the path of a wheel.
+    data : the dataset's folder.
+    out : the run directory; with `shard`, a folder that all shards share.
+    progress : called with every :class:`~worldstrat_bench.run.events.Progress` and
+        :class:`~worldstrat_bench.run.events.Notice`, from any thread.
+
+    Returns
+    -------
+    The record, which is also in ``record.json``. A run with failed tiles has one, too: see ``outcomes``.
+
+    Raises
+    ------
+    WorldstratBenchError
+        see ``worldstrat_bench.errors``; what was computed before is kept and the same call continues.
+    """
+    request = RunRequest(
+        model=ModelRequest(model, frames, weights, parameters, python, train_split, submission),
+        data=data,
+        out=out,
+        protocol=protocol,
+        list_name=list,
+        limit=limit,
+        shard=Shard.parse(shard) if shard else None,
+        seed=seed,
+        inputs=lr,
+    )
+    options = RunOptions(
+        device=device,
+        isolation=isolation,
+        keep=keep,
+        cache=cache,
+        lpips_weights=lpips_weights,
+        download=download,
+    )
+    return evaluate_run(request, options, progress or ignore)
+
+
+def evaluate_run(request: RunRequest, options: RunOptions, tell: Listener = ignore) -> Record:
+    """:func:`evaluate` with its arguments as values."""
+    with _started(request) as (run, selection, protocol, spec):
+        devices = resolve_devices(options.device)
+        keep = keeps_predictions(run, selection, protocol, options.keep, tell)
+        # Device memory is not scrubbed between processes: on a GPU the truth waits until the worker is gone.
+        overlap = devices == ("cpu",)
+        with one_torch_thread():
+            scoring = Scoring.open(run, protocol, options, scoring_device(devices), tell)
+            with scoring.pool(run, run.store, selection, request.inputs, tell, keep=keep) as pool:
+
+                def finished(tile: Tile, inputs: Inputs, predicted: Predicted) -> None:
+                    if overlap and predicted.outcome != "infra_error":
+                        pool.submit(tile, predicted, FrameFacts.of(inputs))
+
+                if overlap:
+                    score_waiting(pool, run, selection, run.store)
+                predict_stage(run, selection, protocol, spec, request, options, devices, finished, tell)
+                if not overlap:
+                    score_waiting(pool, run, selection, run.store)
+        return finish(run, selection, protocol, notes_of(run))
+
+
+def predict_run(request: RunRequest, options: RunOptions, tell: Listener = ignore) -> Path:
+    """Only the first stage: predictions and their outcomes in a run directory, whose path is returned."""
+    with _started(request) as (run, selection, protocol, spec):
+        devices = resolve_devices(options.device)
+
+        def finished(tile: Tile, inputs: Inputs, predicted: Predicted) -> None:
+            """Nothing follows."""
+
+        predict_stage(run, selection, protocol, spec, request, options, devices, finished, tell)
+        return run.path
+
+
+@contextmanager
+def _started(request: RunRequest) -> Iterator[tuple[RunFolder, Selection, Protocol, ModelSpec]]:
+    """Everything that can be wrong with a request is found here, before anything is computed."""
+    protocol = load_protocol(request.protocol)
+    with tempfile.TemporaryDirectory(prefix="worldstrat-bench-") as scratch:
+        reference, spec = choose_model(request.model, Path(scratch))
+        dataset = open_dataset(request.data)
+        selection = select(dataset, request.list_name, request.limit, request.shard)
+        with hold_run(request.folder) as run:
+            inputs = predict_inputs(
+                selection, protocol, reference, seed=request.seed, inputs=request.inputs, harness_version=__version__
+            )
+            remember(run.journal, "predict", inputs, remedy=RESUME)
+            yield run, selection, protocol, spec

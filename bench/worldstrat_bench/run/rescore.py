@@ -1,0 +1,112 @@
+"""Stored predictions scored without the model: in place, or under another protocol into another run directory."""
+
+from __future__ import annotations
+
+from worldstrat_bench.data.layout import Dataset, open_dataset
+from worldstrat_bench.errors import InvalidArtefactError, UsageError
+from worldstrat_bench.protocol import load_protocol
+from worldstrat_bench.record import Record
+from worldstrat_bench.run.devices import resolve_devices
+from worldstrat_bench.run.events import Listener, ignore
+from worldstrat_bench.run.finish import finish
+from worldstrat_bench.run.folder import RESUME, RunFolder, hold_run, read_run
+from worldstrat_bench.run.plan import (
+    Machine,
+    PredictInputs,
+    Selection,
+    Shard,
+    differences,
+    predict_inputs,
+    protocol_ref,
+    read_note,
+    remember,
+    select,
+)
+from worldstrat_bench.run.request import RunOptions, ScoreRequest
+from worldstrat_bench.run.score import one_torch_thread
+from worldstrat_bench.run.stages import Scoring, notes_of, score_waiting, scoring_device
+
+
+def score_run(request: ScoreRequest, options: RunOptions, tell: Listener = ignore) -> Record:
+    """Score stored predictions, without the model.
+
+    Raises
+    ------
+    UsageError
+        if another protocol or a shard is asked for without `out`, or the dataset is not the run's.
+    InvalidArtefactError
+        if `run` is no run, has no predictions yet, or they were changed.
+    """
+    if request.out is None or request.out.resolve() == request.run.resolve():
+        with hold_run(request.run, create=False) as run:
+            return _score(request, options, run, run, tell)
+    folder = request.shard.folder(request.out) if request.shard else request.out
+    with read_run(request.run) as source, hold_run(folder) as run:
+        return _score(request, options, source, run, tell)
+
+
+def _score(request: ScoreRequest, options: RunOptions, source: RunFolder, run: RunFolder, tell: Listener) -> Record:
+    stored = read_note(source.journal, "predict", PredictInputs)
+    protocol = load_protocol(request.protocol or stored.protocol.id)
+    if source is run and (protocol_ref(protocol) != stored.protocol or request.shard):
+        raise UsageError(
+            "another protocol or a part of the tiles cannot be scored into the run itself",
+            where=run.path,
+            remedy="give the scores a folder of their own: --out DIR",
+        )
+    selection, inputs = _same_selection(stored, open_dataset(request.data), request.shard)
+    if source is not run:
+        remember(run.journal, "predict", inputs, remedy=RESUME)
+        remember(run.journal, "machine", read_note(source.journal, "machine", Machine), remedy=RESUME)
+        _copy_outcomes(source, run, selection)
+    devices = resolve_devices(options.device)
+    with one_torch_thread():
+        scoring = Scoring.open(run, protocol, options, scoring_device(devices), tell)
+        with scoring.pool(run, source.store, selection, inputs.inputs, tell) as pool:
+            score_waiting(pool, run, selection, source.store)
+    return finish(run, selection, protocol, notes_of(run))
+
+
+def _same_selection(stored: PredictInputs, dataset: Dataset, shard: Shard | None) -> tuple[Selection, PredictInputs]:
+    """The tiles of a stored run in the dataset at hand, after making sure that it is the same dataset."""
+    own = Shard.parse(stored.shard) if stored.shard else None
+    if own and shard and own != shard:
+        raise UsageError("the run is a shard itself", where="--shard", remedy="merge the shards first")
+    selection, now = _selected(stored, dataset, own)
+    changed = differences(stored, now)
+    if changed:
+        raise UsageError(
+            f"this is not the dataset of the run: {'; '.join(changed)}",
+            where=dataset.root,
+            remedy="give the --data DIR that the predictions were made from",
+        )
+    return (selection, now) if shard is None or own else _selected(stored, dataset, shard)
+
+
+def _selected(stored: PredictInputs, dataset: Dataset, shard: Shard | None) -> tuple[Selection, PredictInputs]:
+    selection = select(dataset, stored.list, stored.limit, shard)
+    protocol = load_protocol(stored.protocol.id)
+    version = stored.harness_version
+    inputs = stored.inputs
+    return selection, predict_inputs(
+        selection, protocol, stored.model, seed=stored.seed, inputs=inputs, harness_version=version
+    )
+
+
+def _copy_outcomes(source: RunFolder, run: RunFolder, selection: Selection) -> None:
+    entries, present = source.journal.entries(), run.journal.entries()
+    missing = [tile.name for tile in selection.tiles if tile.name not in entries]
+    if missing:
+        raise InvalidArtefactError(
+            f"the run has no prediction of {len(missing)} tiles: {', '.join(missing[:3])}",
+            where=source.path,
+            remedy="finish it first: worldstrat-bench predict ... --out RUN",
+        )
+    for tile in selection.tiles:
+        before, now = present.get(tile.name), entries[tile.name].predicted
+        if before is None:
+            run.journal.set_predicted(now)
+        elif before.predicted.sha256 != now.sha256:
+            raise UsageError(
+                f"the prediction of {tile.name} is not the one scored here before", where=run.path, remedy=RESUME
+            )

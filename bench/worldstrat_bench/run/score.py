@@ -1,0 +1,197 @@
+"""From predictions to scores: reads the truth, which no model ever sees, and measures tile by tile."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from worldstrat_bench.api import RGB
+from worldstrat_bench.data.layout import Tile
+from worldstrat_bench.data.reading import Inputs
+from worldstrat_bench.data.target import ArrayCache, TargetImage, read_target
+from worldstrat_bench.protocol import Protocol
+from worldstrat_bench.run.events import Listener, Progress
+from worldstrat_bench.run.folder import RunFolder
+from worldstrat_bench.run.journal import Entry, Predicted, Scored
+from worldstrat_bench.run.predictions import PredictionStore
+from worldstrat_bench.scoring.types import Frame, Scorer, TileScore
+
+
+@dataclass(frozen=True)
+class FrameFacts:
+    """What scoring needs of a tile's inputs: frame 0 and two facts of all frames."""
+
+    rgb: NDArray[np.float32]
+    clear: NDArray[np.bool_]
+    cloud: float
+    days: int
+
+    @classmethod
+    def of(cls, inputs: Inputs) -> FrameFacts:
+        """Copies, so that the other frames need not stay in memory."""
+        return cls(inputs.images[0, list(RGB)].copy(), inputs.clear[0, 0].copy(), inputs.cloud, inputs.age)
+
+
+def score_tile(
+    scorer: Scorer, target: TargetImage, facts: FrameFacts, prediction: NDArray[np.float32] | None
+) -> Scored:
+    """The score of one tile. A failed tile (`prediction` None) gets its facts; a tile without target not even those.
+
+    A metric that comes out as NaN or infinite is null, with that as its reason.
+    """
+    if not target.usable:
+        return Scored(target_sha256=target.sha256, usable=False, cloud=facts.cloud, days=facts.days)
+    prepared = scorer.prepare(target, Frame(facts.rgb, facts.clear))
+    if prediction is None:
+        return Scored(
+            target_sha256=target.sha256, usable=True, cloud=facts.cloud, days=facts.days, detail=prepared.detail
+        )
+    score = scorer.score(prediction, prepared)
+    values, nulls = _finite(score)
+    return Scored(
+        target_sha256=target.sha256,
+        usable=True,
+        cloud=facts.cloud,
+        days=facts.days,
+        detail=prepared.detail,
+        values=values,
+        nulls=nulls,
+        shift_y=score.shift_y,
+        shift_x=score.shift_x,
+        shift_at_edge=score.shift_at_edge,
+        clipped=score.clipped,
+    )
+
+
+def _finite(score: TileScore) -> tuple[dict[str, float | None], dict[str, str]]:
+    values: dict[str, float | None] = {}
+    nulls = dict(score.nulls)
+    for name, value in score.metrics.items():
+        if value is not None and not math.isfinite(value):
+            nulls[name] = "the value is not finite"
+            values[name] = None
+        else:
+            values[name] = None if value is None else float(value)
+    return values, nulls
+
+
+class ScoringPool:
+    """Scores tiles on threads, a tile a thread, each of them with one torch thread.
+
+    One torch thread a tile makes a score independent of the number of cores, and N tiles at once use N cores better
+    than one tile does. At most twice as many tiles as threads wait, so that memory is flat in the number of tiles.
+    """
+
+    def __init__(
+        self,
+        run: RunFolder,
+        source: PredictionStore,
+        protocol: Protocol,
+        scorer: Scorer,
+        *,
+        cache: ArrayCache | None,
+        read_facts: Callable[[Tile], FrameFacts],
+        total: int,
+        done: int,
+        tell: Listener,
+        threads: int | None = None,
+        keep: bool = True,
+    ) -> None:
+        self._run, self._source, self._protocol, self._scorer = run, source, protocol, scorer
+        self._cache, self._read_facts, self._keep = cache, read_facts, keep
+        self._total, self._done, self._tell = total, done, tell
+        workers = threads or usable_cores()
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="score")
+        self._places = threading.BoundedSemaphore(2 * workers)
+        self._state = threading.Lock()
+        self._failed: BaseException | None = None
+        self._futures: set[Future[None]] = set()
+        self._leaving = False
+
+    def submit(self, tile: Tile, predicted: Predicted, facts: FrameFacts | None = None) -> None:
+        """Score a tile soon; waits for a place. Raises what an earlier tile raised."""
+        self._places.acquire()
+        with self._state:
+            if self._failed is not None:
+                self._places.release()
+                raise self._failed
+            future = self._pool.submit(self._score, tile, predicted, facts)
+            self._futures.add(future)
+        future.add_done_callback(self._finished)
+
+    def _finished(self, future: Future[None]) -> None:
+        self._places.release()
+        with self._state:
+            self._futures.discard(future)
+            error = None if future.cancelled() else future.exception()
+            if error is not None and self._failed is None:
+                self._failed = error
+
+    def _score(self, tile: Tile, predicted: Predicted, facts: FrameFacts | None) -> None:
+        if self._leaving:
+            return
+        began = time.perf_counter()
+        facts = facts or self._read_facts(tile)
+        target = read_target(tile, self._protocol, self._cache)
+        ok = predicted.outcome == "ok"
+        prediction = self._source.read(tile.name, predicted.sha256) if ok and target.usable else None
+        scored = score_tile(self._scorer, target, facts, prediction)
+        self._run.journal.set_scored(tile.name, scored, time.perf_counter() - began)
+        if not self._keep:
+            self._run.store.remove(tile.name)
+        with self._state:
+            self._done += 1
+            self._tell(Progress("score", self._done, self._total, tile.name, predicted.outcome))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Wait for everything that was submitted and raise what a tile raised; after an error, forget what waits."""
+        self._leaving = error is not None
+        self._pool.shutdown(wait=True, cancel_futures=self._leaving)
+        if error is None and self._failed is not None:
+            raise self._failed
+
+
+def unscored(
+    tiles: Sequence[Tile], entries: Mapping[str, Entry], source: PredictionStore
+) -> Iterator[tuple[Tile, Predicted]]:
+    """The tiles with an outcome and without a score. Those that the machine failed wait for their next try."""
+    for tile in tiles:
+        entry = entries.get(tile.name)
+        if entry is None or entry.scored is not None or entry.predicted.outcome == "infra_error":
+            continue
+        if entry.predicted.outcome == "ok" and not source.has(tile.name):
+            continue
+        yield tile, entry.predicted
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """Let torch use one thread an operation in this process meanwhile."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

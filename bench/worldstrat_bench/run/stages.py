@@ -1,0 +1,180 @@
+"""The two stages of a run, ready to go: what each needs is opened and checked against the journal here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Self
+
+from worldstrat_bench.data.layout import Tile
+from worldstrat_bench.data.raster import read_header
+from worldstrat_bench.data.reading import Inputs, read_inputs
+from worldstrat_bench.data.target import ArrayCache
+from worldstrat_bench.metrics.perceptual import Unavailable
+from worldstrat_bench.protocol import Protocol
+from worldstrat_bench.run.environment import probe_harness
+from worldstrat_bench.run.events import Listener, Notice, Progress
+from worldstrat_bench.run.finish import Notes
+from worldstrat_bench.run.folder import RESUME, RunFolder, enough_space
+from worldstrat_bench.run.plan import (
+    InputSource,
+    Machine,
+    PredictInputs,
+    ScoreInputs,
+    Selection,
+    protocol_ref,
+    read_note,
+    remember,
+)
+from worldstrat_bench.run.predict import Finished, Predictor, WorkerOptions, missing_predictions
+from worldstrat_bench.run.predictions import PredictionStore
+from worldstrat_bench.run.request import RunOptions, RunRequest
+from worldstrat_bench.run.score import FrameFacts, ScoringPool, unscored
+from worldstrat_bench.scoring.types import Scorer
+from worldstrat_bench.worker.types import ModelSpec
+
+_HARNESS = frozenset({"harness.commit", "harness.dirty"})
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """A scorer on its device, with what the journal has to know of it."""
+
+    scorer: Scorer
+    protocol: Protocol
+    cache: ArrayCache | None
+    threads: int | None
+
+    @classmethod
+    def open(cls, run: RunFolder, protocol: Protocol, options: RunOptions, device: str, tell: Listener) -> Self:
+        """Load the metrics and compare them with those of an earlier process.
+
+        Raises
+        ------
+        UsageError
+            if the run was scored by other means before.
+        """
+        from worldstrat_bench.cache import default_cache
+        from worldstrat_bench.metrics.lpips_metric import load_perceptual
+        from worldstrat_bench.scoring import make_scorer
+
+        backbone, reason = None, None
+        if "lpips" in protocol.metrics.names:
+            loaded = load_perceptual(options.lpips_weights, options.download, device)
+            if isinstance(loaded, Unavailable):
+                reason = loaded.reason
+                tell(Notice(f"no LPIPS: {reason}"))
+            else:
+                backbone = loaded
+        _remember_scoring(run, protocol, device, None if backbone is None else backbone.sha256, reason, tell)
+        cache = default_cache() if options.cache else None
+        scorer = make_scorer(protocol, device=device, perceptual=backbone, cache=cache)
+        return cls(scorer, protocol, cache, options.threads if device == "cpu" else 1)
+
+    def pool(
+        self,
+        run: RunFolder,
+        source: PredictionStore,
+        selection: Selection,
+        inputs: InputSource,
+        tell: Listener,
+        *,
+        keep: bool = True,
+    ) -> ScoringPool:
+        """Threads that score the run's tiles from the predictions in `source`."""
+        entries = run.journal.entries()
+        done = sum(tile.name in entries and entries[tile.name].scored is not None for tile in selection.tiles)
+        tell(Progress("score", done, len(selection.tiles)))
+        return ScoringPool(
+            run,
+            source,
+            self.protocol,
+            self.scorer,
+            cache=self.cache,
+            read_facts=lambda tile: FrameFacts.of(read_tile(tile, protocol=self.protocol, frames=1, source=inputs)),
+            total=len(selection.tiles),
+            done=done,
+            tell=tell,
+            threads=self.threads,
+            keep=keep,
+        )
+
+
+def _remember_scoring(
+    run: RunFolder, protocol: Protocol, device: str, backbone: str | None, reason: str | None, tell: Listener
+) -> None:
+    now = ScoreInputs(
+        protocol=protocol_ref(protocol),
+        lpips_backbone_sha256=backbone,
+        lpips_null=reason,
+        device_type=device.partition(":")[0],
+        harness=probe_harness(),
+    )
+    remedy = f"{RESUME}; `worldstrat-bench score RUN --out DIR` scores the predictions anew"
+    remember(run.journal, "score", now, remedy=remedy, leave_out=_HARNESS | {"lpips_null"})
+    stored = read_note(run.journal, "score", ScoreInputs)
+    if stored.harness != now.harness:
+        run.journal.set_note("harness_changed", "true")
+        tell(Notice("the harness was changed since the run began; the record will say so"))
+
+
+def score_waiting(pool: ScoringPool, run: RunFolder, selection: Selection, source: PredictionStore) -> None:
+    """Submit every tile that has a prediction, or a failure, and no score."""
+    for tile, predicted in list(unscored(selection.tiles, run.journal.entries(), source)):
+        pool.submit(tile, predicted)
+
+
+def predict_stage(
+    run: RunFolder,
+    selection: Selection,
+    protocol: Protocol,
+    spec: ModelSpec,
+    request: RunRequest,
+    options: RunOptions,
+    devices: tuple[str, ...],
+    finished: Finished,
+    tell: Listener,
+) -> None:
+    """Predict the tiles that have no prediction yet."""
+    inputs = read_note(run.journal, "predict", PredictInputs)
+    todo = missing_predictions(selection.tiles, run.journal.entries(), run)
+    read = partial(read_tile, protocol=protocol, frames=request.model.frames, source=request.inputs)
+    workers = WorkerOptions(devices, options.isolation, options.limits, None, options.max_failures)
+    predictor = Predictor(run, inputs, protocol, read, workers)
+    predictor.run(todo, len(selection.tiles), spec, request.data, finished, tell)
+
+
+def keeps_predictions(run: RunFolder, selection: Selection, protocol: Protocol, keep: bool, tell: Listener) -> bool:
+    """Whether predictions stay: as asked for, unless the disk is too small for all of them. Said if not."""
+    if not keep:
+        tell(Notice("predictions are removed as soon as they are scored (--no-keep)"))
+        return False
+    side = protocol.target.size(read_header(selection.tiles[0].hr).height) if selection.tiles else 0
+    if enough_space(run.path, 12 * side * side * len(selection.tiles)):
+        return True
+    tell(Notice("the disk is too small for all predictions: they are removed as soon as they are scored"))
+    return False
+
+
+def read_tile(tile: Tile, *, protocol: Protocol, frames: int, source: InputSource) -> Inputs:
+    """The real revisits of a tile, or inputs made from its high-resolution image by mini's sensor model."""
+    if source == "synthetic":
+        from worldstrat_bench.data.synthetic import synthetic_inputs
+
+        return synthetic_inputs(tile, protocol, frames)
+    return read_inputs(tile, protocol, frames)
+
+
+def scoring_device(devices: tuple[str, ...]) -> str:
+    """Where scores are computed: on the first device."""
+    return devices[0]
+
+
+def notes_of(run: RunFolder) -> Notes:
+    """What the journal says of a run beside its tiles."""
+    return Notes(
+        read_note(run.journal, "predict", PredictInputs),
+        read_note(run.journal, "score", ScoreInputs),
+        read_note(run.journal, "machine", Machine),
+        run.journal.note("harness_changed") is not None,
+    )
