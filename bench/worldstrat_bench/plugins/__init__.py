@@ -1,1 +1,3 @@
+"""Finding models by the metadata of their distributions, without importing them."""
 
+from __future__ import annotations

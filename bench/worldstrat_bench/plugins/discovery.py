@@ -1,0 +1,197 @@
+"""Which models are installed, read from the metadata of their distributions. No model is imported."""
+
+from __future__ import annotations
+
+import configparser
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from email.message import Message
+from email.parser import BytesHeaderParser
+from pathlib import Path
+
+from worldstrat_bench.api import ENTRY_POINT_GROUP
+from worldstrat_bench.errors import ModelError
+from worldstrat_bench.plugins.interpreter import import_paths, inspect_interpreter, own_interpreter
+from worldstrat_bench.plugins.wheel import open_wheel
+
+MAX_METADATA_BYTES = 1 << 20
+_TARGET = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._+-]{0,98}[A-Za-z0-9])?")
+BASELINES_REMEDY = "install the reference models with `pip install ./baselines`, or see `worldstrat-bench models list`"
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """One model as its distribution announces it.
+
+    Attributes
+    ----------
+    name : of the entry point; "" for a distribution whose entry points cannot be read.
+    target : ``module:attr``.
+    problem : why it cannot be used; None if nothing is known against it.
+    search_paths : folders to put on the worker's path (an unpacked wheel).
+    wheel_sha256 : of the wheel it came in, if it did.
+    """
+
+    name: str
+    target: str
+    distribution: str
+    version: str
+    summary: str
+    problem: str | None
+    search_paths: tuple[Path, ...] = ()
+    wheel_sha256: str | None = None
+
+
+def installed_models(site_paths: Sequence[Path] | None = None) -> tuple[ModelEntry, ...]:
+    """Every model that is announced in these folders, sorted by name; broken ones with their problem.
+
+    Parameters
+    ----------
+    site_paths : folders with ``*.dist-info`` in them; None for those of the harness's own interpreter.
+    """
+    paths = own_interpreter().site_paths if site_paths is None else site_paths
+    found: dict[tuple[str, str, str], ModelEntry] = {}
+    seen: set[str] = set()
+    for site in paths:
+        for folder in _metadata_folders(Path(site)):
+            for entry in _entries(folder):
+                if entry.distribution.lower() not in seen:  # an earlier folder of the path wins
+                    found.setdefault((entry.name, entry.distribution, entry.target), entry)
+        seen |= {entry.distribution.lower() for entry in found.values()}
+    return _mark_duplicates(sorted(found.values(), key=lambda entry: (entry.name, entry.distribution)))
+
+
+def find_model(name_or_wheel: str, python: Path | None = None, scratch: Path | None = None) -> ModelEntry:
+    """The model of that name, or the one in a wheel.
+
+    Parameters
+    ----------
+    name_or_wheel : an entry point's name, ``path/to.whl`` or, if the wheel holds several, ``path/to.whl::name``.
+    python : interpreter of another environment to look in.
+    scratch : folder into which a wheel is unpacked; it must outlive the entry. Needed for wheels only.
+
+    Raises
+    ------
+    ModelError
+        if there is none, or its announcement is broken.
+    UsageError
+        for a wheel that cannot be read, or an interpreter that is none.
+    """
+    file, _, wanted = name_or_wheel.partition("::")
+    if file.endswith(".whl"):
+        return _from_wheel(Path(file), wanted, scratch)
+    site_paths = None if python is None else import_paths(inspect_interpreter(python))
+    entries = installed_models(site_paths)
+    matches = [entry for entry in entries if entry.name == name_or_wheel]
+    if not matches:
+        known = ", ".join(sorted({entry.name for entry in entries if entry.name})) or "none"
+        where = f"models of {python}: {known}" if python else f"installed models: {known}"
+        raise ModelError(f"there is no model {name_or_wheel[:100]!r}", where=where, remedy=BASELINES_REMEDY)
+    return _usable(matches[0])
+
+
+def installed_packages(site_paths: Sequence[Path]) -> dict[str, str]:
+    """Name and version of every distribution in these folders, from the names of their metadata folders."""
+    found: dict[str, str] = {}
+    for site in site_paths:
+        for folder in _metadata_folders(Path(site)):
+            name, _, version = folder.name.rpartition(".")[0].partition("-")
+            found.setdefault(name.replace("_", "-")[:100], version[:100] or "unknown")
+    return dict(sorted(found.items()))
+
+
+def _from_wheel(file: Path, wanted: str, scratch: Path | None) -> ModelEntry:
+    wheel = open_wheel(file, scratch)
+    entries = [entry for folder in _metadata_folders(wheel.folder) for entry in _entries(folder)]
+    named = [entry for entry in entries if not wanted or entry.name == wanted]
+    if not named:
+        names = ", ".join(entry.name for entry in entries) or "none"
+        raise ModelError(f"the wheel announces no model{' ' + wanted if wanted else ''}", where=f"{file}: {names}")
+    if len(named) > 1:
+        names = ", ".join(entry.name for entry in named)
+        raise ModelError(f"the wheel holds several models: {names}", where=file, remedy=f"say {file}::NAME")
+    return replace(_usable(named[0]), search_paths=(wheel.folder,), wheel_sha256=wheel.sha256)
+
+
+def _usable(entry: ModelEntry) -> ModelEntry:
+    if entry.problem:
+        raise ModelError(f"the model {entry.name or entry.distribution!r} cannot be used: {entry.problem}")
+    return entry
+
+
+def _metadata_folders(site: Path) -> list[Path]:
+    try:
+        return sorted(p for p in site.iterdir() if p.name.endswith((".dist-info", ".egg-info")) and p.is_dir())
+    except OSError:
+        return []
+
+
+def _entries(folder: Path) -> Iterator[ModelEntry]:
+    """The models of one distribution; one nameless entry with a problem if it cannot be read."""
+    guess = folder.name.rpartition(".")[0].partition("-")[0]
+    try:
+        pairs = _entry_points(folder / "entry_points.txt")
+        if not pairs:
+            return
+        metadata = _metadata(folder)
+    except (OSError, ValueError, configparser.Error) as error:
+        reason = f"its metadata cannot be read: {str(error).splitlines()[0][:200]}"
+        yield ModelEntry("", "", guess, "", "", reason)
+        return
+    distribution = str(metadata.get("Name") or guess)[:200]
+    version, summary = str(metadata.get("Version") or "")[:100], str(metadata.get("Summary") or "")[:500]
+    problem = None if metadata.get("Name") and metadata.get("Version") else "its METADATA names no name or version"
+    for name, target in pairs:
+        yield ModelEntry(name[:100], target[:300], distribution, version, summary, problem or _flaw(name, target))
+
+
+def _flaw(name: str, target: str) -> str | None:
+    if not _NAME.fullmatch(name):
+        return "its name holds characters that a model's name cannot have"
+    if not _TARGET.fullmatch(target):
+        return f"its entry point {target[:100]!r} is not module:attribute"
+    return None
+
+
+def _entry_points(file: Path) -> list[tuple[str, str]]:
+    if not file.exists():
+        return []
+    text = _small(file).decode("utf-8")
+    if ENTRY_POINT_GROUP not in text:
+        return []
+    parser = configparser.ConfigParser(delimiters=("=",), interpolation=None, strict=False)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.read_string(text)
+    if not parser.has_section(ENTRY_POINT_GROUP):
+        return []
+    return [(name.strip(), re.sub(r"\s*\[.*\]\s*$", "", value).strip()) for name, value in
+            parser.items(ENTRY_POINT_GROUP)]  # fmt: skip
+
+
+def _metadata(folder: Path) -> Message:
+    file = folder / ("METADATA" if folder.name.endswith(".dist-info") else "PKG-INFO")
+    return BytesHeaderParser().parsebytes(_small(file))
+
+
+def _small(file: Path) -> bytes:
+    with file.open("rb") as stream:
+        data = stream.read(MAX_METADATA_BYTES + 1)
+    if len(data) > MAX_METADATA_BYTES:
+        raise ValueError(f"{file.name} is larger than {MAX_METADATA_BYTES} bytes")
+    return data
+
+
+def _mark_duplicates(entries: list[ModelEntry]) -> tuple[ModelEntry, ...]:
+    """Two distributions that announce one name: neither can be meant."""
+    owners: dict[str, set[str]] = {}
+    for entry in entries:
+        owners.setdefault(entry.name, set()).add(entry.distribution)
+    marked = []
+    for entry in entries:
+        others = sorted(owners[entry.name] - {entry.distribution})
+        if entry.name and others and entry.problem is None:
+            entry = replace(entry, problem=f"{', '.join(others)} announces the same name; uninstall one of them")
+        marked.append(entry)
+    return tuple(marked)

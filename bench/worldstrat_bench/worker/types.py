@@ -1,0 +1,86 @@
+"""What goes into a worker and what comes out, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from worldstrat_bench.record import IsolationReport
+
+Parameter = str | int | float | bool
+
+MIB = 1 << 20
+GIB = 1 << 30
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Which model to load, and how.
+
+    Attributes
+    ----------
+    target : ``module:attr`` of the entry point.
+    parameters : passed to the entry point by name.
+    weights : file or folder that the model may read; None if it needs none.
+    search_paths : folders put in front of the worker's ``sys.path`` (an unpacked wheel, say).
+    python : interpreter of the model's own environment; None for the harness's own.
+    """
+
+    target: str
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    weights: Path | None = None
+    search_paths: tuple[Path, ...] = ()
+    python: Path | None = None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a model may use. Memory is the resident set of its whole process tree; None is half the machine's."""
+
+    tile_seconds: float = 60.0
+    load_seconds: float = 300.0
+    memory_bytes: int | None = None
+    output_bytes: int = 256 * MIB
+    scratch_bytes: int = 8 * GIB
+    processes: int = 256
+    log_bytes: int = MIB  # of the head, and as much again of the tail
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What became of one tile.
+
+    Attributes
+    ----------
+    outcome : one of :data:`worldstrat_bench.tiles.OUTCOMES`.
+    image : (3, H, W) float32 reflectance, finite, the host's own copy; None unless `outcome` is ``ok``.
+    message : why it failed; with ``ok``, a hint if the values look odd, else empty.
+    seconds : what the model took, as the worker measured it (never more than the host did).
+    """
+
+    outcome: str
+    image: NDArray[np.float32] | None
+    message: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Hello:
+    """What a worker that has loaded its model says about itself."""
+
+    python: str
+    torch: str
+    cuda: str | None
+    device_type: str
+    device_name: str
+    device_class: str
+    packages: dict[str, str]
+    isolation: IsolationReport
+    start_seconds: float
+    load_seconds: float

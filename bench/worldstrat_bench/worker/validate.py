@@ -1,0 +1,129 @@
+"""The host's own look at what came back: shape, dtype, finite, plausible, with a diagnosis in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import safetensors
+from numpy.typing import NDArray
+
+from worldstrat_bench.api import RGB
+
+DTYPES = {"F64": "float64", "F16": "float16", "BF16": "bfloat16", "U8": "uint8", "I64": "int64", "BOOL": "bool"}
+IMPOSSIBLE_REFLECTANCE = 10.0
+"""A median beyond this is another unit, not a bright scene: snow and cloud stay below 2."""
+COARSE = 16
+
+
+class InvalidOutputError(Exception):
+    """A prediction that breaks the contract; the message says what to fix."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a prediction is compared with: the target's size and frame 0's R, G, B, (3, h, w) reflectance."""
+
+    height: int
+    width: int
+    rgb: NDArray[np.float32]
+
+
+def expected_of(images: NDArray[np.float32], height: int, width: int) -> Expected:
+    """From the inputs (T, 12, h, w) and the target's size."""
+    return Expected(height, width, images[0, list(RGB)])
+
+
+def check_output(body: bytearray, expected: Expected) -> tuple[NDArray[np.float32], str]:
+    """A private copy (3, H, W) of the prediction, and a hint if its values look odd.
+
+    Raises
+    ------
+    InvalidOutputError
+        for anything but a finite float32 tensor (1, 3, H, W), H and W from the native size up, in reflectance.
+    """
+    image = _decode(body)
+    _check_size(image, expected)
+    _check_values(image)
+    return image, _hint(image, expected)
+
+
+def _decode(body: bytearray) -> NDArray[np.float32]:
+    try:
+        tensors = dict(safetensors.deserialize(bytes(body)))  # type: ignore[no-untyped-call]
+    except Exception as error:
+        raise InvalidOutputError(f"the reply is not a safetensors message: {str(error)[:200]}") from None
+    if set(tensors) != {"prediction"}:
+        raise InvalidOutputError("the reply does not hold exactly one prediction")
+    tensor = tensors["prediction"]
+    dtype, shape = str(tensor["dtype"]), tuple(int(n) for n in tensor["shape"])
+    if len(shape) != 4 or shape[:2] != (1, 3):
+        advice = _shape_advice(shape)
+        raise InvalidOutputError(f"predict returned shape {shape}, not (1, 3, H, W){advice}")
+    if dtype != "F32":
+        raise InvalidOutputError(f"predict returned {DTYPES.get(dtype, dtype)}: return output.float()")
+    values = np.frombuffer(tensor["data"], dtype="<f4").reshape(shape[1:])
+    return values.astype(np.float32, copy=True)
+
+
+def _shape_advice(shape: tuple[int, ...]) -> str:
+    if len(shape) == 4 and shape[-1] == 3:
+        return ": channels come second, use output.permute(0, 3, 1, 2)"
+    if len(shape) == 4 and shape[1] in (4, 12):
+        return ": return R, G, B only"
+    if len(shape) == 3 and shape[0] == 3:
+        return ": the batch axis is missing, use output.unsqueeze(0)"
+    return ""
+
+
+def _check_size(image: NDArray[np.float32], expected: Expected) -> None:
+    (height, width), (h, w) = image.shape[1:], expected.rgb.shape[1:]
+    if height < h or width < w:
+        raise InvalidOutputError(
+            f"predict returned {height} x {width} pixels for an input of {h} x {w}: "
+            f"return at least the input's size, best {expected.height} x {expected.width}"
+        )
+
+
+def _check_values(image: NDArray[np.float32]) -> None:
+    finite = np.isfinite(image)
+    if not finite.all():
+        share = 1 - float(finite.mean())
+        kind = "NaN" if np.isnan(image).any() else "infinite"
+        raise InvalidOutputError(f"{share:.2%} of the values are {kind if kind == 'infinite' else 'NaN or infinite'}")
+    middle = float(np.median(np.abs(image)))
+    if middle > IMPOSSIBLE_REFLECTANCE:
+        raise InvalidOutputError(f"{_unit(middle)} (their median is {middle:.4g}), reflectance is expected")
+
+
+def _unit(middle: float) -> str:
+    if middle <= 255:
+        return "values look like 0..255: divide by 255, or undo the stretch of 8-bit images"
+    if middle <= 20_000:
+        return "values look like 0..10,000: divide by 10,000"
+    return "values are far beyond any reflectance"
+
+
+def _hint(image: NDArray[np.float32], expected: Expected) -> str:
+    if float(image.max()) == float(image.min()):
+        return "the prediction is one constant value"
+    prediction, frame = _coarse(image), _coarse(expected.rgb)
+    distance = float(np.mean((prediction - frame) ** 2))
+    if float(np.mean((prediction[::-1] - frame) ** 2)) < 0.5 * distance and distance > 1e-6:
+        return "bands look reversed: return them in the order R, G, B"
+    if float(np.mean((prediction[:, ::-1] - frame) ** 2)) < 0.2 * distance and distance > 1e-5:
+        return "the prediction looks upside down"
+    low, high = np.percentile(prediction, 1), np.percentile(prediction, 99)
+    if low < -0.3 and high > 0.3:
+        return "values look like -1..1: undo the normalisation"
+    return ""
+
+
+def _coarse(image: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(3, 16, 16) means over blocks: enough to tell bands and orientation, whatever the resolution."""
+    rows = np.linspace(0, image.shape[1], COARSE, endpoint=False).astype(int)
+    columns = np.linspace(0, image.shape[2], COARSE, endpoint=False).astype(int)
+    sums = np.add.reduceat(np.add.reduceat(image.astype(np.float64), rows, axis=1), columns, axis=2)
+    heights = np.diff(np.append(rows, image.shape[1]))
+    widths = np.diff(np.append(columns, image.shape[2]))
+    return np.asarray(sums / (heights[:, None] * widths[None, :]))

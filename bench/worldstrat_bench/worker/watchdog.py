@@ -1,0 +1,145 @@
+"""Memory, processes and scratch space of a worker's whole tree, looked at a few times a second.
+
+Resident memory, never RLIMIT_AS: CUDA reserves hundreds of gigabytes of addresses it does not use.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from worldstrat_bench.worker.types import GIB, MIB, Limits
+
+MEMORY_SECONDS = 0.05
+TREE_SECONDS = 0.25
+SCRATCH_SECONDS = 2.0
+FLOOR_BYTES = 256 * MIB
+"""Memory the machine keeps: below this the worker goes, since what it holds in files counts for no process."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Why a worker was ended: an outcome and the reason in words."""
+
+    outcome: str
+    message: str
+
+
+def memory_limit(limits: Limits) -> int:
+    """The limit in bytes: what was asked for, or half the machine's memory."""
+    return limits.memory_bytes or psutil.virtual_memory().total // 2
+
+
+class Watchdog:
+    """Watches the processes below `root` until stopped, and calls `on_breach` once if they exceed a limit."""
+
+    def __init__(self, root: int, scratch: Path, limits: Limits, on_breach: Callable[[Verdict], None]) -> None:
+        self._root = root
+        self._scratch = scratch
+        self._limits = limits
+        self._memory_limit = memory_limit(limits)
+        self._on_breach = on_breach
+        self._stop = threading.Event()
+        self._tree: list[psutil.Process] = []
+        self._thread = threading.Thread(target=self._watch, name="worker watchdog", daemon=True)
+        self.peak_bytes = 0
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop watching; returns when the thread is gone, at once if called from it."""
+        self._stop.set()
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    def leftovers(self) -> list[psutil.Process]:
+        """Processes of the tree as last seen that are still there."""
+        return [process for process in self._tree if process.is_running()]
+
+    def _watch(self) -> None:
+        next_tree = next_scratch = 0.0
+        while not self._stop.wait(MEMORY_SECONDS):
+            now = time.monotonic()
+            verdict = None
+            if now >= next_tree:
+                next_tree = now + TREE_SECONDS
+                verdict = self._look_at_tree()
+            if now >= next_scratch:
+                next_scratch = now + SCRATCH_SECONDS
+                verdict = verdict or self._look_at_scratch()
+            verdict = verdict or self._look_at_memory()
+            if verdict is not None:
+                self._on_breach(verdict)
+                return
+
+    def _look_at_tree(self) -> Verdict | None:
+        try:
+            self._tree = psutil.Process(self._root).children(recursive=True)
+        except psutil.Error:
+            self._tree = []
+        if len(self._tree) > self._limits.processes:
+            return Verdict("crash", f"the model started more than {self._limits.processes} processes")
+        return None
+
+    def _look_at_scratch(self) -> Verdict | None:
+        used = folder_bytes(self._scratch)
+        if used > self._limits.scratch_bytes:
+            return Verdict("crash", f"the model filled its scratch folder with {used / GIB:.1f} GiB")
+        return None
+
+    def _look_at_memory(self) -> Verdict | None:
+        used = self._resident()
+        self.peak_bytes = max(self.peak_bytes, used)
+        if used > self._memory_limit and self._proportional() > self._memory_limit:
+            limit = self._memory_limit / GIB
+            return Verdict("out_of_memory", f"the model held {used / GIB:.2f} GiB of memory; {limit:.2f} are allowed")
+        if psutil.virtual_memory().available < FLOOR_BYTES:
+            outcome = "out_of_memory" if used > self._memory_limit // 4 else "infra_error"
+            return Verdict(outcome, f"the machine ran out of memory; the model held {used / GIB:.2f} GiB of it")
+        return None
+
+    def _resident(self) -> int:
+        total = 0
+        for process in self._tree:
+            try:
+                total += process.memory_info().rss
+            except psutil.Error:
+                continue
+        return total
+
+    def _proportional(self) -> int:
+        """Memory with shared pages counted once: the resident sum counts them for every process."""
+        total = 0
+        for process in self._tree:
+            try:
+                total += getattr(process.memory_full_info(), "pss", 0) or process.memory_info().rss
+            except psutil.Error:
+                continue
+        return total
+
+
+def folder_bytes(folder: Path) -> int:
+    """What the files below a folder occupy; what vanishes meanwhile counts nothing."""
+    total = 0
+    pending = [folder]
+    while pending:
+        try:
+            entries = list(pending.pop().iterdir())
+        except OSError:
+            continue
+        for entry in entries:
+            try:
+                status = entry.lstat()
+            except OSError:
+                continue
+            total += status.st_blocks * 512
+            if entry.is_dir() and not entry.is_symlink():
+                pending.append(entry)
+    return total
