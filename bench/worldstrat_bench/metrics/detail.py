@@ -21,4 +21,4 @@ def detail(target: Tensor, smoothed: Tensor, valid: Tensor | None = None) -> Ten
     count = weights.sum(dim=-1)
     mean = (fine * weights).sum(dim=-1) / count
     centred = (fine - mean[..., None]) * weights
-    return (torch.linalg.vecdot(centred, centred) / count).mean(dim=-1)
+    return torch.sum(centred * centred, dim=-1).div(count).mean(dim=-1)

@@ -27,7 +27,8 @@ def _smooth(number: int) -> bool:
 
 def spectrum(image: Tensor, height: int, width: int) -> Tensor:
     """The real FFT of (..., h, w) float64, filled up with zeros to `height` x `width`."""
-    return torch.fft.rfft2(image, s=(height, width))
+    transformed: Tensor = torch.fft.rfft2(image, s=(height, width))
+    return transformed
 
 
 def lag_table(still: Tensor, moving: Tensor, lags: int, height: int, width: int) -> Tensor:
@@ -41,7 +42,8 @@ def lag_table(still: Tensor, moving: Tensor, lags: int, height: int, width: int)
     -------
     (..., lags, lags) float64.
     """
-    return torch.fft.irfft2(still.conj() * moving, s=(height, width))[..., :lags, :lags]
+    table: Tensor = torch.fft.irfft2(still.conj() * moving, s=(height, width))
+    return table[..., :lags, :lags]
 
 
 def box_sums(image: Tensor, height: int, width: int) -> Tensor:

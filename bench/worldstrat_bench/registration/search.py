@@ -96,8 +96,8 @@ def mismatch(moving: Tensor, target: SearchTarget) -> Tensor:
     centred = moving - moving.mean(dim=(-2, -1), keepdim=True)
     square = (centred * centred).sum(dim=-3, keepdim=True)
     spectra = spectrum(centred, *size)
-    product = torch.linalg.vecdot(target.product, spectra, dim=-3)
-    cross = torch.fft.irfft2(product, s=size)[..., :lags, :lags]
+    product = (target.product.conj() * spectra).sum(dim=-3)
+    cross: Tensor = torch.fft.irfft2(product, s=size)[..., :lags, :lags]
     if target.mask is None:
         squares = box_sums(square, target.height, target.width)[..., 0, :, :]
         sums = box_sums(centred, target.height, target.width)

@@ -1,0 +1,203 @@
+"""What the wsb scorer computes once per tile: everything that depends on the target and frame 0 alone."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from worldstrat_bench.filtering import correlate, crop_or_pad, gaussian_taps
+from worldstrat_bench.metrics.detail import detail
+from worldstrat_bench.metrics.lr_consistency import degrade, lr_consistency
+from worldstrat_bench.metrics.psnr import differences, psnr
+from worldstrat_bench.metrics.ssim import SsimTarget, ssim_target
+from worldstrat_bench.metrics.stretch import stretch, white_level
+from worldstrat_bench.protocol import GaussianParabola, Metrics
+from worldstrat_bench.registration import SearchTarget, Shift, mismatch, move, pick_shift, prepare_search
+from worldstrat_bench.resampling import bicubic, nearest
+from worldstrat_bench.scoring.prediction import to_tensor
+from worldstrat_bench.scoring.types import Frame
+
+if TYPE_CHECKING:
+    from worldstrat_bench.data.target import TargetImage
+
+METHOD = "wsb-statistics-1"
+"""Part of every cache key: a change of this module's arithmetic must change it."""
+
+SCALARS = ("white", "detail", "psnr_bicubic", "lr_consistency_target")
+"""What is kept on disk. The arrays are not: 21 MB a tile take as long to read as to compute."""
+
+
+@dataclass(frozen=True)
+class WsbRules:
+    """The constants of a wsb protocol that its arithmetic needs."""
+
+    search: GaussianParabola
+    metrics: Metrics
+    border: int
+    no_data_above: float
+
+
+@dataclass(frozen=True)
+class FrameImage:
+    """Frame 0 on the device: (3, h, w) float32 or None, and (h, w) bool; `usable` if enough of it is clear."""
+
+    rgb: Tensor | None
+    clear: Tensor
+    usable: bool
+
+
+@dataclass(frozen=True)
+class WsbPrepared:
+    """Everything about a tile that does not depend on a prediction.
+
+    Attributes
+    ----------
+    height, width : of the target's grid.
+    target : (3 or 4, h, w) float32, the window.
+    valid : (h, w) bool, pixels with data in the window; None if all have.
+    search : of the smoothed target.
+    ssim : of the stretched target.
+    white : reflectance that the stretch maps to 1.
+    frame : frame 0; None if there is none.
+    detail, psnr_bicubic, lr_consistency_target : see ``types.Prepared``.
+    """
+
+    height: int
+    width: int
+    target: Tensor
+    valid: Tensor | None
+    search: SearchTarget
+    ssim: SsimTarget
+    white: float
+    frame: FrameImage | None
+    detail: float
+    psnr_bicubic: float | None = None
+    lr_consistency_target: float | None = None
+
+
+def prepare_wsb(
+    target: TargetImage, frame: Frame | None, rules: WsbRules, device: torch.device, stored: Mapping[str, Any] | None
+) -> WsbPrepared:
+    """The statistics of a tile; `stored` is what :func:`scalars` gave for the same tile, or None."""
+    image = to_tensor(target.image, device).to(torch.float32)
+    everywhere = to_tensor(target.valid, device)
+    window = crop_or_pad(image, rules.border).contiguous()
+    valid = _none_if_full(crop_or_pad(everywhere, rules.border))
+    seen = None if frame is None else _frame_image(frame, rules.metrics, device)
+    smoothed = smooth(image[:3], 0, rules)
+    white = float(stored["white"]) if stored is not None else _white(window, valid, rules.metrics)
+    prepared = WsbPrepared(
+        height=image.shape[-2],
+        width=image.shape[-1],
+        target=window,
+        valid=valid,
+        search=prepare_search(smoothed, _search_mask(valid, seen, image, rules), rules.search.radius),
+        ssim=ssim_target(
+            stretch(window[:3], white), valid, window=rules.metrics.ssim_window, sigma=rules.metrics.ssim_sigma
+        ),
+        white=white,
+        frame=seen,
+        detail=float(stored["detail"]) if stored is not None else float(detail(window[:3], smoothed, valid)),
+    )
+    if stored is not None:
+        return replace(
+            prepared,
+            psnr_bicubic=_number(stored["psnr_bicubic"]),
+            lr_consistency_target=_number(stored["lr_consistency_target"]),
+        )
+    if seen is None or seen.rgb is None:
+        return prepared
+    return replace(
+        prepared,
+        psnr_bicubic=_reference(seen.rgb, prepared, rules),
+        lr_consistency_target=_own_consistency(image[:3], everywhere, seen.rgb, seen, rules),
+    )
+
+
+def register(image: Tensor, prepared: WsbPrepared, rules: WsbRules) -> Shift:
+    """The shift of a (3, H, W) image on the grid against a target."""
+    moving = smooth(image, rules.search.radius, rules)
+    values = mismatch(moving, prepared.search).cpu().numpy()
+    return pick_shift(values, tie=rules.search.tie, fraction=rules.search.fraction)
+
+
+def smooth(image: Tensor, extra: int, rules: WsbRules) -> Tensor:
+    """G * image in float64 on the window widened by `extra` px; at the image's edge it is reflected."""
+    taps = gaussian_taps(rules.search.sigma, rules.search.cut)
+    return correlate(crop_or_pad(image, rules.border - extra - rules.search.cut).double(), taps, taps)
+
+
+def cache_key(target: TargetImage, frame: Frame | None, protocol_sha256: str, device: torch.device) -> str:
+    """The name of a tile's statistics: their target, frame, protocol, method and kind of device."""
+    digest = hashlib.sha256(f"{METHOD} {protocol_sha256} {target.sha256} {device.type}".encode())
+    for part in () if frame is None else (frame.rgb, frame.clear):
+        if part is None:
+            continue
+        array = np.ascontiguousarray(part.cpu().numpy() if isinstance(part, Tensor) else part)
+        digest.update(f"{array.shape} {array.dtype}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def scalars(prepared: WsbPrepared) -> dict[str, np.ndarray[tuple[()], np.dtype[np.float64]]]:
+    """What of the statistics is worth keeping on disk; NaN for None."""
+    values = (prepared.white, prepared.detail, prepared.psnr_bicubic, prepared.lr_consistency_target)
+    numbers = (math.nan if value is None else value for value in values)
+    return {name: np.array(number, dtype=np.float64) for name, number in zip(SCALARS, numbers, strict=True)}
+
+
+def _number(value: Any) -> float | None:
+    return None if math.isnan(float(value)) else float(value)
+
+
+def _none_if_full(mask: Tensor) -> Tensor | None:
+    return None if bool(mask.all()) else mask.contiguous()
+
+
+def _white(window: Tensor, valid: Tensor | None, constants: Metrics) -> float:
+    return white_level(
+        window[:3], valid, white_min=constants.stretch_white_min, percentile=constants.stretch_percentile
+    )
+
+
+def _frame_image(frame: Frame, constants: Metrics, device: torch.device) -> FrameImage:
+    clear = to_tensor(frame.clear, device).bool()
+    rgb = None if frame.rgb is None else to_tensor(frame.rgb, device).to(torch.float32)
+    return FrameImage(rgb, clear, float(clear.double().mean()) >= constants.lr_clear_share_min)
+
+
+def _search_mask(valid: Tensor | None, frame: FrameImage | None, image: Tensor, rules: WsbRules) -> Tensor | None:
+    """The window's valid pixels that are clear in frame 0, or all valid ones if too few of those are clear."""
+    if frame is None:
+        return valid
+    clear = crop_or_pad(nearest(frame.clear, image.shape[-2], image.shape[-1]), rules.border)
+    mask = clear if valid is None else clear & valid
+    available = mask.numel() if valid is None else int(valid.sum())
+    if float(mask.sum()) < rules.search.clear_share_min * available:
+        return valid
+    return _none_if_full(mask)
+
+
+def _reference(frame: Tensor, prepared: WsbPrepared, rules: WsbRules) -> float:
+    """`psnr` of the reference bicubic."""
+    image = bicubic(frame[None], prepared.height, prepared.width)[0].clamp(0, 1)
+    shift = register(image, prepared, rules)
+    moved = move(image, shift.y, shift.x, rules.border, rules.search.lobes)
+    mse = differences(moved, prepared.target[:3], prepared.valid).mse(biased=False)
+    return float(psnr(mse, rules.metrics.mse_floor))
+
+
+def _own_consistency(image: Tensor, valid: Tensor, rgb: Tensor, frame: FrameImage, rules: WsbRules) -> float | None:
+    """The target's own lr_consistency, over clear pixels that see no no-data."""
+    if not frame.usable:
+        return None
+    mtf = rules.metrics.mtf_nyquist
+    holes = degrade((~valid).to(torch.float32), rgb.shape[-2], rgb.shape[-1], mtf)
+    return _number(lr_consistency(image, rgb, frame.clear & (holes <= rules.no_data_above), mtf))
