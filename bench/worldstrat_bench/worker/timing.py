@@ -54,8 +54,8 @@ class CudaClock:
         import torch
 
         self._device = torch.device(device)
-        self._first = torch.cuda.Event(enable_timing=True)
-        self._last = torch.cuda.Event(enable_timing=True)
+        self._first: Any = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+        self._last: Any = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
 
     def start(self) -> None:
         """Wait for the device, then start."""
