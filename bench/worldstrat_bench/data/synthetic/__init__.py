@@ -1,0 +1,1 @@
+"""Synthetic land seen from above: noise, layers of ground cover, and whole scenes of every land-use class."""
