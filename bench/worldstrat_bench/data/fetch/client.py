@@ -60,6 +60,10 @@ class Client:
                 with suppress(Exception):  # the socket may be gone already: that is what we want
                     raw.shutdown()
 
+    def resume(self) -> None:
+        """Allow requests again after :meth:`stop`."""
+        self._stopped.clear()
+
     def check_stopped(self) -> None:
         """Raise :class:`Stopped` if the fetch is being ended."""
         if self._stopped.is_set():

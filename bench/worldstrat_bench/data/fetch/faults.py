@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Fault(Exception):
+class Fault(Exception):  # noqa: N818 - it becomes an error only if it does not go away
     """An attempt failed and another one may succeed.
 
     Parameters

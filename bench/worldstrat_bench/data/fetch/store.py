@@ -71,7 +71,7 @@ class Store:
         """Give a complete file its final name."""
         final = self.path(name)
         final.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(partial, final)
+        partial.replace(final)
 
     def free_bytes(self) -> int:
         """Free space where the root is or will be."""
