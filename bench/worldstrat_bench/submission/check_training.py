@@ -6,12 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from worldstrat_bench.data import split
+from worldstrat_bench.stats.train_split import assess
 from worldstrat_bench.submission.faults import Fault, notice, relative
 from worldstrat_bench.submission.locate import line_of
 from worldstrat_bench.submission.manifest import MANIFEST_NAME, Manifest
-
-UPSTREAM_RANDOM_TEST_TILES = 318
-"""Test tiles in the train set of upstream's own random split with its published seed (PROTOCOL 1)."""
 
 MAX_TRAIN_TILES_BYTES = 512 * 1024
 
@@ -29,14 +27,12 @@ def training_faults(manifest: Manifest, folder: Path, text: str, *, ranked: bool
         given = "datasets are named" if training.datasets else "there are weights"
         remedy = 'train_split = "described", with a description, for data sets other than WorldStrat'
         yield Fault("contamination", f'train_split is "none" and yet {given}', where, line, remedy)
-    if training.train_split == "worldstrat-random-2022":
-        what = (
-            f"upstream's random split puts {UPSTREAM_RANDOM_TEST_TILES} of the {len(split.list_tiles('full'))} "
-            "test tiles into train: the model has seen the test set"
-        )
+    declared = assess(training.train_split)
+    if declared.status == "contaminated":
+        what = f"train_split = {training.train_split!r}: the model has seen the test set. {declared.explanation}"
         remedy = "train again on the `train` rows of the published split file"
         yield Fault("contamination", what, where, line, remedy, "error" if ranked else "notice")
-    if training.train_split == "worldstrat-train":
+    if training.train_split in ("worldstrat-train", "worldstrat-train-val"):
         leaky = len(split.list_tiles("full")) - len(split.list_tiles("clean"))
         what = f"the published train list shares tiles or orders with {leaky} test tiles, which `clean` leaves out"
         yield notice("contamination", what, where, line=line)

@@ -23,11 +23,12 @@ _ENTRY_POINT = r"^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?$"
 _URL = r"^https://[A-Za-z0-9.-]+(?::[0-9]{1,5})?/[!-;=?-Z_a-z~%\[\]]{0,900}$"
 
 TrainSplit = Literal[
-    "none", "worldstrat-train", "worldstrat-train-unleaked", "worldstrat-random-2022", "mini-train", "listed", "described"
-]
-"""Known train lists; `listed` comes with a file of tile names, `described` with words."""
+    "none", "worldstrat-train", "worldstrat-train-clean", "worldstrat-train-val", "mini-train", "synthetic",
+    "worldstrat-random-seed", "worldstrat-all", "listed", "described",
+]  # fmt: skip
+"""The lists of :mod:`worldstrat_bench.stats.train_split`; `listed` comes with a file of names, `described` with words."""
 
-SelectionSplit = Literal["none", "worldstrat-val", "worldstrat-train", "mini-train", "described"]
+SelectionSplit = Literal["none", "worldstrat-val", "worldstrat-train", "mini-train", "synthetic", "described"]
 WeightsFormat = Literal["safetensors", "onnx", "torchscript", "pt2", "state_dict"]
 Python = Literal["3.9", "3.10", "3.11", "3.12", "3.13", "3.14"]
 

@@ -1,0 +1,102 @@
+"""``submission``: start, check, add a run to, and compare submissions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from worldstrat_bench.cli.console import JsonOption, print_json
+
+_EXIT_INVALID = 5
+
+submission_app = typer.Typer(help="Submissions: new, check, add, compare.", no_args_is_help=True)
+
+PathsArgument = Annotated[list[Path], typer.Argument(metavar="PATH...", help="Submission folders, or wheels.")]
+BaseOption = Annotated[str | None, typer.Option("--base", metavar="REV", help="Git revision to compare with.")]
+DataOption = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Look for its imagery in wheels.")]
+OfficialOption = Annotated[bool, typer.Option("--official", help="What is not ranked is an error.")]
+MaintainerOption = Annotated[bool, typer.Option("--maintainer", help="Several submissions and verifications may change.")]
+MarkdownOption = Annotated[bool, typer.Option("--markdown", help="For the comment on a pull request.")]
+GithubOption = Annotated[bool, typer.Option("--github", help="Annotations for GitHub.")]
+
+
+@submission_app.command("check")
+def check_command(
+    paths: PathsArgument,
+    base: BaseOption = None,
+    official: OfficialOption = False,
+    maintainer: MaintainerOption = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+    as_markdown: MarkdownOption = False,
+    as_github: GithubOption = False,
+) -> None:
+    """Check submissions: manifest, records, locks, wheels and, with --base, what a pull request changes."""
+    from worldstrat_bench.submission import faults
+    from worldstrat_bench.submission.check import Options, check
+
+    report = check(paths, Options(base, official, maintainer, data))
+    if as_json:
+        print_json(faults.as_json(report))
+    elif as_markdown:
+        typer.echo(faults.as_markdown(report))
+    elif as_github:
+        typer.echo(faults.as_github(report), nl=False)
+    else:
+        typer.echo(faults.as_text(report), nl=False)
+    if not report.ok:
+        raise typer.Exit(_EXIT_INVALID)
+
+
+@submission_app.command("new")
+def new_command(
+    slug: Annotated[str, typer.Argument(metavar="SLUG", help="a-z, 0-9 and -: the name of the submission.")],
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Default: ./SLUG.")] = None,
+) -> None:
+    """Write a complete working model package with its manifest."""
+    from worldstrat_bench.submission.scaffold import write_scaffold
+
+    folder = out if out is not None else Path(slug)
+    for path in write_scaffold(slug, folder):
+        typer.echo(str(path))
+
+
+@submission_app.command("add")
+def add_command(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The submission's folder.")],
+) -> None:
+    """Copy the record of a run to its place in a submission."""
+    from worldstrat_bench.submission.results import add_run
+
+    typer.echo(str(add_run(run, folder)))
+
+
+@submission_app.command("compare")
+def compare_command(
+    slug: Annotated[str, typer.Argument(metavar="SLUG", help="A submission in this checkout.")],
+    base: BaseOption = None,
+    submissions: Annotated[Path, typer.Option("--submissions", metavar="DIR")] = Path("submissions"),
+) -> None:
+    """What a submission would do to the boards, as Markdown."""
+    from worldstrat_bench.submission.compare import compare_markdown
+
+    typer.echo(compare_markdown(slug, submissions, base), nl=False)
+
+
+@submission_app.command("schema")
+def schema_command(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the schemas go.")] = Path("docs/schemas"),
+) -> None:
+    """Write the JSON Schemas of submission.toml, record.json and verification.json."""
+    from worldstrat_bench.submission.schema import write_schemas
+
+    for path in write_schemas(out):
+        typer.echo(str(path))
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.add_typer(submission_app, name="submission")

@@ -1,0 +1,274 @@
+"""Looking into a wheel without installing, importing or unpacking it. Everything in it is hostile."""
+
+from __future__ import annotations
+
+import base64
+import configparser
+import csv
+import hashlib
+import io
+import sys
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from email.parser import HeaderParser
+from pathlib import Path, PurePosixPath
+
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+
+from worldstrat_bench.api import ENTRY_POINT_GROUP
+from worldstrat_bench.submission.faults import Fault, notice, relative
+
+MAX_ENTRIES = 5000
+MAX_MEMBER_BYTES = 64 * 1024**2
+MAX_TOTAL_BYTES = 256 * 1024**2
+MAX_RATIO = 200
+LARGE_BYTES = 256 * 1024
+"""Data of this size in a wheel is pointed out to a person: weights and imagery do not belong there."""
+
+PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".bin", ".joblib", ".dill", ".t7", ".pyc", ".pyo")
+IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".jp2", ".bmp", ".gif", ".npy", ".npz", ".safetensors")
+NATIVE_MAGIC = (b"\x7fELF", b"MZ", b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe", b"\xca\xfe\xba\xbe", b"\xfe\xed\xfa", b"!<arch>\n")
+SHADOWED = frozenset({
+    "worldstrat_bench", "worldstrat_bench_baselines", "torch", "torchvision", "numpy", "safetensors", "pip", "setuptools",
+    "pkg_resources", "wheel", "sitecustomize", "usercustomize", "rasterio", "skimage", "scipy", "pandas", "pydantic", "lpips",
+})  # fmt: skip
+"""Top-level names that are somebody else's; with those of the standard library."""
+
+
+@dataclass(frozen=True)
+class WheelFile:
+    """A wheel that could be listed: its name, version, tags and members."""
+
+    path: Path
+    name: str
+    version: str
+    pure: bool
+    members: tuple[zipfile.ZipInfo, ...]
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a manifest says of its wheel."""
+
+    distribution: str
+    version: str
+    entry_point: str
+    sha256: str | None = None
+
+
+def wheel_faults(path: Path, expected: Expected | None = None) -> tuple[Fault, ...]:
+    """Everything that speaks against a wheel. Nothing of it is run."""
+    where = relative(path)
+    wheel = open_wheel(path)
+    if isinstance(wheel, Fault):
+        return (wheel,)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            faults = list(_shape_faults(wheel, where))
+            if not faults:  # a bomb or an escaping name: its contents are not looked at
+                faults += _content_faults(wheel, archive, where)
+                faults += _metadata_faults(wheel, archive, expected, where)
+    except (zipfile.BadZipFile, OSError, NotImplementedError, EOFError, RuntimeError, ValueError) as error:
+        return (Fault("wheel", f"the wheel is damaged: {error}", where, None, "build it again"),)
+    except Exception as error:  # zlib.error, struct.error, lzma errors: a hostile archive, never a traceback
+        if type(error).__name__ not in ("error", "LZMAError"):
+            raise
+        return (Fault("wheel", f"the wheel is damaged: {error}", where, None, "build it again"),)
+    if expected and expected.sha256 and sha256_of(path) != expected.sha256:
+        what = "the wheel's sha256 is not the one in submission.toml"
+        faults.append(Fault("wheel-hash", what, where, None, "put the sha256 of this wheel into model.wheel_sha256"))
+    return tuple(faults)
+
+
+def open_wheel(path: Path) -> WheelFile | Fault:
+    """List a wheel, or say why it is none."""
+    where = relative(path)
+    try:
+        name, version, _, tags = parse_wheel_filename(path.name)
+    except InvalidWheelFilename:
+        return Fault("wheel", "the file's name is not that of a wheel", where, None, "build it with: pip wheel --no-deps .")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = tuple(archive.infolist())
+    except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError, EOFError) as error:
+        return Fault("wheel", f"the wheel cannot be opened: {error}", where, None, "build it again")
+    pure = all(tag.platform == "any" and tag.abi == "none" for tag in tags)
+    return WheelFile(path, name, str(version), pure, members)
+
+
+def sha256_of(path: Path) -> str:
+    """sha256 of a file, read in pieces."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    """A member's content, never more than it claims nor than :data:`MAX_MEMBER_BYTES`."""
+    with archive.open(member) as stream:
+        return stream.read(min(member.file_size, MAX_MEMBER_BYTES))
+
+
+def _shape_faults(wheel: WheelFile, where: str) -> Iterator[Fault]:
+    """Bombs and names, from the directory of the archive alone."""
+    members = wheel.members
+    total = sum(m.file_size for m in members)
+    if len(members) > MAX_ENTRIES or total > MAX_TOTAL_BYTES:
+        what = f"{len(members)} entries, {total / 1e6:.0f} MB unpacked: a wheel holds code, at most {MAX_TOTAL_BYTES // 10**6} MB"
+        yield Fault("wheel-size", what, where, None, "put weights behind a URL under [weights]")
+        return
+    for member in members:
+        if member.file_size > MAX_MEMBER_BYTES or member.file_size > 10**6 + MAX_RATIO * member.compress_size:
+            yield Fault("wheel-size", f"{member.filename[:80]!r} unpacks to {member.file_size} bytes", where, None, "remove it")
+            return
+    seen: set[str] = set()
+    for member in members:
+        name = member.filename
+        folded = name.casefold()
+        if _unsafe(name) or member.flag_bits & 0x1 or (member.external_attr >> 16) & 0o170000 == 0o120000:
+            what = f"{name[:80]!r} is an unsafe name, a link or encrypted"
+            yield Fault("wheel-names", what, where, None, "build it again from plain files")
+            return
+        if folded in seen:
+            yield Fault("wheel-names", f"{name[:80]!r} is there twice", where, None, "build it again")
+            return
+        seen.add(folded)
+
+
+def _unsafe(name: str) -> bool:
+    path = PurePosixPath(name)
+    return (
+        not name or path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name
+        or any(not c.isprintable() for c in name) or len(name) > 300
+    )  # fmt: skip
+
+
+def _content_faults(wheel: WheelFile, archive: zipfile.ZipFile, where: str) -> Iterator[Fault]:
+    images = 0
+    for member in wheel.members:
+        if member.is_dir():
+            continue
+        path = PurePosixPath(member.filename)
+        yield from _name_faults(path, where)
+        with archive.open(member) as stream:
+            head = stream.read(512)
+        if path.suffix.lower() in PICKLES or _pickled(head):
+            what = f"{member.filename[:80]!r} is a pickle or compiled code, which could do anything when opened"
+            yield Fault("wheel-pickle", what, where, None, "ship safetensors or ONNX under [weights]")
+        elif head.startswith(NATIVE_MAGIC):
+            yield _native(wheel, member.filename, where)
+        elif path.suffix.lower() in IMAGES:
+            images += member.file_size
+        elif member.file_size > LARGE_BYTES and path.suffix not in (".py", ".pyi"):
+            yield notice("wheel-data", f"{member.filename[:80]!r} holds {member.file_size // 1000} kB of data: a person looks", where)
+    if images:
+        what = f"{images // 1000 + 1} kB of images or arrays: compared with the tiles if --data is given, else a person looks"
+        yield notice("wheel-images", what, where)
+
+
+def _name_faults(path: PurePosixPath, where: str) -> Iterator[Fault]:
+    """Files that act by their name or take somebody else's."""
+    parts = path.parts
+    root = parts[0]
+    if root.endswith(".data") and len(parts) > 1:
+        if parts[1] not in ("purelib", "platlib"):
+            what = f"{str(path)[:80]!r} would be put outside of the library folder"
+            yield Fault("wheel-scripts", what, where, None, "ship importable modules only")
+            return
+        parts = parts[2:] or (root,)
+    top = parts[0].removesuffix(".py") if len(parts) == 1 else parts[0]
+    if path.suffix == ".pth" and len(parts) == 1:
+        yield Fault("wheel-pth", f"{path.name!r} runs code in every Python that starts", where, None, "remove it")
+    stem = top.split(".")[0]
+    if not root.endswith(".dist-info") and (stem in SHADOWED or stem in sys.stdlib_module_names):
+        what = f"the top-level name {stem!r} shadows a package that is not yours"
+        yield Fault("wheel-shadow", what, where, None, "rename your package")
+
+
+def _native(wheel: WheelFile, name: str, where: str) -> Fault:
+    if wheel.pure:
+        what = f"{name[:80]!r} is native code in a wheel that claims to be pure Python"
+        return Fault("wheel-native", what, where, None, "build a platform wheel, or remove it")
+    return notice("wheel-native", f"{name[:80]!r} is native code: a person looks", where)
+
+
+def _pickled(head: bytes) -> bool:
+    """The header of pickle protocols 2 to 5, or of an archive that torch.save wrote."""
+    zipped = head.startswith(b"PK\x03\x04") and (b"data.pkl" in head or b"/version" in head)
+    return zipped or (len(head) > 2 and head[0] == 0x80 and 2 <= head[1] <= 5)
+
+
+def _metadata_faults(
+    wheel: WheelFile, archive: zipfile.ZipFile, expected: Expected | None, where: str
+) -> Iterator[Fault]:
+    folders = {m.filename.split("/")[0] for m in wheel.members if ".dist-info/" in m.filename}
+    if len(folders) != 1:
+        yield Fault("wheel-metadata", f"{len(folders)} .dist-info folders, not one", where, None, "build it again")
+        return
+    folder = folders.pop()
+    files = {m.filename: m for m in wheel.members}
+    needed = [f"{folder}/{name}" for name in ("METADATA", "WHEEL", "RECORD")]
+    absent = [name for name in needed if name not in files]
+    if absent:
+        yield Fault("wheel-metadata", f"{absent[0]!r} is missing", where, None, "build it again")
+        return
+    headers = HeaderParser().parsestr(_text(archive, files[needed[0]]))
+    stated = (canonicalize_name(str(headers["Name"] or "")), str(headers["Version"] or ""))
+    if stated != (wheel.name, wheel.version):
+        yield Fault("wheel-metadata", "METADATA and the file's name disagree on name or version", where, None, "build it again")
+    yield from _record_faults(archive, files, needed[2], where)
+    points = _entry_points(archive, files.get(f"{folder}/entry_points.txt"))
+    yield from _expectation_faults(wheel, expected, points, where)
+
+
+def _expectation_faults(
+    wheel: WheelFile, expected: Expected | None, points: tuple[str, ...] | None, where: str
+) -> Iterator[Fault]:
+    group = f'[project.entry-points."{ENTRY_POINT_GROUP}"]'
+    if not points:
+        what = "entry_points.txt cannot be read" if points is None else "the wheel announces no model"
+        yield Fault("wheel-entry-point", what, where, None, f"add {group} to pyproject.toml")
+    elif expected and expected.entry_point not in points:
+        what = f"the wheel has no model {expected.entry_point!r}, only {', '.join(points)[:100]}"
+        yield Fault("wheel-entry-point", what, where, None, "model.entry_point names one of them")
+    if expected and (canonicalize_name(expected.distribution), expected.version) != (wheel.name, wheel.version):
+        what = f"the wheel is {wheel.name} {wheel.version}, submission.toml says {expected.distribution} {expected.version}"
+        yield Fault("wheel-metadata", what, where, None, "submit the wheel that the manifest names")
+
+
+def _entry_points(archive: zipfile.ZipFile, member: zipfile.ZipInfo | None) -> tuple[str, ...] | None:
+    if member is None:
+        return ()
+    parser = configparser.ConfigParser(delimiters=("=",), interpolation=None, strict=True)
+    try:
+        parser.read_string(_text(archive, member))
+        return tuple(sorted(parser[ENTRY_POINT_GROUP])) if ENTRY_POINT_GROUP in parser else ()
+    except configparser.Error:
+        return None
+
+
+def _record_faults(
+    archive: zipfile.ZipFile, files: dict[str, zipfile.ZipInfo], record: str, where: str
+) -> Iterator[Fault]:
+    """RECORD lists every file with its sha256."""
+    try:
+        rows = list(csv.reader(io.StringIO(_text(archive, files[record])), strict=True))
+    except csv.Error:
+        yield Fault("wheel-record", "RECORD is no CSV table", where, None, "build it again")
+        return
+    listed = {row[0]: row[1] for row in rows if len(row) == 3}
+    for name, member in sorted(files.items()):
+        if member.is_dir() or name in (record, f"{record}.jws", f"{record}.p7s"):
+            continue
+        digest = hashlib.sha256(read_member(archive, member)).digest()
+        wanted = "sha256=" + base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+        if listed.get(name) != wanted:
+            yield Fault("wheel-record", f"{name[:80]!r} is not what RECORD says", where, None, "build it again")
+            return
+    ghosts = sorted(set(listed) - set(files))
+    if ghosts:
+        yield Fault("wheel-record", f"RECORD lists {ghosts[0][:80]!r}, which is not there", where, None, "build it again")
+
+
+def _text(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> str:
+    return read_member(archive, member).decode("utf-8", "replace")
