@@ -12,7 +12,7 @@ from torch import Tensor
 from worldstrat_bench.api import NIR, RGB, LowRes, Target
 
 from worldstrat_bench_baselines.registration import Fit, identity_fit, register
-from worldstrat_bench_baselines.resampling import bicubic, sensor_sigma
+from worldstrat_bench_baselines.resampling import bicubic, gaussian_blur, resample, sensor_sigma
 
 CLOUDY_WEIGHT = 1e-4
 """Relative weight of a cloudy pixel: it counts only where no frame is clear."""
@@ -21,7 +21,8 @@ UNREGISTERED_NOISE = 0.05
 """Reflectance; assumed of a frame that shares too little with frame 0 to be registered."""
 
 NOISE_MIN = 0.002
-"""Reflectance; no frame is trusted more than this."""
+"""Reflectance; two frames are never expected to agree better than this."""
+
 
 
 def masked_median(images: Tensor, clear: Tensor) -> Tensor:
@@ -42,13 +43,66 @@ class TemporalMedian:
 
 
 def fits_of(images: Tensor, clear: Tensor) -> list[Fit]:
-    """Relate every frame of (T, C, h, w) to frame 0; the noise of frame 0 is guessed from the best of the others."""
+    """Relate every frame of (T, C, h, w) to frame 0. One that cannot be is kept as it is, with a large noise."""
+    first = identity_fit(images[0], NOISE_MIN)
+    lost = identity_fit(images[0], UNREGISTERED_NOISE)
     others = [register(images[0], images[t], clear[0], clear[t]) for t in range(1, images.shape[0])]
-    noises = torch.stack([fit.noise for fit in others if fit.found] or [torch.full_like(images[0, :, 0, 0], 0.005)])
-    own = (noises.amin(dim=0) / math.sqrt(2)).clamp_min(NOISE_MIN)
-    first = Fit((0.0, 0.0), torch.ones_like(own), torch.zeros_like(own), own)
-    lost = identity_fit(images.shape[1], images, UNREGISTERED_NOISE)
     return [first, *(fit if fit.found else lost for fit in others)]
+
+
+def own_noise(frame: Tensor, clear: Tensor, fits: list[Fit]) -> Tensor:
+    """(C, 1, 1) reflectance: what two frames of (C, h, w) without any change between them would differ by.
+
+    Half of the fine detail of frame 0 (that is what aliasing moves about), or the best agreement with another
+    frame if that is better, and never below the noise of the sensor.
+    """
+    fine = (frame - gaussian_blur(frame, 1.0)).square() * clear
+    detail = (fine.sum((-2, -1)) / clear.sum().clamp_min(1)).sqrt() / 2
+    best = torch.stack([fit.noise[: frame.shape[0]] for fit in fits[1:]] or [detail]).amin(dim=0)
+    return torch.minimum(detail, best).clamp_min(NOISE_MIN)[:, None, None]
+
+
+def matched_frame(images: Tensor, clear: Tensor, t: int, fit: Fit, own: Tensor) -> tuple[Tensor, Tensor]:
+    """Frame t of (T, C, h, w) in the radiometry of frame 0, and its weights (C, h, w) without clouds.
+
+    A gain and a bias per band, then a bias that varies slowly over the tile, bring haze and season to frame 0.
+    The weight falls where the frame still differs by more than `own`: something else has changed there.
+    """
+    frame = images[t]
+    if t == 0:
+        return frame, torch.ones_like(frame)
+    bands, (height, width) = frame.shape[0], frame.shape[-2:]
+    matched = (frame - fit.bias[:bands, None, None]) / fit.gain[:bands, None, None]
+    common = (soft_clear(clear[0]) * soft_clear(clear[t]) == 1).to(frame)
+    difference = (resample(matched, height, width, fit.shift) - images[0]) * common
+    slow = _local_mean(difference, common, 6.0)
+    spread = _local_mean((difference - slow * common).square(), common, 2.0)
+    known = gaussian_blur(common, 2.0) > 0.05
+    spread = torch.where(known, spread, fit.noise[:bands, None, None].square().expand_as(spread))
+    back = (-fit.shift[0], -fit.shift[1])
+    excess = resample(spread, height, width, back) / (2 * own.square())
+    return matched - resample(slow, height, width, back), 1 / excess.clamp_min(1.0)
+
+
+def _local_mean(values: Tensor, weight: Tensor, sigma: float) -> Tensor:
+    """Gaussian mean of already weighted `values` (C, h, w); it goes to 0 where there is no weight near."""
+    return gaussian_blur(values, sigma) / (gaussian_blur(weight, sigma) + 0.02)
+
+
+@dataclass(frozen=True)
+class Fused:
+    """Frames added on the target grid.
+
+    Attributes
+    ----------
+    image : (3, H, W) reflectance in the radiometry of frame 0, still blurred.
+    weight : (1, H, W) about how many clear frames stand behind a pixel.
+    sigma : of the blur, target px (rows, columns).
+    """
+
+    image: Tensor
+    weight: Tensor
+    sigma: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -66,9 +120,9 @@ class ShiftAndAdd:
     noise_to_signal : of the Wiener filter; larger is smoother.
     """
 
-    spot: float = 0.4
+    spot: float = 0.5
     spot_min: float = 0.2
-    noise_to_signal: float = 0.01
+    noise_to_signal: float = 0.012
 
     @torch.no_grad()
     def predict(self, lr: LowRes, target: Target) -> Tensor:
@@ -80,28 +134,33 @@ class ShiftAndAdd:
         return torch.stack(tiles)
 
     def _one(self, images: Tensor, clear: Tensor, target: Target) -> Tensor:
-        fits = fits_of(images, clear)
-        fused, sigma = self.fuse(images[:, :3], clear, fits, target)
-        return wiener(fused, sigma, self.noise_to_signal)
+        fused = self.fuse(images, clear, target)
+        return wiener(fused.image, fused.sigma, self.noise_to_signal)
 
-    def fuse(
-        self, images: Tensor, clear: Tensor, fits: list[Fit], target: Target
-    ) -> tuple[Tensor, tuple[float, float]]:
-        """Add the frames (T, C, h, w) on the target grid: the sum (C, H, W) and its blur, sigma in target px."""
+    def fuse(self, images: Tensor, clear: Tensor, target: Target) -> Fused:
+        """Add the frames (T, C, h, w), of which the first three bands are kept, on the target grid."""
         height, width = images.shape[-2:]
         scale = (target.height / height, target.width / width)
+        if images.shape[0] == 1:  # nothing to add: interpolation leaves no blur of its own
+            image = resample(images[0, :3], target.height, target.width)
+            weight = F.interpolate(soft_clear(clear[0])[None], size=image.shape[-2:], mode="nearest-exact")[0]
+            return Fused(image, weight, (sensor_sigma(scale[0]), sensor_sigma(scale[1])))
+        fits = fits_of(images, clear)
+        images = images[:, :3]
         spot = max(self.spot_min, self.spot / math.sqrt(len(fits)))
-        total = torch.zeros(images.shape[1], target.height, target.width).to(images)
+        total = torch.zeros(3, target.height, target.width).to(images)
         weights = torch.zeros_like(total)
-        for frame, mask, fit in zip(images, clear, fits, strict=True):
-            gain, bias, noise = (v[: images.shape[1], None, None] for v in (fit.gain, fit.bias, fit.noise))
-            weight = (NOISE_MIN * gain / noise.clamp_min(NOISE_MIN)).square() * soft_clear(mask)
+        own = own_noise(images[0], clear[0], fits)
+        for t, fit in enumerate(fits):
+            matched, weight = matched_frame(images, clear, t, fit, own)
+            weight = weight * soft_clear(clear[t])
             rows = spots(height, target.height, fit.shift[0], spot).to(images)
             columns = spots(width, target.width, fit.shift[1], spot).to(images)
-            total += rows @ ((frame - bias) / gain * weight) @ columns.T
-            weights += rows @ weight.expand_as(frame) @ columns.T
-        sigma = tuple(math.hypot(sensor_sigma(s), spot * s) for s in scale)
-        return total / weights, (sigma[0], sigma[1])
+            total += rows @ (matched * weight) @ columns.T
+            weights += rows @ weight @ columns.T
+        sigma = (math.hypot(sensor_sigma(scale[0]), spot * scale[0]), math.hypot(sensor_sigma(scale[1]), spot * scale[1]))
+        # An isolated spot sums to 2 pi spot^2 samples per LR px: in that unit the weight counts frames.
+        return Fused(total / weights, weights.mean(dim=0, keepdim=True) / (2 * math.pi * spot**2), sigma)
 
 
 def soft_clear(clear: Tensor, margin: int = 1) -> Tensor:
@@ -135,7 +194,7 @@ def wiener(image: Tensor, sigma: tuple[float, float], noise_to_signal: float) ->
     radius = fy.square() + fx.square()
     blur = torch.exp(-0.5 * radius)
     noise = noise_to_signal * radius / (-2 * math.log(0.3))
-    gain = blur * (1 + 0 * noise) / (blur.square() + noise)
+    gain = blur / (blur.square() + noise)
     spectrum = torch.fft.rfft2(padded) * gain.to(image)
     sharp = torch.fft.irfft2(spectrum, s=padded.shape[-2:])
     return sharp[..., pad:-pad, pad:-pad].contiguous()

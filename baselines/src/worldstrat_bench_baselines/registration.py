@@ -42,9 +42,9 @@ class Fit:
         return bool(torch.isfinite(self.noise).all())
 
 
-def identity_fit(bands: int, like: Tensor, noise: float) -> Fit:
-    """The frame is the reference, with that noise."""
-    ones = torch.ones(bands, dtype=like.dtype, device=like.device)
+def identity_fit(image: Tensor, noise: float) -> Fit:
+    """A frame like `image` (C, h, w) that lies as the reference does and differs from it by `noise`."""
+    ones = torch.ones_like(image[:, 0, 0])
     return Fit((0.0, 0.0), ones, torch.zeros_like(ones), ones * noise)
 
 
@@ -56,9 +56,8 @@ def register(reference: Tensor, frame: Tensor, reference_clear: Tensor, frame_cl
     reference, frame : (C, h, w) float32 reflectance.
     reference_clear, frame_clear : (1, h, w) bool.
     """
-    bands = reference.shape[0]
     common = _erode(reference_clear) & _erode(frame_clear) & _inside(reference_clear)
-    unknown = identity_fit(bands, reference, float("inf"))
+    unknown = identity_fit(reference, float("inf"))
     if int(common.sum()) < COMMON_PIXELS_MIN:
         return unknown
     smooth_reference, smooth_frame = gaussian_blur(reference, 1.0), gaussian_blur(frame, 1.0)
