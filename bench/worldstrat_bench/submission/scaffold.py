@@ -1,0 +1,87 @@
+"""``submission new``: a complete model package that works as it is written."""
+
+from __future__ import annotations
+
+import keyword
+import re
+import sys
+from importlib import resources
+from pathlib import Path
+
+from worldstrat_bench.errors import UsageError
+from worldstrat_bench.submission.manifest import SLUG_PATTERN
+from worldstrat_bench.submission.wheel import SHADOWED
+
+REPOSITORY = "worldstrat-bench/worldstrat-bench"
+CHECKOUT = ("3d3c42e5aac5ba805825da76410c181273ba90b1", "v7.0.1")
+SETUP_PYTHON = ("5fda3b95a4ea91299a34e894583c3862153e4b97", "v7.0.0")
+"""Commits of the actions that a model's own workflow uses; the repository's own workflows use the same."""
+
+
+def write_scaffold(slug: str, folder: Path) -> tuple[Path, ...]:
+    """Write a model package and its submission into `folder`; the files written.
+
+    Raises
+    ------
+    UsageError
+        if the slug is not one, would shadow another package, or the folder is not empty.
+    """
+    package = _package_name(slug)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError("the folder is not empty", where=folder, remedy="choose another with --out DIR")
+    values = {
+        "slug": slug,
+        "package": package,
+        "title": slug.replace("-", " ").title(),
+        "repository": REPOSITORY,
+        "checkout": CHECKOUT[0],
+        "checkout_version": CHECKOUT[1],
+        "setup_python": SETUP_PYTHON[0],
+        "setup_python_version": SETUP_PYTHON[1],
+    }
+    written = []
+    for template, target in _targets(slug, package).items():
+        path = folder / target
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(_render(template, values), encoding="utf-8")
+        written.append(path)
+    return tuple(written)
+
+
+def _targets(slug: str, package: str) -> dict[str, str]:
+    """Template to path in the package's folder."""
+    return {
+        "pyproject.toml.j2": "pyproject.toml",
+        "init.py.j2": f"src/{package}/__init__.py",
+        "plugin.py.j2": f"src/{package}/plugin.py",
+        "test_plugin.py.j2": "tests/test_plugin.py",
+        "README.md.j2": "README.md",
+        "gitignore.j2": ".gitignore",
+        "benchmark.yml.j2": ".github/workflows/benchmark.yml",
+        "submission.toml.j2": f"submissions/{slug}/submission.toml",
+        "requirements.lock.j2": f"submissions/{slug}/requirements.lock",
+    }
+
+
+def _package_name(slug: str) -> str:
+    """The import name: a dash becomes an underscore, a digit in front gets an ``sr_``."""
+    if not re.match(SLUG_PATTERN, slug) or "--" in slug:
+        what = f"{slug[:60]!r} is no slug"
+        raise UsageError(what, where="SLUG", remedy="a-z, 0-9 and single dashes between them, at most 60, such as my-sr")
+    name = slug.replace("-", "_")
+    name = f"sr_{name}" if name[0].isdigit() else name
+    if name in SHADOWED or name in sys.stdlib_module_names or keyword.iskeyword(name):
+        raise UsageError(f"{name!r} is the name of another package", where="SLUG", remedy="choose another slug")
+    return name
+
+
+def _render(template: str, values: dict[str, str]) -> str:
+    from jinja2 import Environment, StrictUndefined
+
+    source = resources.files("worldstrat_bench.submission").joinpath("templates", template).read_text(encoding="utf-8")
+    # The targets are TOML, Python, Markdown and YAML with ${{ }} of their own; values hold only [a-z0-9- ].
+    environment = Environment(
+        autoescape=False, undefined=StrictUndefined, keep_trailing_newline=True,
+        variable_start_string="<<", variable_end_string=">>", block_start_string="<%", block_end_string="%>",
+    )  # fmt: skip
+    return environment.from_string(source).render(values)
