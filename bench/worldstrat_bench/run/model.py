@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from worldstrat_bench.plugins.discovery import ModelEntry, find_model
+from worldstrat_bench.plugins.interpreter import import_paths, inspect_interpreter
 from worldstrat_bench.record import ModelRef
 from worldstrat_bench.run.identity import code_sha256, weights_sha256
 from worldstrat_bench.worker.types import ModelSpec
@@ -59,7 +60,8 @@ def choose_model(request: ModelRequest, scratch: Path) -> tuple[ModelRef, ModelS
 def _reference(request: ModelRequest, entry: ModelEntry, parameters: dict[str, Parameter]) -> ModelRef:
     code = None
     if entry.wheel_sha256 is None:
-        code = code_sha256(entry.distribution, entry.target, entry.search_paths or None)
+        paths = None if request.python is None else import_paths(inspect_interpreter(request.python))
+        code = code_sha256(entry.distribution, entry.target, paths)
     return ModelRef(
         name=entry.name,
         distribution=entry.distribution,

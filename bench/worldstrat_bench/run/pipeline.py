@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,7 @@ from worldstrat_bench.run.stages import (
     score_waiting,
     scoring_device,
 )
+from worldstrat_bench.tiles import OUTCOMES
 from worldstrat_bench.worker.types import ModelSpec
 
 
@@ -121,8 +123,8 @@ def evaluate_run(request: RunRequest, options: RunOptions, tell: Listener = igno
         return finish(run, selection, protocol, notes_of(run))
 
 
-def predict_run(request: RunRequest, options: RunOptions, tell: Listener = ignore) -> Path:
-    """Only the first stage: predictions and their outcomes in a run directory, whose path is returned."""
+def predict_run(request: RunRequest, options: RunOptions, tell: Listener = ignore) -> dict[str, int]:
+    """Only the first stage: predictions in the run directory. Returns the number of tiles by outcome."""
     with _started(request) as (run, selection, protocol, spec):
         devices = resolve_devices(options.device)
 
@@ -130,7 +132,8 @@ def predict_run(request: RunRequest, options: RunOptions, tell: Listener = ignor
             """Nothing follows."""
 
         predict_stage(run, selection, protocol, spec, request, options, devices, finished, tell)
-        return run.path
+        counted = Counter(entry.predicted.outcome for entry in run.journal.entries().values())
+    return {outcome: counted[outcome] for outcome in OUTCOMES if counted[outcome]}
 
 
 @contextmanager

@@ -76,3 +76,10 @@ class ScoreRequest:
     out: Path | None = None
     protocol: str | None = None
     shard: Shard | None = None
+
+    @property
+    def folder(self) -> Path:
+        """The run directory that the scores go to."""
+        if self.out is None:
+            return self.run
+        return self.shard.folder(self.out) if self.shard else self.out

@@ -40,8 +40,7 @@ def score_run(request: ScoreRequest, options: RunOptions, tell: Listener = ignor
     if request.out is None or request.out.resolve() == request.run.resolve():
         with hold_run(request.run, create=False) as run:
             return _score(request, options, run, run, tell)
-    folder = request.shard.folder(request.out) if request.shard else request.out
-    with read_run(request.run) as source, hold_run(folder) as run:
+    with read_run(request.run) as source, hold_run(request.folder) as run:
         return _score(request, options, source, run, tell)
 
 

@@ -1,0 +1,53 @@
+"""``evaluate MODEL``: predict and score, resume, record."""
+
+from __future__ import annotations
+
+import typer
+
+from worldstrat_bench.cli import console, running
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command("evaluate")(evaluate)
+
+
+def evaluate(
+    model: running.ModelArgument,
+    data: console.DataOption,
+    out: console.OutOption,
+    protocol: console.ProtocolOption = "wsb-1",
+    list_name: console.ListOption = "auto",
+    limit: console.LimitOption = None,
+    device: console.DeviceOption = "auto",
+    frames: running.FramesOption = None,
+    weights: running.WeightsOption = None,
+    param: running.ParamOption = None,
+    python: running.PythonOption = None,
+    isolation: running.IsolationOption = "auto",
+    seed: running.SeedOption = 0,
+    shard: running.ShardOption = None,
+    lr: running.LrOption = "real",
+    lpips_weights: running.LpipsOption = None,
+    download: running.DownloadOption = True,
+    cache: running.CacheOption = True,
+    keep: running.KeepOption = True,
+    tile_seconds: running.SecondsOption = 60.0,
+    memory_gib: running.MemoryOption = None,
+    max_failures: running.FailuresOption = 5,
+    json: console.JsonOption = False,
+) -> None:
+    """Run a model on the test tiles and score it; the same command continues a run that was interrupted."""
+    request = running.run_request(
+        running.model_request(model, frames, weights, param, python),
+        data=data, out=out, protocol=protocol, list_name=list_name, limit=limit, shard=shard, seed=seed, lr=lr,
+    )  # fmt: skip
+    options = running.run_options(
+        device=device, isolation=isolation, tile_seconds=tile_seconds, memory_gib=memory_gib,
+        max_failures=max_failures, keep=keep, cache=cache, lpips_weights=lpips_weights, download=download,
+    )  # fmt: skip
+    with running.resumable(), running.shown() as display:
+        from worldstrat_bench.run.pipeline import evaluate_run
+
+        record = evaluate_run(request, options, display)
+    running.report(record, request.folder, json)

@@ -1,0 +1,54 @@
+"""``predict MODEL``: only the predictions, to be scored later or elsewhere."""
+
+from __future__ import annotations
+
+import typer
+
+from worldstrat_bench.cli import console, running
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command("predict")(predict)
+
+
+def predict(
+    model: running.ModelArgument,
+    data: console.DataOption,
+    out: console.OutOption,
+    protocol: console.ProtocolOption = "wsb-1",
+    list_name: console.ListOption = "auto",
+    limit: console.LimitOption = None,
+    device: console.DeviceOption = "auto",
+    frames: running.FramesOption = None,
+    weights: running.WeightsOption = None,
+    param: running.ParamOption = None,
+    python: running.PythonOption = None,
+    isolation: running.IsolationOption = "auto",
+    seed: running.SeedOption = 0,
+    shard: running.ShardOption = None,
+    lr: running.LrOption = "real",
+    tile_seconds: running.SecondsOption = 60.0,
+    memory_gib: running.MemoryOption = None,
+    max_failures: running.FailuresOption = 5,
+    json: console.JsonOption = False,
+) -> None:
+    """Run a model on the test tiles and store its predictions; `score RUN` makes the scores."""
+    request = running.run_request(
+        running.model_request(model, frames, weights, param, python),
+        data=data, out=out, protocol=protocol, list_name=list_name, limit=limit, shard=shard, seed=seed, lr=lr,
+    )  # fmt: skip
+    options = running.run_options(
+        device=device, isolation=isolation, tile_seconds=tile_seconds, memory_gib=memory_gib, max_failures=max_failures
+    )
+    with running.resumable(), running.shown() as display:
+        from worldstrat_bench.run.pipeline import predict_run
+
+        outcomes = predict_run(request, options, display)
+    if json:
+        console.print_json({"run": str(request.folder), "outcomes": outcomes})
+        return
+    words = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
+    typer.echo(f"predicted {sum(outcomes.values())} tiles: {words}")
+    typer.echo(f"run: {request.folder}")
+    typer.echo(f"next: worldstrat-bench score {request.folder} --data {data}")

@@ -1,0 +1,95 @@
+"""How a run is shown while it goes: a bar with the time left on a terminal, plain lines elsewhere, on stderr."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Self
+
+from worldstrat_bench.cli.console import printable, stderr
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
+
+    from worldstrat_bench.run.events import Event, Progress
+
+_WORDS = {"predict": "predicting", "score": "scoring"}
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+class Display:
+    """A listener of a run's events; a context manager, since a bar has to be taken down."""
+
+    def __init__(self) -> None:
+        self._console = stderr()
+        self._lock = threading.Lock()
+        self._bars: Bars | None = _bars(self._console) if self._console.is_terminal else None
+        self._tasks: dict[str, TaskID] = {}
+        self._last_line: dict[str, float] = {}
+
+    def __enter__(self) -> Self:
+        if self._bars is not None:
+            self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bars is not None:
+            self._bars.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Show an event, from any thread."""
+        from worldstrat_bench.run.events import Notice
+
+        with self._lock:
+            if isinstance(event, Notice):
+                self._line(event.text)
+                return
+            if event.stage == "predict" and event.outcome not in ("", "ok"):
+                self._line(f"{event.tile}: {event.outcome}")
+            if self._bars is None:
+                self._plain(event)
+            else:
+                self._bar(self._bars, event)
+
+    def _line(self, text: str) -> None:
+        (self._bars.console if self._bars else self._console).print(printable(text), markup=False, highlight=False)
+
+    def _bar(self, bars: Bars, event: Progress) -> None:
+        if event.stage not in self._tasks:
+            self._tasks[event.stage] = bars.add_task(_WORDS[event.stage], total=event.total, completed=event.done)
+        bars.update(self._tasks[event.stage], completed=event.done)
+
+    def _plain(self, event: Progress) -> None:
+        now = time.monotonic()
+        due = now - self._last_line.get(event.stage, 0.0) >= _SECONDS_BETWEEN_LINES
+        if due or event.done == event.total:
+            self._last_line[event.stage] = now
+            self._line(f"{_WORDS[event.stage]} {event.done}/{event.total}")
+
+
+def _bars(console: object) -> Bars:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    assert isinstance(console, Console)
+    return Progress(
+        TextColumn("{task.description:>10}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=console,
+    )

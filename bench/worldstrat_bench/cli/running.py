@@ -1,0 +1,228 @@
+"""The options that `evaluate`, `predict` and `score` share, and how they become values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from worldstrat_bench.cli.progress import Display
+    from worldstrat_bench.record import Record
+    from worldstrat_bench.run.model import ModelRequest, Parameter
+    from worldstrat_bench.run.plan import InputSource, Shard
+    from worldstrat_bench.run.request import RunOptions, RunRequest
+
+ModelArgument = Annotated[
+    str, typer.Argument(metavar="MODEL", help="Name of an entry point, a wheel, a submission.toml or its folder.")
+]
+FramesOption = Annotated[
+    int | None, typer.Option("--frames", metavar="N", min=1, max=16, help="Revisits the model is given. [default: 8]")
+]
+WeightsOption = Annotated[Path | None, typer.Option("--weights", metavar="PATH", help="For the model's load().")]
+ParamOption = Annotated[
+    list[str] | None, typer.Option("--param", metavar="K=V", help="For the model's load(); may be repeated.")
+]
+PythonOption = Annotated[
+    Path | None, typer.Option("--python", metavar="FILE", help="Interpreter of the model's own environment.")
+]
+IsolationOption = Annotated[str, typer.Option("--isolation", metavar="L", help="auto, full, strong or process.")]
+SeedOption = Annotated[int, typer.Option("--seed", metavar="N", help="Of the run; every tile has its own from it.")]
+ShardOption = Annotated[
+    str | None, typer.Option("--shard", metavar="I/N", help="Do one of N parts; all share one --out, then `merge`.")
+]
+LrOption = Annotated[str, typer.Option("--lr", metavar="KIND", help="real revisits, or synthetic ones made from HR.")]
+LpipsOption = Annotated[
+    Path | None, typer.Option("--lpips-weights", metavar="FILE", help="AlexNet's weights; else torchvision's cache.")
+]
+DownloadOption = Annotated[bool, typer.Option("--download/--no-download", help="May LPIPS weights be downloaded?")]
+CacheOption = Annotated[bool, typer.Option("--cache/--no-cache", help="Keep decoded targets for the next run.")]
+KeepOption = Annotated[bool, typer.Option("--keep/--no-keep", help="Keep predictions after scoring.")]
+SecondsOption = Annotated[float, typer.Option("--tile-seconds", metavar="S", min=0.1, help="Time limit of a tile.")]
+MemoryOption = Annotated[
+    float | None,
+    typer.Option("--memory-gib", metavar="G", min=0.1, help="The model's limit. [default: half of it all]"),
+]
+FailuresOption = Annotated[
+    int, typer.Option("--max-failures", metavar="N", min=0, help="Stop after N failed tiles in a row; 0: never.")
+]
+
+
+def parse_parameters(pairs: list[str] | None) -> dict[str, Parameter]:
+    """``k=v`` pairs; a value that reads as an int, float, true or false is one.
+
+    Raises
+    ------
+    UsageError
+        for a pair without "=" or with a name that is no identifier, or one given twice.
+    """
+    from worldstrat_bench.errors import UsageError
+
+    parameters: dict[str, Parameter] = {}
+    for pair in pairs or []:
+        name, equals, text = pair.partition("=")
+        if not equals or not name.isidentifier():
+            raise UsageError(f"not a parameter: {pair[:60]!r}", where="--param", remedy="--param name=value")
+        if name in parameters:
+            raise UsageError(f"the parameter {name!r} is given twice", where="--param")
+        parameters[name] = _value(text)
+    return parameters
+
+
+def _value(text: str) -> Parameter:
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            value = kind(text)
+        except ValueError:
+            continue
+        if value == value and abs(value) != float("inf"):
+            return value
+    return text
+
+
+def parse_shard(text: str | None) -> Shard | None:
+    """``i/n`` or nothing."""
+    from worldstrat_bench.run.plan import Shard
+
+    return None if text is None else Shard.parse(text)
+
+
+def model_request(
+    model: str, frames: int | None, weights: Path | None, pairs: list[str] | None, python: Path | None
+) -> ModelRequest:
+    """The model that was named: an entry point or a wheel with its options, or a submission with its own.
+
+    Raises
+    ------
+    UsageError, InvalidArtefactError
+        for options that contradict a submission, or a submission.toml that is not valid.
+    """
+    from worldstrat_bench.run.model import ModelRequest
+
+    parameters = parse_parameters(pairs)
+    if is_submission(model):
+        from worldstrat_bench.cli.submitted import submitted_model
+
+        return submitted_model(Path(model), frames, weights, parameters, python)
+    return ModelRequest(model, frames or 8, weights, parameters, python)
+
+
+def is_submission(model: str) -> bool:
+    """Whether MODEL names a submission rather than an entry point or a wheel."""
+    path = Path(model)
+    return path.name == "submission.toml" or (path.is_dir() and (path / "submission.toml").is_file())
+
+
+def run_request(
+    model: ModelRequest,
+    *,
+    data: Path,
+    out: Path,
+    protocol: str,
+    list_name: str,
+    limit: int | None,
+    shard: str | None,
+    seed: int,
+    lr: str,
+) -> RunRequest:
+    """The options of a run as values.
+
+    Raises
+    ------
+    UsageError
+        for a shard or a kind of inputs that is none.
+    """
+    from worldstrat_bench.errors import UsageError
+    from worldstrat_bench.run.request import RunRequest
+
+    if lr not in ("real", "synthetic"):
+        raise UsageError(f"unknown kind of inputs {lr[:40]!r}", where="--lr", remedy="real or synthetic")
+    inputs: InputSource = "synthetic" if lr == "synthetic" else "real"
+    return RunRequest(model, data, out, protocol, list_name, limit, parse_shard(shard), seed, inputs)
+
+
+def run_options(
+    *,
+    device: str,
+    isolation: str = "auto",
+    tile_seconds: float = 60.0,
+    memory_gib: float | None = None,
+    max_failures: int = 5,
+    keep: bool = True,
+    cache: bool = True,
+    lpips_weights: Path | None = None,
+    download: bool = True,
+) -> RunOptions:
+    """How a run goes about its work, as values.
+
+    Raises
+    ------
+    UsageError
+        for a level of isolation that is none.
+    """
+    from worldstrat_bench.errors import UsageError
+    from worldstrat_bench.run.request import RunOptions
+    from worldstrat_bench.worker.types import Limits
+
+    if isolation not in ("auto", "full", "strong", "process"):
+        raise UsageError(
+            f"unknown isolation {isolation[:40]!r}", where="--isolation", remedy="auto, full, strong or process"
+        )
+    memory = None if memory_gib is None else int(memory_gib * 2**30)
+    return RunOptions(
+        device=device,
+        isolation=isolation,
+        limits=Limits(tile_seconds=tile_seconds, memory_bytes=memory),
+        max_failures=max_failures,
+        keep=keep,
+        cache=cache,
+        lpips_weights=lpips_weights,
+        download=download,
+    )
+
+
+def shown() -> Display:
+    """The display of a run's progress."""
+    from worldstrat_bench.cli.progress import Display
+
+    return Display()
+
+
+@contextmanager
+def resumable() -> Iterator[None]:
+    """Say what Ctrl-C leaves behind; the exit code 130 is given by the caller."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("interrupted: what is done is kept, the same command continues the run", err=True)
+        raise typer.Exit(130) from None
+
+
+def report(record: Record, run: Path, json: bool) -> None:
+    """The end of a run: its table or its JSON, and exit code 3 if the model failed tiles.
+
+    Raises
+    ------
+    ModelError
+        if tiles failed. The run is complete and has its record all the same.
+    """
+    from worldstrat_bench.cli.console import print_json
+    from worldstrat_bench.cli.summary import print_summary
+    from worldstrat_bench.errors import ModelError
+
+    if json:
+        print_json({"run": str(run), "record": record.model_dump(mode="json")})
+    else:
+        print_summary(record, run)
+    failed = sum(count for outcome, count in record.outcomes.items() if outcome != "ok")
+    if failed:
+        raise ModelError(
+            f"{failed} of {record.dataset.tiles} tiles failed: the run is complete, but cannot be ranked",
+            where=run / "log.txt",
+            remedy="mend the model and evaluate it into a new --out; `worldstrat-bench models check` helps",
+        )

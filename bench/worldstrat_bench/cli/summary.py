@@ -1,0 +1,83 @@
+"""A record as somebody at a terminal reads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from worldstrat_bench.cli.console import printable, stdout
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from worldstrat_bench.record import Record, Summary
+
+_LIST_ORDER = ("clean", "full", "strict")
+
+
+def print_summary(record: Record, run: Path) -> None:
+    """The means of every metric on every list, and what to know about them, on stdout."""
+    console = stdout()
+    dataset, model = record.dataset, record.model
+
+    def say(text: str) -> None:
+        console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
+
+    say("")
+    data = f"{dataset.release}, {dataset.tiles} tiles of the list {dataset.list!r}"
+    say(f"{model.name} {model.version or ''} on {data}, {record.protocol.id}")
+    say(f"{record.device.device_class}, isolation {record.isolation.level}, torch {record.environment.torch}")
+    console.print(_table(record))
+    for line in remarks(record):
+        say(f"- {line}")
+    say(f"run: {run}")
+    say(f"record: {record.record_id[:16]}")
+
+
+def remarks(record: Record) -> list[str]:
+    """What a reader must know beside the numbers, in sentences."""
+    dataset = record.dataset
+    failed = {outcome: count for outcome, count in record.outcomes.items() if outcome != "ok" and count}
+    lines = []
+    if failed:
+        words = ", ".join(f"{count} {outcome}" for outcome, count in failed.items())
+        lines.append(f"{sum(failed.values())} tiles failed ({words}); lists and strata with one have no mean")
+    if dataset.limit is not None:
+        lines.append(f"a smoke test of the first {dataset.limit} tiles: it cannot be ranked")
+    if dataset.shard is not None:
+        lines.append(f"shard {dataset.shard}: put the shards together with `worldstrat-bench merge`")
+    if not dataset.official:
+        lines.append("not an official test set: the numbers compare models on this data only")
+    if dataset.no_target:
+        lines.append(f"{len(dataset.no_target)} tiles have no target: {', '.join(dataset.no_target[:3])}")
+    lines.extend(f"{metric} is null: {reason}" for metric, reason in record.nulls.items())
+    lines.extend(record.warnings)
+    return lines
+
+
+def _table(record: Record) -> Table:
+    from rich.table import Table
+
+    from worldstrat_bench.measures import measure
+
+    lists = sorted(record.scores, key=lambda name: _LIST_ORDER.index(name) if name in _LIST_ORDER else 9)
+    table = Table(box=None, pad_edge=False, show_header=True)
+    table.add_column("")
+    for name in lists:
+        table.add_column(f"{name} ({record.scores[name].tiles})", justify="right")
+        table.add_column("95 % interval")
+    metrics = list(next(iter(record.scores.values())).micro) if lists else []
+    for metric in [m for m in ("psnr", "gain") if m in metrics] + [m for m in metrics if m not in ("psnr", "gain")]:
+        about = measure(metric)
+        cells = [cell for name in lists for cell in _cells(record.scores[name].micro.get(metric), about.decimals)]
+        table.add_row(f"{about.label} {about.arrow} {about.unit}".rstrip(), *cells)
+    return table
+
+
+def _cells(summary: Summary | None, decimals: int) -> tuple[str, str]:
+    if summary is None or summary.mean is None:
+        return "-", ""
+    mean = f"{summary.mean:.{decimals}f}"
+    if summary.ci_low is None or summary.ci_high is None:
+        return mean, ""
+    return mean, f"{summary.ci_low:.{decimals}f} .. {summary.ci_high:.{decimals}f}"

@@ -1,0 +1,195 @@
+"""Shards put together: the same journal, hence the same bytes, as of a run that was never cut."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from worldstrat_bench.data.layout import Dataset, open_dataset
+from worldstrat_bench.errors import InvalidArtefactError, UsageError
+from worldstrat_bench.protocol import load_protocol
+from worldstrat_bench.record import Record
+from worldstrat_bench.run.finish import finish
+from worldstrat_bench.run.folder import RESUME, RunFolder, hold_run, read_run
+from worldstrat_bench.run.journal import FILE_NAME, Entry
+from worldstrat_bench.run.plan import (
+    Machine,
+    PredictInputs,
+    ScoreInputs,
+    Shard,
+    differences,
+    predict_inputs,
+    read_note,
+    remember,
+    select,
+)
+from worldstrat_bench.run.stages import notes_of
+
+_OWN = frozenset({"shard", "files_sha256"})
+"""What may differ between the shards of one run: a shard knows the files of its own tiles only."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A shard, open for reading."""
+
+    run: RunFolder
+    shard: Shard
+    predicting: PredictInputs
+    scoring: ScoreInputs
+    machine: Machine
+    entries: dict[str, Entry]
+
+
+def merge_runs(paths: Sequence[Path], data: Path, out: Path) -> Record:
+    """Make one run of complete shards.
+
+    Parameters
+    ----------
+    paths : the shards' run directories, or folders with ``shards/`` in them.
+    data : the dataset, for the labels of the tiles and to make sure that the shards are of it.
+    out : the run directory to make; predictions are linked or copied into it.
+
+    Raises
+    ------
+    UsageError
+        if the shards are of different runs (naming what differs), or of another dataset.
+    InvalidArtefactError
+        if shards or tiles are missing, naming them.
+    """
+    with ExitStack() as stack:
+        parts = [_open(stack.enter_context(read_run(path))) for path in expand(paths)]
+        _alike(parts)
+        _all_there(parts)
+        inputs = _whole(parts, open_dataset(data))
+        with hold_run(out) as run:
+            remember(run.journal, "predict", inputs, remedy=RESUME)
+            remember(run.journal, "machine", parts[0].machine, remedy=RESUME)
+            remember(run.journal, "score", parts[0].scoring, remedy=RESUME)
+            for part in parts:
+                _copy(part, run)
+            selection = select(open_dataset(data), inputs.list, inputs.limit)
+            return finish(run, selection, load_protocol(parts[0].scoring.protocol.id), notes_of(run))
+
+
+def expand(paths: Sequence[Path]) -> tuple[Path, ...]:
+    """The run directories that are meant: of a folder without a journal of its own, the shards inside."""
+    found: list[Path] = []
+    for path in paths:
+        inner = sorted(p.parent for p in (path / "shards").glob(f"*/{FILE_NAME}"))
+        found.extend(inner if inner else [path])
+    return tuple(dict.fromkeys(found))
+
+
+def _open(run: RunFolder) -> _Part:
+    predicting = read_note(run.journal, "predict", PredictInputs)
+    if predicting.shard is None:
+        raise UsageError("this run is no shard", where=run.path, remedy="give only runs that were made with --shard")
+    return _Part(
+        run,
+        Shard.parse(predicting.shard),
+        predicting,
+        read_note(run.journal, "score", ScoreInputs),
+        read_note(run.journal, "machine", Machine),
+        dict(run.journal.entries()),
+    )
+
+
+def _alike(parts: Sequence[_Part]) -> None:
+    first = parts[0]
+    for part in parts[1:]:
+        changed = [
+            *differences(first.predicting, part.predicting, leave_out=_OWN),
+            *differences(first.scoring, part.scoring),
+            *differences(first.machine, part.machine, leave_out=frozenset({"isolation.held", "isolation.notes"})),
+        ]
+        if first.shard.count != part.shard.count:
+            changed.append(f"number of shards: {first.shard.count}, now {part.shard.count}")
+        if changed:
+            raise UsageError(
+                f"the shards are not of one run: {'; '.join(changed)}",
+                where=f"{first.run.path} and {part.run.path}",
+                remedy="run the odd one again like the others",
+            )
+
+
+def _all_there(parts: Sequence[_Part]) -> None:
+    count = parts[0].shard.count
+    present = [part.shard.index for part in parts]
+    twice = sorted({index for index in present if present.count(index) > 1})
+    if twice:
+        raise UsageError(f"shard {twice[0]}/{count} is given twice", remedy="give each once")
+    missing = sorted(set(range(1, count + 1)) - set(present))
+    if missing:
+        words = ", ".join(f"{index}/{count}" for index in missing[:10])
+        raise InvalidArtefactError(
+            f"{len(missing)} of {count} shards are missing: {words}",
+            where=parts[0].run.path.parent,
+            remedy="run them: worldstrat-bench evaluate ... --shard i/n",
+        )
+
+
+def _whole(parts: Sequence[_Part], dataset: Dataset) -> PredictInputs:
+    """The inputs of the run that was cut, after making sure that every shard has the tiles it should."""
+    stored = parts[0].predicting
+    protocol = load_protocol(stored.protocol.id)
+
+    def inputs_of(shard: Shard | None) -> PredictInputs:
+        selection = select(dataset, stored.list, stored.limit, shard)
+        return predict_inputs(
+            selection,
+            protocol,
+            stored.model,
+            seed=stored.seed,
+            inputs=stored.inputs,
+            harness_version=stored.harness_version,
+        )
+
+    for part in parts:
+        changed = differences(part.predicting, inputs_of(part.shard))
+        if changed:
+            raise UsageError(
+                f"this is not the dataset of shard {part.shard}: {'; '.join(changed)}",
+                where=dataset.root,
+                remedy="give the --data DIR that the shards were made from",
+            )
+        _complete(part, [tile.name for tile in select(dataset, stored.list, stored.limit, part.shard).tiles])
+    return inputs_of(None)
+
+
+def _complete(part: _Part, tiles: Sequence[str]) -> None:
+    missing = [tile for tile in tiles if tile not in part.entries or part.entries[tile].scored is None]
+    if missing:
+        raise InvalidArtefactError(
+            f"shard {part.shard} lacks {len(missing)} of {len(tiles)} tiles: {', '.join(missing[:3])}",
+            where=part.run.path,
+            remedy=f"give its command again: it continues, worldstrat-bench evaluate ... --shard {part.shard}",
+        )
+
+
+def _copy(part: _Part, run: RunFolder) -> None:
+    if part.run.journal.note("harness_changed"):
+        run.journal.set_note("harness_changed", "true")
+    for tile, entry in part.entries.items():
+        if entry.scored is None:
+            continue
+        if part.run.store.has(tile):
+            _link(part.run.store.path(tile), run.store.path(tile))
+        run.journal.set_predicted(entry.predicted)
+        run.journal.set_scored(tile, entry.scored, entry.score_seconds or 0.0)
+
+
+def _link(source: Path, target: Path) -> None:
+    """One file under two names where the file system can, else a copy; never half a file."""
+    target.parent.mkdir(exist_ok=True)
+    temporary = target.with_name(f".{target.name}.tmp")
+    temporary.unlink(missing_ok=True)
+    try:
+        os.link(source, temporary)
+    except OSError:
+        shutil.copyfile(source, temporary)
+    temporary.replace(target)

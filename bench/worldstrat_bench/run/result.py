@@ -1,0 +1,46 @@
+"""A finished run as others use it: the record and the table that it was computed from, checked against each other."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from worldstrat_bench.errors import InvalidArtefactError
+from worldstrat_bench.record import Record, load_record
+from worldstrat_bench.run.folder import RECORD, TILES
+from worldstrat_bench.tiles import TileTable, parse_tiles
+
+
+@dataclass(frozen=True)
+class Result:
+    """The record and the tiles of one run."""
+
+    folder: Path
+    record: Record
+    table: TileTable
+
+
+def load_result(path: Path) -> Result:
+    """Read a run directory, or the folder of a ``record.json``.
+
+    Raises
+    ------
+    InvalidArtefactError
+        if the run is not finished, or ``tiles.csv`` is not the one of the record.
+    """
+    folder = path.parent if path.name == RECORD else path
+    record = load_record(folder / RECORD)
+    file = folder / TILES
+    try:
+        content = file.read_bytes()
+        text = content.decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidArtefactError(
+            f"tiles.csv cannot be read: {error}", where=file, remedy="score the run again"
+        ) from None
+    if hashlib.sha256(content).hexdigest() != record.files.get(TILES):
+        raise InvalidArtefactError(
+            "tiles.csv is not the one that the record was computed from", where=file, remedy="score the run again"
+        )
+    return Result(folder, record, parse_tiles(text, where=file))
