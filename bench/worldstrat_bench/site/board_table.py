@@ -1,0 +1,204 @@
+"""The table of a board: every entry of a division on a list or a stratum, with both ranks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from markupsafe import Markup
+
+from worldstrat_bench.measures import MEASURES, measure
+from worldstrat_bench.record import Summaries, Summary
+from worldstrat_bench.site.charts import span
+from worldstrat_bench.site.divisions import Division
+from worldstrat_bench.site.entries import Entry
+from worldstrat_bench.site.tables import Cell, Column, Row, Table, link_cell, metric_column, text_cell, value_cell
+from worldstrat_bench.site.text import NO_VALUE, number
+from worldstrat_bench.stats.letters import shown
+from worldstrat_bench.stats.ranking import Display, RankedBoard
+
+BESIDE = ("ssim", "gain")
+"""Metrics beside the ranked ones in the first group."""
+
+NOTHING = Summary(n=0)
+_NO_RANK = Cell(Markup(NO_VALUE), 1e9, (None, None, None))
+
+
+def board_table(
+    division: Division,
+    name: str,
+    caption: str,
+    boards: Mapping[str, RankedBoard],
+    summaries: Callable[[Entry], Summaries],
+    display: Display,
+    *,
+    order_by: str = "psnr",
+    base: str = "",
+    lists: bool = True,
+) -> Table:
+    """Rows are entries, best first by `order_by`.
+
+    Parameters
+    ----------
+    boards : ranked metric to its ranks; used if `display` is "ranks".
+    summaries : the scores of an entry on the tiles of the table.
+    display : ranks, values with intervals, or values alone.
+    base : path from the page to the division's folder.
+    lists : whether the other lists of the division get columns.
+    """
+    with_ci = display != "values"
+    ranked = division.protocol.ranking.metrics
+    others = [m for m in _metrics(division) if m not in (*ranked, *BESIDE)]
+    bounds = {m: _bounds([summaries(e).get(m, NOTHING) for e in division.entries]) for m in ranked}
+    entries = _ordered(division, summaries, order_by)
+    rows = []
+    for entry in entries:
+        own = summaries(entry)
+        cells: list[Cell] = []
+        for metric in ranked:
+            cells += _ranked_cells(metric, own, boards.get(metric), entry.slug, bounds[metric], display)
+        cells += [_metric_cell(m, own, interval=with_ci) for m in BESIDE]
+        cells += [_metric_cell(m, own, interval=False) for m in others]
+        cells += _list_cells(division, entry) if lists else []
+        cells += _entry_cells(entry)
+        head = link_cell(entry.title, f"{base}m/{entry.slug}.html")
+        rows.append(Row(head, tuple(cells), _filters(entry), f"r-{entry.slug}"))
+    columns = _columns(division, ranked, others, display, lists=lists)
+    csv_columns = {c.key: _csv_names(c.key, ranked, with_ci) for c in columns}
+    return Table(name, caption, Column("model", "Model", "", numeric=False), columns, tuple(rows), csv_columns)
+
+
+def _ordered(division: Division, summaries: Callable[[Entry], Summaries], metric: str) -> list[Entry]:
+    sign = -1 if measure(metric).direction == "higher" else 1
+
+    def key(entry: Entry) -> tuple[bool, float, str]:
+        mean = summaries(entry).get(metric, NOTHING).mean
+        return mean is None, sign * (mean or 0.0), entry.slug
+
+    return sorted(division.entries, key=key)
+
+
+def _columns(
+    division: Division, ranked: Sequence[str], others: Sequence[str], display: Display, *, lists: bool
+) -> tuple[Column, ...]:
+    columns: list[Column] = []
+    for metric in ranked:
+        label = measure(metric).label
+        if display == "ranks":
+            text = f"Ranks that {label} cannot exclude, and letters: models that share one are not told apart"
+            columns.append(Column(f"rank_{metric}", f"{label} rank", text))
+        columns.append(metric_column(metric, "main"))
+        if display != "values":
+            columns.append(
+                Column(f"span_{metric}", f"{label} interval", "Mean and 95 % interval to scale", numeric=False)
+            )
+    columns += [metric_column(m, "main") for m in BESIDE]
+    columns += [metric_column(m, "metrics") for m in others]
+    if lists:
+        for name in [n for n in division.lists if n != division.list_name]:
+            columns += [
+                metric_column(m, "lists", label=f"{measure(m).label} {name}", key=f"{m}_{name}") for m in ranked
+            ]
+        columns += [metric_column(m, "lists", label=f"{measure(m).label} macro", key=f"{m}_macro") for m in ranked]
+    return (
+        *columns,
+        Column("family", "Family", "As declared, else by the number of frames", "entry", numeric=False),
+        Column("frames", "Frames", "Sentinel-2 revisits that the model uses at most", "entry"),
+        Column("train", "Train list", "What the entry says it was trained on", "entry", numeric=False),
+        Column("speed", "Speed", "Throughput on the device class named; compare equal classes only", "entry",
+               "↑", "km²/s"),
+        Column("status", "Status", "Verified: maintainers ran it. Self-reported: the authors did", "entry",
+               numeric=False),
+    )  # fmt: skip
+
+
+def _ranked_cells(
+    metric: str,
+    own: Summaries,
+    board: RankedBoard | None,
+    slug: str,
+    bounds: tuple[float, float],
+    display: Display,
+) -> list[Cell]:
+    summary = own.get(metric, NOTHING)
+    cells = [_rank_cell(board, slug)] if display == "ranks" else []
+    cells.append(_metric_cell(metric, own, interval=display != "values"))
+    if display != "values":
+        drawn = Markup("") if summary.mean is None else span(summary.mean, summary.ci_low, summary.ci_high, bounds)
+        cells.append(Cell(drawn, summary.mean if summary.mean is not None else "", ()))
+    return cells
+
+
+def _rank_cell(board: RankedBoard | None, slug: str) -> Cell:
+    row = board.order.get(slug) if board else None
+    if board is None or row is None:
+        return _NO_RANK
+    standing = board.standings[row]
+    interval = _interval_text(standing.rank_low, standing.rank_high)
+    letters = shown(standing.letters)
+    markup = Markup('{}<small class="lt">{}</small>').format(interval, letters)
+    return Cell(markup, row, (standing.rank_low, standing.rank_high, " ".join(standing.letters)))
+
+
+def _interval_text(low: int, high: int) -> str:
+    return str(low) if low == high else f"{low}–{high}"
+
+
+def _metric_cell(metric: str, own: Summaries, *, interval: bool) -> Cell:
+    summary = own.get(metric, NOTHING)
+    return value_cell(summary.mean, measure(metric).decimals, summary.ci_low, summary.ci_high, interval=interval)
+
+
+def _list_cells(division: Division, entry: Entry) -> list[Cell]:
+    cells = []
+    ranked = division.protocol.ranking.metrics
+    for name in division.lists:
+        if name != division.list_name:
+            micro = division.scores(entry, name).micro
+            cells += [_metric_cell(m, micro, interval=False) for m in ranked]
+    macro = division.scores(entry).macro
+    return cells + [value_cell(macro.get(m), measure(m).decimals) for m in ranked]
+
+
+def _entry_cells(entry: Entry) -> list[Cell]:
+    speed = next((s for s in entry.speed if s.valid), None)
+    flag = {"described": " †", "undeclared": " ‡", "contaminated": " ✕"}.get(entry.declaration.status, "")
+    text = Markup("{}<small>{}</small>").format(number(speed.km2_per_second, 2), speed.device_class) if speed else None
+    return [
+        text_cell(entry.family),
+        Cell(Markup(str(entry.record.model.frames)), None, (entry.record.model.frames,)),
+        text_cell(_clip(entry.declaration.title) + flag),
+        Cell(text or Markup(NO_VALUE), speed.km2_per_second if speed else "",
+             (speed.km2_per_second if speed else None, speed.device_class if speed else "")),
+        text_cell(entry.status),
+    ]  # fmt: skip
+
+
+def _clip(text: str, limit: int = 28) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _filters(entry: Entry) -> tuple[tuple[str, str], ...]:
+    return ("family", entry.family), ("frames", str(entry.record.model.frames)), ("status", entry.status)
+
+
+def _csv_names(key: str, ranked: Sequence[str], with_ci: bool) -> tuple[str, ...]:
+    if key.startswith("rank_"):
+        return f"{key}_low", f"{key}_high", f"letters_{key.removeprefix('rank_')}"
+    if key.startswith("span_"):
+        return ()
+    if key == "speed":
+        return "km2_per_second", "device_class"
+    if with_ci and key in (*ranked, *BESIDE):
+        return key, f"{key}_ci_low", f"{key}_ci_high"
+    return (key,)
+
+
+def _metrics(division: Division) -> list[str]:
+    present = {m for entry in division.entries for m in division.scores(entry).micro}
+    known = [m for m in MEASURES if m in present]
+    return known + sorted(present - set(known))
+
+
+def _bounds(summaries: Sequence[Summary]) -> tuple[float, float]:
+    ends = [v for s in summaries for v in (s.mean, s.ci_low, s.ci_high) if v is not None]
+    return (min(ends), max(ends)) if ends else (0.0, 1.0)

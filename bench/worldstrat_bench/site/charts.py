@@ -1,0 +1,227 @@
+"""The figures of the pages, each a pure function from numbers to an SVG."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup, escape
+
+from worldstrat_bench.site.svg import Drawing, Scale, element, fmt, nice_ticks, tick_label
+from worldstrat_bench.site.text import number
+
+
+@dataclass(frozen=True)
+class ForestRow:
+    """One row of a forest plot; without a value it is a heading."""
+
+    label: str
+    n: int = 0
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    href: str | None = None
+
+
+@dataclass(frozen=True)
+class Point:
+    """One model in a scatter plot."""
+
+    label: str
+    x: float
+    y: float
+    href: str
+    hollow: bool = False
+
+
+def span(value: float, low: float | None, high: float | None, bounds: tuple[float, float]) -> Markup:
+    """A dot with its interval on a common scale, 84 x 12 px, for a table cell."""
+    scale = Scale(bounds[0], bounds[1], 3, 81)
+    bar = (
+        f'<path class="iv" d="M{fmt(scale(low))} 6H{fmt(scale(high))}"/>'
+        if low is not None and high is not None
+        else ""
+    )
+    dot = f'<circle class="pt" cx="{fmt(scale(value))}" cy="6" r="2.6"/>'
+    return Markup(f'<svg class="sp" viewBox="0 0 84 12" width="84" height="12" aria-hidden="true">{bar}{dot}</svg>')
+
+
+def forest(rows: Sequence[ForestRow], label: str, unit: str, decimals: int, zero: float | None) -> Markup:
+    """Values with intervals, one row each, under a common axis; `zero` draws a reference line."""
+    ends = [v for r in rows for v in (r.low, r.high, r.value) if v is not None]
+    ends += [] if zero is None else [zero]
+    ticks = nice_ticks(min(ends, default=0), max(ends, default=1))
+    left, right, step, top = 190.0, 560.0, 17.0, 24.0
+    scale = Scale(ticks[0], ticks[-1], left, right)
+    bottom = top + step * len(rows)
+    drawing = Drawing(720, bottom + 8, label)
+    for tick in ticks:
+        drawing.line(scale(tick), top - 4, scale(tick), bottom, "gr")
+        drawing.text(scale(tick), top - 9, tick_label(tick, ticks), "tk", "middle")
+    drawing.text(712, top - 9, f"n   {unit}".strip() if unit else "n", "tk", "end")
+    if zero is not None:
+        drawing.line(scale(zero), top - 4, scale(zero), bottom, "zr")
+    for i, row in enumerate(rows):
+        y = top + step * i + step / 2
+        if row.value is None and not row.n:
+            drawing.text(6, y + 4, row.label, "hd")
+            drawing.line(6, y + 8, 712, y + 8, "gr")
+            continue
+        name = element("text", escape(row.label), x=left - 8, y=y + 4, text_anchor="end")
+        drawing.raw(Markup(element("a", Markup(name), href=row.href) if row.href else name))
+        if row.low is not None and row.high is not None:
+            drawing.line(scale(row.low), y, scale(row.high), y, "iv")
+        if row.value is not None:
+            drawing.add("circle", css="pt", cx=scale(row.value), cy=y, r=3.2)
+        drawing.text(right + 50, y + 4, str(row.n), "nu", "end")
+        interval = "" if row.low is None else f" [{number(row.low, decimals)}, {number(row.high, decimals)}]"
+        drawing.text(712, y + 4, number(row.value, decimals) + interval, "nu", "end")
+    return drawing.render()
+
+
+def scatter(
+    points: Sequence[Point], label: str, x_title: str, y_title: str, *, log_x: bool, front: Sequence[int] = ()
+) -> Markup:
+    """Models in a plane; `front` are the numbers of the points that no other dominates, joined by a line."""
+    width, height, left, right, top, bottom = 720.0, 340.0, 58.0, 700.0, 14.0, 296.0
+    xs, ys = [p.x for p in points], [p.y for p in points]
+    y_ticks = nice_ticks(min(ys), max(ys))
+    if log_x:
+        low, high = math.floor(math.log10(min(xs)) - 0.05), math.ceil(math.log10(max(xs)) + 0.05)
+        x_ticks = [10.0**i for i in range(low, high + 1)]
+    else:
+        x_ticks = nice_ticks(min(xs), max(xs))
+    sx = Scale(x_ticks[0], x_ticks[-1], left, right, log=log_x)
+    sy = Scale(y_ticks[0], y_ticks[-1], bottom, top)
+    drawing = Drawing(width, height, label)
+    for tick in x_ticks:
+        drawing.line(sx(tick), top, sx(tick), bottom, "gr")
+        drawing.text(sx(tick), bottom + 16, f"{tick:g}" if log_x else tick_label(tick, x_ticks), "tk", "middle")
+    for tick in y_ticks:
+        drawing.line(left, sy(tick), right, sy(tick), "gr")
+        drawing.text(left - 6, sy(tick) + 4, tick_label(tick, y_ticks), "tk", "end")
+    drawing.text(right, bottom + 34, x_title, "hd", "end")
+    drawing.text(left, bottom + 34, y_title + " upwards", "hd")
+    if len(front) > 1:
+        path = "L".join(f"{fmt(sx(points[i].x))} {fmt(sy(points[i].y))}" for i in front)
+        drawing.add("path", css="fr", d=f"M{path}")
+    places = _label_places([(sx(p.x), sy(p.y)) for p in points], right)
+    for point, place in zip(points, places, strict=True):
+        circle = element("circle", element("title", escape(point.label)), css="ho" if point.hollow else "pt",
+                         cx=sx(point.x), cy=sy(point.y), r=4.0)  # fmt: skip
+        text = ""
+        if place is not None:
+            x, y, anchor = place
+            text = element("text", escape(_short(point.label)), x=x, y=y, text_anchor=anchor)
+        drawing.raw(Markup(element("a", Markup(circle + text), href=point.href)))
+    return drawing.render()
+
+
+def pareto(points: Sequence[Point], *, y_higher: bool) -> list[int]:
+    """Numbers of the points that no other beats in both, from slow to fast. x: higher is better."""
+    sign = 1 if y_higher else -1
+    order = sorted(range(len(points)), key=lambda i: (-points[i].x, -sign * points[i].y))
+    front: list[int] = []
+    for i in order:
+        if not front or sign * points[i].y > sign * points[front[-1]].y:
+            front.append(i)
+    return front[::-1]
+
+
+def histogram(values: Sequence[float], edges: Sequence[float], label: str, x_title: str) -> Markup:
+    """Counts of values in bins; the last bin holds its upper edge."""
+    counts = [0] * (len(edges) - 1)
+    for value in values:
+        for i in range(len(counts)):
+            if edges[i] <= value < edges[i + 1] or (i == len(counts) - 1 and value == edges[-1]):
+                counts[i] += 1
+                break
+    drawing = Drawing(340, 190, label)
+    sx, top = Scale(edges[0], edges[-1], 40, 330), max([*counts, 1])
+    ticks = nice_ticks(0, top, 4)
+    sy = Scale(0, ticks[-1], 150, 12)
+    for tick in ticks:
+        drawing.line(40, sy(tick), 330, sy(tick), "gr")
+        drawing.text(34, sy(tick) + 4, tick_label(tick, ticks), "tk", "end")
+    for i, count in enumerate(counts):
+        x, w = sx(edges[i]) + 0.5, sx(edges[i + 1]) - sx(edges[i]) - 1
+        drawing.add("rect", css="br", x=x, y=sy(count), width=w, height=150 - sy(count))
+    for tick in nice_ticks(edges[0], edges[-1], 6):
+        if edges[0] <= tick <= edges[-1]:
+            drawing.text(sx(tick), 166, f"{tick:g}".replace("-", "−"), "tk", "middle")
+    drawing.text(330, 184, x_title, "hd", "end")
+    return drawing.render()
+
+
+def shift_map(shifts: Sequence[tuple[float, float]], radius: int, label: str) -> Markup:
+    """Estimated shifts (x, y) counted in squares of 1 px, over the whole search window."""
+    counts: dict[tuple[int, int], int] = {}
+    for x, y in shifts:
+        cell = (max(-radius, min(radius, round(x))), max(-radius, min(radius, round(y))))
+        counts[cell] = counts.get(cell, 0) + 1
+    cells, size = 2 * radius + 1, 150.0
+    side = size / cells
+    drawing = Drawing(340, 190, label)
+    x0, y0 = 95.0, 6.0
+    drawing.add("rect", css="ax", x=x0, y=y0, width=size, height=size)
+    most = max(counts.values(), default=1)
+    for (x, y), count in sorted(counts.items()):
+        shade = 1 + round(5 * math.sqrt(count / most))
+        drawing.add("rect", css=f"q{shade}", x=x0 + (x + radius) * side, y=y0 + (y + radius) * side,
+                    width=side, height=side)  # fmt: skip
+    middle = x0 + size / 2
+    drawing.line(middle, y0, middle, y0 + size, "zr")
+    drawing.line(x0, y0 + size / 2, x0 + size, y0 + size / 2, "zr")
+    for value in (-radius, 0, radius):
+        drawing.text(x0 + (value + radius + 0.5) * side, 168, number(value, 0), "tk", "middle")
+        drawing.text(x0 - 5, y0 + (value + radius + 0.5) * side + 4, number(value, 0), "tk", "end")
+    drawing.text(330, 184, "shift of the prediction, target px", "hd", "end")
+    return drawing.render()
+
+
+def strip(values: Sequence[tuple[str, float]], label: str, unit: str) -> Markup:
+    """All models on one line; the titles of the ticks name them."""
+    numbers = [value for _, value in values]
+    ticks = nice_ticks(min(numbers), max(numbers))
+    scale = Scale(ticks[0], ticks[-1], 20, 700)
+    drawing = Drawing(720, 52, label)
+    for tick in ticks:
+        drawing.line(scale(tick), 6, scale(tick), 30, "gr")
+        drawing.text(scale(tick), 46, tick_label(tick, ticks) + (f" {unit}" if tick == ticks[-1] else ""), "tk",
+                     "end" if tick == ticks[-1] else "middle")  # fmt: skip
+    for name, value in values:
+        drawing.raw(Markup(element("circle", element("title", escape(name)), css="dt", cx=scale(value), cy=18, r=4)))
+    return drawing.render()
+
+
+def badge(left: str, right: str) -> Markup:
+    """A small label for a README, with colours of its own. Texts are drawn to measured widths."""
+    a, b = 12 + 6.6 * len(left), 12 + 6.6 * len(right)
+    total = a + b
+    return Markup(
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{fmt(total)}" height="20" role="img" '
+        f'aria-label="{escape(left)}: {escape(right)}"><title>{escape(left)}: {escape(right)}</title>'
+        f'<rect width="{fmt(a)}" height="20" fill="#37424a"/><rect x="{fmt(a)}" width="{fmt(b)}" height="20" '
+        'fill="#0b5d6b"/><g fill="#fff" font-family="Verdana,DejaVu Sans,sans-serif" font-size="11">'
+        f'<text x="6" y="14" textLength="{fmt(a - 12)}" lengthAdjust="spacingAndGlyphs">{escape(left)}</text>'
+        f'<text x="{fmt(a + 6)}" y="14" textLength="{fmt(b - 12)}" lengthAdjust="spacingAndGlyphs">{escape(right)}'
+        "</text></g></svg>\n"
+    )
+
+
+def _short(label: str, limit: int = 24) -> str:
+    return label if len(label) <= limit else label[: limit - 1] + "…"
+
+
+def _label_places(spots: Sequence[tuple[float, float]], right: float) -> list[tuple[float, float, str] | None]:
+    """Where each point's name goes without covering another one; None: only in its tooltip."""
+    taken: list[tuple[float, float]] = []
+    places: list[tuple[float, float, str] | None] = []
+    for x, y in spots:
+        free = all(abs(y - ty) > 13 or abs(x - tx) > 150 for tx, ty in taken)
+        if free:
+            taken.append((x, y))
+        anchor = "end" if x > right - 150 else "start"
+        places.append((x - 8 if anchor == "end" else x + 8, y + 4, anchor) if free else None)
+    return places

@@ -1,0 +1,282 @@
+"""Which runs compete with which: one division per protocol, inputs, list and decoded targets, never mixed.
+
+A division holds the boards of its lists; the official one has ``clean``, ``full`` and ``strict``. What may not
+be ranked is kept beside it with the reason in words.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from worldstrat_bench.protocol import Protocol
+from worldstrat_bench.record import ListScores, Record
+from worldstrat_bench.site.entries import Entry, protocol_of
+from worldstrat_bench.site.text import clean, instant, short_hash, slugify
+from worldstrat_bench.stats.ranking import RankedBoard, rank_tables
+from worldstrat_bench.stats.strata import AXES, members, sort_strata, strata_of
+from worldstrat_bench.tiles import FACT_COLUMNS, TileTable
+
+Kind = Literal["official", "probe", "compatibility", "practice"]
+KINDS: tuple[Kind, ...] = ("official", "probe", "compatibility", "practice")
+
+_OFFICIAL_RELEASES = ("v1.0", "v1.1")
+_LIST_ORDER = ("clean", "full", "strict")
+
+
+@dataclass(frozen=True)
+class Apart:
+    """A run that is shown but not ranked, and why."""
+
+    entry: Entry
+    reason: str
+
+
+@dataclass(frozen=True)
+class Division:
+    """Runs that may be compared.
+
+    Attributes
+    ----------
+    prefix : folder of its pages, "" for the main one, else ending in "/".
+    entries : runs on the boards, in the order of their slugs; each is ranked in the lists it completed.
+    apart : runs of this division that no board ranks.
+    facts : the tiles with their labels; the scores in it are one entry's and are not to be used.
+    lists : name to tiles, the ranking one first.
+    """
+
+    key: str
+    kind: Kind
+    prefix: str
+    protocol: Protocol
+    release: str
+    inputs: str
+    targets_sha256: str
+    entries: tuple[Entry, ...]
+    apart: tuple[Apart, ...]
+    facts: TileTable
+    lists: Mapping[str, tuple[str, ...]]
+
+    @property
+    def list_name(self) -> str:
+        """The list that ranks."""
+        return next(iter(self.lists))
+
+    @property
+    def tiles(self) -> tuple[str, ...]:
+        """The tiles of the ranking list."""
+        return self.lists[self.list_name]
+
+    @cached_property
+    def by_slug(self) -> dict[str, Entry]:
+        """Entries by slug."""
+        return {entry.slug: entry for entry in self.entries}
+
+    @cached_property
+    def strata(self) -> dict[str, dict[str, tuple[str, ...]]]:
+        """Axis to stratum to the tiles of the ranking list, in the order of pages."""
+        labels = strata_of(self.facts)
+        ranking = set(self.tiles)
+        found: dict[str, dict[str, tuple[str, ...]]] = {}
+        for axis in AXES:
+            rows = members(labels[axis])
+            held = {
+                stratum: tuple(self.facts.tiles[i] for i in own if self.facts.tiles[i] in ranking)
+                for stratum, own in rows.items()
+            }
+            found[axis] = {s: held[s] for s in sort_strata(axis, held) if held[s]}
+        return found
+
+    @cached_property
+    def boards(self) -> dict[tuple[str, str], RankedBoard]:
+        """(list, metric) to its ranks."""
+        return {
+            (name, metric): self.rank(tiles, metric)
+            for name, tiles in self.lists.items()
+            for metric in self.protocol.ranking.metrics
+        }
+
+    def rank(self, tiles: Iterable[str], metric: str) -> RankedBoard:
+        """Ranks of the entries on some of the tiles."""
+        return rank_tables({entry.slug: entry.table for entry in self.entries}, tiles, metric, self.protocol)
+
+    def scores(self, entry: Entry, list_name: str | None = None) -> ListScores:
+        """An entry's scores on a list, by default the ranking one."""
+        return entry.record.scores[list_name or self.list_name]
+
+
+def list_divisions(entries: Sequence[Entry]) -> tuple[Division, ...]:
+    """Sort runs into divisions: the official one first (its pages have no prefix), then by kind and size."""
+    groups: dict[tuple[str, ...], list[Entry]] = {}
+    for entry in entries:
+        groups.setdefault(_key(entry.record), []).append(entry)
+    drafts = [division for key, own in sorted(groups.items()) if (division := _division(key, own))]
+    drafts.sort(key=lambda d: (KINDS.index(d.kind), d.protocol.id, -len(d.entries), d.release, d.key))
+    main = next((d for d in drafts if d.kind == "official" and d.entries), None)
+    ordered = ([main] if main else []) + [d for d in drafts if d is not main]
+    return tuple(d if d is main else replace(d, prefix=_prefix(d)) for d in ordered)
+
+
+def unplaced(entries: Sequence[Entry]) -> tuple[Apart, ...]:
+    """Runs that no division takes: they are limited or a shard, so that nothing else can be compared with them."""
+    return tuple(Apart(entry, reason) for entry in entries if (reason := _smoke_test(entry.record)))
+
+
+def with_slugs(entries: Sequence[Entry]) -> list[Entry]:
+    """The entries with their slugs: the title's where it is alone in having it, else with a hash of the record."""
+    plain = [slugify(entry.record.model.submission or entry.record.model.name) for entry in entries]
+    shared = Counter(plain)
+    return [
+        replace(entry, slug=name if shared[name] == 1 else f"{name[:50]}-{entry.record.record_id[:6]}")
+        for entry, name in zip(entries, plain, strict=True)
+    ]
+
+
+def _smoke_test(record: Record) -> str:
+    if record.dataset.limit is not None:
+        return f"limited to {record.dataset.limit} tiles: a smoke test"
+    if record.dataset.shard is not None:
+        return f"shard {clean(record.dataset.shard, 20)}: merge the shards first"
+    return ""
+
+
+def _key(record: Record) -> tuple[str, ...]:
+    data = record.dataset
+    kind = _kind(record)
+    return (
+        kind,
+        record.protocol.id,
+        record.protocol.sha256,
+        data.inputs,
+        data.list,
+        data.targets_sha256,
+        # The same pixels from two official releases share a board; practice sets never share with anything.
+        "" if data.official else data.release,
+    )
+
+
+def _kind(record: Record) -> Kind:
+    data = record.dataset
+    if not data.official or data.release not in _OFFICIAL_RELEASES or data.inputs != "real":
+        return "practice"
+    if not protocol_of(record).official:
+        return "compatibility"
+    return "official" if data.list in ("full", "clean") else "probe"
+
+
+def _division(key: tuple[str, ...], group: Sequence[Entry]) -> Division | None:
+    whole = [entry for entry in group if not _smoke_test(entry.record)]
+    if not whole:
+        return None
+    apart: list[Apart] = []
+    kept: list[Entry] = []
+    for entry in whole:
+        reason = _unranked(entry, key[0])
+        if reason:
+            apart.append(Apart(entry, reason))
+        else:
+            kept.append(entry)
+    kept, superseded = _newest(kept)
+    apart += superseded
+    facts = _consensus([entry.table for entry in kept or whole])
+    for entry in list(kept):
+        if difference := _differs(entry.table, facts):
+            kept.remove(entry)
+            apart.append(Apart(entry, difference))
+    record = (kept or whole)[0].record
+    names = [name for name in _LIST_ORDER if name in record.scores] or sorted(record.scores)
+    lists = {name: _tiles_of(record, name, facts) for name in names}
+    releases = sorted({entry.record.dataset.release for entry in whole})
+    return Division(
+        key="/".join(key), kind=_kind(record), prefix="", protocol=protocol_of(record), release=", ".join(releases),
+        inputs=record.dataset.inputs, targets_sha256=record.dataset.targets_sha256,
+        entries=tuple(sorted(kept, key=lambda e: e.slug)), apart=tuple(sorted(apart, key=lambda a: a.entry.slug)),
+        facts=facts, lists=lists,
+    )  # fmt: skip
+
+
+def _tiles_of(record: Record, name: str, facts: TileTable) -> tuple[str, ...]:
+    from worldstrat_bench.data.split import sublists
+
+    if record.dataset.list in ("full", "clean"):
+        return tuple(sorted(sublists(record.dataset.list, facts.tiles)[name]))
+    return facts.tiles
+
+
+def _unranked(entry: Entry, kind: str) -> str:
+    """Why no board of its division may rank an entry; "" if some may."""
+    record, declared = entry.record, entry.declaration
+    if declared.status == "contaminated":
+        return f"contaminated: trained on {declared.title}. {declared.explanation}"
+    if kind == "official" and declared.status == "undeclared":
+        return "the train list is not declared"
+    failed = {k: v for k, v in sorted(record.outcomes.items()) if k != "ok" and v}
+    if failed and all(scores.failed for scores in record.scores.values()):
+        parts = ", ".join(f"{count} {outcome.replace('_', ' ')}" for outcome, count in failed.items())
+        return f"incomplete: {sum(failed.values())} of {record.dataset.tiles} tiles failed ({parts})"
+    if kind in ("official", "probe"):
+        from worldstrat_bench.data.split import list_tiles
+
+        expected = set(list_tiles(record.dataset.list)) - set(record.dataset.no_target)
+        if set(entry.table.tiles) != expected:
+            return f"claims to be official, but its tiles are not those of list {record.dataset.list}"
+    return ""
+
+
+def _newest(entries: Sequence[Entry]) -> tuple[list[Entry], list[Apart]]:
+    """One run of each identity: a verified one before others, then the newest."""
+    best: dict[str, Entry] = {}
+    for entry in entries:
+        held = best.get(entry.identity)
+        if held is None or _age(entry) > _age(held):
+            best[entry.identity] = entry
+    others = [e for e in entries if best[e.identity] is not e]
+    return list(best.values()), [
+        Apart(e, f"another run of the same entry is on the board ({best[e.identity].source})") for e in others
+    ]
+
+
+def _age(entry: Entry) -> tuple[bool, float, str]:
+    return bool(entry.verified), instant(entry.record.created).timestamp(), entry.record.record_id
+
+
+def _consensus(tables: Sequence[TileTable]) -> TileTable:
+    """The facts that most runs state: per cell the most frequent text and the median number."""
+    sizes = Counter(table.tiles for table in tables)
+    tiles = min(sizes, key=lambda t: (-sizes[t], t))
+    same = [table for table in tables if table.tiles == tiles]
+    first = same[0]
+    texts = dict(first.texts)
+    numbers = dict(first.numbers)
+    for name in FACT_COLUMNS:
+        if name in texts:
+            cells = zip(*(table.texts[name] for table in same), strict=True)
+            texts[name] = tuple(min(Counter(c).items(), key=lambda kv: (-kv[1], kv[0] or ""))[0] for c in cells)
+        else:
+            stacked = np.stack([table.numbers[name] for table in same])
+            missing = np.isnan(stacked).all(axis=0)
+            numbers[name] = np.where(missing, np.nan, np.nanmedian(np.where(missing, 0.0, stacked), axis=0))
+    return TileTable(tiles, texts, numbers, first.flags)
+
+
+def _differs(table: TileTable, facts: TileTable) -> str:
+    if table.tiles != facts.tiles:
+        return "its tiles are not those of the other runs on these targets"
+    for name in FACT_COLUMNS:
+        if name in facts.texts:
+            equal = table.texts[name] == facts.texts[name]
+        else:
+            equal = np.allclose(table.numbers[name], facts.numbers[name], rtol=1e-3, atol=1e-9, equal_nan=True)
+        if not equal:
+            return f"column {name} of its tiles is not that of the other runs on these targets"
+    return ""
+
+
+def _prefix(division: Division) -> str:
+    name = f"{division.kind}-{division.protocol.id}-{division.release}-{division.list_name}"
+    return f"{slugify(name[:60].replace(', ', '-').lower())}-{short_hash(division.key, 6)}/"

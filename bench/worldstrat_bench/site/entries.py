@@ -1,0 +1,338 @@
+"""Runs as the site finds them: a record, its tiles, and what was added later, all checked before use.
+
+Nothing is trusted: sizes are capped, ``tiles.csv`` has to be the file that the record hashes, and the means
+of the record have to follow from it. What fails is refused with the reason, never dropped in silence.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from worldstrat_bench.errors import InvalidArtefactError, UsageError
+from worldstrat_bench.protocol import Protocol, load_protocol, protocol_ids
+from worldstrat_bench.record import Record, canonical_json, parse_record
+from worldstrat_bench.site.text import clean, safe_url, short_hash
+from worldstrat_bench.stats.aggregate import aggregate
+from worldstrat_bench.stats.train_split import Declaration, assess
+from worldstrat_bench.tiles import TileTable, parse_tiles
+
+MAX_BYTES = 8_000_000
+FILES = ("record.json", "tiles.csv", "speed.json", "verification.json", "submission.toml")
+"""What the site reads of a run, and copies into its downloads."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """One throughput figure, comparable only within its device class."""
+
+    device_class: str
+    scenario: str
+    precision: str
+    km2_per_second: float
+    valid: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """What the authors say about the model. All text is cleaned and clipped; links are http(s) or None."""
+
+    title: str
+    family: str = ""
+    authors: str = ""
+    licence: str = ""
+    description: str = ""
+    paper: str | None = None
+    code: str | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One run.
+
+    Attributes
+    ----------
+    source : how the build's report calls the place it came from.
+    identity : equal for two runs of the same submission, or of the same model without one.
+    files : the bytes read, by name, for the downloads.
+    verified : who verified it and when; empty if nobody did.
+    slug : name of its pages; unique on a site, given when all entries are known.
+    """
+
+    source: str
+    record: Record
+    table: TileTable
+    card: Card
+    identity: str
+    declaration: Declaration
+    speed: tuple[Speed, ...]
+    verified: str
+    files: Mapping[str, bytes] = field(repr=False)
+    slug: str = ""
+
+    @property
+    def title(self) -> str:
+        """The name on pages."""
+        return self.card.title
+
+    @property
+    def status(self) -> str:
+        """ "verified" or "self-reported"."""
+        return "verified" if self.verified else "self-reported"
+
+    @property
+    def family(self) -> str:
+        """The declared family, or what the number of frames says."""
+        return self.card.family or ("single-frame" if self.record.model.frames == 1 else "multi-frame")
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Something that could not be used at all."""
+
+    source: str
+    reason: str
+
+
+def read_entries(paths: Iterable[Path]) -> tuple[list[Entry], list[Refused]]:
+    """Every run under `paths`, in the order of their record ids, and what was refused.
+
+    Raises
+    ------
+    UsageError
+        if a path does not exist.
+    """
+    entries: dict[str, Entry] = {}
+    refused: list[Refused] = []
+    for root in paths:
+        if not root.exists():
+            raise UsageError("there is no such folder", where=root, remedy="give a submissions folder or a run")
+        found = False
+        for folder in find_runs(root):
+            found = True
+            source = clean(str(folder.relative_to(root.parent)) if folder != root else root.name, 200)
+            try:
+                entry = read_entry(folder, root, source)
+            except InvalidArtefactError as error:
+                refused.append(Refused(source, clean(error.what, 300)))
+                continue
+            if entry.record.record_id in entries:
+                refused.append(Refused(source, f"the same record as {entries[entry.record.record_id].source}"))
+            else:
+                entries[entry.record.record_id] = entry
+        if not found:
+            refused.append(Refused(clean(root.name, 200), "holds no record.json"))
+    return [entries[key] for key in sorted(entries)], refused
+
+
+def find_runs(root: Path) -> Iterator[Path]:
+    """Folders with a ``record.json`` at or below `root`, sorted; links are not followed."""
+    if (root / "record.json").is_file():
+        yield root
+        return
+    for file in sorted(root.rglob("record.json")):
+        if file.is_file() and not file.is_symlink():
+            yield file.parent
+
+
+def read_entry(folder: Path, root: Path, source: str) -> Entry:
+    """Read and check one run.
+
+    Raises
+    ------
+    InvalidArtefactError
+        naming what does not fit: the schema, a hash, the protocol, a mean that does not follow from the tiles.
+    """
+    files = {
+        name: data
+        for name in FILES
+        if (data := _read(_manifest(folder, root) if name == "submission.toml" else folder / name)) is not None
+    }
+    if "tiles.csv" not in files:
+        raise InvalidArtefactError("tiles.csv is missing", where=folder)
+    record = parse_record(_text(files["record.json"]), where=folder / "record.json")
+    if record.files.get("tiles.csv") != hashlib.sha256(files["tiles.csv"]).hexdigest():
+        raise InvalidArtefactError("tiles.csv is not the file that the record hashes", where=folder)
+    table = parse_tiles(_text(files["tiles.csv"]), where=folder / "tiles.csv")
+    check_record(record, table, protocol_of(record))
+    manifest = _toml(files.get("submission.toml"))
+    model = record.model
+    train_split = model.train_split or _string(manifest, "training", "train_split") or None
+    return Entry(
+        source=source, record=record, table=table, card=_card(manifest, record), identity=_identity(record),
+        declaration=assess(train_split), speed=_speed(files.get("speed.json"), record.record_id),
+        verified=_verified(files.get("verification.json"), record.record_id), files=files,
+    )  # fmt: skip
+
+
+def protocol_of(record: Record) -> Protocol:
+    """The package's protocol of that id and digest.
+
+    Raises
+    ------
+    InvalidArtefactError
+        if the package carries none such.
+    """
+    if record.protocol.id not in protocol_ids():
+        raise InvalidArtefactError(f"unknown protocol {clean(record.protocol.id, 40)!r}")
+    protocol = load_protocol(record.protocol.id)
+    if protocol.sha256 != record.protocol.sha256:
+        raise InvalidArtefactError(f"another version of protocol {protocol.id} than this package's")
+    return protocol
+
+
+def check_record(record: Record, table: TileTable, protocol: Protocol) -> None:
+    """Refuse a record whose outcomes or means do not follow from its tiles.
+
+    Intervals are not recomputed here (`submission check` does): they cost seconds a record.
+    """
+    outcomes = [outcome or "" for outcome in table.texts["outcome"]]
+    counted = {name: outcomes.count(name) for name in set(outcomes)}
+    if {k: v for k, v in record.outcomes.items() if v} != counted or record.dataset.tiles != len(table):
+        raise InvalidArtefactError("the record's outcomes are not those of tiles.csv")
+    lists = _lists(record, table)
+    if set(lists) != set(record.scores):
+        raise InvalidArtefactError(f"the record has scores of other lists than {', '.join(sorted(lists))}")
+    expected = aggregate(table, lists, protocol, with_intervals=False)
+    for name, scores in expected.items():
+        mine = record.scores[name]
+        if (mine.tiles, mine.failed) != (scores.tiles, scores.failed) or set(mine.strata) != set(scores.strata):
+            raise InvalidArtefactError(f"list {name}: number of tiles or axes does not follow from tiles.csv")
+        pairs = [(mine.micro, scores.micro)]
+        for axis, strata in scores.strata.items():
+            if set(mine.strata[axis]) != set(strata):
+                raise InvalidArtefactError(f"list {name}: the strata of {axis} do not follow from tiles.csv")
+            pairs += [(mine.strata[axis][label], summaries) for label, summaries in strata.items()]
+        for given, computed in pairs:
+            for metric, summary in computed.items():
+                if metric not in given or not _equal(given[metric].mean, summary.mean):
+                    raise InvalidArtefactError(
+                        f"list {name}: a mean of {clean(metric, 30)} does not follow from tiles.csv"
+                    )
+
+
+def _lists(record: Record, table: TileTable) -> dict[str, frozenset[str]]:
+    from worldstrat_bench.data.split import sublists
+
+    if not record.dataset.official and record.dataset.list not in ("full", "clean"):
+        return {record.dataset.list: frozenset(table.tiles)}
+    return sublists(record.dataset.list, table.tiles)
+
+
+def _equal(a: float | None, b: float | None) -> bool:
+    if a is None or b is None:
+        return a is b
+    return math.isclose(a, b, rel_tol=1e-7, abs_tol=1e-12)
+
+
+def _identity(record: Record) -> str:
+    if record.model.submission:
+        return f"submission {record.model.submission}"
+    return "model " + canonical_json(record.model.model_dump(mode="json"))
+
+
+def _manifest(folder: Path, root: Path) -> Path:
+    """The manifest of the submission that a run belongs to: above it, but not above `root`."""
+    for parent in (folder, *folder.parents):
+        if (parent / "submission.toml").is_file() or parent == root:
+            return parent / "submission.toml"
+    return folder / "submission.toml"
+
+
+def _read(path: Path) -> bytes | None:
+    if not path.is_file() or path.is_symlink():
+        return None
+    if path.stat().st_size > MAX_BYTES:
+        raise InvalidArtefactError(f"{path.name} is larger than {MAX_BYTES // 1_000_000} MB", where=path)
+    return path.read_bytes()
+
+
+def _text(data: bytes) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidArtefactError(f"not UTF-8: {error}") from None
+
+
+def _toml(data: bytes | None) -> Mapping[str, Any]:
+    try:
+        return tomllib.loads((data or b"").decode("utf-8"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError):
+        return {}  # the card is a courtesy; `submission check` is where a manifest is judged
+
+
+def _json(data: bytes | None) -> Mapping[str, Any]:
+    try:
+        found = json.loads(data or b"{}")
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _string(document: Mapping[str, Any], *keys: str) -> str:
+    value: Any = document
+    for key in keys:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    if isinstance(value, list):
+        value = ", ".join(_person(item) for item in value[:20])
+    return value if isinstance(value, str) else ""
+
+
+def _person(item: Any) -> str:
+    if isinstance(item, Mapping):
+        item = item.get("name")
+    return item if isinstance(item, str) else ""
+
+
+def _card(manifest: Mapping[str, Any], record: Record) -> Card:
+    model = record.model
+    title = clean(_string(manifest, "submission", "title"), 60) or clean(model.name, 60)
+    family = _string(manifest, "submission", "family") or _string(manifest, "model", "family")
+    return Card(
+        title=title or f"unnamed {short_hash(record.record_id)}",
+        family=clean(family, 30),
+        authors=clean(_string(manifest, "submission", "authors"), 200),
+        licence=clean(_string(manifest, "submission", "licence"), 60),
+        description=clean(_string(manifest, "submission", "description"), 600),
+        paper=safe_url(_string(manifest, "submission", "paper")),
+        code=safe_url(_string(manifest, "submission", "code")),
+    )
+
+
+def _speed(data: bytes | None, record_id: str) -> tuple[Speed, ...]:
+    """The fastest valid offline timing of a device class in ``speed.json``, else what there is.
+
+    The file's schema is the throughput room's; what is read of it here is read with care and may be absent.
+    """
+    document = _json(data)
+    timings = document.get("timings")
+    device = clean(_string(document, "device", "device_class"), 60)
+    if document.get("record_id") != record_id or not isinstance(timings, list) or not device:
+        return ()
+    found = []
+    for timing in timings[:100]:
+        rate = timing.get("km2_per_second") if isinstance(timing, Mapping) else None
+        if not isinstance(rate, int | float) or isinstance(rate, bool) or not math.isfinite(rate) or rate <= 0:
+            continue
+        scenario = clean(_string(timing, "scenario"), 20)
+        precision = clean(_string(timing, "precision"), 20)
+        valid = timing.get("verdict") == "VALID"
+        reason = clean(_string(timing, "reasons"), 200)
+        found.append(Speed(device, scenario, precision, float(rate), valid, reason))
+    return (max(found, key=lambda s: (s.valid, s.scenario == "offline", s.km2_per_second)),) if found else ()
+
+
+def _verified(data: bytes | None, record_id: str) -> str:
+    """Who verified the record and when, if ``verification.json`` names it and passed."""
+    document = _json(data)
+    if document.get("record_id") != record_id or document.get("passed") is not True:
+        return ""
+    who, when = _string(document, "verified_by"), _string(document, "verified_at")
+    return clean(", ".join(part for part in (who or "a maintainer", when) if part), 120)

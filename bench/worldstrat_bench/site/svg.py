@@ -1,0 +1,99 @@
+"""SVG made in Python: a drawing is a list of elements, every text escaped, every number short.
+
+Colours are classes of the page's style sheet, so that a drawing follows the theme; there are no ``style``
+attributes, which the page's content policy forbids.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from markupsafe import Markup, escape
+
+Attribute = str | int | float | None
+
+
+def fmt(value: float) -> str:
+    """At most two decimals, no trailing zeros."""
+    text = f"{value:.2f}".rstrip("0").rstrip(".")
+    return "0" if text in ("-0", "") else text
+
+
+class Drawing:
+    """An SVG under construction. Coordinates are px, y downwards."""
+
+    def __init__(self, width: float, height: float, label: str, *, css: str = "fig") -> None:
+        self.width, self.height, self.label, self.css = width, height, label, css
+        self._parts: list[str] = []
+
+    def add(self, tag: str, content: str | Markup = "", **attributes: Attribute) -> None:
+        """One element; ``_`` in attribute names is ``-``, ``css`` is ``class``; text content is escaped."""
+        self._parts.append(element(tag, escape(content), **attributes))
+
+    def line(self, x1: float, y1: float, x2: float, y2: float, css: str = "ax") -> None:
+        """A straight line."""
+        self._parts.append(f'<path class="{css}" d="M{fmt(x1)} {fmt(y1)}L{fmt(x2)} {fmt(y2)}"/>')
+
+    def text(self, x: float, y: float, content: str, css: str = "", anchor: str | None = None) -> None:
+        """A text with its baseline at y."""
+        self.add("text", content, x=x, y=y, css=css or None, text_anchor=anchor)
+
+    def raw(self, markup: Markup) -> None:
+        """Markup that is already safe."""
+        self._parts.append(str(markup))
+
+    def render(self) -> Markup:
+        """The whole drawing."""
+        head = (
+            f'<svg class="{self.css}" viewBox="0 0 {fmt(self.width)} {fmt(self.height)}" '
+            f'width="{fmt(self.width)}" height="{fmt(self.height)}" role="img" aria-label="{escape(self.label)}">'
+        )
+        return Markup(head + "".join(self._parts) + "</svg>")  # every part was escaped when it was added
+
+
+def element(tag: str, content: str | Markup = "", **attributes: Attribute) -> str:
+    """The markup of an element; `content` must be safe already."""
+    cells = []
+    for name, value in attributes.items():
+        if value is None:
+            continue
+        key = "class" if name == "css" else name.replace("_", "-")
+        text = fmt(value) if isinstance(value, float) else str(value)
+        cells.append(f' {key}="{escape(text)}"')
+    return f"<{tag}{''.join(cells)}>{content}</{tag}>" if content else f"<{tag}{''.join(cells)}/>"
+
+
+def nice_ticks(low: float, high: float, about: int = 5) -> list[float]:
+    """Round numbers that cover [low, high], about so many."""
+    if not math.isfinite(low) or not math.isfinite(high):
+        return [0.0, 1.0]
+    if high - low < 1e-12:
+        low, high = low - 0.5, high + 0.5
+    raw = (high - low) / max(1, about)
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(m * power for m in (1, 2, 5, 10) if m * power >= raw * (1 - 1e-9))
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [round(i * step, 10) for i in range(first, last + 1)]
+
+
+def tick_label(value: float, ticks: Sequence[float]) -> str:
+    """A tick's label with as many decimals as the step needs."""
+    step = abs(ticks[1] - ticks[0]) if len(ticks) > 1 else 1.0
+    decimals = max(0, -math.floor(math.log10(step) + 1e-9))
+    return f"{value:.{decimals}f}".replace("-", "−")
+
+
+class Scale:
+    """Linear or logarithmic mapping of a range of values to px."""
+
+    def __init__(self, low: float, high: float, start: float, end: float, *, log: bool = False) -> None:
+        self.log = log
+        self.low, self.high = (math.log10(low), math.log10(high)) if log else (low, high)
+        self.start, self.end = start, end
+
+    def __call__(self, value: float) -> float:
+        """The position of a value."""
+        v = math.log10(value) if self.log else value
+        span = self.high - self.low or 1.0
+        return self.start + (v - self.low) / span * (self.end - self.start)

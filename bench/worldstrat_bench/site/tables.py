@@ -1,0 +1,186 @@
+"""The one kind of table that the pages have: columns in groups, cells that are text, sort key and CSV value at once."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from markupsafe import Markup, escape
+
+from worldstrat_bench.measures import measure
+from worldstrat_bench.site.text import NO_VALUE, csv_cell, number
+
+CsvValue = str | float | int | None
+Group = Literal["main", "metrics", "lists", "entry"]
+GROUPS: dict[Group, str] = {"main": "Quality", "metrics": "More metrics", "lists": "Other lists", "entry": "Entry"}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Attributes
+    ----------
+    key : in permalinks and CSV headers.
+    label, arrow, unit : the heading.
+    explanation : one line for the legend below the table.
+    group : shown and hidden together.
+    numeric : aligned on the decimal point.
+    """
+
+    key: str
+    label: str
+    explanation: str
+    group: Group = "main"
+    arrow: str = ""
+    unit: str = ""
+    numeric: bool = True
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell: safe markup, what it sorts by if that is not its text, and what the CSV says."""
+
+    markup: Markup
+    sort: float | str | None = None
+    values: tuple[CsvValue, ...] = ()
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: the heading cell, the others in the order of the columns, and what filters look at."""
+
+    head: Cell
+    cells: tuple[Cell, ...]
+    filters: tuple[tuple[str, str], ...] = ()
+    anchor: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with its caption. `csv_columns` gives the names of a cell's CSV values by column key."""
+
+    name: str
+    caption: str
+    head: Column
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    csv_columns: Mapping[str, tuple[str, ...]]
+
+    @property
+    def groups(self) -> tuple[tuple[str, str], ...]:
+        """Groups that the table has, with their titles."""
+        present = {column.group for column in self.columns}
+        return tuple((key, title) for key, title in GROUPS.items() if key in present)
+
+    def choices(self, key: str) -> tuple[str, ...]:
+        """The values that a filter can take."""
+        return tuple(sorted({value for row in self.rows for name, value in row.filters if name == key}))
+
+
+def metric_column(name: str, group: Group, *, label: str = "", key: str = "") -> Column:
+    """The column of a metric."""
+    m = measure(name)
+    return Column(key or m.name, label or m.label, m.explanation, group, m.arrow, m.unit)
+
+
+def value_cell(
+    value: float | None, decimals: int, low: float | None = None, high: float | None = None, *, interval: bool = False
+) -> Cell:
+    """A number, with its interval under it if the column has any."""
+    text = number(value, decimals)
+    if interval and low is not None and high is not None:
+        text += f'<small class="ci">{number(low, decimals)} {number(high, decimals)}</small>'
+    elif interval:
+        text += '<small class="ci">&nbsp;</small>'
+    values = (value, low, high) if interval else (value,)
+    return Cell(Markup(text), None if value is not None else "", values)  # numbers hold nothing to escape
+
+
+def text_cell(text: str, sort: float | str | None = None) -> Cell:
+    """A text from outside: escaped, and isolated so that its direction stays its own."""
+    return Cell(Markup("<bdi>{}</bdi>").format(text) if text else Markup(NO_VALUE), sort, (text,))
+
+
+def link_cell(text: str, href: str) -> Cell:
+    """A text from outside that links to a page of the site."""
+    return Cell(Markup('<a href="{}"><bdi>{}</bdi></a>').format(href, text), text.casefold(), (text,))
+
+
+def render(table: Table, *, sortable: bool = True, empty: str = "No entry.") -> Markup:
+    """The table as HTML, in a box of its own that scrolls sideways and can be reached by keyboard."""
+    if not table.rows:
+        return Markup('<p class="empty">{}</p>').format(empty)
+    kind = ' class="sortable"' if sortable else ""
+    parts = [
+        f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(table.caption)}">',
+        f'<table id="{escape(table.name)}"{kind}><caption>{escape(table.caption)}</caption><thead><tr>',
+        _heading(table.head, first=True),
+    ]
+    parts += [_heading(column) for column in table.columns]
+    parts.append("</tr></thead><tbody>")
+    classes = [f"g-{c.group}{' n' if c.numeric else ''}" for c in table.columns]
+    for row in table.rows:
+        data = "".join(f' data-{key}="{escape(value)}"' for key, value in row.filters)
+        anchor = f' id="{escape(row.anchor)}"' if row.anchor else ""
+        cells = "".join(
+            f'<td class="{css}"{_sort(cell)}>{cell.markup}</td>' for css, cell in zip(classes, row.cells, strict=True)
+        )
+        parts.append(f'<tr{anchor}{data}><th scope="row"{_sort(row.head)}>{row.head.markup}</th>{cells}</tr>')
+    parts.append("</tbody></table></div>")
+    return Markup("".join(parts))  # cells are Markup, everything else was escaped above
+
+
+def legend(table: Table) -> Markup:
+    """What the columns mean, one line each."""
+    items = [
+        Markup("<div><dt>{}{}</dt><dd>{}.{}</dd></div>").format(
+            c.label, f" {c.arrow}" if c.arrow else "", c.explanation, _direction(c.arrow)
+        )
+        for c in table.columns
+        if c.explanation
+    ]
+    return Markup('<details class="legend"><summary>What the columns mean</summary><dl>{}</dl></details>').format(
+        Markup("").join(items)
+    )
+
+
+def to_csv(table: Table) -> str:
+    """The table as CSV: one or more columns for every column, in the order of the page."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    heads = [table.head, *table.columns]
+    writer.writerow([name for column in heads for name in table.csv_columns.get(column.key, (column.key,))])
+    for row in table.rows:
+        writer.writerow([csv_cell(value) for cell in (row.head, *row.cells) for value in cell.values])
+    return buffer.getvalue()
+
+
+def rows_to_csv(header: Sequence[str], rows: Iterable[Sequence[CsvValue]]) -> str:
+    """Plain rows as CSV, every cell safe for spreadsheets."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([csv_cell(value) for value in row] for row in rows)
+    return buffer.getvalue()
+
+
+def _heading(column: Column, *, first: bool = False) -> str:
+    css = "" if first else f' class="g-{column.group}{" n" if column.numeric else ""}"'
+    arrow = f" {column.arrow}" if column.arrow else ""
+    unit = f" <small>{escape(column.unit)}</small>" if column.unit else ""
+    return (
+        f'<th scope="col"{css} data-key="{escape(column.key)}" title="{escape(column.explanation)}">'
+        f"{escape(column.label)}{arrow}{unit}</th>"
+    )
+
+
+def _sort(cell: Cell) -> str:
+    return "" if cell.sort is None else f' data-v="{escape(cell.sort)}"'
+
+
+def _direction(arrow: str) -> str:
+    return {"↑": " Higher is better.", "↓": " Lower is better."}.get(arrow, "")

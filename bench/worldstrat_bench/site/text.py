@@ -1,0 +1,102 @@
+"""Strings from outside made fit for a page, a file name, a CSV cell. Everything here assumes the worst."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+import unicodedata
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+MINUS = "−"
+NO_VALUE = "–"
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
+_SAFE_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,59}")
+
+
+def clean(text: str, limit: int = 120) -> str:
+    """One line without control, direction-changing or unassigned characters, at most `limit` long.
+
+    Spaces are collapsed. What is cut off is marked by an ellipsis.
+    """
+    kept = []
+    for character in text[: 4 * limit + 200]:
+        category = unicodedata.category(character)
+        if category in ("Zs", "Zl", "Zp") or character in "\t\n\r":
+            kept.append(" ")
+        elif category[0] != "C":  # Cc controls, Cf direction overrides and joiners, Cs surrogates, Co, Cn
+            kept.append(character)
+    line = " ".join("".join(kept).split())
+    line = re.sub(
+        r"([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u20d0-\u20ff]{3})[\u0300-\u036f\u1ab0-\u1aff]+", r"\1", line
+    )
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def short_hash(text: str, length: int = 8) -> str:
+    """The first hexadecimal digits of a string's sha256."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:length]
+
+
+def slugify(text: str, *, salt: str = "") -> str:
+    """A name for files and anchors: the text itself if it is safe, else what is left of it and a hash.
+
+    Parameters
+    ----------
+    salt : makes the hash differ between things of the same name; if given there is always a hash.
+    """
+    if not salt and _SAFE_NAME.fullmatch(text) and text.strip(".") == text:
+        return text
+    plain = unicodedata.normalize("NFKD", text[:400]).encode("ascii", "ignore").decode()
+    plain = re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")[:40].strip("-")
+    return f"{plain or 'x'}-{short_hash(text + salt, 6)}"
+
+
+def csv_cell(value: str | float | int | None, digits: int = 7) -> str:
+    """A cell that no spreadsheet takes for a formula: such text gets an apostrophe in front."""
+    if value is None:
+        return ""
+    if isinstance(value, int | float):
+        return "" if isinstance(value, float) and not math.isfinite(value) else f"{value:.{digits}g}"
+    if value.startswith(_FORMULA) and not _NUMBER.fullmatch(value):
+        return "'" + value
+    return value
+
+
+def number(value: float | None, decimals: int, *, signed: bool = False) -> str:
+    """A number of fixed decimals with a real minus sign, so that a column aligns on the point."""
+    if value is None or not math.isfinite(value):
+        return NO_VALUE
+    text = f"{value:+.{decimals}f}" if signed else f"{value:.{decimals}f}"
+    if float(text) == 0:
+        text = text.lstrip("-+")
+    return text.replace("-", MINUS)
+
+
+def safe_url(text: str | None) -> str | None:
+    """The address if it is plain http or https with a host, else None: never javascript:, data: or file:."""
+    if not text or len(text) > 500 or any(c.isspace() or not c.isprintable() for c in text):
+        return None
+    try:
+        parts = urlsplit(text)
+        host = parts.hostname
+    except ValueError:
+        return None
+    return text if parts.scheme in ("http", "https") and host and "@" not in parts.netloc else None
+
+
+def instant(text: str) -> datetime:
+    """A time as ISO 8601 in UTC; 1970 if the text is none, so that a bad record sorts last in the feed."""
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    try:
+        parsed = datetime.fromisoformat(text[:40])
+        return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC).replace(microsecond=0)
+    except (ValueError, OverflowError):
+        return epoch
+
+
+def stamp(text: str) -> str:
+    """A time as RFC 3339, second precision, Z."""
+    return instant(text).strftime("%Y-%m-%dT%H:%M:%SZ")
