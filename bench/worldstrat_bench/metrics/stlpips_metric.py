@@ -1,0 +1,43 @@
+"""Shift-tolerant LPIPS (Ghildyal and Liu 2022), optional: ``pip install worldstrat-bench[stlpips]``.
+
+The package carries its own weights and needs no network. Importing it takes two seconds (it imports IPython),
+so that it happens here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from pathlib import Path
+
+import torch
+
+from worldstrat_bench.metrics.lpips_metric import LearnedDistance
+from worldstrat_bench.metrics.perceptual import Perceptual, Unavailable
+
+WEIGHTS_SHA256 = "b356b382f96010f77d085ee8343ecd9fd322d0a56e8de2b2d0549fafcad8b9ee"
+"""Of weights/vST0.0/alex_shift_tolerant.pth in stlpips-pytorch 0.0.2."""
+
+
+def load_stlpips(device: torch.device | str = "cpu") -> Perceptual | Unavailable:
+    """ST-LPIPS (AlexNet), ready to use, or why it cannot be had here."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            from stlpips_pytorch import stlpips
+    except ImportError as error:
+        return Unavailable(f"ST-LPIPS needs pip install worldstrat-bench[stlpips]: {error}")
+    path = Path(stlpips.__file__).parent / "weights" / "vST0.0" / "alex_shift_tolerant.pth"
+    try:
+        content = path.read_bytes()
+        if hashlib.sha256(content).hexdigest() != WEIGHTS_SHA256:
+            return Unavailable(f"ST-LPIPS weights {path.name} are not those of stlpips-pytorch 0.0.2")
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            network = stlpips.LPIPS(net="alex", variant="shift_tolerant", pretrained=False, verbose=False)
+        shared = {name: state[name.replace("lins.", "lin", 1)] for name in network.state_dict() if name[:5] == "lins."}
+        network.load_state_dict({**state, **shared}, strict=True)
+    except (OSError, RuntimeError, ValueError, KeyError) as error:
+        return Unavailable(f"ST-LPIPS cannot be set up: {str(error)[:200]}")
+    return LearnedDistance("stlpips", WEIGHTS_SHA256, network.eval().requires_grad_(False).to(device))
