@@ -1,0 +1,256 @@
+"""One scenario, timed: warm-up, three repeats by pytest-benchmark, the reference interleaved call by call.
+
+pytest-benchmark calibrates, chooses the rounds and computes the statistics. It does so in the host, where no
+model runs; its timer is a made-up one that is advanced by the durations that the worker reports.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from worldstrat_bench.errors import InfrastructureError
+
+REPEATS = 3
+WARM_UP_SECONDS = 30.0
+WARM_UP_AGREEMENT = 0.02
+WARM_UP_CALLS = 3
+TICK = 1e-9
+
+
+@dataclass(frozen=True)
+class Call:
+    """Seconds that one call took, by the device's clock and by the wall clock of the worker."""
+
+    seconds: float
+    wall_seconds: float
+
+
+class Subject(Protocol):
+    """Something that can be timed."""
+
+    def call(self, variant: int) -> Call:
+        """Run once on inputs that are those of `variant` alone: another number, other inputs."""
+        ...
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long to time.
+
+    Attributes
+    ----------
+    seconds : of timed calls in each repeat, at least.
+    min_rounds : calls in each repeat, at least.
+    warm_up_seconds : of warm-up, at most.
+    """
+
+    seconds: float = 3.0
+    min_rounds: int = 9
+    warm_up_seconds: float = WARM_UP_SECONDS
+
+
+@dataclass(frozen=True)
+class Series:
+    """What was measured in one scenario.
+
+    Attributes
+    ----------
+    repeats : seconds a call as pytest-benchmark recorded them, per repeat.
+    pairs : (seconds of the model, seconds of the reference) for every interleaved pair of calls.
+    repeated : seconds a call with the same inputs again and again.
+    clock_ratio : device seconds over wall seconds, summed over all timed calls.
+    warm : whether the warm-up settled.
+    benchmark : pytest-benchmark's own JSON document.
+    """
+
+    repeats: tuple[tuple[float, ...], ...]
+    pairs: tuple[tuple[float, float], ...]
+    repeated: tuple[float, ...]
+    clock_ratio: float
+    warm: bool
+    benchmark: dict[str, Any] = field(repr=False)
+
+    @property
+    def times_reference(self) -> float:
+        """Median over the pairs of model / reference: drift of the machine hits both and cancels."""
+        return float(np.median([model / reference for model, reference in self.pairs]))
+
+    @property
+    def reference_seconds(self) -> float:
+        """Median seconds of a call of the reference."""
+        return float(np.median([reference for _, reference in self.pairs]))
+
+
+class VirtualTimer:
+    """A clock that stands still until it is told how long something took."""
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+
+    def now(self) -> float:
+        """Seconds; every reading takes a tick, or pytest-benchmark could not find the clock's precision."""
+        self._seconds += TICK
+        return self._seconds
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self._seconds += seconds
+
+
+@dataclass
+class Rounds:
+    """The state that the rounds of one scenario share; the fixture of :mod:`rounds` hands it to pytest."""
+
+    subject: Subject
+    reference: Subject
+    timer: VirtualTimer
+    variant: int = 1
+    seconds: float = 0.0
+    wall_seconds: float = 0.0
+    pairs: list[tuple[float, float]] = field(default_factory=list)
+    repeats: list[tuple[float, ...]] = field(default_factory=list)
+
+    def once(self) -> None:
+        """One timed call of the model on fresh inputs, then one of the reference on the same."""
+        self.variant += 1
+        timed = self.subject.call(self.variant)
+        self.timer.advance(timed.seconds)
+        self.seconds += timed.seconds
+        self.wall_seconds += timed.wall_seconds
+        self.pairs.append((timed.seconds, self.reference.call(self.variant).seconds))
+
+    def keep(self, durations: list[float]) -> None:
+        """The durations of one repeat, as pytest-benchmark recorded them."""
+        self.repeats.append(tuple(durations))
+
+
+def measure(subject: Subject, reference: Subject, plan: Plan, machine: dict[str, Any]) -> Series:
+    """Time `subject` with `reference` interleaved.
+
+    Parameters
+    ----------
+    machine : device, driver and clocks, added to pytest-benchmark's machine information.
+
+    Raises
+    ------
+    InfrastructureError
+        if pytest-benchmark could not do its part.
+    """
+    warm_up(reference, plan.warm_up_seconds)
+    warm = warm_up(subject, plan.warm_up_seconds)
+    rounds = Rounds(subject, reference, VirtualTimer())
+    document = run_rounds(rounds, plan, machine)
+    again = tuple(subject.call(1).seconds for _ in range(plan.min_rounds + 1))[1:]
+    ratio = rounds.seconds / rounds.wall_seconds if rounds.wall_seconds else 1.0
+    return Series(tuple(rounds.repeats), tuple(rounds.pairs), again, ratio, warm, document)
+
+
+def warm_up(subject: Subject, seconds: float) -> bool:
+    """Call until three calls in a row agree within 2 %, or for so many seconds; whether they came to agree."""
+    spent = 0.0
+    recent: list[float] = []
+    variant = -1
+    while spent < seconds:
+        call = subject.call(variant)
+        variant -= 1
+        spent += call.wall_seconds
+        recent = [*recent, call.seconds][-WARM_UP_CALLS:]
+        if len(recent) == WARM_UP_CALLS and max(recent) <= (1 + WARM_UP_AGREEMENT) * min(recent):
+            return True
+    return False
+
+
+def run_rounds(rounds: Rounds, plan: Plan, machine: dict[str, Any]) -> dict[str, Any]:
+    """Let pytest-benchmark run the repeats; its JSON document."""
+    import pytest
+
+    with tempfile.TemporaryDirectory(prefix="wsb-speed-") as folder:
+        settings = Path(folder, "pytest.ini")
+        settings.write_text("[pytest]\n", encoding="utf-8")
+        report = Path(folder, "benchmark.json")
+        output = io.StringIO()
+        with _no_other_plugins(), contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
+            code = pytest.main(
+                ["-c", str(settings), "--rootdir", folder, "--import-mode=importlib", "-q", "-s",
+                 "-p", "pytest_benchmark.plugin", "-p", "no:cacheprovider", "-p", "no:faulthandler",
+                 f"--benchmark-json={report}", f"--benchmark-storage=file://{folder}", "--benchmark-quiet",
+                 str(Path(__file__).with_name("rounds.py"))],
+                plugins=[RoundsPlugin(rounds, plan, machine)],
+            )  # fmt: skip
+        if code != 0 or len(rounds.repeats) != REPEATS:
+            _raise(rounds, output.getvalue())
+        document: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
+        return document
+
+
+class RoundsPlugin:
+    """What :mod:`rounds` needs from outside, as a pytest plugin."""
+
+    def __init__(self, rounds: Rounds, plan: Plan, machine: dict[str, Any]) -> None:
+        self._rounds = rounds
+        self._plan = plan
+        self._machine = machine
+        self.failure: BaseException | None = None
+
+    def pytest_generate_tests(self, metafunc: Any) -> None:
+        """One test a repeat."""
+        metafunc.parametrize("repeat", range(1, REPEATS + 1))
+
+    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
+        """The made-up timer and the plan, for every repeat."""
+        import pytest
+
+        for item in items:
+            item.add_marker(
+                pytest.mark.benchmark(
+                    timer=self._rounds.timer.now,
+                    max_time=self._plan.seconds,
+                    min_rounds=self._plan.min_rounds,
+                    min_time=0.0,
+                    warmup=False,
+                    disable_gc=False,
+                )
+            )
+
+    def pytest_benchmark_update_machine_info(self, config: Any, machine_info: dict[str, Any]) -> None:
+        """Device, driver and clocks beside what pytest-benchmark knows; the machine's name stays private."""
+        machine_info.pop("node", None)
+        machine_info["worldstrat_bench"] = self._machine
+
+    @property
+    def pytest_rounds(self) -> Rounds:
+        """The state that the fixture hands out."""
+        return self._rounds
+
+
+def _raise(rounds: Rounds, output: str) -> None:
+    failure = getattr(rounds.subject, "failure", None) or getattr(rounds.reference, "failure", None)
+    if isinstance(failure, Exception):
+        raise failure
+    tail = "\n".join(output.strip().splitlines()[-15:])
+    raise InfrastructureError("pytest-benchmark could not time the model", where=tail or None)
+
+
+@contextlib.contextmanager
+def _no_other_plugins() -> Iterator[None]:
+    """Only pytest-benchmark: what else is installed must not change how a model is timed."""
+    name = "PYTEST_DISABLE_PLUGIN_AUTOLOAD"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before

@@ -1,0 +1,130 @@
+"""A scenario from warm-up to verdict, with made-up devices: what pytest-benchmark sees is what the worker says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from worldstrat_bench.errors import InfrastructureError, ModelError
+from worldstrat_bench.speed.stopwatch import REPEATS, Call, Plan, Series, measure, warm_up
+from worldstrat_bench.speed.verdict import Evidence, Verdict, judge
+
+PLAN = Plan(seconds=0.3, min_rounds=12, warm_up_seconds=5.0)
+
+
+@dataclass
+class Fake:
+    """A model that takes as long as its kind says; no time passes."""
+
+    median: float = 0.010
+    kind: str = "steady"
+    calls: int = 0
+    rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
+    seen: set[int] = field(default_factory=set)
+    variants: list[int] = field(default_factory=list)
+
+    def call(self, variant: int) -> Call:
+        self.calls += 1
+        self.variants.append(variant)
+        seconds = self.median * (1 + 0.005 * self.rng.standard_normal())
+        if self.kind == "cold" and self.calls <= 20:
+            seconds *= 10 - 0.4 * self.calls
+        if self.kind == "ramp":
+            seconds *= 1 + 0.02 * self.calls
+        if self.kind == "bimodal" and self.calls % 3 == 0:
+            seconds *= 1.6
+        if self.kind == "caching" and variant in self.seen:
+            seconds *= 0.05
+        self.seen.add(variant)
+        return Call(seconds, seconds * (1.3 if self.kind == "drift" else 1.0))
+
+
+def _measure(kind: str) -> tuple[Series, Verdict]:
+    series = measure(Fake(kind=kind), Fake(median=0.002), PLAN, {"device": "made up"})
+    evidence = Evidence(series.repeats, series.repeated, series.clock_ratio, warm=series.warm)
+    return series, judge(evidence)
+
+
+def test_a_steady_model_is_measured_as_it_is_and_valid() -> None:
+    series, verdict = _measure("steady")
+    assert verdict.reasons == ()
+    assert len(series.repeats) == REPEATS
+    assert all(len(repeat) >= PLAN.min_rounds for repeat in series.repeats)
+    assert np.median(series.repeats) == pytest.approx(0.010, rel=0.01)
+    assert series.times_reference == pytest.approx(5, rel=0.02)
+    assert series.reference_seconds == pytest.approx(0.002, rel=0.01)
+
+
+def test_the_document_is_pytest_benchmarks_own() -> None:
+    series, _ = _measure("steady")
+    assert series.benchmark["machine_info"]["worldstrat_bench"] == {"device": "made up"}
+    assert "node" not in series.benchmark["machine_info"]
+    benchmarks = series.benchmark["benchmarks"]
+    assert [b["extra_info"]["repeat"] for b in benchmarks] == [1, 2, 3]
+    assert benchmarks[0]["stats"]["median"] == pytest.approx(0.010, rel=0.01)
+    assert benchmarks[0]["stats"]["rounds"] == len(series.repeats[0])
+
+
+def test_inputs_differ_from_call_to_call_but_for_the_repeated_ones() -> None:
+    fake = Fake()
+    measure(fake, Fake(), PLAN, {})
+    distinct = fake.variants[: -(PLAN.min_rounds + 1)]
+    assert len(set(distinct)) == len(distinct)
+    assert len(set(fake.variants[-(PLAN.min_rounds + 1) :])) == 1
+
+
+def test_the_warm_up_is_excluded() -> None:
+    series, verdict = _measure("cold")
+    assert max(max(repeat) for repeat in series.repeats) < 0.011
+    assert verdict.valid
+
+
+def test_a_warm_up_that_does_not_settle_says_so() -> None:
+    assert warm_up(Fake(), 1.0) is True
+    assert warm_up(Fake(kind="bimodal"), 1.0) is False
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("drift", "wall clock disagree"),
+        ("ramp", "slower while it runs"),
+        ("bimodal", "two groups"),
+        ("caching", "cached between calls"),
+    ],
+)
+def test_what_cannot_be_believed_is_invalid_with_the_right_words(kind: str, words: str) -> None:
+    _, verdict = _measure(kind)
+    assert verdict.word == "INVALID"
+    assert any(words in reason for reason in verdict.reasons), verdict.reasons
+
+
+@dataclass
+class Failing(Fake):
+    """Breaks when it is timed, after the warm-up."""
+
+    failure: Exception | None = None
+
+    def call(self, variant: int) -> Call:
+        if variant > 5:
+            self.failure = ModelError("the model crashed")
+            raise self.failure
+        return super().call(variant)
+
+
+def test_a_model_that_fails_while_timed_is_a_model_error() -> None:
+    with pytest.raises(ModelError, match="the model crashed"):
+        measure(Failing(), Fake(), PLAN, {})
+
+
+def test_anything_else_is_infrastructure() -> None:
+    class Broken(Fake):
+        def call(self, variant: int) -> Call:
+            if variant > 5:
+                raise RuntimeError("oops")
+            return super().call(variant)
+
+    with pytest.raises(InfrastructureError, match="could not time"):
+        measure(Broken(), Fake(), PLAN, {})
