@@ -1,0 +1,157 @@
+"""From a submission's folder to what a run needs: the model's name, its weights, and its own interpreter."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol as Interface
+
+from packaging.utils import canonicalize_name
+
+from worldstrat_bench.errors import DataError, InfrastructureError, InvalidArtefactError
+from worldstrat_bench.submission.environments import EnvironmentRequest, build_environment
+from worldstrat_bench.submission.lock import load_lock
+from worldstrat_bench.submission.manifest import MANIFEST_NAME, Manifest, load_manifest
+from worldstrat_bench.submission.wheel import sha256_of
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A submission that is ready to run.
+
+    Attributes
+    ----------
+    folder : of the submission.
+    weights : the file, its hash checked; None if the model has none.
+    python : the interpreter of its environment; None for the harness's own.
+    """
+
+    folder: Path
+    manifest: Manifest
+    weights: Path | None
+    python: Path | None
+
+    @property
+    def model(self) -> str:
+        """The entry point's name."""
+        return self.manifest.model.entry_point
+
+
+def default_cache() -> Path:
+    """Where environments and downloaded weights are kept: ``$WORLDSTRAT_BENCH_CACHE`` or the user's cache."""
+    from platformdirs import user_cache_path
+
+    chosen = os.environ.get("WORLDSTRAT_BENCH_CACHE")
+    return Path(chosen) if chosen else user_cache_path("worldstrat-bench")
+
+
+def prepare(
+    path: Path, *, cache: Path | None = None, offline: bool = False, find_links: Path | None = None,
+    environment: bool = True,
+) -> Prepared:  # fmt: skip
+    """Read a manifest, get its weights and build its environment, each only if it is not there yet.
+
+    Parameters
+    ----------
+    path : the folder or its ``submission.toml``.
+    offline : neither download weights nor ask an index.
+    find_links : folder of wheels to install from.
+    environment : False if the caller chooses the interpreter.
+
+    Raises
+    ------
+    InvalidArtefactError
+        if the manifest, the lock or a hash is wrong.
+    DataError
+        if the weights are not at hand and must not be downloaded.
+    InfrastructureError
+        if the network failed.
+    """
+    folder = path.parent if path.name == MANIFEST_NAME else path
+    manifest = load_manifest(folder)
+    store = cache or default_cache()
+    weights = weights_of(manifest, folder, store / "weights", offline=offline)
+    python = None
+    if environment:
+        python = environment_of(manifest, folder, store / "environments", offline=offline, find_links=find_links)
+    return Prepared(folder, manifest, weights, python)
+
+
+def environment_of(
+    manifest: Manifest, folder: Path, environments: Path, *, offline: bool = False, find_links: Path | None = None
+) -> Path | None:
+    """The interpreter of a submission; None if the harness's own will do: an empty lock over the harness."""
+    section, model = manifest.environment, manifest.model
+    path = folder / section.lock
+    wheels = tuple((wheel, _wheel_sha256(manifest, wheel)) for wheel in sorted(folder.glob("*.whl")))
+    own_wheel = model.wheel is not None and not wheels
+    locked = load_lock(path)
+    if section.base == "harness" and not locked and not wheels and not own_wheel:
+        return None
+    text = path.read_text(encoding="utf-8")
+    if own_wheel and canonicalize_name(model.distribution) not in {item.name for item in locked}:
+        text += f"\n{model.distribution} @ {model.wheel} --hash=sha256:{model.wheel_sha256}\n"
+    request = EnvironmentRequest(
+        lock=text, python=section.python, over_harness=section.base == "harness", wheels=wheels
+    )
+    return build_environment(request, environments, offline=offline, find_links=find_links)
+
+
+def weights_of(manifest: Manifest, folder: Path, store: Path, *, offline: bool = False) -> Path | None:
+    """The weights of a submission on this machine, their size and sha256 checked."""
+    weights = manifest.weights
+    if weights is None:
+        return None
+    place = folder / weights.path if weights.path else store / weights.sha256
+    if not place.is_file() and weights.url:
+        if offline:
+            remedy = f"get {weights.url} and save it as {place}"
+            raise DataError("the weights are not on this machine", where=place, remedy=remedy)
+        download(weights.url, place, bytes_expected=weights.bytes, sha256=weights.sha256)
+    if not place.is_file():
+        raise InvalidArtefactError("the weights are missing", where=place, remedy="commit them, or give a url")
+    if place.stat().st_size != weights.bytes or sha256_of(place) != weights.sha256:
+        what = "the weights have another size or sha256 than the manifest says"
+        raise InvalidArtefactError(what, where=place, remedy="remove the file, or correct the manifest")
+    return place
+
+
+class _Opened(Interface):
+    def read(self, size: int) -> bytes: ...
+
+
+def download(url: str, place: Path, *, bytes_expected: int, sha256: str) -> None:
+    """Fetch a file of known size and hash; nothing is left behind unless both are right."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    part = place.with_name(f".{place.name}.{os.getpid()}.part")
+    try:
+        with urllib.request.urlopen(url, timeout=60) as response:
+            size, digest = _copy(response, part, bytes_expected)
+        if size != bytes_expected or digest != sha256:
+            raise InvalidArtefactError("the download is not the file that the manifest describes", where=url)
+        part.replace(place)
+    except (urllib.error.URLError, OSError, TimeoutError) as error:
+        raise InfrastructureError(f"the download failed: {error}", where=url, remedy="try again later") from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _copy(response: _Opened, part: Path, limit: int) -> tuple[int, str]:
+    """Copy up to `limit` bytes and one more, so that a file that is too long is noticed."""
+    digest, size = hashlib.sha256(), 0
+    with part.open("wb") as stream:
+        while size <= limit and (piece := response.read(min(_CHUNK, limit + 1 - size))):
+            stream.write(piece)
+            digest.update(piece)
+            size += len(piece)
+    return size, digest.hexdigest()
+
+
+def _wheel_sha256(manifest: Manifest, path: Path) -> str:
+    return manifest.model.wheel_sha256 or sha256_of(path)
