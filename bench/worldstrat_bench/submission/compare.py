@@ -1,0 +1,133 @@
+"""``submission compare``: what a submission would do to the boards, as Markdown for a reviewer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from worldstrat_bench.measures import measure
+from worldstrat_bench.stats.aggregate import metric_values
+from worldstrat_bench.stats.paired import Comparison, compare
+from worldstrat_bench.stats.ranking import RankedBoard, Standing, rank_tables
+from worldstrat_bench.stats.strata import AXES, members, sort_strata, strata_of, stratum_title
+from worldstrat_bench.submission.boards import Board, boards_of
+from worldstrat_bench.submission.faults import escape_markdown
+
+
+def compare_markdown(slug: str, submissions: Path, base: str | None = None) -> str:
+    """Ranks, ties and differences to the nearest neighbours, per board and stratum.
+
+    Raises
+    ------
+    UsageError, InvalidArtefactError
+        see :func:`worldstrat_bench.submission.boards.boards_of`.
+    """
+    lines = [f"### What {escape_markdown(slug)} does to the boards", ""]
+    for board in boards_of(slug, submissions, base):
+        lines += _board_lines(board)
+    return "\n".join(lines)
+
+
+def _board_lines(board: Board) -> Iterator[str]:
+    dataset = board.own.record.dataset
+    official = "official" if dataset.official else "not official: these ranks are practice"
+    title = f"{board.protocol.id}, {dataset.release}, list {board.list_name} ({len(board.tiles)} tiles), {official}"
+    yield f"#### {escape_markdown(title)}"
+    yield ""
+    if not board.own.record.complete:
+        yield "The run is not complete (failed tiles, a limit or a shard), so it has no rank."
+        yield ""
+        return
+    for metric in board.protocol.ranking.metrics:
+        yield from _metric_lines(board, metric)
+
+
+def _metric_lines(board: Board, metric: str) -> Iterator[str]:
+    before = rank_tables(board.tables(with_own=False), board.tiles, metric, board.protocol)
+    after = rank_tables(board.tables(), board.tiles, metric, board.protocol)
+    place = after.order.get(board.own.slug)
+    label = measure(metric).label
+    if place is None:
+        yield f"**{label}**: no rank, because {_missing(board, metric)}."
+        yield ""
+        return
+    yield f"**{label}**: {_verdict(after, place)}"
+    yield ""
+    yield f"| model | {label} | rank before | rank after | ties |"
+    yield "|---|---:|---:|---:|---|"
+    former = {standing.model: standing for standing in before.standings}
+    for standing in after.standings:
+        name = escape_markdown(standing.model)
+        shown = f"**{name}**" if standing.model == board.own.slug else name
+        earlier = _ranks(former[standing.model]) if standing.model in former else "new"
+        mean = f"{standing.mean:.{measure(metric).decimals}f}"
+        yield f"| {shown} | {mean} | {earlier} | {_ranks(standing)} | {' '.join(standing.letters) or '–'} |"
+    yield ""
+    yield from _neighbour_lines(board, metric, [s.model for s in after.standings], place)
+
+
+def _verdict(after: RankedBoard, place: int) -> str:
+    standing = after.standings[place]
+    others = len(after.standings) - 1
+    if not others:
+        return "alone on its board."
+    text = f"rank {_ranks(standing)} of {others + 1}: beats {standing.beats}, beaten by {standing.beaten_by}, tied with {standing.ties}."
+    if after.smallest_difference is not None:
+        unit = measure(after.metric).unit
+        text += f" Smallest detectable difference: {after.smallest_difference:.3g} {unit}".rstrip() + "."
+    return text
+
+
+def _neighbour_lines(board: Board, metric: str, order: Sequence[str], place: int) -> Iterator[str]:
+    """Differences to the models right above and below it, over the list and per stratum."""
+    around = [order[i] for i in (place - 1, place + 1) if 0 <= i < len(order)]
+    if not around:
+        return
+    tables = board.tables()
+    yield f"| difference, own minus other (95 % interval) | tiles | {' | '.join(escape_markdown(m) for m in around)} |"
+    yield f"|---|---:|{'---:|' * len(around)}"
+    for title, tiles in _strata(board):
+        cells = []
+        for other in around:
+            comparison = compare(board.own.table, tables[other], metric=metric, protocol=board.protocol, tiles=tiles)
+            cells.append(_difference(comparison, metric))
+        yield f"| {escape_markdown(title)} | {len(tiles)} | {' | '.join(cells)} |"
+    yield ""
+
+
+def _strata(board: Board) -> Iterator[tuple[str, frozenset[str]]]:
+    """The whole list, then every stratum with enough tiles for an interval."""
+    yield "all", board.tiles
+    table = board.own.table
+    labels = strata_of(table)
+    least = board.protocol.aggregation.interval_min_tiles
+    for axis in AXES:
+        rows = members(labels[axis])
+        for stratum in sort_strata(axis, rows):
+            tiles = frozenset(table.tiles[int(row)] for row in rows[stratum]) & board.tiles
+            if len(tiles) >= least:
+                yield stratum_title(axis, stratum), tiles
+
+
+def _difference(comparison: Comparison | None, metric: str) -> str:
+    if comparison is None:
+        return "–"
+    decimals = measure(metric).decimals
+    text = f"{comparison.difference:+.{decimals}f}"
+    if comparison.ci_low is not None and comparison.ci_high is not None:
+        text += f" [{comparison.ci_low:+.{decimals}f}, {comparison.ci_high:+.{decimals}f}]"
+    mark = {"a": " ▲", "b": " ▼", "tie": ""}[comparison.verdict]
+    return text + mark
+
+
+def _ranks(standing: Standing) -> str:
+    low, high = standing.rank_low, standing.rank_high
+    return str(low) if low == high else f"{low}–{high}"
+
+
+def _missing(board: Board, metric: str) -> str:
+    reason = board.own.record.nulls.get(metric)
+    if reason:
+        return f"the metric is null: {escape_markdown(reason)}"
+    values = metric_values(board.own.table, metric)
+    return f"{int((values != values).sum())} tiles have no value"
