@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import tempfile
 import time
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from worldstrat_bench.data.fetch.jobs import CopyJob, Job, TarJob, ZipJob
 from worldstrat_bench.data.fetch.progress import Progress, duration, megabytes
 from worldstrat_bench.data.fetch.releases import METADATA, SPLIT, recognise, releases
 from worldstrat_bench.data.fetch.settings import MIB, Event, FetchResult, Report, Settings
+from worldstrat_bench.data.fetch.small import get_small_files
 from worldstrat_bench.data.fetch.sources import Source, open_source
 from worldstrat_bench.data.fetch.store import Store, disk_errors
 from worldstrat_bench.data.fetch.wanted import Wanted, choose
@@ -108,11 +108,9 @@ class _Fetch:
     def _small_files(self) -> str | None:
         """Get the two CSV files, put them into place, and say which release they belong to."""
         begun = time.monotonic()
-        contents = {name: self._source.read_csv(name) for name in (METADATA, SPLIT)}
-        size = sum(len(content) for content in contents.values())
-        if self._client.bytes_received and size >= _RATE_NEEDS_BYTES:
-            self._rate = size / max(1e-3, time.monotonic() - begun)
-        md5s = {name: hashlib.md5(content, usedforsecurity=False).hexdigest() for name, content in contents.items()}
+        md5s = get_small_files(self._source, self._store, self._notes)
+        if self._client.bytes_received >= _RATE_NEEDS_BYTES:
+            self._rate = self._client.bytes_received / max(1e-3, time.monotonic() - begun)
         release = recognise(md5s)
         asked = self._settings.release
         if asked and release and asked != release:
@@ -121,24 +119,7 @@ class _Fetch:
                 where=self._source.text,
                 remedy=f"--release {release}",
             )
-        for name, content in contents.items():
-            self._refuse_other_release(name, content)
-        for name, content in contents.items():
-            if self._notes.path(name).is_file():
-                continue
-            with self._notes.writing(name) as file:
-                file.write(content)
         return release
-
-    def _refuse_other_release(self, name: str, content: bytes) -> None:
-        present = self._store.path(name)
-        with disk_errors(present):
-            if present.exists() and present.read_bytes() != content:
-                raise DataError(
-                    f"the folder's {name} is not the source's: two releases must not be mixed",
-                    where=present,
-                    remedy="fetch into an empty folder, or remove the file if it is damaged",
-                )
 
     def _jobs(self, wanted: Wanted, release: str | None) -> list[Job]:
         context = (self._store, self._notes, wanted, self._progress)

@@ -14,20 +14,22 @@ METRES = 1.5
 """Side of a high-resolution pixel."""
 
 COVERS = MappingProxyType({
-    "crop": (0.050, 0.085, 0.042, 0.42), "young crop": (0.085, 0.105, 0.062, 0.33),
-    "rape": (0.150, 0.165, 0.058, 0.42), "ripe": (0.235, 0.190, 0.112, 0.34), "stubble": (0.260, 0.215, 0.145, 0.33),
-    "soil": (0.150, 0.112, 0.078, 0.23), "dark soil": (0.090, 0.072, 0.056, 0.15),
-    "red soil": (0.205, 0.112, 0.070, 0.27), "track": (0.270, 0.225, 0.165, 0.33),
-    "conifer": (0.022, 0.038, 0.024, 0.23), "broadleaf": (0.034, 0.060, 0.028, 0.38),
-    "jungle": (0.030, 0.052, 0.026, 0.36), "understory": (0.020, 0.028, 0.016, 0.14),
-    "grass": (0.068, 0.092, 0.048, 0.34), "dry grass": (0.185, 0.155, 0.098, 0.29), "scrub": (0.062, 0.068, 0.042, 0.22),
-    "asphalt": (0.098, 0.098, 0.096, 0.115), "concrete": (0.240, 0.232, 0.212, 0.265), "white": (0.560, 0.555, 0.535, 0.56),
-    "red roof": (0.270, 0.132, 0.090, 0.30), "brown roof": (0.165, 0.118, 0.090, 0.20), "grey roof": (0.155, 0.155, 0.152, 0.17),
-    "tin roof": (0.370, 0.375, 0.375, 0.38), "blue roof": (0.110, 0.175, 0.270, 0.24),
-    "deep water": (0.018, 0.034, 0.050, 0.010), "water": (0.026, 0.042, 0.046, 0.013), "silty water": (0.110, 0.108, 0.075, 0.040),
-    "shallow": (0.060, 0.140, 0.140, 0.022), "reed": (0.085, 0.088, 0.050, 0.25), "mud": (0.100, 0.086, 0.065, 0.12),
-    "sand": (0.370, 0.312, 0.235, 0.43), "wet sand": (0.215, 0.180, 0.138, 0.24), "dune": (0.420, 0.315, 0.205, 0.50),
-    "gravel": (0.290, 0.255, 0.215, 0.33), "rock": (0.170, 0.150, 0.130, 0.21), "snow": (0.860, 0.865, 0.880, 0.80),
+    "crop": (0.05, 0.085, 0.042, 0.42), "young crop": (0.085, 0.105, 0.062, 0.33),
+    "rape": (0.15, 0.165, 0.058, 0.42), "ripe": (0.235, 0.19, 0.112, 0.34), "stubble": (0.26, 0.215, 0.145, 0.33),
+    "soil": (0.15, 0.112, 0.078, 0.23), "dark soil": (0.09, 0.072, 0.056, 0.15),
+    "red soil": (0.205, 0.112, 0.07, 0.27), "track": (0.27, 0.225, 0.165, 0.33),
+    "conifer": (0.022, 0.038, 0.024, 0.23), "broadleaf": (0.034, 0.06, 0.028, 0.38),
+    "jungle": (0.03, 0.052, 0.026, 0.36), "understory": (0.02, 0.028, 0.016, 0.14),
+    "grass": (0.068, 0.092, 0.048, 0.34), "dry grass": (0.185, 0.155, 0.098, 0.29),
+    "scrub": (0.062, 0.068, 0.042, 0.22), "asphalt": (0.098, 0.098, 0.096, 0.115),
+    "concrete": (0.24, 0.232, 0.212, 0.265), "white": (0.56, 0.555, 0.535, 0.56),
+    "red roof": (0.27, 0.132, 0.09, 0.3), "brown roof": (0.165, 0.118, 0.09, 0.2),
+    "grey roof": (0.155, 0.155, 0.152, 0.17), "tin roof": (0.37, 0.375, 0.375, 0.38),
+    "blue roof": (0.11, 0.175, 0.27, 0.24), "deep water": (0.018, 0.034, 0.05, 0.01),
+    "water": (0.026, 0.042, 0.046, 0.013), "silty water": (0.11, 0.108, 0.075, 0.04),
+    "shallow": (0.06, 0.14, 0.14, 0.022), "reed": (0.085, 0.088, 0.05, 0.25), "mud": (0.1, 0.086, 0.065, 0.12),
+    "sand": (0.37, 0.312, 0.235, 0.43), "wet sand": (0.215, 0.18, 0.138, 0.24), "dune": (0.42, 0.315, 0.205, 0.5),
+    "gravel": (0.29, 0.255, 0.215, 0.33), "rock": (0.17, 0.15, 0.13, 0.21), "snow": (0.86, 0.865, 0.88, 0.8),
 })  # fmt: skip
 """Surface reflectance R, G, B, NIR of every cover (orders of magnitude of field spectra)."""
 
@@ -82,7 +84,9 @@ class Ground:
 
     def paint_colours(self, alpha: Field, colours: NDArray[np.float64], texture: Field | float = 1.0) -> None:
         """Cover a share `alpha` of every pixel by colours (4, side, side) times a texture."""
-        self.image[...] = self.image * (1 - alpha) + alpha * colours * texture
+        change = colours * texture - self.image
+        change *= alpha
+        np.add(self.image, change, out=self.image)
 
     def paint_choice(self, alpha: Field, names: tuple[str, ...], number: Field, texture: Field | float = 1.0) -> None:
         """Cover by one of several covers, chosen by a number in [0, 1) a place."""

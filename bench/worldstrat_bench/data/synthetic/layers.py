@@ -94,7 +94,9 @@ def trees(
     g.paint_choice(cover * alpha, covers, patches, texture)
 
 
-def road(g: Ground, centre: Field, width: float, cover: str = "asphalt", cars: bool = True, along: Field | None = None) -> None:
+def road(
+    g: Ground, centre: Field, width: float, cover: str = "asphalt", cars: bool = True, along: Field | None = None
+) -> None:
     """A road where `centre`, the distance in metres across it, is small; with verges, a line and cars."""
     distance = np.abs(centre)
     g.paint(step(distance - width / 2 - 2.0, 3.0) * 0.75, "dry grass")

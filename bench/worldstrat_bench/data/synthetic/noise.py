@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Field = NDArray[np.float64]
+Cells = NDArray[np.int64]
 
 
 def fractal(rng: np.random.Generator, side: int, slope: float, longest: float | None = None) -> Field:
@@ -22,57 +23,67 @@ def fractal(rng: np.random.Generator, side: int, slope: float, longest: float | 
     shortest = 1.0 / (longest or side)
     amplitude = np.maximum(frequency, shortest) ** (-slope / 2)
     amplitude[frequency < 0.5 * shortest] = 0.0
-    spectrum = np.fft.rfft2(rng.standard_normal((side, side))) * amplitude
-    field: Field = np.fft.irfft2(spectrum, s=(side, side))
-    return (field - field.mean()) / max(float(field.std()), 1e-12)
+    parts = rng.standard_normal((2, *frequency.shape))
+    field: Field = np.fft.irfft2((parts[0] + 1j * parts[1]) * amplitude, s=(side, side))
+    field -= field.mean()
+    field /= max(float(field.std()), 1e-12)
+    return field
 
 
-def cell_random(i: NDArray[np.int64], j: NDArray[np.int64], salt: int) -> Field:
+def cell_random(i: Cells, j: Cells, salt: int) -> Field:
     """A uniform number in [0, 1) for every integer cell, the same wherever the cell is asked for."""
+    i0, j0 = int(i.min()), int(j.min())
+    rows, columns = int(i.max()) - i0 + 1, int(j.max()) - j0 + 1
+    if rows * columns >= i.size:
+        return _hashed(i, j, salt)
+    # Many places share a cell: hash each cell once.
+    table = _hashed(np.arange(i0, i0 + rows)[:, None], np.arange(j0, j0 + columns)[None, :], salt)
+    numbers: Field = table.ravel()[(i - i0) * columns + (j - j0)]
+    return numbers
+
+
+def _hashed(i: Cells, j: Cells, salt: int) -> Field:
     h = i.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + j.astype(np.uint64) * np.uint64(0xC2B2AE3D27D4EB4F)
     h = h + np.uint64((salt * 0x165667B19E3779F9) % 2**64)
     h = (h ^ (h >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
     h = (h ^ (h >> np.uint64(32))) * np.uint64(0x94D049BB133111EB)
-    return ((h ^ (h >> np.uint64(31))) >> np.uint64(11)).astype(np.float64) / 2.0**53
+    numbers: Field = ((h ^ (h >> np.uint64(31))) >> np.uint64(11)).astype(np.float64) / 2.0**53
+    return numbers
 
 
-def cells(coordinate: Field) -> NDArray[np.int64]:
+def cells(coordinate: Field) -> Cells:
     """The integer cell of every coordinate."""
     return np.floor(coordinate).astype(np.int64)
 
 
 @dataclass(frozen=True)
 class Seeds:
-    """For every place its nearest seed point: the offset to it in cells, and the seed's own random numbers."""
+    """For every place its nearest seed: offset and distance in cells, and two random numbers of the seed."""
 
     dx: Field
     dy: Field
+    distance: Field
     one: Field
     two: Field
-
-    @property
-    def distance(self) -> Field:
-        """In cells."""
-        return np.hypot(self.dx, self.dy)
 
 
 def nearest_seed(x: Field, y: Field, salt: int, jitter: float = 0.9) -> Seeds:
     """The nearest of one jittered seed per unit cell (Worley 1996), jitter from 0 (a grid) to 1."""
     ci, cj = cells(x), cells(y)
-    best = np.full(x.shape, np.inf)
-    found = [np.zeros_like(x) for _ in range(4)]
-    for di in (-1, 0, 1):
-        for dj in (-1, 0, 1):
-            i, j = ci + di, cj + dj
-            dx = i + 0.5 + jitter * (cell_random(i, j, salt) - 0.5) - x
-            dy = j + 0.5 + jitter * (cell_random(i, j, salt + 1) - 0.5) - y
-            square = dx * dx + dy * dy
-            nearer = square < best
-            best[nearer] = square[nearer]
-            values = (dx, dy, cell_random(i, j, salt + 2), cell_random(i, j, salt + 3))
-            for target, value in zip(found, values, strict=True):
-                target[nearer] = value[nearer]
-    return Seeds(*found)
+    i = np.arange(int(ci.min()) - 1, int(ci.max()) + 2)[:, None]
+    j = np.arange(int(cj.min()) - 1, int(cj.max()) + 2)[None, :]
+    seed_x = (i + 0.5 + jitter * (_hashed(i, j, salt) - 0.5)).ravel()
+    seed_y = (j + 0.5 + jitter * (_hashed(i, j, salt + 1) - 0.5)).ravel()
+    home = (ci - i[0, 0]) * j.size + (cj - j[0, 0])
+    best, nearest = np.full(x.shape, np.inf), home
+    for step_i in (-j.size, 0, j.size):
+        for step_j in (-1, 0, 1):
+            index = home + (step_i + step_j)
+            square = (seed_x[index] - x) ** 2 + (seed_y[index] - y) ** 2
+            nearest = np.where(square < best, index, nearest)
+            best = np.minimum(square, best)
+    numbers = (_hashed(i, j, salt + k).ravel()[nearest] for k in (2, 3))
+    return Seeds(seed_x[nearest] - x, seed_y[nearest] - y, np.sqrt(best), *numbers)
 
 
 def step(distance: Field, width: float) -> Field:

@@ -19,7 +19,9 @@ OPTICS_SIGMA = 0.55
 
 SUBURB = Plan(block=96, depth=56, street=8, lot=16, built=0.93)
 CENTRE = Plan(block=70, depth=44, street=9, lot=13, built=0.97, roofs=("grey roof", "red roof", "tin roof", "concrete"))
-VILLAGE = Plan(block=64, depth=40, street=5, lot=14, built=0.55, roofs=("tin roof", "brown roof", "red roof"), paved=False)
+VILLAGE = Plan(
+    block=64, depth=40, street=5, lot=14, built=0.55, roofs=("tin roof", "brown roof", "red roof"), paved=False
+)
 
 
 def make_scene(ipcc: str, variant: int, side: int, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -41,7 +43,8 @@ def make_scene(ipcc: str, variant: int, side: int, rng: np.random.Generator) -> 
     painters = _PAINTERS.get(ipcc, (_mixture,))
     painters[variant % len(painters)](g)
     blurred = [gaussian_filter(band, OPTICS_SIGMA, mode="nearest") for band in g.image]
-    return np.clip(np.stack(blurred), 0.002, 1.6)
+    scene: NDArray[np.float64] = np.clip(np.stack(blurred), 0.002, 1.6)
+    return scene
 
 
 def _arable(g: Ground) -> None:
@@ -237,7 +240,9 @@ def _boats(g: Ground, inland: Field) -> None:
         u, v = du * np.cos(turn) + dv * np.sin(turn), -du * np.sin(turn) + dv * np.cos(turn)
         at = inland[int(south / METRES), int(east / METRES)]
         if at < -25:
-            g.paint(0.35 * step(np.abs(v) - 0.12 * (u - 4), 2.0) * (u > 4) * np.exp(-np.maximum(u - 4, 0) / 30), "white")
+            g.paint(
+                0.35 * step(np.abs(v) - 0.12 * (u - 4), 2.0) * (u > 4) * np.exp(-np.maximum(u - 4, 0) / 30), "white"
+            )
             g.paint(step(np.hypot(u / 5.5, v / 1.9) * 3 - 3, 1.5), "white")
 
 

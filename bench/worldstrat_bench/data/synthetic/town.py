@@ -43,9 +43,9 @@ def town(g: Ground, plan: Plan, angle: float, alpha: Field | float = 1.0, warp: 
     homes = ~works & ~park
     trees(g, alpha * step(-street + 2.5, 2.0) * homes, 8.0, ("broadleaf", "broadleaf", "scrub"), share=0.30)
     trees(g, alpha * step(-street + 3.0, 2.0) * park, 9.0, ("broadleaf", "conifer"), share=0.7)
-    _buildings(g, plan, u, v, angle, alpha * homes, large=False)
+    _buildings(g, plan, u, v, angle, np.asarray(alpha * homes, dtype=np.float64), large=False)
     _parked(g, u, v, alpha * works * step(-street + 2.0, _EDGE))
-    _buildings(g, plan, u, v, angle, alpha * works, large=True)
+    _buildings(g, plan, u, v, angle, np.asarray(alpha * works, dtype=np.float64), large=True)
     _moving(g, plan, u, v, alpha)
 
 
