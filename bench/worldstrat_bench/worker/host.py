@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import signal
-import socket
 import time
 from pathlib import Path
 from types import TracebackType
@@ -15,14 +13,15 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from worldstrat_bench.errors import InfrastructureError, ModelError, WorldstratBenchError
+from worldstrat_bench.errors import ModelError, WorldstratBenchError
 from worldstrat_bench.plugins.discovery import installed_packages
 from worldstrat_bench.plugins.interpreter import Interpreter, inspect_interpreter, own_interpreter
 from worldstrat_bench.record import IsolationReport
 from worldstrat_bench.worker.device import cpu_class, cpu_name, usable_cores
+from worldstrat_bench.worker.isolation import Attempt, Level, candidates, make_report, parse_request, unavailable
 from worldstrat_bench.worker.log import ModelLog
-from worldstrat_bench.worker.plan import environment, make_folders, worker_command, write_launch
-from worldstrat_bench.worker.session import End, Session, start_session
+from worldstrat_bench.worker.session import End, Session
+from worldstrat_bench.worker.starting import LaunchRequest, launch
 from worldstrat_bench.worker.types import Hello, Limits, ModelSpec, Reply
 from worldstrat_bench.worker.validate import InvalidOutputError, check_output, expected_of
 from worldstrat_bench.worker.watchdog import Verdict
@@ -30,7 +29,6 @@ from worldstrat_bench.worker.wire import Message, WireClosedError, WireError, Wi
 
 __all__ = ["Hello", "Limits", "ModelSpec", "Reply", "Worker"]
 
-LAUNCH_SECONDS = 30.0
 CLAIMS = ("model_error", "invalid_output", "out_of_memory")
 """Outcomes that a worker may report of itself; the others are the host's to find."""
 
@@ -65,7 +63,9 @@ class Worker:
     ) -> None:
         self._model = model
         self._device = device
-        self._isolation = isolation
+        self._request = parse_request(isolation)
+        self._levels = candidates(self._request)
+        self._notes: tuple[str, ...] = ()
         self._limits = limits or Limits()
         self._forbidden = forbidden
         self._threads = threads
@@ -156,28 +156,22 @@ class Worker:
             session.finish()
 
     def _launch(self) -> tuple[Session, IsolationReport]:
-        """A worker that is confined but has not imported the model."""
-        folders = make_folders()
-        ours, theirs = socket.socketpair()
-        write_launch(
-            folders,
-            harness=str(folders.harness),
-            cwd=str(folders.scratch),
-            env=environment(folders, self._threads, os.environ),
-            argv=worker_command(self._interpreter, theirs.fileno()),
-            wrapper=None,
-            wire_fd=theirs.fileno(),
-            scratch_bytes=self._limits.scratch_bytes,
+        """A worker that is confined, and shown to be, but has not imported the model."""
+        attempts: list[Attempt] = []
+        for level in self._levels:
+            session, attempt = launch(self._launch_request(level), self._log)
+            attempts.append(attempt)
+            if session is not None:
+                self._levels = (level,)  # a worker that is started again is confined as the first one was
+                notes = self._notes or make_report(self._request, attempts).notes
+                self._notes = notes
+                return session, make_report(self._request, attempts).model_copy(update={"notes": notes})
+        raise unavailable(self._request, attempts)
+
+    def _launch_request(self, level: Level) -> LaunchRequest:
+        return LaunchRequest(
+            level, self._model, self._interpreter, self._device, self._limits, self._forbidden, self._threads
         )
-        session = start_session(folders, (ours, theirs), self._limits, self._log)
-        try:
-            session.wire.receive(time.monotonic() + LAUNCH_SECONDS)
-        except (WireError, WireClosedError, WireTimeoutError):
-            session.finish()
-            raise InfrastructureError(
-                "the worker process could not be started", where=self._log.last_lines() or None
-            ) from None
-        return session, IsolationReport(level="process", requested="auto")
 
     def _load(self, session: Session, report: IsolationReport, start_seconds: float) -> Hello:
         request = {
@@ -272,12 +266,12 @@ class Worker:
             return end.verdict.outcome, end.verdict.message
         lines = self._log.last_lines()
         said = f"; its last words:\n{lines}" if lines else ""
-        if end.code == -signal.SIGKILL and end.kernel_killed:
+        if end.signal == signal.SIGKILL and end.kernel_killed:
             return "out_of_memory", "the kernel ended the model's process for want of memory"
         if end.code is None:
             return "crash", f"the model ended the process that keeps it{said}"
-        if end.code < 0:
-            return "crash", f"the model's process died of {_signal_name(-end.code)}{said}"
+        if end.signal is not None:
+            return "crash", f"the model's process died of {_signal_name(end.signal)}{said}"
         return "crash", f"the model's process left with exit code {end.code}{said}"
 
 

@@ -13,20 +13,25 @@ import socket
 import sys
 from typing import Any, Dict
 
+Launch = Dict[str, Any]
+
 
 def run(launch_file: str) -> None:
     """Confine, test, report to the host over the wire, and exec the worker. Does not return."""
     with open(launch_file, encoding="utf-8") as file:
         launch = json.load(file)
-    sys.path.insert(0, launch["harness"])
+    if launch["harness"] not in sys.path:
+        sys.path.insert(0, launch["harness"])
     lower_limits(launch)
     os.chdir(launch["cwd"])
     report = confine(launch)
     send_report(launch["wire_fd"], report)
+    if report["error"]:
+        os._exit(1)
     os.execve(launch["argv"][0], launch["argv"], launch["env"])
 
 
-def lower_limits(launch: Dict[str, Any]) -> None:
+def lower_limits(launch: Launch) -> None:
     """No core dumps, no files larger than the scratch folder may be; first to go when memory runs out."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     size = int(launch["scratch_bytes"])
@@ -38,9 +43,23 @@ def lower_limits(launch: Dict[str, Any]) -> None:
         pass
 
 
-def confine(launch: Dict[str, Any]) -> Dict[str, Any]:
-    """What the self-test found, for the level that was asked for."""
-    return {"op": "confined", "held": {}, "notes": []}
+def confine(launch: Launch) -> Dict[str, Any]:
+    """Give up what the level says, then try to get it back: ``held`` says by probe what was stopped."""
+    from worldstrat_bench.worker import landlock, probes, seccomp
+
+    report: Dict[str, Any] = {"op": "confined", "held": {}, "landlock": 0, "error": ""}
+    if sys.platform != "linux":
+        return report
+    try:
+        report["landlock"] = landlock.version()
+        if launch["level"] != "process":
+            probes.drop_capabilities()
+            landlock.restrict(launch["read"], launch["write"], launch["devices"])
+            seccomp.install(os.getpid(), landlock.scopes_signals())
+        report["held"] = probes.run_probes(launch["canaries"])
+    except OSError as error:
+        report["error"] = str(error)
+    return report
 
 
 def send_report(wire_fd: int, report: Dict[str, Any]) -> None:

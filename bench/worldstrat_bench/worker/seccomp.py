@@ -1,0 +1,151 @@
+"""A seccomp filter that takes from this process, and from all it starts, what Landlock cannot take.
+
+The filter is a classic BPF program, assembled here: one comparison and one verdict per system call, and a few
+calls that are judged by their arguments. Everything else is allowed, since torch and CUDA use a great deal of the
+kernel; what the filter is to stop is listed in :mod:`worldstrat_bench.worker.syscalls`.
+
+Runs on the harness's own interpreter before the model's: standard library only.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import platform
+import struct
+from typing import Dict, List, Tuple
+
+from worldstrat_bench.worker import syscalls
+
+PR_SET_NO_NEW_PRIVS = 38
+SET_MODE_FILTER = 1
+FLAG_SPEC_ALLOW = 1 << 2
+
+ALLOW = 0x7FFF0000
+ERRNO = 0x00050000
+KILL_PROCESS = 0x80000000
+
+LOAD = 0x20  # BPF_LD | BPF_W | BPF_ABS
+EQUAL = 0x15  # BPF_JMP | BPF_JEQ | BPF_K
+AT_LEAST = 0x35  # BPF_JMP | BPF_JGE | BPF_K
+BITS = 0x45  # BPF_JMP | BPF_JSET | BPF_K
+AND = 0x54  # BPF_ALU | BPF_AND | BPF_K
+RETURN = 0x06
+
+NR, ARCH, ARGS = 0, 4, 16
+X32_BIT = 0x40000000
+NAMESPACES = 0x7E020000  # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET
+AF_UNIX, SOCK_TYPE_MASK, SOCK_STREAM, SOCK_SEQPACKET = 1, 0xF, 1, 5
+TIOCSTI, TIOCLINUX = 0x5412, 0x541C
+
+Instruction = Tuple[int, int, int, int]
+
+
+class Machine:
+    """What differs between processors: the audit architecture, the column of the tables, the call seccomp(2)."""
+
+    def __init__(self, audit: int, column: int, seccomp: int) -> None:
+        self.audit = audit
+        self.column = column
+        self.seccomp = seccomp
+
+    def number(self, pair: Tuple[int, int]) -> int:
+        """Of one table entry; -1 where this machine has no such call."""
+        return pair[self.column]
+
+
+MACHINES: Dict[str, Machine] = {
+    "x86_64": Machine(0xC000003E, 0, 317),
+    "aarch64": Machine(0xC00000B7, 1, 277),
+}
+
+
+def this_machine() -> Machine:
+    """Of the processor at hand; OSError where the filter has no table for it."""
+    machine = MACHINES.get(platform.machine())
+    if machine is None:
+        raise OSError(errno.ENOSYS, "no seccomp table for " + platform.machine())
+    return machine
+
+
+def program(machine: Machine, pid: int, signals_scoped: bool) -> List[Instruction]:
+    """The filter.
+
+    Parameters
+    ----------
+    machine : whose numbers to use.
+    pid : of the worker's main process, whose own limits it may change.
+    signals_scoped : Landlock keeps signals inside already; if not, only `pid` itself may be signalled.
+    """
+    code: List[Instruction] = [(LOAD, 0, 0, ARCH), (EQUAL, 1, 0, machine.audit), (RETURN, 0, 0, KILL_PROCESS)]
+    code.append((LOAD, 0, 0, NR))
+    if machine.column == 0:
+        code += [(AT_LEAST, 0, 1, X32_BIT), (RETURN, 0, 0, ERRNO | errno.ENOSYS)]
+    for name, verdict_code in _checked(pid, signals_scoped).items():
+        number = machine.number(syscalls.CHECKED[name])
+        if number >= 0:
+            code.append((EQUAL, 0, len(verdict_code), number))
+            code += verdict_code
+    for table, verdict in _verdicts():
+        for pair in table.values():
+            number = machine.number(pair)
+            if number >= 0:
+                code += [(EQUAL, 0, 1, number), (RETURN, 0, 0, verdict)]
+    code.append((RETURN, 0, 0, ALLOW))
+    return code
+
+
+def _verdicts() -> List[Tuple[syscalls.Numbers, int]]:
+    return [
+        (syscalls.DENIED, ERRNO | errno.EPERM),
+        (syscalls.REFUSED, ERRNO | errno.EACCES),
+        (syscalls.ABSENT, ERRNO | errno.ENOSYS),
+        (syscalls.PRETENDED, ERRNO),
+    ]
+
+
+def _checked(pid: int, signals_scoped: bool) -> Dict[str, List[Instruction]]:
+    """Code for calls that are judged by their arguments. Each piece ends in a verdict; it never falls through."""
+    allow, deny = (RETURN, 0, 0, ALLOW), (RETURN, 0, 0, ERRNO | errno.EPERM)
+    refuse = (RETURN, 0, 0, ERRNO | errno.EACCES)
+    checks: Dict[str, List[Instruction]] = {
+        "clone": [_arg(0), (BITS, 0, 1, NAMESPACES), deny, allow],
+        # a datagram pair could still be pointed at somebody else's socket; a stream pair cannot
+        "socketpair": [
+            _arg(0), (EQUAL, 0, 4, AF_UNIX), _arg(1), (AND, 0, 0, SOCK_TYPE_MASK),
+            (EQUAL, 2, 0, SOCK_STREAM), (EQUAL, 1, 0, SOCK_SEQPACKET), refuse, allow,
+        ],
+        "prlimit64": [_arg(0), (EQUAL, 1, 0, 0), (EQUAL, 0, 1, pid), allow, deny],
+        "ioctl": [_arg(1), (EQUAL, 1, 0, TIOCSTI), (EQUAL, 0, 1, TIOCLINUX), deny, allow],
+    }  # fmt: skip
+    if not signals_scoped:
+        own: List[Instruction] = [_arg(0), (EQUAL, 0, 1, pid), allow, deny]
+        checks.update({"kill": own, "tgkill": own, "tkill": own})
+    return checks
+
+
+def _arg(index: int) -> Instruction:
+    """Load the low half of an argument; all those judged here are 32-bit to the kernel."""
+    return (LOAD, 0, 0, ARGS + 8 * index)
+
+
+class _Program(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
+
+
+def assemble(code: List[Instruction]) -> bytes:
+    """The program as the kernel reads it."""
+    return b"".join(struct.pack("=HBBI", *instruction) for instruction in code)
+
+
+def install(pid: int, signals_scoped: bool) -> None:
+    """Confine this process for good; OSError if the kernel refuses."""
+    machine = this_machine()
+    code = program(machine, pid, signals_scoped)
+    buffer = ctypes.create_string_buffer(assemble(code))
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "no_new_privs")
+    request = _Program(len(code), ctypes.cast(buffer, ctypes.c_void_p))
+    if libc.syscall(machine.seccomp, SET_MODE_FILTER, FLAG_SPEC_ALLOW, ctypes.byref(request)) != 0:
+        raise OSError(ctypes.get_errno(), "seccomp")

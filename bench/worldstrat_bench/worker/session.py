@@ -40,6 +40,13 @@ class End:
     verdict: Verdict | None
     kernel_killed: bool
 
+    @property
+    def signal(self) -> int | None:
+        """The signal that ended it; bubblewrap reports it as 128 plus its number."""
+        if self.code is None or 0 <= self.code <= 128:
+            return None
+        return -self.code if self.code < 0 else self.code - 128
+
 
 class Session:
     """A running worker. Made by :func:`start_session`; whoever makes it ends it."""

@@ -1,0 +1,44 @@
+"""The command line that gives a worker a world of its own: bubblewrap with namespaces and read-only binds."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from worldstrat_bench.worker.grants import DEVICES, Grants
+from worldstrat_bench.worker.plan import Folders
+
+SHARED_MEMORY_BYTES = 1 << 30
+NAMESPACES = ("--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts",
+              "--unshare-cgroup-try")  # fmt: skip
+
+
+def find_bubblewrap() -> Path | None:
+    """Where it is installed, if it is."""
+    found = shutil.which("bwrap") if sys.platform == "linux" else None
+    return Path(found) if found else None
+
+
+def wrap(program: Path, grants: Grants, folders: Folders, command: list[str]) -> list[str]:
+    """The command inside its own namespaces: no network, no other process, no file but the granted ones."""
+    line = [str(program), *NAMESPACES, "--uid", "1000", "--gid", "1000", "--hostname", "worker"]
+    line += ["--cap-drop", "ALL", "--die-with-parent", "--new-session"]
+    line += ["--proc", "/proc", "--dev", "/dev", "--size", str(SHARED_MEMORY_BYTES), "--tmpfs", "/dev/shm"]
+    line += _bind(folders.scratch / "tmp", Path("/tmp"), "--bind")
+    for path in grants.read:
+        if path.is_symlink() and path.parent == Path("/"):  # /lib -> usr/lib
+            line += ["--symlink", os.readlink(path), str(path)]
+        elif Path("/proc") not in path.parents:
+            line += _bind(path, path, "--ro-bind")
+    for path in grants.write:
+        line += _bind(path, path, "--bind")
+    for node in grants.devices:
+        if str(node) not in DEVICES:
+            line += _bind(node, node, "--dev-bind")
+    return [*line, "--remount-ro", "/", "--chdir", str(folders.scratch), "--", *command]
+
+
+def _bind(source: Path, target: Path, option: str) -> list[str]:
+    return [option, str(source), str(target)]

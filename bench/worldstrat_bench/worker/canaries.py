@@ -1,0 +1,99 @@
+"""What the host lays out for the self-test to trip over, and its own look at it afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import socket
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+MODE = 0o640
+SHARED_MEMORY = Path("/dev/shm")
+
+
+class Canaries:
+    """Files and listening sockets that no confined worker can reach. A context manager; it removes them again.
+
+    Parameters
+    ----------
+    folder : a new one, outside everything that is granted.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._secret = secrets.token_bytes(32)
+        self._name = f"worldstrat-bench-canary-{secrets.token_hex(8)}"
+        self._sockets: dict[str, socket.socket] = {}
+
+    def __enter__(self) -> Canaries:
+        self._folder.mkdir()
+        self._target.write_bytes(self._secret)
+        self._target.chmod(MODE)
+        if SHARED_MEMORY.is_dir():
+            (SHARED_MEMORY / self._name).write_bytes(self._secret)
+        self._listen("tcp", socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", 0))
+        self._listen("udp", socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", 0))
+        with contextlib.chdir(self._folder):  # a socket's path has room for 107 bytes only
+            self._listen("unix_socket", socket.AF_UNIX, socket.SOCK_STREAM, "socket")
+            self._listen("datagram_pair", socket.AF_UNIX, socket.SOCK_DGRAM, "datagrams")
+        if sys.platform == "linux":
+            self._listen("abstract_socket", socket.AF_UNIX, socket.SOCK_STREAM, f"\0{self._name}")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        for sock in self._sockets.values():
+            sock.close()
+        with contextlib.suppress(OSError):
+            (SHARED_MEMORY / self._name).unlink()
+
+    @property
+    def _target(self) -> Path:
+        return self._folder / "hr.tiff"
+
+    def describe(self, forbidden: Iterable[Path]) -> dict[str, Any]:
+        """Where they are, for the self-test."""
+        return {
+            "folder": str(self._folder),
+            "host_pid": os.getpid(),
+            "forbidden": [str(path) for path in forbidden],
+            "tcp": self._sockets["tcp"].getsockname()[1],
+            "udp": self._sockets["udp"].getsockname()[1],
+            "abstract": self._name,
+            "shared_memory": str(SHARED_MEMORY / self._name),
+        }
+
+    def confirm(self, held: Mapping[str, bool]) -> dict[str, bool]:
+        """What the self-test claims, corrected by what the host sees."""
+        seen = dict(held)
+        for name, sock in self._sockets.items():
+            seen[name] = seen.get(name, False) and not _touched(sock)
+        written = (self._folder / "written").exists()
+        status = self._target.stat()
+        changed = status.st_mode & 0o777 != MODE or self._target.read_bytes() != self._secret
+        seen["write_outside"] = seen.get("write_outside", False) and not written
+        seen["change_outside"] = seen.get("change_outside", False) and not changed
+        return seen
+
+    def _listen(self, name: str, family: int, kind: int, address: Any) -> None:
+        sock = socket.socket(family, kind)
+        self._sockets[name] = sock
+        sock.bind(address)
+        if kind == socket.SOCK_STREAM:
+            sock.listen(1)
+        sock.setblocking(False)
+
+
+def _touched(sock: socket.socket) -> bool:
+    try:
+        if sock.type == socket.SOCK_STREAM:
+            sock.accept()[0].close()
+        else:
+            sock.recv(16)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,133 @@
+"""What a confined worker may reach, and the refusal to start where that would hold something forbidden."""
+
+from __future__ import annotations
+
+import ast
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from worldstrat_bench.errors import InfrastructureError
+from worldstrat_bench.plugins.interpreter import Interpreter, import_paths
+from worldstrat_bench.worker.plan import PACKAGE, Folders, base_python
+from worldstrat_bench.worker.types import ModelSpec
+
+SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/nix/store", "/gnu/store")
+SETTINGS = (
+    "/etc/alternatives", "/etc/group", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/ld.so.preload",
+    "/etc/localtime", "/etc/nsswitch.conf", "/etc/os-release", "/etc/passwd", "/etc/timezone",
+)  # fmt: skip
+KERNEL = ("/sys/devices/system",)
+KERNEL_CUDA = ("/sys",)
+DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+CUDA_DEVICES = ("nvidia*", "nvidia-caps/*", "dxg")
+CUDA_FILES = ("/etc/nvidia", "/etc/OpenCL", "/run/nvidia", "/proc/driver/nvidia")
+TOO_WIDE = (Path("/"), Path("/home"), Path("/root"), Path("/mnt"), Path("/media"), Path("/data"), Path("/tmp"))
+
+
+@dataclass(frozen=True)
+class Grants:
+    """Paths on the host.
+
+    Attributes
+    ----------
+    read : files and folders to read and execute.
+    write : folders for everything.
+    devices : device nodes.
+    """
+
+    read: tuple[Path, ...]
+    write: tuple[Path, ...]
+    devices: tuple[Path, ...]
+
+
+def make_grants(interpreter: Interpreter, model: ModelSpec, folders: Folders, *, cuda: bool) -> Grants:
+    """What this worker needs: the system, the two interpreters, the model, its weights, its scratch folder."""
+    wanted = [
+        *map(Path, SYSTEM + SETTINGS + (KERNEL_CUDA + CUDA_FILES if cuda else KERNEL)),
+        *interpreter_paths(interpreter),
+        base_python().parent.parent,
+        *model.search_paths,
+        *([model.weights] if model.weights is not None else []),
+        folders.harness,
+    ]
+    devices = [Path(name) for name in DEVICES]
+    if cuda:
+        devices += [node for pattern in CUDA_DEVICES for node in Path("/dev").glob(pattern) if not node.is_dir()]
+    read = spelled_out(path for path in wanted if path.exists())
+    return Grants(read, (folders.scratch,), tuple(node for node in devices if node.exists()))
+
+
+def interpreter_paths(interpreter: Interpreter) -> list[Path]:
+    """An environment, the installation behind it, and the folders of its editable packages."""
+    paths = [interpreter.prefix, interpreter.base, *links_of(interpreter.executable)]
+    sites = set(interpreter.site_paths)
+    for path in import_paths(interpreter):
+        if path != PACKAGE.parent or path in sites:  # the harness's own source is of no use to a model
+            paths.append(path)
+    for site in interpreter.site_paths:
+        for finder in site.glob("__editable__*_finder.py"):
+            paths += editable_paths(finder)
+    return paths
+
+
+def links_of(path: Path) -> list[Path]:
+    """A symbolic link, what it points to, and so on to the file."""
+    chain = [path]
+    while chain[-1].is_symlink() and len(chain) < 40:
+        chain.append(chain[-1].parent / os.readlink(chain[-1]))
+    return [Path(os.path.normpath(link)) for link in chain]
+
+
+def editable_paths(finder: Path) -> list[Path]:
+    """Where the packages of a setuptools editable install lie, read from its finder without running it."""
+    try:
+        tree = ast.parse(finder.read_text(encoding="utf-8"))
+    except (OSError, ValueError, SyntaxError):
+        return []
+    for node in tree.body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == "MAPPING":
+            try:
+                mapping = ast.literal_eval(node.value) if node.value is not None else {}
+            except ValueError:
+                return []
+            return [Path(place) for place in mapping.values() if isinstance(place, str) and Path(place).exists()]
+    return []
+
+
+def spelled_out(paths: Iterable[Path]) -> tuple[Path, ...]:
+    """Each path as it is spelled and as it resolves, without those that lie in another one; parents first."""
+    both = {path for given in paths for path in (Path(os.path.abspath(given)), given.resolve())}
+    kept: list[Path] = []
+    for path in sorted(both, key=lambda p: (len(p.parts), p)):
+        if not any(parent in kept for parent in path.parents):
+            kept.append(path)
+    return tuple(kept)
+
+
+def check_disjoint(grants: Grants, forbidden: Iterable[Path]) -> None:
+    """Nothing forbidden may lie in what is granted, nor the other way round: there are no exceptions in a grant.
+
+    Raises
+    ------
+    InfrastructureError
+        naming both.
+    """
+    granted = [path.resolve() for path in (*grants.read, *grants.write)]
+    for path in granted:
+        if path in TOO_WIDE:
+            raise InfrastructureError(
+                "the model would have to be given a folder that holds other people's files",
+                where=path,
+                remedy="use a virtual environment in a folder of its own, or --isolation process",
+            )
+    for kept_out in (path.resolve() for path in forbidden):
+        for path in granted:
+            if kept_out == path or path in kept_out.parents or kept_out in path.parents:
+                raise InfrastructureError(
+                    f"the model must not read {kept_out}, but needs {path}, and one lies in the other",
+                    where=kept_out,
+                    remedy="move the dataset, or the model and its weights, to a folder of its own, "
+                    "or use --isolation process if you trust the model",
+                )

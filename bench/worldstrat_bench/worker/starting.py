@@ -1,0 +1,109 @@
+"""Starting one worker at one level of isolation, and judging whether it holds."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from worldstrat_bench.plugins.interpreter import Interpreter
+from worldstrat_bench.worker.bubblewrap import find_bubblewrap, wrap
+from worldstrat_bench.worker.canaries import Canaries
+from worldstrat_bench.worker.grants import Grants, check_disjoint, make_grants
+from worldstrat_bench.worker.isolation import Attempt, Level, judge_level
+from worldstrat_bench.worker.log import ModelLog
+from worldstrat_bench.worker.plan import (
+    Folders,
+    environment,
+    launcher_command,
+    make_folders,
+    worker_command,
+    write_launch,
+)
+from worldstrat_bench.worker.session import Session, start_session
+from worldstrat_bench.worker.types import Limits, ModelSpec
+from worldstrat_bench.worker.wire import WireClosedError, WireError, WireTimeoutError
+
+LAUNCH_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class LaunchRequest:
+    """What to start, and how confined."""
+
+    level: Level
+    model: ModelSpec
+    interpreter: Interpreter
+    device: str
+    limits: Limits
+    forbidden: tuple[Path, ...]
+    threads: int | None
+
+
+def launch(request: LaunchRequest, log: ModelLog) -> tuple[Session | None, Attempt]:
+    """A worker that has passed its self-test but has not imported the model; None with the reason if it cannot be.
+
+    Raises
+    ------
+    InfrastructureError
+        if what is forbidden lies in what the model needs: no level but ``process`` could hold.
+    """
+    program = find_bubblewrap()
+    if request.level == "full" and program is None:
+        return None, Attempt("full", {}, "bubblewrap is not installed")
+    folders = make_folders()
+    try:
+        grants = make_grants(request.interpreter, request.model, folders, cuda=request.device.startswith("cuda"))
+        if request.level != "process":
+            check_disjoint(grants, request.forbidden)
+        with Canaries(folders.root / "canaries") as canaries:
+            return _start(request, folders, grants, canaries, program, log)
+    except BaseException:
+        folders.remove()
+        raise
+
+
+def _start(
+    request: LaunchRequest, folders: Folders, grants: Grants, canaries: Canaries, program: Path | None, log: ModelLog
+) -> tuple[Session | None, Attempt]:
+    ours, theirs = socket.socketpair()
+    confined_by_wrapper = request.level == "full" and program is not None
+    command = launcher_command(folders)
+    write = [*grants.write, *(Path(p) for p in ("/tmp", "/dev/shm") if confined_by_wrapper)]
+    write_launch(
+        folders,
+        level=request.level,
+        harness=str(folders.harness),
+        cwd=str(folders.scratch),
+        env=environment(folders, request.threads, os.environ),
+        argv=worker_command(request.interpreter, theirs.fileno()),
+        wrapper=wrap(program, grants, folders, command) if confined_by_wrapper and program else None,
+        wire_fd=theirs.fileno(),
+        scratch_bytes=request.limits.scratch_bytes,
+        read=[*map(str, grants.read), "/proc"],
+        write=[str(path) for path in write],
+        devices=[str(path) for path in grants.devices],
+        canaries=canaries.describe(request.forbidden),
+    )
+    session = start_session(folders, (ours, theirs), request.limits, log)
+    try:
+        header = session.wire.receive(time.monotonic() + LAUNCH_SECONDS).header
+    except (WireError, WireClosedError, WireTimeoutError):
+        session.finish()
+        return None, Attempt(request.level, {}, f"the worker did not start: {log.last_lines(3)}"[:2000])
+    if header.get("error"):
+        session.finish()
+        return None, Attempt(request.level, {}, str(header["error"])[:500])
+    attempt = judge_level(request.level, canaries.confirm(_held(header.get("held"))))
+    if not attempt.good:
+        session.finish()
+        return None, attempt
+    return session, attempt
+
+
+def _held(value: object) -> dict[str, bool]:
+    if not isinstance(value, dict):
+        return {}
+    return {str(name): answer is True for name, answer in value.items()}
