@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from worldstrat_bench.filtering import correlate, crop_or_pad, gaussian_taps
+
 
 def detail(target: Tensor, smoothed: Tensor, valid: Tensor | None = None) -> Tensor:
     """Mean over bands of the variance of target - smoothed target over the pixels that count; reflectance squared.
@@ -22,3 +24,10 @@ def detail(target: Tensor, smoothed: Tensor, valid: Tensor | None = None) -> Ten
     mean = (fine * weights).sum(dim=-1) / count
     centred = (fine - mean[..., None]) * weights
     return torch.sum(centred * centred, dim=-1).div(count).mean(dim=-1)
+
+
+def plain_detail(target: Tensor, valid: Tensor | None = None, *, sigma: float = 2.0, cut: int = 8) -> Tensor:
+    """:func:`detail` where the protocol has no smoothing of its own: wsb-1's Gaussian, the image less `cut` px."""
+    taps = gaussian_taps(sigma, cut)
+    inside = crop_or_pad(target, cut)
+    return detail(inside, correlate(target.double(), taps, taps), None if valid is None else crop_or_pad(valid, cut))

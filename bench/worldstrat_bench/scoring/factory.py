@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from worldstrat_bench.errors import UsageError
 from worldstrat_bench.metrics.perceptual import Perceptual, Unavailable
-from worldstrat_bench.protocol import GaussianParabola, Protocol
+from worldstrat_bench.protocol import GaussianParabola, Protocol, ShiftedTruth
+from worldstrat_bench.scoring.probav import ProbavScorer
 from worldstrat_bench.scoring.types import Scorer
+from worldstrat_bench.scoring.upstream import UpstreamScorer
 from worldstrat_bench.scoring.wsb import WsbScorer
 
 if TYPE_CHECKING:
@@ -38,4 +39,6 @@ def make_scorer(
     if isinstance(protocol.registration, GaussianParabola):
         metrics = [m for m in (perceptual, *optional) if m is not None]
         return WsbScorer(protocol, where, metrics, cache)
-    raise UsageError(f"no scorer for {protocol.id}", where="--protocol")
+    if isinstance(protocol.registration, ShiftedTruth):
+        return UpstreamScorer(protocol, where)
+    return ProbavScorer(protocol, where)

@@ -1,0 +1,121 @@
+"""The scorer of the 2022 protocols (PROTOCOL.md, section 4): chips, and 81 sub-pixel shifts of the truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from worldstrat_bench.errors import DataError
+from worldstrat_bench.filtering import correlate
+from worldstrat_bench.metrics.detail import plain_detail
+from worldstrat_bench.metrics.mae import mae
+from worldstrat_bench.metrics.psnr import psnr
+from worldstrat_bench.metrics.ssim_loss import ssim_loss
+from worldstrat_bench.protocol import Protocol, ShiftedTruth
+from worldstrat_bench.registration.shifted_truth import Truth, prepare_truth, truth_kernels, truth_mismatch
+from worldstrat_bench.resampling import bicubic
+from worldstrat_bench.scoring.prediction import check_prediction, on_grid, to_tensor
+from worldstrat_bench.scoring.types import Array, Frame, Prepared, TileScore
+
+if TYPE_CHECKING:
+    from worldstrat_bench.data.target import TargetImage
+
+NO_FRAME = "no low-resolution frame was given"
+
+
+@dataclass(frozen=True)
+class UpstreamPrepared:
+    """Everything about a tile that does not depend on a prediction.
+
+    Attributes
+    ----------
+    side : of the target, px.
+    chips : (N, 3, L, L) float32 of the target.
+    truth : statistics of the chips.
+    detail, psnr_bicubic, lr_consistency_target : see ``types.Prepared``; this protocol has no last.
+    """
+
+    side: int
+    chips: Tensor
+    truth: Truth
+    detail: float
+    psnr_bicubic: float | None = None
+    lr_consistency_target: float | None = None
+
+
+class UpstreamScorer:
+    """See ``scoring.make_scorer``."""
+
+    def __init__(self, protocol: Protocol, device: torch.device) -> None:
+        assert isinstance(protocol.registration, ShiftedTruth)
+        self.protocol = protocol
+        self.device = device
+        self.rule = protocol.registration
+        steps = round(2 * self.rule.radius / self.rule.step) + 1
+        self.kernels = truth_kernels(
+            [self.rule.step * i - self.rule.radius for i in range(steps)],
+            taps=self.rule.taps,
+            lobes=self.rule.lobes,
+            cut=self.rule.cut_at_lobes,
+            normalised=self.rule.normalised,
+            epsilon=self.rule.phase_epsilon,
+        )
+
+    def prepare(self, target: TargetImage, frame: Frame | None) -> UpstreamPrepared:
+        """See ``types.Scorer.prepare``."""
+        side = self.protocol.target.side
+        if target.image.shape[-2:] != (side, side):
+            raise DataError(f"{self.protocol.id} needs a target of {side} x {side} px, not {target.image.shape[-2:]}")
+        if not target.usable:
+            raise DataError("a target has not enough valid pixels", remedy="leave the tile out of the run")
+        image = to_tensor(target.image[:3], self.device).to(torch.float32)
+        chips = self._chips(image)
+        fine = float(plain_detail(image, to_tensor(target.valid, self.device)))
+        prepared = UpstreamPrepared(image.shape[-1], chips, prepare_truth(chips, self.kernels), fine)
+        if frame is None or frame.rgb is None:
+            return prepared
+        seen = to_tensor(frame.rgb, self.device).to(torch.float32)
+        enlarged = bicubic(seen[None], prepared.side, prepared.side)[0]
+        return replace(prepared, psnr_bicubic=float(self.chip_metrics(enlarged, prepared)["psnr"].mean()))
+
+    def score(self, prediction: Array, prepared: Prepared) -> TileScore:
+        """See ``types.Scorer.score``."""
+        if not isinstance(prepared, UpstreamPrepared):
+            raise TypeError("prepared by another scorer")
+        given = on_grid(check_prediction(prediction, self.device), prepared.side, prepared.side, clip=False)
+        values = self.chip_metrics(given.image[:3], prepared)
+        means = torch.stack([*(value.mean() for value in values.values()), given.clipped]).tolist()
+        metrics: dict[str, float | None] = dict(zip(values, means[:-1], strict=True))
+        metrics["psnr_bicubic"] = prepared.psnr_bicubic
+        nulls = {"psnr_bicubic": NO_FRAME} if prepared.psnr_bicubic is None else {}
+        return TileScore(metrics, nulls, clipped=means[-1], detail=prepared.detail)
+
+    def chip_metrics(self, image: Tensor, prepared: UpstreamPrepared) -> dict[str, Tensor]:
+        """Every metric of every chip, (N,) each, of a (3, side, side) image."""
+        chips = self._chips(image)
+        biased = chips + (prepared.chips - chips).double().mean(dim=(-2, -1), keepdim=True)
+        first, last = self.rule.crop, self.rule.crop + prepared.truth.side
+        seen = biased[..., first:last, first:last]
+        values = truth_mismatch(seen, prepared.truth).cpu().numpy()
+        best = [np.unravel_index(int(table.argmin()), table.shape) for table in values]
+        moved = torch.stack(
+            [
+                correlate(chip.double(), self.kernels[u], self.kernels[v])
+                for chip, (u, v) in zip(prepared.chips, best, strict=True)
+            ]
+        )
+        mse = (seen - moved).square().mean(dim=(-3, -2, -1))
+        constants = self.protocol.metrics
+        loss = ssim_loss(seen.float(), moved.float(), window=constants.ssim_window, sigma=constants.ssim_sigma)
+        return {"psnr": psnr(mse, constants.mse_floor), "mse": mse, "mae": mae(seen, moved), "ssim_loss": loss}
+
+    def _chips(self, image: Tensor) -> Tensor:
+        """(3, side, side) to (N, 3, L, L), row by row."""
+        scale = image.shape[-1] / self.rule.lr_side
+        side = round(self.rule.chip_side * scale)
+        starts = [round(start * scale) for start in self.rule.chip_starts]
+        return torch.stack([image[:, y : y + side, x : x + side] for y in starts for x in starts])
