@@ -151,8 +151,7 @@ class Dataset:
             if tiles are missing from the folder or the metadata; names the first few.
         """
         names = self.names(list_name)[:limit]
-        present = set(self.folders)
-        missing = [name for name in names if name not in present]
+        missing = [name for name in names if name not in self.folder_set]
         if missing:
             raise DataError(
                 f"{len(missing)} of {len(names)} tiles of the list {self.resolve_list(list_name)!r} are not here: "
@@ -198,6 +197,11 @@ class Dataset:
         hr = self.root / "hr_dataset"
         both = (_folders(hr) | _folders(hr / "12bit")) & _folders(self.root / "lr_dataset")
         return tuple(sorted(both))
+
+    @cached_property
+    def folder_set(self) -> frozenset[str]:
+        """:attr:`folders`, to look names up in."""
+        return frozenset(self.folders)
 
     def facts(self, name: str) -> fixed.TileFacts:
         """A tile's facts: those of the package on a recognised release, else from the folder's tables."""

@@ -98,6 +98,21 @@ def read_header(path: Path) -> Header:
         return header_of(source)
 
 
+def read_end(path: Path) -> tuple[Header, NDArray[Any]]:
+    """The header and the last row of every band, (bands, 1, width): reading it finds most truncated files.
+
+    Raises
+    ------
+    DataError
+        if the file is missing, damaged or truncated.
+    """
+    from rasterio.windows import Window
+
+    with opened(path) as source:
+        row = source.read(window=Window(0, source.height - 1, source.width, 1))
+        return header_of(source), row
+
+
 def check_hr_header(header: Header, path: Path) -> None:
     """Raise DataError unless four bands of uint16, square."""
     if (header.bands, header.dtype) != (4, "uint16"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,7 +70,9 @@ def read_inputs(tile: Tile, protocol: Protocol, frames: int) -> Inputs:
     if not offered:
         raise DataError(f"{tile.name} has no revisit", where=tile.hr.name)
     masks = [_Mask(r, read_cloud_mask(r.cloud_mask) < protocol.inputs.clear_below) for r in offered]
-    ordered = sorted(masks, key=lambda m: (m.share >= protocol.inputs.cloudy_from, abs(m.revisit.days), m.revisit.n))
+    shares = [mask.share for mask in masks]
+    order = frame_order(shares, [r.days for r in offered], [r.n for r in offered], protocol)
+    ordered = [masks[i] for i in order]
     first = ordered[0]
     images, clears = _stack(ordered[:frames], protocol)
     return Inputs(
@@ -77,9 +80,15 @@ def read_inputs(tile: Tile, protocol: Protocol, frames: int) -> Inputs:
         clears,
         np.array([mask.revisit.days for mask in ordered[:frames]], dtype=np.int64),
         tuple(mask.revisit.n for mask in ordered[:frames]),
-        float(np.mean([mask.share for mask in masks])),
+        float(np.mean(shares)),
         first.revisit.days,
     )
+
+
+def frame_order(shares: Sequence[float], days: Sequence[int], numbers: Sequence[int], protocol: Protocol) -> list[int]:
+    """Positions of frames, best first: little cloud before more, then nearer in time, then the number."""
+    keys = zip((share >= protocol.inputs.cloudy_from for share in shares), map(abs, days), numbers, strict=True)
+    return [i for _, i in sorted((key, i) for i, key in enumerate(keys))]
 
 
 def _stack(masks: list[_Mask], protocol: Protocol) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

@@ -34,7 +34,7 @@ class Client:
 
     def __init__(self, policy: RetryPolicy, on_retry: Callable[[str], None] = lambda _: None) -> None:
         self.policy = policy
-        self._on_retry = on_retry
+        self.tell = on_retry
         self._local = threading.local()
         self._lock = threading.Lock()
         self._open: set[urllib3.BaseHTTPResponse] = set()
@@ -128,7 +128,7 @@ class Client:
             fault = _fault(state)
             if fault.retry_after_seconds:
                 self.pause(fault.retry_after_seconds)
-            self._on_retry(f"{where}: {fault.what}; fault {faults.count}, trying again")
+            self.tell(f"{where}: {fault.what}; fault {faults.count}, trying again")
 
         loop = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(Fault),

@@ -98,8 +98,12 @@ class RemoteFile:
             self.client.release(response)
 
     def _probe(self) -> None:
-        for _ in self.chunks(0, 1):
-            pass
+        try:
+            for _ in self.chunks(0, 1):
+                pass
+        except Fault:
+            if self._identity is None:  # the head of a full answer says as much; a stream can do without ranges
+                raise
 
     def _check(self, response: requests.Response, start: int, end: int | None, *, ranged: bool) -> tuple[int, int]:
         """Where the body begins in the file, and how long it is."""

@@ -163,6 +163,7 @@ class RemoteFetcher:
         DataError, InfrastructureError, SourceChanged
         """
         for member in self._stream(span):
+            self._remote.client.tell(f"{member.path}: damaged on the way; asking for it again")
             faults = FaultCount()
             self._remote.client.retrying(partial(self._again, member), where=member.path, faults=faults)
 

@@ -1,0 +1,146 @@
+"""``data``: make, get and check a dataset."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from worldstrat_bench.cli.console import JsonOption, ListOption, print_json, printable, stderr, stdout
+
+if TYPE_CHECKING:
+    from worldstrat_bench.data.check import CheckReport
+
+_EXIT_DATA = 4
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb ``data`` with its own verbs."""
+    data = typer.Typer(help="Make, get and check a dataset.", no_args_is_help=True, rich_markup_mode=None)
+    data.command("mini")(mini)
+    if find_spec("worldstrat_bench.cli.fetch"):
+        from worldstrat_bench.cli import fetch
+
+        fetch.add_fetch(data)
+    data.command("check")(check)
+    app.add_typer(data, name="data")
+
+
+def mini(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.", show_default=False)],
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same bytes.")] = 0,
+    size: Annotated[
+        int, typer.Option("--size", min=160, max=4096, help="Side of a tile in px; WorldStrat's is 1054.")
+    ] = 320,
+    test_tiles: Annotated[int, typer.Option("--test-tiles", min=1, max=2000)] = 36,
+    train_tiles: Annotated[int, typer.Option("--train-tiles", min=0, max=2000)] = 4,
+) -> None:
+    """Write a small synthetic dataset in WorldStrat's layout."""
+    from worldstrat_bench.data.mini import write_mini
+
+    with _progress("tiles") as report:
+        write_mini(folder, test_tiles=test_tiles, train_tiles=train_tiles, size=size, seed=seed, progress=report)
+    stderr().print(
+        f"{printable(str(folder))}: {test_tiles} test tiles and {train_tiles} train tiles of {size} px, seed {seed}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def check(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The dataset's folder.", show_default=False)],
+    list_name: ListOption = "auto",
+    deep: Annotated[bool, typer.Option("--deep", help="Decode every pixel; slower.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List everything that is wrong with a dataset: damaged, missing and ill-formed files, incomplete lists.
+
+    Leaves with 4 if there is a fault.
+    """
+    from worldstrat_bench.data.check import check_dataset
+    from worldstrat_bench.data.layout import open_dataset
+
+    dataset = open_dataset(folder)
+    with _progress("tiles checked") as report:
+        result = check_dataset(dataset, list_name, deep=deep, progress=report)
+    if as_json:
+        print_json(_document(result))
+    else:
+        _print_report(result)
+    if result.faults:
+        raise typer.Exit(_EXIT_DATA)
+
+
+def _print_report(report: CheckReport) -> None:
+    from rich.table import Table
+
+    console = stdout()
+
+    def line(text: str) -> None:
+        console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
+
+    line(f"{report.root}: {_release(report)}")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("list")
+    table.add_column("tiles", justify="right")
+    table.add_column("here", justify="right")
+    table.add_column("")
+    for state in report.lists:
+        word = "complete" if state.complete else "incomplete" if state.present < state.tiles else "has faults"
+        table.add_row(state.name, str(state.tiles), str(state.present), word)
+    console.print(table)
+    for note in report.notes:
+        line(f"note: {note}")
+    for fault in report.faults:
+        line(f"fault: {fault}")
+    how = (
+        "every pixel decoded"
+        if report.deep
+        else "headers, cloud masks and ends of files read; --deep decodes every pixel"
+    )
+    found = f"{len(report.faults)} faults" if len(report.faults) != 1 else "1 fault"
+    line(f"list {report.list_name}: {report.checked} tiles checked, {found if report.faults else 'no fault'} ({how})")
+    line(report.licence)
+
+
+def _release(report: CheckReport) -> str:
+    if report.official_release:
+        return f"WorldStrat {report.release}, both CSV files as published"
+    if report.release == "mini":
+        return "a synthetic dataset of data mini"
+    return "WorldStrat's layout, but no release of it (by the md5 of its two CSV files)"
+
+
+def _document(report: CheckReport) -> dict[str, object]:
+    return {
+        "root": str(report.root),
+        "release": report.release,
+        "official_release": report.official_release,
+        "list": report.list_name,
+        "tiles": report.checked,
+        "deep": report.deep,
+        "faults": [{"file": fault.file, "what": fault.what} for fault in report.faults],
+        "lists": {s.name: {"tiles": s.tiles, "present": s.present, "complete": s.complete} for s in report.lists},
+        "notes": list(report.notes),
+        "licence": report.licence,
+    }
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal; elsewhere nothing, the work takes seconds."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=stderr(), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,233 @@
+"""``data check``: everything that is wrong with a dataset, found before a run meets it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldstrat_bench.data import raster
+from worldstrat_bench.data import split as fixed
+from worldstrat_bench.data.layout import OWN_LISTS, Dataset, Revisit, Tile
+from worldstrat_bench.data.loading import read_ahead
+from worldstrat_bench.errors import DataError
+
+HR_SIDE_MIN = 160
+HR_MAX = 40_000
+"""Digital numbers above this are not reflectance times 10,000; WorldStrat reaches 20,877."""
+
+_THREADS = 4
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong: the file relative to the dataset, and what is wrong with it."""
+
+    file: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.what}"
+
+
+@dataclass(frozen=True)
+class ListState:
+    """How much of a list is in the folder; `complete` also needs every checked tile to be without fault."""
+
+    name: str
+    tiles: int
+    present: int
+    complete: bool
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What a check found.
+
+    Attributes
+    ----------
+    root, release, official_release : of the dataset.
+    list_name : the list whose files were checked; `checked` its number of tiles.
+    deep : whether every pixel was decoded.
+    faults : sorted by tile.
+    lists : the state of every list that the folder has a tile of.
+    notes : differences from the fixed split that are no faults.
+    licence : licences and attribution.
+    """
+
+    root: Path
+    release: str
+    official_release: bool
+    list_name: str
+    checked: int
+    deep: bool
+    faults: tuple[Fault, ...]
+    lists: tuple[ListState, ...]
+    notes: tuple[str, ...]
+    licence: str
+
+
+def check_dataset(
+    dataset: Dataset,
+    list_name: str = "auto",
+    *,
+    deep: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> CheckReport:
+    """Check every file of a list that a run would read.
+
+    Parameters
+    ----------
+    deep : decode every pixel; else headers, cloud masks and the end of every file, which finds truncation.
+    progress : called with the number of tiles done and of all tiles.
+
+    Raises
+    ------
+    UsageError
+        for an unknown list.
+    DataError
+        if the folder's split file has no tile of the list.
+    """
+    resolved = dataset.resolve_list(list_name)
+    names = dataset.names(resolved)
+    faults: list[Fault] = []
+    faulty: set[str] = set()
+    pairs = read_ahead(names, lambda name: tuple(_tile_faults(dataset, name, deep)), _THREADS)
+    for done, (name, found) in enumerate(pairs, start=1):
+        faults.extend(found)
+        if found:
+            faulty.add(name)
+        if progress is not None:
+            progress(done, len(names))
+    return CheckReport(
+        dataset.root,
+        dataset.release,
+        dataset.official_release,
+        resolved,
+        len(names),
+        deep,
+        tuple(faults),
+        tuple(_list_states(dataset, faulty)),
+        tuple(_notes(dataset)),
+        licence_of(dataset),
+    )
+
+
+def licence_of(dataset: Dataset) -> str:
+    """Licences and attribution of the dataset's imagery."""
+    if dataset.release == "mini":
+        return "Synthetic data (CC0): no imagery of any satellite."
+    if dataset.official_release:
+        return fixed.licence_text()
+    return "Not a release of WorldStrat: the folder's own terms apply. WorldStrat's:\n" + fixed.licence_text()
+
+
+def _tile_faults(dataset: Dataset, name: str, deep: bool) -> Iterator[Fault]:
+    if name not in dataset.folder_set:
+        yield Fault(name, "the tile is missing: it has no folder in both hr_dataset and lr_dataset")
+        return
+    try:
+        tile = dataset.tile(name)
+    except DataError as error:
+        yield _fault(error, dataset.root)
+        return
+    if not tile.revisits:
+        yield Fault(f"lr_dataset/{name}/L2A", "the tile has no revisit")
+    for check in _checks(tile, deep):
+        try:
+            check()
+        except DataError as error:
+            yield _fault(error, dataset.root)
+
+
+def _checks(tile: Tile, deep: bool) -> Iterator[Callable[[], None]]:
+    yield lambda: _check_hr(tile.hr, deep)
+    for revisit in tile.revisits:
+        yield lambda revisit=revisit: _check_lr(revisit.data, deep)  # type: ignore[misc]
+        yield lambda revisit=revisit: _check_mask(revisit)  # type: ignore[misc]
+
+
+def _check_hr(path: Path, deep: bool) -> None:
+    if deep:
+        image = raster.read_hr(path)
+        high = int(image.max())
+        if high == 0:
+            raise DataError("has no data: every pixel is 0", where=path)
+        if high > HR_MAX:
+            raise DataError(f"has values up to {high}, which are not reflectance x 10,000", where=path)
+        header = raster.Header(4, image.shape[1], image.shape[2], "uint16")
+    else:
+        header, _ = raster.read_end(path)
+        raster.check_hr_header(header, path)
+    if header.height < HR_SIDE_MIN:
+        raise DataError(f"is {header.height} px wide, the protocols need {HR_SIDE_MIN}", where=path)
+
+
+def _check_lr(path: Path, deep: bool) -> None:
+    if deep:
+        raster.read_lr(path)
+        return
+    header, end = raster.read_end(path)
+    raster.check_lr_header(header, path)
+    raster.check_reflectance(end.astype(np.float32), path)
+
+
+def _check_mask(revisit: Revisit) -> None:
+    mask = raster.read_cloud_mask(revisit.cloud_mask)
+    legal: NDArray[np.bool_] = ((mask >= 0) & (mask <= 1)) | (mask == 255)
+    if not legal.all():
+        raise DataError(f"has the value {float(mask[~legal][0]):.4g}, expected 0 to 1 or 255", where=revisit.cloud_mask)
+    if not revisit.data.is_file():
+        return
+    try:
+        shape = raster.read_header(revisit.data).shape
+    except DataError:
+        return  # that file has a line of its own
+    if shape != mask.shape:
+        raise DataError(
+            f"is {mask.shape[0]} x {mask.shape[1]} px, its revisit {shape[0]} x {shape[1]}", where=revisit.cloud_mask
+        )
+
+
+def _fault(error: DataError, root: Path) -> Fault:
+    where = Path(error.where or root)
+    file = where.relative_to(root).as_posix() if where.is_relative_to(root) else str(where)
+    return Fault(file, error.what.removeprefix(f"{where.name} "))
+
+
+def _list_states(dataset: Dataset, faulty: set[str]) -> Iterator[ListState]:
+    own = {row.split for row in dataset.split_rows}
+    for name in (*fixed.LISTS, *OWN_LISTS):
+        if name in OWN_LISTS and name not in own:
+            continue
+        names = dataset.names(name)
+        present = sum(tile in dataset.folder_set for tile in names)
+        if present or name in OWN_LISTS or dataset.official_release:
+            yield ListState(name, len(names), present, present == len(names) and not faulty & set(names))
+
+
+def _notes(dataset: Dataset) -> Iterator[str]:
+    """How the folder's own split differs from the fixed one; nothing to say of sets that share no tile with it."""
+    test = {row.tile for row in dataset.split_rows if row.split == "test"}
+    official = set(fixed.list_tiles("full"))
+    if not test & official:
+        return
+    if missing := sorted(official - test):
+        yield f"{len(missing)} of the {len(official)} fixed test tiles are not test tiles here: {missing[0]}, ..."
+    if added := sorted(test - official):
+        yield f"{len(added)} test tiles here are not in the fixed split: {added[0]}, ..."
+    facts = fixed.official_facts()
+    relabelled = sorted(
+        {
+            row.tile
+            for row in dataset.split_rows
+            if row.tile in official and fixed.ipcc_label(row.ipcc) != facts[row.tile].ipcc
+        }
+    )
+    if relabelled:
+        yield f"{len(relabelled)} test tiles have another IPCC class than in the fixed split: {relabelled[0]}, ..."
+    if not dataset.official_release:
+        yield "the two CSV files are not those of one release, so no run on this folder is official"
