@@ -47,6 +47,8 @@ def serve(wire: Wire) -> None:
             model = answer_load(wire, header)
         elif header["op"] == "predict" and model is not None:
             answer_predict(wire, model, device, header, bytes(body))
+        elif header["op"] == "measure" and model is not None:
+            answer_measure(wire, model, device, header, bytes(body))
         else:
             return
 
@@ -125,6 +127,39 @@ def answer_predict(wire: Wire, model: SRModel, device: str, header: Header, body
         wire.send({"op": "failed", "nonce": nonce, "outcome": outcome_of(error), "message": describe(error)})
         return
     wire.send({"op": "prediction", "nonce": nonce, "seconds": seconds}, reply)
+
+
+def answer_measure(wire: Wire, model: SRModel, device: str, header: Header, body: bytes) -> None:
+    """Time one call on a batch: input on the host before, output on the device after."""
+    import safetensors.torch
+
+    from worldstrat_bench.api import LowRes, Target
+    from worldstrat_bench.worker import timing
+
+    nonce = header["nonce"]
+    tensors = safetensors.torch.load(body)
+    target = Target(int(header["height"]), int(header["width"]))
+
+    def call() -> Any:
+        lr = LowRes(*(tensors[name].to(device) for name in ("images", "clear", "days")))
+        return model.predict(lr, target)
+
+    try:
+        import torch
+
+        seed_everything(int(header["seed"]))
+        with torch.no_grad(), timing.precision_context(header["precision"], device):
+            timed = timing.time_call(call, timing.clock_for(device))
+            figures = timing.inspect_model(model, call, device) if header["inspect"] else {}
+        reply = safetensors.torch.save({"prediction": to_host(timed.output).float()}) if header["keep"] else b""
+    except OutputError as error:
+        wire.send({"op": "failed", "nonce": nonce, "outcome": "invalid_output", "message": str(error)[:MAX_TEXT]})
+        return
+    except BaseException as error:
+        wire.send({"op": "failed", "nonce": nonce, "outcome": outcome_of(error), "message": describe(error)})
+        return
+    said = {"op": "measured", "nonce": nonce, "seconds": timed.seconds, "wall_seconds": timed.wall_seconds}
+    wire.send({**said, **figures}, reply)
 
 
 def low_res(tensors: Dict[str, torch.Tensor], device: str) -> LowRes:

@@ -22,12 +22,12 @@ from worldstrat_bench.worker.isolation import Attempt, Level, candidates, make_r
 from worldstrat_bench.worker.log import ModelLog
 from worldstrat_bench.worker.session import End, Session
 from worldstrat_bench.worker.starting import LaunchRequest, launch
-from worldstrat_bench.worker.types import Hello, Limits, ModelSpec, Reply
+from worldstrat_bench.worker.types import Hello, Limits, Measured, ModelSpec, Reply
 from worldstrat_bench.worker.validate import InvalidOutputError, check_output, expected_of
 from worldstrat_bench.worker.watchdog import Verdict
 from worldstrat_bench.worker.wire import Message, WireClosedError, WireError, WireTimeoutError
 
-__all__ = ["Hello", "Limits", "ModelSpec", "Reply", "Worker"]
+__all__ = ["Hello", "Limits", "Measured", "ModelSpec", "Reply", "Worker"]
 
 CLAIMS = ("model_error", "invalid_output", "out_of_memory")
 """Outcomes that a worker may report of itself; the others are the host's to find."""
@@ -145,6 +145,39 @@ class Worker:
             self._stop()
         return reply
 
+    def measure(
+        self,
+        images: NDArray[np.float32],
+        clear: NDArray[np.bool_],
+        days: NDArray[np.int64],
+        height: int,
+        width: int,
+        *,
+        seed: int = 0,
+        precision: str = "declared",
+        keep: bool = False,
+        inspect: bool = False,
+    ) -> Measured:
+        """Time one call on a batch. A model's fault is an outcome, never an exception.
+
+        Parameters
+        ----------
+        images : (B, T, 12, h, w) reflectance; clear : (B, T, 1, h, w); days : (B, T).
+        precision : one of :data:`worldstrat_bench.worker.timing.PRECISIONS`.
+        keep : return what the model returned; for a batch of one.
+        inspect : also count parameters and FLOPs, in further calls of the model that are not timed.
+        """
+        self.start()
+        header = {"op": "measure", "height": height, "width": width, "seed": seed, "precision": precision,
+                  "keep": keep, "inspect": inspect}  # fmt: skip
+        answer, wall = self._exchange(header, {"images": images, "clear": clear, "days": days})
+        if isinstance(answer, Message) and answer.header.get("op") == "measured":
+            return _measured(answer, images, height, width, wall, keep=keep)
+        self._stop()
+        reply = answer if isinstance(answer, Reply) else judge(answer, images[0], height, width, wall)
+        outcome = "invalid_output" if reply.outcome == "ok" else reply.outcome
+        return Measured(outcome, reply.message, wall, wall, wall)
+
     def close(self) -> None:
         """End the worker and everything it started; remove its scratch folder."""
         self._stop()
@@ -236,29 +269,36 @@ class Worker:
 
     def _ask(self, images: NDArray[np.float32], clear: NDArray[np.bool_], days: NDArray[np.int64],
              height: int, width: int, seed: int) -> Reply:  # fmt: skip
+        header = {"op": "predict", "height": height, "width": width, "seed": seed}
+        answer, wall = self._exchange(header, {"images": images, "clear": clear, "days": days})
+        return answer if isinstance(answer, Reply) else judge(answer, images, height, width, wall)
+
+    def _exchange(self, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> tuple[Message | Reply, float]:
+        """Send a request and wait for its answer; what went wrong as a reply. With the seconds that the host waited."""
         session = self._session
         assert session is not None
         nonce = secrets.token_hex(16)
-        header = {"op": "predict", "nonce": nonce, "height": height, "width": width, "seed": seed}
-        body = safetensors.numpy.save({"images": images, "clear": clear, "days": days})
+        body = safetensors.numpy.save(arrays)
         started = time.monotonic()
         deadline = started + self._limits.tile_seconds
         try:
-            session.wire.send(header, body, deadline)
+            session.wire.send({**header, "nonce": nonce}, body, deadline)
             message = session.wire.receive(deadline)
         except WireTimeoutError:
             session.condemn(Verdict("timeout", f"the model took more than {self._limits.tile_seconds:g} s"))
             session.finish()
-            return Reply("timeout", None, _verdict_message(session), time.monotonic() - started)
+            wall = time.monotonic() - started
+            return Reply("timeout", None, _verdict_message(session), wall), wall
         except WireError as error:
-            return Reply("invalid_output", None, f"the model wrote to the harness's wire: {error}", 0.0)
+            return Reply("invalid_output", None, f"the model wrote to the harness's wire: {error}", 0.0), 0.0
         except WireClosedError:
             outcome, text = self._how(session.finish(grace_seconds=2))
-            return Reply(outcome, None, text, time.monotonic() - started)
-        if message.header.get("nonce") != nonce:
-            return Reply("invalid_output", None, "the reply does not belong to the request", 0.0)
+            wall = time.monotonic() - started
+            return Reply(outcome, None, text, wall), wall
         wall = time.monotonic() - started
-        return judge(message, images, height, width, wall)
+        if message.header.get("nonce") != nonce:
+            return Reply("invalid_output", None, "the reply does not belong to the request", 0.0), wall
+        return message, wall
 
     def _how(self, end: End) -> tuple[str, str]:
         """Outcome and description of a worker that hung up."""
@@ -289,6 +329,31 @@ def judge(message: Message, images: NDArray[np.float32], height: int, width: int
     except InvalidOutputError as error:
         return Reply("invalid_output", None, str(error), seconds)
     return Reply("ok", image, hint, seconds)
+
+
+def _measured(
+    message: Message, images: NDArray[np.float32], height: int, width: int, wall_seconds: float, *, keep: bool
+) -> Measured:
+    """The figures of a timed call, as far as they are possible."""
+    header = message.header
+    seconds = _seconds(header.get("seconds"), wall_seconds)
+    reply = Reply("ok", None, "", seconds)
+    if keep:
+        kept = Message({**header, "op": "prediction"}, message.body)
+        reply = judge(kept, images[0], height, width, wall_seconds)
+    return Measured(
+        reply.outcome,
+        reply.message,
+        seconds,
+        _seconds(header.get("wall_seconds"), wall_seconds),
+        wall_seconds,
+        reply.image,
+        *(_count(header.get(name)) for name in ("parameters", "flops", "host_bytes", "device_bytes")),
+    )
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**62 else None
 
 
 def packages_of(interpreter: Interpreter) -> dict[str, str]:

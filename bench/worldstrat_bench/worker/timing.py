@@ -145,6 +145,17 @@ def count_flops(call: Callable[[], Any]) -> Optional[int]:
     return int(counter.get_total_flops()) or None
 
 
+def inspect_model(model: object, call: Callable[[], Any], device: str) -> Dict[str, Optional[int]]:
+    """Parameters, FLOPs of one further call, and the memory's peak so far."""
+    memory = peak_memory(device)
+    return {
+        "parameters": count_parameters(model),
+        "flops": count_flops(call),
+        "host_bytes": memory["host"],
+        "device_bytes": memory["device"],
+    }
+
+
 def _modules(model: object) -> List["torch.nn.Module"]:
     import torch
 

@@ -71,6 +71,32 @@ class Reply:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """One timed call.
+
+    Attributes
+    ----------
+    outcome, message : as in :class:`Reply`.
+    seconds, wall_seconds : by the device's clock and by the wall clock, as the worker measured them.
+    host_seconds : what the host waited, transport included; it bounds what a worker can claim.
+    image : (3, H, W) float32 reflectance, if it was to be kept.
+    parameters, flops : of the model and of one call, if they were to be counted and could be.
+    host_bytes, device_bytes : largest memory of the worker so far.
+    """
+
+    outcome: str
+    message: str
+    seconds: float
+    wall_seconds: float
+    host_seconds: float
+    image: NDArray[np.float32] | None = None
+    parameters: int | None = None
+    flops: int | None = None
+    host_bytes: int | None = None
+    device_bytes: int | None = None
+
+
+@dataclass(frozen=True)
 class Hello:
     """What a worker that has loaded its model says about itself."""
 

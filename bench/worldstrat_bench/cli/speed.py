@@ -1,0 +1,85 @@
+"""``speed``: how fast a model is, and whether the figure can be believed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from worldstrat_bench.cli.console import DeviceOption, JsonOption, ProtocolOption
+from worldstrat_bench.cli.running import (
+    FramesOption,
+    IsolationOption,
+    ModelArgument,
+    ParamOption,
+    PythonOption,
+    WeightsOption,
+)
+
+if TYPE_CHECKING:
+    from worldstrat_bench.speed.report import SpeedReport
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command("speed")(speed)
+
+
+def speed(
+    model: ModelArgument,
+    device: DeviceOption = "auto",
+    scenario: Annotated[str, typer.Option(metavar="S", help="single, offline or both.")] = "both",
+    precision: Annotated[str, typer.Option(metavar="P", help="declared, fp32, bf16 or fp16.")] = "declared",
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="RUN", help="A finished run of the model: speed.json goes beside its record."),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="DIR", help="Time on these tiles instead of synthetic ones.")
+    ] = None,
+    protocol: ProtocolOption = "wsb-1",
+    frames: FramesOption = None,
+    weights: WeightsOption = None,
+    param: ParamOption = None,
+    python: PythonOption = None,
+    isolation: IsolationOption = "auto",
+    seconds: Annotated[float, typer.Option(metavar="S", min=0.1, help="Of timed calls in each of 3 repeats.")] = 3.0,
+    json: JsonOption = False,
+) -> None:
+    """Time MODEL in its confined worker, with the reference bicubic interleaved call by call.
+
+    Figures on a busy machine are marked INVALID with the reason; the ratio to the reference still means something.
+    """
+    from worldstrat_bench.cli.console import print_json, stderr
+    from worldstrat_bench.cli.running import model_request
+    from worldstrat_bench.speed.command import SpeedOptions, run_speed
+
+    request = model_request(model, frames, weights, param, python)
+    options = SpeedOptions(request, device, scenario, precision, out, data, protocol, isolation, seconds)
+    console = stderr()
+    report = run_speed(options, lambda line: console.print(line, highlight=False, markup=False))
+    if json:
+        print_json(report.model_dump(mode="json"))
+    else:
+        _print(report)
+
+
+def _print(report: SpeedReport) -> None:
+    """A table a person can read, then every verdict in words."""
+    from rich.table import Table
+
+    from worldstrat_bench.cli.console import printable, stdout
+
+    table = Table(title=printable(f"{report.model} on {report.device.device_class}"), title_justify="left")
+    for heading in ("scenario", "batch", "p50 ms", "p90 ms", "p99 ms", "km2/s", "Mpx/s", "x bicubic", "verdict"):
+        table.add_column(heading, justify="left" if heading in ("scenario", "verdict") else "right")
+    for timing in report.timings:
+        figures = (timing.latency_p50_ms, timing.latency_p90_ms, timing.latency_p99_ms, timing.km2_per_second,
+                   timing.output_megapixels_per_second, timing.times_reference)  # fmt: skip
+        table.add_row(timing.scenario, str(timing.batch), *(f"{value:.3g}" for value in figures), timing.verdict)
+    console = stdout()
+    console.print(table)
+    for timing in report.timings:
+        for reason in timing.reasons:
+            console.print(printable(f"{timing.scenario}: {timing.verdict}: {reason}"), highlight=False, markup=False)

@@ -1,0 +1,102 @@
+"""What is fed to a model while it is timed: real tile shapes, and no two calls alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldstrat_bench.data.layout import open_dataset
+from worldstrat_bench.data.loading import load_tiles
+from worldstrat_bench.data.sensor import simulate_revisits
+from worldstrat_bench.data.synthetic.scenes import make_scene
+from worldstrat_bench.errors import DataError
+from worldstrat_bench.protocol import Protocol
+
+SYNTHETIC = (("Settlement", 0), ("Agriculture", 1), ("Forest", 2), ("Water", 0))
+SYNTHETIC_SIDE = 1054
+METRES_PER_PIXEL = 2.5
+VARIATION = 1e-3
+
+
+@dataclass(frozen=True)
+class SpeedTile:
+    """The inputs of one tile and the size of its target.
+
+    Attributes
+    ----------
+    name : of the tile; the host's own, no model sees it.
+    images : (T, 12, h, w) float32 reflectance; clear : (T, 1, h, w) bool; days : (T,) int64.
+    height, width : of the target, px.
+    """
+
+    name: str
+    images: NDArray[np.float32]
+    clear: NDArray[np.bool_]
+    days: NDArray[np.int64]
+    height: int
+    width: int
+
+    @property
+    def km2(self) -> float:
+        """Area on the ground."""
+        return self.height * self.width * METRES_PER_PIXEL**2 / 1e6
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Tiles stacked: images (B, T, 12, h, w), clear (B, T, 1, h, w), days (B, T)."""
+
+    images: NDArray[np.float32]
+    clear: NDArray[np.bool_]
+    days: NDArray[np.int64]
+
+
+def synthetic_tiles(protocol: Protocol, frames: int, side: int = SYNTHETIC_SIDE) -> tuple[SpeedTile, ...]:
+    """Four synthetic tiles of the size of WorldStrat's, the same on every machine."""
+    size = protocol.target.size(side)
+    tiles = []
+    for number, (ipcc, variant) in enumerate(SYNTHETIC):
+        scene = make_scene(ipcc, variant, side, np.random.default_rng(1000 + number))
+        revisits = simulate_revisits(scene, (1000, number), min(frames, protocol.inputs.frames))
+        tiles.append(SpeedTile(f"synthetic-{number}", revisits.images, revisits.clear, revisits.days, size, size))
+    return tuple(tiles)
+
+
+def dataset_tiles(
+    folder: Path, protocol: Protocol, frames: int, count: int = 8, names: Sequence[str] = ()
+) -> tuple[SpeedTile, ...]:
+    """The first `count` tiles of a dataset, or those of these names."""
+    dataset = open_dataset(folder)
+    every = dataset.tiles("auto")
+    chosen = [tile for tile in every if not names or tile.name in set(names)][:count]
+    if not chosen:
+        raise DataError("the dataset has none of the tiles of the run", where=folder)
+    tiles = []
+    for loaded in load_tiles(chosen, protocol, frames):
+        height, width = loaded.target.image.shape[1:]
+        inputs = loaded.inputs
+        tiles.append(SpeedTile(loaded.tile.name, inputs.images, inputs.clear, inputs.days, height, width))
+    return tuple(tiles)
+
+
+def batch_of(tiles: Sequence[SpeedTile], variant: int, batch: int) -> Batch:
+    """The inputs of one call: `batch` tiles from a place that `variant` names, brightened a little by it.
+
+    Variant 0 is the tiles as they are. Any other differs from every other in all values, so that nothing that was
+    computed for one can serve another. With more than one tile, all are cropped to the smallest of them and to its
+    number of frames.
+    """
+    chosen = [tiles[(variant * batch + k) % len(tiles)] for k in range(batch)]
+    every = tiles if batch > 1 else chosen
+    frames = min(tile.images.shape[0] for tile in every)
+    h, w = (min(tile.images.shape[axis] for tile in every) for axis in (2, 3))
+    gain = np.float32(1 + VARIATION * np.sin(float(variant)))
+    return Batch(
+        np.stack([tile.images[:frames, :, :h, :w] for tile in chosen]) * gain,
+        np.stack([tile.clear[:frames, :, :h, :w] for tile in chosen]),
+        np.stack([tile.days[:frames] for tile in chosen]),
+    )

@@ -1,0 +1,69 @@
+"""What the device says about itself while it is timed: clocks, other processes, energy. NVML, where there is one."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Any
+
+NO_NVML = "no NVML: neither an NVIDIA device nor its management library is there"
+
+# Clocks lowered for heat or by the power brake; a power cap alone is how many devices run all day.
+_THROTTLED = 0x0000000000000008 | 0x0000000000000020 | 0x0000000000000040 | 0x0000000000000080
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One look at the device.
+
+    Attributes
+    ----------
+    throttled : whether the clocks are lowered for heat or by the hardware.
+    processes : process numbers that compute on the device.
+    millijoules : energy used since the driver was loaded; None on devices that do not count it.
+    clock_mhz : of the multiprocessors.
+    """
+
+    throttled: bool
+    processes: tuple[int, ...]
+    millijoules: int | None
+    clock_mhz: int
+
+
+class Sensor:
+    """NVML's view of one CUDA device; :meth:`open` gives None where there is none."""
+
+    def __init__(self, nvml: Any, handle: Any) -> None:
+        self._nvml = nvml
+        self._handle = handle
+
+    @classmethod
+    def open(cls, device: str) -> Sensor | None:
+        """The sensor of ``cuda:N``; None for a CPU or without NVML."""
+        if not device.startswith("cuda"):
+            return None
+        try:
+            nvml = importlib.import_module("pynvml")
+            nvml.nvmlInit()
+            return cls(nvml, nvml.nvmlDeviceGetHandleByIndex(int(device.partition(":")[2] or 0)))
+        except Exception:  # noqa: BLE001 - an NVML that is absent, old or refused all mean: it cannot tell
+            return None
+
+    def read(self) -> Reading:
+        """Look once."""
+        nvml, handle = self._nvml, self._handle
+        try:
+            energy: int | None = int(nvml.nvmlDeviceGetTotalEnergyConsumption(handle))
+        except nvml.NVMLError:
+            energy = None
+        return Reading(
+            bool(int(nvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle)) & _THROTTLED),
+            tuple(int(process.pid) for process in nvml.nvmlDeviceGetComputeRunningProcesses(handle)),
+            energy,
+            int(nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM)),
+        )
+
+
+def strangers(reading: Reading, ours: frozenset[int]) -> int:
+    """Processes on the device that are not ours."""
+    return len(set(reading.processes) - ours)

@@ -1,0 +1,261 @@
+"""A whole timing session: one model and the reference, one device, the scenarios, the verdicts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldstrat_bench.errors import ModelError
+from worldstrat_bench.record import Device, Environment
+from worldstrat_bench.speed.inputs import SpeedTile
+from worldstrat_bench.speed.report import SpeedReport, Timing
+from worldstrat_bench.speed.sensors import NO_NVML, Reading, Sensor, strangers
+from worldstrat_bench.speed.stopwatch import Plan, Series, measure
+from worldstrat_bench.speed.subjects import WorkerSubject
+from worldstrat_bench.speed.verdict import Evidence, judge
+from worldstrat_bench.worker import Hello, Measured, ModelSpec, Worker
+
+Scenario = Literal["single", "offline"]
+SCENARIOS: tuple[Scenario, ...] = ("single", "offline")
+REFERENCE = ModelSpec("worldstrat_bench.worker.reference:load")
+SWEEP_CALLS = 3
+JOULES_PER_KWH = 3.6e6
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class SpeedRequest:
+    """What is to be timed.
+
+    Attributes
+    ----------
+    scored : predictions of the run that the timed outputs are compared with, by tile name; (3, H, W).
+    batch_max : largest batch of the sweep.
+    """
+
+    model: ModelSpec
+    name: str
+    tiles: tuple[SpeedTile, ...]
+    device: str = "cpu"
+    scenarios: tuple[Scenario, ...] = SCENARIOS
+    precision: str = "declared"
+    isolation: str = "auto"
+    plan: Plan = field(default_factory=Plan)
+    batch_max: int = 64
+    scored: dict[str, NDArray[np.float32]] | None = None
+    record_id: str | None = None
+    forbidden: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class SpeedResult:
+    """The report, and pytest-benchmark's own documents by scenario."""
+
+    report: SpeedReport
+    benchmarks: dict[str, dict[str, Any]]
+
+
+def time_model(request: SpeedRequest, say: Say) -> SpeedResult:
+    """Time a model in its confined worker, with the reference bicubic in another beside it.
+
+    Raises
+    ------
+    ModelError
+        if the model fails while it is timed.
+    InfrastructureError
+        if a worker or pytest-benchmark cannot do its part.
+    """
+    confined = Worker(request.model, device=request.device, isolation=request.isolation, forbidden=request.forbidden)
+    with confined as worker, Worker(REFERENCE, device=request.device) as reference:
+        return _Session(request, worker, reference, say).run()
+
+
+class _Session:
+    def __init__(self, request: SpeedRequest, worker: Worker, reference: Worker, say: Say) -> None:
+        self._request = request
+        self._worker = worker
+        self._reference = reference
+        self._say = say
+        self._sensor = Sensor.open(request.device)
+        self._benchmarks: dict[str, dict[str, Any]] = {}
+        self._energy: float | None = None
+
+    def run(self) -> SpeedResult:
+        hello = self._worker.hello
+        first = self._probe()
+        timings = tuple(self._time(scenario) for scenario in self._request.scenarios)
+        last = self._probe()
+        nulls = {
+            "parameters": "the model holds no torch module" if first.parameters is None else None,
+            "flops_per_tile": "torch's counter saw no operation that it knows" if first.flops is None else None,
+            "peak_device_bytes": "a CPU has no memory of its own" if last.device_bytes is None else None,
+            "km2_per_kwh": NO_NVML if self._energy is None else None,
+        }
+        report = SpeedReport(
+            record_id=self._request.record_id,
+            model=self._request.name,
+            created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            device=_device(hello),
+            environment=Environment(
+                python=hello.python, torch=hello.torch, cuda=hello.cuda, packages=dict(hello.packages)
+            ),
+            isolation=hello.isolation,
+            timings=timings,
+            parameters=first.parameters,
+            flops_per_tile=first.flops,
+            peak_host_bytes=last.host_bytes,
+            peak_device_bytes=last.device_bytes,
+            km2_per_kwh=self._energy,
+            nulls={name: reason for name, reason in nulls.items() if reason},
+        )
+        return SpeedResult(report, self._benchmarks)
+
+    def _probe(self) -> Measured:
+        """One call that also counts parameters and FLOPs and reads the memory's peak; not timed."""
+        tile = self._request.tiles[0]
+        return self._worker.measure(
+            tile.images[None], tile.clear[None], tile.days[None], tile.height, tile.width,
+            seed=0, precision=self._request.precision, keep=False, inspect=True,
+        )  # fmt: skip
+
+    def _subjects(self, batch: int) -> tuple[WorkerSubject, WorkerSubject]:
+        tiles, precision = self._request.tiles, self._request.precision
+        return (
+            WorkerSubject(self._worker, tiles, batch, precision),
+            WorkerSubject(self._reference, tiles, batch, "declared"),
+        )
+
+    def _time(self, scenario: Scenario) -> Timing:
+        sweep = {} if scenario == "single" else self._sweep()
+        batch = max((b for b, speed in sweep.items() if speed), key=lambda b: sweep[b] or 0.0, default=1)
+        self._say(f"{scenario}: timing batches of {batch}")
+        subject, reference = self._subjects(batch)
+        before = self._sensor.read() if self._sensor else None
+        series = measure(subject, reference, self._request.plan, self._machine(before))
+        after = self._sensor.read() if self._sensor else None
+        self._benchmarks[scenario] = series.benchmark
+        self._count_energy(before, after, series, batch)
+        evidence = self._evidence(subject, series, after, single=scenario == "single")
+        return make_timing(scenario, self._request, series, evidence, batch, sweep)
+
+    def _sweep(self) -> dict[int, float | None]:
+        """Tiles a second by batch size: doubled while it pays, until memory is out."""
+        speeds: dict[int, float | None] = {}
+        batch = 1
+        while batch <= self._request.batch_max:
+            subject = self._subjects(batch)[0]
+            try:
+                seconds = [subject.call(-1 - k).seconds for k in range(SWEEP_CALLS)]
+            except ModelError as error:
+                if "out_of_memory" not in error.what:
+                    raise
+                speeds[batch] = None
+                break
+            speeds[batch] = batch / float(np.median(seconds))
+            self._say(f"offline: batch {batch}: {speeds[batch]:.3g} tiles/s")
+            best = max(speed for speed in speeds.values() if speed)
+            if len(speeds) > 2 and best > 1.02 * (speeds[batch] or 0.0):
+                break
+            batch *= 2
+        return speeds
+
+    def _evidence(self, subject: WorkerSubject, series: Series, after: Reading | None, *, single: bool) -> Evidence:
+        evidence = Evidence(series.repeats, series.repeated, series.clock_ratio, warm=series.warm)
+        if single:
+            first = subject.output(0)
+            subject.output(1)
+            evidence = replace(
+                evidence,
+                output_difference=self._against_scored(),
+                order_difference=_difference(first, subject.output(0)),
+            )
+        if after is not None:
+            ours = frozenset({os.getpid(), *_pids(self._worker), *_pids(self._reference)})
+            evidence = replace(evidence, throttled=after.throttled, other_processes=strangers(after, ours))
+        return evidence
+
+    def _against_scored(self) -> float | None:
+        """Largest difference between what is timed and what was scored, over the tiles that both have."""
+        scored = self._request.scored or {}
+        differences = []
+        for tile in self._request.tiles:
+            if tile.name in scored:
+                output = WorkerSubject(self._worker, [tile], 1, self._request.precision).output(0)
+                differences.append(_difference(output[0], scored[tile.name]))
+        return max(differences, default=None)
+
+    def _machine(self, reading: Reading | None) -> dict[str, Any]:
+        hello = self._worker.hello
+        return {
+            "device": hello.device_name,
+            "device_class": hello.device_class,
+            "cuda": hello.cuda,
+            "clock_mhz": reading.clock_mhz if reading else None,
+        }
+
+    def _count_energy(self, before: Reading | None, after: Reading | None, series: Series, batch: int) -> None:
+        """km2 per kWh over the timed calls; the reference's few calls between are counted against the model."""
+        if before is None or after is None or before.millijoules is None or after.millijoules is None:
+            return
+        joules = (after.millijoules - before.millijoules) / 1e3
+        if joules > 0:
+            self._energy = len(series.pairs) * batch * self._request.tiles[0].km2 / joules * JOULES_PER_KWH
+
+
+def make_timing(
+    scenario: Scenario, request: SpeedRequest, series: Series, evidence: Evidence, batch: int,
+    sweep: dict[int, float | None],
+) -> Timing:  # fmt: skip
+    """The figures of one scenario with their verdict."""
+    durations = np.concatenate([np.asarray(repeat) for repeat in series.repeats])
+    p50, p90, p99 = (float(np.percentile(durations, q)) for q in (50, 90, 99))
+    tile = request.tiles[0]
+    verdict = judge(evidence)
+    return Timing(
+        scenario=scenario,
+        precision=request.precision,
+        batch=batch,
+        frames=min(t.images.shape[0] for t in request.tiles),
+        height=tile.height,
+        width=tile.width,
+        calls=len(durations),
+        latency_p50_ms=p50 * 1e3,
+        latency_p90_ms=p90 * 1e3,
+        latency_p99_ms=p99 * 1e3,
+        tiles_per_second=batch / p50,
+        km2_per_second=batch * tile.km2 / p50,
+        output_megapixels_per_second=batch * tile.height * tile.width / 1e6 / p50,
+        repeat_medians_ms=tuple(float(np.median(repeat)) * 1e3 for repeat in series.repeats),
+        reference_p50_ms=series.reference_seconds * 1e3,
+        times_reference=series.times_reference,
+        sweep=sweep,
+        verdict="VALID" if verdict.valid else "INVALID",
+        reasons=verdict.reasons,
+    )
+
+
+def _device(hello: Hello) -> Device:
+    kind: Literal["cpu", "cuda"] = "cuda" if hello.device_type == "cuda" else "cpu"
+    return Device(type=kind, name=hello.device_name, device_class=hello.device_class)
+
+
+def _difference(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    """Largest absolute difference; infinite if the shapes differ."""
+    return float(np.abs(a - b).max()) if a.shape == b.shape else float("inf")
+
+
+def _pids(worker: Worker) -> Iterable[int]:
+    import psutil
+
+    if worker.keeper_pid is None:
+        return ()
+    children: Sequence[psutil.Process] = psutil.Process(worker.keeper_pid).children(recursive=True)
+    return (worker.keeper_pid, *(child.pid for child in children))
