@@ -14,7 +14,7 @@ import sys
 import time
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple
 
 from worldstrat_bench.worker.wire import Wire, WireClosedError
 
@@ -27,6 +27,7 @@ MAX_BODY_BYTES = 1 << 30
 MAX_TEXT = 8000
 
 Header = Dict[str, Any]
+Answer = Tuple[Header, bytes]
 
 
 class OutputError(Exception):
@@ -45,10 +46,8 @@ def serve(wire: Wire) -> None:
         if header["op"] == "load":
             device = header["device"]
             model = answer_load(wire, header)
-        elif header["op"] == "predict" and model is not None:
-            answer_predict(wire, model, device, header, bytes(body))
-        elif header["op"] == "measure" and model is not None:
-            answer_measure(wire, model, device, header, bytes(body))
+        elif header["op"] in ANSWERS and model is not None:
+            answer(wire, model, device, header, bytes(body))
         else:
             return
 
@@ -106,67 +105,65 @@ def load_model(header: Header) -> SRModel:
     return model  # type: ignore[no-any-return]
 
 
-def answer_predict(wire: Wire, model: SRModel, device: str, header: Header, body: bytes) -> None:
-    """Run the model on one tile and send what it returned, as it returned it."""
+def answer(wire: Wire, model: SRModel, device: str, header: Header, body: bytes) -> None:
+    """Do what the message asks for and send the result, or what went wrong."""
+    try:
+        reply, tensors = ANSWERS[header["op"]](model, device, header, body)
+    except OutputError as error:
+        reply, tensors = {"op": "failed", "outcome": "invalid_output", "message": str(error)[:MAX_TEXT]}, b""
+    except BaseException as error:
+        reply, tensors = {"op": "failed", "outcome": outcome_of(error), "message": describe(error)}, b""
+    reply["nonce"] = header["nonce"]
+    wire.send(reply, tensors)
+
+
+def predict(model: SRModel, device: str, header: Header, body: bytes) -> Answer:
+    """Run the model on one tile; what it returned, as it returned it."""
     import safetensors.torch
 
     from worldstrat_bench.api import Target
 
-    nonce = header["nonce"]
-    try:
-        lr = low_res(safetensors.torch.load(body), device)
-        seed_everything(int(header["seed"]))
-        started = time.perf_counter()
-        output = run_model(model, lr, Target(int(header["height"]), int(header["width"])), device)
-        seconds = time.perf_counter() - started
-        reply = safetensors.torch.save({"prediction": to_host(output)})
-    except OutputError as error:
-        wire.send({"op": "failed", "nonce": nonce, "outcome": "invalid_output", "message": str(error)[:MAX_TEXT]})
-        return
-    except BaseException as error:
-        wire.send({"op": "failed", "nonce": nonce, "outcome": outcome_of(error), "message": describe(error)})
-        return
-    wire.send({"op": "prediction", "nonce": nonce, "seconds": seconds}, reply)
+    tensors = safetensors.torch.load(body)
+    seed_everything(int(header["seed"]))
+    lr = low_res({name: tensor.unsqueeze(0) for name, tensor in tensors.items()}, device)
+    started = time.perf_counter()
+    output = run_model(model, lr, Target(int(header["height"]), int(header["width"])), device)
+    seconds = time.perf_counter() - started
+    return {"op": "prediction", "seconds": seconds}, safetensors.torch.save({"prediction": to_host(output)})
 
 
-def answer_measure(wire: Wire, model: SRModel, device: str, header: Header, body: bytes) -> None:
-    """Time one call on a batch: input on the host before, output on the device after."""
+def measure(model: SRModel, device: str, header: Header, body: bytes) -> Answer:
+    """Time the model on a batch: its input is on the host before, its output on the device after."""
     import safetensors.torch
+    import torch
 
-    from worldstrat_bench.api import LowRes, Target
+    from worldstrat_bench.api import Target
     from worldstrat_bench.worker import timing
 
-    nonce = header["nonce"]
     tensors = safetensors.torch.load(body)
     target = Target(int(header["height"]), int(header["width"]))
 
     def call() -> Any:
-        lr = LowRes(*(tensors[name].to(device) for name in ("images", "clear", "days")))
-        return model.predict(lr, target)
+        return model.predict(low_res(tensors, device), target)
 
-    try:
-        import torch
+    seed_everything(int(header["seed"]))
+    with torch.no_grad(), timing.precision_context(header["precision"], device):
+        timed = timing.time_call(call, timing.clock_for(device))
+        figures = timing.inspect_model(model, call, device) if header["inspect"] else {}
+    reply = {"op": "measured", "seconds": timed.seconds, "wall_seconds": timed.wall_seconds, **figures}
+    kept = safetensors.torch.save({"prediction": to_host(timed.output).float()}) if header["keep"] else b""
+    return reply, kept
 
-        seed_everything(int(header["seed"]))
-        with torch.no_grad(), timing.precision_context(header["precision"], device):
-            timed = timing.time_call(call, timing.clock_for(device))
-            figures = timing.inspect_model(model, call, device) if header["inspect"] else {}
-        reply = safetensors.torch.save({"prediction": to_host(timed.output).float()}) if header["keep"] else b""
-    except OutputError as error:
-        wire.send({"op": "failed", "nonce": nonce, "outcome": "invalid_output", "message": str(error)[:MAX_TEXT]})
-        return
-    except BaseException as error:
-        wire.send({"op": "failed", "nonce": nonce, "outcome": outcome_of(error), "message": describe(error)})
-        return
-    said = {"op": "measured", "nonce": nonce, "seconds": timed.seconds, "wall_seconds": timed.wall_seconds}
-    wire.send({**said, **figures}, reply)
+
+ANSWERS: Dict[str, Callable[[SRModel, str, Header, bytes], Answer]] = {"predict": predict, "measure": measure}
+"""What a worker that holds a model can be asked for."""
 
 
 def low_res(tensors: Dict[str, torch.Tensor], device: str) -> LowRes:
-    """The inputs of one tile on the model's device, with a batch axis of 1."""
+    """The inputs of a batch on the model's device."""
     from worldstrat_bench.api import LowRes
 
-    return LowRes(*(tensors[name].unsqueeze(0).to(device) for name in ("images", "clear", "days")))
+    return LowRes(*(tensors[name].to(device) for name in ("images", "clear", "days")))
 
 
 def run_model(model: SRModel, lr: LowRes, target: Any, device: str) -> Any:

@@ -20,17 +20,15 @@ from worldstrat_bench.record import IsolationReport
 from worldstrat_bench.worker.device import cpu_class, cpu_name, usable_cores
 from worldstrat_bench.worker.isolation import Attempt, Level, candidates, make_report, parse_request, unavailable
 from worldstrat_bench.worker.log import ModelLog
+from worldstrat_bench.worker.replies import judge, judge_measured, possible_seconds, short_text
 from worldstrat_bench.worker.session import End, Session
 from worldstrat_bench.worker.starting import LaunchRequest, launch
 from worldstrat_bench.worker.types import Hello, Limits, Measured, ModelSpec, Reply
-from worldstrat_bench.worker.validate import InvalidOutputError, check_output, expected_of
+from worldstrat_bench.worker.validate import expected_of
 from worldstrat_bench.worker.watchdog import Verdict
 from worldstrat_bench.worker.wire import Message, WireClosedError, WireError, WireTimeoutError
 
 __all__ = ["Hello", "Limits", "Measured", "ModelSpec", "Reply", "Worker"]
-
-CLAIMS = ("model_error", "invalid_output", "out_of_memory")
-"""Outcomes that a worker may report of itself; the others are the host's to find."""
 
 
 class Worker:
@@ -132,15 +130,16 @@ class Worker:
         height, width : of the target.
         seed : of torch, numpy and random, set before the model is called.
         """
-        if self._session is not None and self._session.wire.pending():
-            self._stop()  # it said something unasked, or died, between two tiles
-        try:
-            self.start()
-        except ModelError as error:
-            return Reply("model_error", None, str(error), 0.0)
-        except WorldstratBenchError as error:
-            return Reply("infra_error", None, str(error), 0.0)
-        reply = self._ask(images, clear, days, height, width, seed)
+        unready = self._ready()
+        if unready is not None:
+            return unready
+        header: dict[str, object] = {"op": "predict", "height": height, "width": width, "seed": seed}
+        answer = self._exchange(header, {"images": images, "clear": clear, "days": days}, self._limits.tile_seconds)
+        if isinstance(answer, tuple):
+            message, wall_seconds = answer
+            reply = judge(message, expected_of(images, height, width), wall_seconds)
+        else:
+            reply = answer
         if reply.outcome != "ok":
             self._stop()
         return reply
@@ -158,25 +157,42 @@ class Worker:
         keep: bool = False,
         inspect: bool = False,
     ) -> Measured:
-        """Time one call on a batch. A model's fault is an outcome, never an exception.
+        """Time one call on a batch, in the worker; see :mod:`worldstrat_bench.worker.timing`.
 
         Parameters
         ----------
-        images : (B, T, 12, h, w) reflectance; clear : (B, T, 1, h, w); days : (B, T).
+        images : (B, T, 12, h, w); clear : (B, T, 1, h, w); days : (B, T).
         precision : one of :data:`worldstrat_bench.worker.timing.PRECISIONS`.
-        keep : return what the model returned; for a batch of one.
-        inspect : also count parameters and FLOPs, in further calls of the model that are not timed.
+        keep : whether to send the output back.
+        inspect : whether to count parameters and FLOPs, which takes another call.
         """
-        self.start()
-        header = {"op": "measure", "height": height, "width": width, "seed": seed, "precision": precision,
-                  "keep": keep, "inspect": inspect}  # fmt: skip
-        answer, wall = self._exchange(header, {"images": images, "clear": clear, "days": days})
-        if isinstance(answer, Message) and answer.header.get("op") == "measured":
-            return _measured(answer, images, height, width, wall, keep=keep)
-        self._stop()
-        reply = answer if isinstance(answer, Reply) else judge(answer, images[0], height, width, wall)
-        outcome = "invalid_output" if reply.outcome == "ok" else reply.outcome
-        return Measured(outcome, reply.message, wall, wall, wall)
+        unready = self._ready()
+        if unready is not None:
+            return Measured(unready.outcome, unready.message, 0.0, 0.0, 0.0)
+        header: dict[str, object] = {"op": "measure", "height": height, "width": width, "seed": seed,
+                                     "precision": precision, "keep": keep, "inspect": inspect}  # fmt: skip
+        answer = self._exchange(
+            header, {"images": images, "clear": clear, "days": days}, self._limits.tile_seconds * len(images)
+        )
+        if isinstance(answer, tuple):
+            measured = judge_measured(answer[0], expected_of(images[0], height, width, len(images)), answer[1])
+        else:
+            measured = Measured(answer.outcome, answer.message, answer.seconds, answer.seconds, answer.seconds)
+        if measured.outcome != "ok":
+            self._stop()
+        return measured
+
+    def _ready(self) -> Reply | None:
+        """Start the worker if there is none, or none that can be trusted; the reply to give if that fails."""
+        if self._session is not None and self._session.wire.pending():
+            self._stop()  # it said something unasked, or died, between two tiles
+        try:
+            self.start()
+        except ModelError as error:
+            return Reply("model_error", None, str(error), 0.0)
+        except WorldstratBenchError as error:
+            return Reply("infra_error", None, str(error), 0.0)
+        return None
 
     def close(self) -> None:
         """End the worker and everything it started; remove its scratch folder."""
@@ -256,49 +272,43 @@ class Worker:
         cores = min(self._threads or usable_cores(), usable_cores())
         return Hello(
             python=".".join(str(part) for part in self._interpreter.version),
-            torch=_text(header.get("torch")),
-            cuda=(_text(device.get("cuda")) or None) if on_cuda else None,
+            torch=short_text(header.get("torch")),
+            cuda=(short_text(device.get("cuda")) or None) if on_cuda else None,
             device_type="cuda" if on_cuda else "cpu",
-            device_name=_text(device.get("name")) if on_cuda else cpu_name(),
-            device_class=_text(device.get("class")) if on_cuda else cpu_class(cores),
+            device_name=short_text(device.get("name")) if on_cuda else cpu_name(),
+            device_class=short_text(device.get("class")) if on_cuda else cpu_class(cores),
             packages=packages_of(self._interpreter),
             isolation=report,
             start_seconds=start_seconds,
-            load_seconds=_seconds(header.get("load_seconds"), wall_seconds),
+            load_seconds=possible_seconds(header.get("load_seconds"), wall_seconds),
         )
 
-    def _ask(self, images: NDArray[np.float32], clear: NDArray[np.bool_], days: NDArray[np.int64],
-             height: int, width: int, seed: int) -> Reply:  # fmt: skip
-        header = {"op": "predict", "height": height, "width": width, "seed": seed}
-        answer, wall = self._exchange(header, {"images": images, "clear": clear, "days": days})
-        return answer if isinstance(answer, Reply) else judge(answer, images, height, width, wall)
-
-    def _exchange(self, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> tuple[Message | Reply, float]:
-        """Send a request and wait for its answer; what went wrong as a reply. With the seconds that the host waited."""
+    def _exchange(
+        self, header: dict[str, object], tensors: dict[str, NDArray[Any]], seconds: float
+    ) -> tuple[Message, float] | Reply:
+        """Ask and wait: the answer and the seconds it took, or what became of the worker instead."""
         session = self._session
         assert session is not None
         nonce = secrets.token_hex(16)
-        body = safetensors.numpy.save(arrays)
+        body = safetensors.numpy.save(tensors)
         started = time.monotonic()
-        deadline = started + self._limits.tile_seconds
+        deadline = started + seconds
         try:
             session.wire.send({**header, "nonce": nonce}, body, deadline)
             message = session.wire.receive(deadline)
         except WireTimeoutError:
-            session.condemn(Verdict("timeout", f"the model took more than {self._limits.tile_seconds:g} s"))
-            session.finish()
-            wall = time.monotonic() - started
-            return Reply("timeout", None, _verdict_message(session), wall), wall
+            session.condemn(Verdict("timeout", f"the model took more than {seconds:g} s"))
+            verdict = session.finish().verdict
+            assert verdict is not None
+            return Reply(verdict.outcome, None, verdict.message, time.monotonic() - started)
         except WireError as error:
-            return Reply("invalid_output", None, f"the model wrote to the harness's wire: {error}", 0.0), 0.0
+            return Reply("invalid_output", None, f"the model wrote to the harness's wire: {error}", 0.0)
         except WireClosedError:
             outcome, text = self._how(session.finish(grace_seconds=2))
-            wall = time.monotonic() - started
-            return Reply(outcome, None, text, wall), wall
-        wall = time.monotonic() - started
+            return Reply(outcome, None, text, time.monotonic() - started)
         if message.header.get("nonce") != nonce:
-            return Reply("invalid_output", None, "the reply does not belong to the request", 0.0), wall
-        return message, wall
+            return Reply("invalid_output", None, "the reply does not belong to the request", 0.0)
+        return message, time.monotonic() - started
 
     def _how(self, end: End) -> tuple[str, str]:
         """Outcome and description of a worker that hung up."""
@@ -315,65 +325,9 @@ class Worker:
         return "crash", f"the model's process left with exit code {end.code}{said}"
 
 
-def judge(message: Message, images: NDArray[np.float32], height: int, width: int, wall_seconds: float) -> Reply:
-    """What a worker's answer amounts to."""
-    header = message.header
-    seconds = _seconds(header.get("seconds"), wall_seconds)
-    if header.get("op") == "failed":
-        outcome = str(header.get("outcome"))
-        return Reply(outcome if outcome in CLAIMS else "model_error", None, _text(header.get("message"), 8000), seconds)
-    if header.get("op") != "prediction":
-        return Reply("invalid_output", None, "the reply is no prediction", seconds)
-    try:
-        image, hint = check_output(message.body, expected_of(images, height, width))
-    except InvalidOutputError as error:
-        return Reply("invalid_output", None, str(error), seconds)
-    return Reply("ok", image, hint, seconds)
-
-
-def _measured(
-    message: Message, images: NDArray[np.float32], height: int, width: int, wall_seconds: float, *, keep: bool
-) -> Measured:
-    """The figures of a timed call, as far as they are possible."""
-    header = message.header
-    seconds = _seconds(header.get("seconds"), wall_seconds)
-    reply = Reply("ok", None, "", seconds)
-    if keep:
-        kept = Message({**header, "op": "prediction"}, message.body)
-        reply = judge(kept, images[0], height, width, wall_seconds)
-    return Measured(
-        reply.outcome,
-        reply.message,
-        seconds,
-        _seconds(header.get("wall_seconds"), wall_seconds),
-        wall_seconds,
-        reply.image,
-        *(_count(header.get(name)) for name in ("parameters", "flops", "host_bytes", "device_bytes")),
-    )
-
-
-def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**62 else None
-
-
 def packages_of(interpreter: Interpreter) -> dict[str, str]:
     """Distributions of the worker's environment, as the host sees them on disk."""
     return installed_packages(interpreter.site_paths)
-
-
-def _verdict_message(session: Session) -> str:
-    return session.verdict.message if session.verdict else ""
-
-
-def _text(value: object, limit: int = 200) -> str:
-    return value[:limit] if isinstance(value, str) else ""
-
-
-def _seconds(value: object, wall_seconds: float) -> float:
-    """What the worker claims, if it is possible."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= wall_seconds:
-        return float(value)
-    return wall_seconds
 
 
 def _signal_name(number: int) -> str:

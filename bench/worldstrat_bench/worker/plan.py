@@ -25,9 +25,11 @@ EXPOSED = (
     "worker/landlock.py",
     "worker/launch.py",
     "worker/probes.py",
+    "worker/reference.py",
     "worker/seccomp.py",
     "worker/supervise.py",
     "worker/syscalls.py",
+    "worker/timing.py",
     "worker/wire.py",
 )
 """The harness's modules that a worker can see; everything else of the harness stays out of its reach."""

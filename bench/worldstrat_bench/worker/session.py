@@ -61,6 +61,7 @@ class Session:
         self._verdict: Verdict | None = None
         self._end: End | None = None
         self._lock = threading.Lock()
+        self._finishing = threading.Lock()
         self._kernel_kills = kernel_kills()
         self._log_thread: threading.Thread | None = None
         self._watchdog = Watchdog(keeper.pid, folders.scratch, limits, self.condemn)
@@ -93,9 +94,16 @@ class Session:
             self._control.shutdown(socket.SHUT_WR)
 
     def finish(self, grace_seconds: float = 0.0) -> End:
-        """End the worker if it has not ended by itself within the grace, and wait until nothing of it is left."""
-        if self._end is not None:
+        """End the worker if it has not ended by itself within the grace, and wait until nothing of it is left.
+
+        Safe from any thread: whoever waits on the wire meanwhile finds it closed by the worker.
+        """
+        with self._finishing:
+            if self._end is None:
+                self._end = self._finish(grace_seconds)
             return self._end
+
+    def _finish(self, grace_seconds: float) -> End:
         line = self._read_control(grace_seconds)
         if line is None:
             with contextlib.suppress(OSError):
@@ -109,8 +117,7 @@ class Session:
             self._log_thread.join(timeout=5)
         self.folders.remove()
         code, killed = parse_end(line)
-        self._end = End(code, killed, self._verdict, kernel_kills() > self._kernel_kills)
-        return self._end
+        return End(code, killed, self._verdict, kernel_kills() > self._kernel_kills)
 
     def _read_control(self, seconds: float) -> bytes | None:
         """The keeper's last words; None if they did not come in time, b"" if it went without any."""

@@ -79,7 +79,7 @@ class Measured:
     outcome, message : as in :class:`Reply`.
     seconds, wall_seconds : by the device's clock and by the wall clock, as the worker measured them.
     host_seconds : what the host waited, transport included; it bounds what a worker can claim.
-    image : (3, H, W) float32 reflectance, if it was to be kept.
+    image : (B, 3, H, W) float32 reflectance, if it was to be kept.
     parameters, flops : of the model and of one call, if they were to be counted and could be.
     host_bytes, device_bytes : largest memory of the worker so far.
     """

@@ -22,33 +22,34 @@ class InvalidOutputError(Exception):
 
 @dataclass(frozen=True)
 class Expected:
-    """What a prediction is compared with: the target's size and frame 0's R, G, B, (3, h, w) reflectance."""
+    """What predictions are compared with: the target's size, frame 0's R, G, B (3, h, w) reflectance, how many."""
 
     height: int
     width: int
     rgb: NDArray[np.float32]
+    batch: int = 1
 
 
-def expected_of(images: NDArray[np.float32], height: int, width: int) -> Expected:
-    """From the inputs (T, 12, h, w) and the target's size."""
-    return Expected(height, width, images[0, list(RGB)])
+def expected_of(images: NDArray[np.float32], height: int, width: int, batch: int = 1) -> Expected:
+    """From the inputs (T, 12, h, w) of the (first) tile and the target's size."""
+    return Expected(height, width, images[0, list(RGB)], batch)
 
 
 def check_output(body: bytearray, expected: Expected) -> tuple[NDArray[np.float32], str]:
-    """A private copy (3, H, W) of the prediction, and a hint if its values look odd.
+    """A private copy (B, 3, H, W) of the predictions, and a hint if the values of the first look odd.
 
     Raises
     ------
     InvalidOutputError
-        for anything but a finite float32 tensor (1, 3, H, W), H and W from the native size up, in reflectance.
+        for anything but a finite float32 tensor (B, 3, H, W), H and W from the native size up, in reflectance.
     """
-    image = _decode(body)
-    _check_size(image, expected)
-    _check_values(image)
-    return image, _hint(image, expected)
+    images = _decode(body, expected.batch)
+    _check_size(images, expected)
+    _check_values(images)
+    return images, _hint(images[0], expected)
 
 
-def _decode(body: bytearray) -> NDArray[np.float32]:
+def _decode(body: bytearray, batch: int) -> NDArray[np.float32]:
     try:
         tensors = dict(safetensors.deserialize(bytes(body)))  # type: ignore[no-untyped-call]
     except Exception as error:
@@ -57,12 +58,12 @@ def _decode(body: bytearray) -> NDArray[np.float32]:
         raise InvalidOutputError("the reply does not hold exactly one prediction")
     tensor = tensors["prediction"]
     dtype, shape = str(tensor["dtype"]), tuple(int(n) for n in tensor["shape"])
-    if len(shape) != 4 or shape[:2] != (1, 3):
+    if len(shape) != 4 or shape[:2] != (batch, 3):
         advice = _shape_advice(shape)
-        raise InvalidOutputError(f"predict returned shape {shape}, not (1, 3, H, W){advice}")
+        raise InvalidOutputError(f"predict returned shape {shape}, not ({batch}, 3, H, W){advice}")
     if dtype != "F32":
         raise InvalidOutputError(f"predict returned {DTYPES.get(dtype, dtype)}: return output.float()")
-    values = np.frombuffer(tensor["data"], dtype="<f4").reshape(shape[1:])
+    values = np.frombuffer(tensor["data"], dtype="<f4").reshape(shape)
     return values.astype(np.float32, copy=True)
 
 
@@ -77,7 +78,7 @@ def _shape_advice(shape: tuple[int, ...]) -> str:
 
 
 def _check_size(image: NDArray[np.float32], expected: Expected) -> None:
-    (height, width), (h, w) = image.shape[1:], expected.rgb.shape[1:]
+    (height, width), (h, w) = image.shape[2:], expected.rgb.shape[1:]
     if height < h or width < w:
         raise InvalidOutputError(
             f"predict returned {height} x {width} pixels for an input of {h} x {w}: "
