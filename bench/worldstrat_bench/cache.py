@@ -85,7 +85,7 @@ class DiskCache:
         from safetensors.numpy import save
 
         path = self._path(key)
-        body = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+        body = save({name: np.asarray(array, order="C") for name, array in arrays.items()})
         size = len(body) + _DIGEST_BYTES
         if size > self.max_bytes:
             return
