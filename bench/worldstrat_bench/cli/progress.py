@@ -57,7 +57,9 @@ class Display:
                 self._bar(self._bars, event)
 
     def _line(self, text: str) -> None:
-        (self._bars.console if self._bars else self._console).print(printable(text), markup=False, highlight=False)
+        (self._bars.console if self._bars else self._console).print(
+            printable(text), markup=False, highlight=False, soft_wrap=True
+        )
 
     def _bar(self, bars: Bars, event: Progress) -> None:
         if event.stage not in self._tasks:

@@ -55,7 +55,10 @@ def test_the_temporary_folder_is_local_and_nfs_is_not(tmp_path: Path) -> None:
 
 
 def test_one_process_at_a_time(tmp_path: Path) -> None:
-    code = f"from pathlib import Path\nfrom worldstrat_bench.run.filesystem import locked\nlocked(Path({str(tmp_path)!r})).__enter__()"
+    code = (
+        "from pathlib import Path\nfrom worldstrat_bench.run.filesystem import locked\n"
+        f"locked(Path({str(tmp_path)!r})).__enter__()"
+    )
     with locked(tmp_path):
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
         assert "another process is working on this run" in done.stderr
