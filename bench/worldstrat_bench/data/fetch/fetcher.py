@@ -78,6 +78,13 @@ class _Fetch:
             self._settings.list_name, self._settings.frames, folder / METADATA, folder / SPLIT, official=bool(release)
         )
         jobs = self._jobs(wanted, release)
+        try:
+            return self._work(wanted, release, jobs)
+        finally:
+            for job in jobs:
+                job.close()
+
+    def _work(self, wanted: Wanted, release: str | None, jobs: list[Job]) -> FetchResult:
         for job in jobs:
             job.plan()
         result = self._account(wanted, release, jobs)

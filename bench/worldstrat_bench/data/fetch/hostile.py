@@ -6,7 +6,6 @@ import re
 import stat
 import tarfile
 import zipfile
-from pathlib import PurePosixPath
 
 from worldstrat_bench.data.fetch.wanted import Member, Wanted
 from worldstrat_bench.errors import DataError
@@ -40,8 +39,8 @@ def classify(name: str, wanted: Wanted, where: str) -> Member | None:
     """
     if not is_unsafe(name):
         return wanted.member(name)
-    tidy = "/".join(part for part in PurePosixPath(name.replace("\\", "/")).parts if part not in ("..", "/"))
-    if wanted.member(tidy) is None:
+    parts = [part for part in re.split(r"[/\\]", name) if part not in ("", ".", "..")]
+    if not any(wanted.member("/".join(parts[-count:])) for count in (2, 3)):
         return None
     raise DataError(f"member {name[:120]!r} leads out of the folder", where=where, remedy=_OTHER_SOURCE)
 

@@ -53,6 +53,8 @@ class Job(Protocol):
 
     def run(self) -> None: ...
 
+    def close(self) -> None: ...
+
 
 class ZipJob:
     """Members of a ZIP archive, by ranges if it is remote."""
@@ -128,9 +130,15 @@ class ZipJob:
             self.plan()
         raise keeps_changing(remote)
 
+    def close(self) -> None:
+        """Close the archive."""
+        if self._zip is not None:
+            self._zip.close()
+
     def _directory(self) -> tuple[list[ZipMember], int]:
         where = self._archive.name
         try:
+            self.close()
             self._zip = zipfile.ZipFile(self._open())
         except (*DAMAGE, struct.error, ValueError, OverflowError, OSError) as error:
             raise DataError(
@@ -141,9 +149,9 @@ class ZipJob:
             self._sparse.save(self._notes)
         return select(self._zip, self._wanted, where)
 
-    def _open(self) -> BinaryIO:
+    def _open(self) -> BinaryIO | Path:
         if self._archive.path is not None:
-            return self._archive.path.open("rb")
+            return self._archive.path
         remote = cast(RemoteFile, self._archive.remote)
         self._sparse = SparseFile.restore(remote, self._notes) or SparseFile(remote)
         return cast(BinaryIO, self._sparse)
@@ -164,14 +172,12 @@ class ZipJob:
 
         assert self._zip is not None
         extractor = Extractor(self._zip, self._store, written)
-        with self._zip:
-            for member in self._todo:
-                try:
-                    extractor.extract(member)
-                except Fault as fault:
-                    raise DataError(
-                        fault.what, where=self._archive.path, remedy="the archive is damaged: get another copy"
-                    ) from fault
+        for member in self._todo:
+            try:
+                extractor.extract(member)
+            except Fault as fault:
+                remedy = "the archive is damaged: get another copy"
+                raise DataError(fault.what, where=self._archive.path, remedy=remedy) from fault
 
     def _remote(self, remote: RemoteFile) -> None:
         assert self._zip is not None
@@ -239,6 +245,9 @@ class TarJob:
                 self._progress.note(f"{self._archive.name} changed on the server: beginning it again")
         raise keeps_changing(cast(RemoteFile, self._archive.remote))
 
+    def close(self) -> None:
+        """Nothing stays open."""
+
     def _size(self) -> int:
         if self._archive.path is not None:
             return self._archive.path.stat().st_size
@@ -303,6 +312,9 @@ class CopyJob:
                     raise DataError("the file changed while it was copied", where=source, remedy="run it again")
             self._progress.add_bytes(size)
             self._progress.add_member(size)
+
+    def close(self) -> None:
+        """Nothing stays open."""
 
     def _find(self, path: str) -> Path | None:
         candidates = [self._folder / path]
