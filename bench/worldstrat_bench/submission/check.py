@@ -122,7 +122,7 @@ def _check_folder(folder: Path, options: Options, known: Fingerprints | None) ->
         return None, faults
     faults += _manifest_checks(manifest, text, folder, [result.record for result in results])
     for result in results:
-        faults += manifest_faults(result, manifest)
+        faults += manifest_faults(result, manifest, folder)
     for wheel in sorted(folder.glob("*.whl")):
         faults += _wheel(wheel, _expected(manifest, pinned=True), known)
     return manifest, faults

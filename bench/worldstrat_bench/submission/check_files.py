@@ -67,7 +67,9 @@ def lock_faults(manifest: Manifest, folder: Path, text: str) -> Iterator[Fault]:
     if not path.exists() and not path.is_symlink():
         what = f"the lock file {environment.lock!r} is missing"
         line = line_of(text, ("environment", "lock"))
-        yield Fault("lock", what, manifest_path, line, "uv pip compile --generate-hashes requirements.in -o requirements.lock")
+        yield Fault(
+            "lock", what, manifest_path, line, "uv pip compile --generate-hashes requirements.in -o requirements.lock"
+        )
         return
     try:
         locked = load_lock(path)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from worldstrat_bench.data import split
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
-from worldstrat_bench.protocol import Protocol, load_protocol
+from worldstrat_bench.protocol import Protocol, load_protocol, protocol_ids
 from worldstrat_bench.record import ListScores, Record, parse_record
 from worldstrat_bench.submission.check_tiles import table_faults
 from worldstrat_bench.submission.faults import Fault, from_error, notice, relative
@@ -49,24 +49,34 @@ def read_result(folder: Path) -> Result | tuple[Fault, ...]:
 
 
 def record_faults(result: Result, slug_folder: Path, *, official: bool) -> Iterator[Fault]:
-    """Everything that can be said of a record without its manifest."""
-    record, where = result.record, relative(result.folder / "record.json")
-    yield from _place_faults(result, slug_folder)
+    """Everything that can be said of a record without its manifest.
+
+    The scores are recomputed only if nothing else is wrong: they would only repeat the other faults.
+    """
+    where = relative(result.folder / "record.json")
+    faults = [*_hash_faults(result)]
+    protocol = _protocol(result.record, where)
+    if isinstance(protocol, Fault):
+        faults.append(protocol)
+    else:
+        faults += _place_faults(result, slug_folder)
+        faults += list_faults(result)
+        faults += table_faults(result.table, result.record, where=relative(result.folder / "tiles.csv"))
+        faults += [] if faults else aggregate_faults(result, protocol)
+    yield from faults
+    yield from _ranking_faults(result.record, where, official=official)
+    yield from _companion_faults(result)
+
+
+def _hash_faults(result: Result) -> Iterator[Fault]:
+    record = result.record
     if record.files.get("tiles.csv") != result.tiles_sha256:
         what = "tiles.csv is not the file that the record names: its sha256 differs"
         yield Fault("record-files", what, relative(result.folder / "tiles.csv"), None, SCORE_AGAIN)
     extra = sorted(set(record.files) - {"tiles.csv"})
     if extra:
-        yield Fault("record-files", f"the record hashes {extra[0]!r}, which no result holds", where, None, SCORE_AGAIN)
-    protocol = _protocol(record, where)
-    if isinstance(protocol, Fault):
-        yield protocol
-        return
-    yield from list_faults(result)
-    yield from table_faults(result.table, record, where=relative(result.folder / "tiles.csv"))
-    yield from aggregate_faults(result, protocol)
-    yield from _ranking_faults(record, where, official=official)
-    yield from _companion_faults(result)
+        what = f"the record hashes {extra[0]!r}, which no result holds"
+        yield Fault("record-files", what, relative(result.folder / "record.json"), None, SCORE_AGAIN)
 
 
 def list_faults(result: Result) -> Iterator[Fault]:
@@ -99,7 +109,9 @@ def _official_list_faults(result: Result, evaluated: set[str]) -> Iterator[Fault
         yield Fault("list-complete", what, table, None, "evaluate the list as the package defines it")
     if missing and dataset.limit is None and dataset.shard is None:
         what = f"{len(missing)} tiles of list {dataset.list!r} are missing, {missing[0]!r} for one"
-        yield Fault("list-complete", what, table, None, "a tile is never left out; a failed one stays in with its outcome")
+        yield Fault(
+            "list-complete", what, table, None, "a tile is never left out; a failed one stays in with its outcome"
+        )
     if dataset.list_sha256 != split.list_sha256(wanted):
         what = f"list_sha256 is not that of list {dataset.list!r} in this version of the package: it is stale"
         yield Fault("list-hash", what, where, None, "update worldstrat-bench and evaluate again")
@@ -118,13 +130,15 @@ def aggregate_faults(result: Result, protocol: Protocol) -> Iterator[Fault]:
         yield Fault("record-aggregates", what, relative(result.folder / "record.json"), None, SCORE_AGAIN)
 
 
-def manifest_faults(result: Result, manifest: Manifest) -> Iterator[Fault]:
+def manifest_faults(result: Result, manifest: Manifest, slug_folder: Path) -> Iterator[Fault]:
     """The record is of the model that the manifest describes."""
     where, model = relative(result.folder / "record.json"), result.record.model
-    if result.record.protocol.id not in manifest.protocols:
+    if result.record.protocol.id not in manifest.protocols and result.record.protocol.id in protocol_ids():
         what = f"protocol {result.record.protocol.id!r} is not among the manifest's protocols"
         yield Fault("record-manifest", what, where, None, "add it to protocols in submission.toml")
     slug, section = manifest.submission.slug, manifest.model
+    if slug != slug_folder.resolve().name:
+        return  # the slug is at fault, not the record
     weights = manifest.weights.sha256 if manifest.weights else None
     expected: dict[str, tuple[object, object]] = {
         "name": (model.name if model.name != slug else section.entry_point, section.entry_point),
@@ -217,7 +231,9 @@ def _companion_faults(result: Result) -> Iterator[Fault]:
             yield Fault("speed", "speed.json is not JSON", relative(speed), None, "run worldstrat-bench speed again")
             return
         if found != result.record.record_id:
-            yield Fault("speed", "speed.json names another record_id", relative(speed), None, "time this record's model")
+            yield Fault(
+                "speed", "speed.json names another record_id", relative(speed), None, "time this record's model"
+            )
 
 
 def _file_faults(folder: Path) -> Iterator[Fault]:

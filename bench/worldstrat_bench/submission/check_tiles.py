@@ -85,7 +85,9 @@ def _consistency_faults(table: TileTable, record: Record, where: str) -> Iterato
     both = ~np.isnan(psnr) & ~np.isnan(rmse) & (rmse > 1e-4)
     derived = np.full_like(psnr, np.nan)
     derived[both] = -20 * np.log10(rmse[both])
-    yield from _rows(both & (np.abs(psnr - derived) > _DB_TOLERANCE), table, where, "psnr and rmse contradict each other")
+    yield from _rows(
+        both & (np.abs(psnr - derived) > _DB_TOLERANCE), table, where, "psnr and rmse contradict each other"
+    )
     raw = table.numbers["psnr_raw"]
     higher = ~np.isnan(psnr) & ~np.isnan(raw) & (raw > psnr + _DB_TOLERANCE)
     yield from _rows(higher, table, where, "psnr_raw is above psnr, which removes a bias from the same pixels")
@@ -112,7 +114,13 @@ def _label_faults(table: TileTable, record: Record, where: str) -> Iterator[Faul
         for name in ("lon", "lat"):
             value, fact = float(table.numbers[name][row]), getattr(facts, name)
             if fact is not None and not abs(value - fact) < 1e-4:
-                yield Fault("labels", f"{name} of tile {tile!r} is {value:.7g}, the package says {fact:.7g}", where, row + 2, _REMEDY)
+                yield Fault(
+                    "labels",
+                    f"{name} of tile {tile!r} is {value:.7g}, the package says {fact:.7g}",
+                    where,
+                    row + 2,
+                    _REMEDY,
+                )
 
 
 def facts_differ(a: TileTable, b: TileTable) -> str | None:

@@ -32,7 +32,7 @@ def training_faults(manifest: Manifest, folder: Path, text: str, *, ranked: bool
         what = f"train_split = {training.train_split!r}: the model has seen the test set. {declared.explanation}"
         remedy = "train again on the `train` rows of the published split file"
         yield Fault("contamination", what, where, line, remedy, "error" if ranked else "notice")
-    if training.train_split in ("worldstrat-train", "worldstrat-train-val"):
+    if training.train_split == "worldstrat-train":
         leaky = len(split.list_tiles("full")) - len(split.list_tiles("clean"))
         what = f"the published train list shares tiles or orders with {leaky} test tiles, which `clean` leaves out"
         yield notice("contamination", what, where, line=line)
@@ -46,7 +46,9 @@ def _listed_faults(path: Path, *, ranked: bool) -> Iterator[Fault]:
     where = relative(path)
     try:
         if path.is_symlink() or path.stat().st_size > MAX_TRAIN_TILES_BYTES:
-            yield Fault("train-tiles", "is a link or too large for a list of tile names", where, None, "one name a line")
+            yield Fault(
+                "train-tiles", "is a link or too large for a list of tile names", where, None, "one name a line"
+            )
             return
         names = {line.strip() for line in path.read_bytes().decode("utf-8").splitlines() if line.strip()}
     except (OSError, UnicodeDecodeError) as error:
@@ -58,8 +60,3 @@ def _listed_faults(path: Path, *, ranked: bool) -> Iterator[Fault]:
     if both:
         what = f"{len(both)} test tiles are on the train list, {both[0]!r} for one"
         yield Fault("contamination", what, where, None, "train without them", "error" if ranked else "notice")
-    groups = {split.group_of(name) for name in names - test}
-    siblings = sorted(tile for tile in split.list_tiles("clean") if split.group_of(tile) in groups)
-    if siblings:
-        what = f"{len(siblings)} tiles of `clean` have a sibling on the train list, {siblings[0]!r} for one"
-        yield Fault("contamination", what, where, None, "train without their orders", "error" if ranked else "notice")

@@ -51,7 +51,12 @@ class EnvironmentRequest:
 
 
 def build_environment(
-    request: EnvironmentRequest, folder: Path, *, find_links: Path | None = None, offline: bool = False, uv: bool | None = None
+    request: EnvironmentRequest,
+    folder: Path,
+    *,
+    find_links: Path | None = None,
+    offline: bool = False,
+    uv: bool | None = None,
 ) -> Path:
     """The interpreter of the environment of `request` under `folder`, built if it is not there yet.
 
@@ -96,7 +101,10 @@ def build_environment(
 def _create(home: Path, request: EnvironmentRequest, uv: str | None) -> None:
     base = interpreter_of(request.python)
     if uv:
-        _run([uv, "venv", "--quiet", "--no-project", "--offline", "--python", str(base), str(home)], "create the environment")
+        _run(
+            [uv, "venv", "--quiet", "--no-project", "--offline", "--python", str(base), str(home)],
+            "create the environment",
+        )
     else:
         _run([str(base), "-I", "-m", "venv", "--without-pip", str(home)], "create the environment")
     if request.over_harness:
@@ -107,10 +115,18 @@ def _create(home: Path, request: EnvironmentRequest, uv: str | None) -> None:
 
 
 def _install(
-    home: Path, request: EnvironmentRequest, locked: Sequence[Locked], uv: str | None, find_links: Path | None, *, offline: bool
+    home: Path,
+    request: EnvironmentRequest,
+    locked: Sequence[Locked],
+    uv: str | None,
+    find_links: Path | None,
+    *,
+    offline: bool,
 ) -> None:
     requirements = [item.as_line() for item in locked]
-    requirements += [f"{_named(path)} @ {path.resolve().as_uri()} --hash=sha256:{sha256}" for path, sha256 in request.wheels]
+    requirements += [
+        f"{_named(path)} @ {path.resolve().as_uri()} --hash=sha256:{sha256}" for path, sha256 in request.wheels
+    ]
     if not requirements:
         return
     file = home / "requirements.txt"
@@ -161,7 +177,15 @@ def _uv() -> str | None:
 
 def _run(command: Sequence[str], purpose: str) -> None:
     """Run a builder without the user's own configuration of it, so that the lock alone decides."""
-    hidden = ("PIP_REQUIRE_VIRTUALENV", "PIP_NO_BINARY", "UV_NO_BINARY", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "PIP_TARGET")
+    hidden = (
+        "PIP_REQUIRE_VIRTUALENV",
+        "PIP_NO_BINARY",
+        "UV_NO_BINARY",
+        "PYTHONPATH",
+        "PYTHONHOME",
+        "VIRTUAL_ENV",
+        "PIP_TARGET",
+    )
     environment = {k: v for k, v in os.environ.items() if k not in hidden}
     try:
         done = subprocess.run(

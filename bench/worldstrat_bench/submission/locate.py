@@ -8,7 +8,9 @@ from collections.abc import Sequence
 
 Key = Sequence[str | int]
 
-_ASSIGNMENT = re.compile(r"""^\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=""")
+_ASSIGNMENT = re.compile(
+    r"""^\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*="""
+)
 _AT_LINE = re.compile(r"at line (\d+)")
 
 
@@ -40,7 +42,8 @@ def _key_lines(text: str) -> dict[tuple[str, ...], int]:
             header = _path(line.strip())
             if header:
                 table = header
-                lines.setdefault(table, number)
+                for length in range(1, len(table) + 1):
+                    lines.setdefault(table[:length], number)
             continue
         found = _ASSIGNMENT.match(line)
         if found:

@@ -23,12 +23,12 @@ _ENTRY_POINT = r"^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?$"
 _URL = r"^https://[A-Za-z0-9.-]+(?::[0-9]{1,5})?/[!-;=?-Z_a-z~%\[\]]{0,900}$"
 
 TrainSplit = Literal[
-    "none", "worldstrat-train", "worldstrat-train-clean", "worldstrat-train-val", "mini-train", "synthetic",
-    "worldstrat-random-seed", "worldstrat-all", "listed", "described",
+    "none", "worldstrat-train", "worldstrat-train-unleaked", "worldstrat-random-2022", "mini-train", "listed",
+    "described",
 ]  # fmt: skip
-"""The lists of :mod:`worldstrat_bench.stats.train_split`; `listed` comes with a file of names, `described` with words."""
+"""Known lists of :mod:`worldstrat_bench.stats.train_split`; `listed` comes with names, `described` with words."""
 
-SelectionSplit = Literal["none", "worldstrat-val", "worldstrat-train", "mini-train", "synthetic", "described"]
+SelectionSplit = Literal["none", "worldstrat-val", "worldstrat-train", "mini-train", "described"]
 WeightsFormat = Literal["safetensors", "onnx", "torchscript", "pt2", "state_dict"]
 Python = Literal["3.9", "3.10", "3.11", "3.12", "3.13", "3.14"]
 
@@ -43,7 +43,9 @@ def _inside(path: str) -> str:
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="64 lower-case hexadecimal digits")]
 Url = Annotated[str, Field(pattern=_URL, description="an https:// address")]
-Line = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]+$")]
+Line = Annotated[
+    str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]+$")
+]
 Prose = Annotated[str, Field(max_length=4000)]
 InnerPath = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_inside)]
 Parameter = Annotated[str, Field(max_length=1000)] | bool | int | Annotated[float, Field(allow_inf_nan=False)]
@@ -82,7 +84,9 @@ class ModelSection(_Section):
     @model_validator(mode="after")
     def _wheel_is_pinned(self) -> ModelSection:
         if (self.wheel is None) != (self.wheel_sha256 is None):
-            raise PydanticCustomError("wheel", "wheel and wheel_sha256 come together: an address without a hash is no pin")
+            raise PydanticCustomError(
+                "wheel", "wheel and wheel_sha256 come together: an address without a hash is no pin"
+            )
         if self.wheel and self.repository_folder:
             raise PydanticCustomError("wheel", "wheel and repository_folder exclude each other")
         return self
@@ -92,7 +96,9 @@ class Weights(_Section):
     """The trained parameters: one file, opened by the confined worker only."""
 
     url: Url | None = None
-    path: Annotated[InnerPath | None, Field(description="a small file in the submission's folder, instead of url")] = None
+    path: Annotated[InnerPath | None, Field(description="a small file in the submission's folder, instead of url")] = (
+        None
+    )
     sha256: Sha256
     bytes: Annotated[int, Field(ge=1, le=20 * 1024**3)]
     format: WeightsFormat
@@ -107,12 +113,16 @@ class Weights(_Section):
 class Training(_Section):
     """What the model has seen: a statement by its authors, checked where it can be."""
 
-    datasets: Annotated[tuple[Line, ...], Field(max_length=50, strict=False, description="all data sets, [] if untrained")]
+    datasets: Annotated[
+        tuple[Line, ...], Field(max_length=50, strict=False, description="all data sets, [] if untrained")
+    ]
     train_split: TrainSplit
     train_tiles: Annotated[InnerPath | None, Field(description='file of tile names, one a line, for "listed"')] = None
     selection_split: Annotated[SelectionSplit, Field(description="what hyperparameters were chosen on")]
     test_evaluations: Annotated[int, Field(ge=0, le=100_000, description="how often it was evaluated on test")]
-    uses_test: Annotated[Literal[False], Field(description="the statement that no test tile was trained or selected on")]
+    uses_test: Annotated[
+        Literal[False], Field(description="the statement that no test tile was trained or selected on")
+    ]
     description: Prose = ""
 
     @model_validator(mode="after")

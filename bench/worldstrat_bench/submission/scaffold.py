@@ -67,7 +67,9 @@ def _package_name(slug: str) -> str:
     """The import name: a dash becomes an underscore, a digit in front gets an ``sr_``."""
     if not re.match(SLUG_PATTERN, slug) or "--" in slug:
         what = f"{slug[:60]!r} is no slug"
-        raise UsageError(what, where="SLUG", remedy="a-z, 0-9 and single dashes between them, at most 60, such as my-sr")
+        raise UsageError(
+            what, where="SLUG", remedy="a-z, 0-9 and single dashes between them, at most 60, such as my-sr"
+        )
     name = slug.replace("-", "_")
     name = f"sr_{name}" if name[0].isdigit() else name
     if name in SHADOWED or name in sys.stdlib_module_names or keyword.iskeyword(name):

@@ -26,7 +26,8 @@ class TileCheck(_Part):
     tile: Line
     outcome: Line
     prediction_difference: Finite | None = Field(
-        default=None, description="largest absolute difference to the stored prediction, reflectance; null if none is stored"
+        default=None,
+        description="largest absolute difference to the stored prediction, reflectance; null if none is stored",
     )
     order_difference: Finite | None = Field(
         default=None, description="largest absolute difference between the tile alone and in another order, reflectance"

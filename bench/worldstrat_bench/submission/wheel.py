@@ -28,7 +28,15 @@ LARGE_BYTES = 256 * 1024
 
 PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".bin", ".joblib", ".dill", ".t7", ".pyc", ".pyo")
 IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".jp2", ".bmp", ".gif", ".npy", ".npz", ".safetensors")
-NATIVE_MAGIC = (b"\x7fELF", b"MZ", b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe", b"\xca\xfe\xba\xbe", b"\xfe\xed\xfa", b"!<arch>\n")
+NATIVE_MAGIC = (
+    b"\x7fELF",
+    b"MZ",
+    b"\xcf\xfa\xed\xfe",
+    b"\xce\xfa\xed\xfe",
+    b"\xca\xfe\xba\xbe",
+    b"\xfe\xed\xfa",
+    b"!<arch>\n",
+)
 SHADOWED = frozenset({
     "worldstrat_bench", "worldstrat_bench_baselines", "torch", "torchvision", "numpy", "safetensors", "pip", "setuptools",
     "pkg_resources", "wheel", "sitecustomize", "usercustomize", "rasterio", "skimage", "scipy", "pandas", "pydantic", "lpips",
@@ -87,7 +95,9 @@ def open_wheel(path: Path) -> WheelFile | Fault:
     try:
         name, version, _, tags = parse_wheel_filename(path.name)
     except InvalidWheelFilename:
-        return Fault("wheel", "the file's name is not that of a wheel", where, None, "build it with: pip wheel --no-deps .")
+        return Fault(
+            "wheel", "the file's name is not that of a wheel", where, None, "build it with: pip wheel --no-deps ."
+        )
     try:
         with zipfile.ZipFile(path) as archive:
             members = tuple(archive.infolist())
@@ -119,7 +129,9 @@ def _shape_faults(wheel: WheelFile, where: str) -> Iterator[Fault]:
         return
     for member in members:
         if member.file_size > MAX_MEMBER_BYTES or member.file_size > 10**6 + MAX_RATIO * member.compress_size:
-            yield Fault("wheel-size", f"{member.filename[:80]!r} unpacks to {member.file_size} bytes", where, None, "remove it")
+            yield Fault(
+                "wheel-size", f"{member.filename[:80]!r} unpacks to {member.file_size} bytes", where, None, "remove it"
+            )
             return
     seen: set[str] = set()
     for member in members:
@@ -152,7 +164,8 @@ def _content_faults(wheel: WheelFile, archive: zipfile.ZipFile, where: str) -> I
         yield from _name_faults(path, where)
         with archive.open(member) as stream:
             head = stream.read(512)
-        if path.suffix.lower() in PICKLES or _pickled(head):
+        startup = path.suffix == ".pth" and len(path.parts) == 1  # has a message of its own
+        if (path.suffix.lower() in PICKLES and not startup) or _pickled(head):
             what = f"{member.filename[:80]!r} is a pickle or compiled code, which could do anything when opened"
             yield Fault("wheel-pickle", what, where, None, "ship safetensors or ONNX under [weights]")
         elif head.startswith(NATIVE_MAGIC):
@@ -160,7 +173,11 @@ def _content_faults(wheel: WheelFile, archive: zipfile.ZipFile, where: str) -> I
         elif path.suffix.lower() in IMAGES:
             images += member.file_size
         elif member.file_size > LARGE_BYTES and path.suffix not in (".py", ".pyi"):
-            yield notice("wheel-data", f"{member.filename[:80]!r} holds {member.file_size // 1000} kB of data: a person looks", where)
+            yield notice(
+                "wheel-data",
+                f"{member.filename[:80]!r} holds {member.file_size // 1000} kB of data: a person looks",
+                where,
+            )
     if images:
         what = f"{images // 1000 + 1} kB of images or arrays: compared with the tiles if --data is given, else a person looks"
         yield notice("wheel-images", what, where)
@@ -215,7 +232,9 @@ def _metadata_faults(
     headers = HeaderParser().parsestr(_text(archive, files[needed[0]]))
     stated = (canonicalize_name(str(headers["Name"] or "")), str(headers["Version"] or ""))
     if stated != (wheel.name, wheel.version):
-        yield Fault("wheel-metadata", "METADATA and the file's name disagree on name or version", where, None, "build it again")
+        yield Fault(
+            "wheel-metadata", "METADATA and the file's name disagree on name or version", where, None, "build it again"
+        )
     yield from _record_faults(archive, files, needed[2], where)
     points = _entry_points(archive, files.get(f"{folder}/entry_points.txt"))
     yield from _expectation_faults(wheel, expected, points, where)
@@ -267,7 +286,9 @@ def _record_faults(
             return
     ghosts = sorted(set(listed) - set(files))
     if ghosts:
-        yield Fault("wheel-record", f"RECORD lists {ghosts[0][:80]!r}, which is not there", where, None, "build it again")
+        yield Fault(
+            "wheel-record", f"RECORD lists {ghosts[0][:80]!r}, which is not there", where, None, "build it again"
+        )
 
 
 def _text(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> str:
