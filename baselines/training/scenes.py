@@ -13,6 +13,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
 from worldstrat_bench.data.synthetic.scenes import make_scene
 from worldstrat_bench_baselines.nets import FACTOR
 from worldstrat_bench_baselines.resampling import gaussian_blur, sensor_sigma
@@ -69,7 +70,9 @@ def _frame(
     cloudy = rng.random() < (0.15 if reference else 0.45)
     if not cloudy:
         return (lr * 1e4).round() / 1e4, torch.ones(1, LR_SIDE, LR_SIDE, dtype=torch.bool)
-    alpha = (2.5 * (_field(rng, 5.0) - float(rng.uniform(0.6, 1.6) if reference else rng.uniform(-0.6, 1.4)))).clamp(0, 1)
+    alpha = (2.5 * (_field(rng, 5.0) - float(rng.uniform(0.6, 1.6) if reference else rng.uniform(-0.6, 1.4)))).clamp(
+        0, 1
+    )
     lr = lr * (1 - alpha) + alpha * float(rng.uniform(0.45, 0.9))
     clear = F.max_pool2d((alpha > 0.4).float()[None], 3, stride=1, padding=1)[0] == 0
     return (lr * 1e4).round() / 1e4, clear

@@ -17,6 +17,7 @@ import torch
 from safetensors.torch import save_file
 from scenes import HR_SIDE, LR_SIDE, make_sample
 from torch import Tensor
+
 from worldstrat_bench.api import Target
 from worldstrat_bench_baselines.fusion import ShiftAndAdd, soft_clear, wiener
 from worldstrat_bench_baselines.nets import FACTOR, MultiFrameNet, SingleFrameNet, parameter_count
@@ -53,7 +54,9 @@ def crops(rows: list[Row], batch: int, side: int, generator: torch.Generator) ->
     """A batch of random crops of `side` LR px, turned and mirrored at random."""
     chosen = []
     for index in torch.randint(len(rows), (batch,), generator=generator).tolist():
-        y, x, turns, mirror = (int(torch.randint(n, (1,), generator=generator)) for n in (*[LR_SIDE - side + 1] * 2, 4, 2))
+        y, x, turns, mirror = (
+            int(torch.randint(n, (1,), generator=generator)) for n in (*[LR_SIDE - side + 1] * 2, 4, 2)
+        )
         parts = []
         for part in rows[index]:
             f = part.shape[-1] // LR_SIDE
@@ -121,14 +124,18 @@ def train(kind: str, samples: int, minutes: float, threads: int) -> None:
         for key, value in net.state_dict().items():
             average[key].lerp_(value, 1 - decay)
         if step % 100 == 0:
-            best = _check(kind, net, average, validation, best, log, step, time.monotonic() - began_training, running / 100)
+            best = _check(
+                kind, net, average, validation, best, log, step, time.monotonic() - began_training, running / 100
+            )
             running = 0.0
-    _check(kind, net, average, validation, best, log, step, time.monotonic() - began_training, running / max(1, step % 100))
+    _check(
+        kind, net, average, validation, best, log, step, time.monotonic() - began_training, running / max(1, step % 100)
+    )
     facts = {
         "network": type(net).__name__, "parameters": parameter_count(net), "train_seed": TRAIN_SEED,
         "validation_seed": VALIDATION_SEED, "samples": samples, "steps": step, "lr_side": LR_SIDE, "hr_side": HR_SIDE,
-        "minutes": minutes, "preparation_seconds": round(prepared_seconds), "threads": threads, "torch": torch.__version__,
-        "machine": platform.machine(), "validation_db_before": round(start, 3),
+        "minutes": minutes, "preparation_seconds": round(prepared_seconds), "threads": threads,
+        "torch": torch.__version__, "machine": platform.machine(), "validation_db_before": round(start, 3),
         "validation_db_best": max(float(line.split(",")[3]) for line in log[1:]),
     }  # fmt: skip
     (HERE / f"{kind}.json").write_text(json.dumps(facts, indent=1) + "\n")

@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from worldstrat_bench.api import NIR, RGB, LowRes, Target
 
+from worldstrat_bench.api import NIR, RGB, LowRes, Target
 from worldstrat_bench_baselines.registration import Fit, identity_fit, register
 from worldstrat_bench_baselines.resampling import bicubic, gaussian_blur, resample, sensor_sigma
 
@@ -22,7 +22,6 @@ UNREGISTERED_NOISE = 0.05
 
 NOISE_MIN = 0.002
 """Reflectance; two frames are never expected to agree better than this."""
-
 
 
 def masked_median(images: Tensor, clear: Tensor) -> Tensor:
@@ -128,9 +127,7 @@ class ShiftAndAdd:
     def predict(self, lr: LowRes, target: Target) -> Tensor:
         """(B, 3, target height, target width) float32 reflectance."""
         bands = [*RGB, NIR]
-        tiles = [
-            self._one(lr.images[b][:, bands], lr.clear[b], target) for b in range(lr.images.shape[0])
-        ]
+        tiles = [self._one(lr.images[b][:, bands], lr.clear[b], target) for b in range(lr.images.shape[0])]
         return torch.stack(tiles)
 
     def _one(self, images: Tensor, clear: Tensor, target: Target) -> Tensor:
@@ -158,7 +155,10 @@ class ShiftAndAdd:
             columns = spots(width, target.width, fit.shift[1], spot).to(images)
             total += rows @ (matched * weight) @ columns.T
             weights += rows @ weight @ columns.T
-        sigma = (math.hypot(sensor_sigma(scale[0]), spot * scale[0]), math.hypot(sensor_sigma(scale[1]), spot * scale[1]))
+        sigma = (
+            math.hypot(sensor_sigma(scale[0]), spot * scale[0]),
+            math.hypot(sensor_sigma(scale[1]), spot * scale[1]),
+        )
         # An isolated spot sums to 2 pi spot^2 samples per LR px: in that unit the weight counts frames.
         return Fused(total / weights, weights.mean(dim=0, keepdim=True) / (2 * math.pi * spot**2), sigma)
 
@@ -196,7 +196,7 @@ def wiener(image: Tensor, sigma: tuple[float, float], noise_to_signal: float) ->
     noise = noise_to_signal * radius / (-2 * math.log(0.3))
     gain = blur / (blur.square() + noise)
     spectrum = torch.fft.rfft2(padded) * gain.to(image)
-    sharp = torch.fft.irfft2(spectrum, s=padded.shape[-2:])
+    sharp: Tensor = torch.fft.irfft2(spectrum, s=padded.shape[-2:])
     return sharp[..., pad:-pad, pad:-pad].contiguous()
 
 

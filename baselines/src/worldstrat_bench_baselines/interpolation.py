@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from worldstrat_bench.api import LowRes, Target
 
+from worldstrat_bench.api import LowRes, Target
 from worldstrat_bench_baselines.resampling import bicubic, resample
 
 KNOWN_OFFSET: tuple[float, float] = (1.25, -0.5)

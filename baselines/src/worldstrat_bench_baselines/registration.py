@@ -65,7 +65,7 @@ def register(reference: Tensor, frame: Tensor, reference_clear: Tensor, frame_cl
     shift = _gauss_newton(smooth_reference, smooth_frame, common, start)
     if max(abs(shift[0] - start[0]), abs(shift[1] - start[1])) > 1.0:
         return unknown
-    moved = resample(frame, *frame.shape[-2:], shift)
+    moved = resample(frame, frame.shape[-2], frame.shape[-1], shift)
     gain, bias, residual = _regress(reference, moved, common)
     noise = (residual.square() * common).sum((-2, -1)).div(common.sum()).sqrt()
     return Fit(shift, gain, bias, noise)
@@ -112,13 +112,11 @@ def _integer_search(reference: Tensor, frame: Tensor, common: Tensor) -> tuple[f
     return found
 
 
-def _gauss_newton(
-    reference: Tensor, frame: Tensor, common: Tensor, start: tuple[float, float]
-) -> tuple[float, float]:
+def _gauss_newton(reference: Tensor, frame: Tensor, common: Tensor, start: tuple[float, float]) -> tuple[float, float]:
     """Minimise the residual of the regression over the shift, from `start`."""
     shift_y, shift_x = start
     for _ in range(ITERATIONS):
-        moved = resample(frame, *frame.shape[-2:], (shift_y, shift_x))
+        moved = resample(frame, frame.shape[-2], frame.shape[-1], (shift_y, shift_x))
         _, _, residual = _regress(reference, moved, common)
         slope_y, slope_x = _gradient(moved)
         spread = (residual.square() * common).sum((-2, -1), keepdim=True).clamp_min(1e-12)
