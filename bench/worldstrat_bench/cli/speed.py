@@ -67,13 +67,20 @@ def speed(
 
 def _print(report: SpeedReport) -> None:
     """A table a person can read, then every verdict in words."""
+    from rich import box
     from rich.table import Table
 
     from worldstrat_bench.cli.console import printable, stdout
 
-    table = Table(title=printable(f"{report.model} on {report.device.device_class}"), title_justify="left")
+    table = Table(
+        title=printable(f"{report.model} on {report.device.device_class}"),
+        title_justify="left",
+        box=box.SIMPLE,
+        pad_edge=False,
+    )
     for heading in ("scenario", "batch", "p50 ms", "p90 ms", "p99 ms", "km2/s", "Mpx/s", "x bicubic", "verdict"):
-        table.add_column(heading, justify="left" if heading in ("scenario", "verdict") else "right")
+        left = heading in ("scenario", "verdict")
+        table.add_column(heading, justify="left" if left else "right", no_wrap=True)
     for timing in report.timings:
         figures = (timing.latency_p50_ms, timing.latency_p90_ms, timing.latency_p99_ms, timing.km2_per_second,
                    timing.output_megapixels_per_second, timing.times_reference)  # fmt: skip
@@ -82,4 +89,5 @@ def _print(report: SpeedReport) -> None:
     console.print(table)
     for timing in report.timings:
         for reason in timing.reasons:
-            console.print(printable(f"{timing.scenario}: {timing.verdict}: {reason}"), highlight=False, markup=False)
+            line = f"{timing.scenario}: {timing.verdict}: {reason}"
+            console.print(printable(line), highlight=False, markup=False, soft_wrap=True)

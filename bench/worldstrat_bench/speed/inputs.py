@@ -16,7 +16,6 @@ from worldstrat_bench.data.synthetic.scenes import make_scene
 from worldstrat_bench.errors import DataError
 from worldstrat_bench.protocol import Protocol
 
-SYNTHETIC = (("Settlement", 0), ("Agriculture", 1), ("Forest", 2), ("Water", 0))
 SYNTHETIC_SIDE = 1054
 METRES_PER_PIXEL = 2.5
 VARIATION = 1e-3
@@ -56,14 +55,21 @@ class Batch:
 
 
 def synthetic_tiles(protocol: Protocol, frames: int, side: int = SYNTHETIC_SIDE) -> tuple[SpeedTile, ...]:
-    """Four synthetic tiles of the size of WorldStrat's, the same on every machine."""
+    """Four tiles of the size of WorldStrat's, the same on every machine: one synthetic place, seen four ways round."""
     size = protocol.target.size(side)
-    tiles = []
-    for number, (ipcc, variant) in enumerate(SYNTHETIC):
-        scene = make_scene(ipcc, variant, side, np.random.default_rng(1000 + number))
-        revisits = simulate_revisits(scene, (1000, number), min(frames, protocol.inputs.frames))
-        tiles.append(SpeedTile(f"synthetic-{number}", revisits.images, revisits.clear, revisits.days, size, size))
-    return tuple(tiles)
+    scene = make_scene("Forest", 0, side, np.random.default_rng(1000))
+    revisits = simulate_revisits(scene, 1000, min(frames, protocol.inputs.frames))
+    return tuple(
+        SpeedTile(
+            f"synthetic-{number}",
+            np.ascontiguousarray(np.flip(revisits.images, axes)),
+            np.ascontiguousarray(np.flip(revisits.clear, axes)),
+            revisits.days,
+            size,
+            size,
+        )
+        for number, axes in enumerate(((), (-1,), (-2,), (-1, -2)))
+    )
 
 
 def dataset_tiles(

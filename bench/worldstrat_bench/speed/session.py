@@ -168,7 +168,9 @@ class _Session:
         return speeds
 
     def _evidence(self, subject: WorkerSubject, series: Series, after: Reading | None, *, single: bool) -> Evidence:
-        evidence = Evidence(series.repeats, series.repeated, series.clock_ratio, warm=series.warm)
+        evidence = Evidence(
+            series.repeats, series.repeated, series.clock_ratio, series.unaccounted_seconds, warm=series.warm
+        )
         if single:
             first = subject.output(0)
             subject.output(1)

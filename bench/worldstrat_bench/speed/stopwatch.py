@@ -29,10 +29,11 @@ TICK = 1e-9
 
 @dataclass(frozen=True)
 class Call:
-    """Seconds that one call took, by the device's clock and by the wall clock of the worker."""
+    """Seconds that one call took, by the device's clock and the worker's wall clock; what the host waited for it."""
 
     seconds: float
     wall_seconds: float
+    host_seconds: float
 
 
 class Subject(Protocol):
@@ -69,6 +70,8 @@ class Series:
     pairs : (seconds of the model, seconds of the reference) for every interleaved pair of calls.
     repeated : seconds a call with the same inputs again and again.
     clock_ratio : device seconds over wall seconds, summed over all timed calls.
+    unaccounted_seconds : least time that the host waited beyond what the worker reported, less the same of the
+        reference, whose transport is the same.
     warm : whether the warm-up settled.
     benchmark : pytest-benchmark's own JSON document.
     """
@@ -77,6 +80,7 @@ class Series:
     pairs: tuple[tuple[float, float], ...]
     repeated: tuple[float, ...]
     clock_ratio: float
+    unaccounted_seconds: float
     warm: bool
     benchmark: dict[str, Any] = field(repr=False)
 
@@ -119,6 +123,7 @@ class Rounds:
     wall_seconds: float = 0.0
     pairs: list[tuple[float, float]] = field(default_factory=list)
     repeats: list[tuple[float, ...]] = field(default_factory=list)
+    waits: list[tuple[float, float]] = field(default_factory=list)
 
     def once(self) -> None:
         """One timed call of the model on fresh inputs, then one of the reference on the same."""
@@ -127,7 +132,15 @@ class Rounds:
         self.timer.advance(timed.seconds)
         self.seconds += timed.seconds
         self.wall_seconds += timed.wall_seconds
-        self.pairs.append((timed.seconds, self.reference.call(self.variant).seconds))
+        reference = self.reference.call(self.variant)
+        self.pairs.append((timed.seconds, reference.seconds))
+        self.waits.append((timed.host_seconds - timed.seconds, reference.host_seconds - reference.seconds))
+
+    @property
+    def unaccounted_seconds(self) -> float:
+        """See :class:`Series`."""
+        ours, references = zip(*self.waits, strict=True)
+        return float(min(ours) - min(references))
 
     def keep(self, durations: list[float]) -> None:
         """The durations of one repeat, as pytest-benchmark recorded them."""
@@ -152,7 +165,7 @@ def measure(subject: Subject, reference: Subject, plan: Plan, machine: dict[str,
     document = run_rounds(rounds, plan, machine)
     again = tuple(subject.call(1).seconds for _ in range(plan.min_rounds + 1))[1:]
     ratio = rounds.seconds / rounds.wall_seconds if rounds.wall_seconds else 1.0
-    return Series(tuple(rounds.repeats), tuple(rounds.pairs), again, ratio, warm, document)
+    return Series(tuple(rounds.repeats), tuple(rounds.pairs), again, ratio, rounds.unaccounted_seconds, warm, document)
 
 
 def warm_up(subject: Subject, seconds: float) -> bool:

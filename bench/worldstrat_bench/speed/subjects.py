@@ -37,7 +37,7 @@ class WorkerSubject:
             if the model did not return what it should.
         """
         measured = self._measure(variant, keep=False)
-        return Call(measured.seconds, measured.wall_seconds)
+        return Call(measured.seconds, measured.wall_seconds, measured.host_seconds)
 
     def output(self, variant: int) -> NDArray[np.float32]:
         """(B, 3, H, W) what the model returns for `variant`."""

@@ -28,6 +28,11 @@ CACHE_MAX = 0.10
 CLOCKS_MAX = 0.05
 """The device's clock and the wall clock may differ by this much."""
 
+UNACCOUNTED_MAX = 0.10
+"""The host may have waited this share of a call longer than the worker reports (and 5 ms, for the transport)."""
+
+UNACCOUNTED_SECONDS = 0.005
+
 OUTPUT_MAX = 1e-3
 """Timed and scored outputs may differ by this much, reflectance."""
 
@@ -41,6 +46,7 @@ class Evidence:
     repeats : seconds a call, per repeat.
     repeated : seconds a call when one tile is fed again and again; empty if not measured.
     clock_ratio : seconds by the device's clock over seconds by the wall clock; None with one clock only.
+    unaccounted_seconds : waited for by the host beyond what the worker reported; None if not measured.
     output_difference : largest difference to the scored prediction, reflectance; None if there is none.
     order_difference : largest difference to the same tile in another order; None if not measured.
     warm : whether the warm-up settled before its time was over.
@@ -51,6 +57,7 @@ class Evidence:
     repeats: tuple[tuple[float, ...], ...]
     repeated: tuple[float, ...] = ()
     clock_ratio: float | None = None
+    unaccounted_seconds: float | None = None
     output_difference: float | None = None
     order_difference: float | None = None
     warm: bool = True
@@ -84,6 +91,7 @@ def judge(evidence: Evidence) -> Verdict:
         _modes(evidence),
         _caching(evidence),
         _clocks(evidence),
+        _unaccounted(evidence),
         _outputs(evidence),
         _device(evidence),
     )
@@ -148,6 +156,15 @@ def _clocks(evidence: Evidence) -> str | None:
     if evidence.clock_ratio is None or abs(evidence.clock_ratio - 1) <= CLOCKS_MAX:
         return None
     return f"the device's clock and the wall clock disagree (ratio {evidence.clock_ratio:.2f})"
+
+
+def _unaccounted(evidence: Evidence) -> str | None:
+    """The worker runs the model's code, so its clock is not beyond doubt; the host's is."""
+    median = float(np.median(np.concatenate([np.asarray(repeat) for repeat in evidence.repeats])))
+    missing = evidence.unaccounted_seconds or 0.0
+    if missing <= UNACCOUNTED_MAX * median + UNACCOUNTED_SECONDS:
+        return None
+    return f"the host waited {missing * 1e3:.3g} ms a call longer than the worker reports"
 
 
 def _outputs(evidence: Evidence) -> str | None:

@@ -38,12 +38,15 @@ class Fake:
         if self.kind == "caching" and variant in self.seen:
             seconds *= 0.05
         self.seen.add(variant)
-        return Call(seconds, seconds * (1.3 if self.kind == "drift" else 1.0))
+        waited = seconds + 0.003 + (0.020 if self.kind == "lying" else 0.0)
+        return Call(seconds, seconds * (1.3 if self.kind == "drift" else 1.0), waited)
 
 
 def _measure(kind: str) -> tuple[Series, Verdict]:
     series = measure(Fake(kind=kind), Fake(median=0.002), PLAN, {"device": "made up"})
-    evidence = Evidence(series.repeats, series.repeated, series.clock_ratio, warm=series.warm)
+    evidence = Evidence(
+        series.repeats, series.repeated, series.clock_ratio, series.unaccounted_seconds, warm=series.warm
+    )
     return series, judge(evidence)
 
 
@@ -93,6 +96,7 @@ def test_a_warm_up_that_does_not_settle_says_so() -> None:
         ("ramp", "slower while it runs"),
         ("bimodal", "two groups"),
         ("caching", "cached between calls"),
+        ("lying", "host waited 20 ms a call longer"),
     ],
 )
 def test_what_cannot_be_believed_is_invalid_with_the_right_words(kind: str, words: str) -> None:

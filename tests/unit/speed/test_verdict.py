@@ -45,6 +45,7 @@ BIMODAL = tuple(0.010 * (1 + 0.01 * RNG.standard_normal()) + 0.006 * (i % 3 == 0
         ({"repeats": (BIMODAL, BIMODAL, BIMODAL), "repeated": ()}, "two groups, about 10 ms and 16 ms"),
         ({"repeated": _steady(3, 0.001)}, "repeated tile is 90% faster"),
         ({"clock_ratio": 0.8}, "clocks? and the wall clock disagree|wall clock disagree"),
+        ({"unaccounted_seconds": 0.008}, "host waited 8 ms a call longer"),
         ({"output_difference": 0.01}, "differ from the scored ones"),
         ({"output_difference": float("nan")}, "differ from the scored ones"),
         ({"order_difference": 0.5}, "depends on its neighbours"),
