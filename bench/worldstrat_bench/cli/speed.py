@@ -72,12 +72,8 @@ def _print(report: SpeedReport) -> None:
 
     from worldstrat_bench.cli.console import printable, stdout
 
-    table = Table(
-        title=printable(f"{report.model} on {report.device.device_class}"),
-        title_justify="left",
-        box=box.SIMPLE,
-        pad_edge=False,
-    )
+    title = printable(f"{report.model} on {report.device.device_class}")
+    table = Table(title=title, title_justify="left", box=box.SIMPLE, pad_edge=False)
     for heading in ("scenario", "batch", "p50 ms", "p90 ms", "p99 ms", "km2/s", "Mpx/s", "x bicubic", "verdict"):
         left = heading in ("scenario", "verdict")
         table.add_column(heading, justify="left" if left else "right", no_wrap=True)
