@@ -10,6 +10,7 @@ import typer
 from worldstrat_bench.cli.console import JsonOption, print_json
 
 _EXIT_INVALID = 5
+_MAX_REPORT_BYTES = 1 << 20
 
 submission_app = typer.Typer(help="Submissions: new, check, add, compare.", no_args_is_help=True)
 
@@ -17,7 +18,9 @@ PathsArgument = Annotated[list[Path], typer.Argument(metavar="PATH...", help="Su
 BaseOption = Annotated[str | None, typer.Option("--base", metavar="REV", help="Git revision to compare with.")]
 DataOption = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Look for its imagery in wheels.")]
 OfficialOption = Annotated[bool, typer.Option("--official", help="What is not ranked is an error.")]
-MaintainerOption = Annotated[bool, typer.Option("--maintainer", help="Several submissions and verifications may change.")]
+MaintainerOption = Annotated[
+    bool, typer.Option("--maintainer", help="Several submissions and verifications may change.")
+]
 MarkdownOption = Annotated[bool, typer.Option("--markdown", help="For the comment on a pull request.")]
 GithubOption = Annotated[bool, typer.Option("--github", help="Annotations for GitHub.")]
 
@@ -48,6 +51,26 @@ def check_command(
         typer.echo(faults.as_text(report), nl=False)
     if not report.ok:
         raise typer.Exit(_EXIT_INVALID)
+
+
+@submission_app.command("report")
+def report_command(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `submission check --json` wrote.")],
+    as_markdown: MarkdownOption = False,
+    as_github: GithubOption = False,
+) -> None:
+    """Show the report of an earlier check; the file may come from a stranger."""
+    from worldstrat_bench.errors import InvalidArtefactError
+    from worldstrat_bench.submission import faults
+
+    try:
+        with file.open("rb") as stream:
+            text = stream.read(_MAX_REPORT_BYTES).decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidArtefactError(f"the report cannot be read: {error}", where=file) from None
+    report = faults.from_json(text, where=file)
+    shown = faults.as_markdown if as_markdown else faults.as_github if as_github else faults.as_text
+    typer.echo(shown(report), nl=as_markdown)
 
 
 @submission_app.command("new")

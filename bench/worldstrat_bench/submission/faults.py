@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, TypedDict
 
-from worldstrat_bench.errors import WorldstratBenchError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from worldstrat_bench.errors import InvalidArtefactError, WorldstratBenchError
 
 Severity = Literal["error", "notice"]
 
@@ -113,6 +115,25 @@ def as_json(report: CheckReport) -> dict[str, object]:
     return {"ok": report.ok, "checked": list(report.checked), "faults": [_fault_json(f) for f in report.faults]}
 
 
+def from_json(text: str, *, where: object = "report") -> CheckReport:
+    """Read the document of ``--json`` back; it may come from a hostile pull request.
+
+    Raises
+    ------
+    InvalidArtefactError
+        if it is no such document, or unreasonably long.
+    """
+    try:
+        found = TypeAdapter(_Report).validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        key = ".".join(str(part)[:40] for part in first["loc"])
+        raise InvalidArtefactError(f"not the report of a check: {key}: {first['msg']}", where=where) from None
+    except (ValueError, RecursionError):
+        raise InvalidArtefactError("not the report of a check", where=where) from None
+    return CheckReport(tuple(found.checked), tuple(Fault(**fault) for fault in found.faults))
+
+
 def as_markdown(report: CheckReport) -> str:
     """For the comment on a pull request; foreign text cannot make links, mentions or HTML."""
     lines = ["### Submission check", "", f"{'✅' if report.ok else '❌'} {escape_markdown(summary(report))}", ""]
@@ -150,6 +171,29 @@ def _command_text(text: str) -> str:
 
 def _command_property(text: str) -> str:
     return _command_text(shown(text)).replace(":", "%3A").replace(",", "%2C")
+
+
+class _FaultDocument(TypedDict):
+    """One entry of ``faults`` in the document of ``--json``."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid", strict=True)  # type: ignore[misc]
+
+    rule: Annotated[str, Field(max_length=40, pattern=r"^[a-z-]+$")]
+    severity: Severity
+    what: Annotated[str, Field(max_length=1000)]
+    where: Annotated[str, Field(max_length=1000)]
+    line: int | None
+    remedy: Annotated[str, Field(max_length=1000)]
+
+
+class _Report(BaseModel):
+    """The document of ``--json``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ok: bool
+    checked: Annotated[list[Annotated[str, Field(max_length=400)]], Field(max_length=100)]
+    faults: Annotated[list[_FaultDocument], Field(max_length=200)]
 
 
 def _fault_json(fault: Fault) -> dict[str, object]:

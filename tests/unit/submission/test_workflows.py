@@ -1,0 +1,102 @@
+"""The workflows: linted, pinned, and without the mistakes that hand a repository over."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from conftest import ROOT
+from worldstrat_bench.cli.app import app
+from worldstrat_bench.errors import InvalidArtefactError
+from worldstrat_bench.submission.faults import from_json
+from worldstrat_bench.submission.scaffold import CHECKOUT, SETUP_PYTHON, write_scaffold
+
+GITHUB = ROOT / ".github"
+WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))
+ACTIONS = sorted((GITHUB / "actions").glob("*/action.yml"))
+TOOLS = Path(sys.executable).parent
+
+
+def run(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_zizmor_finds_nothing_that_a_comment_does_not_justify(tmp_path: Path) -> None:
+    write_scaffold("my-sr", tmp_path / "my-sr")
+    zizmor = [str(TOOLS / "zizmor"), "--offline", "--no-progress", "--persona", "regular", "--format", "plain"]
+    run(*zizmor, str(GITHUB))
+    run(*zizmor, str(tmp_path / "my-sr" / ".github"))
+    for path in WORKFLOWS + ACTIONS:
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if "zizmor: ignore" in line:
+                assert re.search(r"zizmor: ignore\[[a-z-]+\] \w+ \w+", line), f"{path.name}: say why: {line}"
+
+
+def test_they_follow_githubs_schema(tmp_path: Path) -> None:
+    write_scaffold("my-sr", tmp_path / "my-sr")
+    own = tmp_path / "my-sr" / ".github" / "workflows" / "benchmark.yml"
+    check = str(TOOLS / "check-jsonschema")
+    run(check, "--builtin-schema", "vendor.github-workflows", *map(str, WORKFLOWS), str(own))
+    run(check, "--builtin-schema", "vendor.github-actions", *map(str, ACTIONS))
+
+
+@pytest.mark.parametrize("path", WORKFLOWS + ACTIONS, ids=lambda path: path.name)
+def test_actions_are_pinned_by_commit_one_commit_each(path: Path) -> None:
+    uses = re.findall(r"uses: (\S+)(.*)", "\n".join(x for x in path.read_text().splitlines() if not x.startswith("#")))
+    assert uses
+    for action, comment in uses:
+        assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", action), action
+        assert re.fullmatch(r" # v\d+\.\d+\.\d+", comment), f"{action}: name the version"
+    pinned = dict(action.split("@") for action, _ in uses)
+    for name, (commit, _) in (("actions/checkout", CHECKOUT), ("actions/setup-python", SETUP_PYTHON)):
+        assert pinned.get(name, commit) == commit
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_tokens_are_asked_for_job_by_job(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert "\npermissions: {}\n" in text
+    assert "pull_request_target" not in text
+    assert "secrets." not in text
+    assert text.count("timeout-minutes:") == text.count("runs-on:")
+    assert text.count("persist-credentials: false") == text.count("actions/checkout@")
+
+
+def test_a_pull_request_is_checked_by_the_harness_of_its_base() -> None:
+    text = (GITHUB / "workflows" / "submission-check.yml").read_text(encoding="utf-8")
+    assert "ref: ${{ github.event.pull_request.base.sha }}\n          path: harness" in text
+    assert not re.search(r"pip install[^\n]*pull", text)
+    scripts = re.findall(r"run: \|\n((?: {10}.*\n)+)", text)
+    assert scripts
+    assert not any("${{" in script for script in scripts)
+
+
+def test_the_comment_is_written_from_data_alone() -> None:
+    text = (GITHUB / "workflows" / "submission-comment.yml").read_text(encoding="utf-8")
+    assert "head_sha }}\n          path" not in text
+    assert "ref: ${{ github.event.repository.default_branch }}" in text
+    assert "hostile/check.json" in text
+    assert "submission report" in text
+
+
+def test_a_hostile_report_is_refused_or_harmless(tmp_path: Path) -> None:
+    fault = {"rule": "files", "severity": "error", "what": "@all <b> [x](https://e.example)", "where": "", "line": 1, "remedy": ""}
+    good = {"ok": False, "checked": ["my-sr"], "faults": [fault]}
+    path = tmp_path / "check.json"
+    path.write_text(json.dumps(good))
+    result = CliRunner().invoke(app, ["submission", "report", str(path), "--markdown"], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "<b>" not in result.stdout
+    assert "@all" not in result.stdout
+    for bad in ("[]", "{", "[" * 10_000, json.dumps({**good, "x": 1}), json.dumps({**good, "faults": [fault] * 999}),
+                json.dumps({**good, "faults": [{**fault, "rule": "`x`"}]})):  # fmt: skip
+        with pytest.raises(InvalidArtefactError):
+            from_json(bad)
