@@ -45,12 +45,9 @@ def mini(
 
     with _progress("tiles") as report:
         write_mini(folder, test_tiles=test_tiles, train_tiles=train_tiles, size=size, seed=seed, progress=report)
-    stderr().print(
-        f"{printable(str(folder))}: {test_tiles} test tiles and {train_tiles} train tiles of {size} px, seed {seed}",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
-    )
+    val_tiles = (train_tiles + 1) // 2
+    text = f"{folder}: {test_tiles} test, {train_tiles} train and {val_tiles} val tiles of {size} px, seed {seed}"
+    stderr().print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
 
 def check(

@@ -82,7 +82,7 @@ def open_dataset(root: Path) -> Dataset:
     split_bytes, split_rows = tables.read_table(root / tables.SPLIT_FILE)
     return Dataset(
         root,
-        _release(root, tables.md5(metadata_bytes), tables.md5(split_bytes)),
+        release_of(root, tables.md5(metadata_bytes), tables.md5(split_bytes)),
         tables.parse_split(split_rows, root / tables.SPLIT_FILE),
         tables.parse_metadata(metadata_rows, root / tables.METADATA_FILE),
     )
@@ -244,7 +244,7 @@ class Dataset:
         return frozenset(fixed.group_of(row.tile) for row in self.split_rows if row.split != "test")
 
 
-def _release(root: Path, metadata_md5: str, split_md5: str) -> str:
+def release_of(root: Path, metadata_md5: str, split_md5: str) -> str:
     if (root / MINI_FILE).is_file():
         return "mini"
     for release in fixed.releases():

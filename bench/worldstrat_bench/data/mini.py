@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from worldstrat_bench.data.continent import continent_of
 from worldstrat_bench.data.layout import MINI_FILE
 from worldstrat_bench.data.mini_plan import PlannedTile, plan_tiles
 from worldstrat_bench.data.raster import REFLECTANCE_SCALE
@@ -217,8 +216,3 @@ def _split(plans: tuple[PlannedTile, ...]) -> str:
     for number, p in enumerate(plans):
         lines.append(f"{number},{p.name},{p.ipcc},{p.smod},{p.source},{p.source}/{p.ipcc}/{p.smod},{p.split}")
     return "\n".join(lines) + "\n"
-
-
-def continents_of_plan(plans: tuple[PlannedTile, ...]) -> tuple[str, ...]:
-    """The continents that a plan covers, sorted."""
-    return tuple(sorted({continent_of(p.lon, p.lat) for p in plans if p.located}))

@@ -8,7 +8,7 @@ their shadows and masks, and the rounding of the product.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,14 +133,25 @@ def sample(
     shape : (h, w) of the result, which covers the image without its margins.
     shift : y and x of the grid in pixels of the result.
     """
-    rows = _weights(shape[0], image.shape[1], margin, shift[0])
-    columns = _weights(shape[1], image.shape[2], margin, shift[1])
+    rows = sampling_weights(shape[0], image.shape[1], margin, shift[0])
+    columns = sampling_weights(shape[1], image.shape[2], margin, shift[1])
     seen: Image = rows @ image.astype(np.float64) @ columns.T
     return seen
 
 
-def _weights(size: int, fine: int, margin: int, shift: float, ratio: float | None = None) -> Image:
-    """(size, fine) weights of the fine pixels in every coarse one, each row summing to 1."""
+def sampling_weights(size: int, fine: int, margin: int, shift: float, ratio: float | None = None) -> Image:
+    """How much of every fine pixel a coarse one sees, along one axis.
+
+    Parameters
+    ----------
+    size, fine : numbers of coarse and of fine pixels, margins included in the latter.
+    shift : of the coarse grid, in its pixels.
+    ratio : fine pixels per coarse one; default: the coarse pixels cover the fine ones without margins.
+
+    Returns
+    -------
+    (size, fine), each row summing to 1.
+    """
     ratio = ratio or (fine - 2 * margin) / size
     centres = (np.arange(size) + 0.5 + shift) * ratio + margin
     distance = (np.arange(fine) + 0.5)[None, :] - np.clip(centres, 0.5, fine - 0.5)[:, None]
@@ -178,7 +189,7 @@ def _sample_native(scene: Image, shape: tuple[int, int], margin: int, shift: NDA
     weights = []
     for size, fine, place in zip(shape, scene.shape[1:], shift, strict=True):
         ratio = native * (fine - 2 * margin) / size
-        weights.append(_weights(-(-size // native), fine, margin, float(place) / native, ratio))
+        weights.append(sampling_weights(-(-size // native), fine, margin, float(place) / native, ratio))
     seen: Image = weights[0] @ scene @ weights[1].T
     return seen
 
@@ -212,8 +223,3 @@ def _days(rng: np.random.Generator, frames: int) -> NDArray[np.int64]:
     steps = rng.choice(np.arange(-max(frames, 8), max(frames, 8) + 1), size=frames, replace=False)
     days: NDArray[np.int64] = np.sort(first + 5 * steps).astype(np.int64)
     return days
-
-
-def without_jitter(sky: Sky | None = None) -> Sky:
-    """The same sky with all grids in the same place; for tests of what sub-pixel shifts are worth."""
-    return replace(sky or Sky(), jitter=0.0)

@@ -158,7 +158,7 @@ class _Fetch:
             bytes_needed=needed,
             bytes_transferred=self._client.bytes_received,
             bytes_written=0,
-            estimated_seconds=round(needed / self._rate, 1),
+            estimated_seconds=round(needed / self._rate, 3),
             seconds=time.monotonic() - self._begun,
             ignored_members=sum(job.ignored for job in jobs),
             licence=licence_text(),
