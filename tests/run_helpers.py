@@ -69,7 +69,7 @@ def run_process(*arguments: object, timeout: float = 300, **variables: str) -> D
     return Done(done.returncode, done.stdout, done.stderr)
 
 
-def small_dataset(folder: Path, tiles: int = 6, size: int = 200, seed: int = 0) -> Path:
+def small_dataset(folder: Path, tiles: int = 4, size: int = 160, seed: int = 0) -> Path:
     """A synthetic dataset that takes a second to make and a tenth of a second a tile to evaluate."""
     from worldstrat_bench.data.mini import write_mini
 

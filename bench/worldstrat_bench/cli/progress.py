@@ -69,7 +69,7 @@ class Display:
     def _plain(self, event: Progress) -> None:
         now = time.monotonic()
         due = now - self._last_line.get(event.stage, 0.0) >= _SECONDS_BETWEEN_LINES
-        if due or event.done == event.total:
+        if event.tile and (due or event.done == event.total):
             self._last_line[event.stage] = now
             self._line(f"{_WORDS[event.stage]} {event.done}/{event.total}")
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from worldstrat_bench import __version__
 from worldstrat_bench.data.layout import Tile, open_dataset
 from worldstrat_bench.data.reading import Inputs
+from worldstrat_bench.errors import UsageError
 from worldstrat_bench.protocol import Protocol, load_protocol
 from worldstrat_bench.record import Record
 from worldstrat_bench.run.devices import resolve_devices
@@ -140,6 +141,10 @@ def predict_run(request: RunRequest, options: RunOptions, tell: Listener = ignor
 def _started(request: RunRequest) -> Iterator[tuple[RunFolder, Selection, Protocol, ModelSpec]]:
     """Everything that can be wrong with a request is found here, before anything is computed."""
     protocol = load_protocol(request.protocol)
+    if not 1 <= request.model.frames <= protocol.inputs.frames:
+        raise UsageError(
+            f"{protocol.id} offers 1 to {protocol.inputs.frames} frames, not {request.model.frames}", where="--frames"
+        )
     with tempfile.TemporaryDirectory(prefix="worldstrat-bench-") as scratch:
         reference, spec = choose_model(request.model, Path(scratch))
         dataset = open_dataset(request.data)

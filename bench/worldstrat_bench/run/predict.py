@@ -23,9 +23,11 @@ from worldstrat_bench.run.events import Listener, Progress
 from worldstrat_bench.run.folder import LOG, RESUME, RunFolder
 from worldstrat_bench.run.journal import Entry, Predicted
 from worldstrat_bench.run.plan import Machine, PredictInputs, remember
-from worldstrat_bench.worker.host import Hello, Limits, ModelSpec, Worker
+from worldstrat_bench.worker.host import Hello, Limits, ModelSpec, Reply, Worker
 
-_INFRASTRUCTURE_ATTEMPTS = 3
+_ATTEMPTS = 3
+_KILLED = ("the model's process died of SIGKILL", "the model ended the process that keeps it")
+"""How the host describes a worker that was killed without its doing: by an operator, a scheduler, or by itself."""
 
 Read = Callable[[Tile], Inputs]
 Finished = Callable[[Tile, Inputs, Predicted], None]
@@ -165,9 +167,9 @@ class Predictor:
         """Predict and store one tile; None if the run was stopped meanwhile and the reply means nothing."""
         side = self._protocol.target.size(read_header(tile.hr).height)
         seed = tile_seed(self._inputs.seed, tile.name)
-        for _attempt in range(_INFRASTRUCTURE_ATTEMPTS):
+        for _attempt in range(_ATTEMPTS):
             reply = worker.predict(inputs.images, inputs.clear, inputs.days, side, side, seed)
-            if reply.outcome != "infra_error":
+            if self._stop.is_set() or not _may_be_chance(reply):
                 break
         if self._stop.is_set():
             return None
@@ -197,6 +199,14 @@ class Predictor:
                 where=self._run.path / LOG,
                 remedy="mend the model and start anew, or give the same command again to go on with the other tiles",
             )
+
+
+def _may_be_chance(reply: Reply) -> bool:
+    """Whether a second try may go otherwise: the machine failed, or somebody killed the worker.
+
+    A kill from outside looks like that of a model which kills itself. The latter does it again and has crashed.
+    """
+    return reply.outcome == "infra_error" or (reply.outcome == "crash" and reply.message.startswith(_KILLED))
 
 
 class _Shared:

@@ -159,7 +159,7 @@ def keeps_predictions(run: RunFolder, selection: Selection, protocol: Protocol, 
 def read_tile(tile: Tile, *, protocol: Protocol, frames: int, source: InputSource) -> Inputs:
     """The real revisits of a tile, or inputs made from its high-resolution image by mini's sensor model."""
     if source == "synthetic":
-        from worldstrat_bench.data.synthetic import synthetic_inputs
+        from worldstrat_bench.run.synthetic import synthetic_inputs
 
         return synthetic_inputs(tile, protocol, frames)
     return read_inputs(tile, protocol, frames)

@@ -1,0 +1,50 @@
+"""``--lr synthetic``: inputs made from the high-resolution image by mini's sensor model.
+
+Many published models were only ever tested on such inputs. Scoring a model on both shows the gap.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+from worldstrat_bench.data.layout import Tile
+from worldstrat_bench.data.raster import REFLECTANCE_SCALE, read_hr
+from worldstrat_bench.data.reading import Inputs
+from worldstrat_bench.data.sensor import simulate_revisits
+from worldstrat_bench.errors import UsageError
+from worldstrat_bench.protocol import Protocol
+
+
+def synthetic_inputs(tile: Tile, protocol: Protocol, frames: int) -> Inputs:
+    """Simulated revisits of a tile in place of its real ones; the same for every model, machine and run.
+
+    As many revisits are simulated as the protocol offers, then ordered by its rule and cut to `frames`.
+
+    Raises
+    ------
+    UsageError
+        if the protocol brings its inputs to a fixed side.
+    DataError
+        see ``read_hr``.
+    """
+    if protocol.inputs.side is not None:
+        raise UsageError(
+            f"there are no synthetic inputs for {protocol.id}", where="--lr", remedy="use --protocol wsb-1"
+        )
+    scene = read_hr(tile.hr).astype(np.float64) / REFLECTANCE_SCALE
+    seed = int.from_bytes(hashlib.sha256(tile.name.encode()).digest()[:8], "big")
+    made = simulate_revisits(scene, seed, protocol.inputs.frames)
+    shares = 1.0 - made.clear.reshape(len(made.clear), -1).mean(axis=1)
+    limit = protocol.inputs.cloudy_from
+    order = sorted(range(len(made.days)), key=lambda t: (shares[t] >= limit, abs(int(made.days[t])), t))
+    first = order[:frames]
+    return Inputs(
+        images=np.ascontiguousarray(made.images[first]),
+        clear=np.ascontiguousarray(made.clear[first]),
+        days=made.days[first].astype(np.int64),
+        revisits=tuple(t + 1 for t in first),
+        cloud=float(shares.mean()),
+        age=int(made.days[first[0]]),
+    )
