@@ -215,19 +215,18 @@ def _notes(dataset: Dataset) -> Iterator[str]:
     official = set(fixed.list_tiles("full"))
     if not test & official:
         return
-    if missing := sorted(official - test):
-        yield f"{len(missing)} of the {len(official)} fixed test tiles are not test tiles here: {missing[0]}, ..."
-    if added := sorted(test - official):
-        yield f"{len(added)} test tiles here are not in the fixed split: {added[0]}, ..."
     facts = fixed.official_facts()
-    relabelled = sorted(
-        {
-            row.tile
-            for row in dataset.split_rows
-            if row.tile in official and fixed.ipcc_label(row.ipcc) != facts[row.tile].ipcc
-        }
-    )
-    if relabelled:
-        yield f"{len(relabelled)} test tiles have another IPCC class than in the fixed split: {relabelled[0]}, ..."
+    labels = {row.tile: fixed.ipcc_label(row.ipcc) for row in dataset.split_rows if row.tile in official}
+    differences = {
+        "of the fixed test tiles are not test tiles here": official - test,
+        "of the test tiles here are not in the fixed split": test - official,
+        "of the fixed test tiles have another IPCC class here": {
+            tile for tile, label in labels.items() if label != facts[tile].ipcc
+        },
+    }
+    for what, tiles in differences.items():
+        if tiles:
+            some = ", ".join(sorted(tiles)[:3]) + (", ..." if len(tiles) > 3 else "")
+            yield f"{len(tiles)} {what}: {some}"
     if not dataset.official_release:
         yield "the two CSV files are not those of one release, so no run on this folder is official"
