@@ -19,13 +19,13 @@ FAULTS = (
 )  # fmt: skip
 """Every way of misbehaving that an attempt can get over."""
 
-LOSING = frozenset({"ignore_range", "wrong_bytes", "html", "other_range", "encoded", "no_length"})
-"""Faults whose bytes are of no use to anybody."""
+LOSING = frozenset({"ignore_range", "html", "other_range", "encoded", "no_length"})
+"""Faults whose bytes are of no use at all; of wrong bytes only the members hit are lost."""
 
 
 @dataclass
 class Entry:
-    """One request as the server saw it; `sent` counts body bytes handed to the socket."""
+    """One request as the server saw it: body bytes handed to the socket, and places in the file that were falsified."""
 
     name: str
     start: int
@@ -34,6 +34,7 @@ class Entry:
     fault: str
     ranged: bool
     sent: int = 0
+    flips: list[int] = field(default_factory=list)
 
 
 @dataclass
@@ -168,8 +169,9 @@ class _Handler(BaseHTTPRequestHandler):
             block = bytearray(file.read(min(8192, left)))  # type: ignore[attr-defined]
             if not block:
                 break
-            if fault == "wrong_bytes":
+            if fault == "wrong_bytes" and not entry.flips:
                 block[len(block) // 2] ^= 0x5A
+                entry.flips.append(entry.start + entry.sent + len(block) // 2)
             self.wfile.write(block)
             entry.sent += len(block)
             left -= len(block)

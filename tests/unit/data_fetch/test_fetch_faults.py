@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from fetch_archives import PATIENT, Shape, fetched_files, wanted_files, write_tars, write_zips
 from fetch_server import FAULTS, State, serving
-
 from worldstrat_bench.data.fetch import Settings, fetch
 from worldstrat_bench.data.fetch.settings import Event, RetryPolicy
 from worldstrat_bench.errors import DataError, InfrastructureError, UsageError, WorldstratBenchError

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fetch_archives import PATIENT, Shape, fetched_files, names, wanted_files, write_csvs, write_tars, write_zips
 
+from fetch_archives import PATIENT, Shape, fetched_files, names, wanted_files, write_csvs, write_tars, write_zips
 from worldstrat_bench.data.fetch import FetchResult, Settings, fetch
 from worldstrat_bench.data.fetch.hostile import is_unsafe
 from worldstrat_bench.errors import DataError
