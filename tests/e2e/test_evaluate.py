@@ -112,8 +112,8 @@ def test_a_run_with_other_inputs_is_refused_and_says_which(
 def test_another_dataset_or_model_is_refused(bicubic: Path, wheel: Path, data: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     shutil.copytree(data, other)
-    tile = next((other / "lr_dataset").iterdir())
-    file = max(tile.rglob("*L2A_data.tiff"))
+    tile = read_tiles_of(data)[0]
+    file = max((other / "lr_dataset" / tile).rglob("*L2A_data.tiff"))
     file.write_bytes(file.read_bytes() + b"\0")
     done = run_cli("evaluate", wheel, "--data", other, "--out", bicubic, "--no-download")
     assert (done.code, "dataset files" in done.err) == (2, True)

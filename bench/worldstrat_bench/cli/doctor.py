@@ -1,0 +1,43 @@
+"""``doctor``: what works on this machine, what does not, and what to do."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from worldstrat_bench.cli import console
+
+DataToSeeOption = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="A dataset to look at.")]
+OutToSeeOption = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where runs are to go.")]
+
+_STYLES = {"ok": "green", "warn": "yellow", "bad": "bold red"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command("doctor")(doctor)
+
+
+def doctor(data: DataToSeeOption = None, out: OutToSeeOption = None, json: console.JsonOption = False) -> None:
+    """Look at Python, torch, CUDA, isolation, models, data, LPIPS weights, cache, disk and memory."""
+    from worldstrat_bench.run.doctor import examine
+
+    findings = []
+    screen = console.stdout()
+    for finding in examine(data, out):
+        findings.append(finding)
+        if not json:
+            screen.print(f"{finding.state:>4}", style=_STYLES[finding.state], end="  ")
+            text = console.printable(f"{finding.name}: {finding.text}")
+            screen.print(text, markup=False, highlight=False, soft_wrap=True)
+            if finding.remedy:
+                screen.print(
+                    f"      {console.printable(finding.remedy)}", markup=False, highlight=False, soft_wrap=True
+                )
+    if json:
+        console.print_json([asdict(finding) for finding in findings])
+    if any(finding.state == "bad" for finding in findings):
+        raise typer.Exit(6)

@@ -1,0 +1,54 @@
+"""The demonstration: a synthetic dataset, the reference models on it, and the leaderboard that comes of it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from worldstrat_bench.record import Record
+from worldstrat_bench.run.events import Listener
+from worldstrat_bench.run.model import ModelRequest
+from worldstrat_bench.run.pipeline import evaluate_run
+from worldstrat_bench.run.request import RunOptions, RunRequest
+
+MODELS = ("nearest", "bicubic", "lanczos", "median", "shift-and-add")
+"""Reference models that need no weights, from the simplest to the one that uses all frames."""
+
+
+@dataclass(frozen=True)
+class DemoRun:
+    """One finished run of the demonstration."""
+
+    folder: Path
+    record: Record
+
+
+def prepare_data(folder: Path, tiles: int, make: Callable[[Path, int], None]) -> Path:
+    """The synthetic dataset, made unless an earlier demonstration made it whole.
+
+    `make(folder, tiles)` writes it; it is made beside and renamed, so that an interrupted one is made again.
+    """
+    if folder.is_dir():
+        return folder
+
+    part = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.parent.mkdir(parents=True, exist_ok=True)
+    make(part, tiles)
+    part.rename(folder)
+    return folder
+
+
+def run_models(
+    data: Path, out: Path, options: RunOptions, tell: Listener, announce: Callable[[str], None]
+) -> list[DemoRun]:
+    """Evaluate every reference model; what an earlier demonstration finished is kept."""
+    runs = []
+    for name in MODELS:
+        announce(name)
+        folder = out / name
+        record = evaluate_run(RunRequest(ModelRequest(name), data, folder), options, tell)
+        runs.append(DemoRun(folder, record))
+    return runs

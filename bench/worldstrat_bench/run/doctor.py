@@ -1,0 +1,199 @@
+"""What this machine can do for a run: one finding a line, each with what to do about it."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+
+from worldstrat_bench.errors import WorldstratBenchError
+
+State = Literal["ok", "warn", "bad"]
+
+_GIB = 1 << 30
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes
+    ----------
+    state : "ok", "warn" (runs work, with a limit) or "bad" (runs do not work).
+    name, text : what, and what was found.
+    remedy : what to do, unless it is ok.
+    """
+
+    state: State
+    name: str
+    text: str
+    remedy: str = ""
+
+
+def examine(data: Path | None = None, out: Path | None = None) -> Iterator[Finding]:
+    """Look at everything, one finding at a time; what raises is a finding too."""
+    checks: tuple[tuple[str, Callable[[], Iterator[Finding]]], ...] = (
+        ("python", _python),
+        ("packages", _packages),
+        ("torch", _torch),
+        ("isolation", _isolation),
+        ("models", _models),
+        ("data", lambda: _data(data)),
+        ("LPIPS", _lpips),
+        ("cache", _cache),
+        ("disk", lambda: _disk(out or Path.cwd())),
+        ("memory", _memory),
+    )
+    for name, check in checks:
+        try:
+            yield from check()
+        except WorldstratBenchError as error:
+            yield Finding("bad", name, f"{error.what}{f' ({error.where})' if error.where else ''}", error.remedy or "")
+        except (OSError, ImportError, RuntimeError) as error:
+            yield Finding("bad", name, f"{type(error).__name__}: {error}", "install the harness again: pip install .")
+
+
+def _python() -> Iterator[Finding]:
+    text = f"{platform.python_version()} on {platform.system()} {platform.machine()}, {sys.executable}"
+    if platform.system() != "Linux":
+        yield Finding("warn", "python", text, "models are confined on Linux only; elsewhere run only those you trust")
+    else:
+        yield Finding("ok", "python", text)
+
+
+def _packages() -> Iterator[Finding]:
+    missing = []
+    for name in ("numpy", "torch", "torchvision", "lpips", "rasterio", "scikit-image", "safetensors", "pydantic"):
+        try:
+            version(name)
+        except PackageNotFoundError:
+            missing.append(name)
+    if missing:
+        yield Finding("bad", "packages", f"not installed: {', '.join(missing)}", f"pip install {' '.join(missing)}")
+    else:
+        yield Finding("ok", "packages", f"worldstrat-bench {version('worldstrat-bench')} and what it needs")
+
+
+def _torch() -> Iterator[Finding]:
+    import torch
+
+    from worldstrat_bench.run.score import usable_cores
+
+    yield Finding("ok", "torch", f"{torch.__version__}, {usable_cores()} CPU cores")
+    if torch.cuda.is_available():
+        names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+        yield Finding("ok", "cuda", f"{torch.version.cuda}: {', '.join(names)}")
+    elif torch.version.cuda:
+        remedy = "without a GPU use --device cpu; with one, look at `nvidia-smi` and CUDA_VISIBLE_DEVICES"
+        yield Finding("warn", "cuda", f"torch was built for CUDA {torch.version.cuda}, but sees no device", remedy)
+    else:
+        yield Finding("warn", "cuda", "this torch is for CPUs only", "for a GPU: pip install torch with CUDA")
+
+
+def _isolation() -> Iterator[Finding]:
+    """Start a worker at every level; it is confined and tests itself, and no model is loaded."""
+    problems = {level: _level_problem(level) for level in ("full", "strong")}
+    if problems["full"] is None:
+        yield Finding("ok", "isolation", "full: bubblewrap, Landlock and seccomp hold")
+        if problems["strong"] is not None:
+            yield Finding("warn", "isolation", f"strong: {problems['strong']}", "full is better and is there")
+    elif problems["strong"] is None:
+        remedy = "install bubblewrap (apt install bubblewrap) and allow user namespaces"
+        yield Finding("warn", "isolation", f"strong holds; full does not: {problems['full']}", remedy)
+    else:
+        text = f"time and memory limits only; full: {problems['full']}; strong: {problems['strong']}"
+        yield Finding("warn", "isolation", text, "run only models you trust here; see docs/security.md")
+
+
+def _level_problem(level: Literal["full", "strong"]) -> str | None:
+    from worldstrat_bench.plugins.interpreter import own_interpreter
+    from worldstrat_bench.worker.log import ModelLog
+    from worldstrat_bench.worker.starting import LaunchRequest, launch
+    from worldstrat_bench.worker.types import Limits, ModelSpec
+
+    limits = Limits()
+    request = LaunchRequest(level, ModelSpec("none:none"), own_interpreter(), "cpu", limits, (), 1)
+    session, attempt = launch(request, ModelLog(None, limits.log_bytes))
+    if session is not None:
+        session.finish()
+    return attempt.problem
+
+
+def _models() -> Iterator[Finding]:
+    from worldstrat_bench.plugins.discovery import BASELINES_REMEDY, installed_models
+
+    entries = installed_models()
+    usable = [entry.name for entry in entries if entry.problem is None]
+    if usable:
+        yield Finding("ok", "models", ", ".join(usable))
+    else:
+        yield Finding("warn", "models", "no model is installed", BASELINES_REMEDY)
+    for entry in entries:
+        if entry.problem is not None:
+            yield Finding("warn", "models", f"{entry.name or entry.distribution}: {entry.problem}", "install it again")
+
+
+def _data(data: Path | None) -> Iterator[Finding]:
+    if data is None:
+        remedy = "--data DIR looks at one; `worldstrat-bench data mini DIR` makes one, `data fetch` gets WorldStrat"
+        yield Finding("warn", "data", "no dataset was named", remedy)
+        return
+    from worldstrat_bench.data.layout import open_dataset
+
+    dataset = open_dataset(data)
+    name = dataset.resolve_list("auto")
+    tiles = dataset.tiles(name)
+    text = f"{dataset.release}, {len(tiles)} tiles of the list {name!r}, {data}"
+    if dataset.official_release:
+        yield Finding("ok", "data", text)
+    else:
+        yield Finding("warn", "data", text, "not an official release: its scores compare models on this data only")
+
+
+def _lpips() -> Iterator[Finding]:
+    from worldstrat_bench.metrics.lpips_metric import load_perceptual
+    from worldstrat_bench.metrics.perceptual import Unavailable
+
+    loaded = load_perceptual(None, False)
+    if isinstance(loaded, Unavailable):
+        remedy = "the first run downloads them, or copy the file here and give --lpips-weights FILE"
+        yield Finding("warn", "LPIPS", loaded.reason, remedy)
+    else:
+        yield Finding("ok", "LPIPS", f"weights {loaded.sha256[:12]}")
+
+
+def _cache() -> Iterator[Finding]:
+    from worldstrat_bench.cache import cache_folder
+
+    folder = cache_folder()
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) if folder.is_dir() else 0
+    yield Finding("ok", "cache", f"{size / _GIB:.2f} GiB of decoded targets in {folder}")
+
+
+def _disk(out: Path) -> Iterator[Finding]:
+    from worldstrat_bench.run.filesystem import is_network
+
+    place = next(p for p in (out.absolute(), *out.absolute().parents) if p.exists())
+    free = shutil.disk_usage(place).free / _GIB
+    if free < 4:
+        remedy = "a run on all 394 tiles keeps 1.9 GB of predictions; --no-keep removes them"
+        yield Finding("bad" if free < 0.5 else "warn", "disk", f"{free:.1f} GiB free in {place}", remedy)
+    else:
+        yield Finding("ok", "disk", f"{free:.0f} GiB free in {place}")
+    if is_network(place):
+        yield Finding("warn", "disk", f"{place} is on a network file system", "runs work there, a local disk is faster")
+
+
+def _memory() -> Iterator[Finding]:
+    import psutil
+
+    total = psutil.virtual_memory().total / _GIB
+    if total < 4:
+        yield Finding("warn", "memory", f"{total:.1f} GiB", "a model may use half of it; a run wants 4 GiB in all")
+    else:
+        yield Finding("ok", "memory", f"{total:.0f} GiB")
