@@ -34,10 +34,13 @@ class Result:
 
 
 def read_result(folder: Path) -> Result | tuple[Fault, ...]:
-    """The record and table of a folder, or why they cannot be read. Sizes are looked at before contents."""
+    """The record and table of a result folder, or why they cannot be read. Sizes are looked at before contents."""
     faults = tuple(_file_faults(folder))
-    if faults:
-        return faults
+    return faults or load_result(folder)
+
+
+def load_result(folder: Path) -> Result | tuple[Fault, ...]:
+    """The record and table in a folder that may hold other files as well, such as a run directory."""
     record_path, tiles_path = folder / "record.json", folder / "tiles.csv"
     try:
         record = parse_record(_text(record_path), where=relative(record_path))
@@ -49,23 +52,27 @@ def read_result(folder: Path) -> Result | tuple[Fault, ...]:
 
 
 def record_faults(result: Result, slug_folder: Path, *, official: bool) -> Iterator[Fault]:
-    """Everything that can be said of a record without its manifest.
+    """Everything that can be said of a record without its manifest."""
+    where = relative(result.folder / "record.json")
+    yield from recomputed_faults(result)
+    if not isinstance(_protocol(result.record, where), Fault):
+        yield from _place_faults(result, slug_folder)
+    yield from _ranking_faults(result.record, where, official=official)
+    yield from _companion_faults(result)
+
+
+def recomputed_faults(result: Result) -> tuple[Fault, ...]:
+    """What does not follow from tiles.csv and the package.
 
     The scores are recomputed only if nothing else is wrong: they would only repeat the other faults.
     """
-    where = relative(result.folder / "record.json")
     faults = [*_hash_faults(result)]
-    protocol = _protocol(result.record, where)
+    protocol = _protocol(result.record, relative(result.folder / "record.json"))
     if isinstance(protocol, Fault):
-        faults.append(protocol)
-    else:
-        faults += _place_faults(result, slug_folder)
-        faults += list_faults(result)
-        faults += table_faults(result.table, result.record, where=relative(result.folder / "tiles.csv"))
-        faults += [] if faults else aggregate_faults(result, protocol)
-    yield from faults
-    yield from _ranking_faults(result.record, where, official=official)
-    yield from _companion_faults(result)
+        return (*faults, protocol)
+    faults += list_faults(result)
+    faults += table_faults(result.table, result.record, where=relative(result.folder / "tiles.csv"))
+    return (*faults, *(() if faults else aggregate_faults(result, protocol)))
 
 
 def _hash_faults(result: Result) -> Iterator[Fault]:

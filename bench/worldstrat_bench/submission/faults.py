@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, TypedDict
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -131,7 +131,7 @@ def from_json(text: str, *, where: object = "report") -> CheckReport:
         raise InvalidArtefactError(f"not the report of a check: {key}: {first['msg']}", where=where) from None
     except (ValueError, RecursionError):
         raise InvalidArtefactError("not the report of a check", where=where) from None
-    return CheckReport(tuple(found.checked), tuple(Fault(**fault) for fault in found.faults))
+    return CheckReport(tuple(found.checked), tuple(Fault(**fault.model_dump()) for fault in found.faults))
 
 
 def as_markdown(report: CheckReport) -> str:
@@ -173,10 +173,10 @@ def _command_property(text: str) -> str:
     return _command_text(shown(text)).replace(":", "%3A").replace(",", "%2C")
 
 
-class _FaultDocument(TypedDict):
+class _FaultDocument(BaseModel):
     """One entry of ``faults`` in the document of ``--json``."""
 
-    __pydantic_config__ = ConfigDict(extra="forbid", strict=True)  # type: ignore[misc]
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     rule: Annotated[str, Field(max_length=40, pattern=r"^[a-z-]+$")]
     severity: Severity

@@ -1,0 +1,85 @@
+"""``verify RUN``: does the record hold?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from worldstrat_bench.cli.console import DeviceOption, JsonOption, print_json
+
+if TYPE_CHECKING:
+    from worldstrat_bench.run.model import ModelRequest
+
+_EXIT_INVALID = 5
+
+
+def verify(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run, or a result folder of a submission.")],
+    data: Annotated[Path | None, typer.Option("--data", metavar="DIR", help="The dataset of the run.")] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", metavar="MODEL", help="Entry point, wheel or submission; with --data.")
+    ] = None,
+    tiles: Annotated[int, typer.Option("-k", "--tiles", metavar="K", min=1, max=1000, help="Tiles to run again.")] = 10,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Draws the tiles.")] = 0,
+    weights: Annotated[Path | None, typer.Option("--weights", metavar="PATH")] = None,
+    param: Annotated[list[str] | None, typer.Option("--param", metavar="K=V")] = None,
+    python: Annotated[Path | None, typer.Option("--python", metavar="FILE")] = None,
+    device: DeviceOption = "auto",
+    isolation: Annotated[str, typer.Option("--isolation", metavar="L")] = "auto",
+    maintainer: Annotated[
+        str | None, typer.Option("--maintainer", metavar="NAME", help="Write verification.json in this name.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Recompute a record, run random tiles again, and say whether it holds."""
+    from worldstrat_bench.errors import UsageError
+    from worldstrat_bench.submission import verify as verifying
+    from worldstrat_bench.submission.faults import CheckReport, as_text
+
+    if (data is None) != (model is None):
+        raise UsageError("--data and --model come together", remedy="give both, or neither to recompute only")
+    request = verifying.VerifyRequest(
+        run=run, data=data, model=_model(model, run, weights, param, python), tiles=tiles, seed=seed, device=device,
+        isolation=isolation,
+    )  # fmt: skip
+    report = verifying.verify(request, lambda line: typer.echo(line, err=True))
+    if maintainer is not None:
+        typer.echo(f"wrote {verifying.write_verification(report, request, maintainer)}", err=True)
+    if as_json:
+        print_json(
+            {
+                "record_id": report.record.record_id,
+                "passed": report.passed,
+                "faults": [fault.what for fault in report.faults],
+                "tiles": [check.model_dump(mode="json") for check in report.tiles],
+            }
+        )
+    else:
+        typer.echo(as_text(CheckReport((f"{run} ({len(report.tiles)} tiles run again)",), report.faults)), nl=False)
+    if not report.passed:
+        raise typer.Exit(_EXIT_INVALID)
+
+
+def _model(
+    model: str | None, run: Path, weights: Path | None, param: list[str] | None, python: Path | None
+) -> ModelRequest | None:
+    """The model as the run had it: frames and parameters are the record's unless they are given."""
+    if model is None:
+        return None
+    from dataclasses import replace
+
+    from worldstrat_bench.cli.running import is_submission, model_request
+    from worldstrat_bench.record import load_record
+
+    if is_submission(model):
+        return model_request(model, None, weights, param, python)
+    recorded = load_record(run).model
+    request = model_request(model, recorded.frames, weights, param, python)
+    return request if param else replace(request, parameters=dict(recorded.parameters))
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command("verify")(verify)

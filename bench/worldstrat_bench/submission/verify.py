@@ -1,0 +1,302 @@
+"""``verify RUN``: recompute what can be recomputed, and run some tiles again, alone and in another order."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldstrat_bench import __version__
+from worldstrat_bench.errors import InvalidArtefactError, UsageError
+from worldstrat_bench.record import Record
+from worldstrat_bench.submission.check_record import Result, load_result, recomputed_faults
+from worldstrat_bench.submission.faults import Fault, relative
+from worldstrat_bench.submission.verification import TileCheck, Verification, format_verification
+
+if TYPE_CHECKING:
+    from worldstrat_bench.data.layout import Dataset, Tile
+    from worldstrat_bench.protocol import Protocol
+    from worldstrat_bench.run.model import ModelRequest
+    from worldstrat_bench.worker.types import ModelSpec, Reply
+
+TOLERANCE = 1e-3
+"""Largest difference between two predictions of one tile, reflectance (PROTOCOL 3.8)."""
+
+PSNR_TOLERANCE_DB = 0.01
+"""Largest difference to the stored psnr: a prediction within :data:`TOLERANCE` moves it by less."""
+
+ALONE = 3
+"""Tiles that get a worker of their own; the others share one, in the reverse order."""
+
+Image = NDArray[np.float32]
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class VerifyRequest:
+    """What to verify, and how.
+
+    Attributes
+    ----------
+    run : a run directory, or a result folder of a submission.
+    data, model : with both, `tiles` random tiles are predicted and scored again; a record without
+        predictions beside it is compared by its scores alone.
+    seed : with which the tiles are drawn.
+    """
+
+    run: Path
+    data: Path | None = None
+    model: ModelRequest | None = None
+    tiles: int = 10
+    seed: int = 0
+    device: str = "auto"
+    isolation: str = "auto"
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    """What came of it."""
+
+    record: Record
+    faults: tuple[Fault, ...]
+    tiles: tuple[TileCheck, ...]
+    device_class: str
+
+    @property
+    def passed(self) -> bool:
+        """Nothing contradicts the record."""
+        return not self.faults
+
+
+def verify(request: VerifyRequest, say: Say = lambda _: None) -> VerifyReport:
+    """Verify a run.
+
+    Raises
+    ------
+    InvalidArtefactError
+        if there is no readable record.
+    WorldstratBenchError
+        if the dataset, the model or the machine fails.
+    """
+    result = load_result(request.run)
+    if not isinstance(result, Result):
+        raise InvalidArtefactError(result[0].what, where=result[0].where, remedy=result[0].remedy)
+    say("recomputing the record from tiles.csv")
+    faults = list(recomputed_faults(result))
+    if request.data is None or request.model is None:
+        return VerifyReport(result.record, tuple(faults), (), "")
+    from worldstrat_bench.data.layout import open_dataset
+    from worldstrat_bench.protocol import load_protocol
+
+    protocol = load_protocol(result.record.protocol.id)
+    dataset = open_dataset(request.data)
+    say("reading the targets")
+    faults += _target_faults(result, dataset, protocol)
+    if faults:  # other data or another protocol: predictions would differ for that reason alone
+        return VerifyReport(result.record, tuple(faults), (), "")
+    with _found(request.model) as (spec, model_faults):
+        faults += model_faults(result.record)
+        checks, device_class = _run_again(result, dataset, protocol, spec, request, say)
+    faults += [fault for check in checks for fault in tile_faults(check, relative(request.run))]
+    return VerifyReport(result.record, tuple(faults), checks, device_class)
+
+
+def write_verification(report: VerifyReport, request: VerifyRequest, maintainer: str) -> Path:
+    """Write ``verification.json`` beside the record; its path.
+
+    Raises
+    ------
+    UsageError
+        if no tile was run again: then there is nothing that a maintainer could vouch for.
+    """
+    if not report.tiles:
+        remedy = "give --data DIR and --model MODEL"
+        raise UsageError("a verification needs tiles that were run again", where="--maintainer", remedy=remedy)
+    verification = Verification(
+        record_id=report.record.record_id,
+        verified_by=maintainer,
+        verified_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        harness_version=__version__,
+        recomputed=True,
+        tolerance=TOLERANCE,
+        psnr_tolerance_db=PSNR_TOLERANCE_DB,
+        seed=request.seed,
+        device_class=report.device_class,
+        tiles=report.tiles,
+        passed=report.passed,
+    )
+    path = request.run / "verification.json"
+    path.write_text(format_verification(verification), encoding="utf-8")
+    return path
+
+
+def tile_faults(check: TileCheck, where: str) -> tuple[Fault, ...]:
+    """What one tile's comparison says against the record."""
+    if check.outcome != "ok":
+        what = f"tile {check.tile!r} was ok in the run and is {check.outcome} now"
+        return (Fault("again", what, where, None, "see the model's log"),)
+    limits = (
+        (check.order_difference, TOLERANCE, "the prediction depends on other tiles or on chance", "reflectance"),
+        (check.prediction_difference, TOLERANCE, "the prediction differs from the stored one", "reflectance"),
+        (check.psnr_difference_db, PSNR_TOLERANCE_DB, "psnr differs from tiles.csv", "dB"),
+    )
+    return tuple(
+        Fault("again", f"tile {check.tile!r}: {what}, by {value:.3g} {unit}", where, None, "the record does not hold")
+        for value, limit, what, unit in limits
+        if value is not None and not value <= limit
+    )
+
+
+def choose_tiles(result: Result, count: int, seed: int) -> tuple[str, ...]:
+    """`count` random tiles that the run scored, in random order; the same for the same seed and record."""
+    scored = [tile for tile, ok in zip(result.table.tiles, result.table.ok, strict=True) if ok]
+    return tuple(random.Random(f"{seed} {result.record.record_id}").sample(scored, min(count, len(scored))))
+
+
+def _target_faults(result: Result, dataset: Dataset, protocol: Protocol) -> tuple[Fault, ...]:
+    """The decoded targets of this machine are those of the record."""
+    from worldstrat_bench.cache import default_cache
+    from worldstrat_bench.data.target import read_target
+
+    cache, digest = default_cache(), hashlib.sha256()
+    for name in sorted(result.table.tiles):
+        digest.update(f"{name} {read_target(dataset.tile(name), protocol, cache).sha256}\n".encode())
+    if digest.hexdigest() == result.record.dataset.targets_sha256:
+        return ()
+    what = "the targets of this dataset are not those of the record"
+    return (Fault("targets", what, str(dataset.root), None, "verify with the dataset of the run"),)
+
+
+class _found:  # noqa: N801  # reads as a function
+    """The model that was asked for, unpacked while the context lasts."""
+
+    def __init__(self, request: ModelRequest) -> None:
+        import tempfile
+
+        self._request = request
+        self._scratch = tempfile.TemporaryDirectory(prefix="worldstrat-verify-")
+
+    def __enter__(self) -> tuple[ModelSpec, Callable[[Record], tuple[Fault, ...]]]:
+        from worldstrat_bench.run.model import choose_model
+
+        reference, spec = choose_model(self._request, Path(self._scratch.name))
+
+        def faults(record: Record) -> tuple[Fault, ...]:
+            keys = ("name", "version", "wheel_sha256", "code_sha256", "weights_sha256", "parameters", "frames")
+            return tuple(
+                Fault(
+                    "model", f"model.{key} differs from the record's", record.model.name, None, "verify the same model"
+                )
+                for key in keys
+                if None not in (stored := getattr(record.model, key), own := getattr(reference, key)) and stored != own
+            )
+
+        return spec, faults
+
+    def __exit__(self, *_: object) -> None:
+        self._scratch.cleanup()
+
+
+def _run_again(
+    result: Result, dataset: Dataset, protocol: Protocol, spec: ModelSpec, request: VerifyRequest, say: Say
+) -> tuple[tuple[TileCheck, ...], str]:
+    """Predict the chosen tiles in random order, then in the reverse one or alone, and score them."""
+    from worldstrat_bench.run.devices import resolve_devices
+
+    names = choose_tiles(result, request.tiles, request.seed)
+    tiles = [dataset.tile(name) for name in names]
+    device = resolve_devices(request.device)[0]
+    session = _Session(result, protocol, spec, dataset.root, device, request.isolation)
+    say(f"running {len(tiles)} tiles again in random order")
+    first = session.predict(tiles)
+    say("running them in the reverse order, some alone")
+    again = session.predict(list(reversed(tiles[ALONE:])))
+    for tile in tiles[:ALONE]:
+        again |= session.predict([tile])
+    checks = tuple(_check(result, protocol, tile, first[tile.name], again[tile.name], request) for tile in tiles)
+    return checks, session.device_class
+
+
+class _Session:
+    """Workers that see the tiles as the run's own did."""
+
+    def __init__(
+        self, result: Result, protocol: Protocol, spec: ModelSpec, root: Path, device: str, isolation: str
+    ) -> None:
+        self._result, self._protocol, self._spec = result, protocol, spec
+        self._root, self._device, self._isolation = root, device, isolation
+        self.device_class = ""
+
+    def predict(self, tiles: Sequence[Tile]) -> dict[str, Reply]:
+        """The replies of a new worker to these tiles, in this order."""
+        from worldstrat_bench.data.raster import read_header
+        from worldstrat_bench.run.predict import tile_seed
+        from worldstrat_bench.run.stages import read_tile
+        from worldstrat_bench.worker.host import Worker
+
+        if not tiles:
+            return {}
+        record, replies = self._result.record, {}
+        forbidden = (self._root.resolve(), self._result.folder.resolve())
+        with Worker(self._spec, device=self._device, isolation=self._isolation, forbidden=forbidden) as worker:
+            self.device_class = worker.start().device_class
+            for tile in tiles:
+                source = record.dataset.inputs
+                inputs = read_tile(tile, protocol=self._protocol, frames=record.model.frames, source=source)
+                side = self._protocol.target.size(read_header(tile.hr).height)
+                seed = tile_seed(record.seed, tile.name)
+                replies[tile.name] = worker.predict(inputs.images, inputs.clear, inputs.days, side, side, seed)
+        return replies
+
+
+def _check(
+    result: Result, protocol: Protocol, tile: Tile, first: Reply, again: Reply, request: VerifyRequest
+) -> TileCheck:
+    if first.image is None or again.image is None:
+        outcome = first.outcome if first.image is None else again.outcome
+        return TileCheck(tile=tile.name, outcome=outcome)
+    stored = _stored_prediction(request.run, tile.name)
+    psnr = float(result.table.numbers["psnr"][result.table.tiles.index(tile.name)])
+    scored = _psnr(first.image, tile, protocol, result.record)
+    return TileCheck(
+        tile=tile.name,
+        outcome="ok",
+        prediction_difference=None if stored is None else difference(first.image, stored),
+        order_difference=difference(first.image, again.image),
+        psnr_difference_db=None if scored is None or np.isnan(psnr) else abs(scored - psnr),
+    )
+
+
+def difference(a: Image, b: Image) -> float:
+    """Largest absolute difference of two (3, H, W) images; 1e9 if their shapes differ or a value is no number."""
+    if a.shape != b.shape:
+        return 1e9
+    largest = float(np.abs(a.astype(np.float64) - b).max())
+    return largest if np.isfinite(largest) else 1e9
+
+
+def _stored_prediction(run: Path, tile: str) -> Image | None:
+    from worldstrat_bench.run.predictions import PredictionStore
+
+    store = PredictionStore(run / "predictions")
+    return store.read(tile) if store.has(tile) else None
+
+
+def _psnr(image: Image, tile: Tile, protocol: Protocol, record: Record) -> float | None:
+    from worldstrat_bench.cache import default_cache
+    from worldstrat_bench.data.target import read_target
+    from worldstrat_bench.run.score import FrameFacts, score_tile
+    from worldstrat_bench.run.stages import read_tile
+    from worldstrat_bench.scoring import make_scorer
+
+    cache = default_cache()
+    facts = FrameFacts.of(read_tile(tile, protocol=protocol, frames=1, source=record.dataset.inputs))
+    scored = score_tile(make_scorer(protocol, cache=cache), read_target(tile, protocol, cache), facts, image)
+    return (scored.values or {}).get("psnr")
