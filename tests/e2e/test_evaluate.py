@@ -299,8 +299,9 @@ def test_two_processes_do_not_share_a_run(data: Path, tmp_path: Path) -> None:
     arguments = ("evaluate", wheel, "--data", data, "--out", tmp_path / "run", "--no-download")
     first = subprocess.Popen(command(*arguments), env=environment(), stderr=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while not list((tmp_path / "run").glob("predictions/*")) and time.monotonic() < deadline:
+            assert first.poll() is None
             time.sleep(0.05)
         done = run_cli(*arguments)
         assert (done.code, "another process" in done.err) == (2, True)
