@@ -45,9 +45,9 @@ def board_table(
     base : path from the page to the division's folder.
     lists : whether the other lists of the division get columns.
     """
-    with_ci = display != "values"
+
     ranked = division.protocol.ranking.metrics
-    others = [m for m in _metrics(division) if m not in (*ranked, *BESIDE)]
+    others = [m for m in metrics_of(division) if m not in (*ranked, *BESIDE)]
     bounds = {m: _bounds([summaries(e).get(m, NOTHING) for e in division.entries]) for m in ranked}
     entries = _ordered(division, summaries, order_by)
     rows = []
@@ -56,14 +56,14 @@ def board_table(
         cells: list[Cell] = []
         for metric in ranked:
             cells += _ranked_cells(metric, own, boards.get(metric), entry.slug, bounds[metric], display)
-        cells += [_metric_cell(m, own, interval=with_ci) for m in BESIDE]
-        cells += [_metric_cell(m, own, interval=False) for m in others]
+        cells += [_metric_cell(m, own) for m in BESIDE]
+        cells += [_metric_cell(m, own) for m in others]
         cells += _list_cells(division, entry) if lists else []
         cells += _entry_cells(entry)
         head = link_cell(entry.title, f"{base}m/{entry.slug}.html")
         rows.append(Row(head, tuple(cells), _filters(entry), f"r-{entry.slug}"))
     columns = _columns(division, ranked, others, display, lists=lists)
-    csv_columns = {c.key: _csv_names(c.key, ranked, with_ci) for c in columns}
+    csv_columns = {c.key: _csv_names(c.key) for c in columns}
     return Table(name, caption, Column("model", "Model", "", numeric=False), columns, tuple(rows), csv_columns)
 
 
@@ -88,9 +88,8 @@ def _columns(
             columns.append(Column(f"rank_{metric}", f"{label} rank", text))
         columns.append(metric_column(metric, "main"))
         if display != "values":
-            columns.append(
-                Column(f"span_{metric}", f"{label} interval", "Mean and 95 % interval to scale", numeric=False)
-            )
+            text = "Mean and 95 % interval, drawn to a common scale"
+            columns.append(Column(f"ci_{metric}", f"{label} 95 %", text, numeric=False))
     columns += [metric_column(m, "main") for m in BESIDE]
     columns += [metric_column(m, "metrics") for m in others]
     if lists:
@@ -121,11 +120,17 @@ def _ranked_cells(
 ) -> list[Cell]:
     summary = own.get(metric, NOTHING)
     cells = [_rank_cell(board, slug)] if display == "ranks" else []
-    cells.append(_metric_cell(metric, own, interval=display != "values"))
-    if display != "values":
-        drawn = Markup("") if summary.mean is None else span(summary.mean, summary.ci_low, summary.ci_high, bounds)
-        cells.append(Cell(drawn, summary.mean if summary.mean is not None else "", ()))
-    return cells
+    cells.append(_metric_cell(metric, own))
+    return cells if display == "values" else [*cells, _interval_cell(metric, summary, bounds)]
+
+
+def _interval_cell(metric: str, summary: Summary, bounds: tuple[float, float]) -> Cell:
+    if summary.mean is None or summary.ci_low is None or summary.ci_high is None:
+        return Cell(Markup(NO_VALUE), "", (None, None))
+    drawn = span(summary.mean, summary.ci_low, summary.ci_high, bounds)
+    decimals = measure(metric).decimals
+    text = f"{number(summary.ci_low, decimals)}, {number(summary.ci_high, decimals)}"
+    return Cell(drawn + Markup("<small>{}</small>").format(text), summary.mean, (summary.ci_low, summary.ci_high))
 
 
 def _rank_cell(board: RankedBoard | None, slug: str) -> Cell:
@@ -143,9 +148,8 @@ def _interval_text(low: int, high: int) -> str:
     return str(low) if low == high else f"{low}–{high}"
 
 
-def _metric_cell(metric: str, own: Summaries, *, interval: bool) -> Cell:
-    summary = own.get(metric, NOTHING)
-    return value_cell(summary.mean, measure(metric).decimals, summary.ci_low, summary.ci_high, interval=interval)
+def _metric_cell(metric: str, own: Summaries) -> Cell:
+    return value_cell(own.get(metric, NOTHING).mean, measure(metric).decimals)
 
 
 def _list_cells(division: Division, entry: Entry) -> list[Cell]:
@@ -154,7 +158,7 @@ def _list_cells(division: Division, entry: Entry) -> list[Cell]:
     for name in division.lists:
         if name != division.list_name:
             micro = division.scores(entry, name).micro
-            cells += [_metric_cell(m, micro, interval=False) for m in ranked]
+            cells += [_metric_cell(m, micro) for m in ranked]
     macro = division.scores(entry).macro
     return cells + [value_cell(macro.get(m), measure(m).decimals) for m in ranked]
 
@@ -181,19 +185,19 @@ def _filters(entry: Entry) -> tuple[tuple[str, str], ...]:
     return ("family", entry.family), ("frames", str(entry.record.model.frames)), ("status", entry.status)
 
 
-def _csv_names(key: str, ranked: Sequence[str], with_ci: bool) -> tuple[str, ...]:
+def _csv_names(key: str) -> tuple[str, ...]:
     if key.startswith("rank_"):
         return f"{key}_low", f"{key}_high", f"letters_{key.removeprefix('rank_')}"
-    if key.startswith("span_"):
-        return ()
+    if key.startswith("ci_"):
+        return f"{key.removeprefix('ci_')}_ci_low", f"{key.removeprefix('ci_')}_ci_high"
     if key == "speed":
         return "km2_per_second", "device_class"
-    if with_ci and key in (*ranked, *BESIDE):
-        return key, f"{key}_ci_low", f"{key}_ci_high"
+
     return (key,)
 
 
-def _metrics(division: Division) -> list[str]:
+def metrics_of(division: Division) -> list[str]:
+    """The metrics that entries of a division have, in the order of pages."""
     present = {m for entry in division.entries for m in division.scores(entry).micro}
     known = [m for m in MEASURES if m in present]
     return known + sorted(present - set(known))

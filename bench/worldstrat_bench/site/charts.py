@@ -36,15 +36,15 @@ class Point:
 
 
 def span(value: float, low: float | None, high: float | None, bounds: tuple[float, float]) -> Markup:
-    """A dot with its interval on a common scale, 84 x 12 px, for a table cell."""
-    scale = Scale(bounds[0], bounds[1], 3, 81)
+    """A dot with its interval on a common scale, 64 x 12 px, for a table cell."""
+    scale = Scale(bounds[0], bounds[1], 3, 61)
     bar = (
         f'<path class="iv" d="M{fmt(scale(low))} 6H{fmt(scale(high))}"/>'
         if low is not None and high is not None
         else ""
     )
     dot = f'<circle class="pt" cx="{fmt(scale(value))}" cy="6" r="2.6"/>'
-    return Markup(f'<svg class="sp" viewBox="0 0 84 12" width="84" height="12" aria-hidden="true">{bar}{dot}</svg>')
+    return Markup(f'<svg class="sp" viewBox="0 0 64 12" width="64" height="12" aria-hidden="true">{bar}{dot}</svg>')
 
 
 def forest(rows: Sequence[ForestRow], label: str, unit: str, decimals: int, zero: float | None) -> Markup:
@@ -52,21 +52,22 @@ def forest(rows: Sequence[ForestRow], label: str, unit: str, decimals: int, zero
     ends = [v for r in rows for v in (r.low, r.high, r.value) if v is not None]
     ends += [] if zero is None else [zero]
     ticks = nice_ticks(min(ends, default=0), max(ends, default=1))
-    left, right, step, top = 190.0, 560.0, 17.0, 24.0
+    left, right, step, top = 190.0, 520.0, 17.0, 24.0
     scale = Scale(ticks[0], ticks[-1], left, right)
     bottom = top + step * len(rows)
-    drawing = Drawing(720, bottom + 8, label)
+    drawing = Drawing(760, bottom + 8, label)
     for tick in ticks:
         drawing.line(scale(tick), top - 4, scale(tick), bottom, "gr")
         drawing.text(scale(tick), top - 9, tick_label(tick, ticks), "tk", "middle")
-    drawing.text(712, top - 9, f"n   {unit}".strip() if unit else "n", "tk", "end")
+    drawing.text(right + 44, top - 9, "n", "tk", "end")
+    drawing.text(752, top - 9, f"mean and interval{', ' if unit else ''}{unit}", "tk", "end")
     if zero is not None:
         drawing.line(scale(zero), top - 4, scale(zero), bottom, "zr")
     for i, row in enumerate(rows):
         y = top + step * i + step / 2
         if row.value is None and not row.n:
             drawing.text(6, y + 4, row.label, "hd")
-            drawing.line(6, y + 8, 712, y + 8, "gr")
+            drawing.line(6, y + 8, 752, y + 8, "gr")
             continue
         name = element("text", escape(row.label), x=left - 8, y=y + 4, text_anchor="end")
         drawing.raw(Markup(element("a", Markup(name), href=row.href) if row.href else name))
@@ -74,35 +75,35 @@ def forest(rows: Sequence[ForestRow], label: str, unit: str, decimals: int, zero
             drawing.line(scale(row.low), y, scale(row.high), y, "iv")
         if row.value is not None:
             drawing.add("circle", css="pt", cx=scale(row.value), cy=y, r=3.2)
-        drawing.text(right + 50, y + 4, str(row.n), "nu", "end")
+        drawing.text(right + 44, y + 4, str(row.n), "nu", "end")
         interval = "" if row.low is None else f" [{number(row.low, decimals)}, {number(row.high, decimals)}]"
-        drawing.text(712, y + 4, number(row.value, decimals) + interval, "nu", "end")
+        drawing.text(752, y + 4, number(row.value, decimals) + interval, "nu", "end")
     return drawing.render()
 
 
 def scatter(
-    points: Sequence[Point], label: str, x_title: str, y_title: str, *, log_x: bool, front: Sequence[int] = ()
+    points: Sequence[Point], label: str, x_title: str, y_title: str, *, up: bool = True, front: Sequence[int] = ()
 ) -> Markup:
-    """Models in a plane; `front` are the numbers of the points that no other dominates, joined by a line."""
-    width, height, left, right, top, bottom = 720.0, 340.0, 58.0, 700.0, 14.0, 296.0
+    """Models in a plane, x logarithmic; `front` are the points that no other dominates, joined by a line.
+
+    The better side of y is above: where lower is better (`up` false) the axis is turned round.
+    """
+    width, height, left, right, top, bottom = 620.0, 340.0, 58.0, 604.0, 30.0, 296.0
     xs, ys = [p.x for p in points], [p.y for p in points]
     y_ticks = nice_ticks(min(ys), max(ys))
-    if log_x:
-        low, high = math.floor(math.log10(min(xs)) - 0.05), math.ceil(math.log10(max(xs)) + 0.05)
-        x_ticks = [10.0**i for i in range(low, high + 1)]
-    else:
-        x_ticks = nice_ticks(min(xs), max(xs))
-    sx = Scale(x_ticks[0], x_ticks[-1], left, right, log=log_x)
-    sy = Scale(y_ticks[0], y_ticks[-1], bottom, top)
+    low, high = math.floor(math.log10(min(xs)) - 0.05), math.ceil(math.log10(max(xs)) + 0.05)
+    x_ticks = [10.0**i for i in range(low, high + 1)]
+    sx = Scale(x_ticks[0], x_ticks[-1], left, right, log=True)
+    sy = Scale(y_ticks[0], y_ticks[-1], *((bottom, top) if up else (top, bottom)))
     drawing = Drawing(width, height, label)
     for tick in x_ticks:
         drawing.line(sx(tick), top, sx(tick), bottom, "gr")
-        drawing.text(sx(tick), bottom + 16, f"{tick:g}" if log_x else tick_label(tick, x_ticks), "tk", "middle")
+        drawing.text(sx(tick), bottom + 16, f"{tick:g}", "tk", "middle")
     for tick in y_ticks:
         drawing.line(left, sy(tick), right, sy(tick), "gr")
         drawing.text(left - 6, sy(tick) + 4, tick_label(tick, y_ticks), "tk", "end")
     drawing.text(right, bottom + 34, x_title, "hd", "end")
-    drawing.text(left, bottom + 34, y_title + " upwards", "hd")
+    drawing.text(6, 16, y_title, "hd")
     if len(front) > 1:
         path = "L".join(f"{fmt(sx(points[i].x))} {fmt(sy(points[i].y))}" for i in front)
         drawing.add("path", css="fr", d=f"M{path}")

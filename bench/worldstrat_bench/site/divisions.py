@@ -124,17 +124,26 @@ def list_divisions(entries: Sequence[Entry]) -> tuple[Division, ...]:
 
 def unplaced(entries: Sequence[Entry]) -> tuple[Apart, ...]:
     """Runs that no division takes: they are limited or a shard, so that nothing else can be compared with them."""
-    return tuple(Apart(entry, reason) for entry in entries if (reason := _smoke_test(entry.record)))
+    return tuple(_apart(entry, reason) for entry in entries if (reason := _smoke_test(entry.record)))
 
 
-def with_slugs(entries: Sequence[Entry]) -> list[Entry]:
-    """The entries with their slugs: the title's where it is alone in having it, else with a hash of the record."""
-    plain = [slugify(entry.record.model.submission or entry.record.model.name) for entry in entries]
+def _named(kept: Sequence[Entry]) -> list[Entry]:
+    """Entries of one division with their slugs: the name where it is alone in having it, else with a hash."""
+    plain = [slugify(_name(entry)) for entry in kept]
     shared = Counter(plain)
     return [
-        replace(entry, slug=name if shared[name] == 1 else f"{name[:50]}-{entry.record.record_id[:6]}")
-        for entry, name in zip(entries, plain, strict=True)
+        replace(entry, slug=name if shared[name] == 1 else f"{name[:50]}-{short_hash(entry.identity, 6)}")
+        for entry, name in zip(kept, plain, strict=True)
     ]
+
+
+def _apart(entry: Entry, reason: str) -> Apart:
+    """A run that is not ranked; its slug never takes the name that a ranked one may want."""
+    return Apart(replace(entry, slug=f"{slugify(_name(entry))[:50]}-{entry.record.record_id[:8]}"), reason)
+
+
+def _name(entry: Entry) -> str:
+    return entry.record.model.submission or entry.record.model.name
 
 
 def _smoke_test(record: Record) -> str:
@@ -178,7 +187,7 @@ def _division(key: tuple[str, ...], group: Sequence[Entry]) -> Division | None:
     for entry in whole:
         reason = _unranked(entry, key[0])
         if reason:
-            apart.append(Apart(entry, reason))
+            apart.append(_apart(entry, reason))
         else:
             kept.append(entry)
     kept, superseded = _newest(kept)
@@ -187,7 +196,7 @@ def _division(key: tuple[str, ...], group: Sequence[Entry]) -> Division | None:
     for entry in list(kept):
         if difference := _differs(entry.table, facts):
             kept.remove(entry)
-            apart.append(Apart(entry, difference))
+            apart.append(_apart(entry, difference))
     record = (kept or whole)[0].record
     names = [name for name in _LIST_ORDER if name in record.scores] or sorted(record.scores)
     lists = {name: _tiles_of(record, name, facts) for name in names}
@@ -195,7 +204,8 @@ def _division(key: tuple[str, ...], group: Sequence[Entry]) -> Division | None:
     return Division(
         key="/".join(key), kind=_kind(record), prefix="", protocol=protocol_of(record), release=", ".join(releases),
         inputs=record.dataset.inputs, targets_sha256=record.dataset.targets_sha256,
-        entries=tuple(sorted(kept, key=lambda e: e.slug)), apart=tuple(sorted(apart, key=lambda a: a.entry.slug)),
+        entries=tuple(sorted(_named(kept), key=lambda e: e.slug)),
+        apart=tuple(sorted(apart, key=lambda a: a.entry.slug)),
         facts=facts, lists=lists,
     )  # fmt: skip
 
@@ -237,7 +247,8 @@ def _newest(entries: Sequence[Entry]) -> tuple[list[Entry], list[Apart]]:
             best[entry.identity] = entry
     others = [e for e in entries if best[e.identity] is not e]
     return list(best.values()), [
-        Apart(e, f"another run of the same entry is on the board ({best[e.identity].source})") for e in others
+        _apart(e, f"another run of the same entry is on the board: record {best[e.identity].record.record_id[:12]}")
+        for e in others
     ]
 
 

@@ -87,17 +87,9 @@ def metric_column(name: str, group: Group, *, label: str = "", key: str = "") ->
     return Column(key or m.name, label or m.label, m.explanation, group, m.arrow, m.unit)
 
 
-def value_cell(
-    value: float | None, decimals: int, low: float | None = None, high: float | None = None, *, interval: bool = False
-) -> Cell:
-    """A number, with its interval under it if the column has any."""
-    text = number(value, decimals)
-    if interval and low is not None and high is not None:
-        text += f'<small class="ci">{number(low, decimals)} {number(high, decimals)}</small>'
-    elif interval:
-        text += '<small class="ci">&nbsp;</small>'
-    values = (value, low, high) if interval else (value,)
-    return Cell(Markup(text), None if value is not None else "", values)  # numbers hold nothing to escape
+def value_cell(value: float | None, decimals: int) -> Cell:
+    """A number."""
+    return Cell(Markup(number(value, decimals)), None if value is not None else "", (value,))
 
 
 def text_cell(text: str, sort: float | str | None = None) -> Cell:
@@ -122,7 +114,7 @@ def render(table: Table, *, sortable: bool = True, empty: str = "No entry.") -> 
     ]
     parts += [_heading(column) for column in table.columns]
     parts.append("</tr></thead><tbody>")
-    classes = [f"g-{c.group}{' n' if c.numeric else ''}" for c in table.columns]
+    classes = [_css(c) for c in table.columns]
     for row in table.rows:
         data = "".join(f' data-{key}="{escape(value)}"' for key, value in row.filters)
         anchor = f' id="{escape(row.anchor)}"' if row.anchor else ""
@@ -169,13 +161,17 @@ def rows_to_csv(header: Sequence[str], rows: Iterable[Sequence[CsvValue]]) -> st
 
 
 def _heading(column: Column, *, first: bool = False) -> str:
-    css = "" if first else f' class="g-{column.group}{" n" if column.numeric else ""}"'
+    css = "" if first else f' class="{_css(column)}"'
     arrow = f" {column.arrow}" if column.arrow else ""
     unit = f" <small>{escape(column.unit)}</small>" if column.unit else ""
     return (
         f'<th scope="col"{css} data-key="{escape(column.key)}" title="{escape(column.explanation)}">'
         f"{escape(column.label)}{arrow}{unit}</th>"
     )
+
+
+def _css(column: Column) -> str:
+    return f"g-{column.group}{' n' if column.numeric else ''}{' ci' if column.key.startswith('ci_') else ''}"
 
 
 def _sort(cell: Cell) -> str:

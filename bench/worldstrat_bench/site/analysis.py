@@ -1,0 +1,157 @@
+"""Numbers of a division that several pages need, each computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldstrat_bench.site.divisions import Division
+from worldstrat_bench.site.text import clean, slugify
+from worldstrat_bench.stats.aggregate import metric_names, metric_values
+from worldstrat_bench.stats.paired import sign_of
+from worldstrat_bench.stats.ranking import Display, RankedBoard, display_of
+from worldstrat_bench.stats.strata import stratum_name
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Tile by tile, one model against another: tiles won, tied, lost."""
+
+    wins: int
+    ties: int
+    losses: int
+
+
+@dataclass(frozen=True)
+class Stratum:
+    """One stratum of the ranking list with its ranks, if there are enough tiles for any."""
+
+    axis: str
+    label: str
+    tiles: tuple[str, ...]
+    display: Display
+    boards: Mapping[str, RankedBoard]
+
+    @property
+    def page(self) -> str:
+        """Name of its page in the division's folder."""
+        return f"s/{self.axis}-{slugify(self.label)}.html"
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """A division and what follows from its tiles."""
+
+    division: Division
+
+    @cached_property
+    def row_of(self) -> dict[str, int]:
+        """Tile to its row in the tables."""
+        return {tile: i for i, tile in enumerate(self.division.facts.tiles)}
+
+    @cached_property
+    def tile_pages(self) -> dict[str, str]:
+        """Tile to its page in the division's folder."""
+        return {tile: f"t/{slugify(tile)}.html" for tile in self.division.facts.tiles}
+
+    @cached_property
+    def tile_titles(self) -> dict[str, str]:
+        """Tile to its name as pages print it."""
+        return {tile: clean(tile, 80) for tile in self.division.facts.tiles}
+
+    @cached_property
+    def _matrices(self) -> dict[str, Floats]:
+        return {}
+
+    def matrix(self, metric: str) -> Floats:
+        """(m, n) values by entry and tile, NaN for null; entries in the order of their slugs."""
+        if metric not in self._matrices:
+            none = np.full(len(self.division.facts), np.nan)
+            rows = [
+                metric_values(e.table, metric) if metric in metric_names(e.table) else none
+                for e in self.division.entries
+            ]
+            self._matrices[metric] = np.stack(rows) if rows else np.empty((0, len(none)))
+        return self._matrices[metric]
+
+    def median(self, metric: str) -> Floats:
+        """(n,) the median model's value of every tile; NaN where nobody has one."""
+        matrix = self.matrix(metric)
+        result = np.full(matrix.shape[1], np.nan)
+        known = ~np.isnan(matrix).all(axis=0) if len(matrix) else np.zeros(matrix.shape[1], dtype=bool)
+        result[known] = np.nanmedian(matrix[:, known], axis=0)
+        return result
+
+    @cached_property
+    def strata(self) -> tuple[Stratum, ...]:
+        """All strata of the ranking list, in the order of pages."""
+        division = self.division
+        found = []
+        for axis, labels in division.strata.items():
+            for label, tiles in labels.items():
+                display = display_of(len(tiles), division.protocol.aggregation)
+                metrics = division.protocol.ranking.metrics if display == "ranks" else ()
+                found.append(Stratum(axis, label, tiles, display, {m: division.rank(tiles, m) for m in metrics}))
+        return tuple(found)
+
+    def board(self, metric: str) -> RankedBoard:
+        """The board of the ranking list."""
+        return self.division.boards[self.division.list_name, metric]
+
+    def pairs(self, metric: str, slug: str) -> dict[str, Pair]:
+        """Tiles that `slug` wins, ties and loses against every other ranked entry, on the ranking list."""
+        order = {entry.slug: i for i, entry in enumerate(self.division.entries)}
+        ranked = [standing.model for standing in self.board(metric).standings]
+        if slug not in ranked:
+            return {}
+        values = self.matrix(metric)[:, [self.row_of[tile] for tile in self.division.tiles]]
+        margin = self.division.protocol.ranking.margin.get(metric, 0.0)
+        gains = sign_of(metric) * (values[order[slug]] - values[[order[s] for s in ranked]])
+        wins, losses = (gains > margin).sum(axis=1), (gains < -margin).sum(axis=1)
+        total = values.shape[1]
+        return {
+            other: Pair(int(w), int(total - w - lost), int(lost))
+            for other, w, lost in zip(ranked, wins, losses, strict=True)
+            if other != slug
+        }
+
+    def hardest(self, metric: str = "psnr") -> list[str]:
+        """Tiles of the ranking list from the hardest to the easiest by the median model; those without a value last."""
+        median, sign = self.median(metric), sign_of(metric)
+        tiles = self.division.tiles
+        return sorted(
+            (t for t in tiles if not np.isnan(median[self.row_of[t]])),
+            key=lambda t: (sign * median[self.row_of[t]], t),
+        )
+
+    def disagreements(self, metric: str = "psnr") -> list[tuple[str, str, str, float]]:
+        """(tile, better, worse, difference) for neighbours on the board, largest first, each tile once."""
+        slugs = [standing.model for standing in self.board(metric).standings]
+        order = {entry.slug: i for i, entry in enumerate(self.division.entries)}
+        matrix, sign = self.matrix(metric), sign_of(metric)
+        best: dict[str, tuple[str, str, str, float]] = {}
+        for upper, lower in pairwise(slugs):
+            gains = sign * (matrix[order[upper]] - matrix[order[lower]])
+            for tile in self.division.tiles:
+                gain = float(gains[self.row_of[tile]])
+                if tile not in best or abs(gain) > best[tile][3]:
+                    best[tile] = (tile, *((upper, lower) if gain >= 0 else (lower, upper)), abs(gain))
+        return sorted(best.values(), key=lambda item: (-item[3], item[0]))
+
+
+def shown_stratum(axis_name: str, label: str) -> str:
+    """A stratum's label fit for a page: labels come from ``tiles.csv``."""
+    return clean(stratum_name(axis_name, label), 60)
+
+
+def positions(length: int, count: int) -> Sequence[int]:
+    """`count` positions around the middle of a list of that length."""
+    start = max(0, (length - count) // 2)
+    return range(start, min(length, start + count))

@@ -1,0 +1,226 @@
+"""``site build``: from paths to a folder of pages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from worldstrat_bench import __version__
+from worldstrat_bench.errors import UsageError
+from worldstrat_bench.site.analysis import Analysis
+from worldstrat_bench.site.divisions import Apart, Division, list_divisions, unplaced
+from worldstrat_bench.site.entries import Entry, Refused, read_entries
+from worldstrat_bench.site.pages_board import build_boards, heading_of
+from worldstrat_bench.site.pages_model import build_models
+from worldstrat_bench.site.pages_more import build_compare, build_gallery
+from worldstrat_bench.site.pages_site import (
+    MANIFEST,
+    build_badges,
+    build_data,
+    build_feed,
+    build_method,
+    build_runs,
+    build_schemas,
+)
+from worldstrat_bench.site.pages_strata import build_heat, build_strata
+from worldstrat_bench.site.pages_tile import build_tiles
+from worldstrat_bench.site.pictures import TilePictures
+from worldstrat_bench.site.previews import collect
+from worldstrat_bench.site.render import Output
+
+CSP = (
+    "default-src 'none'; img-src 'self' data:; style-src 'self'; script-src 'self'; base-uri 'none'; form-action 'none'"
+)
+
+
+@dataclass(frozen=True)
+class BoardUse:
+    """One division in the build's report."""
+
+    title: str
+    kind: str
+    page: str
+    tiles: int
+    ranked: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What a build used, and why not the rest.
+
+    Attributes
+    ----------
+    folder, files, bytes : what was written.
+    boards : the divisions with the sources on them.
+    apart : (source, reason) of runs that are listed and not ranked.
+    refused : (source, reason) of what could not be used.
+    pictures : number of preview images.
+    """
+
+    folder: Path
+    files: int
+    bytes: int
+    boards: tuple[BoardUse, ...]
+    apart: tuple[tuple[str, str], ...]
+    refused: tuple[tuple[str, str], ...]
+    pictures: int
+
+    @property
+    def entry_page(self) -> Path:
+        """The page to open."""
+        return self.folder / "index.html"
+
+
+def build(
+    paths: Sequence[Path],
+    out: Path,
+    *,
+    data: Path | None = None,
+    predictions: Sequence[Path] = (),
+    previews: bool = True,
+) -> BuildReport:
+    """Build the site.
+
+    Parameters
+    ----------
+    paths : submissions folders and run directories.
+    out : an empty folder, one that does not exist, or a site built before, which is replaced.
+    data : the data set, for pictures of inputs and truth.
+    predictions : run directories with stored predictions, for pictures of them and error maps.
+    previews : False leaves all pictures out.
+
+    Raises
+    ------
+    UsageError
+        if a path does not exist, or `out` holds anything but a site.
+    DataError
+        if `data` is no data set.
+    """
+    _check_out(out)
+    entries, refused = read_entries(paths)
+    output, divisions, apart = compose(entries, refused, data if previews else None, predictions)
+    output.write(out)
+    boards = tuple(
+        BoardUse(heading_of(d), d.kind, f"{d.prefix}index.html", len(d.tiles), tuple(e.source for e in d.entries))
+        for d in divisions
+    )
+    return BuildReport(
+        folder=out, files=len(output.files), bytes=sum(map(len, output.files.values())), boards=boards,
+        apart=tuple((a.entry.source, a.reason) for a in apart), refused=tuple((r.source, r.reason) for r in refused),
+        pictures=sum(path.endswith(".webp") for path in output.files),
+    )  # fmt: skip
+
+
+def compose(
+    entries: Sequence[Entry],
+    refused: Sequence[Refused],
+    data: Path | None = None,
+    predictions: Sequence[Path] = (),
+    *,
+    pictures_from: Path | None = None,
+) -> tuple[Output, tuple[Division, ...], tuple[Apart, ...]]:
+    """All files of the site in memory, its divisions, and the runs that are listed apart.
+
+    Parameters
+    ----------
+    pictures_from : a built site whose pictures are taken over instead of made again.
+    """
+    divisions = list_divisions(entries)
+    loose = unplaced(entries)
+    apart = (*loose, *(a for d in divisions for a in d.apart))
+    analyses = [Analysis(d) for d in divisions]
+    output = Output()
+    output.put_assets()
+    for i, analysis in enumerate(analyses):
+        pictures = collect(output, analysis, data, predictions, pictures_from)
+        home = _home(analysis, divisions, apart) if i == 0 else None
+        _build_division(output, analysis, pictures, home)
+    common = _common(None) | _navigation(divisions[0] if divisions else None)
+    if not divisions:
+        _empty_front(output, apart)
+    build_method(output, common)
+    build_runs(output, divisions, loose)
+    build_schemas(output)
+    build_badges(output, divisions)
+    build_feed(output, divisions)
+    build_data(output, common, refused, entries)
+    return output, divisions, apart
+
+
+def _build_division(
+    output: Output, analysis: Analysis, pictures: dict[str, TilePictures], home: dict[str, object] | None
+) -> None:
+    common = _common(analysis.division)
+    build_boards(output, analysis, common, home=home)
+    build_strata(output, analysis, common)
+    build_heat(output, analysis, common)
+    build_models(output, analysis, common)
+    build_tiles(output, analysis, common, pictures)
+    build_compare(output, analysis, common)
+    build_gallery(output, analysis, common, pictures)
+
+
+def _common(division: Division | None) -> dict[str, object]:
+    return {"d": division, "csp": CSP, "version": __version__, "banner": _banner(division), "none_panel": None,
+            **_navigation(division)}  # fmt: skip
+
+
+def _navigation(division: Division | None) -> dict[str, object]:
+    """Which division the links in the head of a page lead to."""
+    return {"nav": division is not None, "prefix": division.prefix if division else ""}
+
+
+def _banner(division: Division | None) -> str:
+    if division is None or division.kind == "official":
+        return ""
+    if division.kind == "practice":
+        inputs = " with inputs made by a sensor model" if division.inputs != "real" else ""
+        return (
+            f"Practice. This is not WorldStrat's official test list but {division.release} data{inputs}. Entries are "
+            "ranked among themselves only; nothing here says how a model does on WorldStrat."
+        )
+    if division.kind == "probe":
+        return "Probe. These tiles are in no published split; they are few, and this board is not the official one."
+    return "Compatibility. Made with another group's scoring rules, for comparison with their work. Not official."
+
+
+def _home(analysis: Analysis, divisions: Sequence[Division], apart: Sequence[Apart]) -> dict[str, object]:
+    others = [
+        {"prefix": d.prefix, "title": heading_of(d), "entries": len(d.entries), "tiles": len(d.tiles)}
+        for d in divisions
+        if d is not analysis.division
+    ]
+    return {
+        "no_official": analysis.division.kind != "official" or not analysis.division.entries,
+        "others": others, "apart": _apart_rows(apart),
+    }  # fmt: skip
+
+
+def _apart_rows(apart: Sequence[Apart]) -> list[dict[str, str]]:
+    return [
+        {
+            "title": a.entry.title,
+            "reason": a.reason,
+            "data": f"{a.entry.record.dataset.release[:40]}, list {a.entry.record.dataset.list[:40]}, "
+            f"{a.entry.record.dataset.tiles} tiles, {a.entry.record.protocol.id[:40]}",
+        }
+        for a in apart
+    ]
+
+
+def _empty_front(output: Output, apart: Sequence[Apart]) -> None:
+    context = _common(None) | {
+        "heading": "Leaderboard", "lead": "There is no record yet that could be ranked.", "no_official": True,
+        "lists": [], "facts": [], "orders": [], "table": None, "table_html": "", "display_note": "", "legend": "",
+        "unranked": "", "figures": [], "strata_links": [], "others": [], "apart": _apart_rows(apart), "csv": "",
+    }  # fmt: skip
+    output.page("index.html", "board.html.j2", context)
+
+
+def _check_out(out: Path) -> None:
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())) or (out / MANIFEST).is_file():
+        return
+    raise UsageError(
+        "the folder is not empty and holds no site", where=out, remedy="give --out an empty or a new folder"
+    )

@@ -1,0 +1,185 @@
+"""Board pages: the lists of a division, with figures and downloads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from worldstrat_bench.measures import measure
+from worldstrat_bench.site.analysis import Analysis, shown_stratum
+from worldstrat_bench.site.board_table import board_table
+from worldstrat_bench.site.divisions import Division
+from worldstrat_bench.site.figures import board_figures
+from worldstrat_bench.site.render import Output
+from worldstrat_bench.site.tables import Table, legend, render, to_csv
+from worldstrat_bench.site.text import number
+from worldstrat_bench.stats.ranking import RankedBoard, display_of
+from worldstrat_bench.stats.strata import axis
+
+Context = Mapping[str, object]
+
+
+def list_page(division: Division, name: str, metric: str) -> str:
+    """Page of a list in the order of a metric, in the division's folder."""
+    main = name == division.list_name
+    if main:
+        return "index.html" if metric == division.protocol.ranking.metrics[0] else f"by-{metric}.html"
+    return f"list-{name}.html"
+
+
+def build_boards(out: Output, analysis: Analysis, common: Context, *, home: Context | None) -> None:
+    """All list pages of a division and its downloads; `home` makes the site's front page of it, too."""
+    division = analysis.division
+    ranked = division.protocol.ranking.metrics
+    for name in division.lists:
+        for metric in ranked if name == division.list_name else ranked[:1]:
+            table = _list_table(division, name, metric, base="")
+            context = _list_context(analysis, name, metric, table, base="")
+            if name == division.list_name:
+                context |= {"figures": board_figures(analysis, ""), "strata_links": _strata_links(analysis, "")}
+            page = division.prefix + list_page(division, name, metric)
+            if metric == ranked[0]:
+                _download(out, division, name, table)
+            if home is not None and page == "index.html":
+                context |= home
+            out.page(page, "board.html.j2", {**common, **context})
+    if home is not None and division.prefix:
+        base = division.prefix
+        table = _list_table(division, division.list_name, ranked[0], base=base)
+        context = _list_context(analysis, division.list_name, ranked[0], table, base=base)
+        context |= {"figures": board_figures(analysis, base), "strata_links": _strata_links(analysis, base), **home}
+        out.page("index.html", "board.html.j2", {**common, **context})
+
+
+DISPLAY_NOTES = {
+    "ranks": "",
+    "intervals": "Under 30 tiles: values with intervals, no ranks.",
+    "values": "Under 10 tiles: values alone, no intervals, no ranks.",
+}
+
+
+def _list_table(division: Division, name: str, metric: str, *, base: str) -> Table:
+    tiles = division.lists[name]
+    boards = {m: division.boards[name, m] for m in division.protocol.ranking.metrics}
+    caption = f"List {name}: {len(tiles)} tiles, {len(division.entries)} models"
+    return board_table(
+        division, "board", caption, boards, lambda entry: division.scores(entry, name).micro,
+        display_of(len(tiles), division.protocol.aggregation), order_by=metric, base=base,
+        lists=name == division.list_name,
+    )  # fmt: skip
+
+
+def empty_context() -> dict[str, object]:
+    """What the board template needs, with nothing to show."""
+    return {
+        "no_official": False, "lists": [], "orders": [], "figures": [], "strata_links": [], "others": [],
+        "apart": [], "unranked": "", "display_note": "", "csv": "",
+    }  # fmt: skip
+
+
+def _list_context(analysis: Analysis, name: str, metric: str, table: Table, *, base: str) -> dict[str, object]:
+    division = analysis.division
+    ranked = division.protocol.ranking.metrics
+    main = name == division.list_name
+    boards = {m: division.boards[name, m] for m in ranked}
+    tiles = division.lists[name]
+    unranked = [
+        f"{e.title} ({e.record.scores[name].failed} tiles failed)"
+        for e in division.entries
+        if e.record.scores[name].failed
+    ]
+    display = display_of(len(tiles), division.protocol.aggregation)
+    return empty_context() | {
+        "heading": heading_of(division) if main else f"List {name}",
+        "lead": _lead(division, name),
+        "lists": [
+            (n, len(t), base + list_page(division, n, ranked[0]), n == name) for n, t in division.lists.items()
+        ],
+        "orders": [
+            (f"{measure(m).label} {measure(m).arrow}", base + list_page(division, name, m), m == metric) for m in ranked
+        ] if main else [],
+        "facts": board_facts(boards, len(tiles)),
+        "table": table, "table_html": render(table), "legend": legend(table),
+        "csv": f"{division.prefix}data/board-{name}",
+        "unranked": "; ".join(unranked), "display_note": DISPLAY_NOTES[display],
+    }  # fmt: skip
+
+
+def heading_of(division: Division) -> str:
+    """The title of a division."""
+    kind = {"official": "Leaderboard", "practice": "Practice board", "probe": "Out-of-split probe",
+            "compatibility": "Compatibility board"}[division.kind]  # fmt: skip
+    source = division.release if division.kind == "practice" else f"WorldStrat {division.release}"
+    return f"{kind}: {source}, {division.protocol.id}"
+
+
+def _lead(division: Division, name: str) -> str:
+    uses = {
+        "clean": "The list that ranks: no test tile that is also in train or val, nor a sibling of one",
+        "full": "All test tiles, leaks included: shown beside the ranking list",
+        "strict": "Sensitivity: also without tiles that share an acquisition with train or val",
+        "never-split": "Tiles that no published split contains",
+    }
+    text = uses.get(name, "The test tiles of this data set")
+    inputs = "" if division.inputs == "real" else " Inputs were made from the high-resolution image by a sensor model."
+    return f"{text}.{inputs}"
+
+
+def board_facts(boards: Mapping[str, RankedBoard], tiles: int) -> list[tuple[str, str]]:
+    """The header of a board: sizes and the smallest difference that it could detect."""
+    groups = next((b.groups for b in boards.values() if b.groups), 0)
+    facts = [("Tiles", f"{tiles}")]
+    if groups:
+        facts.append(("Groups", f"{groups}"))
+    for metric, board in boards.items():
+        m = measure(metric)
+        value = number(board.smallest_difference, m.decimals + (1 if m.unit else 0))
+        facts.append((f"Smallest detectable difference, {m.label}", f"{value} {m.unit}".strip()))
+        facts.append((f"Models ranked by {m.label}", f"{len(board.standings)}"))
+    return facts if boards else facts[:1]
+
+
+def _download(out: Output, division: Division, name: str, table: Table) -> None:
+    path = f"{division.prefix}data/board-{name}"
+    out.put(f"{path}.csv", to_csv(table))
+    entries = []
+    for entry in division.entries:
+        standings = {m: _standing(division.boards[name, m], entry.slug) for m in division.protocol.ranking.metrics}
+        scores = division.scores(entry, name)
+        entries.append({
+            "slug": entry.slug, "title": entry.title, "record_id": entry.record.record_id, "status": entry.status,
+            "family": entry.family, "frames": entry.record.model.frames, "train_split": entry.declaration.title,
+            "ranks": standings, "scores": {k: v.model_dump(mode="json") for k, v in scores.micro.items()},
+            "macro": scores.macro, "failed": scores.failed,
+        })  # fmt: skip
+    document = {
+        "protocol": {"id": division.protocol.id, "sha256": division.protocol.sha256}, "kind": division.kind,
+        "release": division.release, "list": name, "tiles": len(division.lists[name]),
+        "targets_sha256": division.targets_sha256, "entries": entries,
+        "smallest_detectable_difference": {
+            m: division.boards[name, m].smallest_difference for m in division.protocol.ranking.metrics
+        },
+    }  # fmt: skip
+    out.put_json(f"{path}.json", document)
+
+
+def _standing(board: RankedBoard, slug: str) -> dict[str, object] | None:
+    row = board.order.get(slug)
+    if row is None:
+        return None
+    s = board.standings[row]
+    return {"position": row + 1, "rank_low": s.rank_low, "rank_high": s.rank_high, "letters": list(s.letters),
+            "beats": s.beats, "beaten_by": s.beaten_by}  # fmt: skip
+
+
+def links_by_axis(analysis: Analysis, only: str = "") -> list[tuple[str, list[tuple[str, str, int]]]]:
+    """Axis title to (stratum, page, tiles) of every stratum."""
+    found: dict[str, list[tuple[str, str, int]]] = {}
+    for stratum in analysis.strata:
+        if only in ("", stratum.axis):
+            item = (shown_stratum(stratum.axis, stratum.label), stratum.page, len(stratum.tiles))
+            found.setdefault(axis(stratum.axis).title, []).append(item)
+    return list(found.items())
+
+
+def _strata_links(analysis: Analysis, base: str) -> list[tuple[str, list[tuple[str, str, int]]]]:
+    return [(t, [(label, base + page, n) for label, page, n in items]) for t, items in links_by_axis(analysis)]

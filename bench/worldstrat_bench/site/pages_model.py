@@ -1,0 +1,236 @@
+"""The page of a model: its card, where it stands, every stratum, the shift audit, all pairs, provenance."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+import numpy as np
+from markupsafe import Markup
+
+from worldstrat_bench.measures import measure
+from worldstrat_bench.protocol import GaussianParabola
+from worldstrat_bench.record import Record
+from worldstrat_bench.site.analysis import Analysis, Pair
+from worldstrat_bench.site.board_table import metrics_of
+from worldstrat_bench.site.entries import Entry
+from worldstrat_bench.site.figures import forest_figure, shift_figures
+from worldstrat_bench.site.pages_board import Context
+from worldstrat_bench.site.render import Output
+from worldstrat_bench.site.tables import Cell, Column, Row, Table, link_cell, render, value_cell
+from worldstrat_bench.site.text import NO_VALUE, clean, number
+from worldstrat_bench.stats.letters import shown
+
+Pairs = list[tuple[str, str]]
+
+
+def build_models(out: Output, analysis: Analysis, common: Context) -> None:
+    """One page an entry."""
+    division = analysis.division
+    for entry in division.entries:
+        context = {
+            "e": entry,
+            "card": _card(entry),
+            "standings": _standings(analysis, entry),
+            "scores_html": render(_scores(analysis, entry), sortable=False),
+            "forests": [forest_figure(analysis, entry, metric) for metric in ("gain", "lpips")],
+            "shift_facts": _shift_facts(entry),
+            "shifts": shift_figures(entry.table, _radius(analysis)),
+            "pairs_html": render(_pairs(analysis, entry), empty="There is no other model to compare with."),
+            "extremes": _extremes(analysis, entry),
+            "provenance": _provenance(entry.record),
+            "reproduce": reproduce(entry.record),
+            "run_files": [(name, f"{division.prefix}data/runs/{entry.slug}/{name}") for name in sorted(entry.files)],
+            "nulls": [(clean(k, 40), clean(v, 200)) for k, v in sorted(entry.record.nulls.items())],
+            "warnings": [clean(w, 300) for w in entry.record.warnings],
+        }
+        out.page(f"{division.prefix}m/{entry.slug}.html", "model.html.j2", {**common, **context})
+
+
+def _card(entry: Entry) -> Pairs:
+    model = entry.record.model
+    card = entry.card
+    rows = [
+        ("Status", f"verified: {entry.verified}" if entry.verified else "self-reported"),
+        ("Authors", card.authors),
+        ("Licence", card.licence),
+        ("Package", clean(" ".join(p for p in (model.distribution or "", model.version or "") if p), 120)),
+        ("Family", entry.family),
+        ("Frames", str(model.frames)),
+        ("Train list", f"{clean(entry.declaration.title, 200)}. {entry.declaration.explanation}."),
+        ("Device", clean(entry.record.device.device_class, 80)),
+    ]
+    for speed in entry.speed:
+        verdict = "valid" if speed.valid else f"invalid: {speed.reason or 'no reason given'}"
+        rows.append(
+            ("Speed", f"{number(speed.km2_per_second, 3)} km²/s on {speed.device_class}, {speed.scenario}, {verdict}")
+        )
+    return [(label, value) for label, value in rows if value]
+
+
+def _standings(analysis: Analysis, entry: Entry) -> list[dict[str, str]]:
+    found = []
+    division = analysis.division
+    for metric in division.protocol.ranking.metrics:
+        m = measure(metric)
+        for name in division.lists:
+            board = division.boards[name, metric]
+            row = board.order.get(entry.slug)
+            if row is None:
+                text = "not ranked: " + ("tiles failed" if division.scores(entry, name).failed else "no value")
+                found.append({"metric": m.label, "list": name, "rank": NO_VALUE, "letters": "", "text": text})
+                continue
+            s = board.standings[row]
+            rank = str(s.rank_low) if s.rank_low == s.rank_high else f"{s.rank_low}–{s.rank_high}"
+            text = f"of {len(board.standings)}: beats {s.beats}, not told apart from {s.ties}, beaten by {s.beaten_by}"
+            found.append({"metric": m.label, "list": name, "rank": rank, "letters": shown(s.letters), "text": text})
+    return found
+
+
+def _scores(analysis: Analysis, entry: Entry) -> Table:
+    division = analysis.division
+    own = division.scores(entry).micro
+    metrics = [metric for metric in metrics_of(division) if metric in own]
+    columns = []
+    for name in division.lists:
+        columns.append(Column(f"mean_{name}", f"{name}", f"Mean over list {name}"))
+        columns.append(Column(f"ci_{name}", "95 %", "Bootstrap over groups"))
+    columns.append(Column("macro", "macro", "Mean over IPCC classes of at least 10 tiles, descriptive"))
+    rows = []
+    for metric in metrics:
+        m = measure(metric)
+        cells: list[Cell] = []
+        for name in division.lists:
+            s = division.scores(entry, name).micro[metric]
+            interval = "" if s.ci_low is None else f"{number(s.ci_low, m.decimals)}, {number(s.ci_high, m.decimals)}"
+            cells += [value_cell(s.mean, m.decimals), Cell(Markup(interval or NO_VALUE))]
+        cells.append(value_cell(division.scores(entry).macro.get(metric), m.decimals))
+        unit = Markup(" <small>{}</small>").format(m.unit) if m.unit else Markup("")
+        head = Markup('<span title="{}">{} {}</span>{}').format(m.explanation, m.label, m.arrow, unit)
+        rows.append(Row(Cell(head), tuple(cells)))
+    sizes = ", ".join(f"{name} {len(tiles)} tiles" for name, tiles in division.lists.items())
+    return Table("scores", f"Means with 95 % intervals: {sizes}", Column("metric", "Metric", "", numeric=False),
+                 tuple(columns), tuple(rows), {})  # fmt: skip
+
+
+def _pairs(analysis: Analysis, entry: Entry) -> Table:
+    division = analysis.division
+    ranked = division.protocol.ranking.metrics
+    order = [s.model for s in analysis.board(ranked[0]).standings]
+    others = [slug for slug in order if slug != entry.slug]
+    tiles = {metric: analysis.pairs(metric, entry.slug) for metric in ranked}
+    columns: list[Column] = []
+    for metric in ranked:
+        m = measure(metric)
+        columns += [
+            Column(f"d_{metric}", f"Δ {m.label}", f"This model minus the other, over groups; {m.direction} is better",
+                   unit=m.unit),
+            Column(f"p_{metric}", "p", "Paired t-test, two-sided, after Holm"),
+            Column(f"v_{metric}", "Verdict", "Significant at 5 % and beyond the margin", numeric=False),
+            Column(f"t_{metric}", "Tiles", "Won, tied, lost", numeric=False),
+        ]  # fmt: skip
+    rows = []
+    for other in others:
+        pairs = [_pair_cells(analysis, metric, entry.slug, other, tiles[metric].get(other)) for metric in ranked]
+        rows.append(
+            Row(
+                link_cell(division.by_slug[other].title, f"{other}.html"),
+                tuple(cell for cells in pairs for cell in cells),
+            )
+        )
+    caption = f"Against {len(others)} models on list {division.list_name}, {len(division.tiles)} tiles"
+    return Table("pairs", caption, Column("other", "Other model", "", numeric=False), tuple(columns), tuple(rows), {})
+
+
+def _pair_cells(analysis: Analysis, metric: str, slug: str, other: str, tiles: Pair | None) -> list[Cell]:
+    board, m = analysis.board(metric), measure(metric)
+    i, j = board.order.get(slug), board.order.get(other)
+    if i is None or j is None or tiles is None:
+        return [Cell(Markup(NO_VALUE), "")] * 4
+    verdict = "better" if board.beats[i, j] else "worse" if board.beats[j, i] else "not told apart"
+    p = float(board.p_holm[i, j])
+    return [
+        Cell(Markup(number(float(board.difference[i, j]), m.decimals + 1, signed=True))),
+        Cell(Markup("&lt; 0.001" if p < 0.001 else f"{p:.3f}"), p),
+        Cell(Markup('<span class="v-{}">{}</span>').format(verdict.split(" ")[0], verdict)),
+        Cell(Markup(f"{tiles.wins} / {tiles.ties} / {tiles.losses}"), tiles.wins),
+    ]
+
+
+def _radius(analysis: Analysis) -> int:
+    registration = analysis.division.protocol.registration
+    return registration.radius if isinstance(registration, GaussianParabola) else 8
+
+
+def _shift_facts(entry: Entry) -> Pairs:
+    table = entry.table
+    y, x = table.numbers["shift_y"], table.numbers["shift_x"]
+    known = ~np.isnan(x + y)
+    edges = [flag for flag in table.flags["shift_at_edge"] if flag is not None]
+    facts: Pairs = []
+    if known.any():
+        facts.append(("Median length", f"{number(float(np.median(np.hypot(x, y)[known])), 2)} px"))
+        facts.append(("Mean (x, y)", f"{number(float(x[known].mean()), 2)}, {number(float(y[known].mean()), 2)} px"))
+    if edges:
+        facts.append(
+            ("At the edge of the search", f"{sum(edges)} of {len(edges)} tiles, {100 * sum(edges) / len(edges):.1f} %")
+        )
+    gain = (table.numbers["psnr"] - table.numbers["psnr_unregistered"])[table.ok]
+    gain = gain[~np.isnan(gain)]
+    if len(gain):
+        facts.append(("Mean gain by registration", f"{number(float(gain.mean()), 2)} dB"))
+    return facts
+
+
+def _extremes(analysis: Analysis, entry: Entry) -> list[tuple[str, list[tuple[str, str, str]]]]:
+    """The tiles with the largest and the smallest gain over bicubic."""
+    i = list(analysis.division.entries).index(entry)
+    gains = analysis.matrix("gain")[i]
+    rows = sorted((r for r in range(len(gains)) if not np.isnan(gains[r])), key=lambda r: (-gains[r], r))
+
+    def items(chosen: Sequence[int]) -> list[tuple[str, str, str]]:
+        tiles = analysis.division.facts.tiles
+        return [
+            (tiles[r], f"../{analysis.tile_pages[tiles[r]]}", number(float(gains[r]), 2, signed=True)) for r in chosen
+        ]
+
+    count = min(8, len(rows) // 2)
+    return [("Largest gain", items(rows[:count])), ("Smallest gain", items(rows[::-1][:count]))] if count else []
+
+
+def _provenance(record: Record) -> Pairs:
+    model, data, env, iso = record.model, record.dataset, record.environment, record.isolation
+    held = [name for name, stopped in sorted(iso.held.items()) if stopped]
+    dirty = ", with local changes" if record.harness.dirty else ""
+    rows = [
+        ("Record", record.record_id), ("Created", record.created),
+        ("Protocol", f"{record.protocol.id}, sha256 {record.protocol.sha256}"),
+        ("Data", f"{data.release}, list {data.list}, {data.tiles} tiles"),
+        ("Decoded targets", data.targets_sha256),
+        ("Entry point", model.entry_point or ""), ("Wheel", model.wheel_sha256 or ""),
+        ("Weights", model.weights_sha256 or ""),
+        ("Parameters", ", ".join(f"{k} = {v}" for k, v in sorted(model.parameters.items()))),
+        ("Harness", f"{record.harness.version}, commit {record.harness.commit or 'unknown'}" + dirty),
+        ("Python and torch", f"{env.python}, torch {env.torch}" + (f", CUDA {env.cuda}" if env.cuda else "")),
+        ("Device", f"{record.device.name} ({record.device.device_class})"),
+        ("Isolation", f"{iso.level}" + (f"; stopped: {', '.join(held)}" if held else "")),
+        ("LPIPS backbone", record.lpips_backbone_sha256 or ""), ("Seed", str(record.seed)),
+        ("Outcomes", ", ".join(f"{count} {name}" for name, count in sorted(record.outcomes.items()) if count)),
+    ]  # fmt: skip
+    return [(label, clean(value, 240)) for label, value in rows if value]
+
+
+def reproduce(record: Record) -> list[str]:
+    """The commands that make the record again; everything from the record is quoted for a shell."""
+    model = record.model
+    package = model.distribution or model.name
+    version = f"=={model.version}" if model.version else ""
+    parts = ["worldstrat-bench", "evaluate", shlex.quote(clean(model.name, 120)), "--data", "WORLDSTRAT",
+             "--protocol", shlex.quote(record.protocol.id), "--list", shlex.quote(clean(record.dataset.list, 60)),
+             "--frames", str(model.frames), "--seed", str(record.seed)]  # fmt: skip
+    for key, value in sorted(model.parameters.items())[:40]:
+        parts += ["--param", shlex.quote(clean(f"{key}={value}", 120))]
+    if model.weights_sha256:
+        parts += ["--weights", "WEIGHTS"]
+    return [f"pip install {shlex.quote(clean(package + version, 120))}", " ".join([*parts, "--out", "run"]),
+            "worldstrat-bench compare run RUN"]  # fmt: skip

@@ -1,0 +1,119 @@
+"""Compare and gallery, of a division."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from markupsafe import Markup, escape
+
+from worldstrat_bench.measures import measure
+from worldstrat_bench.site.analysis import Analysis, positions, shown_stratum
+from worldstrat_bench.site.pages_board import Context
+from worldstrat_bench.site.pictures import NO_PICTURES, TilePictures
+from worldstrat_bench.site.render import Output
+from worldstrat_bench.site.text import number
+from worldstrat_bench.stats.paired import sign_of
+from worldstrat_bench.stats.strata import axis
+
+SHOWN = 12
+"""Tiles in each part of the gallery."""
+
+SMALL = 30
+"""Up to so many models the matrix of wins is open from the start."""
+
+
+def build_compare(out: Output, analysis: Analysis, common: Context) -> None:
+    """The page for two models. The numbers are in the page, because ``file://`` cannot fetch any."""
+    division = analysis.division
+    ranked = division.protocol.ranking.metrics
+    order = [s.model for s in analysis.board(ranked[0]).standings]
+    context = {
+        "entries": [(slug, division.by_slug[slug].title) for slug in order],
+        "metrics": [(m, f"{measure(m).label} {measure(m).arrow}") for m in ranked],
+        "data": compare_data(analysis, order),
+        "matrices": [_matrix(analysis, metric) for metric in ranked if len(order) > 1],
+    }
+    out.page(division.prefix + "compare.html", "compare.html.j2", {**common, **context})
+
+
+def compare_data(analysis: Analysis, order: Sequence[str]) -> dict[str, object]:
+    """What the script needs: whole numbers (values times a scale), tiles, strata, verdicts."""
+    division = analysis.division
+    slugs = [entry.slug for entry in division.entries]
+    rows = [slugs.index(slug) for slug in order]
+    columns = [analysis.row_of[tile] for tile in division.tiles]
+    position = {tile: i for i, tile in enumerate(division.tiles)}
+    metrics: dict[str, object] = {}
+    for metric in division.protocol.ranking.metrics:
+        m, board = measure(metric), analysis.board(metric)
+        scale = 10**m.decimals
+        values = analysis.matrix(metric)[np.ix_(rows, columns)] * scale
+        index = [board.order.get(slug) for slug in order]
+        beaten = [[0 if i is None or j is None else int(board.beats[i, j]) for j in index] for i in index]
+        metrics[metric] = {
+            "label": m.label, "unit": m.unit, "scale": scale, "decimals": m.decimals, "sign": sign_of(metric),
+            "margin": division.protocol.ranking.margin.get(metric, 0.0),
+            "values": [[None if np.isnan(v) else round(v) for v in row] for row in values.tolist()],
+            "beats": ["".join(map(str, row)) for row in beaten],
+        }  # fmt: skip
+    strata = [
+        [axis(s.axis).title, shown_stratum(s.axis, s.label), [position[t] for t in s.tiles]] for s in analysis.strata
+    ]
+    return {
+        "slugs": list(order), "titles": [division.by_slug[s].title for s in order], "metrics": metrics,
+        "strata": strata,
+        "tiles": [[analysis.tile_titles[t], analysis.tile_pages[t]] for t in division.tiles],
+    }  # fmt: skip
+
+
+def _matrix(analysis: Analysis, metric: str) -> dict[str, object]:
+    board, division = analysis.board(metric), analysis.division
+    count = len(board.standings)
+    numbers = "".join(f'<th scope="col">{i + 1}</th>' for i in range(count))
+    rows = [f'<thead><tr><th scope="col">Model</th>{numbers}<th scope="col">W/T/L</th></tr></thead><tbody>']
+    for i, standing in enumerate(board.standings):
+        cells = []
+        for j in range(count):
+            css, sign = ("w", "+") if board.beats[i, j] else ("l", "−") if board.beats[j, i] else ("", "·")
+            cells.append("<td></td>" if i == j else f'<td class="{css}">{sign}</td>' if css else f"<td>{sign}</td>")
+        entry = division.by_slug[standing.model]
+        head = f'<a href="m/{escape(entry.slug)}.html"><bdi>{escape(entry.title)}</bdi></a>'
+        total = f"<td>{standing.beats}/{standing.ties}/{standing.beaten_by}</td>"
+        rows.append(f'<tr><th scope="row">{i + 1} {head}</th>{"".join(cells)}{total}</tr>')
+    rows.append("</tbody>")
+    label = measure(metric).label
+    return {"metric": metric, "label": label, "count": count, "small": count <= SMALL, "body": Markup("".join(rows))}
+
+
+def build_gallery(out: Output, analysis: Analysis, common: Context, pictures: Mapping[str, TilePictures]) -> None:
+    """Hardest, median and easiest tiles, and those where neighbours differ most."""
+    order = analysis.hardest()
+    median = analysis.median("psnr")
+    division = analysis.division
+
+    def item(tile: str, note: str) -> dict[str, object]:
+        picture = pictures.get(tile, NO_PICTURES).target
+        return {"tile": analysis.tile_titles[tile], "href": analysis.tile_pages[tile], "note": note, "picture": picture}
+
+    def by_median(tiles: Sequence[str]) -> list[dict[str, object]]:
+        return [item(t, f"{number(float(median[analysis.row_of[t]]), 2)} dB") for t in tiles]
+
+    title = {entry.slug: entry.title for entry in division.entries}
+    differ = [
+        item(tile, f"{title[better]} {number(gain, 2, signed=True)} dB over {title[worse]}")
+        for tile, better, worse, gain in analysis.disagreements()[:SHOWN]
+    ]
+    text = "PSNR of the median model"
+    blocks = [
+        {"id": "hardest", "title": "Hardest", "explanation": f"Lowest {text}.", "items": by_median(order[:SHOWN])},
+        {"id": "median", "title": "Median", "explanation": f"Nearest to the middle by {text}.",
+         "items": by_median([order[i] for i in positions(len(order), SHOWN)])},
+        {"id": "easiest", "title": "Easiest", "explanation": f"Highest {text}.",
+         "items": by_median(order[::-1][:SHOWN])},
+        {"id": "disagree", "title": "Where neighbours differ most",
+         "explanation": "Largest difference in PSNR between two models that follow each other on the board.",
+         "items": differ},
+    ]  # fmt: skip
+    context = {"blocks": blocks, "any_pictures": bool(pictures)}
+    out.page(division.prefix + "gallery.html", "gallery.html.j2", {**common, **context})

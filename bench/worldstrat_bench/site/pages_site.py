@@ -1,0 +1,171 @@
+"""Pages and files of the whole site: method, data, feed, badges, schemas, what was not used."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from markupsafe import Markup, escape
+from pydantic import BaseModel
+
+from worldstrat_bench.measures import MEASURES, RANKED
+from worldstrat_bench.protocol import Protocol, load_protocol, protocol_ids
+from worldstrat_bench.record import Record
+from worldstrat_bench.site import charts
+from worldstrat_bench.site.divisions import Apart, Division
+from worldstrat_bench.site.entries import Entry, Refused
+from worldstrat_bench.site.pages_board import Context
+from worldstrat_bench.site.render import Output
+from worldstrat_bench.site.schema import BOARD_SCHEMA
+from worldstrat_bench.site.text import clean, stamp
+from worldstrat_bench.stats.train_split import TRAIN_SPLITS
+
+MANIFEST = "data/site.json"
+"""Lists every file of the site with its sha256; marks a folder as a built site."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """One section of a protocol file as the method page shows it."""
+
+    title: str
+    explanation: str
+    rows: tuple[tuple[str, str, str], ...]
+
+
+def build_method(out: Output, common: Context) -> None:
+    """The method page, from the protocol files of the package."""
+    protocols = [load_protocol(name) for name in protocol_ids()]
+    protocols.sort(key=lambda p: (not p.official, p.id))
+    shown = [
+        {"id": p.id, "title": p.title, "summary": p.summary.strip(), "sha256": p.sha256, "official": p.official,
+         "sections": _sections(p)}
+        for p in protocols
+    ]  # fmt: skip
+    context = {"d": None, "protocols": shown, "measures": list(MEASURES.values()), "train_splits": TRAIN_SPLITS}
+    out.page("method.html", "method.html.j2", {**common, **context})
+
+
+def _sections(protocol: Protocol) -> list[Section]:
+    found = []
+    for name, field in type(protocol).model_fields.items():
+        value = getattr(protocol, name)
+        if isinstance(value, BaseModel):
+            rows = tuple(
+                (key, _plain(getattr(value, key)), info.description or "")
+                for key, info in type(value).model_fields.items()
+                if getattr(value, key) is not None
+            )
+            explanation = (type(value).__doc__ or field.description or "").strip().splitlines()[0]
+            found.append(Section(name, explanation, rows))
+    return found
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k} = {_plain(v)}" for k, v in value.items()) or "none"
+    if isinstance(value, tuple | list):
+        return ", ".join(_plain(v) for v in value) or "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def build_runs(out: Output, divisions: Sequence[Division], loose: Sequence[Apart]) -> None:
+    """Copies of what was read, so that the site can be built again from itself."""
+    placed = [(d.prefix, e) for d in divisions for e in (*d.entries, *(a.entry for a in d.apart))]
+    folders = [(f"{prefix}data/runs/{e.slug}", e) for prefix, e in placed]
+    folders += [(f"data/apart/{item.entry.slug}", item.entry) for item in loose]
+    for folder, entry in folders:
+        for name, data in sorted(entry.files.items()):
+            out.put(f"{folder}/{name}", data)
+
+
+def build_schemas(out: Output) -> None:
+    """JSON Schema of records and of board files."""
+    out.put_json("data/schema/record.schema.json", Record.model_json_schema())
+    out.put_json("data/schema/board.schema.json", BOARD_SCHEMA)
+
+
+def build_badges(out: Output, divisions: Sequence[Division]) -> None:
+    """A badge an entry: its rank intervals, or that it is not ranked; practice says so."""
+    for division in divisions:
+        for entry in division.entries:
+            texts = []
+            for metric in RANKED:
+                board = division.boards.get((division.list_name, metric))
+                row = board.order.get(entry.slug) if board else None
+                if board is not None and row is not None:
+                    s = board.standings[row]
+                    rank = str(s.rank_low) if s.rank_low == s.rank_high else f"{s.rank_low}–{s.rank_high}"
+                    texts.append(f"{metric.upper()} {rank} of {len(board.standings)}")
+            left = (
+                f"WorldStrat {division.protocol.id}"
+                if division.kind == "official"
+                else f"{division.kind} {division.release}"
+            )
+            out.put(
+                f"{division.prefix}badge/{entry.slug}.svg", str(charts.badge(left, " · ".join(texts) or "not ranked"))
+            )
+
+
+def build_feed(out: Output, divisions: Sequence[Division]) -> None:
+    """Atom: one entry a record, newest first. Ids are URNs, so that the feed is right wherever it is served."""
+    items = [(stamp(e.record.created), e, d) for d in divisions for e in d.entries]
+    items.sort(key=lambda item: (item[0], item[1].slug), reverse=True)
+    updated = items[0][0] if items else "1970-01-01T00:00:00Z"
+    head = (
+        '<?xml version="1.0" encoding="utf-8"?>\n<feed xmlns="http://www.w3.org/2005/Atom">\n'
+        "<id>urn:worldstrat-bench:records</id><title>worldstrat-bench: new records</title>\n"
+        f'<updated>{updated}</updated><link rel="self" href="feed.xml"/>'
+        "<author><name>worldstrat-bench</name></author>\n"
+    )
+    parts = [head]
+    for time, entry, division in items[:100]:
+        summary = f"{division.kind}, {division.protocol.id}, list {clean(division.list_name, 40)}, {entry.status}"
+        parts.append(
+            f"<entry><id>urn:sha256:{entry.record.record_id}</id><title>{escape(entry.title)}</title>"
+            f'<updated>{time}</updated><link href="{escape(division.prefix)}m/{escape(entry.slug)}.html"/>'
+            f"<summary>{escape(summary)}</summary></entry>\n"
+        )
+    out.put("feed.xml", str(Markup("".join(parts))) + "</feed>\n")  # texts were escaped above
+
+
+def build_data(out: Output, common: Context, refused: Sequence[Refused], entries: Sequence[Entry]) -> None:
+    """The page of downloads, and the list of all files. Comes last: it hashes the others."""
+    titles = {
+        "boards": ("Boards", "Every board as CSV and JSON; strata.csv holds every stratum and metric."),
+        "runs": ("Records", "The records and tile tables, byte for byte, from which every page was made."),
+        "schema": ("Schemas", "JSON Schema of a record and of a board file."),
+    }
+    groups: dict[str, list[dict[str, object]]] = {key: [] for key in titles}
+    for path in sorted(out.files):
+        if "data/" in path and not path.endswith(".html"):
+            parts = path.split("data/", 1)[1].split("/")
+            key = parts[0] if parts[0] in ("runs", "schema", "apart") else "boards"
+            key = "runs" if key == "apart" else key
+            groups[key].append({"path": path, "size": len(out.files[path]), "sha256": _sha(out.files[path])[:16]})
+    context = {
+        "d": None, "refused": refused,
+        "groups": [{"title": titles[k][0], "explanation": titles[k][1], "items": v} for k, v in groups.items() if v],
+    }  # fmt: skip
+    out.page("data.html", "data.html.j2", {**common, **context})
+    out.put_json(MANIFEST, {
+        "schema_version": 1,
+        "records": sorted(entry.record.record_id for entry in entries),
+        "refused": [asdict(r) for r in refused],
+        "files": {path: _sha(content) for path, content in sorted(out.files.items())},
+    })  # fmt: skip
+
+
+def _sha(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def read_manifest(text: str) -> dict[str, str]:
+    """Files and digests of a built site; empty if the text is no manifest."""
+    try:
+        files = json.loads(text)["files"]
+    except (ValueError, KeyError, TypeError):
+        return {}
+    return {str(k): str(v) for k, v in files.items()} if isinstance(files, dict) else {}

@@ -1,0 +1,115 @@
+"""The page of a tile: facts, every model on it, and pictures where the build had any."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from markupsafe import Markup, escape
+
+from worldstrat_bench.measures import measure
+from worldstrat_bench.site import charts
+from worldstrat_bench.site.analysis import Analysis, shown_stratum
+from worldstrat_bench.site.pages_board import Context
+from worldstrat_bench.site.pictures import NO_PICTURES, TilePictures
+from worldstrat_bench.site.render import Output
+from worldstrat_bench.site.text import NO_VALUE, number
+from worldstrat_bench.stats.strata import axis, strata_of
+
+COLUMNS = ("psnr", "gain", "lpips", "ssim", "rmse", "sam")
+"""The metrics of a tile page; the rest is in the downloads."""
+
+
+def build_tiles(out: Output, analysis: Analysis, common: Context, pictures: Mapping[str, TilePictures]) -> None:
+    """One page a tile."""
+    division, facts = analysis.division, analysis.division.facts
+    labels = strata_of(facts)
+    names = facts.tiles
+    rows = _rows(analysis)
+    members = {name: frozenset(tiles) for name, tiles in division.lists.items()}
+    head = _head()
+    for i, tile in enumerate(names):
+        values = analysis.matrix("psnr")[:, i]
+        named = [(e.title, float(v)) for e, v in zip(division.entries, values, strict=True) if not np.isnan(v)]
+        context = {
+            "tile": analysis.tile_titles[tile],
+            "facts": [(axis(a).title, shown_stratum(a, labels[a][i])) for a in labels] + _numbers(analysis, i),
+            "lists": ", ".join(name for name, tiles in members.items() if tile in tiles),
+            "strip": charts.strip(named, f"PSNR of {len(named)} models on this tile", "dB") if named else "",
+            "scored": len(named), "table_head": head, "body": Markup("".join(rows[i])),
+            "previous": _neighbour(analysis, i - 1), "following": _neighbour(analysis, i + 1),
+            "pictures": pictures.get(tile, NO_PICTURES),
+        }  # fmt: skip
+        out.page(division.prefix + analysis.tile_pages[tile], "tile.html.j2", {**common, **context})
+
+
+def _neighbour(analysis: Analysis, i: int) -> tuple[str, str] | None:
+    tiles = analysis.division.facts.tiles
+    if not 0 <= i < len(tiles):
+        return None
+    return analysis.tile_titles[tiles[i]], analysis.tile_pages[tiles[i]].removeprefix("t/")
+
+
+def _numbers(analysis: Analysis, i: int) -> list[tuple[str, str]]:
+    n = analysis.division.facts.numbers
+    lon, lat = float(n["lon"][i]), float(n["lat"][i])
+    place = NO_VALUE if np.isnan(lon + lat) else f"{number(lat, 4)}°, {number(lon, 4)}°"
+    bicubic = analysis.median("psnr_bicubic")[i]
+    return [
+        ("Latitude, longitude", place),
+        ("Cloud in the offered frames", f"{number(100 * float(n['cloud'][i]), 1)} %"),
+        ("First frame", f"{number(float(n['days'][i]), 0, signed=True)} days"),
+        ("Reference bicubic", f"{number(float(bicubic), 2)} dB"),
+    ]
+
+
+def _head() -> Markup:
+    cells = ['<th scope="col" data-key="model">Model</th>']
+    for name in COLUMNS:
+        m = measure(name)
+        cells.append(
+            f'<th scope="col" class="n" data-key="{name}" title="{escape(m.explanation)}">{escape(m.label)} {m.arrow}'
+            f"{f' <small>{m.unit}</small>' if m.unit else ''}</th>"
+        )
+    cells.append('<th scope="col" class="n" data-key="shift" title="Moved by (x, y), target px">Shift x, y</th>')
+    return Markup("".join(cells))
+
+
+def _rows(analysis: Analysis) -> list[list[str]]:
+    """For every tile the rows of its table, best PSNR first, as markup.
+
+    Written out by hand because a hundred models on 394 tiles are a quarter of a million cells; what comes from
+    records is escaped here, once a model.
+    """
+    division = analysis.division
+    psnr = analysis.matrix("psnr")
+    formatted = {
+        name: [[number(v, measure(name).decimals) for v in row] for row in analysis.matrix(name).tolist()]
+        for name in COLUMNS
+    }
+    heads = [
+        f'<tr><th scope="row"><a href="../m/{escape(e.slug)}.html"><bdi>{escape(e.title)}</bdi></a></th>'
+        for e in division.entries
+    ]
+    shifts = [
+        _shifts(e.table.numbers["shift_x"].tolist(), e.table.numbers["shift_y"].tolist()) for e in division.entries
+    ]
+    outcomes = [e.table.text("outcome") for e in division.entries]
+    found = []
+    for i in range(len(division.facts)):
+        column = np.where(np.isnan(psnr[:, i]), -np.inf, psnr[:, i])
+        order = np.argsort(-column, kind="stable").tolist()
+        rows = []
+        for j in order:
+            if outcomes[j][i] != "ok":
+                text = outcomes[j][i].replace("_", " ")
+                rows.append(f'{heads[j]}<td colspan="{len(COLUMNS) + 1}">failed: {text}</td></tr>')
+                continue
+            cells = "".join(f"<td class=n>{formatted[name][j][i]}</td>" for name in COLUMNS)
+            rows.append(f"{heads[j]}{cells}<td class=n>{shifts[j][i]}</td></tr>")
+        found.append(rows)
+    return found
+
+
+def _shifts(x: list[float], y: list[float]) -> list[str]:
+    return [NO_VALUE if a != a or b != b else f"{number(a, 2)}, {number(b, 2)}" for a, b in zip(x, y, strict=True)]

@@ -1,0 +1,84 @@
+"""Jinja with everything on the safe side, and the set of files that a build makes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from worldstrat_bench.site.text import NO_VALUE, clean, number
+
+ASSETS = ("site.css", "site.js")
+
+
+@cache
+def environment() -> Environment:
+    """Autoescape for every template (by suffix would miss ``*.html.j2``); an unknown name is an error."""
+    env = Environment(
+        loader=PackageLoader("worldstrat_bench.site", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    env.filters["num"] = number
+    env.filters["clean"] = clean
+    env.globals["nothing"] = NO_VALUE
+    env.policies["json.dumps_kwargs"] = {"sort_keys": True, "separators": (",", ":"), "allow_nan": False}
+    return env
+
+
+@dataclass
+class Output:
+    """The files of a site by path, in memory until all of them are there."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+
+    def put(self, path: str, content: str | bytes) -> None:
+        """Add a file; a path is used once.
+
+        Raises
+        ------
+        ValueError
+            if the path is taken or leaves the site: a bug of ours, as all names are slugs.
+        """
+        parts = path.split("/")
+        if path in self.files or path.startswith("/") or any(part in ("", ".", "..") for part in parts):
+            raise ValueError(f"bad or repeated path {path!r}")
+        self.files[path] = content.encode("utf-8", "replace") if isinstance(content, str) else content
+
+    def put_json(self, path: str, document: object) -> None:
+        """Add a JSON file, sorted and indented by one."""
+        text = json.dumps(document, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
+        self.put(path, text + "\n")
+
+    def page(self, path: str, template: str, context: Mapping[str, object]) -> None:
+        """Render a page; templates get `root`, the way from the page to the top of the site."""
+        root = "../" * path.count("/")
+        self.put(path, environment().get_template(template).render(root=root, path=path, **context))
+
+    def put_assets(self) -> None:
+        """The style sheet and the script."""
+        folder = resources.files("worldstrat_bench.site").joinpath("assets")
+        for name in ASSETS:
+            self.put(f"assets/{name}", folder.joinpath(name).read_bytes())
+
+    def write(self, folder: Path) -> None:
+        """Write all files, and remove files of a former build that this one does not have."""
+        wanted = {folder / path for path in self.files}
+        for old in sorted(folder.rglob("*"), reverse=True):
+            if old.is_dir() and not old.is_symlink():
+                if not any(old.iterdir()):
+                    old.rmdir()
+            elif old not in wanted:
+                old.unlink()
+        for path, content in self.files.items():
+            target = folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)

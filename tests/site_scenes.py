@@ -1,0 +1,98 @@
+"""Sets of runs from which the tests build sites: a believable board, a practice set, a hostile one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+
+from factories import invented_facts, make_run, official_facts, relabel
+from worldstrat_bench.record import ModelRef, Record
+
+MODELS = (
+    ("nearest", -1.1, "interpolation"), ("bicubic", 0.0, "interpolation"), ("lanczos", 0.06, "interpolation"),
+    ("median-8", 0.35, "multi-frame"), ("shift-and-add", 0.62, "multi-frame"), ("srcnn", 0.66, "single-frame network"),
+    ("esrgan-x4", -0.45, "generative"), ("highresnet", 1.02, "multi-frame network"),
+    ("fusion-transformer", 1.21, "multi-frame network"),
+)  # fmt: skip
+
+
+def write_manifest(folder: Path, *, slug: str, title: str, family: str = "", **extra: str) -> None:
+    """A ``submission.toml`` with the fields that pages show; every string is written as JSON, which TOML reads."""
+    lines = ["schema_version = 1", "[submission]", f"slug = {json.dumps(slug)}", f"title = {json.dumps(title)}"]
+    lines += [f"{key} = {json.dumps(value)}" for key, value in extra.items()]
+    lines += [f"family = {json.dumps(family)}"] if family else []
+    lines += ['authors = ["A. Author", "B. Author"]', 'licence = "Apache-2.0"']
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "submission.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def write_speed(run: Path, record: Record, rate: float, *, verdict: str = "VALID", device: str = "H100-80GB") -> None:
+    """A ``speed.json`` with what the site reads of it."""
+    timing = {"scenario": "offline", "precision": "fp32", "km2_per_second": rate, "verdict": verdict, "reasons": []}
+    document = {"record_id": record.record_id, "device": {"device_class": device}, "timings": [timing]}
+    (run / "speed.json").write_text(json.dumps(document), encoding="utf-8")
+
+
+def write_verification(run: Path, record: Record, *, passed: bool = True) -> None:
+    """A ``verification.json`` with what the site reads of it."""
+    document = {
+        "record_id": record.record_id, "passed": passed, "verified_by": "M. Maintainer",
+        "verified_at": "2026-02-03T04:05:06Z",
+    }  # fmt: skip
+    (run / "verification.json").write_text(json.dumps(document), encoding="utf-8")
+
+
+def submissions(root: Path, *, official: bool, resamples: int | None = 500) -> Path:
+    """Nine submissions as a repository holds them, and some runs that must not be ranked."""
+    facts = official_facts() if official else invented_facts(36)
+    release, name_of_list = ("v1.1", "full") if official else ("mini", "test")
+    make = partial(make_run, tiles=facts, release=release, list_name=name_of_list)
+    for i, (name, gain, family) in enumerate(MODELS):
+        folder = root / name
+        run = folder / "results" / "wsb-1" / "x-cpu"
+        reference = ModelRef(name=name, distribution=f"{name}-sr", version="1.2.0", entry_point=f"{name}:load",
+                             frames=1 if "single" in family or "interp" in family else 8)  # fmt: skip
+        record = make(
+            run, model=name, gain_db=gain, spread_db=0.15 if family == "interpolation" else 0.6,
+            submission=name, model_ref=reference, resamples=resamples, created=f"2026-01-{i + 1:02d}T12:00:00Z",
+        )  # fmt: skip
+        write_manifest(folder, slug=name, title=name, family=family, paper="https://example.org/paper",
+                       code="https://example.org/code", description="What the model is, in a sentence or two.")  # fmt: skip
+        write_speed(run, record, 400 / (1 + i * i), verdict="INVALID" if i == 6 else "VALID")
+        if i % 2:
+            write_verification(run, record)
+    contaminated = root / "random-split"
+    make_run(contaminated, model="random-split", tiles=facts, train_split="worldstrat-random-2022", resamples=50)
+    failed = {facts[5].tile: "timeout", facts[7].tile: "crash"}
+    make(root / "crashing", model="crashing", failed=failed, resamples=50)
+    make(root / "smoke", model="smoke", limit=4, resamples=50)
+    return root
+
+
+def hostile(root: Path, strings: Iterable[str]) -> Path:
+    """Runs in which every string that a stranger controls is each of `strings` in turn."""
+    for i, text in enumerate(strings):
+        facts = relabel(invented_facts(12), ipcc=text, smod=text, source=text, continent=text)
+        reference = ModelRef(
+            name=text[:200], distribution=text[:200], version=text, entry_point=text, frames=8,
+            parameters={text: text},
+        )  # fmt: skip
+        folder = root / f"h{i}"
+        record = make_run(
+            folder / "results" / "a" / "b", model="x", tiles=facts, seed=i, release="unrecognised"[:200],
+            list_name=text[:200], official=False, model_ref=reference, train_split=text, submission=text[:200],
+            resamples=50, created=text, device_class=text, warnings=(text,),
+        )  # fmt: skip
+        write_manifest(folder, slug=text, title=text, family=text, paper=text, code=text, description=text)
+        write_speed(folder / "results" / "a" / "b", record, 1.0, device=text)
+    return root
+
+
+def fresh(path: Path) -> Path:
+    """An empty folder."""
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True)
+    return path
