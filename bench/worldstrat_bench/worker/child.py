@@ -200,7 +200,7 @@ def seed_everything(seed: int) -> None:
 
 def outcome_of(error: BaseException) -> str:
     """``out_of_memory`` for what allocators raise, ``model_error`` for the rest."""
-    text = str(error).lower()
+    text = text_of(error).lower()
     exhausted = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     exhausted = exhausted or "out of memory" in text or "can't allocate memory" in text
     return "out_of_memory" if exhausted else "model_error"
@@ -209,11 +209,19 @@ def outcome_of(error: BaseException) -> str:
 def describe(error: BaseException) -> str:
     """The error in a line, then the end of its traceback without the harness's own frames."""
     lines = traceback.format_exception(type(error), error, strip_own(error.__traceback__))
-    summary = "{}: {}".format(type(error).__name__, str(error)[:500]).strip().rstrip(":")
+    summary = "{}: {}".format(type(error).__name__, text_of(error)[:500]).strip().rstrip(":")
     text = "".join(lines)
     sys.stderr.write(text)
     sys.stderr.flush()
     return "{}\n{}".format(summary, last_lines(text))
+
+
+def text_of(error: BaseException) -> str:
+    """What an exception says; its class is the model's, too."""
+    try:
+        return str(error)
+    except Exception:
+        return "<its text cannot be made>"
 
 
 def strip_own(tb: Any) -> Any:

@@ -32,10 +32,16 @@ def run(launch_file: str) -> None:
 
 
 def lower_limits(launch: Launch) -> None:
-    """No core dumps, no files larger than the scratch folder may be; first to go when memory runs out."""
+    """No core dumps, no files larger than the scratch folder may be; first to go when memory runs out.
+
+    The limit of processes counts all threads of a user, and root is exempt: it is a second line behind the keeper.
+    """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     size = int(launch["scratch_bytes"])
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+    hard = resource.getrlimit(resource.RLIMIT_NPROC)[1]
+    crowd = 8192 if hard == resource.RLIM_INFINITY else min(8192, hard)
+    resource.setrlimit(resource.RLIMIT_NPROC, (crowd, hard))
     try:
         with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
             file.write("1000")

@@ -116,7 +116,9 @@ class Session:
         if self._log_thread is not None:
             self._log_thread.join(timeout=5)
         self.folders.remove()
-        code, killed = parse_end(line)
+        code, killed, crowd = parse_end(line)
+        if crowd:
+            self._verdict = self._verdict or Verdict("crash", f"the model started {crowd} processes")
         return End(code, killed, self._verdict, kernel_kills() > self._kernel_kills)
 
     def _read_control(self, seconds: float) -> bytes | None:
@@ -173,13 +175,13 @@ def start_session(folders: Folders, wire_pair: tuple[socket.socket, socket.socke
     return session
 
 
-def parse_end(line: bytes | None) -> tuple[int | None, int]:
-    """Exit code and number of processes left behind, from the keeper's last words."""
+def parse_end(line: bytes | None) -> tuple[int | None, int, int]:
+    """Exit code, processes left behind, and size of a crowd, from the keeper's last words."""
     try:
         words = json.loads(line or b"")
-        return int(words["code"]), int(words["killed"])
+        return int(words["code"]), int(words["killed"]), int(words["crowd"])
     except (ValueError, KeyError, TypeError):
-        return None, 0
+        return None, 0, 0
 
 
 def kernel_kills() -> int:

@@ -82,6 +82,7 @@ def _start(
         wrapper=wrap(program, grants, folders, command) if confined_by_wrapper and program else None,
         wire_fd=theirs.fileno(),
         scratch_bytes=request.limits.scratch_bytes,
+        processes=request.limits.processes,
         read=[*map(str, grants.read), "/proc"],
         write=[str(path) for path in write],
         devices=[str(path) for path in grants.devices],

@@ -5,7 +5,9 @@ daemonise themselves are only handed to a process that asked for them (a subreap
 none of the model's code, and needs only the standard library: ``python -I -S supervise.py FD LAUNCH.JSON``.
 
 FD is a socket to the host: when the host closes it, or dies, everything ends. Before it leaves, the keeper
-writes one JSON line to it, ``{"code": exit code or minus the signal, "killed": processes left behind}``.
+writes one JSON line to it: ``code`` (exit code or minus the signal), ``killed`` (processes left behind) and
+``crowd`` (how many there were, if there were too many: a fork bomb is ended here, since a host that competes with it
+for the processor may come too late).
 """
 
 from __future__ import annotations
@@ -18,11 +20,11 @@ import signal
 import socket
 import sys
 import time
-from typing import Dict, List, Optional, Set
+from typing import Any, Dict, List, Optional, Set
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
-POLL_MS = 500
+POLL_MS = 100
 
 
 def prctl(option: int, value: int) -> None:
@@ -107,8 +109,34 @@ def end_all(leader: int) -> int:
     return len(seen - {leader})
 
 
-def watch(leader: int, control: socket.socket, host: int) -> int:
-    """Wait until the worker ends or the host hangs up or dies; the exit code, -9 if we must end it."""
+def hurry() -> None:
+    """Ask for the processor before everybody else, if we may: a fork bomb must not starve who is to end it."""
+    if hasattr(os, "SCHED_RESET_ON_FORK"):
+        try:
+            os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+        except OSError:
+            pass
+
+
+def tasks() -> int:
+    """Processes and threads on the whole machine: one cheap look."""
+    try:
+        with open("/proc/loadavg", encoding="ascii") as file:
+            return int(file.read().split()[3].partition("/")[2])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+class CrowdError(Exception):
+    """There are too many processes; how many."""
+
+
+def watch(leader: int, control: socket.socket, host: int, processes: int) -> int:
+    """Wait until the worker ends or the host hangs up or dies; the exit code, -9 if we must end it.
+
+    :class:`CrowdError` if there are more than `processes` of them.
+    """
+    normal = tasks()
     wake_read, wake_write = os.pipe()
     for fd in (wake_read, wake_write):
         os.set_blocking(fd, False)
@@ -121,6 +149,10 @@ def watch(leader: int, control: socket.socket, host: int) -> int:
         code = reap(leader)
         if code is not None:
             return code
+        if tasks() > normal + processes:
+            count = len(descendants(os.getpid()))
+            if count > processes:
+                raise CrowdError(count)
         events = dict(poll.poll(POLL_MS))
         if control.fileno() in events or os.getppid() != host:
             return -signal.SIGKILL
@@ -148,6 +180,18 @@ def become_worker(launch_file: str) -> None:
     run(launch_file)
 
 
+def clear_away(launch: Dict[str, Any]) -> None:
+    """Remove what a host that died has left on the disk."""
+    import shutil
+
+    root = os.path.dirname(launch["harness"])
+    shutil.rmtree(root, ignore_errors=True)
+    try:
+        os.unlink(launch["canaries"]["shared_memory"])
+    except OSError:
+        pass
+
+
 def main() -> int:
     """Start the worker that the file describes and stay until nothing of it is left."""
     control = socket.socket(fileno=int(sys.argv[1]))
@@ -156,6 +200,7 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     prctl(PR_SET_CHILD_SUBREAPER, 1)
+    hurry()
     leader = os.fork()
     if leader == 0:
         try:
@@ -166,11 +211,18 @@ def main() -> int:
         finally:
             os._exit(127)
     with open(launch_file, encoding="utf-8") as file:
-        os.close(json.load(file)["wire_fd"])
-    code = watch(leader, control, host)
-    killed = end_all(leader)
+        launch = json.load(file)
+    os.close(launch["wire_fd"])
+    code, crowd = -signal.SIGKILL, 0
     try:
-        control.sendall(json.dumps({"code": code, "killed": killed}).encode() + b"\n")
+        code = watch(leader, control, host, launch["processes"])
+    except CrowdError as error:
+        crowd = error.args[0]
+    killed = end_all(leader)
+    if os.getppid() != host:
+        clear_away(launch)
+    try:
+        control.sendall(json.dumps({"code": code, "killed": killed, "crowd": crowd}).encode() + b"\n")
     except OSError:
         pass
     return 0

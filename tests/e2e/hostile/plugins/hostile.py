@@ -1,0 +1,450 @@
+"""A model that misbehaves in the way that the first frame's ``days`` names by number.
+
+Attacks return a bright image if they got through and a dark one if they were stopped. The rest break the
+contract, the process, or the machine.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import pickle
+import signal
+import socket
+import struct
+import sys
+import threading
+import time
+
+import torch
+
+GOT_THROUGH, STOPPED = 0.75, 0.25
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def stopped(call):
+    """Whether an attempt raised what the kernel raises."""
+    try:
+        call()
+    except OSError:
+        return True
+    return False
+
+
+def check(result):
+    """A libc call's result as Python has it."""
+    if result < 0:
+        raise OSError(ctypes.get_errno(), "libc")
+    return result
+
+
+def read(path):
+    with open(path, "rb") as file:
+        file.read(1)
+
+
+def connect(family, kind, address):
+    with socket.socket(family, kind) as sock:
+        sock.settimeout(2)
+        sock.connect(address)
+        sock.send(b"x")
+
+
+class Attacks:
+    """Each raises OSError if it is stopped."""
+
+    def __init__(self, facts):
+        self.facts = facts
+
+    def read_hr(self):
+        read(self.facts["hr"])
+
+    def list_hr(self):
+        os.listdir(os.path.dirname(self.facts["hr"]))
+
+    def stat_hr(self):
+        os.stat(self.facts["hr"])
+
+    def read_hr_by_symlink(self):
+        link = os.path.join(os.environ["TMPDIR"], "link")
+        if os.path.islink(link):
+            os.unlink(link)
+        os.symlink(self.facts["hr"], link)
+        read(link)
+
+    def read_hr_by_hard_link(self):
+        link = os.path.join(os.environ["TMPDIR"], "hard")
+        os.link(self.facts["hr"], link)
+        read(link)
+
+    def read_hr_through_parent_root(self):
+        read("/proc/{}/root{}".format(os.getppid(), self.facts["hr"]))
+
+    def read_hr_through_host_root(self):
+        read("/proc/{}/root{}".format(self.facts["host"], self.facts["hr"]))
+
+    def read_hr_from_host_descriptor(self):
+        read("/proc/{}/fd/{}".format(self.facts["host"], self.facts["hr_fd"]))
+
+    def read_hr_by_subprocess(self):
+        if os.system("cat '{}' > /dev/null 2>&1".format(self.facts["hr"])) != 0:
+            raise OSError("cat")
+
+    def read_host_memory(self):
+        read("/proc/{}/mem".format(self.facts["host"]))
+
+    def read_host_environment(self):
+        read("/proc/{}/environ".format(self.facts["host"]))
+
+    def read_secret_of_environment(self):
+        if "HOSTILE_SECRET_TOKEN" not in os.environ:
+            raise OSError("clean")
+
+    def read_other_file(self):
+        read(self.facts["private"])
+
+    def read_predictions(self):
+        read(self.facts["prediction"])
+
+    def read_shared_memory(self):
+        read(self.facts["shared_memory"])
+
+    def make_sysv_memory(self):
+        segment = check(LIBC.shmget(0, 4096, 0o1600))
+        LIBC.shmctl(segment, 0, None)
+
+    def tcp(self):
+        connect(socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", self.facts["tcp"]))
+
+    def udp(self):
+        connect(socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", self.facts["udp"]))
+
+    def unix_socket(self):
+        connect(socket.AF_UNIX, socket.SOCK_STREAM, self.facts["socket"])
+
+    def abstract_socket(self):
+        connect(socket.AF_UNIX, socket.SOCK_STREAM, "\0" + self.facts["abstract"])
+
+    def datagrams_of_a_pair(self):
+        one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        with one, other:
+            one.connect(self.facts["datagrams"])
+            one.send(b"x")
+
+    def netlink(self):
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW):
+            pass
+
+    def listen(self):
+        with socket.socket() as sock:
+            sock.bind(("127.0.0.1", 0))
+            sock.listen()
+
+    def write_outside(self):
+        with open(os.path.join(self.facts["outside"], "written"), "wb") as file:
+            file.write(b"x")
+
+    def write_harness(self):
+        with open(os.path.join(os.environ["PYTHONPATH"], "written"), "wb") as file:
+            file.write(b"x")
+
+    def write_own_package(self):
+        with open(os.path.join(os.path.dirname(__file__), "written"), "wb") as file:
+            file.write(b"x")
+
+    def truncate_outside(self):
+        os.truncate(self.facts["decoy"], 0)
+
+    def delete_outside(self):
+        os.unlink(self.facts["deletable"])
+
+    def change_mode_outside(self):
+        os.chmod(self.facts["decoy"], 0o777)
+        if os.stat(self.facts["decoy"]).st_mode & 0o777 != 0o777:
+            raise OSError("pretended")
+
+    def ptrace_host(self):
+        check(LIBC.ptrace(0x4206, self.facts["host"], None, None))
+
+    def peek_into_host(self):
+        local = ctypes.create_string_buffer(8)
+
+        class Piece(ctypes.Structure):
+            _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
+
+        here = Piece(ctypes.cast(local, ctypes.c_void_p), 8)
+        there = Piece(self.facts["address"], 8)
+        check(LIBC.process_vm_readv(self.facts["host"], ctypes.byref(here), 1, ctypes.byref(there), 1, 0))
+
+    def signal_host(self):
+        os.kill(self.facts["host"], 0)
+
+    def signal_keeper(self):
+        os.kill(self.facts["keeper"] if self.facts["keeper"] else os.getppid(), 0)
+
+    def limit_host(self):
+        import resource
+
+        resource.prlimit(self.facts["host"], resource.RLIMIT_CORE)
+
+    def new_namespace(self):
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0 if LIBC.unshare(0x10000000) == 0 else 1)
+        if os.waitpid(pid, 0)[1] != 0:
+            raise OSError("unshare")
+
+    def mount(self):
+        pid = os.fork()
+        if pid == 0:
+            done = LIBC.unshare(0x10020000) == 0 and LIBC.mount(b"none", b"/tmp", b"tmpfs", 0, None) == 0
+            os._exit(0 if done else 1)
+        if os.waitpid(pid, 0)[1] != 0:
+            raise OSError("mount")
+
+    def io_uring(self):
+        os.close(check(LIBC.syscall(425, 1, ctypes.create_string_buffer(512))))
+
+    def keyring(self):
+        check(LIBC.syscall(250, 0, -3, 0))  # keyctl: the session's keyring
+
+
+ATTACKS = [name for name in vars(Attacks) if not name.startswith("_")]
+
+
+def wire():
+    """The harness's socket, found among the open files."""
+    for fd in range(3, 256):
+        try:
+            sock = socket.socket(fileno=os.dup(fd))
+            if sock.family == socket.AF_UNIX:
+                return sock
+        except OSError:
+            continue
+    raise OSError("no wire")
+
+
+def frame(header, body=b"", magic=b"WSB\x01", length=None):
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<4sIQ", magic, len(text), len(body) if length is None else length) + text + body
+
+
+class Breaks:
+    """What is wrong with an answer, a process, or its use of the machine. `good` is a valid prediction."""
+
+    def nan(self, good):
+        good[..., 5, 5] = float("nan")
+        return good
+
+    def infinite(self, good):
+        good[..., 5, 5] = float("inf")
+        return good
+
+    def wrong_shape(self, good):
+        return good.permute(0, 2, 3, 1)
+
+    def wrong_dtype(self, good):
+        return good.half()
+
+    def too_small(self, good):
+        return good[..., :7, :7]
+
+    def scaled(self, good):
+        return good * 10_000
+
+    def not_a_tensor(self, good):
+        return good.numpy()
+
+    def nothing(self, good):
+        return None
+
+    def raises(self, good):
+        raise RuntimeError("a message with \x1b[31mcolours\x1b[0m and {braces}")
+
+    def raises_unprintable(self, good):
+        class Worse(Exception):
+            def __str__(self):
+                raise RuntimeError("no")
+
+        raise Worse
+
+    def leaves(self, good):
+        sys.exit(3)
+
+    def leaves_at_once(self, good):
+        os._exit(0)
+
+    def segfault(self, good):
+        ctypes.string_at(8)
+
+    def kills_itself(self, good):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def stops_itself(self, good):
+        os.kill(os.getpid(), signal.SIGSTOP)
+        time.sleep(60)
+
+    def endless_loop(self, good):
+        while True:
+            pass
+
+    def ignores_sigterm(self, good):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        time.sleep(600)
+
+    def blocks_native(self, good):
+        LIBC.pause()
+
+    def allocates_50_gb(self, good):
+        block = torch.ones(50 * 2**30, dtype=torch.uint8)
+        return good + block[-1]
+
+    def leaks_slowly(self, good):
+        kept = []
+        while True:
+            kept.append(b"x" * (16 << 20))
+            time.sleep(0.005)
+
+    def leaks_in_children(self, good):
+        for _ in range(4):
+            if os.fork() == 0:
+                block = bytearray(b"x") * (400 << 20)
+                time.sleep(600)
+                os._exit(len(block) % 2)
+        time.sleep(600)
+
+    def fork_bomb(self, good):
+        while True:
+            os.fork()
+
+    def fork_bomb_of_sessions(self, good):
+        while True:
+            if os.fork() == 0:
+                os.setsid()
+
+    def daemonises(self, good):
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork() == 0:
+                for fd in range(256):
+                    try:
+                        os.close(fd)
+                    except OSError:
+                        continue
+                time.sleep(600)
+            os._exit(0)
+        os.wait()
+        return good
+
+    def gigabyte_of_junk(self, good):
+        block = b"\x1b[2Jjunk \xff\x00" * 100_000
+        for fd in (1, 2):
+            for _ in range(512 * 2**20 // len(block)):
+                os.write(fd, block)
+        return good
+
+    def fills_scratch(self, good):
+        with open(os.path.join(os.environ["TMPDIR"], "big"), "wb") as file:
+            while True:
+                file.write(b"x" * (1 << 20))
+
+    def many_files_in_scratch(self, good):
+        number = 0
+        while True:
+            number += 1
+            with open(os.path.join(os.environ["TMPDIR"], str(number)), "wb") as file:
+                file.write(b"x" * (32 << 20))
+            time.sleep(0.01)
+
+    def closes_wire(self, good):
+        sock = wire()
+        sock.shutdown(socket.SHUT_RDWR)
+        time.sleep(1)
+        return good
+
+    def malformed_frame(self, good):
+        wire().sendall(os.urandom(4096))
+        return good
+
+    def oversized_frame(self, good):
+        wire().sendall(frame({}, length=1 << 60))
+        return good
+
+    def oversized_header(self, good):
+        wire().sendall(struct.pack("<4sIQ", b"WSB\x01", 2**32 - 1, 0))
+        return good
+
+    def nested_header(self, good):
+        wire().sendall(frame(b"[" * 60_000))
+        return good
+
+    def half_a_frame(self, good):
+        wire().sendall(frame({"op": "prediction"}, length=1000))
+        time.sleep(60)
+
+    def pickled_frame(self, good):
+        class Bomb:
+            def __reduce__(self):
+                return os.system, ("touch {}".format(os.environ.get("HOSTILE_MARK", "/tmp/unpickled")),)
+
+        wire().sendall(frame({"op": "prediction", "nonce": "0" * 32}, pickle.dumps(Bomb())))
+        return good
+
+    def forged_reply(self, good):
+        wire().sendall(frame({"op": "prediction", "nonce": "0" * 32, "seconds": 0}, b""))
+        return good
+
+    def replies_in_advance(self, good):
+        def later():
+            time.sleep(0.2)
+            wire().sendall(frame({"op": "prediction", "nonce": "0" * 32, "seconds": 0}, b""))
+
+        threading.Thread(target=later, daemon=True).start()
+        return good
+
+    def changes_buffer_after_reply(self, good):
+        def later():
+            while True:
+                good.fill_(9.0)
+                time.sleep(0.001)
+
+        threading.Timer(0.05, later).start()
+        return good
+
+    def lies_about_time(self, good):
+        time.perf_counter = lambda: -1e9
+        return good
+
+
+BREAKS = [name for name in vars(Breaks) if not name.startswith("_")]
+
+
+class Hostile:
+    def __init__(self, facts):
+        self.attacks = Attacks(facts)
+        self.breaks = Breaks()
+
+    def predict(self, lr, target):
+        number = int(lr.days[0, 0])
+        if number < 0:
+            return torch.nn.functional.interpolate(lr.rgb(), (target.height, target.width), mode="bicubic")
+        if number < len(ATTACKS):
+            contained = stopped(getattr(self.attacks, ATTACKS[number]))
+            value = STOPPED if contained else GOT_THROUGH
+            return torch.full((1, 3, target.height, target.width), value)
+        good = torch.nn.functional.interpolate(lr.rgb(), (target.height, target.width), mode="bicubic")
+        return getattr(self.breaks, BREAKS[number - len(ATTACKS)])(good)
+
+
+def load(weights, device, facts):
+    return Hostile(json.loads(facts))
+
+
+def load_slowly(weights, device):
+    time.sleep(600)
+
+
+def load_badly(weights, device):
+    raise ImportError("needs a library called nowhere")

@@ -1,0 +1,82 @@
+"""What a model tries to reach, and at which level of isolation it does.
+
+One worker a level makes all attempts, each on a tile of its own; then each is judged by itself, and by what the
+host saw of it.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from hostile_scene import ATTACKS, Scene, ask, hostile_worker, number_of, reached
+from worldstrat_bench.worker import Worker
+
+ONLY_FULL = {"stat_hr"}
+"""What Landlock and seccomp do not stop: that a file exists, and how large it is."""
+
+ALWAYS = {"read_secret_of_environment"}
+"""What no level lets through."""
+
+DEPENDS = {
+    "ptrace_host", "peek_into_host", "new_namespace", "mount", "io_uring", "keyring", "netlink", "make_sysv_memory",
+    "read_hr_through_parent_root", "read_hr_through_host_root", "read_hr_from_host_descriptor", "read_host_memory",
+}  # fmt: skip
+"""What the level ``process`` leaves to the machine's own settings."""
+
+
+@pytest.fixture(scope="module")
+def got_through(level: str, scene: Scene) -> dict[str, bool]:
+    """By attack: whether the model says it worked, or the host saw that it did."""
+    os.environ["HOSTILE_SECRET_TOKEN"] = "hunter2"
+    answers = {}
+    decoy = Path(scene.facts["decoy"])
+    try:
+        with hostile_worker(scene, level) as worker:
+            for name in ATTACKS:
+                prepare(decoy)
+                reply = ask(worker, number_of(name))
+                assert reply.outcome == "ok", (name, reply.message)
+                assert reply.image is not None
+                answers[name] = bool(reply.image.mean() > 0.5)
+                answers[name] |= seen_by_host(scene, name, worker)
+    finally:
+        del os.environ["HOSTILE_SECRET_TOKEN"]
+    return answers
+
+
+def prepare(decoy: Path) -> None:
+    """Put back what an attack before this one may have destroyed."""
+    decoy.write_bytes(b"decoy")
+    decoy.chmod(0o600)
+    (decoy.parent / "deletable").write_bytes(b"x")
+    (decoy.parent / "written").unlink(missing_ok=True)
+
+
+def seen_by_host(scene: Scene, attack: str, worker: Worker) -> bool:
+    """Whether the attack left a trace here, whatever the model says."""
+    outside = Path(scene.facts["outside"])
+    traces = {
+        "write_outside": (outside / "written").exists(),
+        "truncate_outside": (outside / "decoy").stat().st_size == 0,
+        "delete_outside": not (outside / "deletable").exists(),
+        "change_mode_outside": (outside / "decoy").stat().st_mode & 0o777 != 0o600,
+    }
+    sock = scene.sockets.get(attack)
+    return traces.get(attack, False) or (sock is not None and reached(sock))
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_attack(level: str, got_through: dict[str, bool], attack: str) -> None:
+    if level == "full" or attack in ALWAYS:
+        assert not got_through[attack], f"{attack} got through at {level}"
+    elif level == "strong":
+        assert got_through[attack] == (attack in ONLY_FULL)
+    elif attack not in DEPENDS:
+        assert got_through[attack], f"{attack} is stopped at {level}: the table and docs/security.md are out of date"
+
+
+def test_the_suite_is_as_long_as_it_says() -> None:
+    assert len(ATTACKS) >= 20

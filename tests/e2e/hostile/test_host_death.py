@@ -1,0 +1,99 @@
+"""The host dies, at any moment and without a word: nothing it started may stay."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from hostile_scene import GOOD, PLUGIN, SIDE, Scene, ask, hostile_worker, number_of, processes_of, wait_until
+
+HOST = """
+import sys, tempfile, time
+from pathlib import Path
+import numpy as np
+from worldstrat_bench.worker import Limits, ModelSpec, Worker
+
+temporary, plugins, python, level, side, number = sys.argv[1:]
+tempfile.tempdir = temporary
+spec = ModelSpec("hostile:load", {"facts": "{}"}, search_paths=(Path(plugins),), python=Path(python))
+worker = Worker(spec, isolation=level, limits=Limits(tile_seconds=60))
+print("starting", flush=True)
+worker.start()
+print("started", flush=True)
+side = int(side)
+tile = np.zeros((1, 12, side, side), np.float32), np.ones((1, 1, side, side), bool), np.array([int(number)])
+print(worker.predict(*tile, 64, 64, 0).outcome, flush=True)
+time.sleep(60)
+"""
+
+
+def start_host(temporary: Path, python: Path, level: str, behaviour: str) -> subprocess.Popen[str]:
+    """A host of its own, whose worker does something."""
+    arguments = [str(temporary), str(PLUGIN.parent), str(python), level, str(SIDE), str(number_of(behaviour))]
+    return subprocess.Popen([sys.executable, "-c", HOST, *arguments], stdout=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize(("behaviour", "word"), [("daemonises", "ok"), ("endless_loop", "started")])
+def test_nothing_survives_a_host_that_is_killed(
+    level: str, temporary: Path, stub_python: Path, behaviour: str, word: str
+) -> None:
+    with start_host(temporary, stub_python, level, behaviour) as host:
+        assert host.stdout is not None
+        while host.stdout.readline().strip() != word:
+            assert host.poll() is None
+        time.sleep(0.3)
+        assert processes_of(temporary)
+        host.send_signal(signal.SIGKILL)
+    assert wait_until(lambda: not processes_of(temporary)), processes_of(temporary)
+    assert wait_until(lambda: not list(temporary.iterdir())), list(temporary.iterdir())
+
+
+def test_nothing_survives_whenever_the_host_is_killed(level: str, temporary: Path, stub_python: Path) -> None:
+    chance = random.Random(5)
+    for _ in range(4):
+        with start_host(temporary, stub_python, level, "daemonises") as host:
+            assert host.stdout is not None
+            assert host.stdout.readline().strip() == "starting"
+            time.sleep(chance.uniform(0.02, 0.7))
+            host.kill()
+        assert wait_until(lambda: not processes_of(temporary)), processes_of(temporary)
+    canaries = [
+        path for path in Path("/dev/shm").glob("worldstrat-bench-canary-*") if path.stat().st_uid == os.getuid()
+    ]
+    assert wait_until(lambda: not [path for path in canaries if path.exists()])
+
+
+def test_a_worker_outlives_the_thread_that_started_it(scene: Scene, level: str, stub_python: Path) -> None:
+    """PR_SET_PDEATHSIG follows the thread that forked; a worker is started by one and used by others."""
+    worker = hostile_worker(scene, level, python=stub_python)
+    starter = threading.Thread(target=worker.start)
+    starter.start()
+    starter.join()
+    time.sleep(0.3)
+    try:
+        pid = worker.keeper_pid
+        assert ask(worker, GOOD).outcome == "ok"
+        assert worker.keeper_pid == pid
+    finally:
+        worker.close()
+
+
+def test_closing_from_another_thread_ends_a_call(scene: Scene, level: str, stub_python: Path) -> None:
+    worker = hostile_worker(scene, level, python=stub_python)
+    worker.start()
+    closer = threading.Timer(0.5, worker.close)
+    closer.start()
+    started = time.monotonic()
+    reply = ask(worker, number_of("endless_loop"))
+    closer.join()
+    assert time.monotonic() - started < 10
+    assert reply.outcome == "crash"
+    worker.close()

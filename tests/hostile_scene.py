@@ -1,0 +1,141 @@
+"""What the tests with hostile models share: a scene to attack, and workers that hold such a model."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import shutil
+import socket
+import sys
+import time
+import venv
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+from worldstrat_bench.worker import Limits, ModelSpec, Reply, Worker
+
+PLUGIN = Path(__file__).parent / "e2e" / "hostile" / "plugins" / "hostile.py"
+STUB = PLUGIN.parent.parent / "stub"
+LEVELS = ("full", "strong", "process")
+REQUIRED = "WORLDSTRAT_BENCH_REQUIRE_ISOLATION"
+"""Levels, separated by commas, whose absence fails the suite instead of skipping it: set where CI runs."""
+
+MIB = 1 << 20
+LIMITS = Limits(
+    tile_seconds=20,
+    load_seconds=60,
+    memory_bytes=1400 * MIB,
+    scratch_bytes=256 * MIB,
+    processes=100,
+    log_bytes=64 << 10,
+)
+SIDE = 16
+
+
+def names_of(table: str) -> list[str]:
+    """The methods of a class of the hostile module, read without importing it; their order is their number."""
+    tree = ast.parse(PLUGIN.read_text(encoding="utf-8"))
+    body = next(node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == table)
+    functions = [node.name for node in body if isinstance(node, ast.FunctionDef)]
+    return [name for name in functions if not name.startswith("_")]
+
+
+ATTACKS, BREAKS = names_of("Attacks"), names_of("Breaks")
+GOOD = -1
+
+
+def number_of(behaviour: str) -> int:
+    """How a behaviour is asked for in the first frame's days."""
+    if behaviour in ATTACKS:
+        return ATTACKS.index(behaviour)
+    return len(ATTACKS) + BREAKS.index(behaviour)
+
+
+def ask(worker: Worker, number: int) -> Reply:
+    """Let the model do what the number says, on a small tile."""
+    images = np.full((1, 12, SIDE, SIDE + 2), 0.1, np.float32)
+    images += np.linspace(0, 0.2, SIDE, dtype=np.float32)[:, None]
+    clear = np.ones((1, 1, SIDE, SIDE + 2), bool)
+    return worker.predict(images, clear, np.array([number]), 4 * SIDE, 4 * SIDE, seed=1)
+
+
+@dataclass
+class Scene:
+    """What is laid out for the model to reach, and the sockets that hear whether it did."""
+
+    root: Path
+    facts: dict[str, Any]
+    sockets: dict[str, socket.socket]
+
+    @property
+    def forbidden(self) -> tuple[Path, ...]:
+        return (self.root / "data", self.root / "run")
+
+
+def processes_of(folder: Path) -> list[psutil.Process]:
+    """Every process that was started with something of this folder in its command line or environment."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            words = " ".join(process.cmdline()) + " ".join(process.environ().values())
+        except psutil.Error:
+            continue
+        if str(folder) in words and process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
+            found.append(process)
+    return found
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 10) -> bool:
+    """Whether something becomes true in time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return condition()
+
+
+def listening(family: int, kind: int, address: Any) -> socket.socket:
+    """A socket that waits to be reached."""
+    sock = socket.socket(family, kind)
+    sock.bind(address)
+    if kind == socket.SOCK_STREAM:
+        sock.listen(5)
+    sock.setblocking(False)
+    return sock
+
+
+def reached(sock: socket.socket) -> bool:
+    """Whether somebody did reach it."""
+    try:
+        if sock.type == socket.SOCK_STREAM:
+            sock.accept()[0].close()
+        else:
+            sock.recv(16)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def make_stub_environment(folder: Path) -> Path:
+    """A virtual environment with a stub of torch, whose workers start in a tenth of the time; its interpreter."""
+    venv.EnvBuilder(symlinks=True, with_pip=False).create(folder)
+    site = folder / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
+    shutil.copytree(STUB, site, dirs_exist_ok=True)
+    (site / "numpy.pth").write_text(f"{Path(np.__file__).parent.parent}\n", encoding="utf-8")
+    return folder / "bin" / "python"
+
+
+def hostile_worker(
+    scene: Scene, level: str, log: Path | None = None, limits: Limits = LIMITS, python: Path | None = None
+) -> Worker:
+    """A worker with the hostile model, not yet started."""
+    facts = {"facts": json.dumps(scene.facts)}
+    spec = ModelSpec("hostile:load", facts, search_paths=(scene.root / "plugins",), python=python)
+    return Worker(spec, isolation=level, limits=limits, forbidden=scene.forbidden, log=log, threads=1)
