@@ -10,13 +10,8 @@ from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator, cg
 
 from worldstrat_bench.api import NIR, RGB
-from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.data.sensor import RATIO, Revisits, Sky, sample, sampling_weights, simulate_revisits
-from worldstrat_bench.data.simulated import simulated_inputs
 from worldstrat_bench.data.synthetic.scenes import make_scene
-from worldstrat_bench.errors import UsageError
-from worldstrat_bench.protocol import load_protocol
-from worldstrat_folder import FolderBuilder
 
 CLEAR = Sky(cloudiness=0.0, haze=0.0)
 Image = NDArray[np.float64]
@@ -139,19 +134,3 @@ def _reconstruct(made: Revisits, side: int = 104, smooth: float = 2e-3) -> Image
 def _psnr(image: Image, truth: Image) -> float:
     difference = (image - truth)[8:-8, 8:-8]
     return float(-10 * np.log10(np.mean((difference - difference.mean()) ** 2)))
-
-
-def test_inputs_from_a_tiles_own_image(builder: FolderBuilder) -> None:
-    protocol = load_protocol("wsb-1")
-    hr = np.round(town(160) * 10_000).astype(np.uint16)
-    builder.add_tile("Landcover-1", hr=hr)
-    (tile,) = open_dataset(builder.finish()).tiles("test")
-    inputs = simulated_inputs(tile, protocol, 4, seed=2)
-    assert inputs.images.shape == (4, 12, 24, 24)
-    again = simulated_inputs(tile, protocol, 8, seed=2)
-    np.testing.assert_array_equal(again.images[:4], inputs.images)
-    assert again.cloud == inputs.cloud
-    shares = 1 - again.clear.mean(axis=(1, 2, 3))
-    assert sorted(shares >= 0.05) == list(shares >= 0.05)
-    with pytest.raises(UsageError):
-        simulated_inputs(tile, protocol, 9)
