@@ -135,6 +135,14 @@ def test_lists(tmp_path: Path) -> None:
         fetch(local(tmp_path / "x", source, list_name="tset"))
 
 
+def test_first_column_without_a_name_holds_the_tiles(tmp_path: Path) -> None:
+    """As in metadata.csv of v1.0."""
+    (tmp_path / METADATA).write_text(",n\nLandcover-1,1\nLandcover-1,2\n")
+    (tmp_path / SPLIT).write_text(",tile,split\n0,Landcover-1,test\n")
+    wanted = choose("auto", 1, tmp_path / METADATA, tmp_path / SPLIT, official=False)
+    assert wanted.revisits == {"Landcover-1": frozenset({1})}
+
+
 @pytest.mark.parametrize("name", ["full", "clean", "strict", "never-split"])
 def test_lists_of_the_package(tmp_path: Path, name: str) -> None:
     """CSV files that know the official tiles: the list is the package's, whatever the split column says."""

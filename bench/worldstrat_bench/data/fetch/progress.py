@@ -49,6 +49,7 @@ class Progress:
 
     def done(self, message: str) -> None:
         """The end."""
+        self._emit("progress", "")
         self._emit("done", message)
 
     def add_bytes(self, size: int) -> None:

@@ -137,7 +137,11 @@ def _rows(path: Path, columns: Collection[str]) -> Iterator[dict[str, str]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, restval="")
-            missing = [column for column in columns if column not in (reader.fieldnames or ())]
+            names = list(reader.fieldnames or ())
+            if "tile" not in names and "" in names:  # v1.0 leaves the column of names without one
+                names[names.index("")] = "tile"
+                reader.fieldnames = names
+            missing = [column for column in columns if column not in names]
             if missing:
                 raise DataError(f"the file has no column {missing[0]}", where=path, remedy=_OTHER_COPY)
             yield from reader
