@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pickle
 import urllib.request
 import warnings
 from collections.abc import Mapping
@@ -81,8 +82,8 @@ def load_perceptual(
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         return LearnedDistance("lpips", found, build_network(state).to(device))
-    except (RuntimeError, ValueError, KeyError, ImportError, OSError) as error:
-        return _refuse(f"LPIPS cannot be set up: {str(error)[:200]}", weights)
+    except (RuntimeError, ValueError, KeyError, ImportError, OSError, EOFError, pickle.UnpicklingError) as error:
+        return _refuse(f"LPIPS cannot be set up: {(str(error).splitlines() or [repr(error)])[0][:200]}", weights)
 
 
 def build_network(backbone: Mapping[str, Tensor]) -> nn.Module:

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from worldstrat_bench.errors import UsageError
+from worldstrat_bench.errors import DataError, UsageError
+from worldstrat_bench.metrics.lpips_metric import load_perceptual
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.scoring.factory import make_scorer
 from worldstrat_bench.scoring.types import Array, Frame
@@ -52,6 +53,8 @@ def score_pair(
     image = _array(target, np.float32)
     if image.ndim != 3 or image.shape[0] not in (3, 4):
         raise UsageError(f"a target has shape {image.shape}, not (3, H, W)", where="target")
+    if min(image.shape[-2:]) < rules.target.border * 2 + rules.metrics.ssim_window:
+        raise DataError(f"a target of {image.shape[-2:]} px is too small for {protocol}", where="target")
     mask = np.ones(image.shape[-2:], dtype=bool) if valid is None else _array(valid, np.bool_)
     if mask.shape != image.shape[-2:]:
         raise UsageError(f"valid has shape {mask.shape}, the target {image.shape}", where="valid")
@@ -61,12 +64,18 @@ def score_pair(
                   rules.target.border : mask.shape[1] - rules.target.border]  # fmt: skip
     usable = window.size > 0 and float(window.mean()) >= rules.target.valid_share_min
     digest = hashlib.sha256(image.tobytes() + mask.tobytes()).hexdigest()
-    scorer = make_scorer(rules)
+    learned = load_perceptual() if names is not None and "lpips" in names else None
+    scorer = make_scorer(rules, perceptual=learned)
     frame = None if clear is None else Frame(None, _array(clear, np.bool_))
     prepared = scorer.prepare(TargetImage(image, mask, digest, usable), frame)
     score = scorer.score(prediction, prepared)
     values = {**score.metrics, "shift_y": score.shift_y, "shift_x": score.shift_x, "clipped": score.clipped}
-    return values if names is None else {name: values[name] for name in names}
+    if names is None:
+        return values
+    unknown = sorted(set(names) - set(values))
+    if unknown:
+        raise UsageError(f"{protocol} has no metric {unknown[0]!r}", where="metrics", remedy=", ".join(values))
+    return {name: values[name] for name in names}
 
 
 def _array(image: Array, dtype: type[np.generic]) -> NDArray[Any]:

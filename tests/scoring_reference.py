@@ -1,0 +1,152 @@
+"""The definitions of PROTOCOL.md, written as literally and slowly as they read, in numpy and scipy alone.
+
+Tests compare the harness with these, and the figures of tests/perf are ratios to some of them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+Floats = NDArray[np.float64]
+
+
+def gaussian(image: NDArray[Any], sigma: float = 2.0, cut: int = 8) -> Floats:
+    """G * image over the last two axes, the image reflected at its edge."""
+    x = np.arange(-cut, cut + 1)
+    taps = np.exp(-0.5 * (x / sigma) ** 2)
+    taps /= taps.sum()
+    rows = ndimage.correlate1d(image.astype(np.float64), taps, axis=-2, mode="mirror")
+    return np.asarray(ndimage.correlate1d(rows, taps, axis=-1, mode="mirror"))
+
+
+def mismatch(
+    prediction: NDArray[Any], target: NDArray[Any], mask: NDArray[np.bool_], radius: int, border: int
+) -> Floats:
+    """J(d) of PROTOCOL 3.4 for every integer d, one shifted copy after the other.
+
+    Parameters
+    ----------
+    prediction, target : (C, H, W), not yet smoothed.
+    mask : (H - 2 border, W - 2 border), the pixels of the window that count.
+    """
+    moving, still = gaussian(prediction), gaussian(target)
+    height, width = target.shape[-2] - 2 * border, target.shape[-1] - 2 * border
+    window = still[:, border : border + height, border : border + width]
+    count = mask.sum()
+    values = np.empty((2 * radius + 1, 2 * radius + 1))
+    for dy, dx in itertools.product(range(-radius, radius + 1), repeat=2):
+        top, left = border + dy, border + dx
+        difference = (moving[:, top : top + height, left : left + width] - window) * mask
+        bias = -difference.sum(axis=(1, 2)) / count
+        difference += bias[:, None, None] * mask
+        values[dy + radius, dx + radius] = np.vdot(difference, difference) / (count * len(target))
+    return values
+
+
+def integer_optimum(values: Floats) -> tuple[int, int]:
+    """The (dy, dx) of least J; ties within a relative 1e-9 go to the smaller length, then dy, then dx."""
+    radius = values.shape[0] // 2
+    least = values.min()
+    shifts = itertools.product(range(-radius, radius + 1), repeat=2)
+    tied = [(y, x) for y, x in shifts if values[y + radius, x + radius] <= least + 1e-9 * abs(least) + 1e-16]
+    return min(tied, key=lambda shift: (shift[0] ** 2 + shift[1] ** 2, shift[0], shift[1]))
+
+
+def refined(values: Floats, fraction: int = 16) -> tuple[float, float]:
+    """The integer optimum moved to the vertex of the parabola along each axis, unless it lies on the edge."""
+    radius = values.shape[0] // 2
+    y, x = integer_optimum(values)
+    i, j = y + radius, x + radius
+    result = []
+    for index, line in ((i, values[:, j]), (j, values[i, :])):
+        offset = 0.0
+        if 0 < index < 2 * radius and line[index - 1] + line[index + 1] - 2 * line[index] > 4e-16:
+            a, b, c = line[index - 1], line[index], line[index + 1]
+            offset = float(np.clip((a - c) / (2 * (a - 2 * b + c)), -0.5, 0.5))
+        result.append(index - radius + round(offset * fraction) / fraction)
+    return result[0], result[1]
+
+
+def moved(image: NDArray[Any], dy: float, dx: float, border: int, lobes: int = 8) -> Floats:
+    """T_d of PROTOCOL 3.4 over the window: pixel (y, x) reads the image at (y + dy, x + dx)."""
+    rows = _read_line(np.moveaxis(image.astype(np.float64), -2, -1), dy, border, lobes)
+    return _read_line(np.moveaxis(rows, -2, -1), dx, border, lobes)
+
+
+def _read_line(image: Floats, shift: float, border: int, lobes: int) -> Floats:
+    """Read along the last axis at whole pixels plus `shift`; the edge pixel goes on outside."""
+    size = image.shape[-1]
+    whole = round(shift)
+    part = shift - whole
+    out = np.zeros((*image.shape[:-1], size - 2 * border))
+    offsets = range(-lobes, lobes + 1)
+    weights = [1.0 * (k == 0) for k in offsets] if part == 0 else [_lanczos(k - part, lobes) for k in offsets]
+    for k, weight in zip(offsets, weights, strict=True):
+        index = np.clip(np.arange(border, size - border) + whole + k, 0, size - 1)
+        out += weight / sum(weights) * image[..., index]
+    return out
+
+
+def _lanczos(x: float, lobes: int) -> float:
+    return float(np.sinc(x) * np.sinc(x / lobes)) if abs(x) < lobes else 0.0
+
+
+def psnr(prediction: NDArray[Any], target: NDArray[Any], valid: NDArray[np.bool_], *, biased: bool = False) -> float:
+    """-10 log10 of the mean squared error on the valid pixels, after adding the per-band bias unless `biased`."""
+    difference = prediction.astype(np.float64)[:, valid] - target.astype(np.float64)[:, valid]
+    if not biased:
+        difference = difference - difference.mean(axis=1, keepdims=True)
+    return float(-10 * np.log10(max(float(np.mean(difference**2)), 1e-10)))
+
+
+def lanczos_resize(line: Floats, size: int, lobes: int = 8) -> Floats:
+    """One line brought to another length, pixel by pixel."""
+    ratio = len(line) / size
+    stretch = max(1.0, ratio)
+    out = np.empty(size)
+    for i in range(size):
+        centre = (i + 0.5) * ratio - 0.5
+        near = range(math.ceil(centre - lobes * stretch), math.floor(centre + lobes * stretch) + 1)
+        weights = [_lanczos((j - centre) / stretch, lobes) for j in near]
+        values = [line[min(max(j, 0), len(line) - 1)] for j in near]
+        out[i] = np.dot(weights, values) / sum(weights)
+    return out
+
+
+def copied_search(prediction: Floats, truth: Floats, kernels: Floats, crop: int) -> Floats:
+    """MSE of one chip against every moved copy of the truth, (S, S), as the 2022 scorer works.
+
+    Parameters
+    ----------
+    prediction, truth : (C, L, L).
+    kernels : (S, K).
+    crop : first row and column of the prediction that is compared.
+    """
+    count, taps = kernels.shape
+    side = truth.shape[-1] - taps + 1
+    seen = prediction[:, crop : crop + side, crop : crop + side].astype(np.float64)
+    values = np.empty((count, count))
+    for u, v in itertools.product(range(count), repeat=2):
+        copy = np.zeros_like(seen)
+        for i, j in itertools.product(range(taps), repeat=2):
+            copy += kernels[u, i] * kernels[v, j] * truth[:, i : i + side, j : j + side]
+        values[u, v] = np.mean((seen - copy) ** 2)
+    return values
+
+
+def kelvins(prediction: NDArray[Any], target: NDArray[Any], valid: NDArray[np.bool_], radius: int = 3) -> Floats:
+    """MSE after the best bias for every whole-pixel window of the target, (2 radius + 1)^2."""
+    height, width = (size - 2 * radius for size in target.shape[-2:])
+    seen = prediction[:, radius : radius + height, radius : radius + width].astype(np.float64)
+    values = np.empty((2 * radius + 1, 2 * radius + 1))
+    for i, j in itertools.product(range(2 * radius + 1), repeat=2):
+        mask = valid[i : i + height, j : j + width]
+        difference = target[:, i : i + height, j : j + width].astype(np.float64)[:, mask] - seen[:, mask]
+        values[i, j] = np.mean((difference - difference.mean(axis=1, keepdims=True)) ** 2)
+    return values

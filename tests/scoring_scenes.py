@@ -1,0 +1,93 @@
+"""Images to score: synthetic land with texture, and the real tiles with a reference bicubic each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from worldstrat_bench.data.layout import open_dataset
+from worldstrat_bench.data.raster import read_hr
+from worldstrat_bench.data.reading import read_inputs
+from worldstrat_bench.data.target import TargetImage, read_target, resize_antialiased
+from worldstrat_bench.protocol import Protocol, load_protocol
+from worldstrat_bench.resampling import bicubic
+from worldstrat_bench.scoring import Frame
+
+Image = NDArray[np.float32]
+
+REAL_TILES = (
+    "ASMSpotter-901-1-1", "Amnesty POI-901-1-1", "Landcover-9000001", "Landcover-9000002", "Landcover-9000003",
+    "Landcover-9000004", "Landcover-9000005", "Landcover-9000006", "Landcover-9000007", "Landcover-9000008",
+    "Landcover-9000009", "UNHCR-CUBs900001", "UNHCR-NLDs900002",
+)  # fmt: skip
+
+
+@lru_cache(maxsize=8)
+def land(side: int = 200, seed: int = 0) -> Image:
+    """(3, side, side) float32 reflectance with fields, sharp edges and texture at every scale."""
+    rng = np.random.default_rng(seed)
+    cells = rng.normal(size=(side // 20 + 2, side // 20 + 2))
+    fields = ndimage.zoom(cells, 20, order=0)[:side, :side]
+    texture = sum(s * ndimage.gaussian_filter(rng.normal(size=(side, side)), s, mode="wrap") for s in (1, 2, 4, 8))
+    base = 0.04 * fields + 0.05 * np.asarray(texture)
+    bands = [0.15 + 0.03 * b + base * (1 + 0.2 * b) + 0.004 * rng.normal(size=(side, side)) for b in range(3)]
+    image: Image = np.clip(np.stack(bands), 0.005, 0.95).astype(np.float32)
+    image.flags.writeable = False
+    return image
+
+
+def target_of(image: Image, valid: NDArray[np.bool_] | None = None, *, name: str = "") -> TargetImage:
+    """A target with that image; `valid` None: everywhere."""
+    mask = np.ones(image.shape[-2:], dtype=bool) if valid is None else valid
+    digest = f"{abs(hash((image.tobytes(), mask.tobytes(), name))):064x}"[:64]
+    return TargetImage(image, mask, digest, usable=True)
+
+
+def blurred(image: NDArray[Any], sigma: float) -> Image:
+    """A softer copy."""
+    return np.asarray(ndimage.gaussian_filter(image, (0, sigma, sigma))).astype(np.float32)
+
+
+def enlarged(image: Image, factor: int = 4) -> Image:
+    """What bicubic makes of the image averaged over `factor` x `factor` pixels, on the image's grid."""
+    c, h, w = image.shape
+    small = image.reshape(c, h // factor, factor, w // factor, factor).mean(axis=(2, 4))
+    return bicubic(torch.from_numpy(small)[None], h, w)[0].numpy()
+
+
+@dataclass(frozen=True)
+class RealTile:
+    """A tile of ../shared/realdata under a protocol."""
+
+    name: str
+    target: TargetImage
+    frame: Frame
+    bicubic: Image
+
+
+@lru_cache(maxsize=16)
+def real_tile(root: Path, name: str, protocol_id: str = "wsb-1") -> RealTile:
+    """A real tile with its frame 0 and the reference bicubic on the target's grid."""
+    protocol = load_protocol(protocol_id)
+    dataset = open_dataset(root)
+    tile = next(t for split in ("test", "val", "train") for t in dataset.tiles(split) if t.name == name)
+    inputs = read_inputs(tile, protocol, 1)
+    target = _target(tile, protocol)
+    frame = Frame.of(inputs.images, inputs.clear)
+    rgb = torch.from_numpy(np.ascontiguousarray(frame.rgb))[None]
+    return RealTile(name, target, frame, bicubic(rgb, *target.image.shape[-2:])[0].numpy())
+
+
+def _target(tile: Any, protocol: Protocol) -> TargetImage:
+    if protocol.target.hr_side is None:
+        return read_target(tile, protocol)
+    rgb = torch.from_numpy(read_hr(tile.hr)[:3].astype(np.float64) / 10_000).clamp(0, 1)  # smaller tiles, too
+    image = resize_antialiased(rgb, protocol.target.side or 0, protocol.target.kernel).float().numpy()
+    return target_of(image)

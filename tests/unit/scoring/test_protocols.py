@@ -1,0 +1,62 @@
+"""Released protocols never change, and every protocol has a scorer."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib import resources
+
+import numpy as np
+import pytest
+
+from scoring_scenes import blurred, land, target_of
+from worldstrat_bench.measures import MEASURES
+from worldstrat_bench.protocol import load_protocol, protocol_ids
+from worldstrat_bench.scoring import Frame, make_scorer
+
+IDS = ("probav", "worldstrat-2022", "worldstrat-2022-fixed", "wsb-1")
+
+
+def released() -> dict[str, str]:
+    text = resources.files("worldstrat_bench").joinpath("protocols", "released.toml").read_text(encoding="utf-8")
+    digests: dict[str, str] = tomllib.loads(text)["sha256"]
+    return digests
+
+
+def test_no_released_protocol_has_changed() -> None:
+    """If this fails, do not touch released.toml: give the changed protocol a new id and put the old file back."""
+    digests = released()
+    assert set(IDS) <= set(digests)
+    assert {name: load_protocol(name).sha256 for name in digests} == digests
+
+
+def test_every_protocol_is_released_and_selectable() -> None:
+    assert protocol_ids() == IDS
+    assert set(released()) == set(IDS)
+
+
+def test_only_wsb_ranks() -> None:
+    assert [name for name in IDS if load_protocol(name).official] == ["wsb-1"]
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_every_protocol_scores(name: str) -> None:
+    protocol = load_protocol(name)
+    side = protocol.target.size(1054) if protocol.target.side else 200
+    image = land(side)
+    small = side // 4
+    frame = Frame(
+        image[:, : small * 4, : small * 4].reshape(3, small, 4, small, 4).mean(axis=(2, 4)),
+        np.ones((small, small), dtype=bool),
+    )
+    scorer = make_scorer(protocol)
+    assert scorer.protocol is protocol
+    prepared = scorer.prepare(target_of(image), frame)
+    result = scorer.score(blurred(image, 1.5), prepared)
+    assert set(result.metrics) == {*protocol.metrics.names, "psnr_bicubic"}
+    assert set(result.metrics) <= set(MEASURES)
+    assert all(value is not None for key, value in result.metrics.items() if key != "lpips")
+    assert result.clipped == 0
+    assert result.detail == prepared.detail > 0
+    assert set(make_scorer(protocol).score(image, scorer.prepare(target_of(image), None)).nulls) <= {
+        "lpips", "psnr_bicubic", "lr_consistency",
+    }  # fmt: skip
