@@ -67,7 +67,7 @@ def test_stream_holds_little_memory_and_writes_only_what_it_keeps(tmp_path: Path
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     peak_kib, written = (int(line) for line in done.stdout.split())
     print(f"peak {peak_kib} KiB, written {written} bytes")
-    assert peak_kib < 200_000
+    assert peak_kib < 100_000  # the promise is 200 MB; every header kept would take 110 here and grow with the archive
     wanted = wanted_files(SHAPE)
     assert fetched_files(tmp_path / "out") == wanted
     csv_bytes = sum(path.stat().st_size for path in source.glob("*.csv"))

@@ -81,7 +81,7 @@ def lr_path(tile: str, n: int, kind: str) -> str:
 def choose(list_name: str, frames: int, metadata: Path, split: Path, *, official: bool) -> Wanted:
     """The tiles of `list_name` in the dataset that these two CSV files describe.
 
-    The lists of the package are for recognised releases, or for files that hold all their tiles; other names are
+    The lists of the package are for recognised releases, and for files that know all their tiles; other names are
     values of the split column. ``auto`` is ``full`` for a recognised release and ``test`` for anything else.
 
     Raises
@@ -94,7 +94,7 @@ def choose(list_name: str, frames: int, metadata: Path, split: Path, *, official
     if name in LISTS:
         tiles = frozenset(list_tiles(name))
         unknown = tiles - revisits.keys()
-        if unknown:
+        if unknown and not official:  # metadata.csv of a release need not know the tiles that are in no split
             held = len(tiles) - len(unknown)
             raise UsageError(
                 f"this dataset holds {held} of the {len(tiles)} tiles of list {name}",
