@@ -126,10 +126,15 @@ def predict(model: SRModel, device: str, header: Header, body: bytes) -> Answer:
     tensors = safetensors.torch.load(body)
     seed_everything(int(header["seed"]))
     lr = low_res({name: tensor.unsqueeze(0) for name, tensor in tensors.items()}, device)
+    if header.get("examine"):
+        tensors = safetensors.torch.load(body)
     started = time.perf_counter()
     output = run_model(model, lr, Target(int(header["height"]), int(header["width"])), device)
-    seconds = time.perf_counter() - started
-    return {"op": "prediction", "seconds": seconds}, safetensors.torch.save({"prediction": to_host(output)})
+    reply = {"op": "prediction", "seconds": time.perf_counter() - started}
+    if header.get("examine"):
+        reply["output_device"] = str(getattr(output, "device", ""))
+        reply["changed_input"] = changed(lr, tensors)
+    return reply, safetensors.torch.save({"prediction": to_host(output)})
 
 
 def measure(model: SRModel, device: str, header: Header, body: bytes) -> Answer:
@@ -175,6 +180,14 @@ def run_model(model: SRModel, lr: LowRes, target: Any, device: str) -> Any:
         if torch.device(device).type == "cuda":
             torch.cuda.synchronize(device)
     return output
+
+
+def changed(lr: LowRes, before: Dict[str, torch.Tensor]) -> bool:
+    """Whether the inputs are no longer what they were."""
+    import torch
+
+    after = {"images": lr.images, "clear": lr.clear, "days": lr.days}
+    return not all(torch.equal(after[name][0].cpu(), before[name]) for name in after)
 
 
 def to_host(output: Any) -> torch.Tensor:

@@ -121,6 +121,8 @@ class Worker:
         height: int,
         width: int,
         seed: int,
+        *,
+        examine: bool = False,
     ) -> Reply:
         """Let the model super-resolve one tile. A model's fault is an outcome, never an exception.
 
@@ -129,11 +131,18 @@ class Worker:
         images : (T, 12, h, w) reflectance; clear : (T, 1, h, w); days : (T,).
         height, width : of the target.
         seed : of torch, numpy and random, set before the model is called.
+        examine : also find out where the output is and whether the model changed its input.
         """
         unready = self._ready()
         if unready is not None:
             return unready
-        header: dict[str, object] = {"op": "predict", "height": height, "width": width, "seed": seed}
+        header: dict[str, object] = {
+            "op": "predict",
+            "height": height,
+            "width": width,
+            "seed": seed,
+            "examine": examine,
+        }
         answer = self._exchange(header, {"images": images, "clear": clear, "days": days}, self._limits.tile_seconds)
         if isinstance(answer, tuple):
             message, wall_seconds = answer

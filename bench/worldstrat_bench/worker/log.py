@@ -43,7 +43,9 @@ class ModelLog:
         """The end of what the model printed, at most 4 KiB."""
         with self._lock:
             recent = self._recent
-        return "\n".join(recent.decode("utf-8", "replace").strip().splitlines()[-count:])
+        lines = recent.decode("utf-8", "replace").strip().splitlines()
+        told = [line for line in lines if not line.startswith("Extension modules: ")]  # of Python's fault handler
+        return "\n".join(told[-count:])
 
     def flush(self) -> None:
         """Write the tail that is still in memory."""

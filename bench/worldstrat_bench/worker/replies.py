@@ -22,7 +22,8 @@ def judge(message: Message, expected: Expected, wall_seconds: float) -> Reply:
         images, hint = check_output(message.body, expected)
     except InvalidOutputError as error:
         return Reply("invalid_output", None, str(error), seconds)
-    return Reply("ok", images[0], hint, seconds)
+    device, changed = short_text(header.get("output_device")), header.get("changed_input") is True
+    return Reply("ok", images[0], hint, seconds, device, changed)
 
 
 def judge_measured(message: Message, expected: Expected, wall_seconds: float) -> Measured:

@@ -62,12 +62,16 @@ class Reply:
     image : (3, H, W) float32 reflectance, finite, the host's own copy; None unless `outcome` is ``ok``.
     message : why it failed; with ``ok``, a hint if the values look odd, else empty.
     seconds : what the model took, as the worker measured it (never more than the host did).
+    output_device : where the model's output was, if the call was examined and the worker says the truth.
+    changed_input : whether the model wrote into its input; likewise.
     """
 
     outcome: str
     image: NDArray[np.float32] | None
     message: str
     seconds: float
+    output_device: str = ""
+    changed_input: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,136 @@
+"""``models list`` and ``models check``: which models there are, and whether one keeps the contract."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from worldstrat_bench.cli import console
+from worldstrat_bench.cli.running import (
+    FramesOption,
+    IsolationOption,
+    ParamOption,
+    PythonOption,
+    WeightsOption,
+    parse_parameters,
+)
+
+if TYPE_CHECKING:
+    from worldstrat_bench.plugins.discovery import ModelEntry
+    from worldstrat_bench.worker.conformance import Finding
+
+models = typer.Typer(help="Which models are installed, and whether one keeps the contract.", no_args_is_help=True)
+
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A model's name, or a wheel.")]
+LogOption = Annotated[Path | None, typer.Option("--log", metavar="FILE", help="Where the model's own output goes.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.add_typer(models, name="models")
+
+
+@models.command("list")
+def list_models(python: PythonOption = None, json: console.JsonOption = False) -> None:
+    """List the models that are installed, broken ones with what is wrong. None is imported."""
+    from worldstrat_bench.plugins.discovery import BASELINES_REMEDY, installed_models
+    from worldstrat_bench.plugins.interpreter import import_paths, inspect_interpreter
+
+    entries = installed_models(None if python is None else import_paths(inspect_interpreter(python)))
+    if json:
+        console.print_json([_document(entry) for entry in entries])
+        return
+    if not entries:
+        console.stderr().print(f"no model is installed: {BASELINES_REMEDY}", markup=False, soft_wrap=True)
+        return
+    _print_entries(entries)
+
+
+@models.command("check")
+def check(
+    name: NameArgument,
+    frames: FramesOption = None,
+    weights: WeightsOption = None,
+    param: ParamOption = None,
+    python: PythonOption = None,
+    device: console.DeviceOption = "cpu",
+    isolation: IsolationOption = "auto",
+    log: LogOption = None,
+    json: console.JsonOption = False,
+) -> None:
+    """Try a model on made-up tiles and say what to mend; leaves with 3 if it breaks the contract."""
+    import tempfile
+
+    from worldstrat_bench.plugins.discovery import find_model
+    from worldstrat_bench.worker.conformance import Subject, check_model
+    from worldstrat_bench.worker.types import ModelSpec
+
+    with tempfile.TemporaryDirectory(prefix="worldstrat-bench-check-") as scratch:
+        entry = find_model(name, python, Path(scratch))
+        spec = ModelSpec(entry.target, parse_parameters(param), weights, entry.search_paths, python)
+        subject = Subject(spec, frames or 8, _device(device), isolation, log=log)
+        findings = []
+        for finding in check_model(subject):
+            findings.append(finding)
+            if not json:
+                _print_finding(finding)
+    failed = [finding for finding in findings if not finding.passed]
+    if json:
+        console.print_json({"model": _document(entry), "passed": not failed, "findings": [asdict(f) for f in findings]})
+    else:
+        text = f"{len(failed)} of {len(findings)} checks failed" if failed else f"all {len(findings)} checks passed"
+        console.stderr().print(text, markup=False, highlight=False)
+    if failed:
+        raise typer.Exit(3)
+
+
+def _device(name: str) -> str:
+    """``auto`` is the first CUDA device, where there is one."""
+    if name != "auto":
+        return name
+    import torch
+
+    return "cuda:0" if torch.cuda.is_available() else "cpu"
+
+
+def _document(entry: ModelEntry) -> dict[str, str | None]:
+    return {
+        "name": entry.name,
+        "distribution": entry.distribution,
+        "version": entry.version,
+        "target": entry.target,
+        "summary": entry.summary,
+        "problem": entry.problem,
+        "wheel_sha256": entry.wheel_sha256,
+    }
+
+
+def _print_entries(entries: tuple[ModelEntry, ...]) -> None:
+    """A distribution a paragraph: its name and summary, then its models."""
+    from itertools import groupby
+    from operator import attrgetter
+
+    out = console.stdout()
+    key = attrgetter("distribution", "version", "summary")
+    for (distribution, version, summary), group in groupby(sorted(entries, key=key), key=key):
+        out.print(console.printable(f"{distribution} {version}"), style="bold", markup=False, highlight=False)
+        if summary:
+            out.print(f"  {console.printable(summary)}", markup=False, highlight=False, soft_wrap=True)
+        for entry in group:
+            name = console.printable(entry.name or "(unreadable)")
+            out.print(f"  {name:<24}{console.printable(entry.target)}", markup=False, highlight=False, soft_wrap=True)
+            if entry.problem:
+                problem = console.printable(entry.problem)
+                out.print(f"    problem: {problem}", style="red", markup=False, highlight=False, soft_wrap=True)
+
+
+def _print_finding(finding: Finding) -> None:
+    out = console.stdout()
+    mark, style = ("ok  ", "green") if finding.passed else ("FAIL", "bold red")
+    out.print(mark, style=style, end=" ")
+    out.print(console.printable(f"{finding.check}: {finding.seen}"), markup=False, highlight=False, soft_wrap=True)
+    if not finding.passed and finding.fix and finding.fix != finding.seen:
+        out.print(f"     fix: {console.printable(finding.fix)}", markup=False, highlight=False, soft_wrap=True)

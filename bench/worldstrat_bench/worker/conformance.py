@@ -1,0 +1,182 @@
+"""Does a model keep the contract? A test for its author, which says what to mend.
+
+Everything runs through the confined worker, as in an evaluation, on made-up inputs of a tile's shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldstrat_bench.errors import ModelError
+from worldstrat_bench.worker.host import Worker
+from worldstrat_bench.worker.types import Limits, ModelSpec, Reply
+
+HEIGHT, WIDTH, SIDE = 158, 156, 632
+AGREEMENT = 1e-3
+"""Reflectance by which two predictions of one tile may differ, as the protocol has it."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check: whether it passed, what was seen, and what to do if it did not."""
+
+    check: str
+    passed: bool
+    seen: str
+    fix: str = ""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The inputs of one tile and the side of its target."""
+
+    images: NDArray[np.float32]
+    clear: NDArray[np.bool_]
+    days: NDArray[np.int64]
+    side: int = SIDE
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is checked, and how it is started."""
+
+    model: ModelSpec
+    frames: int = 8
+    device: str = "cpu"
+    isolation: str = "auto"
+    limits: Limits | None = None
+    log: Path | None = None
+
+    def worker(self) -> Worker:
+        """A worker of its own."""
+        return Worker(self.model, device=self.device, isolation=self.isolation, limits=self.limits, log=self.log)
+
+
+def make_sample(frames: int, height: int = HEIGHT, width: int = WIDTH, side: int = SIDE, seed: int = 0) -> Sample:
+    """Smooth made-up land with some noise, reflectance 0.02..0.5; a cloud in the last frame."""
+    chance = np.random.default_rng(seed)
+    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
+    scene = np.zeros((12, height, width), np.float32)
+    for band in range(12):
+        fy, fx, phase = chance.uniform(0.02, 0.3, 3)
+        scene[band] = 0.1 + 0.01 * band + 0.06 * np.sin(fy * rows + 9 * phase) * np.cos(fx * columns)
+    images = scene + chance.normal(0, 0.005, (frames, 12, height, width)).astype(np.float32)
+    clear = np.ones((frames, 1, height, width), bool)
+    if frames > 1:
+        images[-1, :, : height // 2] += 0.6
+        clear[-1, :, : height // 2] = False
+    days = np.arange(frames, dtype=np.int64) * 5 - 7
+    return Sample(np.clip(images, 0.001, None), clear, days, side)
+
+
+def check_model(subject: Subject) -> Iterator[Finding]:
+    """Every check, one after the other; ends early if the model cannot be loaded or cannot predict at all."""
+    try:
+        with subject.worker() as worker:
+            yield _loaded(worker)
+            sample = make_sample(subject.frames)
+            first = worker.predict(sample.images, sample.clear, sample.days, SIDE, SIDE, 1, examine=True)
+            yield from _first(first, subject)
+            if first.image is None:
+                return
+            yield from _variants(worker, subject.frames)
+            yield from _repeats(worker, sample, first.image)
+            yield _batch(worker, subject.frames)
+        with subject.worker() as worker:
+            fresh = _ask(worker, sample)
+            yield _same("fresh process", first.image, fresh, "the prediction depends on something that is not saved "
+                        "with the model: initialise nothing at random, and seed what must be")  # fmt: skip
+    except ModelError as error:
+        yield Finding("loads", False, str(error.what), "make the entry point return an object with a predict method")
+
+
+def _loaded(worker: Worker) -> Finding:
+    hello = worker.hello
+    seen = f"Python {hello.python}, torch {hello.torch}, {hello.device_name}, isolation {hello.isolation.level}"
+    return Finding("loads", True, f"in {hello.load_seconds:.1f} s; {seen}")
+
+
+def _ask(worker: Worker, sample: Sample) -> Reply:
+    return worker.predict(sample.images, sample.clear, sample.days, sample.side, sample.side, 1)
+
+
+def _first(reply: Reply, subject: Subject) -> Iterator[Finding]:
+    if reply.image is None:
+        yield Finding("predicts", False, f"{reply.outcome}: {reply.message}", "see the message; the contract is in "
+                      "worldstrat_bench.api.SRModel")  # fmt: skip
+        return
+    height, width = reply.image.shape[1:]
+    on_grid = (height, width) == (SIDE, SIDE)
+    size = "the target's size" if on_grid else f"will be resampled to the target's {SIDE} x {SIDE} by the harness"
+    yield Finding("predicts", True, f"{height} x {width} float32 in {reply.seconds:.2f} s; {size}")
+    yield Finding("plausible values", not reply.message, reply.message or _range(reply.image), reply.message)
+    where = reply.output_device.partition(":")[0]
+    yield Finding("device", where == subject.device.partition(":")[0], f"the output is on {where or 'no device'}",
+                  "return a tensor on the device that load() was given: timing includes the way there")  # fmt: skip
+    yield Finding("input unchanged", not reply.changed_input, "its input was " +
+                  ("changed in place" if reply.changed_input else "left alone"),
+                  "clone what you write to: other code may still need the input")  # fmt: skip
+
+
+def _range(image: NDArray[np.float32]) -> str:
+    low, high = np.percentile(image, (1, 99))
+    return f"1st to 99th percentile {low:.3f} to {high:.3f}"
+
+
+def _variants(worker: Worker, frames: int) -> Iterator[Finding]:
+    """Inputs that occur in WorldStrat and that a model meets sooner or later."""
+    sample = make_sample(frames)
+    cloudy = replace(sample, clear=np.zeros_like(sample.clear))
+    black = replace(sample, images=np.zeros_like(sample.images))
+    cases: list[tuple[str, Sample, str]] = [
+        ("other size", make_sample(frames, 153, 163), "take sizes from the tensors, they differ from tile to tile"),
+        ("small tile", make_sample(frames, 48, 47, 192), "do not assume that a tile is larger than a window or patch"),
+        ("one frame", make_sample(1), "T is what there is: worldstrat_bench.api.pad_frames repeats frames"),
+        ("all cloud", cloudy, "do not divide by the number of clear pixels"),
+        ("no-data", black, "do not divide by the input's mean or range"),
+        ("very bright", replace(sample, images=sample.images * 5), "reflectance may exceed 1 over cloud and snow"),
+    ]  # fmt: skip
+    if frames > 3:
+        cases.insert(3, ("three frames", make_sample(3), cases[2][2]))
+    for name, case, fix in cases:
+        reply = _ask(worker, case)
+        shape = " x ".join(map(str, case.images.shape))
+        seen = f"input {shape}" if reply.image is not None else f"{reply.outcome}: {reply.message}"
+        yield Finding(name, reply.image is not None, seen, fix)
+
+
+def _repeats(worker: Worker, sample: Sample, first: NDArray[np.float32]) -> Iterator[Finding]:
+    fix = "the prediction must not depend on earlier tiles: keep no state between calls, call model.eval()"
+    yield _same("same again", first, _ask(worker, sample), fix)
+    _ask(worker, make_sample(sample.images.shape[0], seed=7))
+    yield _same("after another tile", first, _ask(worker, sample), fix)
+
+
+def _same(check: str, first: NDArray[np.float32], reply: Reply, fix: str) -> Finding:
+    if reply.image is None:
+        return Finding(check, False, f"{reply.outcome}: {reply.message}", fix)
+    if reply.image.shape != first.shape:
+        return Finding(check, False, f"another size, {reply.image.shape[1:]}", fix)
+    difference = float(np.abs(reply.image - first).max())
+    return Finding(check, difference <= AGREEMENT, f"largest difference {difference:.2g} reflectance", fix)
+
+
+def _batch(worker: Worker, frames: int) -> Finding:
+    """Two tiles at once, as throughput is measured; each as if it were alone."""
+    samples = [make_sample(frames, seed=seed) for seed in (0, 3)]
+    stacked = [np.stack([getattr(s, name) for s in samples]) for name in ("images", "clear", "days")]
+    measured = worker.measure(stacked[0], stacked[1], stacked[2], SIDE, SIDE, seed=1, keep=True)
+    fix = "mind the batch axis: throughput is measured with several tiles at once"
+    if measured.image is None:
+        return Finding("batch of two", False, f"{measured.outcome}: {measured.message}", fix)
+    alone: list[Callable[[], Reply]] = [lambda s=s: _ask(worker, s) for s in samples]  # type: ignore[misc]
+    for index, ask in enumerate(alone):
+        finding = _same("batch of two", measured.image[index], ask(), fix)
+        if not finding.passed:
+            return finding
+    return finding
