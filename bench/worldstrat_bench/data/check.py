@@ -210,7 +210,7 @@ def _list_states(dataset: Dataset, faulty: set[str]) -> Iterator[ListState]:
 
 
 def _notes(dataset: Dataset) -> Iterator[str]:
-    """How the folder's own split differs from the fixed one; nothing to say of sets that share no tile with it."""
+    """How the folder's tables differ from those of WorldStrat; nothing to say of sets that share no tile with it."""
     test = {row.tile for row in dataset.split_rows if row.split == "test"}
     official = set(fixed.list_tiles("full"))
     if not test & official:
@@ -229,4 +229,7 @@ def _notes(dataset: Dataset) -> Iterator[str]:
             some = ", ".join(sorted(tiles)[:3]) + (", ..." if len(tiles) > 3 else "")
             yield f"{len(tiles)} {what}: {some}"
     if not dataset.official_release:
+        for file, md5 in dataset.md5.items():
+            names = [release.name for release in fixed.releases() if md5 in (release.metadata_md5, release.split_md5)]
+            yield f"{file} is {f'that of {names[0]}' if names else 'of no release'} (md5 {md5})"
         yield "the two CSV files are not those of one release, so no run on this folder is official"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -80,11 +80,13 @@ def open_dataset(root: Path) -> Dataset:
             raise DataError(f"the folder has no {folder}/ and is not in WorldStrat's layout", where=root, remedy=remedy)
     metadata_bytes, metadata_rows = tables.read_table(root / tables.METADATA_FILE)
     split_bytes, split_rows = tables.read_table(root / tables.SPLIT_FILE)
+    md5 = {tables.METADATA_FILE: tables.md5(metadata_bytes), tables.SPLIT_FILE: tables.md5(split_bytes)}
     return Dataset(
         root,
-        release_of(root, tables.md5(metadata_bytes), tables.md5(split_bytes)),
+        release_of(root, md5[tables.METADATA_FILE], md5[tables.SPLIT_FILE]),
         tables.parse_split(split_rows, root / tables.SPLIT_FILE),
         tables.parse_metadata(metadata_rows, root / tables.METADATA_FILE),
+        md5,
     )
 
 
@@ -100,12 +102,14 @@ class Dataset:
     root : the folder.
     release : ``v1.0``, ``v1.1``, ``mini`` or ``unrecognised``.
     split_rows, metadata : its tables.
+    md5 : of the two files, by name.
     """
 
     root: Path
     release: str
     split_rows: tuple[tables.SplitRow, ...]
     metadata: tables.Metadata
+    md5: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def official_release(self) -> bool:
@@ -167,8 +171,10 @@ class Dataset:
         Raises
         ------
         DataError
-            if a revisit on disk is not in the metadata.
+            if a revisit on disk is not in the metadata, or a row of the tile there makes no sense.
         """
+        if name in self.metadata.problems:
+            raise self.metadata.problems[name]
         folder = self.root / "lr_dataset" / name / "L2A"
         rows = self.metadata.revisits.get(name, {})
         suffixes = (file.removeprefix(name) for file in _files(folder))

@@ -55,6 +55,8 @@ def write_mini(
 ) -> None:
     """Write the dataset; nothing happens if the folder already holds the same one, complete.
 
+    What an interrupted call left is written again.
+
     Parameters
     ----------
     test_tiles, train_tiles : tiles of these splits; half as many as train tiles, rounded up, are val tiles.
@@ -79,18 +81,25 @@ def write_mini(
         f"generator = {GENERATOR}\nseed = {seed}\nsize = {size}\n"
         f"test_tiles = {test_tiles}\ntrain_tiles = {train_tiles}\n"
     )
-    if folder.is_dir() and any(folder.iterdir()):
-        if (folder / MINI_FILE).is_file() and (folder / MINI_FILE).read_text(encoding="utf-8") == marker:
-            return
+    done, begun = folder / MINI_FILE, folder / f"{MINI_FILE}.part"
+    if _holds(done, marker):
+        return
+    if folder.is_dir() and any(folder.iterdir()) and not _holds(begun, marker):
         raise UsageError("the folder holds something else", where=folder, remedy="give a new or an empty folder")
     plans = plan_tiles(test_tiles, train_tiles, seed)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
+        begun.write_text(marker, encoding="utf-8")  # so that an interrupted writing can be started again
         days = _write_tiles(folder, plans, size, seed, progress)
         (folder / METADATA_FILE).write_text(_metadata(plans, days, size), encoding="utf-8")
         (folder / SPLIT_FILE).write_text(_split(plans), encoding="utf-8")
-        (folder / MINI_FILE).write_text(marker, encoding="utf-8")  # last: it says that the rest is complete
+        begun.replace(done)  # last: it says that the rest is complete
     except OSError as error:
         raise InfrastructureError(f"cannot write: {error.strerror or error}", where=folder) from None
+
+
+def _holds(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_bytes() == text.encode()
 
 
 def _write_tiles(

@@ -6,7 +6,7 @@ import csv
 import hashlib
 import io
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
@@ -42,10 +42,11 @@ class RevisitRow:
 
 @dataclass(frozen=True)
 class Metadata:
-    """The metadata by tile: revisits by their number, and the tile's place in degrees."""
+    """The metadata by tile: revisits by number, the place in degrees, and the first row that makes no sense."""
 
     revisits: Mapping[str, Mapping[int, RevisitRow]]
     places: Mapping[str, tuple[float, float]]
+    problems: Mapping[str, DataError] = field(default_factory=dict)
 
 
 def read_table(path: Path) -> tuple[bytes, list[dict[str, str]]]:
@@ -97,18 +98,30 @@ def parse_split(rows: Iterable[Mapping[str, str]], path: Path) -> tuple[SplitRow
 
 
 def parse_metadata(rows: Iterable[Mapping[str, str]], path: Path) -> Metadata:
-    """The metadata by tile; of rows that repeat a tile and revisit the first counts."""
+    """The metadata by tile; of rows that repeat a tile and revisit the first counts.
+
+    A row without a number or dates is a fault of its tile, not of the other thousands.
+
+    Raises
+    ------
+    DataError
+        if a column is missing.
+    """
     revisits: dict[str, dict[int, RevisitRow]] = {}
     places: dict[str, tuple[float, float]] = {}
+    problems: dict[str, DataError] = {}
     for line, row in enumerate(rows, start=2):
         tile = _tile(row, path)
-        n = _number(_cell(row, "n", path), line, path)
-        if n in revisits.setdefault(tile, {}):
+        number, *dates = (_cell(row, column, path) for column in ("n", "lowres_date", "highres_date"))
+        try:
+            n = _number(number, line, path)
+            taken, hr_taken = (_date(cell, line, path) for cell in dates)
+        except DataError as error:
+            problems.setdefault(tile, error)
             continue
-        taken, hr_taken = (_date(_cell(row, k, path), k, line, path) for k in ("lowres_date", "highres_date"))
-        revisits[tile][n] = RevisitRow(tile, n, taken, hr_taken)
+        revisits.setdefault(tile, {}).setdefault(n, RevisitRow(tile, n, taken, hr_taken))
         places.update((tile, place) for place in _place(row) if tile not in places)
-    return Metadata(revisits, places)
+    return Metadata(revisits, places, problems)
 
 
 def safe_name(tile: str, path: Path) -> str:
@@ -139,11 +152,11 @@ def _number(cell: str, line: int, path: Path) -> int:
     return number
 
 
-def _date(cell: str, column: str, line: int, path: Path) -> date:
+def _date(cell: str, line: int, path: Path) -> date:
     try:
         return date.fromisoformat(cell[:10])
     except ValueError:
-        raise DataError(f"row {line}, column {column}: {cell[:30]!r} is no date", where=path) from None
+        raise DataError(f"row {line}: {cell[:30]!r} is no date", where=path) from None
 
 
 def _place(row: Mapping[str, str]) -> Iterator[tuple[float, float]]:

@@ -103,7 +103,19 @@ def test_the_split_on_disk_is_compared_with_the_fixed_one(builder: FolderBuilder
     assert "393 of the fixed test tiles are not test tiles here: " in notes
     assert "1 of the test tiles here are not in the fixed split: Landcover-1 |" in notes
     assert f"1 of the fixed test tiles have another IPCC class here: {one} |" in notes
+    assert "metadata.csv is of no release (md5 " in notes
     assert "no run on this folder is official" in notes
+
+
+def test_a_file_of_a_release_beside_one_that_is_not(builder: FolderBuilder, shared: Path) -> None:
+    builder.add_tile(list_tiles("strict")[0])
+    root = builder.finish()
+    published = shared / "facts" / "worldstrat_split_v1.0.csv"
+    (root / "stratified_train_val_test_split.csv").write_bytes(published.read_bytes())
+    report = check_dataset(open_dataset(root), "strict")
+    assert report.release == "unrecognised"
+    assert any(note.startswith("stratified_train_val_test_split.csv is that of v1.0") for note in report.notes)
+    assert len(report.faults) == 301
 
 
 def test_an_incomplete_release_lists_its_missing_tiles(builder: FolderBuilder) -> None:

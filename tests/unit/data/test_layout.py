@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worldstrat_bench.data import layout, split, tables
+from worldstrat_bench.data.check import check_dataset
 from worldstrat_bench.data.layout import Dataset, open_dataset
 from worldstrat_bench.errors import DataError, UsageError
 from worldstrat_folder import FolderBuilder
@@ -201,12 +202,27 @@ def test_any_bytes_are_a_table_or_a_data_error(tmp_path_factory: pytest.TempPath
         tables.parse_metadata(rows, path)
 
 
-@pytest.mark.parametrize(("cell", "fault"), [("2020-13-01", "is no date"), ("soon", "is no date")])
-def test_a_date_that_is_none(builder: FolderBuilder, cell: str, fault: str) -> None:
+@pytest.mark.parametrize(
+    ("column", "cell", "fault"),
+    [
+        ("lowres_date", "2020-13-01", "row 2: '2020-13-01' is no date"),
+        ("highres_date", "", "row 2: '' is no date"),
+        ("n", "x", "row 2, column n: 'x' is no number of a revisit"),
+        ("n", "0", "row 2, column n: '0' is no number of a revisit"),
+    ],
+)
+def test_a_row_that_makes_no_sense_spoils_its_tile_only(
+    builder: FolderBuilder, column: str, cell: str, fault: str
+) -> None:
     builder.add_tile("Landcover-1")
-    builder.metadata[0]["lowres_date"] = cell
+    builder.metadata[0][column] = cell
+    builder.add_tile("Landcover-2")
+    dataset = open_dataset(builder.finish())
     with pytest.raises(DataError, match=fault):
-        open_dataset(builder.finish())
+        dataset.tile("Landcover-1")
+    assert len(dataset.tile("Landcover-2").revisits) == 2
+    (found,) = check_dataset(dataset).faults
+    assert str(found) == f"metadata.csv: {fault}"
 
 
 def test_dates_with_a_time_of_day(builder: FolderBuilder) -> None:

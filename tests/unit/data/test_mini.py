@@ -17,7 +17,7 @@ from worldstrat_bench.data.reading import read_inputs
 from worldstrat_bench.data.split import IPCC_CLASSES, group_of, official_facts
 from worldstrat_bench.data.synthetic.scenes import make_scene
 from worldstrat_bench.data.target import read_target
-from worldstrat_bench.errors import UsageError
+from worldstrat_bench.errors import DataError, UsageError
 from worldstrat_bench.protocol import load_protocol
 
 WSB = load_protocol("wsb-1")
@@ -140,6 +140,21 @@ def test_writing_again_changes_nothing_and_other_content_is_kept(tmp_path: Path)
     (folder / "mini.toml").unlink()
     with pytest.raises(UsageError, match="something else"):
         write_mini(folder, test_tiles=1, train_tiles=0, size=160)
+
+
+def test_an_interrupted_writing_is_started_again(tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+
+    def interrupt(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_mini(folder, test_tiles=2, train_tiles=0, size=160, progress=interrupt)
+    with pytest.raises(DataError, match=r"metadata\.csv is missing"):
+        open_dataset(folder)
+    write_mini(folder, test_tiles=2, train_tiles=0, size=160)
+    write_mini(tmp_path / "other", test_tiles=2, train_tiles=0, size=160)
+    assert digests(folder) == digests(tmp_path / "other")
 
 
 @pytest.mark.parametrize("arguments", [{"size": 100}, {"test_tiles": 0}, {"train_tiles": -1}, {"seed": -1}])
