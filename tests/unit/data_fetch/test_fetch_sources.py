@@ -241,7 +241,7 @@ def test_zip64_archive_beyond_four_gigabytes(tmp_path: Path) -> None:
 
 def test_sixteen_of_160_tiles_take_less_than_an_eighth(tmp_path: Path) -> None:
     """Of all bytes served, the two CSV files and the directories included."""
-    shape = Shape(tiles=160, test_share=0.1, revisits=16, ps_bytes=60_000)
+    shape = Shape(tiles=160, test_share=0.1, revisits=16, ps_bytes=45_000)
     source = write_zips(tmp_path / "src", shape)
     archives = sum(path.stat().st_size for path in source.glob("*.zip"))
     assert sum(shape.split_of(index) == "test" for index in range(len(names(shape)))) == 16
