@@ -127,7 +127,9 @@ def licence_of(dataset: Dataset) -> str:
 
 def _tile_faults(dataset: Dataset, name: str, deep: bool) -> Iterator[Fault]:
     if name not in dataset.folder_set:
-        yield Fault(name, "the tile is missing: it has no folder in both hr_dataset and lr_dataset")
+        folders = {"hr_dataset": dataset.hr_folder(name), "lr_dataset": dataset.root / "lr_dataset" / name}
+        absent = " and ".join(label for label, folder in folders.items() if not folder.is_dir())
+        yield Fault(name, f"the tile is missing from {absent}")
         return
     try:
         tile = dataset.tile(name)

@@ -52,7 +52,7 @@ def test_all_faults_are_found_at_once_each_naming_its_file(builder: FolderBuilde
         ("hr_dataset/Landcover-5/Landcover-5_ps.tiff", "is 160 x 161 px, expected a square"),
         ("lr_dataset/Landcover-6/L2A/Landcover-6-2-L2A_data.tiff", "has 12 bands of float64"),
         ("lr_dataset/Landcover-7/L2A/Landcover-7-1-CLM.tiff", "has the value 7"),
-        ("Landcover-8", "the tile is missing"),
+        ("Landcover-8", "the tile is missing from hr_dataset and lr_dataset"),
     ]
     assert [file for file, _ in found] == [file for file, _ in expected]
     for (_, what), (_, words) in zip(found, expected, strict=True):
