@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from worldstrat_bench.site.divisions import Division
 from worldstrat_bench.site.text import clean, slugify
-from worldstrat_bench.stats.aggregate import metric_names, metric_values
 from worldstrat_bench.stats.paired import sign_of
 from worldstrat_bench.stats.ranking import Display, RankedBoard, display_of
 from worldstrat_bench.stats.strata import stratum_name
@@ -54,7 +53,7 @@ class Analysis:
     @cached_property
     def row_of(self) -> dict[str, int]:
         """Tile to its row in the tables."""
-        return {tile: i for i, tile in enumerate(self.division.facts.tiles)}
+        return self.division.row_of
 
     @cached_property
     def tile_pages(self) -> dict[str, str]:
@@ -66,20 +65,9 @@ class Analysis:
         """Tile to its name as pages print it."""
         return {tile: clean(tile, 80) for tile in self.division.facts.tiles}
 
-    @cached_property
-    def _matrices(self) -> dict[str, Floats]:
-        return {}
-
     def matrix(self, metric: str) -> Floats:
-        """(m, n) values by entry and tile, NaN for null; entries in the order of their slugs."""
-        if metric not in self._matrices:
-            none = np.full(len(self.division.facts), np.nan)
-            rows = [
-                metric_values(e.table, metric) if metric in metric_names(e.table) else none
-                for e in self.division.entries
-            ]
-            self._matrices[metric] = np.stack(rows) if rows else np.empty((0, len(none)))
-        return self._matrices[metric]
+        """(m, n) values by entry and tile; see :meth:`Division.matrix`."""
+        return self.division.matrix(metric)
 
     def median(self, metric: str) -> Floats:
         """(n,) the median model's value of every tile; NaN where nobody has one."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-from worldstrat_bench.site.svg import Drawing, Scale, element, fmt, nice_ticks, tick_label
+from worldstrat_bench.site.svg import Drawing, Scale, element, fmt, nice_ticks, text_element, tick_label
 from worldstrat_bench.site.text import number
 
 
@@ -69,12 +69,12 @@ def forest(rows: Sequence[ForestRow], label: str, unit: str, decimals: int, zero
             drawing.text(6, y + 4, row.label, "hd")
             drawing.line(6, y + 8, 752, y + 8, "gr")
             continue
-        name = element("text", escape(row.label), x=left - 8, y=y + 4, text_anchor="end")
+        name = text_element(left - 8, y + 4, row.label, anchor="end")
         drawing.raw(Markup(element("a", Markup(name), href=row.href) if row.href else name))
         if row.low is not None and row.high is not None:
             drawing.line(scale(row.low), y, scale(row.high), y, "iv")
         if row.value is not None:
-            drawing.add("circle", css="pt", cx=scale(row.value), cy=y, r=3.2)
+            drawing.dot(scale(row.value), y, 3.2, "pt")
         drawing.text(right + 44, y + 4, str(row.n), "nu", "end")
         interval = "" if row.low is None else f" [{number(row.low, decimals)}, {number(row.high, decimals)}]"
         drawing.text(752, y + 4, number(row.value, decimals) + interval, "nu", "end")
@@ -88,7 +88,7 @@ def scatter(
 
     The better side of y is above: where lower is better (`up` false) the axis is turned round.
     """
-    width, height, left, right, top, bottom = 620.0, 340.0, 58.0, 604.0, 30.0, 296.0
+    width, height, left, right, top, bottom = 600.0, 340.0, 58.0, 584.0, 30.0, 296.0
     xs, ys = [p.x for p in points], [p.y for p in points]
     y_ticks = nice_ticks(min(ys), max(ys))
     low, high = math.floor(math.log10(min(xs)) - 0.05), math.ceil(math.log10(max(xs)) + 0.05)

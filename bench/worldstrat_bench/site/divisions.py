@@ -13,12 +13,14 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from worldstrat_bench.protocol import Protocol
 from worldstrat_bench.record import ListScores, Record
 from worldstrat_bench.site.entries import Entry, protocol_of
 from worldstrat_bench.site.text import clean, instant, short_hash, slugify
-from worldstrat_bench.stats.ranking import RankedBoard, rank_tables
+from worldstrat_bench.stats.aggregate import metric_names, metric_values
+from worldstrat_bench.stats.ranking import RankedBoard, rank
 from worldstrat_bench.stats.strata import AXES, members, sort_strata, strata_of
 from worldstrat_bench.tiles import FACT_COLUMNS, TileTable
 
@@ -103,7 +105,29 @@ class Division:
 
     def rank(self, tiles: Iterable[str], metric: str) -> RankedBoard:
         """Ranks of the entries on some of the tiles."""
-        return rank_tables({entry.slug: entry.table for entry in self.entries}, tiles, metric, self.protocol)
+        columns = [self.row_of[tile] for tile in tiles]
+        values = self.matrix(metric)[:, columns]
+        complete = [not any(row) for row in np.isnan(values).tolist()]
+        named = {e.slug: v for e, v, whole in zip(self.entries, values, complete, strict=True) if whole}
+        groups = [self.facts.texts["group"][i] or self.facts.tiles[i] for i in columns]
+        return rank(named, groups, metric=metric, rules=self.protocol.ranking)
+
+    @cached_property
+    def row_of(self) -> dict[str, int]:
+        """Tile to its row in the tables."""
+        return {tile: i for i, tile in enumerate(self.facts.tiles)}
+
+    @cached_property
+    def _matrices(self) -> dict[str, NDArray[np.float64]]:
+        return {}
+
+    def matrix(self, metric: str) -> NDArray[np.float64]:
+        """(m, n) values by entry and tile, NaN for null; entries in the order of their slugs."""
+        if metric not in self._matrices:
+            none = np.full(len(self.facts), np.nan)
+            rows = [metric_values(e.table, metric) if metric in metric_names(e.table) else none for e in self.entries]
+            self._matrices[metric] = np.stack(rows) if rows else np.empty((0, len(none)))
+        return self._matrices[metric]
 
     def scores(self, entry: Entry, list_name: str | None = None) -> ListScores:
         """An entry's scores on a list, by default the ranking one."""

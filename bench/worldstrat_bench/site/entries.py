@@ -19,7 +19,7 @@ from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.protocol import Protocol, load_protocol, protocol_ids
 from worldstrat_bench.record import Record, canonical_json, parse_record
 from worldstrat_bench.site.text import clean, safe_url, short_hash
-from worldstrat_bench.stats.aggregate import aggregate
+from worldstrat_bench.stats.aggregate import SetMeans, iter_means
 from worldstrat_bench.stats.train_split import Declaration, assess
 from worldstrat_bench.tiles import TileTable, parse_tiles
 
@@ -161,7 +161,8 @@ def read_entry(folder: Path, root: Path, source: str) -> Entry:
     if record.files.get("tiles.csv") != hashlib.sha256(files["tiles.csv"]).hexdigest():
         raise InvalidArtefactError("tiles.csv is not the file that the record hashes", where=folder)
     table = parse_tiles(_text(files["tiles.csv"]), where=folder / "tiles.csv")
-    check_record(record, table, protocol_of(record))
+    protocol_of(record)
+    check_record(record, table)
     manifest = _toml(files.get("submission.toml"))
     model = record.model
     train_split = model.train_split or _string(manifest, "training", "train_split") or None
@@ -188,7 +189,7 @@ def protocol_of(record: Record) -> Protocol:
     return protocol
 
 
-def check_record(record: Record, table: TileTable, protocol: Protocol) -> None:
+def check_record(record: Record, table: TileTable) -> None:
     """Refuse a record whose outcomes or means do not follow from its tiles.
 
     Intervals are not recomputed here (`submission check` does): they cost seconds a record.
@@ -200,22 +201,33 @@ def check_record(record: Record, table: TileTable, protocol: Protocol) -> None:
     lists = _lists(record, table)
     if set(lists) != set(record.scores):
         raise InvalidArtefactError(f"the record has scores of other lists than {', '.join(sorted(lists))}")
-    expected = aggregate(table, lists, protocol, with_intervals=False)
-    for name, scores in expected.items():
-        mine = record.scores[name]
-        if (mine.tiles, mine.failed) != (scores.tiles, scores.failed) or set(mine.strata) != set(scores.strata):
-            raise InvalidArtefactError(f"list {name}: number of tiles or axes does not follow from tiles.csv")
-        pairs = [(mine.micro, scores.micro)]
+    seen: dict[tuple[str, str], set[str]] = {}
+    for expected in iter_means(table, lists):
+        _check_means(record, expected)
+        seen.setdefault((expected.list_name, expected.axis), set()).add(expected.stratum)
+    for name, scores in record.scores.items():
         for axis, strata in scores.strata.items():
-            if set(mine.strata[axis]) != set(strata):
-                raise InvalidArtefactError(f"list {name}: the strata of {axis} do not follow from tiles.csv")
-            pairs += [(mine.strata[axis][label], summaries) for label, summaries in strata.items()]
-        for given, computed in pairs:
-            for metric, summary in computed.items():
-                if metric not in given or not _equal(given[metric].mean, summary.mean):
-                    raise InvalidArtefactError(
-                        f"list {name}: a mean of {clean(metric, 30)} does not follow from tiles.csv"
-                    )
+            if set(strata) != seen.get((name, axis), set()):
+                raise InvalidArtefactError(f"list {name}: the strata of {clean(axis, 30)} do not follow from tiles.csv")
+
+
+def _check_means(record: Record, expected: SetMeans) -> None:
+    scores = record.scores[expected.list_name]
+    where = f"list {expected.list_name}"
+    if expected.axis:
+        given = scores.strata.get(expected.axis, {}).get(expected.stratum)
+        where += f", {expected.axis} {expected.stratum}"
+    else:
+        given = scores.micro
+        if (scores.tiles, scores.failed) != (expected.tiles, expected.failed):
+            raise InvalidArtefactError(f"{where}: the number of tiles does not follow from tiles.csv")
+    if given is None or set(given) != set(expected.means):
+        raise InvalidArtefactError(f"{clean(where, 90)}: strata or metrics do not follow from tiles.csv")
+    for metric, (n, mean) in expected.means.items():
+        if given[metric].n != n or not _equal(given[metric].mean, mean):
+            raise InvalidArtefactError(
+                f"{clean(where, 90)}: the mean of {clean(metric, 30)} does not follow from tiles.csv"
+            )
 
 
 def _lists(record: Record, table: TileTable) -> dict[str, frozenset[str]]:

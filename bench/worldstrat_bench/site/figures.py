@@ -61,7 +61,9 @@ def map_figure(analysis: Analysis, tiles: Sequence[str], base: str) -> Figure | 
     )
     if not marks:
         return None
-    svg = worldmap.world_map(marks, "World map of the tiles coloured by gain")
+    svg = worldmap.world_map(
+        marks, "World map of the tiles coloured by gain", (number(low, 2), f"{number(high, 2)} dB")
+    )
     return Figure("map", "Where the tiles are, and how much is gained there", caption, svg)
 
 

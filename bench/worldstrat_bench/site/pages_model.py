@@ -142,6 +142,11 @@ def _pairs(analysis: Analysis, entry: Entry) -> Table:
     return Table("pairs", caption, Column("other", "Other model", "", numeric=False), tuple(columns), tuple(rows), {})
 
 
+_VERDICTS = {
+    text: Markup(f'<span class="v-{text.split()[0]}">{text}</span>') for text in ("better", "worse", "not told apart")
+}
+
+
 def _pair_cells(analysis: Analysis, metric: str, slug: str, other: str, tiles: Pair | None) -> list[Cell]:
     board, m = analysis.board(metric), measure(metric)
     i, j = board.order.get(slug), board.order.get(other)
@@ -152,7 +157,7 @@ def _pair_cells(analysis: Analysis, metric: str, slug: str, other: str, tiles: P
     return [
         Cell(Markup(number(float(board.difference[i, j]), m.decimals + 1, signed=True))),
         Cell(Markup("&lt; 0.001" if p < 0.001 else f"{p:.3f}"), p),
-        Cell(Markup('<span class="v-{}">{}</span>').format(verdict.split(" ")[0], verdict)),
+        Cell(_VERDICTS[verdict]),
         Cell(Markup(f"{tiles.wins} / {tiles.ties} / {tiles.losses}"), tiles.wins),
     ]
 

@@ -52,7 +52,7 @@ def build_strata(out: Output, analysis: Analysis, common: Context) -> None:
 def build_heat(out: Output, analysis: Analysis, common: Context) -> None:
     """The page of models by strata and the long table of all strata."""
     division = analysis.division
-    out.page(division.prefix + "strata.html", "strata.html.j2", {**common, "blocks": heat_blocks(analysis)})
+    out.page(division.prefix + "strata.html", "strata.html.j2", {**common, **heat_blocks(analysis)})
     rows = [
         (
             e.slug,
@@ -81,7 +81,7 @@ def _ranks(stratum: Stratum, metric: str, entry: Entry) -> tuple[int | None, int
     return board.standings[row].rank_low, board.standings[row].rank_high
 
 
-def heat_blocks(analysis: Analysis) -> list[dict[str, object]]:
+def heat_blocks(analysis: Analysis) -> dict[str, object]:
     """The models x strata tables, one an axis: mean gain, coloured on one scale."""
     division = analysis.division
     entries = sorted(division.entries, key=lambda e: _position(analysis, e.slug))
@@ -100,7 +100,7 @@ def heat_blocks(analysis: Analysis) -> list[dict[str, object]]:
             "total": sum(map(len, labels.values())), "body": Markup("").join(rows),
             "columns": [(shown_stratum(name, s.label), s.page, len(s.tiles)) for s in strata],
         })  # fmt: skip
-    return blocks
+    return {"blocks": blocks, "low": number(low, 2), "high": number(high, 2)}
 
 
 def _heat_row(

@@ -35,9 +35,13 @@ class Drawing:
         """A straight line."""
         self._parts.append(f'<path class="{css}" d="M{fmt(x1)} {fmt(y1)}L{fmt(x2)} {fmt(y2)}"/>')
 
-    def text(self, x: float, y: float, content: str, css: str = "", anchor: str | None = None) -> None:
+    def text(self, x: float, y: float, content: str, css: str = "", anchor: str = "") -> None:
         """A text with its baseline at y."""
-        self.add("text", content, x=x, y=y, css=css or None, text_anchor=anchor)
+        self._parts.append(text_element(x, y, content, css, anchor))
+
+    def dot(self, x: float, y: float, radius: float, css: str) -> None:
+        """A circle."""
+        self._parts.append(f'<circle class="{css}" cx="{fmt(x)}" cy="{fmt(y)}" r="{fmt(radius)}"/>')
 
     def raw(self, markup: Markup) -> None:
         """Markup that is already safe."""
@@ -62,6 +66,12 @@ def element(tag: str, content: str | Markup = "", **attributes: Attribute) -> st
         text = fmt(value) if isinstance(value, float) else str(value)
         cells.append(f' {key}="{escape(text)}"')
     return f"<{tag}{''.join(cells)}>{content}</{tag}>" if content else f"<{tag}{''.join(cells)}/>"
+
+
+def text_element(x: float, y: float, content: str, css: str = "", anchor: str = "") -> str:
+    """A text; `css` and `anchor` are ours, the content is escaped."""
+    kind = (f' class="{css}"' if css else "") + (f' text-anchor="{anchor}"' if anchor else "")
+    return f'<text{kind} x="{fmt(x)}" y="{fmt(y)}">{escape(content)}</text>'
 
 
 def nice_ticks(low: float, high: float, about: int = 5) -> list[float]:

@@ -27,8 +27,8 @@ class Mark:
     href: str
 
 
-def world_map(marks: Sequence[Mark], label: str) -> Markup:
-    """Tiles as small circles, 2 px a degree, latitudes 84 north to 60 south."""
+def world_map(marks: Sequence[Mark], label: str, ends: tuple[str, str]) -> Markup:
+    """Tiles as small circles, 2 px a degree, latitudes 84 north to 60 south; `ends` label the colour scale."""
     drawing = Drawing(720, 288, label, css="fig map")
     for lon in range(-150, 180, 30):
         drawing.line(_x(lon), 0, _x(lon), 288, "gr")
@@ -39,6 +39,10 @@ def world_map(marks: Sequence[Mark], label: str) -> Markup:
         circle = element("circle", element("title", escape(mark.title)), css=f"q{mark.shade}",
                          cx=_x(mark.lon), cy=_y(mark.lat), r=3)  # fmt: skip
         drawing.raw(Markup(element("a", Markup(circle), href=mark.href)))
+    drawing.text(10, 262, ends[0], "tk")
+    drawing.text(10 + CLASSES * 16, 262, ends[1], "tk", "end")
+    for i in range(CLASSES):
+        drawing.add("rect", css=f"q{i + 1}", x=10 + 16 * i, y=267, width=16, height=9)
     return drawing.render()
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +63,37 @@ def aggregate(
     return {name: _list_scores(table, strata, table.index_of(tiles), rules) for name, tiles in sorted(lists.items())}
 
 
+@dataclass(frozen=True)
+class SetMeans:
+    """The means of one set of tiles: a list as a whole if `axis` is empty, else a stratum."""
+
+    list_name: str
+    axis: str
+    stratum: str
+    tiles: int
+    failed: int
+    means: dict[str, tuple[int, float | None]]
+
+
+def iter_means(table: TileTable, lists: Mapping[str, frozenset[str]]) -> Iterator[SetMeans]:
+    """The means alone of all lists and strata, as :func:`aggregate` has them, many times faster.
+
+    `means` holds metric to (number of values, mean).
+    """
+    strata, names = strata_of(table, largest_list(lists)), metric_names(table)
+    values, ok = np.stack([metric_values(table, name) for name in names], axis=1), table.ok
+    for list_name, tiles in sorted(lists.items()):
+        rows = table.index_of(tiles)
+        sets = [("", "", rows)]
+        for axis in AXES:
+            labels = [strata[axis][int(row)] for row in rows]
+            sets += [(axis, stratum, rows[own]) for stratum, own in members(labels).items()]
+        for axis, stratum, own in sets:
+            failed = int((~ok[own]).sum())
+            found = dict(zip(names, _means(values[own], not failed), strict=True))
+            yield SetMeans(list_name, axis, stratum, len(own), failed, found)
+
+
 def _list_scores(
     table: TileTable, strata: Mapping[str, tuple[str, ...]], rows: NDArray[np.intp], rules: Aggregation
 ) -> ListScores:
@@ -92,12 +124,18 @@ def _summaries(
     if complete and rules.resamples:
         bounds = intervals(values, groups, resamples=rules.resamples, seed=rules.seed, confidence=rules.confidence)
     summaries: Summaries = {}
-    for column, name in enumerate(names):
-        present = values[:, column][~np.isnan(values[:, column])]
-        mean = rounded(float(present.mean())) if complete and len(present) else None
-        low, high = bounds[column] or (None, None)
-        summaries[name] = Summary(n=len(present), mean=mean, ci_low=low, ci_high=high)
+    for name, (n, mean), bound in zip(names, _means(values, complete), bounds, strict=True):
+        low, high = bound or (None, None)
+        summaries[name] = Summary(n=n, mean=mean, ci_low=low, ci_high=high)
     return summaries
+
+
+def _means(values: Floats, complete: bool) -> list[tuple[int, float | None]]:
+    """Number of values and mean of every column."""
+    present = ~np.isnan(values)
+    counts = present.sum(axis=0).tolist()
+    sums = np.where(present, values, 0.0).sum(axis=0).tolist()
+    return [(n, rounded(s / n) if complete and n else None) for n, s in zip(counts, sums, strict=True)]
 
 
 def _macro(names: tuple[str, ...], classes: Mapping[str, Summaries], least: int) -> dict[str, float | None]:

@@ -37,8 +37,12 @@ def maximal_sets(tied: NDArray[np.bool_]) -> list[tuple[int, ...]] | None:
             if not excluded and chosen:
                 found.append(tuple(_bits(chosen)))
             continue
-        pivot = max(_bits(candidates | excluded), key=lambda v: (candidates & neighbours[v]).bit_count())
-        for v in _bits(candidates & ~neighbours[pivot]):
+        most, rest = -1, candidates
+        for v in _bits(candidates | excluded):
+            common = candidates & neighbours[v]
+            if (size := common.bit_count()) > most:
+                most, rest = size, candidates & ~common
+        for v in _bits(rest):
             stack.append((chosen | 1 << v, candidates & neighbours[v], excluded & neighbours[v]))
             candidates &= ~(1 << v)
             excluded |= 1 << v
