@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 import torch
 from numpy.typing import NDArray
+from rasterio.transform import Affine
 
 from worldstrat_bench.data.layout import Tile, open_dataset
 from worldstrat_bench.data.reading import frame_order, read_inputs
@@ -192,3 +194,16 @@ def test_a_tile_without_revisits(builder: FolderBuilder) -> None:
     (tile,) = open_dataset(root).tiles("test")
     with pytest.raises(DataError, match="no revisit"):
         read_inputs(tile, WSB, 8)
+
+
+def test_nothing_is_aligned_by_geotransforms(builder: FolderBuilder) -> None:
+    builder.add_tile(NAME, days=(0, 5))
+    tile = only_tile(builder)
+    before = read_inputs(tile, WSB, 2), read_target(tile, WSB)
+    for path, where in ((tile.hr, 10.0), (tile.revisits[0].data, -40.0), (tile.revisits[1].cloud_mask, 80.0)):
+        with rasterio.open(path, "r+") as file:
+            file.transform = Affine(3.0, 1.0, where, -1.0, -2.0, where)
+    after = read_inputs(tile, WSB, 2), read_target(tile, WSB)
+    np.testing.assert_array_equal(after[0].images, before[0].images)
+    np.testing.assert_array_equal(after[0].clear, before[0].clear)
+    assert after[1].sha256 == before[1].sha256
