@@ -1,0 +1,199 @@
+"""Standard files give what the native plug-in gives, and say what is wrong with them."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from known_tiles import KnownTile, psnr
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from worldstrat_bench.api import RGB, LowRes, Target
+from worldstrat_bench.resampling import lanczos_resize
+from worldstrat_bench_baselines.adapters.declaration import declare, parse_bands
+from worldstrat_bench_baselines.adapters.filemodel import FileModel, prepare
+from worldstrat_bench_baselines.adapters.onnx import load_onnx, sidecar_parameters
+from worldstrat_bench_baselines.adapters.spandrel import load_spandrel
+from worldstrat_bench_baselines.adapters.torch_archive import load_exported, load_torchscript
+from worldstrat_bench_baselines.trained import load_single
+
+CPU = torch.device("cpu")
+TARGET = Target(160, 160)
+Loader = Callable[..., FileModel]
+
+needs_onnx = pytest.mark.skipif(importlib.util.find_spec("onnxruntime") is None, reason="onnxruntime is not installed")
+needs_spandrel = pytest.mark.skipif(importlib.util.find_spec("spandrel") is None, reason="spandrel is not installed")
+
+
+def difference_db(model: FileModel, tile: KnownTile) -> float:
+    """By how much a file scores otherwise than the native plug-in, on the target grid."""
+    native = load_single(None, CPU).predict(tile.lr, TARGET)[0]
+    answer = lanczos_resize(model.predict(tile.lr, TARGET), TARGET.height, TARGET.width)[0]
+    return abs(psnr(answer, tile.truth) - psnr(native, tile.truth))
+
+
+@needs_onnx
+def test_onnx_scores_as_the_native_plugin(exported: Path, town: KnownTile) -> None:
+    assert difference_db(load_onnx(exported / "net.onnx", CPU), town) < 1e-4
+
+
+def test_torchscript_scores_as_the_native_plugin(exported: Path, town: KnownTile) -> None:
+    assert difference_db(load_torchscript(exported / "net.pt", CPU), town) < 1e-4
+
+
+def test_an_exported_archive_of_a_fixed_size_is_tiled(archive: Path, town: KnownTile) -> None:
+    model = load_exported(archive, CPU, window=32, overlap=16, margin=4, fixed=True)
+    answer = model.predict(town.lr, TARGET)
+    assert answer.shape == (1, 3, 160, 160)
+    # every window takes off its own mean, so windows are near the whole tile and not equal to it
+    assert difference_db(model, town) < 0.2
+
+
+@pytest.mark.parametrize(
+    ("name", "loader"),
+    [pytest.param("net.onnx", load_onnx, marks=needs_onnx), ("net.pt", load_torchscript)],
+)
+def test_scales_and_bands_are_undone(name: str, loader: Loader, exported: Path, town: KnownTile) -> None:
+    plain = loader(exported / name, CPU).predict(town.lr, TARGET)
+    # the network works on differences to the mean in units of reflectance: its residual does not scale, its base does
+    scaled = loader(exported / name, CPU, input_scale=1.0001, output_scale=1.0001).predict(town.lr, TARGET)
+    assert float((plain - scaled).abs().max()) < 1e-3
+    reversed_bands = loader(exported / name, CPU, bands="B2,B3,B4").predict(town.lr, TARGET)
+    assert float((reversed_bands - plain).mean((-2, -1)).abs().max()) < 2e-3  # red is still red
+
+
+@needs_onnx
+def test_a_sidecar_speaks_for_its_file(exported: Path, town: KnownTile, tmp_path: Path) -> None:
+    """EvoLand's files take and give reflectance x 10,000: ours divides inside, so that it can have a sidecar."""
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load(str(exported / "net.onnx"))
+    scale_io(onnx, model)
+    onnx.save(model, str(tmp_path / "net.onnx"))
+    (tmp_path / "net.yaml").write_text("bands:\n- B4\n- B3\n- B2\nfactor: 4.0\nmargin: 0\nmodel: net.onnx\n", "utf-8")
+    assert difference_db(load_onnx(tmp_path / "net.onnx", CPU), town) < 1e-3
+    shutil.copy(exported / "net.onnx", tmp_path / "plain.onnx")
+    (tmp_path / "plain.yaml").write_text('{"bands": ["B2"], "factor": 40.0, "margin": 0,}', "utf-8")
+    with pytest.raises(ValueError, match="factor 40"):
+        load_onnx(tmp_path / "plain.onnx", CPU)
+
+
+def scale_io(onnx: object, model: object) -> None:
+    """Put a division by 10,000 before the network and a multiplication behind it."""
+    from onnx import helper
+
+    graph = model.graph  # type: ignore[attr-defined]
+    graph.initializer.append(helper.make_tensor("scale", 1, [1], [10_000.0]))
+    for node in graph.node:
+        node.input[:] = ["inside" if name == "input" else name for name in node.input]
+        node.output[:] = ["answer" if name == "output" else name for name in node.output]
+    graph.node.insert(0, helper.make_node("Div", ["input", "scale"], ["inside"]))
+    graph.node.append(helper.make_node("Mul", ["answer", "scale"], ["output"]))
+
+
+def test_evolands_sidecars_are_understood() -> None:
+    pytest.importorskip("yaml")
+    block = sidecar_parameters("bands:\n- B2\n- B3\n- B4\n- B8\nfactor: 4.0\nmargin: 130\nmodel: wsx4_spatrad.onnx\n")
+    says = declare(**block)  # type: ignore[arg-type]
+    assert says.bands == (1, 2, 3, 7)
+    assert says.rgb_channels(4) == (2, 1, 0)
+    assert (says.input_scale, says.output_scale) == (10_000.0, 10_000.0)
+    assert (says.tiling.margin, says.tiling.overlap, says.tiling.window) == (33, 66, 194)
+    flow = sidecar_parameters(
+        '{\n"model" : "carn.onnx",\n"bands" : [ "B2", "B8A", ],\n"margin" : 32,\n"factor" : 2.\n}'
+    )
+    assert (flow["bands"], flow["margin"]) == ("B2,B8A", 16)
+    for text in ("just words", "bands: B2", "bands: [B2]\nfactor: 0"):
+        with pytest.raises(ValueError, match="sidecar"):
+            sidecar_parameters(text)
+
+
+class Twice(nn.Module):
+    """Doubles the size, for a stack of frames or for one."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.mean(dim=1) if x.ndim == 5 else x[:, :4]
+        return x.repeat_interleave(2, -2).repeat_interleave(2, -1)
+
+
+@pytest.mark.parametrize(
+    ("rule", "shape"),
+    [
+        ("first", (1, 4, 40, 40)),
+        ("median", (1, 4, 40, 40)),
+        ("stack", (1, 16, 4, 40, 40)),
+        ("channels", (1, 64, 40, 40)),
+    ],
+)
+def test_frame_rules(rule: str, shape: tuple[int, ...], town: KnownTile) -> None:
+    says = declare(bands="B02,B03,B04,B08", frame_rule=rule, frames=16, input_scale=10_000)
+    prepared = prepare(town.lr, says)
+    assert tuple(prepared.shape) == shape
+    answer = FileModel(Twice(), says).predict(town.lr, TARGET)
+    assert tuple(answer.shape) == (1, 3, 80, 80)
+    assert float((answer.mean((-2, -1)) - town.lr.rgb(0).mean((-2, -1))).abs().max()) < 0.03
+
+
+def test_batches_are_fed_one_by_one(exported: Path, town: KnownTile, farmland: KnownTile) -> None:
+    both = LowRes(*(torch.cat([a, b]) for a, b in zip(vars(town.lr).values(), vars(farmland.lr).values(), strict=True)))
+    model = load_torchscript(exported / "net.pt", CPU)
+    together = model.predict(both, TARGET)
+    assert torch.equal(together[1:], model.predict(farmland.lr, TARGET))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"bands": "B04,B99"}, "B99"), ({"frame_rule": "best"}, "frame_rule"), ({"output": "1,2"}, "output"),
+        ({"input_scale": 0}, "input_scale"), ({"window": 8, "overlap": 8}, "window"),
+    ],
+)  # fmt: skip
+def test_declarations_that_make_no_sense(parameters: dict[str, str | int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        declare(**parameters)  # type: ignore[arg-type]
+
+
+def test_bands_and_answers() -> None:
+    assert parse_bands("B4, b03,B02") == RGB
+    assert declare(output="2,1,0").rgb_channels(5) == (2, 1, 0)
+    with pytest.raises(ValueError, match="output"):
+        declare(bands="B08").rgb_channels(4)
+
+
+def test_an_answer_that_is_no_image(town: KnownTile) -> None:
+    with pytest.raises(ValueError, match="answered"):
+        FileModel(lambda x: x.mean((-2, -1)), declare()).predict(town.lr, TARGET)
+
+
+def esrgan(factor: int = 4) -> dict[str, Tensor]:
+    """A tiny network of a family that spandrel knows, in BasicSR's wrapping."""
+    family = importlib.import_module("spandrel.architectures.Compact.__arch.SRVGG")
+    torch.manual_seed(1)
+    net = family.SRVGGNetCompact(num_feat=8, num_conv=2, upscale=factor)
+    return {f"params.{name}": tensor for name, tensor in net.state_dict().items()}
+
+
+@needs_spandrel
+def test_spandrel_knows_a_state_dict_and_a_pickle_in_it_runs_nothing(town: KnownTile, tmp_path: Path) -> None:
+    weights = esrgan()
+    save_file(weights, tmp_path / "net.safetensors")
+    torch.save(
+        {"params": {k.removeprefix("params."): v for k, v in weights.items()}, "x": Path("/")}, tmp_path / "n.pth"
+    )
+    answers = [load_spandrel(tmp_path / n, CPU).predict(town.lr, TARGET) for n in ("net.safetensors", "n.pth")]
+    assert answers[0].shape == (1, 3, 160, 160)
+    assert torch.equal(answers[0], answers[1])
+
+
+@needs_spandrel
+def test_scale_of_eight_bit_networks(town: KnownTile, tmp_path: Path) -> None:
+    save_file(esrgan(), tmp_path / "net.safetensors")
+    model = load_spandrel(tmp_path / "net.safetensors", CPU, input_scale=3.0, clip=1.0)
+    assert float(prepare(town.lr, model.declaration).max()) <= 1.0
+    answer = model.predict(town.lr, TARGET)
+    assert bool(torch.isfinite(answer).all())
