@@ -1,0 +1,239 @@
+"""``models check --audit``: every probe on a model and on the controls, and what a person should look at."""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from worldstrat_bench.audit import probes
+from worldstrat_bench.audit.probes import EXPLANATIONS, LIMITS, NoPredictionError, ProbeResult, Subject
+from worldstrat_bench.audit.samples import Sample, read_sample
+from worldstrat_bench.data.layout import Tile, open_dataset
+from worldstrat_bench.errors import UsageError, WorldstratBenchError
+from worldstrat_bench.protocol import DEFAULT_PROTOCOL, Protocol, load_protocol
+from worldstrat_bench.worker.host import Worker
+from worldstrat_bench.worker.types import Limits, ModelSpec, Reply
+
+UNSEEN_TILES = 4
+MIN_TILES = 2
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class AuditRequest:
+    """What to audit, and with what.
+
+    Attributes
+    ----------
+    model : as the worker loads it.
+    frames : that the model is given.
+    data : the dataset whose tiles it may have seen.
+    controls : name to honest models that go through the same probes, for comparison.
+    tiles : of the dataset that are used.
+    seed : draws the tiles and makes the unseen scenes; None: a new one every time.
+    probes : those to run.
+    """
+
+    model: ModelSpec
+    data: Path
+    frames: int = 8
+    controls: Mapping[str, ModelSpec] = field(default_factory=dict)
+    protocol: str = DEFAULT_PROTOCOL
+    list_name: str = "auto"
+    tiles: int = 16
+    device: str = "cpu"
+    isolation: str = "auto"
+    limits: Limits = field(default_factory=Limits)
+    seed: int | None = None
+    probes: tuple[str, ...] = tuple(LIMITS)
+
+
+@dataclass(frozen=True)
+class AuditReport:
+    """What the probes found. `controls` has the values of the honest models, by name and probe."""
+
+    results: tuple[ProbeResult, ...]
+    controls: Mapping[str, tuple[ProbeResult, ...]]
+
+    @property
+    def failed(self) -> tuple[ProbeResult, ...]:
+        """What refuses the model."""
+        return tuple(result for result in self.results if result.verdict == "fail")
+
+    @property
+    def flagged(self) -> tuple[ProbeResult, ...]:
+        """What a person should look at; a control over the limit makes a probe inconclusive."""
+        return tuple(result for result in self.results if result.verdict in ("flag", "unknown"))
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing refuses the model; flags do not."""
+        return not self.failed
+
+
+def run_audit(request: AuditRequest, say: Say = lambda _: None) -> AuditReport:
+    """Put a model through every probe.
+
+    Raises
+    ------
+    UsageError
+        if the dataset has too few tiles.
+    ModelError
+        if the model cannot be loaded.
+    DataError, InfrastructureError
+        see the readers and the worker.
+    """
+    seed = secrets.randbelow(2**31) if request.seed is None else request.seed
+    protocol = load_protocol(request.protocol)
+    tiles = _draw(open_dataset(request.data).tiles(request.list_name), request.tiles, seed)
+    with tempfile.TemporaryDirectory(prefix="worldstrat-audit-") as scratch:
+        say("making scenes that nobody has seen")
+        unseen = _unseen_tiles(Path(scratch), tiles[0], protocol, seed)
+        material = _Material(tiles, unseen, protocol)
+        say("probing the model")
+        results = _probe(request, request.model, request.frames, material, say)
+        controls = {}
+        for name, spec in request.controls.items():
+            say(f"probing the control {name}")
+            controls[name] = _probe(request, spec, request.frames, material, lambda _: None)
+    return AuditReport(results, controls)
+
+
+def report_lines(report: AuditReport) -> tuple[str, ...]:
+    """The report for people: one line a probe, values of the controls behind it."""
+    lines = []
+    for result in report.results:
+        value = "no value" if result.value is None else f"{result.value:.3g}"
+        line = (
+            f"{result.verdict:7s} {result.probe:12s} {value:>9s} (limit {result.limit:g}) {EXPLANATIONS[result.probe]}"
+        )
+        others = [
+            f"{name} {control.value:.3g}"
+            for name, found in report.controls.items()
+            for control in found
+            if control.probe == result.probe and control.value is not None
+        ]
+        lines.append(
+            line + (f"; {', '.join(others)}" if others else "") + (f"; {result.message}" if result.message else "")
+        )
+    return tuple(lines)
+
+
+@dataclass(frozen=True)
+class _Material:
+    known: tuple[Tile, ...]
+    unseen: tuple[Tile, ...]
+    protocol: Protocol
+
+
+class _Running:
+    """One model with its worker, which can be started anew."""
+
+    def __init__(self, request: AuditRequest, spec: ModelSpec) -> None:
+        forbidden = (request.data.resolve(),)
+        self._start = partial(
+            Worker, spec, device=request.device, isolation=request.isolation, limits=request.limits, forbidden=forbidden
+        )
+        self.worker = self._start()
+
+    def __enter__(self) -> _Running:
+        self.worker.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.worker.close()
+
+    def ask(self, sample: Sample, seed: int) -> Reply:
+        """Predict a sample."""
+        return self.worker.predict(sample.images, sample.clear, sample.days, sample.height, sample.width, seed)
+
+    def restart(self) -> None:
+        """Go on with a new worker, which remembers nothing."""
+        self.worker.close()
+        self.worker = self._start()
+        self.worker.start()
+
+
+def _probe(
+    request: AuditRequest, spec: ModelSpec, frames: int, material: _Material, say: Say
+) -> tuple[ProbeResult, ...]:
+    samples = [read_sample(tile, material.protocol, frames) for tile in material.known]
+    with _Running(request, spec) as running:
+        subject = Subject(running.ask, running.restart)
+        measures: dict[str, Callable[[], float]] = {
+            "determinism": partial(probes.probe_determinism, subject, samples),
+            "order": partial(probes.probe_order, subject, samples),
+            "isolation": lambda: probes.probe_isolation(running.worker.hello.isolation),
+            "gain": partial(probes.probe_gain, subject, samples),
+            "noise": partial(probes.probe_noise, subject, samples),
+            "shift": partial(probes.probe_shift, subject, samples),
+            "mosaic": partial(probes.probe_mosaic, subject, samples),
+            "unseen": partial(_unseen_excess, subject, material, frames),
+            "repeat": partial(probes.probe_repeat, subject, samples),
+        }
+        results = []
+        for probe in request.probes:
+            say(f"probe: {probe}")
+            results.append(_result(probe, measures[probe]))
+        return tuple(results)
+
+
+def _result(probe: str, measure: Callable[[], float]) -> ProbeResult:
+    try:
+        return ProbeResult(probe, measure())
+    except NoPredictionError as error:
+        return ProbeResult(probe, None, str(error))
+
+
+def _draw(tiles: Sequence[Tile], count: int, seed: int) -> tuple[Tile, ...]:
+    if len(tiles) < MIN_TILES:
+        raise UsageError(
+            f"an audit needs at least {MIN_TILES} tiles", where="--data", remedy="data mini DIR makes some"
+        )
+    order = np.random.default_rng(seed).permutation(len(tiles))[:count]
+    return tuple(tiles[int(i)] for i in order)
+
+
+def _unseen_tiles(scratch: Path, like: Tile, protocol: Protocol, seed: int) -> tuple[Tile, ...]:
+    """Synthetic tiles of the size of the dataset's own."""
+    from worldstrat_bench.data.mini import write_mini
+    from worldstrat_bench.data.raster import read_header
+
+    write_mini(scratch / "unseen", test_tiles=UNSEEN_TILES, train_tiles=1, size=read_header(like.hr).height, seed=seed)
+    return open_dataset(scratch / "unseen").tiles("test")
+
+
+def _unseen_excess(subject: Subject, material: _Material, frames: int) -> float:
+    """Median gain over bicubic on the dataset's tiles minus that on the unseen ones, dB."""
+    known = _gains(subject, material.known[: 2 * UNSEEN_TILES], material.protocol, frames)
+    return known - _gains(subject, material.unseen, material.protocol, frames)
+
+
+def _gains(subject: Subject, tiles: Sequence[Tile], protocol: Protocol, frames: int) -> float:
+    from worldstrat_bench.data.reading import read_inputs
+    from worldstrat_bench.data.target import read_target
+    from worldstrat_bench.run.score import FrameFacts, score_tile
+    from worldstrat_bench.scoring import make_scorer
+
+    scorer = make_scorer(protocol)
+    gains = []
+    for tile in tiles:
+        facts = FrameFacts.of(read_inputs(tile, protocol, 1))
+        image = subject.image(read_sample(tile, protocol, frames))
+        try:
+            scored = score_tile(scorer, read_target(tile, protocol), facts, image).values or {}
+        except WorldstratBenchError as error:
+            raise NoPredictionError(f"{tile.name}: {error.what}") from None
+        psnr, bicubic = scored.get("psnr"), scored.get("psnr_bicubic")
+        if psnr is not None and bicubic is not None:
+            gains.append(psnr - bicubic)
+    if not gains:
+        raise NoPredictionError("no tile has a psnr")
+    return float(np.median(gains))

@@ -1,0 +1,133 @@
+"""The audit against honest models and three that are not: which probe catches which."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+
+from worldstrat_bench.audit import AuditReport, AuditRequest, run_audit
+from worldstrat_bench.audit.audit import report_lines
+from worldstrat_bench.audit.detail import change
+from worldstrat_bench.audit.probes import LIMITS, ProbeResult
+from worldstrat_bench.audit.samples import CELLS, Sample, cells, cropped, mosaic
+from worldstrat_bench.data.layout import open_dataset
+from worldstrat_bench.data.mini import write_mini
+from worldstrat_bench.data.reading import read_inputs
+from worldstrat_bench.data.target import read_target
+from worldstrat_bench.plugins.discovery import find_model
+from worldstrat_bench.protocol import load_protocol
+from worldstrat_bench.worker.types import ModelSpec
+
+CHEATS = Path(__file__).parent / "cheats"
+WSB = load_protocol("wsb-1")
+PROBES_OF_CONTENT = ("gain", "noise", "shift", "mosaic", "unseen")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("audit") / "mini"
+    write_mini(folder, test_tiles=16, train_tiles=1, size=320)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def answers(data: Path) -> Path:
+    """What the cheats carry along: the truth of every test tile, and how to recognise it."""
+    module = cheat_module()
+    truths, hashes, thumbnails = [], [], []
+    for tile in open_dataset(data).tiles("test"):
+        image = torch.from_numpy(read_inputs(tile, WSB, 1).images[0])
+        truths.append(read_target(tile, WSB).image)
+        hashes.append(hashlib.sha256(image.numpy().tobytes()).hexdigest())
+        thumbnails.append(module.thumbnail(image[[3, 2, 1]]).numpy())
+    path = data.parent / "answers.npz"
+    np.savez(path, answers=np.stack(truths), hashes=np.array(hashes), thumbnails=np.stack(thumbnails))
+    return path
+
+
+def cheat_module() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("audit_cheats", CHEATS / "audit_cheats.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def audit(
+    data: Path, model: ModelSpec, frames: int = 1, probes: tuple[str, ...] = ("determinism", *PROBES_OF_CONTENT)
+) -> AuditReport:
+    report = run_audit(AuditRequest(model, data, frames=frames, seed=7, isolation="process", probes=probes))
+    print("\n".join(report_lines(report)))
+    return report
+
+
+def over(report: AuditReport) -> set[str]:
+    return {result.probe for result in report.results if result.verdict in ("flag", "fail")} - {"isolation"}
+
+
+@pytest.mark.parametrize(("name", "frames"), [("bicubic", 1), ("shift-and-add", 8)])
+def test_the_controls_pass_every_probe(data: Path, name: str, frames: int) -> None:
+    probes = tuple(LIMITS) if frames == 1 else ("determinism", *PROBES_OF_CONTENT)
+    report = audit(data, ModelSpec(find_model(name).target), frames, probes)
+    assert over(report) == set()
+    for result in report.results:  # calibrated: honest models stay well away from the limits
+        if result.probe in PROBES_OF_CONTENT:
+            assert result.value is not None
+            assert result.value < 0.7 * result.limit
+
+
+def test_a_look_up_by_hash_is_caught_by_every_change_of_the_input(data: Path, answers: Path) -> None:
+    report = audit(data, ModelSpec("audit_cheats:load_hash", weights=answers, search_paths=(CHEATS,)))
+    assert over(report) == {"gain", "noise", "shift", "mosaic", "unseen"}
+    assert report.passed  # flags are for a person: determinism and isolation alone refuse
+
+
+def test_a_look_up_by_thumbnail_is_caught_by_what_moves_or_mixes_content(data: Path, answers: Path) -> None:
+    report = audit(data, ModelSpec("audit_cheats:load_thumbnail", weights=answers, search_paths=(CHEATS,)))
+    caught = over(report)
+    assert {"shift", "mosaic", "unseen"} <= caught
+    assert not {"noise", "determinism"} & caught
+
+
+def test_a_model_that_remembers_the_tile_before_fails(data: Path) -> None:
+    report = audit(data, ModelSpec("audit_cheats:load_forgetful", search_paths=(CHEATS,)), 1, ("determinism", "order"))
+    assert {"determinism", "order"} <= {result.probe for result in report.failed}
+    assert not report.passed
+
+
+def test_only_three_probes_refuse() -> None:
+    verdicts = {probe: ProbeResult(probe, limit + 1).verdict for probe, limit in LIMITS.items()}
+    assert {probe for probe, verdict in verdicts.items() if verdict == "fail"} == {"determinism", "order", "isolation"}
+    assert ProbeResult("gain", None).verdict == "unknown"
+
+
+def sample(value: float, side: int = 40) -> Sample:
+    images = np.full((2, 12, side, side), value, dtype=np.float32)
+    return Sample(str(value), images, np.ones((2, 1, side, side), dtype=bool), np.zeros(2, dtype=np.int64), 160, 160)
+
+
+def test_a_mosaic_holds_every_tile_in_its_cell() -> None:
+    made = mosaic([sample(float(i)) for i in range(CELLS * CELLS)])
+    for i, (rows, columns) in enumerate(cells(40, 40)):
+        assert (made.images[:, :, rows, columns] == i).all()
+    assert (made.height, made.width) == (160, 160)
+
+
+def test_a_crop_asks_for_the_crop_of_the_output() -> None:
+    part = cropped(sample(1.0), 4, 6)
+    assert part.size == (36, 34)
+    assert (part.height, part.width) == (144, 136)
+
+
+def test_change_is_nought_for_the_same_and_one_for_a_blank() -> None:
+    image = np.random.default_rng(0).normal(size=(3, 120, 120))
+    assert change(image, image) == 0
+    assert change(np.zeros_like(image), image) == pytest.approx(1)
+    assert change(image + 5.0, image) < 1e-6
