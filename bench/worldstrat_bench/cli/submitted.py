@@ -7,67 +7,39 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from worldstrat_bench.run.model import ModelRequest, Parameter
-    from worldstrat_bench.submission.manifest import Manifest
 
 
 def submitted_model(
     path: Path, frames: int | None, weights: Path | None, parameters: dict[str, Parameter], python: Path | None
 ) -> ModelRequest:
-    """The model of a ``submission.toml`` or the folder that holds one.
+    """The model of a ``submission.toml`` or the folder that holds one, its weights fetched and its environment built.
 
     Raises
     ------
     UsageError
-        if an option would change what the submission declares, or its weights are not here.
-    InvalidArtefactError
-        if the manifest is not valid or the weights are not those it names.
+        if an option would change what the submission declares.
+    InvalidArtefactError, DataError, InfrastructureError
+        if the manifest is not valid, its weights cannot be had, or its environment cannot be built.
     """
     from worldstrat_bench.errors import UsageError
     from worldstrat_bench.run.model import ModelRequest
-    from worldstrat_bench.submission.manifest import load_manifest
+    from worldstrat_bench.submission.prepare import prepare
 
-    folder = path if path.is_dir() else path.parent
-    manifest = load_manifest(path)
-    if parameters or (frames is not None and frames != manifest.model.frames):
+    if parameters or frames is not None or weights is not None:
         raise UsageError(
-            "a submission states its frames and parameters itself",
-            where="--frames, --param",
+            "a submission states its frames, parameters and weights itself",
+            where="--frames, --param, --weights",
             remedy="change submission.toml, or give the entry point's name instead of the submission",
         )
+    prepared = prepare(path, environment=python is None)
+    manifest = prepared.manifest
     return ModelRequest(
-        name=manifest.model.entry_point,
+        name=prepared.model,
         frames=manifest.model.frames,
-        weights=_weights(manifest, folder, weights),
+        weights=prepared.weights,
         parameters=dict(manifest.model.parameters),
-        python=python,
+        python=python or prepared.python,
         train_split=manifest.training.train_split,
         submission=manifest.submission.slug,
+        wheel_sha256=manifest.model.wheel_sha256 if python is None else None,
     )
-
-
-def _weights(manifest: Manifest, folder: Path, given: Path | None) -> Path | None:
-    """The weights file, made sure to be the one that the manifest names."""
-    from worldstrat_bench.errors import InvalidArtefactError, UsageError
-    from worldstrat_bench.run.identity import file_sha256
-
-    declared = manifest.weights
-    if declared is None:
-        if given is not None:
-            raise UsageError("the submission declares no weights", where="--weights", remedy="leave it out")
-        return None
-    file = given or (folder / declared.path if declared.path else None)
-    if file is None:
-        raise UsageError(
-            f"the weights of the submission are at {declared.url}",
-            where=folder,
-            remedy="fetch them, then: --weights FILE",
-        )
-    if not file.is_file():
-        raise UsageError("there is no such weights file", where=file, remedy="--weights FILE")
-    if file_sha256(file) != declared.sha256:
-        raise InvalidArtefactError(
-            "the weights are not those that submission.toml names",
-            where=file,
-            remedy="fetch them again, or mend sha256",
-        )
-    return file

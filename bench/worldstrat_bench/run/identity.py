@@ -11,7 +11,6 @@ from pathlib import Path
 from worldstrat_bench.errors import UsageError
 
 _CHUNK = 1 << 20
-_GENERATED = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"})
 _SKIPPED_FOLDERS = frozenset({"__pycache__", ".git", ".tox", ".venv"})
 
 
@@ -42,10 +41,11 @@ def weights_sha256(weights: Path | None) -> str | None:
 
 
 def code_sha256(distribution: str, target: str, search_paths: Iterable[Path] | None = None) -> str | None:
-    """sha256 over the names and contents of the files of an installed distribution.
+    """sha256 over the names and contents of the files of an installed distribution, its own metadata left out.
 
     Of one in editable mode (``pip install -e``), the files of the top-level package or module that the entry point
-    `target` ("module:attribute") names are taken where they are. None if nothing can be found.
+    `target` ("module:attribute") names are taken where they are; the digest is that of the same package installed.
+    None if nothing can be found.
     """
     paths = None if search_paths is None else [str(path) for path in search_paths]
     found = next(
@@ -55,15 +55,27 @@ def code_sha256(distribution: str, target: str, search_paths: Iterable[Path] | N
         return None
     source = _editable_source(found)
     if source is not None:
-        top = target.partition(":")[0].partition(".")[0]
-        package = next((p for p in (source / "src" / top, source / top) if p.is_dir()), None)
-        module = next((p for p in (source / "src" / f"{top}.py", source / f"{top}.py") if p.is_file()), None)
-        files = _files_under(package) if package else [module] if module else _files_under(source)
-        return _tree_sha256(source, files)
-    located = [Path(str(found.locate_file(file))) for file in found.files or () if file.name not in _GENERATED]
+        return _tree_sha256(*_editable_files(source, target.partition(":")[0].partition(".")[0]))
     base = Path(str(found.locate_file("")))
-    files = [file for file in located if file.suffix != ".pyc" and file.is_file()]
+    # What lies outside (scripts) names the machine's interpreter; what is inside but generated names the installer.
+    inside = [Path(str(found.locate_file(file))) for file in found.files or () if _is_content(file.parts)]
+    files = [file for file in inside if file.is_file()]
     return _tree_sha256(base, files) if files else None
+
+
+def _is_content(parts: tuple[str, ...]) -> bool:
+    generated = parts[0] == ".." or parts[0].endswith((".dist-info", ".egg-info"))
+    return not generated and "__pycache__" not in parts and not parts[-1].endswith(".pyc")
+
+
+def _editable_files(source: Path, top: str) -> tuple[Path, list[Path]]:
+    """The folder to name files from, and the files of the package or module `top` below it."""
+    for root in (source / "src", source):
+        if (root / top).is_dir():
+            return root, _files_under(root / top)
+        if (root / f"{top}.py").is_file():
+            return root, [root / f"{top}.py"]
+    return source, _files_under(source)
 
 
 def _editable_source(distribution: Distribution) -> Path | None:

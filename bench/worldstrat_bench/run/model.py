@@ -27,6 +27,7 @@ class ModelRequest:
     parameters : keyword arguments for the model's ``load``.
     python : the interpreter of the model's own environment.
     train_split, submission : what a submission declares; kept in the record.
+    wheel_sha256 : of the wheel that the environment of `python` was built from, where a lock file says so.
     """
 
     name: str
@@ -36,6 +37,7 @@ class ModelRequest:
     python: Path | None = None
     train_split: str | None = None
     submission: str | None = None
+    wheel_sha256: str | None = None
 
 
 def choose_model(request: ModelRequest, scratch: Path) -> tuple[ModelRef, ModelSpec]:
@@ -67,7 +69,7 @@ def _reference(request: ModelRequest, entry: ModelEntry, parameters: dict[str, P
         distribution=entry.distribution,
         version=entry.version,
         entry_point=entry.target,
-        wheel_sha256=entry.wheel_sha256,
+        wheel_sha256=entry.wheel_sha256 or request.wheel_sha256,
         code_sha256=code,
         weights_sha256=weights_sha256(request.weights),
         parameters=parameters,

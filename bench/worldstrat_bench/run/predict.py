@@ -22,12 +22,15 @@ from worldstrat_bench.run.environment import nvidia_driver
 from worldstrat_bench.run.events import Listener, Progress
 from worldstrat_bench.run.folder import LOG, RESUME, RunFolder
 from worldstrat_bench.run.journal import Entry, Predicted
-from worldstrat_bench.run.plan import Machine, PredictInputs, remember
+from worldstrat_bench.run.plan import Machine, PredictInputs, read_note, remember
 from worldstrat_bench.worker.host import Hello, Limits, ModelSpec, Reply, Worker
 
 _ATTEMPTS = 3
-_KILLED = ("the model's process died of SIGKILL", "the model ended the process that keeps it")
+_ENDS = ("the model's process died of SIGKILL", "the model ended the process that keeps it")
+_KILLED = (*_ENDS, *(f"the process ended while the model was loaded: {end}" for end in _ENDS))
 """How the host describes a worker that was killed without its doing: by an operator, a scheduler, or by itself."""
+_DID_NOT_START = "the worker did not start"
+_SAME_LEVEL_IS_ENOUGH = frozenset({"isolation.held", "isolation.notes", "isolation.requested"})
 
 Read = Callable[[Tile], Inputs]
 Finished = Callable[[Tile, Inputs, Predicted], None]
@@ -106,15 +109,9 @@ class Predictor:
         self._done = total - len(tiles)
         tell(Progress("predict", self._done, total))
         with ExitStack() as stack:
-            workers = [stack.enter_context(w) for w in self._workers(spec, root)]
-            machine = _machine([worker.start() for worker in workers])
-            remember(
-                self._run.journal,
-                "machine",
-                machine,
-                remedy=RESUME,
-                leave_out=frozenset({"isolation.held", "isolation.notes"}),
-            )
+            workers = self._start(stack, spec, root)
+            machine = _machine([worker.hello for worker in workers])
+            remember(self._run.journal, "machine", machine, remedy=RESUME, leave_out=_SAME_LEVEL_IS_ENOUGH)
             source = _Shared(read_ahead(tiles, self._read, ahead=1 + len(workers)))
             try:
                 self._drive(workers, source, partial(self._tell_finished, total, finished, tell))
@@ -122,13 +119,29 @@ class Predictor:
                 self._stop.set()
                 source.close()
 
-    def _workers(self, spec: ModelSpec, root: Path) -> Iterator[Worker]:
+    def _start(self, stack: ExitStack, spec: ModelSpec, root: Path) -> list[Worker]:
+        """Start a worker a device, as confined as those of an earlier process were.
+
+        `auto` takes the best level that works. One that was killed while it started must not make it a lesser one, so
+        a level that failed in that way is tried once more.
+        """
+        level = self._options.isolation
+        if level == "auto" and self._run.journal.note("machine") is not None:
+            level = read_note(self._run.journal, "machine", Machine).isolation.level
+        workers = [stack.enter_context(worker) for worker in self._workers(spec, root, level)]
+        if any(_DID_NOT_START in note for worker in workers for note in worker.hello.isolation.notes):
+            for worker in workers:
+                worker.close()
+            workers = [stack.enter_context(worker) for worker in self._workers(spec, root, level)]
+        return workers
+
+    def _workers(self, spec: ModelSpec, root: Path, isolation: str) -> Iterator[Worker]:
         for index, device in enumerate(self._options.devices):
             log = self._run.path / (LOG if index == 0 else f"log-{index}.txt")
             yield Worker(
                 spec,
                 device=device,
-                isolation=self._options.isolation,
+                isolation=isolation,
                 limits=self._options.limits,
                 forbidden=(root.resolve(), self._run.path),
                 log=log,
@@ -206,7 +219,7 @@ def _may_be_chance(reply: Reply) -> bool:
 
     A kill from outside looks like that of a model which kills itself. The latter does it again and has crashed.
     """
-    return reply.outcome == "infra_error" or (reply.outcome == "crash" and reply.message.startswith(_KILLED))
+    return reply.outcome == "infra_error" or reply.message.startswith(_KILLED)
 
 
 class _Shared:
