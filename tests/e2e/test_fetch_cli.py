@@ -64,6 +64,37 @@ def test_json_document_and_events(release: Path, tmp_path: Path) -> None:
     assert events[-1]["bytes"] == events[-1]["bytes_total"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_bars_on_a_terminal(release: Path, tmp_path: Path) -> None:
+    import pty
+
+    ours, theirs = pty.openpty()
+    with serving(release, bytes_per_second=60_000) as server:
+        command = [sys.executable, "-c", MAIN, "data", "fetch", str(tmp_path / "out"), "--source", server.url]
+        environment = {**os.environ, "TERM": "xterm", "COLUMNS": "110"}
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, env=environment)
+        os.close(theirs)
+        screen = b""
+        while True:
+            try:
+                block = os.read(ours, 4096)
+            except OSError:  # what Linux says when the other side is closed
+                break
+            if not block:
+                break
+            screen += block
+        stdout, _ = process.communicate(timeout=60)
+    os.close(ours)
+    assert process.returncode == 0
+    assert b"CC BY-NC" in stdout
+    text = screen.decode()
+    assert "hr_dataset.zip" in text
+    assert "lr_dataset_l2a.zip" in text
+    assert "kB" in text
+    assert "complete: 18 files" in text
+    assert fetched_files(tmp_path / "out") == wanted_files(SHAPE)
+
+
 def test_dry_run(release: Path, tmp_path: Path) -> None:
     code, stdout, _ = run(tmp_path / "out", "--source", release, "--dry-run", "--json")
     assert code == 0

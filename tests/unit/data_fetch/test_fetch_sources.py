@@ -191,9 +191,13 @@ def test_sources_that_make_no_sense(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"<!doctype html>", b"\xff\xfe\x00", b"", b"tile\nx\n", b"tile,n\nx,nine\n"])
 def test_csv_files_that_are_none(tmp_path: Path, content: bytes) -> None:
     source = write_zips(tmp_path / "src", SHAPE)
+    good = (source / METADATA).read_bytes()
     (source / METADATA).write_bytes(content)
     with pytest.raises(DataError):
         fetch(local(tmp_path / "out", source))
+    (source / METADATA).write_bytes(good)
+    fetch(local(tmp_path / "out", source))  # nothing wrong was left behind
+    assert fetched_files(tmp_path / "out") == wanted_files(SHAPE)
 
 
 def test_one_fetch_a_folder(tmp_path: Path) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 
 from worldstrat_bench.data.fetch.releases import METADATA, SPLIT
 from worldstrat_bench.data.fetch.remote import RemoteFile
 from worldstrat_bench.data.fetch.sources import Source
 from worldstrat_bench.data.fetch.store import Store, disk_errors
+from worldstrat_bench.data.fetch.wanted import check_tables
 from worldstrat_bench.errors import DataError
 
 
@@ -24,14 +26,28 @@ def get_small_files(source: Source, store: Store, notes: Store) -> dict[str, str
     contents = {name: _content(source, store, name) for name in (METADATA, SPLIT)}
     for name, content in contents.items():
         _refuse_other_release(store, name, content)
+    _put_into_place(notes, contents)
     for name, content in contents.items():
-        if not notes.path(name).is_file():
-            with notes.writing(name) as file:
-                file.write(content)
         place = source.csv_files[name]
         if isinstance(place, RemoteFile):
             notes.write_note(_note(name), _origin(place, _md5(content)))
     return {name: _md5(content) for name, content in contents.items()}
+
+
+def _put_into_place(notes: Store, contents: dict[str, bytes]) -> None:
+    """Give the files their names once they have been read as tables: a wrong page must not stay behind as one."""
+    with disk_errors(notes.root):
+        aside = notes.partial()
+        aside.mkdir(parents=True)
+        try:
+            for name, content in contents.items():
+                (aside / name).write_bytes(content)
+            check_tables(aside / METADATA, aside / SPLIT)
+            for name in contents:
+                if not notes.path(name).is_file():
+                    notes.adopt(aside / name, name)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
 
 
 def _content(source: Source, store: Store, name: str) -> bytes:

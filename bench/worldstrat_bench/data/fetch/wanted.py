@@ -110,6 +110,12 @@ def choose(list_name: str, frames: int, metadata: Path, split: Path, *, official
     return Wanted(name, tiles, frames, {tile: revisits.get(tile, frozenset()) for tile in tiles})
 
 
+def check_tables(metadata: Path, split: Path) -> None:
+    """Read both files to their ends; raises DataError if they are not what they should be."""
+    _revisits(metadata, 1)
+    _splits(split)
+
+
 def _revisits(metadata: Path, frames: int) -> dict[str, frozenset[int]]:
     found: dict[str, set[int]] = {}
     for row in _rows(metadata, ("tile", "n")):
