@@ -92,7 +92,7 @@ def _check_values(image: NDArray[np.float32]) -> None:
         share = 1 - float(finite.mean())
         kind = "NaN" if np.isnan(image).any() else "infinite"
         raise InvalidOutputError(f"{share:.2%} of the values are {kind if kind == 'infinite' else 'NaN or infinite'}")
-    middle = float(np.median(np.abs(image)))
+    middle = float(np.median(np.abs(_thinned(image))))
     if middle > IMPOSSIBLE_REFLECTANCE:
         raise InvalidOutputError(f"{_unit(middle)} (their median is {middle:.4g}), reflectance is expected")
 
@@ -106,9 +106,10 @@ def _unit(middle: float) -> str:
 
 
 def _hint(image: NDArray[np.float32], expected: Expected) -> str:
-    if float(image.max()) == float(image.min()):
+    thin = _thinned(image)
+    if float(thin.max()) == float(thin.min()) and float(image.max()) == float(image.min()):
         return "the prediction is one constant value"
-    prediction, frame = _coarse(image), _coarse(expected.rgb)
+    prediction, frame = _coarse(thin), _coarse(expected.rgb)
     distance = float(np.mean((prediction - frame) ** 2))
     if float(np.mean((prediction[::-1] - frame) ** 2)) < 0.5 * distance and distance > 1e-6:
         return "bands look reversed: return them in the order R, G, B"
@@ -118,6 +119,11 @@ def _hint(image: NDArray[np.float32], expected: Expected) -> str:
     if low < -0.3 and high > 0.3:
         return "values look like -1..1: undo the normalisation"
     return ""
+
+
+def _thinned(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """About 100 rows and columns of (..., H, W): enough to judge units by, in a fraction of the time."""
+    return image[..., :: max(1, image.shape[-2] // 100), :: max(1, image.shape[-1] // 100)]
 
 
 def _coarse(image: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -1,0 +1,138 @@
+"""The filter's program, run by a small machine of our own, and its tables against the system's headers."""
+
+from __future__ import annotations
+
+import errno
+import platform
+import re
+import struct
+from pathlib import Path
+
+import pytest
+
+from worldstrat_bench.worker import seccomp, syscalls
+
+HEADERS = {
+    "x86_64": Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h"),
+    "aarch64": Path("/usr/include/asm-generic/unistd.h"),
+}
+TABLES = (syscalls.DENIED, syscalls.REFUSED, syscalls.ABSENT, syscalls.PRETENDED, syscalls.CHECKED)
+PID = 4242
+
+
+def verdict(machine: str, number: int, *arguments: int, audit: int | None = None, scoped: bool = True) -> int:
+    """What the kernel would return for a system call."""
+    described = seccomp.MACHINES[machine]
+    code = seccomp.program(described, PID, scoped)
+    values = [*arguments, *[0] * (6 - len(arguments))]
+    data = struct.pack("<iIQ6Q", number, audit or described.audit, 0, *values)
+    place = accumulator = 0
+    while True:
+        operation, if_true, if_false, k = code[place]
+        place += 1
+        if operation == seccomp.RETURN:
+            return k
+        if operation == seccomp.LOAD:
+            accumulator = struct.unpack_from("<I", data, k)[0]
+        elif operation == seccomp.AND:
+            accumulator &= k
+        else:
+            true = {
+                seccomp.EQUAL: accumulator == k,
+                seccomp.AT_LEAST: accumulator >= k,
+                seccomp.BITS: bool(accumulator & k),
+            }[operation]
+            place += if_true if true else if_false
+
+
+def call(name: str, *arguments: int, machine: str = "x86_64", scoped: bool = True) -> int:
+    table = next(table for table in TABLES if name in table)
+    return verdict(machine, seccomp.MACHINES[machine].number(table[name]), *arguments, scoped=scoped)
+
+
+DENY, REFUSE, ABSENT = (seccomp.ERRNO | code for code in (errno.EPERM, errno.EACCES, errno.ENOSYS))
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_every_call_gets_the_verdict_of_its_table(machine: str) -> None:
+    for table, expected in (
+        (syscalls.DENIED, DENY),
+        (syscalls.REFUSED, REFUSE),
+        (syscalls.ABSENT, ABSENT),
+        (syscalls.PRETENDED, seccomp.ERRNO),
+    ):
+        for name, pair in table.items():
+            number = seccomp.MACHINES[machine].number(pair)
+            if number >= 0:
+                assert verdict(machine, number) == expected, name
+
+
+def test_the_rest_is_allowed() -> None:
+    for number in (0, 1, 9, 59, 202, 257, 334):  # read, write, mmap, execve, futex, openat, rseq
+        assert verdict("x86_64", number) == seccomp.ALLOW
+
+
+def test_another_architecture_is_the_end() -> None:
+    assert verdict("x86_64", 41, audit=0x40000003) == seccomp.KILL_PROCESS  # int 0x80: i386
+    assert verdict("x86_64", seccomp.X32_BIT | 41) == ABSENT
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_arguments_decide(machine: str) -> None:
+    def of(name: str, *arguments: int) -> int:
+        return call(name, *arguments, machine=machine)
+
+    threads, fork = 0x3D0F00, 0x1200011
+    assert of("clone", threads) == of("clone", fork) == seccomp.ALLOW
+    for flag in (0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000):
+        assert of("clone", fork | flag) == DENY
+    assert of("socketpair", 1, 1) == of("socketpair", 1, 1 | 0o2000000) == of("socketpair", 1, 5) == seccomp.ALLOW
+    assert of("socketpair", 1, 2) == of("socketpair", 1, 2 | 0o4000) == of("socketpair", 2, 1) == REFUSE
+    assert of("prlimit64", 0) == of("prlimit64", PID) == seccomp.ALLOW
+    assert of("prlimit64", 1) == DENY
+    assert of("ioctl", 0, 0x5401) == seccomp.ALLOW
+    assert of("ioctl", 0, 0x5412) == of("ioctl", 0, 0x541C) == DENY
+
+
+def test_signals_stay_inside_where_landlock_does_not_see_to_it() -> None:
+    for name in ("kill", "tkill", "tgkill"):
+        assert call(name, 1) == seccomp.ALLOW
+        assert call(name, 1, scoped=False) == DENY
+        assert call(name, PID, scoped=False) == seccomp.ALLOW
+    assert call("kill", 0xFFFFFFFF, scoped=False) == DENY
+
+
+@pytest.mark.parametrize("machine", sorted(HEADERS))
+def test_numbers_are_the_kernels(machine: str) -> None:
+    if not HEADERS[machine].is_file():
+        pytest.skip(f"{HEADERS[machine]} is not installed: the numbers were not compared")
+    text = HEADERS[machine].read_text(encoding="utf-8")
+    known = {m[1]: int(m[2]) for m in re.finditer(r"#define __NR(?:3264)?_(\w+)\s+(\d+)", text)}
+    column = seccomp.MACHINES[machine].column
+    compared = 0
+    for table in TABLES:
+        for name, pair in table.items():
+            if name in known:
+                assert pair[column] == known[name], name
+                compared += 1
+    assert compared > 80
+
+
+def test_no_call_is_in_two_tables() -> None:
+    names = [name for table in TABLES for name in table]
+    assert len(names) == len(set(names))
+
+
+def test_the_program_is_what_the_kernel_takes() -> None:
+    code = seccomp.program(seccomp.MACHINES["x86_64"], PID, False)
+    assert len(seccomp.assemble(code)) == 8 * len(code)
+    assert len(code) < 4096
+    for place, (operation, if_true, if_false, _) in enumerate(code):
+        if operation in (seccomp.EQUAL, seccomp.AT_LEAST, seccomp.BITS):
+            assert place + 1 + max(if_true, if_false) < len(code)
+
+
+def test_an_unknown_processor_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "riscv64")
+    with pytest.raises(OSError, match="riscv64"):
+        seccomp.this_machine()

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from worldstrat_bench.worker.validate import Expected, InvalidOutputError, check_output, expected_of
+
+
+def scene(height: int = 40, width: int = 38) -> NDArray[np.float32]:
+    """(12, h, w) reflectance with a red field in one corner."""
+    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32) / height
+    bands = np.stack([0.05 + 0.02 * k + 0.1 * rows * (k == 3) + 0.05 * columns * (k == 1) for k in range(12)])
+    return bands.astype(np.float32)
+
+
+def expected() -> Expected:
+    return expected_of(scene()[None], 160, 152)
+
+
+def good() -> NDArray[np.float32]:
+    """A prediction of that scene, (1, 3, 160, 152)."""
+    rgb = scene()[[3, 2, 1]]
+    return np.repeat(np.repeat(rgb, 4, axis=1), 4, axis=2)[None]
+
+
+def body(image: NDArray[np.generic], name: str = "prediction") -> bytearray:
+    return bytearray(safetensors.numpy.save({name: np.ascontiguousarray(image)}))
+
+
+def refusal(image: NDArray[np.generic]) -> str:
+    with pytest.raises(InvalidOutputError) as caught:
+        check_output(body(image), expected())
+    return str(caught.value)
+
+
+def test_a_good_prediction_is_copied_without_a_hint() -> None:
+    sent = body(good())
+    images, hint = check_output(sent, expected())
+    sent[-100:] = bytes(100)
+    np.testing.assert_array_equal(images, good())
+    assert hint == ""
+
+
+def test_sizes_from_the_native_one_up_are_fine() -> None:
+    for side in (40, 41, 632):
+        image = np.full((1, 3, side, side), 0.2, np.float32)
+        image[0, 0, 0, 0] = 0.3
+        assert check_output(body(image), expected())[0].shape == (1, 3, side, side)
+
+
+def test_shape_and_type_are_diagnosed() -> None:
+    assert "permute(0, 3, 1, 2)" in refusal(good().transpose(0, 2, 3, 1))
+    assert "unsqueeze(0)" in refusal(good()[0])
+    assert "R, G, B only" in refusal(np.repeat(good(), 4, axis=1))
+    assert "(2, 3, 160, 152)" in refusal(np.repeat(good(), 2, axis=0))
+    assert "float16" in refusal(good().astype(np.float16))
+    assert "float64" in refusal(good().astype(np.float64))
+    assert "at least the input's size" in refusal(good()[..., :39, :])
+
+
+def test_values_are_diagnosed() -> None:
+    broken = good().copy()
+    broken[0, 1, 3, 4] = np.nan
+    assert "NaN" in refusal(broken)
+    broken[0, 1, 3, 4] = np.inf
+    assert "infinite" in refusal(broken)
+    assert "divide by 10,000" in refusal(good() * 10_000)
+    assert "0..255" in refusal(good() * 255 / 0.2 * 0.5)
+    assert "far beyond" in refusal(good() * 1e9)
+
+
+def test_odd_values_give_a_hint_but_pass() -> None:
+    def hint(image: NDArray[np.float32]) -> str:
+        return check_output(body(image), expected())[1]
+
+    assert "R, G, B" in hint(good()[:, ::-1])
+    assert "upside down" in hint(good()[:, :, ::-1])
+    assert "-1..1" in hint((good() - 0.11) * 20)
+    assert "constant" in hint(np.full_like(good(), 0.1))
+
+
+def test_what_is_not_one_tensor_is_refused() -> None:
+    for junk in (bytearray(), bytearray(b"junk"), bytearray(b"\xff" * 64), body(good(), "other")):
+        with pytest.raises(InvalidOutputError):
+            check_output(junk, expected())
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_do_more_than_be_refused(junk: bytes) -> None:
+    with pytest.raises(InvalidOutputError):
+        check_output(bytearray(junk), expected())
+
+
+def test_batches() -> None:
+    pair = np.concatenate([good(), good() / 2])
+    images, _ = check_output(body(pair), expected_of(scene()[None], 160, 152, batch=2))
+    np.testing.assert_array_equal(images, pair)
