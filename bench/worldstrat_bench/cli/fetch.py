@@ -73,9 +73,10 @@ def fetch(
 def _print_result(result: FetchResult) -> None:
     if not result.dry_run:
         typer.echo(f"{result.root}: list {result.list_name} of {result.release}, {result.tiles} tiles, complete")
-    typer.echo(result.licence)
     if not result.official:
-        typer.echo("note: the two CSV files match no release of WorldStrat: scores on this folder are not official")
+        typer.echo("The two CSV files match no release of WorldStrat: scores on this folder are not official, and the")
+        typer.echo("source's own terms apply. Those of WorldStrat are:")
+    typer.echo(result.licence)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from worldstrat_bench.data.fetch.settings import RetryPolicy
 from worldstrat_bench.errors import DataError, InfrastructureError
 
 T = TypeVar("T")
+_NO_NETWORK = "check the network and HTTPS_PROXY, then run it again; without a network, copy the files and use --source"
 _AGAIN = "run the same command again: it continues where it stopped"
 
 
@@ -86,7 +87,7 @@ class Client:
             raise DataError("that is not a URL", where=url, remedy="give an http:// or https:// address") from error
         except requests.RequestException as error:
             self.check_stopped()
-            raise Fault(f"no answer: {_reason(error)}") from error
+            raise Fault(f"no answer: {_reason(error)}", remedy=_NO_NETWORK) from error
         with self._lock:
             self._open.add(response.raw)
         return response
