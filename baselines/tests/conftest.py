@@ -12,9 +12,9 @@ import torch
 from worldstrat_bench_baselines.nets import SingleFrameNet
 from worldstrat_bench_baselines.trained import WEIGHTS, load_net
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))  # for known_tiles, which tests share
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # for known_tiles, which tests share
 
-from known_tiles import KnownTile, make_tile
+from baselines.tests.known_tiles import KnownTile, make_tile
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from known_tiles import KnownTile, psnr
+from baselines.tests.known_tiles import KnownTile, psnr
 from safetensors.torch import save_file
 from torch import Tensor, nn
 

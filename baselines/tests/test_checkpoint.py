@@ -111,10 +111,10 @@ class Reaching:
     """A tensor of 4 numbers that claims to have a million."""
 
     def __init__(self, size: tuple[int, ...], stride: tuple[int, ...], offset: int = 0) -> None:
-        self.claim = (Settings(), offset, size, stride, False, OrderedDict())
+        self.claim: tuple[object, ...] = (Settings(), offset, size, stride, False, OrderedDict())
 
     def __reduce__(self) -> tuple[object, tuple[object, ...]]:
-        return torch._utils._rebuild_tensor_v2, self.claim  # type: ignore[attr-defined]
+        return torch._utils._rebuild_tensor_v2, self.claim
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from known_tiles import KnownTile, make_tile, psnr
+from baselines.tests.known_tiles import KnownTile, make_tile, psnr
 
-from worldstrat_bench.api import LowRes, Target
+from worldstrat_bench.api import LowRes, SRModel, Target
 from worldstrat_bench_baselines.fusion import ShiftAndAdd
 from worldstrat_bench_baselines.interpolation import load_bicubic
 from worldstrat_bench_baselines.nets import MultiFrameNet, SingleFrameNet, parameter_count
@@ -38,8 +38,8 @@ def test_networks_are_small_and_their_card_is_true(name: str, net: torch.nn.Modu
     assert max(float(line.split(",")[3]) for line in log[1:]) == pytest.approx(facts["validation_db_best"])
 
 
-def mean_db(model: object, tiles: tuple[KnownTile, ...]) -> float:
-    scores = [psnr(model.predict(t.lr, TARGET)[0], t.truth) for t in tiles]  # type: ignore[attr-defined]
+def mean_db(model: SRModel, tiles: tuple[KnownTile, ...]) -> float:
+    scores = [psnr(model.predict(t.lr, TARGET)[0], t.truth) for t in tiles]
     return sum(scores) / len(scores)
 
 
