@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from worldstrat_bench.filtering import banded_rows
+
 
 def lanczos_resize(image: Tensor, height: int, width: int, lobes: int = 8) -> Tensor:
     """Resample to `height` x `width` px over the same footprint.
@@ -28,10 +30,15 @@ def lanczos_resize(image: Tensor, height: int, width: int, lobes: int = 8) -> Te
         return image
     out = image.double()
     if height != image.shape[-2]:
-        out = resize_matrix(image.shape[-2], height, lobes, out) @ out
+        out = _resize_rows(out, height, lobes)
     if width != image.shape[-1]:
-        out = out @ resize_matrix(image.shape[-1], width, lobes, out).t()
-    return out.to(image.dtype)
+        out = _resize_rows(out.transpose(-1, -2), width, lobes).transpose(-1, -2)
+    return out.to(image.dtype).contiguous()
+
+
+def _resize_rows(image: Tensor, height: int, lobes: int) -> Tensor:
+    size = image.shape[-2]
+    return banded_rows(resize_matrix(size, height, lobes, image), image, lobes * max(1.0, size / height))
 
 
 def resize_matrix(size_in: int, size_out: int, lobes: int, like: Tensor) -> Tensor:

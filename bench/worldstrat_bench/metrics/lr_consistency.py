@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from worldstrat_bench.filtering import banded_rows
+
+_CUT = 1e-8
+"""Weights below this share of the greatest are zero."""
 
 
 def sensor_matrix(size_in: int, size_out: int, mtf_nyquist: float, like: Tensor) -> Tensor:
@@ -23,18 +29,34 @@ def sensor_matrix(size_in: int, size_out: int, mtf_nyquist: float, like: Tensor)
     centre = (torch.arange(size_out, dtype=torch.float64, device=like.device)[:, None] + 0.5) * ratio - 0.5
     x = torch.arange(size_in, dtype=torch.float64, device=like.device) - centre
     weights = torch.exp(-0.5 * (x / sigma).square())
-    weights = torch.where(weights >= 1e-8, weights, 0)
+    weights = torch.where(weights >= _CUT, weights, 0)
     return (weights / weights.sum(dim=1, keepdim=True)).to(like.dtype)
 
 
-def degrade(image: Tensor, height: int, width: int, mtf_nyquist: float) -> Tensor:
-    """(..., H, W) as a coarser sensor of `height` x `width` px over the same footprint sees it."""
-    rows = sensor_matrix(image.shape[-2], height, mtf_nyquist, image)
-    columns = sensor_matrix(image.shape[-1], width, mtf_nyquist, image)
-    return rows @ image @ columns.t()
+@dataclass(frozen=True)
+class Sensor:
+    """A coarser sensor over the same footprint: the weights of its rows and columns, and how far they reach (px)."""
+
+    rows: Tensor
+    columns: Tensor
+    reach: tuple[float, float]
 
 
-def lr_consistency(image: Tensor, frame: Tensor, counts: Tensor, mtf_nyquist: float = 0.3) -> Tensor:
+def sensor(fine: tuple[int, int], coarse: tuple[int, int], mtf_nyquist: float, like: Tensor) -> Sensor:
+    """The sensor that sees an image of `fine` (height, width) as one of `coarse`; see :func:`sensor_matrix`."""
+    rows, columns = (sensor_matrix(n, m, mtf_nyquist, like) for n, m in zip(fine, coarse, strict=True))
+    sigma = math.sqrt(-2 * math.log(mtf_nyquist)) / math.pi
+    cut = math.sqrt(-2 * math.log(_CUT))
+    return Sensor(rows, columns, (cut * sigma * fine[0] / coarse[0], cut * sigma * fine[1] / coarse[1]))
+
+
+def degrade(image: Tensor, seen_by: Sensor) -> Tensor:
+    """(..., H, W) as a coarser sensor sees it."""
+    narrow = banded_rows(seen_by.rows, image, seen_by.reach[0])
+    return banded_rows(seen_by.columns, narrow.transpose(-1, -2), seen_by.reach[1]).transpose(-1, -2)
+
+
+def lr_consistency(image: Tensor, frame: Tensor, counts: Tensor, seen_by: Sensor) -> Tensor:
     """Mean absolute difference between an image, degraded and freed of its mean difference per band, and a frame.
 
     Parameters
@@ -42,14 +64,14 @@ def lr_consistency(image: Tensor, frame: Tensor, counts: Tensor, mtf_nyquist: fl
     image : (..., C, H, W) reflectance, unshifted.
     frame : (..., C, h, w) reflectance.
     counts : (..., h, w) bool, the frame's pixels that count.
+    seen_by : the frame's sensor.
 
     Returns
     -------
     (...) reflectance; NaN if no pixel counts.
     """
-    degraded = degrade(image, frame.shape[-2], frame.shape[-1], mtf_nyquist)
     weights = counts[..., None, :, :].double()
-    delta = (degraded.double() - frame.double()) * weights
+    delta = (degrade(image, seen_by).double() - frame.double()) * weights
     count = weights.sum(dim=(-2, -1), keepdim=True)
     mean = delta.sum(dim=(-2, -1), keepdim=True) / count
     return ((delta - mean) * weights).abs().sum(dim=(-3, -2, -1)) / (count.sum(dim=(-3, -2, -1)) * frame.shape[-3])

@@ -40,7 +40,7 @@ class SearchTarget:
     ----------
     radius : of the search, px.
     height, width : of the target window, px.
-    product : spectrum of m H, (..., C, Y, X / 2 + 1).
+    product : conjugate spectrum of m H, (..., C, Y, X / 2 + 1).
     mask : spectrum of m, (..., 1, Y, X / 2 + 1); None if every pixel counts.
     count : n, (..., 1, 1).
     energy : sum over bands and mask of H^2, (..., 1, 1).
@@ -76,7 +76,8 @@ def prepare_search(target: Tensor, mask: Tensor | None, radius: int) -> SearchTa
         centred = (target - (target * weights).sum(dim=(-2, -1), keepdim=True) / count[..., None]) * weights
     energy = (centred * centred).sum(dim=(-3, -2, -1))[..., None, None]
     mask_spectrum = None if weights is None else spectrum(weights, *size)
-    return SearchTarget(radius, height, width, spectrum(centred, *size), mask_spectrum, count.view_as(energy), energy)
+    product = spectrum(centred, *size).conj().resolve_conj()
+    return SearchTarget(radius, height, width, product, mask_spectrum, count.view_as(energy), energy)
 
 
 def mismatch(moving: Tensor, target: SearchTarget) -> Tensor:
@@ -96,7 +97,9 @@ def mismatch(moving: Tensor, target: SearchTarget) -> Tensor:
     centred = moving - moving.mean(dim=(-2, -1), keepdim=True)
     square = (centred * centred).sum(dim=-3, keepdim=True)
     spectra = spectrum(centred, *size)
-    product = (target.product.conj() * spectra).sum(dim=-3)
+    product = target.product[..., 0, :, :] * spectra[..., 0, :, :]
+    for band in range(1, bands):
+        product.addcmul_(target.product[..., band, :, :], spectra[..., band, :, :])
     cross: Tensor = torch.fft.irfft2(product, s=size)[..., :lags, :lags]
     if target.mask is None:
         squares = box_sums(square, target.height, target.width)[..., 0, :, :]

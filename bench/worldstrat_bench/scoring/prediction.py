@@ -51,7 +51,8 @@ def check_prediction(prediction: Array, device: torch.device) -> Tensor:
     if not image.is_floating_point():
         raise ModelError(f"a prediction is {image.dtype}, not float32", remedy=remedy)
     image = image.to(torch.float32)
-    if not bool(image.isfinite().all()):
+    least, most = image.aminmax()  # NaN and infinities show in them
+    if not bool(least.isfinite() & most.isfinite()):
         raise ModelError("a prediction has values that are not finite", remedy=remedy)
     return image
 
@@ -59,6 +60,9 @@ def check_prediction(prediction: Array, device: torch.device) -> Tensor:
 def on_grid(image: Tensor, height: int, width: int, *, clip: bool) -> GridImage:
     """Resample to the grid if it is on another, then clip to [0, 1] if the protocol says so."""
     resized = lanczos_resize(image, height, width)
+    least, most = resized.aminmax()
+    if bool((least >= 0) & (most <= 1)):
+        return GridImage(resized, torch.zeros((), dtype=torch.float64, device=image.device))
     limited = resized.clamp(0, 1)
     outside = (limited[:3] != resized[:3]).sum(dtype=torch.float64) / limited[:3].numel()
     return GridImage(limited if clip else resized, outside)

@@ -106,7 +106,7 @@ class WsbScorer:
         nulls = {"ssim": NO_WINDOW, "sam": NO_SPECTRUM, "lpips": NO_LPIPS}
         frame = prepared.frame
         if frame is not None and frame.rgb is not None and frame.usable:
-            values["lr_consistency"] = lr_consistency(image[:3], frame.rgb, frame.clear, constants.mtf_nyquist)
+            values["lr_consistency"] = lr_consistency(image[:3], frame.rgb, frame.clear, frame.sensor)
         if "psnr_nir" in constants.optional and image.shape[0] == prepared.target.shape[0] == 4:
             nir = differences(self._moved(image[3:], shift), prepared.target[3:], valid)
             values["psnr_nir"] = psnr(nir.mse(biased=False), floor)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from worldstrat_bench.filtering import correlate, crop_or_pad, gaussian_taps
 from worldstrat_bench.metrics.detail import detail
-from worldstrat_bench.metrics.lr_consistency import degrade, lr_consistency
+from worldstrat_bench.metrics.lr_consistency import Sensor, degrade, lr_consistency, sensor
 from worldstrat_bench.metrics.psnr import differences, psnr
 from worldstrat_bench.metrics.ssim import SsimTarget, ssim_target
 from worldstrat_bench.metrics.stretch import stretch, white_level
@@ -46,11 +46,12 @@ class WsbRules:
 
 @dataclass(frozen=True)
 class FrameImage:
-    """Frame 0 on the device: (3, h, w) float32 or None, and (h, w) bool; `usable` if enough of it is clear."""
+    """Frame 0 on the device: (3, h, w) float32 or None, and its (h, w) bool mask; `usable` if enough of it is clear."""
 
     rgb: Tensor | None
     clear: Tensor
     usable: bool
+    sensor: Sensor
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def prepare_wsb(
     everywhere = to_tensor(target.valid, device)
     window = crop_or_pad(image, rules.border).contiguous()
     valid = _none_if_full(crop_or_pad(everywhere, rules.border))
-    seen = None if frame is None else _frame_image(frame, rules.metrics, device)
+    seen = None if frame is None else _frame_image(frame, image, rules.metrics)
     smoothed = smooth(image[:3], 0, rules)
     white = float(stored["white"]) if stored is not None else _white(window, valid, rules.metrics)
     prepared = WsbPrepared(
@@ -167,10 +168,13 @@ def _white(window: Tensor, valid: Tensor | None, constants: Metrics) -> float:
     )
 
 
-def _frame_image(frame: Frame, constants: Metrics, device: torch.device) -> FrameImage:
-    clear = to_tensor(frame.clear, device).bool()
-    rgb = None if frame.rgb is None else to_tensor(frame.rgb, device).to(torch.float32)
-    return FrameImage(rgb, clear, float(clear.double().mean()) >= constants.lr_clear_share_min)
+def _frame_image(frame: Frame, image: Tensor, constants: Metrics) -> FrameImage:
+    clear = to_tensor(frame.clear, image.device).bool()
+    rgb = None if frame.rgb is None else to_tensor(frame.rgb, image.device).to(torch.float32)
+    usable = float(clear.double().mean()) >= constants.lr_clear_share_min
+    height, width = clear.shape
+    fine = (image.shape[-2], image.shape[-1])
+    return FrameImage(rgb, clear, usable, sensor(fine, (height, width), constants.mtf_nyquist, image))
 
 
 def _search_mask(valid: Tensor | None, frame: FrameImage | None, image: Tensor, rules: WsbRules) -> Tensor | None:
@@ -198,6 +202,5 @@ def _own_consistency(image: Tensor, valid: Tensor, rgb: Tensor, frame: FrameImag
     """The target's own lr_consistency, over clear pixels that see no no-data."""
     if not frame.usable:
         return None
-    mtf = rules.metrics.mtf_nyquist
-    holes = degrade((~valid).to(torch.float32), rgb.shape[-2], rgb.shape[-1], mtf)
-    return _number(lr_consistency(image, rgb, frame.clear & (holes <= rules.no_data_above), mtf))
+    holes = degrade((~valid).to(torch.float32), frame.sensor)
+    return _number(lr_consistency(image, rgb, frame.clear & (holes <= rules.no_data_above), frame.sensor))

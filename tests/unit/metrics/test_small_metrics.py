@@ -14,7 +14,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 import scoring_reference as reference
 from scoring_scenes import blurred, land
 from worldstrat_bench.metrics.detail import detail, plain_detail
-from worldstrat_bench.metrics.lr_consistency import degrade, lr_consistency, sensor_matrix
+from worldstrat_bench.metrics.lr_consistency import degrade, lr_consistency, sensor, sensor_matrix
 from worldstrat_bench.metrics.sam import sam
 from worldstrat_bench.metrics.stretch import stretch, white_level
 
@@ -93,34 +93,37 @@ def test_the_sensor_has_the_stated_transfer_at_nyquist() -> None:
 
 def test_lr_consistency_forgives_a_bias_and_counts_clear_pixels_only() -> None:
     image = tensor(land(80)).double()
-    frame = degrade(image, 20, 21, 0.3)
+    eye = sensor((80, 80), (20, 21), 0.3, image)
+    frame = degrade(image, eye)
+    torch.testing.assert_close(frame, eye.rows @ image @ eye.columns.t(), rtol=1e-13, atol=0)
     clear = torch.ones(20, 21, dtype=torch.bool)
-    assert float(lr_consistency(image + 0.05, frame, clear)) == pytest.approx(0, abs=1e-12)
+    assert float(lr_consistency(image + 0.05, frame, clear, eye)) == pytest.approx(0, abs=1e-12)
     noise = 0.01 * torch.randn(3, 20, 21, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     clear[:, 10:] = False
     noise[:, :, 10:] += 5.0
     seen = noise[:, :, :10].flatten(1)
     expected = (seen - seen.mean(dim=1, keepdim=True)).abs().mean()
-    assert float(lr_consistency(image, frame + noise, clear)) == pytest.approx(float(expected), rel=1e-9)
+    assert float(lr_consistency(image, frame + noise, clear, eye)) == pytest.approx(float(expected), rel=1e-9)
 
 
 def test_lr_consistency_is_blind_to_invented_detail_and_sees_a_wrong_scene() -> None:
     image = tensor(land(80)).double()
-    frame, clear = degrade(image, 20, 20, 0.3), torch.ones(20, 20, dtype=torch.bool)
+    eye = sensor((80, 80), (20, 20), 0.3, image)
+    frame, clear = degrade(image, eye), torch.ones(20, 20, dtype=torch.bool)
     checker = 0.05 * (-1.0) ** (torch.arange(80)[:, None] + torch.arange(80)[None, :])
-    assert float(lr_consistency(image + checker, frame, clear)) < 1e-4
-    assert float(lr_consistency(tensor(land(80, 5)).double(), frame, clear)) > 0.02
+    assert float(lr_consistency(image + checker, frame, clear, eye)) < 1e-4
+    assert float(lr_consistency(tensor(land(80, 5)).double(), frame, clear, eye)) > 0.02
 
 
 def test_run_on_a_gpu_as_far_as_can_be_told_without_one() -> None:
     with FakeTensorMode():
         image = torch.empty(3, 80, 80, device="cuda")
-        mask = image[0] > 0
+        mask, small = image[0] > 0, torch.empty(3, 20, 21, device="cuda")
         values = [
             sam(image, image, mask),
             detail(image, image.double(), mask),
             plain_detail(image, mask),
-            lr_consistency(image, torch.empty(3, 20, 21, device="cuda"), torch.empty(20, 21, device="cuda") > 0),
+            lr_consistency(image, small, small[0] > 0, sensor((80, 80), (20, 21), 0.3, image)),
             stretch(image, 0.3),
         ]
     assert {value.device.type for value in values} == {"cuda"}
