@@ -111,6 +111,7 @@ def datagram_pair(path: str) -> None:
     for end in ends:
         with end:
             end.connect(path)
+            end.send(b"x")
 
 
 def capabilities() -> None:

@@ -109,7 +109,8 @@ def _hint(image: NDArray[np.float32], expected: Expected) -> str:
     thin = _thinned(image)
     if float(thin.max()) == float(thin.min()) and float(image.max()) == float(image.min()):
         return "the prediction is one constant value"
-    prediction, frame = _coarse(thin), _coarse(expected.rgb)
+    cells = min(COARSE, *expected.rgb.shape[1:])
+    prediction, frame = _coarse(thin, cells), _coarse(expected.rgb, cells)
     distance = float(np.mean((prediction - frame) ** 2))
     if float(np.mean((prediction[::-1] - frame) ** 2)) < 0.5 * distance and distance > 1e-6:
         return "bands look reversed: return them in the order R, G, B"
@@ -126,10 +127,10 @@ def _thinned(image: NDArray[np.float32]) -> NDArray[np.float32]:
     return image[..., :: max(1, image.shape[-2] // 100), :: max(1, image.shape[-1] // 100)]
 
 
-def _coarse(image: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(3, 16, 16) means over blocks: enough to tell bands and orientation, whatever the resolution."""
-    rows = np.linspace(0, image.shape[1], COARSE, endpoint=False).astype(int)
-    columns = np.linspace(0, image.shape[2], COARSE, endpoint=False).astype(int)
+def _coarse(image: NDArray[np.float32], cells: int) -> NDArray[np.float64]:
+    """(3, cells, cells) means over blocks: enough to tell bands and orientation, whatever the resolution."""
+    rows = np.linspace(0, image.shape[1], cells, endpoint=False).astype(int)
+    columns = np.linspace(0, image.shape[2], cells, endpoint=False).astype(int)
     sums = np.add.reduceat(np.add.reduceat(image.astype(np.float64), rows, axis=1), columns, axis=2)
     heights = np.diff(np.append(rows, image.shape[1]))
     widths = np.diff(np.append(columns, image.shape[2]))

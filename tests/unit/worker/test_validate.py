@@ -99,3 +99,9 @@ def test_batches() -> None:
     pair = np.concatenate([good(), good() / 2])
     images, _ = check_output(body(pair), expected_of(scene()[None], 160, 152, batch=2))
     np.testing.assert_array_equal(images, pair)
+
+
+def test_tiles_smaller_than_the_grid_of_the_hint_are_fine() -> None:
+    frame = scene(7, 9)
+    image = np.repeat(np.repeat(frame[[3, 2, 1]], 4, axis=1), 4, axis=2)[None]
+    assert check_output(body(image), expected_of(frame[None], 28, 36))[1] == ""

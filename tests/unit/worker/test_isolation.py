@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from worldstrat_bench.errors import InfrastructureError
+from worldstrat_bench.plugins.interpreter import own_interpreter
+from worldstrat_bench.worker import landlock, probes
+from worldstrat_bench.worker.bubblewrap import wrap
+from worldstrat_bench.worker.canaries import Canaries
+from worldstrat_bench.worker.grants import Grants, check_disjoint, editable_paths, links_of, make_grants, spelled_out
+from worldstrat_bench.worker.isolation import (
+    PROBES,
+    Attempt,
+    candidates,
+    judge_level,
+    make_report,
+    required,
+    unavailable,
+)  # fmt: skip
+from worldstrat_bench.worker.plan import EXPOSED, make_folders
+from worldstrat_bench.worker.types import ModelSpec
+
+
+def test_levels_promise_less_and_less() -> None:
+    assert required("full") > required("strong") > required("process") == frozenset()
+    assert candidates("auto") == ("full", "strong", "process")
+    assert candidates("strong") == ("strong",)
+
+
+def test_one_probe_that_got_through_costs_the_level() -> None:
+    held = dict.fromkeys(PROBES, True)
+    assert judge_level("full", held).good
+    attempt = judge_level("strong", {**held, "udp": False, "stat_targets": False})
+    assert attempt.problem == "not stopped: udp"
+    assert not judge_level("strong", {}).good
+    assert judge_level("process", {}).good
+
+
+def test_reports_say_what_was_tried() -> None:
+    attempts = [Attempt("full", {}, "no bubblewrap"), Attempt("strong", {"tcp": True})]
+    report = make_report("auto", attempts)
+    assert (report.level, report.requested, report.held) == ("strong", "auto", {"tcp": True})
+    assert report.notes == ("full: no bubblewrap",)
+    assert "no bubblewrap" in str(unavailable("full", attempts[:1]))
+
+
+def test_the_self_test_knows_every_probe(tmp_path: Path) -> None:
+    with Canaries(tmp_path / "canaries") as canaries:
+        names = set(probes.probes(canaries.describe([])))
+    assert names == PROBES
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the self-test is made for Linux")
+def test_the_host_sees_what_an_unconfined_self_test_did(tmp_path: Path) -> None:
+    with Canaries(tmp_path / "canaries") as canaries:
+        described = canaries.describe([tmp_path])
+        held = probes.run_probes(described)
+        assert not held["read_targets"]
+        assert not held["tcp"]
+        claimed = canaries.confirm(dict.fromkeys(PROBES, True))
+    for name in ("write_outside", "change_outside", "tcp", "udp", "unix_socket", "abstract_socket", "datagram_pair"):
+        assert not claimed[name], name
+    assert not Path(described["shared_memory"]).exists()
+
+
+def test_canaries_that_nobody_touched_confirm_what_is_claimed(tmp_path: Path) -> None:
+    with Canaries(tmp_path / "canaries") as canaries:
+        assert canaries.confirm(dict.fromkeys(PROBES, True)) == dict.fromkeys(PROBES, True)
+        assert not any(canaries.confirm({}).values())
+        assert stat.S_IMODE((tmp_path / "canaries" / "hr.tiff").stat().st_mode) == 0o640
+
+
+def grants(*read: Path) -> Grants:
+    return Grants(read, (), ())
+
+
+def test_forbidden_and_granted_must_be_disjoint(tmp_path: Path) -> None:
+    data, other = tmp_path / "data", tmp_path / "data-2"
+    for folder in (data / "hr", other):
+        folder.mkdir(parents=True)
+    (tmp_path / "link").symlink_to(data)
+    check_disjoint(grants(other), [data])
+    link = tmp_path / "link"
+    for granted, forbidden in (
+        (data, data), (data, data / "hr"), (data / "hr", data), (link, data), (data, link / "hr"),
+    ):  # fmt: skip
+        with pytest.raises(InfrastructureError, match="must not read"):
+            check_disjoint(grants(granted), [forbidden])
+    with pytest.raises(InfrastructureError, match="other people's files"):
+        check_disjoint(grants(Path("/home")), [])
+
+
+def test_paths_are_granted_once_and_as_they_are_spelled(tmp_path: Path) -> None:
+    real = tmp_path / "real"
+    (real / "inner").mkdir(parents=True)
+    link = tmp_path / "link"
+    link.symlink_to(real)
+    assert spelled_out([link, real / "inner", real]) == (link, real)
+    (tmp_path / "second").symlink_to("link")
+    assert links_of(tmp_path / "second") == [tmp_path / "second", link, real]
+
+
+def test_editable_packages_are_read_from_their_finder_without_running_it(tmp_path: Path) -> None:
+    package = tmp_path / "package"
+    package.mkdir()
+    finder = tmp_path / "__editable___x_finder.py"
+    finder.write_text(
+        f"raise SystemExit\nMAPPING: dict[str, str] = {{'package': {str(package)!r}, 'gone': '/nowhere/gone'}}\n",
+        encoding="utf-8",
+    )
+    assert editable_paths(finder) == [package]
+    for text in ("MAPPING: dict = open('/etc/passwd')", "((((", ""):
+        finder.write_text(text, encoding="utf-8")
+        assert editable_paths(finder) == []
+
+
+def test_a_worker_is_granted_its_own_folders_only(tmp_path: Path) -> None:
+    folders = make_folders()
+    try:
+        model = ModelSpec("a:b", search_paths=(tmp_path,))
+        found = make_grants(own_interpreter(), model, folders, cuda=False)
+        assert found.write == (folders.scratch,)
+        assert tmp_path in found.read
+        assert folders.root not in found.read
+        assert not any(
+            str(path).startswith(("/proc", "/sys/")) and "devices/system" not in str(path) for path in found.read
+        )
+        copied = {str(p.relative_to(folders.harness / "worldstrat_bench")) for p in folders.harness.rglob("*.py")}
+        assert copied == set(EXPOSED)
+        command = wrap(Path("/usr/bin/bwrap"), found, folders, ["true"])
+        assert command[-2:] == ["--", "true"]
+        assert "--unshare-net" in command
+        assert str(folders.root) not in command
+    finally:
+        folders.remove()
+    assert not folders.root.exists()
+
+
+def test_folders_are_removed_whatever_a_model_did_to_them() -> None:
+    folders = make_folders()
+    deep = folders.scratch / "a" / "b"
+    deep.mkdir(parents=True)
+    (deep / "file").touch()
+    os.chmod(deep, 0)  # noqa: PTH101
+    os.chmod(deep.parent, 0)  # noqa: PTH101
+    folders.remove()
+    assert not folders.root.exists()
+
+
+def test_landlocks_rights_grow_with_its_version() -> None:
+    assert landlock.handled_rights(1) == (1 << 13) - 1
+    assert landlock.handled_rights(2) == (1 << 14) - 1
+    assert landlock.handled_rights(3) == landlock.handled_rights(4) == (1 << 15) - 1
+    assert landlock.handled_rights(9) == (1 << 16) - 1

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import psutil
+import pytest
+
+from worldstrat_bench.worker.session import parse_end
+from worldstrat_bench.worker.types import GIB, MIB, Limits
+from worldstrat_bench.worker.watchdog import Verdict, Watchdog, folder_bytes, memory_limit
+
+HUNGRY = "import time, os; x = bytearray(b'x') * (200 << 20); print('ready', flush=True); time.sleep(60)"
+
+
+def watch(limits: Limits, scratch: Path) -> tuple[Watchdog, list[Verdict], threading.Event]:
+    """A watchdog over this process's children."""
+    verdicts: list[Verdict] = []
+    called = threading.Event()
+
+    def on_breach(verdict: Verdict) -> None:
+        verdicts.append(verdict)
+        called.set()
+
+    dog = Watchdog(os.getpid(), scratch, limits, on_breach)
+    dog.start()
+    return dog, verdicts, called
+
+
+def test_memory_of_the_whole_tree_is_seen(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", HUNGRY], stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        dog, verdicts, called = watch(Limits(memory_bytes=100 * MIB), tmp_path)
+        assert called.wait(10)
+        dog.stop()
+        assert psutil.Process(child.pid) in dog.leftovers()
+        child.kill()
+    assert verdicts[0].outcome == "out_of_memory"
+    assert "0.10 are allowed" in verdicts[0].message
+    assert dog.peak_bytes > 200 * MIB
+    assert not [p for p in dog.leftovers() if p.pid == child.pid]
+
+
+def test_scratch_is_measured(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "file").write_bytes(bytes(3 << 20))
+    (tmp_path / "loop").symlink_to(tmp_path)
+    assert 3 << 20 <= folder_bytes(tmp_path) < 4 << 20
+    dog, verdicts, called = watch(Limits(scratch_bytes=1 << 20), tmp_path)
+    assert called.wait(10)
+    dog.stop()
+    assert "scratch folder" in verdicts[0].message
+    assert folder_bytes(tmp_path / "none") == 0
+
+
+def test_what_keeps_within_its_limits_is_left_alone(tmp_path: Path) -> None:
+    dog, verdicts, called = watch(Limits(), tmp_path)
+    assert not called.wait(0.6)
+    dog.stop()
+    assert verdicts == []
+
+
+def test_the_default_is_half_the_machine() -> None:
+    assert memory_limit(Limits()) == psutil.virtual_memory().total // 2
+    assert memory_limit(Limits(memory_bytes=GIB)) == GIB
+
+
+@pytest.mark.parametrize("line", [None, b"", b"junk", b"[]", b'{"code": null, "killed": 1, "crowd": 0}'])
+def test_a_keeper_without_last_words_leaves_the_end_unknown(line: bytes | None) -> None:
+    assert parse_end(line) == (None, 0, 0)
+
+
+def test_last_words() -> None:
+    assert parse_end(b'{"code": -9, "killed": 3, "crowd": 0}\n') == (-9, 3, 0)
