@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from worldstrat_bench.cli import console
+from worldstrat_bench.cli.auditing import AuditDataOption, AuditOption
 from worldstrat_bench.cli.running import (
     FramesOption,
     IsolationOption,
     ParamOption,
     PythonOption,
     WeightsOption,
-    parse_parameters,
+    model_request,
 )
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 models = typer.Typer(help="Which models are installed, and whether one keeps the contract.", no_args_is_help=True)
 
-NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A model's name, or a wheel.")]
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A model's name, a wheel, or a submission.")]
 LogOption = Annotated[Path | None, typer.Option("--log", metavar="FILE", help="Where the model's own output goes.")]
 
 
@@ -59,6 +60,8 @@ def check(
     device: console.DeviceOption = "cpu",
     isolation: IsolationOption = "auto",
     log: LogOption = None,
+    audit: AuditOption = False,
+    data: AuditDataOption = None,
     json: console.JsonOption = False,
 ) -> None:
     """Try a model on made-up tiles and say what to mend; leaves with 3 if it breaks the contract."""
@@ -69,21 +72,34 @@ def check(
     from worldstrat_bench.worker.types import ModelSpec
 
     with tempfile.TemporaryDirectory(prefix="worldstrat-bench-check-") as scratch:
-        entry = find_model(name, python, Path(scratch))
-        spec = ModelSpec(entry.target, parse_parameters(param), weights, entry.search_paths, python)
-        subject = Subject(spec, frames or 8, _device(device), isolation, log=log)
+        asked = model_request(name, frames, weights, param, python)
+        entry = find_model(asked.name, asked.python, Path(scratch))
+        spec = ModelSpec(entry.target, dict(asked.parameters or {}), asked.weights, entry.search_paths, asked.python)
+        subject = Subject(spec, asked.frames, _device(device), isolation, log=log)
         findings = []
         for finding in check_model(subject):
             findings.append(finding)
             if not json:
                 _print_finding(finding)
-    failed = [finding for finding in findings if not finding.passed]
+        failed = [finding for finding in findings if not finding.passed]
+        sound, probes = True, None
+        if audit and not failed:
+            from worldstrat_bench.cli.auditing import audit_model
+
+            sound, probes = audit_model(spec, asked.frames, data, _device(device), isolation, json=json)
     if json:
-        console.print_json({"model": _document(entry), "passed": not failed, "findings": [asdict(f) for f in findings]})
+        console.print_json(
+            {
+                "model": _document(entry),
+                "passed": not failed and sound,
+                "findings": [asdict(f) for f in findings],
+                "audit": probes,
+            }
+        )
     else:
         text = f"{len(failed)} of {len(findings)} checks failed" if failed else f"all {len(findings)} checks passed"
         console.stderr().print(text, markup=False, highlight=False)
-    if failed:
+    if failed or not sound:
         raise typer.Exit(3)
 
 

@@ -1,0 +1,59 @@
+"""The ``--audit`` part of ``models check``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from worldstrat_bench.cli import console
+
+if TYPE_CHECKING:
+    from worldstrat_bench.worker.types import ModelSpec
+
+AuditOption = Annotated[bool, typer.Option("--audit", help="Probe for memorisation as well; needs --data.")]
+AuditDataOption = Annotated[
+    Path | None, typer.Option("--data", metavar="DIR", help="The dataset whose tiles the model may have seen.")
+]
+
+CONTROLS = {"bicubic": 1, "shift-and-add": 8}
+"""The reference models that go through the same probes, if they are installed."""
+
+
+def audit_model(
+    spec: ModelSpec, frames: int, data: Path | None, device: str, isolation: str, *, json: bool
+) -> tuple[bool, list[dict[str, object]]]:
+    """Audit a model and print what the probes found; whether nothing refuses it, and the findings as values.
+
+    Raises
+    ------
+    UsageError
+        without a dataset.
+    """
+    from worldstrat_bench.audit import AuditRequest, run_audit
+    from worldstrat_bench.audit.audit import report_lines
+    from worldstrat_bench.errors import ModelError, UsageError
+    from worldstrat_bench.plugins.discovery import find_model
+    from worldstrat_bench.worker.types import ModelSpec
+
+    if data is None:
+        raise UsageError(
+            "an audit needs a dataset", where="--audit", remedy="--data DIR; `data mini DIR` makes a small one"
+        )
+    controls = {}
+    for name in CONTROLS:
+        try:
+            controls[name] = ModelSpec(find_model(name).target)
+        except ModelError:
+            typer.echo(f"without the control {name}: it is not installed", err=True)
+    request = AuditRequest(spec, data, frames=frames, controls=controls, device=device, isolation=isolation)
+    report = run_audit(request, lambda line: typer.echo(line, err=True))
+    if not json:
+        for line in report_lines(report):
+            typer.echo(console.printable(line))
+    findings: list[dict[str, object]] = [
+        {"probe": r.probe, "value": r.value, "limit": r.limit, "verdict": r.verdict, "message": r.message}
+        for r in report.results
+    ]
+    return report.passed, findings
