@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from worldstrat_bench.data.split import TileFacts, sublists
 from worldstrat_bench.errors import InfrastructureError, InvalidArtefactError
-from worldstrat_bench.protocol import Protocol
+from worldstrat_bench.protocol import Protocol, load_protocol
 from worldstrat_bench.record import DatasetRef, Record, build_record, load_record, save_record
 from worldstrat_bench.run.filesystem import write_durably
 from worldstrat_bench.run.folder import RECORD, TILES, TIMINGS, RunFolder
@@ -194,7 +194,7 @@ def _warnings(rows: list[_Row], protocol: Protocol, notes: Notes) -> tuple[str, 
             f"{registration.radius} px; the model may move the image"
         )
     given = notes.predicting.protocol
-    if given.sha256 != protocol.sha256:
+    if given.sha256 != protocol.sha256 and load_protocol(given.id).inputs != protocol.inputs:
         warnings.append(f"the model was given the inputs of {given.id}")
     if notes.harness_changed:
         warnings.append("the harness was changed while the run was under way")

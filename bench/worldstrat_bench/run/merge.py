@@ -17,6 +17,8 @@ from worldstrat_bench.run.finish import finish
 from worldstrat_bench.run.folder import RESUME, RunFolder, hold_run, read_run
 from worldstrat_bench.run.journal import FILE_NAME, Entry
 from worldstrat_bench.run.plan import (
+    HARNESS_STATE,
+    SAME_LEVEL_IS_ENOUGH,
     Machine,
     PredictInputs,
     ScoreInputs,
@@ -70,6 +72,8 @@ def merge_runs(paths: Sequence[Path], data: Path, out: Path) -> Record:
             remember(run.journal, "predict", inputs, remedy=RESUME)
             remember(run.journal, "machine", parts[0].machine, remedy=RESUME)
             remember(run.journal, "score", parts[0].scoring, remedy=RESUME)
+            if len({part.scoring.harness for part in parts}) > 1:
+                run.journal.set_note("harness_changed", "true")
             for part in parts:
                 _copy(part, run)
             selection = select(open_dataset(data), inputs.list, inputs.limit)
@@ -104,8 +108,8 @@ def _alike(parts: Sequence[_Part]) -> None:
     for part in parts[1:]:
         changed = [
             *differences(first.predicting, part.predicting, leave_out=_OWN),
-            *differences(first.scoring, part.scoring),
-            *differences(first.machine, part.machine, leave_out=frozenset({"isolation.held", "isolation.notes"})),
+            *differences(first.scoring, part.scoring, leave_out=HARNESS_STATE | {"lpips_null"}),
+            *differences(first.machine, part.machine, leave_out=SAME_LEVEL_IS_ENOUGH),
         ]
         if first.shard.count != part.shard.count:
             changed.append(f"number of shards: {first.shard.count}, now {part.shard.count}")

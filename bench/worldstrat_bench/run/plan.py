@@ -98,6 +98,13 @@ class Machine(_Note):
     isolation: IsolationReport
 
 
+HARNESS_STATE = frozenset({"harness.commit", "harness.dirty"})
+"""What may differ between the processes of one run; the record says so if it does. The version may not."""
+
+SAME_LEVEL_IS_ENOUGH = frozenset({"isolation.held", "isolation.notes", "isolation.requested"})
+"""How a level of isolation came about may differ between them; the level may not."""
+
+
 @dataclass(frozen=True)
 class Selection:
     """The tiles of a run: those of the list, then the first of them, then the shard's."""

@@ -22,7 +22,7 @@ from worldstrat_bench.run.environment import nvidia_driver
 from worldstrat_bench.run.events import Listener, Progress
 from worldstrat_bench.run.folder import LOG, RESUME, RunFolder
 from worldstrat_bench.run.journal import Entry, Predicted
-from worldstrat_bench.run.plan import Machine, PredictInputs, read_note, remember
+from worldstrat_bench.run.plan import SAME_LEVEL_IS_ENOUGH, Machine, PredictInputs, read_note, remember
 from worldstrat_bench.worker.host import Hello, Limits, ModelSpec, Reply, Worker
 
 _ATTEMPTS = 3
@@ -30,7 +30,6 @@ _ENDS = ("the model's process died of SIGKILL", "the model ended the process tha
 _KILLED = (*_ENDS, *(f"the process ended while the model was loaded: {end}" for end in _ENDS))
 """How the host describes a worker that was killed without its doing: by an operator, a scheduler, or by itself."""
 _DID_NOT_START = "the worker did not start"
-_SAME_LEVEL_IS_ENOUGH = frozenset({"isolation.held", "isolation.notes", "isolation.requested"})
 
 Read = Callable[[Tile], Inputs]
 Finished = Callable[[Tile, Inputs, Predicted], None]
@@ -111,7 +110,7 @@ class Predictor:
         with ExitStack() as stack:
             workers = self._start(stack, spec, root)
             machine = _machine([worker.hello for worker in workers])
-            remember(self._run.journal, "machine", machine, remedy=RESUME, leave_out=_SAME_LEVEL_IS_ENOUGH)
+            remember(self._run.journal, "machine", machine, remedy=RESUME, leave_out=SAME_LEVEL_IS_ENOUGH)
             source = _Shared(read_ahead(tiles, self._read, ahead=1 + len(workers)))
             try:
                 self._drive(workers, source, partial(self._tell_finished, total, finished, tell))

@@ -17,6 +17,7 @@ from worldstrat_bench.run.events import Listener, Notice, Progress
 from worldstrat_bench.run.finish import Notes
 from worldstrat_bench.run.folder import RESUME, RunFolder, enough_space
 from worldstrat_bench.run.plan import (
+    HARNESS_STATE,
     InputSource,
     Machine,
     PredictInputs,
@@ -32,8 +33,6 @@ from worldstrat_bench.run.request import RunOptions, RunRequest
 from worldstrat_bench.run.score import FrameFacts, ScoringPool, unscored
 from worldstrat_bench.scoring.types import Scorer
 from worldstrat_bench.worker.types import ModelSpec
-
-_HARNESS = frozenset({"harness.commit", "harness.dirty"})
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ def _remember_scoring(
         harness=probe_harness(),
     )
     remedy = f"{RESUME}; `worldstrat-bench score RUN --out DIR` scores the predictions anew"
-    remember(run.journal, "score", now, remedy=remedy, leave_out=_HARNESS | {"lpips_null"})
+    remember(run.journal, "score", now, remedy=remedy, leave_out=HARNESS_STATE | {"lpips_null"})
     stored = read_note(run.journal, "score", ScoreInputs)
     if stored.harness != now.harness:
         run.journal.set_note("harness_changed", "true")

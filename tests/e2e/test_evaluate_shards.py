@@ -1,0 +1,130 @@
+"""Shards: cut, run anywhere, put together to the same bytes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from run_helpers import command, environment, leftovers, model_wheel, run_cli, small_dataset
+from worldstrat_bench.run.predictions import PredictionStore
+
+TILES = 6
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_dataset(tmp_path_factory.mktemp("data") / "mini", TILES)
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    source = "return bicubic(lr, target) + 0.01 * torch.rand(1, 3, 1, 1)"
+    return model_wheel(tmp_path_factory.mktemp("wheel"), source, name="sharded")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, data: Path, wheel: Path) -> Path:
+    run = tmp_path_factory.mktemp("runs") / "whole"
+    assert run_cli(*arguments(wheel, data, run)).code == 0
+    return run
+
+
+@pytest.fixture(scope="module")
+def halves(tmp_path_factory: pytest.TempPathFactory, data: Path, wheel: Path) -> Path:
+    """A folder with both shards of two."""
+    out = tmp_path_factory.mktemp("runs") / "halves"
+    for shard in ("1/2", "2/2"):
+        done = run_cli(*arguments(wheel, data, out), "--shard", shard)
+        assert done.code == 0, done.err
+        assert f"shard {shard}" in done.out
+    return out
+
+
+def arguments(wheel: Path, data: Path, out: Path) -> tuple[object, ...]:
+    return ("evaluate", wheel, "--data", data, "--out", out, "--no-download", "--device", "cpu")
+
+
+def assert_same(run: Path, whole: Path) -> None:
+    assert (run / "tiles.csv").read_bytes() == (whole / "tiles.csv").read_bytes()
+    one, other = (json.loads((folder / "record.json").read_text()) for folder in (run, whole))
+    for record in (one, other):
+        for key in ("created", "record_id", "harness", "warnings"):
+            del record[key]
+    assert one == other
+    assert leftovers(run) == []
+
+
+def test_shards_merge_to_the_bytes_of_the_whole(halves: Path, data: Path, whole: Path, tmp_path: Path) -> None:
+    done = run_cli("merge", halves, "--data", data, "--out", tmp_path / "merged")
+    assert done.code == 0, done.err
+    assert_same(tmp_path / "merged", whole)
+    merged, reference = (PredictionStore(run / "predictions") for run in (tmp_path / "merged", whole))
+    for file in reference.folder.iterdir():
+        assert (merged.read(file.stem) == reference.read(file.stem)).all()
+    again = run_cli("score", tmp_path / "merged", "--data", data, "--no-download")
+    assert again.code == 0, again.err
+
+
+def test_shards_may_be_named_one_by_one_and_merged_where_they_lie(
+    halves: Path, data: Path, whole: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(halves, tmp_path / "out")
+    parts = [tmp_path / "out" / "shards" / name for name in ("2-of-2", "1-of-2")]
+    done = run_cli("merge", *parts, "--data", data, "--out", tmp_path / "out")
+    assert done.code == 0, done.err
+    assert (tmp_path / "out" / "tiles.csv").read_bytes() == (whole / "tiles.csv").read_bytes()
+
+
+def test_what_is_missing_is_named(halves: Path, data: Path, tmp_path: Path) -> None:
+    one = halves / "shards" / "1-of-2"
+    done = run_cli("merge", one, "--data", data, "--out", tmp_path / "m")
+    assert (done.code, "1 of 2 shards are missing: 2/2" in done.err) == (5, True)
+    done = run_cli("merge", one, one / ".." / "1-of-2", "--data", data, "--out", tmp_path / "m")
+    assert (done.code, "given twice" in done.err) == (2, True)
+    done = run_cli("merge", tmp_path / "none", "--data", data, "--out", tmp_path / "m")
+    assert done.code == 5
+    assert not (tmp_path / "m" / "record.json").exists()
+
+
+def test_mixed_shards_are_refused(halves: Path, wheel: Path, data: Path, whole: Path, tmp_path: Path) -> None:
+    odd = tmp_path / "odd"
+    assert run_cli(*arguments(wheel, data, odd), "--shard", "2/2", "--seed", "9").code == 0
+    parts = [halves / "shards" / "1-of-2", odd / "shards" / "2-of-2"]
+    done = run_cli("merge", *parts, "--data", data, "--out", tmp_path / "m")
+    assert (done.code, "seed: 0, now 9" in done.err) == (2, True)
+    done = run_cli("merge", whole, "--data", data, "--out", tmp_path / "m")
+    assert (done.code, "no shard" in done.err) == (2, True)
+
+
+def test_stored_predictions_are_scored_in_shards(whole: Path, data: Path, tmp_path: Path) -> None:
+    for shard in ("1/2", "2/2"):
+        done = run_cli("score", whole, "--data", data, "--out", tmp_path / "s", "--shard", shard, "--no-download")
+        assert done.code == 0, done.err
+    assert run_cli("merge", tmp_path / "s", "--data", data, "--out", tmp_path / "m").code == 0
+    assert (tmp_path / "m" / "tiles.csv").read_bytes() == (whole / "tiles.csv").read_bytes()
+    done = run_cli("score", whole, "--data", data, "--shard", "1/2", "--no-download")
+    assert (done.code, "--out" in done.err) == (2, True)
+
+
+def test_three_processes_in_one_folder_one_of_them_killed(wheel: Path, data: Path, whole: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+
+    def start(index: int) -> subprocess.Popen[bytes]:
+        words = command(*arguments(wheel, data, out), "--shard", f"{index}/3")
+        return subprocess.Popen(words, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    processes = {index: start(index) for index in (1, 2, 3)}
+    deadline = time.monotonic() + 120
+    while not list(out.glob("shards/2-of-3/predictions/*")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    processes[2].kill()
+    processes[2].wait()
+    processes[2] = start(2)
+    assert {index: process.wait(timeout=300) for index, process in processes.items()} == {1: 0, 2: 0, 3: 0}
+    assert run_cli("merge", out, "--data", data, "--out", tmp_path / "m").code == 0
+    assert_same(tmp_path / "m", whole)
