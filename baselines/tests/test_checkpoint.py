@@ -17,7 +17,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from worldstrat_bench_baselines.checkpoint import CheckpointError, convert, read_checkpoint
+from worldstrat_bench_baselines.checkpoint import CheckpointError, convert, load_tensors, read_checkpoint
+from worldstrat_bench_baselines.convert import main
 
 
 class Settings:
@@ -74,6 +75,16 @@ def test_conversion_to_safetensors(tmp_path: Path) -> None:
     wanted = lightning(tmp_path / "a.ckpt")
     assert convert(tmp_path / "a.ckpt", tmp_path / "a.safetensors") == len(wanted)
     same(load_file(tmp_path / "a.safetensors"), wanted)
+
+
+def test_the_content_tells_what_a_file_is(tmp_path: Path) -> None:
+    wanted = lightning(tmp_path / "weights")
+    convert(tmp_path / "weights", tmp_path / "weights.ckpt")
+    same(load_tensors(tmp_path / "weights"), wanted)
+    same(load_tensors(tmp_path / "weights.ckpt"), wanted)
+    (tmp_path / "weights").write_bytes(b"neither")
+    with pytest.raises(CheckpointError, match="neither"):
+        load_tensors(tmp_path / "weights")
 
 
 def test_a_payload_runs_nothing(tmp_path: Path) -> None:
@@ -157,14 +168,13 @@ def test_files_that_are_no_checkpoints(tmp_path: Path) -> None:
         read_checkpoint(tmp_path / "b.ckpt")
 
 
-def test_the_converter_as_a_command(tmp_path: Path) -> None:
+def test_the_converter_as_a_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lightning(tmp_path / "a.ckpt")
-    command = [sys.executable, "-m", "worldstrat_bench_baselines.convert"]
     out = tmp_path / "a.safetensors"
-    done = subprocess.run([*command, tmp_path / "a.ckpt", out], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "worldstrat_bench_baselines.convert", tmp_path / "a.ckpt", out]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert len(load_file(out)) == 8
-    failed = subprocess.run([*command, out, tmp_path / "b"], capture_output=True, text=True, check=False)
-    assert failed.returncode == 3
-    assert "Traceback" not in failed.stderr
-    assert subprocess.run(command, capture_output=True, check=False).returncode == 2
+    assert main([str(out), str(tmp_path / "b")]) == 3  # it is safetensors already
+    assert main([]) == 2
+    assert "cannot be read" in capsys.readouterr().err

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -213,10 +214,19 @@ def _named(content: object, prefix: str, depth: int = 0) -> Iterator[tuple[str, 
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a ``.safetensors`` file, or of a checkpoint by :func:`read_checkpoint`."""
-    if path.suffix == ".safetensors":
+    """The tensors of a checkpoint by :func:`read_checkpoint`, or of a safetensors file; its content tells which.
+
+    Raises
+    ------
+    CheckpointError
+        if it is neither.
+    """
+    if zipfile.is_zipfile(path):
+        return read_checkpoint(path)
+    try:
         return load_file(path, device="cpu")
-    return read_checkpoint(path)
+    except SafetensorError:
+        raise CheckpointError(f"{path.name} is neither a safetensors file nor a checkpoint") from None
 
 
 def convert(source: Path, destination: Path) -> int:
