@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from worldstrat_bench.site.config import BoardConfig
 from worldstrat_bench.site.divisions import Division
 from worldstrat_bench.site.text import clean, slugify
 from worldstrat_bench.stats.paired import sign_of
@@ -49,6 +50,7 @@ class Analysis:
     """A division and what follows from its tiles."""
 
     division: Division
+    config: BoardConfig
 
     @cached_property
     def row_of(self) -> dict[str, int]:

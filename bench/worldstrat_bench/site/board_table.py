@@ -16,9 +16,6 @@ from worldstrat_bench.site.text import NO_VALUE, number
 from worldstrat_bench.stats.letters import shown
 from worldstrat_bench.stats.ranking import Display, RankedBoard
 
-BESIDE = ("ssim", "gain")
-"""Metrics beside the ranked ones in the first group."""
-
 NOTHING = Summary(n=0)
 _NO_RANK = Cell(Markup(NO_VALUE), 1e9, (None, None, None))
 
@@ -33,6 +30,7 @@ def board_table(
     *,
     order_by: str = "psnr",
     base: str = "",
+    beside: Sequence[str] = ("ssim", "gain"),
     lists: bool = True,
 ) -> Table:
     """Rows are entries, best first by `order_by`.
@@ -43,11 +41,12 @@ def board_table(
     summaries : the scores of an entry on the tiles of the table.
     display : ranks, values with intervals, or values alone.
     base : path from the page to the division's folder.
+    beside : metrics beside the ranked ones in the first group.
     lists : whether the other lists of the division get columns.
     """
 
     ranked = division.protocol.ranking.metrics
-    others = [m for m in metrics_of(division) if m not in (*ranked, *BESIDE)]
+    others = [m for m in metrics_of(division) if m not in (*ranked, *beside)]
     bounds = {m: _bounds([summaries(e).get(m, NOTHING) for e in division.entries]) for m in ranked}
     entries = _ordered(division, summaries, order_by)
     rows = []
@@ -56,13 +55,13 @@ def board_table(
         cells: list[Cell] = []
         for metric in ranked:
             cells += _ranked_cells(metric, own, boards.get(metric), entry.slug, bounds[metric], display)
-        cells += [_metric_cell(m, own) for m in BESIDE]
+        cells += [_metric_cell(m, own) for m in beside]
         cells += [_metric_cell(m, own) for m in others]
         cells += _list_cells(division, entry) if lists else []
         cells += _entry_cells(entry)
         head = link_cell(entry.title, f"{base}m/{entry.slug}.html")
         rows.append(Row(head, tuple(cells), _filters(entry), f"r-{entry.slug}"))
-    columns = _columns(division, ranked, others, display, lists=lists)
+    columns = _columns(division, beside, others, display, lists=lists)
     csv_columns = {c.key: _csv_names(c.key) for c in columns}
     return Table(name, caption, Column("model", "Model", "", numeric=False), columns, tuple(rows), csv_columns)
 
@@ -78,9 +77,10 @@ def _ordered(division: Division, summaries: Callable[[Entry], Summaries], metric
 
 
 def _columns(
-    division: Division, ranked: Sequence[str], others: Sequence[str], display: Display, *, lists: bool
+    division: Division, beside: Sequence[str], others: Sequence[str], display: Display, *, lists: bool
 ) -> tuple[Column, ...]:
     columns: list[Column] = []
+    ranked = division.protocol.ranking.metrics
     for metric in ranked:
         label = measure(metric).label
         if display == "ranks":
@@ -90,7 +90,7 @@ def _columns(
         if display != "values":
             text = "Mean and 95 % interval, drawn to a common scale"
             columns.append(Column(f"ci_{metric}", f"{label} 95 %", text, numeric=False))
-    columns += [metric_column(m, "main") for m in BESIDE]
+    columns += [metric_column(m, "main") for m in beside]
     columns += [metric_column(m, "metrics") for m in others]
     if lists:
         for name in [n for n in division.lists if n != division.list_name]:

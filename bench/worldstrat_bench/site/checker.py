@@ -1,20 +1,152 @@
-"""``site check`` (below)."""
+"""``site check``: links, ids, sizes, external requests, validity, and that a rebuild gives the same bytes."""
 
 from __future__ import annotations
 
+import csv
+import gzip
+import hashlib
+import io
+import json
+import posixpath
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
+from xml.etree import ElementTree
+
+from worldstrat_bench.errors import InvalidArtefactError
+from worldstrat_bench.site.builder import compose
+from worldstrat_bench.site.entries import Refused, read_entries
+from worldstrat_bench.site.html_check import Page, bad_schemes, is_external, read_page
+from worldstrat_bench.site.pages_site import MANIFEST, Manifest, read_manifest
+from worldstrat_bench.site.render import ASSETS
+
+INDEX_GZIPPED = 60_000
+ASSET_BYTES = 20_000
+TILE_PAGE_BYTES = 400_000
+SHOWN = 200
 
 
 @dataclass(frozen=True)
 class CheckReport:
-    """Faults of a site."""
+    """What a check found.
+
+    Attributes
+    ----------
+    pages, files : how many were looked at.
+    index_gzipped, assets, largest_tile_page : sizes in bytes; a tile page with the pictures it loads at once.
+    rebuilt : whether a rebuild from the site's own records was compared.
+    faults : in words, the file first; empty if the site is good.
+    """
 
     folder: Path
     files: int
+    pages: int
+    index_gzipped: int
+    assets: int
+    largest_tile_page: int
+    rebuilt: bool
     faults: tuple[str, ...]
 
 
-def check(folder: Path) -> CheckReport:
-    """Not yet."""
-    return CheckReport(folder, 0, ())
+def check(folder: Path, *, rebuild: bool = True) -> CheckReport:
+    """Check a built site.
+
+    Raises
+    ------
+    InvalidArtefactError
+        if the folder holds no site at all.
+    """
+    manifest = _manifest(folder)
+    files = {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+    pages = {path: read_page(data.decode("utf-8", "replace")) for path, data in files.items() if path.endswith(".html")}
+    tile_pages = {path: _page_bytes(path, page, files) for path, page in pages.items() if "/t/" in f"/{path}"}
+    index = len(gzip.compress(files.get("index.html", b""), mtime=0))
+    assets = sum(len(files.get(f"assets/{name}", b"")) for name in ASSETS)
+    faults = [
+        *_manifest_faults(files, manifest),
+        *(f"{path}: {fault}" for path, page in pages.items() for fault in page.faults),
+        *_link_faults(files, pages),
+        *_format_faults(files),
+        *_size_faults(index, assets, tile_pages),
+    ]
+    if rebuild and not faults:
+        faults += _rebuild_faults(folder, files, manifest)
+    return CheckReport(
+        folder=folder, files=len(files), pages=len(pages), index_gzipped=index, assets=assets,
+        largest_tile_page=max(tile_pages.values(), default=0), rebuilt=rebuild and not faults,
+        faults=tuple(faults[:SHOWN]),
+    )  # fmt: skip
+
+
+def _manifest(folder: Path) -> Manifest:
+    remedy = "worldstrat-bench site build PATH... --out DIR"
+    try:
+        return read_manifest((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InvalidArtefactError(f"this is no built site: {error}", where=folder / MANIFEST, remedy=remedy) from None
+
+
+def _manifest_faults(files: Mapping[str, bytes], manifest: Manifest) -> Iterator[str]:
+    for path in sorted(set(files) - set(manifest.files) - {MANIFEST}):
+        yield f"{path}: not a file of this build"
+    for path, digest in sorted(manifest.files.items()):
+        if path not in files:
+            yield f"{path}: missing"
+        elif hashlib.sha256(files[path]).hexdigest() != digest:
+            yield f"{path}: changed since the build"
+
+
+def _link_faults(files: Mapping[str, bytes], pages: Mapping[str, Page]) -> Iterator[str]:
+    ids = {path: set(page.ids) for path, page in pages.items()}
+    for path, page in pages.items():
+        yield from (f"{path}: link of a forbidden kind {href[:60]!r}" for href in bad_schemes(page.links))
+        for href in {*page.links, *page.loads}:
+            if is_external(href) or ":" in href.split("/", 1)[0]:
+                continue
+            target, _, fragment = href.partition("#")
+            full = posixpath.normpath(posixpath.join(posixpath.dirname(path), unquote(target))) if target else path
+            if full not in files:
+                yield f"{path}: dead link {href[:80]!r}"
+            elif fragment and fragment not in ids.get(full, set()):
+                yield f"{path}: {href[:80]!r} names an id that is not there"
+
+
+def _format_faults(files: Mapping[str, bytes]) -> Iterator[str]:
+    for path, data in files.items():
+        try:
+            if path.endswith(".json"):
+                json.loads(data)
+            elif path.endswith((".xml", ".svg")):
+                ElementTree.fromstring(data)  # our own output; entities were escaped
+            elif path.endswith(".csv"):
+                rows = list(csv.reader(io.StringIO(data.decode("utf-8")), strict=True))
+                if len({len(row) for row in rows}) > 1:
+                    yield f"{path}: rows of different length"
+        except (ValueError, ElementTree.ParseError, csv.Error) as error:
+            yield f"{path}: cannot be read: {str(error)[:80]}"
+
+
+def _page_bytes(path: str, page: Page, files: Mapping[str, bytes]) -> int:
+    """A page with everything that it loads at once."""
+    loads = {posixpath.normpath(posixpath.join(posixpath.dirname(path), s)) for s in set(page.loads) - set(page.lazy)}
+    return len(files[path]) + sum(len(files.get(load, b"")) for load in loads)
+
+
+def _size_faults(index: int, assets: int, tile_pages: Mapping[str, int]) -> Iterator[str]:
+    if index > INDEX_GZIPPED:
+        yield f"index.html: {index} bytes gzipped, more than {INDEX_GZIPPED}"
+    if assets > ASSET_BYTES:
+        yield f"assets: {assets} bytes, more than {ASSET_BYTES}"
+    for path, size in tile_pages.items():
+        if size > TILE_PAGE_BYTES:
+            yield f"{path}: {size} bytes with its pictures, more than {TILE_PAGE_BYTES}"
+
+
+def _rebuild_faults(folder: Path, files: Mapping[str, bytes], manifest: Manifest) -> list[str]:
+    """Build the site again from the records in it, pictures taken over."""
+    entries, _ = read_entries([folder])
+    refused = [Refused(source, reason) for source, reason in manifest.refused]
+    output, _, _ = compose(entries, refused, config=manifest.config, pictures_from=folder)
+    paths = sorted(set(files) | set(output.files))
+    return [f"{path}: a rebuild gives other bytes" for path in paths if files.get(path) != output.files.get(path)]

@@ -32,7 +32,7 @@ def build_boards(out: Output, analysis: Analysis, common: Context, *, home: Cont
     ranked = division.protocol.ranking.metrics
     for name in division.lists:
         for metric in ranked if name == division.list_name else ranked[:1]:
-            table = _list_table(division, name, metric, base="")
+            table = _list_table(analysis, name, metric, base="")
             context = _list_context(analysis, name, metric, table, base="")
             if name == division.list_name:
                 context |= {"figures": board_figures(analysis, ""), "strata_links": _strata_links(analysis, "")}
@@ -44,7 +44,7 @@ def build_boards(out: Output, analysis: Analysis, common: Context, *, home: Cont
             out.page(page, "board.html.j2", {**common, **context})
     if home is not None and division.prefix:
         base = division.prefix
-        table = _list_table(division, division.list_name, ranked[0], base=base)
+        table = _list_table(analysis, division.list_name, ranked[0], base=base)
         context = _list_context(analysis, division.list_name, ranked[0], table, base=base)
         context |= {"figures": board_figures(analysis, base), "strata_links": _strata_links(analysis, base), **home}
         out.page("index.html", "board.html.j2", {**common, **context})
@@ -57,14 +57,15 @@ DISPLAY_NOTES = {
 }
 
 
-def _list_table(division: Division, name: str, metric: str, *, base: str) -> Table:
+def _list_table(analysis: Analysis, name: str, metric: str, *, base: str) -> Table:
+    division = analysis.division
     tiles = division.lists[name]
     boards = {m: division.boards[name, m] for m in division.protocol.ranking.metrics}
     caption = f"List {name}: {len(tiles)} tiles, {len(division.entries)} models"
     return board_table(
         division, "board", caption, boards, lambda entry: division.scores(entry, name).micro,
         display_of(len(tiles), division.protocol.aggregation), order_by=metric, base=base,
-        lists=name == division.list_name,
+        beside=analysis.config.beside, lists=name == division.list_name,
     )  # fmt: skip
 
 

@@ -16,9 +16,6 @@ from worldstrat_bench.site.text import number
 from worldstrat_bench.stats.paired import sign_of
 from worldstrat_bench.stats.strata import axis
 
-SHOWN = 12
-"""Tiles in each part of the gallery."""
-
 SMALL = 30
 """Up to so many models the matrix of wins is open from the start."""
 
@@ -88,7 +85,7 @@ def _matrix(analysis: Analysis, metric: str) -> dict[str, object]:
 
 def build_gallery(out: Output, analysis: Analysis, common: Context, pictures: Mapping[str, TilePictures]) -> None:
     """Hardest, median and easiest tiles, and those where neighbours differ most."""
-    order = analysis.hardest()
+    order, shown = analysis.hardest(), analysis.config.gallery
     median = analysis.median("psnr")
     division = analysis.division
 
@@ -102,15 +99,15 @@ def build_gallery(out: Output, analysis: Analysis, common: Context, pictures: Ma
     title = {entry.slug: entry.title for entry in division.entries}
     differ = [
         item(tile, f"{title[better]} {number(gain, 2, signed=True)} dB over {title[worse]}")
-        for tile, better, worse, gain in analysis.disagreements()[:SHOWN]
+        for tile, better, worse, gain in analysis.disagreements()[:shown]
     ]
     text = "PSNR of the median model"
     blocks = [
-        {"id": "hardest", "title": "Hardest", "explanation": f"Lowest {text}.", "items": by_median(order[:SHOWN])},
+        {"id": "hardest", "title": "Hardest", "explanation": f"Lowest {text}.", "items": by_median(order[:shown])},
         {"id": "median", "title": "Median", "explanation": f"Nearest to the middle by {text}.",
-         "items": by_median([order[i] for i in positions(len(order), SHOWN)])},
+         "items": by_median([order[i] for i in positions(len(order), shown)])},
         {"id": "easiest", "title": "Easiest", "explanation": f"Highest {text}.",
-         "items": by_median(order[::-1][:SHOWN])},
+         "items": by_median(order[::-1][:shown])},
         {"id": "disagree", "title": "Where neighbours differ most",
          "explanation": "Largest difference in PSNR between two models that follow each other on the board.",
          "items": differ},

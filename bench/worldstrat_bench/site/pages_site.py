@@ -14,6 +14,7 @@ from worldstrat_bench.measures import MEASURES, RANKED
 from worldstrat_bench.protocol import Protocol, load_protocol, protocol_ids
 from worldstrat_bench.record import Record
 from worldstrat_bench.site import charts
+from worldstrat_bench.site.config import BoardConfig
 from worldstrat_bench.site.divisions import Apart, Division
 from worldstrat_bench.site.entries import Entry, Refused
 from worldstrat_bench.site.pages_board import Context
@@ -131,7 +132,9 @@ def build_feed(out: Output, divisions: Sequence[Division]) -> None:
     out.put("feed.xml", str(Markup("".join(parts))) + "</feed>\n")  # texts were escaped above
 
 
-def build_data(out: Output, common: Context, refused: Sequence[Refused], entries: Sequence[Entry]) -> None:
+def build_data(
+    out: Output, common: Context, refused: Sequence[Refused], entries: Sequence[Entry], config: BoardConfig
+) -> None:
     """The page of downloads, and the list of all files. Comes last: it hashes the others."""
     titles = {
         "boards": ("Boards", "Every board as CSV and JSON; strata.csv holds every stratum and metric."),
@@ -152,6 +155,7 @@ def build_data(out: Output, common: Context, refused: Sequence[Refused], entries
     out.page("data.html", "data.html.j2", {**common, **context})
     out.put_json(MANIFEST, {
         "schema_version": 1,
+        "config": config.model_dump(mode="json"),
         "records": sorted(entry.record.record_id for entry in entries),
         "refused": [asdict(r) for r in refused],
         "files": {path: _sha(content) for path, content in sorted(out.files.items())},
@@ -162,10 +166,27 @@ def _sha(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def read_manifest(text: str) -> dict[str, str]:
-    """Files and digests of a built site; empty if the text is no manifest."""
+@dataclass(frozen=True)
+class Manifest:
+    """``data/site.json`` of a built site."""
+
+    files: Mapping[str, str]
+    refused: tuple[tuple[str, str], ...]
+    config: BoardConfig
+
+
+def read_manifest(text: str) -> Manifest:
+    """Read ``data/site.json``.
+
+    Raises
+    ------
+    ValueError
+        if the text is no manifest.
+    """
     try:
-        files = json.loads(text)["files"]
-    except (ValueError, KeyError, TypeError):
-        return {}
-    return {str(k): str(v) for k, v in files.items()} if isinstance(files, dict) else {}
+        document = json.loads(text)
+        files = {str(path): str(digest) for path, digest in document["files"].items()}
+        refused = tuple((str(r["source"]), str(r["reason"])) for r in document["refused"])
+        return Manifest(files, refused, BoardConfig.model_validate(document["config"]))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"no manifest of a site: {error!r}") from None

@@ -30,7 +30,7 @@ def build_strata(out: Output, analysis: Analysis, common: Context) -> None:
         caption = f"{title}: {len(stratum.tiles)} tiles of list {division.list_name}"
         table = board_table(
             division, "board", caption, stratum.boards, partial(_of, division, stratum), stratum.display,
-            base="../", lists=False,
+            base="../", beside=analysis.config.beside, lists=False,
         )  # fmt: skip
         context = empty_context() | {
             "heading": title,

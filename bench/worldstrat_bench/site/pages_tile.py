@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from markupsafe import Markup, escape
@@ -16,9 +16,6 @@ from worldstrat_bench.site.render import Output
 from worldstrat_bench.site.text import NO_VALUE, number
 from worldstrat_bench.stats.strata import axis, strata_of
 
-COLUMNS = ("psnr", "gain", "lpips", "ssim", "rmse", "sam")
-"""The metrics of a tile page; the rest is in the downloads."""
-
 
 def build_tiles(out: Output, analysis: Analysis, common: Context, pictures: Mapping[str, TilePictures]) -> None:
     """One page a tile."""
@@ -27,7 +24,7 @@ def build_tiles(out: Output, analysis: Analysis, common: Context, pictures: Mapp
     names = facts.tiles
     rows = _rows(analysis)
     members = {name: frozenset(tiles) for name, tiles in division.lists.items()}
-    head = _head()
+    head = _head(analysis.config.tile_columns)
     for i, tile in enumerate(names):
         values = analysis.matrix("psnr")[:, i]
         named = [(e.title, float(v)) for e, v in zip(division.entries, values, strict=True) if not np.isnan(v)]
@@ -63,9 +60,9 @@ def _numbers(analysis: Analysis, i: int) -> list[tuple[str, str]]:
     ]
 
 
-def _head() -> Markup:
+def _head(columns: Sequence[str]) -> Markup:
     cells = ['<th scope="col" data-key="model">Model</th>']
-    for name in COLUMNS:
+    for name in columns:
         m = measure(name)
         cells.append(
             f'<th scope="col" class="n" data-key="{name}" title="{escape(m.explanation)}">{escape(m.label)} {m.arrow}'
@@ -82,10 +79,10 @@ def _rows(analysis: Analysis) -> list[list[str]]:
     records is escaped here, once a model.
     """
     division = analysis.division
-    psnr = analysis.matrix("psnr")
+    psnr, columns = analysis.matrix("psnr"), analysis.config.tile_columns
     formatted = {
         name: [[number(v, measure(name).decimals) for v in row] for row in analysis.matrix(name).tolist()]
-        for name in COLUMNS
+        for name in columns
     }
     heads = [
         f'<tr><th scope="row"><a href="../m/{escape(e.slug)}.html"><bdi>{escape(e.title)}</bdi></a></th>'
@@ -103,9 +100,9 @@ def _rows(analysis: Analysis) -> list[list[str]]:
         for j in order:
             if outcomes[j][i] != "ok":
                 text = outcomes[j][i].replace("_", " ")
-                rows.append(f'{heads[j]}<td colspan="{len(COLUMNS) + 1}">failed: {text}</td></tr>')
+                rows.append(f'{heads[j]}<td colspan="{len(columns) + 1}">failed: {text}</td></tr>')
                 continue
-            cells = "".join(f"<td class=n>{formatted[name][j][i]}</td>" for name in COLUMNS)
+            cells = "".join(f"<td class=n>{formatted[name][j][i]}</td>" for name in columns)
             rows.append(f"{heads[j]}{cells}<td class=n>{shifts[j][i]}</td></tr>")
         found.append(rows)
     return found

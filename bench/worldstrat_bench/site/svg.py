@@ -49,9 +49,11 @@ class Drawing:
 
     def render(self) -> Markup:
         """The whole drawing."""
+        # a drawing with links is a group: inside an image no screen reader would find them
+        role = "group" if any("<a " in part for part in self._parts) else "img"
         head = (
             f'<svg class="{self.css}" viewBox="0 0 {fmt(self.width)} {fmt(self.height)}" '
-            f'width="{fmt(self.width)}" height="{fmt(self.height)}" role="img" aria-label="{escape(self.label)}">'
+            f'width="{fmt(self.width)}" height="{fmt(self.height)}" role="{role}" aria-label="{escape(self.label)}">'
         )
         return Markup(head + "".join(self._parts) + "</svg>")  # every part was escaped when it was added
 

@@ -1,0 +1,114 @@
+"""``site build`` and ``site check``: the leaderboard as static pages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from worldstrat_bench.cli.console import JsonOption, print_json, printable, stderr
+
+if TYPE_CHECKING:
+    from worldstrat_bench.site import BuildReport, CheckReport
+
+site_app = typer.Typer(help="The leaderboard as static pages.", no_args_is_help=True, rich_markup_mode=None)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.add_typer(site_app, name="site")
+
+
+@site_app.command("build")
+def build_site(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Submissions folders and run directories.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the site goes.")],
+    data: Annotated[Path | None, typer.Option("--data", metavar="DIR", help="The dataset, for pictures.")] = None,
+    predictions: Annotated[
+        list[Path] | None,
+        typer.Option("--predictions", metavar="RUN", help="A run whose predictions are shown; may be repeated."),
+    ] = None,
+    previews: Annotated[bool, typer.Option("--previews/--no-previews", help="Pictures of the tiles.")] = True,
+    board: Annotated[
+        Path | None, typer.Option("--board", metavar="FILE", help="board.toml: which boards and columns.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Build the site from records and tile tables; says what it used and why not the rest."""
+    from worldstrat_bench.site import build
+    from worldstrat_bench.site.config import load_config
+
+    report = build(paths, out, data=data, predictions=predictions or (), previews=previews, config=load_config(board))
+    if as_json:
+        print_json(_build_document(report))
+    else:
+        _print_build(report)
+
+
+@site_app.command("check")
+def check_site(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A built site.")],
+    rebuild: Annotated[bool, typer.Option("--rebuild/--no-rebuild", help="Build again and compare bytes.")] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Check links, ids, sizes, external requests and validity, and that a rebuild gives the same bytes."""
+    from worldstrat_bench.site.checker import check
+
+    report = check(folder, rebuild=rebuild)
+    if as_json:
+        print_json(_check_document(report))
+    else:
+        _print_check(report)
+    if report.faults:
+        raise typer.Exit(5)
+
+
+def _build_document(report: BuildReport) -> dict[str, object]:
+    return {
+        "folder": str(report.folder), "entry_page": str(report.entry_page), "files": report.files,
+        "bytes": report.bytes, "pictures": report.pictures,
+        "boards": [
+            {"title": b.title, "kind": b.kind, "page": b.page, "tiles": b.tiles, "entries": list(b.ranked)}
+            for b in report.boards
+        ],
+        "apart": [{"source": source, "reason": reason} for source, reason in report.apart],
+        "refused": [{"source": source, "reason": reason} for source, reason in report.refused],
+    }  # fmt: skip
+
+
+def _print_build(report: BuildReport) -> None:
+    for board in report.boards:
+        typer.echo(f"{printable(board.title)} ({board.kind}, {board.tiles} tiles): {len(board.ranked)} entries")
+        for source in board.ranked:
+            typer.echo(f"  used         {printable(source)}")
+    for source, reason in report.apart:
+        typer.echo(f"  not ranked   {printable(source)}: {printable(reason)}")
+    for source, reason in report.refused:
+        typer.echo(f"  not used     {printable(source)}: {printable(reason)}")
+    if not report.boards:
+        stderr().print("no record could be put on a board; the reasons are above", markup=False, highlight=False)
+    pictures = f", {report.pictures} pictures" if report.pictures else ", no pictures"
+    typer.echo(f"{report.files} files, {report.bytes / 1e6:.1f} MB{pictures}")
+    typer.echo(f"open {printable(str(report.entry_page))}")
+
+
+def _check_document(report: CheckReport) -> dict[str, object]:
+    return {
+        "folder": str(report.folder), "files": report.files, "pages": report.pages,
+        "index_gzipped": report.index_gzipped, "assets": report.assets,
+        "largest_tile_page": report.largest_tile_page, "rebuilt": report.rebuilt, "faults": list(report.faults),
+    }  # fmt: skip
+
+
+def _print_check(report: CheckReport) -> None:
+    for fault in report.faults:
+        typer.echo(printable(fault))
+    typer.echo(
+        f"{report.pages} pages, {report.files} files; index {report.index_gzipped / 1e3:.1f} kB gzipped, css and js "
+        f"{report.assets / 1e3:.1f} kB, largest tile page {report.largest_tile_page / 1e3:.1f} kB"
+    )
+    if report.faults:
+        typer.echo(f"{len(report.faults)} faults")
+    else:
+        typer.echo("no fault" + ("; a rebuild gives the same bytes" if report.rebuilt else ""))

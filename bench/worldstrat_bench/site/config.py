@@ -1,0 +1,47 @@
+"""``board.toml``: which boards are published, and which metrics they show beside the ranks."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from worldstrat_bench.errors import InvalidArtefactError
+from worldstrat_bench.measures import MEASURES
+
+
+class BoardConfig(BaseModel):
+    """What ``reports/board.toml`` may say; without a file these are the values."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kinds: tuple[Literal["official", "probe", "compatibility", "practice"], ...] = Field(
+        default=("official", "probe", "compatibility", "practice"), description="boards that are published"
+    )
+    beside: tuple[str, ...] = Field(default=("ssim", "gain"), description="metrics beside the ranked ones")
+    tile_columns: tuple[str, ...] = Field(
+        default=("psnr", "gain", "lpips", "ssim", "rmse", "sam"), description="metrics of a tile page"
+    )
+    gallery: int = Field(default=12, ge=1, le=60, description="tiles in each part of the gallery")
+
+
+def load_config(path: Path | None) -> BoardConfig:
+    """Read a ``board.toml``; None gives the defaults.
+
+    Raises
+    ------
+    InvalidArtefactError
+        if it is missing, no TOML, has an unknown key, or names an unknown metric.
+    """
+    if path is None:
+        return BoardConfig()
+    try:
+        config = BoardConfig.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, ValidationError) as error:
+        raise InvalidArtefactError(f"not a board file: {str(error)[:300]}", where=path) from None
+    for name in (*config.beside, *config.tile_columns):
+        if name not in MEASURES:
+            raise InvalidArtefactError(f"unknown metric {name[:40]!r}", where=path, remedy=", ".join(MEASURES))
+    return config

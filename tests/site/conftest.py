@@ -1,0 +1,57 @@
+"""One site and one browser for all page tests. Where no browser is found these tests fail: they do not skip."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+import site_scenes
+from site_browser import ARGUMENTS, browser_path
+from worldstrat_bench.site import build
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium."""
+    with sync_playwright() as playwright:
+        instance = playwright.chromium.launch(executable_path=browser_path(), args=ARGUMENTS)
+        yield instance
+        instance.close()
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An official board, a practice board, and runs that are listed apart."""
+    root = tmp_path_factory.mktemp("site")
+    official = site_scenes.submissions(root / "official", official=True, resamples=200)
+    mini = site_scenes.submissions(root / "mini", official=False, resamples=200)
+    build([official, mini], root / "out")
+    return root / "out"
+
+
+@pytest.fixture(scope="session")
+def practice(site: Path) -> Path:
+    """The folder of the practice board."""
+    return next(site.glob("practice-*"))
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing: tests have their own output."""
+
+
+@pytest.fixture(scope="session")
+def localhost(site: Path) -> Iterator[str]:
+    """The site served from this machine: the address of its root."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(site))) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()

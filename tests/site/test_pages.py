@@ -1,0 +1,266 @@
+"""The built pages in a real browser, from file:// and from localhost."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from site_browser import visit
+
+MINUS = "\u2212"
+
+
+def kinds(site: Path) -> dict[str, Path]:
+    """One page of every kind."""
+    return {
+        "index": site / "index.html",
+        "by-lpips": site / "by-lpips.html",
+        "list": site / "list-full.html",
+        "practice": next(site.glob("practice-*")) / "index.html",
+        "stratum": next(site.glob("s/ipcc-forest-*.html")),
+        "small stratum": next(site.glob("s/ipcc-wetland-*.html")),
+        "strata": site / "strata.html",
+        "model": site / "m" / "highresnet.html",
+        "tile": next(site.glob("t/*.html")),
+        "compare": site / "compare.html",
+        "gallery": site / "gallery.html",
+        "method": site / "method.html",
+        "data": site / "data.html",
+    }
+
+
+KINDS = (
+    "index", "by-lpips", "list", "practice", "stratum", "small stratum", "strata", "model", "tile", "compare",
+    "gallery", "method", "data",
+)  # fmt: skip
+
+
+def axe_source() -> str:
+    """axe-core as the test package carries it."""
+    return resources.files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds, with the first element of each."""
+    page.evaluate(axe_source())
+    found: dict[str, Any] = page.evaluate("axe.run(document, {resultTypes: ['violations'], preload: false})")
+    return [f"{v['id']}: {v['nodes'][0]['html'][:160]} {v['nodes'][0]['any'][:1]}" for v in found["violations"]]
+
+
+def column(page: Page, table: str, key: str) -> list[str]:
+    """The texts of a column's visible rows, without what is set in small type."""
+    script = """([id, key]) => {
+      const table = document.getElementById(id);
+      const i = [...table.tHead.rows[0].cells].findIndex(c => c.dataset.key === key);
+      return [...table.tBodies[0].rows].filter(r => !r.hidden).map(r => {
+        const c = r.cells[i].cloneNode(true); c.querySelectorAll('small').forEach(s => s.remove());
+        return c.textContent.trim()})}"""
+    return [str(text) for text in page.evaluate(script, [table, key])]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_page_is_accessible_quiet_and_alone(site: Path, browser: Browser, kind: str, scheme: str) -> None:
+    with visit(browser, kinds(site)[kind].as_uri(), color_scheme=scheme) as seen:
+        assert violations(seen.page) == []
+        seen.assert_quiet()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_page_scrolls_sideways_on_a_phone(site: Path, browser: Browser, kind: str) -> None:
+    with visit(browser, kinds(site)[kind].as_uri(), viewport={"width": 375, "height": 800}) as seen:
+        assert seen.page.evaluate("document.documentElement.scrollWidth") <= 375
+        seen.assert_quiet()
+
+
+def test_the_first_column_stays_when_the_table_scrolls(site: Path, browser: Browser) -> None:
+    with visit(browser, (site / "index.html").as_uri(), viewport={"width": 375, "height": 800}) as seen:
+        box = seen.page.locator(".scroll:has(#board)")
+        head = seen.page.locator("#board tbody th").first
+        box.scroll_into_view_if_needed()
+        before = head.bounding_box()
+        box.evaluate("e => e.scrollLeft = 200")
+        after = head.bounding_box()
+        assert before is not None
+        assert after is not None
+        assert abs(before["x"] - after["x"]) < 1
+
+
+@pytest.mark.parametrize("kind", ["index", "model", "tile", "compare"])
+def test_layout_is_stable_and_fast_on_localhost(site: Path, localhost: str, browser: Browser, kind: str) -> None:
+    path = kinds(site)[kind].relative_to(site).as_posix()
+    with visit(browser, f"{localhost}/{path}") as seen:
+        seen.page.wait_for_load_state("networkidle")
+        measured: dict[str, float] = seen.page.evaluate(
+            """() => new Promise(done => {
+              let cls = 0, lcp = 0;
+              new PerformanceObserver(l => l.getEntries().forEach(e => {if (!e.hadRecentInput) cls += e.value}))
+                .observe({type: 'layout-shift', buffered: true});
+              new PerformanceObserver(l => l.getEntries().forEach(e => {lcp = e.startTime}))
+                .observe({type: 'largest-contentful-paint', buffered: true});
+              setTimeout(() => done({cls, lcp}), 300)})"""
+        )
+        assert measured["cls"] <= 0.02
+        assert 0 < measured["lcp"] < 1000
+        seen.assert_quiet()
+
+
+def test_budgets(site: Path) -> None:
+    assert len(gzip.compress((site / "index.html").read_bytes())) <= 60_000
+    assert sum(p.stat().st_size for p in (site / "assets").iterdir()) <= 20_000
+    assert max(p.stat().st_size for p in site.glob("t/*.html")) <= 400_000
+
+
+def test_the_first_page_shows_both_ranks(site: Path, browser: Browser) -> None:
+    with visit(browser, (site / "index.html").as_uri()) as seen:
+        for key in ("rank_psnr", "rank_lpips"):
+            ranks = column(seen.page, "board", key)
+            assert len(ranks) == 10
+            assert all(rank[0].isdigit() for rank in ranks)
+        arrows = seen.page.locator("#board thead").inner_text()
+        assert "PSNR ↑" in arrows
+        assert "LPIPS ↓" in arrows
+
+
+def test_sorting_by_keyboard(site: Path, browser: Browser) -> None:
+    with visit(browser, (site / "index.html").as_uri()) as seen:
+        page = seen.page
+        header = page.locator("#board th[data-key=lpips]")
+        header.locator("button").focus()
+        page.keyboard.press("Enter")
+        assert header.get_attribute("aria-sort") == "ascending"
+        values = [float(v) for v in column(page, "board", "lpips")]
+        assert values == sorted(values)
+        page.keyboard.press("Space")
+        assert header.get_attribute("aria-sort") == "descending"
+        page.locator("#board th[data-key=model] button").click()
+        names = column(page, "board", "model")
+        assert names == sorted(names)
+        seen.assert_quiet()
+
+
+def test_a_permalink_brings_the_same_view_back(site: Path, browser: Browser) -> None:
+    with visit(browser, (site / "index.html").as_uri()) as seen:
+        page = seen.page
+        page.fill("input[name=q]", "e")
+        page.select_option("select[name=family]", "interpolation")
+        page.check("input[name=g-metrics]")
+        page.uncheck("input[name=ci]")
+        page.locator("#board th[data-key=gain] button").click()
+        names, url = column(page, "board", "model"), page.url
+        assert names == ["nearest"]
+        assert "#" in url
+    with visit(browser, url) as again:
+        page = again.page
+        assert column(page, "board", "model") == names
+        assert page.is_checked("input[name=g-metrics]")
+        assert not page.is_checked("input[name=ci]")
+        assert page.locator("#board th[data-key=gain]").get_attribute("aria-sort") == "descending"
+        assert page.locator("#board th[data-key=rmse]").is_visible()
+        assert not page.locator("#board th[data-key=ci_psnr]").is_visible()
+        page.locator(".ctl button[type=reset]").click()
+        page.wait_for_timeout(50)
+        assert len(column(page, "board", "model")) == 10
+        again.assert_quiet()
+
+
+@pytest.mark.parametrize(("name", "value", "count"), [("frames", "1", 4), ("status", "verified", 4)])
+def test_filters(site: Path, browser: Browser, name: str, value: str, count: int) -> None:
+    with visit(browser, (site / "index.html").as_uri()) as seen:
+        seen.page.select_option(f"select[name={name}]", value)
+        assert len(column(seen.page, "board", "model")) == count
+        assert seen.page.locator(".ctl output").inner_text() == f"{count} of 10 models"
+
+
+def test_the_csv_equals_the_table(site: Path, browser: Browser) -> None:
+    rows = list(csv.DictReader(io.StringIO((site / "data" / "board-clean.csv").read_text(encoding="utf-8"))))
+    with visit(browser, (site / "index.html").as_uri()) as seen:
+        assert column(seen.page, "board", "model") == [row["model"] for row in rows]
+        for key, decimals in (("psnr", 2), ("lpips", 4), ("ssim", 4), ("gain", 2), ("rmse", 4), ("psnr_strict", 2)):
+            shown = [float(v.replace(MINUS, "-")) for v in column(seen.page, "board", key)]
+            assert shown == [float(f"{float(row[key]):.{decimals}f}") for row in rows]
+        ranks = column(seen.page, "board", "rank_psnr")
+        pairs = [(row["rank_psnr_low"], row["rank_psnr_high"]) for row in rows]
+        assert ranks == [low if low == high else f"{low}–{high}" for low, high in pairs]
+    document = json.loads((site / "data" / "board-clean.json").read_text(encoding="utf-8"))
+    means = {entry["title"]: entry["scores"]["psnr"]["mean"] for entry in document["entries"]}
+    for row in rows:
+        assert float(row["psnr"]) == pytest.approx(means[row["model"]], rel=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_page_reads_without_a_script(site: Path, browser: Browser, kind: str) -> None:
+    with visit(browser, kinds(site)[kind].as_uri(), java_script_enabled=False) as seen:
+        assert seen.page.locator("h1").is_visible()
+        assert not seen.page.locator(".ctl").first.is_visible()
+        for table in seen.page.locator("table").all():
+            hidden = table.evaluate("t => [...t.querySelectorAll('th,td')].some(c => !c.getClientRects().length)")
+            assert not hidden or table.evaluate("t => !!t.closest('details:not([open])')")
+        seen.assert_quiet()
+
+
+def test_the_theme_button_goes_round_and_is_remembered(site: Path, localhost: str, browser: Browser) -> None:
+    with visit(browser, f"{localhost}/index.html", color_scheme="light") as seen:
+        page = seen.page
+        light = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+        page.locator("#theme").focus()
+        page.keyboard.press("Enter")
+        dark = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+        assert light != dark
+        page.goto(f"{localhost}/method.html")
+        assert page.evaluate("getComputedStyle(document.documentElement).backgroundColor") == dark
+        assert violations(page) == []
+
+
+def test_compare_two_models(site: Path, browser: Browser) -> None:
+    with visit(browser, (site / "compare.html").as_uri()) as seen:
+        page = seen.page
+        page.select_option("select[name=a]", "bicubic")
+        page.select_option("select[name=b]", "nearest")
+        text = page.locator("#cmp p").first.inner_text()
+        assert "The first beats the second." in text
+        rows = list(csv.DictReader(io.StringIO((site / "data" / "board-clean.csv").read_text(encoding="utf-8"))))
+        psnr = {row["model"]: float(row["psnr"]) for row in rows}
+        shown = float(text.split("tiles +")[1].split(" dB")[0])
+        assert shown == pytest.approx(psnr["bicubic"] - psnr["nearest"], abs=0.006)
+        assert violations(page) == []
+        url = page.url
+    with visit(browser, url) as again:
+        assert again.page.locator("#cmp p").first.inner_text() == text
+        again.assert_quiet()
+
+
+def test_practice_says_so_and_never_mixes(site: Path, practice: Path, browser: Browser) -> None:
+    with visit(browser, (practice / "index.html").as_uri()) as seen:
+        assert "not WorldStrat's official test list" in seen.page.locator(".banner").inner_text()
+        assert column(seen.page, "board", "psnr")
+    with visit(browser, (site / "index.html").as_uri()) as seen:
+        assert seen.page.locator(".banner").count() == 0
+        reasons = seen.page.locator("table.plain").last.inner_text()
+        for word in ("contaminated", "incomplete: 2 of 36", "limited to 4 tiles"):
+            assert word in reasons
+        assert "random-split" not in column(seen.page, "board", "model")
+
+
+def test_strata_show_what_their_size_allows(site: Path, browser: Browser) -> None:
+    with visit(browser, kinds(site)["stratum"].as_uri()) as seen:
+        assert seen.page.locator("th[data-key=rank_psnr]").count() == 1
+    with visit(browser, kinds(site)["small stratum"].as_uri()) as seen:
+        assert seen.page.locator("th[data-key=rank_psnr]").count() == 0
+        assert seen.page.locator("th[data-key=ci_psnr]").count() == 0
+        assert "IPCC class: Wetland" in seen.page.title()
+
+
+def test_print_shows_the_table_without_controls(site: Path, browser: Browser) -> None:
+    with visit(browser, (site / "index.html").as_uri()) as seen:
+        seen.page.emulate_media(media="print")
+        assert not seen.page.locator(".ctl").first.is_visible()
+        assert seen.page.locator("#board").is_visible()

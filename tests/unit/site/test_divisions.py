@@ -1,0 +1,245 @@
+"""Which runs compete, which are listed apart, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from factories import Facts, invented_facts, make_run, official_facts, relabel
+from site_scenes import write_manifest, write_speed, write_verification
+from worldstrat_bench.errors import UsageError
+from worldstrat_bench.record import Record, build_record, save_record
+from worldstrat_bench.site.divisions import Division, list_divisions, unplaced
+from worldstrat_bench.site.entries import read_entries
+
+mini = partial(make_run, tiles=36, release="mini", list_name="test", resamples=20)
+full = partial(make_run, release="v1.1", list_name="full", resamples=20)
+
+
+def divisions(root: Path) -> tuple[Division, ...]:
+    entries, refused = read_entries([root])
+    assert refused == []
+    return list_divisions(entries)
+
+
+def change(folder: Path, edit: Callable[[dict[str, object]], None]) -> None:
+    """Edit a record and give it a right id again, as a forger would."""
+    content = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+    edit(content)
+    created = content.pop("created")
+    for key in ("record_id", "schema_version"):
+        content.pop(key)
+    save_record(build_record(created=created, **content), folder / "record.json")
+
+
+def test_official_and_practice_never_share_a_board(tmp_path: Path) -> None:
+    full(tmp_path / "a")
+    mini(tmp_path / "b")
+    found = divisions(tmp_path)
+    assert [(d.kind, d.prefix == "", len(d.entries)) for d in found] == [("official", True, 1), ("practice", False, 1)]
+    assert list(found[0].lists) == ["clean", "full", "strict"]
+    assert [len(tiles) for tiles in found[0].lists.values()] == [334, 394, 302]
+
+
+def test_the_same_pixels_of_two_releases_share_a_board(tmp_path: Path) -> None:
+    full(tmp_path / "a", model="a", release="v1.0")
+    full(tmp_path / "b", model="b", release="v1.1")
+    full(tmp_path / "c", model="c", targets_sha256="0" * 64)
+    found = divisions(tmp_path)
+    assert sorted(len(d.entries) for d in found) == [1, 2]
+    assert next(d for d in found if len(d.entries) == 2).release == "v1.0, v1.1"
+
+
+def test_other_targets_protocols_and_inputs_are_other_boards(tmp_path: Path) -> None:
+    mini(tmp_path / "a", model="a")
+    mini(tmp_path / "b", model="b", targets_sha256="1" * 64)
+    mini(tmp_path / "c", model="c", tiles=24)
+    mini(tmp_path / "d", model="d")
+    change(tmp_path / "d", lambda c: c["dataset"].update(inputs="synthetic"))  # type: ignore[attr-defined]
+    found = divisions(tmp_path)
+    assert [len(d.entries) for d in found] == [1, 1, 1, 1]
+    assert len({d.prefix for d in found}) == 4
+
+
+@pytest.mark.parametrize(
+    ("train_split", "reason"),
+    [("worldstrat-random-2022", "contaminated"), ("Worldstrat-All", "contaminated"), (None, "not declared")],
+)
+def test_contaminated_and_undeclared_records_are_not_ranked(tmp_path: Path, train_split: str, reason: str) -> None:
+    full(tmp_path / "a", model="a", train_split=train_split)
+    (division,) = divisions(tmp_path)
+    assert division.entries == ()
+    assert reason in division.apart[0].reason
+
+
+def test_a_failed_tile_leaves_the_lists_without_it_ranked(tmp_path: Path) -> None:
+    facts = official_facts("full")
+    clean = {fact.tile for fact in official_facts("clean")}
+    outside = next(fact.tile for fact in facts if fact.tile not in clean)
+    full(tmp_path / "a", model="a", failed={outside: "timeout"})
+    full(tmp_path / "b", model="b")
+    (division,) = divisions(tmp_path)
+    assert len(division.boards["clean", "psnr"].standings) == 2
+    assert len(division.boards["full", "psnr"].standings) == 1
+
+
+def test_a_run_that_failed_in_every_list_is_apart(tmp_path: Path) -> None:
+    mini(tmp_path / "a", model="a", failed={invented_facts(36)[0].tile: "crash"})
+    (division,) = divisions(tmp_path)
+    assert division.apart[0].reason == "incomplete: 1 of 36 tiles failed (1 crash)"
+
+
+def test_limited_and_sharded_runs_are_unplaced(tmp_path: Path) -> None:
+    mini(tmp_path / "a", model="a", limit=5)
+    mini(tmp_path / "b", model="b", shard="1/4")
+    entries, _ = read_entries([tmp_path])
+    assert list_divisions(entries) == ()
+    assert sorted(apart.reason.split()[0] for apart in unplaced(entries)) == ["limited", "shard"]
+
+
+def test_a_claim_to_be_official_is_checked_against_the_list(tmp_path: Path) -> None:
+    full(tmp_path / "a", tiles=official_facts("full")[:390])
+    (division,) = divisions(tmp_path)
+    assert "claims to be official" in division.apart[0].reason
+
+
+def test_one_run_of_a_submission_is_ranked_the_verified_one_first(tmp_path: Path) -> None:
+    old = mini(tmp_path / "old", model="a", submission="a", created="2026-01-01T00:00:00Z")
+    mini(tmp_path / "new", model="a", submission="a", created="2026-02-01T00:00:00Z", seed=1)
+    (division,) = divisions(tmp_path)
+    assert division.entries[0].source.endswith("new")
+    write_verification(tmp_path / "old", old)
+    (division,) = divisions(tmp_path)
+    assert division.entries[0].source.endswith("old")
+    assert division.entries[0].status == "verified"
+    assert "another run of the same entry" in division.apart[0].reason
+
+
+def test_a_run_with_other_facts_of_its_tiles_is_apart(tmp_path: Path) -> None:
+    facts: tuple[Facts, ...] = invented_facts(36)
+    for i in range(3):
+        mini(tmp_path / f"m{i}", model=f"m{i}", tiles=facts)
+    mini(tmp_path / "odd", model="odd", tiles=relabel(facts, ipcc="Water"))
+    (division,) = divisions(tmp_path)
+    assert [entry.record.model.name for entry in division.entries] == ["m0", "m1", "m2"]
+    assert "column ipcc" in division.apart[0].reason
+
+
+def test_slugs_of_equal_names_get_a_hash(tmp_path: Path) -> None:
+    for i in range(2):
+        mini(tmp_path / f"m{i}", model="same", seed=i, train_split=("worldstrat-train", "none")[i])
+    (division,) = divisions(tmp_path)
+    assert len({entry.slug for entry in division.entries}) == 2
+    assert all(entry.slug.startswith("same-") for entry in division.entries)
+
+
+def test_the_card_speed_and_verification_of_another_record_are_ignored(tmp_path: Path) -> None:
+    record = mini(tmp_path / "s" / "results" / "p" / "d", submission="s")
+    run = tmp_path / "s" / "results" / "p" / "d"
+    write_manifest(tmp_path / "s", slug="s", title="A title", family="f", paper="javascript:alert(1)")
+    write_speed(run, record, 12.5)
+    entries, _ = read_entries([tmp_path])
+    assert entries[0].title == "A title"
+    assert entries[0].card.paper is None
+    assert entries[0].speed[0].km2_per_second == 12.5
+    other = Record.model_validate({**record.model_dump(), "record_id": "1" * 64})
+    write_speed(run, other, 12.5)
+    write_verification(run, other)
+    entries, _ = read_entries([tmp_path])
+    assert entries[0].speed == ()
+    assert entries[0].status == "self-reported"
+    write_verification(run, record, passed=False)
+    entries, _ = read_entries([tmp_path])
+    assert entries[0].status == "self-reported"
+
+
+def spoil_tiles(folder: Path) -> None:
+    path = folder / "tiles.csv"
+    path.write_text(path.read_text(encoding="utf-8").replace(",ok,", ",ok,", 1) + "\n", encoding="utf-8")
+
+
+def spoil_mean(folder: Path) -> None:
+    def edit(content: dict[str, object]) -> None:
+        content["scores"]["test"]["micro"]["psnr"]["mean"] += 0.01  # type: ignore[index]
+
+    change(folder, edit)
+
+
+def spoil_stratum(folder: Path) -> None:
+    def edit(content: dict[str, object]) -> None:
+        content["scores"]["test"]["strata"]["smod"]["Invented"] = {}  # type: ignore[index]
+
+    change(folder, edit)
+
+
+def spoil_outcomes(folder: Path) -> None:
+    change(folder, lambda content: content.update(outcomes={"ok": 35, "crash": 1}))
+
+
+def spoil_protocol(folder: Path) -> None:
+    change(folder, lambda content: content["protocol"].update(sha256="2" * 64))  # type: ignore[attr-defined]
+
+
+def spoil_unknown_protocol(folder: Path) -> None:
+    change(folder, lambda content: content["protocol"].update(id="wsb-99"))  # type: ignore[attr-defined]
+
+
+def spoil_json(folder: Path) -> None:
+    (folder / "record.json").write_text("[" * 5000, encoding="utf-8")
+
+
+def remove_tiles(folder: Path) -> None:
+    (folder / "tiles.csv").unlink()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [(spoil_tiles, "not the file that the record hashes"), (spoil_mean, "mean of psnr"), (spoil_stratum, "strata"),
+     (spoil_outcomes, "outcomes"), (spoil_protocol, "another version of protocol"),
+     (spoil_unknown_protocol, "unknown protocol"), (spoil_json, "not JSON"), (remove_tiles, "missing")],
+)  # fmt: skip
+def test_a_record_that_does_not_hold_together_is_refused(
+    tmp_path: Path, spoil: Callable[[Path], None], reason: str
+) -> None:
+    mini(tmp_path / "good", model="good")
+    mini(tmp_path / "bad", model="bad")
+    spoil(tmp_path / "bad")
+    entries, refused = read_entries([tmp_path])
+    assert len(entries) == 1
+    assert [r.source for r in refused] == [f"{tmp_path.name}/bad"]
+    assert reason in refused[0].reason
+
+
+def test_the_same_record_twice_and_an_empty_path_are_named(tmp_path: Path) -> None:
+    mini(tmp_path / "a")
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    (tmp_path / "empty").mkdir()
+    entries, refused = read_entries([tmp_path / "a", tmp_path / "b", tmp_path / "empty"])
+    assert len(entries) == 1
+    assert ["the same record" in refused[0].reason, refused[1].reason] == [True, "holds no record.json"]
+    with pytest.raises(UsageError):
+        read_entries([tmp_path / "nowhere"])
+
+
+def test_importing_the_site_costs_no_torch() -> None:
+    code = (
+        "import sys, worldstrat_bench.site.builder\n"
+        "print(*(name for name in ('torch', 'scipy', 'pandas', 'rasterio') if name in sys.modules))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.split() == []
+
+
+def test_a_record_beyond_the_size_limit_is_refused(tmp_path: Path) -> None:
+    mini(tmp_path / "a")
+    with (tmp_path / "a" / "speed.json").open("wb") as stream:
+        stream.truncate(9_000_000)
+    _, refused = read_entries([tmp_path])
+    assert "larger than" in refused[0].reason
