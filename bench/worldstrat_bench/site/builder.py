@@ -28,7 +28,7 @@ from worldstrat_bench.site.pages_site import (
 from worldstrat_bench.site.pages_strata import build_heat, build_strata
 from worldstrat_bench.site.pages_tile import build_tiles
 from worldstrat_bench.site.pictures import TilePictures
-from worldstrat_bench.site.previews import collect
+from worldstrat_bench.site.previews import collect, open_source
 from worldstrat_bench.site.render import Output
 
 CSP = (
@@ -106,8 +106,8 @@ def build(
     gathering = gc.isenabled()
     gc.disable()  # a build makes millions of small objects and no garbage: a fifth of its time
     try:
-        data = data if previews else None
-        output, divisions, apart = compose(entries, refused, data, predictions, config=config)
+        shown = (data, predictions) if previews else (None, ())
+        output, divisions, apart = compose(entries, refused, *shown, config=config)
     finally:
         if gathering:
             gc.enable()
@@ -143,10 +143,11 @@ def compose(
     loose = unplaced(entries)
     apart = (*loose, *(a for d in divisions for a in d.apart))
     analyses = [Analysis(d, config) for d in divisions]
+    source = open_source(data, predictions)
     output = Output()
     output.put_assets()
     for i, analysis in enumerate(analyses):
-        pictures = collect(output, analysis, data, predictions, pictures_from)
+        pictures = collect(output, analysis, source, pictures_from)
         home = _home(analysis, divisions, apart) if i == 0 else None
         _build_division(output, analysis, pictures, home)
     common = _common(None) | _navigation(divisions[0] if divisions else None)
