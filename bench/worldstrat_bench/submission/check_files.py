@@ -87,7 +87,7 @@ def lock_faults(manifest: Manifest, folder: Path, text: str) -> Iterator[Fault]:
         what = f"the lock has {own.name} {own.pin}, the manifest says {model.version}"
         yield Fault("lock", what, relative(path), own.line, "lock the version that is submitted")
     if not own and not model.wheel and not model.repository_folder and not list(folder.glob("*.whl")):
-        what = "nobody else can install the model: it is neither in the lock, nor a wheel with an address or in this folder"
+        what = "nobody else can install the model: it is neither in the lock nor a wheel here or with an address"
         remedy = "publish a release and lock it, or put the wheel beside submission.toml, before maintainers verify it"
         yield notice("install", what, manifest_path, remedy)
 

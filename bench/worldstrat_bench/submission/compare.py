@@ -71,7 +71,8 @@ def _verdict(after: RankedBoard, place: int) -> str:
     others = len(after.standings) - 1
     if not others:
         return "alone on its board."
-    text = f"rank {_ranks(standing)} of {others + 1}: beats {standing.beats}, beaten by {standing.beaten_by}, tied with {standing.ties}."
+    text = f"rank {_ranks(standing)} of {others + 1}: beats {standing.beats}, "
+    text += f"beaten by {standing.beaten_by}, tied with {standing.ties}."
     if after.smallest_difference is not None:
         unit = measure(after.metric).unit
         text += f" Smallest detectable difference: {after.smallest_difference:.3g} {unit}".rstrip() + "."

@@ -38,8 +38,9 @@ NATIVE_MAGIC = (
     b"!<arch>\n",
 )
 SHADOWED = frozenset({
-    "worldstrat_bench", "worldstrat_bench_baselines", "torch", "torchvision", "numpy", "safetensors", "pip", "setuptools",
-    "pkg_resources", "wheel", "sitecustomize", "usercustomize", "rasterio", "skimage", "scipy", "pandas", "pydantic", "lpips",
+    "worldstrat_bench", "worldstrat_bench_baselines", "torch", "torchvision", "numpy", "safetensors", "pip",
+    "setuptools", "pkg_resources", "wheel", "sitecustomize", "usercustomize", "rasterio", "skimage", "scipy", "pandas",
+    "pydantic", "lpips",
 })  # fmt: skip
 """Top-level names that are somebody else's; with those of the standard library."""
 
@@ -124,7 +125,7 @@ def _shape_faults(wheel: WheelFile, where: str) -> Iterator[Fault]:
     members = wheel.members
     total = sum(m.file_size for m in members)
     if len(members) > MAX_ENTRIES or total > MAX_TOTAL_BYTES:
-        what = f"{len(members)} entries, {total / 1e6:.0f} MB unpacked: a wheel holds code, at most {MAX_TOTAL_BYTES // 10**6} MB"
+        what = f"{len(members)} entries, {total / 1e6:.0f} MB unpacked: at most {MAX_TOTAL_BYTES // 10**6} MB of code"
         yield Fault("wheel-size", what, where, None, "put weights behind a URL under [weights]")
         return
     for member in members:
@@ -179,7 +180,7 @@ def _content_faults(wheel: WheelFile, archive: zipfile.ZipFile, where: str) -> I
                 where,
             )
     if images:
-        what = f"{images // 1000 + 1} kB of images or arrays: compared with the tiles if --data is given, else a person looks"
+        what = f"{images // 1000 + 1} kB of images or arrays: compared with the tiles only if --data is given"
         yield notice("wheel-images", what, where)
 
 
@@ -251,7 +252,8 @@ def _expectation_faults(
         what = f"the wheel has no model {expected.entry_point!r}, only {', '.join(points)[:100]}"
         yield Fault("wheel-entry-point", what, where, None, "model.entry_point names one of them")
     if expected and (canonicalize_name(expected.distribution), expected.version) != (wheel.name, wheel.version):
-        what = f"the wheel is {wheel.name} {wheel.version}, submission.toml says {expected.distribution} {expected.version}"
+        stated = f"{expected.distribution} {expected.version}"
+        what = f"the wheel is {wheel.name} {wheel.version}, submission.toml says {stated}"
         yield Fault("wheel-metadata", what, where, None, "submit the wheel that the manifest names")
 
 

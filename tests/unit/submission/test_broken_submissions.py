@@ -26,7 +26,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_submission(tmp_path_factory.mktemp("good"))
 
 
-@pytest.fixture()
+@pytest.fixture
 def folder(good: Path, tmp_path: Path) -> Path:
     """A copy of it to break."""
     return Path(shutil.copytree(good, tmp_path / "submissions" / SLUG))
@@ -123,7 +123,8 @@ BROKEN: dict[str, tuple[Break, str, str]] = {
     "uses-test": (edit("uses_test = false", "uses_test = true"), "manifest", "training.uses_test"),
     "http-paper": (edit("https://example", "http://example"), "manifest", "submission.paper"),
     "wheel-without-hash": (
-        edit("frames = 8", 'wheel = "https://example.org/a-1.whl"\nframes = 8'), "manifest", "wheel_sha256 come together",
+        edit("frames = 8", 'wheel = "https://example.org/a-1.whl"\nframes = 8'), "manifest",
+        "wheel_sha256 come together",
     ),
     "unknown-protocol": (edit('["wsb-1"]', '["wsb-1", "wsb-99"]'), "protocol", "unknown protocol 'wsb-99'"),
     "escaping-lock": (edit('"requirements.lock"', '"../lock"'), "manifest", "environment.lock"),
@@ -142,11 +143,15 @@ BROKEN: dict[str, tuple[Break, str, str]] = {
     "large-record": (in_result("timings.csv", b"x" * 200_000), "size", "larger than 100 kB"),
     "no-tiles": (lambda f: (the_result(f) / "tiles.csv").unlink(), "files", "tiles.csv is missing"),
     "record-elsewhere": (moved_record, "record-place", "belongs into"),
-    "one-digit": (record("scores", "test", "micro", "psnr", "mean", value=31.5), "record-aggregates", "scores.test.micro.psnr.mean"),
-    "one-digit-old-id": (
-        record("scores", "test", "micro", "psnr", "mean", value=31.5, consistent_id=False), "record-readable", "record_id",
+    "one-digit": (
+        record("scores", "test", "micro", "psnr", "mean", value=31.5), "record-aggregates",
+        "scores.test.micro.psnr.mean",
     ),
-    "swapped-protocol": (record("protocol", "sha256", value="0" * 64), "protocol", "the record was made with another 'wsb-1'"),
+    "one-digit-old-id": (
+        record("scores", "test", "micro", "psnr", "mean", value=31.5, consistent_id=False), "record-readable",
+        "record_id",
+    ),
+    "swapped-protocol": (record("protocol", "sha256", value="0" * 64), "protocol", "made with another 'wsb-1'"),
     "unknown-record-protocol": (record("protocol", "id", value="wsb-0"), "protocol", "unknown protocol 'wsb-0'"),
     "stale-list": (record("dataset", "list_sha256", value="0" * 64), "list-hash", "stale"),
     "false-official": (record("dataset", "official", value=True), "official", "cannot be official"),
@@ -180,7 +185,7 @@ def test_one_fault_one_message(folder: Path, name: str) -> None:
     assert SLUG in faults[0]["where"]
 
 
-def png(pixels: np.ndarray) -> bytes:  # type: ignore[type-arg]
+def png(pixels: np.ndarray) -> bytes:
     from PIL import Image
 
     buffer = io.BytesIO()
@@ -218,7 +223,9 @@ WHEELS: dict[str, tuple[Callable[[Path], Path], str, str]] = {
     "native": (shared_object, "wheel-native", "native code"),
     "shadow": (lambda f: make_wheel(f, files={"torch/__init__.py": b""}), "wheel-shadow", "'torch'"),
     "stdlib": (lambda f: make_wheel(f, files={"json.py": b""}), "wheel-shadow", "'json'"),
-    "harness": (lambda f: make_wheel(f, files={"worldstrat_bench/metrics/x.py": b""}), "wheel-shadow", "worldstrat_bench"),
+    "harness": (
+        lambda f: make_wheel(f, files={"worldstrat_bench/metrics/x.py": b""}), "wheel-shadow", "worldstrat_bench",
+    ),
     "site": (lambda f: make_wheel(f, files={"sitecustomize.py": b""}), "wheel-shadow", "sitecustomize"),
     "scripts": (lambda f: make_wheel(f, files={"my_sr-1.0.data/scripts/pip": b"#!"}), "wheel-scripts", "outside"),
     "hidden-shadow": (

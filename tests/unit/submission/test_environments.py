@@ -18,7 +18,7 @@ from worldstrat_bench.submission.wheel import sha256_of
 BUILDERS = [pytest.param(False, id="pip"), pytest.param(True, id="uv")]
 
 
-@pytest.fixture()
+@pytest.fixture
 def links(tmp_path: Path) -> Path:
     """A folder of two wheels to install from."""
     make_wheel(tmp_path / "links")

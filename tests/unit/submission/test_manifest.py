@@ -71,6 +71,6 @@ def test_lines_of_dotted_and_quoted_keys_and_of_lists_of_tables() -> None:
 def test_a_missing_manifest_says_how_to_start(tmp_path: Path) -> None:
     from worldstrat_bench.submission.manifest import load_manifest
 
-    with pytest.raises(ManifestError, match="there is no submission.toml") as caught:
+    with pytest.raises(ManifestError, match=r"there is no submission\.toml") as caught:
         load_manifest(tmp_path)
     assert "submission new" in (caught.value.remedy or "")

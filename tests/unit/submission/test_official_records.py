@@ -9,13 +9,20 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
 from factories import official_facts
 from submission_factory import (
-    MANIFEST, SLUG, add_record, make_submission, record_of, rewrite_record, rewrite_tiles, the_result,
+    MANIFEST,
+    SLUG,
+    add_record,
+    make_submission,
+    record_of,
+    rewrite_record,
+    rewrite_tiles,
+    the_result,
 )  # fmt: skip
 from worldstrat_bench.data import split
 from worldstrat_bench.stats.train_split import assess
@@ -28,11 +35,11 @@ from worldstrat_bench.submission.results import RESULT_FILES
 @pytest.fixture(scope="session")
 def official(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A submission with a record of the full list on v1.1."""
-    options = {"tiles": None, "release": "v1.1", "list_name": "full", "official": True}
+    options: dict[str, Any] = {"tiles": None, "release": "v1.1", "list_name": "full", "official": True}
     return make_submission(tmp_path_factory.mktemp("official"), **options)
 
 
-@pytest.fixture()
+@pytest.fixture
 def folder(official: Path, tmp_path: Path) -> Path:
     """A copy of it."""
     return Path(shutil.copytree(official, tmp_path / "submissions" / SLUG))

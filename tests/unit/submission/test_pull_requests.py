@@ -19,7 +19,7 @@ def git(root: Path, *arguments: str) -> str:
     return done.stdout
 
 
-@pytest.fixture()
+@pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A repository with one submission on main, on branch `mine`, with a commit on main that `mine` lacks."""
     git(tmp_path, "init", "--quiet", "--initial-branch", "main")

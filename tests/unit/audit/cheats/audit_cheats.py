@@ -16,7 +16,9 @@ RGB = [3, 2, 1]
 def thumbnail(image: torch.Tensor) -> torch.Tensor:
     """(3, h, w) to a standardised vector of 256."""
     small = interpolate(image.mean(0)[None, None], size=(16, 16), mode="area").reshape(-1)
-    return (small - small.mean()) / (small - small.mean()).norm().clamp_min(1e-9)
+    centred: torch.Tensor = small - small.mean()
+    unit: torch.Tensor = centred / centred.norm().clamp_min(1e-9)
+    return unit
 
 
 class Cheat:

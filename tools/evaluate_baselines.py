@@ -1,0 +1,43 @@
+"""Write the records of the baselines' submissions anew, on mini: ``python tools/evaluate_baselines.py``.
+
+Records of other submissions never change. These belong to this repository and follow its code: where a change of the
+harness changes a score, they are made again in the same commit.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from pathlib import Path
+
+SUBMISSIONS = Path(__file__).resolve().parent.parent / "submissions"
+COMMAND = [sys.executable, "-c", "from worldstrat_bench.cli import main; main()"]
+
+
+def run(*arguments: str) -> None:
+    """One verb of the command line."""
+    subprocess.run([*COMMAND, *arguments], check=True)
+
+
+def main(slugs: list[str]) -> None:
+    """Evaluate the named baselines, or all."""
+    with tempfile.TemporaryDirectory(prefix="worldstrat-baselines-") as scratch:
+        mini = Path(scratch) / "mini"
+        run("data", "mini", str(mini))
+        for manifest in sorted(SUBMISSIONS.glob("*/submission.toml")):
+            folder = manifest.parent
+            model = tomllib.loads(manifest.read_text(encoding="utf-8"))["model"]
+            if model.get("repository_folder") != "baselines" or (slugs and folder.name not in slugs):
+                continue
+            shutil.rmtree(folder / "results", ignore_errors=True)
+            out = Path(scratch) / folder.name
+            run("evaluate", str(folder), "--data", str(mini), "--out", str(out), "--device", "cpu")
+            run("submission", "add", str(out), str(folder))
+    run("submission", "check", str(SUBMISSIONS))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
