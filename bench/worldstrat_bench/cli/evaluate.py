@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 from worldstrat_bench.cli import console, running
+
+OptionalModelArgument = Annotated[
+    str | None,
+    typer.Argument(metavar="MODEL", help="Name of an entry point, a wheel, a submission.toml or its folder."),
+]
+AllOption = Annotated[
+    Path | None, typer.Option("--all", metavar="DIR", help="Instead of MODEL: every submission of a folder.")
+]
+ChangedOption = Annotated[
+    str | None, typer.Option("--changed-since", metavar="REV", help="With --all: only submissions changed since.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -13,9 +27,11 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(
-    model: running.ModelArgument,
     data: console.DataOption,
     out: console.OutOption,
+    model: OptionalModelArgument = None,
+    every: AllOption = None,
+    changed_since: ChangedOption = None,
     protocol: console.ProtocolOption = "wsb-1",
     list_name: console.ListOption = "auto",
     limit: console.LimitOption = None,
@@ -38,16 +54,48 @@ def evaluate(
     json: console.JsonOption = False,
 ) -> None:
     """Run a model on the test tiles and score it; the same command continues a run that was interrupted."""
-    request = running.run_request(
-        running.model_request(model, frames, weights, param, python),
-        data=data, out=out, protocol=protocol, list_name=list_name, limit=limit, shard=shard, seed=seed, lr=lr,
-    )  # fmt: skip
     options = running.run_options(
         device=device, isolation=isolation, tile_seconds=tile_seconds, memory_gib=memory_gib,
         max_failures=max_failures, keep=keep, cache=cache, lpips_weights=lpips_weights, download=download,
+    )  # fmt: skip
+    if every is not None:
+        from worldstrat_bench.cli.matrix import evaluate_all
+
+        _only_with_one_model(model, frames, weights, param, python, limit, shard)
+        evaluate_all(
+            every, data=data, out=out, protocols=protocol, lists=list_name, changed_since=changed_since,
+            options=options, json=json,
+        )  # fmt: skip
+        return
+    request = running.run_request(
+        running.model_request(_named(model, changed_since), frames, weights, param, python),
+        data=data, out=out, protocol=protocol, list_name=list_name, limit=limit, shard=shard, seed=seed, lr=lr,
     )  # fmt: skip
     with running.resumable(), running.shown() as display:
         from worldstrat_bench.run.pipeline import evaluate_run
 
         record = evaluate_run(request, options, display)
     running.report(record, request.folder, json)
+
+
+def _named(model: str | None, changed_since: str | None) -> str:
+    from worldstrat_bench.errors import UsageError
+
+    if model is None or changed_since is not None:
+        raise UsageError(
+            "no model is named" if model is None else "--changed-since goes with --all",
+            where="evaluate",
+            remedy="worldstrat-bench evaluate MODEL, or --all DIR for every submission of a folder",
+        )
+    return model
+
+
+def _only_with_one_model(*options: object) -> None:
+    from worldstrat_bench.errors import UsageError
+
+    if any(option is not None for option in options):
+        raise UsageError(
+            "--all takes models, frames, weights and parameters from the submissions",
+            where="--all",
+            remedy="leave out MODEL, --frames, --weights, --param, --python, --limit and --shard",
+        )

@@ -1,0 +1,124 @@
+"""``evaluate --all DIR``: every submission of a folder; manifests are read here and handed down as values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from worldstrat_bench.cli import console, running
+
+if TYPE_CHECKING:
+    from worldstrat_bench.record import Record
+    from worldstrat_bench.run.matrix import Candidate, Cell
+    from worldstrat_bench.run.model import ModelRequest
+    from worldstrat_bench.run.request import RunOptions
+
+
+def evaluate_all(
+    folder: Path,
+    *,
+    data: Path,
+    out: Path,
+    protocols: str,
+    lists: str,
+    changed_since: str | None,
+    options: RunOptions,
+    json: bool,
+) -> None:
+    """Evaluate the submissions of a folder and end with a table of what ran, failed, and why.
+
+    Raises
+    ------
+    UsageError
+        if there is no submission.
+    ModelError
+        if a cell failed; the others are done.
+    """
+    from worldstrat_bench.errors import ModelError, UsageError
+    from worldstrat_bench.run.matrix import run_matrix
+
+    candidates = find_candidates(folder, changed_since)
+    if not candidates:
+        since = f" that changed since {changed_since}" if changed_since else ""
+        raise UsageError(f"there is no submission{since}", where=folder, remedy="worldstrat-bench submission new SLUG")
+    with running.resumable(), running.shown() as display:
+        cells = run_matrix(candidates, protocols.split(","), lists.split(","), data, out, options, display)
+    if json:
+        console.print_json([{**asdict(cell), "folder": str(cell.folder)} for cell in cells])
+    else:
+        _print(cells)
+    failed = [cell for cell in cells if cell.state in ("failed", "failed tiles")]
+    if failed:
+        raise ModelError(
+            f"{len(failed)} of {len(cells)} evaluations failed",
+            where=", ".join(dict.fromkeys(cell.name for cell in failed)),
+            remedy="see the table; the same command tries them again and skips the others",
+        )
+
+
+def find_candidates(folder: Path, changed_since: str | None) -> tuple[Candidate, ...]:
+    """The submissions of a folder, sorted by name; only those with changes since a revision if one is given."""
+    from worldstrat_bench.run.matrix import Candidate
+    from worldstrat_bench.submission.results import record_folders
+
+    found = sorted(path.parent for path in folder.glob("*/submission.toml"))
+    if changed_since is not None:
+        changed = _changed(folder, changed_since)
+        found = [path for path in found if path.name in changed]
+    return tuple(Candidate(path.name, _request(path), _fits(path), record_folders(path)) for path in found)
+
+
+def _request(folder: Path) -> Callable[[], ModelRequest]:
+    def request() -> ModelRequest:
+        from worldstrat_bench.cli.submitted import submitted_model
+
+        return submitted_model(folder, None, None, {}, None)
+
+    return request
+
+
+def _fits(folder: Path) -> Callable[[Record], bool]:
+    def fits(record: Record) -> bool:
+        from worldstrat_bench.errors import WorldstratBenchError
+        from worldstrat_bench.submission.manifest import load_manifest
+
+        try:
+            manifest = load_manifest(folder)
+        except WorldstratBenchError:
+            return False
+        section, weights = manifest.model, manifest.weights
+        stated = (section.version, section.frames, dict(section.parameters), weights.sha256 if weights else None)
+        model = record.model
+        return stated == (model.version, model.frames, dict(model.parameters), model.weights_sha256)
+
+    return fits
+
+
+def _changed(folder: Path, revision: str) -> frozenset[str]:
+    """Names of the submissions of which a file differs from the revision, results left aside."""
+    from worldstrat_bench.submission.git import open_checkout
+
+    checkout = open_checkout(folder, revision)
+    depth = len(folder.resolve().relative_to(checkout.root.resolve()).parts)
+    inside = folder.resolve().relative_to(checkout.root.resolve()).parts
+    paths = [change.path.parts for change in checkout.changes()]
+    return frozenset(
+        parts[depth]
+        for parts in paths
+        if parts[:depth] == inside and len(parts) > depth + 1 and parts[depth + 1] != "results"
+    )
+
+
+def _print(cells: tuple[Cell, ...]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("submission", "protocol", "list", "state", "why"):
+        table.add_column(heading)
+    for cell in cells:
+        words = (cell.name, cell.protocol, cell.list_name, cell.state, cell.reason)
+        table.add_row(*(Text(console.printable(word)) for word in words))
+    console.stdout().print(table)

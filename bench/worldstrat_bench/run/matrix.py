@@ -1,0 +1,134 @@
+"""Many models under many protocols: plan, skip what is done, survive what fails, and tell at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from worldstrat_bench.data.layout import open_dataset
+from worldstrat_bench.errors import WorldstratBenchError
+from worldstrat_bench.protocol import Protocol, load_protocol
+from worldstrat_bench.record import Record
+from worldstrat_bench.run.events import Listener, Notice
+from worldstrat_bench.run.model import ModelRequest
+from worldstrat_bench.run.pipeline import evaluate_run
+from worldstrat_bench.run.plan import protocol_ref
+from worldstrat_bench.run.request import RunOptions, RunRequest, ScoreRequest
+from worldstrat_bench.run.rescore import score_run
+from worldstrat_bench.run.result import load_result
+
+State = Literal["ran", "scored again", "done before", "failed tiles", "failed"]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model to evaluate, and what is known of it before.
+
+    Attributes
+    ----------
+    name : the submission's slug.
+    request : called when its turn comes; fetching weights and building an environment may fail, too.
+    fits : whether a record is of the model as the submission describes it now.
+    records : folders of records that it already has.
+    """
+
+    name: str
+    request: Callable[[], ModelRequest]
+    fits: Callable[[Record], bool]
+    records: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of the matrix when all is over."""
+
+    name: str
+    protocol: str
+    list_name: str
+    state: State
+    reason: str
+    folder: Path
+    record_id: str | None = None
+
+
+def run_matrix(
+    candidates: Sequence[Candidate],
+    protocols: Sequence[str],
+    lists: Sequence[str],
+    data: Path,
+    out: Path,
+    options: RunOptions,
+    tell: Listener,
+) -> tuple[Cell, ...]:
+    """Evaluate every candidate under every protocol on every list, each into ``OUT/<name>/<protocol>-<list>``.
+
+    A cell whose record is there and valid is skipped. A protocol with the inputs and the grid of an earlier one scores
+    the predictions of that one. A model's failure is a cell, never the end of the matrix.
+    """
+    cells: list[Cell] = []
+    release = open_dataset(data).release
+    for candidate in candidates:
+        for list_name in lists:
+            done: list[str] = []
+            for name in protocols:
+                tell(Notice(f"{candidate.name}, {name}, {list_name}"))
+                earlier = _earlier(candidate, name, list_name, release, out)
+                cell = earlier or _cell(candidate, name, list_name, done, data, out, options, tell)
+                cells.append(cell)
+                if cell.state in ("ran", "failed tiles", "done before") and cell.folder.parent == out / candidate.name:
+                    done.append(name)
+    return tuple(cells)
+
+
+def _cell(
+    candidate: Candidate,
+    name: str,
+    list_name: str,
+    done: Sequence[str],
+    data: Path,
+    out: Path,
+    options: RunOptions,
+    tell: Listener,
+) -> Cell:
+    folder = out / candidate.name / f"{name}-{list_name}"
+    try:
+        protocol = load_protocol(name)
+        source = next((out / candidate.name / f"{p}-{list_name}" for p in done if _same_task(protocol, p)), None)
+        if source is not None:
+            record = score_run(ScoreRequest(source, data, folder, name), options, tell)
+        else:
+            request = RunRequest(candidate.request(), data, folder, name, list_name)
+            record = evaluate_run(request, options, tell)
+    except WorldstratBenchError as error:
+        return Cell(candidate.name, name, list_name, "failed", str(error), folder)
+    failed = record.dataset.tiles - record.outcomes.get("ok", 0)
+    if failed:
+        reason = f"{failed} of {record.dataset.tiles} tiles failed"
+        return Cell(candidate.name, name, list_name, "failed tiles", reason, folder, record.record_id)
+    state: State = "ran" if source is None else "scored again"
+    return Cell(candidate.name, name, list_name, state, "", folder, record.record_id)
+
+
+def _same_task(protocol: Protocol, other: str) -> bool:
+    """Whether a model is asked for the same under both: the same inputs, the same grid."""
+    known = load_protocol(other)
+    size = known.target.size(1054) == protocol.target.size(1054)
+    return known.inputs == protocol.inputs and size
+
+
+def _earlier(candidate: Candidate, name: str, list_name: str, release: str, out: Path) -> Cell | None:
+    """The cell of a valid record: of an earlier matrix, or beside the submission."""
+    for place in (out / candidate.name / f"{name}-{list_name}", *candidate.records):
+        try:
+            record = load_result(place).record
+            protocol = load_protocol(name)
+        except WorldstratBenchError:
+            continue
+        same_list = list_name in ("auto", record.dataset.list)
+        same_data = record.dataset.release == release and record.dataset.inputs == "real"
+        same_protocol = record.protocol == protocol_ref(protocol)
+        if same_protocol and same_list and same_data and record.complete and candidate.fits(record):
+            return Cell(candidate.name, name, list_name, "done before", "", place, record.record_id)
+    return None
