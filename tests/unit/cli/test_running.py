@@ -94,9 +94,7 @@ def test_the_summary_says_what_a_reader_must_know(tmp_path: Path, capsys: pytest
             "outcomes": {"ok": 10, "crash": 2},
             "warnings": ("watch out",),
             "nulls": {"lpips": "no weights"},
-            "dataset": record.dataset.model_copy(
-                update={"limit": 3, "shard": "1/2", "official": False, "no_target": ("t",)}
-            ),
+            "dataset": record.dataset.model_copy(update=odd),
         }
     )
     text = "\n".join(remarks(changed))
