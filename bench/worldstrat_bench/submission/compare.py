@@ -94,6 +94,8 @@ def _neighbour_lines(board: Board, metric: str, order: Sequence[str], place: int
             cells.append(_difference(comparison, metric))
         yield f"| {escape_markdown(title)} | {len(tiles)} | {' | '.join(cells)} |"
     yield ""
+    yield "▲ better, ▼ worse by a paired test at 5 %, not corrected for the number of strata."
+    yield ""
 
 
 def _strata(board: Board) -> Iterator[tuple[str, frozenset[str]]]:

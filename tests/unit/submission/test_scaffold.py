@@ -1,0 +1,82 @@
+"""What ``submission new`` writes, and what ``submission add`` and ``compare`` say when they cannot do their work."""
+
+from __future__ import annotations
+
+import ast
+import tomllib
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from factories import make_run
+from submission_factory import SLUG, make_submission, model_ref, record_of
+from worldstrat_bench.api import ENTRY_POINT_GROUP
+from worldstrat_bench.cli.app import app
+from worldstrat_bench.errors import InvalidArtefactError, UsageError
+from worldstrat_bench.submission.check import check
+from worldstrat_bench.submission.compare import compare_markdown
+from worldstrat_bench.submission.manifest import load_manifest
+from worldstrat_bench.submission.results import add_run
+from worldstrat_bench.submission.scaffold import write_scaffold
+
+
+@pytest.mark.parametrize("slug", ["my-sr", "3d-net", "a", "x" * 60])
+def test_a_scaffold_is_complete_and_passes_as_it_is(tmp_path: Path, slug: str) -> None:
+    folder = tmp_path / "package"
+    written = write_scaffold(slug, folder)
+    assert check([folder / "submissions"]).ok
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    (target,) = project["entry-points"][ENTRY_POINT_GROUP].values()
+    assert load_manifest(folder / "submissions" / slug).model.entry_point == slug
+    module = folder / "src" / Path(*target.split(":")[0].split(".")).with_suffix(".py")
+    assert module in written
+    for path in folder.rglob("*.py"):
+        ast.parse(path.read_text())
+    assert not [path for path in written if "<<" in path.read_text() or ">>" in path.read_text()]
+
+
+@pytest.mark.parametrize("slug", ["My-SR", "a b", "../x", "", "-a", "a-", "a--b", "x" * 61, "torch", "json", "class"])
+def test_a_bad_slug_is_refused_before_anything_is_written(tmp_path: Path, slug: str) -> None:
+    with pytest.raises(UsageError):
+        write_scaffold(slug, tmp_path / "package")
+    assert not (tmp_path / "package").exists()
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("keep")
+    with pytest.raises(UsageError, match="not empty"):
+        write_scaffold("my-sr", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_the_verb_lists_what_it_wrote(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["submission", "new", "my-sr", "--out", str(tmp_path / "p")])
+    assert result.exit_code == 0
+    assert all(Path(line).is_file() for line in result.stdout.splitlines())
+
+
+def test_a_record_is_added_once_and_never_replaced(tmp_path: Path) -> None:
+    folder = make_submission(tmp_path, record=False)
+    options = {"tiles": 12, "release": "mini", "list_name": "test", "official": False, "resamples": 10}
+    first = make_run(tmp_path / "run", model=SLUG, submission=SLUG, model_ref=model_ref(), **options)  # type: ignore[arg-type]
+    (tmp_path / "run" / "verification.json").write_text("{}")
+    target = add_run(tmp_path / "run", folder)
+    assert {path.name for path in target.iterdir()} == {"record.json", "tiles.csv"}
+    assert add_run(tmp_path / "run", folder) == target
+    make_run(tmp_path / "again", model=SLUG, submission=SLUG, model_ref=model_ref(), seed=1, **options)  # type: ignore[arg-type]
+    with pytest.raises(InvalidArtefactError, match="records never change"):
+        add_run(tmp_path / "again", folder)
+    assert record_of(folder).record_id == first.record_id
+
+
+def test_compare_says_why_there_is_no_rank(tmp_path: Path) -> None:
+    make_submission(tmp_path, lpips=False)
+    text = compare_markdown(SLUG, tmp_path / "submissions")
+    assert "alone on its board" in text
+    assert "no rank, because the metric is null: the AlexNet weights are not on this machine" in text
+    with pytest.raises(UsageError, match="no submission 'nobody'"):
+        compare_markdown("nobody", tmp_path / "submissions")
+    empty = make_submission(tmp_path / "empty", record=False)
+    with pytest.raises(InvalidArtefactError, match="no readable record"):
+        compare_markdown(SLUG, empty.parent)
