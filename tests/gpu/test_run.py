@@ -1,0 +1,60 @@
+"""Runs on CUDA: the same scores as on the CPU, and no truth in the process while a model has the device."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from run_helpers import run_cli, small_dataset
+from worldstrat_bench.record import load_record
+from worldstrat_bench.run.events import Event, Progress
+from worldstrat_bench.tiles import read_tiles
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="not run: there is no CUDA device"),
+]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_dataset(tmp_path_factory.mktemp("data") / "mini", 4, 320)
+
+
+def test_cuda_and_cpu_agree(data: Path, tmp_path: Path) -> None:
+    for device in ("cpu", "cuda:0"):
+        run = tmp_path / device[:4]
+        done = run_cli("evaluate", "bicubic", "--data", data, "--out", run, "--device", device, "--no-download")
+        assert done.code == 0, done.err
+    cpu, cuda = (read_tiles(tmp_path / name / "tiles.csv") for name in ("cpu", "cuda"))
+    for name in ("psnr", "psnr_raw", "psnr_unregistered"):
+        np.testing.assert_allclose(cuda.numbers[name], cpu.numbers[name], atol=1e-4)
+    np.testing.assert_array_equal(cuda.numbers["shift_y"], cpu.numbers["shift_y"])
+    record = load_record(tmp_path / "cuda")
+    assert record.device.type == "cuda"
+    assert record.environment.cuda
+    assert record.environment.driver
+
+
+def test_scoring_waits_until_the_worker_is_gone(data: Path, tmp_path: Path) -> None:
+    """Device memory is not scrubbed between processes: the truth must not be there while the model is."""
+    import worldstrat_bench
+
+    events: list[Event] = []
+    worldstrat_bench.evaluate(
+        "bicubic", data=data, out=tmp_path / "run", device="cuda:0", download=False, progress=events.append
+    )
+    tiles = [event.stage for event in events if isinstance(event, Progress) and event.tile]
+    assert tiles == ["predict"] * 4 + ["score"] * 4
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="not run: there is one CUDA device or none")
+def test_several_devices_share_the_tiles(data: Path, tmp_path: Path) -> None:
+    done = run_cli(
+        "evaluate", "bicubic", "--data", data, "--out", tmp_path / "run", "--device", "cuda", "--no-download"
+    )
+    assert done.code == 0, done.err
+    assert load_record(tmp_path / "run").outcomes == {"ok": 4}
