@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from worldstrat_bench.filtering import correlate_rows
-from worldstrat_bench.registration.lags import box_sums, fft_length, lag_table, spectrum
+from worldstrat_bench.registration.lags import box_sums, fft_length, spectrum
 
 
 def truth_kernels(
@@ -108,7 +108,8 @@ def truth_mismatch(prediction: Tensor, truth: Truth) -> Tensor:
     bands, taps = prediction.shape[1], truth.kernels.shape[1]
     length = truth.spectrum.shape[-2]
     centred = prediction.double() - truth.centre[..., None, None]
-    table = lag_table(spectrum(centred, length, length), truth.spectrum, taps, length, length).sum(dim=1)
+    product = (spectrum(centred, length, length).conj() * truth.spectrum).sum(dim=1)  # over bands, before going back
+    table: Tensor = torch.fft.irfft2(product, s=(length, length))[..., :taps, :taps]
     cross = truth.kernels @ (table / truth.side**2) @ truth.kernels.t()
     own = centred.square().mean(dim=(-2, -1)).sum(dim=1)[:, None, None]
     sums = truth.kernels.sum(dim=1)

@@ -97,20 +97,21 @@ class UpstreamScorer:
     def chip_metrics(self, image: Tensor, prepared: UpstreamPrepared) -> dict[str, Tensor]:
         """Every metric of every chip, (N,) each, of a (3, side, side) image."""
         chips = self._chips(image)
-        biased = chips + (prepared.chips - chips).double().mean(dim=(-2, -1), keepdim=True)
+        bias = (prepared.chips - chips).mean(dim=(-2, -1), keepdim=True, dtype=torch.float64)
+        biased = chips + bias.to(chips.dtype)
         first, last = self.rule.crop, self.rule.crop + prepared.truth.side
         seen = biased[..., first:last, first:last]
         values = truth_mismatch(seen, prepared.truth).cpu().numpy()
         best = [np.unravel_index(int(table.argmin()), table.shape) for table in values]
         moved = torch.stack(
             [
-                correlate(chip.double(), self.kernels[u], self.kernels[v])
+                correlate(chip, self.kernels[u], self.kernels[v])
                 for chip, (u, v) in zip(prepared.chips, best, strict=True)
             ]
         )
-        mse = (seen - moved).square().mean(dim=(-3, -2, -1))
+        mse = (seen - moved).square().mean(dim=(-3, -2, -1), dtype=torch.float64)
         constants = self.protocol.metrics
-        loss = ssim_loss(seen.float(), moved.float(), window=constants.ssim_window, sigma=constants.ssim_sigma)
+        loss = ssim_loss(seen, moved, window=constants.ssim_window, sigma=constants.ssim_sigma)
         return {"psnr": psnr(mse, constants.mse_floor), "mse": mse, "mae": mae(seen, moved), "ssim_loss": loss}
 
     def _chips(self, image: Tensor) -> Tensor:

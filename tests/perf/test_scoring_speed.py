@@ -1,0 +1,272 @@
+"""The scorer against the definition, against searches that move copies, and against scikit-image: ratios of one run.
+
+``tox -e perf``, or ``python -m pytest tests/perf --benchmark-enable --benchmark-only``. The table is printed at the
+end and written to build/perf/scoring.json. Nothing here fails because something is slow. On a machine that others
+use, processor time on one thread says more: WORLDSTRAT_BENCH_PERF_THREADS=1 and --benchmark-timer=time.process_time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from skimage.metrics import structural_similarity
+from torch import Tensor
+from torch.nn import functional as F
+
+import scoring_reference as reference
+from scoring_peers import copies_2022
+from scoring_scenes import enlarged, land, target_of
+from worldstrat_bench.filtering import correlate, gaussian_taps
+from worldstrat_bench.metrics.ssim import ssim, ssim_target
+from worldstrat_bench.protocol import load_protocol
+from worldstrat_bench.registration import mismatch, move, prepare_search
+from worldstrat_bench.scoring import Frame, make_scorer
+from worldstrat_bench.scoring.upstream import UpstreamPrepared, UpstreamScorer
+
+ROOT = Path(__file__).resolve().parents[2]
+SIDE = 632
+RADIUS, BORDER = 8, 20
+
+
+@dataclass
+class Figures:
+    """Seconds, or MiB, by name of what was measured; the rows of the table pair them."""
+
+    values: dict[str, float] = field(default_factory=dict)
+    rows: tuple[tuple[str, str, str], ...] = (
+        ("search of wsb-1, everywhere valid", "search wsb-1", "search wsb-1: definition"),
+        ("search of wsb-1, masked", "search wsb-1 masked", "search wsb-1: definition"),
+        ("separable filter, 17 taps, float64", "filter", "filter: conv2d"),
+        ("moving a prediction", "move", "move: conv2d"),
+        ("SSIM, target prepared", "ssim", "ssim: scikit-image"),
+        ("wsb-1, all but LPIPS, target prepared", "wsb-1", "ssim: scikit-image"),
+        ("wsb-1, all but LPIPS, nothing prepared", "wsb-1 from nothing", "ssim: scikit-image"),
+        ("2022-fixed, MSE + MAE + SSIM, target prepared", "2022-fixed", "2022-fixed: 81 copies"),
+        ("2022-fixed, MSE + MAE + SSIM, nothing prepared", "2022-fixed from nothing", "2022-fixed: 81 copies"),
+        ("2022-fixed, peak memory beyond the images", "2022-fixed memory", "2022-fixed: 81 copies memory"),
+        ("PROBA-V search", "search probav", "search probav: definition"),
+    )
+
+    def table(self) -> list[dict[str, Any]]:
+        """One entry a row whose figures were both taken; `ratio` is how many times less ours is."""
+        known = [row for row in self.rows if row[1] in self.values and row[2] in self.values]
+        return [
+            {
+                "what": what,
+                "ours": self.values[ours],
+                "peer": peer,
+                "theirs": self.values[peer],
+                "ratio": self.values[peer] / self.values[ours],
+            }
+            for what, ours, peer in known
+        ]
+
+
+@pytest.fixture(scope="module")
+def figures(request: pytest.FixtureRequest) -> Iterator[Figures]:
+    threads, used = torch.get_num_threads(), int(os.environ.get("WORLDSTRAT_BENCH_PERF_THREADS", "2"))
+    torch.set_num_threads(used)
+    collected = Figures()
+    yield collected
+    torch.set_num_threads(threads)
+    table = collected.table()
+    lines = [
+        f"{row['what']:<50} {_unit(row, 'ours'):>12} {_unit(row, 'theirs'):>12}  {row['ratio']:8.2f}" for row in table
+    ]
+    head = f"{'':<50} {'ours':>12} {'peer':>12}  {'times less':>8}"
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        print("\n" + "\n".join([head, *lines]))
+    folder = ROOT / "build" / "perf"
+    folder.mkdir(parents=True, exist_ok=True)
+    about = {"threads": used, "torch": torch.__version__, "machine": platform.machine()}
+    (folder / "scoring.json").write_text(json.dumps({"about": about, "rows": table}, indent=1) + "\n", encoding="utf-8")
+
+
+def _unit(row: dict[str, Any], key: str) -> str:
+    return f"{row[key]:.1f} MiB" if "memory" in row["what"] else f"{row[key] * 1e3:.2f} ms"
+
+
+def take(figures: Figures, benchmark: Any, name: str, call: Callable[[], object], rounds: int = 15) -> None:
+    """Keep the least of the rounds: on a shared machine the others measure the neighbours."""
+    benchmark.pedantic(call, rounds=rounds, warmup_rounds=1 if rounds > 1 else 0)
+    figures.values[name] = benchmark.stats.stats.min
+
+
+@pytest.fixture(scope="module")
+def pair() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(3, 632, 632) prediction and target."""
+    return enlarged(land(SIDE)), land(SIDE)
+
+
+def window(image: NDArray[np.float32], extra: int) -> Tensor:
+    edge = BORDER - extra
+    return torch.from_numpy(image[:, edge : SIDE - edge, edge : SIDE - edge].copy()).double()
+
+
+def test_filter(figures: Figures, benchmark: Any, pair: Any) -> None:
+    image, taps = window(pair[0], 16), gaussian_taps(2.0, 8)
+    take(figures, benchmark, "filter", lambda: correlate(image, taps, taps))
+
+
+def test_filter_by_conv2d(figures: Figures, benchmark: Any, pair: Any) -> None:
+    image, taps = window(pair[0], 16)[:, None], torch.tensor(gaussian_taps(2.0, 8), dtype=torch.float64)
+    column, row = taps.view(1, 1, -1, 1), taps.view(1, 1, 1, -1)
+    take(figures, benchmark, "filter: conv2d", lambda: F.conv2d(F.conv2d(image, column), row))
+
+
+def test_move(figures: Figures, benchmark: Any, pair: Any) -> None:
+    image = torch.from_numpy(pair[0].copy())
+    take(figures, benchmark, "move", lambda: move(image, 1.25, -0.5, BORDER))
+
+
+def test_move_by_conv2d(figures: Figures, benchmark: Any, pair: Any) -> None:
+    image = torch.from_numpy(pair[0][:, 12:-12, 12:-12].copy())[:, None]
+    kernel = torch.randn(1, 1, 17, 17)
+    take(figures, benchmark, "move: conv2d", lambda: F.conv2d(image, kernel), rounds=5)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_search_wsb(figures: Figures, benchmark: Any, pair: Any, masked: bool) -> None:
+    mask = torch.rand(SIDE - 2 * BORDER, SIDE - 2 * BORDER) < 0.7 if masked else None
+    taps = gaussian_taps(2.0, 8)
+    target = prepare_search(correlate(window(pair[1], 8), taps, taps), mask, RADIUS)
+    image = torch.from_numpy(pair[0][:, 4:-4, 4:-4].copy())
+    name = "search wsb-1 masked" if masked else "search wsb-1"
+    take(figures, benchmark, name, lambda: mismatch(correlate(image.double(), taps, taps), target))
+
+
+def test_search_wsb_by_definition(figures: Figures, benchmark: Any, pair: Any) -> None:
+    mask = np.ones((SIDE - 2 * BORDER,) * 2, dtype=bool)
+    call = lambda: reference.mismatch(pair[0], pair[1], mask, RADIUS, BORDER)  # noqa: E731
+    take(figures, benchmark, "search wsb-1: definition", call, rounds=2)
+
+
+def test_ssim(figures: Figures, benchmark: Any, pair: Any) -> None:
+    prediction, target = (torch.from_numpy(image.copy()) for image in pair)
+    prepared = ssim_target(target)
+    take(figures, benchmark, "ssim", lambda: ssim(prediction, prepared))
+
+
+def test_ssim_by_scikit_image(figures: Figures, benchmark: Any, pair: Any) -> None:
+    prediction, target = (image.transpose(1, 2, 0).copy() for image in pair)
+    similarity: Any = structural_similarity
+
+    def call() -> object:
+        return similarity(
+            target, prediction, channel_axis=2, data_range=1.0, gaussian_weights=True, sigma=1.5,
+            use_sample_covariance=False,
+        )  # fmt: skip
+
+    take(figures, benchmark, "ssim: scikit-image", call)
+
+
+def frame() -> Frame:
+    small = land(SIDE).reshape(3, SIDE // 4, 4, SIDE // 4, 4).mean(axis=(2, 4))
+    return Frame(small, np.ones(small.shape[1:], dtype=bool))
+
+
+def test_wsb(figures: Figures, benchmark: Any, pair: Any) -> None:
+    scorer = make_scorer(load_protocol("wsb-1"))
+    prepared = scorer.prepare(target_of(pair[1]), frame())
+    take(figures, benchmark, "wsb-1", lambda: scorer.score(pair[0], prepared))
+
+
+def test_wsb_from_nothing(figures: Figures, benchmark: Any, pair: Any) -> None:
+    scorer = make_scorer(load_protocol("wsb-1"))
+    target, given = target_of(pair[1]), frame()
+    call = lambda: scorer.score(pair[0], scorer.prepare(target, given))  # noqa: E731
+    take(figures, benchmark, "wsb-1 from nothing", call, rounds=7)
+
+
+def upstream() -> tuple[UpstreamScorer, UpstreamPrepared, NDArray[np.float32]]:
+    scorer = make_scorer(load_protocol("worldstrat-2022-fixed"))
+    assert isinstance(scorer, UpstreamScorer)
+    return scorer, scorer.prepare(target_of(land(500)), None), enlarged(land(500))
+
+
+def test_2022(figures: Figures, benchmark: Any) -> None:
+    scorer, prepared, prediction = upstream()
+    take(figures, benchmark, "2022-fixed", lambda: scorer.score(prediction, prepared))
+
+
+def test_2022_from_nothing(figures: Figures, benchmark: Any) -> None:
+    scorer, _, prediction = upstream()
+    target = target_of(land(500))
+    call = lambda: scorer.score(prediction, scorer.prepare(target, None))  # noqa: E731
+    take(figures, benchmark, "2022-fixed from nothing", call, rounds=7)
+
+
+def test_2022_by_copies(figures: Figures, benchmark: Any) -> None:
+    scorer, prepared, prediction = upstream()
+    kernels = torch.tensor(scorer.kernels, dtype=torch.float32)
+
+    def call() -> tuple[float, float, float]:
+        chips: Tensor = scorer._chips(torch.from_numpy(prediction))
+        chips = chips + (prepared.chips - chips).mean(dim=(-2, -1), keepdim=True)
+        return copies_2022(chips, prepared.chips, kernels, 5)
+
+    take(figures, benchmark, "2022-fixed: 81 copies", call, rounds=3)
+    metrics = scorer.score(prediction, prepared).metrics
+    assert list(call()) == [pytest.approx(metrics[name], rel=1e-4) for name in ("mse", "mae", "ssim_loss")]
+
+
+MEMORY = """
+import sys
+sys.path.insert(0, sys.argv[2])
+import torch
+torch.set_num_threads(2)
+from scoring_peers import copies_2022, peak_mebibytes
+from scoring_peers import copies_2022
+from scoring_scenes import enlarged, land, target_of
+from worldstrat_bench.protocol import load_protocol
+from worldstrat_bench.scoring import make_scorer
+scorer = make_scorer(load_protocol("worldstrat-2022-fixed"))
+target, prediction = target_of(land(500)), enlarged(land(500))
+torch.fft.rfft2(torch.rand(8, 8)) @ torch.rand(5, 8).to(torch.complex64)
+torch.nn.functional.conv2d(torch.rand(1, 1, 9, 9), torch.rand(1, 1, 3, 3))
+before = peak_mebibytes(anew=True)
+if sys.argv[1] == "ours":
+    scorer.score(prediction, scorer.prepare(target, None))
+else:
+    chips = scorer._chips(torch.from_numpy(target.image.copy()))
+    copies_2022(scorer._chips(torch.from_numpy(prediction)), chips, torch.tensor(scorer.kernels).float(), 5)
+print(peak_mebibytes() - before)
+"""
+
+
+@pytest.mark.parametrize(("which", "name"), [("ours", "2022-fixed memory"), ("copies", "2022-fixed: 81 copies memory")])
+def test_peak_memory(figures: Figures, benchmark: Any, which: str, name: str) -> None:
+    if not Path("/proc/self/clear_refs").exists():
+        pytest.skip("the peak of memory is read from /proc")
+    command = [sys.executable, "-c", MEMORY, which, str(ROOT / "tests")]
+    run: subprocess.CompletedProcess[str] = benchmark.pedantic(
+        subprocess.run, (command,), {"capture_output": True, "text": True, "check": True}, rounds=1
+    )
+    figures.values[name] = float(run.stdout)
+
+
+def test_search_probav(figures: Figures, benchmark: Any, pair: Any) -> None:
+    from worldstrat_bench.registration.integer_best import prepare_windows, window_mismatch
+
+    prediction, target = (torch.from_numpy(image.copy()) for image in pair)
+    truth = prepare_windows(target, torch.ones(SIDE, SIDE, dtype=torch.bool), 3)
+    take(figures, benchmark, "search probav", lambda: window_mismatch(prediction[:, 3:-3, 3:-3], truth))
+
+
+def test_search_probav_by_definition(figures: Figures, benchmark: Any, pair: Any) -> None:
+    valid = np.ones((SIDE, SIDE), dtype=bool)
+    call = lambda: reference.kelvins(pair[0], pair[1], valid)  # noqa: E731
+    take(figures, benchmark, "search probav: definition", call, rounds=2)
