@@ -1,0 +1,117 @@
+"""Model files through the whole of the harness: a submission without Python in it, and a hostile checkpoint."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from worldstrat_bench.cli.app import app
+from worldstrat_bench.data.mini import write_mini
+from worldstrat_bench.worker import ModelSpec, Worker
+from worldstrat_bench_baselines.worldstrat import Shape, Srcnn, upstream_name
+
+MANIFEST = """
+schema_version = 1
+protocols = ["wsb-1"]
+[submission]
+slug = "{slug}"
+title = "A file"
+authors = ["Nobody"]
+licence = "Apache-2.0"
+description = "The single-frame network of the baselines as a file."
+[model]
+entry_point = "{entry_point}"
+distribution = "worldstrat-bench-baselines"
+version = "0.1.0"
+repository_folder = "baselines"
+frames = 1
+[model.parameters]
+bands = "B04,B03,B02"
+[weights]
+path = "{file}"
+sha256 = "{sha256}"
+bytes = {bytes}
+format = "{format}"
+[training]
+datasets = ["synthetic land of data mini, other seeds"]
+train_split = "none"
+selection_split = "none"
+test_evaluations = 0
+uses_test = false
+[environment]
+python = "3.11"
+lock = "requirements.lock"
+base = "harness"
+"""
+
+
+@pytest.fixture(scope="module")
+def mini(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("mini")
+    write_mini(folder, test_tiles=2, train_tiles=0, size=160, seed=3)
+    return folder
+
+
+def submission(folder: Path, entry_point: str, source: Path, kind: str) -> Path:
+    """A folder with a manifest, an empty lock and the file."""
+    folder.mkdir(parents=True)
+    content = source.read_bytes()
+    (folder / source.name).write_bytes(content)
+    (folder / "requirements.lock").write_text("", "utf-8")
+    manifest = MANIFEST.format(
+        slug=folder.name, entry_point=entry_point, file=source.name, format=kind, bytes=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+    )  # fmt: skip
+    (folder / "submission.toml").write_text(manifest, "utf-8")
+    return folder
+
+
+def scores(model: str, mini: Path, out: Path) -> list[float]:
+    """PSNR of every tile, as `evaluate` writes it."""
+    arguments = ["evaluate", model, "--data", str(mini), "--out", str(out), "--device", "cpu", "--no-download"]
+    arguments += ["--no-cache", "--no-keep", *(["--frames", "1"] if model == "trained-single" else [])]
+    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    with (out / "tiles.csv").open(newline="", encoding="utf-8") as file:
+        return [float(row["psnr"]) for row in csv.DictReader(file)]
+
+
+def test_files_in_a_submission_without_python_score_as_the_plugin(exported: Path, mini: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    native = scores("trained-single", mini, tmp_path / "native")
+    for entry_point, name, kind in (("onnx", "net.onnx", "onnx"), ("torchscript", "net.pt", "torchscript")):
+        folder = submission(tmp_path / "submissions" / entry_point, entry_point, exported / name, kind)
+        found = scores(str(folder), mini, tmp_path / f"run-{entry_point}")
+        assert found == pytest.approx(native, abs=1e-4), entry_point
+
+
+class Payload:
+    """Runs a command when it is unpickled by an ordinary reader."""
+
+    def __init__(self, command: str) -> None:
+        self.command = command
+
+    def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
+        return os.system, (self.command,)
+
+
+def test_a_hostile_checkpoint_gives_its_weights_in_the_worker_and_runs_nothing(tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+    net = Srcnn(Shape(12, 8, 1))
+    weights = {f"backbone.{upstream_name(name)}": tensor for name, tensor in net.state_dict().items()}
+    checkpoint = {"state_dict": weights, "callbacks": Payload(f"touch '{canary}'")}
+    torch.save(checkpoint, tmp_path / "model.ckpt")
+    spec = ModelSpec("worldstrat_bench_baselines.worldstrat:load_worldstrat", {}, tmp_path / "model.ckpt")
+    with Worker(spec, isolation="process") as worker:  # not even the confinement is needed
+        images = np.full((1, 12, 40, 42), 0.1, np.float32)
+        reply = worker.predict(images, np.ones((1, 1, 40, 42), bool), np.zeros(1, np.int64), 160, 168, seed=1)
+    assert reply.outcome == "ok", reply.message
+    assert not canary.exists()
