@@ -53,8 +53,7 @@ def test_scoring_waits_until_the_worker_is_gone(data: Path, tmp_path: Path) -> N
 
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="not run: there is one CUDA device or none")
 def test_several_devices_share_the_tiles(data: Path, tmp_path: Path) -> None:
-    done = run_cli(
-        "evaluate", "bicubic", "--data", data, "--out", tmp_path / "run", "--device", "cuda", "--no-download"
-    )
+    run = tmp_path / "run"
+    done = run_cli("evaluate", "bicubic", "--data", data, "--out", run, "--device", "cuda", "--no-download")
     assert done.code == 0, done.err
-    assert load_record(tmp_path / "run").outcomes == {"ok": 4}
+    assert load_record(run).outcomes == {"ok": 4}

@@ -29,6 +29,7 @@ class Display:
         self._bars: Bars | None = _bars(self._console) if self._console.is_terminal else None
         self._tasks: dict[str, TaskID] = {}
         self._last_line: dict[str, float] = {}
+        self._hints: set[str] = set()
 
     def __enter__(self) -> Self:
         if self._bars is not None:
@@ -49,12 +50,20 @@ class Display:
             if isinstance(event, Notice):
                 self._line(event.text)
                 return
-            if event.stage == "predict" and event.outcome not in ("", "ok"):
-                self._line(f"{event.tile}: {event.outcome}")
+            self._remark(event)
             if self._bars is None:
                 self._plain(event)
             else:
                 self._bar(self._bars, event)
+
+    def _remark(self, event: Progress) -> None:
+        """A failure with its reason, every time; a hint about odd values once."""
+        first = event.message.partition("\n")[0][:200]
+        if event.stage == "predict" and event.outcome not in ("", "ok"):
+            self._line(f"{event.tile}: {event.outcome}{f': {first}' if first else ''}")
+        elif first and first not in self._hints:
+            self._hints.add(first)
+            self._line(f"{event.tile}: {first}")
 
     def _line(self, text: str) -> None:
         (self._bars.console if self._bars else self._console).print(

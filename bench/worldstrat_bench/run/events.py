@@ -17,6 +17,7 @@ class Progress:
     ----------
     done, total : tiles of the run in this stage, those of an earlier, interrupted call included.
     tile, outcome : the tile and what became of it; both empty for the first event of a stage.
+    message : why it failed; with ``ok``, a hint if the values look odd.
     """
 
     stage: Stage
@@ -24,6 +25,7 @@ class Progress:
     total: int
     tile: str = ""
     outcome: str = ""
+    message: str = ""
 
 
 @dataclass(frozen=True)

@@ -198,7 +198,7 @@ class Predictor:
     ) -> None:
         with self._state:
             self._done += 1
-            tell(Progress("predict", self._done, total, tile.name, predicted.outcome))
+            tell(Progress("predict", self._done, total, tile.name, predicted.outcome, predicted.message))
         finished(tile, inputs, predicted)
 
     def _count(self, predicted: Predicted) -> None:

@@ -63,15 +63,19 @@ def show(monkeypatch: pytest.MonkeyPatch, *, terminal: bool) -> str:
     with Display() as display:
         display(Notice("[bold]no LPIPS[/] \x1b[31m"))
         for done in range(4):
-            display(Progress("predict", done, 3, f"tile-{done}" if done else "", "crash" if done == 2 else "ok"))
-            display(Progress("score", done, 3, f"tile-{done}" if done else "", "ok"))
+            tile = f"tile-{done}" if done else ""
+            outcome, message = ("crash", "signal 11\nlines") if done == 2 else ("ok", "")
+            display(Progress("predict", done, 3, tile, outcome, message))
+            display(Progress("predict", 3, 3, "tile-3", "ok", "values look like 0..10,000"))
+            display(Progress("score", done, 3, tile, "ok"))
     return stream.getvalue()
 
 
 def test_plain_lines_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = show(monkeypatch, terminal=False).splitlines()
     assert lines[0] == "[bold]no LPIPS[/] \\x1b[31m"
-    assert "tile-2: crash" in lines
+    assert "tile-2: crash: signal 11" in lines
+    assert lines.count("tile-3: values look like 0..10,000") == 1
     assert lines[-2:] == ["predicting 3/3", "scoring 3/3"]
 
 
