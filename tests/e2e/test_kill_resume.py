@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -56,6 +57,7 @@ def start(wheel: Path, data: Path, run: Path) -> subprocess.Popen[bytes]:
         env=environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
 
 
@@ -107,7 +109,7 @@ def test_an_interrupt_ends_with_130_and_goes_on(data: Path, wheel: Path, whole: 
     process = start(wheel, data, run)
     wait_for_work(run, process, 2)
     family = descendants(process)
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)  # what a terminal does: everything in the group gets it
     assert process.wait(timeout=60) == 130
     assert_gone(family)
     assert run_cli(*arguments(wheel, data, run)).code == 0
