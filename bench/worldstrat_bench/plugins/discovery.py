@@ -51,7 +51,7 @@ def installed_models(site_paths: Sequence[Path] | None = None) -> tuple[ModelEnt
     ----------
     site_paths : folders with ``*.dist-info`` in them; None for those of the harness's own interpreter.
     """
-    paths = own_interpreter().site_paths if site_paths is None else site_paths
+    paths = import_paths(own_interpreter()) if site_paths is None else site_paths
     found: dict[tuple[str, str, str], ModelEntry] = {}
     seen: set[str] = set()
     for site in paths:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import site
 import subprocess
 import sys
-import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +30,7 @@ class Interpreter:
     prefix : the virtual environment, or the installation itself.
     base : the installation that the environment was made from.
     site_paths : folders in which its packages are installed, in the order of its path.
+    user_site : the one of them that belongs to the user (``pip install --user``), if it is in use.
     """
 
     executable: Path
@@ -37,13 +38,21 @@ class Interpreter:
     prefix: Path
     base: Path
     site_paths: tuple[Path, ...]
+    user_site: Path | None = None
 
 
 def own_interpreter() -> Interpreter:
-    """The one that runs the harness."""
-    paths = [Path(entry) for entry in sys.path if entry and Path(entry).is_dir()]
+    """The one that runs the harness. What only this process has on its path (a script's folder, say) is left out."""
+    user = Path(site.getusersitepackages())
+    user_site = user if site.ENABLE_USER_SITE and str(user) in sys.path else None
+    paths = [user_site, *map(Path, site.getsitepackages())]
     return Interpreter(
-        Path(sys.executable), sys.version_info[:3], Path(sys.prefix), Path(sys.base_prefix), tuple(paths)
+        Path(sys.executable),
+        sys.version_info[:3],
+        Path(sys.prefix),
+        Path(sys.base_prefix),
+        tuple(path for path in paths if path is not None and path.is_dir()),
+        user_site,
     )
 
 
@@ -68,12 +77,12 @@ def inspect_interpreter(python: Path) -> Interpreter:
             remedy="give the bin/python of a virtual environment with torch in it",
         ) from None
     prefix = _venv_prefix(executable)
-    site = tuple(Path(path) for path in dict.fromkeys(base_site))
+    paths = tuple(Path(path) for path in dict.fromkeys(base_site))
     if prefix is not None:
         own = (prefix / "lib" / f"python{version[0]}.{version[1]}" / "site-packages",)
-        site = own + site if _sees_system(prefix) else own
+        paths = own + paths if _sees_system(prefix) else own
     major, minor, micro = version
-    return Interpreter(executable, (major, minor, micro), prefix or Path(base), Path(base), site)
+    return Interpreter(executable, (major, minor, micro), prefix or Path(base), Path(base), paths)
 
 
 def import_paths(interpreter: Interpreter) -> tuple[Path, ...]:
@@ -82,10 +91,10 @@ def import_paths(interpreter: Interpreter) -> tuple[Path, ...]:
     Lines that start with ``import`` are code and are not run.
     """
     found: dict[Path, None] = dict.fromkeys(interpreter.site_paths)
-    for site in interpreter.site_paths:
-        for file in sorted(site.glob("*.pth")):
+    for folder_of_packages in interpreter.site_paths:
+        for file in sorted(folder_of_packages.glob("*.pth")):
             for line in _pth_lines(file):
-                folder = Path(os.path.normpath(site / line))
+                folder = Path(os.path.normpath(folder_of_packages / line))
                 if folder.is_dir():
                     found[folder] = None
     return tuple(found)
@@ -117,8 +126,3 @@ def _pth_lines(file: Path) -> list[str]:
         return []
     lines = (line.strip() for line in text.splitlines())
     return [line for line in lines if line and not line.startswith(("#", "import ", "import\t"))]
-
-
-def stdlib_paths() -> tuple[Path, ...]:
-    """Where the harness's own interpreter keeps its standard library."""
-    return tuple({Path(sysconfig.get_path("stdlib")), Path(sysconfig.get_path("platstdlib"))})

@@ -76,7 +76,9 @@ def make_folders() -> Folders:
     return folders
 
 
-def environment(folders: Folders, threads: int | None, host: Mapping[str, str]) -> dict[str, str]:
+def environment(
+    folders: Folders, interpreter: Interpreter, threads: int | None, host: Mapping[str, str]
+) -> dict[str, str]:
     """A clean environment: no token, no proxy, no path of the user; caches in the scratch folder."""
     kept = {key: value for key, value in host.items() if key in _PASSED or key.startswith(_PASSED_PREFIXES)}
     home, cache, temporary = (str(folders.scratch / name) for name in ("home", "cache", "tmp"))
@@ -86,7 +88,7 @@ def environment(folders: Folders, threads: int | None, host: Mapping[str, str]) 
         HOME=home,
         USER="worker",
         LOGNAME="worker",
-        PYTHONPATH=str(folders.harness),
+        PYTHONPATH=os.pathsep.join(str(p) for p in (folders.harness, interpreter.user_site) if p is not None),
         PYTHONHASHSEED="0",
         PYTHONSAFEPATH="1",
         PYTHONNOUSERSITE="1",

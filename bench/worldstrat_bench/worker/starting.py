@@ -77,7 +77,7 @@ def _start(
         level=request.level,
         harness=str(folders.harness),
         cwd=str(folders.scratch),
-        env=environment(folders, request.threads, os.environ),
+        env=environment(folders, request.interpreter, request.threads, os.environ),
         argv=worker_command(request.interpreter, theirs.fileno()),
         wrapper=wrap(program, grants, folders, command) if confined_by_wrapper and program else None,
         wire_fd=theirs.fileno(),
