@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -75,7 +76,8 @@ def submissions(root: Path, *, official: bool, resamples: int | None = 500) -> P
 def hostile(root: Path, strings: Iterable[str]) -> Path:
     """Runs in which every string that a stranger controls is each of `strings` in turn."""
     for i, text in enumerate(strings):
-        facts = relabel(invented_facts(12), ipcc=text, smod=text, source=text, continent=text)
+        facts = relabel(invented_facts(12), ipcc=text, smod=text, source=text, continent=text, group=text)
+        facts = tuple(replace(fact, tile=f"{text}{k:02d}") for k, fact in enumerate(facts))
         reference = ModelRef(
             name=text[:200], distribution=text[:200], version=text, entry_point=text, frames=8,
             parameters={text: text},

@@ -6,14 +6,12 @@ import csv
 import gzip
 import io
 import json
-from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
 
-from site_browser import visit
+from site_browser import violations, visit
 
 MINUS = "\u2212"
 
@@ -41,18 +39,6 @@ KINDS = (
     "index", "by-lpips", "list", "practice", "stratum", "small stratum", "strata", "model", "tile", "compare",
     "gallery", "method", "data",
 )  # fmt: skip
-
-
-def axe_source() -> str:
-    """axe-core as the test package carries it."""
-    return resources.files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
-
-
-def violations(page: Page) -> list[str]:
-    """What axe finds, with the first element of each."""
-    page.evaluate(axe_source())
-    found: dict[str, Any] = page.evaluate("axe.run(document, {resultTypes: ['violations'], preload: false})")
-    return [f"{v['id']}: {v['nodes'][0]['html'][:160]} {v['nodes'][0]['any'][:1]}" for v in found["violations"]]
 
 
 def column(page: Page, table: str, key: str) -> list[str]:

@@ -20,7 +20,7 @@ from worldstrat_bench.record import ListScores, Record
 from worldstrat_bench.site.entries import Entry, protocol_of
 from worldstrat_bench.site.text import clean, instant, short_hash, slugify
 from worldstrat_bench.stats.aggregate import metric_names, metric_values
-from worldstrat_bench.stats.ranking import RankedBoard, rank
+from worldstrat_bench.stats.ranking import RankedBoard, display_of, rank
 from worldstrat_bench.stats.strata import AXES, members, sort_strata, strata_of
 from worldstrat_bench.tiles import FACT_COLUMNS, TileTable
 
@@ -102,6 +102,10 @@ class Division:
             for name, tiles in self.lists.items()
             for metric in self.protocol.ranking.metrics
         }
+
+    def shows_ranks(self, list_name: str) -> bool:
+        """Whether a list has enough tiles for ranks to be shown."""
+        return display_of(len(self.lists[list_name]), self.protocol.aggregation) == "ranks"
 
     def rank(self, tiles: Iterable[str], metric: str) -> RankedBoard:
         """Ranks of the entries on some of the tiles."""
@@ -224,7 +228,7 @@ def _division(key: tuple[str, ...], group: Sequence[Entry]) -> Division | None:
     record = (kept or whole)[0].record
     names = [name for name in _LIST_ORDER if name in record.scores] or sorted(record.scores)
     lists = {name: _tiles_of(record, name, facts) for name in names}
-    releases = sorted({entry.record.dataset.release for entry in whole})
+    releases = sorted({clean(entry.record.dataset.release, 40) for entry in whole})
     return Division(
         key="/".join(key), kind=_kind(record), prefix="", protocol=protocol_of(record), release=", ".join(releases),
         inputs=record.dataset.inputs, targets_sha256=record.dataset.targets_sha256,

@@ -12,7 +12,7 @@ from worldstrat_bench.measures import measure
 from worldstrat_bench.site import charts, worldmap
 from worldstrat_bench.site.analysis import Analysis, shown_stratum
 from worldstrat_bench.site.entries import Entry
-from worldstrat_bench.site.text import number
+from worldstrat_bench.site.text import clean, number
 from worldstrat_bench.stats.strata import axis
 from worldstrat_bench.tiles import TileTable
 
@@ -122,8 +122,8 @@ def forest_figure(analysis: Analysis, entry: Entry, metric: str) -> Figure:
     label = f"{m.label} in every stratum"
     svg = charts.forest(rows, label, m.unit, m.decimals, 0.0 if metric == "gain" else None)
     caption = (
-        f"{m.explanation}. Mean and 95 % interval, {len(division.tiles)} tiles of list {division.list_name}; n is the "
-        "number of tiles. Strata of fewer than 10 tiles have no interval."
+        f"{m.explanation}. Mean and 95 % interval, {len(division.tiles)} tiles of list "
+        f"{clean(division.list_name, 40)}; n is the number of tiles. Strata of fewer than 10 tiles have no interval."
     )
     return Figure(f"forest-{metric}", label, caption, svg)
 

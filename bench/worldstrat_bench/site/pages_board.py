@@ -11,7 +11,7 @@ from worldstrat_bench.site.divisions import Division
 from worldstrat_bench.site.figures import board_figures
 from worldstrat_bench.site.render import Output
 from worldstrat_bench.site.tables import Table, legend, render, to_csv
-from worldstrat_bench.site.text import number
+from worldstrat_bench.site.text import clean, number, slugify
 from worldstrat_bench.stats.ranking import RankedBoard, display_of
 from worldstrat_bench.stats.strata import axis
 
@@ -23,7 +23,7 @@ def list_page(division: Division, name: str, metric: str) -> str:
     main = name == division.list_name
     if main:
         return "index.html" if metric == division.protocol.ranking.metrics[0] else f"by-{metric}.html"
-    return f"list-{name}.html"
+    return f"list-{slugify(name)}.html"
 
 
 def build_boards(out: Output, analysis: Analysis, common: Context, *, home: Context | None) -> None:
@@ -61,7 +61,7 @@ def _list_table(analysis: Analysis, name: str, metric: str, *, base: str) -> Tab
     division = analysis.division
     tiles = division.lists[name]
     boards = {m: division.boards[name, m] for m in division.protocol.ranking.metrics}
-    caption = f"List {name}: {len(tiles)} tiles, {len(division.entries)} models"
+    caption = f"List {clean(name, 40)}: {len(tiles)} tiles, {len(division.entries)} models"
     return board_table(
         division, "board", caption, boards, lambda entry: division.scores(entry, name).micro,
         display_of(len(tiles), division.protocol.aggregation), order_by=metric, base=base,
@@ -90,7 +90,7 @@ def _list_context(analysis: Analysis, name: str, metric: str, table: Table, *, b
     ]
     display = display_of(len(tiles), division.protocol.aggregation)
     return empty_context() | {
-        "heading": heading_of(division) if main else f"List {name}",
+        "heading": heading_of(division) if main else f"List {clean(name, 40)}",
         "lead": _lead(division, name),
         "lists": [
             (n, len(t), base + list_page(division, n, ranked[0]), n == name) for n, t in division.lists.items()
@@ -98,9 +98,9 @@ def _list_context(analysis: Analysis, name: str, metric: str, table: Table, *, b
         "orders": [
             (f"{measure(m).label} {measure(m).arrow}", base + list_page(division, name, m), m == metric) for m in ranked
         ] if main else [],
-        "facts": board_facts(boards, len(tiles)),
+        "facts": board_facts(boards, len(tiles), ranks=division.shows_ranks(name)),
         "table": table, "table_html": render(table), "legend": legend(table),
-        "csv": f"{division.prefix}data/board-{name}",
+        "csv": f"{division.prefix}data/board-{slugify(name)}",
         "unranked": "; ".join(unranked), "display_note": DISPLAY_NOTES[display],
     }  # fmt: skip
 
@@ -125,13 +125,13 @@ def _lead(division: Division, name: str) -> str:
     return f"{text}.{inputs}"
 
 
-def board_facts(boards: Mapping[str, RankedBoard], tiles: int) -> list[tuple[str, str]]:
+def board_facts(boards: Mapping[str, RankedBoard], tiles: int, *, ranks: bool = True) -> list[tuple[str, str]]:
     """The header of a board: sizes and the smallest difference that it could detect."""
     groups = next((b.groups for b in boards.values() if b.groups), 0)
     facts = [("Tiles", f"{tiles}")]
     if groups:
         facts.append(("Groups", f"{groups}"))
-    for metric, board in boards.items():
+    for metric, board in boards.items() if ranks else ():
         m = measure(metric)
         value = number(board.smallest_difference, m.decimals + (1 if m.unit else 0))
         facts.append((f"Smallest detectable difference, {m.label}", f"{value} {m.unit}".strip()))
@@ -140,11 +140,12 @@ def board_facts(boards: Mapping[str, RankedBoard], tiles: int) -> list[tuple[str
 
 
 def _download(out: Output, division: Division, name: str, table: Table) -> None:
-    path = f"{division.prefix}data/board-{name}"
+    path = f"{division.prefix}data/board-{slugify(name)}"
     out.put(f"{path}.csv", to_csv(table))
     entries = []
     for entry in division.entries:
-        standings = {m: _standing(division.boards[name, m], entry.slug) for m in division.protocol.ranking.metrics}
+        ranked = division.protocol.ranking.metrics if division.shows_ranks(name) else ()
+        standings = {m: _standing(division.boards[name, m], entry.slug) for m in ranked}
         scores = division.scores(entry, name)
         entries.append({
             "slug": entry.slug, "title": entry.title, "record_id": entry.record.record_id, "status": entry.status,

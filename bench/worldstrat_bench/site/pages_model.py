@@ -13,6 +13,7 @@ from worldstrat_bench.protocol import GaussianParabola
 from worldstrat_bench.record import Record
 from worldstrat_bench.site.analysis import Analysis, Pair
 from worldstrat_bench.site.board_table import metrics_of
+from worldstrat_bench.site.divisions import Division
 from worldstrat_bench.site.entries import Entry
 from worldstrat_bench.site.figures import forest_figure, shift_figures
 from worldstrat_bench.site.pages_board import Context
@@ -76,8 +77,8 @@ def _standings(analysis: Analysis, entry: Entry) -> list[dict[str, str]]:
         for name in division.lists:
             board = division.boards[name, metric]
             row = board.order.get(entry.slug)
-            if row is None:
-                text = "not ranked: " + ("tiles failed" if division.scores(entry, name).failed else "no value")
+            if row is None or not division.shows_ranks(name):
+                text = "not ranked: " + _why_unranked(division, entry, name)
                 found.append({"metric": m.label, "list": name, "rank": NO_VALUE, "letters": "", "text": text})
                 continue
             s = board.standings[row]
@@ -87,13 +88,19 @@ def _standings(analysis: Analysis, entry: Entry) -> list[dict[str, str]]:
     return found
 
 
+def _why_unranked(division: Division, entry: Entry, name: str) -> str:
+    if not division.shows_ranks(name):
+        return f"under {division.protocol.aggregation.rank_min_tiles} tiles"
+    return "tiles failed" if division.scores(entry, name).failed else "no value"
+
+
 def _scores(analysis: Analysis, entry: Entry) -> Table:
     division = analysis.division
     own = division.scores(entry).micro
     metrics = [metric for metric in metrics_of(division) if metric in own]
     columns = []
     for name in division.lists:
-        columns.append(Column(f"mean_{name}", f"{name}", f"Mean over list {name}"))
+        columns.append(Column(f"mean_{name}", clean(name, 30), f"Mean over list {clean(name, 40)}"))
         columns.append(Column(f"ci_{name}", "95 %", "Bootstrap over groups"))
     columns.append(Column("macro", "macro", "Mean over IPCC classes of at least 10 tiles, descriptive"))
     rows = []
@@ -108,7 +115,7 @@ def _scores(analysis: Analysis, entry: Entry) -> Table:
         unit = Markup(" <small>{}</small>").format(m.unit) if m.unit else Markup("")
         head = Markup('<span title="{}">{} {}</span>{}').format(m.explanation, m.label, m.arrow, unit)
         rows.append(Row(Cell(head), tuple(cells)))
-    sizes = ", ".join(f"{name} {len(tiles)} tiles" for name, tiles in division.lists.items())
+    sizes = ", ".join(f"{clean(name, 40)} {len(tiles)} tiles" for name, tiles in division.lists.items())
     return Table("scores", f"Means with 95 % intervals: {sizes}", Column("metric", "Metric", "", numeric=False),
                  tuple(columns), tuple(rows), {})  # fmt: skip
 
@@ -138,7 +145,7 @@ def _pairs(analysis: Analysis, entry: Entry) -> Table:
                 tuple(cell for cells in pairs for cell in cells),
             )
         )
-    caption = f"Against {len(others)} models on list {division.list_name}, {len(division.tiles)} tiles"
+    caption = f"Against {len(others)} models on list {clean(division.list_name, 40)}, {len(division.tiles)} tiles"
     return Table("pairs", caption, Column("other", "Other model", "", numeric=False), tuple(columns), tuple(rows), {})
 
 
