@@ -1,0 +1,41 @@
+"""The reference models on a CUDA device give what they give on the CPU."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+
+import pytest
+import torch
+
+from worldstrat_bench.api import LowRes, SRModel, Target
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device: not run"),
+]
+
+NAMES = (
+    "nearest", "bicubic", "lanczos", "bicubic-shifted", "median", "shift-and-add", "trained-single", "trained-multi",
+)  # fmt: skip
+
+
+def lowres() -> LowRes:
+    """Smooth random land, some of it under cloud."""
+    generator = torch.Generator().manual_seed(0)
+    coarse = torch.rand(2, 1, 12, 20, 20, generator=generator).expand(-1, 6, -1, -1, -1)
+    images = torch.nn.functional.interpolate(coarse.flatten(0, 1), size=(80, 78), mode="bicubic")
+    images = images.reshape(2, 6, 12, 80, 78) * 0.3 + 0.003 * torch.randn(2, 6, 12, 80, 78, generator=generator)
+    clear = torch.rand(2, 6, 1, 80, 78, generator=generator) > 0.02
+    return LowRes(images, clear, torch.arange(6).expand(2, -1))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_cpu_and_gpu_agree(name: str) -> None:
+    (entry,) = [e for e in entry_points(group="worldstrat_bench.models") if e.name == name]
+    lr, target = lowres(), Target(320, 312)
+    on_cpu: SRModel = entry.load()(None, torch.device("cpu"))
+    on_gpu: SRModel = entry.load()(None, torch.device("cuda:0"))
+    answer = on_gpu.predict(LowRes(lr.images.cuda(), lr.clear.cuda(), lr.days.cuda()), target)
+    assert answer.device.type == "cuda"
+    # convolutions may use TF32 there: a thousandth of reflectance
+    assert float((answer.cpu() - on_cpu.predict(lr, target)).abs().max()) < 1e-3
