@@ -68,14 +68,16 @@ def check(
     import tempfile
 
     from worldstrat_bench.plugins.discovery import find_model
+    from worldstrat_bench.run.devices import resolve_devices
     from worldstrat_bench.worker.conformance import Subject, check_model
     from worldstrat_bench.worker.types import ModelSpec
 
+    on = resolve_devices(device)[0]
     with tempfile.TemporaryDirectory(prefix="worldstrat-bench-check-") as scratch:
         asked = model_request(name, frames, weights, param, python)
         entry = find_model(asked.name, asked.python, Path(scratch))
         spec = ModelSpec(entry.target, dict(asked.parameters or {}), asked.weights, entry.search_paths, asked.python)
-        subject = Subject(spec, asked.frames, _device(device), isolation, log=log)
+        subject = Subject(spec, asked.frames, on, isolation, log=log)
         findings = []
         for finding in check_model(subject):
             findings.append(finding)
@@ -86,7 +88,7 @@ def check(
         if audit and not failed:
             from worldstrat_bench.cli.auditing import audit_model
 
-            sound, probes = audit_model(spec, asked.frames, data, _device(device), isolation, json=json)
+            sound, probes = audit_model(spec, asked.frames, data, on, isolation, json=json)
     if json:
         console.print_json(
             {
@@ -101,15 +103,6 @@ def check(
         console.stderr().print(text, markup=False, highlight=False)
     if failed or not sound:
         raise typer.Exit(3)
-
-
-def _device(name: str) -> str:
-    """``auto`` is the first CUDA device, where there is one."""
-    if name != "auto":
-        return name
-    import torch
-
-    return "cuda:0" if torch.cuda.is_available() else "cpu"
 
 
 def _document(entry: ModelEntry) -> dict[str, str | None]:

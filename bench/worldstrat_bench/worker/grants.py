@@ -22,7 +22,7 @@ KERNEL = ("/sys/devices/system",)
 KERNEL_CUDA = ("/sys",)
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 CUDA_DEVICES = ("nvidia*", "nvidia-caps/*", "dxg")
-CUDA_FILES = ("/etc/nvidia", "/etc/OpenCL", "/run/nvidia", "/proc/driver/nvidia")
+CUDA_FILES = ("/etc/nvidia", "/etc/OpenCL", "/run/nvidia", "/run/opengl-driver", "/proc/driver/nvidia")
 TOO_WIDE = (Path("/"), Path("/home"), Path("/root"), Path("/mnt"), Path("/media"), Path("/data"), Path("/tmp"))
 
 
@@ -54,9 +54,16 @@ def make_grants(interpreter: Interpreter, model: ModelSpec, folders: Folders, *,
     ]
     devices = [Path(name) for name in DEVICES]
     if cuda:
+        wanted += library_folders(os.environ.get("LD_LIBRARY_PATH", ""))
         devices += [node for pattern in CUDA_DEVICES for node in Path("/dev").glob(pattern) if not node.is_dir()]
     read = spelled_out(path for path in wanted if path.exists())
     return Grants(read, (folders.scratch,), tuple(node for node in devices if node.exists()))
+
+
+def library_folders(variable: str) -> list[Path]:
+    """The folders of ``LD_LIBRARY_PATH``, where some machines keep the GPU driver's libraries."""
+    folders = [Path(text) for text in variable.split(os.pathsep) if text]
+    return [folder for folder in folders if folder.is_absolute() and folder not in TOO_WIDE]
 
 
 def interpreter_paths(interpreter: Interpreter) -> list[Path]:

@@ -12,7 +12,15 @@ from worldstrat_bench.plugins.interpreter import own_interpreter
 from worldstrat_bench.worker import landlock, probes
 from worldstrat_bench.worker.bubblewrap import wrap
 from worldstrat_bench.worker.canaries import Canaries
-from worldstrat_bench.worker.grants import Grants, check_disjoint, editable_paths, links_of, make_grants, spelled_out
+from worldstrat_bench.worker.grants import (
+    Grants,
+    check_disjoint,
+    editable_paths,
+    library_folders,
+    links_of,
+    make_grants,
+    spelled_out,
+)
 from worldstrat_bench.worker.isolation import (
     PROBES,
     Attempt,
@@ -157,3 +165,8 @@ def test_landlocks_rights_grow_with_its_version() -> None:
     assert landlock.handled_rights(2) == (1 << 14) - 1
     assert landlock.handled_rights(3) == landlock.handled_rights(4) == (1 << 15) - 1
     assert landlock.handled_rights(9) == (1 << 16) - 1
+
+
+def test_library_folders_are_absolute_and_narrow() -> None:
+    assert library_folders("") == []
+    assert library_folders("/opt/x/lib::relative:/home:/usr/lib") == [Path("/opt/x/lib"), Path("/usr/lib")]
