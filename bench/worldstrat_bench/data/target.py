@@ -36,6 +36,10 @@ class ArrayCache(Interface):
         ...
 
 
+HASH_STEPS = 1e4
+HASH_OFFSET = 0.3183
+
+
 @dataclass(frozen=True)
 class TargetImage:
     """The target of one tile.
@@ -44,7 +48,7 @@ class TargetImage:
     ----------
     image : (3, H, W) float32 reflectance R, G, B in [0, 1].
     valid : (H, W) bool, False where the high-resolution image has no data.
-    sha256 : of the bytes of both.
+    sha256 : of both, the image in steps of 1e-4; boards are keyed by it.
     usable : whether enough of the window, the image less the protocol's border, is valid.
     """
 
@@ -123,9 +127,19 @@ def _checked_hr(tile: Tile, protocol: Protocol) -> NDArray[np.uint16]:
 
 
 def _target(image: NDArray[np.float32], valid: NDArray[np.bool_], protocol: Protocol) -> TargetImage:
-    digest = hashlib.sha256(np.ascontiguousarray(image).tobytes())
-    digest.update(np.ascontiguousarray(valid).tobytes())
-    return TargetImage(image, valid, digest.hexdigest(), _usable(valid, protocol.target))
+    return TargetImage(image, valid, _digest(image, valid), _usable(valid, protocol.target))
+
+
+def _digest(image: NDArray[np.float32], valid: NDArray[np.bool_]) -> str:
+    """The same on every processor.
+
+    The resampling may differ in the last bits between instruction sets, and one float32 that flips would split a
+    board. Steps of 1e-4 absorb that; their edges lie at odd places, since averages of integers fall on halves.
+    """
+    steps = np.floor(image.astype(np.float64) * HASH_STEPS + HASH_OFFSET).astype("<u2")
+    digest = hashlib.sha256(np.ascontiguousarray(steps).tobytes())
+    digest.update(np.packbits(valid, axis=None).tobytes())
+    return digest.hexdigest()
 
 
 def _usable(valid: NDArray[np.bool_], grid: TargetGrid) -> bool:

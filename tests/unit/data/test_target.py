@@ -152,3 +152,22 @@ def test_a_missing_file_with_a_cache(builder: FolderBuilder) -> None:
     tile.hr.unlink()
     with pytest.raises(DataError, match=r"Landcover-1_ps\.tiff"):
         read_target(tile, WSB, MemoryCache())
+
+
+def test_the_digest_does_not_see_the_last_bits() -> None:
+    """Another instruction set changes the last bits of the resampling; a board must not split for that."""
+    hr = np.random.default_rng(0).integers(1, 6000, (4, 320, 320)).astype(np.uint16)
+    target = make_target(hr, load_protocol())
+    nudged = np.nextafter(target.image, np.float32(2))
+    assert not np.array_equal(nudged, target.image)
+    same = np.mean(_digest_steps(nudged) != _digest_steps(target.image))
+    assert same < 1e-3, "almost no value changes its step even for a whole float32 step, 1e8 times what happens"
+    hr[:, 160:200, 160:200] += 3
+    assert make_target(hr, load_protocol()).sha256 != target.sha256
+
+
+def _digest_steps(image: NDArray[np.float32]) -> NDArray[np.float64]:
+    from worldstrat_bench.data.target import HASH_OFFSET, HASH_STEPS
+
+    steps: NDArray[np.float64] = np.floor(image.astype(np.float64) * HASH_STEPS + HASH_OFFSET)
+    return steps
