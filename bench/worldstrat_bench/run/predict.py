@@ -106,9 +106,9 @@ class Predictor:
         if not tiles:
             return
         self._done = total - len(tiles)
-        tell(Progress("predict", self._done, total))
         with ExitStack() as stack:
             workers = self._start(stack, spec, root)
+            tell(Progress("predict", self._done, total))  # loading the model is no part of predicting
             machine = _machine([worker.hello for worker in workers])
             remember(self._run.journal, "machine", machine, remedy=RESUME, leave_out=SAME_LEVEL_IS_ENOUGH)
             source = _Shared(read_ahead(tiles, self._read, ahead=1 + len(workers)))
