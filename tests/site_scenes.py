@@ -61,7 +61,7 @@ def submissions(root: Path, *, official: bool, resamples: int | None = 500) -> P
             submission=name, model_ref=reference, resamples=resamples, created=f"2026-01-{i + 1:02d}T12:00:00Z",
         )  # fmt: skip
         write_manifest(folder, slug=name, title=name, family=family, paper="https://example.org/paper",
-                       code="https://example.org/code", description="What the model is, in a sentence or two.")  # fmt: skip
+                       code="https://example.org/code", description="What the model is, in a sentence.")  # fmt: skip
         write_speed(run, record, 400 / (1 + i * i), verdict="INVALID" if i == 6 else "VALID")
         if i % 2:
             write_verification(run, record)

@@ -7,18 +7,16 @@ of the record have to follow from it. What fails is refused with the reason, nev
 from __future__ import annotations
 
 import hashlib
-import json
 import math
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.protocol import Protocol, load_protocol, protocol_ids
 from worldstrat_bench.record import Record, canonical_json, parse_record
-from worldstrat_bench.site.text import clean, safe_url, short_hash
+from worldstrat_bench.site.extras import Card, Speed, card_of, parse_toml, speed_of, string_at, verified_by
+from worldstrat_bench.site.text import clean
 from worldstrat_bench.stats.aggregate import SetMeans, iter_means
 from worldstrat_bench.stats.train_split import Declaration, assess
 from worldstrat_bench.tiles import TileTable, parse_tiles
@@ -26,31 +24,6 @@ from worldstrat_bench.tiles import TileTable, parse_tiles
 MAX_BYTES = 8_000_000
 FILES = ("record.json", "tiles.csv", "speed.json", "verification.json", "submission.toml")
 """What the site reads of a run, and copies into its downloads."""
-
-
-@dataclass(frozen=True)
-class Speed:
-    """One throughput figure, comparable only within its device class."""
-
-    device_class: str
-    scenario: str
-    precision: str
-    km2_per_second: float
-    valid: bool
-    reason: str
-
-
-@dataclass(frozen=True)
-class Card:
-    """What the authors say about the model. All text is cleaned and clipped; links are http(s) or None."""
-
-    title: str
-    family: str = ""
-    authors: str = ""
-    licence: str = ""
-    description: str = ""
-    paper: str | None = None
-    code: str | None = None
 
 
 @dataclass(frozen=True)
@@ -163,13 +136,13 @@ def read_entry(folder: Path, root: Path, source: str) -> Entry:
     table = parse_tiles(_text(files["tiles.csv"]), where=folder / "tiles.csv")
     protocol_of(record)
     check_record(record, table)
-    manifest = _toml(files.get("submission.toml"))
+    manifest = parse_toml(files.get("submission.toml"))
     model = record.model
-    train_split = model.train_split or _string(manifest, "training", "train_split") or None
+    train_split = model.train_split or string_at(manifest, "training", "train_split") or None
     return Entry(
-        source=source, record=record, table=table, card=_card(manifest, record), identity=_identity(record),
-        declaration=assess(train_split), speed=_speed(files.get("speed.json"), record.record_id),
-        verified=_verified(files.get("verification.json"), record.record_id), files=files,
+        source=source, record=record, table=table, card=card_of(manifest, record), identity=_identity(record),
+        declaration=assess(train_split), speed=speed_of(files.get("speed.json"), record.record_id),
+        verified=verified_by(files.get("verification.json"), record.record_id), files=files,
     )  # fmt: skip
 
 
@@ -271,80 +244,3 @@ def _text(data: bytes) -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise InvalidArtefactError(f"not UTF-8: {error}") from None
-
-
-def _toml(data: bytes | None) -> Mapping[str, Any]:
-    try:
-        return tomllib.loads((data or b"").decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError):
-        return {}  # the card is a courtesy; `submission check` is where a manifest is judged
-
-
-def _json(data: bytes | None) -> Mapping[str, Any]:
-    try:
-        found = json.loads(data or b"{}")
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _string(document: Mapping[str, Any], *keys: str) -> str:
-    value: Any = document
-    for key in keys:
-        value = value.get(key) if isinstance(value, Mapping) else None
-    if isinstance(value, list):
-        value = ", ".join(_person(item) for item in value[:20])
-    return value if isinstance(value, str) else ""
-
-
-def _person(item: Any) -> str:
-    if isinstance(item, Mapping):
-        item = item.get("name")
-    return item if isinstance(item, str) else ""
-
-
-def _card(manifest: Mapping[str, Any], record: Record) -> Card:
-    model = record.model
-    title = clean(_string(manifest, "submission", "title"), 60) or clean(model.name, 60)
-    family = _string(manifest, "submission", "family") or _string(manifest, "model", "family")
-    return Card(
-        title=title or f"unnamed {short_hash(record.record_id)}",
-        family=clean(family, 30),
-        authors=clean(_string(manifest, "submission", "authors"), 200),
-        licence=clean(_string(manifest, "submission", "licence"), 60),
-        description=clean(_string(manifest, "submission", "description"), 600),
-        paper=safe_url(_string(manifest, "submission", "paper")),
-        code=safe_url(_string(manifest, "submission", "code")),
-    )
-
-
-def _speed(data: bytes | None, record_id: str) -> tuple[Speed, ...]:
-    """The fastest valid offline timing of a device class in ``speed.json``, else what there is.
-
-    The file's schema is the throughput room's; what is read of it here is read with care and may be absent.
-    """
-    document = _json(data)
-    timings = document.get("timings")
-    device = clean(_string(document, "device", "device_class"), 60)
-    if document.get("record_id") != record_id or not isinstance(timings, list) or not device:
-        return ()
-    found = []
-    for timing in timings[:100]:
-        rate = timing.get("km2_per_second") if isinstance(timing, Mapping) else None
-        if not isinstance(rate, int | float) or isinstance(rate, bool) or not math.isfinite(rate) or rate <= 0:
-            continue
-        scenario = clean(_string(timing, "scenario"), 20)
-        precision = clean(_string(timing, "precision"), 20)
-        valid = timing.get("verdict") == "VALID"
-        reason = clean(_string(timing, "reasons"), 200)
-        found.append(Speed(device, scenario, precision, float(rate), valid, reason))
-    return (max(found, key=lambda s: (s.valid, s.scenario == "offline", s.km2_per_second)),) if found else ()
-
-
-def _verified(data: bytes | None, record_id: str) -> str:
-    """Who verified the record and when, if ``verification.json`` names it and passed."""
-    document = _json(data)
-    if document.get("record_id") != record_id or document.get("passed") is not True:
-        return ""
-    who, when = _string(document, "verified_by"), _string(document, "verified_at")
-    return clean(", ".join(part for part in (who or "a maintainer", when) if part), 120)

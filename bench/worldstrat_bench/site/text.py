@@ -55,14 +55,15 @@ def slugify(text: str, *, salt: str = "") -> str:
 
 
 def csv_cell(value: str | float | int | None, digits: int = 7) -> str:
-    """A cell that no spreadsheet takes for a formula: such text gets an apostrophe in front."""
+    """A cell that no spreadsheet takes for a formula: such text gets an apostrophe in front. One line."""
     if value is None:
         return ""
     if isinstance(value, int | float):
         return "" if isinstance(value, float) and not math.isfinite(value) else f"{value:.{digits}g}"
+    line = "".join(c if c.isprintable() else " " for c in value)  # a bare \r would end a row for some readers
     if value.startswith(_FORMULA) and not _NUMBER.fullmatch(value):
-        return "'" + value
-    return value
+        return "'" + line
+    return line
 
 
 def number(value: float | None, decimals: int, *, signed: bool = False) -> str:

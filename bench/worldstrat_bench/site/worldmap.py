@@ -61,17 +61,22 @@ def _y(lat: float) -> float:
     return 2 * (84 - max(-60.0, min(84.0, lat)))
 
 
+def land_rings() -> list[list[tuple[float, float]]]:
+    """The outlines as (lon, lat) in degrees; stored as a start and steps, in 0.1 degree."""
+    text = resources.files("worldstrat_bench.site").joinpath("assets", "land.json").read_text(encoding="utf-8")
+    rings = []
+    for flat in json.loads(text):
+        x, y = flat[0], flat[1]
+        ring = [(x / 10, y / 10)]
+        for dx, dy in zip(flat[2::2], flat[3::2], strict=True):
+            x, y = x + dx, y + dy
+            ring.append((x / 10, y / 10))
+        rings.append(ring)
+    return rings
+
+
 @cache
 def _land() -> str:
-    """Path of all rings; each is a start and steps, in 0.1 degree."""
-    text = resources.files("worldstrat_bench.site").joinpath("assets", "land.json").read_text(encoding="utf-8")
-    parts = []
-    for ring in json.loads(text):
-        x, y = ring[0] / 10, ring[1] / 10
-        points = [(x, y)]
-        for i in range(2, len(ring) - 1, 2):
-            x, y = x + ring[i] / 10, y + ring[i + 1] / 10
-            points.append((x, y))
-        if max(lat for _, lat in points) > -60:
-            parts.append("M" + "L".join(f"{fmt(_x(lon))} {fmt(_y(lat))}" for lon, lat in points) + "Z")
-    return "".join(parts)
+    """The path of all rings that reach into the map."""
+    rings = [ring for ring in land_rings() if max(lat for _, lat in ring) > -60]
+    return "".join("M" + "L".join(f"{fmt(_x(lon))} {fmt(_y(lat))}" for lon, lat in ring) + "Z" for ring in rings)

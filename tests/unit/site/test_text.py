@@ -49,7 +49,7 @@ def test_a_safe_name_is_kept() -> None:
 
 @pytest.mark.parametrize("text", ["=cmd()", "+1+1", "@x", "-2+3", "\t=1", "|calc", "%0A"])
 def test_csv_cells_are_no_formulas(text: str) -> None:
-    assert csv_cell(text) == "'" + text
+    assert csv_cell(text) == "'" + text.replace("\t", " ")
 
 
 def test_csv_keeps_numbers_and_plain_text() -> None:

@@ -1,0 +1,121 @@
+"""What may lie beside a record: the manifest's card, a speed report, a verification. All of it is optional.
+
+The schemas belong to other rooms, which check these files strictly; a page takes from them what it can read.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from worldstrat_bench.record import Record
+from worldstrat_bench.site.text import clean, safe_url, short_hash
+
+
+@dataclass(frozen=True)
+class Speed:
+    """One throughput figure, comparable only within its device class."""
+
+    device_class: str
+    scenario: str
+    precision: str
+    km2_per_second: float
+    valid: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """What the authors say about the model. All text is cleaned and clipped; links are http(s) or None."""
+
+    title: str
+    family: str = ""
+    authors: str = ""
+    licence: str = ""
+    description: str = ""
+    paper: str | None = None
+    code: str | None = None
+
+
+def parse_toml(data: bytes | None) -> Mapping[str, Any]:
+    """A manifest; empty if it is none, because `submission check` is where a manifest is judged."""
+    try:
+        return tomllib.loads((data or b"").decode("utf-8"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError):
+        return {}
+
+
+def _json(data: bytes | None) -> Mapping[str, Any]:
+    try:
+        found = json.loads(data or b"{}")
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def string_at(document: Mapping[str, Any], *keys: str) -> str:
+    """The text under nested keys; a list of texts or of tables with a `name` is joined; anything else is empty."""
+    value: Any = document
+    for key in keys:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    if isinstance(value, list):
+        value = ", ".join(_person(item) for item in value[:20])
+    return value if isinstance(value, str) else ""
+
+
+def _person(item: Any) -> str:
+    if isinstance(item, Mapping):
+        item = item.get("name")
+    return item if isinstance(item, str) else ""
+
+
+def card_of(manifest: Mapping[str, Any], record: Record) -> Card:
+    """What a manifest says about a model, the record's names where it says nothing."""
+    model = record.model
+    title = clean(string_at(manifest, "submission", "title"), 60) or clean(model.name, 60)
+    family = string_at(manifest, "submission", "family") or string_at(manifest, "model", "family")
+    return Card(
+        title=title or f"unnamed {short_hash(record.record_id)}",
+        family=clean(family, 30),
+        authors=clean(string_at(manifest, "submission", "authors"), 200),
+        licence=clean(string_at(manifest, "submission", "licence"), 60),
+        description=clean(string_at(manifest, "submission", "description"), 600),
+        paper=safe_url(string_at(manifest, "submission", "paper")),
+        code=safe_url(string_at(manifest, "submission", "code")),
+    )
+
+
+def speed_of(data: bytes | None, record_id: str) -> tuple[Speed, ...]:
+    """The fastest valid offline timing of a device class in ``speed.json``, else what there is.
+
+    The file's schema is the throughput room's; what is read of it here is read with care and may be absent.
+    """
+    document = _json(data)
+    timings = document.get("timings")
+    device = clean(string_at(document, "device", "device_class"), 60)
+    if document.get("record_id") != record_id or not isinstance(timings, list) or not device:
+        return ()
+    found = []
+    for timing in timings[:100]:
+        rate = timing.get("km2_per_second") if isinstance(timing, Mapping) else None
+        if not isinstance(rate, int | float) or isinstance(rate, bool) or not math.isfinite(rate) or rate <= 0:
+            continue
+        scenario = clean(string_at(timing, "scenario"), 20)
+        precision = clean(string_at(timing, "precision"), 20)
+        valid = timing.get("verdict") == "VALID"
+        reason = clean(string_at(timing, "reasons"), 200)
+        found.append(Speed(device, scenario, precision, float(rate), valid, reason))
+    return (max(found, key=lambda s: (s.valid, s.scenario == "offline", s.km2_per_second)),) if found else ()
+
+
+def verified_by(data: bytes | None, record_id: str) -> str:
+    """Who verified the record and when, if ``verification.json`` names it and passed."""
+    document = _json(data)
+    if document.get("record_id") != record_id or document.get("passed") is not True:
+        return ""
+    who, when = string_at(document, "verified_by"), string_at(document, "verified_at")
+    return clean(", ".join(part for part in (who or "a maintainer", when) if part), 120)

@@ -1,0 +1,113 @@
+"""Figures: scales, ticks, the Pareto front, histograms, the map."""
+
+from __future__ import annotations
+
+import math
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worldstrat_bench.site import charts, worldmap
+from worldstrat_bench.site.html_check import read_page
+from worldstrat_bench.site.svg import Scale, fmt, nice_ticks, tick_label
+
+FINITE = st.floats(-1e6, 1e6)
+
+
+@given(FINITE, FINITE)
+def test_ticks_cover_the_range_in_round_steps(a: float, b: float) -> None:
+    low, high = min(a, b), max(a, b)
+    ticks = nice_ticks(low, high)
+    assert 2 <= len(ticks) <= 14
+    assert ticks == sorted(ticks)
+    if high - low > 1e-6:
+        slack = 1e-6 * (ticks[1] - ticks[0])
+        assert ticks[0] <= low + slack
+        assert ticks[-1] >= high - slack
+
+
+def test_tick_labels_have_the_decimals_of_the_step() -> None:
+    assert [tick_label(t, [0, 0.25]) for t in (-0.25, 0)] == ["\u22120.2", "0.0"]
+    assert tick_label(5, [0, 5]) == "5"
+    assert nice_ticks(math.nan, 1) == [0.0, 1.0]
+
+
+def test_numbers_in_drawings_are_short() -> None:
+    assert [fmt(v) for v in (1.0, 1.239, -0.001, 100.5)] == ["1", "1.24", "0", "100.5"]
+
+
+def test_scales() -> None:
+    assert Scale(0, 10, 100, 200)(5) == 150
+    assert Scale(1, 100, 0, 2, log=True)(10) == pytest.approx(1)
+    assert Scale(3, 3, 0, 10)(3) == 0
+
+
+def test_the_pareto_front() -> None:
+    points = [
+        charts.Point(str(i), x, y, "#") for i, (x, y) in enumerate([(1, 30), (10, 29), (5, 28), (100, 20), (10, 25)])
+    ]
+    assert charts.pareto(points, y_higher=True) == [0, 1, 3]
+    assert charts.pareto(points, y_higher=False) == [3]
+    assert charts.pareto([], y_higher=True) == []
+
+
+def heights(markup: str) -> list[float]:
+    root = ElementTree.fromstring(markup)
+    return [float(e.attrib["height"]) for e in root.iter() if e.tag.endswith("rect")]
+
+
+def test_a_histogram_counts_both_ends() -> None:
+    drawn = heights(str(charts.histogram([0, 0.5, 1, 1.5, 2, 2], [0, 1, 2], "l", "x")))
+    assert drawn[1] == pytest.approx(2 * drawn[0])
+
+
+def test_the_shift_map_counts_in_squares_and_clips_to_the_search() -> None:
+    root = ElementTree.fromstring(str(charts.shift_map([(0.2, -0.3), (0, 0), (99, 0)], 8, "l")))
+    classes = [e.attrib["class"] for e in root.iter() if e.tag.endswith("rect")]
+    assert classes == ["ax", "q6", "q5"]
+
+
+def test_marks_lie_where_their_coordinates_are() -> None:
+    marks = [worldmap.Mark(0, 0, 1, "origin", "a.html"), worldmap.Mark(-180, 84, 6, "corner", "b.html")]
+    root = ElementTree.fromstring(str(worldmap.world_map(marks, "l", ("0", "1"))))
+    places = [(e.attrib["cx"], e.attrib["cy"]) for e in root.iter() if e.tag.endswith("circle")]
+    assert places == [("360", "168"), ("0", "0")]
+
+
+def test_land_is_where_land_is() -> None:
+    """Berlin, Nairobi and Canberra on land, the Pacific not: the outlines are read the right way round."""
+    rings = worldmap.land_rings()
+
+    def inside(lon: float, lat: float) -> bool:
+        hits = 0
+        for ring in rings:
+            for (x1, y1), (x2, y2) in zip(ring, [*ring[1:], ring[0]], strict=True):
+                if (y1 > lat) != (y2 > lat) and lon < (x2 - x1) * (lat - y1) / (y2 - y1) + x1:
+                    hits += 1
+        return hits % 2 == 1
+
+    assert inside(13.4, 52.5)
+    assert inside(36.8, -1.3)
+    assert inside(149.1, -35.3)
+    assert not inside(-150, 0)
+
+
+def test_shades_run_over_all_classes() -> None:
+    assert [worldmap.shade(v, 0, 6) for v in (-1, 0, 1.5, 5.9, 99)] == [1, 1, 2, 6, 6]
+    assert worldmap.shade(3, 1, 1) == 3
+
+
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [("<p><div></div></p>", "<div> inside <p>"), ("<b>", "closes <b>"), ("<i>x</i>", "no element that pages use"),
+     ("<a id='a'></a><a id='a'></a>", "used twice"), ("<p style='x'></p>", "content policy"),
+     ("<script>1</script>", "a script inside"), ("<img src='//x'>", "from elsewhere"),
+     ("<p class='a' class='b'></p>", "two"),
+     ("<!-- x -->", "comment"), ("<p/>", "closes itself")],
+)  # fmt: skip
+def test_the_reader_of_pages_finds_faults(body: str, fault: str) -> None:
+    page = f"<!doctype html>\n<html lang='en'><title>t</title><main><h1>h</h1>{body}</main></html>"
+    assert any(fault in text for text in read_page(page).faults)
+    assert read_page(page.replace(body, "")).faults == []
