@@ -62,11 +62,16 @@ def ssim_map(prediction: Tensor, target: SsimTarget, data_range: float = 1.0) ->
     c1, c2 = (K1 * data_range) ** 2, (K2 * data_range) ** 2
     image = prediction - target.centre
     mean = correlate(image, target.taps, target.taps)
-    covariance = correlate(image * target.image, target.taps, target.taps) - mean * target.mean
-    variance = correlate(image * image, target.taps, target.taps) - mean * mean
-    mean, mean_target = mean + target.centre, target.mean + target.centre
-    luminance = (2 * mean * mean_target + c1) / (mean * mean + mean_target * mean_target + c1)
-    return luminance * (2 * covariance + c2) / (variance + target.variance + c2)
+    covariance = correlate(image * target.image, target.taps, target.taps).addcmul_(mean, target.mean, value=-1)
+    variances = (
+        correlate(image.square_(), target.taps, target.taps).addcmul_(mean, mean, value=-1).add_(target.variance)
+    )
+    mean.add_(target.centre)
+    mean_target = target.mean + target.centre
+    # In place from here on: these images are the largest of a score, and memory is what it waits for.
+    result = covariance.mul_(2).add_(c2).mul_((mean * mean_target).mul_(2).add_(c1))
+    scale = variances.add_(c2).mul_(mean.square_().addcmul_(mean_target, mean_target).add_(c1))
+    return result.div_(scale)
 
 
 def ssim(prediction: Tensor, target: SsimTarget, data_range: float = 1.0) -> Tensor:

@@ -45,7 +45,8 @@ def truth_kernels(
 
 
 def _window(phase: float, lobes: int) -> float:
-    return 1.0 if phase == 0 else lobes * math.sin(phase) * math.sin(phase / lobes) / phase**2
+    square = phase * phase  # 0 for the tiniest phases, too
+    return 1.0 if square == 0 else lobes * math.sin(phase) * math.sin(phase / lobes) / square
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -102,13 +101,11 @@ class UpstreamScorer:
         first, last = self.rule.crop, self.rule.crop + prepared.truth.side
         seen = biased[..., first:last, first:last]
         values = truth_mismatch(seen, prepared.truth).cpu().numpy()
-        best = [np.unravel_index(int(table.argmin()), table.shape) for table in values]
-        moved = torch.stack(
-            [
-                correlate(chip, self.kernels[u], self.kernels[v])
-                for chip, (u, v) in zip(prepared.chips, best, strict=True)
-            ]
-        )
+        best = [divmod(int(table.argmin()), table.shape[1]) for table in values]
+        moved = torch.empty_like(seen)
+        for shift in set(best):  # most chips of a tile share theirs
+            same = [index for index, found in enumerate(best) if found == shift]
+            moved[same] = correlate(prepared.chips[same], self.kernels[shift[0]], self.kernels[shift[1]])
         mse = (seen - moved).square().mean(dim=(-3, -2, -1), dtype=torch.float64)
         constants = self.protocol.metrics
         loss = ssim_loss(seen, moved, window=constants.ssim_window, sigma=constants.ssim_sigma)
