@@ -232,6 +232,8 @@ def test_after_failures_in_a_row_the_run_stops_and_goes_on_when_told(data: Path,
     assert "2 tiles in a row failed" in done.err
     assert "always the same" in done.err
     assert not (tmp_path / "run" / "record.json").exists()
+    predicted = run_cli("predict", *arguments[1:6], "--max-failures", "0", "--json")
+    assert (predicted.code, predicted.json["outcomes"]) == (3, {"model_error": TILES})
     done = run_cli(*arguments, "0")
     assert done.code == 3
     assert "4 of 4 tiles failed" in done.err

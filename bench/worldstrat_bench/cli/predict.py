@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import typer
 
 from worldstrat_bench.cli import console, running
@@ -47,8 +49,23 @@ def predict(
         outcomes = predict_run(request, options, display)
     if json:
         console.print_json({"run": str(request.folder), "outcomes": outcomes})
-        return
-    words = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
-    typer.echo(f"predicted {sum(outcomes.values())} tiles: {words}")
-    typer.echo(f"run: {request.folder}")
-    typer.echo(f"next: worldstrat-bench score {request.folder} --data {data}")
+    else:
+        words = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
+        typer.echo(f"predicted {sum(outcomes.values())} tiles: {words}")
+        typer.echo(f"run: {request.folder}")
+        typer.echo(f"next: worldstrat-bench score {request.folder} --data {data}")
+    _refuse_failures(outcomes, request.folder)
+
+
+def _refuse_failures(outcomes: dict[str, int], run: Path) -> None:
+    """Exit code 6 if the machine failed tiles, 3 if the model did. What is done is kept either way."""
+    from worldstrat_bench.errors import InfrastructureError, ModelError
+
+    machine = outcomes.get("infra_error", 0)
+    if machine:
+        remedy = "give the same command again: only such tiles are tried again"
+        raise InfrastructureError(f"{machine} tiles failed by the machine's fault", where=run, remedy=remedy)
+    failed = sum(count for outcome, count in outcomes.items() if outcome != "ok")
+    if failed:
+        remedy = "the run can be scored, but not ranked; mend the model and predict into a new --out"
+        raise ModelError(f"{failed} tiles failed", where=run / "log.txt", remedy=remedy)

@@ -43,13 +43,17 @@ def is_network(path: Path) -> bool:
     return kind in NETWORK_FILE_SYSTEMS or (kind.startswith("fuse.") and kind[5:].startswith(_REMOTE_FUSE))
 
 
+class HeldError(UsageError):
+    """Another process is working on the run."""
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold `folder` for this process; the system lets go when the process dies, however it dies.
 
     Raises
     ------
-    UsageError
+    HeldError
         if another process holds it.
     """
     descriptor = os.open(folder, os.O_RDONLY)
@@ -58,7 +62,7 @@ def locked(folder: Path) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-                raise UsageError(
+                raise HeldError(
                     "another process is working on this run",
                     where=folder,
                     remedy="wait for it, stop it, or give another --out",

@@ -11,12 +11,11 @@ from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.errors import WorldstratBenchError
 from worldstrat_bench.protocol import Protocol, load_protocol
 from worldstrat_bench.record import Record
+from worldstrat_bench.run.engine import Engine
 from worldstrat_bench.run.events import Listener, Notice
 from worldstrat_bench.run.model import ModelRequest
-from worldstrat_bench.run.pipeline import evaluate_run
 from worldstrat_bench.run.plan import protocol_ref
 from worldstrat_bench.run.request import RunOptions, RunRequest, ScoreRequest
-from worldstrat_bench.run.rescore import score_run
 from worldstrat_bench.run.result import load_result
 
 State = Literal["ran", "scored again", "done before", "failed tiles", "failed"]
@@ -60,6 +59,7 @@ def run_matrix(
     data: Path,
     out: Path,
     options: RunOptions,
+    engine: Engine,
     tell: Listener,
 ) -> tuple[Cell, ...]:
     """Evaluate every candidate under every protocol on every list, each into ``OUT/<name>/<protocol>-<list>``.
@@ -75,7 +75,7 @@ def run_matrix(
             for name in protocols:
                 tell(Notice(f"{candidate.name}, {name}, {list_name}"))
                 earlier = _earlier(candidate, name, list_name, release, out)
-                cell = earlier or _cell(candidate, name, list_name, done, data, out, options, tell)
+                cell = earlier or _cell(candidate, name, list_name, done, data, out, options, engine, tell)
                 cells.append(cell)
                 if cell.state in ("ran", "failed tiles", "done before") and cell.folder.parent == out / candidate.name:
                     done.append(name)
@@ -90,6 +90,7 @@ def _cell(
     data: Path,
     out: Path,
     options: RunOptions,
+    engine: Engine,
     tell: Listener,
 ) -> Cell:
     folder = out / candidate.name / f"{name}-{list_name}"
@@ -97,10 +98,10 @@ def _cell(
         protocol = load_protocol(name)
         source = next((out / candidate.name / f"{p}-{list_name}" for p in done if _same_task(protocol, p)), None)
         if source is not None:
-            record = score_run(ScoreRequest(source, data, folder, name), options, tell)
+            record = engine.score(ScoreRequest(source, data, folder, name), options, tell)
         else:
             request = RunRequest(candidate.request(), data, folder, name, list_name)
-            record = evaluate_run(request, options, tell)
+            record = engine.evaluate(request, options, tell)
     except WorldstratBenchError as error:
         return Cell(candidate.name, name, list_name, "failed", str(error), folder)
     failed = record.dataset.tiles - record.outcomes.get("ok", 0)

@@ -43,6 +43,7 @@ class Scoring:
     protocol: Protocol
     cache: ArrayCache | None
     threads: int | None
+    harness_changed: bool
 
     @classmethod
     def open(cls, run: RunFolder, protocol: Protocol, options: RunOptions, device: str, tell: Listener) -> Self:
@@ -65,10 +66,10 @@ class Scoring:
                 tell(Notice(f"no LPIPS: {reason}"))
             else:
                 backbone = loaded
-        _remember_scoring(run, protocol, device, None if backbone is None else backbone.sha256, reason, tell)
+        changed = _remember_scoring(run, protocol, device, None if backbone is None else backbone.sha256, reason)
         cache = default_cache() if options.cache else None
         scorer = make_scorer(protocol, device=device, perceptual=backbone, cache=cache)
-        return cls(scorer, protocol, cache, options.threads if device == "cpu" else 1)
+        return cls(scorer, protocol, cache, options.threads if device == "cpu" else 1, changed)
 
     def pool(
         self,
@@ -84,6 +85,9 @@ class Scoring:
         entries = run.journal.entries()
         done = sum(tile.name in entries and entries[tile.name].scored is not None for tile in selection.tiles)
         tell(Progress("score", done, len(selection.tiles)))
+        if self.harness_changed and done < len(selection.tiles):
+            run.journal.set_note("harness_changed", "true")
+            tell(Notice("the harness was changed since the run began; the record will say so"))
         return ScoringPool(
             run,
             source,
@@ -100,8 +104,9 @@ class Scoring:
 
 
 def _remember_scoring(
-    run: RunFolder, protocol: Protocol, device: str, backbone: str | None, reason: str | None, tell: Listener
-) -> None:
+    run: RunFolder, protocol: Protocol, device: str, backbone: str | None, reason: str | None
+) -> bool:
+    """Write the note, or compare it; True if the harness is in another state than when the run began."""
     now = ScoreInputs(
         protocol=protocol_ref(protocol),
         lpips_backbone_sha256=backbone,
@@ -111,10 +116,7 @@ def _remember_scoring(
     )
     remedy = f"{RESUME}; `worldstrat-bench score RUN --out DIR` scores the predictions anew"
     remember(run.journal, "score", now, remedy=remedy, leave_out=HARNESS_STATE | {"lpips_null"})
-    stored = read_note(run.journal, "score", ScoreInputs)
-    if stored.harness != now.harness:
-        run.journal.set_note("harness_changed", "true")
-        tell(Notice("the harness was changed since the run began; the record will say so"))
+    return read_note(run.journal, "score", ScoreInputs).harness != now.harness
 
 
 def score_waiting(pool: ScoringPool, run: RunFolder, selection: Selection, source: PredictionStore) -> None:
