@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from worldstrat_bench.cli import console, running
+from worldstrat_bench.cli import clusters, console, running
 
 OptionalModelArgument = Annotated[
     str | None,
@@ -51,6 +51,13 @@ def evaluate(
     tile_seconds: running.SecondsOption = 60.0,
     memory_gib: running.MemoryOption = None,
     max_failures: running.FailuresOption = 5,
+    scheduler: clusters.SchedulerOption = None,
+    workers: clusters.WorkersOption = None,
+    task_tiles: clusters.TaskTilesOption = None,
+    dashboard: clusters.DashboardOption = False,
+    tls_ca: clusters.CaOption = None,
+    tls_cert: clusters.CertOption = None,
+    tls_key: clusters.KeyOption = None,
     json: console.JsonOption = False,
 ) -> None:
     """Run a model on the test tiles and score it; the same command continues a run that was interrupted."""
@@ -58,23 +65,22 @@ def evaluate(
         device=device, isolation=isolation, tile_seconds=tile_seconds, memory_gib=memory_gib,
         max_failures=max_failures, keep=keep, cache=cache, lpips_weights=lpips_weights, download=download,
     )  # fmt: skip
+    machines = clusters.cluster_options(scheduler, workers, task_tiles, dashboard, tls_ca, tls_cert, tls_key)
     if every is not None:
         from worldstrat_bench.cli.matrix import evaluate_all
 
         _only_with_one_model(model, frames, weights, param, python, limit, shard)
         evaluate_all(
             every, data=data, out=out, protocols=protocol, lists=list_name, changed_since=changed_since,
-            options=options, json=json,
+            options=options, machines=machines, json=json,
         )  # fmt: skip
         return
     request = running.run_request(
         running.model_request(_named(model, changed_since), frames, weights, param, python),
         data=data, out=out, protocol=protocol, list_name=list_name, limit=limit, shard=shard, seed=seed, lr=lr,
     )  # fmt: skip
-    with running.resumable(), running.shown() as display:
-        from worldstrat_bench.run.pipeline import evaluate_run
-
-        record = evaluate_run(request, options, display)
+    with running.resumable(), running.shown() as display, clusters.engine(machines, device, display) as engine:
+        record = engine.evaluate(request, options, display)
     running.report(record, request.folder, json)
 
 

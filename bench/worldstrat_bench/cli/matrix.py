@@ -7,10 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from worldstrat_bench.cli import console, running
+from worldstrat_bench.cli import clusters, console, running
 
 if TYPE_CHECKING:
     from worldstrat_bench.record import Record
+    from worldstrat_bench.run.cluster.connect import ClusterOptions
     from worldstrat_bench.run.matrix import Candidate, Cell
     from worldstrat_bench.run.model import ModelRequest
     from worldstrat_bench.run.request import RunOptions
@@ -25,6 +26,7 @@ def evaluate_all(
     lists: str,
     changed_since: str | None,
     options: RunOptions,
+    machines: ClusterOptions | None,
     json: bool,
 ) -> None:
     """Evaluate the submissions of a folder and end with a table of what ran, failed, and why.
@@ -43,8 +45,8 @@ def evaluate_all(
     if not candidates:
         since = f" that changed since {changed_since}" if changed_since else ""
         raise UsageError(f"there is no submission{since}", where=folder, remedy="worldstrat-bench submission new SLUG")
-    with running.resumable(), running.shown() as display:
-        cells = run_matrix(candidates, protocols.split(","), lists.split(","), data, out, options, display)
+    with running.resumable(), running.shown() as display, clusters.engine(machines, options.device, display) as engine:
+        cells = run_matrix(candidates, protocols.split(","), lists.split(","), data, out, options, engine, display)
     if json:
         console.print_json([{**asdict(cell), "folder": str(cell.folder)} for cell in cells])
     else:

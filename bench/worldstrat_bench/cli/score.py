@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from worldstrat_bench.cli import console, running
+from worldstrat_bench.cli import clusters, console, running
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory with predictions.")]
 OtherOutOption = Annotated[
@@ -33,14 +33,21 @@ def score(
     lpips_weights: running.LpipsOption = None,
     download: running.DownloadOption = True,
     cache: running.CacheOption = True,
+    scheduler: clusters.SchedulerOption = None,
+    workers: clusters.WorkersOption = None,
+    task_tiles: clusters.TaskTilesOption = None,
+    dashboard: clusters.DashboardOption = False,
+    tls_ca: clusters.CaOption = None,
+    tls_cert: clusters.CertOption = None,
+    tls_key: clusters.KeyOption = None,
     json: console.JsonOption = False,
 ) -> None:
     """Score stored predictions, under another protocol if you like; the model is not needed."""
     options = running.run_options(device=device, cache=cache, lpips_weights=lpips_weights, download=download)
-    with running.resumable(), running.shown() as display:
+    machines = clusters.cluster_options(scheduler, workers, task_tiles, dashboard, tls_ca, tls_cert, tls_key)
+    with running.resumable(), running.shown() as display, clusters.engine(machines, device, display) as engine:
         from worldstrat_bench.run.request import ScoreRequest
-        from worldstrat_bench.run.rescore import score_run
 
         request = ScoreRequest(run, data, out, protocol, running.parse_shard(shard))
-        record = score_run(request, options, display)
+        record = engine.score(request, options, display)
     running.report(record, request.folder, json)

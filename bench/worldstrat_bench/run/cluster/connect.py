@@ -1,0 +1,191 @@
+"""The connection to Dask: a scheduler that somebody started, or workers of our own on this machine."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from worldstrat_bench.errors import InfrastructureError, UsageError
+from worldstrat_bench.run.events import Listener, Notice
+
+if TYPE_CHECKING:
+    from distributed import Client, Security, SpecCluster
+
+LOOPBACK = "127.0.0.1"
+_CONNECT_SECONDS = 60
+_INSTALL = "pip install 'worldstrat-bench[dask]'"
+GPU = "GPU"
+"""The resource of which a Dask worker with a GPU has one: ``dask worker --resources GPU=1``."""
+
+
+@dataclass(frozen=True)
+class ClusterOptions:
+    """Which machines make the shards.
+
+    Attributes
+    ----------
+    scheduler : address of a Dask scheduler (``tls://host:8786``), or the scheduler file that it writes.
+    workers : instead, start so many Dask workers on this machine, reachable from this machine with a key only.
+    tiles_per_task : tiles of a shard; one that is lost with its machine is begun again where it stopped.
+    dashboard : whether Dask's web page is served, by the scheduler of our own workers.
+    tls_ca_file, tls_cert, tls_key : of the connection to `scheduler`; where not given, Dask's own configuration counts.
+    """
+
+    scheduler: str | None = None
+    workers: int | None = None
+    tiles_per_task: int = 24
+    dashboard: bool = False
+    tls_ca_file: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+
+
+@contextmanager
+def connected(options: ClusterOptions, devices: Sequence[str], tell: Listener) -> Iterator[Client]:
+    """A client of the cluster, for as long as the context lasts.
+
+    Parameters
+    ----------
+    devices : of this machine, for workers of our own: ``("cpu",)``, or ``cuda:N`` of which each gets one.
+
+    Raises
+    ------
+    UsageError
+        if Dask is not installed, or there are more workers than GPUs.
+    InfrastructureError
+        if the scheduler cannot be reached.
+    """
+    try:
+        import dask
+        import distributed
+    except ImportError as error:
+        raise UsageError(f"Dask is not installed: {error}", where="--scheduler, --workers", remedy=_INSTALL) from None
+    with dask.config.set(_configuration(options.dashboard)):
+        if options.scheduler is not None:
+            with _client(options, tell) as client:
+                yield client
+            return
+        with (
+            _own_cluster(options, devices, tell) as cluster,
+            distributed.Client(cluster, set_as_default=False) as client,
+        ):
+            yield client
+
+
+def _configuration(dashboard: bool) -> dict[str, Any]:
+    """What Dask does of its own accord and we do not want.
+
+    It sets one thread for numerical libraries, which the model's process would inherit; it serves web pages.
+    """
+    quiet: dict[str, Any] = {
+        "distributed.nanny.pre-spawn-environ": {"MALLOC_TRIM_THRESHOLD_": 65536},
+        "distributed.worker.http.routes": [],
+    }
+    return quiet if dashboard else {**quiet, "distributed.scheduler.http.routes": []}
+
+
+@contextmanager
+def _client(options: ClusterOptions, tell: Listener) -> Iterator[Client]:
+    import distributed
+
+    address = options.scheduler or ""
+    path = Path(address)
+    place = {"address": address} if is_address(address) else {"scheduler_file": str(path.absolute())}
+    if "scheduler_file" in place and not path.is_file():
+        tell(Notice(f"waiting for the scheduler file {path}"))
+    try:
+        client = distributed.Client(
+            **place, security=_security(options), timeout=_CONNECT_SECONDS, set_as_default=False
+        )
+    except (OSError, ValueError, TypeError) as error:
+        raise InfrastructureError(
+            f"the Dask scheduler cannot be reached: {error!s:.300}",
+            where=address,
+            remedy="start one: dask scheduler --scheduler-file FILE; and workers: dask worker --scheduler-file FILE",
+        ) from None
+    with client:
+        count = len(client.scheduler_info(n_workers=-1)["workers"])
+        tell(Notice(f"{count} Dask workers" if count else "no Dask worker has joined yet: waiting for one"))
+        client.wait_for_workers(1)
+        yield client
+
+
+def is_address(text: str) -> bool:
+    """Whether a scheduler is named by its address; else it is the path of a scheduler file."""
+    host, colon, port = text.rpartition(":")
+    return "://" in text or bool(colon and port.isdigit() and host and "/" not in host)
+
+
+def _security(options: ClusterOptions) -> Security:
+    """TLS as asked for; with nothing asked for, as Dask's own configuration says."""
+    import distributed
+
+    files = {
+        "tls_ca_file": options.tls_ca_file,
+        "tls_client_cert": options.tls_cert,
+        "tls_client_key": options.tls_key,
+    }
+    given = {name: str(path) for name, path in files.items() if path is not None}
+    missing = [path for path in given.values() if not Path(path).is_file()]
+    if missing:
+        raise UsageError("there is no such file", where=missing[0], remedy="--tls-ca, --tls-cert, --tls-key")
+    return distributed.Security(**given, require_encryption=True) if given else distributed.Security()
+
+
+@contextmanager
+def _own_cluster(options: ClusterOptions, devices: Sequence[str], tell: Listener) -> Iterator[SpecCluster]:
+    """A scheduler and workers on the loopback interface, behind keys that exist in memory only.
+
+    Whoever can speak to a Dask scheduler can run code: without keys that would be every user of this machine, and a
+    model that is confined without a network namespace.
+    """
+    import distributed
+
+    count = options.workers or 1
+    if devices[0] != "cpu" and count > len(devices):
+        raise UsageError(f"{count} workers and {len(devices)} GPUs", where="--workers", remedy="one worker a GPU")
+    try:
+        security = distributed.Security.temporary()
+    except ImportError as error:
+        raise UsageError(f"Dask's keys cannot be made: {error}", where="--workers", remedy=_INSTALL) from None
+    common = {"host": LOOPBACK, "protocol": "tls://", "security": security}
+    page = f"{LOOPBACK}:8787" if options.dashboard else f"{LOOPBACK}:0"
+    scheduler = {
+        "cls": distributed.Scheduler,
+        "options": {**common, "dashboard": options.dashboard, "dashboard_address": page},
+    }
+    workers = {index: _worker(common, devices, index) for index in range(count)}
+    with distributed.SpecCluster(
+        workers=workers, scheduler=scheduler, security=security, silence_logs=logging.WARNING
+    ) as cluster:
+        if options.dashboard:
+            tell(Notice(f"Dask's dashboard: {cluster.dashboard_link}"))
+        yield cluster
+
+
+def _worker(common: dict[str, Any], devices: Sequence[str], index: int) -> dict[str, Any]:
+    import distributed
+
+    options = {
+        **common,
+        "silence_logs": logging.WARNING,
+        "nthreads": 1,
+        "memory_limit": 0,
+        "dashboard": False,
+        "dashboard_address": f"{LOOPBACK}:0",
+    }
+    if devices[0] != "cpu":
+        options |= {"resources": {GPU: 1}, "env": {"CUDA_VISIBLE_DEVICES": visible(devices[index], os.environ)}}
+    return {"cls": distributed.Nanny, "options": options}
+
+
+def visible(device: str, environment: os._Environ[str] | dict[str, str]) -> str:
+    """CUDA_VISIBLE_DEVICES for a process that shall see one device only; an outer such variable is respected."""
+    index = int(device.partition(":")[2])
+    outer = [part.strip() for part in environment.get("CUDA_VISIBLE_DEVICES", "").split(",") if part.strip()]
+    return outer[index] if outer else str(index)

@@ -1,0 +1,33 @@
+"""Where a run is carried out: on this machine, or on several."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from worldstrat_bench.record import Record
+from worldstrat_bench.run.events import Listener
+from worldstrat_bench.run.pipeline import evaluate_run
+from worldstrat_bench.run.request import RunOptions, RunRequest, ScoreRequest
+from worldstrat_bench.run.rescore import score_run
+
+
+class Engine(Protocol):
+    """Whatever carries out a run. The result does not depend on it."""
+
+    def evaluate(self, request: RunRequest, options: RunOptions, tell: Listener) -> Record:
+        """Predict and score; see :func:`~worldstrat_bench.run.pipeline.evaluate_run`."""
+
+    def score(self, request: ScoreRequest, options: RunOptions, tell: Listener) -> Record:
+        """Score stored predictions; see :func:`~worldstrat_bench.run.rescore.score_run`."""
+
+
+class ThisMachine:
+    """The engine that needs nothing: this process and the workers below it."""
+
+    def evaluate(self, request: RunRequest, options: RunOptions, tell: Listener) -> Record:
+        """Predict and score here."""
+        return evaluate_run(request, options, tell)
+
+    def score(self, request: ScoreRequest, options: RunOptions, tell: Listener) -> Record:
+        """Score here."""
+        return score_run(request, options, tell)
