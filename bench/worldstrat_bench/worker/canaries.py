@@ -31,11 +31,16 @@ class Canaries:
         self._sockets: dict[str, socket.socket] = {}
 
     def __enter__(self) -> Canaries:
+        self.lay_out()
+        return self
+
+    def lay_out(self) -> None:
+        """Make them."""
         self._folder.mkdir()
         self._target.write_bytes(self._secret)
         self._target.chmod(MODE)
         if SHARED_MEMORY.is_dir():
-            (SHARED_MEMORY / self._name).write_bytes(self._secret)
+            self.shared_memory.write_bytes(self._secret)
         self._listen("tcp", socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", 0))
         self._listen("udp", socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", 0))
         with contextlib.chdir(self._folder):  # a socket's path has room for 107 bytes only
@@ -43,13 +48,21 @@ class Canaries:
             self._listen("datagram_pair", socket.AF_UNIX, socket.SOCK_DGRAM, "datagrams")
         if sys.platform == "linux":
             self._listen("abstract_socket", socket.AF_UNIX, socket.SOCK_STREAM, f"\0{self._name}")
-        return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.remove()
+
+    def remove(self) -> None:
+        """Close the sockets and remove what lies outside the folder; once or twice."""
         for sock in self._sockets.values():
             sock.close()
         with contextlib.suppress(OSError):
-            (SHARED_MEMORY / self._name).unlink()
+            self.shared_memory.unlink()
+
+    @property
+    def shared_memory(self) -> Path:
+        """The decoy in shared memory, for whoever has to clear it away."""
+        return SHARED_MEMORY / self._name
 
     @property
     def _target(self) -> Path:
@@ -64,7 +77,7 @@ class Canaries:
             "tcp": self._sockets["tcp"].getsockname()[1],
             "udp": self._sockets["udp"].getsockname()[1],
             "abstract": self._name,
-            "shared_memory": str(SHARED_MEMORY / self._name),
+            "shared_memory": str(self.shared_memory),
         }
 
     def confirm(self, held: Mapping[str, bool]) -> dict[str, bool]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import sys
 import tempfile
@@ -63,9 +64,14 @@ class Folders:
         shutil.rmtree(self.root, ignore_errors=True)
 
 
-def make_folders() -> Folders:
-    """Fresh folders below the system's temporary one, with the exposed modules in place."""
-    root = Path(tempfile.mkdtemp(prefix="worldstrat-bench-worker-")).resolve()
+def new_root() -> Path:
+    """A name for a worker's folders below the system's temporary one. Nothing is made yet."""
+    return Path(tempfile.gettempdir()).resolve() / f"worldstrat-bench-worker-{secrets.token_hex(8)}"
+
+
+def make_folders(root: Path) -> Folders:
+    """Fresh folders for nobody else to read, with the exposed modules in place."""
+    root.mkdir(mode=0o700)
     folders = Folders(root, root / "harness", root / "scratch")
     package = folders.harness / "worldstrat_bench"
     (package / "worker").mkdir(parents=True)
@@ -107,10 +113,11 @@ def base_python() -> Path:
     return Path(getattr(sys, "_base_executable", sys.executable)).resolve()
 
 
-def keeper_command(folders: Folders, control_fd: int) -> list[str]:
+def keeper_command(control_fd: int, wire_fd: int, root: Path, shared_memory: Path) -> list[str]:
     """The command line of the keeper."""
-    script = folders.harness / "worldstrat_bench" / "worker" / "supervise.py"
-    return [str(base_python()), "-I", "-S", "-B", str(script), str(control_fd), str(folders.launch_file)]
+    script = PACKAGE / "worker" / "supervise.py"
+    words = (script, control_fd, wire_fd, root, shared_memory)
+    return [str(base_python()), "-I", "-S", "-B", *map(str, words)]
 
 
 def launcher_command(folders: Folders) -> list[str]:

@@ -48,23 +48,36 @@ class End:
         return -self.code if self.code < 0 else self.code - 128
 
 
-class Session:
-    """A running worker. Made by :func:`start_session`; whoever makes it ends it."""
+@dataclass(frozen=True)
+class Keeper:
+    """The keeper's process, the socket to it, and the pipe that it and the worker print to."""
 
-    def __init__(
-        self, keeper: subprocess.Popen[bytes], control: socket.socket, wire: Wire, folders: Folders, limits: Limits
-    ) -> None:
+    process: subprocess.Popen[bytes]
+    control: socket.socket
+    output: int
+
+    def dismiss(self) -> None:
+        """Send it away before it has started anything."""
+        self.control.close()
+        os.close(self.output)
+        self.process.wait()
+
+
+class Session:
+    """A running worker. Whoever makes it ends it."""
+
+    def __init__(self, keeper: Keeper, wire: Wire, folders: Folders, limits: Limits, log: ModelLog) -> None:
         self.wire = wire
         self.folders = folders
-        self._keeper = keeper
-        self._control = control
+        self._keeper = keeper.process
+        self._control = keeper.control
         self._verdict: Verdict | None = None
         self._end: End | None = None
         self._lock = threading.Lock()
         self._finishing = threading.Lock()
         self._kernel_kills = kernel_kills()
-        self._log_thread: threading.Thread | None = None
-        self._watchdog = Watchdog(keeper.pid, folders.scratch, limits, self.condemn)
+        self._log_thread = log.follow(keeper.output)
+        self._watchdog = Watchdog(keeper.process.pid, folders.scratch, limits, self.condemn)
         self._watchdog.start()
 
     @property
@@ -82,9 +95,10 @@ class Session:
         """The largest resident memory of the tree that was seen."""
         return self._watchdog.peak_bytes
 
-    def follow_log(self, log: ModelLog, fd: int) -> None:
-        """Drain what the worker prints."""
-        self._log_thread = log.follow(fd)
+    def go(self) -> None:
+        """Let the keeper start the worker: everything it needs is in place."""
+        with contextlib.suppress(OSError):
+            self._control.sendall(b"g")
 
     def condemn(self, verdict: Verdict) -> None:
         """End the worker for a reason; the first one counts. Safe from any thread, does not wait."""
@@ -113,8 +127,7 @@ class Session:
         self._end_keeper()
         self.wire.close()
         self._control.close()
-        if self._log_thread is not None:
-            self._log_thread.join(timeout=5)
+        self._log_thread.join(timeout=5)
         self.folders.remove()
         code, killed, crowd = parse_end(line)
         if crowd:
@@ -150,29 +163,34 @@ class Session:
                 process.kill()
 
 
-def start_session(folders: Folders, wire_pair: tuple[socket.socket, socket.socket], limits: Limits,
-                  log: ModelLog) -> Session:  # fmt: skip
-    """Start the keeper, which starts what the launch file says. The worker's end of the wire is closed here."""
-    ours, theirs = wire_pair
+def start_keeper(root: Path, shared_memory: Path, wire: socket.socket) -> Keeper:
+    """Start the keeper, before anything is made that it would have to clear away.
+
+    Parameters
+    ----------
+    root, shared_memory : what will be made.
+    wire : the worker's end; the caller closes its own copy.
+    """
     control, keepers_control = socket.socketpair()
-    log_read, log_write = os.pipe()
+    output, keepers_output = os.pipe()
     try:
-        keeper = subprocess.Popen(
-            keeper_command(folders, keepers_control.fileno()),
+        process = subprocess.Popen(
+            keeper_command(keepers_control.fileno(), wire.fileno(), root, shared_memory),
             stdin=subprocess.DEVNULL,
-            stdout=log_write,
-            stderr=log_write,
+            stdout=keepers_output,
+            stderr=keepers_output,
             env={"PATH": os.environ.get("PATH", os.defpath)},
-            pass_fds=(theirs.fileno(), keepers_control.fileno()),
+            pass_fds=(wire.fileno(), keepers_control.fileno()),
             start_new_session=True,
         )
+    except BaseException:
+        control.close()
+        os.close(output)
+        raise
     finally:
-        os.close(log_write)
-        theirs.close()
+        os.close(keepers_output)
         keepers_control.close()
-    session = Session(keeper, control, Wire(ours, limits.output_bytes + 4096), folders, limits)
-    session.follow_log(log, log_read)
-    return session
+    return Keeper(process, control, output)
 
 
 def parse_end(line: bytes | None) -> tuple[int | None, int, int]:

@@ -19,12 +19,13 @@ from worldstrat_bench.worker.plan import (
     environment,
     launcher_command,
     make_folders,
+    new_root,
     worker_command,
     write_launch,
 )
-from worldstrat_bench.worker.session import Session, start_session
+from worldstrat_bench.worker.session import Session, start_keeper
 from worldstrat_bench.worker.types import Limits, ModelSpec
-from worldstrat_bench.worker.wire import WireClosedError, WireError, WireTimeoutError
+from worldstrat_bench.worker.wire import Wire, WireClosedError, WireError, WireTimeoutError
 
 LAUNCH_SECONDS = 30.0
 
@@ -53,34 +54,54 @@ def launch(request: LaunchRequest, log: ModelLog) -> tuple[Session | None, Attem
     program = find_bubblewrap()
     if request.level == "full" and program is None:
         return None, Attempt("full", {}, "bubblewrap is not installed")
-    folders = make_folders()
+    root = new_root()
+    canaries = Canaries(root / "canaries")
+    ours, theirs = socket.socketpair()
+    wire_fd = theirs.fileno()
+    with theirs:
+        keeper = start_keeper(root, canaries.shared_memory, theirs)
     try:
+        folders = make_folders(root)
         grants = make_grants(request.interpreter, request.model, folders, cuda=request.device.startswith("cuda"))
         if request.level != "process":
             check_disjoint(grants, request.forbidden)
-        with Canaries(folders.root / "canaries") as canaries:
-            return _start(request, folders, grants, canaries, program, log)
+        canaries.lay_out()
+        wrapper = program if request.level == "full" else None
+        _write(request, folders, grants, canaries, wrapper, wire_fd)
     except BaseException:
-        folders.remove()
+        keeper.dismiss()
+        ours.close()
+        canaries.remove()
         raise
+    session = Session(keeper, Wire(ours, request.limits.output_bytes + 4096), folders, request.limits, log)
+    try:
+        attempt = _start(request, session, canaries, log)
+    except BaseException:
+        session.finish()
+        raise
+    finally:
+        canaries.remove()
+    if not attempt.good:
+        session.finish()
+        return None, attempt
+    return session, attempt
 
 
-def _start(
-    request: LaunchRequest, folders: Folders, grants: Grants, canaries: Canaries, program: Path | None, log: ModelLog
-) -> tuple[Session | None, Attempt]:
-    ours, theirs = socket.socketpair()
-    confined_by_wrapper = request.level == "full" and program is not None
+def _write(
+    request: LaunchRequest, folders: Folders, grants: Grants, canaries: Canaries, program: Path | None, wire_fd: int
+) -> None:
+    """What the keeper starts."""
     command = launcher_command(folders)
-    write = [*grants.write, *(Path(p) for p in ("/tmp", "/dev/shm") if confined_by_wrapper)]
+    write = [*grants.write, *(Path(p) for p in ("/tmp", "/dev/shm") if program)]
     write_launch(
         folders,
         level=request.level,
         harness=str(folders.harness),
         cwd=str(folders.scratch),
         env=environment(folders, request.interpreter, request.threads, os.environ),
-        argv=worker_command(request.interpreter, theirs.fileno()),
-        wrapper=wrap(program, grants, folders, command) if confined_by_wrapper and program else None,
-        wire_fd=theirs.fileno(),
+        argv=worker_command(request.interpreter, wire_fd),
+        wrapper=wrap(program, grants, folders, command) if program else None,
+        wire_fd=wire_fd,
         scratch_bytes=request.limits.scratch_bytes,
         processes=request.limits.processes,
         read=[*map(str, grants.read), "/proc"],
@@ -88,20 +109,19 @@ def _start(
         devices=[str(path) for path in grants.devices],
         canaries=canaries.describe(request.forbidden),
     )
-    session = start_session(folders, (ours, theirs), request.limits, log)
+
+
+def _start(request: LaunchRequest, session: Session, canaries: Canaries, log: ModelLog) -> Attempt:
+    """Let it start, and judge its self-test."""
+    session.go()
     try:
         header = session.wire.receive(time.monotonic() + LAUNCH_SECONDS).header
     except (WireError, WireClosedError, WireTimeoutError):
         session.finish()
-        return None, Attempt(request.level, {}, f"the worker did not start: {log.last_lines(3)}"[:2000])
+        return Attempt(request.level, {}, f"the worker did not start: {log.last_lines(3)}"[:2000])
     if header.get("error"):
-        session.finish()
-        return None, Attempt(request.level, {}, str(header["error"])[:500])
-    attempt = judge_level(request.level, canaries.confirm(_held(header.get("held"))))
-    if not attempt.good:
-        session.finish()
-        return None, attempt
-    return session, attempt
+        return Attempt(request.level, {}, str(header["error"])[:500])
+    return judge_level(request.level, canaries.confirm(_held(header.get("held"))))
 
 
 def _held(value: object) -> dict[str, bool]:

@@ -2,12 +2,14 @@
 
 A process of its own, because "kill on parent's death" follows the thread that forked, and because children that
 daemonise themselves are only handed to a process that asked for them (a subreaper). It trusts the host, runs
-none of the model's code, and needs only the standard library: ``python -I -S supervise.py FD LAUNCH.JSON``.
+none of the model's code, and needs only the standard library: ``python -I -S supervise.py FD WIRE ROOT MEMORY``.
 
-FD is a socket to the host: when the host closes it, or dies, everything ends. Before it leaves, the keeper
-writes one JSON line to it: ``code`` (exit code or minus the signal), ``killed`` (processes left behind) and
-``crowd`` (how many there were, if there were too many: a fork bomb is ended here, since a host that competes with it
-for the processor may come too late).
+FD is a socket to the host: a line on it says that ROOT holds everything that is needed to start; when the host closes
+it, or dies, everything ends. WIRE is the worker's end of its own socket to the host. ROOT and MEMORY (a file) are
+cleared away at the end, by the keeper because a host may be killed at any moment: it is started before they are made.
+Its last words to the host are one JSON line: ``code`` (exit code or minus the signal), ``killed`` (processes left
+behind) and ``crowd`` (how many there were, if there were too many: a fork bomb is ended here, since a host that
+competes with it for the processor may come too late).
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import signal
 import socket
 import sys
 import time
-from typing import Any, Dict, List, Optional, Set
+from typing import Dict, List, Optional, Set
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
@@ -180,27 +182,32 @@ def become_worker(launch_file: str) -> None:
     run(launch_file)
 
 
-def clear_away(launch: Dict[str, Any]) -> None:
-    """Remove what a host that died has left on the disk."""
+def clear_away(root: str, memory: str) -> None:
+    """Remove the worker's folders, those that a model has locked included, and the decoy in shared memory."""
     import shutil
 
-    root = os.path.dirname(launch["harness"])
+    for folder, _, _ in os.walk(root):
+        try:
+            os.chmod(folder, 0o700)
+        except OSError:
+            pass
     shutil.rmtree(root, ignore_errors=True)
     try:
-        os.unlink(launch["canaries"]["shared_memory"])
+        os.unlink(memory)
     except OSError:
         pass
 
 
-def main() -> int:
-    """Start the worker that the file describes and stay until nothing of it is left."""
-    control = socket.socket(fileno=int(sys.argv[1]))
-    launch_file = sys.argv[2]
-    host = os.getppid()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    prctl(PR_SET_CHILD_SUBREAPER, 1)
-    hurry()
+def told_to_start(control: socket.socket) -> bool:
+    """Wait for the host's word; False if it hung up instead."""
+    try:
+        return bool(control.recv(1))
+    except OSError:
+        return False
+
+
+def start_and_watch(control: socket.socket, wire: int, launch_file: str, host: int) -> Dict[str, int]:
+    """Start the worker that the file describes and stay until nothing of it is left; the last words."""
     leader = os.fork()
     if leader == 0:
         try:
@@ -210,19 +217,33 @@ def main() -> int:
             sys.stderr.write("the worker could not be started: {}\n".format(error))
         finally:
             os._exit(127)
+    os.close(wire)
     with open(launch_file, encoding="utf-8") as file:
-        launch = json.load(file)
-    os.close(launch["wire_fd"])
+        processes = int(json.load(file)["processes"])
     code, crowd = -signal.SIGKILL, 0
     try:
-        code = watch(leader, control, host, launch["processes"])
+        code = watch(leader, control, host, processes)
     except CrowdError as error:
         crowd = error.args[0]
-    killed = end_all(leader)
-    if os.getppid() != host:
-        clear_away(launch)
+    return {"code": code, "killed": end_all(leader), "crowd": crowd}
+
+
+def main() -> int:
+    """Keep one worker."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    wire, root, memory = int(sys.argv[2]), sys.argv[3], sys.argv[4]
+    host = os.getppid()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    hurry()
+    if not told_to_start(control):
+        clear_away(root, memory)
+        return 0
+    last_words = start_and_watch(control, wire, os.path.join(root, "harness", "launch.json"), host)
+    clear_away(root, memory)
     try:
-        control.sendall(json.dumps({"code": code, "killed": killed, "crowd": crowd}).encode() + b"\n")
+        control.sendall(json.dumps(last_words).encode() + b"\n")
     except OSError:
         pass
     return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import subprocess
@@ -58,6 +57,7 @@ def test_nothing_survives_a_host_that_is_killed(
 
 def test_nothing_survives_whenever_the_host_is_killed(level: str, temporary: Path, stub_python: Path) -> None:
     chance = random.Random(5)
+    before = set(Path("/dev/shm").glob("worldstrat-bench-canary-*"))
     for _ in range(4):
         with start_host(temporary, stub_python, level, "daemonises") as host:
             assert host.stdout is not None
@@ -65,10 +65,9 @@ def test_nothing_survives_whenever_the_host_is_killed(level: str, temporary: Pat
             time.sleep(chance.uniform(0.02, 0.7))
             host.kill()
         assert wait_until(lambda: not processes_of(temporary)), processes_of(temporary)
-    canaries = [
-        path for path in Path("/dev/shm").glob("worldstrat-bench-canary-*") if path.stat().st_uid == os.getuid()
-    ]
-    assert wait_until(lambda: not [path for path in canaries if path.exists()])
+        assert wait_until(lambda: not list(temporary.iterdir())), list(temporary.iterdir())
+        left = set(Path("/dev/shm").glob("worldstrat-bench-canary-*")) - before
+        assert wait_until(lambda: not [path for path in left if path.exists()]), left  # noqa: B023
 
 
 def test_a_worker_outlives_the_thread_that_started_it(scene: Scene, level: str, stub_python: Path) -> None:

@@ -30,7 +30,7 @@ from worldstrat_bench.worker.isolation import (
     required,
     unavailable,
 )  # fmt: skip
-from worldstrat_bench.worker.plan import EXPOSED, make_folders
+from worldstrat_bench.worker.plan import EXPOSED, make_folders, new_root
 from worldstrat_bench.worker.types import ModelSpec
 
 
@@ -128,7 +128,7 @@ def test_editable_packages_are_read_from_their_finder_without_running_it(tmp_pat
 
 
 def test_a_worker_is_granted_its_own_folders_only(tmp_path: Path) -> None:
-    folders = make_folders()
+    folders = make_folders(new_root())
     try:
         model = ModelSpec("a:b", search_paths=(tmp_path,))
         found = make_grants(own_interpreter(), model, folders, cuda=False)
@@ -150,7 +150,7 @@ def test_a_worker_is_granted_its_own_folders_only(tmp_path: Path) -> None:
 
 
 def test_folders_are_removed_whatever_a_model_did_to_them() -> None:
-    folders = make_folders()
+    folders = make_folders(new_root())
     deep = folders.scratch / "a" / "b"
     deep.mkdir(parents=True)
     (deep / "file").touch()
