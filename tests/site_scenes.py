@@ -66,7 +66,7 @@ def submissions(root: Path, *, official: bool, resamples: int | None = 500) -> P
         if i % 2:
             write_verification(run, record)
     contaminated = root / "random-split"
-    make_run(contaminated, model="random-split", tiles=facts, train_split="worldstrat-random-2022", resamples=50)
+    make(contaminated, model="random-split", train_split="worldstrat-random-2022", resamples=50)
     failed = {facts[5].tile: "timeout", facts[7].tile: "crash"}
     make(root / "crashing", model="crashing", failed=failed, resamples=50)
     make(root / "smoke", model="smoke", limit=4, resamples=50)

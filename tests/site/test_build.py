@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import shutil
 import subprocess
@@ -123,8 +124,6 @@ def test_a_forged_page_is_caught_by_the_rebuild(small: Path, tmp_path: Path) -> 
     before = (out / "method.html").read_text(encoding="utf-8")
     (out / "method.html").write_text(before.replace("There is no composite", "There is a composite"), encoding="utf-8")
     manifest = json.loads((out / "data" / "site.json").read_text(encoding="utf-8"))
-    import hashlib
-
     manifest["files"]["method.html"] = hashlib.sha256((out / "method.html").read_bytes()).hexdigest()
     (out / "data" / "site.json").write_text(json.dumps(manifest), encoding="utf-8")
     assert "method.html: a rebuild gives other bytes" in check(out).faults
@@ -138,6 +137,15 @@ def test_a_folder_that_is_no_site_is_said_to_be_none(tmp_path: Path) -> None:
 
 def test_the_board_file_of_the_repository_says_the_defaults() -> None:
     assert load_config(BOARD) == BoardConfig()
+
+
+def test_a_kind_that_is_not_published_is_listed_apart(small: Path, tmp_path: Path) -> None:
+    report = build([small], tmp_path / "out", config=BoardConfig(kinds=("official",)))
+    assert report.boards == ()
+    reasons = sorted(reason for _, reason in report.apart)
+    assert reasons[1:] == ["practice boards are not published on this site"] * 3
+    assert "incomplete" in reasons[0]
+    assert check(tmp_path / "out").faults == ()
 
 
 def test_a_bad_board_file_is_refused(tmp_path: Path) -> None:

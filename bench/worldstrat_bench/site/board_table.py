@@ -100,13 +100,13 @@ def _columns(
         columns += [metric_column(m, "lists", label=f"{measure(m).label} macro", key=f"{m}_macro") for m in ranked]
     return (
         *columns,
+        Column("status", "Status", "Verified: maintainers ran it. Self-reported: the authors did", "entry",
+               numeric=False),
         Column("family", "Family", "As declared, else by the number of frames", "entry", numeric=False),
         Column("frames", "Frames", "Sentinel-2 revisits that the model uses at most", "entry"),
         Column("train", "Train list", "What the entry says it was trained on", "entry", numeric=False),
         Column("speed", "Speed", "Throughput on the device class named; compare equal classes only", "entry",
                "↑", "km²/s"),
-        Column("status", "Status", "Verified: maintainers ran it. Self-reported: the authors did", "entry",
-               numeric=False),
     )  # fmt: skip
 
 
@@ -168,12 +168,12 @@ def _entry_cells(entry: Entry) -> list[Cell]:
     flag = {"described": " †", "undeclared": " ‡", "contaminated": " ✕"}.get(entry.declaration.status, "")
     text = Markup("{}<small>{}</small>").format(number(speed.km2_per_second, 2), speed.device_class) if speed else None
     return [
+        text_cell(entry.status),
         text_cell(entry.family),
         Cell(Markup(str(entry.record.model.frames)), None, (entry.record.model.frames,)),
         text_cell(_clip(entry.declaration.title) + flag),
         Cell(text or Markup(NO_VALUE), speed.km2_per_second if speed else "",
              (speed.km2_per_second if speed else None, speed.device_class if speed else "")),
-        text_cell(entry.status),
     ]  # fmt: skip
 
 

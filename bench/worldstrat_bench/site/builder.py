@@ -139,8 +139,9 @@ def compose(
     pictures_from : a built site whose pictures are taken over instead of made again.
     """
     config = config or BoardConfig()
-    divisions = tuple(d for d in list_divisions(entries) if d.kind in config.kinds)
-    loose = unplaced(entries)
+    found = list_divisions(entries)
+    divisions = tuple(d for d in found if d.entries and d.kind in config.kinds)
+    loose = (*unplaced(entries), *(a for d in found if d not in divisions for a in _without_board(d)))
     apart = (*loose, *(a for d in divisions for a in d.apart))
     analyses = [Analysis(d, config) for d in divisions]
     source = open_source(data, predictions)
@@ -160,6 +161,12 @@ def compose(
     build_feed(output, divisions)
     build_data(output, common, refused, entries, config)
     return output, divisions, apart
+
+
+def _without_board(division: Division) -> tuple[Apart, ...]:
+    """The runs of a division that gets no pages: none may be ranked, or its kind is not published."""
+    reason = f"{division.kind} boards are not published on this site"
+    return (*division.apart, *(Apart(entry, reason) for entry in division.entries))
 
 
 def _build_division(
