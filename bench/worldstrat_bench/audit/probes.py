@@ -1,8 +1,8 @@
 """The probes. Each asks a model for a few predictions and answers with one number and its limit.
 
-Limits are calibrated on the control models (`bicubic`, `shift-and-add`) and on the trained reference networks, on
-mini and on real tiles: about twice the worst of them, see docs/submissions.md. A probe over its limit is a flag for
-a person to look at; only determinism, order and isolation refuse by themselves.
+Limits are calibrated on the control models (`bicubic`, `shift-and-add`) on mini and on the two trained reference
+networks on mini and on real tiles: at least twice the worst of them, figures in docs/submissions.md. A probe over its
+limit is a flag for a person to look at; only determinism, order and isolation refuse by themselves.
 """
 
 from __future__ import annotations
