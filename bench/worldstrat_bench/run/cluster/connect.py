@@ -161,7 +161,7 @@ def _own_cluster(options: ClusterOptions, devices: Sequence[str], tell: Listener
     }
     workers = {index: _worker(common, devices, index) for index in range(count)}
     with distributed.SpecCluster(
-        workers=workers, scheduler=scheduler, security=security, silence_logs=logging.WARNING
+        workers=workers, scheduler=scheduler, security=security, silence_logs=logging.ERROR
     ) as cluster:
         if options.dashboard:
             tell(Notice(f"Dask's dashboard: {cluster.dashboard_link}"))
@@ -173,7 +173,7 @@ def _worker(common: dict[str, Any], devices: Sequence[str], index: int) -> dict[
 
     options = {
         **common,
-        "silence_logs": logging.WARNING,
+        "silence_logs": logging.ERROR,
         "nthreads": 1,
         "memory_limit": 0,
         "dashboard": False,

@@ -151,15 +151,15 @@ def _make(task: ShardTask) -> None:
         from worldstrat_bench.run.pipeline import evaluate_run
 
         run_request = request
-        _when_free(lambda: evaluate_run(run_request, task.options, ignore))
+        when_free(lambda: evaluate_run(run_request, task.options, ignore))
         return
     from worldstrat_bench.run.rescore import score_run
 
     score_request = request
-    _when_free(lambda: score_run(score_request, task.options, ignore))
+    when_free(lambda: score_run(score_request, task.options, ignore))
 
 
-def _when_free(make: Callable[[], Record]) -> None:
+def when_free(make: Callable[[], Record | None]) -> None:
     """Make a shard; wait if somebody else makes it.
 
     A scheduler that lost sight of a living Dask worker gives its task to another one. The second waits for the first
