@@ -111,20 +111,20 @@ def test_stored_predictions_are_scored_in_shards(whole: Path, data: Path, tmp_pa
     assert (done.code, "--out" in done.err) == (2, True)
 
 
-def test_three_processes_in_one_folder_one_of_them_killed(wheel: Path, data: Path, whole: Path, tmp_path: Path) -> None:
+def test_four_processes_in_one_folder_one_of_them_killed(wheel: Path, data: Path, whole: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
 
     def start(index: int) -> subprocess.Popen[bytes]:
-        words = command(*arguments(wheel, data, out), "--shard", f"{index}/3")
+        words = command(*arguments(wheel, data, out), "--shard", f"{index}/4")
         return subprocess.Popen(words, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
-    processes = {index: start(index) for index in (1, 2, 3)}
+    processes = {index: start(index) for index in (1, 2, 3, 4)}
     deadline = time.monotonic() + 120
-    while not list(out.glob("shards/2-of-3/predictions/*")) and time.monotonic() < deadline:
+    while not list(out.glob("shards/2-of-4/predictions/*")) and time.monotonic() < deadline:
         time.sleep(0.02)
     processes[2].kill()
     processes[2].wait()
     processes[2] = start(2)
-    assert {index: process.wait(timeout=300) for index, process in processes.items()} == {1: 0, 2: 0, 3: 0}
+    assert {index: process.wait(timeout=300) for index, process in processes.items()} == dict.fromkeys((1, 2, 3, 4), 0)
     assert run_cli("merge", out, "--data", data, "--out", tmp_path / "m").code == 0
     assert_same(tmp_path / "m", whole)
