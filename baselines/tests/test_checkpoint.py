@@ -171,7 +171,7 @@ def test_files_that_are_no_checkpoints(tmp_path: Path) -> None:
 def test_the_converter_as_a_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lightning(tmp_path / "a.ckpt")
     out = tmp_path / "a.safetensors"
-    command = [sys.executable, "-m", "worldstrat_bench_baselines.convert", tmp_path / "a.ckpt", out]
+    command = [sys.executable, "-m", "worldstrat_bench_baselines.convert", str(tmp_path / "a.ckpt"), str(out)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert len(load_file(out)) == 8
