@@ -34,7 +34,9 @@ def build_models(out: Output, analysis: Analysis, common: Context) -> None:
             "card": _card(entry),
             "standings": _standings(analysis, entry),
             "scores_html": render(_scores(analysis, entry), sortable=False),
-            "forests": [forest_figure(analysis, entry, metric) for metric in ("gain", "lpips")],
+            "forests": [
+                forest_figure(analysis, entry, metric) for metric in ("gain", "lpips") if _measured(entry, metric)
+            ],
             "shift_facts": _shift_facts(entry),
             "shifts": shift_figures(entry.table, _radius(analysis)),
             "pairs_html": render(_pairs(analysis, entry), empty="There is no other model to compare with."),
@@ -46,6 +48,13 @@ def build_models(out: Output, analysis: Analysis, common: Context) -> None:
             "warnings": [clean(w, 300) for w in entry.record.warnings],
         }
         out.page(f"{division.prefix}m/{entry.slug}.html", "model.html.j2", {**common, **context})
+
+
+def _measured(entry: Entry, metric: str) -> bool:
+    """Whether any tile has the metric; without one, a figure of it would be empty (the scores say why)."""
+    if metric == "gain":
+        return bool(np.isfinite(entry.table.numbers["psnr"]).any())
+    return bool(np.isfinite(entry.table.numbers[metric]).any())
 
 
 def _card(entry: Entry) -> Pairs:
