@@ -127,12 +127,25 @@ class Predictor:
         level = self._options.isolation
         if level == "auto" and self._run.journal.note("machine") is not None:
             level = read_note(self._run.journal, "machine", Machine).isolation.level
-        workers = [stack.enter_context(worker) for worker in self._workers(spec, root, level)]
+        workers = self._enter(stack, spec, root, level)
         if any(_DID_NOT_START in note for worker in workers for note in worker.hello.isolation.notes):
             for worker in workers:
                 worker.close()
-            workers = [stack.enter_context(worker) for worker in self._workers(spec, root, level)]
+            workers = self._enter(stack, spec, root, level)
         return workers
+
+    def _enter(self, stack: ExitStack, spec: ModelSpec, root: Path, level: str) -> list[Worker]:
+        """All workers or none; once more if one was killed while it loaded the model, as tiles are tried again."""
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                with ExitStack() as started:
+                    workers = [started.enter_context(worker) for worker in self._workers(spec, root, level)]
+                    stack.enter_context(started.pop_all())
+                    return workers
+            except ModelError as error:
+                if attempt == _ATTEMPTS or not error.what.startswith(_KILLED):
+                    raise
+        raise AssertionError("unreachable")
 
     def _workers(self, spec: ModelSpec, root: Path, isolation: str) -> Iterator[Worker]:
         for index, device in enumerate(self._options.devices):
