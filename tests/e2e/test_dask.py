@@ -118,7 +118,7 @@ def survive(data: Path, wheel: Path, poison: tuple[str, float], local: Path, out
     assert_same(out, local)
     table = read_tiles(out / "tiles.csv")
     failed = {
-        tile: outcome for tile, outcome in zip(table.tiles, table.text["outcome"], strict=True) if outcome != "ok"
+        tile: outcome for tile, outcome in zip(table.tiles, table.texts["outcome"], strict=True) if outcome != "ok"
     }
     assert failed == {poison[0]: "crash"}
     assert len(table.tiles) == len(set(table.tiles)) == TILES
