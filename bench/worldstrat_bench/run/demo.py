@@ -13,8 +13,8 @@ from worldstrat_bench.run.model import ModelRequest
 from worldstrat_bench.run.pipeline import evaluate_run
 from worldstrat_bench.run.request import RunOptions, RunRequest
 
-MODELS = ("nearest", "bicubic", "median", "shift-and-add")
-"""Four reference models that need no weights, from the simplest to the one that fuses all frames."""
+MODELS = ("bicubic", "shift-and-add", "trained-single", "trained-multi")
+"""What is easy, the best without learning, and two networks whose weights come with the reference models."""
 
 
 @dataclass(frozen=True)
