@@ -14,6 +14,10 @@ from worldstrat_bench.run.rescore import score_run
 class Engine(Protocol):
     """Whatever carries out a run. The result does not depend on it."""
 
+    @property
+    def at_once(self) -> int:
+        """How many runs it should be given at the same time, so that nothing of it idles."""
+
     def evaluate(self, request: RunRequest, options: RunOptions, tell: Listener) -> Record:
         """Predict and score; see :func:`~worldstrat_bench.run.pipeline.evaluate_run`."""
 
@@ -23,6 +27,8 @@ class Engine(Protocol):
 
 class ThisMachine:
     """The engine that needs nothing: this process and the workers below it."""
+
+    at_once = 1
 
     def evaluate(self, request: RunRequest, options: RunOptions, tell: Listener) -> Record:
         """Predict and score here."""

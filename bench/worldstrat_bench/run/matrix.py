@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.errors import WorldstratBenchError
-from worldstrat_bench.protocol import Protocol, load_protocol
+from worldstrat_bench.protocol import load_protocol, same_task
 from worldstrat_bench.record import Record
 from worldstrat_bench.run.engine import Engine
-from worldstrat_bench.run.events import Listener, Notice
+from worldstrat_bench.run.events import Event, Listener, Notice
 from worldstrat_bench.run.model import ModelRequest
 from worldstrat_bench.run.plan import protocol_ref
 from worldstrat_bench.run.request import RunOptions, RunRequest, ScoreRequest
@@ -67,19 +68,52 @@ def run_matrix(
     A cell whose record is there and valid is skipped. A protocol with the inputs and the grid of an earlier one scores
     the predictions of that one. A model's failure is a cell, never the end of the matrix.
     """
-    cells: list[Cell] = []
     release = open_dataset(data).release
-    for candidate in candidates:
+    at_once = engine.at_once
+
+    def column(candidate: Candidate) -> list[Cell]:
+        """The cells of one candidate, one after the other: later ones may use the predictions of earlier ones."""
+        listener = tell if at_once == 1 else _named(candidate.name, tell)
+        cells: list[Cell] = []
         for list_name in lists:
             done: list[str] = []
             for name in protocols:
                 tell(Notice(f"{candidate.name}, {name}, {list_name}"))
                 earlier = _earlier(candidate, name, list_name, release, out)
-                cell = earlier or _cell(candidate, name, list_name, done, data, out, options, engine, tell)
+                cell = earlier or _cell(candidate, name, list_name, done, data, out, options, engine, listener)
                 cells.append(cell)
                 if cell.state in ("ran", "failed tiles", "done before") and cell.folder.parent == out / candidate.name:
                     done.append(name)
-    return tuple(cells)
+        return cells
+
+    return tuple(cell for cells in _each(column, candidates, at_once) for cell in cells)
+
+
+def _each(
+    column: Callable[[Candidate], list[Cell]], candidates: Sequence[Candidate], at_once: int
+) -> Iterator[list[Cell]]:
+    """The columns in order, `at_once` of them being made at a time."""
+    if at_once == 1:
+        yield from map(column, candidates)
+        return
+    pool = ThreadPoolExecutor(at_once, thread_name_prefix="candidate")
+    try:
+        yield from pool.map(column, candidates)
+    finally:
+        # After an interrupt nobody waits for runs of which the others have not begun.
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _named(name: str, tell: Listener) -> Listener:
+    """A listener for one of several runs at once: counting them together would tell nobody anything."""
+
+    def listener(event: Event) -> None:
+        if isinstance(event, Notice):
+            tell(Notice(f"{name}: {event.text}"))
+        elif event.stage == "score" and event.tile and event.done == event.total:
+            tell(Notice(f"{name}: {event.total} tiles are scored"))
+
+    return listener
 
 
 def _cell(
@@ -96,7 +130,8 @@ def _cell(
     folder = out / candidate.name / f"{name}-{list_name}"
     try:
         protocol = load_protocol(name)
-        source = next((out / candidate.name / f"{p}-{list_name}" for p in done if _same_task(protocol, p)), None)
+        alike = [p for p in done if same_task(load_protocol(p), protocol)]
+        source = out / candidate.name / f"{alike[0]}-{list_name}" if alike else None
         if source is not None:
             record = engine.score(ScoreRequest(source, data, folder, name), options, tell)
         else:
@@ -110,13 +145,6 @@ def _cell(
         return Cell(candidate.name, name, list_name, "failed tiles", reason, folder, record.record_id)
     state: State = "ran" if source is None else "scored again"
     return Cell(candidate.name, name, list_name, state, "", folder, record.record_id)
-
-
-def _same_task(protocol: Protocol, other: str) -> bool:
-    """Whether a model is asked for the same under both: the same inputs, the same grid."""
-    known = load_protocol(other)
-    size = known.target.size(1054) == protocol.target.size(1054)
-    return known.inputs == protocol.inputs and size
 
 
 def _earlier(candidate: Candidate, name: str, list_name: str, release: str, out: Path) -> Cell | None:

@@ -47,6 +47,12 @@ class Cluster:
     def __init__(self, client: Client, tiles_per_task: int, share: Share | None = None) -> None:
         self._client, self._tiles_per_task, self._share = client, tiles_per_task, share
 
+    @property
+    def at_once(self) -> int:
+        """A quarter of the Dask workers: a run has some twenty tasks, of which the last are few (docs/scale.md)."""
+        workers = len(self._client.scheduler_info(n_workers=-1)["workers"])
+        return max(2, min(workers // 4, 256))
+
     def evaluate(self, request: RunRequest, options: RunOptions, tell: Listener) -> Record:
         """Predict and score in shards below ``OUT/shards``, then merge them into ``OUT``.
 
