@@ -178,6 +178,14 @@ def _load(name: str) -> Protocol:
     return parse_protocol(resources.files("worldstrat_bench").joinpath("protocols", f"{name}.toml").read_bytes())
 
 
+def same_task(a: Protocol, b: Protocol) -> bool:
+    """Whether a model is asked for the same under both: equal inputs, and an equal target.
+
+    The border that scores leave out is no part of the target.
+    """
+    return a.inputs == b.inputs and a.target.model_copy(update={"border": b.target.border}) == b.target
+
+
 def parse_protocol(content: bytes, *, where: object = "protocol") -> Protocol:
     """Read a protocol from the bytes of its file.
 

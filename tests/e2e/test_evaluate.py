@@ -7,13 +7,21 @@ import shutil
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from run_helpers import command, environment, leftovers, model_wheel, run_cli, run_process, small_dataset
+from worldstrat_bench.data.layout import open_dataset
+from worldstrat_bench.errors import InvalidArtefactError
+from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.record import Record, load_record
+from worldstrat_bench.run.finish import finish
+from worldstrat_bench.run.folder import hold_run
+from worldstrat_bench.run.plan import protocol_ref, select
+from worldstrat_bench.run.stages import notes_of
 from worldstrat_bench.tiles import TileTable, read_tiles
 
 TILES = 4
@@ -172,6 +180,37 @@ def test_another_protocol_needs_a_folder_of_its_own(bicubic: Path, data: Path, t
     record = load_record(tmp_path / "p")
     assert record.protocol.id == "probav"
     assert record.warnings == ()  # its inputs are those of wsb-1
+
+
+def finished_again(run: Path, data: Path, **predicting: object) -> Record:
+    """The record that a finished run's journal gives if it was started with other inputs."""
+    protocol, selection = load_protocol(), select(open_dataset(data))
+    with hold_run(run, create=False) as folder:
+        notes = notes_of(folder)
+        changed = notes.predicting.model_copy(update=predicting)
+        return finish(folder, selection, protocol, replace(notes, predicting=changed))
+
+
+def test_scores_of_another_protocols_inputs_are_never_official(bicubic: Path, data: Path, tmp_path: Path) -> None:
+    official = {}
+    for name in ("wsb-1", "probav", "worldstrat-2022"):
+        shutil.copytree(bicubic, tmp_path / name)
+        (tmp_path / name / "record.json").unlink()
+        asked = protocol_ref(load_protocol(name))
+        record = finished_again(tmp_path / name, data, official=True, protocol=asked)
+        assert record.dataset.inputs_protocol == (None if name == "wsb-1" else asked)
+        official[name] = record.dataset.official
+        assert any(name in warning for warning in record.warnings) != record.dataset.official
+    assert official == {"wsb-1": True, "probav": True, "worldstrat-2022": False}
+
+
+def test_a_record_is_never_replaced(bicubic: Path, data: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(bicubic, tmp_path / "run"))
+    before = {p.name: p.read_bytes() for p in run.iterdir() if p.suffix in (".json", ".csv")}
+    with pytest.raises(InvalidArtefactError, match="has a record already"):
+        finished_again(run, data, seed=1)
+    assert {p.name: p.read_bytes() for p in run.iterdir() if p.suffix in (".json", ".csv")} == before
+    assert finished_again(run, data).record_id == load_record(bicubic).record_id
 
 
 def test_a_changed_prediction_is_not_scored(bicubic: Path, data: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from worldstrat_bench.data.split import TileFacts, sublists
 from worldstrat_bench.errors import InfrastructureError, InvalidArtefactError
-from worldstrat_bench.protocol import Protocol, load_protocol
+from worldstrat_bench.protocol import Protocol, load_protocol, same_task
 from worldstrat_bench.record import DatasetRef, Record, build_record, load_record, save_record
 from worldstrat_bench.run.filesystem import write_durably
 from worldstrat_bench.run.folder import RECORD, TILES, TIMINGS, RunFolder
@@ -51,16 +51,22 @@ def finish(run: RunFolder, selection: Selection, protocol: Protocol, notes: Note
     InfrastructureError
         if the machine failed tiles: they are tried again when the run is resumed.
     InvalidArtefactError
-        if tiles have no score yet.
+        if tiles have no score yet, or the run has a record that says something else: a record is never replaced.
     """
     rows = _rows(run, selection)
     usable = [row for row in rows if row.scored.usable]
     text = format_tiles(_columns(row) for row in usable)
     record = _record(rows, text, selection, protocol, notes)
+    former = _former(run)
+    if former is not None and former.record_id != record.record_id:
+        raise InvalidArtefactError(
+            "the run has a record already, and what its journal gives now is another one",
+            where=run.path / RECORD,
+            remedy="a record is never replaced: worldstrat-bench score RUN --out DIR writes the new one elsewhere",
+        )
     write_durably(run.path / TILES, text.encode())
     write_durably(run.path / TIMINGS, _timings(rows).encode())
-    former = _former(run)
-    if former is not None and former.record_id == record.record_id:
+    if former is not None:
         return former
     save_record(record, run.path / RECORD)
     return record
@@ -139,11 +145,12 @@ def _record(rows: list[_Row], text: str, selection: Selection, protocol: Protoco
             tiles=len(usable),
             list_sha256=predicting.list_sha256,
             targets_sha256=targets_sha256(rows),
-            official=predicting.official and predicting.inputs == "real",
+            official=predicting.official and predicting.inputs == "real" and _asked_for_the_same(protocol, notes),
             limit=predicting.limit,
             shard=predicting.shard,
             no_target=tuple(row.facts.tile for row in rows if not row.scored.usable),
             inputs=predicting.inputs,
+            inputs_protocol=None if predicting.protocol == scoring.protocol else predicting.protocol,
         ),
         model=predicting.model,
         harness=scoring.harness,
@@ -158,6 +165,11 @@ def _record(rows: list[_Row], text: str, selection: Selection, protocol: Protoco
         warnings=_warnings(usable, protocol, notes),
         files={TILES: hashlib.sha256(text.encode()).hexdigest()},
     )
+
+
+def _asked_for_the_same(protocol: Protocol, notes: Notes) -> bool:
+    """Whether the model was given what the protocol of the scores would have given it."""
+    return same_task(load_protocol(notes.predicting.protocol.id), protocol)
 
 
 def targets_sha256(rows: Iterable[_Row]) -> str:
@@ -193,9 +205,8 @@ def _warnings(rows: list[_Row], protocol: Protocol, notes: Notes) -> tuple[str, 
             f"{edge} of {len(scored)} tiles have their best shift at the edge of the search of "
             f"{registration.radius} px; the model may move the image"
         )
-    given = notes.predicting.protocol
-    if given.sha256 != protocol.sha256 and load_protocol(given.id).inputs != protocol.inputs:
-        warnings.append(f"the model was given the inputs of {given.id}")
+    if not _asked_for_the_same(protocol, notes):
+        warnings.append(f"the model was given the inputs and the target size of {notes.predicting.protocol.id}")
     if notes.harness_changed:
         warnings.append("the harness was changed while the run was under way")
     return tuple(warnings)

@@ -119,7 +119,7 @@ class Selection:
     @property
     def official(self) -> bool:
         """Whether these are the fixed tiles of a recognised release, all of them here."""
-        return self.dataset.official_release and self.list_name in LISTS
+        return self.dataset.official_release and self.list_name in LISTS and self.limit is None
 
 
 def select(

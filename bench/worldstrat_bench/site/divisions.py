@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,14 +19,13 @@ from worldstrat_bench.record import ListScores, Record
 from worldstrat_bench.site.entries import Entry, protocol_of
 from worldstrat_bench.site.text import clean, instant, short_hash, slugify
 from worldstrat_bench.stats.aggregate import metric_names, metric_values
+from worldstrat_bench.stats.boards import Kind, board_key, foreign_inputs, kind_of
 from worldstrat_bench.stats.ranking import RankedBoard, display_of, rank
 from worldstrat_bench.stats.strata import AXES, members, sort_strata, strata_of
 from worldstrat_bench.tiles import FACT_COLUMNS, TileTable
 
-Kind = Literal["official", "probe", "compatibility", "practice"]
 KINDS: tuple[Kind, ...] = ("official", "probe", "compatibility", "practice")
 
-_OFFICIAL_RELEASES = ("v1.0", "v1.1")
 _LIST_ORDER = ("clean", "full", "strict")
 
 
@@ -142,7 +140,7 @@ def list_divisions(entries: Sequence[Entry]) -> tuple[Division, ...]:
     """Sort runs into divisions: the official one first (its pages have no prefix), then by kind and size."""
     groups: dict[tuple[str, ...], list[Entry]] = {}
     for entry in entries:
-        groups.setdefault(_key(entry.record), []).append(entry)
+        groups.setdefault(board_key(entry.record), []).append(entry)
     drafts = [division for key, own in sorted(groups.items()) if (division := _division(key, own))]
     drafts.sort(key=lambda d: (KINDS.index(d.kind), d.protocol.id, -len(d.entries), d.release, d.key))
     main = next((d for d in drafts if d.kind == "official" and d.entries), None)
@@ -182,30 +180,6 @@ def _smoke_test(record: Record) -> str:
     return ""
 
 
-def _key(record: Record) -> tuple[str, ...]:
-    data = record.dataset
-    kind = _kind(record)
-    return (
-        kind,
-        record.protocol.id,
-        record.protocol.sha256,
-        data.inputs,
-        data.list,
-        data.targets_sha256,
-        # The same pixels from two official releases share a board; practice sets never share with anything.
-        "" if data.official else data.release,
-    )
-
-
-def _kind(record: Record) -> Kind:
-    data = record.dataset
-    if not data.official or data.release not in _OFFICIAL_RELEASES or data.inputs != "real":
-        return "practice"
-    if not protocol_of(record).official:
-        return "compatibility"
-    return "official" if data.list in ("full", "clean") else "probe"
-
-
 def _division(key: tuple[str, ...], group: Sequence[Entry]) -> Division | None:
     whole = [entry for entry in group if not _smoke_test(entry.record)]
     if not whole:
@@ -230,7 +204,7 @@ def _division(key: tuple[str, ...], group: Sequence[Entry]) -> Division | None:
     lists = {name: _tiles_of(record, name, facts) for name in names}
     releases = sorted({clean(entry.record.dataset.release, 40) for entry in whole})
     return Division(
-        key="/".join(key), kind=_kind(record), prefix="", protocol=protocol_of(record), release=", ".join(releases),
+        key="/".join(key), kind=kind_of(record), prefix="", protocol=protocol_of(record), release=", ".join(releases),
         inputs=record.dataset.inputs, targets_sha256=record.dataset.targets_sha256,
         entries=tuple(sorted(_named(kept), key=lambda e: e.slug)),
         apart=tuple(sorted(apart, key=lambda a: a.entry.slug)),
@@ -251,6 +225,8 @@ def _unranked(entry: Entry, kind: str) -> str:
     record, declared = entry.record, entry.declaration
     if declared.status == "contaminated":
         return f"contaminated: trained on {declared.title}. {declared.explanation}"
+    if reason := foreign_inputs(record):
+        return clean(reason, 200)
     if kind == "official" and declared.status == "undeclared":
         return "the train list is not declared"
     failed = {k: v for k, v in sorted(record.outcomes.items()) if k != "ok" and v}

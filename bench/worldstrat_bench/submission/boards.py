@@ -10,6 +10,7 @@ from worldstrat_bench.data import split
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.protocol import Protocol, load_protocol
 from worldstrat_bench.record import Record, parse_record
+from worldstrat_bench.stats.boards import board_key
 from worldstrat_bench.submission.check_git import SUBMISSIONS
 from worldstrat_bench.submission.check_record import Result, read_result
 from worldstrat_bench.submission.git import open_checkout
@@ -81,17 +82,12 @@ def _board(own: Competitor, others: tuple[Competitor, ...]) -> Board | None:
         protocol = load_protocol(own.record.protocol.id)
     except UsageError:
         return None
-    key = _key(own.record)
+    key = board_key(own.record)
     rivals: dict[str, Competitor] = {}
     for other in others:
-        if other.slug != own.slug and _key(other.record) == key and other.record.complete:
+        if other.slug != own.slug and board_key(other.record) == key and other.record.complete:
             rivals.setdefault(other.slug, other)
     return Board(protocol, own, tuple(rivals[slug] for slug in sorted(rivals)))
-
-
-def _key(record: Record) -> tuple[str, ...]:
-    dataset = record.dataset
-    return record.protocol.sha256, dataset.inputs, dataset.list, dataset.targets_sha256
 
 
 def _read(folder: Path) -> Iterator[Competitor]:

@@ -12,6 +12,7 @@ from worldstrat_bench.data import split
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.protocol import Protocol, load_protocol, protocol_ids
 from worldstrat_bench.record import ListScores, Record, parse_record
+from worldstrat_bench.stats.boards import foreign_inputs
 from worldstrat_bench.submission.check_tiles import table_faults
 from worldstrat_bench.submission.faults import Fault, from_error, notice, relative
 from worldstrat_bench.submission.manifest import Manifest
@@ -206,6 +207,7 @@ def _ranking_faults(record: Record, where: str, *, official: bool) -> Iterator[F
         f"it was limited to {dataset.limit} tiles": dataset.limit is not None,
         "its list is not full": dataset.list != "full" and dataset.official,
         "its inputs are synthetic": dataset.inputs != "real",
+        foreign_inputs(record): bool(foreign_inputs(record)),
         "some of its tiles failed": any(n and outcome != "ok" for outcome, n in record.outcomes.items()),
         "the harness had local changes": bool(record.harness.dirty),
         f"its model ran with isolation {record.isolation.level!r}": record.isolation.level in ("none", "process"),

@@ -15,6 +15,7 @@ import pytest
 from factories import Facts, invented_facts, make_run, official_facts, relabel
 from site_scenes import write_manifest, write_speed, write_verification
 from worldstrat_bench.errors import UsageError
+from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.record import Record, build_record, save_record
 from worldstrat_bench.site.divisions import Division, list_divisions, unplaced
 from worldstrat_bench.site.entries import read_entries
@@ -77,6 +78,18 @@ def test_contaminated_and_undeclared_records_are_not_ranked(tmp_path: Path, trai
     (division,) = divisions(tmp_path)
     assert division.entries == ()
     assert reason in division.apart[0].reason
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"), [("worldstrat-2022", "given the inputs of worldstrat-2022"), ("probav", "")]
+)
+def test_a_run_that_was_given_other_inputs_is_not_ranked(tmp_path: Path, given: str, reason: str) -> None:
+    full(tmp_path / "a", model="a")
+    asked = {"id": given, "sha256": load_protocol(given).sha256}
+    change(tmp_path / "a", lambda c: c["dataset"].update(inputs_protocol=asked))  # type: ignore[attr-defined]
+    (division,) = divisions(tmp_path)
+    assert len(division.entries) == (not reason)
+    assert all(reason in apart.reason for apart in division.apart)
 
 
 def test_a_failed_tile_leaves_the_lists_without_it_ranked(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from submission_factory import (
     the_result,
 )  # fmt: skip
 from worldstrat_bench.data import split
+from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.stats.train_split import assess
 from worldstrat_bench.submission.check import Options, check
 from worldstrat_bench.submission.faults import Fault
@@ -60,6 +61,20 @@ def test_it_passes_the_official_check_in_five_seconds_without_torch(folder: Path
     *facts, seconds = done.stdout.split()
     assert facts == ["True", "False", "False"]
     assert float(seconds) < 5  # of the processor: the wall clock of a shared machine says nothing
+
+
+def test_a_record_made_with_other_inputs_is_refused(folder: Path) -> None:
+    given = {"id": "worldstrat-2022", "sha256": load_protocol("worldstrat-2022").sha256}
+    rewrite_record(folder, lambda d: d["dataset"].update(inputs_protocol=given))
+    (fault,) = errors_of(folder, official=True)
+    assert (fault.rule, "given the inputs of worldstrat-2022" in fault.what) == ("unranked", True)
+
+
+def test_a_record_of_before_a_field_was_added_keeps_its_id(folder: Path) -> None:
+    rewrite_record(folder, lambda d: d["dataset"].pop("inputs_protocol"))
+    assert errors_of(folder, official=True) == ()
+    rewrite_record(folder, lambda d: d["dataset"].update(inputs_protocol=None), consistent_id=False)
+    assert {fault.rule for fault in errors_of(folder)} == {"record-readable"}
 
 
 def test_a_real_record_fits_into_its_size_limit(folder: Path) -> None:

@@ -1,0 +1,52 @@
+"""Which records may share a board, decided once for the site and for the checks of submissions."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from worldstrat_bench.data.split import releases
+from worldstrat_bench.protocol import load_protocol, protocol_ids, same_task
+from worldstrat_bench.record import Record
+
+Kind = Literal["official", "probe", "compatibility", "practice"]
+
+
+def kind_of(record: Record) -> Kind:
+    """The kind of division that a record belongs to."""
+    data = record.dataset
+    if not data.official or data.release not in {known.name for known in releases()} or data.inputs != "real":
+        return "practice"
+    if record.protocol.id not in protocol_ids() or not load_protocol(record.protocol.id).official:
+        return "compatibility"
+    return "official" if data.list in ("full", "clean") else "probe"
+
+
+def board_key(record: Record) -> tuple[str, ...]:
+    """Records with the same key may be compared, those with different ones never.
+
+    The first part is the kind. The same pixels from two official releases share a board; practice sets never share
+    with anything.
+    """
+    data = record.dataset
+    release = "" if data.official else data.release
+    return (
+        kind_of(record),
+        record.protocol.id,
+        record.protocol.sha256,
+        data.inputs,
+        data.list,
+        data.targets_sha256,
+        release,
+    )
+
+
+def foreign_inputs(record: Record) -> str:
+    """Why the model was not asked for what the protocol of the scores asks for, in words; "" if it was."""
+    given = record.dataset.inputs_protocol
+    if given is None or given == record.protocol:
+        return ""
+    if {given.id, record.protocol.id} <= set(protocol_ids()):
+        asked, scored = load_protocol(given.id), load_protocol(record.protocol.id)
+        if asked.sha256 == given.sha256 and same_task(asked, scored):
+            return ""
+    return f"its model was given the inputs of {given.id[:40]}, not those of {record.protocol.id[:40]}"
