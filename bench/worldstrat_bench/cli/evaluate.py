@@ -16,6 +16,9 @@ OptionalModelArgument = Annotated[
 AllOption = Annotated[
     Path | None, typer.Option("--all", metavar="DIR", help="Instead of MODEL: every submission of a folder.")
 ]
+RobustnessOption = Annotated[
+    bool, typer.Option("--robustness", help="Then also with 1, 2, 4 and 8 frames and on synthetic inputs.")
+]
 ChangedOption = Annotated[
     str | None, typer.Option("--changed-since", metavar="REV", help="With --all: only submissions changed since.")
 ]
@@ -44,6 +47,7 @@ def evaluate(
     seed: running.SeedOption = 0,
     shard: running.ShardOption = None,
     lr: running.LrOption = "real",
+    robustness: RobustnessOption = False,
     lpips_weights: running.LpipsOption = None,
     download: running.DownloadOption = True,
     cache: running.CacheOption = True,
@@ -69,7 +73,7 @@ def evaluate(
     if every is not None:
         from worldstrat_bench.cli.matrix import evaluate_all
 
-        _only_with_one_model(model, frames, weights, param, python, limit, shard)
+        _only_with_one_model(model, frames, weights, param, python, limit, shard, robustness or None)
         evaluate_all(
             every, data=data, out=out, protocols=protocol, lists=list_name, changed_since=changed_since,
             options=options, machines=machines, json=json,
@@ -79,8 +83,14 @@ def evaluate(
         running.model_request(_named(model, changed_since), frames, weights, param, python),
         data=data, out=out, protocol=protocol, list_name=list_name, limit=limit, shard=shard, seed=seed, lr=lr,
     )  # fmt: skip
+    if robustness:
+        from worldstrat_bench.run.robustness import add_robustness, check_robustness
+
+        check_robustness(request)
     with running.resumable(), running.shown() as display, clusters.engine(machines, device, display) as engine:
         record = engine.evaluate(request, options, display)
+        if robustness:
+            add_robustness(request, record, options, engine, display)
     running.report(record, request.folder, json)
 
 
@@ -103,5 +113,5 @@ def _only_with_one_model(*options: object) -> None:
         raise UsageError(
             "--all takes models, frames, weights and parameters from the submissions",
             where="--all",
-            remedy="leave out MODEL, --frames, --weights, --param, --python, --limit and --shard",
+            remedy="leave out MODEL, --frames, --weights, --param, --python, --limit, --shard, --robustness",
         )
