@@ -18,6 +18,7 @@ from worldstrat_bench.audit.samples import Sample, read_sample
 from worldstrat_bench.data.layout import Tile, open_dataset
 from worldstrat_bench.errors import UsageError, WorldstratBenchError
 from worldstrat_bench.protocol import DEFAULT_PROTOCOL, Protocol, load_protocol
+from worldstrat_bench.run.seeds import tile_seed
 from worldstrat_bench.worker.host import Worker
 from worldstrat_bench.worker.types import Limits, ModelSpec, Reply
 
@@ -151,8 +152,9 @@ class _Running:
         self.worker.close()
 
     def ask(self, sample: Sample, seed: int) -> Reply:
-        """Predict a sample."""
-        return self.worker.predict(sample.images, sample.clear, sample.days, sample.height, sample.width, seed)
+        """Predict a sample, seeded as in a run: `seed` is the run's."""
+        own = tile_seed(seed, sample.images, sample.clear, sample.days)
+        return self.worker.predict(sample.images, sample.clear, sample.days, sample.height, sample.width, own)
 
     def restart(self) -> None:
         """Go on with a new worker, which remembers nothing."""

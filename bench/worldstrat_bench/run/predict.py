@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,7 @@ from worldstrat_bench.data.layout import Tile
 from worldstrat_bench.data.loading import read_ahead
 from worldstrat_bench.data.raster import read_header
 from worldstrat_bench.data.reading import Inputs
-from worldstrat_bench.errors import ModelError
+from worldstrat_bench.errors import InfrastructureError, ModelError, UsageError
 from worldstrat_bench.protocol import Protocol
 from worldstrat_bench.record import Device, Environment
 from worldstrat_bench.run.environment import nvidia_driver
@@ -23,12 +22,10 @@ from worldstrat_bench.run.events import Listener, Progress
 from worldstrat_bench.run.folder import LOG, RESUME, RunFolder
 from worldstrat_bench.run.journal import Entry, Predicted
 from worldstrat_bench.run.plan import SAME_LEVEL_IS_ENOUGH, Machine, PredictInputs, read_note, remember
-from worldstrat_bench.worker.host import Hello, Limits, ModelSpec, Reply, Worker
+from worldstrat_bench.run.seeds import tile_seed
+from worldstrat_bench.worker.host import Hello, KilledWhileLoadingError, Limits, ModelSpec, Worker
 
 _ATTEMPTS = 3
-_ENDS = ("the model's process died of SIGKILL", "the model ended the process that keeps it")
-_KILLED = (*_ENDS, *(f"the process ended while the model was loaded: {end}" for end in _ENDS))
-"""How the host describes a worker that was killed without its doing: by an operator, a scheduler, or by itself."""
 _DID_NOT_START = "the worker did not start"
 
 Read = Callable[[Tile], Inputs]
@@ -53,11 +50,6 @@ class WorkerOptions:
     limits: Limits = field(default_factory=Limits)
     threads: int | None = None
     max_failures: int = 5
-
-
-def tile_seed(seed: int, tile: str) -> int:
-    """The seed of one tile, 0..2^63 - 1: of sha256(run seed, tile), the same wherever and whenever it runs."""
-    return int.from_bytes(hashlib.sha256(f"{seed}\n{tile}".encode()).digest()[:8], "big") >> 1
 
 
 def missing_predictions(tiles: Sequence[Tile], entries: Mapping[str, Entry], run: RunFolder) -> tuple[Tile, ...]:
@@ -100,8 +92,12 @@ class Predictor:
         ------
         ModelError
             if the model cannot be loaded or fails too many tiles in a row; what was done is kept.
-        DataError, InfrastructureError
-            see the readers and the worker.
+        InfrastructureError
+            if the machine fails that many tiles, or cannot confine the workers alike.
+        UsageError
+            if the devices are of different classes.
+        DataError
+            see the readers.
         """
         if not tiles:
             return
@@ -139,26 +135,29 @@ class Predictor:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 with ExitStack() as started:
-                    workers = [started.enter_context(worker) for worker in self._workers(spec, root, level)]
+                    workers = self._enter_each(started, spec, root, level)
                     stack.enter_context(started.pop_all())
                     return workers
             except ModelError as error:
-                if attempt == _ATTEMPTS or not error.what.startswith(_KILLED):
+                if attempt == _ATTEMPTS or not isinstance(error, KilledWhileLoadingError):
                     raise
         raise AssertionError("unreachable")
 
-    def _workers(self, spec: ModelSpec, root: Path, isolation: str) -> Iterator[Worker]:
+    def _enter_each(self, stack: ExitStack, spec: ModelSpec, root: Path, isolation: str) -> list[Worker]:
+        """A worker a device; with `auto` the first one finds the level, and the others must reach it, too."""
+        workers: list[Worker] = []
         for index, device in enumerate(self._options.devices):
-            log = self._run.path / (LOG if index == 0 else f"log-{index}.txt")
-            yield Worker(
+            worker = Worker(
                 spec,
                 device=device,
-                isolation=isolation,
+                isolation=workers[0].hello.isolation.level if workers and isolation == "auto" else isolation,
                 limits=self._options.limits,
                 forbidden=(root.resolve(), self._run.path),
-                log=log,
+                log=self._run.path / (LOG if index == 0 else f"log-{index}.txt"),
                 threads=self._options.threads,
             )
+            workers.append(stack.enter_context(worker))
+        return workers
 
     def _drive(self, workers: Sequence[Worker], source: _Shared, finished: Finished) -> None:
         if len(workers) == 1:
@@ -191,10 +190,10 @@ class Predictor:
     def _predict(self, worker: Worker, tile: Tile, inputs: Inputs) -> Predicted | None:
         """Predict and store one tile; None if the run was stopped meanwhile and the reply means nothing."""
         side = self._protocol.target.size(read_header(tile.hr).height)
-        seed = tile_seed(self._inputs.seed, tile.name)
+        seed = tile_seed(self._inputs.seed, inputs.images, inputs.clear, inputs.days)
         for _attempt in range(_ATTEMPTS):
             reply = worker.predict(inputs.images, inputs.clear, inputs.days, side, side, seed)
-            if self._stop.is_set() or not _may_be_chance(reply):
+            if self._stop.is_set() or not reply.retry:
                 break
         if self._stop.is_set():
             return None
@@ -219,19 +218,12 @@ class Predictor:
             self._failures_in_a_row = 0 if predicted.outcome == "ok" else self._failures_in_a_row + 1
             failures = self._failures_in_a_row
         if failures and failures == self._options.max_failures:
-            raise ModelError(
-                f"{failures} tiles in a row failed, the last with {predicted.outcome}: {predicted.message}",
-                where=self._run.path / LOG,
-                remedy="mend the model and start anew, or give the same command again to go on with the other tiles",
-            )
-
-
-def _may_be_chance(reply: Reply) -> bool:
-    """Whether a second try may go otherwise: the machine failed, or somebody killed the worker.
-
-    A kill from outside looks like that of a model which kills itself. The latter does it again and has crashed.
-    """
-    return reply.outcome == "infra_error" or reply.message.startswith(_KILLED)
+            what = f"{failures} tiles in a row failed, the last with {predicted.outcome}: {predicted.message}"
+            if predicted.outcome == "infra_error":
+                remedy = "see to the machine, then give the same command again: such tiles are tried again"
+                raise InfrastructureError(what, where=self._run.path / LOG, remedy=remedy)
+            remedy = "mend the model and start anew, or give the same command again to go on with the other tiles"
+            raise ModelError(what, where=self._run.path / LOG, remedy=remedy)
 
 
 class _Shared:
@@ -259,15 +251,31 @@ def _machine(hellos: Sequence[Hello]) -> Machine:
 
     Raises
     ------
-    ModelError
+    UsageError
         if the devices are of different classes: a run has one.
+    InfrastructureError
+        if the workers are not confined alike or run different software: the record states one level and one torch.
     """
     first = hellos[0]
     classes = sorted({hello.device_class for hello in hellos})
     if len(classes) > 1:
-        raise ModelError(
-            f"the devices are of different classes: {', '.join(classes)}", remedy="choose one with --device cuda:N"
+        raise UsageError(
+            f"the devices are of different classes: {', '.join(classes)}",
+            where="--device",
+            remedy="choose one with --device cuda:N",
         )
+    for what, values in (
+        ("isolation", {hello.isolation.level for hello in hellos}),
+        ("Python", {hello.python for hello in hellos}),
+        ("torch", {hello.torch for hello in hellos}),
+        ("CUDA", {str(hello.cuda) for hello in hellos}),
+    ):
+        if len(values) > 1:
+            raise InfrastructureError(
+                f"the workers differ in {what}: {', '.join(sorted(values))}",
+                where="--device",
+                remedy="name the level with --isolation, or use one device",
+            )
     return Machine(
         environment=Environment(
             python=first.python,

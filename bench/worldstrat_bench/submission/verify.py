@@ -237,7 +237,7 @@ class _Session:
     def predict(self, tiles: Sequence[Tile]) -> dict[str, Reply]:
         """The replies of a new worker to these tiles, in this order."""
         from worldstrat_bench.data.raster import read_header
-        from worldstrat_bench.run.predict import tile_seed
+        from worldstrat_bench.run.seeds import tile_seed
         from worldstrat_bench.run.stages import read_tile
         from worldstrat_bench.worker.host import Worker
 
@@ -251,7 +251,7 @@ class _Session:
                 source = record.dataset.inputs
                 inputs = read_tile(tile, protocol=self._protocol, frames=record.model.frames, source=source)
                 side = self._protocol.target.size(read_header(tile.hr).height)
-                seed = tile_seed(record.seed, tile.name)
+                seed = tile_seed(record.seed, inputs.images, inputs.clear, inputs.days)
                 replies[tile.name] = worker.predict(inputs.images, inputs.clear, inputs.days, side, side, seed)
         return replies
 

@@ -28,7 +28,11 @@ from worldstrat_bench.worker.validate import expected_of
 from worldstrat_bench.worker.watchdog import Verdict
 from worldstrat_bench.worker.wire import Message, WireClosedError, WireError, WireTimeoutError
 
-__all__ = ["Hello", "Limits", "Measured", "ModelSpec", "Reply", "Worker"]
+__all__ = ["Hello", "KilledWhileLoadingError", "Limits", "Measured", "ModelSpec", "Reply", "Worker"]
+
+
+class KilledWhileLoadingError(ModelError):
+    """The worker was killed, by itself or from outside, before its model was loaded."""
 
 
 class Worker:
@@ -198,9 +202,9 @@ class Worker:
         try:
             self.start()
         except ModelError as error:
-            return Reply("model_error", None, str(error), 0.0)
+            return Reply("model_error", None, str(error), 0.0, retry=isinstance(error, KilledWhileLoadingError))
         except WorldstratBenchError as error:
-            return Reply("infra_error", None, str(error), 0.0)
+            return Reply("infra_error", None, str(error), 0.0, retry=True)
         return None
 
     def close(self) -> None:
@@ -253,7 +257,8 @@ class Worker:
             raise self._load_error(f"the model wrote to the harness's wire: {error}") from None
         except WireClosedError:
             end = session.finish(grace_seconds=2)
-            raise self._load_error(f"the process ended while the model was loaded: {self._how(end)[1]}") from None
+            kind = KilledWhileLoadingError if _may_be_chance(end) else ModelError
+            raise self._load_error(f"the process ended while the model was loaded: {self._how(end)[1]}", kind) from None
         if header.get("op") != "hello":
             raise self._failed_load(header)
         return self._make_hello(header, report, start_seconds, time.monotonic() - started)
@@ -264,8 +269,8 @@ class Worker:
             return self._load_error(f"the model's environment lacks what the worker needs: {message}")
         return self._load_error(f"the model cannot be loaded: {message}")
 
-    def _load_error(self, what: str) -> ModelError:
-        return ModelError(
+    def _load_error(self, what: str, kind: type[ModelError] = ModelError) -> ModelError:
+        return kind(
             what,
             where=f"{self._model.target}, {self._interpreter.executable}",
             remedy="try it alone with `worldstrat-bench models check NAME`; the model's own output is in the log",
@@ -313,8 +318,9 @@ class Worker:
         except WireError as error:
             return Reply("invalid_output", None, f"the model wrote to the harness's wire: {error}", 0.0)
         except WireClosedError:
-            outcome, text = self._how(session.finish(grace_seconds=2))
-            return Reply(outcome, None, text, time.monotonic() - started)
+            end = session.finish(grace_seconds=2)
+            outcome, text = self._how(end)
+            return Reply(outcome, None, text, time.monotonic() - started, retry=_may_be_chance(end))
         if message.header.get("nonce") != nonce:
             return Reply("invalid_output", None, "the reply does not belong to the request", 0.0)
         return message, time.monotonic() - started
@@ -332,6 +338,16 @@ class Worker:
         if end.signal is not None:
             return "crash", f"the model's process died of {_signal_name(end.signal)}{said}"
         return "crash", f"the model's process left with exit code {end.code}{said}"
+
+
+def _may_be_chance(end: End) -> bool:
+    """Whether a worker was killed, neither by its host nor for want of memory: by an operator, a scheduler or itself.
+
+    From here the last looks like the first two. A model that kills itself does it again.
+    """
+    if end.verdict is not None:
+        return False
+    return end.code is None or (end.signal == signal.SIGKILL and not end.kernel_killed)
 
 
 def packages_of(interpreter: Interpreter) -> dict[str, str]:

@@ -64,6 +64,8 @@ class Reply:
     seconds : what the model took, as the worker measured it (never more than the host did).
     output_device : where the model's output was, if the call was examined and the worker says the truth.
     changed_input : whether the model wrote into its input; likewise.
+    retry : whether a second try may go otherwise: the machine failed, or the worker was killed and not by the host.
+        Set by the host from what it saw itself, never from anything that a model can say.
     """
 
     outcome: str
@@ -72,6 +74,7 @@ class Reply:
     seconds: float
     output_device: str = ""
     changed_input: bool = False
+    retry: bool = False
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +20,7 @@ from worldstrat_bench.record import ModelRef
 from worldstrat_bench.run.journal import Journal
 from worldstrat_bench.run.plan import (
     PredictInputs,
+    Selection,
     Shard,
     differences,
     files_sha256,
@@ -26,7 +29,7 @@ from worldstrat_bench.run.plan import (
     remember,
     select,
 )
-from worldstrat_bench.run.predict import tile_seed
+from worldstrat_bench.run.seeds import tile_seed
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +72,13 @@ def test_selection(data: Path) -> None:
     assert [t.name for t in select(dataset, shard=Shard(2, 2)).tiles] == list(whole.list_tiles[1::2])
     with pytest.raises(UsageError, match="cannot be dealt"):
         select(dataset, shard=Shard(1, 6))
+
+
+def test_a_part_of_an_official_list_is_not_official(data: Path) -> None:
+    dataset = replace(open_dataset(data), release="v1.1")
+    whole = Selection(dataset, "full", (), ())
+    assert whole.official
+    assert not replace(whole, limit=2).official
 
 
 def test_the_fingerprint_moves_with_the_data_and_not_with_its_place(data: Path, tmp_path: Path) -> None:
@@ -114,7 +124,16 @@ def test_a_note_is_written_once_and_compared_later(data: Path, tmp_path: Path) -
 
 
 def test_seeds_of_tiles() -> None:
-    seeds = {tile_seed(run, f"tile-{i}") for run in range(10) for i in range(100)}
-    assert len(seeds) == 1000
+    images = np.linspace(0, 1, 2 * 12 * 5 * 6, dtype=np.float32).reshape(2, 12, 5, 6)
+    clear, days = np.ones((2, 1, 5, 6), dtype=bool), np.array([0, -3])
+    other, cloudy = images.copy(), clear.copy()
+    other[1, 11, 4, 5] += 1e-6
+    cloudy[0, 0, 0, 0] = False
+    seeds = {
+        tile_seed(run, *inputs)
+        for run in range(100)
+        for inputs in ((images, clear, days), (other, clear, days), (images, cloudy, days), (images, clear, days + 1))
+    }
+    assert len(seeds) == 400
     assert all(0 <= seed < 2**63 for seed in seeds)
-    assert tile_seed(0, "Landcover-1") == 6501172382533420506
+    assert tile_seed(0, images, clear, days) == tile_seed(0, np.asfortranarray(images), clear.copy(), days.copy())

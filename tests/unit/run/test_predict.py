@@ -1,0 +1,93 @@
+"""Workers of a run: alike on every device, and tried again only for what the host itself saw."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from run_helpers import model_wheel, run_cli, small_dataset
+from worldstrat_bench.errors import InfrastructureError, ModelError, UsageError
+from worldstrat_bench.protocol import load_protocol
+from worldstrat_bench.record import IsolationReport
+from worldstrat_bench.run import predict
+from worldstrat_bench.run.folder import hold_run
+from worldstrat_bench.run.journal import Predicted
+from worldstrat_bench.run.plan import PredictInputs, read_note
+from worldstrat_bench.run.predict import Predictor, WorkerOptions
+from worldstrat_bench.worker.host import Hello, ModelSpec
+from worldstrat_bench.worker.reference import __name__ as reference_module
+
+HELLO = Hello(
+    python="3.11.7", torch="2.6.0", cuda="12.4", device_type="cuda", device_name="GPU", device_class="GPU-80GB",
+    packages={}, isolation=IsolationReport(level="full"), start_seconds=1.0, load_seconds=1.0,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_dataset(tmp_path_factory.mktemp("data") / "mini", 3)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Path:
+    run = tmp_path_factory.mktemp("runs") / "run"
+    wheel = model_wheel(run.parent, "return bicubic(lr, target)")
+    done = run_cli("predict", wheel, "--data", data, "--out", run, "--device", "cpu")
+    assert done.code == 0, done.err
+    return run
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"device_class": "GPU-40GB"}, UsageError),
+        ({"isolation": IsolationReport(level="strong")}, InfrastructureError),
+        ({"torch": "2.5.1"}, InfrastructureError),
+    ],
+)
+def test_workers_that_differ_make_no_record(change: dict[str, Any], error: type[Exception]) -> None:
+    assert predict._machine([HELLO, HELLO]).isolation.level == "full"
+    with pytest.raises(error, match="differ"):
+        predict._machine([HELLO, replace(HELLO, **change)])
+
+
+def predictor(finished: Path, options: WorkerOptions, stack: ExitStack) -> Predictor:
+    run = stack.enter_context(hold_run(finished, create=False))
+    inputs = read_note(run.journal, "predict", PredictInputs)
+    return Predictor(run, inputs, load_protocol(), lambda tile: pytest.fail("nothing is read"), options)
+
+
+def test_later_workers_start_at_the_level_of_the_first(finished: Path, data: Path) -> None:
+    with ExitStack() as stack:
+        own = predictor(finished, WorkerOptions(devices=("cpu", "cpu")), stack)
+        spec = ModelSpec(f"{reference_module}:load")
+        first, second = own._enter(stack, spec, data, "auto")
+        assert first.hello.isolation.requested == "auto"
+        assert second.hello.isolation.requested == second.hello.isolation.level == first.hello.isolation.level
+
+
+@pytest.mark.parametrize(("outcome", "error"), [("infra_error", InfrastructureError), ("crash", ModelError)])
+def test_failures_in_a_row_are_the_fault_of_whoever_failed(
+    finished: Path, outcome: str, error: type[Exception]
+) -> None:
+    with ExitStack() as stack:
+        own = predictor(finished, WorkerOptions(max_failures=2), stack)
+        own._count(Predicted("a", outcome, "why"))
+        with pytest.raises(error, match="2 tiles in a row"):
+            own._count(Predicted("b", outcome, "why"))
+
+
+def test_what_a_model_says_earns_no_second_try(data: Path, tmp_path: Path) -> None:
+    source = """
+        print("called")
+        raise type("the model's process died of SIGKILL", (Exception,), {})("and again")
+    """
+    wheel = model_wheel(tmp_path, source)
+    words = ("--data", data, "--out", tmp_path / "run", "--limit", "2", "--device", "cpu")
+    done = run_cli("predict", wheel, *words, "--json")
+    assert (done.code, done.json["outcomes"]) == (3, {"model_error": 2})
+    assert (tmp_path / "run" / "log.txt").read_text().count("called\n") == 2
