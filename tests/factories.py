@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -161,6 +162,7 @@ def make_run(
     model_ref: ModelRef | None = None,
     device_class: str = "CPU 2 cores x86-64",
     warnings: tuple[str, ...] = (),
+    inputs: Literal["real", "synthetic"] = "real",
 ) -> Record:
     """Write ``record.json`` and ``tiles.csv`` into `folder` and return the record.
 
@@ -192,6 +194,7 @@ def make_run(
             release=release, list=list_name, tiles=len(names), list_sha256=_sha("\n".join(sorted(names)) + "\n"),
             targets_sha256=targets_sha256 or _sha("\n".join(["targets", *sorted(names)])),
             official=official if official is not None else release in ("v1.0", "v1.1"), limit=limit, shard=shard,
+            inputs=inputs,
         ),
         model=reference.model_copy(update={"train_split": train_split, "submission": submission}),
         harness=Harness(version="0.1.0", commit="0" * 40, dirty=False),

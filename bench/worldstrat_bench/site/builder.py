@@ -30,6 +30,7 @@ from worldstrat_bench.site.pages_tile import build_tiles
 from worldstrat_bench.site.pictures import TilePictures
 from worldstrat_bench.site.previews import collect, open_source
 from worldstrat_bench.site.render import Output
+from worldstrat_bench.site.robustness import Partners, synthetic_partners
 
 CSP = (
     "default-src 'none'; img-src 'self' data:; style-src 'self'; script-src 'self'; base-uri 'none'; form-action 'none'"
@@ -145,12 +146,13 @@ def compose(
     apart = (*loose, *(a for d in divisions for a in d.apart))
     analyses = [Analysis(d, config) for d in divisions]
     source = open_source(data, predictions)
+    partners = synthetic_partners(entries)
     output = Output()
     output.put_assets()
     for i, analysis in enumerate(analyses):
         pictures = collect(output, analysis, source, pictures_from)
         home = _home(analysis, divisions, apart) if i == 0 else None
-        _build_division(output, analysis, pictures, home)
+        _build_division(output, analysis, pictures, home, partners)
     common = _common(None) | _navigation(divisions[0] if divisions else None)
     if not divisions:
         _empty_front(output, apart)
@@ -170,13 +172,17 @@ def _without_board(division: Division) -> tuple[Apart, ...]:
 
 
 def _build_division(
-    output: Output, analysis: Analysis, pictures: dict[str, TilePictures], home: dict[str, object] | None
+    output: Output,
+    analysis: Analysis,
+    pictures: dict[str, TilePictures],
+    home: dict[str, object] | None,
+    partners: Partners,
 ) -> None:
     common = _common(analysis.division)
     build_boards(output, analysis, common, home=home)
     build_strata(output, analysis, common)
     build_heat(output, analysis, common)
-    build_models(output, analysis, common)
+    build_models(output, analysis, common, partners)
     build_tiles(output, analysis, common, pictures)
     build_compare(output, analysis, common)
     build_gallery(output, analysis, common, pictures)

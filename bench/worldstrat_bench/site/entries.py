@@ -22,7 +22,7 @@ from worldstrat_bench.stats.train_split import Declaration, assess
 from worldstrat_bench.tiles import TileTable, parse_tiles
 
 MAX_BYTES = 8_000_000
-FILES = ("record.json", "tiles.csv", "speed.json", "verification.json", "submission.toml")
+FILES = ("record.json", "tiles.csv", "speed.json", "verification.json", "robustness.json", "submission.toml")
 """What the site reads of a run, and copies into its downloads."""
 
 
@@ -106,13 +106,22 @@ def read_entries(paths: Iterable[Path]) -> tuple[list[Entry], list[Refused]]:
 
 
 def find_runs(root: Path) -> Iterator[Path]:
-    """Folders with a ``record.json`` at or below `root`, sorted; links are not followed."""
+    """Folders with a ``record.json`` at or below `root`, sorted; links are not followed.
+
+    Runs below another run (``evaluate --robustness`` makes such) are curves of that one and no entries of their own.
+    """
     if (root / "record.json").is_file():
         yield root
         return
     for file in sorted(root.rglob("record.json")):
-        if file.is_file() and not file.is_symlink():
+        if file.is_file() and not file.is_symlink() and not _below_a_run(file.parent, root):
             yield file.parent
+
+
+def _below_a_run(folder: Path, root: Path) -> bool:
+    """Whether ``<run>/robustness/<name>`` is what a folder is, in a folder of runs."""
+    run = folder.parent.parent
+    return folder.parent.name == "robustness" and run.is_relative_to(root) and (run / "record.json").is_file()
 
 
 def read_entry(folder: Path, root: Path, source: str) -> Entry:

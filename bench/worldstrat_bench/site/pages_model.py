@@ -18,6 +18,7 @@ from worldstrat_bench.site.entries import Entry
 from worldstrat_bench.site.figures import forest_figure, shift_figures
 from worldstrat_bench.site.pages_board import Context
 from worldstrat_bench.site.render import Output
+from worldstrat_bench.site.robustness import Partners, gap_block, robustness_figures
 from worldstrat_bench.site.tables import Cell, Column, Row, Table, link_cell, render, value_cell
 from worldstrat_bench.site.text import NO_VALUE, clean, number
 from worldstrat_bench.stats.letters import shown
@@ -25,8 +26,8 @@ from worldstrat_bench.stats.letters import shown
 Pairs = list[tuple[str, str]]
 
 
-def build_models(out: Output, analysis: Analysis, common: Context) -> None:
-    """One page an entry."""
+def build_models(out: Output, analysis: Analysis, common: Context, partners: Partners) -> None:
+    """One page an entry; `partners` are the runs of the same models on the other kind of inputs."""
     division = analysis.division
     for entry in division.entries:
         context = {
@@ -37,6 +38,8 @@ def build_models(out: Output, analysis: Analysis, common: Context) -> None:
             "forests": [
                 forest_figure(analysis, entry, metric) for metric in ("gain", "lpips") if _measured(entry, metric)
             ],
+            "gap": gap_block(entry, division, partners),
+            "curves": robustness_figures(entry),
             "shift_facts": _shift_facts(entry),
             "shifts": shift_figures(entry.table, _radius(analysis)),
             "pairs_html": render(_pairs(analysis, entry), empty="There is no other model to compare with."),

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.protocol import Protocol
@@ -27,9 +27,20 @@ FRAMES: Final = (1, 2, 4, 8)
 METRICS: Final = ("psnr", "gain", "ssim", "lpips")
 """The metrics that the file keeps, where the record has them."""
 
+_LARGEST: Final = 1e6
+
+
+def _bounded(scores: dict[str, Summary]) -> dict[str, Summary]:
+    """Refuse numbers that no metric can have: figures are drawn of them."""
+    values = (value for s in scores.values() for value in (s.mean, s.ci_low, s.ci_high))
+    if any(value is not None and abs(value) > _LARGEST for value in values):
+        raise ValueError(f"a value is beyond {_LARGEST:g}")
+    return scores
+
+
 Name = Annotated[str, Field(min_length=1, max_length=40)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Scores = Annotated[dict[Name, Summary], Field(max_length=20)]
+Finite = Annotated[float, Field(allow_inf_nan=False, ge=-_LARGEST, le=_LARGEST)]
+Scores = Annotated[dict[Name, Summary], Field(max_length=20), AfterValidator(_bounded)]
 
 
 class _Part(BaseModel):
@@ -145,6 +156,8 @@ def disagreements(stated: Robustness, record: Record) -> tuple[str, ...]:
     counts = [point.frames for point in stated.frames]
     if counts != sorted(set(counts)) or counts[-1:] != [record.model.frames]:
         found.append("its numbers of frames do not ascend to those of the record")
+    if len({point.scores["psnr"].n if "psnr" in point.scores else -1 for point in stated.frames}) > 1:
+        found.append("its runs are not of the same tiles")
     if stated.cloud != cloud_points(record, stated.list):
         found.append("its cloud classes are not those of the record")
     return tuple(found)

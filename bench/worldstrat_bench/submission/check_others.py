@@ -39,7 +39,8 @@ def _pair_faults(result: Result, other: Result) -> Iterator[Fault]:
         what = f"tiles.csv is that of another submission: {who}"
         yield Fault("copied", what, where, None, SCORE_AGAIN)
         return
-    same = result.record.dataset.targets_sha256 == other.record.dataset.targets_sha256
+    mine, theirs = result.record.dataset, other.record.dataset
+    same = (mine.targets_sha256, mine.inputs) == (theirs.targets_sha256, theirs.inputs)
     if same and result.record.protocol.sha256 == other.record.protocol.sha256:
         difference = facts_differ(result.table, other.table)
         if difference:

@@ -15,6 +15,7 @@ RESULT_FILES: dict[str, int] = {
     "speed.json": 100_000,
     "timings.csv": 100_000,
     "verification.json": 256 * 1024,
+    "robustness.json": 100_000,
 }
 """The files that a result may hold, with the largest size of each in bytes."""
 
@@ -27,10 +28,12 @@ def folder_name(text: str) -> str:
 
 
 def result_folder(slug_folder: Path, record: Record) -> Path:
-    """Where the record of a submission belongs. Unofficial lists are part of the dataset's name."""
+    """Where the record of a submission belongs. Unofficial lists and inputs are part of the dataset's name."""
     dataset = record.dataset.release
     if record.dataset.list not in ("full", "test"):
         dataset = f"{dataset}-{record.dataset.list}"
+    if record.dataset.inputs != "real":
+        dataset = f"{dataset}-{record.dataset.inputs}"
     name = f"{folder_name(dataset)}-{folder_name(record.device.device_class)}"
     return slug_folder / "results" / folder_name(record.protocol.id) / name
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from worldstrat_bench.record import Record
+from worldstrat_bench.stats.robustness import Robustness
 from worldstrat_bench.submission.manifest import Manifest
 from worldstrat_bench.submission.verification import Verification
 
@@ -15,6 +16,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "submission.schema.json": Manifest,
     "record.schema.json": Record,
     "verification.schema.json": Verification,
+    "robustness.schema.json": Robustness,
 }
 """File name in ``docs/schemas`` to the model that it describes."""
 

@@ -1,0 +1,30 @@
+"""Checks of the ``robustness.json`` beside a record: its schema, and what it repeats of that record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from worldstrat_bench.errors import InvalidArtefactError
+from worldstrat_bench.record import Record
+from worldstrat_bench.stats.robustness import ROBUSTNESS, disagreements, load_robustness
+from worldstrat_bench.submission.faults import Fault, from_error, relative
+
+_REMEDY = "submit what `worldstrat-bench evaluate ... --robustness` wrote beside this record"
+
+
+def robustness_faults(folder: Path, record: Record) -> Iterator[Fault]:
+    """What is wrong with the file; nothing if there is none.
+
+    The points of other runs cannot be computed again from a submission: they name the records of those runs.
+    """
+    path = folder / ROBUSTNESS
+    if not path.exists():
+        return
+    try:
+        stated = load_robustness(path)
+    except InvalidArtefactError as error:
+        yield from_error("robustness", error)
+        return
+    for reason in disagreements(stated, record):
+        yield Fault("robustness", f"{ROBUSTNESS}: {reason}", relative(path), None, _REMEDY)

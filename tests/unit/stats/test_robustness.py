@@ -1,0 +1,141 @@
+"""``robustness.json``: what it may say, and what the record beside it contradicts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from factories import invented_facts, make_run
+from worldstrat_bench.errors import InvalidArtefactError
+from worldstrat_bench.protocol import load_protocol
+from worldstrat_bench.record import ModelRef, Record
+from worldstrat_bench.stats.robustness import (
+    MAX_BYTES,
+    Robustness,
+    cloud_points,
+    disagreements,
+    format_robustness,
+    frames_point,
+    load_robustness,
+    parse_robustness,
+    ranking_list,
+    synthetic_gaps,
+)
+from worldstrat_bench.tiles import TileTable, read_tiles
+
+PROTOCOL = load_protocol("wsb-1")
+
+
+def run(folder: Path, **options: Any) -> tuple[Record, TileTable]:
+    options = {"tiles": 24, "release": "mini", "list_name": "test", "resamples": 50, **options}
+    return make_run(folder, **options), read_tiles(folder / "tiles.csv")
+
+
+def with_frames(folder: Path, frames: int) -> Record:
+    reference = ModelRef(name="m", distribution="m", version="1", entry_point="m:load", frames=frames)
+    return run(folder, model="m", model_ref=reference, seed=frames)[0]
+
+
+def curves(folder: Path) -> tuple[Robustness, Record]:
+    points = [with_frames(folder / str(n), n) for n in (1, 2, 4, 8)]
+    record = points[-1]
+    made = Robustness(
+        record_id=record.record_id,
+        list="test",
+        frames=tuple(frames_point(point, "test") for point in points),
+        cloud=cloud_points(record, "test"),
+    )
+    return made, record
+
+
+def test_what_is_written_is_read_and_agrees_with_its_record(tmp_path: Path) -> None:
+    made, record = curves(tmp_path)
+    assert parse_robustness(format_robustness(made)) == made
+    assert disagreements(made, record) == ()
+    assert [point.frames for point in made.frames] == [1, 2, 4, 8]
+    assert sum(point.scores["psnr"].n for point in made.cloud) == 24
+
+
+def test_the_gap_is_what_numpy_says(tmp_path: Path) -> None:
+    _, real = run(tmp_path / "real", model="m", gain_db=0.3)
+    _, synthetic = run(tmp_path / "synthetic", model="m", gain_db=2.0, seed=5, inputs="synthetic")
+    gaps = {gap.metric: gap for gap in synthetic_gaps(real, synthetic, PROTOCOL)}
+    assert list(gaps) == ["psnr", "gain", "ssim", "lpips"]
+    gap, groups = gaps["psnr"], np.array(real.text("group"))
+    difference = synthetic.numbers["psnr"] - real.numbers["psnr"]
+    by_group = [difference[groups == group].mean() for group in sorted(set(groups))]
+    assert gap.tiles == 24
+    assert gap.groups == len(by_group)
+    assert gap.difference == pytest.approx(np.mean(by_group), abs=1e-12)
+    assert gap.real == pytest.approx(real.numbers["psnr"].mean(), abs=1e-12)
+    assert gap.synthetic == pytest.approx(synthetic.numbers["psnr"].mean(), abs=1e-12)
+    assert gap.ci_low is not None
+    assert gap.ci_high is not None
+    assert gap.ci_low < gap.difference < gap.ci_high
+
+
+def test_no_gap_where_a_tile_failed_or_the_tiles_differ(tmp_path: Path) -> None:
+    facts = invented_facts(24)
+    _, real = run(tmp_path / "real")
+    _, failed = run(tmp_path / "failed", failed={facts[3].tile: "timeout"})
+    _, fewer = run(tmp_path / "fewer", tiles=12)
+    assert synthetic_gaps(real, failed, PROTOCOL) == ()
+    assert synthetic_gaps(failed, real, PROTOCOL) == ()
+    assert synthetic_gaps(real, fewer, PROTOCOL) == ()
+    others = [tile for tile in real.tiles if tile != facts[3].tile]
+    assert synthetic_gaps(real, failed, PROTOCOL, others)[0].tiles == 23  # another list, without the failed tile
+
+
+def test_the_ranking_list_is_clean_where_there_is_one(tmp_path: Path) -> None:
+    assert ranking_list(run(tmp_path / "mini")[0]) == "test"
+    assert ranking_list(run(tmp_path / "full", tiles=None, release="v1.1", list_name="full")[0]) == "clean"
+
+
+def _changed(made: Robustness, **changes: Any) -> Robustness:
+    return Robustness.model_validate({**made.model_dump(), **changes})
+
+
+def test_contradictions_are_named(tmp_path: Path) -> None:
+    made, record = curves(tmp_path)
+    document = made.model_dump()
+    better = json.loads(json.dumps(document["frames"]))
+    better[3]["scores"]["psnr"]["mean"] += 1
+    fewer = json.loads(json.dumps(document["frames"]))
+    fewer[0]["scores"]["psnr"]["n"] -= 1
+    expected = [
+        ({"record_id": "0" * 64}, "another record_id"),
+        ({"list": "full"}, "no list"),
+        ({"frames": better}, "point at 8 frames"),
+        ({"frames": fewer}, "the same tiles"),
+        ({"frames": document["frames"][::-1]}, "ascend"),
+        ({"frames": (document["frames"][3], document["frames"][3])}, "ascend"),
+        ({"cloud": document["cloud"][:-1]}, "cloud classes"),
+    ]
+    for change, words in expected:
+        assert any(words in reason for reason in disagreements(_changed(made, **change), record)), (change, words)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "[" * 100_000, '{"schema_version": 1}', '{"schema_version": 2}', "NaN", " " * (MAX_BYTES + 1)],
+    ids=["empty", "list", "deep", "bare", "version", "nan", "large"],
+)
+def test_what_is_no_such_file_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "robustness.json").write_text(text, encoding="utf-8")
+    with pytest.raises(InvalidArtefactError):
+        load_robustness(tmp_path / "robustness.json")
+
+
+@pytest.mark.parametrize("value", ["1e300", "-1e7", "Infinity", "NaN"])
+def test_numbers_that_no_figure_can_show_are_refused(value: str, tmp_path: Path) -> None:
+    made, _ = curves(tmp_path)
+    mean = made.frames[0].scores["psnr"].mean
+    text = format_robustness(made)
+    changed = text.replace(f'"mean": {mean!r}', f'"mean": {value}', 1)
+    assert changed != text
+    with pytest.raises(InvalidArtefactError):
+        parse_robustness(changed)
