@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -190,6 +190,22 @@ class Journal:
         self._execute(
             "UPDATE tile SET score = ?, score_seconds = ? WHERE tile = ?", (scored.model_dump_json(), seconds, tile)
         )
+
+    def set_entries(self, entries: Iterable[Entry]) -> None:
+        """Write the rows of another journal, over the former ones of their tiles: all or none, on the disk once."""
+        rows = [
+            (
+                *(entry.predicted.tile, entry.predicted.outcome, entry.predicted.message),
+                *(entry.predicted.model_seconds, entry.predicted.sha256),
+                None if entry.scored is None else entry.scored.model_dump_json(),
+                entry.score_seconds,
+            )
+            for entry in entries
+        ]
+        self._execute("BEGIN IMMEDIATE")
+        for row in rows:
+            self._execute("INSERT OR REPLACE INTO tile VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        self._execute("COMMIT")
 
     def entries(self) -> Mapping[str, Entry]:
         """Every row, by tile, in the order of names."""

@@ -6,10 +6,10 @@ import os
 import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from worldstrat_bench.data.layout import Dataset, open_dataset
+from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.record import Record
@@ -22,6 +22,7 @@ from worldstrat_bench.run.plan import (
     Machine,
     PredictInputs,
     ScoreInputs,
+    Selection,
     Shard,
     differences,
     predict_inputs,
@@ -67,7 +68,9 @@ def merge_runs(paths: Sequence[Path], data: Path, out: Path) -> Record:
         parts = [_open(stack.enter_context(read_run(path))) for path in expand(paths)]
         _alike(parts)
         _all_there(parts)
-        inputs = _whole(parts, open_dataset(data))
+        stored = parts[0].predicting
+        selection = select(open_dataset(data), stored.list, stored.limit)
+        inputs = _whole(parts, selection)
         with hold_run(out) as run:
             remember(run.journal, "predict", inputs, remedy=RESUME)
             remember(run.journal, "machine", parts[0].machine, remedy=RESUME)
@@ -76,7 +79,6 @@ def merge_runs(paths: Sequence[Path], data: Path, out: Path) -> Record:
                 run.journal.set_note("harness_changed", "true")
             for part in parts:
                 _copy(part, run)
-            selection = select(open_dataset(data), inputs.list, inputs.limit)
             return finish(run, selection, load_protocol(parts[0].scoring.protocol.id), notes_of(run))
 
 
@@ -137,32 +139,33 @@ def _all_there(parts: Sequence[_Part]) -> None:
         )
 
 
-def _whole(parts: Sequence[_Part], dataset: Dataset) -> PredictInputs:
+def _whole(parts: Sequence[_Part], selection: Selection) -> PredictInputs:
     """The inputs of the run that was cut, after making sure that every shard has the tiles it should."""
     stored = parts[0].predicting
     protocol = load_protocol(stored.protocol.id)
 
-    def inputs_of(shard: Shard | None) -> PredictInputs:
-        selection = select(dataset, stored.list, stored.limit, shard)
+    def inputs_of(tiles: Selection) -> PredictInputs:
         return predict_inputs(
-            selection,
+            tiles,
             protocol,
             stored.model,
             seed=stored.seed,
             inputs=stored.inputs,
             harness_version=stored.harness_version,
+            limits=stored.limits,
         )
 
     for part in parts:
-        changed = differences(part.predicting, inputs_of(part.shard))
+        own = replace(selection, tiles=part.shard.take(selection.tiles), shard=part.shard)
+        changed = differences(part.predicting, inputs_of(own))
         if changed:
             raise UsageError(
                 f"this is not the dataset of shard {part.shard}: {'; '.join(changed)}",
-                where=dataset.root,
+                where=selection.dataset.root,
                 remedy="give the --data DIR that the shards were made from",
             )
-        _complete(part, [tile.name for tile in select(dataset, stored.list, stored.limit, part.shard).tiles])
-    return inputs_of(None)
+        _complete(part, [tile.name for tile in own.tiles])
+    return inputs_of(selection)
 
 
 def _complete(part: _Part, tiles: Sequence[str]) -> None:
@@ -178,13 +181,11 @@ def _complete(part: _Part, tiles: Sequence[str]) -> None:
 def _copy(part: _Part, run: RunFolder) -> None:
     if part.run.journal.note("harness_changed"):
         run.journal.set_note("harness_changed", "true")
-    for tile, entry in part.entries.items():
-        if entry.scored is None:
-            continue
+    entries = {tile: entry for tile, entry in part.entries.items() if entry.scored is not None}
+    for tile in entries:
         if part.run.store.has(tile):
             _link(part.run.store.path(tile), run.store.path(tile))
-        run.journal.set_predicted(entry.predicted)
-        run.journal.set_scored(tile, entry.scored, entry.score_seconds or 0.0)
+    run.journal.set_entries(entries.values())
 
 
 def _link(source: Path, target: Path) -> None:

@@ -49,6 +49,18 @@ def test_rows_and_notes_come_back_bit_for_bit(tmp_path: Path, network: bool) -> 
     assert entries["Amnesty POI-1"].scored is None
 
 
+def test_rows_of_another_journal_come_over_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    with Journal(tmp_path / "a") as one, Journal(tmp_path / "b") as other:
+        one.set_predicted(Predicted("t", "ok", "", 0.1, "b" * 64))
+        one.set_scored("t", SCORED, 0.25)
+        one.set_predicted(Predicted("u", "crash", "signal 11"))
+        other.set_predicted(Predicted("t", "timeout"))
+        other.set_entries(one.entries().values())
+        assert other.entries() == one.entries()
+
+
 def test_a_closed_journal_is_one_file(tmp_path: Path) -> None:
     with Journal(tmp_path) as journal:
         journal.set_note("a", "b")
