@@ -13,6 +13,7 @@ from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.protocol import Protocol, load_protocol, protocol_ids
 from worldstrat_bench.record import ListScores, Record, parse_record
 from worldstrat_bench.stats.boards import foreign_inputs
+from worldstrat_bench.submission.check_robustness import robustness_faults
 from worldstrat_bench.submission.check_tiles import table_faults
 from worldstrat_bench.submission.faults import Fault, from_error, notice, relative
 from worldstrat_bench.submission.manifest import Manifest
@@ -60,6 +61,7 @@ def record_faults(result: Result, slug_folder: Path, *, official: bool) -> Itera
         yield from _place_faults(result, slug_folder)
     yield from _ranking_faults(result.record, where, official=official)
     yield from _companion_faults(result)
+    yield from robustness_faults(result.folder, result.record)
 
 
 def recomputed_faults(result: Result) -> tuple[Fault, ...]:
