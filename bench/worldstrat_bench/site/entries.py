@@ -15,14 +15,24 @@ from pathlib import Path
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.protocol import Protocol, load_protocol, protocol_ids
 from worldstrat_bench.record import Record, canonical_json, parse_record
-from worldstrat_bench.site.extras import Card, Speed, card_of, parse_toml, speed_of, string_at, verified_by
+from worldstrat_bench.site.extras import (
+    Card,
+    Speed,
+    card_of,
+    parse_toml,
+    robustness_of,
+    speed_of,
+    string_at,
+    verified_by,
+)
 from worldstrat_bench.site.text import clean
 from worldstrat_bench.stats.aggregate import SetMeans, iter_means
+from worldstrat_bench.stats.robustness import ROBUSTNESS, Robustness
 from worldstrat_bench.stats.train_split import Declaration, assess
 from worldstrat_bench.tiles import TileTable, parse_tiles
 
 MAX_BYTES = 8_000_000
-FILES = ("record.json", "tiles.csv", "speed.json", "verification.json", "robustness.json", "submission.toml")
+FILES = ("record.json", "tiles.csv", "speed.json", "verification.json", ROBUSTNESS, "submission.toml")
 """What the site reads of a run, and copies into its downloads."""
 
 
@@ -35,6 +45,7 @@ class Entry:
     source : how the build's report calls the place it came from.
     identity : equal for two runs of the same submission, or of the same model without one.
     files : the bytes read, by name, for the downloads.
+    robustness : its curves; None if there are none, or the file contradicts the record and is not shown at all.
     verified : who verified it and when; empty if nobody did.
     slug : name of its pages; unique on a site, given when all entries are known.
     """
@@ -48,6 +59,7 @@ class Entry:
     speed: tuple[Speed, ...]
     verified: str
     files: Mapping[str, bytes] = field(repr=False)
+    robustness: Robustness | None = None
     slug: str = ""
 
     @property
@@ -146,12 +158,16 @@ def read_entry(folder: Path, root: Path, source: str) -> Entry:
     protocol_of(record)
     check_record(record, table)
     manifest = parse_toml(files.get("submission.toml"))
+    curves = robustness_of(files.get(ROBUSTNESS), record)
+    if curves is None:
+        files.pop(ROBUSTNESS, None)
     model = record.model
     train_split = model.train_split or string_at(manifest, "training", "train_split") or None
     return Entry(
         source=source, record=record, table=table, card=card_of(manifest, record), identity=_identity(record),
         declaration=assess(train_split), speed=speed_of(files.get("speed.json"), record.record_id),
         verified=verified_by(files.get("verification.json"), record.record_id), files=files,
+        robustness=curves,
     )  # fmt: skip
 
 

@@ -12,8 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.record import Record
 from worldstrat_bench.site.text import clean, safe_url, short_hash
+from worldstrat_bench.stats.robustness import Robustness, disagreements, parse_robustness
 
 
 @dataclass(frozen=True)
@@ -119,3 +121,14 @@ def verified_by(data: bytes | None, record_id: str) -> str:
         return ""
     who, when = string_at(document, "verified_by"), string_at(document, "verified_at")
     return clean(", ".join(part for part in (who or "a maintainer", when) if part), 120)
+
+
+def robustness_of(data: bytes | None, record: Record) -> Robustness | None:
+    """The curves in ``robustness.json``; None if it is no such file or contradicts the record."""
+    if data is None:
+        return None
+    try:
+        stated = parse_robustness(data.decode("utf-8"))
+    except (UnicodeDecodeError, InvalidArtefactError):
+        return None
+    return None if disagreements(stated, record) else stated

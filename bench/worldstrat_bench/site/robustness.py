@@ -7,24 +7,16 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from worldstrat_bench.errors import InvalidArtefactError, UsageError
+from worldstrat_bench.errors import UsageError
 from worldstrat_bench.measures import measure
-from worldstrat_bench.record import Record, Summary
+from worldstrat_bench.record import Summary
 from worldstrat_bench.site.curves import Step, curve
 from worldstrat_bench.site.divisions import Division
 from worldstrat_bench.site.entries import Entry
 from worldstrat_bench.site.figures import Figure
 from worldstrat_bench.site.tables import Cell, Column, Row, Table, render
 from worldstrat_bench.site.text import NO_VALUE, clean, instant, number
-from worldstrat_bench.stats.robustness import (
-    ROBUSTNESS,
-    Gap,
-    Robustness,
-    disagreements,
-    parse_robustness,
-    ranking_list,
-    synthetic_gaps,
-)
+from worldstrat_bench.stats.robustness import ROBUSTNESS, Gap, synthetic_gaps
 from worldstrat_bench.stats.strata import stratum_name
 
 Partners = Mapping[str, Entry]
@@ -69,7 +61,7 @@ def gap_block(entry: Entry, division: Division, partners: Partners) -> GapBlock 
         record, origin = partner.record, "computed from the tiles of both runs"
         other = f"The run on {record.dataset.inputs} inputs is record {record.record_id[:12]}"
     else:
-        stated = stated_robustness(entry)
+        stated = entry.robustness
         if stated is None or stated.synthetic is None or stated.list != division.list_name:
             return None
         gaps, origin = stated.synthetic.gaps, f"as {ROBUSTNESS} beside the record states it"
@@ -79,7 +71,7 @@ def gap_block(entry: Entry, division: Division, partners: Partners) -> GapBlock 
     caption = (
         f"{gaps[0].tiles} tiles in {gaps[0].groups} groups of list {clean(division.list_name, 40)}, the same for both; "
         f"{origin}. {other}. The difference is synthetic minus real, paired, over groups, with its 95 % interval. "
-        "Synthetic inputs are made from the high-resolution image by a sensor model; runs on them are on no board of real inputs."
+        "Synthetic inputs are made from the high-resolution image by a sensor model; a board holds one kind of inputs."
     )
     return GapBlock(render(_table(gaps), sortable=False), caption)
 
@@ -113,29 +105,13 @@ def _table(gaps: Sequence[Gap]) -> Table:
                  columns, tuple(rows), {})  # fmt: skip
 
 
-def stated_robustness(entry: Entry) -> Robustness | None:
-    """What ``robustness.json`` beside a record says; None if there is none or it contradicts the record."""
-    return read_robustness(entry.files.get(ROBUSTNESS), entry.record)
-
-
-def read_robustness(data: bytes | None, record: Record) -> Robustness | None:
-    """The same from the file's bytes."""
-    if data is None:
-        return None
-    try:
-        stated = parse_robustness(data.decode("utf-8"))
-    except (UnicodeDecodeError, InvalidArtefactError):
-        return None
-    return None if disagreements(stated, record) else stated
-
-
 def robustness_figures(entry: Entry) -> list[Figure]:
     """PSNR against the number of frames and against cloud; nothing without a ``robustness.json``."""
-    stated = stated_robustness(entry)
+    stated = entry.robustness
     if stated is None:
         return []
     axis_title = f"{measure('psnr').label}, dB"
-    name = clean(stated.list or ranking_list(entry.record), 40)
+    name = clean(stated.list, 40)
     over_frames = [_step(str(point.frames), point.scores.get("psnr")) for point in stated.frames]
     over_cloud = [_step(stratum_name("cloud", p.stratum), p.scores.get("psnr")) for p in stated.cloud]
     figures = []
