@@ -98,6 +98,13 @@ class Device(_Part):
     device_class: Text = Field(description='as boards show it: "H100-80GB", "CPU 2 cores x86-64"')
 
 
+class LimitsRef(_Part):
+    """What the model was allowed, where that decides outcomes."""
+
+    tile_seconds: Finite = Field(gt=0, description="time limit of a tile")
+    memory_bytes: int | None = Field(default=None, description="of the resident set; null: half of the machine's")
+
+
 class IsolationReport(_Part):
     """What confined the model, as the self-test and the host's canaries found it."""
 
@@ -142,6 +149,7 @@ class Record(_Part):
     environment: Environment
     device: Device
     isolation: IsolationReport
+    limits: LimitsRef | None = Field(default=None, description="null in records from before they were kept")
     seed: int
     outcomes: dict[str, int] = Field(description="number of tiles by outcome")
     scores: dict[str, ListScores]
@@ -155,6 +163,16 @@ class Record(_Part):
         """True if every tile of the list was scored: no failure, no limit, no shard."""
         only_ok = all(count == 0 for outcome, count in self.outcomes.items() if outcome != "ok")
         return only_ok and self.dataset.limit is None and self.dataset.shard is None
+
+    @property
+    def spoiled_lists(self) -> tuple[str, ...]:
+        """The lists that hold a failed tile, sorted: they have no mean and no rank; the others do."""
+        return tuple(sorted(name for name, scores in self.scores.items() if scores.failed))
+
+    def rankable(self, list_name: str) -> bool:
+        """True if a list was scored whole: none of its tiles failed, no limit, no shard."""
+        partial = self.dataset.limit is not None or self.dataset.shard is not None
+        return not partial and list_name in self.scores and list_name not in self.spoiled_lists
 
 
 def canonical_json(data: object) -> str:
@@ -188,8 +206,16 @@ def format_record(record: Record) -> str:
 def save_record(record: Record, path: Path) -> None:
     """Write a record so that the path holds either nothing, the former content or all of it."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(format_record(record), encoding="utf-8")
+    with temporary.open("wb") as stream:
+        stream.write(format_record(record).encode())
+        stream.flush()
+        os.fsync(stream.fileno())
     temporary.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def parse_record(text: str, *, where: object = "record.json") -> Record:

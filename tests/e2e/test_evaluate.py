@@ -17,9 +17,10 @@ from run_helpers import command, environment, leftovers, model_wheel, run_cli, r
 from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.protocol import load_protocol
-from worldstrat_bench.record import Record, load_record
+from worldstrat_bench.record import LimitsRef, Record, load_record
 from worldstrat_bench.run.finish import finish
 from worldstrat_bench.run.folder import hold_run
+from worldstrat_bench.run.journal import Journal, Predicted
 from worldstrat_bench.run.plan import protocol_ref, select
 from worldstrat_bench.run.stages import notes_of
 from worldstrat_bench.tiles import TileTable, read_tiles
@@ -69,6 +70,7 @@ def test_a_run_has_the_files_of_the_design_and_no_others(bicubic: Path) -> None:
     assert record.model.wheel_sha256
     assert record.model.code_sha256 is None
     assert record.harness.version
+    assert record.limits == LimitsRef(tile_seconds=60.0, memory_bytes=None)
 
 
 def test_every_metric_is_there_and_gain_over_the_reference_is_nil(bicubic: Path) -> None:
@@ -105,6 +107,8 @@ def test_a_finished_run_is_left_alone(bicubic: Path, wheel: Path, data: Path) ->
         (("--limit", "3"), "limit: none, now 3"),
         (("--list", "train"), "list: test, now train"),
         (("--param", "sharpness=2"), "model parameters"),
+        (("--tile-seconds", "30"), "time limit of a tile (--tile-seconds): 60.0, now 30.0"),
+        (("--memory-gib", "2"), "memory limit (--memory-gib): none, now 2147483648"),
         (("--protocol", "probav"), "protocol: wsb-1, now probav"),
     ],
 )
@@ -211,6 +215,31 @@ def test_a_record_is_never_replaced(bicubic: Path, data: Path, tmp_path: Path) -
         finished_again(run, data, seed=1)
     assert {p.name: p.read_bytes() for p in run.iterdir() if p.suffix in (".json", ".csv")} == before
     assert finished_again(run, data).record_id == load_record(bicubic).record_id
+
+
+def test_a_tile_that_the_machine_failed_can_be_predicted_and_scored_after_all(
+    bicubic: Path, wheel: Path, data: Path, tmp_path: Path
+) -> None:
+    run, out = Path(shutil.copytree(bicubic, tmp_path / "run")), tmp_path / "scores"
+    tile = sorted(read_tiles_of(data))[1]
+    with Journal(run) as journal:
+        journal.set_predicted(Predicted(tile, "infra_error", "the machine sneezed"))
+    for _ in range(2):
+        done = run_cli("score", run, "--data", data, "--out", out, "--no-download")
+        assert (done.code, "predict" in done.err, tile in done.err) == (6, True, True), done.err
+    with Journal(out) as journal:  # what an earlier harness copied, and an earlier prediction that was never scored
+        assert tile not in journal.entries()
+        journal.set_predicted(Predicted(tile, "crash", "of long ago"))
+    assert run_cli("predict", wheel, "--data", data, "--out", run).code == 0
+    done = run_cli("score", run, "--data", data, "--out", out, "--no-download")
+    assert done.code == 0, done.err
+    assert (out / "tiles.csv").read_bytes() == (bicubic / "tiles.csv").read_bytes()
+
+
+def test_a_device_that_is_not_there_leaves_no_folder(wheel: Path, data: Path, tmp_path: Path) -> None:
+    done = run_cli("evaluate", wheel, "--data", data, "--out", tmp_path / "run", "--device", "cuda:99")
+    assert done.code == 6
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_changed_prediction_is_not_scored(bicubic: Path, data: Path, tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ import sys
 def main() -> None:
     """Entry point of the ``worldstrat-bench`` script; leaves with the exit code that the docs promise."""
     from worldstrat_bench.cli.app import app
-    from worldstrat_bench.cli.console import debugging, print_error
-    from worldstrat_bench.errors import WorldstratBenchError
+    from worldstrat_bench.cli.console import debugging, flush_or_forget, print_error
+    from worldstrat_bench.errors import InfrastructureError, WorldstratBenchError
 
     try:
         app(prog_name="worldstrat-bench")
@@ -21,9 +21,13 @@ def main() -> None:
     except KeyboardInterrupt:
         print("interrupted; the same command continues the run", file=sys.stderr)
         sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output left; there is nobody to tell
-        sys.exit(0)
+    except OSError as error:
+        if debugging():
+            raise
+        what = f"the disk or the system failed: {error.strerror or error}"
+        remedy = "see to the disk, its space and the permissions, then give the same command again"
+        print_error(InfrastructureError(what, where=error.filename, remedy=remedy))
+        sys.exit(InfrastructureError.exit_code)
     except Exception as error:
         if debugging():
             raise
@@ -31,3 +35,5 @@ def main() -> None:
         print("  This is a fault of worldstrat-bench, not yours. Run it again with", file=sys.stderr)
         print("  `worldstrat-bench --debug ...` and report what it prints.", file=sys.stderr)
         sys.exit(1)
+    finally:
+        flush_or_forget()

@@ -2,14 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from worldstrat_bench import __version__
-from worldstrat_bench.cli.console import set_debugging
+from worldstrat_bench.cli.console import flush_or_forget, set_debugging
+
+
+class _Verbs(TyperGroup):
+    """The verbs; a reader of stdout that has seen enough (``... | head``) is no failure."""
+
+    def make_context(self, *arguments: Any, **more: Any) -> Any:
+        """Read the arguments; prints --help and --version."""
+        with _quiet_when_nobody_reads():
+            return super().make_context(*arguments, **more)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a verb."""
+        with _quiet_when_nobody_reads():
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+            return result
+
+
+@contextmanager
+def _quiet_when_nobody_reads() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        flush_or_forget()
+        raise typer.Exit(0) from None
+
 
 app = typer.Typer(
+    cls=_Verbs,
     help="A fixed, shift-aware benchmark of Sentinel-2 super-resolution on WorldStrat.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -67,7 +67,23 @@ def stdout() -> Console:
     """A console on stdout; colours only on a terminal, none if NO_COLOR is set."""
     from rich.console import Console
 
-    return Console()
+    class Output(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # rich would leave with 1
+
+    return Output()
+
+
+def flush_or_forget() -> bool:
+    """Write out what stdout still holds; False if its reader has left (``... | head``), for whom nothing is kept."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())  # what is left in buffers goes there when the process ends
+        os.close(nowhere)
+        return False
+    return True
 
 
 def print_json(document: Any) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from worldstrat_bench.cli import clusters, console, running
 
 if TYPE_CHECKING:
+    from worldstrat_bench.errors import WorldstratBenchError
     from worldstrat_bench.record import Record
     from worldstrat_bench.run.cluster.connect import ClusterOptions
     from worldstrat_bench.run.matrix import Candidate, Cell
@@ -35,10 +36,10 @@ def evaluate_all(
     ------
     UsageError
         if there is no submission.
-    ModelError
-        if a cell failed; the others are done.
+    WorldstratBenchError
+        if a cell failed, of the class of its failure; the others are done.
     """
-    from worldstrat_bench.errors import ModelError, UsageError
+    from worldstrat_bench.errors import UsageError
     from worldstrat_bench.run.matrix import run_matrix
 
     candidates = find_candidates(folder, changed_since)
@@ -53,11 +54,19 @@ def evaluate_all(
         _print(cells)
     failed = [cell for cell in cells if cell.state in ("failed", "failed tiles")]
     if failed:
-        raise ModelError(
+        raise _error_of({cell.exit_code for cell in failed})(
             f"{len(failed)} of {len(cells)} evaluations failed",
             where=", ".join(dict.fromkeys(cell.name for cell in failed)),
             remedy="see the table; the same command tries them again and skips the others",
         )
+
+
+def _error_of(codes: set[int]) -> type[WorldstratBenchError]:
+    """The class of failures of these exit codes; of several, what can be mended without the models' authors first."""
+    from worldstrat_bench import errors
+
+    order = (errors.InfrastructureError, errors.DataError, errors.UsageError, errors.InvalidArtefactError)
+    return next((kind for kind in order if kind.exit_code in codes), errors.ModelError)
 
 
 def find_candidates(folder: Path, changed_since: str | None) -> tuple[Candidate, ...]:

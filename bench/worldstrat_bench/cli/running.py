@@ -222,7 +222,14 @@ def report(record: Record, run: Path, json: bool) -> None:
     failed = sum(count for outcome, count in record.outcomes.items() if outcome != "ok")
     if failed:
         raise ModelError(
-            f"{failed} of {record.dataset.tiles} tiles failed: the run is complete, but cannot be ranked",
+            f"{failed} of {record.dataset.tiles} tiles failed: {_spoiled(record)}",
             where=run / "log.txt",
             remedy="mend the model and evaluate it into a new --out; `worldstrat-bench models check` helps",
         )
+
+
+def _spoiled(record: Record) -> str:
+    """What failed tiles do to a run: they spoil the lists that contain them, and no others."""
+    spoiled, whole = record.spoiled_lists, sorted(set(record.scores) - set(record.spoiled_lists))
+    words = f"no mean and no rank on {', '.join(spoiled)}"
+    return f"{words}; {', '.join(whole)} {'is' if len(whole) == 1 else 'are'} complete" if whole else words

@@ -157,6 +157,7 @@ def _record(rows: list[_Row], text: str, selection: Selection, protocol: Protoco
         environment=machine.environment,
         device=machine.device,
         isolation=machine.isolation,
+        limits=predicting.limits,
         seed=predicting.seed,
         outcomes={outcome: counted[outcome] for outcome in OUTCOMES if counted[outcome] or outcome == "ok"},
         scores=aggregate(table, sublists(selection.list_name, table.tiles), protocol),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from worldstrat_bench.data.layout import open_dataset
-from worldstrat_bench.errors import WorldstratBenchError
+from worldstrat_bench.errors import ModelError, WorldstratBenchError
 from worldstrat_bench.protocol import load_protocol, same_task
 from worldstrat_bench.record import Record
 from worldstrat_bench.run.engine import Engine
@@ -20,6 +20,9 @@ from worldstrat_bench.run.request import RunOptions, RunRequest, ScoreRequest
 from worldstrat_bench.run.result import load_result
 
 State = Literal["ran", "scored again", "done before", "failed tiles", "failed"]
+
+
+_MODEL_FAILED = ModelError.exit_code
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Cell:
     reason: str
     folder: Path
     record_id: str | None = None
+    exit_code: int = 0
 
 
 def run_matrix(
@@ -138,11 +142,11 @@ def _cell(
             request = RunRequest(candidate.request(), data, folder, name, list_name)
             record = engine.evaluate(request, options, tell)
     except WorldstratBenchError as error:
-        return Cell(candidate.name, name, list_name, "failed", str(error), folder)
+        return Cell(candidate.name, name, list_name, "failed", str(error), folder, exit_code=error.exit_code)
     failed = record.dataset.tiles - record.outcomes.get("ok", 0)
     if failed:
-        reason = f"{failed} of {record.dataset.tiles} tiles failed"
-        return Cell(candidate.name, name, list_name, "failed tiles", reason, folder, record.record_id)
+        reason = f"{failed} of {record.dataset.tiles} tiles failed, of {', '.join(record.spoiled_lists)}"
+        return Cell(candidate.name, name, list_name, "failed tiles", reason, folder, record.record_id, _MODEL_FAILED)
     state: State = "ran" if source is None else "scored again"
     return Cell(candidate.name, name, list_name, state, "", folder, record.record_id)
 

@@ -13,7 +13,7 @@ from worldstrat_bench.data.layout import Tile, open_dataset
 from worldstrat_bench.data.reading import Inputs
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.protocol import Protocol, load_protocol
-from worldstrat_bench.record import Record
+from worldstrat_bench.record import LimitsRef, Record
 from worldstrat_bench.run.devices import resolve_devices
 from worldstrat_bench.run.events import Listener, ignore
 from worldstrat_bench.run.finish import finish
@@ -21,6 +21,7 @@ from worldstrat_bench.run.folder import RESUME, RunFolder, hold_run
 from worldstrat_bench.run.journal import Predicted
 from worldstrat_bench.run.model import ModelRequest, Parameter, choose_model
 from worldstrat_bench.run.plan import InputSource, Selection, Shard, predict_inputs, remember, select
+from worldstrat_bench.run.predict import missing_predictions
 from worldstrat_bench.run.request import RunOptions, RunRequest
 from worldstrat_bench.run.score import FrameFacts, one_torch_thread
 from worldstrat_bench.run.stages import (
@@ -103,13 +104,14 @@ def evaluate(
 
 def evaluate_run(request: RunRequest, options: RunOptions, tell: Listener = ignore) -> Record:
     """:func:`evaluate` with its arguments as values."""
-    with _started(request) as (run, selection, protocol, spec):
-        devices = resolve_devices(options.device)
+    devices = resolve_devices(options.device)
+    with _started(request, options) as (run, selection, protocol, spec):
         keep = keeps_predictions(run, selection, protocol, options.keep, tell)
         # Device memory is not scrubbed between processes: on a GPU the truth waits until the worker is gone.
         overlap = devices == ("cpu",)
         with one_torch_thread():
             scoring = Scoring.open(run, protocol, options, scoring_device(devices), tell)
+            todo = missing_predictions(selection.tiles, run.journal.entries(), run)  # before scoring removes any
             with scoring.pool(run, run.store, selection, request.inputs, tell, keep=keep) as pool:
 
                 def finished(tile: Tile, inputs: Inputs, predicted: Predicted) -> None:
@@ -118,7 +120,7 @@ def evaluate_run(request: RunRequest, options: RunOptions, tell: Listener = igno
 
                 if overlap:
                     score_waiting(pool, run, selection, run.store)
-                predict_stage(run, selection, protocol, spec, request, options, devices, finished, tell)
+                predict_stage(run, selection, protocol, spec, request, options, devices, finished, tell, todo)
                 if not overlap:
                     score_waiting(pool, run, selection, run.store)
         return finish(run, selection, protocol, notes_of(run))
@@ -126,19 +128,20 @@ def evaluate_run(request: RunRequest, options: RunOptions, tell: Listener = igno
 
 def predict_run(request: RunRequest, options: RunOptions, tell: Listener = ignore) -> dict[str, int]:
     """Only the first stage: predictions in the run directory. Returns the number of tiles by outcome."""
-    with _started(request) as (run, selection, protocol, spec):
-        devices = resolve_devices(options.device)
+    devices = resolve_devices(options.device)
+    with _started(request, options) as (run, selection, protocol, spec):
 
         def finished(tile: Tile, inputs: Inputs, predicted: Predicted) -> None:
             """Nothing follows."""
 
-        predict_stage(run, selection, protocol, spec, request, options, devices, finished, tell)
+        todo = missing_predictions(selection.tiles, run.journal.entries(), run)
+        predict_stage(run, selection, protocol, spec, request, options, devices, finished, tell, todo)
         counted = Counter(entry.predicted.outcome for entry in run.journal.entries().values())
     return {outcome: counted[outcome] for outcome in OUTCOMES if counted[outcome]}
 
 
 @contextmanager
-def _started(request: RunRequest) -> Iterator[tuple[RunFolder, Selection, Protocol, ModelSpec]]:
+def _started(request: RunRequest, options: RunOptions) -> Iterator[tuple[RunFolder, Selection, Protocol, ModelSpec]]:
     """Everything that can be wrong with a request is found here, before anything is computed."""
     protocol = load_protocol(request.protocol)
     if not 1 <= request.model.frames <= protocol.inputs.frames:
@@ -151,7 +154,13 @@ def _started(request: RunRequest) -> Iterator[tuple[RunFolder, Selection, Protoc
         selection = select(dataset, request.list_name, request.limit, request.shard)
         with hold_run(request.folder) as run:
             inputs = predict_inputs(
-                selection, protocol, reference, seed=request.seed, inputs=request.inputs, harness_version=__version__
+                selection,
+                protocol,
+                reference,
+                seed=request.seed,
+                inputs=request.inputs,
+                harness_version=__version__,
+                limits=LimitsRef(tile_seconds=options.limits.tile_seconds, memory_bytes=options.limits.memory_bytes),
             )
             remember(run.journal, "predict", inputs, remedy=RESUME)
             yield run, selection, protocol, spec

@@ -13,9 +13,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from worldstrat_bench.data.layout import Dataset, Tile
 from worldstrat_bench.data.split import LISTS, list_sha256
-from worldstrat_bench.errors import InvalidArtefactError, UsageError
+from worldstrat_bench.errors import DataError, InvalidArtefactError, UsageError
 from worldstrat_bench.protocol import Protocol
-from worldstrat_bench.record import Device, Environment, Harness, IsolationReport, ModelRef, ProtocolRef
+from worldstrat_bench.record import Device, Environment, Harness, IsolationReport, LimitsRef, ModelRef, ProtocolRef
 from worldstrat_bench.run.journal import Journal
 
 InputSource = Literal["real", "synthetic"]
@@ -72,6 +72,7 @@ class PredictInputs(_Note):
     files_sha256: str
     inputs: InputSource
     model: ModelRef
+    limits: LimitsRef = LimitsRef(tile_seconds=60.0)
     seed: int
     harness_version: str
 
@@ -141,7 +142,14 @@ def select(
 
 
 def predict_inputs(
-    selection: Selection, protocol: Protocol, model: ModelRef, *, seed: int, inputs: InputSource, harness_version: str
+    selection: Selection,
+    protocol: Protocol,
+    model: ModelRef,
+    *,
+    seed: int,
+    inputs: InputSource,
+    harness_version: str,
+    limits: LimitsRef,
 ) -> PredictInputs:
     """The inputs of a run over those tiles; looks at the size and a few bytes of every file."""
     return PredictInputs(
@@ -155,6 +163,7 @@ def predict_inputs(
         files_sha256=files_sha256(selection.tiles),
         inputs=inputs,
         model=model,
+        limits=limits,
         seed=seed,
         harness_version=harness_version,
     )
@@ -197,9 +206,14 @@ def _sample(path: Path) -> bytes:
     size = _size(path)
     if size < 0:
         return b"missing"
-    with path.open("rb") as stream:
-        stream.seek(max(0, size // 2 - _SAMPLE // 2))
-        return f"{size}\n".encode() + stream.read(_SAMPLE)
+    try:
+        with path.open("rb") as stream:
+            stream.seek(max(0, size // 2 - _SAMPLE // 2))
+            return f"{size}\n".encode() + stream.read(_SAMPLE)
+    except OSError as error:
+        raise DataError(
+            f"a file cannot be read: {error.strerror}", where=path, remedy="see to its permissions and the disk"
+        ) from None
 
 
 _WORDS = {
@@ -217,6 +231,8 @@ _WORDS = {
     "model.name": "model",
     "model.version": "model version",
     "model.frames": "frames",
+    "limits.tile_seconds": "time limit of a tile (--tile-seconds)",
+    "limits.memory_bytes": "memory limit (--memory-gib)",
     "lpips_backbone_sha256": "LPIPS weights",
     "lpips_null": "whether LPIPS can be computed",
     "device_type": "scoring device",

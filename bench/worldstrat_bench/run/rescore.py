@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from worldstrat_bench.data.layout import Dataset, open_dataset
-from worldstrat_bench.errors import InvalidArtefactError, UsageError
+from worldstrat_bench.errors import InfrastructureError, InvalidArtefactError, UsageError
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.record import Record
 from worldstrat_bench.run.devices import resolve_devices
@@ -37,14 +37,17 @@ def score_run(request: ScoreRequest, options: RunOptions, tell: Listener = ignor
     InvalidArtefactError
         if `run` is no run, has no predictions yet, or they were changed.
     """
+    device = scoring_device(resolve_devices(options.device))
     if request.out is None or request.out.resolve() == request.run.resolve():
         with hold_run(request.run, create=False) as run:
-            return _score(request, options, run, run, tell)
+            return _score(request, options, device, run, run, tell)
     with read_run(request.run) as source, hold_run(request.folder) as run:
-        return _score(request, options, source, run, tell)
+        return _score(request, options, device, source, run, tell)
 
 
-def _score(request: ScoreRequest, options: RunOptions, source: RunFolder, run: RunFolder, tell: Listener) -> Record:
+def _score(
+    request: ScoreRequest, options: RunOptions, device: str, source: RunFolder, run: RunFolder, tell: Listener
+) -> Record:
     stored = read_note(source.journal, "predict", PredictInputs)
     protocol = load_protocol(request.protocol or stored.protocol.id)
     if source is run and (protocol_ref(protocol) != stored.protocol or request.shard):
@@ -58,12 +61,23 @@ def _score(request: ScoreRequest, options: RunOptions, source: RunFolder, run: R
         remember(run.journal, "predict", inputs, remedy=RESUME)
         remember(run.journal, "machine", read_note(source.journal, "machine", Machine), remedy=RESUME)
         _copy_outcomes(source, run, selection)
-    devices = resolve_devices(options.device)
     with one_torch_thread():
-        scoring = Scoring.open(run, protocol, options, scoring_device(devices), tell)
+        scoring = Scoring.open(run, protocol, options, device, tell)
         with scoring.pool(run, source.store, selection, inputs.inputs, tell) as pool:
             score_waiting(pool, run, selection, source.store)
+    _refuse_unpredicted(source, selection)
     return finish(run, selection, protocol, notes_of(run))
+
+
+def _refuse_unpredicted(source: RunFolder, selection: Selection) -> None:
+    entries = source.journal.entries()
+    failed = [tile.name for tile in selection.tiles if entries[tile.name].predicted.outcome == "infra_error"]
+    if failed:
+        raise InfrastructureError(
+            f"{len(failed)} tiles failed by the machine's fault: {', '.join(failed[:3])}; the others are scored",
+            where=source.path,
+            remedy="give the run's `predict` command again, which tries only such tiles, and then this one",
+        )
 
 
 def _same_selection(stored: PredictInputs, dataset: Dataset, shard: Shard | None) -> tuple[Selection, PredictInputs]:
@@ -85,10 +99,14 @@ def _same_selection(stored: PredictInputs, dataset: Dataset, shard: Shard | None
 def _selected(stored: PredictInputs, dataset: Dataset, shard: Shard | None) -> tuple[Selection, PredictInputs]:
     selection = select(dataset, stored.list, stored.limit, shard)
     protocol = load_protocol(stored.protocol.id)
-    version = stored.harness_version
-    inputs = stored.inputs
     return selection, predict_inputs(
-        selection, protocol, stored.model, seed=stored.seed, inputs=inputs, harness_version=version
+        selection,
+        protocol,
+        stored.model,
+        seed=stored.seed,
+        inputs=stored.inputs,
+        harness_version=stored.harness_version,
+        limits=stored.limits,
     )
 
 
@@ -103,9 +121,12 @@ def _copy_outcomes(source: RunFolder, run: RunFolder, selection: Selection) -> N
         )
     for tile in selection.tiles:
         before, now = present.get(tile.name), entries[tile.name].predicted
-        if before is None:
+        if now.outcome == "infra_error":
+            continue  # it is no result: the tile is to be predicted again
+        same = before is not None and (before.predicted.outcome, before.predicted.sha256) == (now.outcome, now.sha256)
+        if before is None or (before.scored is None and not same):
             run.journal.set_predicted(now)
-        elif before.predicted.sha256 != now.sha256:
+        elif not same:
             raise UsageError(
                 f"the prediction of {tile.name} is not the one scored here before", where=run.path, remedy=RESUME
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Self
@@ -27,7 +28,7 @@ from worldstrat_bench.run.plan import (
     read_note,
     remember,
 )
-from worldstrat_bench.run.predict import Finished, Predictor, WorkerOptions, missing_predictions
+from worldstrat_bench.run.predict import Finished, Predictor, WorkerOptions
 from worldstrat_bench.run.predictions import PredictionStore
 from worldstrat_bench.run.request import RunOptions, RunRequest
 from worldstrat_bench.run.score import FrameFacts, ScoringPool, unscored
@@ -135,10 +136,10 @@ def predict_stage(
     devices: tuple[str, ...],
     finished: Finished,
     tell: Listener,
+    todo: Sequence[Tile],
 ) -> None:
-    """Predict the tiles that have no prediction yet."""
+    """Predict the tiles in `todo`, those that have no prediction yet."""
     inputs = read_note(run.journal, "predict", PredictInputs)
-    todo = missing_predictions(selection.tiles, run.journal.entries(), run)
     read = partial(read_tile, protocol=protocol, frames=request.model.frames, source=request.inputs)
     workers = WorkerOptions(devices, options.isolation, options.limits, None, options.max_failures)
     predictor = Predictor(run, inputs, protocol, read, workers)

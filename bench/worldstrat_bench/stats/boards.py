@@ -40,6 +40,11 @@ def board_key(record: Record) -> tuple[str, ...]:
     )
 
 
+def ranking_list(record: Record) -> str:
+    """The list that ranks a record: ``clean`` where it has it, else the one that was evaluated."""
+    return "clean" if "clean" in record.scores else record.dataset.list
+
+
 def foreign_inputs(record: Record) -> str:
     """Why the model was not asked for what the protocol of the scores asks for, in words; "" if it was."""
     given = record.dataset.inputs_protocol

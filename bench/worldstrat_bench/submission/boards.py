@@ -10,7 +10,7 @@ from worldstrat_bench.data import split
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.protocol import Protocol, load_protocol
 from worldstrat_bench.record import Record, parse_record
-from worldstrat_bench.stats.boards import board_key
+from worldstrat_bench.stats.boards import board_key, ranking_list
 from worldstrat_bench.submission.check_git import SUBMISSIONS
 from worldstrat_bench.submission.check_record import Result, read_result
 from worldstrat_bench.submission.git import open_checkout
@@ -38,7 +38,7 @@ class Board:
     @property
     def list_name(self) -> str:
         """The list that ranks: `clean` where the record has it."""
-        return "clean" if "clean" in self.own.record.scores else self.own.record.dataset.list
+        return ranking_list(self.own.record)
 
     @property
     def tiles(self) -> frozenset[str]:
@@ -82,10 +82,10 @@ def _board(own: Competitor, others: tuple[Competitor, ...]) -> Board | None:
         protocol = load_protocol(own.record.protocol.id)
     except UsageError:
         return None
-    key = board_key(own.record)
+    key, listed = board_key(own.record), ranking_list(own.record)
     rivals: dict[str, Competitor] = {}
     for other in others:
-        if other.slug != own.slug and board_key(other.record) == key and other.record.complete:
+        if other.slug != own.slug and board_key(other.record) == key and other.record.rankable(listed):
             rivals.setdefault(other.slug, other)
     return Board(protocol, own, tuple(rivals[slug] for slug in sorted(rivals)))
 

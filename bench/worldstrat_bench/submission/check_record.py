@@ -12,7 +12,7 @@ from worldstrat_bench.data import split
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.protocol import Protocol, load_protocol, protocol_ids
 from worldstrat_bench.record import ListScores, Record, parse_record
-from worldstrat_bench.stats.boards import foreign_inputs
+from worldstrat_bench.stats.boards import foreign_inputs, ranking_list
 from worldstrat_bench.submission.check_robustness import robustness_faults
 from worldstrat_bench.submission.check_tiles import table_faults
 from worldstrat_bench.submission.faults import Fault, from_error, notice, relative
@@ -210,7 +210,7 @@ def _ranking_faults(record: Record, where: str, *, official: bool) -> Iterator[F
         "its list is not full": dataset.list != "full" and dataset.official,
         "its inputs are synthetic": dataset.inputs != "real",
         foreign_inputs(record): bool(foreign_inputs(record)),
-        "some of its tiles failed": any(n and outcome != "ok" for outcome, n in record.outcomes.items()),
+        f"some of its tiles on list {ranking_list(record)} failed": ranking_list(record) in record.spoiled_lists,
         "the harness had local changes": bool(record.harness.dirty),
         f"its model ran with isolation {record.isolation.level!r}": record.isolation.level in ("none", "process"),
     }

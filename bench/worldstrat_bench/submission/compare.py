@@ -34,8 +34,8 @@ def _board_lines(board: Board) -> Iterator[str]:
     title = f"{board.protocol.id}, {dataset.release}, list {board.list_name} ({len(board.tiles)} tiles), {official}"
     yield f"#### {escape_markdown(title)}"
     yield ""
-    if not board.own.record.complete:
-        yield "The run is not complete (failed tiles, a limit or a shard), so it has no rank."
+    if not board.own.record.rankable(board.list_name):
+        yield "The list is not complete (failed tiles, a limit or a shard), so the run has no rank on it."
         yield ""
         return
     for metric in board.protocol.ranking.metrics:

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from run_helpers import small_dataset
 from worldstrat_bench import __version__
 from worldstrat_bench.data.layout import open_dataset
-from worldstrat_bench.errors import InvalidArtefactError, UsageError
+from worldstrat_bench.errors import DataError, InvalidArtefactError, UsageError
 from worldstrat_bench.protocol import load_protocol
-from worldstrat_bench.record import ModelRef
+from worldstrat_bench.record import LimitsRef, ModelRef
 from worldstrat_bench.run.journal import Journal
 from worldstrat_bench.run.plan import (
     PredictInputs,
@@ -40,7 +40,13 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def inputs_of(data: Path, **changes: object) -> PredictInputs:
     model = ModelRef(name="m", version="1.0", frames=8)
     inputs = predict_inputs(
-        select(open_dataset(data)), load_protocol(), model, seed=0, inputs="real", harness_version=__version__
+        select(open_dataset(data)),
+        load_protocol(),
+        model,
+        seed=0,
+        inputs="real",
+        harness_version=__version__,
+        limits=LimitsRef(tile_seconds=60.0),
     )
     return inputs.model_copy(update=changes)
 
@@ -106,6 +112,17 @@ def test_differences_are_named_in_the_users_words(data: Path) -> None:
         "seed: 0, now 3",
     )
     assert differences(before, now, leave_out=frozenset({"seed", "release"}))[0].startswith("model version")
+
+
+def test_a_file_that_cannot_be_read_is_a_fault_of_the_data(data: Path, tmp_path: Path) -> None:
+    hole = Path(shutil.copytree(data, tmp_path / "hole"))
+    tile = select(open_dataset(hole)).tiles[0]
+    size = tile.hr.stat().st_size
+    tile.hr.unlink()
+    tile.hr.mkdir()  # a folder has a size and cannot be opened, whoever asks
+    assert size
+    with pytest.raises(DataError, match="cannot be read"):
+        files_sha256([tile])
 
 
 def test_a_note_is_written_once_and_compared_later(data: Path, tmp_path: Path) -> None:
