@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -23,6 +24,7 @@ from worldstrat_bench.tiles import read_tiles
 pytest.importorskip("distributed", reason="the extra `dask` is not installed: the tests of clusters were not run")
 pytestmark = pytest.mark.timeout(600)
 
+ROOT = Path(__file__).resolve().parents[2]
 TILES = 8
 MODEL = """
     if abs(float(lr.images.double().mean()) - self.parameters.get("poison", -1.0)) < 1e-12:
@@ -199,6 +201,19 @@ def test_a_changed_request_is_refused_and_the_same_one_goes_on(
     assert (tmp_path / "run" / "record.json").read_bytes() == record
     other = run_process(*arguments(wheel, data, tmp_path / "run", "--limit", 4, "--seed", 7), *on(scheduler, tls))
     assert (other.code, "seed: 0, now 7" in other.err) == (2, True), other.err
+
+
+def test_a_matrix_of_submissions_two_at_once(scheduler: Path, tls: dict[str, Path], data: Path, tmp_path: Path) -> None:
+    for slug in ("bicubic", "nearest"):
+        leave_out = shutil.ignore_patterns("results")
+        shutil.copytree(ROOT / "submissions" / slug, tmp_path / "submissions" / slug, ignore=leave_out)
+    manifest = tmp_path / "submissions" / "nearest" / "submission.toml"
+    manifest.write_text(manifest.read_text().replace('entry_point = "nearest"', 'entry_point = "no-such-model"'))
+    words = ("evaluate", "--all", tmp_path / "submissions", "--data", data, "--out", tmp_path / "out", "--no-download")
+    done = run_process(*words, "--device", "cpu", *on(scheduler, tls), "--json")
+    assert done.code == 3, done.err
+    assert {cell["name"]: cell["state"] for cell in done.json} == {"bicubic": "ran", "nearest": "failed"}
+    assert len(read_tiles(tmp_path / "out" / "bicubic" / "wsb-1-auto" / "tiles.csv")) == TILES
 
 
 def test_nothing_of_dask_is_imported_by_a_run_of_this_machine(data: Path, tmp_path: Path) -> None:
