@@ -122,12 +122,15 @@ class Cluster:
     def _placed(self, options: RunOptions, tell: Listener) -> RunOptions:
         """Options as they hold on the Dask workers: one kind of device, and this machine shared out if it is this."""
         device = options.device
+        workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+        offered = any(worker.get("resources", {}).get(GPU) for worker in workers)
         if device == "auto":
-            workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
-            device = "cuda" if any(worker.get("resources", {}).get(GPU) for worker in workers) else "cpu"
+            device = "cuda" if offered else "cpu"
             tell(Notice(f"--device auto: {device}, by the resources that the Dask workers offer"))
         elif device.startswith("cuda"):
             device = "cuda"  # which one, CUDA_VISIBLE_DEVICES of the Dask worker says
+            if not offered:
+                tell(Notice("waiting for a GPU: no Dask worker offers one (dask worker --resources GPU=1)"))
         weights = options.lpips_weights.resolve() if options.lpips_weights else None
         options = replace(options, device=device, lpips_weights=weights)
         if self._share is None:
