@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from distributed import Client, Security, SpecCluster
 
 LOOPBACK = "127.0.0.1"
-_CONNECT_SECONDS = 60
+_CONNECT_SECONDS = 30
 _INSTALL = "pip install 'worldstrat-bench[dask]'"
 GPU = "GPU"
 """The resource of which a Dask worker with a GPU has one: ``dask worker --resources GPU=1``."""
