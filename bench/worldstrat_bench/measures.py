@@ -55,6 +55,8 @@ MEASURES: dict[str, Measure] = {
         Measure("sam", "SAM", "lower", "°", 2, "Mean spectral angle between the R, G, B vectors"),
         Measure("lr_consistency", "LR cons.", "none", "", 4,
                 "Mean absolute difference to the input after degrading the prediction to 10 m, reflectance"),
+        Measure("lr_consistency_target", "LR cons. HR", "none", "", 4,
+                "LR consistency of the target itself on the same tile: what a perfect prediction would have"),
         Measure("psnr_bicubic", "PSNR bicubic", "none", "dB", 2, "PSNR of the reference bicubic on the same tile"),
         Measure("clipped", "Clipped", "none", "", 4, "Share of predicted values outside [0, 1]"),
         Measure("mse", "MSE", "lower", "", 6, "Mean squared error, reflectance squared; 2022 protocols"),
@@ -63,6 +65,11 @@ MEASURES: dict[str, Measure] = {
         Measure("psnr_nir", "PSNR NIR", "higher", "dB", 2, "PSNR of the near infrared band, optional"),
         Measure("stlpips", "ST-LPIPS", "lower", "", 4,
                 "Shift-tolerant learned perceptual distance (Ghildyal and Liu 2022), optional"),
+        Measure("opensr_improvement", "Improvement", "higher", "", 4,
+                "Share of detail that is nearer to the truth, opensr-test (Aybar et al. 2024), optional"),
+        Measure("opensr_omission", "Omission", "lower", "", 4, "Share of detail that is missing, opensr-test"),
+        Measure("opensr_hallucination", "Hallucination", "lower", "", 4,
+                "Share of detail that is not there in truth, opensr-test, optional"),
     )
 }  # fmt: skip
 """Every metric by name, in the order in which pages show them."""

@@ -51,6 +51,11 @@ FailuresOption = Annotated[
 ]
 
 
+OpensrOption = Annotated[
+    bool, typer.Option("--opensr", help="Also opensr-test's shares; needs the extra opensr, seconds a tile.")
+]
+
+
 def parse_parameters(pairs: list[str] | None) -> dict[str, Parameter]:
     """``k=v`` pairs; a value that reads as an int, float, true or false is one.
 
@@ -157,6 +162,7 @@ def run_options(
     cache: bool = True,
     lpips_weights: Path | None = None,
     download: bool = True,
+    opensr: bool = False,
 ) -> RunOptions:
     """How a run goes about its work, as values.
 
@@ -183,6 +189,7 @@ def run_options(
         cache=cache,
         lpips_weights=lpips_weights,
         download=download,
+        opensr=opensr,
     )
 
 

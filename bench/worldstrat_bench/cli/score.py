@@ -32,6 +32,7 @@ def score(
     shard: running.ShardOption = None,
     lpips_weights: running.LpipsOption = None,
     download: running.DownloadOption = True,
+    opensr: running.OpensrOption = False,
     cache: running.CacheOption = True,
     scheduler: clusters.SchedulerOption = None,
     workers: clusters.WorkersOption = None,
@@ -43,7 +44,9 @@ def score(
     json: console.JsonOption = False,
 ) -> None:
     """Score stored predictions, under another protocol if you like; the model is not needed."""
-    options = running.run_options(device=device, cache=cache, lpips_weights=lpips_weights, download=download)
+    options = running.run_options(
+        device=device, cache=cache, lpips_weights=lpips_weights, download=download, opensr=opensr
+    )
     machines = clusters.cluster_options(scheduler, workers, task_tiles, dashboard, tls_ca, tls_cert, tls_key)
     with running.resumable(), running.shown() as display, clusters.engine(machines, device, display) as engine:
         from worldstrat_bench.run.request import ScoreRequest

@@ -87,6 +87,7 @@ class ScoreInputs(_Note):
     protocol: ProtocolRef
     lpips_backbone_sha256: str | None
     lpips_null: str | None
+    opensr: str | None = None
     device_type: str
     harness: Harness
 
@@ -234,6 +235,7 @@ _WORDS = {
     "limits.tile_seconds": "time limit of a tile (--tile-seconds)",
     "limits.memory_bytes": "memory limit (--memory-gib)",
     "lpips_backbone_sha256": "LPIPS weights",
+    "opensr": "version of opensr-test (--opensr)",
     "lpips_null": "whether LPIPS can be computed",
     "device_type": "scoring device",
     "device.device_class": "device class",
@@ -261,6 +263,8 @@ def _flat(note: BaseModel) -> dict[str, object]:
         value = getattr(note, name)
         if isinstance(value, BaseModel):
             flat.update({f"{name}.{inner}": content for inner, content in _flat(value).items()})
+        elif name == "packages":  # dozens: the one that differs is what somebody looks for
+            flat.update({f"{name}.{package}": version for package, version in value.items()})
         else:
             flat[name] = value
     return flat

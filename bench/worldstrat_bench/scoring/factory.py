@@ -16,6 +16,7 @@ from worldstrat_bench.scoring.wsb import WsbScorer
 
 if TYPE_CHECKING:
     from worldstrat_bench.data.target import ArrayCache
+    from worldstrat_bench.metrics.opensr import OpenSr
 
 
 def make_scorer(
@@ -25,6 +26,7 @@ def make_scorer(
     perceptual: Perceptual | Unavailable | None = None,
     optional: Sequence[Perceptual] = (),
     cache: ArrayCache | None = None,
+    opensr: OpenSr | Unavailable | None = None,
 ) -> Scorer:
     """The scorer of a protocol.
 
@@ -34,11 +36,12 @@ def make_scorer(
     perceptual : LPIPS as ``metrics.lpips_metric.load_perceptual`` returns it; without it `lpips` is null.
     optional : further learned metrics.
     cache : of what depends on a target alone.
+    opensr : the shares of opensr-test, for the wsb protocols; unavailable ones are null.
     """
     where = torch.device(device)
     if isinstance(protocol.registration, GaussianParabola):
         metrics = [m for m in (perceptual, *optional) if m is not None]
-        return WsbScorer(protocol, where, metrics, cache)
+        return WsbScorer(protocol, where, metrics, cache, opensr)
     if isinstance(protocol.registration, ShiftedTruth):
         return UpstreamScorer(protocol, where)
     return ProbavScorer(protocol, where)

@@ -12,6 +12,8 @@ from torch import Tensor
 from worldstrat_bench.errors import DataError
 from worldstrat_bench.filtering import crop_or_pad
 from worldstrat_bench.metrics.lr_consistency import lr_consistency
+from worldstrat_bench.metrics.opensr import NAMES as OPENSR_NAMES
+from worldstrat_bench.metrics.opensr import NO_CONTRAST, OpenSr
 from worldstrat_bench.metrics.perceptual import Perceptual, Unavailable
 from worldstrat_bench.metrics.psnr import differences, psnr
 from worldstrat_bench.metrics.rmse import rmse
@@ -51,6 +53,7 @@ class WsbScorer:
         device: torch.device,
         perceptual: Sequence[Perceptual | Unavailable] = (),
         cache: ArrayCache | None = None,
+        opensr: OpenSr | Unavailable | None = None,
     ) -> None:
         assert isinstance(protocol.registration, GaussianParabola)
         grid = protocol.target
@@ -59,6 +62,7 @@ class WsbScorer:
         self.rules = WsbRules(protocol.registration, protocol.metrics, grid.border, grid.no_data_above)
         self._perceptual = tuple(perceptual)
         self._cache = cache
+        self._opensr = opensr
 
     def prepare(self, target: TargetImage, frame: Frame | None) -> WsbPrepared:
         """See ``types.Scorer.prepare``."""
@@ -84,6 +88,8 @@ class WsbScorer:
         numbers = _to_numbers({**values, "clipped": given.clipped})
         clipped = numbers.pop("clipped")
         metrics, missing = self._finish(numbers, nulls, prepared)
+        shares, unknown = self._shares(given.image[:3], prepared)
+        metrics, missing = {**metrics, **shares}, {**missing, **unknown}
         return TileScore(metrics, missing, shift.y, shift.x, shift.at_edge, clipped, prepared.detail)
 
     def _metrics(self, image: Tensor, shift: Shift, prepared: WsbPrepared) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -116,6 +122,23 @@ class WsbScorer:
             else:
                 values[metric.name] = _distance(metric, shown, prepared)
         return values, nulls
+
+    def _shares(self, image: Tensor, prepared: WsbPrepared) -> tuple[dict[str, float | None], dict[str, str]]:
+        """The shares of opensr-test in the scored window if they were asked for; no-data is as in the target."""
+        if self._opensr is None:
+            return {}, {}
+        frame = prepared.frame
+        if isinstance(self._opensr, Unavailable) or frame is None or frame.rgb is None or not frame.usable:
+            lacking = NO_FRAME if frame is None or frame.rgb is None else CLOUDY
+            reason = self._opensr.reason if isinstance(self._opensr, Unavailable) else lacking
+            return dict.fromkeys(OPENSR_NAMES), dict.fromkeys(OPENSR_NAMES, reason)
+        target = prepared.target[:3]
+        seen = crop_or_pad(image, self.rules.border)
+        if prepared.valid is not None:
+            seen = torch.where(prepared.valid, seen, target)
+        coarse = frame.rgb.clamp(0, 1)
+        found = self._opensr(coarse, seen, target, prepared.height, prepared.width, self.rules.border)
+        return dict(found), {name: NO_CONTRAST for name, value in found.items() if value is None}
 
     def _moved(self, image: Tensor, shift: Shift) -> Tensor:
         return move(image, shift.y, shift.x, self.rules.border, self.rules.search.lobes)
