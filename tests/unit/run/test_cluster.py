@@ -30,7 +30,6 @@ from worldstrat_bench.run.plan import Shard
 from worldstrat_bench.run.request import RunOptions, RunRequest, ScoreRequest
 from worldstrat_bench.worker.types import Limits
 
-
 NOTHING: dict[str, Any] = {
     **dict.fromkeys(("scheduler", "workers", "task_tiles", "tls_ca", "tls_cert", "tls_key")),
     "dashboard": False,
