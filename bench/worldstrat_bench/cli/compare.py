@@ -33,17 +33,17 @@ def compare(
     from worldstrat_bench.run.compare import compare_runs
 
     found = compare_runs(first, second)
+    if strata is not None and strata not in found.strata:
+        from worldstrat_bench.errors import UsageError
+
+        raise UsageError(f"unknown axis {strata[:40]!r}", where="--strata", remedy=f"one of: {', '.join(found.strata)}")
     if json:
-        console.print_json(_document(found))
+        console.print_json(_document(found, strata))
         return
     _print(found, strata)
 
 
 def _print(found: RunComparison, axis: str | None) -> None:
-    from worldstrat_bench.errors import UsageError
-
-    if axis is not None and axis not in found.strata:
-        raise UsageError(f"unknown axis {axis[:40]!r}", where="--strata", remedy=f"one of: {', '.join(found.strata)}")
     out = console.stdout()
 
     def say(text: str) -> None:
@@ -98,7 +98,7 @@ def _table(title: str, rows: list[tuple[str, Comparison]]) -> Table:
     return table
 
 
-def _document(found: RunComparison) -> dict[str, object]:
+def _document(found: RunComparison, only: str | None) -> dict[str, object]:
     def rows(comparisons: tuple[Comparison, ...]) -> dict[str, object]:
         return {one.metric: asdict(one) for one in comparisons}
 
@@ -109,6 +109,7 @@ def _document(found: RunComparison) -> dict[str, object]:
         "strata": {
             axis: {stratum: rows(comparisons) for stratum, comparisons in strata.items()}
             for axis, strata in found.strata.items()
+            if only in (None, axis)
         },
         "only_a": list(found.only_a),
         "only_b": list(found.only_b),

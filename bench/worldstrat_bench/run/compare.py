@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from worldstrat_bench.data.split import sublists
 from worldstrat_bench.errors import UsageError
-from worldstrat_bench.protocol import Protocol, load_protocol
-from worldstrat_bench.record import Record
-from worldstrat_bench.run.result import load_result
+from worldstrat_bench.protocol import Protocol, load_protocol, same_task
+from worldstrat_bench.record import ProtocolRef, Record
+from worldstrat_bench.run.result import Result, load_result
 from worldstrat_bench.stats.aggregate import largest_list
 from worldstrat_bench.stats.paired import Comparison, compare_all
 from worldstrat_bench.stats.strata import AXES, members, strata_of
@@ -39,14 +41,14 @@ class RunComparison:
 
 
 def compare_runs(path_a: Path, path_b: Path, *, wilcoxon: bool = False) -> RunComparison:
-    """Compare two runs on the tiles that both scored.
+    """Compare two runs on the tiles that both have. Where one failed such a tile, the verdict is "none".
 
     Raises
     ------
     InvalidArtefactError
         if one is not a finished run.
     UsageError
-        if they are of different protocols, or have no tile in common.
+        if they are of different protocols, of different inputs or targets, or have no scored tile in common.
     """
     a, b = load_result(path_a), load_result(path_b)
     if a.record.protocol != b.record.protocol:
@@ -56,60 +58,102 @@ def compare_runs(path_a: Path, path_b: Path, *, wilcoxon: bool = False) -> RunCo
             remedy="score one again: worldstrat-bench score RUN --protocol ID --out DIR",
         )
     protocol = load_protocol(a.record.protocol.id)
+    _refuse_other_data(a, b)
     both = _scored(a.table) & _scored(b.table)
     if not both:
         raise UsageError("the runs have no scored tile in common", where=f"{path_a}, {path_b}")
-    shared = _shared_lists(a.record, b.record, both)
+    common = frozenset(a.table.tiles) & frozenset(b.table.tiles)
+    shared = _shared_lists(a.record, b.record, common)
     return RunComparison(
         a.record,
         b.record,
         {
-            name: compare_all(a.table, b.table, protocol=protocol, tiles=tiles, wilcoxon=wilcoxon)
+            name: _judged(
+                compare_all(a.table, b.table, protocol=protocol, tiles=tiles & both, wilcoxon=wilcoxon), tiles - both
+            )
             for name, tiles in shared.items()
         },
-        _strata(a.table, b.table, protocol, largest_list(shared)),
+        _strata(a.table, b.table, protocol, largest_list(shared), both),
         tuple(sorted(_scored(a.table) - both)),
         tuple(sorted(_scored(b.table) - both)),
-        _remarks(a.record, b.record),
+        _remarks(a.record, b.record, common - both),
     )
+
+
+def _refuse_other_data(a: Result, b: Result) -> None:
+    """Differences between models mean something on the same inputs and targets only."""
+    where, one, other = f"{a.folder}, {b.folder}", a.record.dataset, b.record.dataset
+    given = [record.dataset.inputs_protocol or record.protocol for record in (a.record, b.record)]
+    if one.inputs != other.inputs or not _same_inputs(given[0], given[1]):
+        raise UsageError(
+            f"the models were given different inputs: {one.inputs} of {given[0].id}, {other.inputs} of {given[1].id}",
+            where=where,
+            remedy="evaluate both with the same --lr and --protocol",
+        )
+    if a.table.tiles == b.table.tiles:
+        differs = one.targets_sha256 != other.targets_sha256
+    else:
+        differs = _facts_differ(a.table, b.table)
+    if differs:
+        raise UsageError(
+            "the runs were scored against different targets", where=where, remedy="score both on the same --data DIR"
+        )
+
+
+def _same_inputs(a: ProtocolRef, b: ProtocolRef) -> bool:
+    return a == b or same_task(load_protocol(a.id), load_protocol(b.id))
+
+
+def _facts_differ(a: TileTable, b: TileTable) -> bool:
+    """Whether tiles of the same name are not the same: their detail follows from the target alone."""
+    names = sorted(set(a.tiles) & set(b.tiles))
+    one, other = (t.numbers["detail"][t.index_of(names)] for t in (a, b))
+    return not np.allclose(one, other, rtol=1e-4, atol=1e-9, equal_nan=True)
+
+
+def _judged(comparisons: tuple[Comparison, ...], failed: frozenset[str]) -> tuple[Comparison, ...]:
+    """A failed tile is never dropped from a verdict: there is none then."""
+    return tuple(replace(one, verdict="none") for one in comparisons) if failed else comparisons
 
 
 def _scored(table: TileTable) -> frozenset[str]:
     return frozenset(tile for tile, ok in zip(table.tiles, table.ok, strict=True) if ok)
 
 
-def _shared_lists(a: Record, b: Record, both: frozenset[str]) -> dict[str, frozenset[str]]:
-    """The lists that both have, over the tiles that both scored; if the lists differ, the common tiles alone."""
+def _shared_lists(a: Record, b: Record, common: frozenset[str]) -> dict[str, frozenset[str]]:
+    """The lists that both have, over the tiles that both have; if the lists differ, the common tiles alone."""
     if a.dataset.list == b.dataset.list:
-        return {name: tiles & both for name, tiles in sublists(a.dataset.list, both).items()}
-    return {"common": both}
+        return {name: tiles & common for name, tiles in sublists(a.dataset.list, common).items()}
+    return {"common": common}
 
 
 def _strata(
-    a: TileTable, b: TileTable, protocol: Protocol, tiles: frozenset[str]
+    a: TileTable, b: TileTable, protocol: Protocol, tiles: frozenset[str], both: frozenset[str]
 ) -> dict[str, dict[str, tuple[Comparison, ...]]]:
     labels = strata_of(a, tiles)
     rows = a.index_of(tiles)
     found: dict[str, dict[str, tuple[Comparison, ...]]] = {}
     for axis in AXES:
         groups = members([labels[axis][int(row)] for row in rows])
-        found[axis] = {
-            stratum: tuple(
-                one
-                for one in compare_all(a, b, protocol=protocol, tiles={a.tiles[int(rows[i])] for i in own})
-                if one.metric in protocol.ranking.metrics
-            )
-            for stratum, own in groups.items()
-        }
+        found[axis] = {}
+        for stratum, own in groups.items():
+            inside = frozenset(a.tiles[int(rows[i])] for i in own)
+            judged = _judged(compare_all(a, b, protocol=protocol, tiles=inside & both), inside - both)
+            found[axis][stratum] = tuple(one for one in judged if one.metric in protocol.ranking.metrics)
     return found
 
 
-def _remarks(a: Record, b: Record) -> tuple[str, ...]:
+def _remarks(a: Record, b: Record, failed: frozenset[str]) -> tuple[str, ...]:
     remarks = []
-    if a.dataset.targets_sha256 != b.dataset.targets_sha256:
-        remarks.append("the runs were not scored against the same targets, or not on the same tiles")
-    if a.dataset.inputs != b.dataset.inputs:
-        remarks.append("one run was given synthetic inputs")
+    if failed:
+        remarks.append(f"{len(failed)} tiles failed in one run or both: where they are, nobody is better")
+    for name, record in (("a", a), ("b", b)):
+        if record.dataset.limit is not None:
+            remarks.append(f"{name} is a smoke test of the first {record.dataset.limit} tiles")
+        if record.dataset.shard is not None:
+            remarks.append(f"{name} is shard {record.dataset.shard} of a run")
+    if a.dataset.list != b.dataset.list:
+        remarks.append(f"the runs are on different lists, {a.dataset.list} and {b.dataset.list}")
     if a.device.type != b.device.type:
         remarks.append("one run was made on a GPU, the other on a CPU")
     return tuple(remarks)

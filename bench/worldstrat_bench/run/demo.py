@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from worldstrat_bench.data.layout import open_dataset
+from worldstrat_bench.errors import UsageError
 from worldstrat_bench.record import Record
 from worldstrat_bench.run.events import Listener
 from worldstrat_bench.run.model import ModelRequest
@@ -29,10 +31,21 @@ def prepare_data(folder: Path, tiles: int, make: Callable[[Path, int], None]) ->
     """The synthetic dataset, made unless an earlier demonstration made it whole.
 
     `make(folder, tiles)` writes it; it is made beside and renamed, so that an interrupted one is made again.
+
+    Raises
+    ------
+    UsageError
+        if an earlier one has another number of tiles.
     """
     if folder.is_dir():
+        present = len(open_dataset(folder).names("test"))
+        if present != tiles:
+            raise UsageError(
+                f"there is a demonstration of {present} tiles, not {tiles}",
+                where=folder,
+                remedy=f"--tiles {present} goes on with it; another --out makes a new one",
+            )
         return folder
-
     part = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.parent.mkdir(parents=True, exist_ok=True)

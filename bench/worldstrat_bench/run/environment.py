@@ -20,8 +20,13 @@ def probe_harness(package: Path = _PACKAGE) -> Harness:
     commit = _git(root, "rev-parse", "HEAD")
     if commit is None:
         return Harness(version=version)
-    changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", "bench")
-    return Harness(version=version, commit=commit, dirty=None if changed is None else bool(changed))
+    changed = _git(root, "status", "--porcelain", "--untracked-files=all", "--", "bench")
+    return Harness(version=version, commit=commit, dirty=None if changed is None else _is_code(changed))
+
+
+def _is_code(status: str) -> bool:
+    """Whether a porcelain status names a changed file or a new module; what else lies about decides nothing."""
+    return any(not line.startswith("??") or line.rstrip('"').endswith(".py") for line in status.splitlines())
 
 
 def _git(root: Path, *arguments: str) -> str | None:

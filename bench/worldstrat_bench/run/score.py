@@ -27,6 +27,7 @@ from worldstrat_bench.run.folder import RunFolder
 from worldstrat_bench.run.journal import Entry, Predicted, Scored
 from worldstrat_bench.run.predictions import PredictionStore
 from worldstrat_bench.scoring.types import Frame, Scorer, TileScore
+from worldstrat_bench.scoring.wsb_target import WsbPrepared
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,10 @@ def score_tile(
         )
     score = scorer.score(prediction, prepared)
     values, nulls = _finite(score)
+    if isinstance(prepared, WsbPrepared):
+        values["lr_consistency_target"] = prepared.lr_consistency_target
+        if prepared.lr_consistency_target is None:
+            nulls["lr_consistency_target"] = nulls.get("lr_consistency", "too few pixels are clear and have data")
     return Scored(
         target_sha256=target.sha256,
         usable=True,

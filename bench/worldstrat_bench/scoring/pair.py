@@ -55,6 +55,8 @@ def score_pair(
         raise UsageError(f"a target has shape {image.shape}, not (3, H, W)", where="target")
     if min(image.shape[-2:]) < rules.target.border * 2 + rules.metrics.ssim_window:
         raise DataError(f"a target of {image.shape[-2:]} px is too small for {protocol}", where="target")
+    if not np.isfinite(image).all():
+        raise DataError("a target has values that are not finite", where="target", remedy="no data is 0, valid=False")
     mask = np.ones(image.shape[-2:], dtype=bool) if valid is None else _array(valid, np.bool_)
     if mask.shape != image.shape[-2:]:
         raise UsageError(f"valid has shape {mask.shape}, the target {image.shape}", where="valid")

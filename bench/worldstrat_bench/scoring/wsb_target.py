@@ -6,6 +6,8 @@ import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,8 +29,8 @@ from worldstrat_bench.scoring.types import Frame
 if TYPE_CHECKING:
     from worldstrat_bench.data.target import TargetImage
 
-METHOD = "wsb-statistics-1"
-"""Part of every cache key: a change of this module's arithmetic must change it."""
+SOURCES = ("registration/*.py", "metrics/*.py", "scoring/*.py", "filtering.py", "resampling.py")
+"""The files of the package whose arithmetic decides what is kept on disk."""
 
 SCALARS = ("white", "detail", "psnr_bicubic", "lr_consistency_target")
 """What is kept on disk. The arrays are not: 21 MB a tile take as long to read as to compute."""
@@ -135,9 +137,20 @@ def smooth(image: Tensor, extra: int, rules: WsbRules) -> Tensor:
     return correlate(crop_or_pad(image, rules.border - extra - rules.search.cut).double(), taps, taps)
 
 
+@cache
+def method_sha256(package: Path | None = None) -> str:
+    """sha256 over the names and bytes of :data:`SOURCES`: statistics of other code are never taken from the cache."""
+    root = package or Path(__file__).resolve().parent.parent
+    digest = hashlib.sha256()
+    for file in sorted(file for pattern in SOURCES for file in root.glob(pattern)):
+        content = hashlib.sha256(file.read_bytes()).hexdigest()
+        digest.update(f"{file.relative_to(root).as_posix()} {content}\n".encode())
+    return digest.hexdigest()
+
+
 def cache_key(target: TargetImage, frame: Frame | None, protocol_sha256: str, device: torch.device) -> str:
     """The name of a tile's statistics: their target, frame, protocol, method and kind of device."""
-    digest = hashlib.sha256(f"{METHOD} {protocol_sha256} {target.sha256} {device.type}".encode())
+    digest = hashlib.sha256(f"{method_sha256()} {protocol_sha256} {target.sha256} {device.type}".encode())
     for part in () if frame is None else (frame.rgb, frame.clear):
         if part is None:
             continue

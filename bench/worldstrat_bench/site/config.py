@@ -22,7 +22,8 @@ class BoardConfig(BaseModel):
     )
     beside: tuple[str, ...] = Field(default=("ssim", "gain"), description="metrics beside the ranked ones")
     tile_columns: tuple[str, ...] = Field(
-        default=("psnr", "gain", "lpips", "ssim", "rmse", "sam"), description="metrics of a tile page"
+        default=("psnr", "gain", "lpips", "ssim", "rmse", "sam", "lr_consistency", "lr_consistency_target"),
+        description="metrics of a tile page",
     )
     gallery: int = Field(default=12, ge=1, le=60, description="tiles in each part of the gallery")
 

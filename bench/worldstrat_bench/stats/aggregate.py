@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from worldstrat_bench.protocol import Aggregation, Protocol
 from worldstrat_bench.record import ListScores, Summaries, Summary
 from worldstrat_bench.stats.bootstrap import Floats, intervals, rounded
-from worldstrat_bench.stats.strata import AXES, members, strata_of
+from worldstrat_bench.stats.strata import AXES, UNLABELLED, members, strata_of
 from worldstrat_bench.tiles import FACT_COLUMNS, TileTable
 
 NOT_METRICS = frozenset({*FACT_COLUMNS, "shift_y", "shift_x"})
@@ -139,10 +139,11 @@ def _means(values: Floats, complete: bool) -> list[tuple[int, float | None]]:
 
 
 def _macro(names: tuple[str, ...], classes: Mapping[str, Summaries], least: int) -> dict[str, float | None]:
-    """Mean over the IPCC classes of at least `least` values; null with fewer than two."""
+    """Mean over the IPCC classes of at least `least` values; null with fewer than two. No label is no class."""
+    named = [summaries for label, summaries in classes.items() if label != UNLABELLED]
     macro: dict[str, float | None] = {}
     for name in names:
-        large = [summaries[name].mean for summaries in classes.values() if summaries[name].n >= least]
+        large = [summaries[name].mean for summaries in named if summaries[name].n >= least]
         means = [mean for mean in large if mean is not None]
         macro[name] = rounded(float(np.mean(means))) if len(means) >= 2 else None
     return macro

@@ -59,7 +59,8 @@ class Comparison:
     sd : standard deviation of the differences of group means; None with one group.
     p_value : two-sided, of one test: not corrected for others.
     wins, ties, losses : tiles on which a is better than b, within the margin of it, or worse.
-    verdict : who beats whom by significance and margin; "tie" otherwise and for diagnostics.
+    verdict : who beats whom by significance and margin; "tie" otherwise and for diagnostics; "none" where a caller
+        knows of tiles that failed, so that nobody may be ranked.
     wilcoxon_p : a diagnostic only: on skewed differences it can contradict the mean, which is what ranks.
     """
 
@@ -76,7 +77,7 @@ class Comparison:
     wins: int
     ties: int
     losses: int
-    verdict: Literal["a", "b", "tie"]
+    verdict: Literal["a", "b", "tie", "none"]
     wilcoxon_p: float | None = None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,7 +129,7 @@ def _official_list_faults(result: Result, evaluated: set[str]) -> Iterator[Fault
 
 
 def aggregate_faults(result: Result, protocol: Protocol) -> Iterator[Fault]:
-    """Every mean and interval follows from tiles.csv, to the last digit."""
+    """Every mean and interval follows from tiles.csv, to a relative 1e-7."""
     from worldstrat_bench.stats.aggregate import aggregate
 
     lists = split.sublists(result.record.dataset.list, result.table.tiles)
@@ -178,7 +179,14 @@ def first_difference(stored: object, computed: object, key: str = "") -> tuple[s
             if found:
                 return found
         return None
-    return None if stored == computed else (key, stored, computed)
+    return None if _equal(stored, computed) else (key, stored, computed)
+
+
+def _equal(stored: object, computed: object) -> bool:
+    """Equal, or numbers that another processor's last bits may have made different."""
+    if isinstance(stored, float) and isinstance(computed, float):
+        return math.isclose(stored, computed, rel_tol=1e-7, abs_tol=1e-12)
+    return stored == computed
 
 
 def _place_faults(result: Result, slug_folder: Path) -> Iterator[Fault]:

@@ -18,6 +18,7 @@ _REMEDY = "tiles.csv is never edited by hand; score the run again and submit wha
 RANGES: dict[str, tuple[float, float]] = {
     "psnr": (-60, 100), "ssim": (-1, 1), "lpips": (0, 10), "rmse": (0, 1000), "psnr_raw": (-60, 100),
     "psnr_unregistered": (-60, 100), "sam": (0, 180), "lr_consistency": (0, 1000), "psnr_bicubic": (-60, 100),
+    "lr_consistency_target": (0, 1000),
     "clipped": (0, 1), "shift_y": (-16, 16), "shift_x": (-16, 16), "cloud": (0, 1), "detail": (0, 1000),
     "lon": (-180, 180), "lat": (-90, 90),
 }  # fmt: skip
@@ -55,6 +56,8 @@ def _outcome_faults(table: TileTable, record: Record, where: str) -> Iterator[Fa
 
 def _range_faults(table: TileTable, where: str) -> Iterator[Fault]:
     for name, (low, high) in RANGES.items():
+        if name not in table.numbers:
+            continue  # an optional column
         values = table.numbers[name]
         for row in np.flatnonzero(~np.isnan(values) & ((values < low) | (values > high))):
             what = f"{name} of tile {table.tiles[row]!r} is {values[row]:.7g}, outside {low:g} to {high:g}"

@@ -132,8 +132,10 @@ def write_verification(report: VerifyReport, request: VerifyRequest, maintainer:
         tiles=report.tiles,
         passed=report.passed,
     )
+    from worldstrat_bench.run.filesystem import write_durably
+
     path = request.run / "verification.json"
-    path.write_text(format_verification(verification), encoding="utf-8")
+    write_durably(path, format_verification(verification).encode())
     return path
 
 
@@ -237,6 +239,7 @@ class _Session:
     def predict(self, tiles: Sequence[Tile]) -> dict[str, Reply]:
         """The replies of a new worker to these tiles, in this order."""
         from worldstrat_bench.data.raster import read_header
+        from worldstrat_bench.protocol import load_protocol
         from worldstrat_bench.run.seeds import tile_seed
         from worldstrat_bench.run.stages import read_tile
         from worldstrat_bench.worker.host import Worker
@@ -244,13 +247,15 @@ class _Session:
         if not tiles:
             return {}
         record, replies = self._result.record, {}
+        given = record.dataset.inputs_protocol
+        asked = self._protocol if given is None else load_protocol(given.id)  # what the model saw, not what scored it
         forbidden = (self._root.resolve(), self._result.folder.resolve())
         with Worker(self._spec, device=self._device, isolation=self._isolation, forbidden=forbidden) as worker:
             self.device_class = worker.start().device_class
             for tile in tiles:
                 source = record.dataset.inputs
-                inputs = read_tile(tile, protocol=self._protocol, frames=record.model.frames, source=source)
-                side = self._protocol.target.size(read_header(tile.hr).height)
+                inputs = read_tile(tile, protocol=asked, frames=record.model.frames, source=source)
+                side = asked.target.size(read_header(tile.hr).height)
                 seed = tile_seed(record.seed, inputs.images, inputs.clear, inputs.days)
                 replies[tile.name] = worker.predict(inputs.images, inputs.clear, inputs.days, side, side, seed)
         return replies

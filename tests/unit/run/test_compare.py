@@ -1,0 +1,61 @@
+"""``compare``: what may be compared, and what a failed tile does to a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from factories import invented_facts, make_run, relabel
+from worldstrat_bench.errors import UsageError
+from worldstrat_bench.protocol import load_protocol
+from worldstrat_bench.record import DatasetRef, Record, build_record, load_record, save_record
+from worldstrat_bench.run.compare import compare_runs
+
+FACTS = invented_facts(36)
+mini: Callable[..., Record] = partial(make_run, tiles=FACTS, release="mini", list_name="test", resamples=20)
+
+
+def change(folder: Path, **dataset: object) -> None:
+    record = load_record(folder)
+    content = record.model_dump(exclude={"record_id", "created", "schema_version"})
+    content["dataset"] = DatasetRef.model_validate({**record.dataset.model_dump(), **dataset})
+    save_record(build_record(created=record.created, **content), folder / "record.json")
+
+
+def test_a_failed_tile_leaves_no_verdict_where_it_is(tmp_path: Path) -> None:
+    mini(tmp_path / "a", model="a", gain_db=3.0)
+    mini(tmp_path / "b", model="b")
+    whole = compare_runs(tmp_path / "a", tmp_path / "b")
+    assert {one.metric: one.verdict for one in whole.lists["test"]}["psnr"] == "a"
+    mini(tmp_path / "c", model="b", failed={FACTS[3].tile: "crash"})
+    found = compare_runs(tmp_path / "a", tmp_path / "c")
+    assert {one.verdict for one in found.lists["test"]} == {"none"}
+    assert {one.verdict for one in found.strata["ipcc"][FACTS[3].ipcc]} == {"none"}
+    assert "none" not in {one.verdict for one in found.strata["ipcc"][FACTS[4].ipcc]}
+    assert any("1 tiles failed" in remark for remark in found.remarks)
+
+
+def test_other_inputs_and_other_targets_are_refused(tmp_path: Path) -> None:
+    for name in "abcd":
+        mini(tmp_path / name, model=name)
+    change(tmp_path / "b", inputs="synthetic")
+    given = {"id": "worldstrat-2022", "sha256": load_protocol("worldstrat-2022").sha256}
+    change(tmp_path / "c", inputs_protocol=given)
+    change(tmp_path / "d", targets_sha256="1" * 64)
+    for name, words in (("b", "different inputs"), ("c", "different inputs"), ("d", "different targets")):
+        with pytest.raises(UsageError, match=words):
+            compare_runs(tmp_path / "a", tmp_path / name)
+
+
+def test_parts_are_told_and_compared_if_their_tiles_are_the_same(tmp_path: Path) -> None:
+    mini(tmp_path / "a", model="a")
+    mini(tmp_path / "b", model="b", limit=20)
+    found = compare_runs(tmp_path / "a", tmp_path / "b")
+    assert (len(found.only_a), found.remarks) == (16, ("b is a smoke test of the first 20 tiles",))
+    others = tuple(relabel([fact], detail=fact.detail * 2)[0] for fact in FACTS)  # type: ignore[arg-type]
+    mini(tmp_path / "c", model="c", tiles=others, limit=20)
+    with pytest.raises(UsageError, match="different targets"):
+        compare_runs(tmp_path / "a", tmp_path / "c")
