@@ -6,11 +6,9 @@ import math
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import psutil
 
 from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.errors import InfrastructureError, UsageError, WorldstratBenchError
@@ -33,19 +31,17 @@ _ATTEMPTS = 3
 """How often a shard is tried that the machines failed; deaths of a Dask worker are counted by Dask itself."""
 
 
-@dataclass(frozen=True)
-class Share:
-    """What a Dask worker of our own may use of this machine, so that all of them together use it once."""
-
-    threads: int
-    memory_bytes: int
-
-
 class Cluster:
-    """An :class:`~worldstrat_bench.run.engine.Engine`; several threads may use it at once."""
+    """An :class:`~worldstrat_bench.run.engine.Engine`; several threads may use it at once.
 
-    def __init__(self, client: Client, tiles_per_task: int, share: Share | None = None) -> None:
-        self._client, self._tiles_per_task, self._share = client, tiles_per_task, share
+    Parameters
+    ----------
+    tiles_per_task : at most so many tiles are in a shard.
+    threads : of the scoring in a Dask worker; None for all cores that it may use.
+    """
+
+    def __init__(self, client: Client, tiles_per_task: int, threads: int | None = None) -> None:
+        self._client, self._tiles_per_task, self._threads = client, tiles_per_task, threads
 
     @property
     def at_once(self) -> int:
@@ -120,7 +116,7 @@ class Cluster:
         return merge_runs([task.folder for task in tasks], data, out)
 
     def _placed(self, options: RunOptions, tell: Listener) -> RunOptions:
-        """Options as they hold on the Dask workers: one kind of device, and this machine shared out if it is this."""
+        """Options as they hold on the Dask workers: one kind of device, its cores shared out."""
         device = options.device
         workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
         offered = any(worker.get("resources", {}).get(GPU) for worker in workers)
@@ -132,12 +128,7 @@ class Cluster:
             if not offered:
                 tell(Notice("waiting for a GPU: no Dask worker offers one (dask worker --resources GPU=1)"))
         weights = options.lpips_weights.resolve() if options.lpips_weights else None
-        options = replace(options, device=device, lpips_weights=weights)
-        if self._share is None:
-            return options
-        memory = options.limits.memory_bytes or self._share.memory_bytes
-        threads = options.threads or self._share.threads
-        return replace(options, threads=threads, limits=replace(options.limits, memory_bytes=memory))
+        return replace(options, device=device, lpips_weights=weights, threads=options.threads or self._threads)
 
 
 @contextmanager
@@ -145,10 +136,10 @@ def open_cluster(options: ClusterOptions, device: str, tell: Listener) -> Iterat
     """Connect to a scheduler or start workers here; see :func:`~worldstrat_bench.run.cluster.connect.connected`."""
     own = options.scheduler is None
     devices = resolve_devices(device) if own else ()
-    count = options.workers or 1
-    share = Share(max(1, usable_cores() // count), psutil.virtual_memory().total // 2 // count) if own else None
+    # Workers of our own share the cores of this machine.
+    threads = max(1, usable_cores() // (options.workers or 1)) if own else None
     with connected(options, devices, tell) as client:
-        yield Cluster(client, options.tiles_per_task, share)
+        yield Cluster(client, options.tiles_per_task, threads)
 
 
 class _Handout:
