@@ -11,7 +11,7 @@ import io
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -256,14 +256,18 @@ def _raise(rounds: Rounds, output: str) -> None:
 
 @contextlib.contextmanager
 def _no_other_plugins() -> Iterator[None]:
-    """Only pytest-benchmark: what else is installed must not change how a model is timed."""
-    name = "PYTEST_DISABLE_PLUGIN_AUTOLOAD"
-    before = os.environ.get(name)
-    os.environ[name] = "1"
+    """Only pytest-benchmark: what else is installed, or runs around us, must not change how a model is timed."""
+    settings = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_XDIST_WORKER": None, "PYTEST_ADDOPTS": None}
+    before = {name: os.environ.get(name) for name in settings}
+    _set_environment(settings)
     try:
         yield
     finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
+        _set_environment(before)
+
+
+def _set_environment(values: Mapping[str, str | None]) -> None:
+    for name, value in values.items():
+        os.environ.pop(name, None)
+        if value is not None:
+            os.environ[name] = value
