@@ -102,6 +102,42 @@ def correlate(image: Tensor, taps_y: Sequence[float], taps_x: Sequence[float]) -
     return correlate_columns(correlate_rows(image, taps_y), taps_x)
 
 
+def interleave(image: Tensor) -> Tensor:
+    """(..., H, W) as (1, P, H, W) whose planes lie interleaved in memory, the layout of :func:`correlate_planes`."""
+    height, width = image.shape[-2:]
+    planes = image.reshape(-1, height, width)
+    count = planes.shape[0]
+    if planes.stride(0) == 1:
+        planes = planes.permute(1, 2, 0).contiguous().permute(2, 0, 1)
+    else:
+        planes = planes.reshape(count, -1).t().contiguous().view(height, width, count).permute(2, 0, 1)
+    # A stack of one has any stride; convolutions know the layout by this one.
+    return planes.as_strided((1, count, height, width), (count * height * width, 1, width * count, count))
+
+
+def correlate_planes(planes: Tensor, weights: Tensor) -> Tensor:
+    """Correlate many interleaved planes without padding, each with a kernel of its own.
+
+    One vector instruction works on as many planes as it is wide, so that small kernels cost a fifth of a matrix
+    product. It takes a stack of planes to be worth it: nine chips of three bands, not one image.
+
+    Parameters
+    ----------
+    planes : (1, P, H, W) as :func:`interleave` makes them.
+    weights : (P, Ky, Kx), or (1, Ky, Kx) for all.
+
+    Returns
+    -------
+    (1, P, H - Ky + 1, W - Kx + 1), interleaved.
+    """
+    count = planes.shape[1]
+    kernels = weights.to(planes).expand(count, -1, -1)[:, None]
+    if kernels.shape[-2:] == (1, 1):
+        return planes * kernels.transpose(0, 1)
+    with torch.backends.cudnn.flags(enabled=False):  # cuDNN would round to TF32; torch's own depthwise kernel does not
+        return F.conv2d(planes, kernels, groups=count)
+
+
 def banded_rows(matrix: Tensor, image: Tensor, reach: float) -> Tensor:
     """matrix @ image for a matrix that brings one size to another and is zero far from its diagonal.
 

@@ -8,4 +8,4 @@ from torch import Tensor
 
 def mae(prediction: Tensor, target: Tensor) -> Tensor:
     """Mean over bands and pixels of the absolute difference, reflectance: (..., C, H, W) to (...) float64."""
-    return (prediction - target).abs().mean(dim=(-3, -2, -1), dtype=torch.float64)
+    return (prediction - target).abs().mean(dim=(-2, -1), dtype=torch.float64).mean(dim=-1)

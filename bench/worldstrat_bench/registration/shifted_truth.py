@@ -17,9 +17,13 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from worldstrat_bench.filtering import correlate_rows
 from worldstrat_bench.registration.lags import box_sums, fft_length, spectrum
+
+BLOCK = 39
+"""Columns of a block of products; four make up a chip of 156 px."""
 
 
 def truth_kernels(
@@ -57,7 +61,7 @@ class Truth:
     ----------
     kernels : (S, K) float64, the same along both axes.
     centre : (N, C) mean of each chip's band, taken off before anything else.
-    spectrum : (N, C, Y, X / 2 + 1) of the centred chips.
+    spectrum : (C, N, Y, X / 2 + 1) of the centred chips, conjugate.
     means : (N, C, S, S) E[Y_uv] of the centred chips.
     squares : (N, S, S) sum over bands of E[Y_uv^2] of the centred chips.
     side : of the compared window, px: the chip's side - K + 1.
@@ -80,19 +84,45 @@ def prepare_truth(chips: Tensor, kernels: Sequence[Sequence[float]]) -> Truth:
     centred = chips.double() - centre[..., None, None]
     length = fft_length(chips.shape[-1])
     means = weights @ (box_sums(centred, side, side) / side**2) @ weights.t()
-    squares = torch.stack([_row_energies(correlate_rows(centred, k), weights, side) for k in kernels], dim=1)
-    return Truth(weights, centre, spectrum(centred, length, length), means, squares, side)
+    squares = _energies(centred, kernels, weights, side)
+    spectra = spectrum(centred.transpose(0, 1), length, length).conj().resolve_conj()
+    return Truth(weights, centre, spectra, means, squares, side)
 
 
-def _row_energies(filtered: Tensor, weights: Tensor, side: int) -> Tensor:
-    """Sum over bands of E[(filtered along columns by each kernel)^2]: (N, C, side, L) to (N, S)."""
-    chips, _, _, width = filtered.shape
-    columns = filtered.movedim(1, 2).reshape(chips, -1, width)
-    products = columns.transpose(1, 2) @ columns
+def _energies(chips: Tensor, kernels: Sequence[Sequence[float]], weights: Tensor, side: int) -> Tensor:
+    """Sum over bands of E[Y_uv^2] of (N, C, L, L) chips: (N, S, S).
+
+    Products of columns at most K - 1 apart are all that R_u is made of. By blocks of columns they are a third of
+    the work of all pairs.
+    """
     taps = weights.shape[1]
-    windows = products.as_strided((chips, side, taps, taps), (width * width, width + 1, width, 1))
-    table = windows.sum(dim=1) / side**2
-    return torch.einsum("sj,njk,sk->ns", weights, table, weights)
+    width, reach = chips.shape[-1], taps - 1
+    padded = F.pad(chips, (0, reach))
+    ahead = F.pad(weights, (0, reach)).unfold(1, taps, 1)  # [s, j, l] is k_s[j + l]
+    forms = 2 * weights[:, :, None] * ahead
+    forms[..., 0] /= 2
+    energies = []
+    for kernel in kernels:
+        lines = _trimmed_rows(padded, kernel).reshape(chips.shape[0], -1, width + reach)
+        near = torch.cat([_near(lines, start, min(BLOCK, width - start), reach) for start in range(0, width, BLOCK)], 1)
+        sums = near.unfold(1, side, 1).sum(dim=-1) / side**2  # [n, j, l]: of Z(y, x + j) Z(y, x + j + l)
+        energies.append(torch.einsum("sjl,njl->ns", forms, sums))
+    return torch.stack(energies, dim=1)
+
+
+def _near(lines: Tensor, start: int, size: int, reach: int) -> Tensor:
+    """(N, Y, X + reach) to (N, size, reach + 1): [n, x, l] the sum over y of Z(y, start + x) Z(y, start + x + l)."""
+    products = lines[..., start : start + size].transpose(1, 2) @ lines[..., start : start + size + reach]
+    row = size + reach
+    return products.as_strided((lines.shape[0], size, reach + 1), (size * row, row + 1, 1))
+
+
+def _trimmed_rows(image: Tensor, kernel: Sequence[float]) -> Tensor:
+    """``correlate_rows`` without the zeros at the kernel's ends, which the corrected kernels have many of."""
+    used = [index for index, value in enumerate(kernel) if value != 0]
+    first, last = used[0], used[-1]
+    part = image[..., first : image.shape[-2] - (len(kernel) - 1 - last), :]
+    return part * kernel[first] if first == last else correlate_rows(part, kernel[first : last + 1])
 
 
 def truth_mismatch(prediction: Tensor, truth: Truth) -> Tensor:
@@ -106,14 +136,22 @@ def truth_mismatch(prediction: Tensor, truth: Truth) -> Tensor:
     -------
     (N, S, S) float64; [n, u, v] for the truth moved by kernel u along rows and v along columns.
     """
-    bands, taps = prediction.shape[1], truth.kernels.shape[1]
-    length = truth.spectrum.shape[-2]
-    centred = prediction.double() - truth.centre[..., None, None]
-    product = (spectrum(centred, length, length).conj() * truth.spectrum).sum(dim=1)  # over bands, before going back
-    table: Tensor = torch.fft.irfft2(product, s=(length, length))[..., :taps, :taps]
-    cross = truth.kernels @ (table / truth.side**2) @ truth.kernels.t()
-    own = centred.square().mean(dim=(-2, -1)).sum(dim=1)[:, None, None]
-    sums = truth.kernels.sum(dim=1)
-    offset = truth.centre[..., None, None] * (1 - sums[:, None] * sums[None, :])
-    level = (offset * (offset + 2 * (centred.mean(dim=(-2, -1))[..., None, None] - truth.means))).sum(dim=1)
-    return (own + truth.squares - 2 * cross + level) / bands
+    (chips, bands, side, _), length = prediction.shape, truth.spectrum.shape[-2]
+    taps = truth.kernels.shape[1]
+    filled = truth.centre.new_zeros((bands, chips, length, length))  # centred and filled up with zeros in one pass
+    centred = filled[..., :side, :side]
+    torch.sub(prediction.transpose(0, 1), truth.centre.t()[..., None, None], out=centred)
+    sums = centred.sum(dim=(-2, -1)).t()
+    flat = filled.flatten(-2)
+    own = torch.linalg.vecdot(flat, flat).sum(dim=0)[:, None, None] / side**2
+    spectra = torch.fft.rfft2(filled)
+    product = spectra[0] * truth.spectrum[0]
+    for band in range(1, bands):  # over bands before going back: one transform a chip
+        product.addcmul_(spectra[band], truth.spectrum[band])
+    table = torch.fft.irfft2(product.conj(), s=(length, length))[..., :taps, :taps]
+    cross = truth.kernels @ (table / side**2) @ truth.kernels.t()
+    gains = truth.kernels.sum(dim=1)
+    offset = truth.centre[..., None, None] * (1 - gains[:, None] * gains[None, :])
+    level = (offset * (offset + 2 * (sums[..., None, None] / side**2 - truth.means))).sum(dim=1)
+    errors: Tensor = (own + truth.squares - 2 * cross + level) / bands
+    return errors

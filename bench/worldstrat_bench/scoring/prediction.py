@@ -64,5 +64,5 @@ def on_grid(image: Tensor, height: int, width: int, *, clip: bool) -> GridImage:
     if bool((least >= 0) & (most <= 1)):
         return GridImage(resized, torch.zeros((), dtype=torch.float64, device=image.device))
     limited = resized.clamp(0, 1)
-    outside = (limited[:3] != resized[:3]).sum(dtype=torch.float64) / limited[:3].numel()
+    outside = (limited[:3] != resized[:3]).count_nonzero().double() / limited[:3].numel()
     return GridImage(limited if clip else resized, outside)

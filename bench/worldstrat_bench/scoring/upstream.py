@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from worldstrat_bench.errors import DataError
-from worldstrat_bench.filtering import correlate
+from worldstrat_bench.filtering import correlate_planes, interleave
 from worldstrat_bench.metrics.detail import plain_detail
 from worldstrat_bench.metrics.mae import mae
 from worldstrat_bench.metrics.psnr import psnr
@@ -33,7 +33,7 @@ class UpstreamPrepared:
     Attributes
     ----------
     side : of the target, px.
-    chips : (N, 3, L, L) float32 of the target.
+    chips : (N, 3, L, L) float32 of the target, interleaved.
     truth : statistics of the chips.
     detail, psnr_bicubic, lr_consistency_target : see ``types.Prepared``; this protocol has no last.
     """
@@ -73,8 +73,9 @@ class UpstreamScorer:
             raise DataError("a target has not enough valid pixels", remedy="leave the tile out of the run")
         image = to_tensor(target.image[:3], self.device).to(torch.float32)
         chips = self._chips(image)
+        layers = interleave(chips).view(chips.shape)
         fine = float(plain_detail(image, to_tensor(target.valid, self.device)))
-        prepared = UpstreamPrepared(image.shape[-1], chips, prepare_truth(chips, self.kernels), fine)
+        prepared = UpstreamPrepared(image.shape[-1], layers, prepare_truth(chips, self.kernels), fine)
         if frame is None or frame.rgb is None:
             return prepared
         seen = to_tensor(frame.rgb, self.device).to(torch.float32)
@@ -96,20 +97,27 @@ class UpstreamScorer:
     def chip_metrics(self, image: Tensor, prepared: UpstreamPrepared) -> dict[str, Tensor]:
         """Every metric of every chip, (N,) each, of a (3, side, side) image."""
         chips = self._chips(image)
-        bias = (prepared.chips - chips).mean(dim=(-2, -1), keepdim=True, dtype=torch.float64)
-        biased = chips + bias.to(chips.dtype)
+        bias = prepared.truth.centre - chips.mean(dim=(-2, -1), dtype=torch.float64)
         first, last = self.rule.crop, self.rule.crop + prepared.truth.side
-        seen = biased[..., first:last, first:last]
-        values = truth_mismatch(seen, prepared.truth).cpu().numpy()
-        best = [divmod(int(table.argmin()), table.shape[1]) for table in values]
-        moved = torch.empty_like(seen)
-        for shift in set(best):  # most chips of a tile share theirs
-            same = [index for index, found in enumerate(best) if found == shift]
-            moved[same] = correlate(prepared.chips[same], self.kernels[shift[0]], self.kernels[shift[1]])
-        mse = (seen - moved).square().mean(dim=(-3, -2, -1), dtype=torch.float64)
+        seen = chips[..., first:last, first:last] + bias.to(chips.dtype)[..., None, None]
+        best = truth_mismatch(seen, prepared.truth).flatten(1).argmin(dim=1).tolist()
+        moved = self._moved(prepared.chips, [divmod(index, len(self.kernels)) for index in best])
+        seen = interleave(seen).view(seen.shape)
+        mse = (seen - moved).square_().mean(dim=(-2, -1), dtype=torch.float64).mean(dim=-1)
         constants = self.protocol.metrics
         loss = ssim_loss(seen, moved, window=constants.ssim_window, sigma=constants.ssim_sigma)
         return {"psnr": psnr(mse, constants.mse_floor), "mse": mse, "mae": mae(seen, moved), "ssim_loss": loss}
+
+    def _moved(self, chips: Tensor, best: list[tuple[int, int]]) -> Tensor:
+        """(N, 3, L, L) chips of the truth, each by its kernels of rows and of columns, outer zeros left out."""
+        rows, columns = (torch.tensor([self.kernels[index] for index in axis], dtype=torch.float64)
+                         for axis in zip(*best, strict=True))  # fmt: skip
+        (top, bottom), (left, right) = _support(rows), _support(columns)
+        weights = (rows[:, :, None] * columns[:, None, :])[:, top:bottom, left:right]
+        reach, side = rows.shape[1] - 1, chips.shape[-1]
+        part = chips[..., top : side - reach + bottom - 1, left : side - reach + right - 1]
+        moved = correlate_planes(interleave(part), weights.to(chips).repeat_interleave(chips.shape[1], dim=0))
+        return moved.view(*chips.shape[:2], *moved.shape[-2:])
 
     def _chips(self, image: Tensor) -> Tensor:
         """(3, side, side) to (N, 3, L, L), row by row."""
@@ -117,3 +125,9 @@ class UpstreamScorer:
         side = round(self.rule.chip_side * scale)
         starts = [round(start * scale) for start in self.rule.chip_starts]
         return torch.stack([image[:, y : y + side, x : x + side] for y in starts for x in starts])
+
+
+def _support(kernels: Tensor) -> tuple[int, int]:
+    """The first tap that is not zero in every kernel, and the one after the last."""
+    used = kernels.ne(0).any(dim=0).nonzero().flatten().tolist()
+    return int(used[0]), int(used[-1]) + 1
