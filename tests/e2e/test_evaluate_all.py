@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
@@ -87,6 +88,35 @@ def test_one_bad_model_does_not_end_the_matrix(submissions: Path, data: Path, tm
     changed = run_cli(*words, "wsb-1", "--json")
     assert states(changed.json)["plain", "wsb-1"] == "failed"
     assert "frames: 1, now 2" in changed.out
+
+
+def test_records_of_other_data_and_predictions_that_are_gone_are_not_done(
+    submissions: Path, data: Path, tmp_path: Path
+) -> None:
+    shutil.rmtree(submissions / "broken")
+    words = ("evaluate", "--all", submissions, "--no-download", "--json", "--out", tmp_path / "out", "--data")
+    assert run_cli(*words, data).code == 0
+    run = tmp_path / "out" / "plain" / "wsb-1-auto"
+    beside = submissions / "plain" / "results" / "wsb-1" / "mini-cpu"
+    beside.mkdir(parents=True)
+    for name in ("record.json", "tiles.csv"):
+        shutil.copyfile(run / name, beside / name)
+    other = small_dataset(tmp_path / "other", 2, seed=5)
+    elsewhere = (*words[:-2], tmp_path / "elsewhere", "--data")
+    assert states(run_cli(*elsewhere, data).json) == {("plain", "wsb-1"): "done before"}
+    assert states(run_cli(*elsewhere, other).json) == {("plain", "wsb-1"): "ran"}
+    shutil.rmtree(run / "predictions")
+    done = run_cli(*words, data, "--protocol", "wsb-1,probav")
+    assert states(done.json) == {("plain", "wsb-1"): "done before", ("plain", "probav"): "ran"}
+
+
+def test_the_exit_code_says_whether_models_or_data_failed(submissions: Path, data: Path, tmp_path: Path) -> None:
+    shutil.rmtree(submissions / "broken")
+    hole = Path(shutil.copytree(data, tmp_path / "hole"))
+    for file in (hole / "hr_dataset").rglob("*_ps.tiff"):
+        file.write_bytes(b"no image")
+    done = run_cli("evaluate", "--all", submissions, "--data", hole, "--out", tmp_path / "out", "--no-download")
+    assert done.code == 4, done.err
 
 
 def test_only_what_changed(submissions: Path, data: Path, tmp_path: Path) -> None:

@@ -102,9 +102,25 @@ def _fits(folder: Path) -> Callable[[Record], bool]:
         section, weights = manifest.model, manifest.weights
         stated = (section.version, section.frames, dict(section.parameters), weights.sha256 if weights else None)
         model = record.model
-        return stated == (model.version, model.frames, dict(model.parameters), model.weights_sha256)
+        same = stated == (model.version, model.frames, dict(model.parameters), model.weights_sha256)
+        same = same and section.wheel_sha256 in (None, model.wheel_sha256)
+        return same and (manifest.environment.base != "harness" or _code_of(folder) == model.code_sha256)
 
     return fits
+
+
+def _code_of(folder: Path) -> str | None:
+    """The digest of a model's code as it is installed beside the harness; None for a wheel, or if it is not there."""
+    from tempfile import TemporaryDirectory
+
+    from worldstrat_bench.errors import WorldstratBenchError
+    from worldstrat_bench.run.model import choose_model
+
+    try:
+        with TemporaryDirectory(prefix="worldstrat-bench-") as scratch:
+            return choose_model(_request(folder)(), Path(scratch))[0].code_sha256
+    except WorldstratBenchError:
+        return None
 
 
 def _changed(folder: Path, revision: str) -> frozenset[str]:

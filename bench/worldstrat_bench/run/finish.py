@@ -175,7 +175,12 @@ def _asked_for_the_same(protocol: Protocol, notes: Notes) -> bool:
 
 def targets_sha256(rows: Iterable[_Row]) -> str:
     """sha256 over "<tile> <sha256 of its target>" of every tile that has one, a line each, sorted by tile."""
-    pairs = sorted((row.facts.tile, row.scored.target_sha256) for row in rows if row.scored.usable)
+    return digest_of_targets((row.facts.tile, row.scored.target_sha256) for row in rows if row.scored.usable)
+
+
+def digest_of_targets(targets: Iterable[tuple[str, str]]) -> str:
+    """As :func:`targets_sha256`, of (tile, sha256 of its target)."""
+    pairs = sorted(targets)
     return hashlib.sha256("".join(f"{tile} {sha256}\n" for tile, sha256 in pairs).encode()).hexdigest()
 
 

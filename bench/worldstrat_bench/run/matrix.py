@@ -8,14 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from worldstrat_bench.data.layout import open_dataset
+from worldstrat_bench.data.layout import Dataset, open_dataset
+from worldstrat_bench.data.split import list_sha256
+from worldstrat_bench.data.target import read_target
 from worldstrat_bench.errors import ModelError, WorldstratBenchError
-from worldstrat_bench.protocol import load_protocol, same_task
+from worldstrat_bench.protocol import Protocol, load_protocol, same_task
 from worldstrat_bench.record import Record
 from worldstrat_bench.run.engine import Engine
 from worldstrat_bench.run.events import Event, Listener, Notice
+from worldstrat_bench.run.finish import digest_of_targets
+from worldstrat_bench.run.folder import read_run
+from worldstrat_bench.run.journal import FILE_NAME
 from worldstrat_bench.run.model import ModelRequest
-from worldstrat_bench.run.plan import protocol_ref
+from worldstrat_bench.run.plan import PredictInputs, files_sha256, protocol_ref, read_note
 from worldstrat_bench.run.request import RunOptions, RunRequest, ScoreRequest
 from worldstrat_bench.run.result import load_result
 
@@ -72,7 +77,7 @@ def run_matrix(
     A cell whose record is there and valid is skipped. A protocol with the inputs and the grid of an earlier one scores
     the predictions of that one. A model's failure is a cell, never the end of the matrix.
     """
-    release = open_dataset(data).release
+    dataset = open_dataset(data)
     at_once = engine.at_once
 
     def column(candidate: Candidate) -> list[Cell]:
@@ -83,7 +88,7 @@ def run_matrix(
             done: list[str] = []
             for name in protocols:
                 tell(Notice(f"{candidate.name}, {name}, {list_name}"))
-                earlier = _earlier(candidate, name, list_name, release, out)
+                earlier = _earlier(candidate, name, list_name, dataset, out)
                 cell = earlier or _cell(candidate, name, list_name, done, data, out, options, engine, listener)
                 cells.append(cell)
                 if cell.state in ("ran", "failed tiles", "done before") and cell.folder.parent == out / candidate.name:
@@ -135,7 +140,8 @@ def _cell(
     try:
         protocol = load_protocol(name)
         alike = [p for p in done if same_task(load_protocol(p), protocol)]
-        source = out / candidate.name / f"{alike[0]}-{list_name}" if alike else None
+        sources = [out / candidate.name / f"{p}-{list_name}" for p in alike]
+        source = next((folder for folder in sources if _has_predictions(folder)), None)
         if source is not None:
             record = engine.score(ScoreRequest(source, data, folder, name), options, tell)
         else:
@@ -151,7 +157,14 @@ def _cell(
     return Cell(candidate.name, name, list_name, state, "", folder, record.record_id)
 
 
-def _earlier(candidate: Candidate, name: str, list_name: str, release: str, out: Path) -> Cell | None:
+def _has_predictions(folder: Path) -> bool:
+    """Whether a run still has what is to be scored again: --no-keep and full disks remove it."""
+    with read_run(folder) as run:
+        ok = [tile for tile, entry in run.journal.entries().items() if entry.predicted.outcome == "ok"]
+        return bool(ok) and all(run.store.has(tile) for tile in ok)
+
+
+def _earlier(candidate: Candidate, name: str, list_name: str, dataset: Dataset, out: Path) -> Cell | None:
     """The cell of a valid record: of an earlier matrix, or beside the submission."""
     for place in (out / candidate.name / f"{name}-{list_name}", *candidate.records):
         try:
@@ -159,9 +172,31 @@ def _earlier(candidate: Candidate, name: str, list_name: str, release: str, out:
             protocol = load_protocol(name)
         except WorldstratBenchError:
             continue
-        same_list = list_name in ("auto", record.dataset.list)
-        same_data = record.dataset.release == release and record.dataset.inputs == "real"
-        same_protocol = record.protocol == protocol_ref(protocol)
-        if same_protocol and same_list and same_data and record.complete and candidate.fits(record):
+        mine = record.protocol == protocol_ref(protocol) and record.complete and candidate.fits(record)
+        if mine and _of_this_dataset(place, record, dataset, list_name, protocol):
             return Cell(candidate.name, name, list_name, "done before", "", place, record.record_id)
     return None
+
+
+def _of_this_dataset(place: Path, record: Record, dataset: Dataset, list_name: str, protocol: Protocol) -> bool:
+    """Whether a record is of these very tiles: by its journal if it has one, else by the targets, decoded here."""
+    from worldstrat_bench.cache import default_cache
+
+    resolved, stated = dataset.resolve_list(list_name), record.dataset
+    if (stated.inputs, stated.inputs_protocol) != ("real", None) and not _rescored_alike(record, protocol):
+        return False
+    wanted = dataset.release, resolved, list_sha256(dataset.names(resolved))
+    if (stated.release, stated.list, stated.list_sha256) != wanted:
+        return False
+    if (place / FILE_NAME).is_file():
+        with read_run(place) as run:
+            note = read_note(run.journal, "predict", PredictInputs)
+        return note.files_sha256 == files_sha256(dataset.tiles(resolved))
+    cache = default_cache()
+    targets = ((tile.name, read_target(tile, protocol, cache)) for tile in dataset.tiles(resolved))
+    return digest_of_targets((name, t.sha256) for name, t in targets if t.usable) == stated.targets_sha256
+
+
+def _rescored_alike(record: Record, protocol: Protocol) -> bool:
+    given = record.dataset.inputs_protocol
+    return record.dataset.inputs == "real" and given is not None and same_task(load_protocol(given.id), protocol)
