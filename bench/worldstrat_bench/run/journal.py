@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Mapping
@@ -105,23 +107,40 @@ class Journal:
                 remedy="make one: worldstrat-bench predict ... --out RUN",
             )
         self._lock = threading.Lock()
+        self._shared: int | None = None
         on_network = is_network(folder) if network is None else network
         self._database = self._open_to_read() if read_only else self._open(on_network)
 
     def _open_to_read(self) -> sqlite3.Connection:
-        """Many may read a finished run at once, from a folder that they cannot write."""
+        """Many may read a finished run at once, from a folder that they cannot write.
+
+        SQLite may take the file for immutable only while no process can write it. Those that write hold the folder's
+        lock; sharing it while the journal is open keeps them away. Where one is at work, the file is read as one that
+        may change.
+        """
+        self._shared = _share_lock(self.path.parent)
         pending = self.path.with_name(f"{FILE_NAME}-wal").exists()
-        query = "mode=ro" if pending else "mode=ro&immutable=1"
+        query = "mode=ro" if pending or self._shared is None else "mode=ro&immutable=1"
         try:
             database = sqlite3.connect(
                 f"{self.path.resolve().as_uri()}?{query}", uri=True, isolation_level=None, check_same_thread=False
             )
             self._check_version(database)
         except sqlite3.OperationalError as error:
+            self._let_go()
             raise InfrastructureError(f"the journal cannot be opened: {error}", where=self.path) from None
         except sqlite3.DatabaseError as error:
+            self._let_go()
             raise self._damaged(error) from None
+        except InvalidArtefactError:
+            self._let_go()
+            raise
         return database
+
+    def _let_go(self) -> None:
+        shared, self._shared = self._shared, None
+        if shared is not None:
+            os.close(shared)
 
     def _check_version(self, database: sqlite3.Connection, *allowed: int) -> None:
         version = database.execute("PRAGMA user_version").fetchone()[0]
@@ -222,6 +241,7 @@ class Journal:
         """Fold the write-ahead log into the file, so that the run is one file again."""
         with self._lock:
             self._database.close()
+            self._let_go()
 
     def __enter__(self) -> Self:
         return self
@@ -230,6 +250,19 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _share_lock(folder: Path) -> int | None:
+    """Share the lock that :func:`~worldstrat_bench.run.filesystem.locked` takes; None if somebody holds it alone."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    except OSError:
+        pass  # some network file systems lock no folders: nothing is known of writers there
+    return descriptor
 
 
 def _entry(row: tuple[object, ...]) -> Entry:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from worldstrat_bench.errors import InfrastructureError, InvalidArtefactError
+from worldstrat_bench.run.filesystem import HeldError, locked
 from worldstrat_bench.run.journal import FILE_NAME, Journal, Predicted, Scored
 
 SCORED = Scored(
@@ -137,6 +138,26 @@ def test_reading_changes_nothing_and_works_beside_a_writer(tmp_path: Path) -> No
             reader.set_note("a", "b")
     assert (tmp_path / FILE_NAME).read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == [FILE_NAME]
+
+
+def test_nobody_writes_while_a_journal_is_read_as_immutable(tmp_path: Path) -> None:
+    with Journal(tmp_path) as journal:
+        journal.set_predicted(Predicted("t", "ok"))
+    with Journal(tmp_path, read_only=True) as one, Journal(tmp_path, read_only=True) as other:
+        assert one.entries() == other.entries()
+        with pytest.raises(HeldError), locked(tmp_path):
+            pass
+    with locked(tmp_path), Journal(tmp_path) as writer:
+        with Journal(tmp_path, read_only=True) as late:  # a writer is at work: its changes are seen
+            writer.set_predicted(Predicted("u", "ok"))
+            assert set(late.entries()) == {"t", "u"}
+        writer.set_predicted(Predicted("v", "ok"))
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / FILE_NAME).write_bytes(b"no database, but long enough to be looked at" * 30)
+    with pytest.raises(InvalidArtefactError):
+        Journal(tmp_path / "bad", read_only=True)
+    with locked(tmp_path / "bad"):
+        pass
 
 
 def test_faults_are_named(tmp_path: Path) -> None:
