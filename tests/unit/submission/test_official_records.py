@@ -220,11 +220,14 @@ def test_an_unofficial_record_is_a_notice_until_official_is_asked_for(tmp_path: 
 
 
 def test_a_failed_tile_keeps_its_place(tmp_path: Path) -> None:
-    facts = official_facts("full")
-    failed = {facts[0].tile: "crash"}
-    folder = make_submission(tmp_path, tiles=None, release="v1.1", list_name="full", official=True, failed=failed)
-    assert check([folder]).ok
-    assert [fault.rule for fault in errors_of(folder, official=True)] == ["unranked"]
+    """It bars the run from the list that ranks, if that list holds it, and from no other."""
+    clean = {fact.tile for fact in official_facts("clean")}
+    outside = next(fact.tile for fact in official_facts("full") if fact.tile not in clean)
+    for tile, rules in ((min(clean), ["unranked"]), (outside, [])):
+        options: dict[str, Any] = {"tiles": None, "release": "v1.1", "list_name": "full", "official": True}
+        folder = make_submission(tmp_path / tile, failed={tile: "crash"}, **options)
+        assert check([folder]).ok
+        assert [fault.rule for fault in errors_of(folder, official=True)] == rules
 
 
 def test_a_second_record_gets_a_place_of_its_own(tmp_path: Path) -> None:
