@@ -40,10 +40,11 @@ def _ssim_loss(prediction: Tensor, truth: Tensor) -> Tensor:
     """Mean of clamp((1 - SSIM) / 2, 0, 1) with reflect padding and a 5 x 5 window, straight from the formula."""
     x = torch.arange(5) - 2.0
     taps = torch.exp(-x.square() / (2 * 1.5**2))
-    window = (torch.outer(taps, taps) / taps.sum() ** 2)[None, None]
+    bands = truth.shape[1]
+    window = (torch.outer(taps, taps) / taps.sum() ** 2).expand(bands, 1, -1, -1)
 
     def mean(image: Tensor) -> Tensor:
-        return F.conv2d(F.pad(image, (2,) * 4, mode="reflect").flatten(0, 1)[:, None], window).view(image.shape)
+        return F.conv2d(F.pad(image, (2,) * 4, mode="reflect"), window, groups=bands)
 
     p, t = mean(prediction), mean(truth)
     variances = mean(prediction**2) - p**2 + mean(truth**2) - t**2
