@@ -91,7 +91,9 @@ def test_a_metric_that_is_missing_somewhere_is_averaged_where_it_is_there() -> N
 def test_the_macro_mean_is_over_classes_of_ten_tiles() -> None:
     table = table_of(140)
     classes = np.array(table.text("ipcc"))
-    large = [np.mean(metric_values(table, "psnr")[classes == c]) for c in set(classes) - {""} if (classes == c).sum() >= 10]
+    large = [
+        np.mean(metric_values(table, "psnr")[classes == c]) for c in set(classes) - {""} if (classes == c).sum() >= 10
+    ]
     assert np.isclose(scores_of(table).macro["psnr"] or 0, np.mean(large), atol=1e-7)
     assert scores_of(table_of(20)).macro["psnr"] is None
 
