@@ -4,8 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from run_helpers import run_cli
-from worldstrat_bench.run.demo import MODELS
+from worldstrat_bench.run.demo import MODELS, REQUESTS
+from worldstrat_bench.run.model import ModelRequest
+from worldstrat_bench.submission.manifest import load_manifest
+
+SUBMISSIONS = Path(__file__).resolve().parents[2] / "submissions"
+
+
+@pytest.mark.parametrize("request_", REQUESTS, ids=MODELS)
+def test_a_reference_model_runs_as_its_submission_says(request_: ModelRequest) -> None:
+    manifest = load_manifest(SUBMISSIONS / request_.name / "submission.toml")
+    stated = (manifest.model.entry_point, manifest.model.frames, manifest.training.train_split)
+    assert (request_.name, request_.frames, request_.train_split) == stated
 
 
 def test_from_nothing_to_a_leaderboard(tmp_path: Path) -> None:

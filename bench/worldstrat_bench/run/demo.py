@@ -15,8 +15,17 @@ from worldstrat_bench.run.model import ModelRequest
 from worldstrat_bench.run.pipeline import evaluate_run
 from worldstrat_bench.run.request import RunOptions, RunRequest
 
-MODELS = ("bicubic", "shift-and-add", "trained-single", "trained-multi")
-"""What is easy, the best without learning, and two networks whose weights come with the reference models."""
+REQUESTS = (
+    ModelRequest("bicubic", frames=1, train_split="none"),
+    ModelRequest("shift-and-add", frames=8, train_split="none"),
+    ModelRequest("trained-single", frames=1, train_split="described"),
+    ModelRequest("trained-multi", frames=8, train_split="described"),
+)
+"""What is easy, the best without learning, and two networks whose weights come with the reference models.
+
+Frames and train lists are those of their submissions, which an installed package does not carry.
+"""
+MODELS = tuple(request.name for request in REQUESTS)
 
 
 @dataclass(frozen=True)
@@ -59,9 +68,9 @@ def run_models(
 ) -> list[DemoRun]:
     """Evaluate every reference model; what an earlier demonstration finished is kept."""
     runs = []
-    for name in MODELS:
-        announce(name)
-        folder = out / name
-        record = evaluate_run(RunRequest(ModelRequest(name), data, folder), options, tell)
+    for request in REQUESTS:
+        announce(request.name)
+        folder = out / request.name
+        record = evaluate_run(RunRequest(request, data, folder), options, tell)
         runs.append(DemoRun(folder, record))
     return runs

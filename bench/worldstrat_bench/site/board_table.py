@@ -102,8 +102,8 @@ def _columns(
         *columns,
         Column("status", "Status", "Verified: maintainers ran it. Self-reported: the authors did", "entry",
                numeric=False),
-        Column("family", "Family", "As declared, else by the number of frames", "entry", numeric=False),
-        Column("frames", "Frames", "Sentinel-2 revisits that the model uses at most", "entry"),
+        Column("family", "Family", "As declared, else by the frames of a submission", "entry", numeric=False),
+        Column("frames", "Frames", "Sentinel-2 revisits used at most; offered: no submission says how many", "entry"),
         Column("train", "Train list", "What the entry says it was trained on", "entry", numeric=False),
         Column("speed", "Speed", "Throughput on the device class named; compare equal classes only", "entry",
                "↑", "km²/s"),
@@ -170,7 +170,7 @@ def _entry_cells(entry: Entry) -> list[Cell]:
     return [
         text_cell(entry.status),
         text_cell(entry.family),
-        Cell(Markup(str(entry.record.model.frames)), None, (entry.record.model.frames,)),
+        Cell(Markup(entry.frames), entry.record.model.frames, (entry.record.model.frames,)),
         text_cell(_clip(entry.declaration.title) + flag),
         Cell(text or Markup(NO_VALUE), speed.km2_per_second if speed else "",
              (speed.km2_per_second if speed else None, speed.device_class if speed else "")),
@@ -182,7 +182,7 @@ def _clip(text: str, limit: int = 28) -> str:
 
 
 def _filters(entry: Entry) -> tuple[tuple[str, str], ...]:
-    return ("family", entry.family), ("frames", str(entry.record.model.frames)), ("status", entry.status)
+    return ("family", entry.family), ("frames", entry.frames), ("status", entry.status)
 
 
 def _csv_names(key: str) -> tuple[str, ...]:

@@ -74,8 +74,23 @@ class Entry:
 
     @property
     def family(self) -> str:
-        """The declared family, or what the number of frames says."""
-        return self.card.family or ("single-frame" if self.record.model.frames == 1 else "multi-frame")
+        """The declared family, or what the number of frames says; "" if nobody says how many the model uses."""
+        if self.card.family:
+            return self.card.family
+        if self.record.model.frames == 1:
+            return "single-frame"
+        return "multi-frame" if self.declares_frames else ""
+
+    @property
+    def declares_frames(self) -> bool:
+        """Whether a submission says how many frames the model uses: else the record only has what it was offered."""
+        return "submission.toml" in self.files or self.record.model.submission is not None
+
+    @property
+    def frames(self) -> str:
+        """The number of frames; "offered" if the model may have used fewer of them."""
+        count = self.record.model.frames
+        return str(count) if self.declares_frames or count == 1 else f"{count} offered"
 
 
 @dataclass(frozen=True)

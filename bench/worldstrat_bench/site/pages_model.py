@@ -68,8 +68,8 @@ def _card(entry: Entry) -> Pairs:
         ("Authors", card.authors),
         ("Licence", card.licence),
         ("Package", clean(" ".join(p for p in (model.distribution or "", model.version or "") if p), 120)),
-        ("Family", entry.family),
-        ("Frames", str(model.frames)),
+        ("Family", entry.family or NO_VALUE),
+        ("Frames", entry.frames),
         ("Train list", f"{clean(entry.declaration.title, 200)}. {entry.declaration.explanation}."),
         ("Device", clean(entry.record.device.device_class, 80)),
     ]

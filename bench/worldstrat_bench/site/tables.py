@@ -78,7 +78,7 @@ class Table:
 
     def choices(self, key: str) -> tuple[str, ...]:
         """The values that a filter can take."""
-        return tuple(sorted({value for row in self.rows for name, value in row.filters if name == key}))
+        return tuple(sorted({value for row in self.rows for name, value in row.filters if name == key and value}))
 
 
 def metric_column(name: str, group: Group, *, label: str = "", key: str = "") -> Column:

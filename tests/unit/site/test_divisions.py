@@ -16,7 +16,8 @@ from factories import Facts, invented_facts, make_run, official_facts, relabel
 from site_scenes import write_manifest, write_speed, write_verification
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.protocol import load_protocol
-from worldstrat_bench.record import Record, build_record, save_record
+from worldstrat_bench.record import ModelRef, Record, build_record, save_record
+from worldstrat_bench.site import build
 from worldstrat_bench.site.divisions import Division, list_divisions, unplaced
 from worldstrat_bench.site.entries import read_entries
 
@@ -256,3 +257,21 @@ def test_a_record_beyond_the_size_limit_is_refused(tmp_path: Path) -> None:
         stream.truncate(9_000_000)
     _, refused = read_entries([tmp_path])
     assert "larger than" in refused[0].reason
+
+
+def test_frames_offered_are_not_taken_for_frames_used(tmp_path: Path) -> None:
+    reference = ModelRef(name="m", distribution="m", version="1", entry_point="m:load", frames=1)
+    mini(tmp_path / "bare", model="bare")
+    mini(tmp_path / "single", model="single", model_ref=reference)
+    mini(tmp_path / "stated", model="stated", submission="stated")
+    mini(tmp_path / "beside", model="beside")
+    write_manifest(tmp_path / "beside", slug="beside", title="beside")
+    entries, _ = read_entries([tmp_path])
+    assert {e.source.split("/")[-1]: (e.frames, e.family) for e in entries} == {
+        "bare": ("8 offered", ""), "single": ("1", "single-frame"), "stated": ("8", "multi-frame"),
+        "beside": ("8", "multi-frame"),
+    }  # fmt: skip
+    build([tmp_path / "bare"], tmp_path / "out")
+    page = next((tmp_path / "out").glob("practice-*/m/bare.html")).read_text(encoding="utf-8")
+    assert "<dt>Family</dt><dd><bdi>–</bdi></dd>" in page
+    assert "<dt>Frames</dt><dd><bdi>8 offered</bdi></dd>" in page
