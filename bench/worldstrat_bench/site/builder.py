@@ -13,6 +13,7 @@ from worldstrat_bench.site.analysis import Analysis
 from worldstrat_bench.site.config import BoardConfig
 from worldstrat_bench.site.divisions import Apart, Division, list_divisions, unplaced
 from worldstrat_bench.site.entries import Entry, Refused, read_entries
+from worldstrat_bench.site.licences import footer
 from worldstrat_bench.site.pages_board import build_boards, heading_of
 from worldstrat_bench.site.pages_model import build_models
 from worldstrat_bench.site.pages_more import build_compare, build_gallery
@@ -153,7 +154,8 @@ def compose(
         pictures = collect(output, analysis, source, pictures_from)
         home = _home(analysis, divisions, apart) if i == 0 else None
         _build_division(output, analysis, pictures, home, partners)
-    common = _common(None) | _navigation(divisions[0] if divisions else None)
+    releases = [release for d in divisions for release in d.release.split(", ")]
+    common = _common(None) | _navigation(divisions[0] if divisions else None) | {"imagery": footer(releases)}
     if not divisions:
         _empty_front(output, apart)
     build_method(output, common)
@@ -190,7 +192,7 @@ def _build_division(
 
 def _common(division: Division | None) -> dict[str, object]:
     return {"d": division, "csp": CSP, "version": __version__, "banner": _banner(division), "none_panel": None,
-            **_navigation(division)}  # fmt: skip
+            "imagery": footer(division.release.split(", ")) if division else "", **_navigation(division)}  # fmt: skip
 
 
 def _navigation(division: Division | None) -> dict[str, object]:

@@ -10,6 +10,7 @@ from markupsafe import Markup, escape
 from worldstrat_bench.measures import measure
 from worldstrat_bench.site import charts
 from worldstrat_bench.site.analysis import Analysis, shown_stratum
+from worldstrat_bench.site.licences import caption
 from worldstrat_bench.site.pages_board import Context
 from worldstrat_bench.site.pictures import NO_PICTURES, TilePictures
 from worldstrat_bench.site.render import Output
@@ -25,6 +26,7 @@ def build_tiles(out: Output, analysis: Analysis, common: Context, pictures: Mapp
     rows = _rows(analysis)
     members = {name: frozenset(tiles) for name, tiles in division.lists.items()}
     head = _head(analysis.config.tile_columns)
+    licence = caption(division.release.split(", "))
     for i, tile in enumerate(names):
         values = analysis.matrix("psnr")[:, i]
         named = [(e.title, float(v)) for e, v in zip(division.entries, values, strict=True) if not np.isnan(v)]
@@ -35,7 +37,7 @@ def build_tiles(out: Output, analysis: Analysis, common: Context, pictures: Mapp
             "strip": charts.strip(named, f"PSNR of {len(named)} models on this tile", "dB") if named else "",
             "scored": len(named), "table_head": head, "body": Markup("".join(rows[i])),
             "previous": _neighbour(analysis, i - 1), "following": _neighbour(analysis, i + 1),
-            "pictures": pictures.get(tile, NO_PICTURES),
+            "pictures": pictures.get(tile, NO_PICTURES), "licence": licence,
         }  # fmt: skip
         out.page(division.prefix + analysis.tile_pages[tile], "tile.html.j2", {**common, **context})
 
