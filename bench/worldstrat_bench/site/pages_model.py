@@ -25,6 +25,9 @@ from worldstrat_bench.stats.letters import shown
 
 Pairs = list[tuple[str, str]]
 
+MINI_TILES = 36
+"""Test tiles that ``data mini`` writes unless it is told another number."""
+
 
 def build_models(out: Output, analysis: Analysis, common: Context, partners: Partners) -> None:
     """One page an entry; `partners` are the runs of the same models on the other kind of inputs."""
@@ -249,12 +252,16 @@ def reproduce(record: Record) -> list[str]:
     model = record.model
     package = model.distribution or model.name
     version = f"=={model.version}" if model.version else ""
-    parts = ["worldstrat-bench", "evaluate", shlex.quote(clean(model.name, 120)), "--data", "WORLDSTRAT",
+    mini = record.dataset.release == "mini"
+    data = "mini" if mini else "WORLDSTRAT"
+    size = "" if record.dataset.tiles == MINI_TILES else f" --test-tiles {record.dataset.tiles}"
+    parts = ["worldstrat-bench", "evaluate", shlex.quote(clean(model.name, 120)), "--data", data,
              "--protocol", shlex.quote(record.protocol.id), "--list", shlex.quote(clean(record.dataset.list, 60)),
              "--frames", str(model.frames), "--seed", str(record.seed)]  # fmt: skip
     for key, value in sorted(model.parameters.items())[:40]:
         parts += ["--param", shlex.quote(clean(f"{key}={value}", 120))]
     if model.weights_sha256:
         parts += ["--weights", "WEIGHTS"]
-    return [f"pip install {shlex.quote(clean(package + version, 120))}", " ".join([*parts, "--out", "run"]),
+    made = [f"worldstrat-bench data mini mini{size}"] if mini else []
+    return [f"pip install {shlex.quote(clean(package + version, 120))}", *made, " ".join([*parts, "--out", "run"]),
             "worldstrat-bench compare run RUN"]  # fmt: skip
