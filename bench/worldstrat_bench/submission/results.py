@@ -8,6 +8,7 @@ from pathlib import Path
 
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.record import Record, load_record
+from worldstrat_bench.submission.manifest import Manifest, load_manifest
 
 RESULT_FILES: dict[str, int] = {
     "record.json": 300_000,
@@ -46,15 +47,32 @@ def record_folders(slug_folder: Path) -> tuple[Path, ...]:
     return tuple(sorted(p for p in results.glob("*/*") if p.is_dir() and not p.is_symlink()))
 
 
+def _refuse_other_model(record: Record, manifest: Manifest, run: Path) -> None:
+    """The record is of the distribution and entry point that the manifest names."""
+    model, section = record.model, manifest.model
+    same_name = model.name in (section.entry_point, manifest.submission.slug)
+    if not same_name or folder_name(model.distribution or "") != folder_name(section.distribution):
+        raise InvalidArtefactError(
+            f"the run is of {model.name} of {model.distribution}, "
+            f"the submission of {section.entry_point} of {section.distribution}",
+            where=run,
+            remedy="give the folder of the model that was run, or evaluate this submission: "
+            "worldstrat-bench evaluate FOLDER ...",
+        )
+
+
 def add_run(run: Path, slug_folder: Path) -> Path:
     """Copy the record of a run to its place in a submission; the folder that was written.
 
     Raises
     ------
     InvalidArtefactError
-        if the run has no valid record, or another record is in that place: records never change.
+        if the folder is no submission, the run has no valid record or is of another model than the submission's, or
+        another record is in that place: records never change.
     """
+    manifest = load_manifest(slug_folder)
     record = load_record(run)
+    _refuse_other_model(record, manifest, run)
     folder = result_folder(slug_folder, record)
     existing = folder / "record.json"
     if existing.exists() and load_record(existing).record_id != record.record_id:

@@ -48,7 +48,8 @@ def test_curves_go_with_a_run_into_the_submission(tmp_path: Path) -> None:
     folder = make_submission(tmp_path)
     run = the_result(folder)
     write_curves(run)
-    target = add_run(run, tmp_path / "submissions" / "copy")
+    copy = make_submission(tmp_path / "copy", record=False)
+    target = add_run(run, copy)
     assert (target / "robustness.json").read_bytes() == (run / "robustness.json").read_bytes()
 
 
