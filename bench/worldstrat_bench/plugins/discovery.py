@@ -6,6 +6,7 @@ import configparser
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from email.message import Message
 from email.parser import BytesHeaderParser
 from pathlib import Path
@@ -88,8 +89,20 @@ def find_model(name_or_wheel: str, python: Path | None = None, scratch: Path | N
     if not matches:
         known = ", ".join(sorted({entry.name for entry in entries if entry.name})) or "none"
         where = f"models of {python}: {known}" if python else f"installed models: {known}"
-        raise ModelError(f"there is no model {name_or_wheel[:100]!r}", where=where, remedy=BASELINES_REMEDY)
+        what = f"there is no model {name_or_wheel[:100]!r}"
+        raise ModelError(what, where=where, remedy=remedy_of_unknown(name_or_wheel, entries))
     return _usable(matches[0])
+
+
+def remedy_of_unknown(name: str, entries: tuple[ModelEntry, ...]) -> str:
+    """What somebody meant who gave a name that no model has: a folder, a name like it, or the reference models."""
+    if "/" in name:
+        return "there is no such folder or wheel, or the folder has no submission.toml; see to the path"
+    known = {entry.name for entry in entries if entry.name}
+    near = get_close_matches(name[:100], sorted(known), n=1)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    return BASELINES_REMEDY if "bicubic" not in known else "see `worldstrat-bench models list`"
 
 
 def installed_packages(site_paths: Sequence[Path]) -> dict[str, str]:

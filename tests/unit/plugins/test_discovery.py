@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from worldstrat_bench.errors import ModelError, UsageError
-from worldstrat_bench.plugins.discovery import find_model, installed_models, installed_packages
+from worldstrat_bench.plugins.discovery import find_model, installed_models, installed_packages, remedy_of_unknown
 from worldstrat_bench.plugins.wheel import open_wheel
 
 GROUP = "[worldstrat_bench.models]\n"
@@ -100,7 +100,9 @@ def test_packages_are_listed_with_their_versions(tmp_path: Path) -> None:
 def test_an_unknown_name_says_what_there_is_and_how_to_get_the_baselines() -> None:
     with pytest.raises(ModelError, match="no model 'no-such-model'") as caught:
         find_model("no-such-model")
-    assert "pip install ./baselines" in str(caught.value.remedy)
+    assert "models list" in str(caught.value.remedy)
+    assert "pip install" not in str(caught.value.remedy)  # they are installed here
+    assert "pip install ./baselines" in remedy_of_unknown("no-such-model", ())
 
 
 def test_nothing_is_imported(tmp_path: Path) -> None:
