@@ -28,6 +28,8 @@ OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, all else on stderr.")]
 
 _DEBUG = "WORLDSTRAT_BENCH_DEBUG"
+_FILE_WIDTH = 200
+"""Columns of a table that goes to a file or a pipe: nothing of it is cut there."""
 
 
 def set_debugging(on: bool) -> None:
@@ -71,7 +73,8 @@ def stdout() -> Console:
         def on_broken_pipe(self) -> None:
             raise BrokenPipeError  # rich would leave with 1
 
-    return Output()
+    wide = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+    return Output(width=_FILE_WIDTH if wide else None)
 
 
 def flush_or_forget() -> bool:

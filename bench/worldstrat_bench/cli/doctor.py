@@ -39,5 +39,6 @@ def doctor(data: DataToSeeOption = None, out: OutToSeeOption = None, json: conso
                 )
     if json:
         console.print_json([asdict(finding) for finding in findings])
-    if any(finding.state == "bad" for finding in findings):
-        raise typer.Exit(6)
+    bad = {finding.name for finding in findings if finding.state == "bad"}
+    if bad:
+        raise typer.Exit(4 if bad == {"data"} else 6)

@@ -20,7 +20,7 @@ ModelArgument = Annotated[
     str, typer.Argument(metavar="MODEL", help="Name of an entry point, a wheel, a submission.toml or its folder.")
 ]
 FramesOption = Annotated[
-    int | None, typer.Option("--frames", metavar="N", min=1, max=16, help="Revisits the model is given. [default: 8]")
+    int | None, typer.Option("--frames", metavar="N", min=1, max=8, help="Revisits the model is given. [default: 8]")
 ]
 WeightsOption = Annotated[Path | None, typer.Option("--weights", metavar="PATH", help="For the model's load().")]
 ParamOption = Annotated[

@@ -58,7 +58,7 @@ def remarks(record: Record) -> list[str]:
 def _table(record: Record) -> Table:
     from rich.table import Table
 
-    from worldstrat_bench.measures import measure
+    from worldstrat_bench.measures import MEASURES, measure
 
     lists = sorted(record.scores, key=lambda name: _LIST_ORDER.index(name) if name in _LIST_ORDER else 9)
     table = Table(box=None, pad_edge=False, show_header=True)
@@ -66,8 +66,9 @@ def _table(record: Record) -> Table:
     for name in lists:
         table.add_column(f"{name} ({record.scores[name].tiles})", justify="right")
         table.add_column("95 % interval")
-    metrics = list(next(iter(record.scores.values())).micro) if lists else []
-    for metric in [m for m in ("psnr", "gain") if m in metrics] + [m for m in metrics if m not in ("psnr", "gain")]:
+    order = ["psnr", "gain", *MEASURES]  # not the record's own: a file's keys are sorted
+    metrics = sorted(record.scores[lists[0]].micro, key=order.index) if lists else []
+    for metric in metrics:
         about = measure(metric)
         cells = [cell for name in lists for cell in _cells(record.scores[name].micro.get(metric), about.decimals)]
         table.add_row(f"{about.label} {about.arrow} {about.unit}".rstrip(), *cells)

@@ -23,11 +23,15 @@ def verify(
     ] = None,
     tiles: Annotated[int, typer.Option("-k", "--tiles", metavar="K", min=1, max=1000, help="Tiles to run again.")] = 10,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Draws the tiles.")] = 0,
-    weights: Annotated[Path | None, typer.Option("--weights", metavar="PATH")] = None,
-    param: Annotated[list[str] | None, typer.Option("--param", metavar="K=V")] = None,
-    python: Annotated[Path | None, typer.Option("--python", metavar="FILE")] = None,
+    weights: Annotated[Path | None, typer.Option("--weights", metavar="PATH", help="For the model's load().")] = None,
+    param: Annotated[
+        list[str] | None, typer.Option("--param", metavar="K=V", help="For the model's load(); may be repeated.")
+    ] = None,
+    python: Annotated[
+        Path | None, typer.Option("--python", metavar="FILE", help="Interpreter of the model's own environment.")
+    ] = None,
     device: DeviceOption = "auto",
-    isolation: Annotated[str, typer.Option("--isolation", metavar="L")] = "auto",
+    isolation: Annotated[str, typer.Option("--isolation", metavar="L", help="auto, full, strong or process.")] = "auto",
     maintainer: Annotated[
         str | None, typer.Option("--maintainer", metavar="NAME", help="Write verification.json in this name.")
     ] = None,
@@ -57,7 +61,8 @@ def verify(
             }
         )
     else:
-        typer.echo(as_text(CheckReport((f"{run} ({len(report.tiles)} tiles run again)",), report.faults)), nl=False)
+        again = f"{len(report.tiles)} tiles run again" if data else "no tile run again: that needs --data and --model"
+        typer.echo(as_text(CheckReport((str(run),), report.faults)) + again)
     if not report.passed:
         raise typer.Exit(_EXIT_INVALID)
 

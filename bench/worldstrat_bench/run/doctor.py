@@ -89,10 +89,15 @@ def _torch() -> Iterator[Finding]:
         names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
         yield Finding("ok", "cuda", f"{torch.version.cuda}: {', '.join(names)}")
     elif torch.version.cuda:
-        remedy = "without a GPU use --device cpu; with one, look at `nvidia-smi` and CUDA_VISIBLE_DEVICES"
+        remedy = "--device auto uses the CPU; if there is a GPU, look at `nvidia-smi` and CUDA_VISIBLE_DEVICES"
         yield Finding("warn", "cuda", f"torch was built for CUDA {torch.version.cuda}, but sees no device", remedy)
     else:
-        yield Finding("warn", "cuda", "this torch is for CPUs only", "for a GPU: pip install torch with CUDA")
+        yield Finding(
+            "warn",
+            "cuda",
+            "this torch is for CPUs only: --device auto uses the CPU",
+            "for a GPU: pip install torch with CUDA",
+        )
 
 
 def _isolation() -> Iterator[Finding]:
@@ -148,7 +153,7 @@ def _data(data: Path | None) -> Iterator[Finding]:
     dataset = open_dataset(data)
     name = dataset.resolve_list("auto")
     tiles = dataset.tiles(name)
-    text = f"{dataset.release}, {len(tiles)} tiles of the list {name!r}, {data}"
+    text = f"{len(tiles)} tiles of the list {name!r}, release {dataset.release}, in {data}"
     if dataset.official_release:
         yield Finding("ok", "data", text)
     else:

@@ -18,7 +18,7 @@ from worldstrat_bench.errors import InfrastructureError, ModelError, UsageError
 from worldstrat_bench.protocol import Protocol
 from worldstrat_bench.record import Device, Environment
 from worldstrat_bench.run.environment import nvidia_driver
-from worldstrat_bench.run.events import Listener, Progress
+from worldstrat_bench.run.events import Listener, Notice, Progress
 from worldstrat_bench.run.folder import LOG, RESUME, RunFolder
 from worldstrat_bench.run.journal import Entry, Predicted
 from worldstrat_bench.run.plan import SAME_LEVEL_IS_ENOUGH, Machine, PredictInputs, read_note, remember
@@ -102,6 +102,7 @@ class Predictor:
         if not tiles:
             return
         self._done = total - len(tiles)
+        tell(Notice("starting the model"))
         with ExitStack() as stack:
             workers = self._start(stack, spec, root)
             tell(Progress("predict", self._done, total))  # loading the model is no part of predicting

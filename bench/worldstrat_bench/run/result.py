@@ -30,6 +30,8 @@ def load_result(path: Path) -> Result:
         if the run is not finished, or ``tiles.csv`` is not the one of the record.
     """
     folder = path.parent if path.name == RECORD else path
+    if not folder.is_dir():
+        raise InvalidArtefactError("there is no such run", where=path, remedy="give the folder that --out named")
     record = load_record(folder / RECORD)
     file = folder / TILES
     try:
