@@ -224,6 +224,25 @@ def test_compare_two_models(site: Path, browser: Browser) -> None:
         again.assert_quiet()
 
 
+@pytest.mark.parametrize(("metric", "order"), [("psnr", ("first", "second")), ("lpips", ("second", "first"))])
+def test_a_difference_in_favour_of_a_model_has_its_sign(
+    site: Path, browser: Browser, metric: str, order: tuple[str, str]
+) -> None:
+    with visit(browser, (site / "compare.html").as_uri()) as seen:
+        seen.page.select_option("select[name=a]", "fusion-transformer")
+        seen.page.select_option("select[name=b]", "highresnet")
+        seen.page.select_option("select[name=m]", metric)
+        for who, sign in zip(order, ("+", MINUS), strict=True):
+            table = seen.page.locator("#cmp table", has_text=f"in favour of the {who}")
+            values = table.locator("td").all_inner_texts()
+            assert len(values) == 8
+            assert all(value.startswith(sign) for value in values)
+        assert seen.page.locator("#cmp table", has_text="Mean difference over tiles in every stratum").count() == 1
+        seen.page.select_option("select[name=b]", "fusion-transformer")
+        assert seen.page.locator("#cmp table", has_text="in favour of").count() == 0
+        seen.assert_quiet()
+
+
 def test_practice_says_so_and_never_mixes(site: Path, practice: Path, browser: Browser) -> None:
     with visit(browser, (practice / "index.html").as_uri()) as seen:
         assert "not WorldStrat's official test list" in seen.page.locator(".banner").inner_text()

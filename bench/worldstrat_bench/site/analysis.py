@@ -72,7 +72,7 @@ class Analysis:
         return self.division.matrix(metric)
 
     def median(self, metric: str) -> Floats:
-        """(n,) the median model's value of every tile; NaN where nobody has one."""
+        """(n,) the median over the models on every tile; NaN where nobody has one."""
         matrix = self.matrix(metric)
         result = np.full(matrix.shape[1], np.nan)
         known = ~np.isnan(matrix).all(axis=0) if len(matrix) else np.zeros(matrix.shape[1], dtype=bool)
@@ -113,7 +113,7 @@ class Analysis:
         }
 
     def hardest(self, metric: str = "psnr") -> list[str]:
-        """Tiles of the ranking list from the hardest to the easiest by the median model; those without a value last."""
+        """Tiles of the ranking list that have a value, hardest first by the median over the models."""
         median, sign = self.median(metric), sign_of(metric)
         tiles = self.division.tiles
         return sorted(

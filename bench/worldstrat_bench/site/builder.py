@@ -32,6 +32,7 @@ from worldstrat_bench.site.pictures import TilePictures
 from worldstrat_bench.site.previews import collect, open_source
 from worldstrat_bench.site.render import Output
 from worldstrat_bench.site.robustness import Partners, synthetic_partners
+from worldstrat_bench.site.text import counted
 
 CSP = (
     "default-src 'none'; img-src 'self' data:; style-src 'self'; script-src 'self'; base-uri 'none'; form-action 'none'"
@@ -192,7 +193,8 @@ def _build_division(
 
 def _common(division: Division | None) -> dict[str, object]:
     return {"d": division, "csp": CSP, "version": __version__, "banner": _banner(division), "none_panel": None,
-            "imagery": footer(division.release.split(", ")) if division else "", **_navigation(division)}  # fmt: skip
+            "tab": "", "imagery": footer(division.release.split(", ")) if division else "",
+            **_navigation(division)}  # fmt: skip
 
 
 def _navigation(division: Division | None) -> dict[str, object]:
@@ -232,7 +234,7 @@ def _apart_rows(apart: Sequence[Apart]) -> list[dict[str, str]]:
             "title": a.entry.title,
             "reason": a.reason,
             "data": f"{a.entry.record.dataset.release[:40]}, list {a.entry.record.dataset.list[:40]}, "
-            f"{a.entry.record.dataset.tiles} tiles, {a.entry.record.protocol.id[:40]}",
+            f"{counted(a.entry.record.dataset.tiles, 'tile')}, {a.entry.record.protocol.id[:40]}",
         }
         for a in apart
     ]
@@ -242,7 +244,8 @@ def _empty_front(output: Output, apart: Sequence[Apart]) -> None:
     context = _common(None) | {
         "heading": "Leaderboard", "lead": "There is no record yet that could be ranked.", "no_official": True,
         "lists": [], "facts": [], "orders": [], "table": None, "table_html": "", "display_note": "", "legend": "",
-        "unranked": "", "figures": [], "strata_links": [], "others": [], "apart": _apart_rows(apart), "csv": "",
+        "unranked": "", "figures": [], "strata_links": [], "others": [], "missing": [], "csv": "",
+        "apart": _apart_rows(apart),
     }  # fmt: skip
     output.page("index.html", "board.html.j2", context)
 

@@ -131,6 +131,10 @@ class Division:
             self._matrices[metric] = np.stack(rows) if rows else np.empty((0, len(none)))
         return self._matrices[metric]
 
+    def measured(self, metric: str) -> bool:
+        """Whether any entry has the metric on any tile: LPIPS is missing where its weights were."""
+        return not bool(np.isnan(self.matrix(metric)).all())
+
     def scores(self, entry: Entry, list_name: str | None = None) -> ListScores:
         """An entry's scores on a list, by default the ranking one."""
         return entry.record.scores[list_name or self.list_name]

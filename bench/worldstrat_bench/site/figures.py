@@ -12,7 +12,7 @@ from worldstrat_bench.measures import measure
 from worldstrat_bench.site import charts, worldmap
 from worldstrat_bench.site.analysis import Analysis, shown_stratum
 from worldstrat_bench.site.entries import Entry
-from worldstrat_bench.site.text import clean, number
+from worldstrat_bench.site.text import clean, counted, number
 from worldstrat_bench.stats.strata import axis
 from worldstrat_bench.tiles import TileTable
 
@@ -39,7 +39,7 @@ def board_figures(analysis: Analysis, base: str) -> list[Figure]:
 
 
 def map_figure(analysis: Analysis, tiles: Sequence[str], base: str) -> Figure | None:
-    """Tiles coloured by the gain of the median model; None if no tile has both a place and a gain."""
+    """Tiles coloured by the median of the gain over the models; None if no tile has both a place and a gain."""
     facts, median = analysis.division.facts, analysis.median("gain")
     known = [r for r in (analysis.row_of[t] for t in tiles) if not np.isnan(median[r])]
     if not known:
@@ -55,8 +55,8 @@ def map_figure(analysis: Analysis, tiles: Sequence[str], base: str) -> Figure | 
             marks.append(worldmap.Mark(lon, lat, shade, title, base + analysis.tile_pages[tile]))
     rest = len(tiles) - len(marks)
     caption = (
-        f"Gain over the reference bicubic of the median model, from {number(low, 2)} dB to {number(high, 2)} dB in six "
-        f"steps, the 5th to the 95th percentile. {len(marks)} tiles"
+        f"Gain over the reference bicubic, the median over the models on each tile, from {number(low, 2)} dB to "
+        f"{number(high, 2)} dB in six steps, the 5th to the 95th percentile. {len(marks)} tiles"
         + (f"; {rest} more have no coordinates or no score." if rest else ".")
     )
     if not marks:
@@ -81,9 +81,9 @@ def _speed_figures(analysis: Analysis, device: str, number_of: int, base: str) -
             points, title, "km²/s, logarithmic", _axis_title(metric), up=m.direction == "higher", front=front
         )
         caption = (
-            f"{len(points)} models, {len(division.tiles)} tiles. The line joins those that no other beats in both; "
-            "better is up and to the right. Hollow: self-reported. Throughput of other device classes is never "
-            "drawn on the same plot."
+            f"{counted(len(points), 'model')}, {counted(len(division.tiles), 'tile')}. The line joins those that no "
+            "other beats in both; better is up and to the right. Hollow: self-reported. Throughput of other device "
+            "classes is never drawn on the same plot."
         )
         figures.append(Figure(f"speed-{number_of}-{metric}", title, caption, svg))
     return figures

@@ -11,7 +11,7 @@ from worldstrat_bench.site.divisions import Division
 from worldstrat_bench.site.figures import board_figures
 from worldstrat_bench.site.render import Output
 from worldstrat_bench.site.tables import Table, legend, render, to_csv
-from worldstrat_bench.site.text import clean, number, slugify
+from worldstrat_bench.site.text import NO_VALUE, clean, counted, number, slugify
 from worldstrat_bench.stats.ranking import RankedBoard, display_of
 from worldstrat_bench.stats.strata import axis
 
@@ -31,7 +31,8 @@ def build_boards(out: Output, analysis: Analysis, common: Context, *, home: Cont
     division = analysis.division
     ranked = division.protocol.ranking.metrics
     for name in division.lists:
-        for metric in ranked if name == division.list_name else ranked[:1]:
+        orders = [m for m in ranked if m == ranked[0] or division.measured(m)]
+        for metric in orders if name == division.list_name else ranked[:1]:
             table = _list_table(analysis, name, metric, base="")
             context = _list_context(analysis, name, metric, table, base="")
             if name == division.list_name:
@@ -50,6 +51,8 @@ def build_boards(out: Output, analysis: Analysis, common: Context, *, home: Cont
         out.page("index.html", "board.html.j2", {**common, **context})
 
 
+_WHY_MISSING = {"lpips": " (weights were missing)"}
+
 DISPLAY_NOTES = {
     "ranks": "",
     "intervals": "Under 30 tiles: values with intervals, no ranks.",
@@ -61,7 +64,7 @@ def _list_table(analysis: Analysis, name: str, metric: str, *, base: str) -> Tab
     division = analysis.division
     tiles = division.lists[name]
     boards = {m: division.boards[name, m] for m in division.protocol.ranking.metrics}
-    caption = f"List {clean(name, 40)}: {len(tiles)} tiles, {len(division.entries)} models"
+    caption = f"List {clean(name, 40)}: {counted(len(tiles), 'tile')}, {counted(len(division.entries), 'model')}"
     return board_table(
         division, "board", caption, boards, lambda entry: division.scores(entry, name).micro,
         display_of(len(tiles), division.protocol.aggregation), order_by=metric, base=base,
@@ -73,7 +76,7 @@ def empty_context() -> dict[str, object]:
     """What the board template needs, with nothing to show."""
     return {
         "no_official": False, "lists": [], "orders": [], "figures": [], "strata_links": [], "others": [],
-        "apart": [], "unranked": "", "display_note": "", "csv": "",
+        "missing": [], "apart": [], "unranked": "", "display_note": "", "csv": "",
     }  # fmt: skip
 
 
@@ -81,23 +84,27 @@ def _list_context(analysis: Analysis, name: str, metric: str, table: Table, *, b
     division = analysis.division
     ranked = division.protocol.ranking.metrics
     main = name == division.list_name
+    missing = [m for m in ranked if not division.measured(m)]
+    orders = [m for m in ranked if m not in missing]
     boards = {m: division.boards[name, m] for m in ranked}
     tiles = division.lists[name]
     unranked = [
-        f"{e.title} ({e.record.scores[name].failed} tiles failed)"
+        f"{e.title} ({counted(e.record.scores[name].failed, 'tile')} failed)"
         for e in division.entries
         if e.record.scores[name].failed
     ]
     display = display_of(len(tiles), division.protocol.aggregation)
     return empty_context() | {
+        "tab": "Board",
         "heading": heading_of(division) if main else f"List {clean(name, 40)}",
         "lead": _lead(division, name),
         "lists": [
             (n, len(t), base + list_page(division, n, ranked[0]), n == name) for n, t in division.lists.items()
         ],
         "orders": [
-            (f"{measure(m).label} {measure(m).arrow}", base + list_page(division, name, m), m == metric) for m in ranked
-        ] if main else [],
+            (f"{measure(m).label} {measure(m).arrow}", base + list_page(division, name, m), m == metric) for m in orders
+        ] if main and len(orders) > 1 else [],
+        "missing": [f"No {measure(m).label} yet: no record has it{_WHY_MISSING.get(m, '')}" for m in missing],
         "facts": board_facts(boards, len(tiles), ranks=division.shows_ranks(name)),
         "table": table, "table_html": render(table), "legend": legend(table),
         "csv": f"{division.prefix}data/board-{slugify(name)}",
@@ -134,7 +141,8 @@ def board_facts(boards: Mapping[str, RankedBoard], tiles: int, *, ranks: bool = 
     for metric, board in boards.items() if ranks else ():
         m = measure(metric)
         value = number(board.smallest_difference, m.decimals + (1 if m.unit else 0))
-        facts.append((f"Smallest detectable difference, {m.label}", f"{value} {m.unit}".strip()))
+        unit = "" if value == NO_VALUE else f" {m.unit}".rstrip()
+        facts.append((f"Smallest detectable difference, {m.label}", value + unit))
         facts.append((f"Models ranked by {m.label}", f"{len(board.standings)}"))
     return facts if boards else facts[:1]
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from markupsafe import Markup
 
-from worldstrat_bench.measures import measure
+from worldstrat_bench.measures import MEASURES, measure
 from worldstrat_bench.protocol import GaussianParabola
 from worldstrat_bench.record import Record
 from worldstrat_bench.site.analysis import Analysis, Pair
@@ -20,7 +20,7 @@ from worldstrat_bench.site.pages_board import Context
 from worldstrat_bench.site.render import Output
 from worldstrat_bench.site.robustness import Partners, gap_block, robustness_figures
 from worldstrat_bench.site.tables import Cell, Column, Row, Table, link_cell, render, value_cell
-from worldstrat_bench.site.text import NO_VALUE, clean, number
+from worldstrat_bench.site.text import NO_VALUE, clean, counted, number
 from worldstrat_bench.stats.letters import shown
 
 Pairs = list[tuple[str, str]]
@@ -50,10 +50,14 @@ def build_models(out: Output, analysis: Analysis, common: Context, partners: Par
             "provenance": _provenance(entry.record),
             "reproduce": reproduce(entry.record),
             "run_files": [(name, f"{division.prefix}data/runs/{entry.slug}/{name}") for name in sorted(entry.files)],
-            "nulls": [(clean(k, 40), clean(v, 200)) for k, v in sorted(entry.record.nulls.items())],
+            "nulls": [(_label(k), clean(v, 200)) for k, v in sorted(entry.record.nulls.items())],
             "warnings": [clean(w, 300) for w in entry.record.warnings],
         }
         out.page(f"{division.prefix}m/{entry.slug}.html", "model.html.j2", {**common, **context})
+
+
+def _label(metric: str) -> str:
+    return MEASURES[metric].label if metric in MEASURES else clean(metric, 40)
 
 
 def _measured(entry: Entry, metric: str) -> bool:
@@ -130,7 +134,7 @@ def _scores(analysis: Analysis, entry: Entry) -> Table:
         unit = Markup(" <small>{}</small>").format(m.unit) if m.unit else Markup("")
         head = Markup('<span title="{}">{} {}</span>{}').format(m.explanation, m.label, m.arrow, unit)
         rows.append(Row(Cell(head), tuple(cells)))
-    sizes = ", ".join(f"{clean(name, 40)} {len(tiles)} tiles" for name, tiles in division.lists.items())
+    sizes = ", ".join(f"{clean(name, 40)} {counted(len(tiles), 'tile')}" for name, tiles in division.lists.items())
     return Table("scores", f"Means with 95 % intervals: {sizes}", Column("metric", "Metric", "", numeric=False),
                  tuple(columns), tuple(rows), {})  # fmt: skip
 
@@ -145,7 +149,8 @@ def _pairs(analysis: Analysis, entry: Entry) -> Table:
     for metric in ranked:
         m = measure(metric)
         columns += [
-            Column(f"d_{metric}", f"Δ {m.label}", f"This model minus the other, over groups; {m.direction} is better",
+            Column(f"d_{metric}", f"Δ {m.label} over groups",
+                   f"This model minus the other, mean over groups; {m.direction} is better",
                    unit=m.unit),
             Column(f"p_{metric}", "p", "Paired t-test, two-sided, after Holm"),
             Column(f"v_{metric}", "Verdict", "Significant at 5 % and beyond the margin", numeric=False),
@@ -160,7 +165,10 @@ def _pairs(analysis: Analysis, entry: Entry) -> Table:
                 tuple(cell for cells in pairs for cell in cells),
             )
         )
-    caption = f"Against {len(others)} models on list {clean(division.list_name, 40)}, {len(division.tiles)} tiles"
+    caption = (
+        f"Against {counted(len(others), 'model')} on list {clean(division.list_name, 40)}, "
+        f"{counted(len(division.tiles), 'tile')}: mean differences over groups, which the test is on"
+    )
     return Table("pairs", caption, Column("other", "Other model", "", numeric=False), tuple(columns), tuple(rows), {})
 
 

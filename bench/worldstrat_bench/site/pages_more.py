@@ -27,9 +27,11 @@ def build_compare(out: Output, analysis: Analysis, common: Context) -> None:
     order = [s.model for s in analysis.board(ranked[0]).standings]
     context = {
         "entries": [(slug, division.by_slug[slug].title) for slug in order],
-        "metrics": [(m, f"{measure(m).label} {measure(m).arrow}") for m in ranked],
+        "metrics": [
+            (m, f"{measure(m).label} {measure(m).arrow}") for m in ranked if m == ranked[0] or division.measured(m)
+        ],
         "data": compare_data(analysis, order),
-        "matrices": [_matrix(analysis, metric) for metric in ranked if len(order) > 1],
+        "matrices": [_matrix(analysis, metric) for metric in ranked if len(analysis.board(metric).standings) > 1],
     }
     out.page(division.prefix + "compare.html", "compare.html.j2", {**common, **context})
 
@@ -101,7 +103,7 @@ def build_gallery(out: Output, analysis: Analysis, common: Context, pictures: Ma
         item(tile, f"{title[better]} {number(gain, 2, signed=True)} dB over {title[worse]}")
         for tile, better, worse, gain in analysis.disagreements()[:shown]
     ]
-    text = "PSNR of the median model"
+    text = "median of PSNR over the models"
     blocks = [
         {"id": "hardest", "title": "Hardest", "explanation": f"Lowest {text}.", "items": by_median(order[:shown])},
         {"id": "median", "title": "Median", "explanation": f"Nearest to the middle by {text}.",

@@ -18,7 +18,7 @@ from worldstrat_bench.site.figures import map_figure
 from worldstrat_bench.site.pages_board import DISPLAY_NOTES, Context, board_facts, empty_context, links_by_axis
 from worldstrat_bench.site.render import Output
 from worldstrat_bench.site.tables import legend, render, rows_to_csv
-from worldstrat_bench.site.text import clean, number
+from worldstrat_bench.site.text import clean, counted, number
 from worldstrat_bench.stats.strata import axis, stratum_title
 
 
@@ -27,15 +27,15 @@ def build_strata(out: Output, analysis: Analysis, common: Context) -> None:
     division = analysis.division
     for stratum in analysis.strata:
         title = clean(stratum_title(stratum.axis, stratum.label), 90)
-        caption = f"{title}: {len(stratum.tiles)} tiles of list {division.list_name}"
+        caption = f"{title}: {counted(len(stratum.tiles), 'tile')} of list {division.list_name}"
         table = board_table(
             division, "board", caption, stratum.boards, partial(_of, division, stratum), stratum.display,
             base="../", beside=analysis.config.beside, lists=False,
         )  # fmt: skip
         context = empty_context() | {
-            "heading": title,
-            "lead": f"{axis(stratum.axis).explanation}. The {len(stratum.tiles)} tiles of list {division.list_name} "
-            "in this stratum.",
+            "heading": title, "tab": "Strata",
+            "lead": f"{axis(stratum.axis).explanation}. The {counted(len(stratum.tiles), 'tile')} of list "
+            f"{division.list_name} in this stratum.",
             "facts": board_facts(stratum.boards, len(stratum.tiles)),
             "table": table, "table_html": render(table), "legend": legend(table),
             "csv": "",

@@ -14,7 +14,7 @@ from worldstrat_bench.site.licences import caption
 from worldstrat_bench.site.pages_board import Context
 from worldstrat_bench.site.pictures import NO_PICTURES, TilePictures
 from worldstrat_bench.site.render import Output
-from worldstrat_bench.site.text import NO_VALUE, number
+from worldstrat_bench.site.text import NO_VALUE, counted, number
 from worldstrat_bench.stats.strata import axis, strata_of
 
 
@@ -34,7 +34,8 @@ def build_tiles(out: Output, analysis: Analysis, common: Context, pictures: Mapp
             "tile": analysis.tile_titles[tile],
             "facts": [(axis(a).title, shown_stratum(a, labels[a][i])) for a in labels] + _numbers(analysis, i),
             "lists": ", ".join(name for name, tiles in members.items() if tile in tiles),
-            "strip": charts.strip(named, f"PSNR of {len(named)} models on this tile", "dB") if named else "",
+            "many_lists": sum(tile in tiles for tiles in members.values()) != 1,
+            "strip": charts.strip(named, f"PSNR of {counted(len(named), 'model')} on this tile", "dB") if named else "",
             "scored": len(named), "table_head": head, "body": Markup("".join(rows[i])),
             "previous": _neighbour(analysis, i - 1), "following": _neighbour(analysis, i + 1),
             "pictures": pictures.get(tile, NO_PICTURES), "licence": licence,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from worldstrat_bench.site.text import NO_VALUE, clean, number
+from worldstrat_bench.site.text import NO_VALUE, clean, counted, number
 
 ASSETS = ("site.css", "site.js")
 
@@ -29,6 +29,7 @@ def environment() -> Environment:
     )
     env.filters["num"] = number
     env.filters["clean"] = clean
+    env.filters["counted"] = counted
     env.globals["nothing"] = NO_VALUE
     env.policies["json.dumps_kwargs"] = {"sort_keys": True, "separators": (",", ":"), "allow_nan": False}
     return env

@@ -76,6 +76,11 @@ def number(value: float | None, decimals: int, *, signed: bool = False) -> str:
     return text.replace("-", MINUS)
 
 
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """A number of things: "1 model", "2 models"."""
+    return f"{count} {noun}" if count == 1 else f"{count} {plural or noun + 's'}"
+
+
 def safe_url(text: str | None) -> str | None:
     """The address if it is plain http or https with a host, else None: never javascript:, data: or file:."""
     if not text or len(text) > 500 or any(c.isspace() or not c.isprintable() for c in text):

@@ -8,7 +8,11 @@ import pytest
 
 from factories import make_run
 from worldstrat_bench.site import build
+from worldstrat_bench.site.divisions import list_divisions
+from worldstrat_bench.site.entries import read_entries
 from worldstrat_bench.site.licences import caption, footer
+from worldstrat_bench.site.pages_board import board_facts
+from worldstrat_bench.site.text import counted
 
 
 @pytest.fixture(scope="module")
@@ -46,3 +50,54 @@ def test_the_commands_make_the_mini_data_set(board: Path) -> None:
     page = read(board / "m" / "m0.html")
     assert "worldstrat-bench data mini mini --test-tiles 30\nworldstrat-bench evaluate m0 --data mini " in page
     assert "WORLDSTRAT" not in page
+
+
+def test_a_metric_that_no_record_has_is_no_second_board(board: Path) -> None:
+    index = read(board / "index.html")
+    assert "No LPIPS yet: no record has it (weights were missing)." in index
+    assert "of equal standing" not in index
+    assert not (board / "by-lpips.html").exists()
+    compare = read(board / "compare.html")
+    assert "Who beats whom by PSNR" in compare
+    assert "Who beats whom by LPIPS" not in compare
+    assert '<option value="lpips"' not in compare
+    assert "No LPIPS: <bdi>the AlexNet weights" in read(board / "m" / "m0.html")
+
+
+def test_a_metric_that_records_have_is_a_board_of_its_own(tmp_path: Path) -> None:
+    make_run(tmp_path / "m", tiles=12, release="mini", list_name="test", resamples=20)
+    build([tmp_path / "m"], tmp_path / "out")
+    folder = next((tmp_path / "out").glob("practice-*"))
+    assert "2 boards of equal standing" in read(folder / "index.html")
+    assert "yet: no record has it" not in read(folder / "index.html")
+    assert (folder / "by-lpips.html").is_file()
+
+
+def test_differences_say_what_they_are_means_over(board: Path) -> None:
+    page = read(board / "m" / "m0.html")
+    assert "Δ PSNR over groups" in page
+    assert "Against 1 model on list test, 30 tiles: mean differences over groups" in page
+    for page_name in ("gallery.html", "index.html"):
+        assert "median model" not in read(board / page_name)
+
+
+def test_the_board_is_marked_as_the_current_page(board: Path) -> None:
+    link = 'index.html" aria-current="page">Board</a>'
+    assert link in read(board / "index.html")
+    assert 'index.html" aria-current="true">Board</a>' in read(board.parent / "index.html")
+    stratum = read(next(board.glob("s/*.html")))
+    assert 'strata.html" aria-current="true">Strata</a>' in stratum
+    assert 'index.html">Board</a>' in stratum
+
+
+def test_one_is_not_many(board: Path) -> None:
+    assert [counted(n, "entry", "entries") for n in (0, 1, 2)] == ["0 entries", "1 entry", "2 entries"]
+    assert counted(1, "model") == "1 model"
+    assert "In the list test." in read(next(board.glob("t/*.html")))
+
+
+def test_a_difference_that_is_unknown_has_no_unit(tmp_path: Path) -> None:
+    make_run(tmp_path / "m", tiles=36, release="mini", list_name="test", resamples=20)
+    (division,) = list_divisions(read_entries([tmp_path])[0])
+    boards = {"psnr": division.boards["test", "psnr"]}
+    assert dict(board_facts(boards, 36))["Smallest detectable difference, PSNR"] == "–"

@@ -36,7 +36,7 @@ function filters(form){
    r.hidden=!ok;if(ok)seen++});
   ["metrics","lists","entry"].forEach(function(g){var b=e["g-"+g];if(b)R.classList.toggle("off-"+g,!b.checked)});
   R.classList.toggle("no-ci",!e.ci.checked);
-  out.textContent=seen===rows.length?seen+" models":seen+" of "+rows.length+" models"}
+  out.textContent=(seen===rows.length?"":seen+" of ")+rows.length+(rows.length===1?" model":" models")}
  function save(){var e=form.elements;["q","family","frames","status"].forEach(function(k){link(k,e[k].value)});
   ["metrics","lists","entry"].forEach(function(g){var b=e["g-"+g];if(b)link("g-"+g,b.checked===b.defaultChecked?"":b.checked?"1":"0")});link("ci",e.ci.checked?"":"0")}
  params.forEach(function(v,k){var f=form.elements[k];if(!f)return;if(f.type==="checkbox")f.checked=v==="1";else f.value=v});
@@ -82,9 +82,9 @@ function compare(form){
    rows.forEach(function(r){var tr=b.insertRow();r.forEach(function(x,c){var cell=el(c?"td":"th",typeof x==="string"?x:null,c?{"class":c>1||head.length<3?"n":""}:{scope:"row"});if(typeof x!=="string")cell.appendChild(x);tr.appendChild(cell)})});wrap.appendChild(t);box.appendChild(wrap)}
   d.sort(function(p,q){return q[0]-p[0]||p[1]-q[1]});
   function row(p){var a=el("a",D.tiles[p[1]][0],{href:D.tiles[p[1]][1]});return[a,fixed(p[0],M.decimals)]}
-  table(["Axis","Stratum","\u0394 "+M.label,"Tiles"],D.strata.map(function(s){var set={};s[2].forEach(function(t){set[t]=1});var m=mean(function(t){return set[t]});return[s[0],s[1],m[1]?fixed(m[0],M.decimals):"\u2013",String(m[1])]}),"Mean difference in every stratum");
-  table(["Tile","\u0394 "+M.label],d.slice(0,8).map(row),"Largest differences in favour of "+(M.sign>0?"the first":"the second"));
-  table(["Tile","\u0394 "+M.label],d.slice(-8).reverse().map(row),"Largest differences in favour of "+(M.sign>0?"the second":"the first"))}
+  table(["Axis","Stratum","\u0394 "+M.label,"Tiles"],D.strata.map(function(s){var set={};s[2].forEach(function(t){set[t]=1});var m=mean(function(t){return set[t]});return[s[0],s[1],m[1]?fixed(m[0],M.decimals):"\u2013",String(m[1])]}),"Mean difference over tiles in every stratum");
+  function most(s,who){var f=d.filter(function(p){return p[0]*s>0});if(f.length)table(["Tile","\u0394 "+M.label],(s>0?f.slice(0,8):f.slice(-8).reverse()).map(row),"Largest differences in favour of "+who)}
+  most(1,M.sign>0?"the first":"the second");most(-1,M.sign>0?"the second":"the first")}
  form.addEventListener("input",function(){["a","b","m"].forEach(function(k){link(k,E[k].value)});draw()});
  form.addEventListener("submit",function(ev){ev.preventDefault()});
  draw()}
