@@ -93,6 +93,10 @@ def test_no_record_at_all_is_a_page_that_says_so(tmp_path: Path) -> None:
     assert report.refused == (("empty", "holds no record.json"),)
     assert "no record yet" in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
     assert check(tmp_path / "out").faults == ()
+    done = command("site", "build", tmp_path / "empty", "--out", tmp_path / "out")
+    assert done.returncode == 5
+    assert "not used     empty: holds no record.json" in done.stdout
+    assert command("site", "build", tmp_path / "empty", "--out", tmp_path / "out", "--json").returncode == 5
 
 
 @pytest.mark.parametrize(

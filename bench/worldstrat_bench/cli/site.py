@@ -35,7 +35,10 @@ def build_site(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Build the site from records and tile tables; says what it used and why not the rest."""
+    """Build the site from records and tile tables; says what it used and why not the rest.
+
+    Leaves with 5 if no record at all could be used: the site then says that there is none.
+    """
     from worldstrat_bench.site import build
     from worldstrat_bench.site.config import load_config
 
@@ -44,6 +47,8 @@ def build_site(
         print_json(_build_document(report))
     else:
         _print_build(report)
+    if not report.boards and not report.apart:
+        raise typer.Exit(5)
 
 
 @site_app.command("check")
@@ -78,8 +83,11 @@ def _build_document(report: BuildReport) -> dict[str, object]:
 
 
 def _print_build(report: BuildReport) -> None:
+    from worldstrat_bench.site.text import counted
+
     for board in report.boards:
-        typer.echo(f"{printable(board.title)} ({board.kind}, {board.tiles} tiles): {len(board.ranked)} entries")
+        size = f"{board.kind}, {counted(board.tiles, 'tile')}"
+        typer.echo(f"{printable(board.title)} ({size}): {counted(len(board.ranked), 'entry', 'entries')}")
         for source in board.ranked:
             typer.echo(f"  used         {printable(source)}")
     for source, reason in report.apart:
@@ -88,7 +96,7 @@ def _print_build(report: BuildReport) -> None:
         typer.echo(f"  not used     {printable(source)}: {printable(reason)}")
     if not report.boards:
         stderr().print("no record could be put on a board; the reasons are above", markup=False, highlight=False)
-    pictures = f", {report.pictures} pictures" if report.pictures else ", no pictures"
+    pictures = f", {counted(report.pictures, 'picture')}" if report.pictures else ", no pictures"
     typer.echo(f"{report.files} files, {report.bytes / 1e6:.1f} MB{pictures}")
     typer.echo(f"open {printable(str(report.entry_page))}")
 
@@ -102,6 +110,8 @@ def _check_document(report: CheckReport) -> dict[str, object]:
 
 
 def _print_check(report: CheckReport) -> None:
+    from worldstrat_bench.site.text import counted
+
     for fault in report.faults:
         typer.echo(printable(fault))
     typer.echo(
@@ -109,6 +119,6 @@ def _print_check(report: CheckReport) -> None:
         f"{report.assets / 1e3:.1f} kB, largest tile page {report.largest_tile_page / 1e3:.1f} kB"
     )
     if report.faults:
-        typer.echo(f"{len(report.faults)} faults")
+        typer.echo(counted(len(report.faults), "fault"))
     else:
         typer.echo("no fault" + ("; a rebuild gives the same bytes" if report.rebuilt else ""))
