@@ -10,6 +10,9 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
+import socket
+import urllib.error
+import urllib.parse
 import urllib.request
 import warnings
 from collections.abc import Mapping
@@ -76,7 +79,7 @@ def load_perceptual(
             _download(URL, path, sha256)
         found = _file_sha256(path)
     except OSError as error:
-        return _refuse(f"LPIPS weights cannot be had: {error}", weights)
+        return _refuse(f"LPIPS weights cannot be had: {_why(error)}", weights)
     if found != sha256:
         return _refuse(f"LPIPS weights {path.name} have sha256 {found[:16]}..., not {sha256[:16]}...", weights)
     try:
@@ -123,6 +126,25 @@ def build_network(backbone: Mapping[str, Tensor]) -> nn.Module:
 def torchvision_cache() -> Path:
     """Where torchvision keeps downloaded weights."""
     return Path(torch.hub.get_dir()) / "checkpoints"
+
+
+def _why(error: OSError) -> str:
+    """The reason in words that are the same on every machine: they go into records. A number of the system is none."""
+    reason = error.reason if isinstance(error, urllib.error.URLError) else error
+    host = urllib.parse.urlsplit(URL).hostname or URL
+    if isinstance(error, urllib.error.HTTPError):
+        words = f"{host} answers {error.code}"
+    elif isinstance(reason, socket.gaierror):
+        words = f"the name {host} does not resolve here"
+    elif isinstance(reason, TimeoutError):
+        words = f"{host} does not answer"
+    elif isinstance(reason, ConnectionError):
+        words = f"no connection to {host}"
+    elif isinstance(reason, OSError) and reason.strerror:
+        words = reason.strerror
+    else:
+        words = str(reason)
+    return f"{words}; --lpips-weights FILE takes a copy of {BACKBONE_FILE}"
 
 
 def _refuse(reason: str, weights: Path | None) -> Unavailable:

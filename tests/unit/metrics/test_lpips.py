@@ -145,7 +145,18 @@ def test_a_download_that_fails_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(lpips_metric, "URL", "http://127.0.0.1:9/weights.pth")
     found = load_perceptual(download=True)
     assert isinstance(found, Unavailable)
-    assert "cannot be had" in found.reason
+    assert found.reason == (
+        "LPIPS weights cannot be had: no connection to 127.0.0.1; --lpips-weights FILE takes a copy of " + BACKBONE_FILE
+    )
+
+
+def test_a_host_without_an_address_is_named_and_no_number_of_the_system_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lpips_metric, "URL", "http://nowhere.invalid/weights.pth")
+    found = load_perceptual(download=True)
+    assert isinstance(found, Unavailable)
+    assert "nowhere.invalid" in found.reason
+    assert "--lpips-weights FILE" in found.reason
+    assert "Errno" not in found.reason
 
 
 def test_stlpips_runs_offline_with_its_real_weights() -> None:
