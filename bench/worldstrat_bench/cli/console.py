@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -47,10 +48,16 @@ def print_error(error: WorldstratBenchError) -> None:
     """What was wrong, where, and what to do, each on a line of its own, on stderr."""
     console = stderr()
     console.print("error:", style="bold red", end=" ")
-    console.print(printable(error.what), markup=False, highlight=False, soft_wrap=True)
+    console.print(printable(_without_traceback(error.what)), markup=False, highlight=False, soft_wrap=True)
     for label, text in (("where", error.where), ("fix", error.remedy)):
         if text:
             console.print(f"  {label}: {printable(text)}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _without_traceback(what: str) -> str:
+    """A bad argument of a model's ``load`` without the traceback: the message tells. The log and --debug have it."""
+    says = re.match(r"the model cannot be loaded: (TypeError|ValueError): ", what)
+    return what.partition("\nTraceback (most recent call last)")[0] if says else what
 
 
 def printable(text: str) -> str:

@@ -195,6 +195,10 @@ class Journal:
         """Write a note, over the former one of that name."""
         self._execute("INSERT INTO note VALUES (?, ?) ON CONFLICT DO UPDATE SET text = excluded.text", (name, text))
 
+    def forget_empty_start(self) -> None:
+        """Forget every note if no tile was ever predicted: a start that failed must not bind the next one."""
+        self._execute("DELETE FROM note WHERE NOT EXISTS (SELECT 1 FROM tile)")
+
     def set_predicted(self, row: Predicted) -> None:
         """Write what became of a tile; a score of an earlier prediction of it is forgotten."""
         self._execute(

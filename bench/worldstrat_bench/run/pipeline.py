@@ -162,5 +162,6 @@ def _started(request: RunRequest, options: RunOptions) -> Iterator[tuple[RunFold
                 harness_version=__version__,
                 limits=LimitsRef(tile_seconds=options.limits.tile_seconds, memory_bytes=options.limits.memory_bytes),
             )
+            run.journal.forget_empty_start()
             remember(run.journal, "predict", inputs, remedy=RESUME)
             yield run, selection, protocol, spec

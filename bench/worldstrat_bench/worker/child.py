@@ -7,6 +7,7 @@ out. Only the standard library, numpy, torch and safetensors are imported; synta
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import platform
 import random
@@ -99,10 +100,26 @@ def load_model(header: Header) -> SRModel:
     for part in attribute.split("."):
         entry = getattr(entry, part)
     weights = Path(header["weights"]) if header["weights"] else None
+    check_parameters(entry, header["target"], header["parameters"])
     model = entry(weights, torch.device(header["device"]), **header["parameters"])
     if not callable(getattr(model, "predict", None)):
         raise TypeError("{} returned {}, which has no predict method".format(header["target"], type_name(model)))
     return model  # type: ignore[no-any-return]
+
+
+def check_parameters(entry: Any, target: str, given: Dict[str, Any]) -> None:
+    """Raise TypeError for parameters that the entry point does not take, with those that it takes."""
+    try:
+        known = list(inspect.signature(entry).parameters.values())[2:]  # after weights and device
+    except (TypeError, ValueError):
+        return  # some callables have no signature: the call will tell
+    if any(one.kind is one.VAR_KEYWORD for one in known):
+        return
+    names = [one.name for one in known if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
+    unknown = [name for name in given if name not in names]
+    if unknown:
+        accepted = "it takes {}".format(", ".join(names)) if names else "it takes none"
+        raise TypeError("{} has no parameter {}; {}".format(target, ", ".join(map(repr, unknown)), accepted))
 
 
 def answer(wire: Wire, model: SRModel, device: str, header: Header, body: bytes) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from factories import make_run
-from run_helpers import run_cli, run_process
+from run_helpers import run_cli, run_process, small_dataset
 from submission_factory import make_submission
 from worldstrat_bench.cli.summary import print_summary
 from worldstrat_bench.errors import InvalidArtefactError, ModelError
@@ -77,3 +77,17 @@ def test_frames_beyond_those_offered_are_no_option() -> None:
     for verb in ("evaluate", "predict", "speed"):
         done = run_cli(verb, "--help")
         assert re.search(r"1<=x<=8\b", done.out), verb
+
+
+def test_a_start_that_failed_binds_no_later_one_and_names_the_parameters(tmp_path: Path) -> None:
+    data = small_dataset(tmp_path / "mini", 2)
+    words = ("--data", data, "--out", tmp_path / "run", "--device", "cpu", "--no-download")
+    failed = run_cli("evaluate", "shift-and-add", *words, "--param", "foo=1")
+    assert failed.code == 3
+    assert "no parameter 'foo'; it takes spot" in failed.err
+    assert "Traceback" not in failed.err
+    done = run_cli("evaluate", "shift-and-add", *words)
+    assert done.code == 0, done.err
+    assert "starting the model" in done.err
+    refused = run_cli("evaluate", "shift-and-add", *words, "--param", "spot=0.4")
+    assert refused.code == 2  # now there are tiles

@@ -105,3 +105,18 @@ def test_a_thread_of_the_model_does_not_hold_up_the_answer() -> None:
     started = time.monotonic()
     child.predict(Lingers(), "cpu", header(), safetensors.torch.save(inputs()))
     assert time.monotonic() - started < 4
+
+
+def test_parameters_that_an_entry_point_does_not_take_are_named_with_those_it_takes() -> None:
+    def plain(weights: object, device: object, strength: float = 1.0, *, steps: int = 2) -> None:
+        """Two parameters."""
+
+    def open_ended(weights: object, device: object, **more: object) -> None:
+        """Any."""
+
+    child.check_parameters(plain, "m:plain", {"strength": 2.0, "steps": 1})
+    child.check_parameters(open_ended, "m:open_ended", {"anything": 1})
+    with pytest.raises(TypeError, match="m:plain has no parameter 'foo'; it takes strength, steps"):
+        child.check_parameters(plain, "m:plain", {"foo": 1})
+    with pytest.raises(TypeError, match="it takes none"):
+        child.check_parameters(lambda weights, device: None, "m:none", {"foo": 1})
