@@ -23,7 +23,7 @@ StrataOption = Annotated[str | None, typer.Option("--strata", metavar="AXIS", he
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command("compare")(compare)
+    app.command("compare", short_help="Compare two runs tile by tile.")(compare)
 
 
 def compare(

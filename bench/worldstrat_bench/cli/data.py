@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
         from worldstrat_bench.cli import fetch
 
         fetch.add_fetch(data)
-    data.command("check")(check)
+    data.command("check", short_help="List everything that is wrong with a dataset.")(check)
     app.add_typer(data, name="data")
 
 

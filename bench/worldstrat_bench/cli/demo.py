@@ -15,7 +15,7 @@ TilesOption = Annotated[int, typer.Option("--tiles", metavar="N", min=2, max=200
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command("demo")(demo)
+    app.command("demo", short_help="From nothing to a leaderboard, without any data.")(demo)
 
 
 def demo(

@@ -18,7 +18,7 @@ _STYLES = {"ok": "green", "warn": "yellow", "bad": "bold red"}
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command("doctor")(doctor)
+    app.command("doctor", short_help="Look at what works on this machine.")(doctor)
 
 
 def doctor(data: DataToSeeOption = None, out: OutToSeeOption = None, json: console.JsonOption = False) -> None:

@@ -26,7 +26,7 @@ ChangedOption = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command("evaluate")(evaluate)
+    app.command("evaluate", short_help="Run a model on the test tiles and score it.")(evaluate)
 
 
 def evaluate(

@@ -16,7 +16,7 @@ RunsArgument = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command("merge")(merge)
+    app.command("merge", short_help="Put the shards of a run together.")(merge)
 
 
 def merge(

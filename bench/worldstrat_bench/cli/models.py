@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from worldstrat_bench.plugins.discovery import ModelEntry
     from worldstrat_bench.worker.conformance import Finding
 
-models = typer.Typer(help="Which models are installed, and whether one keeps the contract.", no_args_is_help=True)
+models = typer.Typer(help="Which models are installed; whether one is sound.", no_args_is_help=True)
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A model's name, a wheel, or a submission.")]
 LogOption = Annotated[Path | None, typer.Option("--log", metavar="FILE", help="Where the model's own output goes.")]
@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(models, name="models")
 
 
-@models.command("list")
+@models.command("list", short_help="List the models that are installed.")
 def list_models(python: PythonOption = None, json: console.JsonOption = False) -> None:
     """List the models that are installed, broken ones with what is wrong. None is imported."""
     from worldstrat_bench.plugins.discovery import BASELINES_REMEDY, installed_models
@@ -50,7 +50,7 @@ def list_models(python: PythonOption = None, json: console.JsonOption = False) -
     _print_entries(entries)
 
 
-@models.command("check")
+@models.command("check", short_help="Try a model on made-up tiles and say what to mend.")
 def check(
     name: NameArgument,
     frames: FramesOption = None,

@@ -11,7 +11,7 @@ from worldstrat_bench.cli import console, running
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command("predict")(predict)
+    app.command("predict", short_help="Run a model and store its predictions.")(predict)
 
 
 def predict(

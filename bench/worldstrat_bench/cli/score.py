@@ -20,7 +20,7 @@ OtherProtocolOption = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command("score")(score)
+    app.command("score", short_help="Score stored predictions; the model is not needed.")(score)
 
 
 def score(

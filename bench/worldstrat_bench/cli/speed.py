@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command("speed")(speed)
+    app.command("speed", short_help="Time a model beside the reference bicubic.")(speed)
 
 
 def speed(

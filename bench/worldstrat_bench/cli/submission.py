@@ -25,7 +25,7 @@ MarkdownOption = Annotated[bool, typer.Option("--markdown", help="For the commen
 GithubOption = Annotated[bool, typer.Option("--github", help="Annotations for GitHub.")]
 
 
-@submission_app.command("check")
+@submission_app.command("check", short_help="Check manifests, records, locks and wheels.")
 def check_command(
     paths: PathsArgument,
     base: BaseOption = None,
@@ -53,7 +53,7 @@ def check_command(
         raise typer.Exit(_EXIT_INVALID)
 
 
-@submission_app.command("report")
+@submission_app.command("report", short_help="Show the report of an earlier check.")
 def report_command(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="What `submission check --json` wrote.")],
     as_markdown: MarkdownOption = False,
@@ -73,7 +73,7 @@ def report_command(
     typer.echo(shown(report), nl=as_markdown)
 
 
-@submission_app.command("new")
+@submission_app.command("new", short_help="Write a working model package with its manifest.")
 def new_command(
     slug: Annotated[str, typer.Argument(metavar="SLUG", help="a-z, 0-9 and -: the name of the submission.")],
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Default: ./SLUG.")] = None,
@@ -109,7 +109,7 @@ def compare_command(
     typer.echo(compare_markdown(slug, submissions, base), nl=False)
 
 
-@submission_app.command("schema")
+@submission_app.command("schema", short_help="Write the JSON Schemas.")
 def schema_command(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the schemas go.")] = Path("docs/schemas"),
 ) -> None:

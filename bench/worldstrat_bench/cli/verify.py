@@ -87,4 +87,4 @@ def _model(
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command("verify")(verify)
+    app.command("verify", short_help="Say whether a record holds.")(verify)

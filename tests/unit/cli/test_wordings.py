@@ -91,3 +91,16 @@ def test_a_start_that_failed_binds_no_later_one_and_names_the_parameters(tmp_pat
     assert "starting the model" in done.err
     refused = run_cli("evaluate", "shift-and-add", *words, "--param", "spot=0.4")
     assert refused.code == 2  # now there are tiles
+
+
+@pytest.mark.parametrize("words", [(), ("data",), ("models",), ("submission",)])
+def test_no_summary_of_a_verb_is_cut(words: tuple[str, ...]) -> None:
+    done = run_process(*words, "--help", COLUMNS="80")
+    summaries = done.out.partition("Commands:")[2].splitlines()
+    assert len(summaries) > 2
+    assert not [line for line in summaries if line.endswith("...")]
+
+
+def test_every_option_of_verify_is_explained() -> None:
+    done = run_process("verify", "--help", COLUMNS="200")
+    assert not [line for line in done.out.splitlines() if re.fullmatch(r" +--\w+ [A-Z=]+( +\[default: \w+\])?", line)]
