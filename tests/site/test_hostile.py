@@ -72,6 +72,13 @@ def test_nothing_runs_and_nothing_breaks(hostile: Path, browser: Browser) -> Non
         seen.assert_quiet()
 
 
+def test_every_part_of_the_data_page_has_a_name_of_its_own(hostile: Path, browser: Browser) -> None:
+    with visit(browser, (hostile / "data.html").as_uri()) as seen:
+        titles = seen.page.locator("h2").all_inner_texts()
+        assert len(titles) > len(ATTACKS)
+        assert len(titles) == len(set(titles))
+
+
 def test_no_attribute_or_element_comes_from_a_record(hostile: Path, browser: Browser) -> None:
     with visit(browser, (hostile / "index.html").as_uri()) as seen:
         for page in sorted(hostile.glob("*/m/*.html")):

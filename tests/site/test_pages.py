@@ -264,6 +264,21 @@ def test_strata_show_what_their_size_allows(site: Path, browser: Browser) -> Non
         assert "IPCC class: Wetland" in seen.page.title()
 
 
+@pytest.mark.parametrize("width", [375, 1280])
+def test_names_of_files_are_shown_whole(site: Path, practice: Path, browser: Browser, width: int) -> None:
+    with visit(browser, (site / "data.html").as_uri(), viewport={"width": width, "height": 800}) as seen:
+        cut = seen.page.evaluate(
+            "[...document.querySelectorAll('.files tbody th')].filter(c => c.scrollWidth > c.clientWidth).length"
+        )
+        assert cut == 0
+        names = seen.page.locator(".files tbody th").all_inner_texts()
+        assert "board-clean.csv" in names
+        assert not [name for name in names if practice.name in name]
+        titles = seen.page.locator("h2").all_inner_texts()
+        assert len(titles) == len(set(titles))
+        assert "Boards. Practice board: mini, wsb-1" in titles
+
+
 def test_print_shows_the_table_without_controls(site: Path, browser: Browser) -> None:
     with visit(browser, (site / "index.html").as_uri()) as seen:
         seen.page.emulate_media(media="print")

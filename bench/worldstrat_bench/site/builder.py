@@ -164,7 +164,7 @@ def compose(
     build_schemas(output)
     build_badges(output, divisions)
     build_feed(output, divisions)
-    build_data(output, common, refused, entries, config)
+    build_data(output, common, divisions, refused, entries, config)
     return output, divisions, apart
 
 

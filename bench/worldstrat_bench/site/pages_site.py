@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -17,7 +18,7 @@ from worldstrat_bench.site import charts
 from worldstrat_bench.site.config import BoardConfig
 from worldstrat_bench.site.divisions import Apart, Division
 from worldstrat_bench.site.entries import Entry, Refused
-from worldstrat_bench.site.pages_board import Context
+from worldstrat_bench.site.pages_board import Context, heading_of
 from worldstrat_bench.site.render import Output
 from worldstrat_bench.site.schema import BOARD_SCHEMA
 from worldstrat_bench.site.text import clean, stamp
@@ -133,24 +134,33 @@ def build_feed(out: Output, divisions: Sequence[Division]) -> None:
 
 
 def build_data(
-    out: Output, common: Context, refused: Sequence[Refused], entries: Sequence[Entry], config: BoardConfig
-) -> None:
+    out: Output, common: Context, divisions: Sequence[Division], refused: Sequence[Refused], entries: Sequence[Entry],
+    config: BoardConfig,
+) -> None:  # fmt: skip
     """The page of downloads, and the list of all files. Comes last: it hashes the others."""
     titles = {
         "boards": ("Boards", "Every board as CSV and JSON; strata.csv holds every stratum and metric."),
         "runs": ("Records", "The records and tile tables, byte for byte, from which every page was made."),
         "schema": ("Schemas", "JSON Schema of a record and of a board file."),
     }
-    groups: dict[str, list[dict[str, object]]] = {key: [] for key in titles}
+    boards = _headings(divisions)
+    groups: dict[tuple[str, str], list[dict[str, object]]] = {(key, prefix): [] for key in titles for prefix in boards}
     for path in sorted(out.files):
         if "data/" in path and not path.endswith(".html"):
-            parts = path.split("data/", 1)[1].split("/")
-            key = parts[0] if parts[0] in ("runs", "schema", "apart") else "boards"
-            key = "runs" if key == "apart" else key
-            groups[key].append({"path": path, "size": len(out.files[path]), "sha256": _sha(out.files[path])[:16]})
+            prefix, name = path.split("data/", 1)
+            first = name.split("/", 1)[0]
+            key = {"runs": "runs", "apart": "runs", "schema": "schema"}.get(first, "boards")
+            content = out.files[path]
+            groups.setdefault((key, prefix), []).append(
+                {"path": path, "name": name, "size": len(content), "sha256": _sha(content)[:16]}
+            )
     context = {
         "d": None, "refused": refused,
-        "groups": [{"title": titles[k][0], "explanation": titles[k][1], "items": v} for k, v in groups.items() if v],
+        "groups": [
+            {"title": _of_board(titles[key][0], boards.get(prefix, ""), len(boards)), "explanation": titles[key][1],
+             "items": items}
+            for (key, prefix), items in groups.items() if items
+        ],
     }  # fmt: skip
     out.page("data.html", "data.html.j2", {**common, **context})
     out.put_json(MANIFEST, {
@@ -160,6 +170,21 @@ def build_data(
         "refused": [asdict(r) for r in refused],
         "files": {path: _sha(content) for path, content in sorted(out.files.items())},
     })  # fmt: skip
+
+
+def _headings(divisions: Sequence[Division]) -> dict[str, str]:
+    """Prefix to heading of every board, with the folder where several boards have the same."""
+    plain = {d.prefix: heading_of(d) for d in divisions}
+    shared = Counter(plain.values())
+    return {
+        prefix: heading if shared[heading] == 1 else f"{heading} ({prefix.rstrip('/')})"
+        for prefix, heading in plain.items()
+    }
+
+
+def _of_board(title: str, board: str, boards: int) -> str:
+    """A heading, with its board where there are several."""
+    return f"{title}. {board}" if board and boards > 1 and title != "Schemas" else title
 
 
 def _sha(content: bytes) -> str:
