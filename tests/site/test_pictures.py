@@ -109,7 +109,7 @@ def test_without_a_script_all_panels_are_side_by_side(pictured: Path, browser: B
         for role in ("target", "sr", "input"):
             assert seen.page.locator(f".pane.{role} img").is_visible()
             assert seen.page.locator(f".pane.{role} figcaption").is_visible()
-        assert "CC BY-NC" in seen.page.locator("#pictures").inner_text()
+        assert "Synthetic imagery, CC0." in seen.page.locator("#pictures").inner_text()
 
 
 def test_all_panels_of_a_tile_share_one_stretch(pictured: Path) -> None:
