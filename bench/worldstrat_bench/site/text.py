@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 MINUS = "−"
 NO_VALUE = "–"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
+_NUMBER = re.compile(r"-?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 _SAFE_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,59}")
 
 
