@@ -386,7 +386,7 @@ def test_errors_a_user_can_make(data: Path, tmp_path: Path) -> None:
     out = ("--out", tmp_path / "run")
     cases = [
         (("evaluate", "bicubic", "--data", tmp_path / "nowhere", *out), 4, "no such folder"),
-        (("evaluate", "no-such-model", "--data", data, *out), 3, "./baselines"),
+        (("evaluate", "no-such-model", "--data", data, *out), 3, "models list"),
         (("evaluate", "bicubic", "--data", data, *out, "--protocol", "wsb-9"), 2, "wsb-1"),
         (("evaluate", "bicubic", "--data", data, *out, "--list", "best"), 2, "never-split"),
         (("evaluate", "bicubic", "--data", data, *out, "--list", "full"), 4, "not here"),
