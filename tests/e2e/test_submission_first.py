@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import worldstrat_bench
 from conftest import ROOT
 
 DOCUMENT = ROOT / "docs" / "first-submission.md"
@@ -32,9 +33,10 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     packages = next((home / "lib").glob("python*/site-packages"))
     for old in packages.glob("setuptools*"):  # the one that venv brings is older than the package asks for
         shutil.rmtree(old)
-    # addsitedir and not a plain path: the package may be installed here in editable mode, by a .pth file of its own
-    harness = sysconfig.get_path("purelib")
-    (packages / "harness.pth").write_text(f"import site; site.addsitedir({harness!r})\n", encoding="utf-8")
+    # Plain lines: a worker is granted what they name, while lines of code in a .pth file are nobody's business there.
+    # Editable installs are .pth files of their own, which plain lines do not follow: the harness is named beside them.
+    shared = [sysconfig.get_path("purelib"), str(Path(worldstrat_bench.__file__).parents[1])]
+    (packages / "harness.pth").write_text("\n".join(shared) + "\n", encoding="utf-8")
     script = home / "bin" / "worldstrat-bench"
     script.write_text(f"#!{home}/bin/python\nfrom worldstrat_bench.cli import main\nmain()\n", encoding="utf-8")
     script.chmod(0o755)
