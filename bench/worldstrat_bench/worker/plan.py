@@ -101,6 +101,9 @@ def environment(
         PYTHONDONTWRITEBYTECODE="1",
         PYTHONUNBUFFERED="1",
         CUBLAS_WORKSPACE_CONFIG=":4096:8",
+        # Freed memory is kept: a tile is tens of MB in a few arrays, and fresh pages cost more than its transport.
+        MALLOC_MMAP_THRESHOLD_=str(1 << 30),
+        MALLOC_TRIM_THRESHOLD_=str(1 << 30),
     )
     if threads:
         kept.update(OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads))
