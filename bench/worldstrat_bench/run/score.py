@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,6 +27,7 @@ from worldstrat_bench.run.journal import Entry, Predicted, Scored
 from worldstrat_bench.run.predictions import PredictionStore
 from worldstrat_bench.scoring.types import Frame, Scorer, TileScore
 from worldstrat_bench.scoring.wsb_target import WsbPrepared
+from worldstrat_bench.worker.device import usable_cores
 
 
 @dataclass(frozen=True)
@@ -184,11 +184,6 @@ def unscored(
         if entry.predicted.outcome == "ok" and not source.has(tile.name):
             continue
         yield tile, entry.predicted
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import numpy as np
 
 from worldstrat_bench.data.layout import Tile
 from worldstrat_bench.data.raster import REFLECTANCE_SCALE, read_hr
-from worldstrat_bench.data.reading import Inputs
+from worldstrat_bench.data.reading import Inputs, frame_order
 from worldstrat_bench.data.sensor import simulate_revisits
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.protocol import Protocol
@@ -37,9 +37,7 @@ def synthetic_inputs(tile: Tile, protocol: Protocol, frames: int) -> Inputs:
     seed = int.from_bytes(hashlib.sha256(tile.name.encode()).digest()[:8], "big")
     made = simulate_revisits(scene, seed, protocol.inputs.frames)
     shares = 1.0 - made.clear.reshape(len(made.clear), -1).mean(axis=1)
-    limit = protocol.inputs.cloudy_from
-    order = sorted(range(len(made.days)), key=lambda t: (shares[t] >= limit, abs(int(made.days[t])), t))
-    first = order[:frames]
+    first = frame_order(shares.tolist(), made.days.tolist(), range(len(shares)), protocol)[:frames]
     return Inputs(
         images=np.ascontiguousarray(made.images[first]),
         clear=np.ascontiguousarray(made.clear[first]),
