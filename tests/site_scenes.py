@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from factories import invented_facts, make_run, official_facts, relabel
-from worldstrat_bench.record import ModelRef, Record
+from worldstrat_bench.record import Device, ModelRef, Record
+from worldstrat_bench.speed_report import SpeedReport, Timing, save_speed
 
 MODELS = (
     ("nearest", -1.1, "interpolation"), ("bicubic", 0.0, "interpolation"), ("lanczos", 0.06, "interpolation"),
@@ -31,10 +32,20 @@ def write_manifest(folder: Path, *, slug: str, title: str, family: str = "", **e
 
 
 def write_speed(run: Path, record: Record, rate: float, *, verdict: str = "VALID", device: str = "H100-80GB") -> None:
-    """A ``speed.json`` with what the site reads of it."""
-    timing = {"scenario": "offline", "precision": "fp32", "km2_per_second": rate, "verdict": verdict, "reasons": []}
-    document = {"record_id": record.record_id, "device": {"device_class": device}, "timings": [timing]}
-    (run / "speed.json").write_text(json.dumps(document), encoding="utf-8")
+    """A ``speed.json`` of one timing."""
+    latency_ms = 2500 / rate
+    timing = Timing(
+        scenario="offline", precision="fp32", batch=1, frames=8, height=632, width=632, calls=27,
+        latency_p50_ms=latency_ms, latency_p90_ms=latency_ms, latency_p99_ms=latency_ms, tiles_per_second=rate / 2.5,
+        km2_per_second=rate, output_megapixels_per_second=rate * 0.16, repeat_medians_ms=(latency_ms,) * 3,
+        reference_p50_ms=3.0, times_reference=latency_ms / 3, verdict="VALID" if verdict == "VALID" else "INVALID",
+    )  # fmt: skip
+    report = SpeedReport(
+        record_id=record.record_id, model=record.model.name, created="2026-02-03T04:05:06Z",
+        device=Device(type="cuda", name=device, device_class=device), environment=record.environment,
+        isolation=record.isolation, timings=(timing,),
+    )  # fmt: skip
+    save_speed(report, run / "speed.json")
 
 
 def write_verification(run: Path, record: Record, *, passed: bool = True) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from run_helpers import Done, run_cli, small_dataset
 from worldstrat_bench.errors import UsageError
+from worldstrat_bench.record import load_record
 from worldstrat_bench.run.model import ModelRequest
 from worldstrat_bench.speed.command import SpeedOptions, run_speed
-from worldstrat_bench.speed.report import load_speed
+from worldstrat_bench.speed_report import load_speed, save_speed
 from worldstrat_bench.worker.types import ModelSpec
 
 
@@ -32,7 +35,7 @@ def test_single_tiles_of_the_reference_model(tmp_path: Path) -> None:
     assert timing["height"] == 632
     assert timing["calls"] >= 27
     assert timing["latency_p50_ms"] <= timing["latency_p90_ms"] <= timing["latency_p99_ms"]
-    assert timing["km2_per_second"] == pytest.approx(632 * 632 * 6.25e-3 / timing["latency_p50_ms"], rel=1e-6)
+    assert timing["km2_per_second"] == pytest.approx(1.581**2 / timing["latency_p50_ms"] * 1e3, rel=1e-6)
     assert 0.3 < timing["times_reference"] < 3, "bicubic against bicubic"
     assert timing["verdict"] in ("VALID", "INVALID")
     assert (timing["verdict"] == "VALID") == (not timing["reasons"])
@@ -60,6 +63,77 @@ def test_a_report_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "speed.json").write_text("{}")
     with pytest.raises(InvalidArtefactError, match="not a speed report"):
         load_speed(tmp_path / "speed.json")
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A dataset, and a finished run of bicubic on it."""
+    folder = tmp_path_factory.mktemp("scored")
+    data, run = small_dataset(folder / "mini"), folder / "run"
+    done = run_cli("evaluate", "bicubic", "--data", data, "--out", run, "--device", "cpu", "--no-download",
+                   "--frames", "1")  # fmt: skip
+    assert done.code == 0, done.err
+    return data, run
+
+
+def _time_run(run: Path, *more: object) -> Done:
+    return run_cli("speed", "bicubic", "--out", run, "--scenario", "single", "--seconds", "0.1", "--frames", "1",
+                   "--device", "cpu", *more)  # fmt: skip
+
+
+def test_a_run_is_timed_compared_and_shown(scored: tuple[Path, Path], tmp_path: Path) -> None:
+    data, run = scored
+    done = _time_run(run, "--data", data)
+    assert done.code == 0, done.err
+    report = load_speed(run / "speed.json")
+    assert report.record_id == load_record(run).record_id
+    assert report.compared_tiles == 4
+    (timing,) = report.timings
+    assert not any("scored" in reason or "neighbours" in reason for reason in timing.reasons), timing.reasons
+    assert timing.km2_per_second == pytest.approx(0.24**2 * timing.tiles_per_second), "160 px of 1.5 m"
+    document = json.loads((run / (report.benchmark_file or "")).read_text())
+    assert document["single"]["machine_info"]["worldstrat_bench"]["device_class"] == report.device.device_class
+    assert "node" not in document["single"]["machine_info"]
+
+    valid = timing.model_copy(update={"verdict": "VALID", "reasons": ()})  # whatever else the machine does meanwhile
+    save_speed(report.model_copy(update={"timings": (valid,)}), run / "speed.json")
+    site = tmp_path / "site"
+    assert run_cli("site", "build", run, "--out", site).code == 0
+    page = (site / "index.html").read_text(encoding="utf-8")
+    assert report.device.device_class in page
+    assert f"PSNR against throughput on {report.device.device_class}" in page
+
+
+def test_outputs_that_are_not_those_of_the_run_are_invalid(scored: tuple[Path, Path], tmp_path: Path) -> None:
+    from worldstrat_bench.run.predictions import PredictionStore
+
+    data, original = scored
+    run = Path(shutil.copytree(original, tmp_path / "run"))
+    (run / "speed.json").unlink(missing_ok=True)
+    store = PredictionStore(run / "predictions")
+    for path in store.folder.glob("*.safetensors"):
+        image = store.read(path.stem)
+        image[1, 3, 5] += 0.25
+        store.write(path.stem, image, {})
+    done = _time_run(run, "--data", data)
+    assert done.code == 0, done.err
+    assert "INVALID: the timed outputs differ from the scored ones by 0.25 reflectance" in done.out
+    assert _time_run(run).code == 0
+    (reason,) = (r for r in load_speed(run / "speed.json").timings[0].reasons if "not compared" in r)
+    assert "--data" in reason
+
+
+def test_a_run_of_other_options_is_refused_before_anything_is_timed(scored: tuple[Path, Path]) -> None:
+    _, run = scored
+    done = run_cli("speed", "bicubic", "--out", run, "--device", "cpu")
+    assert done.code == 2
+    assert "its frames is 1, not 8" in done.err
+    done = run_cli("speed", "nearest", "--out", run, "--device", "cpu", "--frames", "1")
+    assert done.code == 2
+    assert "another model" in done.err
+    done = _time_run(run, "--protocol", "probav")
+    assert done.code == 2
+    assert "give --protocol wsb-1" in done.err
 
 
 MODEL = """

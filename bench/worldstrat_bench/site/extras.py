@@ -6,7 +6,6 @@ The schemas belong to other rooms, which check these files strictly; a page take
 from __future__ import annotations
 
 import json
-import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.record import Record
 from worldstrat_bench.site.text import clean, safe_url, short_hash
+from worldstrat_bench.speed_report import parse_speed
 from worldstrat_bench.stats.robustness import Robustness, disagreements, parse_robustness
 
 
@@ -92,25 +92,23 @@ def card_of(manifest: Mapping[str, Any], record: Record) -> Card:
 
 
 def speed_of(data: bytes | None, record_id: str) -> tuple[Speed, ...]:
-    """The fastest valid offline timing of a device class in ``speed.json``, else what there is.
-
-    The file's schema is the throughput room's; what is read of it here is read with care and may be absent.
-    """
-    document = _json(data)
-    timings = document.get("timings")
-    device = clean(string_at(document, "device", "device_class"), 60)
-    if document.get("record_id") != record_id or not isinstance(timings, list) or not device:
+    """The fastest valid offline timing in ``speed.json``, else what there is; nothing if it is of another record."""
+    if data is None:
         return ()
-    found = []
-    for timing in timings[:100]:
-        rate = timing.get("km2_per_second") if isinstance(timing, Mapping) else None
-        if not isinstance(rate, int | float) or isinstance(rate, bool) or not math.isfinite(rate) or rate <= 0:
-            continue
-        scenario = clean(string_at(timing, "scenario"), 20)
-        precision = clean(string_at(timing, "precision"), 20)
-        valid = timing.get("verdict") == "VALID"
-        reason = clean(string_at(timing, "reasons"), 200)
-        found.append(Speed(device, scenario, precision, float(rate), valid, reason))
+    try:
+        report = parse_speed(data)
+    except InvalidArtefactError:
+        return ()
+    device = clean(report.device.device_class, 60)
+    if report.record_id != record_id or not device:
+        return ()
+    found = [
+        Speed(
+            device, timing.scenario, clean(timing.precision, 20), timing.km2_per_second,
+            timing.verdict == "VALID", clean(", ".join(timing.reasons[:20]), 200),
+        )
+        for timing in report.timings
+    ]  # fmt: skip
     return (max(found, key=lambda s: (s.valid, s.scenario == "offline", s.km2_per_second)),) if found else ()
 
 

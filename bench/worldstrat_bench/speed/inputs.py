@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.data.loading import load_tiles
+from worldstrat_bench.data.raster import read_header
 from worldstrat_bench.data.sensor import simulate_revisits
 from worldstrat_bench.data.synthetic.scenes import make_scene
-from worldstrat_bench.errors import DataError
 from worldstrat_bench.protocol import Protocol
 
 SYNTHETIC_SIDE = 1054
-METRES_PER_PIXEL = 2.5
+HR_METRES_PER_PIXEL = 1.5
 VARIATION = 1e-3
 
 
@@ -30,6 +30,7 @@ class SpeedTile:
     name : of the tile; the host's own, no model sees it.
     images : (T, 12, h, w) float32 reflectance; clear : (T, 1, h, w) bool; days : (T,) int64.
     height, width : of the target, px.
+    km2 : area on the ground, that of the high-resolution image.
     """
 
     name: str
@@ -38,11 +39,7 @@ class SpeedTile:
     days: NDArray[np.int64]
     height: int
     width: int
-
-    @property
-    def km2(self) -> float:
-        """Area on the ground."""
-        return self.height * self.width * METRES_PER_PIXEL**2 / 1e6
+    km2: float
 
 
 @dataclass(frozen=True)
@@ -67,26 +64,36 @@ def synthetic_tiles(protocol: Protocol, frames: int, side: int = SYNTHETIC_SIDE)
             revisits.days,
             size,
             size,
+            area_km2(side, side),
         )
         for number, axes in enumerate(((), (-1,), (-2,), (-1, -2)))
     )
 
 
 def dataset_tiles(
-    folder: Path, protocol: Protocol, frames: int, count: int = 8, names: Sequence[str] = ()
+    folder: Path,
+    protocol: Protocol,
+    frames: int,
+    count: int = 8,
+    *,
+    list_name: str = "auto",
+    first: Collection[str] = (),
 ) -> tuple[SpeedTile, ...]:
-    """The first `count` tiles of a dataset, or those of these names."""
-    dataset = open_dataset(folder)
-    every = dataset.tiles("auto")
-    chosen = [tile for tile in every if not names or tile.name in set(names)][:count]
-    if not chosen:
-        raise DataError("the dataset has none of the tiles of the run", where=folder)
+    """`count` tiles of a dataset's list: those named in `first`, then others in their order."""
+    chosen = sorted(open_dataset(folder).tiles(list_name), key=lambda tile: tile.name not in first)[:count]
     tiles = []
     for loaded in load_tiles(chosen, protocol, frames):
         height, width = loaded.target.image.shape[1:]
         inputs = loaded.inputs
-        tiles.append(SpeedTile(loaded.tile.name, inputs.images, inputs.clear, inputs.days, height, width))
+        hr = read_header(loaded.tile.hr)
+        area = area_km2(hr.height, hr.width)
+        tiles.append(SpeedTile(loaded.tile.name, inputs.images, inputs.clear, inputs.days, height, width, area))
     return tuple(tiles)
+
+
+def area_km2(hr_height: int, hr_width: int) -> float:
+    """Ground that a high-resolution image of so many px covers."""
+    return hr_height * hr_width * HR_METRES_PER_PIXEL**2 / 1e6
 
 
 def batch_of(tiles: Sequence[SpeedTile], variant: int, batch: int) -> Batch:

@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 
 from worldstrat_bench.errors import ModelError
 from worldstrat_bench.record import Device, Environment
-from worldstrat_bench.speed.inputs import SpeedTile
-from worldstrat_bench.speed.report import SpeedReport, Timing
+from worldstrat_bench.run.seeds import tile_seed
+from worldstrat_bench.speed.inputs import SpeedTile, batch_of
+from worldstrat_bench.speed.scored import Scored
 from worldstrat_bench.speed.sensors import NO_NVML, Reading, Sensor, strangers
 from worldstrat_bench.speed.stopwatch import Plan, Series, measure
 from worldstrat_bench.speed.subjects import WorkerSubject
 from worldstrat_bench.speed.verdict import Evidence, judge
+from worldstrat_bench.speed_report import SpeedReport, Timing
 from worldstrat_bench.worker import Hello, Measured, ModelSpec, Worker
 
 Scenario = Literal["single", "offline"]
@@ -37,7 +39,7 @@ class SpeedRequest:
 
     Attributes
     ----------
-    scored : predictions of the run that the timed outputs are compared with, by tile name; (3, H, W).
+    scored : predictions of the run that the timed outputs are compared with; None without a run.
     batch_max : largest batch of the sweep.
     """
 
@@ -50,8 +52,7 @@ class SpeedRequest:
     isolation: str = "auto"
     plan: Plan = field(default_factory=Plan)
     batch_max: int = 64
-    scored: dict[str, NDArray[np.float32]] | None = None
-    record_id: str | None = None
+    scored: Scored | None = None
     forbidden: tuple[Path, ...] = ()
 
 
@@ -87,10 +88,12 @@ class _Session:
         self._sensor = Sensor.open(request.device)
         self._benchmarks: dict[str, dict[str, Any]] = {}
         self._energy: float | None = None
+        self._compared: tuple[float, ...] = ()
 
     def run(self) -> SpeedResult:
         hello = self._worker.hello
         first = self._probe()
+        self._compared = self._against_scored()
         timings = tuple(self._time(scenario) for scenario in self._request.scenarios)
         last = self._probe()
         nulls = {
@@ -100,7 +103,8 @@ class _Session:
             "km2_per_kwh": NO_NVML if self._energy is None else None,
         }
         report = SpeedReport(
-            record_id=self._request.record_id,
+            record_id=self._request.scored.record_id if self._request.scored else None,
+            compared_tiles=len(self._compared),
             model=self._request.name,
             created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             device=_device(hello),
@@ -143,7 +147,7 @@ class _Session:
         after = self._sensor.read() if self._sensor else None
         self._benchmarks[scenario] = series.benchmark
         self._count_energy(before, after, series, batch)
-        evidence = self._evidence(subject, series, after, single=scenario == "single")
+        evidence = self._evidence(subject, series, after)
         return make_timing(scenario, self._request, series, evidence, batch, sweep)
 
     def _sweep(self) -> dict[int, float | None]:
@@ -167,32 +171,51 @@ class _Session:
             batch *= 2
         return speeds
 
-    def _evidence(self, subject: WorkerSubject, series: Series, after: Reading | None, *, single: bool) -> Evidence:
+    def _evidence(self, subject: WorkerSubject, series: Series, after: Reading | None) -> Evidence:
+        first = subject.output(0)
+        subject.output(1)
         evidence = Evidence(
-            series.repeats, series.repeated, series.clock_ratio, series.unaccounted_seconds, warm=series.warm
+            series.repeats,
+            series.repeated,
+            series.clock_ratio,
+            series.unaccounted_seconds,
+            output_difference=max(self._compared, default=None),
+            order_difference=_difference(first, subject.output(0)),
+            batch_difference=self._against_single(first),
+            not_compared=self._request.scored is not None and not self._compared,
+            warm=series.warm,
         )
-        if single:
-            first = subject.output(0)
-            subject.output(1)
-            evidence = replace(
-                evidence,
-                output_difference=self._against_scored(),
-                order_difference=_difference(first, subject.output(0)),
-            )
         if after is not None:
             ours = frozenset({os.getpid(), *_pids(self._worker), *_pids(self._reference)})
             evidence = replace(evidence, throttled=after.throttled, other_processes=strangers(after, ours))
         return evidence
 
-    def _against_scored(self) -> float | None:
-        """Largest difference between what is timed and what was scored, over the tiles that both have."""
-        scored = self._request.scored or {}
+    def _against_scored(self) -> tuple[float, ...]:
+        """Largest difference between what is timed and what was scored, for every tile that both have."""
+        scored = self._request.scored
+        if scored is None:
+            return ()
         differences = []
         for tile in self._request.tiles:
-            if tile.name in scored:
-                output = WorkerSubject(self._worker, [tile], 1, self._request.precision).output(0)
-                differences.append(_difference(output[0], scored[tile.name]))
-        return max(differences, default=None)
+            if tile.name in scored.images:
+                seed = tile_seed(scored.seed, tile.images, tile.clear, tile.days)
+                output = WorkerSubject(self._worker, [tile], 1, self._request.precision).output(0, seed)
+                differences.append(_difference(output[0], scored.images[tile.name]))
+        return tuple(differences)
+
+    def _against_single(self, outputs: NDArray[np.float32]) -> float | None:
+        """Largest difference between a batch's outputs and those of its first and last tile alone; None for one."""
+        count = len(outputs)
+        if count == 1:
+            return None
+        inputs = batch_of(self._request.tiles, 0, count)
+        tile = self._request.tiles[0]
+        differences = []
+        for k in (0, count - 1):
+            alone = replace(tile, images=inputs.images[k], clear=inputs.clear[k], days=inputs.days[k])
+            output = WorkerSubject(self._worker, [alone], 1, self._request.precision).output(0)
+            differences.append(_difference(output[0], outputs[k]))
+        return max(differences)
 
     def _machine(self, reading: Reading | None) -> dict[str, Any]:
         hello = self._worker.hello

@@ -39,18 +39,18 @@ class WorkerSubject:
         measured = self._measure(variant, keep=False)
         return Call(measured.seconds, measured.wall_seconds, measured.host_seconds)
 
-    def output(self, variant: int) -> NDArray[np.float32]:
+    def output(self, variant: int, seed: int = 0) -> NDArray[np.float32]:
         """(B, 3, H, W) what the model returns for `variant`."""
-        image = self._measure(variant, keep=True).image
+        image = self._measure(variant, keep=True, seed=seed).image
         assert image is not None
         return image
 
-    def _measure(self, variant: int, *, keep: bool) -> Measured:
+    def _measure(self, variant: int, *, keep: bool, seed: int = 0) -> Measured:
         inputs = batch_of(self._tiles, variant, self._batch)
         tile = self._tiles[0]
         measured = self._worker.measure(
             inputs.images, inputs.clear, inputs.days, tile.height, tile.width,
-            seed=0, precision=self._precision, keep=keep,
+            seed=seed, precision=self._precision, keep=keep,
         )  # fmt: skip
         if measured.outcome != "ok":
             self.failure = ModelError(

@@ -49,6 +49,8 @@ class Evidence:
     unaccounted_seconds : waited for by the host beyond what the worker reported; None if not measured.
     output_difference : largest difference to the scored prediction, reflectance; None if there is none.
     order_difference : largest difference to the same tile in another order; None if not measured.
+    batch_difference : largest difference to the same tile alone; None for batches of one.
+    not_compared : the timing goes beside a run, and none of its predictions could be compared.
     warm : whether the warm-up settled before its time was over.
     throttled : whether the device lowered its clocks for heat or power; None if it cannot tell.
     other_processes : how many other processes used the device; None if it cannot tell.
@@ -60,6 +62,8 @@ class Evidence:
     unaccounted_seconds: float | None = None
     output_difference: float | None = None
     order_difference: float | None = None
+    batch_difference: float | None = None
+    not_compared: bool = False
     warm: bool = True
     throttled: bool | None = None
     other_processes: int | None = None
@@ -168,10 +172,14 @@ def _unaccounted(evidence: Evidence) -> str | None:
 
 
 def _outputs(evidence: Evidence) -> str | None:
+    if evidence.not_compared:
+        return "the outputs were not compared with the scored ones: give --data, with the run's predictions kept"
     if evidence.output_difference is not None and not evidence.output_difference <= OUTPUT_MAX:
         return f"the timed outputs differ from the scored ones by {evidence.output_difference:.2g} reflectance"
     if evidence.order_difference is not None and not evidence.order_difference <= OUTPUT_MAX:
         return f"a tile's output depends on its neighbours in time, by {evidence.order_difference:.2g} reflectance"
+    if evidence.batch_difference is not None and not evidence.batch_difference <= OUTPUT_MAX:
+        return f"a tile's output depends on its batch, by {evidence.batch_difference:.2g} reflectance"
     return None
 
 

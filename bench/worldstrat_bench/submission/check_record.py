@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from worldstrat_bench.data import split
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.protocol import Protocol, load_protocol, protocol_ids
 from worldstrat_bench.record import ListScores, Record, parse_record
+from worldstrat_bench.speed_report import TIME_AGAIN, parse_speed
 from worldstrat_bench.stats.boards import foreign_inputs, ranking_list
 from worldstrat_bench.submission.check_robustness import robustness_faults
 from worldstrat_bench.submission.check_tiles import table_faults
@@ -244,15 +244,12 @@ def _companion_faults(result: Result) -> Iterator[Fault]:
     speed = result.folder / "speed.json"
     if speed.exists():
         try:
-            document = json.loads(_text(speed))
-            found = document.get("record_id") if isinstance(document, dict) else None
-        except (InvalidArtefactError, ValueError, RecursionError):
-            yield Fault("speed", "speed.json is not JSON", relative(speed), None, "run worldstrat-bench speed again")
+            timed = parse_speed(_text(speed).encode(), where=relative(speed)).record_id
+        except InvalidArtefactError as error:
+            yield from_error("speed", error)
             return
-        if found != result.record.record_id:
-            yield Fault(
-                "speed", "speed.json names another record_id", relative(speed), None, "time this record's model"
-            )
+        if timed != result.record.record_id:
+            yield Fault("speed", "speed.json names another record_id", relative(speed), None, TIME_AGAIN)
 
 
 def _file_faults(folder: Path) -> Iterator[Fault]:

@@ -14,6 +14,7 @@ RESULT_FILES: dict[str, int] = {
     "record.json": 300_000,
     "tiles.csv": 300_000,
     "speed.json": 100_000,
+    "speed-benchmark.json": 500_000,
     "timings.csv": 100_000,
     "verification.json": 256 * 1024,
     "robustness.json": 100_000,

@@ -169,6 +169,8 @@ def test_the_card_speed_and_verification_of_another_record_are_ignored(tmp_path:
     entries, _ = read_entries([tmp_path])
     assert entries[0].speed == ()
     assert entries[0].status == "self-reported"
+    (run / "speed.json").write_text('{"record_id": 1, "timings": [{"km2_per_second": 1e999}]}')
+    assert read_entries([tmp_path])[0][0].speed == ()
     write_verification(run, record, passed=False)
     entries, _ = read_entries([tmp_path])
     assert entries[0].status == "self-reported"

@@ -49,6 +49,8 @@ BIMODAL = tuple(0.010 * (1 + 0.01 * RNG.standard_normal()) + 0.006 * (i % 3 == 0
         ({"output_difference": 0.01}, "differ from the scored ones"),
         ({"output_difference": float("nan")}, "differ from the scored ones"),
         ({"order_difference": 0.5}, "depends on its neighbours"),
+        ({"batch_difference": 0.5}, "depends on its batch"),
+        ({"not_compared": True}, "not compared with the scored ones: give --data"),
         ({"warm": False}, "warm-up did not settle"),
         ({"throttled": True}, "lowered its clocks"),
         ({"other_processes": 2}, "2 other process"),

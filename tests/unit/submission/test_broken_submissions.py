@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from site_scenes import write_speed
 from submission_factory import MANIFEST, SLUG, make_submission, make_wheel, rewrite_record, rewrite_tiles, the_result
 from worldstrat_bench.cli.app import app
+from worldstrat_bench.record import load_record
 
 Break = Callable[[Path], object]
 
@@ -65,6 +67,13 @@ def file(name: str, content: bytes) -> Break:
 def in_result(name: str, content: bytes) -> Break:
     """Write a file beside the record."""
     return lambda folder: (the_result(folder) / name).write_bytes(content)
+
+
+def foreign_speed(folder: Path) -> None:
+    """A report of speed that belongs to another record."""
+    result = the_result(folder)
+    stated = load_record(result)
+    write_speed(result, stated.model_copy(update={"record_id": "1" * 64}), 12.5)
 
 
 def record(*keys: str, value: object, consistent_id: bool = True) -> Break:
@@ -163,7 +172,8 @@ BROKEN: dict[str, tuple[Break, str, str]] = {
     "infinite": (cell("psnr", "inf"), "record-readable", "is not finite"),
     "unknown-outcome": (cell("outcome", "great"), "record-readable", "unknown outcome"),
     "foreign-verification": (in_result("verification.json", b"{}"), "verification", "record_id"),
-    "foreign-speed": (in_result("speed.json", b'{"record_id": "0"}'), "speed", "another record_id"),
+    "foreign-speed": (foreign_speed, "speed", "another record_id"),
+    "broken-speed": (in_result("speed.json", b'{"record_id": "0"}'), "speed", "not a speed report: record_id"),
     "bad-utf8": (file("submission.toml", MANIFEST.encode() + b"\xff"), "manifest", "UTF-8"),
 }  # fmt: skip
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -13,7 +13,9 @@ from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.record import Device, Environment, Finite, IsolationReport, Name, Sha256, Text
 
 SPEED_SCHEMA_VERSION: Final = 1
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+TIME_AGAIN: Final = "time the record's model again: worldstrat-bench speed MODEL --data DIR --out RUN"
 
 
 class _Part(BaseModel):
@@ -34,7 +36,7 @@ class Timing(_Part):
     latency_p90_ms: Finite
     latency_p99_ms: Finite
     tiles_per_second: Finite
-    km2_per_second: Finite
+    km2_per_second: Finite = Field(gt=0, description="ground that the high-resolution images cover")
     output_megapixels_per_second: Finite
     repeat_medians_ms: tuple[Finite, ...]
     reference_p50_ms: Finite = Field(description="of the reference bicubic, same batch, interleaved")
@@ -51,12 +53,15 @@ class SpeedReport(_Part):
 
     schema_version: Literal[1] = SPEED_SCHEMA_VERSION
     record_id: Sha256 | None = Field(default=None, description="of the run that the timed outputs were compared with")
+    compared_tiles: int = Field(
+        default=0, ge=0, description="drawn at random from that run; their outputs agreed or not"
+    )
     model: Name
     created: Text
     device: Device
     environment: Environment
     isolation: IsolationReport
-    timings: tuple[Timing, ...]
+    timings: tuple[Timing, ...] = Field(max_length=100)
     parameters: int | None = Field(default=None, description="trainable and fixed, if the model has torch modules")
     flops_per_tile: Finite | None = Field(default=None, description="as torch's own counter sees them")
     peak_host_bytes: int | None = None
@@ -83,10 +88,26 @@ def load_speed(path: Path) -> SpeedReport:
         if it is missing, no JSON, or does not follow the schema.
     """
     try:
-        return SpeedReport.model_validate_json(path.read_bytes())
+        data = path.read_bytes()
     except FileNotFoundError:
-        raise InvalidArtefactError(
-            "there is no speed report", where=path, remedy="worldstrat-bench speed ..."
-        ) from None
-    except (OSError, ValidationError) as error:
-        raise InvalidArtefactError(f"not a speed report: {str(error)[:300]}", where=path) from None
+        raise InvalidArtefactError("there is no speed report", where=path, remedy=TIME_AGAIN) from None
+    except OSError as error:
+        raise InvalidArtefactError(f"cannot be read: {error}", where=path) from None
+    return parse_speed(data, where=path)
+
+
+def parse_speed(data: bytes, *, where: object = "speed.json") -> SpeedReport:
+    """Check the content of a ``speed.json``, which may come from anybody.
+
+    Raises
+    ------
+    InvalidArtefactError
+        if it is no JSON or does not follow the schema; says where in it.
+    """
+    try:
+        return SpeedReport.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part)[:60] for part in first["loc"])
+        what = f"not a speed report: {key}: {first['msg']}" if key else f"not a speed report: {first['msg']}"
+        raise InvalidArtefactError(what, where=where, remedy=TIME_AGAIN) from None
