@@ -1,16 +1,18 @@
 """What Dask costs and what it brings: overhead per tile, speed-up of two workers, and the model of docs/scale.md.
 
-Speed-up is compared with what two plain processes gain over one at the same moment: on a quiet machine with two cores
-that is 2.0, and the aim of 1.7 is 0.85 of it.
+The aims: less than 5 ms a tile, and two workers at least 1.7 times as fast as one. What two plain processes gain over
+one is measured at the same moment: on a quiet machine with two cores that is 2.0.
 """
 
 from __future__ import annotations
 
+import statistics
 import subprocess
 import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,9 +22,8 @@ from worldstrat_bench.data.mini import write_mini
 
 pytest.importorskip("distributed", reason="the extra `dask` is not installed")
 
-OVERHEAD_SECONDS_PER_TILE = 0.005
-SPEED_UP = 1.7
 TASK_TILES = 24
+SHARD_TILES = 4
 
 ROUND_TRIPS = """
 import statistics, time
@@ -66,29 +67,49 @@ if __name__ == "__main__":
 BURN = "x = 0\nfor i in range({turns}):\n    x += i * i\n"
 
 
-def test_scheduling_costs_little_per_tile(tmp_path: Path) -> None:
+def test_scheduling_per_tile(benchmark: Any, publish: Any, tmp_path: Path) -> None:
     """A task there and its answer back, with nothing to do in between; a task is 24 tiles."""
-    alone, many = map(float, _script(tmp_path, ROUND_TRIPS).split())
-    print(f"a task alone {alone * 1e3:.1f} ms, one of many {many * 1e3:.1f} ms")
-    assert max(alone, many) / TASK_TILES < OVERHEAD_SECONDS_PER_TILE
+    said: list[str] = []
+    benchmark.pedantic(lambda: said.append(_script(tmp_path, ROUND_TRIPS)), rounds=1)
+    alone, many = map(float, said[0].split())
+    figures = {"task_alone_seconds": alone, "task_of_many_seconds": many, "tiles": TASK_TILES}
+    line = (
+        f"a task alone {alone * 1e3:.1f} ms, one of many {many * 1e3:.1f} ms: "
+        f"{max(alone, many) / TASK_TILES * 1e3:.2f} ms a tile"
+    )
+    publish("cluster-scheduling", figures, [line])
 
 
-@pytest.mark.soak
 @pytest.mark.timeout(1800)
-def test_two_workers_score_nearly_twice_as_fast_as_one(tmp_path: Path) -> None:
-    data, run, tiles, repeats = tmp_path / "mini", tmp_path / "run", 16, 3
+def test_speed_up_of_two_workers(benchmark: Any, publish: Any, tmp_path: Path) -> None:
+    """Scoring of full-size tiles, targets not cached."""
+    data, run, tiles, repeats = tmp_path / "mini", tmp_path / "run", 32, 3
     write_mini(data, test_tiles=tiles, train_tiles=0, size=1054)
     done = run_process("predict", "nearest", "--data", data, "--out", run, "--device", "cpu")
     assert done.code == 0, done.err
     seconds: dict[int, list[float]] = {}
     possible: list[float] = []
-    for workers in (1, 2):
-        possible.append(_possible_speed_up())
-        words = [str(run), str(data), str(tmp_path / f"out-{workers}"), str(workers), "2", str(repeats)]
-        seconds[workers] = [float(line) for line in _script(tmp_path, SCORING, *words).splitlines()]
-    speed_up = min(seconds[1]) / min(seconds[2])
-    print(f"seconds {seconds}, speed-up {speed_up:.2f}, of two plain processes {min(possible):.2f}")
-    assert speed_up >= SPEED_UP * min(2.0, *possible) / 2.0
+
+    def score() -> None:
+        for workers in (1, 2):
+            possible.append(_possible_speed_up())
+            words = [
+                str(run),
+                str(data),
+                str(tmp_path / f"out-{workers}"),
+                str(workers),
+                str(SHARD_TILES),
+                str(repeats),
+            ]
+            seconds[workers] = [float(line) for line in _script(tmp_path, SCORING, *words).splitlines()]
+
+    benchmark.pedantic(score, rounds=1)
+    speed_up = statistics.median(seconds[1]) / statistics.median(seconds[2])
+    publish(
+        "cluster-speed-up",
+        {"seconds": seconds, "two_plain_processes": possible, "speed_up": speed_up},
+        [f"two workers {speed_up:.2f} times as fast as one ({seconds}); two plain processes {min(possible):.2f}"],
+    )
 
 
 def _possible_speed_up() -> float:

@@ -7,7 +7,6 @@ use, processor time on one thread says more: WORLDSTRAT_BENCH_PERF_THREADS=1 and
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import subprocess
@@ -75,7 +74,7 @@ class Figures:
 
 
 @pytest.fixture(scope="module")
-def figures(request: pytest.FixtureRequest) -> Iterator[Figures]:
+def figures(publish: Any) -> Iterator[Figures]:
     threads, used = torch.get_num_threads(), int(os.environ.get("WORLDSTRAT_BENCH_PERF_THREADS", "2"))
     torch.set_num_threads(used)
     collected = Figures()
@@ -86,13 +85,8 @@ def figures(request: pytest.FixtureRequest) -> Iterator[Figures]:
         f"{row['what']:<50} {_unit(row, 'ours'):>12} {_unit(row, 'theirs'):>12}  {row['ratio']:8.2f}" for row in table
     ]
     head = f"{'':<50} {'ours':>12} {'peer':>12}  {'times less':>8}"
-    capture = request.config.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled():
-        print("\n" + "\n".join([head, *lines]))
-    folder = ROOT / "build" / "perf"
-    folder.mkdir(parents=True, exist_ok=True)
     about = {"threads": used, "torch": torch.__version__, "machine": platform.machine()}
-    (folder / "scoring.json").write_text(json.dumps({"about": about, "rows": table}, indent=1) + "\n", encoding="utf-8")
+    publish("scoring", {"about": about, "rows": table}, [head, *lines])
 
 
 def _unit(row: dict[str, Any], key: str) -> str:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 ROUNDS = 10
 PASS = [sys.executable, "-c", "pass"]
 HELP = [sys.executable, "-c", "from worldstrat_bench.cli import main; main()", "--help"]
-REPORT = Path(__file__).resolve().parents[2] / "build" / "perf" / "startup.json"
 
 
 def _seconds(command: list[str]) -> float:
@@ -22,7 +19,7 @@ def _seconds(command: list[str]) -> float:
     return time.perf_counter() - started
 
 
-def test_help_beside_an_empty_python(benchmark: Any) -> None:
+def test_help_beside_an_empty_python(benchmark: Any, publish: Any) -> None:
     """The figure is the median difference of ten pairs; it is printed and written, not asserted."""
     for command in (PASS, HELP):
         _seconds(command)
@@ -33,6 +30,4 @@ def test_help_beside_an_empty_python(benchmark: Any) -> None:
         "help_seconds": statistics.median(shown for _, shown in pairs),
         "difference_seconds": statistics.median(shown - empty for empty, shown in pairs),
     }
-    REPORT.parent.mkdir(parents=True, exist_ok=True)
-    REPORT.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    print("\n" + "\n".join(f"{name:24} {value:.3f}" for name, value in figures.items()))
+    publish("startup", figures, [f"{name:24} {value:.3f}" for name, value in figures.items()])
