@@ -88,7 +88,7 @@ def _evaluate(request: RunRequest) -> dict[str, float]:
     began = time.perf_counter()
     evaluate_run(request, RunOptions(device="cpu", download=False), tell)
     ended = time.perf_counter()
-    rows = list(csv.DictReader((request.out / "timings.csv").open()))
+    rows = list(csv.DictReader((request.out / "timings.csv").read_text(encoding="utf-8").splitlines()))
     model, scoring = (sum(float(row[name]) for row in rows) for name in ("model_seconds", "score_seconds"))
     return {
         "start": loaded[0] - began, "wall": ended - loaded[0], "finish": ended - scored[-1], "model": model,
