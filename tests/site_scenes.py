@@ -11,7 +11,7 @@ from pathlib import Path
 
 from factories import invented_facts, make_run, official_facts, relabel
 from worldstrat_bench.record import Device, ModelRef, Record
-from worldstrat_bench.speed_report import SpeedReport, Timing, save_speed
+from worldstrat_bench.speed_report import SpeedReport, Timing, format_speed
 
 MODELS = (
     ("nearest", -1.1, "interpolation"), ("bicubic", 0.0, "interpolation"), ("lanczos", 0.06, "interpolation"),
@@ -45,7 +45,7 @@ def write_speed(run: Path, record: Record, rate: float, *, verdict: str = "VALID
         device=Device(type="cuda", name=device, device_class=device), environment=record.environment,
         isolation=record.isolation, timings=(timing,),
     )  # fmt: skip
-    save_speed(report, run / "speed.json")
+    (run / "speed.json").write_text(format_speed(report), encoding="utf-8")
 
 
 def write_verification(run: Path, record: Record, *, passed: bool = True) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Final, Literal
 
@@ -13,8 +12,6 @@ from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.record import Device, Environment, Finite, IsolationReport, Name, Sha256, Text
 
 SPEED_SCHEMA_VERSION: Final = 1
-
-
 TIME_AGAIN: Final = "time the record's model again: worldstrat-bench speed MODEL --data DIR --out RUN"
 
 
@@ -53,9 +50,7 @@ class SpeedReport(_Part):
 
     schema_version: Literal[1] = SPEED_SCHEMA_VERSION
     record_id: Sha256 | None = Field(default=None, description="of the run that the timed outputs were compared with")
-    compared_tiles: int = Field(
-        default=0, ge=0, description="drawn at random from that run; their outputs agreed or not"
-    )
+    compared_tiles: int = Field(default=0, ge=0, description="of that run, drawn at random, predicted again")
     model: Name
     created: Text
     device: Device
@@ -71,12 +66,9 @@ class SpeedReport(_Part):
     benchmark_file: Text | None = Field(default=None, description="pytest-benchmark's own JSON beside this file")
 
 
-def save_speed(report: SpeedReport, path: Path) -> None:
-    """Write ``speed.json`` whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    text = json.dumps(report.model_dump(mode="json"), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+def format_speed(report: SpeedReport) -> str:
+    """The text of ``speed.json``: indented, keys sorted, newline at the end."""
+    return json.dumps(report.model_dump(mode="json"), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def load_speed(path: Path) -> SpeedReport:

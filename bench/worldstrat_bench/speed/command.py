@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,12 +12,13 @@ from worldstrat_bench.errors import UsageError
 from worldstrat_bench.protocol import Protocol, load_protocol
 from worldstrat_bench.record import load_record
 from worldstrat_bench.run.devices import resolve_devices
+from worldstrat_bench.run.filesystem import write_durably
 from worldstrat_bench.run.model import ModelRequest, choose_model
 from worldstrat_bench.speed.inputs import SpeedTile, dataset_tiles, synthetic_tiles
 from worldstrat_bench.speed.scored import Scored, check_same, scored_of
 from worldstrat_bench.speed.session import SCENARIOS, Scenario, SpeedRequest, SpeedResult, time_model
 from worldstrat_bench.speed.stopwatch import Plan
-from worldstrat_bench.speed_report import SpeedReport, save_speed
+from worldstrat_bench.speed_report import SpeedReport, format_speed
 from worldstrat_bench.worker.timing import PRECISIONS
 
 
@@ -90,9 +90,7 @@ def _tiles(options: SpeedOptions, protocol: Protocol, scored: Scored | None) -> 
 
 def _save(result: SpeedResult, run: Path) -> SpeedReport:
     name = "speed-benchmark.json"
-    temporary = run / f".{name}.{os.getpid()}.tmp"
-    temporary.write_text(json.dumps(result.benchmarks, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    temporary.replace(run / name)
+    write_durably(run / name, (json.dumps(result.benchmarks, indent=1, sort_keys=True) + "\n").encode())
     report = SpeedReport.model_validate({**result.report.model_dump(), "benchmark_file": name})
-    save_speed(report, run / "speed.json")
+    write_durably(run / "speed.json", format_speed(report).encode())
     return report
