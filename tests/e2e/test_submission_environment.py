@@ -10,10 +10,10 @@ from typer.testing import CliRunner
 from submission_factory import MANIFEST, SLUG, make_wheel, record_of
 from worldstrat_bench.cli.app import app
 from worldstrat_bench.data.mini import write_mini
+from worldstrat_bench.digests import file_sha256
 from worldstrat_bench.errors import ModelError
 from worldstrat_bench.plugins.discovery import find_model
 from worldstrat_bench.submission.check import check
-from worldstrat_bench.submission.wheel import sha256_of
 
 CODE = b"""
 from torch.nn.functional import interpolate
@@ -37,7 +37,7 @@ def submission(tmp_path: Path) -> Path:
     folder = tmp_path / "submissions" / SLUG
     points = "[worldstrat_bench.models]\nmy-sr = my_sr.model:load\n"
     wheel = make_wheel(folder, files={"my_sr/model.py": CODE}, entry_points=points)
-    pinned = f'wheel = "https://example.org/{wheel.name}"\nwheel_sha256 = "{sha256_of(wheel)}"\nframes = 8'
+    pinned = f'wheel = "https://example.org/{wheel.name}"\nwheel_sha256 = "{file_sha256(wheel)}"\nframes = 8'
     (folder / "submission.toml").write_text(MANIFEST.replace("frames = 8", pinned), encoding="utf-8")
     (folder / "requirements.lock").write_text("# the wheel needs nothing else\n", encoding="utf-8")
     return folder
@@ -70,7 +70,7 @@ def test_a_submission_is_evaluated_in_its_own_environment(
         assert result.exit_code == 0, result.output
     record = record_of(submission)
     assert (record.model.distribution, record.model.submission) == (SLUG, SLUG)
-    assert record.model.wheel_sha256 == sha256_of(next(submission.glob("*.whl")))
+    assert record.model.wheel_sha256 == file_sha256(next(submission.glob("*.whl")))
     assert "my-sr" in record.environment.packages
     report = check([submission])
     assert report.errors == ()

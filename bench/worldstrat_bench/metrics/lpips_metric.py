@@ -22,6 +22,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from worldstrat_bench.digests import file_sha256
 from worldstrat_bench.errors import DataError
 from worldstrat_bench.metrics.perceptual import Perceptual, Unavailable
 
@@ -77,7 +78,7 @@ def load_perceptual(
             if not download:
                 return Unavailable(f"no LPIPS weights on this machine: --lpips-weights FILE with {BACKBONE_FILE}")
             _download(URL, path, sha256)
-        found = _file_sha256(path)
+        found = file_sha256(path)
     except OSError as error:
         return _refuse(f"LPIPS weights cannot be had: {_why(error)}", weights)
     if found != sha256:
@@ -107,7 +108,7 @@ def build_network(backbone: Mapping[str, Tensor]) -> nn.Module:
             net="alex", version="0.1", pretrained=False, pnet_rand=True, use_dropout=True, verbose=False
         )
     head = Path(lpips.__file__).parent / "weights" / "v0.1" / "alex.pth"
-    if _file_sha256(head) != HEAD_SHA256:
+    if file_sha256(head) != HEAD_SHA256:
         raise ValueError(f"the lpips package's {head.name} is not the published one")
     own = network.state_dict()
     state = dict(torch.load(head, map_location="cpu", weights_only=True))
@@ -151,11 +152,6 @@ def _refuse(reason: str, weights: Path | None) -> Unavailable:
     if weights is not None:
         raise DataError(reason, where=weights, remedy=f"give the file {BACKBONE_FILE} that torchvision publishes")
     return Unavailable(reason)
-
-
-def _file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _download(url: str, path: Path, sha256: str) -> None:

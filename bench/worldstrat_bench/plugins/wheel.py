@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import stat
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from worldstrat_bench.digests import file_sha256
 from worldstrat_bench.errors import UsageError
 
 MAX_FILES = 20_000
@@ -36,7 +36,7 @@ def open_wheel(file: Path, scratch: Path | None) -> Wheel:
         raise UsageError("a wheel needs a scratch folder to be unpacked in", where=file)
     if not file.is_file():
         raise UsageError("there is no such wheel", where=file)
-    digest = _sha256(file)
+    digest = file_sha256(file)
     folder = scratch / f"wheel-{digest[:16]}"
     if folder.exists():
         shutil.rmtree(folder)
@@ -64,8 +64,3 @@ def _check(archive: zipfile.ZipFile, file: Path) -> None:
             raise UsageError(f"the wheel's member {member.filename[:100]!r} is not a plain file", where=file)
         if member.file_size > 1 << 24 and member.file_size > MAX_RATIO * max(1, member.compress_size):
             raise UsageError(f"the wheel's member {member.filename[:100]!r} expands beyond reason", where=file)
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -8,19 +8,10 @@ from collections.abc import Iterable
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
+from worldstrat_bench.digests import file_sha256
 from worldstrat_bench.errors import UsageError
 
-_CHUNK = 1 << 20
 _SKIPPED_FOLDERS = frozenset({"__pycache__", ".git", ".tox", ".venv"})
-
-
-def file_sha256(path: Path) -> str:
-    """sha256 of a file's content."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def weights_sha256(weights: Path | None) -> str | None:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
+from worldstrat_bench.digests import file_sha256
 from worldstrat_bench.submission.faults import Fault, notice, relative
 from worldstrat_bench.submission.locate import line_of
 from worldstrat_bench.submission.lock import LockError, load_lock
 from worldstrat_bench.submission.manifest import MANIFEST_NAME, Manifest
-from worldstrat_bench.submission.wheel import sha256_of
 
 MAX_FILES = 200
 MAX_TOTAL_BYTES = 20 * 1024 * 1024
@@ -107,7 +107,7 @@ def weights_faults(manifest: Manifest, folder: Path, text: str) -> Iterator[Faul
     if path.is_symlink() or not path.is_file():
         line = line_of(text, ("weights", "path"))
         yield Fault("weights", f"the weights {weights.path!r} are missing", where, line, "commit them, or give a url")
-    elif path.stat().st_size != weights.bytes or sha256_of(path) != weights.sha256:
+    elif path.stat().st_size != weights.bytes or file_sha256(path) != weights.sha256:
         line = line_of(text, ("weights", "sha256"))
         what = f"{weights.path!r} has another size or sha256 than the manifest says"
         yield Fault("weights", what, where, line, f"sha256sum {weights.path}")

@@ -12,11 +12,11 @@ from typing import Protocol as Interface
 
 from packaging.utils import canonicalize_name
 
+from worldstrat_bench.digests import file_sha256
 from worldstrat_bench.errors import DataError, InfrastructureError, InvalidArtefactError
 from worldstrat_bench.submission.environments import EnvironmentRequest, build_environment
 from worldstrat_bench.submission.lock import load_lock
 from worldstrat_bench.submission.manifest import MANIFEST_NAME, Manifest, load_manifest
-from worldstrat_bench.submission.wheel import sha256_of
 
 _CHUNK = 1 << 20
 
@@ -116,7 +116,7 @@ def weights_of(manifest: Manifest, folder: Path, store: Path, *, offline: bool =
         download(weights.url, place, bytes_expected=weights.bytes, sha256=weights.sha256)
     if not place.is_file():
         raise InvalidArtefactError("the weights are missing", where=place, remedy="commit them, or give a url")
-    if place.stat().st_size != weights.bytes or sha256_of(place) != weights.sha256:
+    if place.stat().st_size != weights.bytes or file_sha256(place) != weights.sha256:
         what = "the weights have another size or sha256 than the manifest says"
         raise InvalidArtefactError(what, where=place, remedy="remove the file, or correct the manifest")
     return place
@@ -154,4 +154,4 @@ def _copy(response: _Opened, part: Path, limit: int) -> tuple[int, str]:
 
 
 def _wheel_sha256(manifest: Manifest, path: Path) -> str:
-    return manifest.model.wheel_sha256 or sha256_of(path)
+    return manifest.model.wheel_sha256 or file_sha256(path)

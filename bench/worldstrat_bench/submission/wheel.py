@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from worldstrat_bench.api import ENTRY_POINT_GROUP
+from worldstrat_bench.digests import file_sha256
 from worldstrat_bench.submission.faults import Fault, notice, relative
 
 MAX_ENTRIES = 5000
@@ -84,7 +85,7 @@ def wheel_faults(path: Path, expected: Expected | None = None) -> tuple[Fault, .
         if type(error).__name__ not in ("error", "LZMAError"):
             raise
         return (Fault("wheel", f"the wheel is damaged: {error}", where, None, "build it again"),)
-    if expected and expected.sha256 and sha256_of(path) != expected.sha256:
+    if expected and expected.sha256 and file_sha256(path) != expected.sha256:
         what = "the wheel's sha256 is not the one in submission.toml"
         faults.append(Fault("wheel-hash", what, where, None, "put the sha256 of this wheel into model.wheel_sha256"))
     return tuple(faults)
@@ -106,12 +107,6 @@ def open_wheel(path: Path) -> WheelFile | Fault:
         return Fault("wheel", f"the wheel cannot be opened: {error}", where, None, "build it again")
     pure = all(tag.platform == "any" and tag.abi == "none" for tag in tags)
     return WheelFile(path, name, str(version), pure, members)
-
-
-def sha256_of(path: Path) -> str:
-    """sha256 of a file, read in pieces."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from submission_factory import MANIFEST, make_submission, make_wheel
+from worldstrat_bench.digests import file_sha256
 from worldstrat_bench.errors import DataError, InvalidArtefactError, UsageError
 from worldstrat_bench.submission.environments import EnvironmentRequest, build_environment, interpreter_of
 from worldstrat_bench.submission.lock import LockError, parse_lock
 from worldstrat_bench.submission.prepare import prepare
-from worldstrat_bench.submission.wheel import sha256_of
 
 BUILDERS = [pytest.param(False, id="pip"), pytest.param(True, id="uv")]
 
@@ -28,8 +28,8 @@ def links(tmp_path: Path) -> Path:
 
 def lock_of(links: Path) -> str:
     return (
-        f"my-sr==1.0 \\\n    --hash=sha256:{sha256_of(links / 'my_sr-1.0-py3-none-any.whl')}\n"
-        f"helper==2.0 --hash=sha256:{sha256_of(links / 'helper-2.0-py3-none-any.whl')}\n"
+        f"my-sr==1.0 \\\n    --hash=sha256:{file_sha256(links / 'my_sr-1.0-py3-none-any.whl')}\n"
+        f"helper==2.0 --hash=sha256:{file_sha256(links / 'helper-2.0-py3-none-any.whl')}\n"
     )
 
 
@@ -72,7 +72,7 @@ def test_a_source_distribution_is_not_built(tmp_path: Path, links: Path, uv: boo
     (folder / "setup.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
     (folder / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: sly\nVersion: 1.0\n")
     subprocess.run(["tar", "-C", str(tmp_path), "-czf", str(source), "sly-1.0"], check=True)
-    lock = f"sly==1.0 --hash=sha256:{sha256_of(source)}\n"
+    lock = f"sly==1.0 --hash=sha256:{file_sha256(source)}\n"
     with pytest.raises(InvalidArtefactError):
         build_environment(EnvironmentRequest(lock), tmp_path / "envs", find_links=links, offline=True, uv=uv)
     assert not (tmp_path / "ran").exists()
