@@ -59,7 +59,7 @@ EXPLANATIONS: dict[str, str] = {
     "shift": "share of fine structure that changes when the tile is cropped by a few pixels",
     "mosaic": "share of fine structure that changes inside the cells of a mosaic of tiles",
     "unseen": "gain over bicubic on these tiles minus that on scenes made for this audit, dB",
-    "repeat": "seconds for a new tile over seconds for the same tile again",
+    "repeat": "fastest new tile over fastest repeated one, seconds over seconds",
 }
 
 _MARGIN = 12
@@ -182,11 +182,17 @@ def probe_mosaic(subject: Subject, samples: Sequence[Sample]) -> float:
 
 
 def probe_repeat(subject: Subject, samples: Sequence[Sample]) -> float:
-    """A cache answers a repeated tile sooner than a new one."""
+    """A cache answers a repeated tile sooner than a new one.
+
+    Other work on the machine only ever adds time, so the fastest calls are compared; every repeat follows its new
+    tile, so that a busy minute slows both.
+    """
     subject.image(samples[0])  # the first call of a worker is slow for every model
-    new = [subject.reply(sample)[1] for sample in samples[1:6]]
-    again = [subject.reply(samples[1])[1] for _ in range(5)]
-    distinct, repeated = float(np.median(new)), float(np.median(again))
+    new, again = [], []
+    for sample in samples[1:6]:
+        new.append(subject.reply(sample)[1])
+        again += [subject.reply(sample)[1] for _ in range(2)]
+    distinct, repeated = min(new), min(again)
     return 1.0 if distinct - repeated < _TIMER_SECONDS else distinct / max(repeated, 1e-6)
 
 

@@ -20,7 +20,7 @@ from worldstrat_bench.errors import DataError, InfrastructureError, UsageError, 
 SHAPE = Shape(tiles=8, revisits=4)
 NO_FAULT_FOR_A_STREAM = ("ignore_range", "other_range", "drip_cut", "no_length")
 GIVES_UP = RetryPolicy(
-    attempts=3, first_wait_seconds=0.005, longest_wait_seconds=0.02, connect_seconds=2.0, silence_seconds=0.2
+    attempts=3, first_wait_seconds=0.005, longest_wait_seconds=0.02, connect_seconds=2.0, silence_seconds=1.0
 )
 
 

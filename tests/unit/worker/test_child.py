@@ -99,12 +99,12 @@ def test_seeds_reach_every_generator() -> None:
 def test_a_thread_of_the_model_does_not_hold_up_the_answer() -> None:
     class Lingers(Enlarge):
         def predict(self, lr: LowRes, target: Target) -> torch.Tensor:
-            threading.Thread(target=time.sleep, args=(5,), daemon=True).start()
+            threading.Thread(target=time.sleep, args=(120,), daemon=True).start()
             return super().predict(lr, target)
 
     started = time.monotonic()
     child.predict(Lingers(), "cpu", header(), safetensors.torch.save(inputs()))
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 60
 
 
 def test_parameters_that_an_entry_point_does_not_take_are_named_with_those_it_takes() -> None:
