@@ -68,4 +68,4 @@ def _refuse_failures(outcomes: dict[str, int], run: Path) -> None:
     failed = sum(count for outcome, count in outcomes.items() if outcome != "ok")
     if failed:
         remedy = "lists with such tiles will have no rank; mend the model and predict into a new --out"
-        raise ModelError(f"{failed} tiles failed", where=run / "log.txt", remedy=remedy)
+        raise ModelError(f"{failed} tiles failed", where=running.log_of(run), remedy=remedy)

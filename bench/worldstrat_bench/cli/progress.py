@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
-    from worldstrat_bench.run.events import Event, Progress
+    from worldstrat_bench.run.events import Event, Notice, Progress
 
 _WORDS = {"predict": "predicting", "score": "scoring"}
 _SECONDS_BETWEEN_LINES = 10.0
@@ -29,7 +29,7 @@ class Display:
         self._bars: Bars | None = _bars(self._console) if self._console.is_terminal else None
         self._tasks: dict[str, TaskID] = {}
         self._last_line: dict[str, float] = {}
-        self._hints: set[str] = set()
+        self._said: set[str] = set()
 
     def __enter__(self) -> Self:
         if self._bars is not None:
@@ -48,7 +48,7 @@ class Display:
 
         with self._lock:
             if isinstance(event, Notice):
-                self._line(event.text)
+                self._notice(event)
                 return
             self._remark(event)
             if self._bars is None:
@@ -56,13 +56,19 @@ class Display:
             else:
                 self._bar(self._bars, event)
 
+    def _notice(self, notice: Notice) -> None:
+        if notice.once and notice.text in self._said:
+            return
+        self._said.add(notice.text)
+        self._line(notice.text)
+
     def _remark(self, event: Progress) -> None:
         """A failure with its reason, every time; a hint about odd values once."""
         first = event.message.partition("\n")[0][:200]
         if event.stage == "predict" and event.outcome not in ("", "ok"):
             self._line(f"{event.tile}: {event.outcome}{f': {first}' if first else ''}")
-        elif first and first not in self._hints:
-            self._hints.add(first)
+        elif first and first not in self._said:
+            self._said.add(first)
             self._line(f"{event.tile}: {first}")
 
     def _line(self, text: str) -> None:

@@ -230,9 +230,15 @@ def report(record: Record, run: Path, json: bool) -> None:
     if failed:
         raise ModelError(
             f"{failed} of {record.dataset.tiles} tiles failed: {_spoiled(record)}",
-            where=run / "log.txt",
+            where=log_of(run),
             remedy="mend the model and evaluate it into a new --out; `worldstrat-bench models check` helps",
         )
+
+
+def log_of(run: Path) -> Path:
+    """What the model printed; a merged run has none of its own, its shards below it do."""
+    log = run / "log.txt"
+    return log if log.exists() else run
 
 
 def _spoiled(record: Record) -> str:

@@ -146,6 +146,12 @@ def releases() -> tuple[ReleaseFiles, ...]:
 
 
 @cache
+def release_names() -> tuple[str, ...]:
+    """The names of WorldStrat's releases: what a record on official data may state."""
+    return tuple(release.name for release in releases())
+
+
+@cache
 def licence_text() -> str:
     """Licences and attribution of WorldStrat, a few lines."""
     return str(tomllib.loads(_text("releases.toml"))["licence"]["text"]).strip()

@@ -30,9 +30,15 @@ class Progress:
 
 @dataclass(frozen=True)
 class Notice:
-    """Something that the user should know and that is no error."""
+    """Something that the user should know and that is no error.
+
+    Attributes
+    ----------
+    once : whether several runs of one command need to say it but once; it holds for the machine, not for the run.
+    """
 
     text: str
+    once: bool = False
 
 
 Event = Progress | Notice

@@ -118,7 +118,7 @@ def _named(name: str, tell: Listener) -> Listener:
 
     def listener(event: Event) -> None:
         if isinstance(event, Notice):
-            tell(Notice(f"{name}: {event.text}"))
+            tell(event if event.once else Notice(f"{name}: {event.text}"))
         elif event.stage == "score" and event.tile and event.done == event.total:
             tell(Notice(f"{name}: {event.total} tiles are scored"))
 

@@ -66,7 +66,7 @@ class Scoring:
             loaded = load_perceptual(options.lpips_weights, options.download, device)
             if isinstance(loaded, Unavailable):
                 reason = loaded.reason
-                tell(Notice(f"no LPIPS: {reason}"))
+                tell(Notice(f"no LPIPS: {reason}", once=True))
             else:
                 backbone = loaded
         opensr = _shares(options, protocol, tell)
@@ -123,7 +123,7 @@ def _shares(options: RunOptions, protocol: Protocol, tell: Listener) -> OpenSr |
         raise UsageError(f"{protocol.id} has no such columns", where="--opensr", remedy="use --protocol wsb-1")
     loaded = load_opensr()
     if isinstance(loaded, Unavailable):
-        tell(Notice(f"no opensr-test: {loaded.reason}"))
+        tell(Notice(f"no opensr-test: {loaded.reason}", once=True))
     return loaded
 
 

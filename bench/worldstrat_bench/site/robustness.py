@@ -34,11 +34,11 @@ class GapBlock:
 def synthetic_partners(entries: Sequence[Entry]) -> Partners:
     """Runs of one model, protocol, list and set of targets on real and on synthetic inputs; of several the newest.
 
-    A run with failed tiles, a limited one or a shard has no partner: no tile may be left out of a mean.
+    A run whose own list is not whole has no partner: no tile may be left out of a mean.
     """
     newest: dict[tuple[str, ...], dict[str, Entry]] = {}
     for entry in sorted(entries, key=lambda e: (instant(e.record.created), e.record.record_id)):
-        if entry.record.complete:
+        if entry.record.rankable(entry.record.dataset.list):
             newest.setdefault(_key(entry), {})[entry.record.dataset.inputs] = entry
     partners: dict[str, Entry] = {}
     for pair in newest.values():

@@ -23,7 +23,6 @@ from worldstrat_bench.submission.verification import load_verification
 from worldstrat_bench.tiles import TileTable, parse_tiles
 
 SCORE_AGAIN = "a record is never edited by hand; score the run again and submit what that writes"
-OFFICIAL_RELEASES = ("v1.0", "v1.1")
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ def list_faults(result: Result) -> Iterator[Fault]:
         what = f"the record counts {dataset.tiles} tiles, tiles.csv has {len(table)}"
         yield Fault("list-complete", what, where, None, SCORE_AGAIN)
     partial = dataset.limit is not None or dataset.shard is not None
-    if dataset.official or (dataset.release in OFFICIAL_RELEASES and dataset.list in split.LISTS and not partial):
+    if dataset.official or (dataset.release in split.release_names() and dataset.list in split.LISTS and not partial):
         yield from _official_list_faults(result, evaluated)
     elif not partial and dataset.list_sha256 != split.list_sha256(evaluated):
         what = "list_sha256 is not the hash of the tiles in tiles.csv: the list is stale or tiles were removed"
@@ -108,9 +107,10 @@ def list_faults(result: Result) -> Iterator[Fault]:
 
 def _official_list_faults(result: Result, evaluated: set[str]) -> Iterator[Fault]:
     dataset, where = result.record.dataset, relative(result.folder / "record.json")
-    if dataset.list not in split.LISTS or dataset.release not in OFFICIAL_RELEASES:
+    if dataset.list not in split.LISTS or dataset.release not in split.release_names():
         what = f"a record on list {dataset.list!r} of release {dataset.release!r} cannot be official"
-        yield Fault("official", what, where, None, f"official lists are {', '.join(split.LISTS)} of v1.0 and v1.1")
+        remedy = f"official lists are {', '.join(split.LISTS)} of {' and '.join(split.release_names())}"
+        yield Fault("official", what, where, None, remedy)
         return
     wanted = set(split.list_tiles(dataset.list))
     missing, foreign = sorted(wanted - evaluated), sorted(evaluated - wanted)

@@ -104,7 +104,7 @@ def _rows(bad: NDArray[np.bool_], table: TileTable, where: str, what: str) -> It
 def _label_faults(table: TileTable, record: Record, where: str) -> Iterator[Fault]:
     """Labels and groups of official tiles are the package's own; other groups follow from the names."""
     known = split.official_facts()
-    official = record.dataset.official or record.dataset.release in ("v1.0", "v1.1")
+    official = record.dataset.official or record.dataset.release in split.release_names()
     for row, tile in enumerate(table.tiles):
         facts = known.get(tile) if official else None
         if facts is None:

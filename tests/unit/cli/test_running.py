@@ -15,7 +15,7 @@ from factories import make_run
 from run_helpers import environment, run_cli
 from worldstrat_bench.cli import progress
 from worldstrat_bench.cli.progress import Display
-from worldstrat_bench.cli.running import is_submission, parse_parameters
+from worldstrat_bench.cli.running import is_submission, log_of, parse_parameters
 from worldstrat_bench.cli.summary import print_summary, remarks
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.run.events import Notice, Progress
@@ -56,12 +56,20 @@ def test_what_names_a_submission(tmp_path: Path) -> None:
     assert is_submission("elsewhere/submission.toml")
 
 
+def test_where_the_words_of_a_model_are(tmp_path: Path) -> None:
+    assert log_of(tmp_path) == tmp_path, "a merged run has no log of its own"
+    (tmp_path / "log.txt").touch()
+    assert log_of(tmp_path) == tmp_path / "log.txt"
+
+
 def show(monkeypatch: pytest.MonkeyPatch, *, terminal: bool) -> str:
     stream = io.StringIO()
     screen = Console(file=stream, force_terminal=terminal, width=100, color_system=None)
     monkeypatch.setattr(progress, "stderr", lambda: screen)
     with Display() as display:
-        display(Notice("[bold]no LPIPS[/] \x1b[31m"))
+        for _ in range(3):  # one command may evaluate several models
+            display(Notice("[bold]no LPIPS[/] \x1b[31m", once=True))
+            display(Notice("starting the model"))
         for done in range(4):
             tile = f"tile-{done}" if done else ""
             outcome, message = ("crash", "signal 11\nlines") if done == 2 else ("ok", "")
@@ -74,6 +82,8 @@ def show(monkeypatch: pytest.MonkeyPatch, *, terminal: bool) -> str:
 def test_plain_lines_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = show(monkeypatch, terminal=False).splitlines()
     assert lines[0] == "[bold]no LPIPS[/] \\x1b[31m"
+    assert sum("no LPIPS" in line for line in lines) == 1
+    assert lines.count("starting the model") == 3
     assert "tile-2: crash: signal 11" in lines
     assert lines.count("tile-3: values look like 0..10,000") == 1
     assert lines[-2:] == ["predicting 3/3", "scoring 3/3"]
