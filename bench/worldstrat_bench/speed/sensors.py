@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import os
 from dataclasses import dataclass
 from typing import Any
 
-NO_NVML = "no NVML: neither an NVIDIA device nor its management library is there"
+NO_NVML = "no NVML: no NVIDIA device, or no pynvml (pip install 'worldstrat-bench[nvml]')"
+NO_ENERGY = "NVML counts no energy on this device"
 
 # Clocks lowered for heat or by the power brake; a power cap alone is how many devices run all day.
 _THROTTLED = 0x0000000000000008 | 0x0000000000000020 | 0x0000000000000040 | 0x0000000000000080
@@ -45,7 +47,7 @@ class Sensor:
         try:
             nvml = importlib.import_module("pynvml")
             nvml.nvmlInit()
-            return cls(nvml, nvml.nvmlDeviceGetHandleByIndex(int(device.partition(":")[2] or 0)))
+            return cls(nvml, _handle(nvml, int(device.partition(":")[2] or 0)))
         except Exception:  # noqa: BLE001 - an NVML that is absent, old or refused all mean: it cannot tell
             return None
 
@@ -62,6 +64,15 @@ class Sensor:
             energy,
             int(nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM)),
         )
+
+
+def _handle(nvml: Any, index: int) -> Any:
+    """NVML counts all devices of the machine, CUDA only those that CUDA_VISIBLE_DEVICES names, in that order."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return nvml.nvmlDeviceGetHandleByIndex(index)
+    name = [entry.strip() for entry in visible.split(",") if entry.strip()][index]
+    return nvml.nvmlDeviceGetHandleByIndex(int(name)) if name.isdigit() else nvml.nvmlDeviceGetHandleByUUID(name)
 
 
 def strangers(reading: Reading, ours: frozenset[int]) -> int:

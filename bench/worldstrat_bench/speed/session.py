@@ -17,7 +17,7 @@ from worldstrat_bench.record import Device, Environment
 from worldstrat_bench.run.seeds import tile_seed
 from worldstrat_bench.speed.inputs import SpeedTile, batch_of
 from worldstrat_bench.speed.scored import Scored
-from worldstrat_bench.speed.sensors import NO_NVML, Reading, Sensor, strangers
+from worldstrat_bench.speed.sensors import NO_ENERGY, NO_NVML, Reading, Sensor, strangers
 from worldstrat_bench.speed.stopwatch import Plan, Series, measure
 from worldstrat_bench.speed.subjects import WorkerSubject
 from worldstrat_bench.speed.verdict import Evidence, judge
@@ -100,7 +100,7 @@ class _Session:
             "parameters": "the model holds no torch module" if first.parameters is None else None,
             "flops_per_tile": "torch's counter saw no operation that it knows" if first.flops is None else None,
             "peak_device_bytes": "a CPU has no memory of its own" if last.device_bytes is None else None,
-            "km2_per_kwh": NO_NVML if self._energy is None else None,
+            "km2_per_kwh": self._why_no_energy(),
         }
         report = SpeedReport(
             record_id=self._request.scored.record_id if self._request.scored else None,
@@ -122,6 +122,11 @@ class _Session:
         )
         return SpeedResult(report, self._benchmarks)
 
+    def _why_no_energy(self) -> str | None:
+        if self._energy is not None:
+            return None
+        return NO_NVML if self._sensor is None else NO_ENERGY
+
     def _probe(self) -> Measured:
         """One call that also counts parameters and FLOPs and reads the memory's peak; not timed."""
         tile = self._request.tiles[0]
@@ -142,11 +147,11 @@ class _Session:
         batch = max((b for b, speed in sweep.items() if speed), key=lambda b: sweep[b] or 0.0, default=1)
         self._say(f"{scenario}: timing batches of {batch}")
         subject, reference = self._subjects(batch)
-        before = self._sensor.read() if self._sensor else None
-        series = measure(subject, reference, self._request.plan, self._machine(before))
+        clocks = self._sensor.read() if self._sensor else None
+        series = measure(subject, reference, self._request.plan, self._machine(clocks))
         after = self._sensor.read() if self._sensor else None
         self._benchmarks[scenario] = series.benchmark
-        self._count_energy(before, after, series, batch)
+        self._energy = self._measure_energy(batch)
         evidence = self._evidence(subject, series, after)
         return make_timing(scenario, self._request, series, evidence, batch, sweep)
 
@@ -226,13 +231,20 @@ class _Session:
             "clock_mhz": reading.clock_mhz if reading else None,
         }
 
-    def _count_energy(self, before: Reading | None, after: Reading | None, series: Series, batch: int) -> None:
-        """km2 per kWh over the timed calls; the reference's few calls between are counted against the model."""
-        if before is None or after is None or before.millijoules is None or after.millijoules is None:
-            return
+    def _measure_energy(self, batch: int) -> float | None:
+        """km2 per kWh over calls of their own, back to back, so that the reference uses none of it; None without."""
+        if self._sensor is None:
+            return None
+        subject = self._subjects(batch)[0]
+        before, spent, calls = self._sensor.read(), 0.0, 0
+        while before.millijoules is not None and spent < self._request.plan.seconds:
+            calls += 1
+            spent += subject.call(calls).host_seconds
+        after = self._sensor.read()
+        if before.millijoules is None or after.millijoules is None or after.millijoules <= before.millijoules:
+            return None
         joules = (after.millijoules - before.millijoules) / 1e3
-        if joules > 0:
-            self._energy = len(series.pairs) * batch * self._request.tiles[0].km2 / joules * JOULES_PER_KWH
+        return calls * batch * self._request.tiles[0].km2 / joules * JOULES_PER_KWH
 
 
 def make_timing(

@@ -12,9 +12,9 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -24,6 +24,12 @@ REPEATS = 3
 WARM_UP_SECONDS = 30.0
 WARM_UP_AGREEMENT = 0.02
 WARM_UP_CALLS = 3
+MOST_ROUNDS = 200
+"""Calls in each repeat, at most: the median of a fast model needs no more."""
+LEAD_IN_SECONDS = 0.020
+"""Time that a worker is kept busy, untimed, before each of its timed calls."""
+LONG_CALL_SECONDS = 20 * LEAD_IN_SECONDS
+"""A call this long needs no lead-in: what it would mend is a twentieth of the call at most."""
 TICK = 1e-9
 
 
@@ -50,7 +56,7 @@ class Plan:
 
     Attributes
     ----------
-    seconds : of timed calls in each repeat, at least.
+    seconds : of timed calls in each repeat, about; no more than `MOST_ROUNDS` calls.
     min_rounds : calls in each repeat, at least.
     warm_up_seconds : of warm-up, at most.
     """
@@ -118,6 +124,7 @@ class Rounds:
     subject: Subject
     reference: Subject
     timer: VirtualTimer
+    long_calls: bool = False
     variant: int = 1
     seconds: float = 0.0
     wall_seconds: float = 0.0
@@ -127,14 +134,29 @@ class Rounds:
 
     def once(self) -> None:
         """One timed call of the model on fresh inputs, then one of the reference on the same."""
+        if not self.long_calls:
+            self._lead_in(self.subject)
         self.variant += 1
-        timed = self.subject.call(self.variant)
+        variant = self.variant
+        timed = self.subject.call(variant)
         self.timer.advance(timed.seconds)
         self.seconds += timed.seconds
         self.wall_seconds += timed.wall_seconds
-        reference = self.reference.call(self.variant)
+        self._lead_in(self.reference)
+        reference = self.reference.call(variant)
         self.pairs.append((timed.seconds, reference.seconds))
         self.waits.append((timed.host_seconds - timed.seconds, reference.host_seconds - reference.seconds))
+
+    def _lead_in(self, subject: Subject) -> None:
+        """Untimed calls on fresh inputs, so that a timed call follows one of its own kind, as in a long run.
+
+        Threads of a worker that has just answered look for more work for some milliseconds, in the way of the other
+        worker's; and after a pause a call has to wake its own. Either doubled the time of the reference on two cores.
+        """
+        busy = 0.0
+        while busy < LEAD_IN_SECONDS:
+            self.variant += 1
+            busy += subject.call(self.variant).host_seconds
 
     @property
     def unaccounted_seconds(self) -> float:
@@ -161,15 +183,24 @@ def measure(subject: Subject, reference: Subject, plan: Plan, machine: dict[str,
     """
     warm_up(reference, plan.warm_up_seconds)
     warm = warm_up(subject, plan.warm_up_seconds)
-    rounds = Rounds(subject, reference, VirtualTimer())
-    document = run_rounds(rounds, plan, machine)
+    rounds = Rounds(subject, reference, VirtualTimer(), long_calls=warm.seconds >= LONG_CALL_SECONDS)
+    document = run_rounds(rounds, replace(plan, seconds=min(plan.seconds, MOST_ROUNDS * warm.seconds)), machine)
     again = tuple(subject.call(1).seconds for _ in range(plan.min_rounds + 1))[1:]
     ratio = rounds.seconds / rounds.wall_seconds if rounds.wall_seconds else 1.0
-    return Series(tuple(rounds.repeats), tuple(rounds.pairs), again, ratio, rounds.unaccounted_seconds, warm, document)
+    return Series(
+        tuple(rounds.repeats), tuple(rounds.pairs), again, ratio, rounds.unaccounted_seconds, warm.settled, document
+    )
 
 
-def warm_up(subject: Subject, seconds: float) -> bool:
-    """Call until three calls in a row agree within 2 %, or for so many seconds; whether they came to agree."""
+class WarmUp(NamedTuple):
+    """Whether the last calls of a warm-up agreed, and the median seconds of them."""
+
+    settled: bool
+    seconds: float
+
+
+def warm_up(subject: Subject, seconds: float) -> WarmUp:
+    """Call until three calls in a row agree within 2 %, or for so many seconds."""
     spent = 0.0
     recent: list[float] = []
     variant = -1
@@ -179,8 +210,8 @@ def warm_up(subject: Subject, seconds: float) -> bool:
         spent += call.wall_seconds
         recent = [*recent, call.seconds][-WARM_UP_CALLS:]
         if len(recent) == WARM_UP_CALLS and max(recent) <= (1 + WARM_UP_AGREEMENT) * min(recent):
-            return True
-    return False
+            return WarmUp(True, float(np.median(recent)))
+    return WarmUp(False, float(np.median(recent)))
 
 
 def run_rounds(rounds: Rounds, plan: Plan, machine: dict[str, Any]) -> dict[str, Any]:

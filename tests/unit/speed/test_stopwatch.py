@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from worldstrat_bench.errors import InfrastructureError, ModelError
-from worldstrat_bench.speed.stopwatch import REPEATS, Call, Plan, Series, measure, warm_up
+from worldstrat_bench.speed.stopwatch import MOST_ROUNDS, REPEATS, Call, Plan, Series, measure, warm_up
 from worldstrat_bench.speed.verdict import Evidence, Verdict, judge
 
 PLAN = Plan(seconds=0.3, min_rounds=12, warm_up_seconds=5.0)
@@ -33,7 +33,9 @@ class Fake:
             seconds *= 10 - 0.4 * self.calls
         if self.kind == "ramp":
             seconds *= 1 + 0.02 * self.calls
-        if self.kind == "bimodal" and self.calls % 3 == 0:
+        if self.kind == "bimodal" and self.rng.random() < 1 / 3:
+            seconds *= 1.6
+        if self.kind == "uneven" and self.calls % 2:
             seconds *= 1.6
         if self.kind == "caching" and variant in self.seen:
             seconds *= 0.05
@@ -55,7 +57,7 @@ def test_a_steady_model_is_measured_as_it_is_and_valid() -> None:
     assert verdict.reasons == ()
     assert len(series.repeats) == REPEATS
     assert all(len(repeat) >= PLAN.min_rounds for repeat in series.repeats)
-    assert np.median(series.repeats) == pytest.approx(0.010, rel=0.01)
+    assert np.median(np.concatenate(series.repeats)) == pytest.approx(0.010, rel=0.01)
     assert series.times_reference == pytest.approx(5, rel=0.02)
     assert series.reference_seconds == pytest.approx(0.002, rel=0.01)
 
@@ -85,8 +87,10 @@ def test_the_warm_up_is_excluded() -> None:
 
 
 def test_a_warm_up_that_does_not_settle_says_so() -> None:
-    assert warm_up(Fake(), 1.0) is True
-    assert warm_up(Fake(kind="bimodal"), 1.0) is False
+    steady = warm_up(Fake(), 1.0)
+    assert steady.settled
+    assert steady.seconds == pytest.approx(0.010, rel=0.02)
+    assert not warm_up(Fake(kind="uneven"), 1.0).settled
 
 
 @pytest.mark.parametrize(
@@ -103,6 +107,49 @@ def test_what_cannot_be_believed_is_invalid_with_the_right_words(kind: str, word
     _, verdict = _measure(kind)
     assert verdict.word == "INVALID"
     assert any(words in reason for reason in verdict.reasons), verdict.reasons
+
+
+@dataclass
+class Threads:
+    """What two models share: the threads of the last one are in the way of a call of the other for a while."""
+
+    last: Fake | None = None
+    since: float = 0.0
+
+
+@dataclass
+class Crowded(Fake):
+    """A model whose calls are slow until the threads of another have given up."""
+
+    machine: Threads = field(default_factory=Threads)
+
+    def call(self, variant: int) -> Call:
+        if self.machine.last is not self:
+            self.machine.last, self.machine.since = self, 0.0
+        call = super().call(variant)
+        slow = call.seconds * (2.0 if self.machine.since < 0.013 else 1.0)
+        self.machine.since += slow + 0.003
+        return Call(slow, slow, slow + 0.003)
+
+
+def test_a_timed_call_follows_one_of_its_own_kind() -> None:
+    machine = Threads()
+    series = measure(Crowded(machine=machine), Crowded(median=0.002, machine=machine), PLAN, {})
+    assert np.median(np.concatenate(series.repeats)) == pytest.approx(0.010, rel=0.01)
+    assert series.reference_seconds == pytest.approx(0.002, rel=0.01)
+
+
+def test_long_calls_are_not_made_twice() -> None:
+    fake = Fake(median=1.0)
+    series = measure(fake, Fake(), PLAN, {})
+    timed = sum(len(repeat) for repeat in series.repeats)
+    assert fake.calls < 1.4 * timed + PLAN.min_rounds
+    assert series.times_reference == pytest.approx(100, rel=0.02)
+
+
+def test_a_fast_model_is_not_called_for_ever() -> None:
+    series = measure(Fake(median=1e-4), Fake(median=1e-4), Plan(seconds=30, min_rounds=9), {})
+    assert all(len(repeat) <= 1.1 * MOST_ROUNDS for repeat in series.repeats)
 
 
 @dataclass

@@ -1,0 +1,140 @@
+"""What NVML says, with a library that says what it is told: there is no device here."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from worldstrat_bench.protocol import load_protocol
+from worldstrat_bench.speed.inputs import synthetic_tiles
+from worldstrat_bench.speed.sensors import NO_ENERGY, Sensor, strangers
+from worldstrat_bench.speed.session import SpeedRequest, time_model
+from worldstrat_bench.speed.stopwatch import Plan
+from worldstrat_bench.speed.subjects import WorkerSubject
+from worldstrat_bench.worker.types import ModelSpec
+
+HEAT = 0x20
+POWER_CAP = 0x4
+
+
+class NVMLError(Exception):
+    """As the library's own."""
+
+
+@dataclass
+class Library:
+    """NVML with made-up devices; a handle is what was asked for."""
+
+    throttle: int = 0
+    counts_energy: bool = True
+    millijoules: int = 0
+    NVMLError: type[Exception] = NVMLError
+    NVML_CLOCK_SM: int = 1
+    opened: list[Any] = field(default_factory=list)
+
+    def nvmlInit(self) -> None:  # noqa: N802 - the library's name
+        """Nothing to do."""
+
+    def nvmlDeviceGetHandleByIndex(self, index: int) -> int:  # noqa: N802
+        self.opened.append(index)
+        return index
+
+    def nvmlDeviceGetHandleByUUID(self, name: str) -> str:  # noqa: N802
+        self.opened.append(name)
+        return name
+
+    def nvmlDeviceGetTotalEnergyConsumption(self, handle: object) -> int:  # noqa: N802
+        if not self.counts_energy:
+            raise NVMLError("not supported")
+        self.millijoules += 36_000
+        return self.millijoules
+
+    def nvmlDeviceGetCurrentClocksThrottleReasons(self, handle: object) -> int:  # noqa: N802
+        return self.throttle
+
+    def nvmlDeviceGetComputeRunningProcesses(self, handle: object) -> list[SimpleNamespace]:  # noqa: N802
+        return [SimpleNamespace(pid=10), SimpleNamespace(pid=11)]
+
+    def nvmlDeviceGetClockInfo(self, handle: object, clock: int) -> int:  # noqa: N802
+        return 1980
+
+
+@pytest.fixture
+def library(monkeypatch: pytest.MonkeyPatch) -> Library:
+    made = Library()
+    monkeypatch.setitem(sys.modules, "pynvml", made)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("visible", "device", "opened"),
+    [(None, "cuda:1", 1), (None, "cuda", 0), ("3", "cuda:0", 3), ("2, 0", "cuda:1", 0), ("GPU-5f", "cuda:0", "GPU-5f")],
+)
+def test_the_device_is_the_one_that_cuda_sees(
+    library: Library, monkeypatch: pytest.MonkeyPatch, visible: str | None, device: str, opened: int | str
+) -> None:
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert Sensor.open(device) is not None
+    assert library.opened == [opened]
+
+
+def test_a_reading(library: Library) -> None:
+    sensor = Sensor.open("cuda:0")
+    assert sensor is not None
+    reading = sensor.read()
+    assert (reading.throttled, reading.millijoules, reading.clock_mhz) == (False, 36_000, 1980)
+    assert strangers(reading, frozenset({10})) == 1
+    library.throttle = POWER_CAP
+    assert not sensor.read().throttled, "many devices run at their power cap all day"
+    library.throttle = HEAT
+    assert sensor.read().throttled
+    library.counts_energy = False
+    assert sensor.read().millijoules is None
+
+
+def test_no_device_no_sensor(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Sensor.open("cpu") is None
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert Sensor.open("cuda:0") is None
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    assert Sensor.open("cuda:0") is None
+
+
+@pytest.mark.parametrize("counts_energy", [True, False])
+def test_energy_is_that_of_the_model_alone(
+    library: Library, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, counts_energy: bool
+) -> None:
+    """Between two readings, 36 J apart, there are calls of the model and of nothing else."""
+    library.counts_energy = counts_energy
+    monkeypatch.setattr(Sensor, "open", classmethod(lambda cls, device: cls(library, 0)))
+    tiles = synthetic_tiles(load_protocol(), frames=1, side=200)
+    calls: list[int] = []
+    call = WorkerSubject.call
+
+    def counted(self: WorkerSubject, variant: int) -> Any:
+        calls.append(variant)
+        return call(self, variant)
+
+    monkeypatch.setattr(WorkerSubject, "call", counted)
+    request = SpeedRequest(
+        ModelSpec("worldstrat_bench.worker.reference:load"), "bicubic", tiles, scenarios=("single",),
+        plan=Plan(seconds=0.02, min_rounds=9, warm_up_seconds=0.2), isolation="process",
+    )  # fmt: skip
+    report = time_model(request, lambda line: None).report
+    assert report.timings[0].verdict == "INVALID"
+    assert any("process" in reason for reason in report.timings[0].reasons), "10 and 11 are not ours"
+    if not counts_energy:
+        assert report.km2_per_kwh is None
+        assert report.nulls["km2_per_kwh"] == NO_ENERGY
+        return
+    in_the_block = calls[len(calls) - calls[::-1].index(1) - 1 :]
+    assert in_the_block == list(range(1, len(in_the_block) + 1)), "back to back, no reference between"
+    kwh = 36.0 / 3.6e6
+    assert report.km2_per_kwh == pytest.approx(len(in_the_block) * tiles[0].km2 / kwh)
