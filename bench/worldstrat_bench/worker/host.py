@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import signal
 import time
 from pathlib import Path
 from types import TracebackType
@@ -14,14 +13,14 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from worldstrat_bench.errors import ModelError, WorldstratBenchError
-from worldstrat_bench.plugins.discovery import installed_packages
-from worldstrat_bench.plugins.interpreter import Interpreter, inspect_interpreter, own_interpreter
+from worldstrat_bench.plugins.interpreter import inspect_interpreter, own_interpreter
 from worldstrat_bench.record import IsolationReport
-from worldstrat_bench.worker.device import cpu_class, cpu_name, usable_cores
+from worldstrat_bench.worker.ending import may_be_chance, outcome_of
+from worldstrat_bench.worker.greeting import make_hello
 from worldstrat_bench.worker.isolation import Attempt, Level, candidates, make_report, parse_request, unavailable
 from worldstrat_bench.worker.log import ModelLog
-from worldstrat_bench.worker.replies import judge, judge_measured, possible_seconds, short_text
-from worldstrat_bench.worker.session import End, Session
+from worldstrat_bench.worker.replies import judge, judge_measured
+from worldstrat_bench.worker.session import Session
 from worldstrat_bench.worker.starting import LaunchRequest, launch
 from worldstrat_bench.worker.types import Hello, Limits, Measured, ModelSpec, Reply
 from worldstrat_bench.worker.validate import expected_of
@@ -257,11 +256,15 @@ class Worker:
             raise self._load_error(f"the model wrote to the harness's wire: {error}") from None
         except WireClosedError:
             end = session.finish(grace_seconds=2)
-            kind = KilledWhileLoadingError if _may_be_chance(end) else ModelError
-            raise self._load_error(f"the process ended while the model was loaded: {self._how(end)[1]}", kind) from None
+            kind = KilledWhileLoadingError if may_be_chance(end) else ModelError
+            raise self._load_error(
+                f"the process ended while the model was loaded: {outcome_of(end, self._log)[1]}", kind
+            ) from None
         if header.get("op") != "hello":
             raise self._failed_load(header)
-        return self._make_hello(header, report, start_seconds, time.monotonic() - started)
+        return make_hello(
+            header, self._device, self._threads, self._interpreter, report, start_seconds, time.monotonic() - started
+        )
 
     def _failed_load(self, header: dict[str, Any]) -> ModelError:
         message = str(header.get("message", ""))[:8000]
@@ -274,27 +277,6 @@ class Worker:
             what,
             where=f"{self._model.target}, {self._interpreter.executable}",
             remedy="try it alone with `worldstrat-bench models check NAME`; the model's own output is in the log",
-        )
-
-    def _make_hello(
-        self, header: dict[str, Any], report: IsolationReport, start_seconds: float, wall_seconds: float
-    ) -> Hello:
-        """The greeting: what the host knows itself it does not take from the worker."""
-        said = header.get("device")
-        device: dict[str, object] = said if isinstance(said, dict) else {}
-        on_cuda = self._device.startswith("cuda")
-        cores = min(self._threads or usable_cores(), usable_cores())
-        return Hello(
-            python=".".join(str(part) for part in self._interpreter.version),
-            torch=short_text(header.get("torch")),
-            cuda=(short_text(device.get("cuda")) or None) if on_cuda else None,
-            device_type="cuda" if on_cuda else "cpu",
-            device_name=short_text(device.get("name")) if on_cuda else cpu_name(),
-            device_class=short_text(device.get("class")) if on_cuda else cpu_class(cores),
-            packages=packages_of(self._interpreter),
-            isolation=report,
-            start_seconds=start_seconds,
-            load_seconds=possible_seconds(header.get("load_seconds"), wall_seconds),
         )
 
     def _exchange(
@@ -319,44 +301,8 @@ class Worker:
             return Reply("invalid_output", None, f"the model wrote to the harness's wire: {error}", 0.0)
         except WireClosedError:
             end = session.finish(grace_seconds=2)
-            outcome, text = self._how(end)
-            return Reply(outcome, None, text, time.monotonic() - started, retry=_may_be_chance(end))
+            outcome, text = outcome_of(end, self._log)
+            return Reply(outcome, None, text, time.monotonic() - started, retry=may_be_chance(end))
         if message.header.get("nonce") != nonce:
             return Reply("invalid_output", None, "the reply does not belong to the request", 0.0)
         return message, time.monotonic() - started
-
-    def _how(self, end: End) -> tuple[str, str]:
-        """Outcome and description of a worker that hung up."""
-        if end.verdict is not None:
-            return end.verdict.outcome, end.verdict.message
-        lines = self._log.last_lines()
-        said = f"; its last words:\n{lines}" if lines else ""
-        if end.signal == signal.SIGKILL and end.kernel_killed:
-            return "out_of_memory", "the kernel ended the model's process for want of memory"
-        if end.code is None:
-            return "crash", f"the model ended the process that keeps it{said}"
-        if end.signal is not None:
-            return "crash", f"the model's process died of {_signal_name(end.signal)}{said}"
-        return "crash", f"the model's process left with exit code {end.code}{said}"
-
-
-def _may_be_chance(end: End) -> bool:
-    """Whether a worker was killed, neither by its host nor for want of memory: by an operator, a scheduler or itself.
-
-    From here the last looks like the first two. A model that kills itself does it again.
-    """
-    if end.verdict is not None:
-        return False
-    return end.code is None or (end.signal == signal.SIGKILL and not end.kernel_killed)
-
-
-def packages_of(interpreter: Interpreter) -> dict[str, str]:
-    """Distributions of the worker's environment, as the host sees them on disk."""
-    return installed_packages(interpreter.site_paths)
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
