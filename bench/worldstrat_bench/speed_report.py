@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from worldstrat_bench.errors import InvalidArtefactError
-from worldstrat_bench.record import Device, Environment, Finite, IsolationReport, Name, Sha256, Text
+from worldstrat_bench.record import Device, Environment, Finite, IsolationReport, Name, Record, Sha256, Text
 
 SPEED_SCHEMA_VERSION: Final = 1
 TIME_AGAIN: Final = "time the record's model again: worldstrat-bench speed MODEL --data DIR --out RUN"
+
+
+Positive = Annotated[float, Field(ge=1e-9, le=1e12, allow_inf_nan=False)]
+"""A duration or a rate that some machine can have: a page draws it on a logarithmic axis."""
+
+_ROUNDING = 0.01
+_METRES_PER_PIXEL = (1.0, 15.0)
 
 
 class _Part(BaseModel):
@@ -29,20 +37,38 @@ class Timing(_Part):
     height: int = Field(ge=1, description="of the output, px")
     width: int = Field(ge=1, description="of the output, px")
     calls: int = Field(ge=1, description="timed calls over all repeats")
-    latency_p50_ms: Finite = Field(description="of a call, that is of a batch")
-    latency_p90_ms: Finite
-    latency_p99_ms: Finite
-    tiles_per_second: Finite
-    km2_per_second: Finite = Field(gt=0, description="ground that the high-resolution images cover")
-    output_megapixels_per_second: Finite
-    repeat_medians_ms: tuple[Finite, ...]
-    reference_p50_ms: Finite = Field(description="of the reference bicubic, same batch, interleaved")
-    times_reference: Finite = Field(description="median over the calls of model / reference")
-    sweep: dict[int, Finite | None] = Field(
+    latency_p50_ms: Positive = Field(description="of a call, that is of a batch")
+    latency_p90_ms: Positive
+    latency_p99_ms: Positive
+    tiles_per_second: Positive
+    km2_per_second: Positive = Field(description="ground that the high-resolution images cover")
+    output_megapixels_per_second: Positive
+    repeat_medians_ms: tuple[Positive, ...]
+    reference_p50_ms: Positive = Field(description="of the reference bicubic, same batch, interleaved")
+    times_reference: Positive = Field(description="median over the calls of model / reference")
+    sweep: dict[int, Positive | None] = Field(
         default_factory=dict, description="tiles per second by batch; null: out of memory"
     )
     verdict: Literal["VALID", "INVALID"]
     reasons: tuple[Text, ...] = ()
+
+    @model_validator(mode="after")
+    def _figures_agree(self) -> Self:
+        """The figures follow from each other as in every report that was measured."""
+        if (self.verdict == "VALID") != (not self.reasons):
+            raise ValueError("VALID has no reasons, INVALID has some")
+        if not self.latency_p50_ms <= self.latency_p90_ms <= self.latency_p99_ms:
+            raise ValueError("the percentiles of the latency are not in order")
+        tiles = self.batch / self.latency_p50_ms * 1e3
+        if not math.isclose(self.tiles_per_second, tiles, rel_tol=_ROUNDING):
+            raise ValueError("tiles_per_second does not follow from batch and latency_p50_ms")
+        megapixels = self.tiles_per_second * self.height * self.width / 1e6
+        if not math.isclose(self.output_megapixels_per_second, megapixels, rel_tol=_ROUNDING):
+            raise ValueError("output_megapixels_per_second does not follow from tiles_per_second and the size")
+        pixel = math.sqrt(self.km2_per_second / self.output_megapixels_per_second)
+        if not _METRES_PER_PIXEL[0] <= pixel <= _METRES_PER_PIXEL[1]:
+            raise ValueError(f"km2_per_second would make a pixel of the output {pixel:.3g} m wide")
+        return self
 
 
 class SpeedReport(_Part):
@@ -64,6 +90,19 @@ class SpeedReport(_Part):
     km2_per_kwh: Finite | None = None
     nulls: dict[str, Text] = Field(default_factory=dict, description="why a figure is null")
     benchmark_file: Text | None = Field(default=None, description="pytest-benchmark's own JSON beside this file")
+
+    @model_validator(mode="after")
+    def _beside_a_run(self) -> Self:
+        """What stands beside a record was compared with it, and says on what kind of device."""
+        if self.record_id and not self.compared_tiles and any(t.verdict == "VALID" for t in self.timings):
+            raise ValueError("VALID beside a record takes a comparison with its predictions: compared_tiles is 0")
+        if (self.device.type == "cpu") != self.device.device_class.startswith("CPU"):
+            raise ValueError("device_class is not one of the device's type")
+        return self
+
+    def is_of(self, record: Record) -> bool:
+        """Whether it is the speed of a record's model, compared with that very run."""
+        return self.record_id == record.record_id and self.model == record.model.name
 
 
 def format_speed(report: SpeedReport) -> str:

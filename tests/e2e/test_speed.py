@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from run_helpers import Done, run_cli, small_dataset
+from run_helpers import Done, model_wheel, run_cli, small_dataset
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.record import load_record
 from worldstrat_bench.run.model import ModelRequest
@@ -93,7 +93,7 @@ def test_a_run_is_timed_compared_and_shown(scored: tuple[Path, Path], tmp_path: 
     assert timing.km2_per_second == pytest.approx(0.24**2 * timing.tiles_per_second), "160 px of 1.5 m"
     document = json.loads((run / (report.benchmark_file or "")).read_text())
     assert document["single"]["machine_info"]["worldstrat_bench"]["device_class"] == report.device.device_class
-    assert "node" not in document["single"]["machine_info"]
+    assert document["single"]["commit_info"] == {}, "nothing of the repository that the user stands in"
 
     valid = timing.model_copy(update={"verdict": "VALID", "reasons": ()})  # whatever else the machine does meanwhile
     shown = report.model_copy(update={"timings": (valid,)})
@@ -124,6 +124,23 @@ def test_outputs_that_are_not_those_of_the_run_are_invalid(scored: tuple[Path, P
     assert "--data" in reason
 
 
+def test_a_model_that_works_only_while_it_may_be_looked_at_is_invalid(tmp_path: Path) -> None:
+    """It counts its calls: honest for a run and a warm-up, cheap ever after."""
+    data, run = small_dataset(tmp_path / "mini"), tmp_path / "run"
+    source = """
+    if self.calls > 8:
+        return torch.nn.functional.interpolate(lr.rgb(), size=(target.height, target.width), mode="nearest")
+    return bicubic(lr, target)
+    """
+    wheel = model_wheel(tmp_path, source)
+    options = ("--out", run, "--data", data, "--device", "cpu", "--frames", "1")
+    done = run_cli("evaluate", wheel, *options, "--no-download")
+    assert done.code == 0, done.err
+    done = run_cli("speed", wheel, *options, "--scenario", "single", "--seconds", "0.1")
+    assert done.code == 0, done.err
+    assert "INVALID: the timed outputs differ from the scored ones" in done.out
+
+
 def test_a_run_of_other_options_is_refused_before_anything_is_timed(scored: tuple[Path, Path]) -> None:
     _, run = scored
     done = run_cli("speed", "bicubic", "--out", run, "--device", "cpu")
@@ -134,6 +151,7 @@ def test_a_run_of_other_options_is_refused_before_anything_is_timed(scored: tupl
     assert "another model" in done.err
     done = _time_run(run, "--protocol", "probav")
     assert done.code == 2
+    assert "the run's inputs are those of wsb-1, not of probav" in done.err
     assert "give --protocol wsb-1" in done.err
 
 

@@ -187,6 +187,7 @@ def probe_repeat(subject: Subject, samples: Sequence[Sample]) -> float:
     Each new tile is compared with its own repeat, at once: the lower quartile of their ratios. On a busy machine a
     call is slow or not by chance, so hardly ever in three quarters of the pairs the first and not the second.
     """
+    subject.restart()  # other probes have shown these tiles to the worker that runs
     subject.image(samples[0])  # the first call of a worker is slow for every model
     pairs = [(subject.reply(sample)[1], subject.reply(sample)[1]) for sample in samples[1:]]
     ratios = [1.0 if new - again < _TIMER_SECONDS else new / max(again, 1e-6) for new, again in pairs]

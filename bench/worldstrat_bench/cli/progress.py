@@ -57,9 +57,10 @@ class Display:
                 self._bar(self._bars, event)
 
     def _notice(self, notice: Notice) -> None:
-        if notice.once and notice.text in self._said:
-            return
-        self._said.add(notice.text)
+        if notice.once:
+            if notice.text in self._said:
+                return
+            self._said.add(notice.text)
         self._line(notice.text)
 
     def _remark(self, event: Progress) -> None:

@@ -180,7 +180,7 @@ def read_entry(folder: Path, root: Path, source: str) -> Entry:
     train_split = model.train_split or string_at(manifest, "training", "train_split") or None
     return Entry(
         source=source, record=record, table=table, card=card_of(manifest, record), identity=_identity(record),
-        declaration=assess(train_split), speed=speed_of(files.get("speed.json"), record.record_id),
+        declaration=assess(train_split), speed=speed_of(files.get("speed.json"), record),
         verified=verified_by(files.get("verification.json"), record.record_id), files=files,
         robustness=curves,
     )  # fmt: skip

@@ -91,7 +91,7 @@ def card_of(manifest: Mapping[str, Any], record: Record) -> Card:
     )
 
 
-def speed_of(data: bytes | None, record_id: str) -> tuple[Speed, ...]:
+def speed_of(data: bytes | None, record: Record) -> tuple[Speed, ...]:
     """The fastest valid offline timing in ``speed.json``, else what there is; nothing if it is of another record."""
     if data is None:
         return ()
@@ -100,7 +100,7 @@ def speed_of(data: bytes | None, record_id: str) -> tuple[Speed, ...]:
     except InvalidArtefactError:
         return ()
     device = clean(report.device.device_class, 60)
-    if report.record_id != record_id or not device:
+    if not report.is_of(record) or not device:
         return ()
     found = [
         Speed(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-_WORLDSTRAT = ("v1.0", "v1.1")
+from worldstrat_bench.data.split import release_names
+
 _FOOTER = {
     "worldstrat": "Imagery of the test set: SPOT 6/7 © Airbus DS, CC BY-NC 4.0; Sentinel-2, Copernicus, and labels "
     "CC BY 4.0; WorldStrat, Cornebise, Oršolić and Kalaitzis (2022).",
@@ -34,5 +35,5 @@ def caption(releases: Iterable[str]) -> str:
 
 
 def _lines(texts: dict[str, str], releases: Iterable[str]) -> str:
-    kinds = {"worldstrat" if r in _WORLDSTRAT else "mini" if r == "mini" else "other" for r in releases}
+    kinds = {"worldstrat" if r in release_names() else "mini" if r == "mini" else "other" for r in releases}
     return " ".join(text for kind, text in texts.items() if kind in kinds)

@@ -15,7 +15,7 @@ from worldstrat_bench.run.devices import resolve_devices
 from worldstrat_bench.run.filesystem import write_durably
 from worldstrat_bench.run.model import ModelRequest, choose_model
 from worldstrat_bench.speed.inputs import SpeedTile, dataset_tiles, synthetic_tiles
-from worldstrat_bench.speed.scored import Scored, check_same, scored_of
+from worldstrat_bench.speed.scored import check_same, scored_of
 from worldstrat_bench.speed.session import SCENARIOS, Scenario, SpeedRequest, SpeedResult, time_model
 from worldstrat_bench.speed.stopwatch import Plan
 from worldstrat_bench.speed_report import SpeedReport, format_speed
@@ -52,12 +52,13 @@ def run_speed(options: SpeedOptions, say: Callable[[str], None]) -> SpeedReport:
     protocol = load_protocol(options.protocol)
     with tempfile.TemporaryDirectory(prefix="wsb-speed-") as scratch:
         model, spec = choose_model(options.model, Path(scratch))
-        scored = None
+        scored, list_name = None, "auto"
         if options.run is not None:
             record = load_record(options.run)
             check_same(record, model, protocol.id)
-            scored = scored_of(options.run, record, options.data)
-        tiles = _tiles(options, protocol, scored)
+            scored = scored_of(options.run, record, options.data, protocol)
+            list_name = record.dataset.list
+        tiles = _tiles(options, protocol, list_name)
         result = time_model(
             SpeedRequest(
                 spec, model.name, tiles, resolve_devices(options.device)[0], scenarios, options.precision,
@@ -78,14 +79,10 @@ def _scenarios(word: str) -> tuple[Scenario, ...]:
     return found
 
 
-def _tiles(options: SpeedOptions, protocol: Protocol, scored: Scored | None) -> tuple[SpeedTile, ...]:
-    """Tiles to time on, those whose prediction is known first."""
-    frames = options.model.frames
+def _tiles(options: SpeedOptions, protocol: Protocol, list_name: str) -> tuple[SpeedTile, ...]:
     if options.data is None:
-        return synthetic_tiles(protocol, frames)
-    if scored is None:
-        return dataset_tiles(options.data, protocol, frames)
-    return dataset_tiles(options.data, protocol, frames, list_name=scored.list_name, first=set(scored.images))
+        return synthetic_tiles(protocol, options.model.frames)
+    return dataset_tiles(options.data, protocol, options.model.frames, list_name=list_name)
 
 
 def _save(result: SpeedResult, run: Path) -> SpeedReport:

@@ -18,7 +18,8 @@ from worldstrat_bench.protocol import Protocol
 
 SYNTHETIC_SIDE = 1054
 HR_METRES_PER_PIXEL = 1.5
-VARIATION = 1e-3
+VARIATION = 2.0**-22
+"""Step of the gain from variant to variant: two steps of float32 above 1, so that no two variants are alike."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +45,13 @@ class SpeedTile:
 
 @dataclass(frozen=True)
 class Batch:
-    """Tiles stacked: images (B, T, 12, h, w), clear (B, T, 1, h, w), days (B, T)."""
+    """Tiles stacked: images (B, T, 12, h, w), clear (B, T, 1, h, w), days (B, T), and the size of their outputs, px."""
 
     images: NDArray[np.float32]
     clear: NDArray[np.bool_]
     days: NDArray[np.int64]
+    height: int
+    width: int
 
 
 def synthetic_tiles(protocol: Protocol, frames: int, side: int = SYNTHETIC_SIDE) -> tuple[SpeedTile, ...]:
@@ -77,10 +80,11 @@ def dataset_tiles(
     count: int = 8,
     *,
     list_name: str = "auto",
-    first: Collection[str] = (),
+    names: Collection[str] | None = None,
 ) -> tuple[SpeedTile, ...]:
-    """`count` tiles of a dataset's list: those named in `first`, then others in their order."""
-    chosen = sorted(open_dataset(folder).tiles(list_name), key=lambda tile: tile.name not in first)[:count]
+    """The first `count` tiles of a dataset's list, or those of them that `names` holds."""
+    tiles_of_list = open_dataset(folder).tiles(list_name)
+    chosen = tiles_of_list[:count] if names is None else [tile for tile in tiles_of_list if tile.name in names]
     tiles = []
     for loaded in load_tiles(chosen, protocol, frames):
         height, width = loaded.target.image.shape[1:]
@@ -99,7 +103,7 @@ def area_km2(hr_height: int, hr_width: int) -> float:
 def batch_of(tiles: Sequence[SpeedTile], variant: int, batch: int) -> Batch:
     """The inputs of one call: `batch` tiles from a place that `variant` names, brightened a little by it.
 
-    Variant 0 is the tiles as they are. Any other differs from every other in all values, so that nothing that was
+    Variant 0 is the tiles as they are. Each of a million others differs from every other, so that nothing that was
     computed for one can serve another. With more than one tile, all are cropped to the smallest of them and to its
     number of frames.
     """
@@ -107,9 +111,11 @@ def batch_of(tiles: Sequence[SpeedTile], variant: int, batch: int) -> Batch:
     every = tiles if batch > 1 else chosen
     frames = min(tile.images.shape[0] for tile in every)
     h, w = (min(tile.images.shape[axis] for tile in every) for axis in (2, 3))
-    gain = np.float32(1 + VARIATION * np.sin(float(variant)))
+    gain = np.float32(1 + VARIATION * variant)
     return Batch(
         np.stack([tile.images[:frames, :, :h, :w] for tile in chosen]) * gain,
         np.stack([tile.clear[:frames, :, :h, :w] for tile in chosen]),
         np.stack([tile.days[:frames] for tile in chosen]),
+        min(tile.height for tile in every),
+        min(tile.width for tile in every),
     )

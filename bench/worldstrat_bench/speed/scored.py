@@ -11,13 +11,31 @@ from numpy.typing import NDArray
 
 from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.errors import UsageError
+from worldstrat_bench.protocol import Protocol
 from worldstrat_bench.record import ModelRef, Record
 from worldstrat_bench.run.folder import PREDICTIONS
 from worldstrat_bench.run.predictions import PredictionStore
+from worldstrat_bench.run.seeds import tile_seed
+from worldstrat_bench.speed.inputs import SpeedTile, dataset_tiles
 
 COMPARED_TILES = 4
 SAME = ("entry_point", "wheel_sha256", "code_sha256", "weights_sha256", "parameters", "frames")
 """What makes two references to a model the same model with the same inputs."""
+
+
+@dataclass(frozen=True)
+class ScoredTile:
+    """A tile as the run gave it to the model.
+
+    Attributes
+    ----------
+    seed : that the model was given with it.
+    image : (3, H, W) the prediction that was scored.
+    """
+
+    inputs: SpeedTile
+    seed: int
+    image: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -27,15 +45,11 @@ class Scored:
     Attributes
     ----------
     record_id : of the run.
-    seed : of the run; that of a tile follows from it.
-    list_name : list of the dataset that the run is about.
-    images : (3, H, W) by tile name; empty if there is nothing to compare with.
+    tiles : drawn at random; none if there is nothing to compare with.
     """
 
     record_id: str
-    seed: int
-    list_name: str
-    images: dict[str, NDArray[np.float32]]
+    tiles: tuple[ScoredTile, ...]
 
 
 def check_same(record: Record, model: ModelRef, protocol_id: str) -> None:
@@ -56,22 +70,30 @@ def check_same(record: Record, model: ModelRef, protocol_id: str) -> None:
                 remedy="give the model and the options of the run, or leave --out away",
             )
     inputs = record.dataset.inputs_protocol or record.protocol
-    if inputs.id != protocol_id or record.dataset.inputs != "real":
-        raise UsageError(
-            f"the run's inputs are those of {inputs.id}, {record.dataset.inputs}", where="--out",
-            remedy=f"give --protocol {inputs.id}" if record.dataset.inputs == "real" else "leave --out away",
-        )  # fmt: skip
+    if record.dataset.inputs != "real":
+        what = "the run is on synthetic inputs, which are not timed"
+        raise UsageError(what, where="--out", remedy="leave --out away, or give a run on real inputs")
+    if inputs.id != protocol_id:
+        what = f"the run's inputs are those of {inputs.id}, not of {protocol_id}"
+        raise UsageError(what, where="--out", remedy=f"give --protocol {inputs.id}")
 
 
-def scored_of(run: Path, record: Record, data: Path | None) -> Scored:
-    """Predictions of tiles that nobody can foresee, where both they and the dataset are at hand."""
+def scored_of(run: Path, record: Record, data: Path | None, protocol: Protocol) -> Scored:
+    """Tiles that nobody can foresee with their predictions, where both these and the dataset are at hand."""
+    if data is None:
+        return Scored(record.record_id, ())
     list_name = record.dataset.list
-    names: list[str] = []
     store = PredictionStore(run / PREDICTIONS)
-    if data is not None:
-        there = [tile.name for tile in open_dataset(data).tiles(list_name) if store.has(tile.name)]
-        names = random.SystemRandom().sample(there, min(COMPARED_TILES, len(there)))
-    return Scored(record.record_id, record.seed, list_name, {name: store.read(name) for name in names})
+    there = [tile.name for tile in open_dataset(data).tiles(list_name) if store.has(tile.name)]
+    names = random.SystemRandom().sample(there, min(COMPARED_TILES, len(there)))
+    tiles = dataset_tiles(data, protocol, record.model.frames, list_name=list_name, names=names)
+    return Scored(
+        record.record_id,
+        tuple(
+            ScoredTile(tile, tile_seed(record.seed, tile.images, tile.clear, tile.days), store.read(tile.name))
+            for tile in tiles
+        ),
+    )
 
 
 def _short(value: object) -> str:

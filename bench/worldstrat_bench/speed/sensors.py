@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,16 +21,16 @@ class Reading:
 
     Attributes
     ----------
-    throttled : whether the clocks are lowered for heat or by the hardware.
-    processes : process numbers that compute on the device.
+    throttled : whether the clocks are lowered for heat or by the hardware; None if it does not tell.
+    processes : process numbers that compute on the device; None likewise.
     millijoules : energy used since the driver was loaded; None on devices that do not count it.
-    clock_mhz : of the multiprocessors.
+    clock_mhz : of the multiprocessors; None likewise.
     """
 
-    throttled: bool
-    processes: tuple[int, ...]
+    throttled: bool | None
+    processes: tuple[int, ...] | None
     millijoules: int | None
-    clock_mhz: int
+    clock_mhz: int | None
 
 
 class Sensor:
@@ -52,18 +53,24 @@ class Sensor:
             return None
 
     def read(self) -> Reading:
-        """Look once."""
+        """Look once; what the device or its owner does not tell is None."""
         nvml, handle = self._nvml, self._handle
-        try:
-            energy: int | None = int(nvml.nvmlDeviceGetTotalEnergyConsumption(handle))
-        except nvml.NVMLError:
-            energy = None
+        reasons = self._ask(nvml.nvmlDeviceGetCurrentClocksThrottleReasons, handle)
+        processes = self._ask(nvml.nvmlDeviceGetComputeRunningProcesses, handle)
+        energy = self._ask(nvml.nvmlDeviceGetTotalEnergyConsumption, handle)
+        clock = self._ask(nvml.nvmlDeviceGetClockInfo, handle, nvml.NVML_CLOCK_SM)
         return Reading(
-            bool(int(nvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle)) & _THROTTLED),
-            tuple(int(process.pid) for process in nvml.nvmlDeviceGetComputeRunningProcesses(handle)),
-            energy,
-            int(nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM)),
+            None if reasons is None else bool(int(reasons) & _THROTTLED),
+            None if processes is None else tuple(int(process.pid) for process in processes),
+            None if energy is None else int(energy),
+            None if clock is None else int(clock),
         )
+
+    def _ask(self, question: Callable[..., Any], *arguments: Any) -> Any:
+        try:
+            return question(*arguments)
+        except self._nvml.NVMLError:
+            return None
 
 
 def _handle(nvml: Any, index: int) -> Any:
@@ -75,6 +82,11 @@ def _handle(nvml: Any, index: int) -> Any:
     return nvml.nvmlDeviceGetHandleByIndex(int(name)) if name.isdigit() else nvml.nvmlDeviceGetHandleByUUID(name)
 
 
-def strangers(reading: Reading, ours: frozenset[int]) -> int:
-    """Processes on the device that are not ours."""
+def strangers(reading: Reading, ours: frozenset[int]) -> int | None:
+    """Processes on the device that are not ours.
+
+    None if NVML does not tell, or tells numbers of which none is ours: in a container it gives those of the host.
+    """
+    if reading.processes is None or not ours & set(reading.processes):
+        return None
     return len(set(reading.processes) - ours)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -10,12 +11,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from worldstrat_bench.errors import ModelError
 from worldstrat_bench.record import Device, Environment
-from worldstrat_bench.run.seeds import tile_seed
-from worldstrat_bench.speed.inputs import SpeedTile, batch_of
+from worldstrat_bench.speed.inputs import SpeedTile
+from worldstrat_bench.speed.looks import Looks, difference
 from worldstrat_bench.speed.scored import Scored
 from worldstrat_bench.speed.sensors import NO_ENERGY, NO_NVML, Reading, Sensor, strangers
 from worldstrat_bench.speed.stopwatch import Plan, Series, measure
@@ -88,12 +88,11 @@ class _Session:
         self._sensor = Sensor.open(request.device)
         self._benchmarks: dict[str, dict[str, Any]] = {}
         self._energy: float | None = None
-        self._compared: tuple[float, ...] = ()
+        self._compared: set[str] = set()
 
     def run(self) -> SpeedResult:
         hello = self._worker.hello
         first = self._probe()
-        self._compared = self._against_scored()
         timings = tuple(self._time(scenario) for scenario in self._request.scenarios)
         last = self._probe()
         nulls = {
@@ -132,7 +131,7 @@ class _Session:
         tile = self._request.tiles[0]
         return self._worker.measure(
             tile.images[None], tile.clear[None], tile.days[None], tile.height, tile.width,
-            seed=0, precision=self._request.precision, keep=False, inspect=True,
+            seed=secrets.randbits(63), precision=self._request.precision, keep=False, inspect=True,
         )  # fmt: skip
 
     def _subjects(self, batch: int) -> tuple[WorkerSubject, WorkerSubject]:
@@ -148,11 +147,13 @@ class _Session:
         self._say(f"{scenario}: timing batches of {batch}")
         subject, reference = self._subjects(batch)
         clocks = self._sensor.read() if self._sensor else None
-        series = measure(subject, reference, self._request.plan, self._machine(clocks))
+        looks = self._looks(subject)
+        series = measure(subject, reference, self._request.plan, self._machine(clocks), looks.inspections)
         after = self._sensor.read() if self._sensor else None
         self._benchmarks[scenario] = series.benchmark
-        self._energy = self._measure_energy(batch)
-        evidence = self._evidence(subject, series, after)
+        if scenario == self._request.scenarios[-1]:
+            self._energy = self._measure_energy(batch)
+        evidence = self._evidence(looks, subject, series, after)
         return make_timing(scenario, self._request, series, evidence, batch, sweep)
 
     def _sweep(self) -> dict[int, float | None]:
@@ -176,51 +177,32 @@ class _Session:
             batch *= 2
         return speeds
 
-    def _evidence(self, subject: WorkerSubject, series: Series, after: Reading | None) -> Evidence:
-        first = subject.output(0)
+    def _looks(self, subject: WorkerSubject) -> Looks:
+        compared = self._request.scored.tiles if self._request.scored else ()
+        return Looks(subject, compared)
+
+    def _evidence(self, looks: Looks, subject: WorkerSubject, series: Series, after: Reading | None) -> Evidence:
+        looks.finish()
+        self._compared |= looks.compared
+        seed = subject.seed(0)
+        first = subject.output(0, seed)[1]
         subject.output(1)
         evidence = Evidence(
             series.repeats,
             series.repeated,
             series.clock_ratio,
             series.unaccounted_seconds,
-            output_difference=max(self._compared, default=None),
-            order_difference=_difference(first, subject.output(0)),
-            batch_difference=self._against_single(first),
-            not_compared=self._request.scored is not None and not self._compared,
+            output_difference=max(looks.against_scored, default=None),
+            order_difference=difference(first, subject.output(0, seed)[1]),
+            batch_difference=max(looks.against_alone, default=None),
+            inspected=tuple(looks.seconds),
+            not_compared=self._request.scored is not None and not looks.compared,
             warm=series.warm,
         )
         if after is not None:
             ours = frozenset({os.getpid(), *_pids(self._worker), *_pids(self._reference)})
             evidence = replace(evidence, throttled=after.throttled, other_processes=strangers(after, ours))
         return evidence
-
-    def _against_scored(self) -> tuple[float, ...]:
-        """Largest difference between what is timed and what was scored, for every tile that both have."""
-        scored = self._request.scored
-        if scored is None:
-            return ()
-        differences = []
-        for tile in self._request.tiles:
-            if tile.name in scored.images:
-                seed = tile_seed(scored.seed, tile.images, tile.clear, tile.days)
-                output = WorkerSubject(self._worker, [tile], 1, self._request.precision).output(0, seed)
-                differences.append(_difference(output[0], scored.images[tile.name]))
-        return tuple(differences)
-
-    def _against_single(self, outputs: NDArray[np.float32]) -> float | None:
-        """Largest difference between a batch's outputs and those of its first and last tile alone; None for one."""
-        count = len(outputs)
-        if count == 1:
-            return None
-        inputs = batch_of(self._request.tiles, 0, count)
-        tile = self._request.tiles[0]
-        differences = []
-        for k in (0, count - 1):
-            alone = replace(tile, images=inputs.images[k], clear=inputs.clear[k], days=inputs.days[k])
-            output = WorkerSubject(self._worker, [alone], 1, self._request.precision).output(0)
-            differences.append(_difference(output[0], outputs[k]))
-        return max(differences)
 
     def _machine(self, reading: Reading | None) -> dict[str, Any]:
         hello = self._worker.hello
@@ -232,7 +214,7 @@ class _Session:
         }
 
     def _measure_energy(self, batch: int) -> float | None:
-        """km2 per kWh over calls of their own, back to back, so that the reference uses none of it; None without."""
+        """km2 per kWh over calls of their own, so that the reference uses none of it; waits between them count."""
         if self._sensor is None:
             return None
         subject = self._subjects(batch)[0]
@@ -244,7 +226,7 @@ class _Session:
         if before.millijoules is None or after.millijoules is None or after.millijoules <= before.millijoules:
             return None
         joules = (after.millijoules - before.millijoules) / 1e3
-        return calls * batch * self._request.tiles[0].km2 / joules * JOULES_PER_KWH
+        return calls * batch * _km2(self._request.tiles, batch) / joules * JOULES_PER_KWH
 
 
 def make_timing(
@@ -254,7 +236,7 @@ def make_timing(
     """The figures of one scenario with their verdict."""
     durations = np.concatenate([np.asarray(repeat) for repeat in series.repeats])
     p50, p90, p99 = (float(np.percentile(durations, q)) for q in (50, 90, 99))
-    tile = request.tiles[0]
+    tile, km2 = request.tiles[0], _km2(request.tiles, batch)
     verdict = judge(evidence)
     return Timing(
         scenario=scenario,
@@ -268,7 +250,7 @@ def make_timing(
         latency_p90_ms=p90 * 1e3,
         latency_p99_ms=p99 * 1e3,
         tiles_per_second=batch / p50,
-        km2_per_second=batch * tile.km2 / p50,
+        km2_per_second=batch * km2 / p50,
         output_megapixels_per_second=batch * tile.height * tile.width / 1e6 / p50,
         repeat_medians_ms=tuple(float(np.median(repeat)) * 1e3 for repeat in series.repeats),
         reference_p50_ms=series.reference_seconds * 1e3,
@@ -279,14 +261,15 @@ def make_timing(
     )
 
 
+def _km2(tiles: Sequence[SpeedTile], batch: int) -> float:
+    """Ground of a tile as it is timed: in a batch all are cropped to the smallest."""
+    areas = [tile.km2 for tile in tiles]
+    return min(areas) if batch > 1 else float(np.mean(areas))
+
+
 def _device(hello: Hello) -> Device:
     kind: Literal["cpu", "cuda"] = "cuda" if hello.device_type == "cuda" else "cpu"
     return Device(type=kind, name=hello.device_name, device_class=hello.device_class)
-
-
-def _difference(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-    """Largest absolute difference; infinite if the shapes differ."""
-    return float(np.abs(a - b).max()) if a.shape == b.shape else float("inf")
 
 
 def _pids(worker: Worker) -> Iterable[int]:

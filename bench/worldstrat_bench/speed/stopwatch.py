@@ -10,15 +10,16 @@ import contextlib
 import io
 import json
 import os
+import random
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from worldstrat_bench.errors import InfrastructureError
+from worldstrat_bench.errors import InfrastructureError, WorldstratBenchError
 
 REPEATS = 3
 WARM_UP_SECONDS = 30.0
@@ -31,6 +32,8 @@ LEAD_IN_SECONDS = 0.020
 LONG_CALL_SECONDS = 20 * LEAD_IN_SECONDS
 """A call this long needs no lead-in: what it would mend is a twentieth of the call at most."""
 TICK = 1e-9
+PUBLISHED_OF_MACHINE = frozenset({"machine", "python_implementation", "python_version", "system", "cpu"})
+"""What a submission may tell of the machine that it was timed on, by pytest-benchmark's names."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,10 @@ class VirtualTimer:
         self._seconds += seconds
 
 
+Inspection = Callable[[int], Call]
+"""A timed call like any other, but that its output is looked at; takes the variant."""
+
+
 @dataclass
 class Rounds:
     """The state that the rounds of one scenario share; the fixture of :mod:`rounds` hands it to pytest."""
@@ -125,20 +132,30 @@ class Rounds:
     reference: Subject
     timer: VirtualTimer
     long_calls: bool = False
+    inspections: dict[int, Inspection] = field(default_factory=dict)
     variant: int = 1
     seconds: float = 0.0
     wall_seconds: float = 0.0
     pairs: list[tuple[float, float]] = field(default_factory=list)
     repeats: list[tuple[float, ...]] = field(default_factory=list)
     waits: list[tuple[float, float]] = field(default_factory=list)
+    failure: WorldstratBenchError | None = None
 
     def once(self) -> None:
         """One timed call of the model on fresh inputs, then one of the reference on the same."""
+        try:
+            self._once()
+        except WorldstratBenchError as error:
+            self.failure = error  # pytest would make a line of text of it
+            raise
+
+    def _once(self) -> None:
         if not self.long_calls:
             self._lead_in(self.subject)
         self.variant += 1
         variant = self.variant
-        timed = self.subject.call(variant)
+        inspection = self.inspections.get(len(self.pairs), self.subject.call)
+        timed = inspection(variant)
         self.timer.advance(timed.seconds)
         self.seconds += timed.seconds
         self.wall_seconds += timed.wall_seconds
@@ -169,12 +186,19 @@ class Rounds:
         self.repeats.append(tuple(durations))
 
 
-def measure(subject: Subject, reference: Subject, plan: Plan, machine: dict[str, Any]) -> Series:
+def measure(
+    subject: Subject,
+    reference: Subject,
+    plan: Plan,
+    machine: dict[str, Any],
+    inspections: Sequence[Inspection] = (),
+) -> Series:
     """Time `subject` with `reference` interleaved.
 
     Parameters
     ----------
     machine : device, driver and clocks, added to pytest-benchmark's machine information.
+    inspections : take the place of as many timed calls, drawn at random from those that are made in any case.
 
     Raises
     ------
@@ -184,6 +208,8 @@ def measure(subject: Subject, reference: Subject, plan: Plan, machine: dict[str,
     warm_up(reference, plan.warm_up_seconds)
     warm = warm_up(subject, plan.warm_up_seconds)
     rounds = Rounds(subject, reference, VirtualTimer(), long_calls=warm.seconds >= LONG_CALL_SECONDS)
+    places = random.SystemRandom().sample(range(REPEATS * plan.min_rounds), len(inspections))
+    rounds.inspections = dict(zip(places, inspections, strict=True))
     document = run_rounds(rounds, replace(plan, seconds=min(plan.seconds, MOST_ROUNDS * warm.seconds)), machine)
     again = tuple(subject.call(1).seconds for _ in range(plan.min_rounds + 1))[1:]
     ratio = rounds.seconds / rounds.wall_seconds if rounds.wall_seconds else 1.0
@@ -267,9 +293,14 @@ class RoundsPlugin:
             )
 
     def pytest_benchmark_update_machine_info(self, config: Any, machine_info: dict[str, Any]) -> None:
-        """Device, driver and clocks beside what pytest-benchmark knows; the machine's name stays private."""
-        machine_info.pop("node", None)
+        """Device, driver and clocks beside what is published of the machine; its name and its kernel stay private."""
+        for key in set(machine_info) - PUBLISHED_OF_MACHINE:
+            del machine_info[key]
         machine_info["worldstrat_bench"] = self._machine
+
+    def pytest_benchmark_update_commit_info(self, config: Any, commit_info: dict[str, Any]) -> None:
+        """The repository that the user happens to stand in is nobody's business."""
+        commit_info.clear()
 
     @property
     def pytest_rounds(self) -> Rounds:
@@ -278,9 +309,8 @@ class RoundsPlugin:
 
 
 def _raise(rounds: Rounds, output: str) -> None:
-    failure = getattr(rounds.subject, "failure", None) or getattr(rounds.reference, "failure", None)
-    if isinstance(failure, Exception):
-        raise failure
+    if rounds.failure is not None:
+        raise rounds.failure
     tail = "\n".join(output.strip().splitlines()[-15:])
     raise InfrastructureError("pytest-benchmark could not time the model", where=tail or None)
 

@@ -244,12 +244,14 @@ def _companion_faults(result: Result) -> Iterator[Fault]:
     speed = result.folder / "speed.json"
     if speed.exists():
         try:
-            timed = parse_speed(_text(speed).encode(), where=relative(speed)).record_id
+            timed = parse_speed(_text(speed).encode(), where=relative(speed))
         except InvalidArtefactError as error:
             yield from_error("speed", error)
             return
-        if timed != result.record.record_id:
-            yield Fault("speed", "speed.json names another record_id", relative(speed), None, TIME_AGAIN)
+        if not timed.is_of(result.record):
+            yield Fault(
+                "speed", "speed.json is of no or another record_id, or model", relative(speed), None, TIME_AGAIN
+            )
 
 
 def _file_faults(folder: Path) -> Iterator[Fault]:

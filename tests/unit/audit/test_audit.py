@@ -133,6 +133,12 @@ def test_a_cache_is_seen_on_a_busy_machine(delays: tuple[float, ...]) -> None:
     assert repeat_value(Timed(new=0.02, again=0.001, delays=delays)) > 2 * LIMITS["repeat"]
 
 
+def test_a_cache_is_seen_though_other_probes_have_filled_it(data: Path) -> None:
+    model = ModelSpec("audit_cheats:load_caching", search_paths=(CHEATS,))
+    report = audit(data, model, 1, ("determinism", "noise", "unseen", "repeat"))
+    assert over(report) == {"repeat"}
+
+
 def test_only_three_probes_refuse() -> None:
     verdicts = {probe: ProbeResult(probe, limit + 1).verdict for probe, limit in LIMITS.items()}
     assert {probe for probe, verdict in verdicts.items() if verdict == "fail"} == {"determinism", "order", "isolation"}

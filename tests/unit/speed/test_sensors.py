@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.speed.inputs import synthetic_tiles
-from worldstrat_bench.speed.sensors import NO_ENERGY, Sensor, strangers
+from worldstrat_bench.speed.sensors import NO_ENERGY, Reading, Sensor, strangers
 from worldstrat_bench.speed.session import SpeedRequest, time_model
 from worldstrat_bench.speed.stopwatch import Plan
 from worldstrat_bench.speed.subjects import WorkerSubject
@@ -58,7 +59,7 @@ class Library:
         return self.throttle
 
     def nvmlDeviceGetComputeRunningProcesses(self, handle: object) -> list[SimpleNamespace]:  # noqa: N802
-        return [SimpleNamespace(pid=10), SimpleNamespace(pid=11)]
+        return [SimpleNamespace(pid=os.getpid()), SimpleNamespace(pid=11)]
 
     def nvmlDeviceGetClockInfo(self, handle: object, clock: int) -> int:  # noqa: N802
         return 1980
@@ -90,13 +91,30 @@ def test_a_reading(library: Library) -> None:
     assert sensor is not None
     reading = sensor.read()
     assert (reading.throttled, reading.millijoules, reading.clock_mhz) == (False, 36_000, 1980)
-    assert strangers(reading, frozenset({10})) == 1
+    assert strangers(reading, frozenset({os.getpid()})) == 1
+    assert strangers(reading, frozenset({12})) is None, "in a container NVML gives the numbers of the host"
     library.throttle = POWER_CAP
     assert not sensor.read().throttled, "many devices run at their power cap all day"
     library.throttle = HEAT
     assert sensor.read().throttled
     library.counts_energy = False
     assert sensor.read().millijoules is None
+
+
+def test_what_the_owner_of_the_device_does_not_tell_is_unknown(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*arguments: object) -> None:
+        raise NVMLError("insufficient permissions")
+
+    for name in dir(Library):
+        if name.startswith("nvmlDeviceGet") and "Handle" not in name:
+            monkeypatch.setattr(library, name, refused, raising=False)
+    sensor = Sensor.open("cuda:0")
+    assert sensor is not None
+    reading = sensor.read()
+    assert reading == Reading(None, None, None, None)
+    assert strangers(reading, frozenset({10})) is None
 
 
 def test_no_device_no_sensor(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,7 +147,7 @@ def test_energy_is_that_of_the_model_alone(
     )  # fmt: skip
     report = time_model(request, lambda line: None).report
     assert report.timings[0].verdict == "INVALID"
-    assert any("process" in reason for reason in report.timings[0].reasons), "10 and 11 are not ours"
+    assert any("process" in reason for reason in report.timings[0].reasons), "11 is not ours"
     if not counts_energy:
         assert report.km2_per_kwh is None
         assert report.nulls["km2_per_kwh"] == NO_ENERGY

@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 
 from worldstrat_bench.errors import InfrastructureError, ModelError
-from worldstrat_bench.speed.stopwatch import MOST_ROUNDS, REPEATS, Call, Plan, Series, measure, warm_up
+from worldstrat_bench.speed.stopwatch import (
+    MOST_ROUNDS,
+    PUBLISHED_OF_MACHINE,
+    REPEATS,
+    Call,
+    Plan,
+    Series,
+    measure,
+    warm_up,
+)
 from worldstrat_bench.speed.verdict import Evidence, Verdict, judge
 
 PLAN = Plan(seconds=0.3, min_rounds=12, warm_up_seconds=5.0)
@@ -65,7 +74,8 @@ def test_a_steady_model_is_measured_as_it_is_and_valid() -> None:
 def test_the_document_is_pytest_benchmarks_own() -> None:
     series, _ = _measure("steady")
     assert series.benchmark["machine_info"]["worldstrat_bench"] == {"device": "made up"}
-    assert "node" not in series.benchmark["machine_info"]
+    assert set(series.benchmark["machine_info"]) <= {*PUBLISHED_OF_MACHINE, "worldstrat_bench"}
+    assert series.benchmark["commit_info"] == {}
     benchmarks = series.benchmark["benchmarks"]
     assert [b["extra_info"]["repeat"] for b in benchmarks] == [1, 2, 3]
     assert benchmarks[0]["stats"]["median"] == pytest.approx(0.010, rel=0.01)
@@ -139,6 +149,23 @@ def test_a_timed_call_follows_one_of_its_own_kind() -> None:
     assert series.reference_seconds == pytest.approx(0.002, rel=0.01)
 
 
+def test_inspections_are_timed_calls_that_nobody_can_foresee() -> None:
+    places = set()
+    for _ in range(4):
+        fake = Fake()
+        seen: list[int] = []
+
+        def look(variant: int, fake: Fake = fake, seen: list[int] = seen) -> Call:
+            seen.append(fake.calls)
+            return Call(0.5, 0.5, 0.503)
+
+        series = measure(fake, Fake(), PLAN, {}, (look, look))
+        assert len(seen) == 2
+        assert sum(model == 0.5 for model, _ in series.pairs) == 2
+        places.add(tuple(seen))
+    assert len(places) > 1
+
+
 def test_long_calls_are_not_made_twice() -> None:
     fake = Fake(median=1.0)
     series = measure(fake, Fake(), PLAN, {})
@@ -156,12 +183,9 @@ def test_a_fast_model_is_not_called_for_ever() -> None:
 class Failing(Fake):
     """Breaks when it is timed, after the warm-up."""
 
-    failure: Exception | None = None
-
     def call(self, variant: int) -> Call:
         if variant > 5:
-            self.failure = ModelError("the model crashed")
-            raise self.failure
+            raise ModelError("the model crashed")
         return super().call(variant)
 
 

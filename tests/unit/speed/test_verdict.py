@@ -50,6 +50,7 @@ BIMODAL = tuple(0.010 * (1 + 0.01 * RNG.standard_normal()) + 0.006 * (i % 3 == 0
         ({"output_difference": float("nan")}, "differ from the scored ones"),
         ({"order_difference": 0.5}, "depends on its neighbours"),
         ({"batch_difference": 0.5}, "depends on its batch"),
+        ({"inspected": (0.09, 0.031)}, "outputs were compared took 3.1 times as long"),
         ({"not_compared": True}, "not compared with the scored ones: give --data"),
         ({"warm": False}, "warm-up did not settle"),
         ({"throttled": True}, "lowered its clocks"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,21 @@ class Forgetful:
         return image + 0.1 * self.seen
 
 
+class Caching:
+    """An honest interpolation that remembers every answer; what is new takes it a while."""
+
+    def __init__(self) -> None:
+        self.answers: dict[bytes, torch.Tensor] = {}
+
+    def predict(self, lr: Any, target: Any) -> torch.Tensor:
+        key = hashlib.sha256(lr.images.numpy().tobytes()).digest()
+        if key not in self.answers:
+            time.sleep(0.06)
+            size = (target.height, target.width)
+            self.answers[key] = interpolate(lr.images[:, 0, RGB], size=size, mode="bicubic", align_corners=False)
+        return self.answers[key].clone()
+
+
 def load_hash(weights: Path | None, device: torch.device) -> Cheat:
     assert weights is not None
     return ByHash(weights)
@@ -82,3 +98,7 @@ def load_thumbnail(weights: Path | None, device: torch.device) -> Cheat:
 
 def load_forgetful(weights: Path | None, device: torch.device) -> Forgetful:
     return Forgetful()
+
+
+def load_caching(weights: Path | None, device: torch.device) -> Caching:
+    return Caching()

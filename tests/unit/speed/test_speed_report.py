@@ -1,0 +1,77 @@
+"""A report that contradicts itself is none, whoever sends it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from factories import invented_facts, make_run
+from site_scenes import write_speed
+from worldstrat_bench.errors import InvalidArtefactError
+from worldstrat_bench.record import Record
+from worldstrat_bench.site import build
+from worldstrat_bench.site import check as check_site
+from worldstrat_bench.speed_report import load_speed, parse_speed
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> tuple[Path, Record]:
+    folder = tmp_path / "run"
+    return folder, make_run(folder, tiles=invented_facts(20), release="mini", list_name="test", resamples=50)
+
+
+def stated(run: tuple[Path, Record], rate: float = 12.5) -> dict[str, Any]:
+    write_speed(*run, rate)
+    document: dict[str, Any] = json.loads((run[0] / "speed.json").read_text(encoding="utf-8"))
+    return document
+
+
+TIMING: list[tuple[dict[str, Any], str]] = [
+    ({"reasons": ["made up"]}, "VALID has no reasons"),
+    ({"verdict": "INVALID"}, "INVALID has some"),
+    ({"latency_p50_ms": -5}, "latency_p50_ms"),
+    ({"latency_p90_ms": 1}, "not in order"),
+    ({"tiles_per_second": 9}, "does not follow from batch"),
+    ({"output_megapixels_per_second": 9}, "does not follow from tiles_per_second"),
+    ({"km2_per_second": 9e9}, "m wide"),
+    ({"km2_per_second": 1e308}, "km2_per_second"),
+    ({"km2_per_second": 5e-324}, "km2_per_second"),
+    ({"times_reference": 0}, "times_reference"),
+]
+REPORT: list[tuple[dict[str, Any], str]] = [
+    ({"compared_tiles": 0}, "compared_tiles is 0"),
+    ({"device": {"type": "cpu", "name": "a", "device_class": "H100-80GB"}}, "device_class"),
+]
+
+
+@pytest.mark.parametrize(("changes", "words"), TIMING)
+def test_figures_that_contradict_each_other(run: tuple[Path, Record], changes: dict[str, Any], words: str) -> None:
+    document = stated(run)
+    document["timings"][0].update(changes)
+    with pytest.raises(InvalidArtefactError, match=words):
+        parse_speed(json.dumps(document).encode())
+
+
+@pytest.mark.parametrize(("changes", "words"), REPORT)
+def test_a_report_beside_a_record(run: tuple[Path, Record], changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidArtefactError, match=words):
+        parse_speed(json.dumps({**stated(run), **changes}).encode())
+
+
+def test_a_speed_is_of_one_record_and_its_model(run: tuple[Path, Record]) -> None:
+    stated(run)
+    report = load_speed(run[0] / "speed.json")
+    assert report.is_of(run[1])
+    assert not report.model_copy(update={"record_id": None}).is_of(run[1])
+    assert not report.model_copy(update={"model": "another"}).is_of(run[1])
+
+
+@pytest.mark.parametrize("rate", [1e-6, 1e7])
+def test_a_page_can_draw_what_passes(run: tuple[Path, Record], tmp_path: Path, rate: float) -> None:
+    stated(run, rate)
+    build([run[0]], tmp_path / "site")
+    assert "H100-80GB" in (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
+    assert check_site(tmp_path / "site").faults == ()
