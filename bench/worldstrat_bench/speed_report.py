@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import statistics
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
@@ -19,8 +21,16 @@ TIME_AGAIN: Final = "time the record's model again: worldstrat-bench speed MODEL
 Positive = Annotated[float, Field(ge=1e-9, le=1e12, allow_inf_nan=False)]
 """A duration or a rate that some machine can have: a page draws it on a logarithmic axis."""
 
+SPREAD_MAX = 0.05
+"""Largest spread of the medians of the repeats that a VALID timing has."""
+
 _ROUNDING = 0.01
 _METRES_PER_PIXEL = (1.0, 15.0)
+
+
+def spread(medians: Sequence[float]) -> float:
+    """(largest - smallest) / median of some medians."""
+    return (max(medians) - min(medians)) / statistics.median(medians)
 
 
 class _Part(BaseModel):
@@ -43,7 +53,7 @@ class Timing(_Part):
     tiles_per_second: Positive
     km2_per_second: Positive = Field(description="ground that the high-resolution images cover")
     output_megapixels_per_second: Positive
-    repeat_medians_ms: tuple[Positive, ...]
+    repeat_medians_ms: tuple[Positive, ...] = Field(min_length=1, max_length=100)
     reference_p50_ms: Positive = Field(description="of the reference bicubic, same batch, interleaved")
     times_reference: Positive = Field(description="median over the calls of model / reference")
     sweep: dict[int, Positive | None] = Field(
@@ -59,6 +69,11 @@ class Timing(_Part):
             raise ValueError("VALID has no reasons, INVALID has some")
         if not self.latency_p50_ms <= self.latency_p90_ms <= self.latency_p99_ms:
             raise ValueError("the percentiles of the latency are not in order")
+        low, high = min(self.repeat_medians_ms), max(self.repeat_medians_ms)
+        if not low * (1 - _ROUNDING) <= self.latency_p50_ms <= high * (1 + _ROUNDING):
+            raise ValueError("latency_p50_ms is not among the medians of the repeats")
+        if self.verdict == "VALID" and spread(self.repeat_medians_ms) > SPREAD_MAX:
+            raise ValueError(f"VALID, though the repeats differ by more than {SPREAD_MAX:.0%}")
         tiles = self.batch / self.latency_p50_ms * 1e3
         if not math.isclose(self.tiles_per_second, tiles, rel_tol=_ROUNDING):
             raise ValueError("tiles_per_second does not follow from batch and latency_p50_ms")

@@ -104,11 +104,11 @@ def test_a_finished_run_is_left_alone(bicubic: Path, wheel: Path, data: Path) ->
     [
         (("--frames", "4"), "frames: 8, now 4"),
         (("--seed", "1"), "seed: 0, now 1"),
-        (("--limit", "3"), "limit: none, now 3"),
+        (("--limit", "3"), "limit: not given, now 3"),
         (("--list", "train"), "list: test, now train"),
         (("--param", "sharpness=2"), "model parameters"),
         (("--tile-seconds", "30"), "time limit of a tile (--tile-seconds): 60.0, now 30.0"),
-        (("--memory-gib", "2"), "memory limit (--memory-gib): none, now 2147483648"),
+        (("--memory-gib", "2"), "memory limit (--memory-gib): not given, now 2147483648"),
         (("--protocol", "probav"), "protocol: wsb-1, now probav"),
     ],
 )
@@ -442,3 +442,12 @@ def test_python_does_what_the_command_line_does(bicubic: Path, wheel: Path, data
     assert record.scores == load_record(bicubic).scores
     scored = [event for event in events if isinstance(event, Progress) and event.stage == "score"]
     assert [event.done for event in scored] == list(range(TILES + 1))
+
+
+def test_a_dataset_is_no_place_for_a_run(tmp_path: Path) -> None:
+    data = small_dataset(tmp_path / "mini", 2)
+    before = sorted(data.rglob("*"))
+    done = run_cli("evaluate", "bicubic", "--data", data, "--out", data, "--no-download")
+    assert done.code == 2
+    assert "this is a dataset, no place for a run" in done.err
+    assert sorted(data.rglob("*")) == before

@@ -119,9 +119,15 @@ def test_outputs_that_are_not_those_of_the_run_are_invalid(scored: tuple[Path, P
     done = _time_run(run, "--data", data)
     assert done.code == 0, done.err
     assert "INVALID: the timed outputs differ from the scored ones by 0.25 reflectance" in done.out
-    assert _time_run(run).code == 0
-    (reason,) = (r for r in load_speed(run / "speed.json").timings[0].reasons if "not compared" in r)
-    assert "--data" in reason
+    before = (run / "speed.json").read_bytes()
+    done = _time_run(run)
+    assert done.code == 2
+    assert "give --data DIR" in done.err
+    shutil.rmtree(run / "predictions")
+    done = _time_run(run, "--data", data)
+    assert done.code == 2
+    assert "no predictions" in done.err
+    assert (run / "speed.json").read_bytes() == before, "a figure that was compared stays"
 
 
 def test_a_model_that_works_only_while_it_may_be_looked_at_is_invalid(tmp_path: Path) -> None:
@@ -145,7 +151,7 @@ def test_a_run_of_other_options_is_refused_before_anything_is_timed(scored: tupl
     _, run = scored
     done = run_cli("speed", "bicubic", "--out", run, "--device", "cpu")
     assert done.code == 2
-    assert "its frames is 1, not 8" in done.err
+    assert "frames: 1, now 8" in done.err
     done = run_cli("speed", "nearest", "--out", run, "--device", "cpu", "--frames", "1")
     assert done.code == 2
     assert "another model" in done.err

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from worldstrat_bench.errors import InfrastructureError, InvalidArtefactError
+from worldstrat_bench.errors import InfrastructureError, InvalidArtefactError, UsageError
 from worldstrat_bench.run.filesystem import locked, make_folder, remove_temporary
 from worldstrat_bench.run.journal import Journal
 from worldstrat_bench.run.predictions import PredictionStore
@@ -39,12 +39,14 @@ def hold_run(path: Path, *, create: bool = True) -> Iterator[RunFolder]:
     Raises
     ------
     UsageError
-        if another process holds it, or a file is in the way.
+        if another process holds it, a file is in the way, or it is a dataset.
     InvalidArtefactError
         if it is no run and none is to be made, or its journal is damaged.
     """
     if not create and not path.is_dir():
         raise InvalidArtefactError("there is no such run", where=path, remedy="worldstrat-bench predict ... --out RUN")
+    if create and ((path / "metadata.csv").exists() or (path / "hr_dataset").exists()):
+        raise UsageError("this is a dataset, no place for a run", where=path, remedy="give --out another folder")
     folder = make_folder(path)
     with locked(folder):
         remove_temporary(folder)

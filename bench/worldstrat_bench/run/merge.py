@@ -119,7 +119,7 @@ def _alike(parts: Sequence[_Part]) -> None:
             raise UsageError(
                 f"the shards are not of one run: {'; '.join(changed)}",
                 where=f"{first.run.path} and {part.run.path}",
-                remedy="run the odd one again like the others",
+                remedy="remove the folder of the one that is wrong, and run that shard again like the others",
             )
 
 

@@ -271,7 +271,7 @@ def _flat(note: BaseModel) -> dict[str, object]:
 
 
 def _short(value: object) -> str:
-    text = "none" if value is None else str(value)
+    text = "not given" if value is None else str(value)
     if re.fullmatch(r"[0-9a-f]{64}", text):
         return text[:12]
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -167,6 +167,8 @@ def _entry_cells(entry: Entry) -> list[Cell]:
     speed = next((s for s in entry.speed if s.valid), None)
     flag = {"described": " †", "undeclared": " ‡", "contaminated": " ✕"}.get(entry.declaration.status, "")
     text = Markup("{}<small>{}</small>").format(number(speed.km2_per_second, 2), speed.device_class) if speed else None
+    if speed is None and entry.speed:
+        text = Markup('<span title="{}">invalid</span>').format(entry.speed[0].reason)
     return [
         text_cell(entry.status),
         text_cell(entry.family),

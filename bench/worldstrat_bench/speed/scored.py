@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,7 +46,7 @@ class Scored:
     Attributes
     ----------
     record_id : of the run.
-    tiles : drawn at random; none if there is nothing to compare with.
+    tiles : drawn at random, at least one.
     """
 
     record_id: str
@@ -61,14 +62,17 @@ def check_same(record: Record, model: ModelRef, protocol_id: str) -> None:
         with what differs.
     """
     run = record.model
-    for name in SAME:
-        theirs, ours = getattr(run, name), getattr(model, name)
-        if theirs != ours:
-            raise UsageError(
-                f"the run is of another model or of other options: its {name} is {_short(theirs)}, not {_short(ours)}",
-                where="--out",
-                remedy="give the model and the options of the run, or leave --out away",
-            )
+    changed = [
+        f"{name}: {_short(getattr(run, name))}, now {_short(getattr(model, name))}"
+        for name in SAME
+        if getattr(run, name) != getattr(model, name)
+    ]
+    if changed:
+        raise UsageError(
+            f"the run is of another model or of other options: {'; '.join(changed)}",
+            where="--out",
+            remedy="give the model as the run got it (a submission's folder has its options), or leave --out away",
+        )
     inputs = record.dataset.inputs_protocol or record.protocol
     if record.dataset.inputs != "real":
         what = "the run is on synthetic inputs, which are not timed"
@@ -79,12 +83,22 @@ def check_same(record: Record, model: ModelRef, protocol_id: str) -> None:
 
 
 def scored_of(run: Path, record: Record, data: Path | None, protocol: Protocol) -> Scored:
-    """Tiles that nobody can foresee with their predictions, where both these and the dataset are at hand."""
+    """Tiles that nobody can foresee with their predictions.
+
+    Raises
+    ------
+    UsageError
+        if there is nothing to compare with: a figure beside a run is worth nothing without.
+    """
     if data is None:
-        return Scored(record.record_id, ())
+        what = "a speed beside a run is compared with its predictions: that takes its dataset"
+        raise UsageError(what, where="--data", remedy="give --data DIR, or leave --out away to see a figure only")
     list_name = record.dataset.list
     store = PredictionStore(run / PREDICTIONS)
     there = [tile.name for tile in open_dataset(data).tiles(list_name) if store.has(tile.name)]
+    if not there:
+        what = "the run has no predictions of this dataset to compare with"
+        raise UsageError(what, where=store.folder, remedy="evaluate with --keep, or leave --out away")
     names = random.SystemRandom().sample(there, min(COMPARED_TILES, len(there)))
     tiles = dataset_tiles(data, protocol, record.model.frames, list_name=list_name, names=names)
     return Scored(
@@ -97,4 +111,5 @@ def scored_of(run: Path, record: Record, data: Path | None, protocol: Protocol) 
 
 
 def _short(value: object) -> str:
-    return str(value)[:60]
+    text = "not given" if value is None else str(value)
+    return text[:12] if re.fullmatch(r"[0-9a-f]{64}", text) else text[:60]

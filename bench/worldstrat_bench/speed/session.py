@@ -196,7 +196,6 @@ class _Session:
             order_difference=difference(first, subject.output(0, seed)[1]),
             batch_difference=max(looks.against_alone, default=None),
             inspected=tuple(looks.seconds),
-            not_compared=self._request.scored is not None and not looks.compared,
             warm=series.warm,
         )
         if after is not None:

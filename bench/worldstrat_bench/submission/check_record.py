@@ -24,6 +24,8 @@ from worldstrat_bench.tiles import TileTable, parse_tiles
 
 SCORE_AGAIN = "a record is never edited by hand; score the run again and submit what that writes"
 
+REMADE = "mend the manifest, or: worldstrat-bench evaluate SUBMISSION --data DIR --out RUN, then submission add RUN"
+
 
 @dataclass(frozen=True)
 class Result:
@@ -165,7 +167,7 @@ def manifest_faults(result: Result, manifest: Manifest, slug_folder: Path) -> It
     for key, (stored, stated) in expected.items():
         if stored != stated:
             what = f"the record was made with model.{key} = {_short(stored)}, the manifest says {_short(stated)}"
-            yield Fault("record-manifest", what, where, None, f"run: worldstrat-bench evaluate submissions/{slug}")
+            yield Fault("record-manifest", what, where, None, REMADE)
 
 
 def first_difference(stored: object, computed: object, key: str = "") -> tuple[str, object, object] | None:

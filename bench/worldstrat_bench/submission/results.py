@@ -80,7 +80,8 @@ def add_run(run: Path, slug_folder: Path) -> Path:
         raise InvalidArtefactError(
             "another record is in that place, and records never change",
             where=existing,
-            remedy="submit a new version under a slug of its own",
+            remedy=f"if it was submitted, submit a new version under a slug of its own; if not, remove {folder.name!r} "
+            "there and add the run again",
         )
     folder.mkdir(parents=True, exist_ok=True)
     for name in RESULT_FILES:

@@ -13,7 +13,8 @@ import pytest
 
 from worldstrat_bench.cli.clusters import cluster_options
 from worldstrat_bench.errors import InfrastructureError, ModelError, UsageError, WorldstratBenchError
-from worldstrat_bench.run.cluster.connect import is_address, visible
+from worldstrat_bench.run.cluster import connect
+from worldstrat_bench.run.cluster.connect import ClusterOptions, connected, is_address, visible
 from worldstrat_bench.run.cluster.task import (
     FAILURE,
     Failure,
@@ -24,6 +25,7 @@ from worldstrat_bench.run.cluster.task import (
     run_shard,
     write_task,
 )
+from worldstrat_bench.run.events import Event
 from worldstrat_bench.run.filesystem import locked
 from worldstrat_bench.run.model import ModelRequest
 from worldstrat_bench.run.plan import Shard
@@ -133,6 +135,21 @@ def test_a_shard_that_another_process_makes_is_waited_for(tmp_path: Path) -> Non
 )  # fmt: skip
 def test_addresses_and_files(text: str, expected: bool) -> None:
     assert is_address(text) == expected
+
+
+def test_a_scheduler_file_that_never_comes_is_not_waited_for_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("distributed")
+    monkeypatch.setattr(connect, "_FILE_SECONDS", 0.2)
+    heard: list[Event] = []
+    options = ClusterOptions(scheduler=str(tmp_path / "mistyped.json"))
+    with (
+        pytest.raises(InfrastructureError, match="no scheduler wrote its file"),
+        connected(options, ("cpu",), heard.append),
+    ):
+        pytest.fail("there is no scheduler")
+    assert "0.2 s at most" in str(heard[0])
 
 
 def test_a_worker_sees_its_gpu_and_no_other() -> None:

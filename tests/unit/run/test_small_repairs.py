@@ -72,7 +72,7 @@ def test_the_package_that_differs_is_named() -> None:
     packages = {f"p{i}": "1.0" for i in range(60)}
     before = Environment(python="3.11", torch="2.6", packages=packages)
     now = before.model_copy(update={"packages": {**packages, "p7": "1.1", "extra": "2.0"}})
-    assert differences(before, now) == ("packages p7: 1.0, now 1.1", "packages extra: none, now 2.0")
+    assert differences(before, now) == ("packages p7: 1.0, now 1.1", "packages extra: not given, now 2.0")
 
 
 def test_a_new_module_makes_a_checkout_dirty(tmp_path: Path) -> None:

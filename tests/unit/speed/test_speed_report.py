@@ -34,6 +34,8 @@ TIMING: list[tuple[dict[str, Any], str]] = [
     ({"verdict": "INVALID"}, "INVALID has some"),
     ({"latency_p50_ms": -5}, "latency_p50_ms"),
     ({"latency_p90_ms": 1}, "not in order"),
+    ({"repeat_medians_ms": [180.0, 200.0, 220.0]}, "the repeats differ by more than 5%"),
+    ({"repeat_medians_ms": [100.0]}, "not among the medians"),
     ({"tiles_per_second": 9}, "does not follow from batch"),
     ({"output_megapixels_per_second": 9}, "does not follow from tiles_per_second"),
     ({"km2_per_second": 9e9}, "m wide"),

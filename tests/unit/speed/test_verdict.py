@@ -7,7 +7,8 @@ import re
 import numpy as np
 import pytest
 
-from worldstrat_bench.speed.verdict import Evidence, judge, spread
+from worldstrat_bench.speed.verdict import Evidence, judge
+from worldstrat_bench.speed_report import spread
 
 
 def _steady(seed: int = 0, median: float = 0.010, noise: float = 0.01, calls: int = 60) -> tuple[float, ...]:
@@ -51,7 +52,6 @@ BIMODAL = tuple(0.010 * (1 + 0.01 * RNG.standard_normal()) + 0.006 * (i % 3 == 0
         ({"order_difference": 0.5}, "depends on its neighbours"),
         ({"batch_difference": 0.5}, "depends on its batch"),
         ({"inspected": (0.09, 0.031)}, "outputs were compared took 3.1 times as long"),
-        ({"not_compared": True}, "not compared with the scored ones: give --data"),
         ({"warm": False}, "warm-up did not settle"),
         ({"throttled": True}, "lowered its clocks"),
         ({"other_processes": 2}, "2 other process"),
@@ -64,10 +64,20 @@ def test_each_fault_is_named_and_nothing_else(changes: dict[str, object], words:
     assert re.search(words, verdict.reasons[0])
 
 
+def test_a_machine_that_wanders_is_not_called_a_cache() -> None:
+    """The calls of a repeated tile fell into its fast minutes."""
+    slow_and_fast = (_steady(0, 0.03), _steady(1, 0.01), _steady(2, 0.03))
+    reasons = judge(_evidence(repeats=slow_and_fast, repeated=_steady(3, 0.01))).reasons
+    assert "the repeats differ" in reasons[0]
+    assert not any("cached" in reason for reason in reasons)
+    within = tuple(_steady(k, 0.03)[:40] + _steady(k, 0.029)[:20] for k in range(3))
+    assert judge(_evidence(repeats=within, repeated=_steady(3, 0.029))).valid
+
+
 def test_a_ramp_in_one_repeat_alone_is_chance() -> None:
     gentle = tuple(0.010 * (1 + 0.08 * i / 60) for i in range(60))
     assert not any("slower" in reason for reason in judge(_evidence(repeats=(gentle, _steady(1), _steady(2)))).reasons)
 
 
 def test_spread_is_relative_to_the_median_of_medians() -> None:
-    assert spread([[1.0], [2.0], [4.0]]) == pytest.approx(1.5)
+    assert spread([1.0, 2.0, 4.0]) == pytest.approx(1.5)

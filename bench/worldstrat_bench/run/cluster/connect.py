@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 LOOPBACK = "127.0.0.1"
 _CONNECT_SECONDS = 30
+_FILE_SECONDS = 300
+_START = "start one: dask scheduler --scheduler-file FILE; and workers: dask worker --scheduler-file FILE"
 _INSTALL = "pip install 'worldstrat-bench[dask]'"
 GPU = "GPU"
 """The resource of which a Dask worker with a GPU has one: ``dask worker --resources GPU=1``."""
@@ -89,6 +92,16 @@ def _configuration(dashboard: bool) -> dict[str, Any]:
     return quiet if dashboard else {**quiet, "distributed.scheduler.http.routes": []}
 
 
+def _await_file(path: Path, tell: Listener) -> None:
+    """A job may start before its scheduler has; a name that was mistyped never comes."""
+    tell(Notice(f"waiting for the scheduler file {path}, {_FILE_SECONDS} s at most"))
+    deadline = time.monotonic() + _FILE_SECONDS
+    while not path.is_file():
+        if time.monotonic() > deadline:
+            raise InfrastructureError("no scheduler wrote its file", where=path, remedy=f"check the path; {_START}")
+        time.sleep(0.1)
+
+
 @contextmanager
 def _client(options: ClusterOptions, tell: Listener) -> Iterator[Client]:
     import distributed
@@ -97,7 +110,7 @@ def _client(options: ClusterOptions, tell: Listener) -> Iterator[Client]:
     path = Path(address)
     place = {"address": address} if is_address(address) else {"scheduler_file": str(path.absolute())}
     if "scheduler_file" in place and not path.is_file():
-        tell(Notice(f"waiting for the scheduler file {path}"))
+        _await_file(path, tell)
     try:
         client = distributed.Client(
             **place, security=_security(options), timeout=_CONNECT_SECONDS, set_as_default=False
@@ -106,7 +119,7 @@ def _client(options: ClusterOptions, tell: Listener) -> Iterator[Client]:
         raise InfrastructureError(
             f"the Dask scheduler cannot be reached: {error!s:.300}",
             where=address,
-            remedy="start one: dask scheduler --scheduler-file FILE; and workers: dask worker --scheduler-file FILE",
+            remedy=_START,
         ) from None
     with client:
         count = len(client.scheduler_info(n_workers=-1)["workers"])
