@@ -87,6 +87,17 @@ def test_a_folder_with_other_things_is_not_overwritten(small: Path, tmp_path: Pa
     assert command("site", "build", small, "--out", tmp_path).returncode == 2
 
 
+def test_a_build_that_can_show_nothing_keeps_the_site_that_is_there(small: Path, tmp_path: Path) -> None:
+    site, nothing = tmp_path / "site", tmp_path / "nothing"
+    nothing.mkdir()
+    build([small], site)
+    before = {path: path.read_bytes() for path in site.rglob("*") if path.is_file()}
+    report = build([nothing], site)
+    assert report.kept
+    assert report.files == 0
+    assert {path: path.read_bytes() for path in site.rglob("*") if path.is_file()} == before
+
+
 def test_no_record_at_all_is_a_page_that_says_so(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     report = build([tmp_path / "empty"], tmp_path / "out")

@@ -37,7 +37,8 @@ def build_site(
 ) -> None:
     """Build the site from records and tile tables; says what it used and why not the rest.
 
-    Leaves with 5 if no record at all could be used: the site then says that there is none.
+    Leaves with 5 if no record at all could be used: a site that is there stays as it was, a new one says that there is
+    none.
     """
     from worldstrat_bench.site import build
     from worldstrat_bench.site.config import load_config
@@ -96,6 +97,9 @@ def _print_build(report: BuildReport) -> None:
         typer.echo(f"  not used     {printable(source)}: {printable(reason)}")
     if not report.boards:
         stderr().print("no record could be put on a board; the reasons are above", markup=False, highlight=False)
+    if report.kept:
+        typer.echo(f"nothing was written: the site in {printable(str(report.folder))} is as it was")
+        return
     pictures = f", {counted(report.pictures, 'picture')}" if report.pictures else ", no pictures"
     typer.echo(f"{report.files} files, {report.bytes / 1e6:.1f} MB{pictures}")
     typer.echo(f"open {printable(str(report.entry_page))}")

@@ -57,6 +57,7 @@ class BuildReport:
     Attributes
     ----------
     folder, files, bytes : what was written.
+    kept : nothing could be shown and nothing was written: the site that was there before is left as it was.
     boards : the divisions with the sources on them.
     apart : (source, reason) of runs that are listed and not ranked.
     refused : (source, reason) of what could not be used.
@@ -70,6 +71,7 @@ class BuildReport:
     apart: tuple[tuple[str, str], ...]
     refused: tuple[tuple[str, str], ...]
     pictures: int
+    kept: bool = False
 
     @property
     def entry_page(self) -> Path:
@@ -114,13 +116,16 @@ def build(
     finally:
         if gathering:
             gc.enable()
-    output.write(out)
+    kept = not divisions and not apart and (out / "index.html").exists()
+    if not kept:
+        output.write(out)
     boards = tuple(
         BoardUse(heading_of(d), d.kind, f"{d.prefix}index.html", len(d.tiles), tuple(e.source for e in d.entries))
         for d in divisions
     )
     return BuildReport(
-        folder=out, files=len(output.files), bytes=sum(map(len, output.files.values())), boards=boards,
+        folder=out, files=0 if kept else len(output.files),
+        bytes=0 if kept else sum(map(len, output.files.values())), boards=boards, kept=kept,
         apart=tuple((a.entry.source, a.reason) for a in apart), refused=tuple((r.source, r.reason) for r in refused),
         pictures=sum(path.endswith(".webp") for path in output.files),
     )  # fmt: skip
