@@ -144,11 +144,19 @@ class _Session:
     def _time(self, scenario: Scenario) -> Timing:
         sweep = {} if scenario == "single" else self._sweep()
         batch = max((b for b, speed in sweep.items() if speed), key=lambda b: sweep[b] or 0.0, default=1)
-        self._say(f"{scenario}: timing batches of {batch}")
+        words = f"{scenario}: batches of {batch}"
+        self._say(f"{words}: warming up")
         subject, reference = self._subjects(batch)
         clocks = self._sensor.read() if self._sensor else None
         looks = self._looks(subject)
-        series = measure(subject, reference, self._request.plan, self._machine(clocks), looks.inspections)
+        series = measure(
+            subject,
+            reference,
+            self._request.plan,
+            self._machine(clocks),
+            looks.inspections,
+            lambda text: self._say(f"{words}: timing, {text}"),
+        )
         after = self._sensor.read() if self._sensor else None
         self._benchmarks[scenario] = series.benchmark
         if scenario == self._request.scenarios[-1]:

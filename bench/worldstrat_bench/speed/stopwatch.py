@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import math
 import os
 import random
 import tempfile
@@ -192,6 +193,7 @@ def measure(
     plan: Plan,
     machine: dict[str, Any],
     inspections: Sequence[Inspection] = (),
+    say: Callable[[str], None] = lambda text: None,
 ) -> Series:
     """Time `subject` with `reference` interleaved.
 
@@ -199,14 +201,17 @@ def measure(
     ----------
     machine : device, driver and clocks, added to pytest-benchmark's machine information.
     inspections : take the place of as many timed calls, drawn at random from those that are made in any case.
+    say : is told how long it will take.
 
     Raises
     ------
     InfrastructureError
         if pytest-benchmark could not do its part.
     """
-    warm_up(reference, plan.warm_up_seconds)
+    warm_reference = warm_up(reference, plan.warm_up_seconds)
     warm = warm_up(subject, plan.warm_up_seconds)
+    calls = max(plan.min_rounds, min(MOST_ROUNDS, math.ceil(plan.seconds / warm.seconds)))
+    say(f"about {REPEATS * calls * (_round_seconds(warm) + _round_seconds(warm_reference)):.0f} s")
     rounds = Rounds(subject, reference, VirtualTimer(), long_calls=warm.seconds >= LONG_CALL_SECONDS)
     places = random.SystemRandom().sample(range(REPEATS * plan.min_rounds), len(inspections))
     rounds.inspections = dict(zip(places, inspections, strict=True))
@@ -218,11 +223,18 @@ def measure(
     )
 
 
+def _round_seconds(warm: WarmUp) -> float:
+    """What a timed call and the calls that lead to it take, as the host sees it."""
+    leads = 0 if warm.seconds >= LONG_CALL_SECONDS else math.ceil(LEAD_IN_SECONDS / warm.host_seconds)
+    return (1 + leads) * warm.host_seconds
+
+
 class WarmUp(NamedTuple):
-    """Whether the last calls of a warm-up agreed, and the median seconds of them."""
+    """Whether the last calls of a warm-up agreed, their median seconds, and how long the host waited for the last."""
 
     settled: bool
     seconds: float
+    host_seconds: float
 
 
 def warm_up(subject: Subject, seconds: float) -> WarmUp:
@@ -236,8 +248,8 @@ def warm_up(subject: Subject, seconds: float) -> WarmUp:
         spent += call.wall_seconds
         recent = [*recent, call.seconds][-WARM_UP_CALLS:]
         if len(recent) == WARM_UP_CALLS and max(recent) <= (1 + WARM_UP_AGREEMENT) * min(recent):
-            return WarmUp(True, float(np.median(recent)))
-    return WarmUp(False, float(np.median(recent)))
+            return WarmUp(True, float(np.median(recent)), call.host_seconds)
+    return WarmUp(False, float(np.median(recent)), call.host_seconds)
 
 
 def run_rounds(rounds: Rounds, plan: Plan, machine: dict[str, Any]) -> dict[str, Any]:

@@ -174,6 +174,13 @@ def test_long_calls_are_not_made_twice() -> None:
     assert series.times_reference == pytest.approx(100, rel=0.02)
 
 
+def test_how_long_it_will_take_is_told() -> None:
+    heard: list[str] = []
+    measure(Fake(median=0.1), Fake(median=0.1), Plan(seconds=2, min_rounds=9), {}, say=heard.append)
+    assert len(heard) == 1  # 3 repeats of about 20 rounds of 4 calls, which the host waits 0.103 s for
+    assert 24 <= int(heard[0].split()[1]) <= 27
+
+
 def test_a_fast_model_is_not_called_for_ever() -> None:
     series = measure(Fake(median=1e-4), Fake(median=1e-4), Plan(seconds=30, min_rounds=9), {})
     assert all(len(repeat) <= 1.1 * MOST_ROUNDS for repeat in series.repeats)
