@@ -148,7 +148,7 @@ class _Session:
         self._say(f"{words}: warming up")
         subject, reference = self._subjects(batch)
         clocks = self._sensor.read() if self._sensor else None
-        looks = self._looks(subject)
+        looks = Looks(subject, self._request.scored.tiles if self._request.scored else ())
         series = measure(
             subject,
             reference,
@@ -184,10 +184,6 @@ class _Session:
                 break
             batch *= 2
         return speeds
-
-    def _looks(self, subject: WorkerSubject) -> Looks:
-        compared = self._request.scored.tiles if self._request.scored else ()
-        return Looks(subject, compared)
 
     def _evidence(self, looks: Looks, subject: WorkerSubject, series: Series, after: Reading | None) -> Evidence:
         looks.finish()

@@ -210,12 +210,15 @@ def measure(
     """
     warm_reference = warm_up(reference, plan.warm_up_seconds)
     warm = warm_up(subject, plan.warm_up_seconds)
-    calls = max(plan.min_rounds, min(MOST_ROUNDS, math.ceil(plan.seconds / warm.seconds)))
-    say(f"about {REPEATS * calls * (_round_seconds(warm) + _round_seconds(warm_reference)):.0f} s")
-    rounds = Rounds(subject, reference, VirtualTimer(), long_calls=warm.seconds >= LONG_CALL_SECONDS)
+    seconds = min(plan.seconds, MOST_ROUNDS * warm.seconds)
+    long_calls = warm.seconds >= LONG_CALL_SECONDS
+    calls = max(plan.min_rounds, math.ceil(seconds / warm.seconds))
+    one = (warm.host_seconds if long_calls else _led_seconds(warm)) + _led_seconds(warm_reference)
+    say(f"about {REPEATS * calls * one:.0f} s")
+    rounds = Rounds(subject, reference, VirtualTimer(), long_calls)
     places = random.SystemRandom().sample(range(REPEATS * plan.min_rounds), len(inspections))
     rounds.inspections = dict(zip(places, inspections, strict=True))
-    document = run_rounds(rounds, replace(plan, seconds=min(plan.seconds, MOST_ROUNDS * warm.seconds)), machine)
+    document = run_rounds(rounds, replace(plan, seconds=seconds), machine)
     again = tuple(subject.call(1).seconds for _ in range(plan.min_rounds + 1))[1:]
     ratio = rounds.seconds / rounds.wall_seconds if rounds.wall_seconds else 1.0
     return Series(
@@ -223,10 +226,9 @@ def measure(
     )
 
 
-def _round_seconds(warm: WarmUp) -> float:
+def _led_seconds(warm: WarmUp) -> float:
     """What a timed call and the calls that lead to it take, as the host sees it."""
-    leads = 0 if warm.seconds >= LONG_CALL_SECONDS else math.ceil(LEAD_IN_SECONDS / warm.host_seconds)
-    return (1 + leads) * warm.host_seconds
+    return (1 + math.ceil(LEAD_IN_SECONDS / warm.host_seconds)) * warm.host_seconds
 
 
 class WarmUp(NamedTuple):
@@ -282,7 +284,6 @@ class RoundsPlugin:
         self._rounds = rounds
         self._plan = plan
         self._machine = machine
-        self.failure: BaseException | None = None
 
     def pytest_generate_tests(self, metafunc: Any) -> None:
         """One test a repeat."""
