@@ -1,4 +1,4 @@
-"""The definitions of PROTOCOL.md, written as literally and slowly as they read, in numpy and scipy alone.
+"""The definitions of protocol 3 and 4, written as literally and slowly as they read, in numpy and scipy alone.
 
 Tests compare the harness with these, and the figures of tests/perf are ratios to some of them.
 """
@@ -28,7 +28,7 @@ def gaussian(image: NDArray[Any], sigma: float = 2.0, cut: int = 8) -> Floats:
 def mismatch(
     prediction: NDArray[Any], target: NDArray[Any], mask: NDArray[np.bool_], radius: int, border: int
 ) -> Floats:
-    """J(d) of PROTOCOL 3.4 for every integer d, one shifted copy after the other.
+    """J(d) of protocol 3.4 for every integer d, one shifted copy after the other.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def refined(values: Floats, fraction: int = 16) -> tuple[float, float]:
 
 
 def moved(image: NDArray[Any], dy: float, dx: float, border: int, lobes: int = 8) -> Floats:
-    """T_d of PROTOCOL 3.4 over the window: pixel (y, x) reads the image at (y + dy, x + dx)."""
+    """T_d of protocol 3.4 over the window: pixel (y, x) reads the image at (y + dy, x + dx)."""
     rows = _read_line(np.moveaxis(image.astype(np.float64), -2, -1), dy, border, lobes)
     return _read_line(np.moveaxis(rows, -2, -1), dx, border, lobes)
 

@@ -1,4 +1,4 @@
-"""What a model is given of a tile: its revisits, best first, on their native grid (PROTOCOL 3.1)."""
+"""What a model is given of a tile: its revisits, best first, on their native grid (protocol 3.1)."""
 
 from __future__ import annotations
 

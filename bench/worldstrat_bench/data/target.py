@@ -1,4 +1,4 @@
-"""The image that a prediction is compared with, made once from the high-resolution file (PROTOCOL 3.2)."""
+"""The image that a prediction is compared with, made once from the high-resolution file (protocol 3.2)."""
 
 from __future__ import annotations
 

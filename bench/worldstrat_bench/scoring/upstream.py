@@ -1,4 +1,4 @@
-"""The scorer of the 2022 protocols (PROTOCOL.md, section 4): chips, and 81 sub-pixel shifts of the truth."""
+"""The scorer of the 2022 protocols (protocol 4): chips, and 81 sub-pixel shifts of the truth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scorer of the wsb protocols (PROTOCOL.md, section 3): one shift per tile, every metric at that shift."""
+"""The scorer of the wsb protocols (protocol 3): one shift per tile, every metric at that shift."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Means, intervals and ranks from ``tiles.csv``, as PROTOCOL 3.6 and 3.7 define them. No torch, no pandas."""
+"""Means, intervals and ranks from ``tiles.csv``, as protocol 3.6 and 3.7 define them. No torch, no pandas."""

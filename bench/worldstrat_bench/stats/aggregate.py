@@ -1,4 +1,4 @@
-"""From ``tiles.csv`` to the scores of a record: means, intervals, macro means, strata (PROTOCOL 3.6)."""
+"""From ``tiles.csv`` to the scores of a record: means, intervals, macro means, strata (protocol 3.6)."""
 
 from __future__ import annotations
 

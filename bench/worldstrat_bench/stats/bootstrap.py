@@ -1,4 +1,4 @@
-"""The grouped percentile bootstrap of PROTOCOL 3.6.
+"""The grouped percentile bootstrap of protocol 3.6.
 
 Groups, not tiles, are drawn with replacement, because the sub-tiles of one order are not independent; a mean
 is tile-weighted, that is the sum over the drawn tiles divided by their number. One matrix of draws serves all

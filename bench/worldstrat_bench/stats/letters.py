@@ -1,4 +1,4 @@
-"""Compact letter display: every maximal set of mutually unbeaten models gets a letter (PROTOCOL 3.7).
+"""Compact letter display: every maximal set of mutually unbeaten models gets a letter (protocol 3.7).
 
 Being unbeaten is not transitive, so a model may bear several letters and two models that share one are tied.
 """

@@ -1,4 +1,4 @@
-"""Two models on the same tiles: the paired t-test on group means of PROTOCOL 3.7."""
+"""Two models on the same tiles: the paired t-test on group means of protocol 3.7."""
 
 from __future__ import annotations
 

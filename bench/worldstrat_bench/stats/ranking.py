@@ -1,4 +1,4 @@
-"""Who beats whom on a board, and what may be said about ranks (PROTOCOL 3.7)."""
+"""Who beats whom on a board, and what may be said about ranks (protocol 3.7)."""
 
 from __future__ import annotations
 

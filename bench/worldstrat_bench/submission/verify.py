@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from worldstrat_bench.worker.types import ModelSpec, Reply
 
 TOLERANCE = 1e-3
-"""Largest difference between two predictions of one tile, reflectance (PROTOCOL 3.8)."""
+"""Largest difference between two predictions of one tile, reflectance (protocol 3.8)."""
 
 PSNR_TOLERANCE_DB = 0.01
 """Largest difference to the stored psnr: a prediction within :data:`TOLERANCE` moves it by less."""

@@ -1,4 +1,4 @@
-"""The inputs of a model (PROTOCOL 3.1) and faults of the files they come from."""
+"""The inputs of a model (protocol 3.1) and faults of the files they come from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What PROTOCOL.md, section 5, says is proved: on synthetic land and on the real tiles."""
+"""What protocol 5 says is proved: on synthetic land and on the real tiles."""
 
 from __future__ import annotations
 
