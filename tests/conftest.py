@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
+import sys
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -31,3 +34,33 @@ def shared() -> Path:
 def realdata(shared: Path) -> Path:
     """Real imagery in WorldStrat's layout."""
     return shared / "realdata"
+
+
+_OF_LIBRARIES = ("ldconfig", "gcc", "cc", "ld", "objdump", "file", "uname", "lscpu")
+"""Programs that the standard library and a test's imports start to find libraries and to name the machine."""
+
+_running = False
+
+
+def _skip_if_a_process_starts(event: str, arguments: tuple[object, ...]) -> None:
+    """Skip the running test when it starts a process: an audit hook, since there is one for every way to start one."""
+    if not _running or event not in ("subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn"):
+        return
+    program = Path(os.fsdecode(arguments[0])).name if arguments and isinstance(arguments[0], str | bytes) else event
+    if program not in _OF_LIBRARIES:
+        pytest.skip(f"starts a process ({program}): not one of the quick tests")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Generator[None, object, object]:
+    """Say when a test runs, so that what pytest itself starts is not held against one."""
+    global _running
+    _running = True
+    try:
+        return (yield)
+    finally:
+        _running = False
+
+
+if os.environ.get("WORLDSTRAT_BENCH_QUICK_TESTS"):
+    sys.addaudithook(_skip_if_a_process_starts)
