@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from worldstrat_bench.api import LowRes
@@ -51,6 +52,24 @@ def make_tile(ipcc: str, seed: int, frames: int = 8) -> KnownTile:
     clear = torch.ones(1, frames, 1, SIDE, SIDE, dtype=torch.bool)
     lr = LowRes(images[None], clear, torch.arange(frames)[None])
     return KnownTile(lr, tuple(shifts), scene[:3])
+
+
+def random_land(seed: int, frames: int, height: int, width: int, cloud: float) -> LowRes:
+    """Land of that size, moved by up to 4 px, in other radiometry, with clouds in the image and in the mask."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(shape, generator=generator)
+
+    land = 0.3 * F.interpolate(uniform(1, 12, height // 4, width // 4), (height, width), mode="bicubic")[0]
+    land = land + 0.02 * uniform(12, height, width)
+    seen = []
+    for shift in (uniform(frames, 2) - 0.5).mul(8).tolist():
+        frame = resample(land, height, width, (shift[0], shift[1])) * float(0.8 + 0.4 * uniform(1))
+        seen.append(frame + 0.003 * torch.randn(frame.shape, generator=generator))
+    images = torch.stack(seen)
+    clear = F.interpolate(uniform(frames, 1, 6, 6), (height, width), mode="nearest") >= cloud
+    return LowRes(torch.where(clear, images, 0.9)[None], clear[None], torch.zeros(1, frames, dtype=torch.int64))
 
 
 def psnr(prediction: Tensor, truth: Tensor, border: int = 12) -> float:

@@ -1,6 +1,6 @@
 """Without a GPU: every tensor that a model makes follows its inputs to the device, checked with fake tensors.
 
-Registration decides on values and cannot run on fake tensors; tests/gpu runs it on a real device.
+Fake tensors have no values, so a model that reads one back cannot run on them. tests/gpu runs on a real device.
 """
 
 from __future__ import annotations
@@ -11,7 +11,14 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._ops import OpOverload
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    FakeTensorMode,
+)
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from worldstrat_bench.api import LowRes, SRModel, Target
 from worldstrat_bench_baselines.adapters.declaration import declare
@@ -28,6 +35,7 @@ from worldstrat_bench_baselines.tiling import Tiling
 from worldstrat_bench_baselines.trained import MultiFrame, SingleFrame
 from worldstrat_bench_baselines.worldstrat import HighResNet, Shape, Srcnn, WorldStratModel
 
+aten = torch.ops.aten
 CUDA = torch.device("cuda:0")
 Maker = Callable[[], SRModel]
 
@@ -52,22 +60,90 @@ MODELS: dict[str, tuple[Maker, int]] = {
     "bicubic-shifted": (interpolator(load_bicubic_shifted), 1),
     "median": (TemporalMedian, 4),
     "shift-and-add": (ShiftAndAdd, 1),
+    "shift-and-add, 8 frames": (ShiftAndAdd, 8),
     "trained-single": (lambda: SingleFrame(SingleFrameNet()), 1),
     "trained-multi": (lambda: MultiFrame(MultiFrameNet(), ShiftAndAdd()), 1),
+    "trained-multi, 8 frames": (lambda: MultiFrame(MultiFrameNet(), ShiftAndAdd()), 8),
     "srcnn": (lambda: worldstrat(Srcnn), 4),
     "highresnet": (lambda: worldstrat(HighResNet), 4),
     "file": (lambda: FileModel(tiled, declare(window=16, overlap=4, margin=1)), 1),
 }
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_everything_is_on_the_device(name: str) -> None:
-    make, frames = MODELS[name]
+class Waits(TorchDispatchMode):
+    """Collects the operations for which the host waits for the device, of those that fake tensors let pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def __torch_dispatch__(  # type: ignore[override]
+        self, func: OpOverload, types: object, args: tuple[object, ...] = (), kwargs: dict[str, object] | None = None
+    ) -> object:
+        answer = func(*args, **(kwargs or {}))
+        leaves = [x for x in tree_leaves((args, kwargs, answer)) if isinstance(x, Tensor) and x.ndim]
+        if len({x.device.type for x in leaves}) > 1 and not self._announced(func, args, kwargs or {}):
+            self.found.append(str(func))
+        return answer
+
+    @staticmethod
+    def _announced(func: OpOverload, args: tuple[object, ...], kwargs: dict[str, object]) -> bool:
+        """Whether it is a copy that does not block: anything else between host and device does."""
+        blocking = dict(zip((a.name for a in func._schema.arguments), args, strict=False)) | kwargs
+        return func in {aten._to_copy.default, aten.copy_.default} and bool(blocking.get("non_blocking"))
+
+
+def predict_fake(make: Maker, frames: int) -> tuple[Tensor, list[str]]:
+    """The answer of a model to fake tensors on a CUDA device, and for what the host waited on the way."""
     with FakeTensorMode():
         images = torch.rand(2, frames, 12, 40, 42, device=CUDA)
         clear = torch.ones(2, frames, 1, 40, 42, dtype=torch.bool, device=CUDA)
         with CUDA:  # fake parameters cannot be moved, but made in place
             model = make()
-        answer = model.predict(LowRes(images, clear, torch.zeros(2, frames, dtype=torch.int64)), Target(160, 168))
-        assert answer.device == CUDA
-        assert answer.shape[:2] == (2, 3)
+        lr = LowRes(images, clear, torch.zeros(2, frames, dtype=torch.int64))
+        with Waits() as waits:
+            return model.predict(lr, Target(160, 168)), waits.found
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_everything_is_on_the_device(name: str) -> None:
+    answer, _ = predict_fake(*MODELS[name])
+    assert answer.device == CUDA
+    assert answer.shape[:2] == (2, 3)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 8])
+@pytest.mark.parametrize("name", ["median", "shift-and-add", "trained-multi"])
+def test_models_of_many_frames_never_wait_for_the_device(name: str, frames: int) -> None:
+    _, waited = predict_fake(MODELS[name][0], frames)
+    assert waited == []
+
+
+class Waiting:
+    """Does one of the things that the test above is there to find."""
+
+    def __init__(self, what: Callable[[Tensor], Tensor]) -> None:
+        self.what = what
+
+    def predict(self, lr: LowRes, target: Target) -> Tensor:
+        return self.what(lr.images)
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        lambda x: x[:, :, [3, 2, 1]],
+        lambda x: x * torch.ones(42).to(x.device),
+        lambda x: x.cpu().to(x.device, non_blocking=True),
+        lambda x: x * torch.full((42,), 2.0).to(x),
+    ],
+)
+def test_a_wait_is_found(what: Callable[[Tensor], Tensor]) -> None:
+    _, waited = predict_fake(lambda: Waiting(what), 2)
+    assert waited
+
+
+@pytest.mark.parametrize("what", [lambda x: x * float(x.max()), lambda x: x if x.sum() > 0 else -x, lambda x: x[x > 0]])
+def test_a_value_that_is_read_back_is_found(what: Callable[[Tensor], Tensor]) -> None:
+    with pytest.raises((DataDependentOutputException, DynamicOutputShapeException)):
+        predict_fake(lambda: Waiting(what), 2)

@@ -7,7 +7,7 @@ import torch
 from baselines.tests.known_tiles import KnownTile, psnr
 
 from worldstrat_bench.api import NIR, RGB, LowRes, Target
-from worldstrat_bench_baselines.fusion import ShiftAndAdd, load_median, masked_median, spots, wiener
+from worldstrat_bench_baselines.fusion import ShiftAndAdd, add_spots, load_median, masked_median, wiener
 from worldstrat_bench_baselines.interpolation import load_bicubic
 from worldstrat_bench_baselines.registration import register
 from worldstrat_bench_baselines.resampling import gaussian_blur
@@ -31,16 +31,19 @@ def clouded(lr: LowRes, frames: list[int]) -> LowRes:
 def test_known_shifts_are_found(name: str, request: pytest.FixtureRequest) -> None:
     tile: KnownTile = request.getfixturevalue(name)
     images, clear = tile.lr.images[0][:, [*RGB, NIR]], tile.lr.clear[0]
-    for t in range(1, len(tile.shifts)):
-        fit = register(images[0], images[t], clear[0], clear[t])
-        # frame(p + shift) = reference(p), and the frame was sampled at p + its place: the shift is minus the place
-        assert fit.found
-        assert fit.shift == pytest.approx(tuple(-place for place in tile.shifts[t]), abs=0.08)
+    fits = register(images[0], images[1:], clear[0], clear[1:])
+    assert fits.found.all()
+    # frame(p + shift) = reference(p), and the frame was sampled at p + its place: the shift is minus the place
+    assert torch.allclose(fits.shift, -torch.tensor(tile.shifts[1:], dtype=torch.float64), atol=0.08)
 
 
 def test_nothing_in_common_is_not_registered(town: KnownTile) -> None:
     images, clear = town.lr.images[0][:, list(RGB)], town.lr.clear[0]
-    assert not register(images[0], images[1], clear[0], torch.zeros_like(clear[1])).found
+    masks = torch.stack([clear[1], torch.zeros_like(clear[2]), clear[3]])
+    fits = register(images[0], images[1:4], clear[0], masks)
+    assert fits.found.tolist() == [True, False, True]
+    assert fits.shift[1].tolist() == [0, 0]
+    assert torch.isfinite(fits.gain).all()
 
 
 def test_more_frames_are_better_and_all_beat_bicubic(town: KnownTile, farmland: KnownTile) -> None:
@@ -86,12 +89,16 @@ def test_the_median_leaves_clouds_out() -> None:
     assert masked_median(images, torch.zeros_like(clear)).flatten().tolist() == pytest.approx([0.5] * 12)
 
 
-def test_spots_lie_where_a_shifted_frame_was_sampled() -> None:
-    matrix = spots(10, 40, 0.5, 0.3)
+@pytest.mark.parametrize("sample", [(4, 12), (29, 30)])
+def test_spots_lie_where_a_shifted_frame_was_sampled(sample: tuple[int, int]) -> None:
+    image = torch.zeros(1, 1, 40, 50, dtype=torch.float64)
+    image[0, 0, sample[0], sample[1]] = 1
+    spot = add_spots(image, (160, 200), torch.tensor([[0.5, -1.25]], dtype=torch.float64), 0.3)[0]
     # sample 4 of a frame with frame(p + 0.5) = reference(p) shows the reference at 3.5, on the fine grid at 15.5
-    column = matrix[:, 4]
-    centre = float((torch.arange(40, dtype=torch.float64) * column).sum() / column.sum())
-    assert centre == pytest.approx(15.5, abs=1e-6)
+    for axis, shift in ((0, 0.5), (1, -1.25)):
+        profile = spot.sum(1 - axis)
+        centre = float((torch.arange(len(profile)) * profile).sum() / profile.sum())
+        assert centre == pytest.approx((sample[axis] - shift + 0.5) * 4 - 0.5, abs=1e-6)
 
 
 def test_wiener_undoes_a_blur() -> None:

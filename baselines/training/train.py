@@ -39,7 +39,7 @@ def prepare(kind: str, seed: int, count: int) -> list[Row]:
         use = 8 if kind == "single" else (8, 8, 4, 2, 1)[index % 5]
         frames, clear = sample.frames[:use], sample.clear[:use]
         seen = clear[:1] if kind == "single" else clear
-        sure = torch.stack([soft_clear(c) == 1 for c in seen]).any(dim=0).float()
+        sure = (soft_clear(seen) == 1).any(dim=0).float()
         sure = sure.repeat_interleave(FACTOR, -2).repeat_interleave(FACTOR, -1)
         if kind == "single":
             rows.append((frames[0, :3], sample.target, sure))

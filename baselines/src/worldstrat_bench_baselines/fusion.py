@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -11,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from worldstrat_bench.api import NIR, RGB, LowRes, Target
-from worldstrat_bench_baselines.registration import Fit, identity_fit, register
-from worldstrat_bench_baselines.resampling import bicubic, gaussian_blur, resample, sensor_sigma
+from worldstrat_bench_baselines.registration import Fits, register
+from worldstrat_bench_baselines.resampling import MOVE_MAX, bicubic, gaussian_blur, move, resample, sensor_sigma
 
 CLOUDY_WEIGHT = 1e-4
 """Relative weight of a cloudy pixel: it counts only where no frame is clear."""
@@ -22,6 +24,11 @@ UNREGISTERED_NOISE = 0.05
 
 NOISE_MIN = 0.002
 """Reflectance; two frames are never expected to agree better than this."""
+
+
+def take_bands(images: Tensor, bands: Sequence[int]) -> Tensor:
+    """Those bands of (..., bands, h, w) in that order. An index that is a list would wait for the device."""
+    return torch.stack([images[..., band, :, :] for band in bands], dim=-3)
 
 
 def masked_median(images: Tensor, clear: Tensor) -> Tensor:
@@ -41,18 +48,10 @@ class TemporalMedian:
     @torch.no_grad()
     def predict(self, lr: LowRes, target: Target) -> Tensor:
         """(B, 3, target height, target width) float32 reflectance."""
-        return bicubic(masked_median(lr.images[:, :, list(RGB)], lr.clear), target.height, target.width)
+        return bicubic(masked_median(take_bands(lr.images, RGB), lr.clear), target.height, target.width)
 
 
-def fits_of(images: Tensor, clear: Tensor) -> list[Fit]:
-    """Relate every frame of (T, C, h, w) to frame 0. One that cannot be is kept as it is, with a large noise."""
-    first = identity_fit(images[0], NOISE_MIN)
-    lost = identity_fit(images[0], UNREGISTERED_NOISE)
-    others = [register(images[0], images[t], clear[0], clear[t]) for t in range(1, images.shape[0])]
-    return [first, *(fit if fit.found else lost for fit in others)]
-
-
-def own_noise(frame: Tensor, clear: Tensor, fits: list[Fit]) -> Tensor:
+def own_noise(frame: Tensor, clear: Tensor, fits: Fits) -> Tensor:
     """(C, 1, 1) reflectance: what two frames of (C, h, w) without any change between them would differ by.
 
     Half of the fine detail of frame 0 (that is what aliasing moves about), or the best agreement with another
@@ -60,30 +59,31 @@ def own_noise(frame: Tensor, clear: Tensor, fits: list[Fit]) -> Tensor:
     """
     fine = (frame - gaussian_blur(frame, 1.0)).square() * clear
     detail = (fine.sum((-2, -1)) / clear.sum().clamp_min(1)).sqrt() / 2
-    best = torch.stack([fit.noise[: frame.shape[0]] for fit in fits[1:]] or [detail]).amin(dim=0)
+    best = fits.noise[:, : frame.shape[0]].amin(dim=0)
     return torch.minimum(detail, best).clamp_min(NOISE_MIN)[:, None, None]
 
 
-def matched_frame(images: Tensor, clear: Tensor, t: int, fit: Fit, own: Tensor) -> tuple[Tensor, Tensor]:
-    """Frame t of (T, C, h, w) in the radiometry of frame 0, and its weights (C, h, w) without clouds.
+def matched_frames(first: Tensor, others: Tensor, soft: Tensor, fits: Fits, own: Tensor) -> tuple[Tensor, Tensor]:
+    """The `others` (T - 1, C, h, w) in the radiometry of the `first` (C, h, w), and weights of them without clouds.
 
     A gain and a bias per band, then a bias that varies slowly over the tile, bring haze and season to frame 0.
     The weight falls where the frame still differs by more than `own`: something else has changed there.
+
+    Parameters
+    ----------
+    soft : (T, 1, h, w) of :func:`soft_clear`.
+    fits : of the others.
     """
-    frame = images[t]
-    if t == 0:
-        return frame, torch.ones_like(frame)
-    bands, (height, width) = frame.shape[0], frame.shape[-2:]
-    matched = (frame - fit.bias[:bands, None, None]) / fit.gain[:bands, None, None]
-    common = (soft_clear(clear[0]) * soft_clear(clear[t]) == 1).to(frame)
-    difference = (resample(matched, height, width, fit.shift) - images[0]) * common
+    gain, bias, noise = (x[:, : first.shape[0], None, None] for x in (fits.gain, fits.bias, fits.noise))
+    matched = (others - bias) / gain
+    common = (soft[:1] * soft[1:] == 1).to(first)
+    difference = (move(matched, fits.shift) - first) * common
     slow = _local_mean(difference, common, 6.0)
     spread = _local_mean((difference - slow * common).square(), common, 2.0)
     known = gaussian_blur(common, 2.0) > 0.05
-    spread = torch.where(known, spread, fit.noise[:bands, None, None].square().expand_as(spread))
-    back = (-fit.shift[0], -fit.shift[1])
-    excess = resample(spread, height, width, back) / (2 * own.square())
-    return matched - resample(slow, height, width, back), 1 / excess.clamp_min(1.0)
+    spread = torch.where(known, spread, noise.square())
+    excess = move(spread, -fits.shift) / (2 * own.square())
+    return matched - move(slow, -fits.shift), 1 / excess.clamp_min(1.0)
 
 
 def _local_mean(values: Tensor, weight: Tensor, sigma: float) -> Tensor:
@@ -129,9 +129,8 @@ class ShiftAndAdd:
     @torch.no_grad()
     def predict(self, lr: LowRes, target: Target) -> Tensor:
         """(B, 3, target height, target width) float32 reflectance."""
-        bands = [*RGB, NIR]
-        tiles = [self._one(lr.images[b][:, bands], lr.clear[b], target) for b in range(lr.images.shape[0])]
-        return torch.stack(tiles)
+        images = take_bands(lr.images, (*RGB, NIR))
+        return torch.stack([self._one(*tile, target) for tile in zip(images, lr.clear, strict=True)])
 
     def _one(self, images: Tensor, clear: Tensor, target: Target) -> Tensor:
         fused = self.fuse(images, clear, target)
@@ -143,21 +142,21 @@ class ShiftAndAdd:
         scale = (target.height / height, target.width / width)
         if images.shape[0] == 1:  # nothing to add: interpolation leaves no blur of its own
             image = resample(images[0, :3], target.height, target.width)
-            weight = F.interpolate(soft_clear(clear[0])[None], size=image.shape[-2:], mode="nearest-exact")[0]
+            weight = F.interpolate(soft_clear(clear), size=image.shape[-2:], mode="nearest-exact")[0]
             return Fused(image, weight, (sensor_sigma(scale[0]), sensor_sigma(scale[1])))
-        fits = fits_of(images, clear)
+        soft = soft_clear(clear)
+        fits = register(images[0], images[1:], clear[0], clear[1:])
+        # a frame that cannot be registered is kept where it is, with a large noise
+        fits = replace(fits, noise=torch.where(fits.found[:, None], fits.noise, UNREGISTERED_NOISE))
         images = images[:, :3]
-        spot = max(self.spot_min, self.spot / math.sqrt(len(fits)))
-        total = torch.zeros(3, target.height, target.width).to(images)
-        weights = torch.zeros_like(total)
         own = own_noise(images[0], clear[0], fits)
-        for t, fit in enumerate(fits):
-            matched, weight = matched_frame(images, clear, t, fit, own)
-            weight = weight * soft_clear(clear[t])
-            rows = spots(height, target.height, fit.shift[0], spot).to(images)
-            columns = spots(width, target.width, fit.shift[1], spot).to(images)
-            total += rows @ (matched * weight) @ columns.T
-            weights += rows @ weight @ columns.T
+        matched, weight = matched_frames(images[0], images[1:], soft, fits, own)
+        matched = torch.cat([images[:1], matched])
+        weight = torch.cat([torch.ones_like(images[:1]), weight]) * soft
+        spot = max(self.spot_min, self.spot / math.sqrt(len(images)))
+        shift = torch.cat([torch.zeros_like(fits.shift[:1]), fits.shift])
+        added = add_spots(torch.cat([matched * weight, weight], dim=1), (target.height, target.width), shift, spot)
+        total, weights = added.chunk(2)
         sigma = (
             math.hypot(sensor_sigma(scale[0]), spot * scale[0]),
             math.hypot(sensor_sigma(scale[1]), spot * scale[1]),
@@ -167,21 +166,75 @@ class ShiftAndAdd:
 
 
 def soft_clear(clear: Tensor, margin: int = 1) -> Tensor:
-    """Weights of (1, h, w): 1 where clear and further than `margin` px from a cloud, else nearly nothing."""
-    cloud = F.max_pool2d((~clear).float()[None], 2 * margin + 1, stride=1, padding=margin)[0]
+    """Weights of (T, 1, h, w): 1 where clear and further than `margin` px from a cloud, else nearly nothing."""
+    cloud = F.max_pool2d((~clear).float(), 2 * margin + 1, stride=1, padding=margin)
     return torch.where(cloud > 0, CLOUDY_WEIGHT, 1.0)
 
 
-def spots(size_in: int, size_out: int, shift: float, sigma: float) -> Tensor:
-    """(size_out, size_in) float64: Gaussian spots of `sigma` LR px around the samples of a frame moved by `shift`.
+BLOCK = 24
+"""LR px of an axis whose spots are laid down by one matrix."""
 
-    A tiny constant keeps the sum of weights positive where every spot is far away.
+SPOT_REACH = 8
+"""Sigmas from its centre at which a spot has ended: 1e-14 of its height."""
+
+
+@dataclass(frozen=True)
+class Spots:
+    """Gaussian spots along one axis: a band matrix for every frame, of which only the blocks on the band exist.
+
+    Attributes
+    ----------
+    blocks : (T, K, Q, L) float64, how Q output pixels weight the L input pixels of their window, for K windows.
+    starts : the first input pixel of each window.
+    """
+
+    blocks: Tensor
+    starts: tuple[int, ...]
+
+    def windows(self) -> Iterator[tuple[slice, Tensor]]:
+        """Yield the input pixels of every window and its matrices (T, Q, L)."""
+        for number, start in enumerate(self.starts):
+            yield slice(start, start + self.blocks.shape[-1]), self.blocks[:, number]
+
+
+def spots(size_in: int, size_out: int, shifts: Tensor, sigma: float) -> Spots:
+    """Spots of `sigma` LR px around the samples of T frames moved by `shifts` (T,), at most :data:`MOVE_MAX` px.
+
+    A tiny constant keeps the sum of weights positive where every spot is far away. The last window goes on beyond
+    `size_out`.
     """
     scale = size_out / size_in
-    samples = (torch.arange(size_in, dtype=torch.float64) - shift + 0.5) * scale - 0.5
-    distance = (torch.arange(size_out, dtype=torch.float64)[:, None] - samples[None, :]) / (sigma * scale)
-    nearest = distance.square().amin(dim=1, keepdim=True).clamp_min(50.0) - 50.0
-    return torch.exp(-0.5 * (distance.square() - nearest))
+    reach = MOVE_MAX + math.ceil(SPOT_REACH * sigma)
+    high = math.ceil(BLOCK * scale)
+    wide = min(size_in, math.ceil(high / scale) + 2 * reach + 1)
+    firsts = range(0, size_out, high)
+    starts = tuple(min(max(math.floor(first / scale) - reach, 0), size_in - wide) for first in firsts)
+    count = partial(torch.arange, dtype=torch.float64, device=shifts.device)
+    inputs = torch.tensor(starts).to(shifts, non_blocking=True)[:, None] + count(wide)
+    outputs = count(len(starts) * high).view(-1, high, 1)
+    samples = (inputs - shifts[:, None, None] + 0.5) * scale - 0.5
+    distance = ((outputs - samples[:, :, None]) / (sigma * scale)).square()
+    nearest = distance.amin(dim=-1, keepdim=True).clamp_min(50.0) - 50.0
+    return Spots(torch.exp(-0.5 * (distance - nearest)), starts)
+
+
+def add_spots(frames: Tensor, size: tuple[int, int], shifts: Tensor, sigma: float) -> Tensor:
+    """(C, H, W): every pixel of (T, C, h, w) as a spot of its value at its own place on the finer grid, added up.
+
+    A dense matrix per frame and axis would be most of the work of the whole model, and nearly all zeros.
+    """
+    count, channels, height, width = frames.shape
+    flat = frames.transpose(1, 2).flatten(1, 2)
+    columns, rows = spots(width, size[1], shifts[:, 1], sigma), spots(height, size[0], shifts[:, 0], sigma)
+    strips = [flat[..., window] @ block.to(flat).mT for window, block in columns.windows()]
+    # with its rows first in memory, a window with all frames is one matrix, whose product adds the frames too
+    wide = torch.cat([strip.view(count, height, channels, -1).transpose(0, 1) for strip in strips], dim=-1)
+    wide = wide.flatten(2)
+    strips = [
+        block.to(flat).permute(1, 2, 0).flatten(1) @ wide[window].flatten(0, 1) for window, block in rows.windows()
+    ]
+    added = torch.cat(strips)[: size[0]]
+    return added.view(size[0], channels, -1)[..., : size[1]].transpose(0, 1)
 
 
 def wiener(image: Tensor, sigma: tuple[float, float], noise_to_signal: float) -> Tensor:
@@ -198,7 +251,7 @@ def wiener(image: Tensor, sigma: tuple[float, float], noise_to_signal: float) ->
     blur = torch.exp(-0.5 * radius)
     noise = noise_to_signal * radius / (-2 * math.log(0.3))
     gain = blur / (blur.square() + noise)
-    spectrum = torch.fft.rfft2(padded) * gain.to(image)
+    spectrum = torch.fft.rfft2(padded) * gain.to(image, non_blocking=True)
     sharp: Tensor = torch.fft.irfft2(spectrum, s=padded.shape[-2:])
     return sharp[..., pad:-pad, pad:-pad].contiguous()
 

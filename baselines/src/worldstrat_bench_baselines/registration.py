@@ -1,146 +1,191 @@
-"""Sub-pixel translation between the revisits of a tile, on cloud-free pixels.
+"""Sub-pixel translation between the revisits of a tile, on cloud-free pixels, all frames at once.
 
 Coarse to fine: an integer search on smoothed images, then Gauss-Newton on the linearised brightness equation
 (Lucas and Kanade 1981) with a gain and a bias per band, because haze and season change both.
+
+Nothing here waits for the device: no number is read back, and what a frame needs is chosen by masks. The
+correlations of the search at all offsets come from three products of spectra, as in the scorer (Lewis 1995).
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from worldstrat_bench_baselines.resampling import gaussian_blur, resample
+from worldstrat_bench_baselines.resampling import gaussian_blur, move
 
 SEARCH_RADIUS = 3
 ITERATIONS = 5
 COMMON_PIXELS_MIN = 150
 BORDER = 4
+GAINS = (0.25, 4.0)
 
 
 @dataclass(frozen=True)
-class Fit:
-    """How a frame relates to the reference: frame(p + shift) = gain * reference(p) + bias, per band.
+class Fits:
+    """How T frames relate to the reference: frame(p + shift) = gain * reference(p) + bias, per band.
 
     Attributes
     ----------
-    shift : (rows, columns) in LR px; (0, 0) where it could not be estimated.
-    gain, bias : (C,).
-    noise : (C,) root mean square residual on common clear pixels, reflectance; infinite where not estimated.
+    shift : (T, 2) float64, rows and columns in LR px; 0 where it could not be estimated.
+    gain, bias : (T, C).
+    noise : (T, C) root mean square residual on common clear pixels, reflectance; infinite where not estimated.
     """
 
-    shift: tuple[float, float]
+    shift: Tensor
     gain: Tensor
     bias: Tensor
     noise: Tensor
 
     @property
-    def found(self) -> bool:
-        """Whether there was enough in common with the reference."""
-        return bool(torch.isfinite(self.noise).all())
+    def found(self) -> Tensor:
+        """(T,) bool: whether there was enough in common with the reference."""
+        return torch.isfinite(self.noise).all(dim=1)
 
 
-def identity_fit(image: Tensor, noise: float) -> Fit:
-    """A frame like `image` (C, h, w) that lies as the reference does and differs from it by `noise`."""
-    ones = torch.ones_like(image[:, 0, 0])
-    return Fit((0.0, 0.0), ones, torch.zeros_like(ones), ones * noise)
+@dataclass(frozen=True)
+class Regression:
+    """Least squares of moved frames (T, C, h, w) on the reference, per band: gain, bias (T, C, 1, 1) and residual."""
+
+    gain: Tensor
+    bias: Tensor
+    residual: Tensor
 
 
-def register(reference: Tensor, frame: Tensor, reference_clear: Tensor, frame_clear: Tensor) -> Fit:
-    """Estimate the shift of `frame` against `reference`.
+def register(reference: Tensor, frames: Tensor, reference_clear: Tensor, clear: Tensor) -> Fits:
+    """Estimate the shift of every frame against `reference`.
 
     Parameters
     ----------
-    reference, frame : (C, h, w) float32 reflectance.
-    reference_clear, frame_clear : (1, h, w) bool.
+    reference : (C, h, w) float32 reflectance.
+    frames : (T, C, h, w).
+    reference_clear, clear : (1, h, w) and (T, 1, h, w) bool.
     """
-    common = _erode(reference_clear) & _erode(frame_clear) & _inside(reference_clear)
-    unknown = identity_fit(reference, float("inf"))
-    if int(common.sum()) < COMMON_PIXELS_MIN:
-        return unknown
-    smooth_reference, smooth_frame = gaussian_blur(reference, 1.0), gaussian_blur(frame, 1.0)
-    start = _integer_search(smooth_reference, smooth_frame, common)
-    shift = _gauss_newton(smooth_reference, smooth_frame, common, start)
-    if max(abs(shift[0] - start[0]), abs(shift[1] - start[1])) > 1.0:
-        return unknown
-    moved = resample(frame, frame.shape[-2], frame.shape[-1], shift)
-    gain, bias, residual = _regress(reference, moved, common)
-    noise = (residual.square() * common).sum((-2, -1)).div(common.sum()).sqrt()
-    return Fit(shift, gain, bias, noise)
+    common = _inside(_erode(reference_clear[None]) & _erode(clear))
+    enough = common.sum((-3, -2, -1)) >= COMMON_PIXELS_MIN
+    smooth_reference, smooth_frames = gaussian_blur(reference, 1.0), gaussian_blur(frames, 1.0)
+    start = _integer_search(smooth_reference, smooth_frames, common)
+    shift = _gauss_newton(smooth_reference, smooth_frames, common, start)
+    found = enough & ((shift - start).abs() <= 1.0).all(dim=1)
+    shift = torch.where(found[:, None], shift, 0.0)
+    fit = _regress(reference, move(frames, shift), common)
+    noise = _weighted_sum(fit.residual.square(), common).div(_weight_of(common)).sqrt()
+    known = found[:, None]
+    return Fits(
+        shift,
+        torch.where(known, fit.gain[..., 0, 0], 1.0),
+        torch.where(known, fit.bias[..., 0, 0], 0.0),
+        torch.where(known, noise[..., 0, 0], torch.inf),
+    )
 
 
 def _erode(clear: Tensor, by: int = 2) -> Tensor:
     """Clear pixels further than `by` px from a cloud: its fringe is not in the mask."""
-    cloud = (~clear).float()
-    return F.max_pool2d(cloud[None], 2 * by + 1, stride=1, padding=by)[0] == 0
+    return F.max_pool2d((~clear).float(), 2 * by + 1, stride=1, padding=by) == 0
 
 
 def _inside(clear: Tensor) -> Tensor:
+    """The mask without its border, so that no offset of the search reads beyond an image."""
     inside = torch.zeros_like(clear)
-    inside[..., BORDER:-BORDER, BORDER:-BORDER] = True
+    inside[..., BORDER:-BORDER, BORDER:-BORDER] = clear[..., BORDER:-BORDER, BORDER:-BORDER]
     return inside
 
 
-def _regress(reference: Tensor, moved: Tensor, common: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Least-squares gain and bias per band on the common pixels, and the residual image (C, h, w)."""
-    weight = common.to(reference.dtype)
-    count = weight.sum()
-    mean_r = (reference * weight).sum((-2, -1), keepdim=True) / count
-    mean_m = (moved * weight).sum((-2, -1), keepdim=True) / count
+def _weight_of(common: Tensor) -> Tensor:
+    """(T, 1, 1, 1) how many pixels of the mask are set."""
+    return common.sum((-2, -1), keepdim=True)
+
+
+def _weighted_sum(values: Tensor, common: Tensor) -> Tensor:
+    """(T, C, 1, 1) sum of (T, C, h, w) over the pixels of the mask."""
+    return (values * common).sum((-2, -1), keepdim=True)
+
+
+def _gain(variance: Tensor, covariance: Tensor) -> Tensor:
+    """The slope of a band on the reference, within :data:`GAINS`; 1 where the reference is flat."""
+    return torch.where(variance > 1e-12, covariance / variance.clamp_min(1e-12), 1.0).clamp(*GAINS)
+
+
+def _regress(reference: Tensor, moved: Tensor, common: Tensor) -> Regression:
+    """Least-squares gain and bias per band on the common pixels, and the residual image."""
+    count = _weight_of(common)
+    mean_r, mean_m = _weighted_sum(reference, common) / count, _weighted_sum(moved, common) / count
     centred_r, centred_m = reference - mean_r, moved - mean_m
-    variance = (centred_r.square() * weight).sum((-2, -1), keepdim=True)
-    covariance = (centred_r * centred_m * weight).sum((-2, -1), keepdim=True)
-    gain = torch.where(variance > 1e-12, covariance / variance.clamp_min(1e-12), torch.ones_like(variance))
-    gain = gain.clamp(0.25, 4.0)
-    residual = centred_m - gain * centred_r
-    bias = mean_m - gain * mean_r
-    return gain.flatten(), bias.flatten(), residual
+    weighted_r = centred_r * common
+    variance = (centred_r * weighted_r).sum((-2, -1), keepdim=True)
+    covariance = (centred_m * weighted_r).sum((-2, -1), keepdim=True)
+    gain = _gain(variance, covariance)
+    return Regression(gain, mean_m - gain * mean_r, centred_m - gain * centred_r)
 
 
-def _integer_search(reference: Tensor, frame: Tensor, common: Tensor) -> tuple[float, float]:
-    best, found = float("inf"), (0.0, 0.0)
-    offsets = range(-SEARCH_RADIUS, SEARCH_RADIUS + 1)
-    for dy in offsets:
-        for dx in offsets:
-            moved = torch.roll(frame, (-dy, -dx), (-2, -1))
-            _, _, residual = _regress(reference, moved, common)
-            error = float((residual.square() * common).sum())
-            if error < best:
-                best, found = error, (float(dy), float(dx))
-    return found
+def _integer_search(reference: Tensor, frames: Tensor, common: Tensor) -> Tensor:
+    """(T, 2) float64: the offset within the radius whose regression leaves the smallest residual."""
+    weight, reference, frames = common.double(), reference.double(), frames.double()
+    count = _weight_of(weight)
+    reference = reference - _weighted_sum(reference, weight) / count
+    frames = frames - _weighted_sum(frames, weight) / count  # keeps the sums below from cancelling
+    sums, squares = _lags(weight, torch.cat([frames, frames.square()], dim=1)).chunk(2, dim=1)
+    products = _lags(reference * weight, frames)
+    variance = _weighted_sum(reference.square(), weight)
+    gain = _gain(variance, products)
+    error = squares - sums.square() / count - 2 * gain * products + gain.square() * variance
+    best = error.sum(1).flatten(1).argmin(dim=1)
+    side = 2 * SEARCH_RADIUS + 1
+    return torch.stack([best // side, best % side], dim=1).double() - SEARCH_RADIUS
 
 
-def _gauss_newton(reference: Tensor, frame: Tensor, common: Tensor, start: tuple[float, float]) -> tuple[float, float]:
-    """Minimise the residual of the regression over the shift, from `start`."""
-    shift_y, shift_x = start
+def _lags(still: Tensor, moving: Tensor) -> Tensor:
+    """Sums over the pixels p of still(p) * moving(p + offset): (T, C, side, side) over the offsets of the search.
+
+    `still` is 0 near the edges, so a cyclic correlation wraps nothing; the sides grow to what an FFT is fast at. Only
+    the few offsets wanted are transformed back.
+    """
+    height, width = (-(-side // 16) * 16 for side in moving.shape[-2:])
+    product = torch.fft.rfft2(still, s=(height, width)).conj() * torch.fft.rfft2(moving, s=(height, width))
+    offsets = torch.arange(-SEARCH_RADIUS, SEARCH_RADIUS + 1, dtype=torch.float64, device=moving.device)
+    rows, columns = (torch.arange(n, dtype=torch.float64, device=moving.device) for n in (height, width // 2 + 1))
+    twice = 2 - ((columns == 0) | (columns == width // 2)).double()  # the half of the spectrum that is not stored
+    back_x = torch.polar(twice[:, None] / width, 2 * math.pi / width * columns[:, None] * offsets)
+    back_y = torch.polar(torch.full_like(offsets, 1 / height)[:, None], 2 * math.pi / height * offsets[:, None] * rows)
+    table: Tensor = (back_y @ (product @ back_x)).real
+    return table
+
+
+def _gauss_newton(reference: Tensor, frames: Tensor, common: Tensor, start: Tensor) -> Tensor:
+    """(T, 2): minimise the residual of the regression over the shifts, from `start`.
+
+    A frame stops where the image has no structure in some direction, or after a step that is small enough.
+    """
+    shift, active = start, torch.ones_like(start[:, 0], dtype=torch.bool)
     for _ in range(ITERATIONS):
-        moved = resample(frame, frame.shape[-2], frame.shape[-1], (shift_y, shift_x))
-        _, _, residual = _regress(reference, moved, common)
+        moved = move(frames, shift)
+        residual = _regress(reference, moved, common).residual
+        weight = common / _weighted_sum(residual.square(), common).clamp_min(1e-12)
         slope_y, slope_x = _gradient(moved)
-        spread = (residual.square() * common).sum((-2, -1), keepdim=True).clamp_min(1e-12)
-        weight = common / spread
-        a = (weight * slope_y * slope_y).sum()
-        b = (weight * slope_y * slope_x).sum()
-        c = (weight * slope_x * slope_x).sum()
-        p = -(weight * slope_y * residual).sum()
-        q = -(weight * slope_x * residual).sum()
-        determinant = float(a * c - b * b)
-        if determinant <= 1e-9 * float((a + c) ** 2):
-            break
-        step_y = float(p * c - b * q) / determinant
-        step_x = float(a * q - b * p) / determinant
-        shift_y += max(-0.5, min(0.5, step_y))
-        shift_x += max(-0.5, min(0.5, step_x))
-        if abs(step_y) + abs(step_x) < 1e-3:
-            break
-    return shift_y, shift_x
+        weighted_y, weighted_x = weight * slope_y, weight * slope_x
+        a, b, p = (_dot(weighted_y, other) for other in (slope_y, slope_x, residual))
+        c, q = _dot(weighted_x, slope_x), _dot(weighted_x, residual)
+        determinant = a * c - b * b
+        active = active & (determinant > 1e-9 * (a + c).square())
+        step = torch.stack([b * q - p * c, b * p - a * q], dim=1) / determinant[:, None]
+        shift = torch.where(active[:, None], shift + step.clamp(-0.5, 0.5), shift)
+        active = active & (step.abs().sum(1) >= 1e-3)
+    return shift
+
+
+def _dot(one: Tensor, other: Tensor) -> Tensor:
+    """(T,) float64 scalar products of (T, C, h, w)."""
+    product: Tensor = torch.linalg.vecdot(one.flatten(1), other.flatten(1))
+    return product.double()
 
 
 def _gradient(image: Tensor) -> tuple[Tensor, Tensor]:
-    """Central differences of (C, h, w) along rows and columns, edges replicated."""
-    padded = F.pad(image[None], (1, 1, 1, 1), mode="replicate")[0]
+    """Central differences of (T, C, h, w) along rows and columns, edges replicated."""
+    padded = F.pad(image, (1, 1, 1, 1), mode="replicate")
     rows = (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) / 2
     columns = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) / 2
     return rows, columns

@@ -16,6 +16,10 @@ MTF_NYQUIST = 0.3
 """Modulation of a Sentinel-2 like sensor at its Nyquist frequency, as the protocol assumes it too."""
 
 
+MOVE_MAX = 6
+"""Furthest in px that :func:`move` moves: the search of the registration reaches 3 px and refines by 2.5 at most."""
+
+
 def lanczos_kernel(x: Tensor, lobes: int) -> Tensor:
     """sinc(x) sinc(x / lobes), 0 outside of the lobes (Duchon 1979)."""
     return torch.where(x.abs() < lobes, torch.sinc(x) * torch.sinc(x / lobes), torch.zeros_like(x))
@@ -44,9 +48,37 @@ def resample(
     image: Tensor, height: int, width: int, offset: tuple[float, float] = (0.0, 0.0), lobes: int = 8
 ) -> Tensor:
     """Lanczos resampling of (..., h, w) to (..., height, width), read at `offset` (rows, columns) in input pixels."""
-    rows = lanczos_matrix(image.shape[-2], height, offset[0], lobes).to(image)
-    columns = lanczos_matrix(image.shape[-1], width, offset[1], lobes).to(image)
+    rows = lanczos_matrix(image.shape[-2], height, offset[0], lobes).to(image, non_blocking=True)
+    columns = lanczos_matrix(image.shape[-1], width, offset[1], lobes).to(image, non_blocking=True)
     return rows @ image @ columns.T
+
+
+def move(images: Tensor, shifts: Tensor, lobes: int = 8) -> Tensor:
+    """Read (T, C, h, w) at its pixels plus `shifts`: (T, 2) float64 rows and columns, at most :data:`MOVE_MAX` px.
+
+    The same as :func:`resample` of every image at its own offset, but one kernel serves all pixels of an image, and
+    the shifts stay on the device.
+    """
+    reach = lobes + MOVE_MAX
+    taps = torch.arange(-reach, reach + 1, dtype=torch.float64, device=images.device)
+    kernels = lanczos_kernel(taps - shifts.clamp(-MOVE_MAX, MOVE_MAX)[..., None], lobes)
+    kernels = (kernels / kernels.sum(dim=-1, keepdim=True)).to(images)
+    rows, columns = kernels.repeat_interleave(images.shape[1], dim=0).unbind(1)
+    return convolve(images, rows, columns)
+
+
+def convolve(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Correlate the n images of (..., h, w) with one kernel each along each axis, (n or 1, taps); edges replicated."""
+    reach = rows.shape[-1] // 2
+    flat = images.reshape(1, -1, *images.shape[-2:])
+    count = flat.shape[1]
+    # TF32 would cost three digits, and only these convolutions are told
+    with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+        flat = F.pad(flat, (reach, reach, 0, 0), mode="replicate")
+        flat = F.conv2d(flat, columns.expand(count, -1)[:, None, None, :], groups=count)
+        flat = F.pad(flat, (0, 0, reach, reach), mode="replicate")
+        flat = F.conv2d(flat, rows.expand(count, -1)[:, None, :, None], groups=count)
+    return flat.reshape(images.shape)
 
 
 def bicubic(rgb: Tensor, height: int, width: int) -> Tensor:
@@ -59,11 +91,8 @@ def gaussian_blur(image: Tensor, sigma: float) -> Tensor:
     reach = max(1, math.ceil(4 * sigma))
     taps = torch.arange(-reach, reach + 1, dtype=torch.float64)
     kernel = torch.exp(-0.5 * (taps / sigma) ** 2)
-    kernel = (kernel / kernel.sum()).to(image)
-    flat = image.reshape(-1, 1, *image.shape[-2:])
-    flat = F.conv2d(F.pad(flat, (reach, reach, 0, 0), mode="replicate"), kernel.view(1, 1, 1, -1))
-    flat = F.conv2d(F.pad(flat, (0, 0, reach, reach), mode="replicate"), kernel.view(1, 1, -1, 1))
-    return flat.reshape(image.shape)
+    kernel = (kernel / kernel.sum())[None].to(image, non_blocking=True)
+    return convolve(image, kernel, kernel)
 
 
 def sensor_sigma(scale: float, mtf: float = MTF_NYQUIST) -> float:

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from worldstrat_bench.api import NIR, RGB, LowRes, Target
-from worldstrat_bench_baselines.fusion import ShiftAndAdd, wiener
+from worldstrat_bench_baselines.fusion import ShiftAndAdd, take_bands, wiener
 from worldstrat_bench_baselines.nets import FACTOR, MultiFrameNet, SingleFrameNet
 from worldstrat_bench_baselines.resampling import resample
 
@@ -57,13 +57,11 @@ class MultiFrame:
     def predict(self, lr: LowRes, target: Target) -> Tensor:
         """(B, 3, target height, target width) float32 reflectance."""
         grid = Target(FACTOR * lr.images.shape[-2], FACTOR * lr.images.shape[-1])
-        bands = [*RGB, NIR]
         answers = []
-        for images, clear in zip(lr.images, lr.clear, strict=True):
-            fused = self.classical.fuse(images[:, bands], clear, grid)
+        for images, clear in zip(take_bands(lr.images, (*RGB, NIR)), lr.clear, strict=True):
+            fused = self.classical.fuse(images, clear, grid)
             sharp = wiener(fused.image, fused.sigma, self.classical.noise_to_signal)
-            frame = images[0, list(RGB)]
-            answers.append(self.net(fused.image[None], sharp[None], fused.weight[None], frame[None]))
+            answers.append(self.net(fused.image[None], sharp[None], fused.weight[None], images[:1, :3]))
         return on_target(torch.cat(answers), target)
 
 

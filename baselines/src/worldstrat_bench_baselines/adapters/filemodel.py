@@ -10,7 +10,7 @@ from torch import Tensor
 
 from worldstrat_bench.api import LowRes, Target, pad_frames
 from worldstrat_bench_baselines.adapters.declaration import Declaration
-from worldstrat_bench_baselines.fusion import masked_median
+from worldstrat_bench_baselines.fusion import masked_median, take_bands
 from worldstrat_bench_baselines.tiling import Network
 
 
@@ -43,7 +43,7 @@ def prepare(lr: LowRes, says: Declaration) -> Tensor:
     """The network's input: (B, C, h, w), or (B, T, C, h, w) by the rule "stack"."""
     if says.frame_rule in {"stack", "channels"} and says.frames:
         lr = pad_frames(lr, says.frames)
-    images = lr.images[:, :, list(says.bands)]
+    images = take_bands(lr.images, says.bands)
     if says.frame_rule == "first":
         images = images[:, 0]
     elif says.frame_rule == "median":
