@@ -163,6 +163,7 @@ def make_run(
     device_class: str = "CPU 2 cores x86-64",
     warnings: tuple[str, ...] = (),
     inputs: Literal["real", "synthetic"] = "real",
+    optional: Mapping[str, str] | None = None,
 ) -> Record:
     """Write ``record.json`` and ``tiles.csv`` into `folder` and return the record.
 
@@ -170,15 +171,18 @@ def make_run(
     ----------
     tiles : facts of the tiles, a number of invented ones, or None for the official list `list_name`.
     failed : tile to outcome for tiles that failed.
+    optional : column of an optional metric to its version; the values lie between 0.1 and 0.2.
     resamples : bootstrap resamples for a bulk of runs whose intervals do not matter; None: the protocol's.
     """
     rules = load_protocol(protocol) if isinstance(protocol, str) else protocol
     facts = _facts(tiles, list_name)[:limit]
     names = [fact.tile for fact in facts]
-    text = format_tiles(
-        score_rows(facts, model, seed=seed, gain_db=gain_db, spread_db=spread_db, shift_db=shift_db,
-                   failed=failed, lpips=lpips)
-    )  # fmt: skip
+    rows = score_rows(facts, model, seed=seed, gain_db=gain_db, spread_db=spread_db, shift_db=shift_db,
+                      failed=failed, lpips=lpips)  # fmt: skip
+    for row in rows:
+        if row["outcome"] == "ok":
+            row.update({name: float(_rng(name, model, row["tile"]).uniform(0.1, 0.2)) for name in optional or {}})
+    text = format_tiles(rows)
     table = parse_tiles(text)
     quick = rules.aggregation.model_copy(update={"resamples": resamples or rules.aggregation.resamples})
     outcomes = [outcome or "" for outcome in table.texts["outcome"]]
@@ -206,6 +210,7 @@ def make_run(
         scores=aggregate(table, lists_of(list_name, names), rules.model_copy(update={"aggregation": quick})),
         nulls={} if lpips else {"lpips": "the AlexNet weights are not on this machine"},
         lpips_backbone_sha256="7be5be79" + "0" * 56 if lpips else None,
+        optional=dict(optional or {}),
         warnings=warnings,
         files={"tiles.csv": _sha(text)},
     )  # fmt: skip

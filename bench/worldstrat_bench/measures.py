@@ -5,8 +5,11 @@ Kept apart from the code that measures, so that pages, records and checks can na
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
+
+from worldstrat_bench.errors import UsageError
 
 Direction = Literal["higher", "lower", "none"]
 
@@ -40,6 +43,97 @@ class Measure:
         return {"higher": "↑", "lower": "↓", "none": ""}[self.direction]
 
 
+@dataclass(frozen=True)
+class OptionalMetric:
+    """A metric outside the protocols, which adds columns to a run and ranks nothing.
+
+    Attributes
+    ----------
+    name : after the "+" of ``--metrics``.
+    version : of the definition; a change that gives other numbers changes it. Records hold it for every column.
+    columns : what it adds to ``tiles.csv``.
+    needs : what it cannot do without, for help texts and docs.
+    home : "module:function"; ``function(device)`` returns the computation, or why there is none on this machine.
+    null : why a value is null if the computation says nothing else.
+    automatic : computed wherever it can be, without being asked for.
+    """
+
+    name: str
+    version: str
+    columns: tuple[Measure, ...]
+    needs: str
+    home: str
+    null: str
+    automatic: bool = False
+
+
+OPTIONAL: dict[str, OptionalMetric] = {
+    m.name: m
+    for m in (
+        OptionalMetric(
+            name="psnr_nir",
+            version="1",
+            columns=(Measure("psnr_nir", "PSNR NIR", "higher", "dB", 2, "PSNR of the near infrared band, optional"),),
+            needs="a prediction and a target of four bands",
+            home="worldstrat_bench.metrics.nir:load_nir",
+            null="no pixel counts",
+            automatic=True,
+        ),
+        OptionalMetric(
+            name="stlpips",
+            version="1",
+            columns=(
+                Measure(
+                    "stlpips",
+                    "ST-LPIPS",
+                    "lower",
+                    "",
+                    4,
+                    "Shift-tolerant learned perceptual distance (Ghildyal and Liu 2022), optional",
+                ),
+            ),
+            needs="the extra stlpips, which brings the weights",
+            home="worldstrat_bench.metrics.stlpips_metric:load_shown_stlpips",
+            null="the distance is not finite",
+        ),
+        OptionalMetric(
+            name="opensr",
+            version="1",
+            columns=(
+                Measure(
+                    "opensr_improvement",
+                    "Improvement",
+                    "higher",
+                    "",
+                    4,
+                    "Share of detail that is nearer to the truth, opensr-test (Aybar et al. 2024), optional",
+                ),
+                Measure(
+                    "opensr_omission",
+                    "Omission",
+                    "lower",
+                    "",
+                    4,
+                    "Share of detail that is missing, opensr-test, optional",
+                ),
+                Measure(
+                    "opensr_hallucination",
+                    "Hallucination",
+                    "lower",
+                    "",
+                    4,
+                    "Share of detail that is not there in truth, opensr-test, optional",
+                ),
+            ),
+            needs="the extra opensr, and frame 0",
+            home="worldstrat_bench.metrics.opensr:load_opensr",
+            null="opensr-test finds no pixel to judge",
+        ),
+    )
+}
+"""Every optional metric by name. They rank nothing and are no part of a protocol."""
+
+
 MEASURES: dict[str, Measure] = {
     m.name: m
     for m in (
@@ -62,14 +156,7 @@ MEASURES: dict[str, Measure] = {
         Measure("mse", "MSE", "lower", "", 6, "Mean squared error, reflectance squared; 2022 protocols"),
         Measure("mae", "MAE", "lower", "", 4, "Mean absolute error, reflectance; 2022 protocols"),
         Measure("ssim_loss", "SSIM loss", "lower", "", 4, "Half of 1 - SSIM, clamped to 0..1; 2022 protocols"),
-        Measure("psnr_nir", "PSNR NIR", "higher", "dB", 2, "PSNR of the near infrared band, optional"),
-        Measure("stlpips", "ST-LPIPS", "lower", "", 4,
-                "Shift-tolerant learned perceptual distance (Ghildyal and Liu 2022), optional"),
-        Measure("opensr_improvement", "Improvement", "higher", "", 4,
-                "Share of detail that is nearer to the truth, opensr-test (Aybar et al. 2024), optional"),
-        Measure("opensr_omission", "Omission", "lower", "", 4, "Share of detail that is missing, opensr-test"),
-        Measure("opensr_hallucination", "Hallucination", "lower", "", 4,
-                "Share of detail that is not there in truth, opensr-test, optional"),
+        *(column for metric in OPTIONAL.values() for column in metric.columns),
     )
 }  # fmt: skip
 """Every metric by name, in the order in which pages show them."""
@@ -81,3 +168,33 @@ RANKED: tuple[str, ...] = tuple(m.name for m in MEASURES.values() if m.ranked)
 def measure(name: str) -> Measure:
     """The measure of that name; an unknown one gets a plain description of its own, without a direction."""
     return MEASURES.get(name) or Measure(name, name, "none", "", 4, "Optional metric of this run")
+
+
+def optional_column(column: str) -> OptionalMetric | None:
+    """The optional metric that a column of ``tiles.csv`` belongs to; None for any other column."""
+    return next((m for m in OPTIONAL.values() if any(own.name == column for own in m.columns)), None)
+
+
+def parse_added(texts: Iterable[str], *, where: str = "--metrics") -> tuple[str, ...]:
+    """Names of optional metrics in the order of the registry, from "+stlpips" and the like.
+
+    >>> parse_added(["+opensr", "+stlpips", "+opensr"])
+    ('stlpips', 'opensr')
+
+    Raises
+    ------
+    UsageError
+        for a text without "+" or an unknown name, listing the names there are.
+    """
+    asked = set()
+    for text in texts:
+        name = text.strip().removeprefix("+")
+        if not text.strip().startswith("+") or name not in OPTIONAL:
+            kind = "unknown" if name not in OPTIONAL else "not added"
+            raise UsageError(
+                f"{kind} optional metric {text[:60]!r}",
+                where=where,
+                remedy=f"one or more of {', '.join(f'+{known}' for known in OPTIONAL)}, separated by commas",
+            )
+        asked.add(name)
+    return tuple(name for name in OPTIONAL if name in asked)

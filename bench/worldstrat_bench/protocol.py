@@ -101,7 +101,6 @@ class Metrics(_Section):
     """Which metrics there are and the constants that they need."""
 
     names: tuple[str, ...]
-    optional: tuple[str, ...] = ()
     mse_floor: float | None = Field(default=None, description="MSE is at least this; none: no floor")
     ssim_window: int = 11
     ssim_sigma: float = 1.5

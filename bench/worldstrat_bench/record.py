@@ -155,6 +155,9 @@ class Record(_Part):
     scores: dict[str, ListScores]
     nulls: dict[str, Text] = Field(default_factory=dict, description="why a metric is null")
     lpips_backbone_sha256: Sha256 | None = None
+    optional: dict[str, Text] = Field(
+        default_factory=dict, description="version of every column that is an optional metric; others do not compare"
+    )
     warnings: tuple[Text, ...] = ()
     files: dict[str, Sha256]
 

@@ -6,7 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -63,6 +63,11 @@ class TileTable:
     def optional_metrics(self) -> tuple[str, ...]:
         """Number columns beyond the fixed ones."""
         return tuple(name for name in self.numbers if name not in COLUMNS)
+
+    def without(self, names: Iterable[str]) -> TileTable:
+        """The table less those number columns."""
+        left_out = set(names)
+        return replace(self, numbers={name: own for name, own in self.numbers.items() if name not in left_out})
 
     @property
     def ok(self) -> NDArray[np.bool_]:

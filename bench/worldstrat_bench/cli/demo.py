@@ -24,6 +24,7 @@ def demo(
     isolation: running.IsolationOption = "auto",
     lpips_weights: running.LpipsOption = None,
     download: running.DownloadOption = False,
+    metrics: running.MetricsOption = "",
     json: console.JsonOption = False,
 ) -> None:
     """Make a synthetic dataset, evaluate the reference models on it, and build the leaderboard."""
@@ -32,7 +33,9 @@ def demo(
     def say(text: str) -> None:
         screen.print(console.printable(text), markup=False, highlight=False, soft_wrap=True)
 
-    options = running.run_options(device="cpu", isolation=isolation, lpips_weights=lpips_weights, download=download)
+    options = running.run_options(
+        device="cpu", isolation=isolation, lpips_weights=lpips_weights, download=download, metrics=metrics
+    )
     with running.resumable():
         say(f"a synthetic dataset of {tiles} test tiles: {out / 'mini'}")
         from worldstrat_bench.run.demo import prepare_data, run_models

@@ -50,7 +50,7 @@ def evaluate(
     robustness: RobustnessOption = False,
     lpips_weights: running.LpipsOption = None,
     download: running.DownloadOption = True,
-    opensr: running.OpensrOption = False,
+    metrics: running.MetricsOption = "",
     cache: running.CacheOption = True,
     keep: running.KeepOption = True,
     tile_seconds: running.SecondsOption = 60.0,
@@ -69,7 +69,7 @@ def evaluate(
     options = running.run_options(
         device=device, isolation=isolation, tile_seconds=tile_seconds, memory_gib=memory_gib,
         max_failures=max_failures, keep=keep, cache=cache, lpips_weights=lpips_weights, download=download,
-        opensr=opensr,
+        metrics=metrics,
     )  # fmt: skip
     machines = clusters.cluster_options(scheduler, workers, task_tiles, dashboard, tls_ca, tls_cert, tls_key)
     if every is not None:

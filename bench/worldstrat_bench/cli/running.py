@@ -51,8 +51,8 @@ FailuresOption = Annotated[
 ]
 
 
-OpensrOption = Annotated[
-    bool, typer.Option("--opensr", help="Also opensr-test's shares; needs the extra opensr, seconds a tile.")
+MetricsOption = Annotated[
+    str, typer.Option("--metrics", metavar="+NAME,..", help="Optional metrics to add: +stlpips, +opensr.")
 ]
 
 
@@ -162,16 +162,17 @@ def run_options(
     cache: bool = True,
     lpips_weights: Path | None = None,
     download: bool = True,
-    opensr: bool = False,
+    metrics: str = "",
 ) -> RunOptions:
     """How a run goes about its work, as values.
 
     Raises
     ------
     UsageError
-        for a level of isolation that is none.
+        for an unknown level of isolation or an unknown optional metric.
     """
     from worldstrat_bench.errors import UsageError
+    from worldstrat_bench.measures import parse_added
     from worldstrat_bench.run.request import RunOptions
     from worldstrat_bench.worker.types import Limits
 
@@ -189,7 +190,7 @@ def run_options(
         cache=cache,
         lpips_weights=lpips_weights,
         download=download,
-        opensr=opensr,
+        metrics=parse_added(metrics.split(",")) if metrics.strip() else (),
     )
 
 

@@ -32,7 +32,7 @@ def score(
     shard: running.ShardOption = None,
     lpips_weights: running.LpipsOption = None,
     download: running.DownloadOption = True,
-    opensr: running.OpensrOption = False,
+    metrics: running.MetricsOption = "",
     cache: running.CacheOption = True,
     scheduler: clusters.SchedulerOption = None,
     workers: clusters.WorkersOption = None,
@@ -45,7 +45,7 @@ def score(
 ) -> None:
     """Score stored predictions, under another protocol if you like; the model is not needed."""
     options = running.run_options(
-        device=device, cache=cache, lpips_weights=lpips_weights, download=download, opensr=opensr
+        device=device, cache=cache, lpips_weights=lpips_weights, download=download, metrics=metrics
     )
     machines = clusters.cluster_options(scheduler, workers, task_tiles, dashboard, tls_ca, tls_cert, tls_key)
     with running.resumable(), running.shown() as display, clusters.engine(machines, device, display) as engine:

@@ -7,6 +7,7 @@ needs no weights and no network for them, but takes seconds to import and one to
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ import torch
 from torch import Tensor
 
 from worldstrat_bench.filtering import crop_or_pad
+from worldstrat_bench.metrics.optional import Found, Pairs
 from worldstrat_bench.metrics.perceptual import Unavailable
 from worldstrat_bench.resampling import lanczos_resize
 
@@ -29,7 +31,6 @@ NAMES = ("opensr_hallucination", "opensr_improvement", "opensr_omission")
 """The columns, in alphabetical order."""
 SCALE = 4
 _KEYS = {"opensr_hallucination": "ha_metric", "opensr_improvement": "im_metric", "opensr_omission": "om_metric"}
-NO_CONTRAST = "opensr-test finds no pixel to judge"
 
 
 class OpenSr:
@@ -37,18 +38,35 @@ class OpenSr:
 
     Attributes
     ----------
-    version : of the package; another one may give other numbers.
+    software : the package with its version; another one may give other numbers.
     """
 
     def __init__(self, package: Any, package_version: str) -> None:
         self._package = package
         self._lock = Lock()
-        self.version = package_version
+        self.software = f"opensr-test {package_version}"
 
-    def __call__(
+    def __call__(self, pairs: Pairs) -> Found:
+        """Three columns, one pair after the other: the package takes no batch. No-data is as in the target."""
+        target = pairs.target
+        seen = pairs.unmoved if pairs.mask is None else torch.where(pairs.mask[:, None], pairs.unmoved, target)
+        shares: list[dict[str, float]] = []
+        nulls: list[dict[str, str]] = []
+        for i, frame in enumerate(pairs.frames):
+            if isinstance(frame, str):
+                shares.append(dict.fromkeys(NAMES, math.nan))
+                nulls.append(dict.fromkeys(NAMES, frame))
+                continue
+            found = self.shares(frame.clamp(0, 1), seen[i], target[i], pairs.height, pairs.width, pairs.border)
+            shares.append(found)
+            nulls.append({})
+        values = {name: torch.tensor([one[name] for one in shares], dtype=torch.float64) for name in NAMES}
+        return Found(values, nulls)
+
+    def shares(
         self, frame: Tensor, prediction: Tensor, target: Tensor, height: int, width: int, border: int
-    ) -> dict[str, float | None]:
-        """The three shares by name; None where the package finds no pixel to judge.
+    ) -> dict[str, float]:
+        """The three shares by name; NaN where the package finds no pixel to judge.
 
         Parameters
         ----------
@@ -63,7 +81,7 @@ class OpenSr:
         images = [image.detach().float().cpu() for image in (coarse, prediction, target)]
         with self._lock, _random_state_kept():
             found = self.correctness(*images)
-        return {name: _finite(found[key]) for name, key in _KEYS.items()}
+        return {name: float(found[key]) for name, key in _KEYS.items()}
 
     def correctness(self, coarse: Tensor, prediction: Tensor, target: Tensor) -> Mapping[str, float]:
         """The package's own answer for images whose sizes differ by a factor of 4."""
@@ -73,7 +91,7 @@ class OpenSr:
         return answer
 
 
-def load_opensr() -> OpenSr | Unavailable:
+def load_opensr(_: torch.device | str = "cpu") -> OpenSr | Unavailable:
     """The package, ready to use, or why it cannot be had here."""
     try:
         import opensr_test
@@ -81,10 +99,6 @@ def load_opensr() -> OpenSr | Unavailable:
         return OpenSr(opensr_test, version("opensr-test"))
     except (ImportError, OSError, PackageNotFoundError) as error:
         return Unavailable(f"opensr-test needs pip install worldstrat-bench[opensr]: {str(error)[:200]}")
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import numpy as np
 
 from worldstrat_bench.data.split import sublists
 from worldstrat_bench.errors import UsageError
+from worldstrat_bench.measures import measure
 from worldstrat_bench.protocol import Protocol, load_protocol, same_task
 from worldstrat_bench.record import ProtocolRef, Record
 from worldstrat_bench.run.result import Result, load_result
@@ -63,6 +64,8 @@ def compare_runs(path_a: Path, path_b: Path, *, wilcoxon: bool = False) -> RunCo
     if not both:
         raise UsageError("the runs have no scored tile in common", where=f"{path_a}, {path_b}")
     common = frozenset(a.table.tiles) & frozenset(b.table.tiles)
+    other = other_versions(a.record, b.record)
+    a, b = replace(a, table=a.table.without(other)), replace(b, table=b.table.without(other))
     shared = _shared_lists(a.record, b.record, common)
     return RunComparison(
         a.record,
@@ -78,6 +81,11 @@ def compare_runs(path_a: Path, path_b: Path, *, wilcoxon: bool = False) -> RunCo
         tuple(sorted(_scored(b.table) - both)),
         _remarks(a.record, b.record, common - both),
     )
+
+
+def other_versions(a: Record, b: Record) -> tuple[str, ...]:
+    """The optional columns that both have and that are not the same metric: their versions differ."""
+    return tuple(name for name in sorted(a.optional) if name in b.optional and a.optional[name] != b.optional[name])
 
 
 def _refuse_other_data(a: Result, b: Result) -> None:
@@ -147,6 +155,10 @@ def _remarks(a: Record, b: Record, failed: frozenset[str]) -> tuple[str, ...]:
     remarks = []
     if failed:
         remarks.append(f"{len(failed)} tiles failed in one run or both: where they are, nobody is better")
+    remarks += [
+        f"{measure(name).label} is not compared: version {a.optional[name]} and version {b.optional[name]}"
+        for name in other_versions(a, b)
+    ]
     for name, record in (("a", a), ("b", b)):
         if record.dataset.limit is not None:
             remarks.append(f"{name} is a smoke test of the first {record.dataset.limit} tiles")

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from worldstrat_bench.data.split import TileFacts, sublists
 from worldstrat_bench.errors import InfrastructureError, InvalidArtefactError
+from worldstrat_bench.measures import optional_column
 from worldstrat_bench.protocol import Protocol, load_protocol, same_task
 from worldstrat_bench.record import DatasetRef, Record, build_record, load_record, save_record
 from worldstrat_bench.run.filesystem import write_durably
@@ -19,7 +20,7 @@ from worldstrat_bench.run.folder import RECORD, TILES, TIMINGS, RunFolder
 from worldstrat_bench.run.journal import Entry, Scored
 from worldstrat_bench.run.plan import Machine, PredictInputs, ScoreInputs, Selection
 from worldstrat_bench.stats.aggregate import aggregate
-from worldstrat_bench.tiles import OUTCOMES, Value, format_tiles, parse_tiles
+from worldstrat_bench.tiles import OUTCOMES, TileTable, Value, format_tiles, parse_tiles
 
 
 @dataclass(frozen=True)
@@ -163,6 +164,7 @@ def _record(rows: list[_Row], text: str, selection: Selection, protocol: Protoco
         scores=aggregate(table, sublists(selection.list_name, table.tiles), protocol),
         nulls=_nulls(usable, protocol, scoring),
         lpips_backbone_sha256=scoring.lpips_backbone_sha256,
+        optional=_optional(table, scoring),
         warnings=_warnings(usable, protocol, notes),
         files={TILES: hashlib.sha256(text.encode()).hexdigest()},
     )
@@ -199,6 +201,12 @@ def _nulls(rows: list[_Row], protocol: Protocol, scoring: ScoreInputs) -> dict[s
     if scoring.lpips_null and "lpips" in protocol.metrics.names:
         nulls["lpips"] = scoring.lpips_null
     return nulls
+
+
+def _optional(table: TileTable, scoring: ScoreInputs) -> dict[str, str]:
+    """Every column of an optional metric to its version."""
+    owners = {name: optional_column(name) for name in table.numbers}
+    return {name: scoring.optional[owner.name] for name, owner in owners.items() if owner is not None}
 
 
 def _warnings(rows: list[_Row], protocol: Protocol, notes: Notes) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +12,7 @@ from worldstrat_bench.data.layout import Dataset, open_dataset
 from worldstrat_bench.data.split import list_sha256
 from worldstrat_bench.data.target import read_target
 from worldstrat_bench.errors import ModelError, WorldstratBenchError
+from worldstrat_bench.measures import OPTIONAL
 from worldstrat_bench.protocol import Protocol, load_protocol, same_task
 from worldstrat_bench.record import Record
 from worldstrat_bench.run.engine import Engine
@@ -88,7 +89,7 @@ def run_matrix(
             done: list[str] = []
             for name in protocols:
                 tell(Notice(f"{candidate.name}, {name}, {list_name}"))
-                earlier = _earlier(candidate, name, list_name, dataset, out)
+                earlier = _earlier(candidate, name, list_name, dataset, out, options.metrics)
                 cell = earlier or _cell(candidate, name, list_name, done, data, out, options, engine, listener)
                 cells.append(cell)
                 if cell.state in ("ran", "failed tiles", "done before") and cell.folder.parent == out / candidate.name:
@@ -139,6 +140,8 @@ def _cell(
     folder = out / candidate.name / f"{name}-{list_name}"
     try:
         protocol = load_protocol(name)
+        if protocol.family != "wsb":  # the other protocols of a matrix have no optional metrics
+            options = replace(options, metrics=())
         alike = [p for p in done if same_task(load_protocol(p), protocol)]
         sources = [out / candidate.name / f"{p}-{list_name}" for p in alike]
         source = next((folder for folder in sources if _has_predictions(folder)), None)
@@ -164,8 +167,10 @@ def _has_predictions(folder: Path) -> bool:
         return bool(ok) and all(run.store.has(tile) for tile in ok)
 
 
-def _earlier(candidate: Candidate, name: str, list_name: str, dataset: Dataset, out: Path) -> Cell | None:
-    """The cell of a valid record: of an earlier matrix, or beside the submission."""
+def _earlier(
+    candidate: Candidate, name: str, list_name: str, dataset: Dataset, out: Path, metrics: Sequence[str]
+) -> Cell | None:
+    """The cell of a valid record with those optional metrics: of an earlier matrix, or beside the submission."""
     for place in (out / candidate.name / f"{name}-{list_name}", *candidate.records):
         try:
             record = load_result(place).record
@@ -173,6 +178,8 @@ def _earlier(candidate: Candidate, name: str, list_name: str, dataset: Dataset, 
         except WorldstratBenchError:
             continue
         mine = record.protocol == protocol_ref(protocol) and record.complete and candidate.fits(record)
+        asked = {column.name for one in metrics for column in OPTIONAL[one].columns}
+        mine = mine and (protocol.family != "wsb" or asked <= set(record.optional))
         if mine and _of_this_dataset(place, record, dataset, list_name, protocol):
             return Cell(candidate.name, name, list_name, "done before", "", place, record.record_id)
     return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from worldstrat_bench import __version__
 from worldstrat_bench.data.layout import Tile, open_dataset
 from worldstrat_bench.data.reading import Inputs
 from worldstrat_bench.errors import UsageError
+from worldstrat_bench.measures import parse_added
 from worldstrat_bench.protocol import Protocol, load_protocol
 from worldstrat_bench.record import LimitsRef, Record
 from worldstrat_bench.run.devices import resolve_devices
@@ -59,6 +60,7 @@ def evaluate(
     train_split: str | None = None,
     submission: str | None = None,
     lr: InputSource = "real",
+    metrics: Sequence[str] = (),
     progress: Listener | None = None,
 ) -> Record:
     """Predict and score a model on a dataset; continue a run that was interrupted.
@@ -68,6 +70,7 @@ def evaluate(
     model : an entry point's name or the path of a wheel.
     data : the dataset's folder.
     out : the run directory; with `shard`, a folder that all shards share.
+    metrics : optional metrics to add, such as ``["+stlpips"]``.
     progress : called with every :class:`~worldstrat_bench.run.events.Progress` and
         :class:`~worldstrat_bench.run.events.Notice`, from any thread.
 
@@ -98,6 +101,7 @@ def evaluate(
         cache=cache,
         lpips_weights=lpips_weights,
         download=download,
+        metrics=parse_added(metrics, where="metrics"),
     )
     return evaluate_run(request, options, progress or ignore)
 

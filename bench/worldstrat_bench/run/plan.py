@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from worldstrat_bench.data.layout import Dataset, Tile
 from worldstrat_bench.data.split import LISTS, list_sha256
@@ -87,7 +87,7 @@ class ScoreInputs(_Note):
     protocol: ProtocolRef
     lpips_backbone_sha256: str | None
     lpips_null: str | None
-    opensr: str | None = None
+    optional: dict[str, str] = Field(default_factory=dict)
     device_type: str
     harness: Harness
 
@@ -235,7 +235,6 @@ _WORDS = {
     "limits.tile_seconds": "time limit of a tile (--tile-seconds)",
     "limits.memory_bytes": "memory limit (--memory-gib)",
     "lpips_backbone_sha256": "LPIPS weights",
-    "opensr": "version of opensr-test (--opensr)",
     "lpips_null": "whether LPIPS can be computed",
     "device_type": "scoring device",
     "device.device_class": "device class",
@@ -254,6 +253,8 @@ def differences(before: BaseModel, now: BaseModel, *, leave_out: frozenset[str] 
 
 
 def _word(name: str) -> str:
+    if name.startswith("optional."):
+        return f"version of the optional metric {name.removeprefix('optional.')} (--metrics)"
     return _WORDS.get(name) or name.replace(".", " ").replace("_", " ")
 
 
@@ -263,7 +264,7 @@ def _flat(note: BaseModel) -> dict[str, object]:
         value = getattr(note, name)
         if isinstance(value, BaseModel):
             flat.update({f"{name}.{inner}": content for inner, content in _flat(value).items()})
-        elif name == "packages":  # dozens: the one that differs is what somebody looks for
+        elif name in ("packages", "optional"):  # the one that differs is what a reader looks for
             flat.update({f"{name}.{package}": version for package, version in value.items()})
         else:
             flat[name] = value

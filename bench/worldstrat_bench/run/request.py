@@ -14,7 +14,7 @@ from worldstrat_bench.worker.types import Limits
 @dataclass(frozen=True)
 class RunOptions:
     """How a run goes about its work; nothing here changes what it finds, but for `lpips_weights` being there or not,
-    and `opensr` adding columns.
+    and `metrics` adding columns.
 
     Attributes
     ----------
@@ -27,7 +27,7 @@ class RunOptions:
     lpips_weights : the AlexNet backbone; None looks in torchvision's cache.
     download : whether that backbone may be downloaded.
     threads : of the scoring; None for all cores.
-    opensr : whether the shares of opensr-test are computed as well.
+    metrics : names of optional metrics that are computed as well, see ``measures.OPTIONAL``.
     """
 
     device: str = "auto"
@@ -39,7 +39,7 @@ class RunOptions:
     lpips_weights: Path | None = None
     download: bool = True
     threads: int | None = None
-    opensr: bool = False
+    metrics: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from worldstrat_bench.data.raster import read_header
 from worldstrat_bench.data.reading import Inputs, read_inputs
 from worldstrat_bench.data.target import ArrayCache
 from worldstrat_bench.errors import UsageError
-from worldstrat_bench.metrics.opensr import OpenSr, load_opensr
+from worldstrat_bench.metrics.optional import Loaded, load_optional
 from worldstrat_bench.metrics.perceptual import Unavailable
 from worldstrat_bench.protocol import Protocol
 from worldstrat_bench.run.environment import probe_harness
@@ -69,12 +69,12 @@ class Scoring:
                 tell(Notice(f"no LPIPS: {reason}", once=True))
             else:
                 backbone = loaded
-        opensr = _shares(options, protocol, tell)
+        optional = _optional(options, protocol, device, tell)
         changed = _remember_scoring(
-            run, protocol, device, None if backbone is None else backbone.sha256, reason, opensr
+            run, protocol, device, None if backbone is None else backbone.sha256, reason, optional
         )
         cache = default_cache() if options.cache else None
-        scorer = make_scorer(protocol, device=device, perceptual=backbone, cache=cache, opensr=opensr)
+        scorer = make_scorer(protocol, device=device, perceptual=backbone, cache=cache, optional=optional)
         return cls(scorer, protocol, cache, options.threads if device == "cpu" else 1, changed)
 
     def pool(
@@ -109,22 +109,23 @@ class Scoring:
         )
 
 
-def _shares(options: RunOptions, protocol: Protocol, tell: Listener) -> OpenSr | Unavailable | None:
-    """opensr-test if it was asked for; without the package its columns are null, which is said.
+def _optional(options: RunOptions, protocol: Protocol, device: str, tell: Listener) -> tuple[Loaded, ...]:
+    """The optional metrics that were asked for and the automatic ones; what this machine lacks is null, which is said.
 
     Raises
     ------
     UsageError
         if the protocol is another group's: its columns are fixed.
     """
-    if not options.opensr:
-        return None
     if protocol.family != "wsb":
-        raise UsageError(f"{protocol.id} has no such columns", where="--opensr", remedy="use --protocol wsb-1")
-    loaded = load_opensr()
-    if isinstance(loaded, Unavailable):
-        tell(Notice(f"no opensr-test: {loaded.reason}", once=True))
-    return loaded
+        if options.metrics:
+            raise UsageError(f"{protocol.id} has no optional metrics", where="--metrics", remedy="use --protocol wsb-1")
+        return ()
+    optional = load_optional(options.metrics, device)
+    for one in optional:
+        if isinstance(one.computation, Unavailable):
+            tell(Notice(f"no {one.metric.name}: {one.computation.reason}", once=True))
+    return optional
 
 
 def _remember_scoring(
@@ -133,14 +134,14 @@ def _remember_scoring(
     device: str,
     backbone: str | None,
     reason: str | None,
-    opensr: OpenSr | Unavailable | None,
+    optional: Sequence[Loaded],
 ) -> bool:
     """Write the note, or compare it; True if the harness is in another state than when the run began."""
     now = ScoreInputs(
         protocol=protocol_ref(protocol),
         lpips_backbone_sha256=backbone,
         lpips_null=reason,
-        opensr=None if opensr is None else "not installed" if isinstance(opensr, Unavailable) else opensr.version,
+        optional={one.metric.name: one.version for one in optional},
         device_type=device.partition(":")[0],
         harness=probe_harness(),
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from worldstrat_bench.metrics.optional import Loaded, load_optional
 from worldstrat_bench.metrics.perceptual import Perceptual, Unavailable
 from worldstrat_bench.protocol import GaussianParabola, Protocol, ShiftedTruth
 from worldstrat_bench.scoring.probav import ProbavScorer
@@ -16,7 +17,6 @@ from worldstrat_bench.scoring.wsb import WsbScorer
 
 if TYPE_CHECKING:
     from worldstrat_bench.data.target import ArrayCache
-    from worldstrat_bench.metrics.opensr import OpenSr
 
 
 def make_scorer(
@@ -24,9 +24,8 @@ def make_scorer(
     *,
     device: torch.device | str = "cpu",
     perceptual: Perceptual | Unavailable | None = None,
-    optional: Sequence[Perceptual] = (),
+    optional: Sequence[Loaded] | None = None,
     cache: ArrayCache | None = None,
-    opensr: OpenSr | Unavailable | None = None,
 ) -> Scorer:
     """The scorer of a protocol.
 
@@ -34,14 +33,14 @@ def make_scorer(
     ----------
     device : where tensors live. Scores on a CPU and a GPU agree to 1e-4 dB.
     perceptual : LPIPS as ``metrics.lpips_metric.load_perceptual`` returns it; without it `lpips` is null.
-    optional : further learned metrics.
+    optional : metrics outside the protocol as ``metrics.optional.load_optional`` returns them, for the wsb protocols;
+        unavailable ones are null. None: the automatic ones.
     cache : of what depends on a target alone.
-    opensr : the shares of opensr-test, for the wsb protocols; unavailable ones are null.
     """
     where = torch.device(device)
     if isinstance(protocol.registration, GaussianParabola):
-        metrics = [m for m in (perceptual, *optional) if m is not None]
-        return WsbScorer(protocol, where, metrics, cache, opensr)
+        added = load_optional((), where) if optional is None else optional
+        return WsbScorer(protocol, where, perceptual, cache, added)
     if isinstance(protocol.registration, ShiftedTruth):
         return UpstreamScorer(protocol, where)
     return ProbavScorer(protocol, where)

@@ -11,7 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 from worldstrat_bench.errors import DataError, UsageError
+from worldstrat_bench.measures import OPTIONAL, optional_column, parse_added
 from worldstrat_bench.metrics.lpips_metric import load_perceptual
+from worldstrat_bench.metrics.optional import load_optional
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.scoring.factory import make_scorer
 from worldstrat_bench.scoring.types import Array, Frame
@@ -35,7 +37,9 @@ def score_pair(
     protocol : id of a protocol, see ``protocol.protocol_ids``.
     valid : (H, W) bool, True where the target has data; None: everywhere.
     clear : (h, w) bool, True where frame 0 is clear, of any size over the same footprint; None: everywhere.
-    metrics : names to return; None: all that a pair can have. `lpips` is computed if asked for by name.
+    metrics : names to return; None: all that a pair can have. `lpips` and the columns of optional metrics are computed
+        if asked for by name. ``"+stlpips"`` and the like add an optional metric's columns to what is returned; alone,
+        to all that a pair can have.
 
     Returns
     -------
@@ -44,12 +48,15 @@ def score_pair(
     Raises
     ------
     UsageError
-        for an unknown protocol or metric, or a target that is not (3, H, W).
+        for an unknown protocol or metric, an optional metric under another protocol than wsb, or a target that is not
+        (3, H, W).
     DataError, ModelError
         as ``types.Scorer`` does.
     """
     rules = load_protocol(protocol)
-    names = None if metrics is None else tuple(metrics)
+    names, added = _asked(metrics)
+    if added and rules.family != "wsb":
+        raise UsageError(f"{protocol} has no optional metrics", where="metrics", remedy="use wsb-1")
     image = _array(target, np.float32)
     if image.ndim != 3 or image.shape[0] not in (3, 4):
         raise UsageError(f"a target has shape {image.shape}, not (3, H, W)", where="target")
@@ -67,7 +74,7 @@ def score_pair(
     usable = window.size > 0 and float(window.mean()) >= rules.target.valid_share_min
     digest = hashlib.sha256(image.tobytes() + mask.tobytes()).hexdigest()
     learned = load_perceptual() if names is not None and "lpips" in names else None
-    scorer = make_scorer(rules, perceptual=learned)
+    scorer = make_scorer(rules, perceptual=learned, optional=load_optional(added))
     frame = None if clear is None else Frame(None, _array(clear, np.bool_))
     prepared = scorer.prepare(TargetImage(image, mask, digest, usable), frame)
     score = scorer.score(prediction, prepared)
@@ -78,6 +85,18 @@ def score_pair(
     if unknown:
         raise UsageError(f"{protocol} has no metric {unknown[0]!r}", where="metrics", remedy=", ".join(values))
     return {name: values[name] for name in names}
+
+
+def _asked(metrics: Iterable[str] | None) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
+    """The names to return, None for all, and the optional metrics that have to be computed for them."""
+    if metrics is None:
+        return None, ()
+    asked = tuple(metrics)
+    added = parse_added((name for name in asked if name.startswith("+")), where="metrics")
+    named = tuple(name for name in asked if not name.startswith("+"))
+    owners = {owner.name for name in named if (owner := optional_column(name)) is not None}
+    columns = tuple(column.name for name in added for column in OPTIONAL[name].columns if column.name not in named)
+    return (*named, *columns) if named or not added else None, tuple(sorted({*added, *owners}))
 
 
 def _array(image: Array, dtype: type[np.generic]) -> NDArray[Any]:

@@ -12,8 +12,7 @@ from torch import Tensor
 from worldstrat_bench.errors import DataError
 from worldstrat_bench.filtering import crop_or_pad
 from worldstrat_bench.metrics.lr_consistency import lr_consistency
-from worldstrat_bench.metrics.opensr import NAMES as OPENSR_NAMES
-from worldstrat_bench.metrics.opensr import NO_CONTRAST, OpenSr
+from worldstrat_bench.metrics.optional import Loaded, Pairs
 from worldstrat_bench.metrics.perceptual import Perceptual, Unavailable
 from worldstrat_bench.metrics.psnr import differences, psnr
 from worldstrat_bench.metrics.rmse import rmse
@@ -51,18 +50,18 @@ class WsbScorer:
         self,
         protocol: Protocol,
         device: torch.device,
-        perceptual: Sequence[Perceptual | Unavailable] = (),
+        perceptual: Perceptual | Unavailable | None = None,
         cache: ArrayCache | None = None,
-        opensr: OpenSr | Unavailable | None = None,
+        optional: Sequence[Loaded] = (),
     ) -> None:
         assert isinstance(protocol.registration, GaussianParabola)
         grid = protocol.target
         self.protocol = protocol
         self.device = device
         self.rules = WsbRules(protocol.registration, protocol.metrics, grid.border, grid.no_data_above)
-        self._perceptual = tuple(perceptual)
+        self._perceptual = perceptual
         self._cache = cache
-        self._opensr = opensr
+        self._optional = tuple(optional)
 
     def prepare(self, target: TargetImage, frame: Frame | None) -> WsbPrepared:
         """See ``types.Scorer.prepare``."""
@@ -88,8 +87,6 @@ class WsbScorer:
         numbers = _to_numbers({**values, "clipped": given.clipped})
         clipped = numbers.pop("clipped")
         metrics, missing = self._finish(numbers, nulls, prepared)
-        shares, unknown = self._shares(given.image[:3], prepared)
-        metrics, missing = {**metrics, **shares}, {**missing, **unknown}
         return TileScore(metrics, missing, shift.y, shift.x, shift.at_edge, clipped, prepared.detail)
 
     def _metrics(self, image: Tensor, shift: Shift, prepared: WsbPrepared) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -113,32 +110,35 @@ class WsbScorer:
         frame = prepared.frame
         if frame is not None and frame.rgb is not None and frame.usable:
             values["lr_consistency"] = lr_consistency(image[:3], frame.rgb, frame.clear, frame.sensor)
-        if "psnr_nir" in constants.optional and image.shape[0] == prepared.target.shape[0] == 4:
-            nir = differences(self._moved(image[3:], shift), prepared.target[3:], valid)
-            values["psnr_nir"] = psnr(nir.mse(biased=False), floor)
-        for metric in self._perceptual:
-            if isinstance(metric, Unavailable):
-                nulls["lpips"] = metric.reason
-            else:
-                values[metric.name] = _distance(metric, shown, prepared)
+        pairs = self._pairs(image, fixed, shift, prepared)
+        if isinstance(self._perceptual, Unavailable):
+            nulls["lpips"] = self._perceptual.reason
+        elif self._perceptual is not None:
+            values["lpips"] = self._perceptual(*pairs.shown)[0]
+        for optional in self._optional:
+            found = optional(pairs)
+            values |= {name: value[0] for name, value in found.values.items()}
+            nulls |= found.nulls[0]
         return values, nulls
 
-    def _shares(self, image: Tensor, prepared: WsbPrepared) -> tuple[dict[str, float | None], dict[str, str]]:
-        """The shares of opensr-test in the scored window if they were asked for; no-data is as in the target."""
-        if self._opensr is None:
-            return {}, {}
+    def _pairs(self, image: Tensor, fixed: Tensor, shift: Shift, prepared: WsbPrepared) -> Pairs:
+        """A batch of one, as the learned and the optional metrics take it."""
+        four = image.shape[0] == prepared.target.shape[0] == 4
         frame = prepared.frame
-        if isinstance(self._opensr, Unavailable) or frame is None or frame.rgb is None or not frame.usable:
-            lacking = NO_FRAME if frame is None or frame.rgb is None else CLOUDY
-            reason = self._opensr.reason if isinstance(self._opensr, Unavailable) else lacking
-            return dict.fromkeys(OPENSR_NAMES), dict.fromkeys(OPENSR_NAMES, reason)
-        target = prepared.target[:3]
-        seen = crop_or_pad(image, self.rules.border)
-        if prepared.valid is not None:
-            seen = torch.where(prepared.valid, seen, target)
-        coarse = frame.rgb.clamp(0, 1)
-        found = self._opensr(coarse, seen, target, prepared.height, prepared.width, self.rules.border)
-        return dict(found), {name: NO_CONTRAST for name, value in found.items() if value is None}
+        usable = frame.rgb if frame is not None and frame.usable else None
+        return Pairs(
+            prediction=fixed[None],
+            unmoved=crop_or_pad(image[:3], self.rules.border)[None],
+            target=prepared.target[None, :3],
+            valid=(prepared.valid,),
+            white=(prepared.white,),
+            frames=(_unseen(prepared) if usable is None else usable,),
+            height=prepared.height,
+            width=prepared.width,
+            border=self.rules.border,
+            nir=self._moved(image[3:], shift)[None] if four else None,
+            target_nir=prepared.target[None, 3:] if four else None,
+        )
 
     def _moved(self, image: Tensor, shift: Shift) -> Tensor:
         return move(image, shift.y, shift.x, self.rules.border, self.rules.search.lobes)
@@ -147,21 +147,16 @@ class WsbScorer:
         self, numbers: dict[str, float | None], nulls: Mapping[str, str], prepared: WsbPrepared
     ) -> tuple[dict[str, float | None], dict[str, str]]:
         """Every metric of the protocol, those that could not be computed as None with the reason."""
-        constants = self.rules.metrics
-        optional = [name for name in constants.optional if name in numbers]
-        metrics = {name: numbers.get(name) for name in (*constants.names, *optional)}
+        added = [column.name for one in self._optional for column in one.metric.columns if column.name in numbers]
+        metrics = {name: numbers.get(name) for name in (*self.rules.metrics.names, *added)}
         metrics["psnr_bicubic"] = prepared.psnr_bicubic
-        frame = prepared.frame
-        unseen = NO_FRAME if frame is None or frame.rgb is None else CLOUDY
-        reasons = {**nulls, "lr_consistency": unseen, "psnr_bicubic": NO_FRAME}
+        reasons = {**nulls, "lr_consistency": _unseen(prepared), "psnr_bicubic": NO_FRAME}
         return metrics, {name: reasons[name] for name, value in metrics.items() if value is None}
 
 
-def _distance(metric: Perceptual, shown: Tensor, prepared: WsbPrepared) -> Tensor:
-    """A learned distance on the stretched window, no-data copied from the target."""
-    target = stretch(prepared.target[:3], prepared.white)
-    seen = shown if prepared.valid is None else torch.where(prepared.valid, shown, target)
-    return metric(seen[None], target[None])[0]
+def _unseen(prepared: WsbPrepared) -> str:
+    """Why frame 0 cannot be used, if it cannot."""
+    return NO_FRAME if prepared.frame is None or prepared.frame.rgb is None else CLOUDY
 
 
 def _to_numbers(values: Mapping[str, Tensor]) -> dict[str, float | None]:

@@ -91,7 +91,7 @@ def _columns(
             text = "Mean and 95 % interval, drawn to a common scale"
             columns.append(Column(f"ci_{metric}", f"{label} 95 %", text, numeric=False))
     columns += [metric_column(m, "main") for m in beside]
-    columns += [metric_column(m, "metrics") for m in others]
+    columns += [metric_column(m, "metrics", version=division.versions.get(m, "")) for m in others]
     if lists:
         for name in [n for n in division.lists if n != division.list_name]:
             columns += [

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -18,6 +18,7 @@ from worldstrat_bench.protocol import Protocol
 from worldstrat_bench.record import ListScores, Record
 from worldstrat_bench.site.entries import Entry, protocol_of
 from worldstrat_bench.site.text import clean, instant, short_hash, slugify
+from worldstrat_bench.site.versions import shown_versions, with_versions
 from worldstrat_bench.stats.aggregate import metric_names, metric_values
 from worldstrat_bench.stats.boards import Kind, board_key, foreign_inputs, kind_of
 from worldstrat_bench.stats.ranking import RankedBoard, display_of, rank
@@ -44,6 +45,7 @@ class Division:
     Attributes
     ----------
     prefix : folder of its pages, "" for the main one, else ending in "/".
+    versions : column of an optional metric to the version whose values are shown.
     entries : runs on the boards, in the order of their slugs; each is ranked in the lists it completed.
     apart : runs of this division that no board ranks.
     facts : the tiles with their labels; the scores in it are one entry's and are not to be used.
@@ -61,6 +63,7 @@ class Division:
     apart: tuple[Apart, ...]
     facts: TileTable
     lists: Mapping[str, tuple[str, ...]]
+    versions: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def list_name(self) -> str:
@@ -203,6 +206,8 @@ def _division(key: tuple[str, ...], group: Sequence[Entry]) -> Division | None:
         if difference := _differs(entry.table, facts):
             kept.remove(entry)
             apart.append(_apart(entry, difference))
+    versions = shown_versions([entry.record for entry in kept])
+    kept = [with_versions(entry, versions) for entry in kept]
     record = (kept or whole)[0].record
     names = [name for name in _LIST_ORDER if name in record.scores] or sorted(record.scores)
     lists = {name: _tiles_of(record, name, facts) for name in names}
@@ -212,7 +217,7 @@ def _division(key: tuple[str, ...], group: Sequence[Entry]) -> Division | None:
         inputs=record.dataset.inputs, targets_sha256=record.dataset.targets_sha256,
         entries=tuple(sorted(_named(kept), key=lambda e: e.slug)),
         apart=tuple(sorted(apart, key=lambda a: a.entry.slug)),
-        facts=facts, lists=lists,
+        facts=facts, lists=lists, versions=versions,
     )  # fmt: skip
 
 

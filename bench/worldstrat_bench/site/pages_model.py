@@ -21,6 +21,7 @@ from worldstrat_bench.site.render import Output
 from worldstrat_bench.site.robustness import Partners, gap_block, robustness_figures
 from worldstrat_bench.site.tables import Cell, Column, Row, Table, link_cell, render, value_cell
 from worldstrat_bench.site.text import NO_VALUE, clean, counted, number
+from worldstrat_bench.site.versions import version_notes
 from worldstrat_bench.stats.letters import shown
 
 Pairs = list[tuple[str, str]]
@@ -51,7 +52,7 @@ def build_models(out: Output, analysis: Analysis, common: Context, partners: Par
             "reproduce": reproduce(entry.record),
             "run_files": [(name, f"{division.prefix}data/runs/{entry.slug}/{name}") for name in sorted(entry.files)],
             "nulls": [(_label(k), clean(v, 200)) for k, v in sorted(entry.record.nulls.items())],
-            "warnings": [clean(w, 300) for w in entry.record.warnings],
+            "warnings": [clean(w, 300) for w in entry.record.warnings] + version_notes(entry.record, division.versions),
         }
         out.page(f"{division.prefix}m/{entry.slug}.html", "model.html.j2", {**common, **context})
 

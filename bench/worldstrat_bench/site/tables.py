@@ -11,7 +11,7 @@ from typing import Literal
 from markupsafe import Markup, escape
 
 from worldstrat_bench.measures import measure
-from worldstrat_bench.site.text import NO_VALUE, csv_cell, number
+from worldstrat_bench.site.text import NO_VALUE, clean, csv_cell, number
 
 CsvValue = str | float | int | None
 Group = Literal["main", "metrics", "lists", "entry"]
@@ -81,10 +81,11 @@ class Table:
         return tuple(sorted({value for row in self.rows for name, value in row.filters if name == key and value}))
 
 
-def metric_column(name: str, group: Group, *, label: str = "", key: str = "") -> Column:
-    """The column of a metric."""
+def metric_column(name: str, group: Group, *, label: str = "", key: str = "", version: str = "") -> Column:
+    """The column of a metric; of an optional one with its version."""
     m = measure(name)
-    return Column(key or m.name, label or m.label, m.explanation, group, m.arrow, m.unit)
+    explanation = f"{m.explanation}, version {clean(version, 80)}" if version else m.explanation
+    return Column(key or m.name, label or m.label, explanation, group, m.arrow, m.unit)
 
 
 def value_cell(value: float | None, decimals: int) -> Cell:

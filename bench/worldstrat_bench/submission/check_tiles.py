@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldstrat_bench.data import split
+from worldstrat_bench.measures import optional_column
 from worldstrat_bench.record import Record
 from worldstrat_bench.submission.faults import Fault
 from worldstrat_bench.tiles import FACT_COLUMNS, TileTable
@@ -18,7 +19,8 @@ _REMEDY = "tiles.csv is never edited by hand; score the run again and submit wha
 RANGES: dict[str, tuple[float, float]] = {
     "psnr": (-60, 100), "ssim": (-1, 1), "lpips": (0, 10), "rmse": (0, 1000), "psnr_raw": (-60, 100),
     "psnr_unregistered": (-60, 100), "sam": (0, 180), "lr_consistency": (0, 1000), "psnr_bicubic": (-60, 100),
-    "lr_consistency_target": (0, 1000),
+    "lr_consistency_target": (0, 1000), "psnr_nir": (-60, 100), "stlpips": (0, 10),
+    "opensr_improvement": (0, 1), "opensr_omission": (0, 1), "opensr_hallucination": (0, 1),
     "clipped": (0, 1), "shift_y": (-16, 16), "shift_x": (-16, 16), "cloud": (0, 1), "detail": (0, 1000),
     "lon": (-180, 180), "lat": (-90, 90),
 }  # fmt: skip
@@ -35,6 +37,7 @@ def table_faults(table: TileTable, record: Record, *, where: str) -> Iterator[Fa
     yield from _first(_outcome_faults(table, record, where))
     yield from _first(_range_faults(table, where))
     yield from _first(_null_faults(table, record, where))
+    yield from _first(_version_faults(table, record, where))
     yield from _first(_consistency_faults(table, record, where))
     yield from _first(_label_faults(table, record, where))
 
@@ -75,9 +78,19 @@ def _null_faults(table: TileTable, record: Record, where: str) -> Iterator[Fault
     for row in np.flatnonzero(ok & np.isnan(table.numbers["psnr"])):
         if "psnr" not in record.nulls:
             yield Fault("nulls", f"tile {table.tiles[row]!r} is ok and has no psnr", where, int(row) + 2, _REMEDY)
-    for name in SCORES:
+    for name in (*SCORES, *record.optional):
+        if name not in table.numbers:
+            continue
         if ok.any() and np.isnan(table.numbers[name][ok]).all() and name not in record.nulls:
             yield Fault("nulls", f"{name} is null on every tile and the record does not say why", where, None, _REMEDY)
+
+
+def _version_faults(table: TileTable, record: Record, where: str) -> Iterator[Fault]:
+    """The record gives the version of every column of an optional metric, and of no other."""
+    present = {name for name in table.numbers if optional_column(name) is not None}
+    for name in sorted(present ^ set(record.optional)):
+        what = f"has no version of the column {name!r}" if name in present else f"gives a version of {name[:60]!r}"
+        yield Fault("optional", f"the record {what}, contrary to tiles.csv", where, None, _REMEDY)
 
 
 def _consistency_faults(table: TileTable, record: Record, where: str) -> Iterator[Fault]:

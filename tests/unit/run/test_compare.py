@@ -59,3 +59,16 @@ def test_parts_are_told_and_compared_if_their_tiles_are_the_same(tmp_path: Path)
     mini(tmp_path / "c", model="c", tiles=others, limit=20)
     with pytest.raises(UsageError, match="different targets"):
         compare_runs(tmp_path / "a", tmp_path / "c")
+
+
+def test_another_version_of_an_optional_metric_is_not_compared_and_that_is_said(tmp_path: Path) -> None:
+    for name, version in (("a", "1, package 1.0"), ("b", "1, package 1.0"), ("c", "1, package 1.1")):
+        mini(tmp_path / name, model=name, optional={"stlpips": version, "opensr_omission": "1"})
+    mini(tmp_path / "d", model="d")
+    same, other, without = (compare_runs(tmp_path / "a", tmp_path / name) for name in "bcd")
+    assert {"stlpips", "opensr_omission"} <= {one.metric for one in same.lists["test"]}
+    assert same.remarks == ()
+    found = {one.metric for one in other.lists["test"]}
+    assert ("stlpips" in found, "opensr_omission" in found, "psnr" in found) == (False, True, True)
+    assert other.remarks == ("ST-LPIPS is not compared: version 1, package 1.0 and version 1, package 1.1",)
+    assert not {"stlpips", "opensr_omission"} & {one.metric for one in without.lists["test"]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -10,16 +11,22 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from factories import Facts, invented_facts, make_run, official_facts, relabel
 from site_scenes import write_manifest, write_speed, write_verification
+from worldstrat_bench.data.split import sublists
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.record import ModelRef, Record, build_record, save_record
 from worldstrat_bench.site import build
+from worldstrat_bench.site.board_table import metrics_of
 from worldstrat_bench.site.divisions import Division, list_divisions, unplaced
 from worldstrat_bench.site.entries import read_entries
+from worldstrat_bench.site.versions import version_notes
+from worldstrat_bench.stats.aggregate import aggregate
+from worldstrat_bench.tiles import parse_tiles
 
 mini = partial(make_run, tiles=36, release="mini", list_name="test", resamples=20)
 full = partial(make_run, release="v1.1", list_name="full", resamples=20)
@@ -277,3 +284,43 @@ def test_frames_offered_are_not_taken_for_frames_used(tmp_path: Path) -> None:
     page = next((tmp_path / "out").glob("practice-*/m/bare.html")).read_text(encoding="utf-8")
     assert "<dt>Family</dt><dd><bdi>–</bdi></dd>" in page
     assert "<dt>Frames</dt><dd><bdi>8 offered</bdi></dd>" in page
+
+
+def test_a_board_shows_one_version_of_an_optional_metric(tmp_path: Path) -> None:
+    for name, version in (("a", "1"), ("b", "2"), ("c", "2"), ("d", "1, not computed")):
+        mini(tmp_path / name, model=name, optional={"stlpips": version})
+    mini(tmp_path / "e", model="e")
+    (division,) = divisions(tmp_path)
+    assert division.versions == {"stlpips": "2"}
+    values = dict(zip([entry.slug for entry in division.entries], division.matrix("stlpips"), strict=True))
+    assert {slug for slug, own in values.items() if not np.isnan(own).all()} == {"b", "c"}
+    for entry in division.entries:
+        assert ("stlpips" in division.scores(entry).micro) == (entry.slug in "bc")
+        assert ("stlpips" in division.scores(entry).macro) == (entry.slug in "bc")
+    notes = version_notes(division.by_slug["a"].record, division.versions)
+    assert notes == ["ST-LPIPS is not shown: the run has version 1, the board 2"]
+    assert version_notes(division.by_slug["b"].record, division.versions) == []
+    build([tmp_path], tmp_path / "site")
+    page = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
+    assert "optional, version 2" in page
+    assert "ST-LPIPS is not shown" in "".join(p.read_text() for p in (tmp_path / "site").rglob("m/a.html"))
+
+
+def test_a_column_without_a_value_is_not_drawn(tmp_path: Path) -> None:
+    record = mini(tmp_path / "a", model="a", optional={"stlpips": "1, not computed"}, failed={})
+    table = (tmp_path / "a" / "tiles.csv").read_text(encoding="utf-8")
+    assert "stlpips" in record.scores["test"].micro
+    assert "stlpips" in table.splitlines()[0]
+    lines = [line if i == 0 else line.rpartition(",")[0] + "," for i, line in enumerate(table.splitlines())]
+    empty = "\n".join(lines) + "\n"
+    (tmp_path / "a" / "tiles.csv").write_text(empty, encoding="utf-8")
+    scores = aggregate(parse_tiles(empty), sublists("test", parse_tiles(empty).tiles), load_protocol("wsb-1"))
+
+    def edit(content: dict[str, object]) -> None:
+        content["scores"] = {name: own.model_dump() for name, own in scores.items()}
+        content["files"] = {"tiles.csv": hashlib.sha256(empty.encode()).hexdigest()}
+
+    change(tmp_path / "a", edit)
+    (division,) = divisions(tmp_path)
+    assert division.versions == {}
+    assert "stlpips" not in metrics_of(division)

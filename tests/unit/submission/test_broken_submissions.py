@@ -167,6 +167,7 @@ BROKEN: dict[str, tuple[Break, str, str]] = {
     "wrong-outcomes": (record("outcomes", value={"ok": 11, "crash": 1}), "outcomes", "tiles.csv has 12 ok"),
     "edited-tiles": (edited_tiles, "record-files", "its sha256 differs"),
     "impossible-ssim": (cell("ssim", "1.5"), "values", "ssim of tile"),
+    "version-of-nothing": (record("optional", value={"stlpips": "1"}), "optional", "a version of 'stlpips'"),
     "contradicting-rmse": (cell("rmse", "0.5"), "values", "contradict"),
     "not-a-number": (cell("psnr", "much"), "record-readable", "'much' is no number"),
     "infinite": (cell("psnr", "inf"), "record-readable", "is not finite"),
@@ -193,6 +194,19 @@ def test_one_fault_one_message(folder: Path, name: str) -> None:
     assert fragment in faults[0]["what"]
     assert faults[0]["remedy"]
     assert SLUG in faults[0]["where"]
+
+
+def test_columns_of_optional_metrics_need_their_versions_and_their_range(tmp_path: Path) -> None:
+    folder = make_submission(tmp_path, optional={"stlpips": "1, stlpips-pytorch 0.0.2"})
+    assert faults_of(str(folder)) == (0, [])
+    cell("stlpips", "-0.5")(folder)
+    _, faults = faults_of(str(folder))
+    assert [(fault["rule"], "stlpips of tile" in fault["what"]) for fault in faults] == [("values", True)]
+    other = make_submission(tmp_path / "other", optional={"stlpips": "1, stlpips-pytorch 0.0.2"})
+    rewrite_record(other, lambda document: document["optional"].clear())
+    code, faults = faults_of(str(other))
+    assert code == 5
+    assert [(fault["rule"], "'stlpips'" in fault["what"]) for fault in faults] == [("optional", True)]
 
 
 def png(pixels: np.ndarray) -> bytes:

@@ -1,0 +1,32 @@
+"""PSNR of the near infrared band, for predictions and targets that have one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from worldstrat_bench.metrics.optional import Found, Pairs
+from worldstrat_bench.metrics.psnr import differences, psnr
+
+MSE_FLOOR = 1e-10
+"""Where PSNR ends, as in ``wsb-1``."""
+
+
+@dataclass(frozen=True)
+class NirPsnr:
+    """``psnr`` of the fourth band by itself, moved as the others are and freed of its own bias."""
+
+    software: str = ""
+
+    def __call__(self, pairs: Pairs) -> Found:
+        """One column, or none where a band is lacking."""
+        if pairs.nir is None or pairs.target_nir is None:
+            return Found({})
+        delta = differences(pairs.nir, pairs.target_nir, pairs.mask)
+        return Found({"psnr_nir": psnr(delta.mse(biased=False), MSE_FLOOR)})
+
+
+def load_nir(_: torch.device | str = "cpu") -> NirPsnr:
+    """The computation, which every machine has."""
+    return NirPsnr()
