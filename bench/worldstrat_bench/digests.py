@@ -1,4 +1,4 @@
-"""Digests of files."""
+"""Digests of files, and why two may differ."""
 
 from __future__ import annotations
 
@@ -16,3 +16,12 @@ def file_sha256(path: Path) -> str:
     """
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+LINE_ENDINGS = "only the line endings differ: a checkout has turned LF into CRLF"
+LINE_ENDINGS_REMEDY = "check it out again with `git config core.autocrlf false`, or with a .gitattributes of `* -text`"
+
+
+def differs_in_line_endings(content: bytes, sha256: str | None) -> bool:
+    """Return whether `content` would have that digest if its lines ended in LF as they were written."""
+    return b"\r\n" in content and hashlib.sha256(content.replace(b"\r\n", b"\n")).hexdigest() == sha256

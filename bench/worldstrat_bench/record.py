@@ -257,7 +257,7 @@ def load_record(path: Path | str) -> Record:
     file = Path(path)
     file = file / "record.json" if file.is_dir() else file
     try:
-        text = file.read_bytes().decode("utf-8")
+        text = file.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         raise InvalidArtefactError(
             "there is no record", where=file, remedy="finish the run: worldstrat-bench evaluate ... --out RUN"

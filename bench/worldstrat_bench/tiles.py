@@ -166,7 +166,7 @@ def parse_tiles(text: str, *, where: object = "tiles.csv") -> TileTable:
 def read_tiles(path: Path) -> TileTable:
     """Read a ``tiles.csv`` from disk; see :func:`parse_tiles`."""
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         raise _invalid("the file is missing", path) from None
     except (OSError, UnicodeDecodeError) as error:

@@ -267,6 +267,11 @@ def test_no_keep_removes_predictions_and_says_so(bicubic: Path, wheel: Path, dat
     assert list((tmp_path / "r" / "predictions").iterdir()) == []
     assert (tmp_path / "r" / "tiles.csv").read_bytes() == (bicubic / "tiles.csv").read_bytes()
     assert run_cli("evaluate", wheel, "--data", data, "--out", tmp_path / "r", "--no-download").code == 0
+    again = run_cli("score", tmp_path / "r", "--data", data, "--protocol", "probav", "--out", tmp_path / "s")
+    assert again.code == 5
+    assert "the run holds no predictions" in again.err
+    assert "--no-keep" in again.err
+    assert not (tmp_path / "s").exists()
 
 
 def test_a_failed_tile_is_a_row_with_its_facts(bicubic: Path, data: Path, tmp_path: Path) -> None:

@@ -98,6 +98,35 @@ def test_a_build_that_can_show_nothing_keeps_the_site_that_is_there(small: Path,
     assert {path: path.read_bytes() for path in site.rglob("*") if path.is_file()} == before
 
 
+def test_a_site_below_its_own_input_is_never_read(small: Path, tmp_path: Path) -> None:
+    root = tmp_path / "all"
+    shutil.copytree(small, root / "runs")
+    first = build([root], root / "site", previews=False)
+    shutil.copytree(root / "site", root / "older" / "site")
+    gone = sorted((root / "runs").iterdir())[-1]
+    shutil.rmtree(gone)
+    second = build([root], root / "site", previews=False)
+    sources = [source for board in second.boards for source in board.ranked]
+    assert len(sources) == sum(len(board.ranked) for board in first.boards) - 1
+    assert not [source for source in sources if "site" in source.split("/")]
+    assert not [source for source, _ in second.refused if "site" in source.split("/")]
+
+
+def test_a_site_as_the_only_input_is_named(small: Path, tmp_path: Path) -> None:
+    build([small], tmp_path / "site", previews=False)
+    report = build([tmp_path / "site"], tmp_path / "again", previews=False)
+    assert [reason for _, reason in report.refused] == ["is a built site, not a folder of submissions"]
+
+
+def test_a_manifest_that_cannot_be_read_is_listed(small: Path, tmp_path: Path) -> None:
+    root = tmp_path / "runs"
+    shutil.copytree(small, root)
+    run = sorted(path.parent for path in root.rglob("record.json"))[0]
+    (run / "submission.toml").write_text("title = [unclosed", encoding="utf-8")
+    report = build([root], tmp_path / "site", previews=False)
+    assert [reason.partition(":")[0] for _, reason in report.refused] == ["submission.toml cannot be read"]
+
+
 def test_no_record_at_all_is_a_page_that_says_so(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     report = build([tmp_path / "empty"], tmp_path / "out")

@@ -9,8 +9,10 @@ def main() -> None:
     """Entry point of the ``worldstrat-bench`` script; leaves with the exit code that the docs promise."""
     from worldstrat_bench.cli.app import app
     from worldstrat_bench.cli.console import debugging, flush_or_forget, print_error
+    from worldstrat_bench.cli.streams import write_anything
     from worldstrat_bench.errors import InfrastructureError, WorldstratBenchError
 
+    write_anything()
     try:
         app(prog_name="worldstrat-bench")
     except WorldstratBenchError as error:
@@ -25,7 +27,7 @@ def main() -> None:
         if debugging():
             raise
         what = f"the disk or the system failed: {error.strerror or error}"
-        remedy = "see to the disk, its space and the permissions, then give the same command again"
+        remedy = "check the disk, its free space and the permissions, then give the same command again"
         print_error(InfrastructureError(what, where=error.filename, remedy=remedy))
         sys.exit(InfrastructureError.exit_code)
     except Exception as error:

@@ -97,5 +97,8 @@ def flush_or_forget() -> bool:
 
 
 def print_json(document: Any) -> None:
-    """The one JSON document of ``--json``."""
-    sys.stdout.write(json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+    """Write the one JSON document of ``--json``; as ASCII where stdout cannot take every character."""
+    from worldstrat_bench.cli.streams import writes_unicode
+
+    ascii_only = not writes_unicode()
+    sys.stdout.write(json.dumps(document, indent=1, sort_keys=True, ensure_ascii=ascii_only, allow_nan=False) + "\n")

@@ -65,7 +65,7 @@ def report_command(
 
     try:
         with file.open("rb") as stream:
-            text = stream.read(_MAX_REPORT_BYTES).decode("utf-8")
+            text = stream.read(_MAX_REPORT_BYTES).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidArtefactError(f"the report cannot be read: {error}", where=file) from None
     report = faults.from_json(text, where=file)

@@ -50,32 +50,64 @@ class Metadata:
 
 
 def read_table(path: Path) -> tuple[bytes, list[dict[str, str]]]:
-    """The bytes of a CSV file and its rows by column; the unnamed first column is called ``""``.
+    """Return the bytes of a CSV file and its rows by column; the unnamed first column is called ``""``.
+
+    What programs change when they save a table is undone: a byte order mark, empty lines at the end, semicolons or tabs
+    instead of commas, and a further column of row numbers in front.
 
     Raises
     ------
     DataError
-        if the file is missing, no UTF-8, too large, not a table, or has rows of another length than its header.
+        if the file is missing, not UTF-8, too large, not a table, or has rows of another length than its header.
     """
+    content = _read(path)
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise DataError("the table is larger than any of WorldStrat", where=path)
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise DataError(f"{path.name} is missing", where=path, remedy="it belongs beside hr_dataset/") from None
-    except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror}", where=path) from None
-    try:
-        rows = list(csv.reader(io.StringIO(content.decode("utf-8-sig")), strict=True))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"not a CSV table in UTF-8: {error}", where=path) from None
+        text = content.decode("utf-8-sig")
+        rows = list(csv.reader(io.StringIO(text), strict=True, delimiter=_delimiter(text)))
+    except UnicodeDecodeError as error:
+        remedy = "save it again as CSV in UTF-8, or fetch it again: worldstrat-bench data fetch"
+        raise DataError(f"not a CSV table in UTF-8: {error}", where=path, remedy=remedy) from None
+    except csv.Error as error:
+        raise DataError(f"not a CSV table: {error}", where=path) from None
+    while rows and not any(cell.strip() for cell in rows[-1]):
+        rows.pop()
     if not rows:
         raise DataError("the table is empty", where=path)
     header = rows[0]
     for line, row in enumerate(rows[1:], start=2):
         if len(row) != len(header):
             raise DataError(f"row {line} has {len(row)} cells, the header has {len(header)}", where=path)
-    return content, [dict(zip(header, row, strict=True)) for row in rows[1:]]
+    return content, [dict(row) for row in _without_row_numbers(header, rows[1:])]
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise DataError("the table is larger than any of WorldStrat", where=path)
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"{path.name} is missing", where=path, remedy="it belongs beside hr_dataset/") from None
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}", where=path) from None
+
+
+def _delimiter(text: str) -> str:
+    """Return what separates the header's cells: a spreadsheet in a language with decimal commas writes semicolons."""
+    header = text.partition("\n")[0]
+    return max(",;\t", key=header.count) if header else ","
+
+
+def _without_row_numbers(header: list[str], rows: list[list[str]]) -> Iterator[Iterable[tuple[str, str]]]:
+    """Yield the cells by column, without the column of row numbers that pandas puts before the table's own.
+
+    The tables of v1.0 have an unnamed first column themselves, which holds names of tiles: pandas reads that one as
+    ``Unnamed: 0``.
+    """
+    numbered = len(header) > 1 and header[0] == "" and all(row[0] == str(at) for at, row in enumerate(rows))
+    start = 1 if numbered else 0
+    names = ["" if at == start and name == "Unnamed: 0" else name for at, name in enumerate(header)]
+    for row in rows:
+        yield zip(names[start:], row[start:], strict=True)
 
 
 def md5(content: bytes) -> str:
@@ -142,9 +174,14 @@ def _cell(row: Mapping[str, str], column: str, path: Path) -> str:
     return row[column]
 
 
+def _decimal(cell: str) -> float:
+    """Read a number; a spreadsheet in a language with decimal commas writes 1,5. Raises ValueError."""
+    return float(cell.replace(",", ".") if cell.count(",") == 1 and "." not in cell else cell)
+
+
 def _number(cell: str, line: int, path: Path) -> int:
     try:
-        number = int(float(cell))
+        number = int(_decimal(cell))
     except (ValueError, OverflowError):
         number = 0
     if not 1 <= number <= 999:
@@ -161,7 +198,7 @@ def _date(cell: str, line: int, path: Path) -> date:
 
 def _place(row: Mapping[str, str]) -> Iterator[tuple[float, float]]:
     try:
-        lon, lat = float(row.get("lon", "")), float(row.get("lat", ""))
+        lon, lat = _decimal(row.get("lon", "")), _decimal(row.get("lat", ""))
     except ValueError:
         return
     if abs(lon) <= 360 and abs(lat) <= 90:  # false for NaN, too

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -19,6 +20,13 @@ from worldstrat_bench.plugins.wheel import open_wheel
 MAX_METADATA_BYTES = 1 << 20
 _TARGET = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._+-]{0,98}[A-Za-z0-9])?")
+BASELINES = "worldstrat-bench-baselines"
+REFERENCE_MODELS = frozenset({
+    "bicubic", "bicubic-shifted", "callable", "exported", "lanczos", "median", "mlstac", "nearest", "onnx",
+    "shift-and-add", "spandrel", "torchscript", "trained-multi", "trained-single", "worldstrat-highresnet",
+    "worldstrat-srcnn",
+})  # fmt: skip
+"""Names of the reference models' distribution, kept free for it even where it is not installed."""
 BASELINES_REMEDY = "install the reference models with `pip install ./baselines`, or see `worldstrat-bench models list`"
 
 
@@ -160,11 +168,19 @@ def _entries(folder: Path) -> Iterator[ModelEntry]:
         yield ModelEntry(name[:100], target[:300], distribution, version, summary, problem or _flaw(name, target))
 
 
+def is_standard(module: str) -> bool:
+    """Return whether the standard library has a module of that name; its own tests are not on Python's list."""
+    return module in sys.stdlib_module_names or module == "test"
+
+
 def _flaw(name: str, target: str) -> str | None:
     if not _NAME.fullmatch(name):
         return "its name holds characters that a model's name cannot have"
     if not _TARGET.fullmatch(target):
         return f"its entry point {target[:100]!r} is not module:attribute"
+    top = re.split(r"[.:]", target)[0]
+    if is_standard(top):
+        return f"its package {top!r} has the name of a module of Python's standard library, which is imported instead"
     return None
 
 

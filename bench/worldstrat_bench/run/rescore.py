@@ -41,8 +41,23 @@ def score_run(request: ScoreRequest, options: RunOptions, tell: Listener = ignor
     if request.out is None or request.out.resolve() == request.run.resolve():
         with hold_run(request.run, create=False) as run:
             return _score(request, options, device, run, run, tell)
-    with read_run(request.run) as source, hold_run(request.folder) as run:
-        return _score(request, options, device, source, run, tell)
+    with read_run(request.run) as source:
+        _refuse_lost_predictions(source)  # before the new folder is made, so that a refusal leaves nothing behind
+        with hold_run(request.folder) as run:
+            return _score(request, options, device, source, run, tell)
+
+
+def _refuse_lost_predictions(source: RunFolder) -> None:
+    """Raise InvalidArtefactError if tiles were predicted and their predictions are not in the run any more."""
+    predicted = [name for name, entry in source.journal.entries().items() if entry.predicted.outcome == "ok"]
+    lost = [name for name in predicted if not source.store.has(name)]
+    if lost:
+        what = "no predictions" if len(lost) == len(predicted) else f"no prediction of {len(lost)} tiles"
+        raise InvalidArtefactError(
+            f"the run holds {what}: they were removed once scored (--no-keep, or a disk that was too small)",
+            where=source.path,
+            remedy="run the model again and keep them: worldstrat-bench evaluate MODEL --data DIR --out OTHER-RUN",
+        )
 
 
 def _score(

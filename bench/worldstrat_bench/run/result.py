@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from worldstrat_bench.digests import LINE_ENDINGS, LINE_ENDINGS_REMEDY, differs_in_line_endings
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.record import Record, load_record
 from worldstrat_bench.run.folder import RECORD, TILES
@@ -36,13 +37,14 @@ def load_result(path: Path) -> Result:
     file = folder / TILES
     try:
         content = file.read_bytes()
-        text = content.decode("utf-8")
+        text = content.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidArtefactError(
             f"tiles.csv cannot be read: {error}", where=file, remedy="score the run again"
         ) from None
     if hashlib.sha256(content).hexdigest() != record.files.get(TILES):
-        raise InvalidArtefactError(
-            "tiles.csv is not the one that the record was computed from", where=file, remedy="score the run again"
-        )
+        what, remedy = "tiles.csv is not the one that the record was computed from", "score the run again"
+        if differs_in_line_endings(content, record.files.get(TILES)):
+            what, remedy = f"{what}: {LINE_ENDINGS}", LINE_ENDINGS_REMEDY
+        raise InvalidArtefactError(what, where=file, remedy=remedy)
     return Result(folder, record, parse_tiles(text, where=file))

@@ -12,13 +12,12 @@ from worldstrat_bench.errors import UsageError
 from worldstrat_bench.site.analysis import Analysis
 from worldstrat_bench.site.config import BoardConfig
 from worldstrat_bench.site.divisions import Apart, Division, list_divisions, unplaced
-from worldstrat_bench.site.entries import Entry, Refused, read_entries
+from worldstrat_bench.site.entries import MANIFEST, Entry, Refused, read_entries
 from worldstrat_bench.site.licences import footer
 from worldstrat_bench.site.pages_board import build_boards, heading_of
 from worldstrat_bench.site.pages_model import build_models
 from worldstrat_bench.site.pages_more import build_compare, build_gallery
 from worldstrat_bench.site.pages_site import (
-    MANIFEST,
     build_badges,
     build_data,
     build_feed,

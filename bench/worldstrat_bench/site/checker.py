@@ -16,9 +16,9 @@ from xml.etree import ElementTree
 
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.site.builder import compose
-from worldstrat_bench.site.entries import Refused, read_entries
+from worldstrat_bench.site.entries import MANIFEST, Refused, read_entries
 from worldstrat_bench.site.html_check import Page, bad_schemes, is_external, read_page
-from worldstrat_bench.site.pages_site import MANIFEST, Manifest, read_manifest
+from worldstrat_bench.site.pages_site import Manifest, read_manifest
 from worldstrat_bench.site.render import ASSETS
 
 INDEX_GZIPPED = 60_000
@@ -145,7 +145,7 @@ def _size_faults(index: int, assets: int, tile_pages: Mapping[str, int]) -> Iter
 
 def _rebuild_faults(folder: Path, files: Mapping[str, bytes], manifest: Manifest) -> list[str]:
     """Build the site again from the records in it, pictures taken over."""
-    entries, _ = read_entries([folder])
+    entries, _ = read_entries([folder], of_site=True)
     refused = [Refused(source, reason) for source, reason in manifest.refused]
     output, _, _ = compose(entries, refused, config=manifest.config, pictures_from=folder)
     paths = sorted(set(files) | set(output.files))

@@ -39,7 +39,7 @@ def load_config(path: Path | None) -> BoardConfig:
     if path is None:
         return BoardConfig()
     try:
-        config = BoardConfig.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        config = BoardConfig.model_validate(tomllib.loads(path.read_text(encoding="utf-8-sig")))
     except (OSError, ValueError, ValidationError) as error:
         raise InvalidArtefactError(f"not a board file: {str(error)[:300]}", where=path) from None
     for name in (*config.beside, *config.tile_columns):

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from worldstrat_bench.digests import LINE_ENDINGS, LINE_ENDINGS_REMEDY, differs_in_line_endings
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.protocol import Protocol, load_protocol, protocol_ids
 from worldstrat_bench.record import Record, canonical_json, parse_record
@@ -30,6 +31,9 @@ from worldstrat_bench.stats.aggregate import SetMeans, iter_means
 from worldstrat_bench.stats.robustness import ROBUSTNESS, Robustness
 from worldstrat_bench.stats.train_split import Declaration, assess
 from worldstrat_bench.tiles import TileTable, parse_tiles
+
+MANIFEST = "data/site.json"
+"""Lists every file of a site with its sha256; marks a folder as a built site."""
 
 MAX_BYTES = 8_000_000
 FILES = ("record.json", "tiles.csv", "speed.json", "verification.json", ROBUSTNESS, "submission.toml")
@@ -101,8 +105,13 @@ class Refused:
     reason: str
 
 
-def read_entries(paths: Iterable[Path]) -> tuple[list[Entry], list[Refused]]:
-    """Every run under `paths`, in the order of their record ids, and what was refused.
+def read_entries(paths: Iterable[Path], *, of_site: bool = False) -> tuple[list[Entry], list[Refused]]:
+    """Return every run under `paths`, in the order of their record ids, and what was refused.
+
+    Parameters
+    ----------
+    paths : folders of submissions and runs.
+    of_site : also read the copies that a built site offers for download, as the site's own check does.
 
     Raises
     ------
@@ -115,7 +124,7 @@ def read_entries(paths: Iterable[Path]) -> tuple[list[Entry], list[Refused]]:
         if not root.exists():
             raise UsageError("there is no such folder", where=root, remedy="give a submissions folder or a run")
         found = False
-        for folder in find_runs(root):
+        for folder in find_runs(root, of_site=of_site):
             found = True
             source = clean(str(folder.relative_to(root.parent)) if folder != root else root.name, 200)
             try:
@@ -128,11 +137,16 @@ def read_entries(paths: Iterable[Path]) -> tuple[list[Entry], list[Refused]]:
             else:
                 entries[entry.record.record_id] = entry
         if not found:
-            refused.append(Refused(clean(root.name, 200), "holds no record.json"))
+            why = (
+                "is a built site, not a folder of submissions"
+                if (root / MANIFEST).is_file()
+                else "holds no record.json"
+            )
+            refused.append(Refused(clean(root.name, 200), why))
     return [entries[key] for key in sorted(entries)], refused
 
 
-def find_runs(root: Path) -> Iterator[Path]:
+def find_runs(root: Path, *, of_site: bool = False) -> Iterator[Path]:
     """Folders with a ``record.json`` at or below `root`, sorted; links are not followed.
 
     Runs below another run (``evaluate --robustness`` makes such) are curves of that one and no entries of their own.
@@ -140,9 +154,17 @@ def find_runs(root: Path) -> Iterator[Path]:
     if (root / "record.json").is_file():
         yield root
         return
+    sites = frozenset() if of_site else _sites_below(root)
     for file in sorted(root.rglob("record.json")):
-        if file.is_file() and not file.is_symlink() and not _below_a_run(file.parent, root):
+        built = any(parent in sites for parent in file.parents)
+        if file.is_file() and not file.is_symlink() and not built and not _below_a_run(file.parent, root):
             yield file.parent
+
+
+def _sites_below(root: Path) -> frozenset[Path]:
+    """Return the built sites at or below `root`: the records in them are copies, often of an earlier state."""
+    found = (path.parent.parent for path in root.rglob("site.json"))
+    return frozenset(folder for folder in found if (folder / MANIFEST).is_file())
 
 
 def _below_a_run(folder: Path, root: Path) -> bool:
@@ -168,7 +190,10 @@ def read_entry(folder: Path, root: Path, source: str) -> Entry:
         raise InvalidArtefactError("tiles.csv is missing", where=folder)
     record = parse_record(_text(files["record.json"]), where=folder / "record.json")
     if record.files.get("tiles.csv") != hashlib.sha256(files["tiles.csv"]).hexdigest():
-        raise InvalidArtefactError("tiles.csv is not the file that the record hashes", where=folder)
+        what = "tiles.csv is not the file that the record hashes"
+        if differs_in_line_endings(files["tiles.csv"], record.files.get("tiles.csv")):
+            what += f": {LINE_ENDINGS}; {LINE_ENDINGS_REMEDY}"
+        raise InvalidArtefactError(what, where=folder)
     table = parse_tiles(_text(files["tiles.csv"]), where=folder / "tiles.csv")
     protocol_of(record)
     check_record(record, table)
@@ -281,6 +306,6 @@ def _read(path: Path) -> bytes | None:
 
 def _text(data: bytes) -> str:
     try:
-        return data.decode("utf-8")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InvalidArtefactError(f"not UTF-8: {error}") from None

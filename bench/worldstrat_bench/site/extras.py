@@ -44,11 +44,17 @@ class Card:
 
 
 def parse_toml(data: bytes | None) -> Mapping[str, Any]:
-    """A manifest; empty if it is none, because `submission check` is where a manifest is judged."""
+    """Return a manifest's content; empty without one. `submission check` judges what it says.
+
+    Raises
+    ------
+    InvalidArtefactError
+        if it is not TOML: without it the row would lose its title, its authors and its training statement.
+    """
     try:
-        return tomllib.loads((data or b"").decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError):
-        return {}
+        return tomllib.loads((data or b"").decode("utf-8-sig"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise InvalidArtefactError(f"submission.toml cannot be read: {clean(str(error), 200)}") from None
 
 
 def _json(data: bytes | None) -> Mapping[str, Any]:
@@ -126,7 +132,7 @@ def robustness_of(data: bytes | None, record: Record) -> Robustness | None:
     if data is None:
         return None
     try:
-        stated = parse_robustness(data.decode("utf-8"))
+        stated = parse_robustness(data.decode("utf-8-sig"))
     except (UnicodeDecodeError, InvalidArtefactError):
         return None
     return None if disagreements(stated, record) else stated

@@ -17,15 +17,12 @@ from worldstrat_bench.record import Record
 from worldstrat_bench.site import charts
 from worldstrat_bench.site.config import BoardConfig
 from worldstrat_bench.site.divisions import Apart, Division
-from worldstrat_bench.site.entries import Entry, Refused
+from worldstrat_bench.site.entries import MANIFEST, Entry, Refused
 from worldstrat_bench.site.pages_board import Context, heading_of
 from worldstrat_bench.site.render import Output
 from worldstrat_bench.site.schema import BOARD_SCHEMA
 from worldstrat_bench.site.text import clean, stamp
 from worldstrat_bench.stats.train_split import TRAIN_SPLITS
-
-MANIFEST = "data/site.json"
-"""Lists every file of the site with its sha256; marks a folder as a built site."""
 
 
 @dataclass(frozen=True)

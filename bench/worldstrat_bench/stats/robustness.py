@@ -194,7 +194,7 @@ def load_robustness(path: Path) -> Robustness:
     try:
         if path.stat().st_size > 4 * MAX_BYTES:
             raise InvalidArtefactError("robustness: the file is too large", where=path)
-        return parse_robustness(path.read_bytes().decode("utf-8"), where=path)
+        return parse_robustness(path.read_bytes().decode("utf-8-sig"), where=path)
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidArtefactError(f"robustness cannot be read: {error}", where=path) from None
 

@@ -131,7 +131,7 @@ def _check_folder(folder: Path, options: Options, known: Fingerprints | None) ->
 def _manifest(folder: Path) -> tuple[Manifest | None, str, list[Fault]]:
     path = folder / MANIFEST_NAME
     try:
-        return load_manifest(path), path.read_text(encoding="utf-8"), []
+        return load_manifest(path), path.read_text(encoding="utf-8-sig"), []
     except ManifestError as error:
         errors: tuple[ManifestError, ...] = (error,)
         if error.line is not None or path.is_file():
@@ -141,7 +141,7 @@ def _manifest(folder: Path) -> tuple[Manifest | None, str, list[Fault]]:
 
 def _all_errors(path: Path) -> tuple[ManifestError, ...]:
     try:
-        found = manifest_errors(path.read_bytes()[: 64 * 1024].decode("utf-8"), where=path)
+        found = manifest_errors(path.read_bytes()[: 64 * 1024].decode("utf-8-sig"), where=path)
     except (OSError, UnicodeDecodeError):
         return ()
     return () if isinstance(found, Manifest) else found

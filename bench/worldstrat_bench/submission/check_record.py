@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from worldstrat_bench.data import split
+from worldstrat_bench.digests import LINE_ENDINGS, LINE_ENDINGS_REMEDY, differs_in_line_endings
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.protocol import Protocol, load_protocol, protocol_ids
 from worldstrat_bench.record import ListScores, Record, parse_record
@@ -52,7 +53,7 @@ def load_result(folder: Path) -> Result | tuple[Fault, ...]:
         table = parse_tiles(text, where=relative(tiles_path))
     except InvalidArtefactError as error:
         return (from_error("record-readable", error),)
-    return Result(folder, record, table, hashlib.sha256(text.encode()).hexdigest())
+    return Result(folder, record, table, hashlib.sha256(tiles_path.read_bytes()).hexdigest())
 
 
 def record_faults(result: Result, slug_folder: Path, *, official: bool) -> Iterator[Fault]:
@@ -83,8 +84,11 @@ def recomputed_faults(result: Result) -> tuple[Fault, ...]:
 def _hash_faults(result: Result) -> Iterator[Fault]:
     record = result.record
     if record.files.get("tiles.csv") != result.tiles_sha256:
-        what = "tiles.csv is not the file that the record names: its sha256 differs"
-        yield Fault("record-files", what, relative(result.folder / "tiles.csv"), None, SCORE_AGAIN)
+        place = result.folder / "tiles.csv"
+        what, remedy = "tiles.csv is not the file that the record names: its sha256 differs", SCORE_AGAIN
+        if differs_in_line_endings(place.read_bytes(), record.files.get("tiles.csv")):
+            what, remedy = f"tiles.csv is not the file that the record names: {LINE_ENDINGS}", LINE_ENDINGS_REMEDY
+        yield Fault("record-files", what, relative(place), None, remedy)
     extra = sorted(set(record.files) - {"tiles.csv"})
     if extra:
         what = f"the record hashes {extra[0]!r}, which no result holds"
@@ -275,7 +279,7 @@ def _file_faults(folder: Path) -> Iterator[Fault]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8")
+        return path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = "not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
         raise InvalidArtefactError(f"{path.name} cannot be read: {reason}", where=relative(path)) from None

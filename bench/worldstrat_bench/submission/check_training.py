@@ -50,7 +50,7 @@ def _listed_faults(path: Path, *, ranked: bool) -> Iterator[Fault]:
                 "train-tiles", "is a link or too large for a list of tile names", where, None, "one name a line"
             )
             return
-        names = {line.strip() for line in path.read_bytes().decode("utf-8").splitlines() if line.strip()}
+        names = {line.strip() for line in path.read_bytes().decode("utf-8-sig").splitlines() if line.strip()}
     except (OSError, UnicodeDecodeError) as error:
         what = "is not UTF-8" if isinstance(error, UnicodeDecodeError) else "the file is missing"
         yield Fault("train-tiles", what, where, None, "put the train tiles there, one name a line")

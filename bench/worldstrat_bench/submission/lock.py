@@ -55,7 +55,7 @@ def load_lock(path: Path) -> tuple[Locked, ...]:
             raise LockError("the lock is a link", where=path)
         if path.stat().st_size > MAX_LOCK_BYTES:
             raise LockError(f"larger than {MAX_LOCK_BYTES // 1024} kB", where=path)
-        text = path.read_bytes().decode("utf-8")
+        text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         raise LockError("the lock file is missing", where=path) from None
     except (OSError, UnicodeDecodeError):

@@ -177,7 +177,7 @@ def load_manifest(path: Path) -> Manifest:
     try:
         if file.stat().st_size > MAX_MANIFEST_BYTES:
             raise ManifestError(f"larger than {MAX_MANIFEST_BYTES // 1024} kB", where=file, remedy="shorten it")
-        text = file.read_bytes().decode("utf-8")
+        text = file.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         remedy = "start with: worldstrat-bench submission new SLUG"
         raise ManifestError("there is no submission.toml", where=file, remedy=remedy) from None

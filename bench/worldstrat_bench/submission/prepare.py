@@ -94,7 +94,7 @@ def environment_of(
     locked = load_lock(path)
     if section.base == "harness" and not locked and not wheels and not own_wheel:
         return None
-    text = path.read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8-sig")
     if own_wheel and canonicalize_name(model.distribution) not in {item.name for item in locked}:
         text += f"\n{model.distribution} @ {model.wheel} --hash=sha256:{model.wheel_sha256}\n"
     request = EnvironmentRequest(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import keyword
 import re
-import sys
 from importlib import resources
 from pathlib import Path
 
 from worldstrat_bench.errors import UsageError
+from worldstrat_bench.plugins.discovery import BASELINES, REFERENCE_MODELS, installed_models, is_standard
 from worldstrat_bench.submission.manifest import SLUG_PATTERN
 from worldstrat_bench.submission.wheel import SHADOWED
 
@@ -57,6 +57,7 @@ def _targets(slug: str, package: str) -> dict[str, str]:
         "test_plugin.py.j2": "tests/test_plugin.py",
         "README.md.j2": "README.md",
         "gitignore.j2": ".gitignore",
+        "gitattributes.j2": ".gitattributes",
         "benchmark.yml.j2": ".github/workflows/benchmark.yml",
         "submission.toml.j2": f"submissions/{slug}/submission.toml",
         "requirements.lock.j2": f"submissions/{slug}/requirements.lock",
@@ -72,9 +73,19 @@ def _package_name(slug: str) -> str:
         )
     name = slug.replace("-", "_")
     name = f"sr_{name}" if name[0].isdigit() else name
-    if name in SHADOWED or name in sys.stdlib_module_names or keyword.iskeyword(name):
+    if name in SHADOWED or is_standard(name) or keyword.iskeyword(name):
         raise UsageError(f"{name!r} is the name of another package", where="SLUG", remedy="choose another slug")
+    owner = BASELINES if slug in REFERENCE_MODELS else _announced_by(slug)
+    if owner is not None:
+        what = f"{slug!r} is already a model of {owner}: neither could be evaluated by that name"
+        raise UsageError(what, where="SLUG", remedy="choose another slug")
     return name
+
+
+def _announced_by(slug: str) -> str | None:
+    """Return which installed distribution announces a model of that name; the one of an earlier scaffold may."""
+    owners = (model.distribution for model in installed_models() if model.name == slug)
+    return next((owner for owner in owners if owner != slug), None)
 
 
 def _render(template: str, values: dict[str, str]) -> str:

@@ -80,7 +80,7 @@ def load_verification(path: Path) -> Verification:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise InvalidArtefactError("verification: the file is too large", where=path, remedy=_REMEDY)
-        return parse_verification(path.read_bytes().decode("utf-8"), where=path)
+        return parse_verification(path.read_bytes().decode("utf-8-sig"), where=path)
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidArtefactError(f"verification cannot be read: {error}", where=path, remedy=_REMEDY) from None
 

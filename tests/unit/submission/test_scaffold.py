@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from conftest import ROOT
 from factories import make_run
 from submission_factory import SLUG, make_submission, model_ref, record_of
 from worldstrat_bench.api import ENTRY_POINT_GROUP
 from worldstrat_bench.cli.app import app
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
+from worldstrat_bench.plugins.discovery import REFERENCE_MODELS
 from worldstrat_bench.submission.check import check
 from worldstrat_bench.submission.compare import compare_markdown
 from worldstrat_bench.submission.manifest import load_manifest
@@ -41,6 +43,20 @@ def test_a_bad_slug_is_refused_before_anything_is_written(tmp_path: Path, slug: 
     with pytest.raises(UsageError):
         write_scaffold(slug, tmp_path / "package")
     assert not (tmp_path / "package").exists()
+
+
+@pytest.mark.parametrize(
+    "slug", ["test", "unittest", "bicubic", "shift-and-add", "onnx", "worldstrat-srcnn", "rasterio"]
+)
+def test_a_name_that_could_not_be_evaluated_is_refused(tmp_path: Path, slug: str) -> None:
+    with pytest.raises(UsageError, match=r"name of another package|already a model of"):
+        write_scaffold(slug, tmp_path / "package")
+    assert not (tmp_path / "package").exists()
+
+
+def test_the_names_of_the_reference_models_are_kept_free() -> None:
+    project = tomllib.loads((ROOT / "baselines" / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert set(project["entry-points"][ENTRY_POINT_GROUP]) <= REFERENCE_MODELS
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:

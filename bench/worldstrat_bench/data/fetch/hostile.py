@@ -30,19 +30,31 @@ def is_unsafe(name: str) -> bool:
 
 
 def classify(name: str, wanted: Wanted, where: str) -> Member | None:
-    """The file that a member is, or None if nobody wants it.
+    """The file that a member is, or None if it is not wanted.
 
     Raises
     ------
     DataError
-        if an unsafe name ends like a wanted one: somebody meant it to be unpacked.
+        if an unsafe name ends like a wanted one: it was meant to be unpacked.
     """
     if not is_unsafe(name):
         return wanted.member(name)
     parts = [part for part in re.split(r"[/\\]", name) if part not in ("", ".", "..")]
     if not any(wanted.member("/".join(parts[-count:])) for count in (2, 3)):
         return None
-    raise DataError(f"member {name[:120]!r} leads out of the folder", where=where, remedy=_OTHER_SOURCE)
+    why, remedy = _fault_of(name)
+    raise DataError(f"member {name[:120]!r} {why}", where=where, remedy=remedy)
+
+
+def _fault_of(name: str) -> tuple[str, str]:
+    """Return what is wrong with an unsafe name, and what to do: one packed carelessly is not an attack."""
+    if ".." in re.split(r"[/\\]", name):
+        return "leads out of the folder", _OTHER_SOURCE
+    if name.startswith(("/", "\\")) or _DRIVE.match(name):
+        return "has an absolute path", f"{_OTHER_SOURCE}, or pack it again with names relative to the dataset's folder"
+    if "\\" in name:
+        return "has backslashes where ZIP wants slashes", "pack it again with a program that writes forward slashes"
+    return "has a name with characters that cannot be printed", _OTHER_SOURCE
 
 
 def check_zip_member(info: zipfile.ZipInfo, member: Member, where: str) -> None:
