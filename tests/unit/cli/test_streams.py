@@ -25,7 +25,7 @@ def test_any_text_goes_to_any_stream(encoding: str, monkeypatch: pytest.MonkeyPa
     streams.write_anything()
     print(SAMPLE)
     stream.flush()
-    written = stream.buffer.getvalue().decode(encoding)  # type: ignore[attr-defined]
+    written = stream.buffer.getvalue().decode(encoding)
     assert written.startswith("PSNR ")
     assert "32.1" in written
     assert "\\udcff" in written, "a byte of a file name that is not text"
@@ -37,7 +37,7 @@ def test_our_own_characters_have_plain_spellings(monkeypatch: pytest.MonkeyPatch
     streams.write_anything()
     print("PSNR \u2191 LPIPS \u2193 1\u20138 2\u00d7 \u2026")
     stream.flush()
-    assert stream.buffer.getvalue() == b"PSNR ^ LPIPS v 1-8 2x ..." + os.linesep.encode()  # type: ignore[attr-defined]
+    assert stream.buffer.getvalue() == b"PSNR ^ LPIPS v 1-8 2x ..." + os.linesep.encode()
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
@@ -47,7 +47,7 @@ def test_json_stays_json(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None
     streams.write_anything()
     print_json({"name": "\u2191 \u65e5"})
     stream.flush()
-    assert json.loads(stream.buffer.getvalue().decode(encoding)) == {"name": "\u2191 \u65e5"}  # type: ignore[attr-defined]
+    assert json.loads(stream.buffer.getvalue().decode(encoding)) == {"name": "\u2191 \u65e5"}
 
 
 def test_a_folder_whose_name_the_terminal_lacks(tmp_path: Path) -> None:

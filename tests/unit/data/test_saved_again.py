@@ -48,8 +48,8 @@ def test_the_same_revisits_are_read(change: str, tmp_path: Path) -> None:
     path.write_bytes(CHANGES[change](METADATA).encode())
     found = parse_metadata(read_table(path)[1], path)
     assert {tile: sorted(rows) for tile, rows in found.revisits.items()} == {"a 1": [1, 2], "b": [1]}
-    assert found.places["b"] == (-3.5, 40)
-    assert not found.problems
+    assert list(found.places["b"]) == [-3.5, 40.0]
+    assert dict(found.problems) == {}
 
 
 @pytest.mark.parametrize("change", CHANGES)
