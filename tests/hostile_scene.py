@@ -17,12 +17,38 @@ from typing import Any
 
 import numpy as np
 import psutil
+import pytest
 
+from worldstrat_bench.errors import InfrastructureError
 from worldstrat_bench.worker import Limits, ModelSpec, Reply, Worker
+from worldstrat_bench.worker.isolation import Profile
+
+
+@dataclass(frozen=True)
+class Confinement:
+    """A level of isolation, and the profile of what it leaves open."""
+
+    level: str
+    profile: Profile
+
+    def __str__(self) -> str:
+        return self.level if self.profile == "cpu" else f"{self.level}-{self.profile}"
+
 
 PLUGIN = Path(__file__).parent / "e2e" / "hostile" / "plugins" / "hostile.py"
 STUB = PLUGIN.parent.parent / "stub"
-LEVELS = ("full", "strong", "process")
+CONFINEMENTS = (
+    Confinement("full", "cpu"),
+    Confinement("full", "cuda"),
+    Confinement("strong", "cpu"),
+    Confinement("strong", "cuda"),
+    Confinement("process", "cpu"),
+)
+"""Every one that differs from the others: at `process` nothing is confined, whatever the profile."""
+CUDA_IN_SOAK = [
+    pytest.param(one, id=str(one), marks=[pytest.mark.soak] if one.profile == "cuda" else []) for one in CONFINEMENTS
+]
+"""The same, for what the profile should make no difference to: the CUDA profile waits for `tox -e soak`."""
 REQUIRED = "WORLDSTRAT_BENCH_REQUIRE_ISOLATION"
 """Levels, separated by commas, whose absence fails the suite instead of skipping it: set where CI runs."""
 
@@ -105,7 +131,7 @@ def listening(family: int, kind: int, address: Any) -> socket.socket:
     """A socket that waits to be reached."""
     sock = socket.socket(family, kind)
     sock.bind(address)
-    if kind == socket.SOCK_STREAM:
+    if kind in (socket.SOCK_STREAM, socket.SOCK_SEQPACKET):
         sock.listen(5)
     sock.setblocking(False)
     return sock
@@ -114,7 +140,7 @@ def listening(family: int, kind: int, address: Any) -> socket.socket:
 def reached(sock: socket.socket) -> bool:
     """Whether somebody did reach it."""
     try:
-        if sock.type == socket.SOCK_STREAM:
+        if sock.type in (socket.SOCK_STREAM, socket.SOCK_SEQPACKET):
             sock.accept()[0].close()
         else:
             sock.recv(16)
@@ -132,10 +158,32 @@ def make_stub_environment(folder: Path) -> Path:
     return folder / "bin" / "python"
 
 
+def or_skip(confinement: Confinement, python: Path) -> Confinement:
+    """The same, if this machine has that level; else the test is skipped, and says so."""
+    level = confinement.level
+    spec = ModelSpec("worldstrat_bench.worker.reference:load", python=python)
+    try:
+        with Worker(spec, isolation=level, granted=confinement.profile) as worker:
+            report = worker.hello.isolation
+            assert (report.level, report.profile) == (level, None if level == "process" else confinement.profile)
+    except InfrastructureError as error:
+        if level in os.environ.get(REQUIRED, "").split(","):
+            raise
+        pytest.skip(f"isolation {level!r} is not available on this machine and was NOT tested: {error.where}")
+    return confinement
+
+
 def hostile_worker(
-    scene: Scene, level: str, log: Path | None = None, limits: Limits = LIMITS, python: Path | None = None
+    scene: Scene,
+    confinement: Confinement,
+    log: Path | None = None,
+    limits: Limits = LIMITS,
+    python: Path | None = None,
 ) -> Worker:
     """A worker with the hostile model, not yet started."""
     facts = {"facts": json.dumps(scene.facts)}
     spec = ModelSpec("hostile:load", facts, search_paths=(scene.root / "plugins",), python=python)
-    return Worker(spec, isolation=level, limits=limits, forbidden=scene.forbidden, log=log, threads=1)
+    return Worker(
+        spec, isolation=confinement.level, limits=limits, forbidden=scene.forbidden, log=log, threads=1,
+        granted=confinement.profile,
+    )  # fmt: skip

@@ -110,6 +110,11 @@ class IsolationReport(_Part):
 
     level: Literal["none", "process", "strong", "full"]
     requested: Literal["auto", "process", "strong", "full"] = "auto"
+    profile: Literal["cpu", "cuda"] | None = Field(
+        default=None,
+        description="of the confinement: cuda also lets libcuda start; null at `process`, which confines nothing, and "
+        "in records from before it was kept",
+    )
     held: dict[str, bool] = Field(default_factory=dict, description="probe: True if it was stopped")
     notes: tuple[Text, ...] = ()
 

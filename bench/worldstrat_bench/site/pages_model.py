@@ -238,6 +238,7 @@ def _provenance(record: Record) -> Pairs:
     model, data, env, iso = record.model, record.dataset, record.environment, record.isolation
     held = [name for name, stopped in sorted(iso.held.items()) if stopped]
     dirty = ", with local changes" if record.harness.dirty else ""
+    profile = " with what a GPU's driver needs" if iso.profile == "cuda" else ""
     rows = [
         ("Record", record.record_id), ("Created", record.created),
         ("Protocol", f"{record.protocol.id}, sha256 {record.protocol.sha256}"),
@@ -249,7 +250,7 @@ def _provenance(record: Record) -> Pairs:
         ("Harness", f"{record.harness.version}, commit {record.harness.commit or 'unknown'}" + dirty),
         ("Python and torch", f"{env.python}, torch {env.torch}" + (f", CUDA {env.cuda}" if env.cuda else "")),
         ("Device", f"{record.device.name} ({record.device.device_class})"),
-        ("Isolation", f"{iso.level}" + (f"; stopped: {', '.join(held)}" if held else "")),
+        ("Isolation", iso.level + profile + (f"; stopped: {', '.join(held)}" if held else "")),
         ("LPIPS backbone", record.lpips_backbone_sha256 or ""), ("Seed", str(record.seed)),
         ("Outcomes", ", ".join(f"{count} {name}" for name, count in sorted(record.outcomes.items()) if count)),
     ]  # fmt: skip

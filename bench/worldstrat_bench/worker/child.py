@@ -31,6 +31,10 @@ Header = Dict[str, Any]
 Answer = Tuple[Header, bytes]
 
 
+class NoDeviceError(Exception):
+    """The device that was asked for cannot be used from here; the message says what torch said."""
+
+
 class OutputError(Exception):
     """What the model returned cannot be sent; the message says what to fix."""
 
@@ -58,6 +62,9 @@ def answer_load(wire: Wire, header: Header) -> Optional[SRModel]:
     started = time.perf_counter()
     try:
         facts = prepare_torch(header)
+    except NoDeviceError as error:
+        wire.send({"op": "failed", "kind": "device", "message": str(error)[:MAX_TEXT]})
+        return None
     except Exception:
         wire.send({"op": "failed", "kind": "environment", "message": last_lines(traceback.format_exc())})
         return None
@@ -78,12 +85,13 @@ def prepare_torch(header: Header) -> Header:
     import safetensors.torch  # noqa: F401
     import torch
 
-    from worldstrat_bench.worker.device import device_facts
+    from worldstrat_bench.worker.device import device_facts, device_problem
 
     if header.get("threads"):
         torch.set_num_threads(int(header["threads"]))
-    if torch.device(header["device"]).type == "cuda" and not torch.cuda.is_available():
-        raise RuntimeError("this torch ({}) sees no CUDA device".format(torch.__version__))
+    problem = device_problem(header["device"])
+    if problem:
+        raise NoDeviceError(problem)
     facts = device_facts(header["device"], header.get("threads"))
     return {"python": platform.python_version(), "torch": str(torch.__version__), "device": facts}
 

@@ -53,6 +53,25 @@ def _marketed(memory_bytes: int) -> int:
     return next((size for size in sizes if gib <= size * 1.01), round(gib))
 
 
+def device_problem(device: str) -> str:
+    """Why this process cannot use a torch device, in torch's words; "" if it can.
+
+    A CUDA device is really started, without allocating on it: what the driver refuses is then known before any code of
+    a model runs, and its settings of the allocator still count.
+    """
+    import torch
+
+    if torch.device(device).type != "cuda":
+        return ""
+    try:
+        torch.cuda.init()  # type: ignore[no-untyped-call]
+        torch.cuda.synchronize(device)
+    except (RuntimeError, AssertionError) as error:
+        said = " ".join(str(error).split())[:1000]
+        return "this torch ({}) cannot use {}: {}".format(torch.__version__, device, said)
+    return ""
+
+
 def device_facts(device: str, threads: Optional[int]) -> Dict[str, Optional[str]]:
     """Type, name and class of a torch device as this process sees it, and the CUDA version torch was built for."""
     import torch

@@ -15,9 +15,18 @@ from numpy.typing import NDArray
 from worldstrat_bench.errors import ModelError, WorldstratBenchError
 from worldstrat_bench.plugins.interpreter import inspect_interpreter, own_interpreter
 from worldstrat_bench.record import IsolationReport
+from worldstrat_bench.worker.cuda_trouble import explain
 from worldstrat_bench.worker.ending import may_be_chance, outcome_of
 from worldstrat_bench.worker.greeting import make_hello
-from worldstrat_bench.worker.isolation import Attempt, Level, candidates, make_report, parse_request, unavailable
+from worldstrat_bench.worker.isolation import (
+    Attempt,
+    Level,
+    Profile,
+    candidates,
+    make_report,
+    parse_request,
+    unavailable,
+)  # fmt: skip
 from worldstrat_bench.worker.log import ModelLog
 from worldstrat_bench.worker.replies import judge, judge_measured
 from worldstrat_bench.worker.session import Session
@@ -49,6 +58,7 @@ class Worker:
     forbidden : folders and files that the model must not read; the targets, first of all.
     log : file that what the model prints is appended to.
     threads : CPU threads of torch; None leaves it to torch.
+    granted : for tests only: confine a worker on the CPU as one on a GPU ("cuda"). None goes by the device.
     """
 
     def __init__(
@@ -61,6 +71,7 @@ class Worker:
         forbidden: tuple[Path, ...] = (),
         log: Path | None = None,
         threads: int | None = None,
+        granted: Profile | None = None,
     ) -> None:
         self._model = model
         self._device = device
@@ -70,10 +81,12 @@ class Worker:
         self._limits = limits or Limits()
         self._forbidden = forbidden
         self._threads = threads
+        self._granted = granted
         self._log = ModelLog(log, self._limits.log_bytes)
         self._interpreter = own_interpreter() if model.python is None else inspect_interpreter(model.python)
         self._session: Session | None = None
         self._hello: Hello | None = None
+        self._attempt: Attempt | None = None
 
     def __enter__(self) -> Worker:
         self.start()
@@ -223,6 +236,7 @@ class Worker:
             session, attempt = launch(self._launch_request(level), self._log)
             attempts.append(attempt)
             if session is not None:
+                self._attempt = attempt
                 self._levels = (level,)  # a worker that is started again is confined as the first one was
                 notes = self._notes or make_report(self._request, attempts).notes
                 self._notes = notes
@@ -231,8 +245,9 @@ class Worker:
 
     def _launch_request(self, level: Level) -> LaunchRequest:
         return LaunchRequest(
-            level, self._model, self._interpreter, self._device, self._limits, self._forbidden, self._threads
-        )
+            level, self._model, self._interpreter, self._device, self._limits, self._forbidden, self._threads,
+            self._granted,
+        )  # fmt: skip
 
     def _load(self, session: Session, report: IsolationReport, start_seconds: float) -> Hello:
         request = {
@@ -261,13 +276,16 @@ class Worker:
                 f"the process ended while the model was loaded: {outcome_of(end, self._log)[1]}", kind
             ) from None
         if header.get("op") != "hello":
+            session.finish()
             raise self._failed_load(header)
         return make_hello(
             header, self._device, self._threads, self._interpreter, report, start_seconds, time.monotonic() - started
         )
 
-    def _failed_load(self, header: dict[str, Any]) -> ModelError:
+    def _failed_load(self, header: dict[str, Any]) -> WorldstratBenchError:
         message = str(header.get("message", ""))[:8000]
+        if header.get("kind") == "device" and self._device.startswith("cuda") and self._attempt is not None:
+            return explain(self._device, self._interpreter, self._attempt, message)
         if header.get("kind") == "environment":
             return self._load_error(f"the model's environment lacks what the worker needs: {message}")
         return self._load_error(f"the model cannot be loaded: {message}")

@@ -8,9 +8,12 @@ from typing import Literal, cast
 
 from worldstrat_bench.errors import InfrastructureError, UsageError
 from worldstrat_bench.record import IsolationReport
+from worldstrat_bench.worker.grants import Grants
 
 Level = Literal["full", "strong", "process"]
 Request = Literal["auto", "full", "strong", "process"]
+Profile = Literal["cpu", "cuda"]
+"""What a confined worker may do beside computing: nothing more, or also what libcuda does at its start."""
 
 LEVELS: tuple[Level, ...] = ("full", "strong", "process")
 """From the best to the least."""
@@ -20,19 +23,35 @@ ONLY_FULL = frozenset({"stat_targets"})
 
 PROBES = frozenset({
     "read_targets", "stat_targets", "list_outside", "write_outside", "change_outside", "tcp", "udp", "unix_socket",
-    "abstract_socket", "datagram_pair", "shared_memory", "sysv_memory", "parent_files", "ptrace_parent",
-    "signal_parent", "new_namespace", "io_uring", "capabilities",
+    "abstract_socket", "datagram_pair", "datagram_socket", "shared_memory", "sysv_memory", "parent_files",
+    "write_proc", "ptrace_parent", "signal_parent", "new_namespace", "io_uring", "capabilities",
 })  # fmt: skip
-"""Every attempt of the self-test."""
+"""Every attempt of the self-test; each is stopped under both profiles."""
+
+
+class LevelUnavailableError(InfrastructureError):
+    """This machine does not have the isolation that was asked for."""
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """What came of trying a level: the probes that were stopped, or why it is not to be had."""
+    """What came of trying a level.
+
+    Attributes
+    ----------
+    held : the probes, and whether each was stopped.
+    problem : why the level is not to be had; None if it was reached.
+    profile : what was granted.
+    refused : with the profile "cuda", the first call of libcuda's start that is refused nevertheless, and why.
+    grants : the paths that the worker may use; None if it was not started.
+    """
 
     level: Level
     held: Mapping[str, bool]
     problem: str | None = None
+    profile: Profile = "cpu"
+    refused: str = ""
+    grants: Grants | None = None
 
     @property
     def good(self) -> bool:
@@ -67,13 +86,19 @@ def make_report(request: Request, attempts: list[Attempt]) -> IsolationReport:
     """What the record says: the level that was reached, what held, and why nothing better."""
     reached = attempts[-1]
     notes = tuple(f"{a.level}: {a.problem}" for a in attempts if a.problem)
-    return IsolationReport(level=reached.level, requested=request, held=dict(sorted(reached.held.items())), notes=notes)
+    return IsolationReport(
+        level=reached.level,
+        requested=request,
+        profile=None if reached.level == "process" else reached.profile,
+        held=dict(sorted(reached.held.items())),
+        notes=notes,
+    )
 
 
-def unavailable(request: Request, attempts: list[Attempt]) -> InfrastructureError:
+def unavailable(request: Request, attempts: list[Attempt]) -> LevelUnavailableError:
     """The error where nothing that was asked for is to be had."""
     reasons = "; ".join(f"{a.level}: {a.problem}" for a in attempts)
-    return InfrastructureError(
+    return LevelUnavailableError(
         f"isolation {request!r} is not available on this machine",
         where=reasons,
         remedy="`full` needs bubblewrap (Debian: apt install bubblewrap) and user namespaces, "

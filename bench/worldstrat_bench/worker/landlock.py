@@ -25,6 +25,7 @@ REFER, TRUNCATE, IOCTL_DEV = 1 << 13, 1 << 14, 1 << 15
 FIRST_VERSION = (1 << 13) - 1
 READ = EXECUTE | READ_FILE | READ_DIR
 DEVICE = READ_FILE | WRITE_FILE | TRUNCATE | IOCTL_DEV
+OVERWRITE = WRITE_FILE | TRUNCATE
 ON_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
 
 TCP = 0b11
@@ -42,7 +43,7 @@ def scopes_signals() -> bool:
     return version() >= 6
 
 
-def restrict(read: Iterable[str], write: Iterable[str], devices: Iterable[str]) -> None:
+def restrict(read: Iterable[str], write: Iterable[str], devices: Iterable[str], overwrite: Iterable[str] = ()) -> None:
     """Confine this process for good. Paths that do not exist are left out.
 
     Parameters
@@ -50,6 +51,7 @@ def restrict(read: Iterable[str], write: Iterable[str], devices: Iterable[str]) 
     read : files and folders to read and execute.
     write : folders to do everything in, but for device files.
     devices : device nodes to open for reading, writing and ioctl.
+    overwrite : folders whose files may be written and cut to nothing; none can be made or removed there.
     """
     abi = version()
     if abi < 1:
@@ -63,6 +65,8 @@ def restrict(read: Iterable[str], write: Iterable[str], devices: Iterable[str]) 
             _allow(ruleset, path, handled & ~IOCTL_DEV)
         for path in devices:
             _allow(ruleset, path, DEVICE & handled)
+        for path in overwrite:
+            _allow(ruleset, path, OVERWRITE & handled)
         libc = _libc()
         if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 or libc.syscall(RESTRICT_SELF, ruleset, 0) != 0:
             raise OSError(ctypes.get_errno(), "landlock_restrict_self")

@@ -15,6 +15,8 @@ from typing import Any, Dict
 
 Launch = Dict[str, Any]
 
+OWN_TASKS = "/proc/self/task"
+
 
 def run(launch_file: str) -> None:
     """Confine, test, report to the host over the wire, and exec the worker. Does not return."""
@@ -35,6 +37,8 @@ def lower_limits(launch: Launch) -> None:
     """No core dumps, no files larger than the scratch folder may be; first to go when memory runs out.
 
     The limit of processes counts all threads of a user, and root is exempt: it is a second line behind the keeper.
+    The order of dying is a courtesy to the rest of the machine. The watchdog goes by resident memory and does not count
+    on it: a worker with the CUDA profile may write its own ``oom_score_adj`` (see :func:`hold_own_tasks`).
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     size = int(launch["scratch_bytes"])
@@ -53,19 +57,34 @@ def confine(launch: Launch) -> Dict[str, Any]:
     """Give up what the level says, then try to get it back: ``held`` says by probe what was stopped."""
     from worldstrat_bench.worker import landlock, probes, seccomp
 
-    report: Dict[str, Any] = {"op": "confined", "held": {}, "landlock": 0, "error": ""}
+    report: Dict[str, Any] = {"op": "confined", "held": {}, "landlock": 0, "error": "", "refused": ""}
     if sys.platform != "linux":
         return report
     try:
         report["landlock"] = landlock.version()
         if launch["level"] != "process":
             probes.drop_capabilities()
-            landlock.restrict(launch["read"], launch["write"], launch["devices"])
-            seccomp.install(os.getpid(), landlock.scopes_signals())
+            overwrite = [hold_own_tasks()] if launch["profile"] == "cuda" else []
+            landlock.restrict(launch["read"], launch["write"], launch["devices"], overwrite)
+            seccomp.install(os.getpid(), landlock.scopes_signals(), launch["profile"])
         report["held"] = probes.run_probes(launch["canaries"])
+        if launch["profile"] == "cuda":
+            report["refused"] = probes.rehearse_cuda()
     except OSError as error:
         report["error"] = str(error)
     return report
+
+
+def hold_own_tasks() -> str:
+    """The folder of this process's threads, which is kept open for as long as the process lives, exec included.
+
+    libcuda names its threads by writing to ``comm`` there. A Landlock rule belongs to the folder's inode in memory, and
+    the kernel drops inodes of /proc when it wants memory: whoever opens the path then gets a new one, without the rule.
+    An open descriptor, which grants nothing by itself, keeps the inode. The worker keeps the process id, so that the
+    folder stays its own; a child has another folder, and cannot start CUDA.
+    """
+    os.set_inheritable(os.open(OWN_TASKS, os.O_PATH | os.O_DIRECTORY), True)
+    return OWN_TASKS
 
 
 def send_report(wire_fd: int, report: Dict[str, Any]) -> None:

@@ -114,6 +114,49 @@ def datagram_pair(path: str) -> None:
             end.send(b"x")
 
 
+def datagram_socket(folder: str) -> None:
+    """Send to somebody else's socket without connecting to it first."""
+    for kind in (socket.SOCK_DGRAM, socket.SOCK_RAW):
+        with socket.socket(socket.AF_UNIX, kind) as sock:
+            sock.sendto(b"x", os.path.join(folder, "datagrams"))
+
+
+def write_proc(host: int) -> None:
+    """Open for writing what /proc holds of the host, of this process, and of the machine; nothing is written.
+
+    Names beneath a worker's own ``task`` folder are left to :func:`rehearse_cuda`: libcuda writes there.
+    """
+    names = ("comm", "mem", "oom_score_adj", "clear_refs", "coredump_filter", "sched", "uid_map", "attr/current")
+    places = ["/proc/self", "/proc/self/task/{}".format(os.getpid()), "/proc/thread-self"]
+    places += ["/proc/{}".format(host), "/proc/{0}/task/{0}".format(host)]
+    paths = [place + "/" + name for place in places for name in names]
+    paths += ["/proc/{}/{}".format(os.getppid(), name) for name in names]
+    paths += ["/proc/sys/kernel/core_pattern", "/proc/sys/kernel/hostname", "/proc/sysrq-trigger"]
+    for path in paths:
+        if not stopped(lambda path=path: os.close(os.open(path, os.O_WRONLY))):  # type: ignore[misc]
+            return
+    raise OSError("stopped")
+
+
+def rehearse_cuda() -> str:
+    """Do what libcuda does at its start, in this very process: the first call that is refused and why, or "".
+
+    No child could do it, since only a process's own threads have their names beneath its ``task`` folder.
+    """
+    step = "socket"
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
+            step = "bind"
+            sock.bind("\0worldstrat-bench-rehearsal-{}".format(os.getpid()))
+            step = "listen"
+            sock.listen(128)
+        step = "/proc/self/task/TID/comm"
+        os.close(os.open("/proc/self/task/{}/comm".format(os.getpid()), os.O_WRONLY | os.O_CREAT | os.O_TRUNC))
+    except OSError as error:
+        return "{}: {}".format(step, error.strerror)
+    return ""
+
+
 def capabilities() -> None:
     """Whether any capability is left; without one, this fails as the others do."""
     with open("/proc/self/status", encoding="ascii", errors="replace") as file:
@@ -146,9 +189,11 @@ def probes(canaries: Canaries) -> Dict[str, Callable[[], object]]:
         "unix_socket": lambda: connect(unix, stream, os.path.join(folder, "socket")),
         "abstract_socket": lambda: connect(unix, stream, "\0" + canaries["abstract"]),
         "datagram_pair": lambda: datagram_pair(os.path.join(folder, "datagrams")),
+        "datagram_socket": lambda: datagram_socket(folder),
         "shared_memory": lambda: read_file(canaries["shared_memory"]),
         "sysv_memory": sysv_memory,
         "parent_files": lambda: parent_files(host),
+        "write_proc": lambda: write_proc(host),
         "ptrace_parent": lambda: ptrace(host),
         "signal_parent": lambda: os.kill(host, 0),
         "new_namespace": new_namespace,

@@ -13,7 +13,7 @@ import ctypes
 import errno
 import platform
 import struct
-from typing import Dict, List, Tuple
+from typing import Dict, List, Set, Tuple
 
 from worldstrat_bench.worker import syscalls
 
@@ -36,6 +36,7 @@ NR, ARCH, ARGS = 0, 4, 16
 X32_BIT = 0x40000000
 NAMESPACES = 0x7E020000  # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET
 AF_UNIX, SOCK_TYPE_MASK, SOCK_STREAM, SOCK_SEQPACKET = 1, 0xF, 1, 5
+SOCK_FLAGS = 0o2000000 | 0o4000  # SOCK_CLOEXEC, SOCK_NONBLOCK
 TIOCSTI, TIOCLINUX = 0x5412, 0x541C
 
 Instruction = Tuple[int, int, int, int]
@@ -68,7 +69,7 @@ def this_machine() -> Machine:
     return machine
 
 
-def program(machine: Machine, pid: int, signals_scoped: bool) -> List[Instruction]:
+def program(machine: Machine, pid: int, signals_scoped: bool, profile: str = "cpu") -> List[Instruction]:
     """The filter.
 
     Parameters
@@ -76,20 +77,24 @@ def program(machine: Machine, pid: int, signals_scoped: bool) -> List[Instructio
     machine : whose numbers to use.
     pid : of the worker's main process, whose own limits it may change.
     signals_scoped : Landlock keeps signals inside already; if not, only `pid` itself may be signalled.
+    profile : "cpu", or "cuda" for a worker that is granted a CUDA device: it may also make unix sockets of the types
+        stream and seqpacket, give them a name, and let them listen, as libcuda does at its start.
     """
     code: List[Instruction] = [(LOAD, 0, 0, ARCH), (EQUAL, 1, 0, machine.audit), (RETURN, 0, 0, KILL_PROCESS)]
     code.append((LOAD, 0, 0, NR))
     if machine.column == 0:
         code += [(AT_LEAST, 0, 1, X32_BIT), (RETURN, 0, 0, ERRNO | errno.ENOSYS)]
-    for name, verdict_code in _checked(pid, signals_scoped).items():
-        number = machine.number(syscalls.CHECKED[name])
+    checks = _checked(pid, signals_scoped, profile)
+    for name, verdict_code in checks.items():
+        number = machine.number({**syscalls.CHECKED, **syscalls.REFUSED}[name])
         if number >= 0:
             code.append((EQUAL, 0, len(verdict_code), number))
             code += verdict_code
+    judged: Set[str] = {*checks, *(syscalls.ALLOWED_FOR_CUDA if profile == "cuda" else ())}
     for table, verdict in _verdicts():
-        for pair in table.values():
+        for name, pair in table.items():
             number = machine.number(pair)
-            if number >= 0:
+            if number >= 0 and name not in judged:
                 code += [(EQUAL, 0, 1, number), (RETURN, 0, 0, verdict)]
     code.append((RETURN, 0, 0, ALLOW))
     return code
@@ -104,24 +109,32 @@ def _verdicts() -> List[Tuple[syscalls.Numbers, int]]:
     ]
 
 
-def _checked(pid: int, signals_scoped: bool) -> Dict[str, List[Instruction]]:
+def _checked(pid: int, signals_scoped: bool, profile: str) -> Dict[str, List[Instruction]]:
     """Code for calls that are judged by their arguments. Each piece ends in a verdict; it never falls through."""
     allow, deny = (RETURN, 0, 0, ALLOW), (RETURN, 0, 0, ERRNO | errno.EPERM)
-    refuse = (RETURN, 0, 0, ERRNO | errno.EACCES)
     checks: Dict[str, List[Instruction]] = {
         "clone": [_arg(0), (BITS, 0, 1, NAMESPACES), deny, allow],
         # a datagram pair could still be pointed at somebody else's socket; a stream pair cannot
-        "socketpair": [
-            _arg(0), (EQUAL, 0, 4, AF_UNIX), _arg(1), (AND, 0, 0, SOCK_TYPE_MASK),
-            (EQUAL, 2, 0, SOCK_STREAM), (EQUAL, 1, 0, SOCK_SEQPACKET), refuse, allow,
-        ],
+        "socketpair": _unix_stream(SOCK_TYPE_MASK),
         "prlimit64": [_arg(0), (EQUAL, 1, 0, 0), (EQUAL, 0, 1, pid), allow, deny],
         "ioctl": [_arg(1), (EQUAL, 1, 0, TIOCSTI), (EQUAL, 0, 1, TIOCLINUX), deny, allow],
     }  # fmt: skip
+    if profile == "cuda":
+        # Named types only: a datagram (or raw) socket sends to an address without connect(2).
+        checks["socket"] = _unix_stream(0xFFFFFFFF & ~SOCK_FLAGS)
     if not signals_scoped:
         own: List[Instruction] = [_arg(0), (EQUAL, 0, 1, pid), allow, deny]
         checks.update({"kill": own, "tgkill": own, "tkill": own})
     return checks
+
+
+def _unix_stream(type_mask: int) -> List[Instruction]:
+    """Allow a unix socket whose type, under that mask, is stream or seqpacket; EACCES for every other."""
+    return [
+        _arg(0), (EQUAL, 0, 4, AF_UNIX), _arg(1), (AND, 0, 0, type_mask),
+        (EQUAL, 2, 0, SOCK_STREAM), (EQUAL, 1, 0, SOCK_SEQPACKET), (RETURN, 0, 0, ERRNO | errno.EACCES),
+        (RETURN, 0, 0, ALLOW),
+    ]  # fmt: skip
 
 
 def _arg(index: int) -> Instruction:
@@ -138,10 +151,10 @@ def assemble(code: List[Instruction]) -> bytes:
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in code)
 
 
-def install(pid: int, signals_scoped: bool) -> None:
+def install(pid: int, signals_scoped: bool, profile: str = "cpu") -> None:
     """Confine this process for good; OSError if the kernel refuses."""
     machine = this_machine()
-    code = program(machine, pid, signals_scoped)
+    code = program(machine, pid, signals_scoped, profile)
     buffer = ctypes.create_string_buffer(assemble(code))
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import socket
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from worldstrat_bench.plugins.interpreter import Interpreter
 from worldstrat_bench.worker.bubblewrap import find_bubblewrap, wrap
 from worldstrat_bench.worker.canaries import Canaries
 from worldstrat_bench.worker.grants import Grants, check_disjoint, make_grants
-from worldstrat_bench.worker.isolation import Attempt, Level, judge_level
+from worldstrat_bench.worker.isolation import Attempt, Level, Profile, judge_level
 from worldstrat_bench.worker.log import ModelLog
 from worldstrat_bench.worker.plan import (
     Folders,
@@ -32,7 +32,13 @@ LAUNCH_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class LaunchRequest:
-    """What to start, and how confined."""
+    """What to start, and how confined.
+
+    Attributes
+    ----------
+    granted : the profile of the confinement; None takes the one of the device. Only tests set it, to see on a machine
+        without a GPU what a worker on a GPU could do.
+    """
 
     level: Level
     model: ModelSpec
@@ -41,6 +47,12 @@ class LaunchRequest:
     limits: Limits
     forbidden: tuple[Path, ...]
     threads: int | None
+    granted: Profile | None = None
+
+    @property
+    def profile(self) -> Profile:
+        """What the confinement leaves open."""
+        return self.granted or ("cuda" if self.device.startswith("cuda") else "cpu")
 
 
 def launch(request: LaunchRequest, log: ModelLog) -> tuple[Session | None, Attempt]:
@@ -62,7 +74,7 @@ def launch(request: LaunchRequest, log: ModelLog) -> tuple[Session | None, Attem
         keeper = start_keeper(root, canaries.shared_memory, theirs)
     try:
         folders = make_folders(root)
-        grants = make_grants(request.interpreter, request.model, folders, cuda=request.device.startswith("cuda"))
+        grants = make_grants(request.interpreter, request.model, folders, cuda=request.profile == "cuda")
         if request.level != "process":
             check_disjoint(grants, request.forbidden)
         canaries.lay_out()
@@ -75,7 +87,7 @@ def launch(request: LaunchRequest, log: ModelLog) -> tuple[Session | None, Attem
         raise
     session = Session(keeper, Wire(ours, request.limits.output_bytes + 4096), folders, request.limits, log)
     try:
-        attempt = _start(request, session, canaries, log)
+        attempt = replace(_start(request, session, canaries, log), profile=request.profile, grants=grants)
     except BaseException:
         session.finish()
         raise
@@ -96,6 +108,7 @@ def _write(
     write_launch(
         folders,
         level=request.level,
+        profile=request.profile,
         harness=str(folders.harness),
         cwd=str(folders.scratch),
         env=environment(folders, request.interpreter, request.threads, os.environ),
@@ -121,7 +134,8 @@ def _start(request: LaunchRequest, session: Session, canaries: Canaries, log: Mo
         return Attempt(request.level, {}, f"the worker did not start: {log.last_lines(3)}"[:2000])
     if header.get("error"):
         return Attempt(request.level, {}, str(header["error"])[:500])
-    return judge_level(request.level, canaries.confirm(_held(header.get("held"))))
+    attempt = judge_level(request.level, canaries.confirm(_held(header.get("held"))))
+    return replace(attempt, refused=str(header.get("refused", ""))[:200])
 
 
 def _held(value: object) -> dict[str, bool]:

@@ -85,6 +85,10 @@ REFUSED: Numbers = {
 }
 """Fail with EACCES: sockets, whatever their family (a path's unix socket passes Landlock)."""
 
+ALLOWED_FOR_CUDA = frozenset({"bind", "listen"})
+"""Of those, what libcuda calls at its start and must not fail; it needs "socket", too, which is judged by its arguments
+there. A socket that listens but can neither connect nor accept reaches nothing."""
+
 ABSENT: Numbers = {
     "io_uring_setup": (425, 425),
     "io_uring_enter": (426, 426),

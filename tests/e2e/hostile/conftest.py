@@ -12,23 +12,28 @@ from pathlib import Path
 
 import pytest
 
-from hostile_scene import LEVELS, PLUGIN, REQUIRED, Scene, listening, make_stub_environment
-from worldstrat_bench.errors import InfrastructureError
-from worldstrat_bench.worker import ModelSpec, Worker
+from hostile_scene import (
+    CONFINEMENTS,
+    PLUGIN,
+    Confinement,
+    Scene,
+    listening,
+    make_stub_environment,
+    or_skip,
+)
 
 
-@pytest.fixture(params=LEVELS, scope="module")
-def level(request: pytest.FixtureRequest) -> str:
-    """Each level in turn; skipped, and said so, where this machine does not have it."""
-    name = str(request.param)
-    try:
-        with Worker(ModelSpec("worldstrat_bench.worker.reference:load"), isolation=name) as worker:
-            assert worker.hello.isolation.level == name
-    except InfrastructureError as error:
-        if name in os.environ.get(REQUIRED, "").split(","):
-            raise
-        pytest.skip(f"isolation {name!r} is not available on this machine and was NOT tested: {error.where}")
-    return name
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is in this folder, so that `tox -e soak` can run the whole of it."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.hostile)
+
+
+@pytest.fixture(params=CONFINEMENTS, ids=str, scope="module")
+def confinement(request: pytest.FixtureRequest, stub_python: Path) -> Confinement:
+    """Each level with each profile in turn; skipped, and said so, where this machine does not have it."""
+    return or_skip(request.param, stub_python)
 
 
 @pytest.fixture
@@ -56,26 +61,43 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     shared.write_bytes(b"secret")
     opened = os.open(secret, os.O_RDONLY)
     buffer = ctypes.create_string_buffer(b"a secret in memory")
+    name = f"\0wsb-test-{os.getpid()}"
+    abstract = listening(socket.AF_UNIX, socket.SOCK_STREAM, name)
+    packets = listening(socket.AF_UNIX, socket.SOCK_SEQPACKET, f"{name}-packets")
+    datagrams = listening(socket.AF_UNIX, socket.SOCK_DGRAM, str(root / "d"))
     sockets = {
         "tcp": listening(socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", 0)),
         "udp": listening(socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", 0)),
         "unix_socket": listening(socket.AF_UNIX, socket.SOCK_STREAM, str(root / "s")),
-        "datagrams_of_a_pair": listening(socket.AF_UNIX, socket.SOCK_DGRAM, str(root / "d")),
-        "abstract_socket": listening(socket.AF_UNIX, socket.SOCK_STREAM, f"\0wsb-test-{os.getpid()}"),
+        "send_datagram_to_abstract_name": listening(socket.AF_UNIX, socket.SOCK_DGRAM, f"{name}-datagrams"),
     }
+    sockets |= dict(heard(abstract, packets, datagrams))
     facts = {
         "hr": str(secret), "hr_fd": opened, "host": os.getpid(), "keeper": 0,
         "prediction": str(root / "run/prediction"),
         "private": str(root / "private/id_rsa"), "shared_memory": str(shared), "outside": str(root / "outside"),
         "decoy": str(root / "outside/decoy"), "deletable": str(root / "outside/deletable"),
         "tcp": sockets["tcp"].getsockname()[1], "udp": sockets["udp"].getsockname()[1], "socket": str(root / "s"),
-        "datagrams": str(root / "d"), "abstract": f"wsb-test-{os.getpid()}", "address": ctypes.addressof(buffer),
+        "datagrams": str(root / "d"), "abstract": name[1:], "address": ctypes.addressof(buffer),
     }  # fmt: skip
     yield Scene(root, facts, sockets)
     os.close(opened)
     shared.unlink()
     for sock in sockets.values():
         sock.close()
+
+
+def heard(
+    abstract: socket.socket, packets: socket.socket, datagrams: socket.socket
+) -> Iterator[tuple[str, socket.socket]]:
+    """Which of them hears which attacks."""
+    for attack in ("abstract_socket", "abstract_socket_without_blocking", "abstract_socket_from_child",
+                   "abstract_socket_from_named_one", "send_over_unconnected_stream"):  # fmt: skip
+        yield attack, abstract
+    for attack in ("packets_to_abstract_name", "send_over_unconnected_seqpacket", "send_over_pair_to_name"):
+        yield attack, packets
+    for attack in ("datagrams_of_a_pair", "send_datagram", "send_from_raw_socket"):
+        yield attack, datagrams
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hostile_scene import ATTACKS, Scene, ask, hostile_worker, number_of, reached
+from hostile_scene import ATTACKS, Confinement, Scene, ask, hostile_worker, number_of, reached
 from worldstrat_bench.worker import Worker
 
 ONLY_FULL = {"stat_hr"}
@@ -23,18 +23,25 @@ ALWAYS = {"read_secret_of_environment"}
 DEPENDS = {
     "ptrace_host", "peek_into_host", "new_namespace", "mount", "io_uring", "keyring", "netlink", "make_sysv_memory",
     "read_hr_through_parent_root", "read_hr_through_host_root", "read_hr_from_host_descriptor", "read_host_memory",
+    "uevents", "tcp_over_ipv6", "raw_ip", "virtual_machine_socket", "link_layer", "kernel_crypto",
+    "send_over_unconnected_stream", "send_over_unconnected_seqpacket", "send_over_pair_to_name",
+    "write_tasks_of_host_through_own", "make_file_in_own_task", "write_settings_of_kernel",
 }  # fmt: skip
-"""What the level ``process`` leaves to the machine's own settings."""
+"""What the level ``process`` leaves to the machine's own settings, or to Linux itself."""
 
 
 @pytest.fixture(scope="module")
-def got_through(level: str, scene: Scene) -> dict[str, bool]:
-    """By attack: whether the model says it worked, or the host saw that it did."""
+def got_through(confinement: Confinement, scene: Scene, stub_python: Path) -> dict[str, bool]:
+    """By attack: whether the model says it worked, or the host saw that it did.
+
+    The model has the real torch under one profile and a stub under the other, which starts faster.
+    """
+    python = stub_python if confinement.profile == "cuda" else None
     os.environ["HOSTILE_SECRET_TOKEN"] = "hunter2"
     answers = {}
     decoy = Path(scene.facts["decoy"])
     try:
-        with hostile_worker(scene, level) as worker:
+        with hostile_worker(scene, confinement, python=python) as worker:
             for name in ATTACKS:
                 prepare(decoy)
                 reply = ask(worker, number_of(name))
@@ -52,7 +59,8 @@ def prepare(decoy: Path) -> None:
     decoy.write_bytes(b"decoy")
     decoy.chmod(0o600)
     (decoy.parent / "deletable").write_bytes(b"x")
-    (decoy.parent / "written").unlink(missing_ok=True)
+    for name in ("written", "bound"):
+        (decoy.parent / name).unlink(missing_ok=True)
 
 
 def seen_by_host(scene: Scene, attack: str, worker: Worker) -> bool:
@@ -60,6 +68,7 @@ def seen_by_host(scene: Scene, attack: str, worker: Worker) -> bool:
     outside = Path(scene.facts["outside"])
     traces = {
         "write_outside": (outside / "written").exists(),
+        "bind_outside": (outside / "bound").exists(),
         "truncate_outside": (outside / "decoy").stat().st_size == 0,
         "delete_outside": not (outside / "deletable").exists(),
         "change_mode_outside": (outside / "decoy").stat().st_mode & 0o777 != 0o600,
@@ -69,9 +78,10 @@ def seen_by_host(scene: Scene, attack: str, worker: Worker) -> bool:
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_attack(level: str, got_through: dict[str, bool], attack: str) -> None:
+def test_attack(confinement: Confinement, got_through: dict[str, bool], attack: str) -> None:
+    level = confinement.level
     if level == "full" or attack in ALWAYS:
-        assert not got_through[attack], f"{attack} got through at {level}"
+        assert not got_through[attack], f"{attack} got through at {confinement}"
     elif level == "strong":
         assert got_through[attack] == (attack in ONLY_FULL)
     elif attack not in DEPENDS:
@@ -79,4 +89,4 @@ def test_attack(level: str, got_through: dict[str, bool], attack: str) -> None:
 
 
 def test_the_suite_is_as_long_as_it_says() -> None:
-    assert len(ATTACKS) >= 20
+    assert len(ATTACKS) >= 65

@@ -12,7 +12,20 @@ from pathlib import Path
 
 import pytest
 
-from hostile_scene import GOOD, PLUGIN, SIDE, Scene, ask, hostile_worker, number_of, processes_of, wait_until
+from hostile_scene import (
+    CUDA_IN_SOAK,
+    GOOD,
+    PLUGIN,
+    SIDE,
+    Confinement,
+    Scene,
+    ask,
+    hostile_worker,
+    number_of,
+    or_skip,
+    processes_of,
+    wait_until,
+)  # fmt: skip
 
 HOST = """
 import sys, tempfile, time
@@ -20,10 +33,10 @@ from pathlib import Path
 import numpy as np
 from worldstrat_bench.worker import Limits, ModelSpec, Worker
 
-temporary, plugins, python, level, side, number = sys.argv[1:]
+temporary, plugins, python, level, profile, side, number = sys.argv[1:]
 tempfile.tempdir = temporary
 spec = ModelSpec("hostile:load", {"facts": "{}"}, search_paths=(Path(plugins),), python=Path(python))
-worker = Worker(spec, isolation=level, limits=Limits(tile_seconds=60))
+worker = Worker(spec, isolation=level, limits=Limits(tile_seconds=60), granted=profile)
 print("starting", flush=True)
 worker.start()
 print("started", flush=True)
@@ -34,17 +47,24 @@ time.sleep(60)
 """
 
 
-def start_host(temporary: Path, python: Path, level: str, behaviour: str) -> subprocess.Popen[str]:
+@pytest.fixture(params=CUDA_IN_SOAK, scope="module")
+def confinement(request: pytest.FixtureRequest, stub_python: Path) -> Confinement:
+    """As in the rest of the suite, but the CUDA profile in the long version only: a worker ends as it does without."""
+    return or_skip(request.param, stub_python)
+
+
+def start_host(temporary: Path, python: Path, confined: Confinement, behaviour: str) -> subprocess.Popen[str]:
     """A host of its own, whose worker does something."""
-    arguments = [str(temporary), str(PLUGIN.parent), str(python), level, str(SIDE), str(number_of(behaviour))]
+    arguments = [str(temporary), str(PLUGIN.parent), str(python), confined.level, confined.profile]
+    arguments += [str(SIDE), str(number_of(behaviour))]
     return subprocess.Popen([sys.executable, "-c", HOST, *arguments], stdout=subprocess.PIPE, text=True)
 
 
 @pytest.mark.parametrize(("behaviour", "word"), [("daemonises", "ok"), ("endless_loop", "started")])
 def test_nothing_survives_a_host_that_is_killed(
-    level: str, temporary: Path, stub_python: Path, behaviour: str, word: str
+    confinement: Confinement, temporary: Path, stub_python: Path, behaviour: str, word: str
 ) -> None:
-    with start_host(temporary, stub_python, level, behaviour) as host:
+    with start_host(temporary, stub_python, confinement, behaviour) as host:
         assert host.stdout is not None
         while host.stdout.readline().strip() != word:
             assert host.poll() is None
@@ -55,11 +75,13 @@ def test_nothing_survives_a_host_that_is_killed(
     assert wait_until(lambda: not list(temporary.iterdir())), list(temporary.iterdir())
 
 
-def test_nothing_survives_whenever_the_host_is_killed(level: str, temporary: Path, stub_python: Path) -> None:
+def test_nothing_survives_whenever_the_host_is_killed(
+    confinement: Confinement, temporary: Path, stub_python: Path
+) -> None:
     chance = random.Random(5)
     before = set(Path("/dev/shm").glob("worldstrat-bench-canary-*"))
     for _ in range(4):
-        with start_host(temporary, stub_python, level, "daemonises") as host:
+        with start_host(temporary, stub_python, confinement, "daemonises") as host:
             assert host.stdout is not None
             assert host.stdout.readline().strip() == "starting"
             time.sleep(chance.uniform(0.02, 0.7))
@@ -70,9 +92,11 @@ def test_nothing_survives_whenever_the_host_is_killed(level: str, temporary: Pat
         assert wait_until(lambda: not [path for path in left if path.exists()]), left  # noqa: B023
 
 
-def test_a_worker_outlives_the_thread_that_started_it(scene: Scene, level: str, stub_python: Path) -> None:
+def test_a_worker_outlives_the_thread_that_started_it(
+    scene: Scene, confinement: Confinement, stub_python: Path
+) -> None:
     """PR_SET_PDEATHSIG follows the thread that forked; a worker is started by one and used by others."""
-    worker = hostile_worker(scene, level, python=stub_python)
+    worker = hostile_worker(scene, confinement, python=stub_python)
     starter = threading.Thread(target=worker.start)
     starter.start()
     starter.join()
@@ -85,8 +109,8 @@ def test_a_worker_outlives_the_thread_that_started_it(scene: Scene, level: str, 
         worker.close()
 
 
-def test_closing_from_another_thread_ends_a_call(scene: Scene, level: str, stub_python: Path) -> None:
-    worker = hostile_worker(scene, level, python=stub_python)
+def test_closing_from_another_thread_ends_a_call(scene: Scene, confinement: Confinement, stub_python: Path) -> None:
+    worker = hostile_worker(scene, confinement, python=stub_python)
     worker.start()
     closer = threading.Timer(0.5, worker.close)
     closer.start()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from hostile_scene import GOOD, LIMITS, Scene, ask, make_stub_environment
+from hostile_scene import GOOD, LIMITS, Confinement, Scene, ask, make_stub_environment
 from worldstrat_bench.worker import ModelSpec, Worker
 
 EVIL = """import os, sys
@@ -23,7 +23,7 @@ for fd in range(3, 64):
 """
 
 
-def evil_worker(scene: Scene, level: str, folder: Path, *, forge: bool) -> Worker:
+def evil_worker(scene: Scene, confinement: Confinement, folder: Path, *, forge: bool) -> Worker:
     """In an environment whose ``.pth`` file reads the target, and perhaps speaks on the wire."""
     python = make_stub_environment(folder / "venv")
     site = next((folder / "venv" / "lib").glob("python3*")) / "site-packages"
@@ -33,21 +33,24 @@ def evil_worker(scene: Scene, level: str, folder: Path, *, forge: bool) -> Worke
     spec = ModelSpec(
         "hostile:load", {"facts": json.dumps(scene.facts)}, search_paths=(scene.root / "plugins",), python=python
     )
-    return Worker(spec, isolation=level, limits=LIMITS, forbidden=scene.forbidden, log=folder / "log.txt")
+    return Worker(
+        spec, isolation=confinement.level, limits=LIMITS, forbidden=scene.forbidden, log=folder / "log.txt",
+        granted=confinement.profile,
+    )  # fmt: skip
 
 
-def test_startup_code_is_confined_already(scene: Scene, level: str, tmp_path: Path) -> None:
-    with evil_worker(scene, level, tmp_path, forge=False) as worker:
-        assert worker.hello.isolation.level == level
+def test_startup_code_is_confined_already(scene: Scene, confinement: Confinement, tmp_path: Path) -> None:
+    with evil_worker(scene, confinement, tmp_path, forge=False) as worker:
+        assert worker.hello.isolation.level == confinement.level
         assert ask(worker, GOOD).outcome == "ok"
     log = (tmp_path / "log.txt").read_text(encoding="utf-8")
-    assert ("GOT THROUGH" in log) == (level == "process")
-    assert ("was STOPPED" in log) == (level != "process")
+    assert ("GOT THROUGH" in log) == (confinement.level == "process")
+    assert ("was STOPPED" in log) == (confinement.level != "process")
 
 
-def test_startup_code_cannot_pass_for_the_launcher(scene: Scene, level: str, tmp_path: Path) -> None:
+def test_startup_code_cannot_pass_for_the_launcher(scene: Scene, confinement: Confinement, tmp_path: Path) -> None:
     """The launcher has spoken before; what comes next is taken for the model's, and is nonsense."""
-    worker = evil_worker(scene, level, tmp_path, forge=True)
+    worker = evil_worker(scene, confinement, tmp_path, forge=True)
     reply = ask(worker, GOOD)
     worker.close()
     assert reply.outcome == "model_error"

@@ -9,6 +9,7 @@ import pytest
 
 from worldstrat_bench.errors import InfrastructureError
 from worldstrat_bench.plugins.interpreter import own_interpreter
+from worldstrat_bench.record import IsolationReport
 from worldstrat_bench.worker import landlock, probes
 from worldstrat_bench.worker.bubblewrap import wrap
 from worldstrat_bench.worker.canaries import Canaries
@@ -24,6 +25,7 @@ from worldstrat_bench.worker.grants import (
 from worldstrat_bench.worker.isolation import (
     PROBES,
     Attempt,
+    Profile,
     candidates,
     judge_level,
     make_report,
@@ -31,7 +33,8 @@ from worldstrat_bench.worker.isolation import (
     unavailable,
 )  # fmt: skip
 from worldstrat_bench.worker.plan import EXPOSED, make_folders, new_root
-from worldstrat_bench.worker.types import ModelSpec
+from worldstrat_bench.worker.starting import LaunchRequest
+from worldstrat_bench.worker.types import Limits, ModelSpec
 
 
 def test_levels_promise_less_and_less() -> None:
@@ -57,6 +60,23 @@ def test_reports_say_what_was_tried() -> None:
     assert "no bubblewrap" in str(unavailable("full", attempts[:1]))
 
 
+def test_reports_say_which_profile_was_in_force() -> None:
+    assert make_report("strong", [Attempt("strong", {}, profile="cuda")]).profile == "cuda"
+    assert make_report("full", [Attempt("full", {})]).profile == "cpu"
+    assert make_report("process", [Attempt("process", {}, profile="cuda")]).profile is None, "nothing is confined there"
+    assert IsolationReport.model_validate({"level": "strong"}).profile is None, "a record from before it was kept"
+
+
+def request_for(device: str, granted: Profile | None = None) -> LaunchRequest:
+    return LaunchRequest("strong", ModelSpec("a:b"), own_interpreter(), device, Limits(), (), 1, granted)
+
+
+def test_the_device_decides_what_is_granted() -> None:
+    assert request_for("cpu").profile == "cpu"
+    assert request_for("cuda").profile == request_for("cuda:3").profile == "cuda"
+    assert request_for("cpu", "cuda").profile == "cuda"
+
+
 def test_the_self_test_knows_every_probe(tmp_path: Path) -> None:
     with Canaries(tmp_path / "canaries") as canaries:
         names = set(probes.probes(canaries.describe([])))
@@ -71,7 +91,8 @@ def test_the_host_sees_what_an_unconfined_self_test_did(tmp_path: Path) -> None:
         assert not held["read_targets"]
         assert not held["tcp"]
         claimed = canaries.confirm(dict.fromkeys(PROBES, True))
-    for name in ("write_outside", "change_outside", "tcp", "udp", "unix_socket", "abstract_socket", "datagram_pair"):
+    for name in ("write_outside", "change_outside", "tcp", "udp", "unix_socket", "abstract_socket", "datagram_pair",
+                 "datagram_socket"):  # fmt: skip
         assert not claimed[name], name
     assert not Path(described["shared_memory"]).exists()
 

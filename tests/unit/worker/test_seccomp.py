@@ -20,10 +20,17 @@ TABLES = (syscalls.DENIED, syscalls.REFUSED, syscalls.ABSENT, syscalls.PRETENDED
 PID = 4242
 
 
-def verdict(machine: str, number: int, *arguments: int, audit: int | None = None, scoped: bool = True) -> int:
+def verdict(
+    machine: str,
+    number: int,
+    *arguments: int,
+    audit: int | None = None,
+    scoped: bool = True,
+    profile: str = "cpu",
+) -> int:
     """What the kernel would return for a system call."""
     described = seccomp.MACHINES[machine]
-    code = seccomp.program(described, PID, scoped)
+    code = seccomp.program(described, PID, scoped, profile)
     values = [*arguments, *[0] * (6 - len(arguments))]
     data = struct.pack("<iIQ6Q", number, audit or described.audit, 0, *values)
     place = accumulator = 0
@@ -45,9 +52,9 @@ def verdict(machine: str, number: int, *arguments: int, audit: int | None = None
             place += if_true if true else if_false
 
 
-def call(name: str, *arguments: int, machine: str = "x86_64", scoped: bool = True) -> int:
+def call(name: str, *arguments: int, machine: str = "x86_64", scoped: bool = True, profile: str = "cpu") -> int:
     table = next(table for table in TABLES if name in table)
-    return verdict(machine, seccomp.MACHINES[machine].number(table[name]), *arguments, scoped=scoped)
+    return verdict(machine, seccomp.MACHINES[machine].number(table[name]), *arguments, scoped=scoped, profile=profile)
 
 
 DENY, REFUSE, ABSENT = (seccomp.ERRNO | code for code in (errno.EPERM, errno.EACCES, errno.ENOSYS))
@@ -94,6 +101,43 @@ def test_arguments_decide(machine: str) -> None:
     assert of("ioctl", 0, 0x5412) == of("ioctl", 0, 0x541C) == DENY
 
 
+CLOEXEC, NONBLOCK = 0o2000000, 0o4000
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_cuda_may_make_unix_sockets_that_cannot_send_by_address(machine: str) -> None:
+    def of(name: str, *arguments: int) -> int:
+        return call(name, *arguments, machine=machine, profile="cuda")
+
+    for flags in (0, CLOEXEC, NONBLOCK, CLOEXEC | NONBLOCK):
+        assert of("socket", 1, 1 | flags) == of("socket", 1, 5 | flags) == seccomp.ALLOW
+        for kind in (0, 2, 3, 4, 6, 10, 13, 15):
+            assert of("socket", 1, kind | flags) == REFUSE, "datagram, raw, rdm, dccp, packet, and what is no type"
+    for odd in (0x10, 0x100, 1 << 30, 1 << 31):
+        assert of("socket", 1, 1 | odd) == of("socket", 1, 5 | odd) == REFUSE, "a flag that the filter does not know"
+    for family in (0, 2, 10, 16, 17, 38, 40, 44, 0x101, 0x80000001):
+        for kind in (1, 2, 3, 5):
+            assert of("socket", family, kind) == REFUSE
+    assert of("bind") == of("listen") == seccomp.ALLOW
+    assert of("connect") == of("accept") == of("accept4") == REFUSE
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+@pytest.mark.parametrize("scoped", [True, False])
+@pytest.mark.parametrize("arguments", [(0,), (1, 1), (1, 2), (2, 1), (1, 5 | CLOEXEC), (PID,), (0x10000000,)])
+def test_the_profiles_differ_in_three_calls(machine: str, scoped: bool, arguments: tuple[int, ...]) -> None:
+    column = seccomp.MACHINES[machine].column
+    different = {
+        number
+        for number in range(600)
+        if verdict(machine, number, *arguments, scoped=scoped)
+        != verdict(machine, number, *arguments, scoped=scoped, profile="cuda")
+    }
+    stream = arguments in ((1, 1), (1, 5 | CLOEXEC))
+    names = ("bind", "listen", "socket") if stream else ("bind", "listen")
+    assert different == {syscalls.REFUSED[name][column] for name in names}
+
+
 def test_signals_stay_inside_where_landlock_does_not_see_to_it() -> None:
     for name in ("kill", "tkill", "tgkill"):
         assert call(name, 1) == seccomp.ALLOW
@@ -124,7 +168,7 @@ def test_no_call_is_in_two_tables() -> None:
 
 
 def test_the_program_is_what_the_kernel_takes() -> None:
-    code = seccomp.program(seccomp.MACHINES["x86_64"], PID, False)
+    code = seccomp.program(seccomp.MACHINES["x86_64"], PID, False, "cuda")
     assert len(seccomp.assemble(code)) == 8 * len(code)
     assert len(code) < 4096
     for place, (operation, if_true, if_false, _) in enumerate(code):

@@ -7,6 +7,7 @@ contract, the process, or the machine.
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import os
 import pickle
@@ -49,6 +50,39 @@ def connect(family, kind, address):
         sock.settimeout(2)
         sock.connect(address)
         sock.send(b"x")
+
+
+def send_to(kind, address):
+    """A message to somebody's socket by its address alone, with a file in it."""
+    with socket.socket(socket.AF_UNIX, kind) as sock, open("/dev/null") as file:
+        rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("i", file.fileno()))
+        sock.sendmsg([b"x"], [rights], 0, address)
+
+
+def open_for_writing(paths):
+    """Open one of the files and write nothing; OSError if not one can be opened."""
+    for path in paths:
+        try:
+            os.close(os.open(path, os.O_WRONLY))
+        except OSError:
+            continue
+        return
+    raise OSError("not one")
+
+
+def in_child(call):
+    """Do it in a forked child."""
+    pid = os.fork()
+    if pid == 0:
+        os._exit(1 if stopped(call) else 0)
+    if os.waitpid(pid, 0)[1] != 0:
+        raise OSError("in a child")
+
+
+PROC_FILES = (
+    "comm", "mem", "oom_score_adj", "oom_adj", "clear_refs", "coredump_filter", "sched", "autogroup", "timerslack_ns",
+    "uid_map", "gid_map", "setgroups", "loginuid", "attr/current", "attr/exec", "make-it-fail", "fail-nth",
+)
 
 
 class Attacks:
@@ -132,8 +166,94 @@ class Attacks:
             one.connect(self.facts["datagrams"])
             one.send(b"x")
 
+    def send_datagram(self):
+        send_to(socket.SOCK_DGRAM, self.facts["datagrams"])
+
+    def send_datagram_to_abstract_name(self):
+        send_to(socket.SOCK_DGRAM, "\0" + self.facts["abstract"] + "-datagrams")
+
+    def send_from_raw_socket(self):
+        send_to(socket.SOCK_RAW, self.facts["datagrams"])  # Linux makes a datagram socket of it
+
+    def send_over_unconnected_stream(self):
+        send_to(socket.SOCK_STREAM, "\0" + self.facts["abstract"])
+
+    def send_over_unconnected_seqpacket(self):
+        send_to(socket.SOCK_SEQPACKET, "\0" + self.facts["abstract"] + "-packets")
+
+    def send_over_pair_to_name(self):
+        one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with one, other:
+            one.sendto(b"x", "\0" + self.facts["abstract"] + "-packets")
+            if other.recv(1):
+                raise OSError("it went to the other end, whatever the address")
+
+    def packets_to_abstract_name(self):
+        connect(socket.AF_UNIX, socket.SOCK_SEQPACKET, "\0" + self.facts["abstract"] + "-packets")
+
+    def abstract_socket_without_blocking(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as sock:
+            sock.connect("\0" + self.facts["abstract"])
+            sock.send(b"x")
+
+    def abstract_socket_from_child(self):
+        in_child(lambda: connect(socket.AF_UNIX, socket.SOCK_STREAM, "\0" + self.facts["abstract"]))
+
+    def abstract_socket_from_named_one(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+            sock.bind("\0worldstrat-bench-attack-{}".format(os.getpid()))
+            sock.connect("\0" + self.facts["abstract"])
+            sock.send(b"x")
+
+    def accept(self):
+        self._accept(lambda sock: sock.accept())
+
+    def accept_by_old_call(self):
+        number = {"x86_64": 43, "aarch64": 202}[os.uname().machine]
+        self._accept(lambda sock: check(LIBC.syscall(number, sock.fileno(), None, None)))
+
+    def _accept(self, call):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+            sock.bind("\0worldstrat-bench-attack-{}".format(os.getpid()))
+            sock.listen(1)
+            sock.setblocking(False)
+            try:
+                call(sock)
+            except OSError as error:
+                if error.errno != errno.EAGAIN:  # nobody knocks, but the door is open
+                    raise
+
+    def bind_outside(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+            sock.bind(os.path.join(self.facts["outside"], "bound"))
+            sock.listen(1)
+
     def netlink(self):
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW):
+            pass
+
+    def uevents(self):
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, 15):
+            pass
+
+    def tcp_over_ipv6(self):
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM):
+            pass
+
+    def raw_ip(self):
+        with socket.socket(socket.AF_INET, socket.SOCK_RAW, 1):
+            pass
+
+    def virtual_machine_socket(self):
+        with socket.socket(40, socket.SOCK_STREAM):  # AF_VSOCK
+            pass
+
+    def link_layer(self):
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW):
+            pass
+
+    def kernel_crypto(self):
+        with socket.socket(38, socket.SOCK_SEQPACKET):  # AF_ALG: the type is one of those that libcuda may use
             pass
 
     def listen(self):
@@ -144,6 +264,46 @@ class Attacks:
     def write_outside(self):
         with open(os.path.join(self.facts["outside"], "written"), "wb") as file:
             file.write(b"x")
+
+    def write_own_proc(self):
+        open_for_writing("/proc/self/" + name for name in PROC_FILES)
+
+    def write_proc_of_host(self):
+        host = self.facts["host"]
+        open_for_writing("/proc/{}/{}".format(host, name) for name in PROC_FILES)
+
+    def write_tasks_of_host(self):
+        host = self.facts["host"]
+        open_for_writing("/proc/{0}/task/{0}/{1}".format(host, name) for name in PROC_FILES)
+
+    def write_tasks_of_host_through_own(self):
+        host = self.facts["host"]
+        open_for_writing("/proc/self/task/{}/{}".format(host, name) for name in PROC_FILES)
+
+    def write_tasks_of_host_by_dots(self):
+        host = self.facts["host"]
+        open_for_writing("/proc/self/task/../../{0}/task/{0}/{1}".format(host, name) for name in PROC_FILES)
+
+    def write_decoy_through_own_task(self):
+        task = "/proc/self/task/{}".format(os.getpid())
+        open_for_writing(task + "/{}{}".format(place, self.facts["decoy"]) for place in ("root", "cwd/../../../.."))
+
+    def write_proc_of_parent(self):
+        parent = os.getppid()
+        files = ["/proc/{0}/{2}{1}".format(parent, name, place)
+                 for name in PROC_FILES for place in ("", "task/{}/".format(parent))]
+        open_for_writing(files)
+
+    def write_tasks_of_own_child(self):
+        in_child(lambda: open_for_writing("/proc/self/task/{}/{}".format(os.getpid(), name) for name in PROC_FILES))
+
+    def make_file_in_own_task(self):
+        with open("/proc/self/task/{}/new".format(os.getpid()), "w"):
+            pass
+
+    def write_settings_of_kernel(self):
+        open_for_writing(["/proc/sys/kernel/core_pattern", "/proc/sys/kernel/hostname", "/proc/sys/vm/drop_caches",
+                          "/proc/sysrq-trigger", "/sys/kernel/mm/transparent_hugepage/enabled", "/sys/power/state"])
 
     def write_harness(self):
         with open(os.path.join(os.environ["PYTHONPATH"], "written"), "wb") as file:
@@ -306,6 +466,15 @@ class Breaks:
         while True:
             kept.append(b"x" * (16 << 20))
             time.sleep(0.005)
+
+    def leaks_after_sparing_itself(self, good):
+        for value in ("-1000", "0"):
+            try:
+                with open("/proc/self/task/{}/oom_score_adj".format(os.getpid()), "w") as file:
+                    file.write(value)
+            except OSError:
+                continue
+        self.leaks_slowly(good)
 
     def leaks_in_children(self, good):
         for _ in range(4):

@@ -1,0 +1,114 @@
+"""A worker that cannot use its CUDA device: is it the machine, the confinement, or the model's environment?
+
+Only the harness's own code and its reference model run here, on the harness's own interpreter.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from worldstrat_bench.errors import InfrastructureError, ModelError, WorldstratBenchError
+from worldstrat_bench.plugins.interpreter import Interpreter, own_interpreter
+from worldstrat_bench.worker.grants import Grants
+from worldstrat_bench.worker.isolation import Attempt
+from worldstrat_bench.worker.types import ModelSpec
+
+REFERENCE = ModelSpec("worldstrat_bench.worker.reference:load")
+PROBE_SECONDS = 120.0
+UNKNOWN = "the driver needs a call or a file that the confinement refuses; the model's log may name it"
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What an unconfined process made of a CUDA device.
+
+    Attributes
+    ----------
+    problem : why it cannot be used; "" if it can.
+    libraries, nodes : the driver's libraries and device nodes that it took, as paths.
+    """
+
+    problem: str
+    libraries: tuple[str, ...] = ()
+    nodes: tuple[str, ...] = ()
+
+
+def look_unconfined(device: str) -> Sight:
+    """Try the device in a process of the harness's own, without confinement."""
+    command = [sys.executable, "-P", "-m", "worldstrat_bench.worker.cuda_probe", device]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_SECONDS, check=True)
+        said = json.loads(done.stdout.splitlines()[-1])
+        return Sight(str(said["problem"]), tuple(map(str, said["libraries"])), tuple(map(str, said["nodes"])))
+    except subprocess.TimeoutExpired:
+        return Sight(f"torch did not answer within {PROBE_SECONDS:g} s")
+    except subprocess.CalledProcessError as error:
+        return Sight((error.stderr.strip().splitlines() or [f"exit code {error.returncode}"])[-1][:500])
+    except (OSError, ValueError, IndexError, KeyError, TypeError) as error:
+        return Sight(f"{type(error).__name__}: {error}")
+
+
+def explain(device: str, interpreter: Interpreter, attempt: Attempt, said: str) -> WorldstratBenchError:
+    """The error to raise for a worker that could not use its device.
+
+    Parameters
+    ----------
+    interpreter : of the worker.
+    attempt : how the worker was confined.
+    said : the worker's own account.
+    """
+    if interpreter.executable != own_interpreter().executable:
+        return _own_worker_fails(device, attempt.level) or ModelError(
+            f"the model's environment cannot use {device}, which the harness's own torch can: {said}",
+            where=interpreter.executable,
+            remedy="install a torch for CUDA there, one that the GPU's driver is new enough for, or use --device cpu",
+        )
+    seen = look_unconfined(device)
+    if seen.problem:
+        return InfrastructureError(
+            f"{device} cannot be used on this machine, without confinement either: {seen.problem}",
+            remedy="look at `nvidia-smi` and CUDA_VISIBLE_DEVICES, or use --device cpu",
+        )
+    return InfrastructureError(
+        f"{device} works on this machine, but not in a worker at the isolation level {attempt.level!r}; likely cause: "
+        f"{likely_cause(attempt, seen)}",
+        where=said,
+        remedy="`worldstrat-bench doctor` tries every level, --isolation takes another one (`process` only for models "
+        "you trust), --device cpu needs no GPU",
+    )
+
+
+def likely_cause(attempt: Attempt, seen: Sight) -> str:
+    """What the confined worker lacked of what the unconfined process used."""
+    if attempt.refused:
+        return f"this kernel refuses what the driver does at its start ({attempt.refused})"
+    if attempt.level == "process" or attempt.grants is None:
+        return "a worker's environment variables or limits, since nothing else is taken from it"
+    nodes = [node for node in seen.nodes if Path(node) not in attempt.grants.devices]
+    if nodes:
+        return f"{nodes[0]} was not there yet when the worker started; try once more, the driver has made it by now"
+    hidden = [path for path in seen.libraries if not _readable(Path(path), attempt.grants)]
+    if hidden:
+        folder = Path(hidden[0]).parent
+        return f"a confined worker cannot read {hidden[0]}; add {folder} to LD_LIBRARY_PATH, which grants it"
+    return UNKNOWN
+
+
+def _readable(path: Path, grants: Grants) -> bool:
+    return any(place == path or place in path.parents for place in grants.read)
+
+
+def _own_worker_fails(device: str, level: Literal["full", "strong", "process"]) -> WorldstratBenchError | None:
+    """The error of a worker with the harness's own interpreter and model at that level; None if that one works."""
+    from worldstrat_bench.worker.host import Worker
+
+    try:
+        with Worker(REFERENCE, device=device, isolation=level, threads=1):
+            return None
+    except WorldstratBenchError as error:
+        return error
