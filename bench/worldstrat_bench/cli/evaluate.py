@@ -52,6 +52,7 @@ def evaluate(
     download: running.DownloadOption = True,
     metrics: running.MetricsOption = "",
     cache: running.CacheOption = True,
+    cache_gib: running.CacheGibOption = None,
     keep: running.KeepOption = True,
     tile_seconds: running.SecondsOption = 60.0,
     memory_gib: running.MemoryOption = None,
@@ -68,8 +69,8 @@ def evaluate(
     """Run a model on the test tiles and score it; the same command continues a run that was interrupted."""
     options = running.run_options(
         device=device, isolation=isolation, tile_seconds=tile_seconds, memory_gib=memory_gib,
-        max_failures=max_failures, keep=keep, cache=cache, lpips_weights=lpips_weights, download=download,
-        metrics=metrics,
+        max_failures=max_failures, keep=keep, cache=cache, cache_gib=cache_gib, lpips_weights=lpips_weights,
+        download=download, metrics=metrics,
     )  # fmt: skip
     machines = clusters.cluster_options(scheduler, workers, task_tiles, dashboard, tls_ca, tls_cert, tls_key)
     if every is not None:

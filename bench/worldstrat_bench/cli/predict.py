@@ -30,6 +30,8 @@ def predict(
     seed: running.SeedOption = 0,
     shard: running.ShardOption = None,
     lr: running.LrOption = "real",
+    cache: running.CacheOption = True,
+    cache_gib: running.CacheGibOption = None,
     tile_seconds: running.SecondsOption = 60.0,
     memory_gib: running.MemoryOption = None,
     max_failures: running.FailuresOption = 5,
@@ -41,8 +43,9 @@ def predict(
         data=data, out=out, protocol=protocol, list_name=list_name, limit=limit, shard=shard, seed=seed, lr=lr,
     )  # fmt: skip
     options = running.run_options(
-        device=device, isolation=isolation, tile_seconds=tile_seconds, memory_gib=memory_gib, max_failures=max_failures
-    )
+        device=device, isolation=isolation, tile_seconds=tile_seconds, memory_gib=memory_gib,
+        max_failures=max_failures, cache=cache, cache_gib=cache_gib,
+    )  # fmt: skip
     with running.resumable(), running.shown() as display:
         from worldstrat_bench.run.pipeline import predict_run
 

@@ -39,7 +39,13 @@ LpipsOption = Annotated[
     Path | None, typer.Option("--lpips-weights", metavar="FILE", help="AlexNet's weights; else torchvision's cache.")
 ]
 DownloadOption = Annotated[bool, typer.Option("--download/--no-download", help="May LPIPS weights be downloaded?")]
-CacheOption = Annotated[bool, typer.Option("--cache/--no-cache", help="Keep decoded targets for the next run.")]
+CacheOption = Annotated[
+    bool, typer.Option("--cache/--no-cache", help="Keep decoded inputs and targets for the next run.")
+]
+CacheGibOption = Annotated[
+    float | None,
+    typer.Option("--cache-gib", metavar="G", min=0, help="Size of that cache, both kinds together. [default: 6]"),
+]
 KeepOption = Annotated[bool, typer.Option("--keep/--no-keep", help="Keep predictions after scoring.")]
 SecondsOption = Annotated[float, typer.Option("--tile-seconds", metavar="S", min=0.1, help="Time limit of a tile.")]
 MemoryOption = Annotated[
@@ -160,6 +166,7 @@ def run_options(
     max_failures: int = 5,
     keep: bool = True,
     cache: bool = True,
+    cache_gib: float | None = None,
     lpips_weights: Path | None = None,
     download: bool = True,
     metrics: str = "",
@@ -169,8 +176,9 @@ def run_options(
     Raises
     ------
     UsageError
-        for an unknown level of isolation or an unknown optional metric.
+        for an unknown level of isolation, an unknown optional metric, or a size that is not one.
     """
+    from worldstrat_bench.cache import gib_bytes
     from worldstrat_bench.errors import UsageError
     from worldstrat_bench.measures import parse_added
     from worldstrat_bench.run.request import RunOptions
@@ -188,6 +196,7 @@ def run_options(
         max_failures=max_failures,
         keep=keep,
         cache=cache,
+        cache_bytes=None if cache_gib is None else gib_bytes(cache_gib, "--cache-gib"),
         lpips_weights=lpips_weights,
         download=download,
         metrics=parse_added(metrics.split(",")) if metrics.strip() else (),

@@ -34,6 +34,7 @@ def score(
     download: running.DownloadOption = True,
     metrics: running.MetricsOption = "",
     cache: running.CacheOption = True,
+    cache_gib: running.CacheGibOption = None,
     scheduler: clusters.SchedulerOption = None,
     workers: clusters.WorkersOption = None,
     task_tiles: clusters.TaskTilesOption = None,
@@ -45,7 +46,12 @@ def score(
 ) -> None:
     """Score stored predictions, under another protocol if you like; the model is not needed."""
     options = running.run_options(
-        device=device, cache=cache, lpips_weights=lpips_weights, download=download, metrics=metrics
+        device=device,
+        cache=cache,
+        cache_gib=cache_gib,
+        lpips_weights=lpips_weights,
+        download=download,
+        metrics=metrics,
     )
     machines = clusters.cluster_options(scheduler, workers, task_tiles, dashboard, tls_ca, tls_cert, tls_key)
     with running.resumable(), running.shown() as display, clusters.engine(machines, device, display) as engine:

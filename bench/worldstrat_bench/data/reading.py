@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,7 @@ class Inputs:
     revisits : the numbers of the frames in the folder.
     cloud : mean over all frames that the protocol offers, 0..1, of the share of pixels that are not clear.
     age : days of the first frame.
+    known_sha256 : :func:`inputs_sha256` if it is known already, else "".
     """
 
     images: NDArray[np.float32]
@@ -34,6 +36,20 @@ class Inputs:
     revisits: tuple[int, ...]
     cloud: float
     age: int
+    known_sha256: str = ""
+
+    @property
+    def sha256(self) -> str:
+        """See :func:`inputs_sha256`."""
+        return self.known_sha256 or inputs_sha256(self.images, self.clear, self.days)
+
+
+def inputs_sha256(images: NDArray[np.float32], clear: NDArray[np.bool_], days: NDArray[np.int64]) -> str:
+    """sha256 of inputs as a model gets them: (T, 12, h, w) float32, (T, 1, h, w) bool, (T,) int64, little-endian."""
+    digest = hashlib.sha256()
+    for array, kind in ((images, "<f4"), (clear, "?"), (days, "<i8")):
+        digest.update(np.ascontiguousarray(array, dtype=kind).data)
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -62,11 +78,8 @@ def read_inputs(tile: Tile, protocol: Protocol, frames: int) -> Inputs:
         if the tile has no revisit, or a file is missing, damaged or not what it should be. A missing cloud
         mask is one of these.
     """
-    if not 1 <= frames <= protocol.inputs.frames:
-        raise UsageError(
-            f"cannot give a model {frames} frames", where="--frames", remedy=f"1 to {protocol.inputs.frames}"
-        )
-    offered = [revisit for revisit in tile.revisits if revisit.n <= protocol.inputs.frames]
+    check_frames(frames, protocol)
+    offered = offered_revisits(tile, protocol)
     if not offered:
         raise DataError(f"{tile.name} has no revisit", where=tile.hr.name)
     masks = [_Mask(r, read_cloud_mask(r.cloud_mask) < protocol.inputs.clear_below) for r in offered]
@@ -83,6 +96,19 @@ def read_inputs(tile: Tile, protocol: Protocol, frames: int) -> Inputs:
         float(np.mean(shares)),
         first.revisit.days,
     )
+
+
+def check_frames(frames: int, protocol: Protocol) -> None:
+    """Raise UsageError unless the protocol offers that many frames."""
+    if not 1 <= frames <= protocol.inputs.frames:
+        raise UsageError(
+            f"cannot give a model {frames} frames", where="--frames", remedy=f"1 to {protocol.inputs.frames}"
+        )
+
+
+def offered_revisits(tile: Tile, protocol: Protocol) -> list[Revisit]:
+    """The revisits that a protocol offers, by number."""
+    return [revisit for revisit in tile.revisits if revisit.n <= protocol.inputs.frames]
 
 
 def frame_order(shares: Sequence[float], days: Sequence[int], numbers: Sequence[int], protocol: Protocol) -> list[int]:

@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 
 from worldstrat_bench.data.layout import Tile
 from worldstrat_bench.data.raster import REFLECTANCE_SCALE, read_hr
+from worldstrat_bench.digests import code_sha256
 from worldstrat_bench.errors import DataError
 from worldstrat_bench.protocol import Protocol, TargetGrid
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-_METHOD = "target-1"
-"""Part of every cache key: a change of this module's arithmetic must change it."""
+_SOURCES = ("data/target.py", "data/raster.py")
+"""The code that makes what is kept: its digest is a part of every key."""
 
 
 class ArrayCache(Interface):
@@ -33,6 +34,10 @@ class ArrayCache(Interface):
 
     def put(self, key: str, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Keep arrays under a key."""
+        ...
+
+    def accepts(self, size: int) -> bool:
+        """Whether an entry of that many bytes would be kept."""
         ...
 
 
@@ -70,11 +75,19 @@ def read_target(tile: Tile, protocol: Protocol, cache: ArrayCache | None = None)
         return make_target(_checked_hr(tile, protocol), protocol)
     key = _cache_key(tile.hr, protocol)
     stored = cache.get(key)
-    if stored is not None and set(stored) == {"image", "valid"}:
-        return _target(stored["image"], stored["valid"].astype(bool), protocol)
+    if stored is not None and set(stored) == {"image", "valid", "sha256"}:
+        valid = stored["valid"]
+        return TargetImage(stored["image"], valid, stored["sha256"].tobytes().hex(), _usable(valid, protocol.target))
     target = make_target(_checked_hr(tile, protocol), protocol)
-    cache.put(key, {"image": target.image, "valid": target.valid})
+    if _cache_key(tile.hr, protocol) == key:  # else the file was changed meanwhile
+        digest = np.frombuffer(bytes.fromhex(target.sha256), dtype=np.uint8)
+        cache.put(key, {"image": target.image, "valid": target.valid, "sha256": digest})
     return target
+
+
+def target_bytes(side: int) -> int:
+    """About the size in the cache of a target of `side` x `side` px."""
+    return 13 * side * side + 1024
 
 
 def make_target(hr: NDArray[np.uint16], protocol: Protocol) -> TargetImage:
@@ -154,5 +167,5 @@ def _cache_key(path: Path, protocol: Protocol) -> str:
     except OSError as error:
         raise DataError(f"{path.name} cannot be read: {error.strerror}", where=path) from None
     digest.update(protocol.target.model_dump_json().encode())
-    digest.update(_METHOD.encode())
-    return digest.hexdigest()
+    digest.update(code_sha256(_SOURCES, ("torch",)).encode())
+    return f"target-{digest.hexdigest()}"

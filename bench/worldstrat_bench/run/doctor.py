@@ -173,11 +173,30 @@ def _lpips() -> Iterator[Finding]:
 
 
 def _cache() -> Iterator[Finding]:
-    from worldstrat_bench.cache import cache_folder
+    """Each kind apart: decoded tiles have a size that they are kept below, what submissions need has none."""
+    from worldstrat_bench.cache import cache_root, default_cache
 
-    folder = cache_folder()
-    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) if folder.is_dir() else 0
-    yield Finding("ok", "cache", f"{size / _GIB:.2f} GiB of decoded targets in {folder}")
+    cache = default_cache()
+    used = cache.usage()
+    for kind, what in (("inputs", "inputs"), ("target", "targets"), ("statistics", "statistics of targets")):
+        count, size = used.pop(kind, (0, 0))
+        yield Finding("ok", "cache", f"{size / _GIB:.2f} GiB, {count} decoded {what}, in {cache.folder}")
+    if used:
+        left = sum(size for _, size in used.values()) / _GIB
+        yield Finding("ok", "cache", f"{left:.2f} GiB of an older version, which go first, in {cache.folder}")
+    for name in ("weights", "environments"):
+        folder = cache_root() / name
+        yield Finding("ok", "cache", f"{_size_of(folder) / _GIB:.2f} GiB of submissions' {name} in {folder}")
+    bound = f"the size for decoded tiles is {cache.max_bytes / _GIB:.2f} GiB"
+    if cache.max_bytes and cache.lacks_disk():
+        remedy = "free the disk, or set a smaller WORLDSTRAT_BENCH_CACHE_GIB or another folder, WORLDSTRAT_BENCH_CACHE"
+        yield Finding("warn", "cache", f"{bound} and the disk has less than twice that free: nothing is added", remedy)
+    else:
+        yield Finding("ok", "cache", bound)
+
+
+def _size_of(folder: Path) -> int:
+    return sum(file.lstat().st_size for file in folder.rglob("*") if file.is_file()) if folder.is_dir() else 0
 
 
 def _disk(out: Path) -> Iterator[Finding]:

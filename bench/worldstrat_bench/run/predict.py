@@ -22,7 +22,7 @@ from worldstrat_bench.run.events import Listener, Notice, Progress
 from worldstrat_bench.run.folder import LOG, RESUME, RunFolder
 from worldstrat_bench.run.journal import Entry, Predicted
 from worldstrat_bench.run.plan import SAME_LEVEL_IS_ENOUGH, Machine, PredictInputs, read_note, remember
-from worldstrat_bench.run.seeds import tile_seed
+from worldstrat_bench.run.seeds import seed_of
 from worldstrat_bench.worker.host import Hello, KilledWhileLoadingError, Limits, ModelSpec, Worker
 
 _ATTEMPTS = 3
@@ -191,7 +191,7 @@ class Predictor:
     def _predict(self, worker: Worker, tile: Tile, inputs: Inputs) -> Predicted | None:
         """Predict and store one tile; None if the run was stopped meanwhile and the reply means nothing."""
         side = self._protocol.target.size(read_header(tile.hr).height)
-        seed = tile_seed(self._inputs.seed, inputs.images, inputs.clear, inputs.days)
+        seed = seed_of(self._inputs.seed, inputs.sha256)
         for _attempt in range(_ATTEMPTS):
             reply = worker.predict(inputs.images, inputs.clear, inputs.days, side, side, seed)
             if self._stop.is_set() or not reply.retry:

@@ -23,7 +23,8 @@ class RunOptions:
     limits : of the worker.
     max_failures : consecutive failed tiles after which the run stops; 0 for never.
     keep : whether predictions stay after they are scored.
-    cache : whether decoded targets are kept for the next run.
+    cache : whether decoded inputs and targets are kept for the next run.
+    cache_bytes : the size of both together; None: see :func:`~worldstrat_bench.cache.cache_bytes`.
     lpips_weights : the AlexNet backbone; None looks in torchvision's cache.
     download : whether that backbone may be downloaded.
     threads : of the scoring; None for all cores.
@@ -36,6 +37,7 @@ class RunOptions:
     max_failures: int = 5
     keep: bool = True
     cache: bool = True
+    cache_bytes: int | None = None
     lpips_weights: Path | None = None
     download: bool = True
     threads: int | None = None

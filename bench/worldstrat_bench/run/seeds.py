@@ -7,6 +7,8 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
+from worldstrat_bench.data.reading import inputs_sha256
+
 
 def tile_seed(seed: int, images: NDArray[np.float32], clear: NDArray[np.bool_], days: NDArray[np.int64]) -> int:
     """The seed of one tile, 0..2^63 - 1: the same wherever, whenever and in whatever order it runs.
@@ -19,7 +21,9 @@ def tile_seed(seed: int, images: NDArray[np.float32], clear: NDArray[np.bool_], 
     seed : of the run.
     images, clear, days : (T, 12, h, w) float32 reflectance, (T, 1, h, w) bool, (T,) int64, as they are sent.
     """
-    inputs = hashlib.sha256()
-    for array, kind in ((images, "<f4"), (clear, "?"), (days, "<i8")):
-        inputs.update(np.ascontiguousarray(array, dtype=kind).data)
-    return int.from_bytes(hashlib.sha256(f"{seed}\n{inputs.hexdigest()}".encode()).digest()[:8], "big") >> 1
+    return seed_of(seed, inputs_sha256(images, clear, days))
+
+
+def seed_of(seed: int, inputs_sha256: str) -> int:
+    """:func:`tile_seed` where the digest of the inputs is known."""
+    return int.from_bytes(hashlib.sha256(f"{seed}\n{inputs_sha256}".encode()).digest()[:8], "big") >> 1

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Self
 
+from worldstrat_bench.data.kept import read_kept_inputs
 from worldstrat_bench.data.layout import Tile
 from worldstrat_bench.data.raster import read_header
-from worldstrat_bench.data.reading import Inputs, read_inputs
+from worldstrat_bench.data.reading import Inputs
 from worldstrat_bench.data.target import ArrayCache
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.metrics.optional import Loaded, load_optional
 from worldstrat_bench.metrics.perceptual import Unavailable
 from worldstrat_bench.protocol import Protocol
+from worldstrat_bench.run.caching import open_cache, tell_what_fits
 from worldstrat_bench.run.environment import probe_harness
 from worldstrat_bench.run.events import Listener, Notice, Progress
 from worldstrat_bench.run.finish import Notes
@@ -57,7 +59,6 @@ class Scoring:
         UsageError
             if the run was scored by other means before.
         """
-        from worldstrat_bench.cache import default_cache
         from worldstrat_bench.metrics.lpips_metric import load_perceptual
         from worldstrat_bench.scoring import make_scorer
 
@@ -73,7 +74,7 @@ class Scoring:
         changed = _remember_scoring(
             run, protocol, device, None if backbone is None else backbone.sha256, reason, optional
         )
-        cache = default_cache() if options.cache else None
+        cache = open_cache(options)
         scorer = make_scorer(protocol, device=device, perceptual=backbone, cache=cache, optional=optional)
         return cls(scorer, protocol, cache, options.threads if device == "cpu" else 1, changed)
 
@@ -100,7 +101,9 @@ class Scoring:
             self.protocol,
             self.scorer,
             cache=self.cache,
-            read_facts=lambda tile: FrameFacts.of(read_tile(tile, protocol=self.protocol, frames=1, source=inputs)),
+            read_facts=lambda tile: FrameFacts.of(
+                read_tile(tile, protocol=self.protocol, frames=1, source=inputs, cache=self.cache)
+            ),
             total=len(selection.tiles),
             done=done,
             tell=tell,
@@ -170,7 +173,10 @@ def predict_stage(
 ) -> None:
     """Predict the tiles in `todo`, those that have no prediction yet."""
     inputs = read_note(run.journal, "predict", PredictInputs)
-    read = partial(read_tile, protocol=protocol, frames=request.model.frames, source=request.inputs)
+    cache = open_cache(options)
+    if cache is not None and request.inputs == "real":
+        tell_what_fits(cache, selection.tiles, protocol, tell)
+    read = partial(read_tile, protocol=protocol, frames=request.model.frames, source=request.inputs, cache=cache)
     workers = WorkerOptions(devices, options.isolation, options.limits, None, options.max_failures)
     predictor = Predictor(run, inputs, protocol, read, workers)
     predictor.run(todo, len(selection.tiles), spec, request.data, finished, tell)
@@ -188,13 +194,15 @@ def keeps_predictions(run: RunFolder, selection: Selection, protocol: Protocol, 
     return False
 
 
-def read_tile(tile: Tile, *, protocol: Protocol, frames: int, source: InputSource) -> Inputs:
+def read_tile(
+    tile: Tile, *, protocol: Protocol, frames: int, source: InputSource, cache: ArrayCache | None = None
+) -> Inputs:
     """The real revisits of a tile, or inputs made from its high-resolution image by mini's sensor model."""
     if source == "synthetic":
         from worldstrat_bench.run.synthetic import synthetic_inputs
 
         return synthetic_inputs(tile, protocol, frames)
-    return read_inputs(tile, protocol, frames)
+    return read_kept_inputs(tile, protocol, frames, cache)
 
 
 def scoring_device(devices: tuple[str, ...]) -> str:

@@ -6,7 +6,6 @@ import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from worldstrat_bench.digests import code_sha256
 from worldstrat_bench.filtering import correlate, crop_or_pad, gaussian_taps
 from worldstrat_bench.metrics.detail import detail
 from worldstrat_bench.metrics.lr_consistency import Sensor, degrade, lr_consistency, sensor
@@ -137,15 +137,9 @@ def smooth(image: Tensor, extra: int, rules: WsbRules) -> Tensor:
     return correlate(crop_or_pad(image, rules.border - extra - rules.search.cut).double(), taps, taps)
 
 
-@cache
 def method_sha256(package: Path | None = None) -> str:
-    """sha256 over the names and bytes of :data:`SOURCES`: statistics of other code are never taken from the cache."""
-    root = package or Path(__file__).resolve().parent.parent
-    digest = hashlib.sha256()
-    for file in sorted(file for pattern in SOURCES for file in root.glob(pattern)):
-        content = hashlib.sha256(file.read_bytes()).hexdigest()
-        digest.update(f"{file.relative_to(root).as_posix()} {content}\n".encode())
-    return digest.hexdigest()
+    """Digest of :data:`SOURCES` and of torch's version: statistics of other code are never taken from the cache."""
+    return code_sha256(SOURCES, ("torch",), package)
 
 
 def cache_key(target: TargetImage, frame: Frame | None, protocol_sha256: str, device: torch.device) -> str:
@@ -157,7 +151,7 @@ def cache_key(target: TargetImage, frame: Frame | None, protocol_sha256: str, de
         array = np.ascontiguousarray(part.cpu().numpy() if isinstance(part, Tensor) else part)
         digest.update(f"{array.shape} {array.dtype}".encode())
         digest.update(array.tobytes())
-    return digest.hexdigest()
+    return f"statistics-{digest.hexdigest()}"
 
 
 def scalars(prepared: WsbPrepared) -> dict[str, np.ndarray[tuple[()], np.dtype[np.float64]]]:

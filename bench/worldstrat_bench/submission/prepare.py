@@ -44,11 +44,10 @@ class Prepared:
 
 
 def default_cache() -> Path:
-    """Where environments and downloaded weights are kept: ``$WORLDSTRAT_BENCH_CACHE`` or the user's cache."""
-    from platformdirs import user_cache_path
+    """Where ``environments`` and downloaded ``weights`` are kept: :func:`~worldstrat_bench.cache.cache_root`."""
+    from worldstrat_bench.cache import cache_root
 
-    chosen = os.environ.get("WORLDSTRAT_BENCH_CACHE")
-    return Path(chosen) if chosen else user_cache_path("worldstrat-bench")
+    return cache_root()
 
 
 def prepare(

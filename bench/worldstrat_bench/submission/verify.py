@@ -302,6 +302,7 @@ def _psnr(image: Image, tile: Tile, protocol: Protocol, record: Record) -> float
     from worldstrat_bench.scoring import make_scorer
 
     cache = default_cache()
-    facts = FrameFacts.of(read_tile(tile, protocol=protocol, frames=1, source=record.dataset.inputs))
+    source = record.dataset.inputs
+    facts = FrameFacts.of(read_tile(tile, protocol=protocol, frames=1, source=source, cache=cache))
     scored = score_tile(make_scorer(protocol, cache=cache), read_target(tile, protocol, cache), facts, image)
     return (scored.values or {}).get("psnr")

@@ -14,7 +14,18 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from worldstrat_bench.cache import ENVIRONMENT_VARIABLE, DiskCache, cache_folder, default_cache
+from worldstrat_bench.cache import (
+    DEFAULT_BYTES,
+    ENVIRONMENT_VARIABLE,
+    IN_USE_SECONDS,
+    SIZE_VARIABLE,
+    DiskCache,
+    cache_folder,
+    cache_root,
+    default_cache,
+)
+from worldstrat_bench.errors import UsageError
+from worldstrat_bench.submission.prepare import default_cache as submissions_cache
 
 KEY, OTHER = "a" * 64, "b" * 64
 ARRAYS = {"image": np.arange(24, dtype=np.float32).reshape(2, 3, 4), "valid": np.array([True, False])}
@@ -84,17 +95,116 @@ def test_a_damaged_entry_is_dropped(tmp_path: Path, damage: str) -> None:
     assert not where.exists()
 
 
-def test_the_least_recently_used_go_first(tmp_path: Path) -> None:
-    arrays = {"a": np.zeros(25_000, dtype=np.float32)}
+KEYS = [f"{i:064x}" for i in range(5)]
+HUNDRED_KILOBYTES = {"a": np.zeros(25_000, dtype=np.float32)}
+
+
+def aged(folder: Path, key: str, seconds: float) -> None:
+    """Make an entry one that was used that long ago."""
+    then = time.time() - seconds
+    os.utime(folder / f"{key}.entry", (then, then))
+
+
+def kept(cache: DiskCache) -> list[bool]:
+    return [(cache.folder / f"{key}.entry").exists() for key in KEYS]
+
+
+def test_old_entries_make_room_the_longest_unused_first(tmp_path: Path) -> None:
     cache = DiskCache(tmp_path, max_bytes=350_000)
-    keys = [f"{i:064x}" for i in range(4)]
-    for age, key in enumerate(keys[:3]):
-        cache.put(key, arrays)
-        os.utime(tmp_path / f"{key}.entry", (1e9 + age, 1e9 + age))
-    assert cache.get(keys[0]) is not None  # used again: now the youngest
-    cache.put(keys[3], arrays)
-    assert [cache.get(key) is not None for key in keys] == [True, False, True, True]
+    for age, key in enumerate(KEYS[:3]):
+        cache.put(key, HUNDRED_KILOBYTES)
+        aged(tmp_path, key, 2 * IN_USE_SECONDS - age)
+    assert cache.get(KEYS[0]) is not None  # in use again
+    cache.put(KEYS[3], HUNDRED_KILOBYTES)
+    assert kept(cache) == [True, False, True, True, False]
+
+
+def test_a_scan_larger_than_the_cache_hits_what_fits(tmp_path: Path) -> None:
+    """Where the least recently used made room, every read of the second scan would be a miss."""
+    for run in range(3):
+        cache = DiskCache(tmp_path, max_bytes=350_000)
+        hits = []
+        for key in KEYS:
+            hits.append(cache.get(key) is not None)
+            if not hits[-1]:
+                cache.put(key, HUNDRED_KILOBYTES)
+        assert hits == [run > 0] * 3 + [False] * 2
+
+
+def test_what_processes_put_at_once_beyond_the_size_goes_the_last_used_first(tmp_path: Path) -> None:
+    for age, key in enumerate(KEYS):
+        DiskCache(tmp_path, max_bytes=10**7).put(key, HUNDRED_KILOBYTES)
+        aged(tmp_path, key, 100 - age)
+    cache = DiskCache(tmp_path, max_bytes=350_000)
     assert cache.trim() <= 350_000
+    assert kept(cache) == [True] * 3 + [False] * 2
+
+
+def test_a_full_cache_is_not_listed_for_every_tile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = DiskCache(tmp_path, max_bytes=150_000)
+    cache.put(KEYS[0], HUNDRED_KILOBYTES)
+    listings = []
+
+    def trim(wanted: int = 0) -> int:
+        listings.append(wanted)
+        return 150_000
+
+    monkeypatch.setattr(cache, "trim", trim)
+    for _ in range(20):
+        assert not cache.accepts(100_000)
+    assert len(listings) == 1
+
+
+@pytest.mark.parametrize(("free", "stored"), [(1_999_999, False), (2_000_000, True)])
+def test_nothing_is_kept_where_the_disk_has_less_than_twice_the_size_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, stored: bool
+) -> None:
+    monkeypatch.setattr("worldstrat_bench.cache.shutil.disk_usage", lambda place: type("Usage", (), {"free": free}))
+    cache = DiskCache(tmp_path / "tiles", max_bytes=1_000_000)
+    cache.put(KEY, ARRAYS)
+    assert cache.lacks_disk() is not stored
+    assert (cache.get(KEY) is not None) is stored
+
+
+def test_a_disk_that_is_full_is_a_miss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk may fill between the look at it and the write."""
+
+    def full(descriptor: int, data: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("worldstrat_bench.cache.os.write", full)
+    cache = DiskCache(tmp_path)
+    cache.put(KEY, ARRAYS)
+    assert cache.get(KEY) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_short_write_is_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.write
+    monkeypatch.setattr("worldstrat_bench.cache.os.write", lambda descriptor, data: write(descriptor, bytes(data)[:7]))
+    DiskCache(tmp_path).put(KEY, ARRAYS)
+    assert same(DiskCache(tmp_path).get(KEY))
+
+
+def test_the_size_is_set_in_gib(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv(SIZE_VARIABLE, raising=False)
+    assert DiskCache(tmp_path).max_bytes == DEFAULT_BYTES
+    monkeypatch.setenv(SIZE_VARIABLE, "0.5")
+    assert DiskCache(tmp_path).max_bytes == 2**29
+    for text in ("six", "-1", "nan", "inf", "1e9"):
+        monkeypatch.setenv(SIZE_VARIABLE, text)
+        with pytest.raises(UsageError, match="not a size"):
+            DiskCache(tmp_path)
+
+
+def test_usage_by_kind(tmp_path: Path) -> None:
+    cache = DiskCache(tmp_path)
+    cache.put(f"inputs-{KEY}", ARRAYS)
+    cache.put(f"inputs-{OTHER}", ARRAYS)
+    cache.put(f"target-{KEY}", ARRAYS)
+    cache.put(KEY, ARRAYS)
+    assert {kind: count for kind, (count, _) in cache.usage().items()} == {"": 1, "inputs": 2, "target": 1}
+    assert sum(size for _, size in cache.usage().values()) == sum(p.stat().st_size for p in tmp_path.iterdir())
 
 
 def test_an_entry_larger_than_the_cache_is_not_kept(tmp_path: Path) -> None:
@@ -122,7 +232,9 @@ def test_a_folder_that_cannot_be_written_is_a_miss(tmp_path: Path) -> None:
     assert cache.trim() == 0
 
 
-@pytest.mark.parametrize("key", ["", "../../etc/passwd", "A" * 64, "a" * 64 + "/x", "a" * 200])
+@pytest.mark.parametrize(
+    "key", ["", "../../etc/passwd", "../x-" + "a" * 64, "-" + "a" * 64, "A" * 64, "a" * 64 + "/x", "a" * 200]
+)
 def test_keys_are_digests(tmp_path: Path, key: str) -> None:
     with pytest.raises(ValueError, match="cache key"):
         DiskCache(tmp_path).put(key, ARRAYS)
@@ -132,7 +244,8 @@ def test_keys_are_digests(tmp_path: Path, key: str) -> None:
 
 def test_the_folder_is_the_users_or_the_one_that_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(tmp_path / "named"))
-    assert default_cache().folder == tmp_path / "named"
+    assert default_cache().folder == tmp_path / "named" / "tiles"
+    assert submissions_cache() == cache_root() == tmp_path / "named"
     monkeypatch.delenv(ENVIRONMENT_VARIABLE)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     assert cache_folder().name == "tiles"

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -155,6 +156,28 @@ def test_doctor_looks_at_everything(tmp_path: Path) -> None:
     assert all(finding["state"] in ("ok", "warn", "bad") for finding in done.json)
     assert all(finding["remedy"] for finding in done.json if finding["state"] != "ok")
     assert done.code == (6 if "bad" in [finding["state"] for finding in done.json] else 0)
+
+
+def test_doctor_counts_each_kind_of_cache_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from worldstrat_bench.cache import default_cache
+    from worldstrat_bench.run.doctor import examine
+
+    monkeypatch.setenv("WORLDSTRAT_BENCH_CACHE", str(tmp_path))
+    monkeypatch.setenv("WORLDSTRAT_BENCH_CACHE_GIB", "0.125")
+    default_cache().put("inputs-" + "a" * 64, {"a": np.zeros(1 << 24, dtype=np.uint8)})
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "w").write_bytes(bytes(1 << 25))
+    texts = [finding.text for finding in examine() if finding.name == "cache"]
+    assert texts[0].startswith("0.02 GiB, 1 decoded inputs")
+    assert texts[1].startswith("0.00 GiB, 0 decoded targets")
+    assert any(text.startswith("0.03 GiB of submissions' weights") for text in texts)
+    assert any(text.startswith("the size for decoded tiles is 0.12 GiB") for text in texts)
+
+
+@pytest.mark.parametrize("size", ["nan", "1e12"])
+def test_a_size_of_the_cache_that_is_not_one_is_refused(tmp_path: Path, size: str) -> None:
+    done = run_cli("evaluate", "bicubic", "--data", tmp_path, "--out", tmp_path / "run", "--cache-gib", size)
+    assert (done.code, "--cache-gib" in done.err) == (2, True)
 
 
 def test_doctor_names_a_folder_that_is_no_dataset(tmp_path: Path) -> None:
