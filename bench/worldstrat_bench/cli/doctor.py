@@ -13,6 +13,10 @@ from worldstrat_bench.cli import console
 DataToSeeOption = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="A dataset to look at.")]
 OutToSeeOption = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where runs are to go.")]
 
+AllDevicesOption = Annotated[
+    bool, typer.Option("--all-devices", help="Start confined workers on every GPU, not on the first one alone.")
+]
+
 _STYLES = {"ok": "green", "warn": "yellow", "bad": "bold red"}
 
 
@@ -21,13 +25,22 @@ def register(app: typer.Typer) -> None:
     app.command("doctor", short_help="Look at what works on this machine.")(doctor)
 
 
-def doctor(data: DataToSeeOption = None, out: OutToSeeOption = None, json: console.JsonOption = False) -> None:
-    """Look at Python, torch, CUDA, isolation, models, data, LPIPS weights, cache, disk and memory."""
+def doctor(
+    data: DataToSeeOption = None,
+    out: OutToSeeOption = None,
+    all_devices: AllDevicesOption = False,
+    json: console.JsonOption = False,
+) -> None:
+    """Look at Python, torch, CUDA, isolation, GPUs, models, data, LPIPS weights, cache, disk and memory."""
     from worldstrat_bench.run.doctor import examine
 
     findings = []
-    screen = console.stdout()
-    for finding in examine(data, out):
+    screen, aside = console.stdout(), console.stderr()
+
+    def tell(line: str) -> None:
+        aside.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    for finding in examine(data, out, all_devices=all_devices, tell=tell):
         findings.append(finding)
         if not json:
             screen.print(f"{finding.state:>4}", style=_STYLES[finding.state], end="  ")

@@ -35,13 +35,27 @@ class Finding:
     remedy: str = ""
 
 
-def examine(data: Path | None = None, out: Path | None = None) -> Iterator[Finding]:
-    """Look at everything, one finding at a time; what raises is a finding too."""
+def examine(
+    data: Path | None = None,
+    out: Path | None = None,
+    *,
+    all_devices: bool = False,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Iterator[Finding]:
+    """Look at everything, one finding at a time; what raises is a finding too.
+
+    Parameters
+    ----------
+    data, out : a dataset, and where runs are to go; None where there is none to look at.
+    all_devices : start workers on every GPU, not on the first alone.
+    tell : called with a line before each step that takes seconds.
+    """
     checks: tuple[tuple[str, Callable[[], Iterator[Finding]]], ...] = (
         ("python", _python),
         ("packages", _packages),
         ("torch", _torch),
         ("isolation", _isolation),
+        ("GPU", lambda: _gpus(tell, every=all_devices)),
         ("models", _models),
         ("data", lambda: _data(data)),
         ("LPIPS", _lpips),
@@ -127,6 +141,15 @@ def _level_problem(level: Literal["full", "strong"]) -> str | None:
     if session is not None:
         session.finish()
     return attempt.problem
+
+
+def _gpus(tell: Callable[[str], None], *, every: bool) -> Iterator[Finding]:
+    from worldstrat_bench.run.devices import resolve_devices
+    from worldstrat_bench.run.doctor_cuda import look_at_gpus
+
+    devices = resolve_devices("auto")
+    if devices != ("cpu",):
+        yield from look_at_gpus(devices, tell, every=every)
 
 
 def _models() -> Iterator[Finding]:

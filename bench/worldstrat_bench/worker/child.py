@@ -68,6 +68,7 @@ def answer_load(wire: Wire, header: Header) -> Optional[SRModel]:
     except Exception:
         wire.send({"op": "failed", "kind": "environment", "message": last_lines(traceback.format_exc())})
         return None
+    wire.send({"op": "prepared"})  # what goes wrong from here on is the model's own fault
     try:
         model = load_model(header)
     except BaseException as error:

@@ -19,25 +19,27 @@ DRIVER = ("/dev/nvidia", "/dev/dxg")
 def main(device: str) -> None:
     """Start the device, and say what the driver opened for that."""
     problem = device_problem(device)
-    print(json.dumps({"problem": problem, "libraries": mapped_libraries(), "nodes": open_nodes()}))
+    maps = Path("/proc/self/maps")
+    libraries = driver_libraries(maps.read_text(encoding="utf-8", errors="replace")) if maps.exists() else []
+    print(json.dumps({"problem": problem, "libraries": libraries, "nodes": open_nodes(DRIVER)}))
 
 
-def mapped_libraries() -> list[str]:
-    """The driver's libraries in this process."""
-    lines = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace").splitlines()
-    paths = {line.split(maxsplit=5)[5] for line in lines if line.count("/") and len(line.split(maxsplit=5)) == 6}
+def driver_libraries(maps: str) -> list[str]:
+    """The paths of the driver's libraries among the mappings of a process, as /proc/PID/maps lists them."""
+    fields = [line.split(maxsplit=5) for line in maps.splitlines()]
+    paths = {words[5] for words in fields if len(words) == 6}
     return sorted(path for path in paths if Path(path).name.startswith(("libcuda.so", "libnvidia-")))
 
 
-def open_nodes() -> list[str]:
-    """The driver's device nodes that this process holds open."""
+def open_nodes(prefixes: tuple[str, ...]) -> list[str]:
+    """The files with those prefixes that this process holds open."""
     found = set()
-    for entry in Path("/proc/self/fd").iterdir():
+    for entry in Path("/proc/self/fd").glob("*"):
         try:
             found.add(os.readlink(entry))
         except OSError:  # the descriptor that listed the folder
             continue
-    return sorted(path for path in found if path.startswith(DRIVER))
+    return sorted(path for path in found if path.startswith(prefixes))
 
 
 if __name__ == "__main__":

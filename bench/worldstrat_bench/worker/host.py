@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -262,19 +263,23 @@ class Worker:
         }
         deadline = time.monotonic() + self._limits.load_seconds
         started = time.monotonic()
+        # Until the worker says that it has its device, nothing of the model has run.
+        fault: Callable[[str], WorldstratBenchError] = self._device_fault
         try:
             session.wire.send(request, deadline=deadline)
             header = session.wire.receive(deadline).header
+            if header.get("op") == "prepared":
+                fault = self._load_error
+                header = session.wire.receive(deadline).header
         except WireTimeoutError:
-            raise self._load_error(f"the model took more than {self._limits.load_seconds:g} s to load") from None
+            session.finish()
+            raise fault(f"the model took more than {self._limits.load_seconds:g} s to load") from None
         except WireError as error:
             raise self._load_error(f"the model wrote to the harness's wire: {error}") from None
         except WireClosedError:
             end = session.finish(grace_seconds=2)
-            kind = KilledWhileLoadingError if may_be_chance(end) else ModelError
-            raise self._load_error(
-                f"the process ended while the model was loaded: {outcome_of(end, self._log)[1]}", kind
-            ) from None
+            what = f"the process ended while the model was loaded: {outcome_of(end, self._log)[1]}"
+            raise (self._load_error(what, KilledWhileLoadingError) if may_be_chance(end) else fault(what)) from None
         if header.get("op") != "hello":
             session.finish()
             raise self._failed_load(header)
@@ -284,11 +289,17 @@ class Worker:
 
     def _failed_load(self, header: dict[str, Any]) -> WorldstratBenchError:
         message = str(header.get("message", ""))[:8000]
-        if header.get("kind") == "device" and self._device.startswith("cuda") and self._attempt is not None:
-            return explain(self._device, self._interpreter, self._attempt, message)
+        if header.get("kind") == "device":
+            return self._device_fault(message)
         if header.get("kind") == "environment":
             return self._load_error(f"the model's environment lacks what the worker needs: {message}")
         return self._load_error(f"the model cannot be loaded: {message}")
+
+    def _device_fault(self, what: str) -> WorldstratBenchError:
+        """For a worker that got no further than its device: a GPU is tried without it, to tell whose fault it is."""
+        if not self._device.startswith("cuda") or self._attempt is None:
+            return self._load_error(what)
+        return explain(self._device, self._interpreter, self._attempt, what)
 
     def _load_error(self, what: str, kind: type[ModelError] = ModelError) -> ModelError:
         return kind(

@@ -82,3 +82,11 @@ set_num_threads = manual_seed
 
 from torch import nn as nn  # noqa: E402
 from torch.nn import functional as functional  # noqa: E402
+
+
+class cuda:  # noqa: N801
+    """As in a torch that was built for CPUs."""
+
+    @staticmethod
+    def init():
+        raise AssertionError("Torch not compiled with CUDA enabled")
