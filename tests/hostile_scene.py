@@ -19,9 +19,8 @@ import numpy as np
 import psutil
 import pytest
 
-from worldstrat_bench.errors import InfrastructureError
 from worldstrat_bench.worker import Limits, ModelSpec, Reply, Worker
-from worldstrat_bench.worker.isolation import Profile
+from worldstrat_bench.worker.isolation import LevelUnavailableError, Profile
 
 
 @dataclass(frozen=True)
@@ -166,7 +165,7 @@ def or_skip(confinement: Confinement, python: Path) -> Confinement:
         with Worker(spec, isolation=level, granted=confinement.profile) as worker:
             report = worker.hello.isolation
             assert (report.level, report.profile) == (level, None if level == "process" else confinement.profile)
-    except InfrastructureError as error:
+    except LevelUnavailableError as error:
         if level in os.environ.get(REQUIRED, "").split(","):
             raise
         pytest.skip(f"isolation {level!r} is not available on this machine and was NOT tested: {error.where}")

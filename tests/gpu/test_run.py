@@ -39,6 +39,28 @@ def test_cuda_and_cpu_agree(data: Path, tmp_path: Path) -> None:
     assert record.environment.driver
 
 
+@pytest.mark.parametrize("isolation", ["auto", "full", "strong"])
+def test_a_run_is_confined(data: Path, tmp_path: Path, isolation: str) -> None:
+    run = tmp_path / "run"
+    words = ("bicubic", "--data", data, "--out", run, "--isolation", isolation, "--no-download", "--limit", 1)
+    done = run_cli("evaluate", *words, "--device", "cuda:0")
+    if "is not available on this machine" in done.err:
+        pytest.skip(f"isolation {isolation!r} is not available here, and the GPU was NOT tested at it")
+    assert done.code == 0, done.err
+    report = load_record(run).isolation
+    assert report.level in (("full", "strong") if isolation == "auto" else (isolation,))
+    assert report.profile == "cuda"
+
+
+def test_doctor_finds_the_gpu_usable(tmp_path: Path) -> None:
+    done = run_cli("doctor", "--json", "--out", tmp_path)
+    found = {one["name"]: one for one in done.json if one["name"].startswith("GPU at ")}
+    assert set(found) == {"GPU at full", "GPU at strong", "GPU at process"}
+    for one in found.values():
+        assert one["state"] == "ok" or "was not tried" in one["text"], one
+    assert found["GPU at process"]["state"] == "ok"
+
+
 def test_scoring_waits_until_the_worker_is_gone(data: Path, tmp_path: Path) -> None:
     """Device memory is not scrubbed between processes: the truth must not be there while the model is."""
     import worldstrat_bench

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -58,9 +59,9 @@ def test_a_look_that_fails_is_a_problem(program: str, tmp_path: Path, monkeypatc
     python = tmp_path / "python"
     python.write_text(f"#!/bin/sh\n{program}\n", encoding="utf-8")
     python.chmod(0o755)
-    monkeypatch.setattr(cuda_trouble.sys, "executable", str(python))
+    monkeypatch.setattr(sys, "executable", str(python))
     assert look_unconfined(NOWHERE).problem
-    monkeypatch.setattr(cuda_trouble.sys, "executable", str(tmp_path / "gone"))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "gone"))
     assert look_unconfined(NOWHERE).problem
 
 
