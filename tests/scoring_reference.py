@@ -97,12 +97,97 @@ def _lanczos(x: float, lobes: int) -> float:
     return float(np.sinc(x) * np.sinc(x / lobes)) if abs(x) < lobes else 0.0
 
 
-def psnr(prediction: NDArray[Any], target: NDArray[Any], valid: NDArray[np.bool_], *, biased: bool = False) -> float:
-    """-10 log10 of the mean squared error on the valid pixels, after adding the per-band bias unless `biased`."""
+def psnr(prediction: NDArray[Any], target: NDArray[Any], valid: NDArray[np.bool_]) -> float:
+    """-10 log10 of the mean squared error on the valid pixels, all bands together, of at least 1e-10."""
     difference = prediction.astype(np.float64)[:, valid] - target.astype(np.float64)[:, valid]
-    if not biased:
-        difference = difference - difference.mean(axis=1, keepdims=True)
     return float(-10 * np.log10(max(float(np.mean(difference**2)), 1e-10)))
+
+
+def robust_offset(prediction: NDArray[Any], target: NDArray[Any], valid: NDArray[np.bool_]) -> Floats:
+    """b0 of protocol 3.4 for every band of a window, pixel lists at a time."""
+    sampled = np.zeros_like(valid)
+    sampled[::4, ::4] = valid[::4, ::4]
+    if not sampled.any():
+        sampled = valid
+    offsets = []
+    for seen, truth in zip(prediction.astype(np.float64), target.astype(np.float64), strict=True):
+        b0 = float(np.median(truth[sampled] - seen[sampled]))
+        for _ in range(8):
+            use = valid & (seen + b0 > 0) & (seen + b0 < 1)
+            new = float(np.mean(truth[use] - seen[use])) if use.any() else b0
+            change, b0 = abs(new - b0), new
+            if change < 1e-7:
+                break
+        offsets.append(b0)
+    return np.array(offsets)
+
+
+def unbiased(window: NDArray[Any], target: NDArray[Any], valid: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """P = clip(window + b, 0, 1), and b, the mean per band of target - window over the valid pixels."""
+    bias = (target.astype(np.float64) - window)[:, valid].mean(axis=1)
+    return np.clip(window + bias[:, None, None], 0, 1), bias
+
+
+def wsb(
+    prediction: NDArray[Any], target: NDArray[Any], valid: NDArray[np.bool_], mask: NDArray[np.bool_], border: int = 20
+) -> dict[str, float]:
+    """Every number of protocol 3.4 and 3.5 that needs neither a network nor frame 0.
+
+    Parameters
+    ----------
+    prediction, target : (3, H, W).
+    valid, mask : (H - 2 border, W - 2 border), the window's valid pixels, and those that count in the search.
+    """
+    inside = slice(border, target.shape[1] - border), slice(border, target.shape[2] - border)
+    truth, seen = (image[:, *inside].astype(np.float64) for image in (target, prediction))
+    b0 = robust_offset(seen, truth, valid)
+    raised = seen + b0[:, None, None]
+    levelled = np.clip(prediction.astype(np.float64) + b0[:, None, None], 0, 1)
+    y, x = refined(mismatch(levelled, target, mask, 8, border))
+    shown, bias = unbiased(moved(levelled, y, x, border), truth, valid)
+    still, _ = unbiased(levelled[:, *inside], truth, valid)
+    raw = np.clip(moved(np.clip(prediction, 0, 1), y, x, border), 0, 1)
+    outside = ((raised < 0) | (raised > 1)) & (truth > 0) & (truth < 1)
+    return {
+        "psnr": psnr(shown, truth, valid),
+        "ssim": ssim(shown, truth, valid),
+        "rmse": math.sqrt(max(float(np.mean((shown - truth)[:, valid] ** 2)), 1e-10)),
+        "psnr_raw": psnr(raw, truth, valid),
+        "psnr_unregistered": psnr(still, truth, valid),
+        "sam": sam(shown, truth, valid),
+        "shift_y": y,
+        "shift_x": x,
+        "clipped": float(outside[:, valid].mean()),
+        **{f"bias_{band}": float(value) for band, value in zip("rgb", b0 + bias, strict=True)},
+    }
+
+
+def ssim(prediction: Floats, target: Floats, valid: NDArray[np.bool_]) -> float:
+    """Wang et al. 2004 on the stretch, over positions whose 11 x 11 is valid; NaN without any."""
+    white = max(0.3, float(np.percentile(target[:, valid], 99.5)))
+    p, t = (np.clip(image / white, 0, 1) for image in (prediction, target))
+    x = np.arange(-5, 6)
+    taps = np.exp(-0.5 * (x / 1.5) ** 2)
+    taps /= taps.sum()
+
+    def mean(image: Floats) -> Floats:
+        rows = ndimage.correlate1d(image, taps, axis=1)
+        return np.asarray(ndimage.correlate1d(rows, taps, axis=2)[:, 5:-5, 5:-5])
+
+    mp, mt = mean(p), mean(t)
+    covariance, vp, vt = mean(p * t) - mp * mt, mean(p * p) - mp**2, mean(t * t) - mt**2
+    values = (2 * mp * mt + 1e-4) * (2 * covariance + 9e-4) / ((mp**2 + mt**2 + 1e-4) * (vp + vt + 9e-4))
+    whole = ndimage.minimum_filter(valid, 11)[5:-5, 5:-5]
+    return float(values[:, whole].mean()) if whole.any() else math.nan
+
+
+def sam(prediction: Floats, target: Floats, valid: NDArray[np.bool_]) -> float:
+    """The mean spectral angle, degrees, where both norms exceed 1e-6."""
+    p, t = prediction[:, valid], target[:, valid]
+    norms = np.linalg.norm(p, axis=0), np.linalg.norm(t, axis=0)
+    use = (norms[0] > 1e-6) & (norms[1] > 1e-6)
+    angle = np.arctan2(np.linalg.norm(np.cross(p, t, axis=0), axis=0), np.sum(p * t, axis=0))
+    return float(np.degrees(angle[use].mean()))
 
 
 def lanczos_resize(line: Floats, size: int, lobes: int = 8) -> Floats:

@@ -152,7 +152,7 @@ MEASURES: dict[str, Measure] = {
         Measure("lr_consistency_target", "LR cons. HR", "none", "", 4,
                 "LR consistency of the target itself on the same tile: what a perfect prediction would have"),
         Measure("psnr_bicubic", "PSNR bicubic", "none", "dB", 2, "PSNR of the reference bicubic on the same tile"),
-        Measure("clipped", "Clipped", "none", "", 4, "Share of predicted values outside [0, 1]"),
+        Measure("clipped", "Clipped", "none", "", 4, "Share of values outside [0, 1] once the offset is removed, where the target is inside"),
         Measure("mse", "MSE", "lower", "", 6, "Mean squared error, reflectance squared; 2022 protocols"),
         Measure("mae", "MAE", "lower", "", 4, "Mean absolute error, reflectance; 2022 protocols"),
         Measure("ssim_loss", "SSIM loss", "lower", "", 4, "Half of 1 - SSIM, clamped to 0..1; 2022 protocols"),

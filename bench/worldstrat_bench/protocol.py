@@ -94,6 +94,25 @@ class IntegerBest(_Section):
     radius: int
 
 
+class OffsetFirst(_Section):
+    """A robust offset per band is added, and the result clipped to [0, 1], before registration; then the bias, again
+    clipped."""
+
+    kind: Literal["offset-first"]
+    stride: int = Field(ge=1, description="rows and columns from which the offset starts, px")
+    iterations: int = Field(ge=1, description="the offset is corrected at most this often")
+    tolerance: float = Field(gt=0, description="and until it changes by less than this, reflectance")
+    clipped_warning: float = Field(description="share of clipped values above the reference bicubic's that is named")
+    bias_warning: float = Field(description="median correction above the reference bicubic's that is named, reflectance")
+
+
+class ClipFirst(_Section):
+    """A prediction is clipped to [0, 1] before anything else, as saving it as an image of integers does."""
+
+    kind: Literal["clip-first"]
+
+
+Offset = Annotated[OffsetFirst | ClipFirst, Field(discriminator="kind")]
 Registration = Annotated[GaussianParabola | ShiftedTruth | IntegerBest, Field(discriminator="kind")]
 
 
@@ -144,6 +163,7 @@ class Protocol(_Section):
     summary: str
     inputs: Inputs
     target: TargetGrid
+    offset: Offset | None = Field(default=None, description="what happens to values outside [0, 1]; none: nothing")
     registration: Registration
     metrics: Metrics
     aggregation: Aggregation

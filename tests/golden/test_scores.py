@@ -74,13 +74,15 @@ def _from_native(realdata: Path, name: str) -> NDArray[np.float32]:
 
 @pytest.mark.shared
 @pytest.mark.parametrize("name", REAL_TILES)
-def test_wsb_1_on_real_tiles(realdata: Path, name: str) -> None:
+@pytest.mark.parametrize("protocol", ["wsb-1", "probav"])
+def test_own_protocols_on_real_tiles(realdata: Path, name: str, protocol: str) -> None:
     """The reference bicubic: dB to a thousandth, the rest to its printed digits."""
     tile = real_tile(realdata, name)
-    scorer = make_scorer(load_protocol("wsb-1"))
+    scorer = make_scorer(load_protocol(protocol))
     result = scorer.score(tile.bicubic, scorer.prepare(tile.target, tile.frame))
-    expected = golden("wsb_1.json")[name]
+    expected = golden(f"{protocol.replace('-', '_')}.json")[name]
     found = {**result.metrics, "shift_y": result.shift_y, "shift_x": result.shift_x, "detail": result.detail}
+    found["clipped"] = result.clipped
     for key, value in expected.items():
         tolerance = 1e-3 if key.startswith("psnr") else 0.0 if key.startswith("shift") else 2e-4 * abs(value)
         assert found[key] == pytest.approx(value, abs=tolerance), key

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from worldstrat_bench.metrics.optional import Found, Pairs
-from worldstrat_bench.metrics.psnr import differences, psnr
+from worldstrat_bench.metrics.psnr import psnr, squared_error
 
 MSE_FLOOR = 1e-10
 """Where PSNR ends, as in ``wsb-1``."""
@@ -15,7 +15,7 @@ MSE_FLOOR = 1e-10
 
 @dataclass(frozen=True)
 class NirPsnr:
-    """``psnr`` of the fourth band by itself, moved as the others are and freed of its own bias."""
+    """``psnr`` of the fourth band by itself, moved as the others are, its offset and bias its own."""
 
     software: str = ""
 
@@ -23,8 +23,8 @@ class NirPsnr:
         """One column, or none where a band is lacking."""
         if pairs.nir is None or pairs.target_nir is None:
             return Found({})
-        delta = differences(pairs.nir, pairs.target_nir, pairs.mask)
-        return Found({"psnr_nir": psnr(delta.mse(biased=False), MSE_FLOOR)})
+        mse = squared_error(pairs.nir, pairs.target_nir, pairs.mask)
+        return Found({"psnr_nir": psnr(mse, MSE_FLOOR)})
 
 
 def load_nir(_: torch.device | str = "cpu") -> NirPsnr:

@@ -26,14 +26,14 @@ class Pairs:
 
     Attributes
     ----------
-    prediction : (N, 3, h, w) float32 reflectance of the window: registered, bias removed.
-    unmoved : (N, 3, h, w) float32, the same windows neither moved nor freed of their bias.
+    prediction : (N, 3, h, w) float32 reflectance of the window: registered, offset and bias removed, in [0, 1].
+    unmoved : (N, 3, h, w) float32, the same windows not moved: offset removed, in [0, 1].
     target : (N, 3, h, w) float32.
     valid : one (h, w) bool a pair, False where the target has no data; None: everywhere.
     white : reflectance that each pair's stretch maps to 1.
     frames : (3, h', w') float32 reflectance of each pair's frame 0 on its own grid, or why it cannot be used.
     height, width, border : of the whole grid, and the px of it outside the window on every side.
-    nir, target_nir : (N, 1, h, w) float32 near infrared, the prediction's registered; None unless both have it.
+    nir, target_nir : (N, 1, h, w) float32 near infrared, the prediction's as `prediction`; None unless both have it.
     """
 
     prediction: Tensor

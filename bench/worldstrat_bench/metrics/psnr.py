@@ -1,45 +1,17 @@
-"""Peak signal-to-noise ratio from sums of differences, so that every variant shares one pass over the pixels."""
+"""Mean squared error over the pixels that count, and the peak signal-to-noise ratio that it means."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 
-@dataclass(frozen=True)
-class Differences:
-    """Sums over the pixels that count of D = prediction - target.
+def squared_error(prediction: Tensor, target: Tensor, valid: Tensor | None = None) -> Tensor:
+    """Mean over bands and pixels of the squared difference of two (..., C, H, W) images, (...) float64.
 
-    Attributes
+    Parameters
     ----------
-    count : pixels that count, (...).
-    sums : per-band sum of D, (..., C) float64.
-    squares : per-band sum of D squared, (..., C) float64.
-    """
-
-    count: Tensor
-    sums: Tensor
-    squares: Tensor
-
-    @property
-    def bias(self) -> Tensor:
-        """(..., C) what is added to the prediction, per band, to make its squared error least."""
-        return -self.sums / self.count[..., None]
-
-    def mse(self, *, biased: bool) -> Tensor:
-        """(...) mean squared error over bands and pixels, as it is, or (`biased` false) after adding the bias."""
-        mean_square = self.squares / self.count[..., None]
-        if not biased:
-            mean_square = (mean_square - self.bias.square()).clamp_min(0)
-        return mean_square.mean(dim=-1)
-
-
-def differences(prediction: Tensor, target: Tensor, valid: Tensor | None = None) -> Differences:
-    """The sums of two (..., C, H, W) images over the pixels of `valid`, (..., H, W) bool; None: all of them.
-
-    Computed in float64.
+    valid : (..., H, W) bool, pixels that count; None: all.
     """
     delta = prediction.double() - target.double()
     if valid is None:
@@ -48,7 +20,7 @@ def differences(prediction: Tensor, target: Tensor, valid: Tensor | None = None)
         delta = delta * valid[..., None, :, :]
         count = valid.sum(dim=(-2, -1)).double()
     flat = delta.flatten(-2)
-    return Differences(count, flat.sum(dim=-1), torch.linalg.vecdot(flat, flat))
+    return (torch.linalg.vecdot(flat, flat) / count[..., None]).mean(dim=-1)
 
 
 def psnr(mse: Tensor, floor: float | None) -> Tensor:

@@ -13,12 +13,13 @@ from datetime import UTC, datetime
 from worldstrat_bench.data.split import TileFacts, sublists
 from worldstrat_bench.errors import InfrastructureError, InvalidArtefactError
 from worldstrat_bench.measures import optional_column
-from worldstrat_bench.protocol import Protocol, load_protocol, same_task
+from worldstrat_bench.protocol import OffsetFirst, Protocol, load_protocol, same_task
 from worldstrat_bench.record import DatasetRef, Record, build_record, load_record, save_record
 from worldstrat_bench.run.filesystem import write_durably
 from worldstrat_bench.run.folder import RECORD, TILES, TIMINGS, RunFolder
 from worldstrat_bench.run.journal import Entry, Scored
 from worldstrat_bench.run.plan import Machine, PredictInputs, ScoreInputs, Selection
+from worldstrat_bench.scoring.levels import level_warnings
 from worldstrat_bench.stats.aggregate import aggregate
 from worldstrat_bench.tiles import OUTCOMES, TileTable, Value, format_tiles, parse_tiles
 
@@ -219,6 +220,8 @@ def _warnings(rows: list[_Row], protocol: Protocol, notes: Notes) -> tuple[str, 
             f"{edge} of {len(scored)} tiles have their best shift at the edge of the search of "
             f"{registration.radius} px; the model may move the image"
         )
+    if isinstance(protocol.offset, OffsetFirst):
+        warnings.extend(level_warnings([one.levels for one in scored if one.levels is not None], protocol.offset))
     if not _asked_for_the_same(protocol, notes):
         warnings.append(f"the model was given the inputs and the target size of {notes.predicting.protocol.id}")
     if notes.harness_changed:

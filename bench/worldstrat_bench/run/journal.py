@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from worldstrat_bench.errors import InfrastructureError, InvalidArtefactError
 from worldstrat_bench.run.filesystem import is_network
+from worldstrat_bench.scoring.levels import Levels
 
 FILE_NAME = "run.sqlite"
 _VERSION = 1
@@ -44,6 +45,7 @@ class Scored(BaseModel):
     values : metrics by name; of a failed tile empty.
     nulls : metric to the reason why it is null.
     shift_y, shift_x : px of the target grid.
+    levels : what was added to the prediction's bands; the warnings of a run are made of it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -59,6 +61,7 @@ class Scored(BaseModel):
     shift_x: float | None = None
     shift_at_edge: bool | None = None
     clipped: float | None = None
+    levels: Levels | None = None
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,7 @@ def score_tile(
         shift_x=score.shift_x,
         shift_at_edge=score.shift_at_edge,
         clipped=score.clipped,
+        levels=score.levels,
     )
 
 

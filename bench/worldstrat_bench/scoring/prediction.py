@@ -1,8 +1,6 @@
-"""Taking in a prediction: form, values, grid and range."""
+"""Taking in a prediction: form, values and grid."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,20 +9,6 @@ from torch import Tensor
 from worldstrat_bench.errors import ModelError
 from worldstrat_bench.resampling import lanczos_resize
 from worldstrat_bench.scoring.types import Array
-
-
-@dataclass(frozen=True)
-class GridImage:
-    """A prediction on the target's grid.
-
-    Attributes
-    ----------
-    image : (C, H, W) float32.
-    clipped : () float64, share of the values of R, G, B outside [0, 1] once on the grid.
-    """
-
-    image: Tensor
-    clipped: Tensor
 
 
 def to_tensor(image: Array, device: torch.device) -> Tensor:
@@ -57,12 +41,12 @@ def check_prediction(prediction: Array, device: torch.device) -> Tensor:
     return image
 
 
-def on_grid(image: Tensor, height: int, width: int, *, clip: bool) -> GridImage:
-    """Resample to the grid if it is on another, then clip to [0, 1] if the protocol says so."""
-    resized = lanczos_resize(image, height, width)
-    least, most = resized.aminmax()
-    if bool((least >= 0) & (most <= 1)):
-        return GridImage(resized, torch.zeros((), dtype=torch.float64, device=image.device))
-    limited = resized.clamp(0, 1)
-    outside = (limited[:3] != resized[:3]).count_nonzero().double() / limited[:3].numel()
-    return GridImage(limited if clip else resized, outside)
+def on_grid(image: Tensor, height: int, width: int) -> Tensor:
+    """A (C, H, W) image resampled to the grid if it is on another; not clipped."""
+    return lanczos_resize(image, height, width)
+
+
+def share_outside(image: Tensor) -> Tensor:
+    """Share of the values of R, G, B of a (C, H, W) image outside [0, 1], () float64."""
+    bands = image[:3]
+    return ((bands < 0) | (bands > 1)).count_nonzero().double() / bands.numel()

@@ -13,10 +13,10 @@ from worldstrat_bench.filtering import crop_or_pad
 from worldstrat_bench.metrics.detail import plain_detail
 from worldstrat_bench.metrics.psnr import psnr
 from worldstrat_bench.metrics.ssim import SsimTarget, ssim, ssim_target
-from worldstrat_bench.protocol import IntegerBest, Protocol
+from worldstrat_bench.protocol import ClipFirst, IntegerBest, Protocol
 from worldstrat_bench.registration.integer_best import WindowedTruth, prepare_windows, window_mismatch
 from worldstrat_bench.resampling import bicubic
-from worldstrat_bench.scoring.prediction import check_prediction, on_grid, to_tensor
+from worldstrat_bench.scoring.prediction import check_prediction, on_grid, share_outside, to_tensor
 from worldstrat_bench.scoring.types import Array, Frame, Prepared, TileScore
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class ProbavScorer:
 
     def __init__(self, protocol: Protocol, device: torch.device) -> None:
         assert isinstance(protocol.registration, IntegerBest)
+        assert isinstance(protocol.offset, ClipFirst)
         self.protocol = protocol
         self.device = device
         self.radius = protocol.registration.radius
@@ -81,8 +82,9 @@ class ProbavScorer:
         """See ``types.Scorer.score``. The shift is that of the best PSNR, as for wsb: where the prediction is read."""
         if not isinstance(prepared, ProbavPrepared):
             raise TypeError("prepared by another scorer")
-        given = on_grid(check_prediction(prediction, self.device), prepared.height, prepared.width, clip=True)
-        image = crop_or_pad(given.image[:3], self.radius)
+        given = on_grid(check_prediction(prediction, self.device), prepared.height, prepared.width)
+        # First of all, as saving the challenge's 16-bit PNG does.
+        image = crop_or_pad(given[:3].clamp(0, 1), self.radius)
         errors, bias = window_mismatch(image, prepared.truth)
         similarity = float(self._similarities(image, bias, prepared.ssim).max())
         best = int(errors.flatten().argmin())
@@ -100,7 +102,7 @@ class ProbavScorer:
             shift_y=float(self.radius - row),
             shift_x=float(self.radius - column),
             shift_at_edge=self.radius in (abs(row - self.radius), abs(column - self.radius)),
-            clipped=float(given.clipped),
+            clipped=float(share_outside(given)),
             detail=prepared.detail,
         )
 

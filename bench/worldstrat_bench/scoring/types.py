@@ -13,6 +13,7 @@ from torch import Tensor
 if TYPE_CHECKING:
     from worldstrat_bench.data.target import TargetImage
     from worldstrat_bench.protocol import Protocol
+    from worldstrat_bench.scoring.levels import Levels
 
 Array: TypeAlias = Tensor | NDArray[Any]
 
@@ -48,8 +49,9 @@ class TileScore:
     nulls : for each of these, why.
     shift_y, shift_x : where in the prediction the target is found, px; None if the protocol has no one shift.
     shift_at_edge : whether the integer optimum lies on the edge of the search.
-    clipped : share of predicted values outside [0, 1].
+    clipped : share of values that had to be clipped: for wsb, see ``scoring.levels.Levels``; else those outside [0, 1].
     detail : of the target, see ``metrics.detail``.
+    levels : what was added to the prediction and to the reference bicubic; None if the protocol has no offset.
     """
 
     metrics: dict[str, float | None]
@@ -59,6 +61,7 @@ class TileScore:
     shift_at_edge: bool | None = None
     clipped: float | None = None
     detail: float = 0.0
+    levels: Levels | None = None
 
 
 class Prepared(Interface):

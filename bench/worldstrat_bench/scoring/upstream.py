@@ -17,7 +17,7 @@ from worldstrat_bench.metrics.ssim_loss import ssim_loss
 from worldstrat_bench.protocol import Protocol, ShiftedTruth
 from worldstrat_bench.registration.shifted_truth import Truth, prepare_truth, truth_kernels, truth_mismatch
 from worldstrat_bench.resampling import bicubic
-from worldstrat_bench.scoring.prediction import check_prediction, on_grid, to_tensor
+from worldstrat_bench.scoring.prediction import check_prediction, on_grid, share_outside, to_tensor
 from worldstrat_bench.scoring.types import Array, Frame, Prepared, TileScore
 
 if TYPE_CHECKING:
@@ -86,9 +86,9 @@ class UpstreamScorer:
         """See ``types.Scorer.score``."""
         if not isinstance(prepared, UpstreamPrepared):
             raise TypeError("prepared by another scorer")
-        given = on_grid(check_prediction(prediction, self.device), prepared.side, prepared.side, clip=False)
-        values = self.chip_metrics(given.image[:3], prepared)
-        means = torch.stack([*(value.mean() for value in values.values()), given.clipped]).tolist()
+        given = on_grid(check_prediction(prediction, self.device), prepared.side, prepared.side)
+        values = self.chip_metrics(given[:3], prepared)
+        means = torch.stack([*(value.mean() for value in values.values()), share_outside(given)]).tolist()
         metrics: dict[str, float | None] = dict(zip(values, means[:-1], strict=True))
         metrics["psnr_bicubic"] = prepared.psnr_bicubic
         nulls = {"psnr_bicubic": NO_FRAME} if prepared.psnr_bicubic is None else {}

@@ -14,24 +14,18 @@ from worldstrat_bench.filtering import crop_or_pad
 from worldstrat_bench.metrics.lr_consistency import lr_consistency
 from worldstrat_bench.metrics.optional import Loaded, Pairs
 from worldstrat_bench.metrics.perceptual import Perceptual, Unavailable
-from worldstrat_bench.metrics.psnr import differences, psnr
+from worldstrat_bench.metrics.psnr import psnr, squared_error
 from worldstrat_bench.metrics.rmse import rmse
 from worldstrat_bench.metrics.sam import sam
 from worldstrat_bench.metrics.ssim import ssim
 from worldstrat_bench.metrics.stretch import stretch
-from worldstrat_bench.protocol import GaussianParabola, Protocol
-from worldstrat_bench.registration import Shift, move
+from worldstrat_bench.protocol import GaussianParabola, OffsetFirst, Protocol
+from worldstrat_bench.registration import Shift
+from worldstrat_bench.scoring.levels import Levels
 from worldstrat_bench.scoring.prediction import check_prediction, on_grid
 from worldstrat_bench.scoring.types import Array, Frame, Prepared, TileScore
-from worldstrat_bench.scoring.wsb_target import (
-    SCALARS,
-    WsbPrepared,
-    WsbRules,
-    cache_key,
-    prepare_wsb,
-    register,
-    scalars,
-)
+from worldstrat_bench.scoring.wsb_align import Levelled, WsbRules, level, moved, register, unbiased
+from worldstrat_bench.scoring.wsb_target import SCALARS, WsbPrepared, cache_key, prepare_wsb, scalars
 
 if TYPE_CHECKING:
     from worldstrat_bench.data.target import ArrayCache, TargetImage
@@ -40,6 +34,7 @@ NO_FRAME = "no low-resolution frame was given"
 CLOUDY = "less than a quarter of frame 0 is clear"
 NO_WINDOW = "no SSIM window is free of no-data"
 NO_SPECTRUM = "no pixel has a spectrum"
+BIASES = ("bias_r", "bias_g", "bias_b")
 NO_LPIPS = "LPIPS was not asked for"
 
 
@@ -55,10 +50,13 @@ class WsbScorer:
         optional: Sequence[Loaded] = (),
     ) -> None:
         assert isinstance(protocol.registration, GaussianParabola)
+        assert isinstance(protocol.offset, OffsetFirst)
         grid = protocol.target
         self.protocol = protocol
         self.device = device
-        self.rules = WsbRules(protocol.registration, protocol.metrics, grid.border, grid.no_data_above)
+        self.rules = WsbRules(
+            protocol.offset, protocol.registration, protocol.metrics, grid.border, grid.no_data_above
+        )
         self._perceptual = perceptual
         self._cache = cache
         self._optional = tuple(optional)
@@ -81,36 +79,43 @@ class WsbScorer:
         """See ``types.Scorer.score``."""
         if not isinstance(prepared, WsbPrepared):
             raise TypeError("prepared by another scorer")
-        given = on_grid(check_prediction(prediction, self.device), prepared.height, prepared.width, clip=True)
-        shift = register(given.image[:3], prepared, self.rules)
-        values, nulls = self._metrics(given.image, shift, prepared)
-        numbers = _to_numbers({**values, "clipped": given.clipped})
-        clipped = numbers.pop("clipped")
+        image = on_grid(check_prediction(prediction, self.device), prepared.height, prepared.width)
+        levelled = level(image[:3], prepared.offset, self.rules)
+        shift = register(levelled.image, prepared.search, self.rules)
+        values, nulls = self._metrics(image, levelled, shift, prepared)
+        numbers = _to_numbers(values)
+        clipped, bias = numbers.pop("clipped") or 0.0, tuple(numbers.pop(name) or 0.0 for name in BIASES)
         metrics, missing = self._finish(numbers, nulls, prepared)
-        return TileScore(metrics, missing, shift.y, shift.x, shift.at_edge, clipped, prepared.detail)
+        known = prepared.reference
+        levels = Levels(clipped, bias, prepared.mean, *(() if known is None else (known.clipped, known.bias)))
+        return TileScore(metrics, missing, shift.y, shift.x, shift.at_edge, clipped, prepared.detail, levels)
 
-    def _metrics(self, image: Tensor, shift: Shift, prepared: WsbPrepared) -> tuple[dict[str, Tensor], dict[str, str]]:
+    def _metrics(
+        self, image: Tensor, levelled: Levelled, shift: Shift, prepared: WsbPrepared
+    ) -> tuple[dict[str, Tensor], dict[str, str]]:
+        """Every metric, the share of clipped values and what was added to every band."""
         constants, floor, valid = self.rules.metrics, self.rules.metrics.mse_floor, prepared.valid
         target = prepared.target[:3]
-        moved = self._moved(image[:3], shift)
-        delta = differences(moved, target, valid)
-        still = differences(crop_or_pad(image[:3], self.rules.border), target, valid)
-        fixed = moved + delta.bias[:, None, None].to(moved.dtype)
+        fixed, bias = unbiased(moved(levelled.image, shift, self.rules), prepared.offset)
+        still, _ = unbiased(crop_or_pad(levelled.image, self.rules.border), prepared.offset)
+        raw = moved(image[:3].clamp(0, 1), shift, self.rules).clamp(0, 1)
         shown = stretch(fixed, prepared.white)
-        mse = delta.mse(biased=False)
+        mse = squared_error(fixed, target, valid)
         values = {
             "psnr": psnr(mse, floor),
             "ssim": ssim(shown, prepared.ssim),
             "rmse": rmse(mse, floor),
-            "psnr_raw": psnr(delta.mse(biased=True), floor),
-            "psnr_unregistered": psnr(still.mse(biased=False), floor),
+            "psnr_raw": psnr(squared_error(raw, target, valid), floor),
+            "psnr_unregistered": psnr(squared_error(still, target, valid), floor),
             "sam": sam(fixed, target, valid, norm_min=constants.sam_norm_min),
+            "clipped": levelled.clipped,
+            **dict(zip(BIASES, levelled.offset + bias, strict=True)),
         }
         nulls = {"ssim": NO_WINDOW, "sam": NO_SPECTRUM, "lpips": NO_LPIPS}
         frame = prepared.frame
         if frame is not None and frame.rgb is not None and frame.usable:
-            values["lr_consistency"] = lr_consistency(image[:3], frame.rgb, frame.clear, frame.sensor)
-        pairs = self._pairs(image, fixed, shift, prepared)
+            values["lr_consistency"] = lr_consistency(levelled.image, frame.rgb, frame.clear, frame.sensor)
+        pairs = self._pairs(image, levelled, fixed, shift, prepared)
         if isinstance(self._perceptual, Unavailable):
             nulls["lpips"] = self._perceptual.reason
         elif self._perceptual is not None:
@@ -121,14 +126,16 @@ class WsbScorer:
             nulls |= found.nulls[0]
         return values, nulls
 
-    def _pairs(self, image: Tensor, fixed: Tensor, shift: Shift, prepared: WsbPrepared) -> Pairs:
+    def _pairs(
+        self, image: Tensor, levelled: Levelled, fixed: Tensor, shift: Shift, prepared: WsbPrepared
+    ) -> Pairs:
         """A batch of one, as the learned and the optional metrics take it."""
-        four = image.shape[0] == prepared.target.shape[0] == 4
+        nir = self._near_infrared(image, shift, prepared)
         frame = prepared.frame
         usable = frame.rgb if frame is not None and frame.usable else None
         return Pairs(
             prediction=fixed[None],
-            unmoved=crop_or_pad(image[:3], self.rules.border)[None],
+            unmoved=crop_or_pad(levelled.image, self.rules.border)[None],
             target=prepared.target[None, :3],
             valid=(prepared.valid,),
             white=(prepared.white,),
@@ -136,12 +143,16 @@ class WsbScorer:
             height=prepared.height,
             width=prepared.width,
             border=self.rules.border,
-            nir=self._moved(image[3:], shift)[None] if four else None,
-            target_nir=prepared.target[None, 3:] if four else None,
+            nir=nir,
+            target_nir=None if nir is None else prepared.target[None, 3:],
         )
 
-    def _moved(self, image: Tensor, shift: Shift) -> Tensor:
-        return move(image, shift.y, shift.x, self.rules.border, self.rules.search.lobes)
+    def _near_infrared(self, image: Tensor, shift: Shift, prepared: WsbPrepared) -> Tensor | None:
+        """P of a fourth band, (1, 1, h, w): offset and bias its own, the shift that of the others."""
+        if not self._optional or image.shape[0] != 4 or prepared.offset_nir is None:
+            return None
+        own = level(image[3:], prepared.offset_nir, self.rules).image
+        return unbiased(moved(own, shift, self.rules), prepared.offset_nir)[0][None]
 
     def _finish(
         self, numbers: dict[str, float | None], nulls: Mapping[str, str], prepared: WsbPrepared

@@ -14,17 +14,19 @@ import torch
 from torch import Tensor
 
 from worldstrat_bench.digests import code_sha256
-from worldstrat_bench.filtering import correlate, crop_or_pad, gaussian_taps
+from worldstrat_bench.filtering import crop_or_pad
 from worldstrat_bench.metrics.detail import detail
 from worldstrat_bench.metrics.lr_consistency import Sensor, degrade, lr_consistency, sensor
-from worldstrat_bench.metrics.psnr import differences, psnr
+from worldstrat_bench.metrics.psnr import psnr, squared_error
 from worldstrat_bench.metrics.ssim import SsimTarget, ssim_target
 from worldstrat_bench.metrics.stretch import stretch, white_level
-from worldstrat_bench.protocol import GaussianParabola, Metrics
-from worldstrat_bench.registration import SearchTarget, Shift, mismatch, move, pick_shift, prepare_search
+from worldstrat_bench.protocol import Metrics
+from worldstrat_bench.registration import SearchTarget, prepare_search
+from worldstrat_bench.registration.offset import OffsetTarget, prepare_offset
 from worldstrat_bench.resampling import bicubic, nearest
 from worldstrat_bench.scoring.prediction import to_tensor
 from worldstrat_bench.scoring.types import Frame
+from worldstrat_bench.scoring.wsb_align import WsbRules, level, moved, register, smooth, unbiased
 
 if TYPE_CHECKING:
     from worldstrat_bench.data.target import TargetImage
@@ -32,18 +34,11 @@ if TYPE_CHECKING:
 SOURCES = ("registration/*.py", "metrics/*.py", "scoring/*.py", "filtering.py", "resampling.py")
 """The files of the package whose arithmetic decides what is kept on disk."""
 
-SCALARS = ("white", "detail", "psnr_bicubic", "lr_consistency_target")
+REFERENCE = ("psnr_bicubic", "reference_clipped", "reference_bias_r", "reference_bias_g", "reference_bias_b")
+"""What is known of the reference bicubic, in the order of :class:`Reference`."""
+
+SCALARS = ("white", "detail", "lr_consistency_target", *REFERENCE)
 """What is kept on disk. The arrays are not: 21 MB a tile take as long to read as to compute."""
-
-
-@dataclass(frozen=True)
-class WsbRules:
-    """The constants of a wsb protocol that its arithmetic needs."""
-
-    search: GaussianParabola
-    metrics: Metrics
-    border: int
-    no_data_above: float
 
 
 @dataclass(frozen=True)
@@ -57,6 +52,15 @@ class FrameImage:
 
 
 @dataclass(frozen=True)
+class Reference:
+    """The reference bicubic on a tile: `psnr` (dB), `clipped` (0 to 1), and the corrections of R, G, B (reflectance)."""
+
+    psnr: float
+    clipped: float
+    bias: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class WsbPrepared:
     """Everything about a tile that does not depend on a prediction.
 
@@ -65,10 +69,13 @@ class WsbPrepared:
     height, width : of the target's grid.
     target : (3 or 4, h, w) float32, the window.
     valid : (h, w) bool, pixels with data in the window; None if all have.
+    offset : of R, G, B in the window; `offset_nir` of the fourth band, None without one.
+    mean : of R, G, B over the valid pixels, reflectance.
     search : of the smoothed target.
     ssim : of the stretched target.
     white : reflectance that the stretch maps to 1.
     frame : frame 0; None if there is none.
+    reference : of the reference bicubic; None without a frame.
     detail, psnr_bicubic, lr_consistency_target : see ``types.Prepared``.
     """
 
@@ -76,13 +83,21 @@ class WsbPrepared:
     width: int
     target: Tensor
     valid: Tensor | None
+    offset: OffsetTarget
+    offset_nir: OffsetTarget | None
+    mean: tuple[float, ...]
     search: SearchTarget
     ssim: SsimTarget
     white: float
     frame: FrameImage | None
     detail: float
-    psnr_bicubic: float | None = None
+    reference: Reference | None = None
     lr_consistency_target: float | None = None
+
+    @property
+    def psnr_bicubic(self) -> float | None:
+        """`psnr` of the reference bicubic, dB."""
+        return None if self.reference is None else self.reference.psnr
 
 
 def prepare_wsb(
@@ -96,11 +111,15 @@ def prepare_wsb(
     seen = None if frame is None else _frame_image(frame, image, rules.metrics)
     smoothed = smooth(image[:3], 0, rules)
     white = float(stored["white"]) if stored is not None else _white(window, valid, rules.metrics)
+    offset = prepare_offset(window[:3], valid, rules.offset)
     prepared = WsbPrepared(
         height=image.shape[-2],
         width=image.shape[-1],
         target=window,
         valid=valid,
+        offset=offset,
+        offset_nir=prepare_offset(window[3:], valid, rules.offset) if window.shape[0] > 3 else None,
+        mean=tuple((offset.total / offset.count).tolist()),
         search=prepare_search(smoothed, _search_mask(valid, seen, image, rules), rules.search.radius),
         ssim=ssim_target(
             stretch(window[:3], white), valid, window=rules.metrics.ssim_window, sigma=rules.metrics.ssim_sigma
@@ -112,29 +131,16 @@ def prepare_wsb(
     if stored is not None:
         return replace(
             prepared,
-            psnr_bicubic=_number(stored["psnr_bicubic"]),
+            reference=_stored_reference(stored),
             lr_consistency_target=_number(stored["lr_consistency_target"]),
         )
     if seen is None or seen.rgb is None:
         return prepared
     return replace(
         prepared,
-        psnr_bicubic=_reference(seen.rgb, prepared, rules),
+        reference=_reference(seen.rgb, prepared, rules),
         lr_consistency_target=_own_consistency(image[:3], everywhere, seen.rgb, seen, rules),
     )
-
-
-def register(image: Tensor, prepared: WsbPrepared, rules: WsbRules) -> Shift:
-    """The shift of a (3, H, W) image on the grid against a target."""
-    moving = smooth(image, rules.search.radius, rules)
-    values = mismatch(moving, prepared.search).cpu().numpy()
-    return pick_shift(values, tie=rules.search.tie, fraction=rules.search.fraction)
-
-
-def smooth(image: Tensor, extra: int, rules: WsbRules) -> Tensor:
-    """G * image in float64 on the window widened by `extra` px; at the image's edge it is reflected."""
-    taps = gaussian_taps(rules.search.sigma, rules.search.cut)
-    return correlate(crop_or_pad(image, rules.border - extra - rules.search.cut).double(), taps, taps)
 
 
 def method_sha256(package: Path | None = None) -> str:
@@ -156,9 +162,16 @@ def cache_key(target: TargetImage, frame: Frame | None, protocol_sha256: str, de
 
 def scalars(prepared: WsbPrepared) -> dict[str, np.ndarray[tuple[()], np.dtype[np.float64]]]:
     """What of the statistics is worth keeping on disk; NaN for None."""
-    values = (prepared.white, prepared.detail, prepared.psnr_bicubic, prepared.lr_consistency_target)
+    known = prepared.reference
+    reference = (math.nan,) * len(REFERENCE) if known is None else (known.psnr, known.clipped, *known.bias)
+    values = (prepared.white, prepared.detail, prepared.lr_consistency_target, *reference)
     numbers = (math.nan if value is None else value for value in values)
     return {name: np.array(number, dtype=np.float64) for name, number in zip(SCALARS, numbers, strict=True)}
+
+
+def _stored_reference(stored: Mapping[str, Any]) -> Reference | None:
+    score, clipped, *bias = (float(stored[name]) for name in REFERENCE)
+    return None if math.isnan(score) else Reference(score, clipped, tuple(bias))
 
 
 def _number(value: Any) -> float | None:
@@ -196,13 +209,15 @@ def _search_mask(valid: Tensor | None, frame: FrameImage | None, image: Tensor, 
     return _none_if_full(mask)
 
 
-def _reference(frame: Tensor, prepared: WsbPrepared, rules: WsbRules) -> float:
-    """`psnr` of the reference bicubic."""
-    image = bicubic(frame[None], prepared.height, prepared.width)[0].clamp(0, 1)
-    shift = register(image, prepared, rules)
-    moved = move(image, shift.y, shift.x, rules.border, rules.search.lobes)
-    mse = differences(moved, prepared.target[:3], prepared.valid).mse(biased=False)
-    return float(psnr(mse, rules.metrics.mse_floor))
+def _reference(frame: Tensor, prepared: WsbPrepared, rules: WsbRules) -> Reference:
+    """The reference bicubic, scored like a prediction."""
+    image = bicubic(frame[None], prepared.height, prepared.width)[0]
+    levelled = level(image, prepared.offset, rules)
+    shift = register(levelled.image, prepared.search, rules)
+    seen, bias = unbiased(moved(levelled.image, shift, rules), prepared.offset)
+    mse = squared_error(seen, prepared.target[:3], prepared.valid)
+    correction = (levelled.offset + bias).tolist()
+    return Reference(float(psnr(mse, rules.metrics.mse_floor)), float(levelled.clipped), tuple(correction))
 
 
 def _own_consistency(image: Tensor, valid: Tensor, rgb: Tensor, frame: FrameImage, rules: WsbRules) -> float | None:

@@ -17,7 +17,7 @@ from worldstrat_bench.measures import MEASURES, OPTIONAL, RANKED, optional_colum
 from worldstrat_bench.metrics.opensr import NAMES, OpenSr
 from worldstrat_bench.metrics.optional import Loaded, Pairs, load_optional
 from worldstrat_bench.metrics.perceptual import Unavailable
-from worldstrat_bench.metrics.psnr import differences, psnr
+from worldstrat_bench.metrics.psnr import psnr, squared_error
 from worldstrat_bench.metrics.stlpips_metric import load_shown_stlpips, load_stlpips
 from worldstrat_bench.metrics.stretch import stretch, white_level
 from worldstrat_bench.protocol import load_protocol, protocol_ids
@@ -122,7 +122,7 @@ def test_near_infrared_is_psnr_of_the_fourth_band() -> None:
     four = replace(batch, nir=batch.prediction[:, :1], target_nir=batch.target[:, :1])
     values = nir(four).values["psnr_nir"]
     for i in range(2):
-        delta = differences(batch.prediction[i, :1], batch.target[i, :1], batch.valid[i])
+        mse = squared_error(batch.prediction[i, :1], batch.target[i, :1], batch.valid[i])
         assert float(values[i]) == pytest.approx(float(psnr(delta.mse(biased=False), 1e-10)), abs=1e-9)
 
 

@@ -1,0 +1,154 @@
+"""The offset that is taken off a prediction before anything else: robust, per band (protocol 3.4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from worldstrat_bench.protocol import OffsetFirst
+
+
+@dataclass(frozen=True)
+class OffsetTarget:
+    """What the offset needs of the target alone.
+
+    Attributes
+    ----------
+    image : (..., C, h, w) float32 reflectance, the window.
+    valid : (..., h, w) bool, pixels that count; None if all do.
+    count : (..., 1) float64, how many do.
+    total : (..., C) float64, sum of the image over them.
+    stride : of the rows and columns that the offset starts from, px.
+    """
+
+    image: Tensor
+    valid: Tensor | None
+    count: Tensor
+    total: Tensor
+    stride: int
+
+
+def prepare_offset(image: Tensor, valid: Tensor | None, rule: OffsetFirst) -> OffsetTarget:
+    """Statistics of a target's window; see :class:`OffsetTarget` for the shapes. At least one pixel counts."""
+    if valid is None:
+        count = image.new_full((*image.shape[:-3], 1), image.shape[-2] * image.shape[-1], dtype=torch.float64)
+        return OffsetTarget(image, None, count, total_of(image, None), rule.stride)
+    thinned = valid[..., :: rule.stride, :: rule.stride]
+    # Where a target has data between the sampled pixels alone, all of its pixels start the offset.
+    stride = rule.stride if bool(thinned.flatten(-2).any(dim=-1).all()) else 1
+    return OffsetTarget(image, valid, valid.sum(dim=(-2, -1)).double()[..., None], total_of(image, valid), stride)
+
+
+def total_of(image: Tensor, valid: Tensor | None) -> Tensor:
+    """The sum over the pixels that count of (..., C, h, w), (..., C) float64."""
+    kept = image if valid is None else torch.where(valid[..., None, :, :], image, 0)
+    return kept.sum(dim=(-2, -1), dtype=torch.float64)
+
+
+def robust_offset(prediction: Tensor, target: OffsetTarget, rule: OffsetFirst) -> Tensor:
+    """What is added to every band so that it agrees with the target wherever neither is saturated.
+
+    It starts as the median of target - prediction over every `rule.stride`-th row and column. Then, until it changes
+    by less than `rule.tolerance` and at most `rule.iterations` times, it is the mean of target - prediction over the
+    valid pixels where 0 < prediction + offset < 1; if there are none it stays.
+
+    The number of steps on a GPU is fixed and a band that is done stays as it is, so that nothing waits for the device.
+
+    Parameters
+    ----------
+    prediction : (..., C, h, w) float32, the same window of the prediction, unfiltered and not clipped.
+
+    Returns
+    -------
+    (..., C) float64, reflectance.
+    """
+    offset = _start(prediction, target)
+    active = torch.ones_like(offset, dtype=torch.bool)
+    bounds = _Bounds.of(prediction)
+    total = total_of(prediction, target.valid)
+    for _ in range(rule.iterations):
+        found = _mean_inside(prediction, target, offset, total, bounds)
+        moved = torch.where(active, found, offset)
+        active = active & ((moved - offset).abs() >= rule.tolerance)
+        offset = moved
+        if bounds is not None and not bool(active.any()):
+            break
+    return offset
+
+
+@dataclass(frozen=True)
+class _Bounds:
+    """The least and the greatest value of every band, (..., C): known on a CPU, where asking costs nothing."""
+
+    least: Tensor
+    most: Tensor
+
+    @classmethod
+    def of(cls, image: Tensor) -> _Bounds | None:
+        if image.device.type != "cpu":
+            return None
+        return cls(image.amin(dim=(-2, -1)).double(), image.amax(dim=(-2, -1)).double())
+
+    def inside(self, offset: Tensor) -> bool:
+        return bool(((self.least > -offset) & (self.most < 1 - offset)).all())
+
+
+def _start(prediction: Tensor, target: OffsetTarget) -> Tensor:
+    """The median of target - prediction over the sampled pixels, (..., C) float64."""
+    step = target.stride
+    values = target.image[..., ::step, ::step].double() - prediction[..., ::step, ::step].double()
+    flat = values.flatten(-2)
+    if target.valid is None:
+        size = flat.shape[-1]
+        return (flat.kthvalue((size - 1) // 2 + 1).values + flat.kthvalue(size // 2 + 1).values) / 2
+    valid = target.valid[..., None, ::step, ::step].flatten(-2)
+    ordered = torch.where(valid, flat, torch.inf).sort(dim=-1).values
+    count = valid.sum(dim=-1, keepdim=True).expand(*ordered.shape[:-1], 1)
+    middle = [ordered.gather(-1, index.clamp_min(0))[..., 0] for index in ((count - 1) // 2, count // 2)]
+    return (middle[0] + middle[1]) / 2
+
+
+def _mean_inside(
+    prediction: Tensor, target: OffsetTarget, offset: Tensor, total: Tensor, bounds: _Bounds | None
+) -> Tensor:
+    """The mean of target - prediction over the valid pixels that the offset leaves inside (0, 1), (..., C)."""
+    if bounds is not None and bounds.inside(offset):
+        return (target.total - total) / target.count
+    shown = offset[..., None, None]
+    inside = (prediction > -shown) & (prediction < 1 - shown)
+    if target.valid is not None:
+        inside = inside & target.valid[..., None, :, :]
+    count = inside.sum(dim=(-2, -1)).double()
+    seen = (torch.where(inside, image, 0).sum(dim=(-2, -1), dtype=torch.float64) for image in (target.image, prediction))
+    mean = torch.sub(*seen) / count.clamp_min(1)
+    return torch.where(count > 0, mean, offset)
+
+
+def remaining_bias(moved: Tensor, target: OffsetTarget) -> Tensor:
+    """The mean of target - moved prediction over the valid pixels: both (..., C, h, w), the result (..., C) float64."""
+    return (target.total - total_of(moved, target.valid)) / target.count
+
+
+def clipped_share(prediction: Tensor, target: OffsetTarget, offset: Tensor) -> Tensor:
+    """Share of the valid values that the offset leaves outside [0, 1] where the target lies strictly inside.
+
+    Parameters
+    ----------
+    prediction : (..., C, h, w), as for :func:`robust_offset`.
+    offset : (..., C) float64, what that returned.
+
+    Returns
+    -------
+    (...) float64, 0 to 1.
+    """
+    bounds = _Bounds.of(prediction)
+    if bounds is not None and bounds.inside(offset):
+        return torch.zeros(prediction.shape[:-3], dtype=torch.float64)
+    shown = offset[..., None, None]
+    outside = (prediction < -shown) | (prediction > 1 - shown)
+    outside = outside & (target.image > 0) & (target.image < 1)
+    if target.valid is not None:
+        outside = outside & target.valid[..., None, :, :]
+    return outside.sum(dim=(-3, -2, -1)).double() / (target.count[..., 0] * prediction.shape[-3])

@@ -1,0 +1,72 @@
+"""A prediction brought to its target's level and place, in the order of protocol 3.4 and 3.5."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from worldstrat_bench.filtering import correlate, crop_or_pad, gaussian_taps
+from worldstrat_bench.protocol import GaussianParabola, Metrics, OffsetFirst
+from worldstrat_bench.registration import SearchTarget, Shift, mismatch, move, pick_shift
+from worldstrat_bench.registration.offset import OffsetTarget, clipped_share, remaining_bias, robust_offset
+
+
+@dataclass(frozen=True)
+class WsbRules:
+    """The constants of a wsb protocol that its arithmetic needs."""
+
+    offset: OffsetFirst
+    search: GaussianParabola
+    metrics: Metrics
+    border: int
+    no_data_above: float
+
+
+@dataclass(frozen=True)
+class Levelled:
+    """S: a prediction with a robust offset per band added, clipped to [0, 1].
+
+    Attributes
+    ----------
+    image : (C, H, W) float32, on the whole grid.
+    offset : (C,) float64 b0, reflectance.
+    clipped : () float64, see ``registration.offset.clipped_share``.
+    """
+
+    image: Tensor
+    offset: Tensor
+    clipped: Tensor
+
+
+def level(image: Tensor, target: OffsetTarget, rules: WsbRules) -> Levelled:
+    """Add the offset of a (C, H, W) prediction, not clipped, and clip: before registration, so that no wild value and
+    no offset steers it."""
+    window = crop_or_pad(image, rules.border)
+    offset = robust_offset(window, target, rules.offset)
+    shown = (image + offset.to(image.dtype)[:, None, None]).clamp_(0, 1)
+    return Levelled(shown, offset, clipped_share(window, target, offset))
+
+
+def register(image: Tensor, target: SearchTarget, rules: WsbRules) -> Shift:
+    """The shift of a (3, H, W) image on the grid, levelled, against a target."""
+    moving = smooth(image, rules.search.radius, rules)
+    return pick_shift(mismatch(moving, target).cpu().numpy(), tie=rules.search.tie, fraction=rules.search.fraction)
+
+
+def smooth(image: Tensor, extra: int, rules: WsbRules) -> Tensor:
+    """G * image in float64 on the window widened by `extra` px; at the image's edge it is reflected."""
+    taps = gaussian_taps(rules.search.sigma, rules.search.cut)
+    return correlate(crop_or_pad(image, rules.border - extra - rules.search.cut).double(), taps, taps)
+
+
+def moved(image: Tensor, shift: Shift, rules: WsbRules) -> Tensor:
+    """T_d of a (C, H, W) image over the window."""
+    return move(image, shift.y, shift.x, rules.border, rules.search.lobes)
+
+
+def unbiased(window: Tensor, target: OffsetTarget) -> tuple[Tensor, Tensor]:
+    """P = clip(window + b, 0, 1) and b, (C,) float64, of a (C, h, w) image over the window."""
+    bias = remaining_bias(window, target)
+    return (window + bias.to(window.dtype)[:, None, None]).clamp_(0, 1), bias

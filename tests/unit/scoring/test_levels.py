@@ -1,0 +1,140 @@
+"""What the level of a prediction costs (nothing), and what a run says of it (protocol 3.4 and 3.5)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import scoring_reference as reference
+from scoring_scenes import REAL_TILES, Image, blurred, enlarged, land, real_tile, target_of
+from worldstrat_bench.protocol import OffsetFirst, load_protocol
+from worldstrat_bench.scoring import Frame, TileScore, make_scorer
+from worldstrat_bench.scoring.levels import Levels, level_warnings
+
+PROTOCOL = load_protocol("wsb-1")
+RULE = PROTOCOL.offset
+assert isinstance(RULE, OffsetFirst)
+OFFSETS = (-0.3, -0.1, 0.1, 0.3)
+
+
+class Shown:
+    """Stands for a learned metric: it sees what they all see."""
+
+    name = "lpips"
+    sha256 = "0" * 64
+
+    def __call__(self, prediction: object, target: object) -> object:
+        return (prediction - target).abs().sqrt().mean(dim=(1, 2, 3))  # type: ignore[operator]
+
+
+def assert_the_same(found: TileScore, expected: TileScore) -> None:
+    assert (found.shift_y, found.shift_x, found.shift_at_edge) == (
+        expected.shift_y, expected.shift_x, expected.shift_at_edge,
+    )  # fmt: skip
+    for name, tolerance in {"psnr": 1e-4, "psnr_unregistered": 1e-4, "ssim": 1e-5, "lpips": 1e-5, "sam": 1e-4}.items():
+        assert found.metrics[name] == pytest.approx(expected.metrics[name], abs=tolerance), name
+
+
+def warnings_of(score: TileScore) -> tuple[str, ...]:
+    assert score.levels is not None
+    return level_warnings([score.levels], RULE)
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("name", REAL_TILES)
+def test_an_offset_costs_nothing_and_is_named(realdata: Path, name: str) -> None:
+    tile = real_tile(realdata, name)
+    scorer = make_scorer(PROTOCOL, perceptual=Shown())  # type: ignore[arg-type]
+    prepared = scorer.prepare(tile.target, tile.frame)
+    plain = scorer.score(tile.bicubic, prepared)
+    assert warnings_of(plain) == ()
+    for offset in (*OFFSETS, np.array([0.3, -0.1, 0.1])):
+        shifted = tile.bicubic + np.asarray(offset, np.float32).reshape(-1, 1, 1)
+        found = scorer.score(shifted, prepared)
+        assert_the_same(found, plain)
+        (warning,) = warnings_of(found)
+        if np.ndim(offset) == 0:
+            assert f"an offset of {-offset:+.3g} added" in warning
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("name", REAL_TILES)
+def test_wild_pixels_steer_nothing(realdata: Path, name: str) -> None:
+    tile = real_tile(realdata, name)
+    scorer = make_scorer(PROTOCOL)
+    prepared = scorer.prepare(tile.target, tile.frame)
+    rng = np.random.default_rng(1)
+    for count, value in ((1, 1e6), (10, 1e3), (100, -9999.0), (100, 1e6)):
+        wild = tile.bicubic.copy()
+        wild.reshape(3, -1)[:, rng.choice(wild[0].size, count, replace=False)] = value
+        found, clipped = scorer.score(wild, prepared), scorer.score(wild.clip(0, 1), prepared)
+        assert found.shift_y == pytest.approx(clipped.shift_y, abs=1 / 16)
+        assert found.shift_x == pytest.approx(clipped.shift_x, abs=1 / 16)
+        # One tile of 316 px needs an offset of -0.02: 1 is then farther from its level than 1 - 0.02 is.
+        tolerance = 0.15 if (name, count) == ("ASMSpotter-901-1-1", 100) else 0.1
+        assert found.metrics["psnr"] == pytest.approx(clipped.metrics["psnr"], abs=tolerance)
+
+
+def old_psnr(prediction: Image, target: Image) -> float:
+    """`psnr` as it was before its first release: clipped first, then registered, then freed of its bias."""
+    seen = prediction.clip(0, 1)
+    inside: NDArray[np.bool_] = np.ones((target.shape[1] - 40, target.shape[2] - 40), dtype=bool)
+    y, x = reference.refined(reference.mismatch(seen, target, inside, 8, 20))
+    difference = reference.moved(seen, y, x, 20) - target[:, 20:-20, 20:-20]
+    difference -= difference.mean(axis=(1, 2), keepdims=True)
+    return float(-10 * np.log10(np.mean(difference**2)))
+
+
+@pytest.mark.parametrize("gain", [2.0, 4.0, 8.0])
+@pytest.mark.parametrize("offset", [0.0, -0.1, 0.3])
+def test_a_tile_saturated_by_snow_is_no_worse_than_when_clipped_first(gain: float, offset: float) -> None:
+    target = (land(160) * np.float32(gain)).clip(0, 1)
+    prediction = enlarged(land(160)) * np.float32(gain) + np.float32(offset)
+    scorer = make_scorer(PROTOCOL)
+    found = scorer.score(prediction, scorer.prepare(target_of(target), None))
+    assert (found.metrics["psnr"] or 0) >= old_psnr(prediction, target) - 0.01
+
+
+def run_of(*, gain: float = 1.0, offset: float = 0.0, tiles: int = 4) -> tuple[str, ...]:
+    """The warnings of a run whose model is a soft copy of the truth, times `gain`, plus `offset`."""
+    scorer = make_scorer(PROTOCOL)
+    levels = []
+    for seed in range(tiles):
+        image = land(160, seed) * np.float32(1 + 0.5 * seed)
+        rgb = image.reshape(3, 40, 4, 40, 4).mean(axis=(2, 4))
+        prepared = scorer.prepare(target_of(image.clip(0, 1)), Frame(rgb, np.ones((40, 40), dtype=bool)))
+        score = scorer.score(blurred(image, 1.0) * np.float32(gain) + np.float32(offset), prepared)
+        assert score.levels is not None
+        levels.append(score.levels)
+    return level_warnings(levels, RULE)
+
+
+def test_a_run_names_the_offset_or_the_scale_that_explains_it() -> None:
+    assert run_of() == run_of(offset=0.01) == ()
+    assert [("offset of -0.25 " in text) for text in run_of(offset=0.25)] == [True]
+    for gain in (0.25, 2.0, 4.0):
+        warnings = run_of(gain=gain)
+        named = {float(text.split("multiplied by ")[1].split(" ")[0]) for text in warnings}
+        assert named == {pytest.approx(1 / gain, rel=0.05)}
+        assert any("% of the values leave" in text for text in warnings) == (gain > 1)
+
+
+def test_what_neither_explains_is_said_so() -> None:
+    rng = np.random.default_rng(0)
+    odd = [Levels(0.0, tuple(rng.normal(0, 0.3, 3)), (0.2, 0.2, 0.2), 0.0, (0.0, 0.0, 0.0)) for _ in range(9)]
+    (warning,) = level_warnings(odd, RULE)
+    assert "neither" in warning
+    contrast = [Levels(0.2, (0.0, 0.0, 0.0), (0.2, 0.2, 0.2), 0.0, (0.0, 0.0, 0.0))]
+    (warning,) = level_warnings(contrast, RULE)
+    assert "20.0% of the values leave" in warning
+    assert "neither" in warning
+
+
+def test_the_reference_sets_the_measure() -> None:
+    hard = Levels(0.15, (0.1, 0.1, 0.1), (0.5, 0.5, 0.5), 0.145, (0.09, 0.09, 0.09))
+    assert level_warnings([hard] * 3, RULE) == ()
+    assert level_warnings([Levels(0.9, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))], RULE) == ()  # no frame: nothing to compare
+    assert level_warnings([], RULE) == ()
