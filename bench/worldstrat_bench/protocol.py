@@ -103,7 +103,9 @@ class OffsetFirst(_Section):
     iterations: int = Field(ge=1, description="the offset is corrected at most this often")
     tolerance: float = Field(gt=0, description="and until it changes by less than this, reflectance")
     clipped_warning: float = Field(description="share of clipped values above the reference bicubic's that is named")
-    bias_warning: float = Field(description="median correction above the reference bicubic's that is named, reflectance")
+    bias_warning: float = Field(
+        description="median correction above the reference bicubic's that is named, reflectance"
+    )
 
 
 class ClipFirst(_Section):

@@ -1,8 +1,8 @@
 """Registration: finding the shift between a prediction and its target, exactly and without shifting anything.
 
-``offset`` finds what is added to every band first, ``search`` the shift of wsb-1, ``moving`` applies one, ``lags`` holds the correlation tables that every
-search is made of, ``shifted_truth`` has the quadratic forms of the 2022 protocols. The algebra is in
-docs/scoring.md.
+``offset`` finds what is added to every band first, ``search`` the shift of wsb-1, ``moving`` applies one, ``lags``
+holds the correlation tables that every search is made of, ``shifted_truth`` has the quadratic forms of the 2022
+protocols. The algebra is in docs/scoring.md.
 """
 
 from __future__ import annotations

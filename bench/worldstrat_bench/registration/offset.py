@@ -121,7 +121,9 @@ def _mean_inside(
     if target.valid is not None:
         inside = inside & target.valid[..., None, :, :]
     count = inside.sum(dim=(-2, -1)).double()
-    seen = (torch.where(inside, image, 0).sum(dim=(-2, -1), dtype=torch.float64) for image in (target.image, prediction))
+    seen = (
+        torch.where(inside, image, 0).sum(dim=(-2, -1), dtype=torch.float64) for image in (target.image, prediction)
+    )
     mean = torch.sub(*seen) / count.clamp_min(1)
     return torch.where(count > 0, mean, offset)
 

@@ -54,9 +54,7 @@ class WsbScorer:
         grid = protocol.target
         self.protocol = protocol
         self.device = device
-        self.rules = WsbRules(
-            protocol.offset, protocol.registration, protocol.metrics, grid.border, grid.no_data_above
-        )
+        self.rules = WsbRules(protocol.offset, protocol.registration, protocol.metrics, grid.border, grid.no_data_above)
         self._perceptual = perceptual
         self._cache = cache
         self._optional = tuple(optional)
@@ -126,9 +124,7 @@ class WsbScorer:
             nulls |= found.nulls[0]
         return values, nulls
 
-    def _pairs(
-        self, image: Tensor, levelled: Levelled, fixed: Tensor, shift: Shift, prepared: WsbPrepared
-    ) -> Pairs:
+    def _pairs(self, image: Tensor, levelled: Levelled, fixed: Tensor, shift: Shift, prepared: WsbPrepared) -> Pairs:
         """A batch of one, as the learned and the optional metrics take it."""
         nir = self._near_infrared(image, shift, prepared)
         frame = prepared.frame

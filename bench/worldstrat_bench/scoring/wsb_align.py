@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from worldstrat_bench.filtering import correlate, crop_or_pad, gaussian_taps

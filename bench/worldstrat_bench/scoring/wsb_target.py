@@ -53,7 +53,7 @@ class FrameImage:
 
 @dataclass(frozen=True)
 class Reference:
-    """The reference bicubic on a tile: `psnr` (dB), `clipped` (0 to 1), and the corrections of R, G, B (reflectance)."""
+    """The reference bicubic on a tile: `psnr` (dB), `clipped` (0 to 1), what was added to R, G, B (reflectance)."""
 
     psnr: float
     clipped: float

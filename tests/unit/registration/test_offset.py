@@ -14,8 +14,14 @@ from worldstrat_bench.protocol import OffsetFirst, load_protocol
 from worldstrat_bench.registration import offset as module
 from worldstrat_bench.registration.offset import clipped_share, prepare_offset, robust_offset
 
-RULE = load_protocol("wsb-1").offset
-assert isinstance(RULE, OffsetFirst)
+
+def rule_of(protocol: str) -> OffsetFirst:
+    rule = load_protocol(protocol).offset
+    assert isinstance(rule, OffsetFirst)
+    return rule
+
+
+RULE = rule_of("wsb-1")
 
 
 def scene(case: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -15,8 +16,7 @@ from worldstrat_bench.scoring import Frame, TileScore, make_scorer
 from worldstrat_bench.scoring.levels import Levels, level_warnings
 
 PROTOCOL = load_protocol("wsb-1")
-RULE = PROTOCOL.offset
-assert isinstance(RULE, OffsetFirst)
+RULE = cast("OffsetFirst", PROTOCOL.offset)
 OFFSETS = (-0.3, -0.1, 0.1, 0.3)
 
 

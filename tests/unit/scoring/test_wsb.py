@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,8 +97,14 @@ def test_values_outside_the_range_are_clipped_and_counted() -> None:
     prediction[0, :20] = 1.5
     prediction[1, :10] = -0.1
     result = scorer.score(prediction, prepared)
-    assert result.clipped == pytest.approx((20 + 10) / 600)
-    assert result == replace(scorer.score(prediction.clip(0, 1), prepared), clipped=result.clipped)
+    assert result.clipped == 0  # the border does not count
+    prediction[0, 100:120] = 1.5
+    prediction[1, 100:110] = -0.1
+    result = scorer.score(prediction, prepared)
+    assert result.clipped == pytest.approx((20 + 10) / (3 * 160))
+    wilder = prediction.copy()
+    wilder[0, 100:120], wilder[1, 100:110] = 1e6, -1e6
+    assert scorer.score(wilder, prepared) == result
 
 
 @pytest.mark.parametrize(
