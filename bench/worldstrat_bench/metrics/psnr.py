@@ -20,7 +20,8 @@ def squared_error(prediction: Tensor, target: Tensor, valid: Tensor | None = Non
         delta = delta * valid[..., None, :, :]
         count = valid.sum(dim=(-2, -1)).double()
     flat = delta.flatten(-2)
-    return (torch.linalg.vecdot(flat, flat) / count[..., None]).mean(dim=-1)
+    mean: Tensor = (torch.linalg.vecdot(flat, flat) / count[..., None]).mean(dim=-1)
+    return mean
 
 
 def psnr(mse: Tensor, floor: float | None) -> Tensor:
