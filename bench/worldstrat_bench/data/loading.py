@@ -27,11 +27,12 @@ class LoadedTile:
     target: TargetImage
 
 
-def read_ahead(items: Iterable[Item], read: Callable[[Item], Result], ahead: int = 2) -> Iterator[tuple[Item, Result]]:
+def read_ahead(items: Iterable[Item], read: Callable[[Item], Result], ahead: int = 2) -> ReadAhead[Item, Result]:
     """Pairs of an item and what was read of it, in order, with `ahead` more being read meanwhile.
 
-    At most ``ahead + 1`` results exist at once. An exception of `read` is raised when its item's turn comes,
-    after every earlier item was handed out. Leaving the loop early cancels what has not begun.
+    Reading begins at once, before the first pair is asked for. At most ``ahead + 1`` results exist at once. An
+    exception of `read` is raised when its item's turn comes, after every earlier item was handed out. Leaving the loop
+    early, or :meth:`ReadAhead.close`, cancels what has not begun.
 
     Raises
     ------
@@ -40,25 +41,43 @@ def read_ahead(items: Iterable[Item], read: Callable[[Item], Result], ahead: int
     """
     if ahead < 1:
         raise ValueError("ahead must be positive")
-    return _read_ahead(iter(items), read, ahead)
+    return ReadAhead(iter(items), read, ahead)
 
 
-def _read_ahead(source: Iterator[Item], read: Callable[[Item], Result], ahead: int) -> Iterator[tuple[Item, Result]]:
-    executor = ThreadPoolExecutor(max_workers=ahead, thread_name_prefix="read-ahead")
-    waiting: deque[tuple[Item, Future[Result]]] = deque()
-    try:
-        for item in islice(source, ahead):
-            waiting.append((item, executor.submit(read, item)))
-        while waiting:
-            item, future = waiting.popleft()
+class ReadAhead(Iterator[tuple[Item, Result]]):
+    """See :func:`read_ahead`."""
+
+    def __init__(self, source: Iterator[Item], read: Callable[[Item], Result], ahead: int) -> None:
+        self._source, self._read = source, read
+        self._executor = ThreadPoolExecutor(max_workers=ahead, thread_name_prefix="read-ahead")
+        self._waiting: deque[tuple[Item, Future[Result]]] = deque()
+        self._take(ahead)
+
+    def __next__(self) -> tuple[Item, Result]:
+        if not self._waiting:
+            self.close()
+            raise StopIteration
+        item, future = self._waiting.popleft()
+        try:
             result = future.result()
-            del future  # else the last result would live until the next one is there
-            for following in islice(source, 1):
-                waiting.append((following, executor.submit(read, following)))
-            yield item, result
-            del result
-    finally:
-        executor.shutdown(wait=True, cancel_futures=True)
+        except BaseException:
+            self.close()
+            raise
+        self._take(1)
+        return item, result
+
+    def close(self) -> None:
+        """Cancel what has not begun, and wait for what has."""
+        self._waiting.clear()
+        self._source = iter(())
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+    def __del__(self) -> None:
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _take(self, count: int) -> None:
+        for item in islice(self._source, count):
+            self._waiting.append((item, self._executor.submit(self._read, item)))
 
 
 def load_tiles(

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import re
+import sys
+from pathlib import Path
 
 from worldstrat_bench.errors import InfrastructureError, UsageError
+
+_GPU_NODES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/kfd", "/dev/dxg", "/dev/nvhost-ctrl", "/dev/nvmap")
+"""Of NVIDIA's driver on servers, in WSL and on Tegra, and of AMD's."""
 
 
 def resolve_devices(text: str) -> tuple[str, ...]:
@@ -25,6 +30,8 @@ def resolve_devices(text: str) -> tuple[str, ...]:
     wanted = [part.strip() for part in text.split(",")]
     if text not in ("auto", "cuda") and not all(re.fullmatch(r"cuda:\d{1,3}", part) for part in wanted):
         raise UsageError(f"unknown device {text[:40]!r}", where="--device", remedy="auto, cpu, cuda or cuda:N")
+    if text == "auto" and not _may_have_gpu():
+        return ("cpu",)
     import torch
 
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
@@ -40,3 +47,15 @@ def resolve_devices(text: str) -> tuple[str, ...]:
             remedy="see `worldstrat-bench doctor`, or use --device cpu",
         )
     return chosen
+
+
+def scoring_device(devices: tuple[str, ...]) -> str:
+    """Where scores are computed: on the first device."""
+    return devices[0]
+
+
+def _may_have_gpu() -> bool:
+    """Whether it is worth a second to import torch and ask it: on Linux a GPU has a device file."""
+    if sys.platform != "linux":
+        return True
+    return any(Path(node).exists() for node in _GPU_NODES)

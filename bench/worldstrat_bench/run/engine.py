@@ -6,9 +6,7 @@ from typing import Protocol
 
 from worldstrat_bench.record import Record
 from worldstrat_bench.run.events import Listener
-from worldstrat_bench.run.pipeline import evaluate_run
 from worldstrat_bench.run.request import RunOptions, RunRequest, ScoreRequest
-from worldstrat_bench.run.rescore import score_run
 
 
 class Engine(Protocol):
@@ -32,8 +30,12 @@ class ThisMachine:
 
     def evaluate(self, request: RunRequest, options: RunOptions, tell: Listener) -> Record:
         """Predict and score here."""
+        from worldstrat_bench.run.pipeline import evaluate_run
+
         return evaluate_run(request, options, tell)
 
     def score(self, request: ScoreRequest, options: RunOptions, tell: Listener) -> Record:
         """Score here."""
+        from worldstrat_bench.run.rescore import score_run  # torch comes with it
+
         return score_run(request, options, tell)

@@ -6,33 +6,38 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from worldstrat_bench import __version__
 from worldstrat_bench.data.layout import Tile, open_dataset
+from worldstrat_bench.data.raster import read_header
 from worldstrat_bench.data.reading import Inputs
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.measures import parse_added
 from worldstrat_bench.protocol import Protocol, load_protocol
 from worldstrat_bench.record import LimitsRef, Record
-from worldstrat_bench.run.devices import resolve_devices
-from worldstrat_bench.run.events import Listener, ignore
+from worldstrat_bench.run.caching import open_cache, tell_what_fits
+from worldstrat_bench.run.crew import Crew, WorkerOptions
+from worldstrat_bench.run.devices import resolve_devices, scoring_device
+from worldstrat_bench.run.events import Listener, Notice, ignore
 from worldstrat_bench.run.finish import finish
-from worldstrat_bench.run.folder import RESUME, RunFolder, hold_run
+from worldstrat_bench.run.folder import RESUME, RunFolder, enough_space, hold_run
 from worldstrat_bench.run.journal import Predicted
 from worldstrat_bench.run.model import ModelRequest, Parameter, choose_model
-from worldstrat_bench.run.plan import InputSource, Selection, Shard, predict_inputs, remember, select
-from worldstrat_bench.run.predict import missing_predictions
-from worldstrat_bench.run.request import RunOptions, RunRequest
-from worldstrat_bench.run.score import FrameFacts, one_torch_thread
-from worldstrat_bench.run.stages import (
-    Scoring,
-    keeps_predictions,
-    notes_of,
-    predict_stage,
-    score_waiting,
-    scoring_device,
+from worldstrat_bench.run.plan import (
+    InputSource,
+    PredictInputs,
+    Selection,
+    Shard,
+    predict_inputs,
+    read_note,
+    remember,
+    select,
 )
+from worldstrat_bench.run.predict import Finished, Image, Predictor, missing_predictions
+from worldstrat_bench.run.reads import read_tile
+from worldstrat_bench.run.request import RunOptions, RunRequest
 from worldstrat_bench.tiles import OUTCOMES
 from worldstrat_bench.worker.types import ModelSpec
 
@@ -110,23 +115,29 @@ def evaluate_run(request: RunRequest, options: RunOptions, tell: Listener = igno
     """:func:`evaluate` with its arguments as values."""
     devices = resolve_devices(options.device)
     with _started(request, options) as (run, selection, protocol, spec):
-        keep = keeps_predictions(run, selection, protocol, options.keep, tell)
+        keep = _keeps_predictions(run, selection, protocol, options.keep, tell)
         # Device memory is not scrubbed between processes: on a GPU the truth waits until the worker is gone.
         overlap = devices == ("cpu",)
-        with one_torch_thread():
-            scoring = Scoring.open(run, protocol, options, scoring_device(devices), tell)
-            todo = missing_predictions(selection.tiles, run.journal.entries(), run)  # before scoring removes any
-            with scoring.pool(run, run.store, selection, request.inputs, tell, keep=keep) as pool:
+        todo = missing_predictions(selection.tiles, run.journal.entries(), run)  # before scoring removes any
+        with _crew(run, spec, request, options, devices, todo, tell) as crew:
+            # Only now, since torch comes with them: the workers start meanwhile.
+            from worldstrat_bench.run.score import FrameFacts, one_torch_thread
+            from worldstrat_bench.run.stages import Scoring, notes_of, score_waiting
 
-                def finished(tile: Tile, inputs: Inputs, predicted: Predicted) -> None:
-                    if overlap and predicted.outcome != "infra_error":
-                        pool.submit(tile, predicted, FrameFacts.of(inputs))
+            with one_torch_thread():
+                scoring = Scoring.open(run, protocol, options, scoring_device(devices), tell)
+                with scoring.pool(run, run.store, selection, request.inputs, tell, keep=keep) as pool:
 
-                if overlap:
-                    score_waiting(pool, run, selection, run.store)
-                predict_stage(run, selection, protocol, spec, request, options, devices, finished, tell, todo)
-                if not overlap:
-                    score_waiting(pool, run, selection, run.store)
+                    def finished(tile: Tile, inputs: Inputs, predicted: Predicted, image: Image | None) -> None:
+                        if overlap and predicted.outcome != "infra_error":
+                            pool.submit(tile, predicted, FrameFacts.of(inputs), image)
+
+                    if overlap:
+                        score_waiting(pool, run, selection, run.store)
+                    _predict(run, selection, protocol, request, options, crew, todo, finished, tell)
+                    crew.close()
+                    if not overlap:
+                        score_waiting(pool, run, selection, run.store)
         return finish(run, selection, protocol, notes_of(run))
 
 
@@ -135,13 +146,65 @@ def predict_run(request: RunRequest, options: RunOptions, tell: Listener = ignor
     devices = resolve_devices(options.device)
     with _started(request, options) as (run, selection, protocol, spec):
 
-        def finished(tile: Tile, inputs: Inputs, predicted: Predicted) -> None:
+        def finished(tile: Tile, inputs: Inputs, predicted: Predicted, image: Image | None) -> None:
             """Nothing follows."""
 
         todo = missing_predictions(selection.tiles, run.journal.entries(), run)
-        predict_stage(run, selection, protocol, spec, request, options, devices, finished, tell, todo)
+        with _crew(run, spec, request, options, devices, todo, tell) as crew:
+            _predict(run, selection, protocol, request, options, crew, todo, finished, tell)
         counted = Counter(entry.predicted.outcome for entry in run.journal.entries().values())
     return {outcome: counted[outcome] for outcome in OUTCOMES if counted[outcome]}
+
+
+def _crew(
+    run: RunFolder,
+    spec: ModelSpec,
+    request: RunRequest,
+    options: RunOptions,
+    devices: tuple[str, ...],
+    todo: Sequence[Tile],
+    tell: Listener,
+) -> Crew:
+    """Workers that start now, none if there is nothing to predict."""
+    if todo:
+        tell(Notice("starting the model"))
+    workers = WorkerOptions(devices if todo else (), options.isolation, options.limits)
+    return Crew(run, workers, spec, request.data)
+
+
+def _predict(
+    run: RunFolder,
+    selection: Selection,
+    protocol: Protocol,
+    request: RunRequest,
+    options: RunOptions,
+    crew: Crew,
+    todo: Sequence[Tile],
+    finished: Finished,
+    tell: Listener,
+) -> None:
+    """Predict the tiles in `todo`, those that have no prediction yet."""
+    if not todo:
+        return
+    cache = open_cache(options)
+    if cache is not None and request.inputs == "real":
+        tell_what_fits(cache, selection.tiles, protocol, tell)
+    read = partial(read_tile, protocol=protocol, frames=request.model.frames, source=request.inputs, cache=cache)
+    inputs = read_note(run.journal, "predict", PredictInputs)
+    predictor = Predictor(run, inputs, protocol, read, options.max_failures, options.threads)
+    predictor.run(todo, len(selection.tiles), crew, finished, tell)
+
+
+def _keeps_predictions(run: RunFolder, selection: Selection, protocol: Protocol, keep: bool, tell: Listener) -> bool:
+    """Whether predictions stay: as asked for, unless the disk is too small for all of them. Said if not."""
+    if not keep:
+        tell(Notice("predictions are removed as soon as they are scored (--no-keep)"))
+        return False
+    side = protocol.target.size(read_header(selection.tiles[0].hr).height) if selection.tiles else 0
+    if enough_space(run.path, 12 * side * side * len(selection.tiles)):
+        return True
+    tell(Notice("the disk is too small for all predictions: they are removed as soon as they are scored"))
+    return False
 
 
 @contextmanager

@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from worldstrat_bench.data.layout import Tile
 from worldstrat_bench.data.loading import read_ahead
@@ -17,39 +18,22 @@ from worldstrat_bench.data.reading import Inputs
 from worldstrat_bench.errors import InfrastructureError, ModelError, UsageError
 from worldstrat_bench.protocol import Protocol
 from worldstrat_bench.record import Device, Environment
+from worldstrat_bench.run.crew import ATTEMPTS, Crew
 from worldstrat_bench.run.environment import nvidia_driver
-from worldstrat_bench.run.events import Listener, Notice, Progress
+from worldstrat_bench.run.events import Listener, Progress
 from worldstrat_bench.run.folder import LOG, RESUME, RunFolder
 from worldstrat_bench.run.journal import Entry, Predicted
-from worldstrat_bench.run.plan import SAME_LEVEL_IS_ENOUGH, Machine, PredictInputs, read_note, remember
+from worldstrat_bench.run.plan import SAME_LEVEL_IS_ENOUGH, Machine, PredictInputs, remember
+from worldstrat_bench.run.reads import tiles_ahead
 from worldstrat_bench.run.seeds import seed_of
-from worldstrat_bench.worker.host import Hello, KilledWhileLoadingError, Limits, ModelSpec, Worker
+from worldstrat_bench.worker.device import usable_cores
+from worldstrat_bench.worker.host import Hello, Worker
 
-_ATTEMPTS = 3
-_DID_NOT_START = "the worker did not start"
-
+Image = NDArray[np.float32]
+Done = tuple[Predicted, Image | None]
 Read = Callable[[Tile], Inputs]
-Finished = Callable[[Tile, Inputs, Predicted], None]
-
-
-@dataclass(frozen=True)
-class WorkerOptions:
-    """How workers are started.
-
-    Attributes
-    ----------
-    devices : one worker each: ``cpu``, ``cuda:0``, ...
-    isolation : ``auto``, ``full``, ``strong`` or ``process``.
-    limits : seconds, memory and log size that a model may use.
-    threads : of a worker on a CPU; None for all cores.
-    max_failures : consecutive failed tiles after which the run stops; 0 for never.
-    """
-
-    devices: tuple[str, ...] = ("cpu",)
-    isolation: str = "auto"
-    limits: Limits = field(default_factory=Limits)
-    threads: int | None = None
-    max_failures: int = 5
+Finished = Callable[[Tile, Inputs, Predicted, Image | None], None]
+"""Called with a tile, what was read of it, what became of it, and the prediction that is stored, if there is one."""
 
 
 def missing_predictions(tiles: Sequence[Tile], entries: Mapping[str, Entry], run: RunFolder) -> tuple[Tile, ...]:
@@ -69,9 +53,17 @@ class Predictor:
     """Predicts tiles with one worker a device; each result is on the disk before the next is asked for."""
 
     def __init__(
-        self, run: RunFolder, inputs: PredictInputs, protocol: Protocol, read: Read, options: WorkerOptions
+        self,
+        run: RunFolder,
+        inputs: PredictInputs,
+        protocol: Protocol,
+        read: Read,
+        max_failures: int = 5,
+        cores: int | None = None,
     ) -> None:
-        self._run, self._inputs, self._protocol, self._read, self._options = run, inputs, protocol, read, options
+        self._run, self._inputs, self._protocol, self._read = run, inputs, protocol, read
+        self._max_failures = max_failures
+        self._cores = cores or usable_cores()
         self._about = {
             "protocol": protocol.id,
             "protocol_sha256": protocol.sha256,
@@ -83,10 +75,10 @@ class Predictor:
         self._failures_in_a_row = 0
         self._done = 0
 
-    def run(
-        self, tiles: Sequence[Tile], total: int, spec: ModelSpec, root: Path, finished: Finished, tell: Listener
-    ) -> None:
+    def run(self, tiles: Sequence[Tile], total: int, crew: Crew, finished: Finished, tell: Listener) -> None:
         """Predict `tiles`, calling `finished` for each when it is stored, from any thread.
+
+        Tiles are read from the start, while the workers may still be starting.
 
         Raises
         ------
@@ -99,66 +91,17 @@ class Predictor:
         DataError
             see the readers.
         """
-        if not tiles:
-            return
         self._done = total - len(tiles)
-        tell(Notice("starting the model"))
-        with ExitStack() as stack:
-            workers = self._start(stack, spec, root)
+        source = _Shared(read_ahead(tiles, self._read, tiles_ahead(len(crew.options.devices), self._cores)))
+        try:
+            workers = crew.workers()
             tell(Progress("predict", self._done, total))  # loading the model is no part of predicting
             machine = _machine([worker.hello for worker in workers])
             remember(self._run.journal, "machine", machine, remedy=RESUME, leave_out=SAME_LEVEL_IS_ENOUGH)
-            source = _Shared(read_ahead(tiles, self._read, ahead=1 + len(workers)))
-            try:
-                self._drive(workers, source, partial(self._tell_finished, total, finished, tell))
-            finally:
-                self._stop.set()
-                source.close()
-
-    def _start(self, stack: ExitStack, spec: ModelSpec, root: Path) -> list[Worker]:
-        """Start a worker a device, as confined as those of an earlier process were.
-
-        `auto` takes the best level that works. One that was killed while it started must not make it a lesser one, so
-        a level that failed in that way is tried once more.
-        """
-        level = self._options.isolation
-        if level == "auto" and self._run.journal.note("machine") is not None:
-            level = read_note(self._run.journal, "machine", Machine).isolation.level
-        workers = self._enter(stack, spec, root, level)
-        if any(_DID_NOT_START in note for worker in workers for note in worker.hello.isolation.notes):
-            for worker in workers:
-                worker.close()
-            workers = self._enter(stack, spec, root, level)
-        return workers
-
-    def _enter(self, stack: ExitStack, spec: ModelSpec, root: Path, level: str) -> list[Worker]:
-        """All workers or none; once more if one was killed while it loaded the model, as tiles are tried again."""
-        for attempt in range(1, _ATTEMPTS + 1):
-            try:
-                with ExitStack() as started:
-                    workers = self._enter_each(started, spec, root, level)
-                    stack.enter_context(started.pop_all())
-                    return workers
-            except ModelError as error:
-                if attempt == _ATTEMPTS or not isinstance(error, KilledWhileLoadingError):
-                    raise
-        raise AssertionError("unreachable")
-
-    def _enter_each(self, stack: ExitStack, spec: ModelSpec, root: Path, isolation: str) -> list[Worker]:
-        """A worker a device; with `auto` the first one finds the level, and the others must reach it, too."""
-        workers: list[Worker] = []
-        for index, device in enumerate(self._options.devices):
-            worker = Worker(
-                spec,
-                device=device,
-                isolation=workers[0].hello.isolation.level if workers and isolation == "auto" else isolation,
-                limits=self._options.limits,
-                forbidden=(root.resolve(), self._run.path),
-                log=self._run.path / (LOG if index == 0 else f"log-{index}.txt"),
-                threads=self._options.threads,
-            )
-            workers.append(stack.enter_context(worker))
-        return workers
+            self._drive(workers, source, partial(self._tell_finished, total, finished, tell))
+        finally:
+            self._stop.set()
+            source.close()
 
     def _drive(self, workers: Sequence[Worker], source: _Shared, finished: Finished) -> None:
         if len(workers) == 1:
@@ -179,20 +122,20 @@ class Predictor:
         try:
             while not self._stop.is_set() and (item := source.take()) is not None:
                 tile, inputs = item
-                predicted = self._predict(worker, tile, inputs)
-                if predicted is None:
+                done = self._predict(worker, tile, inputs)
+                if done is None:
                     return
-                finished(tile, inputs, predicted)
-                self._count(predicted)
+                finished(tile, inputs, *done)
+                self._count(done[0])
         except BaseException:
             self._stop.set()
             raise
 
-    def _predict(self, worker: Worker, tile: Tile, inputs: Inputs) -> Predicted | None:
+    def _predict(self, worker: Worker, tile: Tile, inputs: Inputs) -> Done | None:
         """Predict and store one tile; None if the run was stopped meanwhile and the reply means nothing."""
         side = self._protocol.target.size(read_header(tile.hr).height)
         seed = seed_of(self._inputs.seed, inputs.sha256)
-        for _attempt in range(_ATTEMPTS):
+        for _attempt in range(ATTEMPTS):
             reply = worker.predict(inputs.images, inputs.clear, inputs.days, side, side, seed)
             if self._stop.is_set() or not reply.retry:
                 break
@@ -204,21 +147,28 @@ class Predictor:
         else:
             self._run.store.remove(tile.name)
         self._run.journal.set_predicted(predicted)
-        return predicted
+        return predicted, reply.image if predicted.sha256 else None
 
     def _tell_finished(
-        self, total: int, finished: Finished, tell: Listener, tile: Tile, inputs: Inputs, predicted: Predicted
+        self,
+        total: int,
+        finished: Finished,
+        tell: Listener,
+        tile: Tile,
+        inputs: Inputs,
+        predicted: Predicted,
+        image: Image | None,
     ) -> None:
         with self._state:
             self._done += 1
             tell(Progress("predict", self._done, total, tile.name, predicted.outcome, predicted.message))
-        finished(tile, inputs, predicted)
+        finished(tile, inputs, predicted, image)
 
     def _count(self, predicted: Predicted) -> None:
         with self._state:
             self._failures_in_a_row = 0 if predicted.outcome == "ok" else self._failures_in_a_row + 1
             failures = self._failures_in_a_row
-        if failures and failures == self._options.max_failures:
+        if failures and failures == self._max_failures:
             what = f"{failures} tiles in a row failed, the last with {predicted.outcome}: {predicted.message}"
             if predicted.outcome == "infra_error":
                 remedy = "see to the machine, then give the same command again: such tiles are tried again"

@@ -27,7 +27,7 @@ class RunOptions:
     cache_bytes : the size of both together; None: see :func:`~worldstrat_bench.cache.cache_bytes`.
     lpips_weights : the AlexNet backbone; None looks in torchvision's cache.
     download : whether that backbone may be downloaded.
-    threads : of the scoring; None for all cores.
+    threads : of reading and scoring; None for all cores.
     metrics : names of optional metrics that are computed as well, see ``measures.OPTIONAL``.
     """
 

@@ -6,7 +6,7 @@ from worldstrat_bench.data.layout import Dataset, open_dataset
 from worldstrat_bench.errors import InfrastructureError, InvalidArtefactError, UsageError
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.record import Record
-from worldstrat_bench.run.devices import resolve_devices
+from worldstrat_bench.run.devices import resolve_devices, scoring_device
 from worldstrat_bench.run.events import Listener, ignore
 from worldstrat_bench.run.finish import finish
 from worldstrat_bench.run.folder import RESUME, RunFolder, hold_run, read_run
@@ -24,7 +24,7 @@ from worldstrat_bench.run.plan import (
 )
 from worldstrat_bench.run.request import RunOptions, ScoreRequest
 from worldstrat_bench.run.score import one_torch_thread
-from worldstrat_bench.run.stages import Scoring, notes_of, score_waiting, scoring_device
+from worldstrat_bench.run.stages import Scoring, notes_of, score_waiting
 
 
 def score_run(request: ScoreRequest, options: RunOptions, tell: Listener = ignore) -> Record:

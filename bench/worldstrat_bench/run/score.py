@@ -126,14 +126,20 @@ class ScoringPool:
         self._futures: set[Future[None]] = set()
         self._leaving = False
 
-    def submit(self, tile: Tile, predicted: Predicted, facts: FrameFacts | None = None) -> None:
-        """Score a tile soon; waits for a place. Raises what an earlier tile raised."""
+    def submit(
+        self,
+        tile: Tile,
+        predicted: Predicted,
+        facts: FrameFacts | None = None,
+        image: NDArray[np.float32] | None = None,
+    ) -> None:
+        """Score a tile soon; waits for a place. What is not given is read. Raises what an earlier tile raised."""
         self._places.acquire()
         with self._state:
             if self._failed is not None:
                 self._places.release()
                 raise self._failed
-            future = self._pool.submit(self._score, tile, predicted, facts)
+            future = self._pool.submit(self._score, tile, predicted, facts, image)
             self._futures.add(future)
         future.add_done_callback(self._finished)
 
@@ -145,15 +151,18 @@ class ScoringPool:
             if error is not None and self._failed is None:
                 self._failed = error
 
-    def _score(self, tile: Tile, predicted: Predicted, facts: FrameFacts | None) -> None:
+    def _score(
+        self, tile: Tile, predicted: Predicted, facts: FrameFacts | None, image: NDArray[np.float32] | None
+    ) -> None:
         if self._leaving:
             return
         began = time.perf_counter()
         facts = facts or self._read_facts(tile)
         target = read_target(tile, self._protocol, self._cache)
         ok = predicted.outcome == "ok"
-        prediction = self._source.read(tile.name, predicted.sha256) if ok and target.usable else None
-        scored = score_tile(self._scorer, target, facts, prediction)
+        if image is None and ok and target.usable:
+            image = self._source.read(tile.name, predicted.sha256)
+        scored = score_tile(self._scorer, target, facts, image)
         self._run.journal.set_scored(tile.name, scored, time.perf_counter() - began)
         if not self._keep:
             self._run.store.remove(tile.name)

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Self
 
-from worldstrat_bench.data.kept import read_kept_inputs
-from worldstrat_bench.data.layout import Tile
-from worldstrat_bench.data.raster import read_header
-from worldstrat_bench.data.reading import Inputs
 from worldstrat_bench.data.target import ArrayCache
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.metrics.optional import Loaded, load_optional
 from worldstrat_bench.metrics.perceptual import Unavailable
 from worldstrat_bench.protocol import Protocol
-from worldstrat_bench.run.caching import open_cache, tell_what_fits
+from worldstrat_bench.run.caching import open_cache
 from worldstrat_bench.run.environment import probe_harness
 from worldstrat_bench.run.events import Listener, Notice, Progress
 from worldstrat_bench.run.finish import Notes
-from worldstrat_bench.run.folder import RESUME, RunFolder, enough_space
+from worldstrat_bench.run.folder import RESUME, RunFolder
 from worldstrat_bench.run.plan import (
     HARNESS_STATE,
     InputSource,
@@ -32,12 +27,11 @@ from worldstrat_bench.run.plan import (
     read_note,
     remember,
 )
-from worldstrat_bench.run.predict import Finished, Predictor, WorkerOptions
 from worldstrat_bench.run.predictions import PredictionStore
-from worldstrat_bench.run.request import RunOptions, RunRequest
+from worldstrat_bench.run.reads import read_tile
+from worldstrat_bench.run.request import RunOptions
 from worldstrat_bench.run.score import FrameFacts, ScoringPool, unscored
 from worldstrat_bench.scoring.types import Scorer
-from worldstrat_bench.worker.types import ModelSpec
 
 
 @dataclass(frozen=True)
@@ -157,57 +151,6 @@ def score_waiting(pool: ScoringPool, run: RunFolder, selection: Selection, sourc
     """Submit every tile that has a prediction, or a failure, and no score."""
     for tile, predicted in list(unscored(selection.tiles, run.journal.entries(), source)):
         pool.submit(tile, predicted)
-
-
-def predict_stage(
-    run: RunFolder,
-    selection: Selection,
-    protocol: Protocol,
-    spec: ModelSpec,
-    request: RunRequest,
-    options: RunOptions,
-    devices: tuple[str, ...],
-    finished: Finished,
-    tell: Listener,
-    todo: Sequence[Tile],
-) -> None:
-    """Predict the tiles in `todo`, those that have no prediction yet."""
-    inputs = read_note(run.journal, "predict", PredictInputs)
-    cache = open_cache(options)
-    if cache is not None and request.inputs == "real":
-        tell_what_fits(cache, selection.tiles, protocol, tell)
-    read = partial(read_tile, protocol=protocol, frames=request.model.frames, source=request.inputs, cache=cache)
-    workers = WorkerOptions(devices, options.isolation, options.limits, None, options.max_failures)
-    predictor = Predictor(run, inputs, protocol, read, workers)
-    predictor.run(todo, len(selection.tiles), spec, request.data, finished, tell)
-
-
-def keeps_predictions(run: RunFolder, selection: Selection, protocol: Protocol, keep: bool, tell: Listener) -> bool:
-    """Whether predictions stay: as asked for, unless the disk is too small for all of them. Said if not."""
-    if not keep:
-        tell(Notice("predictions are removed as soon as they are scored (--no-keep)"))
-        return False
-    side = protocol.target.size(read_header(selection.tiles[0].hr).height) if selection.tiles else 0
-    if enough_space(run.path, 12 * side * side * len(selection.tiles)):
-        return True
-    tell(Notice("the disk is too small for all predictions: they are removed as soon as they are scored"))
-    return False
-
-
-def read_tile(
-    tile: Tile, *, protocol: Protocol, frames: int, source: InputSource, cache: ArrayCache | None = None
-) -> Inputs:
-    """The real revisits of a tile, or inputs made from its high-resolution image by mini's sensor model."""
-    if source == "synthetic":
-        from worldstrat_bench.run.synthetic import synthetic_inputs
-
-        return synthetic_inputs(tile, protocol, frames)
-    return read_kept_inputs(tile, protocol, frames, cache)
-
-
-def scoring_device(devices: tuple[str, ...]) -> str:
-    """Where scores are computed: on the first device."""
-    return devices[0]
 
 
 def notes_of(run: RunFolder) -> Notes:

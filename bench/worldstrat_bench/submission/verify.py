@@ -240,8 +240,8 @@ class _Session:
         """The replies of a new worker to these tiles, in this order."""
         from worldstrat_bench.data.raster import read_header
         from worldstrat_bench.protocol import load_protocol
+        from worldstrat_bench.run.reads import read_tile
         from worldstrat_bench.run.seeds import tile_seed
-        from worldstrat_bench.run.stages import read_tile
         from worldstrat_bench.worker.host import Worker
 
         if not tiles:
@@ -297,8 +297,8 @@ def _stored_prediction(run: Path, tile: str) -> Image | None:
 def _psnr(image: Image, tile: Tile, protocol: Protocol, record: Record) -> float | None:
     from worldstrat_bench.cache import default_cache
     from worldstrat_bench.data.target import read_target
+    from worldstrat_bench.run.reads import read_tile
     from worldstrat_bench.run.score import FrameFacts, score_tile
-    from worldstrat_bench.run.stages import read_tile
     from worldstrat_bench.scoring import make_scorer
 
     cache = default_cache()

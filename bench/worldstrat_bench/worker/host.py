@@ -86,6 +86,8 @@ class Worker:
         self._log = ModelLog(log, self._limits.log_bytes)
         self._interpreter = own_interpreter() if model.python is None else inspect_interpreter(model.python)
         self._session: Session | None = None
+        self._starting: Session | None = None
+        self._abandoned = False
         self._hello: Hello | None = None
         self._attempt: Attempt | None = None
 
@@ -121,14 +123,26 @@ class Worker:
         started = time.monotonic()
         session, report = self._launch()
         start_seconds = time.monotonic() - started
+        self._starting = session
         try:
+            if self._abandoned:
+                raise self._load_error("the start was given up")
             self._hello = self._load(session, report, start_seconds)
         except BaseException:
             session.finish()
             self._log.flush()
             raise
+        finally:
+            self._starting = None
         self._session = session
         return self._hello
+
+    def abandon(self) -> None:
+        """Give up a start that is under way in another thread: it raises ModelError soon. Does not wait."""
+        self._abandoned = True
+        session = self._starting
+        if session is not None:
+            session.condemn(Verdict("crash", "the start was given up"))
 
     def predict(
         self,

@@ -14,10 +14,11 @@ from worldstrat_bench.errors import InfrastructureError, ModelError, UsageError
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.record import IsolationReport
 from worldstrat_bench.run import predict
+from worldstrat_bench.run.crew import Crew, WorkerOptions
 from worldstrat_bench.run.folder import hold_run
 from worldstrat_bench.run.journal import Predicted
 from worldstrat_bench.run.plan import PredictInputs, read_note
-from worldstrat_bench.run.predict import Predictor, WorkerOptions
+from worldstrat_bench.run.predict import Predictor
 from worldstrat_bench.worker.host import Hello, ModelSpec
 from worldstrat_bench.worker.reference import __name__ as reference_module
 
@@ -55,17 +56,19 @@ def test_workers_that_differ_make_no_record(change: dict[str, Any], error: type[
         predict._machine([HELLO, replace(HELLO, **change)])
 
 
-def predictor(finished: Path, options: WorkerOptions, stack: ExitStack) -> Predictor:
+def predictor(finished: Path, stack: ExitStack) -> Predictor:
     run = stack.enter_context(hold_run(finished, create=False))
     inputs = read_note(run.journal, "predict", PredictInputs)
-    return Predictor(run, inputs, load_protocol(), lambda tile: pytest.fail("nothing is read"), options)
+    return Predictor(run, inputs, load_protocol(), lambda tile: pytest.fail("nothing is read"))
 
 
 def test_later_workers_start_at_the_level_of_the_first(finished: Path, data: Path) -> None:
     with ExitStack() as stack:
-        own = predictor(finished, WorkerOptions(devices=("cpu", "cpu")), stack)
+        run = stack.enter_context(hold_run(finished, create=False))
+        run.journal._execute("DELETE FROM note WHERE name = 'machine'")
         spec = ModelSpec(f"{reference_module}:load")
-        first, second = own._enter(stack, spec, data, "auto")
+        crew = stack.enter_context(Crew(run, WorkerOptions(devices=("cpu", "cpu")), spec, data))
+        first, second = crew.workers()
         assert first.hello.isolation.requested == "auto"
         assert second.hello.isolation.requested == second.hello.isolation.level == first.hello.isolation.level
 
@@ -75,7 +78,8 @@ def test_failures_in_a_row_are_the_fault_of_whoever_failed(
     finished: Path, outcome: str, error: type[Exception]
 ) -> None:
     with ExitStack() as stack:
-        own = predictor(finished, WorkerOptions(max_failures=2), stack)
+        own = predictor(finished, stack)
+        own._max_failures = 2
         own._count(Predicted("a", outcome, "why"))
         with pytest.raises(error, match="2 tiles in a row"):
             own._count(Predicted("b", outcome, "why"))

@@ -1,0 +1,134 @@
+"""The workers of a run: started in the background, one a device, and ended together."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from worldstrat_bench.errors import ModelError
+from worldstrat_bench.run.folder import LOG, RunFolder
+from worldstrat_bench.run.plan import Machine, read_note
+from worldstrat_bench.worker.host import KilledWhileLoadingError, Limits, ModelSpec, Worker
+
+ATTEMPTS = 3
+_DID_NOT_START = "the worker did not start"
+
+
+@dataclass(frozen=True)
+class WorkerOptions:
+    """How workers are started.
+
+    Attributes
+    ----------
+    devices : one worker each: ``cpu``, ``cuda:0``, ...
+    isolation : ``auto``, ``full``, ``strong`` or ``process``.
+    limits : seconds, memory and log size that a model may use.
+    threads : of a worker on a CPU; None for all cores.
+    """
+
+    devices: tuple[str, ...] = ("cpu",)
+    isolation: str = "auto"
+    limits: Limits = field(default_factory=Limits)
+    threads: int | None = None
+
+
+class Crew:
+    """Workers that begin to start when this is made, so that the host can import torch and read tiles meanwhile.
+
+    A context manager; leaving it ends the workers, also those that are still starting.
+
+    Parameters
+    ----------
+    run : its folder and the dataset's, `root`, are what no model may read.
+    """
+
+    def __init__(self, run: RunFolder, options: WorkerOptions, spec: ModelSpec, root: Path) -> None:
+        self.options = options
+        self._run, self._spec, self._root = run, spec, root
+        self._leaving = threading.Event()
+        self._made: list[Worker] = []
+        self._stack = ExitStack()
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="start-workers")
+        self._started: Future[list[Worker]] = self._executor.submit(self._start)
+
+    def workers(self) -> list[Worker]:
+        """The workers, a device each, with the model loaded; waits for them.
+
+        Raises
+        ------
+        ModelError
+            if the model cannot be loaded.
+        InfrastructureError
+            if a worker cannot be started with the isolation that was asked for.
+        """
+        return self._started.result()
+
+    def close(self) -> None:
+        """End all workers. One that is still loading its model is not waited for."""
+        self._leaving.set()
+        for worker in tuple(self._made):
+            worker.abandon()
+        wait([self._started])
+        self._executor.shutdown()
+        self._stack.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _start(self) -> list[Worker]:
+        """Start a worker a device, as confined as those of an earlier process were.
+
+        `auto` takes the best level that works. One that was killed while it started must not make it a lesser one, so
+        a level that failed in that way is tried once more.
+        """
+        level = self.options.isolation
+        if level == "auto" and self._run.journal.note("machine") is not None:
+            level = read_note(self._run.journal, "machine", Machine).isolation.level
+        workers = self._enter(level)
+        if any(_DID_NOT_START in note for worker in workers for note in worker.hello.isolation.notes):
+            for worker in workers:
+                worker.close()
+            workers = self._enter(level)
+        return workers
+
+    def _enter(self, level: str) -> list[Worker]:
+        """All workers or none; once more if one was killed while it loaded the model, as tiles are tried again."""
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                with ExitStack() as started:
+                    workers = self._enter_each(started, level)
+                    self._stack.enter_context(started.pop_all())
+                    return workers
+            except ModelError as error:
+                if attempt == ATTEMPTS or self._leaving.is_set() or not isinstance(error, KilledWhileLoadingError):
+                    raise
+        raise AssertionError("unreachable")
+
+    def _enter_each(self, stack: ExitStack, isolation: str) -> list[Worker]:
+        """A worker a device; with `auto` the first one finds the level, and the others must reach it, too."""
+        workers: list[Worker] = []
+        for index, device in enumerate(self.options.devices):
+            worker = Worker(
+                self._spec,
+                device=device,
+                isolation=workers[0].hello.isolation.level if workers and isolation == "auto" else isolation,
+                limits=self.options.limits,
+                forbidden=(self._root.resolve(), self._run.path),
+                log=self._run.path / (LOG if index == 0 else f"log-{index}.txt"),
+                threads=self.options.threads,
+            )
+            self._made.append(worker)
+            if self._leaving.is_set():
+                worker.abandon()
+            workers.append(stack.enter_context(worker))
+        return workers
