@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,11 +13,11 @@ from baselines.tests.known_tiles import KnownTile, psnr
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from worldstrat_bench.api import RGB, LowRes, Target
+from worldstrat_bench.api import LowRes, Target
+from worldstrat_bench.preprocessing import declare
 from worldstrat_bench.resampling import lanczos_resize
-from worldstrat_bench_baselines.adapters.declaration import declare, parse_bands
 from worldstrat_bench_baselines.adapters.filemodel import FileModel, prepare
-from worldstrat_bench_baselines.adapters.onnx import load_onnx, sidecar_parameters
+from worldstrat_bench_baselines.adapters.onnx import load_onnx
 from worldstrat_bench_baselines.adapters.spandrel import load_spandrel
 from worldstrat_bench_baselines.adapters.torch_archive import load_exported, load_torchscript
 from worldstrat_bench_baselines.trained import load_single
@@ -68,51 +67,6 @@ def test_scales_and_bands_are_undone(name: str, loader: Loader, exported: Path, 
     assert float((reversed_bands - plain).mean((-2, -1)).abs().max()) < 2e-3  # red is still red
 
 
-@needs_onnx
-def test_a_sidecar_speaks_for_its_file(exported: Path, town: KnownTile, tmp_path: Path) -> None:
-    """EvoLand's files take and give reflectance x 10,000: ours divides inside, so that it can have a sidecar."""
-    onnx = pytest.importorskip("onnx")
-    model = onnx.load(str(exported / "net.onnx"))
-    scale_io(onnx, model)
-    onnx.save(model, str(tmp_path / "net.onnx"))
-    (tmp_path / "net.yaml").write_text("bands:\n- B4\n- B3\n- B2\nfactor: 4.0\nmargin: 0\nmodel: net.onnx\n", "utf-8")
-    assert difference_db(load_onnx(tmp_path / "net.onnx", CPU), town) < 1e-3
-    shutil.copy(exported / "net.onnx", tmp_path / "plain.onnx")
-    (tmp_path / "plain.yaml").write_text('{"bands": ["B2"], "factor": 40.0, "margin": 0,}', "utf-8")
-    with pytest.raises(ValueError, match="factor 40"):
-        load_onnx(tmp_path / "plain.onnx", CPU)
-
-
-def scale_io(onnx: object, model: object) -> None:
-    """Put a division by 10,000 before the network and a multiplication behind it."""
-    from onnx import helper
-
-    graph = model.graph  # type: ignore[attr-defined]
-    graph.initializer.append(helper.make_tensor("scale", 1, [1], [10_000.0]))
-    for node in graph.node:
-        node.input[:] = ["inside" if name == "input" else name for name in node.input]
-        node.output[:] = ["answer" if name == "output" else name for name in node.output]
-    graph.node.insert(0, helper.make_node("Div", ["input", "scale"], ["inside"]))
-    graph.node.append(helper.make_node("Mul", ["answer", "scale"], ["output"]))
-
-
-def test_evolands_sidecars_are_understood() -> None:
-    pytest.importorskip("yaml")
-    block = sidecar_parameters("bands:\n- B2\n- B3\n- B4\n- B8\nfactor: 4.0\nmargin: 130\nmodel: wsx4_spatrad.onnx\n")
-    says = declare(**block)  # type: ignore[arg-type]
-    assert says.bands == (1, 2, 3, 7)
-    assert says.rgb_channels(4) == (2, 1, 0)
-    assert (says.input_scale, says.output_scale) == (10_000.0, 10_000.0)
-    assert (says.tiling.margin, says.tiling.overlap, says.tiling.window) == (33, 66, 194)
-    flow = sidecar_parameters(
-        '{\n"model" : "carn.onnx",\n"bands" : [ "B2", "B8A", ],\n"margin" : 32,\n"factor" : 2.\n}'
-    )
-    assert (flow["bands"], flow["margin"]) == ("B2,B8A", 16)
-    for text in ("just words", "bands: B2", "bands: [B2]\nfactor: 0"):
-        with pytest.raises(ValueError, match="sidecar"):
-            sidecar_parameters(text)
-
-
 class Twice(nn.Module):
     """Doubles the size, for a stack of frames or for one."""
 
@@ -144,25 +98,6 @@ def test_batches_are_fed_one_by_one(exported: Path, town: KnownTile, farmland: K
     model = load_torchscript(exported / "net.pt", CPU)
     together = model.predict(both, TARGET)
     assert torch.equal(together[1:], model.predict(farmland.lr, TARGET))
-
-
-@pytest.mark.parametrize(
-    ("parameters", "message"),
-    [
-        ({"bands": "B04,B99"}, "B99"), ({"frame_rule": "best"}, "frame_rule"), ({"output": "1,2"}, "output"),
-        ({"input_scale": 0}, "input_scale"), ({"window": 8, "overlap": 8}, "window"),
-    ],
-)  # fmt: skip
-def test_declarations_that_make_no_sense(parameters: dict[str, str | int], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        declare(**parameters)  # type: ignore[arg-type]
-
-
-def test_bands_and_answers() -> None:
-    assert parse_bands("B4, b03,B02") == RGB
-    assert declare(output="2,1,0").rgb_channels(5) == (2, 1, 0)
-    with pytest.raises(ValueError, match="output"):
-        declare(bands="B08").rgb_channels(4)
 
 
 def test_an_answer_that_is_no_image(town: KnownTile) -> None:

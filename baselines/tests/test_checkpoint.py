@@ -177,4 +177,4 @@ def test_the_converter_as_a_command(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert len(load_file(out)) == 8
     assert main([str(out), str(tmp_path / "b")]) == 3  # it is safetensors already
     assert main([]) == 2
-    assert "cannot be read" in capsys.readouterr().err
+    assert "no checkpoint" in capsys.readouterr().err

@@ -21,7 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from worldstrat_bench.api import LowRes, SRModel, Target
-from worldstrat_bench_baselines.adapters.declaration import declare
+from worldstrat_bench.preprocessing import declare
 from worldstrat_bench_baselines.adapters.filemodel import FileModel
 from worldstrat_bench_baselines.fusion import ShiftAndAdd, TemporalMedian
 from worldstrat_bench_baselines.interpolation import (

@@ -12,7 +12,7 @@ from worldstrat_bench.api import LowRes, SRModel, Target
 NAMES = (
     "nearest", "bicubic", "lanczos", "bicubic-shifted", "median", "shift-and-add", "trained-single", "trained-multi",
 )  # fmt: skip
-FILES = ("worldstrat-srcnn", "worldstrat-highresnet", "onnx", "torchscript", "exported", "spandrel")
+FILES = ("worldstrat-srcnn", "worldstrat-highresnet", "onnx", "torchscript", "exported", "spandrel", "mlstac")
 TARGET = Target(128, 120)
 
 
@@ -36,7 +36,7 @@ def batch(tiles: int, frames: int, cloud: float = 0.2, seed: int = 0) -> LowRes:
 
 def test_all_are_announced() -> None:
     announced = {e.name for e in entry_points(group="worldstrat_bench.models")}
-    assert announced >= {*NAMES, *FILES}
+    assert announced >= {*NAMES, *FILES, "callable"}
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from typer.testing import CliRunner
 
 from worldstrat_bench.cli.app import app
 from worldstrat_bench.data.mini import write_mini
+from worldstrat_bench.preprocessing import complete
 from worldstrat_bench.worker import ModelSpec, Worker
 from worldstrat_bench_baselines.worldstrat import Shape, Srcnn, upstream_name
 
@@ -91,6 +94,20 @@ def test_files_in_a_submission_without_python_score_as_the_plugin(exported: Path
         folder = submission(tmp_path / "submissions" / entry_point, entry_point, exported / name, kind)
         found = scores(str(folder), mini, tmp_path / f"run-{entry_point}")
         assert found == pytest.approx(native, abs=1e-4), entry_point
+
+
+def test_a_sidecar_counts_where_the_worker_cannot_see_it(exported: Path, mini: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("yaml")
+    shutil.copy(exported / "net.onnx", tmp_path / "net.onnx")
+    (tmp_path / "net.yaml").write_text("bands: [B2, B3, B4]\nfactor: 4\nmargin: 0\n", "utf-8")
+    arguments = ["evaluate", "onnx", "--weights", str(tmp_path / "net.onnx"), "--data", str(mini), "--device", "cpu"]
+    arguments += ["--out", str(tmp_path / "run"), "--no-keep", "--no-cache", "--no-download", "--limit", "1"]
+    result = CliRunner().invoke(app, [*arguments, "--frames", "1", "--param", "input_scale=2"], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    recorded = json.loads((tmp_path / "run" / "record.json").read_text("utf-8"))["model"]["parameters"]
+    whole = complete({"bands": "B02,B03,B04", "input_scale": 2})
+    assert recorded == whole
 
 
 class Payload:

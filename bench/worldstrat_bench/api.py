@@ -27,6 +27,9 @@ NIR: int = 7
 ENTRY_POINT_GROUP = "worldstrat_bench.models"
 """The entry point group in which a distribution announces its models."""
 
+PREPROCESSING_GROUP = "worldstrat_bench.preprocessing"
+"""The group in which it names those of them that take a declared preprocessing as their parameters."""
+
 
 @dataclass(frozen=True)
 class LowRes:

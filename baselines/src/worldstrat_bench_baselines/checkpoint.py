@@ -1,6 +1,7 @@
 """Tensors out of a PyTorch or Lightning checkpoint, without running what it says.
 
-A checkpoint is a ZIP archive with a pickle in it, and a pickle is a program. Lightning stores whole objects beside
+A checkpoint is a ZIP archive with a pickle in it (before torch 1.6: a row of pickles and numbers), and a pickle is a
+program. Lightning stores whole objects beside
 the weights, so torch's own ``weights_only`` refuses such files. The reader here follows the pickle's instructions
 with every name it asks for replaced: a few that build tensors by our own functions, all others by a hollow class
 that swallows its arguments and does nothing. Nothing is imported and nothing in the file is called.
@@ -14,6 +15,7 @@ import pickle  # only with every name of the file replaced, see _Reader.find_cla
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -23,6 +25,12 @@ from torch import Tensor
 
 MAX_BYTES = 2 << 30
 """No checkpoint of a model of this benchmark is larger."""
+
+OLD_MAGIC = 0x1950A86A20F9469CFC6C
+"""What a checkpoint from before torch 1.6 begins with, as a pickled number."""
+
+Nested = dict[str, "Tensor | Nested"]
+"""Dicts of tensors as a training script wraps them."""
 
 _STORAGES: Mapping[str, tuple[type[np.generic], torch.dtype]] = {
     "DoubleStorage": (np.float64, torch.float64),
@@ -119,7 +127,7 @@ class _RebuildTensor(_Inert):
         last = start + sum((n - 1) * step for n, step in zip(sizes, strides, strict=True))
         if math.prod(sizes) > storage.tensor.numel() or (0 not in sizes and last >= storage.tensor.numel()):
             raise CheckpointError("a tensor that reaches beyond its storage")
-        return _Held(torch.as_strided(storage.tensor, sizes, strides, start).clone())
+        return _Held(torch.as_strided(storage.tensor, sizes, strides, start))
 
 
 class _RebuildParameter(_Inert):
@@ -138,11 +146,11 @@ def _integers(values: object) -> tuple[int, ...]:
 
 
 class _Reader(pickle.Unpickler):
-    def __init__(self, archive: zipfile.ZipFile, folder: str, program: bytes) -> None:
-        super().__init__(io.BytesIO(program), encoding="utf-8")
-        self._archive = archive
-        self._folder = folder
-        self._storages: dict[str, _Held] = {}
+    """Follows the pickle with every name replaced; where the numbers of a storage are, the subclasses know."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        super().__init__(stream, encoding="utf-8")
+        self.storages: dict[str, _Held] = {}
 
     def find_class(self, module: str, name: str) -> object:
         """Ours for the names that build tensors, a hollow class for all others."""
@@ -157,20 +165,66 @@ class _Reader(pickle.Unpickler):
         return _Hollow
 
     def persistent_load(self, pid: object) -> object:
-        """The numbers of a storage: ("storage", class, key, device, count)."""
-        if not isinstance(pid, tuple) or len(pid) != 5 or pid[0] != "storage" or not isinstance(pid[1], _StorageType):
+        """The numbers of a storage: ("storage", class, key, device, count), and in old files a view of it."""
+        if not isinstance(pid, tuple) or len(pid) not in (5, 6) or not isinstance(pid[1], _StorageType):
+            return _Hollow()
+        if pid[0] != "storage" or (len(pid) == 6 and pid[5] is not None):
             return _Hollow()
         key = str(pid[2])
-        if key not in self._storages:
-            try:
-                raw = self._archive.read(f"{self._folder}/data/{key}")
-            except KeyError:
-                raise CheckpointError(f"storage {key[:40]!r} is missing") from None
-            if len(raw) % np.dtype(pid[1].numpy_type).itemsize:
-                raise CheckpointError(f"storage {key[:40]!r} is cut short")
-            numbers = torch.from_numpy(np.frombuffer(raw, dtype=pid[1].numpy_type).copy())
-            self._storages[key] = _Held(numbers.view(pid[1].torch_type))
-        return self._storages[key]
+        if key not in self.storages:
+            self.storages[key] = _Held(self.numbers(key, pid[1], pid[4]))
+        return self.storages[key]
+
+    def numbers(self, key: str, kind: _StorageType, count: object) -> Tensor:
+        """The numbers of a storage as a flat tensor."""
+        raise NotImplementedError
+
+
+class _ArchiveReader(_Reader):
+    """Reads the pickle of a ZIP archive; a storage is a file of it."""
+
+    def __init__(self, archive: zipfile.ZipFile, folder: str, program: bytes) -> None:
+        super().__init__(io.BytesIO(program))
+        self._archive = archive
+        self._folder = folder
+
+    def numbers(self, key: str, kind: _StorageType, count: object) -> Tensor:
+        """A private copy of the file's numbers."""
+        try:
+            raw = self._archive.read(f"{self._folder}/data/{key}")
+        except KeyError:
+            raise CheckpointError(f"storage {key[:40]!r} is missing") from None
+        if len(raw) % np.dtype(kind.numpy_type).itemsize:
+            raise CheckpointError(f"storage {key[:40]!r} is cut short")
+        return torch.from_numpy(np.frombuffer(raw, dtype=kind.numpy_type).copy()).view(kind.torch_type)
+
+
+class _OldReader(_Reader):
+    """Reads the object of a file from before torch 1.6; the numbers of the storages follow behind it."""
+
+    def __init__(self, stream: BinaryIO, size: int) -> None:
+        super().__init__(stream)
+        self._left = size
+
+    def numbers(self, key: str, kind: _StorageType, count: object) -> Tensor:
+        """Room for the numbers, which :meth:`fill` reads; no more of it than the file is long."""
+        (length,) = _integers((count,))
+        self._left -= length * np.dtype(kind.numpy_type).itemsize
+        if self._left < 0:
+            raise CheckpointError("its storages are longer than the file")
+        return torch.from_numpy(np.zeros(length, kind.numpy_type)).view(kind.torch_type)
+
+    def fill(self, stream: BinaryIO, keys: object) -> None:
+        """Read the numbers of the storages in the order of `keys`, each behind its count."""
+        if not isinstance(keys, list) or {str(key) for key in keys} != set(self.storages):
+            raise CheckpointError("its list of storages is another than its tensors want")
+        for key in keys:
+            flat = self.storages[str(key)].tensor.view(torch.uint8)
+            count = int.from_bytes(stream.read(8), "little")
+            raw = stream.read(flat.numel())
+            if len(raw) != flat.numel() or count * self.storages[str(key)].tensor.itemsize != len(raw):
+                raise CheckpointError(f"storage {str(key)[:40]!r} is cut short")
+            flat.copy_(torch.from_numpy(np.frombuffer(raw, np.uint8).copy()))
 
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
@@ -181,36 +235,86 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     Raises
     ------
     CheckpointError
-        if the file is not a ZIP checkpoint (written by PyTorch 1.6 or later), is damaged, or holds no tensor.
+        if the file is no checkpoint, is damaged, or holds no tensor.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > MAX_BYTES:
-                raise CheckpointError(f"more than {MAX_BYTES >> 30} GiB of numbers in {path.name}")
-            programs = [name for name in archive.namelist() if name.endswith("/data.pkl") and name.count("/") == 1]
-            if len(programs) != 1:
-                raise CheckpointError(f"{path.name} is no checkpoint of PyTorch 1.6 or later")
-            folder = programs[0].split("/", 1)[0]
-            content = _Reader(archive, folder, archive.read(programs[0])).load()
-    except CheckpointError:
-        raise
-    except Exception as error:  # noqa: BLE001 - a damaged pickle fails in any way it likes
-        raise CheckpointError(f"{path.name} cannot be read as a checkpoint: {type(error).__name__}") from None
-    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
-        content = content["state_dict"]
-    tensors = dict(_named(content, ""))
+    content = read_nested(path)
+    inner = content.get("state_dict")
+    tensors = dict(_named(inner if isinstance(inner, dict) else content, ""))
     if not tensors:
         raise CheckpointError(f"no tensors in {path.name}")
     return tensors
 
 
-def _named(content: object, prefix: str, depth: int = 0) -> Iterator[tuple[str, Tensor]]:
-    if isinstance(content, _Held):
-        yield prefix, content.tensor
-    elif isinstance(content, dict) and depth < 6:
-        for key, value in content.items():
-            if isinstance(key, str):
-                yield from _named(value, f"{prefix}.{key}" if prefix else key, depth + 1)
+def read_nested(path: Path) -> Nested:
+    """The dicts of a checkpoint with the tensors in them; everything else is left out.
+
+    Raises
+    ------
+    CheckpointError
+        if the file is no checkpoint, or is damaged.
+    """
+    try:
+        content = _read_archive(path) if zipfile.is_zipfile(path) else _read_old(path)
+    except CheckpointError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a damaged pickle fails in any way it likes
+        raise CheckpointError(f"{path.name} cannot be read as a checkpoint: {type(error).__name__}") from None
+    return _plain(content)
+
+
+def _read_archive(path: Path) -> object:
+    with zipfile.ZipFile(path) as archive:
+        if sum(entry.file_size for entry in archive.infolist()) > MAX_BYTES:
+            raise CheckpointError(f"more than {MAX_BYTES >> 30} GiB of numbers in {path.name}")
+        programs = [name for name in archive.namelist() if name.endswith("/data.pkl") and name.count("/") == 1]
+        if len(programs) != 1:
+            raise CheckpointError(f"{path.name} is no checkpoint of PyTorch")
+        folder = programs[0].split("/", 1)[0]
+        return _ArchiveReader(archive, folder, archive.read(programs[0])).load()
+
+
+def is_old(path: Path) -> bool:
+    """Whether a file is a checkpoint as torch wrote them before 1.6."""
+    with path.open("rb") as stream:
+        start = stream.read(64)
+    return OLD_MAGIC.to_bytes(10, "little") in start and start[:1] == b"\x80"
+
+
+def _read_old(path: Path) -> object:
+    if not is_old(path):
+        raise CheckpointError(f"{path.name} is no checkpoint of PyTorch")
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise CheckpointError(f"more than {MAX_BYTES >> 30} GiB of numbers in {path.name}")
+    with path.open("rb") as stream:
+        for _ in range(3):  # a magic number, a version, facts about the machine that wrote it
+            _OldReader(stream, 0).load()
+        reader = _OldReader(stream, size)
+        content = reader.load()
+        reader.fill(stream, _OldReader(stream, 0).load())
+    return content
+
+
+def _plain(content: object, depth: int = 0) -> Nested:
+    """The dicts with a name for everything, and the tensors in them."""
+    found: Nested = {}
+    for key, value in content.items() if isinstance(content, dict) and depth < 6 else ():
+        if not isinstance(key, str):
+            continue
+        if isinstance(value, _Held):
+            found[key] = value.tensor
+        elif isinstance(value, dict):
+            found[key] = _plain(value, depth + 1)
+    return found
+
+
+def _named(content: Nested, prefix: str) -> Iterator[tuple[str, Tensor]]:
+    for key, value in content.items():
+        name = f"{prefix}.{key}" if prefix else key
+        if isinstance(value, Tensor):
+            yield name, value
+        else:
+            yield from _named(value, name)
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
@@ -221,8 +325,26 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
     CheckpointError
         if it is neither.
     """
-    if zipfile.is_zipfile(path):
-        return read_checkpoint(path)
+    return read_checkpoint(path) if is_checkpoint(path) else _read_safetensors(path)
+
+
+def load_nested(path: Path) -> Nested:
+    """The same with the dicts of a checkpoint as they are nested; a safetensors file has none.
+
+    Raises
+    ------
+    CheckpointError
+        if it is neither.
+    """
+    return read_nested(path) if is_checkpoint(path) else dict(_read_safetensors(path))
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Whether a file is a checkpoint of any age, by its first bytes."""
+    return zipfile.is_zipfile(path) or is_old(path)
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path, device="cpu")
     except SafetensorError:

@@ -93,6 +93,7 @@ def _request(folder: Path) -> Callable[[], ModelRequest]:
 def _fits(folder: Path) -> Callable[[Record], bool]:
     def fits(record: Record) -> bool:
         from worldstrat_bench.errors import WorldstratBenchError
+        from worldstrat_bench.preprocessing import same_parameters
         from worldstrat_bench.submission.manifest import load_manifest
 
         try:
@@ -100,9 +101,10 @@ def _fits(folder: Path) -> Callable[[Record], bool]:
         except WorldstratBenchError:
             return False
         section, weights = manifest.model, manifest.weights
-        stated = (section.version, section.frames, dict(section.parameters), weights.sha256 if weights else None)
+        stated = (section.version, section.frames, weights.sha256 if weights else None)
         model = record.model
-        same = stated == (model.version, model.frames, dict(model.parameters), model.weights_sha256)
+        same = stated == (model.version, model.frames, model.weights_sha256)
+        same = same and same_parameters(section.parameters, model.parameters)
         same = same and section.wheel_sha256 in (None, model.wheel_sha256)
         return same and (manifest.environment.base != "harness" or _code_of(folder) == model.code_sha256)
 

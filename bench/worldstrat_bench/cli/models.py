@@ -67,6 +67,7 @@ def check(
     """Try a model on made-up tiles and say what to mend; leaves with 3 if it breaks the contract."""
     import tempfile
 
+    from worldstrat_bench.plugins.declared import declared_parameters
     from worldstrat_bench.plugins.discovery import find_model
     from worldstrat_bench.run.devices import resolve_devices
     from worldstrat_bench.worker.conformance import Subject, check_model
@@ -76,7 +77,9 @@ def check(
     with tempfile.TemporaryDirectory(prefix="worldstrat-bench-check-") as scratch:
         asked = model_request(name, frames, weights, param, python)
         entry = find_model(asked.name, asked.python, Path(scratch))
-        spec = ModelSpec(entry.target, dict(asked.parameters or {}), asked.weights, entry.search_paths, asked.python)
+        beside = asked.submission is None
+        parameters = declared_parameters(entry, asked.parameters or {}, asked.weights, beside=beside)
+        spec = ModelSpec(entry.target, parameters, asked.weights, entry.search_paths, asked.python)
         subject = Subject(spec, asked.frames, on, isolation, log=log)
         findings = []
         for finding in check_model(subject):

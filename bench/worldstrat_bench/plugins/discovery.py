@@ -12,7 +12,7 @@ from email.message import Message
 from email.parser import BytesHeaderParser
 from pathlib import Path
 
-from worldstrat_bench.api import ENTRY_POINT_GROUP
+from worldstrat_bench.api import ENTRY_POINT_GROUP, PREPROCESSING_GROUP
 from worldstrat_bench.errors import ModelError
 from worldstrat_bench.plugins.interpreter import import_paths, inspect_interpreter, own_interpreter
 from worldstrat_bench.plugins.wheel import open_wheel
@@ -41,6 +41,7 @@ class ModelEntry:
     problem : why it cannot be used; None if nothing is known against it.
     search_paths : folders to put on the worker's path (an unpacked wheel).
     wheel_sha256 : of the wheel it came in, if it did.
+    declared : whether its parameters are a declared preprocessing (:mod:`worldstrat_bench.preprocessing`).
     """
 
     name: str
@@ -51,6 +52,7 @@ class ModelEntry:
     problem: str | None
     search_paths: tuple[Path, ...] = ()
     wheel_sha256: str | None = None
+    declared: bool = False
 
 
 def installed_models(site_paths: Sequence[Path] | None = None) -> tuple[ModelEntry, ...]:
@@ -153,7 +155,8 @@ def _entries(folder: Path) -> Iterator[ModelEntry]:
     """The models of one distribution; one nameless entry with a problem if it cannot be read."""
     guess = folder.name.rpartition(".")[0].partition("-")[0]
     try:
-        pairs = _entry_points(folder / "entry_points.txt")
+        pairs = _entry_points(folder / "entry_points.txt", ENTRY_POINT_GROUP)
+        declared = dict(_entry_points(folder / "entry_points.txt", PREPROCESSING_GROUP))
         if not pairs:
             return
         metadata = _metadata(folder)
@@ -165,7 +168,10 @@ def _entries(folder: Path) -> Iterator[ModelEntry]:
     version, summary = str(metadata.get("Version") or "")[:100], str(metadata.get("Summary") or "")[:500]
     problem = None if metadata.get("Name") and metadata.get("Version") else "its METADATA names no name or version"
     for name, target in pairs:
-        yield ModelEntry(name[:100], target[:300], distribution, version, summary, problem or _flaw(name, target))
+        flaw = problem or _flaw(name, target)
+        yield ModelEntry(
+            name[:100], target[:300], distribution, version, summary, flaw, declared=declared.get(name) == target
+        )
 
 
 def is_standard(module: str) -> bool:
@@ -184,19 +190,19 @@ def _flaw(name: str, target: str) -> str | None:
     return None
 
 
-def _entry_points(file: Path) -> list[tuple[str, str]]:
+def _entry_points(file: Path, group: str) -> list[tuple[str, str]]:
     if not file.exists():
         return []
     text = _small(file).decode("utf-8")
-    if ENTRY_POINT_GROUP not in text:
+    if group not in text:
         return []
     parser = configparser.ConfigParser(delimiters=("=",), interpolation=None, strict=False)
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     parser.read_string(text)
-    if not parser.has_section(ENTRY_POINT_GROUP):
+    if not parser.has_section(group):
         return []
     return [(name.strip(), re.sub(r"\s*\[.*\]\s*$", "", value).strip()) for name, value in
-            parser.items(ENTRY_POINT_GROUP)]  # fmt: skip
+            parser.items(group)]  # fmt: skip
 
 
 def _metadata(folder: Path) -> Message:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from worldstrat_bench.plugins.declared import declared_parameters
 from worldstrat_bench.plugins.discovery import ModelEntry, find_model
 from worldstrat_bench.plugins.interpreter import import_paths, inspect_interpreter
 from worldstrat_bench.record import ModelRef
@@ -54,7 +55,8 @@ def choose_model(request: ModelRequest, scratch: Path) -> tuple[ModelRef, ModelS
     """
     entry = find_model(request.name, python=request.python, scratch=scratch)
     weights = None if request.weights is None else request.weights.resolve()
-    parameters = dict(sorted((request.parameters or {}).items()))
+    beside = request.submission is None
+    parameters = declared_parameters(entry, request.parameters or {}, weights, beside=beside)
     spec = ModelSpec(entry.target, parameters, weights, entry.search_paths, request.python)
     return _reference(request, entry, parameters), spec
 

@@ -9,6 +9,7 @@ import numpy as np
 from markupsafe import Markup
 
 from worldstrat_bench.measures import MEASURES, measure
+from worldstrat_bench.preprocessing import describe, shorten
 from worldstrat_bench.protocol import GaussianParabola
 from worldstrat_bench.record import Record
 from worldstrat_bench.site.analysis import Analysis, Pair
@@ -246,7 +247,8 @@ def _provenance(record: Record) -> Pairs:
         ("Decoded targets", data.targets_sha256),
         ("Entry point", model.entry_point or ""), ("Wheel", model.wheel_sha256 or ""),
         ("Weights", model.weights_sha256 or ""),
-        ("Parameters", ", ".join(f"{k} = {v}" for k, v in sorted(model.parameters.items()))),
+        ("Parameters", ", ".join(f"{k} = {v}" for k, v in sorted(shorten(model.parameters).items()))),
+        ("Preprocessing", describe(model.parameters)),
         ("Harness", f"{record.harness.version}, commit {record.harness.commit or 'unknown'}" + dirty),
         ("Python and torch", f"{env.python}, torch {env.torch}" + (f", CUDA {env.cuda}" if env.cuda else "")),
         ("Device", f"{record.device.name} ({record.device.device_class})"),
@@ -254,7 +256,7 @@ def _provenance(record: Record) -> Pairs:
         ("LPIPS backbone", record.lpips_backbone_sha256 or ""), ("Seed", str(record.seed)),
         ("Outcomes", ", ".join(f"{count} {name}" for name, count in sorted(record.outcomes.items()) if count)),
     ]  # fmt: skip
-    return [(label, clean(value, 240)) for label, value in rows if value]
+    return [(label, clean(value, 600)) for label, value in rows if value]
 
 
 def reproduce(record: Record) -> list[str]:
@@ -268,8 +270,8 @@ def reproduce(record: Record) -> list[str]:
     parts = ["worldstrat-bench", "evaluate", shlex.quote(clean(model.name, 120)), "--data", data,
              "--protocol", shlex.quote(record.protocol.id), "--list", shlex.quote(clean(record.dataset.list, 60)),
              "--frames", str(model.frames), "--seed", str(record.seed)]  # fmt: skip
-    for key, value in sorted(model.parameters.items())[:40]:
-        parts += ["--param", shlex.quote(clean(f"{key}={value}", 120))]
+    for key, value in sorted(shorten(model.parameters).items())[:40]:
+        parts += ["--param", shlex.quote(clean(f"{key}={value}", 400))]
     if model.weights_sha256:
         parts += ["--weights", "WEIGHTS"]
     made = [f"worldstrat-bench data mini mini{size}"] if mini else []

@@ -11,6 +11,7 @@ from pathlib import Path
 from worldstrat_bench.data import split
 from worldstrat_bench.digests import LINE_ENDINGS, LINE_ENDINGS_REMEDY, differs_in_line_endings
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
+from worldstrat_bench.preprocessing import same_parameters
 from worldstrat_bench.protocol import Protocol, load_protocol, protocol_ids
 from worldstrat_bench.record import ListScores, Record, parse_record
 from worldstrat_bench.speed_report import TIME_AGAIN, parse_speed
@@ -157,13 +158,16 @@ def manifest_faults(result: Result, manifest: Manifest, slug_folder: Path) -> It
     if slug != slug_folder.resolve().name:
         return  # the slug is at fault, not the record
     weights = manifest.weights.sha256 if manifest.weights else None
+    # a record holds a declared preprocessing in full, a manifest what its author wrote
+    same = same_parameters(section.parameters, model.parameters)
+    recorded = dict(section.parameters if same else model.parameters)
     expected: dict[str, tuple[object, object]] = {
         "name": (model.name if model.name != slug else section.entry_point, section.entry_point),
         "distribution": (_normal(model.distribution), _normal(section.distribution)),
         "version": (model.version, section.version),
         "wheel_sha256": (model.wheel_sha256 or section.wheel_sha256, section.wheel_sha256 or model.wheel_sha256),
         "weights_sha256": (model.weights_sha256, weights),
-        "parameters": (dict(model.parameters), dict(section.parameters)),
+        "parameters": (recorded, dict(section.parameters)),
         "frames": (model.frames, section.frames),
         "train_split": (model.train_split, manifest.training.train_split),
         "submission": (model.submission, slug),

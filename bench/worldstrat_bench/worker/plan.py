@@ -19,6 +19,7 @@ EXPOSED = (
     "__init__.py",
     "api.py",
     "errors.py",
+    "preprocessing.py",
     "worker/__init__.py",
     "worker/__main__.py",
     "worker/child.py",

@@ -1,10 +1,9 @@
-"""ONNX files through onnxruntime (extra ``onnx``), with the YAML sidecar of EvoLand's sentinel2_superresolution."""
+"""ONNX files through onnxruntime (extra ``onnx``). A YAML sidecar is read by the host, as parameters."""
 
 from __future__ import annotations
 
 import importlib
-import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,14 +12,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from worldstrat_bench_baselines.adapters.declaration import Value, declare
+from worldstrat_bench.preprocessing import Preprocessing, Value, declare
 from worldstrat_bench_baselines.adapters.filemodel import FileModel, need_file
 
-EVOLAND_SCALE = 10_000.0
-"""Files with a sidecar are fed with reflectance x 10,000, and answer in it."""
-
-EVOLAND_WINDOW = 128
-"""Side in input px of a window of a file with a margin, without its two margins."""
+TYPES: dict[str, type[np.floating[Any]]] = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(double)": np.float64,
+}
+"""Input types that a network can be fed with."""
 
 
 @dataclass(frozen=True)
@@ -29,37 +29,70 @@ class OnnxNetwork:
 
     session: Any  # onnxruntime.InferenceSession: the package has no types
     input_name: str
+    input_type: type[np.floating[Any]] = np.float32
 
     def __call__(self, x: Tensor) -> Tensor:
         """Run on the provider of the session; the answer is on the device of `x`."""
-        (answer, *_) = self.session.run(None, {self.input_name: np.ascontiguousarray(x.cpu().numpy())})
+        fed = np.ascontiguousarray(x.cpu().numpy().astype(self.input_type, copy=False))
+        (answer, *_) = self.session.run(None, {self.input_name: fed})
         return torch.from_numpy(np.asarray(answer, dtype=np.float32)).to(x.device)
 
 
 def load_onnx(weights: Path | None, device: torch.device, **parameters: Value) -> FileModel:
-    """An ONNX file with one input (1, C, h, w) or (1, T, C, h, w) float32.
+    """An ONNX file with one input (1, C, h, w) or (1, T, C, h, w) of floating-point numbers.
 
     Parameters
     ----------
-    parameters : those of :func:`declare`. A sidecar beside the file (``model.yaml`` for ``model.onnx``) gives bands,
-        scale and margin where they are not said.
+    parameters : those of :func:`declare`.
 
     Raises
     ------
     ValueError
-        without a file, or if a parameter or the sidecar makes no sense.
+        without a file, if its input is another one than is declared, or if a parameter makes no sense.
     ImportError
         if onnxruntime is not installed in the model's environment.
     """
+    says = declare(**parameters)
     path = need_file(weights, "ONNX file")
-    sidecar = path.with_suffix(".yaml")
-    given = sidecar_parameters(sidecar.read_text("utf-8")) if sidecar.is_file() else {}
-    says = declare(**{**given, **parameters})  # type: ignore[arg-type]
     session = open_session(path, device)
     inputs = session.get_inputs()
-    if len(inputs) != 1 or inputs[0].type != "tensor(float)":
-        raise ValueError(f"{path.name} has to have one float32 input, not {[(i.name, i.type) for i in inputs]}")
-    return FileModel(OnnxNetwork(session, inputs[0].name), says)
+    if len(inputs) != 1 or inputs[0].type not in TYPES:
+        raise ValueError(f"{path.name} has to have one float input, not {[(i.name, i.type) for i in inputs]}")
+    if flaw := input_flaw(inputs[0].shape, says):
+        raise ValueError(f"{path.name} takes {_shown(inputs[0].shape)}: {flaw}")
+    return FileModel(OnnxNetwork(session, inputs[0].name, TYPES[inputs[0].type]), says)
+
+
+def input_flaw(shape: Sequence[int | str | None], says: Preprocessing) -> str:
+    """Why an input of that shape cannot be fed as declared, and what to say instead; "" if it can.
+
+    Sizes that the file leaves open are text or None.
+    """
+    stacked = says.frame_rule == "stack"
+    if len(shape) != (5 if stacked else 4):
+        rule = "stack" if len(shape) == 5 else "first"
+        return f'{len(shape)} axes where frame_rule = "{says.frame_rule}" makes {5 if stacked else 4}; is it "{rule}"?'
+    bands = 1 if says.per_band else len(says.bands)
+    channels = bands * (says.frames if says.frame_rule == "channels" else 1)
+    if isinstance(shape[-1], int) and shape[-1] == channels != shape[-3]:
+        return "its channels come last; export it with the channels before rows and columns"
+    if isinstance(shape[-3], int) and channels and shape[-3] != channels:
+        return f"{shape[-3]} channels where {channels} are declared; say its bands in their order with bands"
+    batch = len(says.bands) if says.per_band else 1
+    if isinstance(shape[0], int) and shape[0] != batch:
+        return f"a batch of {shape[0]} where {batch} is fed; export it with a batch that is free, or of {batch}"
+    if stacked and isinstance(shape[1], int) and says.frames != shape[1]:
+        return f"{shape[1]} frames: say frames = {shape[1]}"
+    sides = [side for side in shape[-2:] if isinstance(side, int)]
+    if any(side != says.window for side in sides) or (sides and not says.fixed):
+        if len(set(sides)) > 1:
+            return "a window that is not square; export it with rows and columns free"
+        return f"only {sides[0]} px: say window = {sides[0]}, fixed = true, and an overlap such as {sides[0] // 4}"
+    return ""
+
+
+def _shown(shape: Sequence[int | str | None]) -> str:
+    return " x ".join(str(side)[:12] if side is not None else "?" for side in shape)
 
 
 def open_session(path: Path, device: torch.device) -> Any:
@@ -75,28 +108,8 @@ def open_session(path: Path, device: torch.device) -> Any:
         if "CUDAExecutionProvider" not in runtime.get_available_providers():
             raise ValueError("onnxruntime has no CUDA provider here: install onnxruntime-gpu, or use --device cpu")
         providers.insert(0, ("CUDAExecutionProvider", {"device_id": device.index or 0}))
-    return runtime.InferenceSession(str(path), sess_options=options, providers=providers)
-
-
-def sidecar_parameters(text: str) -> dict[str, Value]:
-    """What a sidecar says, as parameters of :func:`declare`: bands, factor and margin (in output px).
-
-    Raises
-    ------
-    ValueError
-        if it is no mapping or says something impossible.
-    """
-    content = importlib.import_module("yaml").safe_load(text)
-    if not isinstance(content, Mapping) or not isinstance(content.get("bands"), list):
-        raise ValueError("the sidecar has to be a mapping with bands, factor and margin")
-    factor, margin_out = float(content.get("factor", 0)), int(content.get("margin", 0))
-    if not 1 <= factor <= 16 or not 0 <= margin_out <= 4096:
-        raise ValueError(f"a sidecar with factor {factor:g} and margin {margin_out} makes no sense")
-    margin = math.ceil(margin_out / factor)
-    return {
-        "bands": ",".join(str(band) for band in content["bands"]),
-        "input_scale": EVOLAND_SCALE,
-        "window": EVOLAND_WINDOW + 2 * margin if margin else 0,
-        "overlap": 2 * margin,
-        "margin": margin,
-    }
+    session = runtime.InferenceSession(str(path), sess_options=options, providers=providers)
+    # without its libraries the provider falls back to the CPU with no more than a line in the log
+    if device.type == "cuda" and session.get_providers()[0] != "CUDAExecutionProvider":
+        raise ValueError("onnxruntime could not start on the GPU; its log says why. Does its CUDA version fit?")
+    return session

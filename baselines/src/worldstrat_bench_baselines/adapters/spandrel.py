@@ -3,40 +3,74 @@
 from __future__ import annotations
 
 import importlib
+import warnings
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor
 
-from worldstrat_bench_baselines.adapters.declaration import Value, declare
+from worldstrat_bench.preprocessing import Value, declare
 from worldstrat_bench_baselines.adapters.filemodel import FileModel, need_file
-from worldstrat_bench_baselines.adapters.torch_archive import ModuleNetwork
-from worldstrat_bench_baselines.checkpoint import load_tensors
+from worldstrat_bench_baselines.adapters.network import as_network
+from worldstrat_bench_baselines.adapters.statedict import state_dicts
 
 
 def load_spandrel(weights: Path | None, device: torch.device, **parameters: Value) -> FileModel:
-    """A single-frame RGB network of a family that spandrel knows, from a state dict or safetensors file.
+    """A single-frame RGB network of a family that spandrel knows, from a state dict, a checkpoint or safetensors.
 
-    The file is read by :func:`load_tensors`, so a pickle in it runs nothing. `multiple` and `window` follow the
-    family's own wishes where they are not said.
+    The file is read by :func:`state_dicts`, so a pickle in it runs nothing; wrappers and prefixes of training scripts
+    are taken off. `multiple` follows the family's own wish where it is not said.
 
     Raises
     ------
     ValueError
-        without a file, if the network does not take and give three channels, or if a parameter makes no sense.
+        without a file, if spandrel knows nothing in it, if the network does not take and give three channels, or if a
+        parameter makes no sense.
     ImportError
         if spandrel is not installed in the model's environment.
     """
     path = need_file(weights, "state dict")
-    tensors = load_tensors(path)
-    for key in ("params_ema", "params"):  # where BasicSR puts a state dict
-        inner = {name.removeprefix(f"{key}."): t for name, t in tensors.items() if name.startswith(f"{key}.")}
-        tensors = inner or tensors
-    descriptor = importlib.import_module("spandrel").ModelLoader().load_from_state_dict(tensors)
+    declare(**parameters)
+    descriptor = _recognise(path)
     if (descriptor.input_channels, descriptor.output_channels) != (3, 3):
         raise ValueError(
             f"{path.name}: {descriptor.input_channels} channels in, {descriptor.output_channels} out, not 3"
         )
-    wishes = descriptor.size_requirements
-    given: dict[str, Value] = {"multiple": int(wishes.multiple_of)}
-    says = declare(**{**given, **parameters})  # type: ignore[arg-type]
-    return FileModel(ModuleNetwork(descriptor.model.to(device).eval().requires_grad_(False)), says)
+    wish = int(descriptor.size_requirements.multiple_of)
+    says = declare(**{**parameters, "multiple": parameters.get("multiple") or wish})
+    return FileModel(as_network(descriptor.model, device, "spandrel"), says)
+
+
+def _recognise(path: Path) -> Any:
+    """spandrel's descriptor of the first state dict in the file that it knows."""
+    spandrel = importlib.import_module("spandrel")
+    loader = spandrel.ModelLoader()
+    flaw = "no family that spandrel knows has these names"
+    first: list[str] = []
+    for candidate in _candidates(path):
+        first = first or list(candidate)[:3]
+        try:
+            return loader.load_from_state_dict(candidate)
+        except spandrel.UnsupportedModelError:
+            continue
+        except Exception as error:  # noqa: BLE001 - a family taken for another fails in any way it likes
+            flaw = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:120]}"
+    raise ValueError(f"{path.name} is not recognised ({', '.join(first)[:120]} ...): {flaw}")
+
+
+def _candidates(path: Path) -> Iterator[dict[str, Tensor]]:
+    """State dicts in the file; those of a TorchScript archive are asked of the program, as spandrel's loader does."""
+    if zipfile.is_zipfile(path) and _is_torchscript(path):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the format is deprecated
+            yield dict(torch.jit.load(str(path), map_location="cpu").state_dict())  # type: ignore[no-untyped-call]
+        return
+    yield from state_dicts(path)
+
+
+def _is_torchscript(path: Path) -> bool:
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("/constants.pkl") for name in archive.namelist())

@@ -1,0 +1,69 @@
+"""Two networks that others trained, through the confined worker and by themselves: the same predictions.
+
+Their files are no part of this repository. The tests skip, saying so, where they are absent.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from baselines.tests.known_tiles import random_land
+from torch import Tensor
+
+from worldstrat_bench.api import BANDS, RGB
+from worldstrat_bench.plugins.declared import declared_parameters
+from worldstrat_bench.plugins.discovery import find_model
+from worldstrat_bench.preprocessing import Value
+from worldstrat_bench.worker import ModelSpec, Worker
+
+MODELS = Path(__file__).resolve().parents[2].parent / "shared" / "models"
+LAND = random_land(11, 1, 48, 44, 0.0)
+CARN_BANDS = "B02,B03,B04,B08,B05,B06,B07,B8A,B11,B12"
+
+
+def theirs(name: str, package: str) -> Path:
+    """The file, or a reason to skip."""
+    pytest.importorskip(package, reason=f"{package} is not installed")
+    path = MODELS / name
+    if not path.is_file():
+        pytest.skip(f"{name} is not there: ../shared/models of this repository")
+    return path
+
+
+def through_the_harness(entry_point: str, weights: Path, parameters: dict[str, Value], images: Tensor) -> Tensor:
+    """The prediction (3, H, W) of a confined worker for one frame (1, 12, h, w)."""
+    entry = find_model(entry_point)
+    spec = ModelSpec(entry.target, declared_parameters(entry, parameters, weights), weights)
+    height, width = images.shape[-2:]
+    clear, days = np.ones((1, 1, height, width), bool), np.zeros(1, np.int64)
+    with Worker(spec, isolation="auto") as worker:
+        reply = worker.predict(images.numpy(), clear, days, 4 * height, 4 * width, seed=1)
+    assert reply.image is not None, reply.message
+    return torch.from_numpy(reply.image)
+
+
+def test_carn_is_what_onnxruntime_alone_gives() -> None:
+    path = theirs("carn_light.onnx", "onnxruntime")
+    session = importlib.import_module("onnxruntime").InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    bands = [BANDS.index(name) for name in CARN_BANDS.split(",")]
+    (answer,) = session.run(None, {session.get_inputs()[0].name: LAND.images[0, :, bands].numpy() * 10_000})
+    alone = torch.from_numpy(answer[0, [2, 1, 0]]) / 10_000
+    ours = through_the_harness("onnx", path, {"bands": CARN_BANDS, "input_scale": 10_000}, LAND.images[0])
+    assert ours.shape == (3, 96, 88)
+    assert torch.allclose(ours, alone, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:torch.meshgrid")
+def test_craft_is_what_spandrel_alone_gives() -> None:
+    path = theirs("craft_x4.pth", "spandrel")
+    network = importlib.import_module("spandrel").ModelLoader().load_from_file(path).model.eval()
+    images = LAND.images[0][..., :16, :16].contiguous()  # a multiple of its windows, so that nothing is padded
+    with torch.no_grad():
+        alone = network(images[:, list(RGB)])[0]
+    ours = through_the_harness("spandrel", path, {}, images)
+    assert ours.shape == (3, 64, 64)
+    assert torch.allclose(ours, alone, atol=1e-5)

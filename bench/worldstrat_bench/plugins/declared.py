@@ -1,0 +1,138 @@
+"""The declared preprocessing of a model as parameters, completed by the host before a worker starts.
+
+A record then holds all of it, and a file that stands beside the weights speaks at every level of isolation: a confined
+worker would not see it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from worldstrat_bench.errors import UsageError
+from worldstrat_bench.plugins.discovery import ModelEntry
+from worldstrat_bench.preprocessing import Value, complete, parse_bands
+
+MAX_SIDECAR_BYTES = 1 << 18
+
+EVOLAND_SCALE = 10_000.0
+"""Networks with a sidecar are fed with reflectance x 10,000, and answer in it."""
+
+EVOLAND_WINDOW = 128
+"""Side in input px of a window of a network with a margin, without its two margins."""
+
+
+def declared_parameters(
+    entry: ModelEntry, given: Mapping[str, Value], weights: Path | None, *, beside: bool = True
+) -> dict[str, Value]:
+    """The parameters that a model is loaded with, sorted by name: completed if it takes a declared preprocessing.
+
+    Parameters
+    ----------
+    beside : whether a file that stands beside the weights is read. A submission has none: it states its parameters.
+
+    Raises
+    ------
+    UsageError
+        if a parameter or such a file makes no sense.
+    """
+    if not entry.declared:
+        return dict(sorted(given.items()))
+    try:
+        return complete(given, found_beside(weights) if beside else {})
+    except ValueError as error:
+        raise UsageError(str(error), where="--param", remedy="docs/adapters.md lists the parameters") from None
+
+
+def found_beside(weights: Path | None) -> dict[str, Value]:
+    """What ``net.yaml`` says of ``net.onnx``, or ``mlm.json`` in a folder of weights says of it; {} without them.
+
+    Raises
+    ------
+    UsageError
+        if such a file cannot be read or says something impossible.
+    """
+    if weights is None:
+        return {}
+    if weights.is_dir():
+        return _read(weights / "mlm.json", mlm_parameters)
+    return _read(weights.with_suffix(".yaml"), sidecar_parameters) if weights.suffix == ".onnx" else {}
+
+
+def _read(path: Path, parse: Callable[[str], dict[str, Value]]) -> dict[str, Value]:
+    if not path.is_file():
+        return {}
+    remedy = "correct it, or move it away and say everything with --param"
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_SIDECAR_BYTES + 1)
+        if len(raw) > MAX_SIDECAR_BYTES:
+            raise ValueError(f"it is larger than {MAX_SIDECAR_BYTES >> 10} KiB")
+        return parse(raw.decode("utf-8"))
+    except ImportError:
+        raise UsageError("reading it takes PyYAML", where=path, remedy="pip install pyyaml") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(f"it says nothing that can be used: {str(error)[:200]}", where=path, remedy=remedy) from None
+
+
+def sidecar_parameters(text: str) -> dict[str, Value]:
+    """What a sidecar of EvoLand's sentinel2_superresolution says: bands, factor, and margin in output px.
+
+    Raises
+    ------
+    ValueError
+        if it is no mapping or says something impossible.
+    """
+    yaml = importlib.import_module("yaml")
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ValueError("it is no YAML") from None
+    if not isinstance(content, Mapping) or not isinstance(content.get("bands"), list):
+        raise ValueError("a sidecar is a mapping with bands, factor and margin")
+    factor, margin_out = _number(content, "factor"), _number(content, "margin")
+    if not 1 <= factor <= 16 or not 0 <= margin_out <= 4096:
+        raise ValueError(f"a sidecar with factor {factor:g} and margin {margin_out:g} makes no sense")
+    margin = math.ceil(margin_out / factor)
+    return {
+        "bands": ",".join(str(band) for band in content["bands"]),
+        "input_scale": EVOLAND_SCALE,
+        "window": EVOLAND_WINDOW + 2 * margin if margin else 0,
+        "overlap": 2 * margin,
+        "margin": margin,
+    }
+
+
+def _number(content: Mapping[str, object], name: str) -> float:
+    value = content.get(name, 0)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{name} is a number")
+    return float(value)
+
+
+def mlm_parameters(text: str) -> dict[str, Value]:
+    """The bands of the first input of a STAC item with the MLM extension, where they are Sentinel-2's.
+
+    Its scaling is not read: in which unit the statistics are, an item does not say.
+
+    Raises
+    ------
+    ValueError
+        if it is no JSON object.
+    """
+    content = json.loads(text)
+    if not isinstance(content, dict):
+        raise ValueError("it is no JSON object")
+    properties = content.get("properties")
+    inputs = properties.get("mlm:input") if isinstance(properties, dict) else None
+    first = inputs[0] if isinstance(inputs, list) and inputs else {}
+    bands = first.get("bands") if isinstance(first, dict) else None
+    names = [band.get("name") if isinstance(band, dict) else band for band in bands] if isinstance(bands, list) else []
+    text = ",".join(str(name) for name in names)
+    try:
+        return {"bands": text} if parse_bands(text) else {}
+    except ValueError:
+        return {}  # bands of another sensor's naming: the parameter says them
