@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
 import sys
 from pathlib import Path
 
@@ -65,6 +66,31 @@ def test_reports_say_which_profile_was_in_force() -> None:
     assert make_report("full", [Attempt("full", {})]).profile == "cpu"
     assert make_report("process", [Attempt("process", {}, profile="cuda")]).profile is None, "nothing is confined there"
     assert IsolationReport.model_validate({"level": "strong"}).profile is None, "a record from before it was kept"
+
+
+CONFINE = """
+import os, sys
+from worldstrat_bench.worker import landlock, launch, probes, seccomp
+profile, rule = sys.argv[1:]
+if rule != "none":
+    landlock.restrict(["/usr", "/proc"], [], [], [launch.hold_own_tasks()] if rule == "tasks" else [])
+seccomp.install(os.getpid(), False, profile)
+print(probes.rehearse_cuda())
+"""
+
+
+@pytest.mark.skipif(landlock.version() < 1, reason="this kernel has no Landlock: not tested")
+@pytest.mark.parametrize(
+    ("profile", "rule", "refused"),
+    [
+        ("cuda", "tasks", ""),
+        ("cuda", "no", "/proc/self/task/TID/comm: Permission denied"),
+        ("cpu", "none", "socket: Permission denied"),
+    ],
+)
+def test_the_rehearsal_names_the_first_call_that_is_refused(profile: str, rule: str, refused: str) -> None:
+    done = subprocess.run([sys.executable, "-c", CONFINE, profile, rule], capture_output=True, text=True, check=False)
+    assert (done.stdout.strip(), done.returncode) == (refused, 0), done.stderr
 
 
 def request_for(device: str, granted: Profile | None = None) -> LaunchRequest:
