@@ -33,7 +33,7 @@ class Costs:
     read_mb, write_mb : of one tile: revisits, masks and target; a prediction (measured: 1.3 to 2.9 and 2.7; 4.8).
     operations : system calls of one tile on files of the dataset and the run (counted: 155 with mini's revisits).
     scheduling_seconds : a task there and its answer back (measured: 0.015 to 0.06).
-    merge_seconds_tile : a merge divided by its tiles; most of it is the bootstrap of all strata (measured: 0.015).
+    merge_seconds_tile : a merge divided by its tiles: an upper bound, measured while intervals were bootstrapped.
     """
 
     model_median_seconds: float = 0.06

@@ -157,7 +157,6 @@ def make_run(
     submission: str | None = None,
     targets_sha256: str | None = None,
     protocol: Protocol | str = "wsb-1",
-    resamples: int | None = None,
     created: str = "2026-01-02T03:04:05Z",
     model_ref: ModelRef | None = None,
     device_class: str = "CPU 2 cores x86-64",
@@ -172,7 +171,6 @@ def make_run(
     tiles : facts of the tiles, a number of invented ones, or None for the official list `list_name`.
     failed : tile to outcome for tiles that failed.
     optional : column of an optional metric to its version; the values lie between 0.1 and 0.2.
-    resamples : bootstrap resamples for a bulk of runs whose intervals do not matter; None: the protocol's.
     """
     rules = load_protocol(protocol) if isinstance(protocol, str) else protocol
     facts = _facts(tiles, list_name)[:limit]
@@ -184,7 +182,6 @@ def make_run(
             row.update({name: float(_rng(name, model, row["tile"]).uniform(0.1, 0.2)) for name in optional or {}})
     text = format_tiles(rows)
     table = parse_tiles(text)
-    quick = rules.aggregation.model_copy(update={"resamples": resamples or rules.aggregation.resamples})
     outcomes = [outcome or "" for outcome in table.texts["outcome"]]
     reference = model_ref or ModelRef(
         name=model, distribution=f"{model}-package", version="1.0", entry_point=f"{model}.plugin:load", frames=8,
@@ -207,7 +204,7 @@ def make_run(
         isolation=IsolationReport(level="strong", requested="auto", held={"network": True, "file_outside": True}),
         seed=seed,
         outcomes={name: outcomes.count(name) for name in OUTCOMES if name in outcomes},
-        scores=aggregate(table, lists_of(list_name, names), rules.model_copy(update={"aggregation": quick})),
+        scores=aggregate(table, lists_of(list_name, names), rules),
         nulls={} if lpips else {"lpips": "the AlexNet weights are not on this machine"},
         lpips_backbone_sha256="7be5be79" + "0" * 56 if lpips else None,
         optional=dict(optional or {}),

@@ -58,7 +58,7 @@ def write_verification(run: Path, record: Record, *, passed: bool = True) -> Non
     (run / "verification.json").write_text(json.dumps(document), encoding="utf-8")
 
 
-def submissions(root: Path, *, official: bool, resamples: int | None = 500) -> Path:
+def submissions(root: Path, *, official: bool) -> Path:
     """Nine submissions as a repository holds them, and some runs that must not be ranked."""
     facts = official_facts() if official else invented_facts(36)
     release, name_of_list = ("v1.1", "full") if official else ("mini", "test")
@@ -70,7 +70,7 @@ def submissions(root: Path, *, official: bool, resamples: int | None = 500) -> P
                              frames=1 if "single" in family or "interp" in family else 8)  # fmt: skip
         record = make(
             run, model=name, gain_db=gain, spread_db=0.15 if family == "interpolation" else 0.6,
-            submission=name, model_ref=reference, resamples=resamples, created=f"2026-01-{i + 1:02d}T12:00:00Z",
+            submission=name, model_ref=reference, created=f"2026-01-{i + 1:02d}T12:00:00Z",
         )  # fmt: skip
         write_manifest(folder, slug=name, title=name, family=family, paper="https://example.org/paper",
                        code="https://example.org/code", description="What the model is, in a sentence.")  # fmt: skip
@@ -78,10 +78,10 @@ def submissions(root: Path, *, official: bool, resamples: int | None = 500) -> P
         if i % 2:
             write_verification(run, record)
     contaminated = root / "random-split"
-    make(contaminated, model="random-split", train_split="worldstrat-random-2022", resamples=50)
+    make(contaminated, model="random-split", train_split="worldstrat-random-2022")
     failed = {facts[5].tile: "timeout", facts[7].tile: "crash"}
-    make(root / "crashing", model="crashing", failed=failed, resamples=50)
-    make(root / "smoke", model="smoke", limit=4, resamples=50)
+    make(root / "crashing", model="crashing", failed=failed)
+    make(root / "smoke", model="smoke", limit=4)
     return root
 
 
@@ -98,7 +98,7 @@ def hostile(root: Path, strings: Iterable[str]) -> Path:
         record = make_run(
             folder / "results" / "a" / "b", model="x", tiles=facts, seed=i, release="unrecognised"[:200],
             list_name=text[:200], official=False, model_ref=reference, train_split=text, submission=text[:200],
-            resamples=50, created=text, device_class=text, warnings=(text,),
+            created=text, device_class=text, warnings=(text,),
         )  # fmt: skip
         write_manifest(folder, slug=text, title=text, family=text, paper=text, code=text, description=text)
         write_speed(folder / "results" / "a" / "b", record, 1.0, device=text)

@@ -136,23 +136,31 @@ class Metrics(_Section):
 
 
 class Aggregation(_Section):
-    """Means and their intervals."""
+    """Means, their intervals, and from how many groups on pages show what."""
 
-    seed: int
-    resamples: int
-    confidence: float
-    macro_min_tiles: int
-    rank_min_tiles: int
-    interval_min_tiles: int
+    estimator: Literal["ratio-over-groups"] = Field(description="sum of the values of all groups / number of tiles")
+    error: Literal["cr2"] = Field(description="standard error with a correction for groups of unequal size")
+    interval: Literal["skewness-corrected-t"] = Field(description="Hall 1992, effective groups - 1 degrees of freedom")
+    confidence: float = Field(gt=0, lt=1)
+    groups_min: float = Field(ge=2, description="effective groups from which there are an interval and a test")
+    groups_interval: float = Field(ge=2, description="effective groups from which pages draw an interval")
+    groups_rank: float = Field(ge=2, description="effective groups from which pages show ranks")
+    macro_min_tiles: int = Field(description="tiles that an IPCC class needs to be in the macro mean")
 
 
 class Ranking(_Section):
     """When a model beats another."""
 
     metrics: tuple[str, ...]
-    alpha: float
-    margin: dict[str, float]
-    power: float
+    alpha: float = Field(gt=0, lt=1, description="chance of any wrong statement in a family of equal models")
+    family: int = Field(ge=1, description="pairs in a family: one pair is tested at alpha / family")
+    margin: dict[str, float] = Field(description="the difference that a model must have at least")
+    power: float = Field(gt=0, lt=1, description="of the detectable difference in a board's header")
+
+    @property
+    def level(self) -> float:
+        """The level of the test of one pair, whatever other models there are."""
+        return self.alpha / self.family
 
 
 class Protocol(_Section):

@@ -120,11 +120,16 @@ class IsolationReport(_Part):
 
 
 class Summary(_Part):
-    """Mean of one metric over a set of tiles, with its bootstrap interval."""
+    """Mean of one metric over a set of tiles, with its 95 % interval (protocol 3.6)."""
 
     n: int = Field(ge=0, description="tiles with a value")
+    effective_groups: Finite = Field(
+        default=0.0, ge=0, description="effective number of groups of those tiles: n if every group is one tile"
+    )
     mean: Finite | None = Field(default=None, description="null if a tile of the set failed or none has a value")
-    ci_low: Finite | None = None
+    ci_low: Finite | None = Field(
+        default=None, description="null without a mean, below 5 effective groups, or if the values never vary"
+    )
     ci_high: Finite | None = None
 
 

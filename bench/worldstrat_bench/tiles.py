@@ -78,6 +78,11 @@ class TileTable:
         """A text column, null as the empty string."""
         return tuple(value or "" for value in self.texts[name])
 
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The group of every tile: the parent order of a sub-tile, else the tile itself."""
+        return tuple(group or tile for group, tile in zip(self.texts["group"], self.tiles, strict=True))
+
     def index_of(self, tiles: Iterable[str]) -> NDArray[np.intp]:
         """Row numbers of those of `tiles` that are in the table, ascending."""
         wanted = set(tiles)

@@ -85,7 +85,7 @@ def answers(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_submission(tmp_path_factory.mktemp("fuzz"), resamples=10)
+    return make_submission(tmp_path_factory.mktemp("fuzz"))
 
 
 def fuzz_manifest_values(examples: int) -> None:

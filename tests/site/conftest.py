@@ -29,8 +29,8 @@ def browser() -> Iterator[Browser]:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An official board, a practice board, and runs that are listed apart."""
     root = tmp_path_factory.mktemp("site")
-    official = site_scenes.submissions(root / "official", official=True, resamples=200)
-    mini = site_scenes.submissions(root / "mini", official=False, resamples=200)
+    official = site_scenes.submissions(root / "official", official=True)
+    mini = site_scenes.submissions(root / "mini", official=False)
     build([official, mini], root / "out")
     return root / "out"
 

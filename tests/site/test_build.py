@@ -34,9 +34,9 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three practice runs and one that is listed apart."""
     root = tmp_path_factory.mktemp("small") / "runs"
     for i in range(3):
-        make_run(root / f"m{i}", model=f"m{i}", tiles=36, release="mini", list_name="test", seed=i, resamples=50)
+        make_run(root / f"m{i}", model=f"m{i}", tiles=36, release="mini", list_name="test", seed=i)
     facts = invented_facts(36)
-    make_run(root / "bad", model="bad", tiles=facts, release="mini", list_name="test", resamples=50,
+    make_run(root / "bad", model="bad", tiles=facts, release="mini", list_name="test",
              failed={facts[0].tile: "crash"})  # fmt: skip
     return root
 
@@ -204,7 +204,7 @@ def hundred(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("hundred")
     facts = official_facts()
     for i in range(100):
-        make_run(root / f"m{i:03d}", model=f"model-{i:03d}", tiles=facts, gain_db=i * 0.03, seed=i, resamples=4)
+        make_run(root / f"m{i:03d}", model=f"model-{i:03d}", tiles=facts, gain_db=i * 0.03, seed=i)
     return root
 
 

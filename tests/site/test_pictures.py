@@ -46,7 +46,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     runs = []
     for i, model in enumerate(("good", "blurred")):
         run = root / "runs" / model
-        make_run(run, model=model, tiles=facts, release="mini", list_name="test", gain_db=1.0 - i, resamples=50,
+        make_run(run, model=model, tiles=facts, release="mini", list_name="test", gain_db=1.0 - i,
                  targets_sha256=hashlib.sha256(lines.encode()).hexdigest())  # fmt: skip
         store = PredictionStore(run / "predictions")
         for name, target in targets.items():

@@ -21,7 +21,7 @@ from worldstrat_bench.stats.boards import board_key, ranking_list
 def test_a_failed_tile_spoils_the_lists_that_hold_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     clean = {fact.tile for fact in official_facts("clean")}
     outside = next(fact.tile for fact in official_facts("full") if fact.tile not in clean)
-    record = make_run(tmp_path, failed={outside: "timeout"}, resamples=20)
+    record = make_run(tmp_path, failed={outside: "timeout"})
     assert (record.spoiled_lists, ranking_list(record), record.complete) == (("full",), "clean", False)
     assert [record.rankable(name) for name in ("clean", "strict", "full", "other")] == [True, True, False, False]
     with pytest.raises(ModelError, match="no mean and no rank on full; clean, strict are complete"):
@@ -35,7 +35,7 @@ def test_a_part_of_a_list_is_not_rankable(tmp_path: Path) -> None:
 
 
 def test_a_record_that_calls_itself_official_and_one_that_does_not_share_no_board(tmp_path: Path) -> None:
-    one, other = (make_run(tmp_path / str(flag), official=flag, resamples=20) for flag in (True, False))
+    one, other = (make_run(tmp_path / str(flag), official=flag) for flag in (True, False))
     assert one.dataset.targets_sha256 == other.dataset.targets_sha256
     assert board_key(one) != board_key(other)
 

@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
 def compare(
     first: FirstArgument, second: SecondArgument, strata: StrataOption = None, json: console.JsonOption = False
 ) -> None:
-    """Compare two runs tile by tile: paired difference, its interval, and a t-test on group means."""
+    """Compare two runs tile by tile: paired difference, its interval and its test."""
     from worldstrat_bench.run.compare import compare_runs
 
     found = compare_runs(first, second)
@@ -58,11 +58,21 @@ def _print(found: RunComparison, axis: str | None) -> None:
     if axis is not None:
         pairs = [(f"{stratum}: {row.metric}", row) for stratum, rows in found.strata[axis].items() for row in rows]
         out.print(_table(f"by {axis}", pairs))
-    say("differences are a - b, means over groups with 95 % t intervals; p is of a paired t-test, of one test each")
+    say(
+        "differences are a - b, paired by tile, with 95 % intervals; better: p of this pair is at most "
+        f"{found.level:.2g}{_margins(found)}"
+    )
     if found.only_a or found.only_b:
         say(f"- left out: {len(found.only_a)} tiles that only a scored, {len(found.only_b)} that only b scored")
     for remark in found.remarks:
         say(f"- {remark}")
+
+
+def _margins(found: RunComparison) -> str:
+    from worldstrat_bench.measures import measure
+
+    parts = [f"{measure(k).label} differs by {v:g} {measure(k).unit} or more" for k, v in found.margin.items()]
+    return f", and {', '.join(parts)}" if parts else ""
 
 
 def _title(found: RunComparison, side: str) -> str:
@@ -90,7 +100,7 @@ def _table(title: str, rows: list[tuple[str, Comparison]]) -> Table:
             f"{row.mean_b:.{d}f}",
             f"{row.difference:+.{d}f}",
             interval,
-            f"{row.p_value:.3g}",
+            "" if row.p_value is None else f"{row.p_value:.2g}",
             str(row.tiles),
             row.verdict,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,6 +31,7 @@ class RunComparison:
     strata : comparisons of the ranked metric (psnr) by axis and stratum, over the largest list that both have.
     only_a, only_b : tiles that one scored and the other did not.
     remarks : what makes the comparison weaker than it looks.
+    level, margin : what a verdict takes: the largest p, and the smallest difference by metric.
     """
 
     a: Record
@@ -39,9 +41,11 @@ class RunComparison:
     only_a: tuple[str, ...]
     only_b: tuple[str, ...]
     remarks: tuple[str, ...]
+    level: float
+    margin: Mapping[str, float]
 
 
-def compare_runs(path_a: Path, path_b: Path, *, wilcoxon: bool = False) -> RunComparison:
+def compare_runs(path_a: Path, path_b: Path) -> RunComparison:
     """Compare two runs on the tiles that both have. Where one failed such a tile, the verdict is "none".
 
     Raises
@@ -71,15 +75,15 @@ def compare_runs(path_a: Path, path_b: Path, *, wilcoxon: bool = False) -> RunCo
         a.record,
         b.record,
         {
-            name: _judged(
-                compare_all(a.table, b.table, protocol=protocol, tiles=tiles & both, wilcoxon=wilcoxon), tiles - both
-            )
+            name: _judged(compare_all(a.table, b.table, protocol=protocol, tiles=tiles & both), tiles - both)
             for name, tiles in shared.items()
         },
         _strata(a.table, b.table, protocol, largest_list(shared), both),
         tuple(sorted(_scored(a.table) - both)),
         tuple(sorted(_scored(b.table) - both)),
         _remarks(a.record, b.record, common - both),
+        protocol.ranking.level,
+        protocol.ranking.margin,
     )
 
 
@@ -154,7 +158,7 @@ def _strata(
 def _remarks(a: Record, b: Record, failed: frozenset[str]) -> tuple[str, ...]:
     remarks = []
     if failed:
-        remarks.append(f"{len(failed)} tiles failed in one run or both: where they are, nobody is better")
+        remarks.append(f"{len(failed)} tiles failed in one run or both: where they are, neither is better")
     remarks += [
         f"{measure(name).label} is not compared: version {a.optional[name]} and version {b.optional[name]}"
         for name in other_versions(a, b)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +15,7 @@ from worldstrat_bench.site.config import BoardConfig
 from worldstrat_bench.site.divisions import Division
 from worldstrat_bench.site.text import clean, slugify
 from worldstrat_bench.stats.paired import sign_of
-from worldstrat_bench.stats.ranking import Display, RankedBoard, display_of
+from worldstrat_bench.stats.ranking import Display, RankedBoard
 from worldstrat_bench.stats.strata import stratum_name
 
 Floats = NDArray[np.float64]
@@ -31,7 +32,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Stratum:
-    """One stratum of the ranking list with its ranks, if there are enough tiles for any."""
+    """One stratum of the ranking list with its ranks, if there are enough effective groups for any."""
 
     axis: str
     label: str
@@ -86,7 +87,7 @@ class Analysis:
         found = []
         for axis, labels in division.strata.items():
             for label, tiles in labels.items():
-                display = display_of(len(tiles), division.protocol.aggregation)
+                display = division.display(tiles)
                 metrics = division.protocol.ranking.metrics if display == "ranks" else ()
                 found.append(Stratum(axis, label, tiles, display, {m: division.rank(tiles, m) for m in metrics}))
         return tuple(found)
@@ -94,6 +95,22 @@ class Analysis:
     def board(self, metric: str) -> RankedBoard:
         """The board of the ranking list."""
         return self.division.boards[self.division.list_name, metric]
+
+    @cached_property
+    def _pair_intervals(self) -> dict[str, list[list[tuple[float, float]]]]:
+        """(metric) to the ends of the interval of every pair; NaN where pages draw none."""
+        rules, found = self.division.protocol.aggregation, {}
+        for metric in self.division.protocol.ranking.metrics:
+            board = self.board(metric)
+            ends = np.stack(board.pairs.interval(rules), axis=-1)
+            drawn = board.effective_groups >= rules.groups_interval
+            found[metric] = [list(map(tuple, row)) for row in (ends if drawn else np.full_like(ends, np.nan)).tolist()]
+        return found
+
+    def pair_interval(self, metric: str, i: int, j: int) -> tuple[float, float] | None:
+        """The interval of the difference of two rows of the ranking list's board; None where pages draw none."""
+        ends = self._pair_intervals[metric][i][j]
+        return None if math.isnan(ends[0]) else ends
 
     def pairs(self, metric: str, slug: str) -> dict[str, Pair]:
         """Tiles that `slug` wins, ties and loses against every other ranked entry, on the ranking list."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from markupsafe import Markup
 
 from worldstrat_bench.measures import MEASURES, measure
+from worldstrat_bench.protocol import Aggregation
 from worldstrat_bench.record import Summaries, Summary
 from worldstrat_bench.site.charts import span
 from worldstrat_bench.site.divisions import Division
@@ -14,7 +15,7 @@ from worldstrat_bench.site.entries import Entry
 from worldstrat_bench.site.tables import Cell, Column, Row, Table, link_cell, metric_column, text_cell, value_cell
 from worldstrat_bench.site.text import NO_VALUE, number
 from worldstrat_bench.stats.letters import shown
-from worldstrat_bench.stats.ranking import Display, RankedBoard
+from worldstrat_bench.stats.ranking import Display, RankedBoard, drawn_interval
 
 NOTHING = Summary(n=0)
 _NO_RANK = Cell(Markup(NO_VALUE), 1e9, (None, None, None))
@@ -45,16 +46,18 @@ def board_table(
     lists : whether the other lists of the division get columns.
     """
 
-    ranked = division.protocol.ranking.metrics
+    ranked, rules = division.protocol.ranking.metrics, division.protocol.aggregation
     others = [m for m in metrics_of(division) if m not in (*ranked, *beside)]
-    bounds = {m: _bounds([summaries(e).get(m, NOTHING) for e in division.entries]) for m in ranked}
+    bounds = {m: _bounds([summaries(e).get(m, NOTHING) for e in division.entries], rules) for m in ranked}
     entries = _ordered(division, summaries, order_by)
     rows = []
     for entry in entries:
         own = summaries(entry)
         cells: list[Cell] = []
         for metric in ranked:
-            cells += _ranked_cells(metric, own, boards.get(metric), entry.slug, bounds[metric], display)
+            cells += [_rank_cell(boards.get(metric), entry.slug)] if display == "ranks" else []
+            cells.append(_metric_cell(metric, own))
+            cells += [_interval_cell(metric, own, bounds[metric], rules)] if display != "values" else []
         cells += [_metric_cell(m, own) for m in beside]
         cells += [_metric_cell(m, own) for m in others]
         cells += _list_cells(division, entry) if lists else []
@@ -84,12 +87,15 @@ def _columns(
     for metric in ranked:
         label = measure(metric).label
         if display == "ranks":
-            text = f"Ranks that {label} cannot exclude, and letters: models that share one are not told apart"
+            text = (
+                f"From the best to the worst place that the tests by {label} leave open, and letters: models that "
+                "share one are not told apart"
+            )
             columns.append(Column(f"rank_{metric}", f"{label} rank", text))
         columns.append(metric_column(metric, "main"))
         if display != "values":
-            text = "Mean and 95 % interval, drawn to a common scale"
-            columns.append(Column(f"ci_{metric}", f"{label} 95 %", text, numeric=False))
+            text = "Mean of one model with its 95 % interval, to a common scale; not for comparing two models"
+            columns.append(Column(f"ci_{metric}", f"{label} 95 % interval", text, numeric=False))
     columns += [metric_column(m, "main") for m in beside]
     columns += [metric_column(m, "metrics", version=division.versions.get(m, "")) for m in others]
     if lists:
@@ -110,27 +116,14 @@ def _columns(
     )  # fmt: skip
 
 
-def _ranked_cells(
-    metric: str,
-    own: Summaries,
-    board: RankedBoard | None,
-    slug: str,
-    bounds: tuple[float, float],
-    display: Display,
-) -> list[Cell]:
+def _interval_cell(metric: str, own: Summaries, bounds: tuple[float, float], rules: Aggregation) -> Cell:
     summary = own.get(metric, NOTHING)
-    cells = [_rank_cell(board, slug)] if display == "ranks" else []
-    cells.append(_metric_cell(metric, own))
-    return cells if display == "values" else [*cells, _interval_cell(metric, summary, bounds)]
-
-
-def _interval_cell(metric: str, summary: Summary, bounds: tuple[float, float]) -> Cell:
-    if summary.mean is None or summary.ci_low is None or summary.ci_high is None:
+    interval = drawn_interval(summary, rules)
+    if summary.mean is None or interval is None:
         return Cell(Markup(NO_VALUE), "", (None, None))
-    drawn = span(summary.mean, summary.ci_low, summary.ci_high, bounds)
-    decimals = measure(metric).decimals
-    text = f"{number(summary.ci_low, decimals)}, {number(summary.ci_high, decimals)}"
-    return Cell(drawn + Markup("<small>{}</small>").format(text), summary.mean, (summary.ci_low, summary.ci_high))
+    drawn = span(summary.mean, *interval, bounds)
+    text = ", ".join(number(end, measure(metric).decimals) for end in interval)
+    return Cell(drawn + Markup("<small>{}</small>").format(text), summary.mean, interval)
 
 
 def _rank_cell(board: RankedBoard | None, slug: str) -> Cell:
@@ -205,6 +198,6 @@ def metrics_of(division: Division) -> list[str]:
     return known + sorted(present - set(known))
 
 
-def _bounds(summaries: Sequence[Summary]) -> tuple[float, float]:
-    ends = [v for s in summaries for v in (s.mean, s.ci_low, s.ci_high) if v is not None]
+def _bounds(summaries: Sequence[Summary], rules: Aggregation) -> tuple[float, float]:
+    ends = [v for s in summaries for v in (s.mean, *(drawn_interval(s, rules) or ())) if v is not None]
     return (min(ends), max(ends)) if ends else (0.0, 1.0)

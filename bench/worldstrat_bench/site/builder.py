@@ -247,8 +247,9 @@ def _apart_rows(apart: Sequence[Apart]) -> list[dict[str, str]]:
 def _empty_front(output: Output, apart: Sequence[Apart]) -> None:
     context = _common(None) | {
         "heading": "Leaderboard", "lead": "There is no record yet that could be ranked.", "no_official": True,
-        "lists": [], "facts": [], "orders": [], "table": None, "table_html": "", "display_note": "", "legend": "",
-        "unranked": "", "figures": [], "strata_links": [], "others": [], "missing": [], "csv": "",
+        "lists": [], "facts": [], "orders": [], "table": None, "table_html": "", "legend": "",
+        "sentences": [], "rank_note": "", "unranked": "", "figures": [], "strata_links": [], "others": [],
+        "missing": [], "csv": "",
         "apart": _apart_rows(apart),
     }  # fmt: skip
     output.page("index.html", "board.html.j2", context)

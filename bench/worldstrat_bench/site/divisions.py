@@ -21,7 +21,8 @@ from worldstrat_bench.site.text import clean, instant, short_hash, slugify
 from worldstrat_bench.site.versions import shown_versions, with_versions
 from worldstrat_bench.stats.aggregate import metric_names, metric_values
 from worldstrat_bench.stats.boards import Kind, board_key, foreign_inputs, kind_of
-from worldstrat_bench.stats.ranking import RankedBoard, display_of, rank
+from worldstrat_bench.stats.estimate import effective_groups
+from worldstrat_bench.stats.ranking import Display, RankedBoard, display_of, rank
 from worldstrat_bench.stats.strata import AXES, members, sort_strata, strata_of
 from worldstrat_bench.tiles import FACT_COLUMNS, TileTable
 
@@ -105,8 +106,17 @@ class Division:
         }
 
     def shows_ranks(self, list_name: str) -> bool:
-        """Whether a list has enough tiles for ranks to be shown."""
-        return display_of(len(self.lists[list_name]), self.protocol.aggregation) == "ranks"
+        """Whether a list has enough effective groups for ranks to be shown."""
+        return self.display(self.lists[list_name]) == "ranks"
+
+    def display(self, tiles: Iterable[str]) -> Display:
+        """What a set of tiles may show, by its effective groups."""
+        return display_of(self.effective_groups(tiles), self.protocol.aggregation)
+
+    def effective_groups(self, tiles: Iterable[str]) -> float:
+        """Effective groups of a set of tiles."""
+        groups = self.facts.groups
+        return effective_groups([groups[self.row_of[tile]] for tile in tiles])
 
     def rank(self, tiles: Iterable[str], metric: str) -> RankedBoard:
         """Ranks of the entries on some of the tiles."""
@@ -114,8 +124,8 @@ class Division:
         values = self.matrix(metric)[:, columns]
         complete = [not any(row) for row in np.isnan(values).tolist()]
         named = {e.slug: v for e, v, whole in zip(self.entries, values, complete, strict=True) if whole}
-        groups = [self.facts.texts["group"][i] or self.facts.tiles[i] for i in columns]
-        return rank(named, groups, metric=metric, rules=self.protocol.ranking)
+        groups = [self.facts.groups[i] for i in columns]
+        return rank(named, groups, metric=metric, protocol=self.protocol)
 
     @cached_property
     def row_of(self) -> dict[str, int]:

@@ -13,6 +13,7 @@ from worldstrat_bench.site import charts, worldmap
 from worldstrat_bench.site.analysis import Analysis, shown_stratum
 from worldstrat_bench.site.entries import Entry
 from worldstrat_bench.site.text import clean, counted, number
+from worldstrat_bench.stats.ranking import drawn_interval
 from worldstrat_bench.stats.strata import axis
 from worldstrat_bench.tiles import TileTable
 
@@ -55,16 +56,16 @@ def map_figure(analysis: Analysis, tiles: Sequence[str], base: str) -> Figure | 
             marks.append(worldmap.Mark(lon, lat, shade, title, base + analysis.tile_pages[tile]))
     rest = len(tiles) - len(marks)
     caption = (
-        f"Gain over the reference bicubic, the median over the models on each tile, from {number(low, 2)} dB to "
-        f"{number(high, 2)} dB in six steps, the 5th to the 95th percentile. {len(marks)} tiles"
-        + (f"; {rest} more have no coordinates or no score." if rest else ".")
+        "Gain over the reference bicubic on each tile, the median over all models on this board, baselines included: "
+        f"from {number(low, 2)} dB to {number(high, 2)} dB in six steps, the 5th to the 95th percentile. "
+        f"{len(marks)} tiles" + (f"; {rest} more have no coordinates or no score." if rest else ".")
     )
     if not marks:
         return None
     svg = worldmap.world_map(
         marks, "World map of the tiles coloured by gain", (number(low, 2), f"{number(high, 2)} dB")
     )
-    return Figure("map", "Where the tiles are, and how much is gained there", caption, svg)
+    return Figure("map", "Where the tiles are, and the median gain of the models shown", caption, svg)
 
 
 def _speed_figures(analysis: Analysis, device: str, number_of: int, base: str) -> list[Figure]:
@@ -82,8 +83,8 @@ def _speed_figures(analysis: Analysis, device: str, number_of: int, base: str) -
         )
         caption = (
             f"{counted(len(points), 'model')}, {counted(len(division.tiles), 'tile')}. The line joins those that no "
-            "other beats in both; better is up and to the right. Hollow: self-reported. Throughput of other device "
-            "classes is never drawn on the same plot."
+            "other is ahead of in both; better is up and to the right. Hollow: self-reported. Throughput of other "
+            "device classes is never drawn on the same plot."
         )
         figures.append(Figure(f"speed-{number_of}-{metric}", title, caption, svg))
     return figures
@@ -107,15 +108,16 @@ def _point(analysis: Analysis, entry: Entry, metric: str, device: str, base: str
 def forest_figure(analysis: Analysis, entry: Entry, metric: str) -> Figure:
     """One metric of a model in every stratum, with intervals where there are enough tiles."""
     m, division = measure(metric), analysis.division
+    rules = division.protocol.aggregation
     rows: list[charts.ForestRow] = []
     whole = division.scores(entry).micro.get(metric)
     if whole is not None:
-        rows.append(charts.ForestRow("All tiles", whole.n, whole.mean, whole.ci_low, whole.ci_high))
+        rows.append(charts.ForestRow("All tiles", whole.n, whole.mean, *(drawn_interval(whole, rules) or ())))
     for name in division.strata:
         rows.append(charts.ForestRow(axis(name).title))
         for stratum in (s for s in analysis.strata if s.axis == name):
             summary = division.scores(entry).strata[name].get(stratum.label, {}).get(metric)
-            low, high = (summary.ci_low, summary.ci_high) if summary and stratum.display != "values" else (None, None)
+            low, high = (drawn_interval(summary, rules) if summary else None) or (None, None)
             mean = summary.mean if summary else None
             label = shown_stratum(name, stratum.label)
             rows.append(charts.ForestRow(label, len(stratum.tiles), mean, low, high, f"../{stratum.page}"))
@@ -123,7 +125,8 @@ def forest_figure(analysis: Analysis, entry: Entry, metric: str) -> Figure:
     svg = charts.forest(rows, label, m.unit, m.decimals, 0.0 if metric == "gain" else None)
     caption = (
         f"{m.explanation}. Mean and 95 % interval, {len(division.tiles)} tiles of list "
-        f"{clean(division.list_name, 40)}; n is the number of tiles. Strata of fewer than 10 tiles have no interval."
+        f"{clean(division.list_name, 40)}; n is the number of tiles. Strata of fewer than "
+        f"{rules.groups_interval:g} effective groups have no interval."
     )
     return Figure(f"forest-{metric}", label, caption, svg)
 

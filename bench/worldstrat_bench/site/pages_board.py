@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from worldstrat_bench.measures import measure
@@ -11,8 +12,8 @@ from worldstrat_bench.site.divisions import Division
 from worldstrat_bench.site.figures import board_figures
 from worldstrat_bench.site.render import Output
 from worldstrat_bench.site.tables import Table, legend, render, to_csv
-from worldstrat_bench.site.text import NO_VALUE, clean, counted, number, slugify
-from worldstrat_bench.stats.ranking import RankedBoard, display_of
+from worldstrat_bench.site.text import clean, counted, number, slugify
+from worldstrat_bench.stats.ranking import Display, RankedBoard
 from worldstrat_bench.stats.strata import axis
 
 Context = Mapping[str, object]
@@ -53,12 +54,6 @@ def build_boards(out: Output, analysis: Analysis, common: Context, *, home: Cont
 
 _WHY_MISSING = {"lpips": " (weights were missing)"}
 
-DISPLAY_NOTES = {
-    "ranks": "",
-    "intervals": "Under 30 tiles: values with intervals, no ranks.",
-    "values": "Under 10 tiles: values alone, no intervals, no ranks.",
-}
-
 
 def _list_table(analysis: Analysis, name: str, metric: str, *, base: str) -> Table:
     division = analysis.division
@@ -67,7 +62,7 @@ def _list_table(analysis: Analysis, name: str, metric: str, *, base: str) -> Tab
     caption = f"List {clean(name, 40)}: {counted(len(tiles), 'tile')}, {counted(len(division.entries), 'model')}"
     return board_table(
         division, "board", caption, boards, lambda entry: division.scores(entry, name).micro,
-        display_of(len(tiles), division.protocol.aggregation), order_by=metric, base=base,
+        division.display(tiles), order_by=metric, base=base,
         beside=analysis.config.beside, lists=name == division.list_name,
     )  # fmt: skip
 
@@ -76,7 +71,7 @@ def empty_context() -> dict[str, object]:
     """What the board template needs, with nothing to show."""
     return {
         "no_official": False, "lists": [], "orders": [], "figures": [], "strata_links": [], "others": [],
-        "missing": [], "apart": [], "unranked": "", "display_note": "", "csv": "",
+        "missing": [], "apart": [], "unranked": "", "sentences": [], "rank_note": "", "csv": "",
     }  # fmt: skip
 
 
@@ -93,7 +88,6 @@ def _list_context(analysis: Analysis, name: str, metric: str, table: Table, *, b
         for e in division.entries
         if e.record.scores[name].failed
     ]
-    display = display_of(len(tiles), division.protocol.aggregation)
     return empty_context() | {
         "tab": "Board",
         "heading": heading_of(division) if main else f"List {clean(name, 40)}",
@@ -106,9 +100,11 @@ def _list_context(analysis: Analysis, name: str, metric: str, table: Table, *, b
         ] if main and len(orders) > 1 else [],
         "missing": [f"No {measure(m).label} yet: no record has it{_WHY_MISSING.get(m, '')}" for m in missing],
         "facts": board_facts(boards, len(tiles), ranks=division.shows_ranks(name)),
+        "sentences": board_sentences(boards) if division.shows_ranks(name) else [],
+        "rank_note": rank_note(division, division.display(tiles)),
         "table": table, "table_html": render(table), "legend": legend(table),
         "csv": f"{division.prefix}data/board-{slugify(name)}",
-        "unranked": "; ".join(unranked), "display_note": DISPLAY_NOTES[display],
+        "unranked": "; ".join(unranked),
     }  # fmt: skip
 
 
@@ -133,18 +129,53 @@ def _lead(division: Division, name: str) -> str:
 
 
 def board_facts(boards: Mapping[str, RankedBoard], tiles: int, *, ranks: bool = True) -> list[tuple[str, str]]:
-    """The header of a board: sizes and the smallest difference that it could detect."""
-    groups = next((b.groups for b in boards.values() if b.groups), 0)
+    """Return the header of a board: its sizes."""
+    largest = max(boards.values(), key=lambda board: board.groups, default=None)
     facts = [("Tiles", f"{tiles}")]
-    if groups:
-        facts.append(("Groups", f"{groups}"))
+    if largest is not None and largest.groups:
+        effective = "" if largest.groups == largest.effective_groups else f" ({largest.effective_groups:.1f} effective)"
+        facts.append(("Groups", f"{largest.groups}{effective}"))
     for metric, board in boards.items() if ranks else ():
+        facts.append((f"Models ranked by {measure(metric).label}", f"{board.counting}"))
+    return facts
+
+
+def board_sentences(boards: Mapping[str, RankedBoard]) -> list[str]:
+    """Return what a board can tell apart, and how many of its verdicts chance alone would make, in sentences."""
+    found = []
+    for metric, board in boards.items():
         m = measure(metric)
-        value = number(board.smallest_difference, m.decimals + (1 if m.unit else 0))
-        unit = "" if value == NO_VALUE else f" {m.unit}".rstrip()
-        facts.append((f"Smallest detectable difference, {m.label}", value + unit))
-        facts.append((f"Models ranked by {m.label}", f"{len(board.standings)}"))
-    return facts if boards else facts[:1]
+        if board.detectable is not None:
+            value = f"{number(board.detectable, m.decimals + (1 if m.unit else 0))} {m.unit}".rstrip()
+            found.append(
+                f"{m.label}: two neighbours here are told apart four times in five if they truly differ by {value}; "
+                "smaller differences can be real, and some are told apart."
+            )
+        if not board.bounded:
+            found.append(
+                f"{m.label}: if all {board.counting} models were equal, {board.expected_wrong:.1f} wrong verdicts "
+                "would be expected among their pairs."
+            )
+    return found
+
+
+def rank_note(division: Division, display: Display) -> str:
+    """Return how to read the ranks and intervals of a table, or why there are none."""
+    ranking, rules = division.protocol.ranking, division.protocol.aggregation
+    if display == "values":
+        return f"Under {rules.groups_interval:g} effective groups: values alone, no intervals, no ranks."
+    intervals = "A 95 % interval is of one model on other tiles of the same kind; it is not for comparing two models."
+    if display == "intervals":
+        return f"{intervals} Under {rules.groups_rank:g} effective groups: no ranks."
+    margins = " and ".join(f"{measure(k).label} differs by {v:g} {measure(k).unit}" for k, v in ranking.margin.items())
+    models = (1 + math.isqrt(1 + 8 * ranking.family)) // 2
+    chance = f"{100 * ranking.alpha:g} %"
+    return (
+        "Rank: from the best to the worst place that the tests leave open, on other tiles of the same kind. Letters: "
+        "models that share one are not told apart. Two models are told apart by a paired test of them alone "
+        f"(p ≤ {ranking.level:.2g}{f', and {margins} or more' if margins else ''}), whatever other models there are; "
+        f"up to {models} models the chance of any wrong verdict on a board is at most {chance}. {intervals}"
+    )
 
 
 def _download(out: Output, division: Division, name: str, table: Table) -> None:
@@ -165,8 +196,9 @@ def _download(out: Output, division: Division, name: str, table: Table) -> None:
         "protocol": {"id": division.protocol.id, "sha256": division.protocol.sha256}, "kind": division.kind,
         "release": division.release, "list": name, "tiles": len(division.lists[name]),
         "targets_sha256": division.targets_sha256, "entries": entries,
-        "smallest_detectable_difference": {
-            m: division.boards[name, m].smallest_difference for m in division.protocol.ranking.metrics
+        "effective_groups": division.effective_groups(division.lists[name]),
+        "detectable_difference": {
+            m: division.boards[name, m].detectable for m in division.protocol.ranking.metrics
         },
     }  # fmt: skip
     out.put_json(f"{path}.json", document)

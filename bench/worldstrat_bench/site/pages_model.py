@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 
 import numpy as np
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from worldstrat_bench.measures import MEASURES, measure
 from worldstrat_bench.preprocessing import describe, shorten
@@ -21,9 +21,10 @@ from worldstrat_bench.site.pages_board import Context
 from worldstrat_bench.site.render import Output
 from worldstrat_bench.site.robustness import Partners, gap_block, robustness_figures
 from worldstrat_bench.site.tables import Cell, Column, Row, Table, link_cell, render, value_cell
-from worldstrat_bench.site.text import NO_VALUE, clean, counted, number
+from worldstrat_bench.site.text import NO_VALUE, clean, counted, number, probability
 from worldstrat_bench.site.versions import version_notes
 from worldstrat_bench.stats.letters import shown
+from worldstrat_bench.stats.ranking import drawn_interval
 
 Pairs = list[tuple[str, str]]
 
@@ -104,14 +105,15 @@ def _standings(analysis: Analysis, entry: Entry) -> list[dict[str, str]]:
                 continue
             s = board.standings[row]
             rank = str(s.rank_low) if s.rank_low == s.rank_high else f"{s.rank_low}–{s.rank_high}"
-            text = f"of {len(board.standings)}: beats {s.beats}, not told apart from {s.ties}, beaten by {s.beaten_by}"
+            tied = f"not told apart from {s.ties}" if s.ties else "no other model is statistically tied"
+            text = f"of {board.counting}: beats {s.beats}, beaten by {s.beaten_by}; {tied}"
             found.append({"metric": m.label, "list": name, "rank": rank, "letters": shown(s.letters), "text": text})
     return found
 
 
 def _why_unranked(division: Division, entry: Entry, name: str) -> str:
     if not division.shows_ranks(name):
-        return f"under {division.protocol.aggregation.rank_min_tiles} tiles"
+        return f"under {division.protocol.aggregation.groups_rank:g} effective groups"
     return "tiles failed" if division.scores(entry, name).failed else "no value"
 
 
@@ -122,7 +124,7 @@ def _scores(analysis: Analysis, entry: Entry) -> Table:
     columns = []
     for name in division.lists:
         columns.append(Column(f"mean_{name}", clean(name, 30), f"Mean over list {clean(name, 40)}"))
-        columns.append(Column(f"ci_{name}", "95 %", "Bootstrap over groups"))
+        columns.append(Column(f"ci_{name}", "95 % interval", "Of this model alone; not for comparing two models"))
     columns.append(Column("macro", "macro", "Mean over IPCC classes of at least 10 tiles, descriptive"))
     rows = []
     for metric in metrics:
@@ -130,8 +132,9 @@ def _scores(analysis: Analysis, entry: Entry) -> Table:
         cells: list[Cell] = []
         for name in division.lists:
             s = division.scores(entry, name).micro[metric]
-            interval = "" if s.ci_low is None else f"{number(s.ci_low, m.decimals)}, {number(s.ci_high, m.decimals)}"
-            cells += [value_cell(s.mean, m.decimals), Cell(Markup(interval or NO_VALUE))]
+            ends = drawn_interval(s, division.protocol.aggregation)
+            interval = ", ".join(number(end, m.decimals) for end in ends) if ends else NO_VALUE
+            cells += [value_cell(s.mean, m.decimals), Cell(Markup(interval))]
         cells.append(value_cell(division.scores(entry).macro.get(metric), m.decimals))
         unit = Markup(" <small>{}</small>").format(m.unit) if m.unit else Markup("")
         head = Markup('<span title="{}">{} {}</span>{}').format(m.explanation, m.label, m.arrow, unit)
@@ -148,15 +151,17 @@ def _pairs(analysis: Analysis, entry: Entry) -> Table:
     others = [slug for slug in order if slug != entry.slug]
     tiles = {metric: analysis.pairs(metric, entry.slug) for metric in ranked}
     columns: list[Column] = []
+    level = division.protocol.ranking.level
     for metric in ranked:
-        m = measure(metric)
+        m, margin = measure(metric), division.protocol.ranking.margin.get(metric)
+        within = f"within {margin:g} {m.unit}" if margin else "equal"
+        beyond = f" and a margin of {margin:g} {m.unit}" if margin else ""
         columns += [
-            Column(f"d_{metric}", f"Δ {m.label} over groups",
-                   f"This model minus the other, mean over groups; {m.direction} is better",
-                   unit=m.unit),
-            Column(f"p_{metric}", "p", "Paired t-test, two-sided, after Holm"),
-            Column(f"v_{metric}", "Verdict", "Significant at 5 % and beyond the margin", numeric=False),
-            Column(f"t_{metric}", "Tiles", "Won, tied, lost", numeric=False),
+            Column(f"d_{metric}", f"Δ {m.label}", f"This model minus the other; {m.direction} is better", unit=m.unit),
+            Column(f"i_{metric}", "95 % interval", "Of the difference, for this pair alone"),
+            Column(f"p_{metric}", "p of this pair", f"Two-sided; told apart at {level:.2g} or less"),
+            Column(f"v_{metric}", "Verdict", f"By p{beyond} alone, whatever other models there are", numeric=False),
+            Column(f"t_{metric}", "Tiles", f"Won, {within}, lost", numeric=False),
         ]  # fmt: skip
     rows = []
     for other in others:
@@ -169,7 +174,7 @@ def _pairs(analysis: Analysis, entry: Entry) -> Table:
         )
     caption = (
         f"Against {counted(len(others), 'model')} on list {clean(division.list_name, 40)}, "
-        f"{counted(len(division.tiles), 'tile')}: mean differences over groups, which the test is on"
+        f"{counted(len(division.tiles), 'tile')}: differences of the means on the board, paired by tile"
     )
     return Table("pairs", caption, Column("other", "Other model", "", numeric=False), tuple(columns), tuple(rows), {})
 
@@ -183,12 +188,14 @@ def _pair_cells(analysis: Analysis, metric: str, slug: str, other: str, tiles: P
     board, m = analysis.board(metric), measure(metric)
     i, j = board.order.get(slug), board.order.get(other)
     if i is None or j is None or tiles is None:
-        return [Cell(Markup(NO_VALUE), "")] * 4
+        return [Cell(Markup(NO_VALUE), "")] * 5
     verdict = "better" if board.beats[i, j] else "worse" if board.beats[j, i] else "not told apart"
-    p = float(board.p_holm[i, j])
+    p, ends = float(board.p[i, j]), analysis.pair_interval(metric, i, j)
+    interval = ", ".join(number(end, m.decimals + 1, signed=True) for end in ends) if ends else NO_VALUE
     return [
-        Cell(Markup(number(float(board.difference[i, j]), m.decimals + 1, signed=True))),
-        Cell(Markup("&lt; 0.001" if p < 0.001 else f"{p:.3f}"), p),
+        Cell(Markup(number(float(board.pairs.value[i, j]), m.decimals + 1, signed=True))),
+        Cell(Markup(interval), ""),
+        Cell(escape(probability(p)), "" if np.isnan(p) else p),
         Cell(_VERDICTS[verdict]),
         Cell(Markup(f"{tiles.wins} / {tiles.ties} / {tiles.losses}"), tiles.wins),
     ]

@@ -12,7 +12,7 @@ from worldstrat_bench.site.analysis import Analysis, positions, shown_stratum
 from worldstrat_bench.site.pages_board import Context
 from worldstrat_bench.site.pictures import NO_PICTURES, TilePictures
 from worldstrat_bench.site.render import Output
-from worldstrat_bench.site.text import number
+from worldstrat_bench.site.text import number, probability
 from worldstrat_bench.stats.paired import sign_of
 from worldstrat_bench.stats.strata import axis
 
@@ -51,6 +51,7 @@ def compare_data(analysis: Analysis, order: Sequence[str]) -> dict[str, object]:
         index = [board.order.get(slug) for slug in order]
         beaten = [[0 if i is None or j is None else int(board.beats[i, j]) for j in index] for i in index]
         metrics[metric] = {
+            "pairs": [[_pair(analysis, metric, i, j) for j in index[k + 1 :]] for k, i in enumerate(index)],
             "label": m.label, "unit": m.unit, "scale": scale, "decimals": m.decimals, "sign": sign_of(metric),
             "margin": division.protocol.ranking.margin.get(metric, 0.0),
             "values": [[None if np.isnan(v) else round(v) for v in row] for row in values.tolist()],
@@ -64,6 +65,19 @@ def compare_data(analysis: Analysis, order: Sequence[str]) -> dict[str, object]:
         "strata": strata,
         "tiles": [[analysis.tile_titles[t], analysis.tile_pages[t]] for t in division.tiles],
     }  # fmt: skip
+
+
+def _pair(analysis: Analysis, metric: str, i: int | None, j: int | None) -> list[str] | None:
+    """Difference, interval and p of two rows of the board, in words; None if one of them is not on it.
+
+    The page shows these as they are: a script that computed them again from rounded values would show others.
+    """
+    if i is None or j is None:
+        return None
+    board, decimals = analysis.board(metric), measure(metric).decimals + 1
+    ends = analysis.pair_interval(metric, i, j) or ()
+    shown = [number(value, decimals, signed=True) for value in (float(board.pairs.value[i, j]), *ends)]
+    return [*shown, probability(float(board.p[i, j]))] if ends else shown
 
 
 def _matrix(analysis: Analysis, metric: str) -> dict[str, object]:

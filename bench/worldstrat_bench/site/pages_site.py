@@ -97,7 +97,7 @@ def build_badges(out: Output, divisions: Sequence[Division]) -> None:
                 if board is not None and row is not None and division.shows_ranks(division.list_name):
                     s = board.standings[row]
                     rank = str(s.rank_low) if s.rank_low == s.rank_high else f"{s.rank_low}–{s.rank_high}"
-                    texts.append(f"{metric.upper()} {rank} of {len(board.standings)}")
+                    texts.append(f"{metric.upper()} {rank} of {board.counting}")
             left = (
                 f"WorldStrat {division.protocol.id}"
                 if division.kind == "official"

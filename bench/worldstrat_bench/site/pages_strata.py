@@ -15,7 +15,14 @@ from worldstrat_bench.site.board_table import board_table
 from worldstrat_bench.site.divisions import Division
 from worldstrat_bench.site.entries import Entry
 from worldstrat_bench.site.figures import map_figure
-from worldstrat_bench.site.pages_board import DISPLAY_NOTES, Context, board_facts, empty_context, links_by_axis
+from worldstrat_bench.site.pages_board import (
+    Context,
+    board_facts,
+    board_sentences,
+    empty_context,
+    links_by_axis,
+    rank_note,
+)
 from worldstrat_bench.site.render import Output
 from worldstrat_bench.site.tables import legend, render, rows_to_csv
 from worldstrat_bench.site.text import clean, counted, number
@@ -37,9 +44,10 @@ def build_strata(out: Output, analysis: Analysis, common: Context) -> None:
             "lead": f"{axis(stratum.axis).explanation}. The {counted(len(stratum.tiles), 'tile')} of list "
             f"{division.list_name} in this stratum.",
             "facts": board_facts(stratum.boards, len(stratum.tiles)),
+            "sentences": board_sentences(stratum.boards),
+            "rank_note": _exploratory(analysis, stratum),
             "table": table, "table_html": render(table), "legend": legend(table),
             "csv": "",
-            "display_note": DISPLAY_NOTES[stratum.display],
             "strata_links": [
                 (title, [(label, f"../{page}", n) for label, page, n in items])
                 for title, items in links_by_axis(analysis, only=stratum.axis)
@@ -47,6 +55,15 @@ def build_strata(out: Output, analysis: Analysis, common: Context) -> None:
             "figures": [f] if (f := map_figure(analysis, stratum.tiles, "../")) else [],
         }  # fmt: skip
         out.page(division.prefix + stratum.page, "board.html.j2", {**common, **context})
+
+
+def _exploratory(analysis: Analysis, stratum: Stratum) -> str:
+    """How to read a stratum's table: its verdicts are some of very many."""
+    note = rank_note(analysis.division, stratum.display)
+    if stratum.display != "ranks":
+        return note
+    ranked = sum(other.display == "ranks" for other in analysis.strata)
+    return f"Exploratory: {counted(ranked, 'stratum', 'strata')} of this list have ranks, each tested by itself. {note}"
 
 
 def build_heat(out: Output, analysis: Analysis, common: Context) -> None:
@@ -60,6 +77,7 @@ def build_heat(out: Output, analysis: Analysis, common: Context) -> None:
             s.label,
             metric,
             summary.n,
+            summary.effective_groups,
             summary.mean,
             summary.ci_low,
             summary.ci_high,
@@ -69,7 +87,10 @@ def build_heat(out: Output, analysis: Analysis, common: Context) -> None:
         for s in analysis.strata
         for metric, summary in _of(division, s, e).items()
     ]
-    header = ("model", "axis", "stratum", "metric", "n", "mean", "ci_low", "ci_high", "rank_low", "rank_high")
+    header = (
+        "model", "axis", "stratum", "metric", "n", "effective_groups", "mean", "ci_low", "ci_high", "rank_low",
+        "rank_high",
+    )  # fmt: skip
     out.put(division.prefix + "data/strata.csv", rows_to_csv(header, rows))
 
 
@@ -110,7 +131,8 @@ def _heat_row(
     for s in strata:
         value = means[entry.slug, s.axis, s.label]
         css = f' class="n q{worldmap.shade(value, low, high)}"' if value is not None else ' class="n"'
-        cells.append(f"<td{css}>{number(value, 2)}</td>")
+        shown = number(value, 2)
+        cells.append(f"<td{css}>{f'({shown})' if value is not None and s.display == 'values' else shown}</td>")
     head = f'<th scope="row"><a href="m/{escape(entry.slug)}.html"><bdi>{escape(entry.title)}</bdi></a></th>'
     return Markup(f"<tr>{head}{''.join(cells)}</tr>")
 

@@ -9,13 +9,15 @@ from markupsafe import Markup
 
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.measures import measure
+from worldstrat_bench.protocol import Aggregation
 from worldstrat_bench.record import Summary
 from worldstrat_bench.site.curves import Step, curve
 from worldstrat_bench.site.divisions import Division
-from worldstrat_bench.site.entries import Entry
+from worldstrat_bench.site.entries import Entry, protocol_of
 from worldstrat_bench.site.figures import Figure
 from worldstrat_bench.site.tables import Cell, Column, Row, Table, render
 from worldstrat_bench.site.text import NO_VALUE, clean, instant, number
+from worldstrat_bench.stats.ranking import drawn_interval
 from worldstrat_bench.stats.robustness import ROBUSTNESS, Gap, synthetic_gaps
 from worldstrat_bench.stats.strata import stratum_name
 
@@ -70,10 +72,10 @@ def gap_block(entry: Entry, division: Division, partners: Partners) -> GapBlock 
         return None
     caption = (
         f"{gaps[0].tiles} tiles in {gaps[0].groups} groups of list {clean(division.list_name, 40)}, the same for both; "
-        f"{origin}. {other}. The difference is synthetic minus real, paired, over groups, with its 95 % interval. "
+        f"{origin}. {other}. The difference is synthetic minus real, paired, with its 95 % interval. "
         "Synthetic inputs are made from the high-resolution image by a sensor model; a board holds one kind of inputs."
     )
-    return GapBlock(render(_table(gaps), sortable=False), caption)
+    return GapBlock(render(_table(gaps, division.protocol.aggregation), sortable=False), caption)
 
 
 def _from_tiles(entry: Entry, partner: Entry, division: Division) -> tuple[Gap, ...]:
@@ -84,16 +86,16 @@ def _from_tiles(entry: Entry, partner: Entry, division: Division) -> tuple[Gap, 
         return ()
 
 
-def _table(gaps: Sequence[Gap]) -> Table:
+def _table(gaps: Sequence[Gap], rules: Aggregation) -> Table:
     columns = (
         Column("n", "Tiles", ""), Column("real", "Real inputs", "Mean over tiles"),
         Column("synthetic", "Synthetic inputs", "Mean over tiles"),
-        Column("gap", "Difference", "Synthetic minus real"), Column("ci", "95 %", "Paired t interval over groups"),
+        Column("gap", "Difference", "Synthetic minus real"), Column("ci", "95 % interval", "Of the difference"),
     )  # fmt: skip
     rows = []
     for gap in gaps:
         m = measure(gap.metric)
-        known = gap.ci_low is not None and gap.ci_high is not None
+        known = gap.ci_low is not None and gap.ci_high is not None and gap.effective_groups >= rules.groups_interval
         interval = f"{number(gap.ci_low, m.decimals)}, {number(gap.ci_high, m.decimals)}" if known else NO_VALUE
         head = Markup("{} {}{}").format(
             clean(m.label, 40), m.arrow, Markup(" <small>{}</small>").format(m.unit) if m.unit else ""
@@ -110,10 +112,10 @@ def robustness_figures(entry: Entry) -> list[Figure]:
     stated = entry.robustness
     if stated is None:
         return []
-    axis_title = f"{measure('psnr').label}, dB"
+    axis_title, rules = f"{measure('psnr').label}, dB", protocol_of(entry.record).aggregation
     name = clean(stated.list, 40)
-    over_frames = [_step(str(point.frames), point.scores.get("psnr")) for point in stated.frames]
-    over_cloud = [_step(stratum_name("cloud", p.stratum), p.scores.get("psnr")) for p in stated.cloud]
+    over_frames = [_step(str(point.frames), point.scores.get("psnr"), rules) for point in stated.frames]
+    over_cloud = [_step(stratum_name("cloud", p.stratum), p.scores.get("psnr"), rules) for p in stated.cloud]
     figures = []
     if len(over_frames) > 1:
         caption = (
@@ -133,7 +135,7 @@ def robustness_figures(entry: Entry) -> list[Figure]:
     return figures
 
 
-def _step(label: str, summary: Summary | None) -> Step:
+def _step(label: str, summary: Summary | None, rules: Aggregation) -> Step:
     if summary is None:
         return Step(label, 0, None)
-    return Step(label, summary.n, summary.mean, summary.ci_low, summary.ci_high)
+    return Step(label, summary.n, summary.mean, *(drawn_interval(summary, rules) or ()))

@@ -7,8 +7,14 @@ from typing import Final
 _NUMBER = {"type": ["number", "null"]}
 _SUMMARY = {
     "type": "object",
-    "required": ["n", "mean", "ci_low", "ci_high"],
-    "properties": {"n": {"type": "integer", "minimum": 0}, "mean": _NUMBER, "ci_low": _NUMBER, "ci_high": _NUMBER},
+    "required": ["n", "effective_groups", "mean", "ci_low", "ci_high"],
+    "properties": {
+        "n": {"type": "integer", "minimum": 0},
+        "effective_groups": {"type": "number", "minimum": 0},
+        "mean": _NUMBER,
+        "ci_low": _NUMBER,
+        "ci_high": _NUMBER,
+    },
 }
 _RANK = {
     "type": ["object", "null"],
@@ -45,7 +51,8 @@ BOARD_SCHEMA: Final = {
         "protocol": {"type": "object", "properties": {"id": _TEXT, "sha256": _TEXT}},
         "kind": {"enum": ["official", "probe", "compatibility", "practice"]},
         "release": _TEXT, "list": _TEXT, "tiles": {"type": "integer"}, "targets_sha256": _TEXT,
-        "smallest_detectable_difference": {"type": "object", "additionalProperties": _NUMBER},
+        "effective_groups": {"type": "number", "minimum": 0},
+        "detectable_difference": {"type": "object", "additionalProperties": _NUMBER},
         "entries": {"type": "array", "items": _ENTRY},
     },
 }  # fmt: skip

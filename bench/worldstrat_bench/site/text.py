@@ -76,6 +76,11 @@ def number(value: float | None, decimals: int, *, signed: bool = False) -> str:
     return text.replace("-", MINUS)
 
 
+def probability(value: float) -> str:
+    """Return a p-value as pages show it: five decimals, so that the level of one pair can be seen."""
+    return "< 0.00001" if value < 0.00001 else number(value, 5)
+
+
 def counted(count: int, noun: str, plural: str = "") -> str:
     """A number of things: "1 model", "2 models"."""
     return f"{count} {noun}" if count == 1 else f"{count} {plural or noun + 's'}"

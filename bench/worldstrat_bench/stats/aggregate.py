@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from worldstrat_bench.protocol import Aggregation, Protocol
 from worldstrat_bench.record import ListScores, Summaries, Summary
-from worldstrat_bench.stats.bootstrap import Floats, intervals, rounded
+from worldstrat_bench.stats.estimate import Floats, estimate, group_index, group_sums, rounded
 from worldstrat_bench.stats.strata import AXES, UNLABELLED, members, strata_of
 from worldstrat_bench.tiles import FACT_COLUMNS, TileTable
 
@@ -43,99 +43,81 @@ def largest_list(lists: Mapping[str, frozenset[str]]) -> frozenset[str]:
     return min(lists.items(), key=lambda item: (-len(item[1]), item[0]))[1] if lists else frozenset()
 
 
-def aggregate(
-    table: TileTable, lists: Mapping[str, frozenset[str]], protocol: Protocol, *, with_intervals: bool = True
-) -> dict[str, ListScores]:
-    """The scores of every list.
+def aggregate(table: TileTable, lists: Mapping[str, frozenset[str]], protocol: Protocol) -> dict[str, ListScores]:
+    """Return the scores of every list.
 
     Parameters
     ----------
     table : the rows of ``tiles.csv`` **as written** (7 digits).
     lists : name of a list to its tiles; tiles that the table lacks are ignored.
     protocol : its ``aggregation`` section says how.
-    with_intervals : False leaves all intervals null, a hundred times faster; for checks of means.
 
     A failed tile makes every mean null in the lists and strata that hold it; `n` still counts the values.
     Stored numbers have nine significant digits.
     """
     strata = strata_of(table, largest_list(lists))
-    rules = protocol.aggregation if with_intervals else protocol.aggregation.model_copy(update={"resamples": 0})
+    rules = protocol.aggregation
     return {name: _list_scores(table, strata, table.index_of(tiles), rules) for name, tiles in sorted(lists.items())}
-
-
-@dataclass(frozen=True)
-class SetMeans:
-    """The means of one set of tiles: a list as a whole if `axis` is empty, else a stratum."""
-
-    list_name: str
-    axis: str
-    stratum: str
-    tiles: int
-    failed: int
-    means: dict[str, tuple[int, float | None]]
-
-
-def iter_means(table: TileTable, lists: Mapping[str, frozenset[str]]) -> Iterator[SetMeans]:
-    """The means alone of all lists and strata, as :func:`aggregate` has them, many times faster.
-
-    `means` holds metric to (number of values, mean).
-    """
-    strata, names = strata_of(table, largest_list(lists)), metric_names(table)
-    values, ok = np.stack([metric_values(table, name) for name in names], axis=1), table.ok
-    for list_name, tiles in sorted(lists.items()):
-        rows = table.index_of(tiles)
-        sets = [("", "", rows)]
-        for axis in AXES:
-            labels = [strata[axis][int(row)] for row in rows]
-            sets += [(axis, stratum, rows[own]) for stratum, own in members(labels).items()]
-        for axis, stratum, own in sets:
-            failed = int((~ok[own]).sum())
-            found = dict(zip(names, _means(values[own], not failed), strict=True))
-            yield SetMeans(list_name, axis, stratum, len(own), failed, found)
 
 
 def _list_scores(
     table: TileTable, strata: Mapping[str, tuple[str, ...]], rows: NDArray[np.intp], rules: Aggregation
 ) -> ListScores:
-    names = metric_names(table)
-    part = table.take(rows)
-    values = np.stack([metric_values(part, name) for name in names], axis=1) if len(part) else np.empty((0, len(names)))
-    groups, ok = part.text("group"), part.ok
-    by_axis: dict[str, dict[str, Summaries]] = {}
-    for axis in AXES:
-        labels = [strata[axis][int(row)] for row in rows]
-        by_axis[axis] = {
-            stratum: _summaries(names, values[own], [groups[i] for i in own], bool(ok[own].all()), rules)
-            for stratum, own in members(labels).items()
-        }
+    part, names = table.take(rows), metric_names(table)
+    values, ok = np.stack([metric_values(part, name) for name in names]), part.ok
+    by_axis = {axis: members([strata[axis][int(row)] for row in rows]) for axis in AXES}
+    everything = np.arange(len(part))
+    sets = [everything, *(own for labels in by_axis.values() for own in labels.values())]
+    micro, *each = _summaries(names, values, group_index(part.groups)[0], sets, ok, rules)
+    found = iter(each)
+    summaries = {axis: {stratum: next(found) for stratum in labels} for axis, labels in by_axis.items()}
     return ListScores(
         tiles=len(part),
         failed=int((~ok).sum()),
-        micro=_summaries(names, values, groups, bool(ok.all()), rules),
-        macro=_macro(names, by_axis["ipcc"], rules.macro_min_tiles) if ok.all() else dict.fromkeys(names),
-        strata=by_axis,
+        micro=micro,
+        macro=_macro(names, summaries["ipcc"], rules.macro_min_tiles) if ok.all() else dict.fromkeys(names),
+        strata=summaries,
     )
 
 
 def _summaries(
-    names: tuple[str, ...], values: Floats, groups: list[str] | tuple[str, ...], complete: bool, rules: Aggregation
-) -> Summaries:
-    bounds: list[tuple[float, float] | None] = [None] * len(names)
-    if complete and rules.resamples:
-        bounds = intervals(values, groups, resamples=rules.resamples, seed=rules.seed, confidence=rules.confidence)
-    summaries: Summaries = {}
-    for name, (n, mean), bound in zip(names, _means(values, complete), bounds, strict=True):
-        low, high = bound or (None, None)
-        summaries[name] = Summary(n=n, mean=mean, ci_low=low, ci_high=high)
-    return summaries
+    names: tuple[str, ...], values: Floats, groups: NDArray[np.intp], sets: Sequence[NDArray[np.intp]],
+    ok: NDArray[np.bool_], rules: Aggregation,
+) -> list[Summaries]:  # fmt: skip
+    """Summarise the metrics on sets of tiles; no mean and no interval on a set with a tile that failed.
+
+    Parameters
+    ----------
+    values : (k, n) by metric and tile, NaN for null.
+    groups : (n,) number of the group of every tile.
+    sets : tiles of each set; only the first one may be empty, and if it is, it is alone.
+    """
+    if not len(groups):
+        return [{name: Summary(n=0) for name in names}]
+    # All sets at once: a group is another one in every set, and sets follow each other.
+    rows, lengths = np.concatenate(sets), [len(own) for own in sets]
+    keys = np.repeat(np.arange(len(sets)), lengths) * len(groups) + groups[rows]
+    starts = np.searchsorted(np.unique(keys), np.arange(len(sets)) * len(groups))
+    sums, sizes = group_sums(values[:, rows], keys)
+    found = estimate(sums, sizes, starts)
+    whole = np.array([bool(ok[own].all()) for own in sets])
+    ends = [np.where(whole, numbers, np.nan) for numbers in (found.value, *found.interval(rules))]
+    counts = np.add.reduceat(sizes, starts, axis=-1)
+    # (sets, 5, k) as plain lists
+    columns = np.stack([counts, found.effective, *ends], axis=1).transpose(2, 1, 0).tolist()
+    return [
+        {
+            name: Summary(
+                n=int(n), effective_groups=rounded(size), mean=_stored(m), ci_low=_stored(a), ci_high=_stored(b)
+            )
+            for name, n, size, m, a, b in zip(names, *own, strict=True)
+        }
+        for own in columns
+    ]
 
 
-def _means(values: Floats, complete: bool) -> list[tuple[int, float | None]]:
-    """Number of values and mean of every column."""
-    present = ~np.isnan(values)
-    counts = present.sum(axis=0).tolist()
-    sums = np.where(present, values, 0.0).sum(axis=0).tolist()
-    return [(n, rounded(s / n) if complete and n else None) for n, s in zip(counts, sums, strict=True)]
+def _stored(value: float) -> float | None:
+    return None if math.isnan(value) else rounded(value)
 
 
 def _macro(names: tuple[str, ...], classes: Mapping[str, Summaries], least: int) -> dict[str, float | None]:
@@ -147,3 +129,42 @@ def _macro(names: tuple[str, ...], classes: Mapping[str, Summaries], least: int)
         means = [mean for mean in large if mean is not None]
         macro[name] = rounded(float(np.mean(means))) if len(means) >= 2 else None
     return macro
+
+
+Difference = tuple[str, object, object]
+"""Dotted key, and the values that two documents have there."""
+
+
+def not_from_tiles(
+    scores: Mapping[str, ListScores], table: TileTable, lists: Mapping[str, frozenset[str]], protocol: Protocol
+) -> Difference | None:
+    """Return the first place where stated scores are not those that the tiles give, to a relative 1e-7; None if none.
+
+    The values are the stated one and the computed one.
+    """
+    computed = aggregate(table, lists, protocol)
+    stated, wanted = ({k: v.model_dump() for k, v in own.items()} for own in (scores, computed))
+    return first_difference(stated, wanted)
+
+
+def first_difference(stored: object, computed: object, key: str = "") -> Difference | None:
+    """Return the first place (in key order) where two plain documents differ: dotted key and both values."""
+    if stored == computed:
+        return None
+    if isinstance(stored, dict) and isinstance(computed, dict):
+        for name in sorted(set(stored) | set(computed)):
+            inner = f"{key}.{name}" if key else str(name)
+            if name not in stored or name not in computed:
+                return inner, stored.get(name, "absent"), computed.get(name, "absent")
+            found = first_difference(stored[name], computed[name], inner)
+            if found:
+                return found
+        return None
+    return None if _equal(stored, computed) else (key, stored, computed)
+
+
+def _equal(stored: object, computed: object) -> bool:
+    """Equal, or numbers that another processor's last bits may have made different."""
+    if isinstance(stored, float) and isinstance(computed, float):
+        return math.isclose(stored, computed, rel_tol=1e-7, abs_tol=1e-12)
+    return stored == computed

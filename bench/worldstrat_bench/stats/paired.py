@@ -1,9 +1,8 @@
-"""Two models on the same tiles: the paired t-test on group means of protocol 3.7."""
+"""Two models on the same tiles: the paired difference of protocol 3.6 and the verdict of 3.7."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,39 +12,27 @@ from worldstrat_bench.errors import UsageError
 from worldstrat_bench.measures import measure
 from worldstrat_bench.protocol import Protocol
 from worldstrat_bench.stats.aggregate import metric_names, metric_values
-from worldstrat_bench.stats.bootstrap import Floats, group_index
+from worldstrat_bench.stats.estimate import Bools, Estimate, Floats, estimate, group_sums
 from worldstrat_bench.tiles import TileTable
 
 
 def sign_of(metric: str) -> int:
-    """1 where higher is better, -1 where lower is, 0 for a diagnostic."""
+    """Return 1 where higher is better, -1 where lower is, 0 for a diagnostic."""
     return {"higher": 1, "lower": -1, "none": 0}[measure(metric).direction]
 
 
-def group_means(values: Floats, groups: Sequence[str]) -> Floats:
-    """(..., n) values of tiles to (..., G) means over the tiles of each group, groups in alphabetical order."""
-    index, count = group_index(groups)
-    sizes = np.bincount(index, minlength=count)
-    flat = values.reshape(-1, values.shape[-1])
-    sums = np.stack([np.bincount(index, weights=row, minlength=count) for row in flat]) if len(flat) else flat
-    means: Floats = (sums / sizes).reshape(*values.shape[:-1], count)
-    return means
+def decided(difference: Estimate, p: Floats, metric: str, protocol: Protocol) -> Bools:
+    """Return where one of two models beats the other. It depends on these two alone (protocol 3.7).
 
-
-def two_sided_p(mean: Floats, sd: Floats, groups: int) -> Floats:
-    """P-values of a paired t-test from mean and SD (ddof 1) of the differences over `groups` groups.
-
-    Fewer than two groups tell nothing: 1. A difference that never varies is certain: 0, or 1 where it is 0.
+    Parameters
+    ----------
+    difference : of the two models; its sign and the direction of the metric say which one it is.
+    p : its p-values; NaN where there is no test.
     """
-    from scipy.special import stdtr  # 0.3 s; scipy.stats would cost 1.3 s
-
-    if groups < 2:
-        return np.ones_like(mean)
-    error = sd / math.sqrt(groups)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        t = np.abs(mean) / error
-    p: Floats = np.where(np.isnan(t), 1.0, 2 * stdtr(groups - 1, -np.where(np.isnan(t), 0.0, t)))
-    return p
+    size = np.abs(difference.value)
+    surely = (p <= protocol.ranking.level) | difference.certain(protocol.aggregation)
+    found: Bools = surely & (size > 0) & (size >= protocol.ranking.margin.get(metric, 0.0))
+    return found
 
 
 @dataclass(frozen=True)
@@ -54,48 +41,41 @@ class Comparison:
 
     Attributes
     ----------
-    difference : mean over groups of the paired difference a - b, with its t interval.
+    groups, effective_groups : groups of those tiles, and how many of equal size would tell as much.
     mean_a, mean_b : means over tiles.
-    sd : standard deviation of the differences of group means; None with one group.
-    p_value : two-sided, of one test: not corrected for others.
+    difference : mean_a - mean_b, the estimate of the paired difference, with its 95 % interval and standard error.
+    ci_low, ci_high, p_value : None with too few effective groups, or where the difference never varies.
+    p_value : two-sided, of this pair alone.
     wins, ties, losses : tiles on which a is better than b, within the margin of it, or worse.
-    verdict : who beats whom by significance and margin; "tie" otherwise and for diagnostics; "none" where a caller
-        knows of tiles that failed, so that nobody may be ranked.
-    wilcoxon_p : a diagnostic only: on skewed differences it can contradict the mean, which is what ranks.
+    verdict : who beats whom, at the protocol's level for one pair and by its margin; "tie" otherwise and for
+        diagnostics; "none" where a caller knows of tiles that failed, so that neither may be ranked.
     """
 
     metric: str
     tiles: int
     groups: int
+    effective_groups: float
     mean_a: float
     mean_b: float
     difference: float
     ci_low: float | None
     ci_high: float | None
-    sd: float | None
-    p_value: float
+    standard_error: float | None
+    p_value: float | None
     wins: int
     ties: int
     losses: int
     verdict: Literal["a", "b", "tie", "none"]
-    wilcoxon_p: float | None = None
 
 
 def compare(
-    a: TileTable,
-    b: TileTable,
-    *,
-    metric: str,
-    protocol: Protocol,
-    tiles: Iterable[str] | None = None,
-    wilcoxon: bool = False,
+    a: TileTable, b: TileTable, *, metric: str, protocol: Protocol, tiles: Iterable[str] | None = None
 ) -> Comparison | None:
     """Compare two runs on the tiles that both scored.
 
     Parameters
     ----------
     tiles : restrict to these; none: all that both have.
-    wilcoxon : also the rank test (imports scipy.stats, 1.3 s).
 
     Returns
     -------
@@ -109,38 +89,36 @@ def compare(
     pairs = _paired_values(a, b, metric, None if tiles is None else set(tiles))
     if not pairs:
         return None
-    groups = [group for _, _, group in pairs]
     left, right = (np.array([pair[i] for pair in pairs], dtype=np.float64) for i in (0, 1))
-    means = group_means(left - right, groups)
-    count = len(means)
-    mean = float(means.mean())
-    sd = float(means.std(ddof=1)) if count > 1 else None
-    p = float(two_sided_p(np.array([mean]), np.array([sd or 0.0]), count)[0])
+    sums, sizes = group_sums(np.stack([left, right]), [group for _, _, group in pairs])
+    # The sums are subtracted as a board does it, so that both give the same number to the last bit.
+    found = estimate((sums[0] - sums[1])[None], sizes[0])
+    p = found.p_values(protocol.aggregation)
+    low, high = found.interval(protocol.aggregation)
     margin = protocol.ranking.margin.get(metric, 0.0)
-    low, high = _t_interval(mean, sd, count, protocol.aggregation.confidence)
     gains = sign_of(metric) * (left - right)
     return Comparison(
-        metric=metric, tiles=len(pairs), groups=count, mean_a=float(left.mean()), mean_b=float(right.mean()),
-        difference=mean, ci_low=low, ci_high=high, sd=sd, p_value=p,
+        metric=metric, tiles=len(pairs), groups=int(found.groups[0]), effective_groups=float(found.effective[0]),
+        mean_a=float(left.mean()), mean_b=float(right.mean()), difference=float(found.value[0]),
+        ci_low=_known(low[0]), ci_high=_known(high[0]), standard_error=_known(found.error[0]), p_value=_known(p[0]),
         wins=int((gains > margin).sum()), losses=int((gains < -margin).sum()),
-        ties=int((np.abs(gains) <= margin).sum()), verdict=_verdict(sign_of(metric) * mean, p, margin, protocol),
-        wilcoxon_p=_wilcoxon(means) if wilcoxon else None,
+        ties=int((np.abs(gains) <= margin).sum()), verdict=_verdict(found, p, metric, protocol),
     )  # fmt: skip
 
 
 def compare_all(
-    a: TileTable, b: TileTable, *, protocol: Protocol, tiles: Iterable[str] | None = None, wilcoxon: bool = False
+    a: TileTable, b: TileTable, *, protocol: Protocol, tiles: Iterable[str] | None = None
 ) -> tuple[Comparison, ...]:
     """:func:`compare` for every metric that both tables have, in column order."""
     shared = [name for name in metric_names(a) if name in metric_names(b)]
     wanted = None if tiles is None else set(tiles)
-    found = (compare(a, b, metric=m, protocol=protocol, tiles=wanted, wilcoxon=wilcoxon) for m in shared)
+    found = (compare(a, b, metric=m, protocol=protocol, tiles=wanted) for m in shared)
     return tuple(comparison for comparison in found if comparison)
 
 
 def _paired_values(a: TileTable, b: TileTable, metric: str, wanted: set[str] | None) -> list[tuple[float, float, str]]:
     left, right = metric_values(a, metric), metric_values(b, metric)
-    groups_a, groups_b = a.text("group"), b.text("group")
+    groups_a, groups_b = a.groups, b.groups
     row_b = {tile: i for i, tile in enumerate(b.tiles)}
     pairs = []
     for i, tile in enumerate(a.tiles):
@@ -154,24 +132,11 @@ def _paired_values(a: TileTable, b: TileTable, metric: str, wanted: set[str] | N
     return pairs
 
 
-def _verdict(gain: float, p: float, margin: float, protocol: Protocol) -> Literal["a", "b", "tie"]:
-    if p > protocol.ranking.alpha or gain == 0 or abs(gain) < margin:
+def _verdict(difference: Estimate, p: Floats, metric: str, protocol: Protocol) -> Literal["a", "b", "tie"]:
+    if not sign_of(metric) or not decided(difference, p, metric, protocol)[0]:
         return "tie"
-    return "a" if gain > 0 else "b"
+    return "a" if sign_of(metric) * difference.value[0] > 0 else "b"
 
 
-def _t_interval(mean: float, sd: float | None, count: int, confidence: float) -> tuple[float | None, float | None]:
-    if sd is None:
-        return None, None
-    from scipy.special import stdtrit
-
-    half = float(stdtrit(count - 1, 0.5 + confidence / 2)) * sd / math.sqrt(count)
-    return mean - half, mean + half
-
-
-def _wilcoxon(differences: Floats) -> float | None:
-    if len(differences) < 2 or not np.any(differences):
-        return None
-    from scipy.stats import wilcoxon
-
-    return float(wilcoxon(differences).pvalue)
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

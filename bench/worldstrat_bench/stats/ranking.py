@@ -1,32 +1,51 @@
-"""Who beats whom on a board, and what may be said about ranks (protocol 3.7)."""
+"""Who beats whom on a board, and what may be said about ranks (protocol 3.7).
+
+What is said of two models depends on their own values alone. Only *counting rows* move a rank: any number of other
+rows, copies of each other or not, may stand beside them and change neither a verdict nor the rank of a counting row.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from worldstrat_bench.protocol import Aggregation, Protocol, Ranking
+from worldstrat_bench.protocol import Aggregation, Protocol
+from worldstrat_bench.record import Summary
 from worldstrat_bench.stats.aggregate import metric_names, metric_values
-from worldstrat_bench.stats.bootstrap import Floats
+from worldstrat_bench.stats.estimate import (
+    Bools,
+    Estimate,
+    Floats,
+    effective_groups,
+    effective_number,
+    estimate,
+    group_sums,
+)
 from worldstrat_bench.stats.letters import letter_display
-from worldstrat_bench.stats.paired import group_means, sign_of, two_sided_p
+from worldstrat_bench.stats.paired import decided, sign_of
 from worldstrat_bench.tiles import TileTable
 
-Bools = NDArray[np.bool_]
 Display = Literal["ranks", "intervals", "values"]
 
 
-def display_of(tiles: int, rules: Aggregation) -> Display:
-    """What a set of that many tiles may show: ranks, values with intervals, or values alone."""
-    if tiles >= rules.rank_min_tiles:
+def display_of(effective: float, rules: Aggregation) -> Display:
+    """Return what a set of so many effective groups may show: ranks, values with intervals, or values alone."""
+    if effective >= rules.groups_rank:
         return "ranks"
-    return "intervals" if tiles >= rules.interval_min_tiles else "values"
+    return "intervals" if effective >= rules.groups_interval else "values"
+
+
+def drawn_interval(summary: Summary, rules: Aggregation) -> tuple[float, float] | None:
+    """Return the interval of a summary if it has one and enough effective groups for pages to draw it."""
+    if summary.ci_low is None or summary.ci_high is None or summary.effective_groups < rules.groups_interval:
+        return None
+    return summary.ci_low, summary.ci_high
 
 
 @dataclass(frozen=True)
@@ -37,13 +56,15 @@ class Standing:
     ----------
     model : its key.
     mean : over tiles.
-    rank_low, rank_high : rank interval, 1 + those that beat it to m - those it beats.
-    letters : of the maximal sets it belongs to; empty if there are too many sets.
-    beats, beaten_by : numbers of models.
+    counts : whether it is a counting row. A row that is not has the rank that it would have if it alone joined them.
+    rank_low, rank_high : rank interval, 1 + counting rows that beat it to the number of rows - counting rows it beats.
+    letters : of the maximal sets it belongs to; empty if there are too many sets, or for a row that does not count.
+    beats, beaten_by : numbers of counting rows.
     """
 
     model: str
     mean: float
+    counts: bool
     rank_low: int
     rank_high: int
     letters: tuple[str, ...]
@@ -52,7 +73,7 @@ class Standing:
 
     @property
     def ties(self) -> int:
-        """Models that it neither beats nor is beaten by."""
+        """Counting rows that it neither beats nor is beaten by."""
         return self.rank_high - self.rank_low
 
 
@@ -62,36 +83,55 @@ class RankedBoard:
 
     Attributes
     ----------
+    groups, effective_groups : groups of the tiles, and how many of equal size would tell as much.
     standings : best mean first; equal means in the order of keys.
-    difference : (m, m) mean over groups of row minus column, in the unit of the metric.
-    p_holm : (m, m) two-sided p-values after Holm.
+    pairs : (m, m) estimates of row minus column, in the unit of the metric.
+    p : (m, m) two-sided p-values, each of its own pair alone; NaN where there is no test.
     beats : (m, m) row beats column.
-    smallest_difference : that would be detected with the protocol's power; None with one model or group.
+    detectable : the true difference at which two neighbours would be told apart with the protocol's power; None with
+        fewer than two counting rows or too few groups.
+    expected_wrong : wrong verdicts to be expected if all counting rows were equal.
+    bounded : whether the chance of any wrong verdict is at most alpha: no more pairs than the protocol's family.
     lettered : False if there were too many sets to letter.
     """
 
     metric: str
     tiles: int
     groups: int
+    effective_groups: float
     standings: tuple[Standing, ...]
-    difference: Floats
-    p_holm: Floats
+    pairs: Estimate
+    p: Floats
     beats: Bools
-    smallest_difference: float | None
+    detectable: float | None
+    expected_wrong: float
+    bounded: bool
     lettered: bool
 
-    @property
+    @cached_property
     def order(self) -> dict[str, int]:
         """Model to its row."""
         return {standing.model: row for row, standing in enumerate(self.standings)}
 
+    @cached_property
+    def counting(self) -> int:
+        """Number of counting rows."""
+        return sum(standing.counts for standing in self.standings)
 
-def rank_tables(tables: Mapping[str, TileTable], tiles: Iterable[str], metric: str, protocol: Protocol) -> RankedBoard:
+
+def rank_tables(
+    tables: Mapping[str, TileTable],
+    tiles: Iterable[str],
+    metric: str,
+    protocol: Protocol,
+    counting: Collection[str] | None = None,
+) -> RankedBoard:
     """Rank the models that have the metric on every one of `tiles`; others are not on the board.
 
     Parameters
     ----------
     tables : key of a model to its tiles; the groups are those of the first table.
+    counting : see :func:`rank`.
     """
     wanted = sorted(set(tiles))
     columns: dict[str, Floats] = {}
@@ -104,87 +144,113 @@ def rank_tables(tables: Mapping[str, TileTable], tiles: Iterable[str], metric: s
         if np.isnan(values).any():
             continue
         columns[model] = values
-        texts = table.texts["group"]
-        groups = groups or [texts[int(row)] or table.tiles[int(row)] for row in rows]
-    return rank(columns, groups, metric=metric, rules=protocol.ranking)
+        groups = groups or [table.groups[int(row)] for row in rows]
+    return rank(columns, groups, metric=metric, protocol=protocol, counting=counting)
 
 
-def rank(columns: Mapping[str, Floats], groups: Sequence[str], *, metric: str, rules: Ranking) -> RankedBoard:
+def rank(
+    columns: Mapping[str, Floats],
+    groups: Sequence[str],
+    *,
+    metric: str,
+    protocol: Protocol,
+    counting: Collection[str] | None = None,
+) -> RankedBoard:
     """Rank models by a metric.
 
     Parameters
     ----------
     columns : model to (n,) finite values over the same tiles.
     groups : (n,) the group of every tile.
-    rules : level, margin and power.
+    protocol : its sections on aggregation and ranking hold the rules.
+    counting : the counting rows among the models; None: all of them.
     """
     sign = sign_of(metric) or 1
-    means = {model: float(values.mean()) if len(values) else math.nan for model, values in columns.items()}
+    matrix = np.stack(list(columns.values())) if columns else np.zeros((0, len(groups)))
+    sums, sizes = group_sums(matrix, groups)
+    means = dict(zip(columns, _means(sums, sizes), strict=True))
     models = sorted(columns, key=lambda model: (-sign * means[model], model))
-    count = len(models)
-    if not count:
-        empty = np.zeros((0, 0))
-        return RankedBoard(metric, len(groups), 0, (), empty, empty, empty.astype(bool), None, True)
-    by_group = group_means(np.stack([columns[model] for model in models]), groups)
-    difference, sd = _pairwise(by_group)
-    p = holm(two_sided_p(difference, sd, by_group.shape[1]))
-    gain = sign * difference
-    beats: Bools = (p <= rules.alpha) & (gain > 0) & (gain >= rules.margin.get(metric, 0.0))
-    letters = letter_display(~(beats | beats.T))
-    won, lost = beats.sum(axis=1), beats.sum(axis=0)
-    standings = tuple(
-        Standing(model, means[model], 1 + int(lost[i]), count - int(won[i]),
-                 letters[i] if letters else (), int(won[i]), int(lost[i]))
-        for i, model in enumerate(models)
-    )  # fmt: skip
-    smallest = smallest_detectable(sd, by_group.shape[1], rules, metric)
+    position = {model: row for row, model in enumerate(columns)}
+    counts = np.array([counting is None or model in counting for model in models], dtype=bool)
+    size = sizes[0] if len(sizes) else np.zeros(sizes.shape[-1])
+    pairs = _pairwise(sums[[position[model] for model in models]], size)
+    p = pairs.p_values(protocol.aggregation)
+    beats: Bools = decided(pairs, p, metric, protocol) & (sign * pairs.value > 0)
+    standings, lettered = _placed(models, means, beats, counts)
+    family = int(counts.sum()) * (int(counts.sum()) - 1) // 2
     return RankedBoard(
-        metric, len(groups), by_group.shape[1], standings, difference, p, beats, smallest, letters is not None
+        metric=metric,
+        tiles=len(groups),
+        groups=len(size),
+        effective_groups=effective_groups(groups),
+        standings=standings,
+        pairs=pairs,
+        p=p,
+        beats=beats,
+        detectable=_detectable(pairs, counts, metric, protocol),
+        expected_wrong=family * protocol.ranking.level,
+        bounded=family <= protocol.ranking.family,
+        lettered=lettered,
     )
 
 
-def holm(p: Floats) -> Floats:
-    """Holm's step-down adjustment (1979) of the pairs above the diagonal of a symmetric (m, m) matrix."""
-    count = len(p)
-    upper = np.triu_indices(count, 1)
-    raw = p[upper]
-    order = np.argsort(raw, kind="stable")
-    factors = np.arange(len(raw), 0, -1)
-    stepped = np.minimum(1.0, np.maximum.accumulate(raw[order] * factors))
-    adjusted = np.empty_like(raw)
-    adjusted[order] = stepped
-    result = np.ones((count, count))
-    result[upper] = adjusted
-    result.T[upper] = adjusted
-    return result
+def _means(sums: Floats, sizes: Floats) -> list[float]:
+    """Means over tiles; NaN where there are none."""
+    total = sizes.sum(axis=-1)
+    found: list[float] = np.divide(sums.sum(axis=-1), total, out=np.full(len(sums), np.nan), where=total > 0).tolist()
+    return found
 
 
-def smallest_detectable(sd: Floats, groups: int, rules: Ranking, metric: str) -> float | None:
-    """The difference that a typical pair needs to be told apart with the protocol's power.
+def _placed(
+    models: Sequence[str], means: Mapping[str, float], beats: Bools, counts: Bools
+) -> tuple[tuple[Standing, ...], bool]:
+    """Standings in the order of `models`, and whether there are letters."""
+    rows = np.flatnonzero(counts)
+    among = beats[np.ix_(rows, rows)]
+    letters = letter_display(~(among | among.T))
+    own = dict(zip(rows.tolist(), letters, strict=True)) if letters is not None else {}
+    won, lost = (beats & counts).sum(axis=1), (beats & counts[:, None]).sum(axis=0)
+    standings = tuple(
+        Standing(
+            model=model, mean=means[model], counts=bool(counts[i]), rank_low=1 + int(lost[i]),
+            rank_high=len(rows) + int(not counts[i]) - int(won[i]), letters=own.get(i, ()), beats=int(won[i]),
+            beaten_by=int(lost[i]),
+        )
+        for i, model in enumerate(models)
+    )  # fmt: skip
+    return standings, letters is not None
 
-    max(margin, (z(1 - alpha / (m (m - 1))) + z(power)) s / sqrt(G)) with s the median over pairs of the SD of
-    the paired differences of group means.
+
+def _pairwise(sums: Floats, sizes: Floats) -> Estimate:
+    """Estimate row minus column, (m, m), from (m, G) group sums in the order of the board.
+
+    Differences are formed before their variance: through covariances, two nearly equal models would cancel. Each pair
+    is estimated once, the better row first, so that a pair gives the same numbers on every board that holds it.
     """
-    count = len(sd)
-    if count < 2 or groups < 2:
-        return None
-    normal = NormalDist()
-    quantile = normal.inv_cdf(1 - rules.alpha / (count * (count - 1))) + normal.inv_cdf(rules.power)
-    typical = float(np.median(sd[np.triu_indices(count, 1)]))
-    return max(rules.margin.get(metric, 0.0), quantile * typical / math.sqrt(groups))
-
-
-def _pairwise(by_group: Floats) -> tuple[Floats, Floats]:
-    """Mean and SD (ddof 1; 0 with one group) over groups of row minus column, both (m, m).
-
-    Differences are formed before their variance: through covariances, two nearly equal models would cancel.
-    """
-    count, groups = by_group.shape
-    mean, sd = np.zeros((count, count)), np.zeros((count, count))
+    count = len(sums)
+    value, error, skewness = (np.zeros((count, count)) for _ in range(3))
+    varies = np.zeros((count, count), dtype=bool)
     for i in range(count - 1):
-        rows = by_group[i] - by_group[i + 1 :]
-        mean[i, i + 1 :] = rows.mean(axis=1)
-        mean[i + 1 :, i] = -mean[i, i + 1 :]
-        if groups > 1:
-            sd[i, i + 1 :] = sd[i + 1 :, i] = rows.std(axis=1, ddof=1)
-    return mean, sd
+        row, after = estimate(sums[i] - sums[i + 1 :], sizes), slice(i + 1, None)
+        value[i, after], error[i, after], skewness[i, after] = row.value, row.error, row.skewness
+        varies[i, after] = row.varies
+    return Estimate(
+        value=value - value.T, error=error + error.T, skewness=skewness - skewness.T,
+        groups=np.full((count, count), len(sizes)), effective=np.full((count, count), effective_number(sizes)),
+        varies=varies | varies.T,
+    )  # fmt: skip
+
+
+def _detectable(pairs: Estimate, counts: Bools, metric: str, protocol: Protocol) -> float | None:
+    """The true difference that tells two neighbours apart with the protocol's power.
+
+    max(margin, z(1 - level / 2) s) + z(power) s, with s the median standard error of the paired difference over
+    neighbours among counting rows.
+    """
+    rows = np.flatnonzero(counts).tolist()
+    errors = [float(pairs.error[i, j]) for i, j in pairwise(rows)]
+    if not errors or pairs.effective[0, 0] < protocol.aggregation.groups_min:
+        return None
+    normal, rules, typical = NormalDist(), protocol.ranking, float(np.median(errors))
+    threshold = max(rules.margin.get(metric, 0.0), normal.inv_cdf(1 - rules.level / 2) * typical)
+    return threshold + normal.inv_cdf(rules.power) * typical

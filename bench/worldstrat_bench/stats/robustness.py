@@ -68,9 +68,10 @@ class Gap(_Part):
     metric: Name
     tiles: int = Field(ge=1)
     groups: int = Field(ge=1)
+    effective_groups: Finite = Field(ge=1, description="how many groups of equal size would tell as much")
     real: Finite = Field(description="mean over tiles")
     synthetic: Finite = Field(description="mean over tiles")
-    difference: Finite = Field(description="synthetic minus real, mean over groups of the paired difference")
+    difference: Finite = Field(description="synthetic minus real, paired")
     ci_low: Finite | None = None
     ci_high: Finite | None = None
 
@@ -136,8 +137,8 @@ def synthetic_gaps(
     found = (compare(synthetic, real, metric=metric, protocol=protocol, tiles=wanted) for metric in METRICS)
     return tuple(
         Gap(
-            metric=c.metric, tiles=c.tiles, groups=c.groups, real=c.mean_b, synthetic=c.mean_a,
-            difference=c.difference, ci_low=c.ci_low, ci_high=c.ci_high,
+            metric=c.metric, tiles=c.tiles, groups=c.groups, effective_groups=c.effective_groups,
+            real=c.mean_b, synthetic=c.mean_a, difference=c.difference, ci_low=c.ci_low, ci_high=c.ci_high,
         )
         for c in found if c is not None
     )  # fmt: skip

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +12,9 @@ from worldstrat_bench.digests import LINE_ENDINGS, LINE_ENDINGS_REMEDY, differs_
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.preprocessing import same_parameters
 from worldstrat_bench.protocol import Protocol, load_protocol, protocol_ids
-from worldstrat_bench.record import ListScores, Record, parse_record
+from worldstrat_bench.record import Record, parse_record
 from worldstrat_bench.speed_report import TIME_AGAIN, parse_speed
+from worldstrat_bench.stats.aggregate import not_from_tiles
 from worldstrat_bench.stats.boards import foreign_inputs, ranking_list
 from worldstrat_bench.submission.check_robustness import robustness_faults
 from worldstrat_bench.submission.check_tiles import table_faults
@@ -137,11 +137,8 @@ def _official_list_faults(result: Result, evaluated: set[str]) -> Iterator[Fault
 
 def aggregate_faults(result: Result, protocol: Protocol) -> Iterator[Fault]:
     """Every mean and interval follows from tiles.csv, to a relative 1e-7."""
-    from worldstrat_bench.stats.aggregate import aggregate
-
     lists = split.sublists(result.record.dataset.list, result.table.tiles)
-    expected = aggregate(result.table, lists, protocol)
-    difference = first_difference(_plain(result.record.scores), _plain(expected))
+    difference = not_from_tiles(result.record.scores, result.table, lists, protocol)
     if difference:
         key, stored, computed = difference
         what = f"scores.{key} is {_short(stored)} but tiles.csv gives {_short(computed)}"
@@ -176,27 +173,6 @@ def manifest_faults(result: Result, manifest: Manifest, slug_folder: Path) -> It
         if stored != stated:
             what = f"the record was made with model.{key} = {_short(stored)}, the manifest says {_short(stated)}"
             yield Fault("record-manifest", what, where, None, REMADE)
-
-
-def first_difference(stored: object, computed: object, key: str = "") -> tuple[str, object, object] | None:
-    """The first place (in key order) where two plain documents differ: dotted key and both values."""
-    if isinstance(stored, dict) and isinstance(computed, dict):
-        for name in sorted(set(stored) | set(computed)):
-            inner = f"{key}.{name}" if key else str(name)
-            if name not in stored or name not in computed:
-                return inner, stored.get(name, "absent"), computed.get(name, "absent")
-            found = first_difference(stored[name], computed[name], inner)
-            if found:
-                return found
-        return None
-    return None if _equal(stored, computed) else (key, stored, computed)
-
-
-def _equal(stored: object, computed: object) -> bool:
-    """Equal, or numbers that another processor's last bits may have made different."""
-    if isinstance(stored, float) and isinstance(computed, float):
-        return math.isclose(stored, computed, rel_tol=1e-7, abs_tol=1e-12)
-    return stored == computed
 
 
 def _place_faults(result: Result, slug_folder: Path) -> Iterator[Fault]:
@@ -287,10 +263,6 @@ def _text(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = "not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
         raise InvalidArtefactError(f"{path.name} cannot be read: {reason}", where=relative(path)) from None
-
-
-def _plain(scores: Mapping[str, ListScores]) -> dict[str, object]:
-    return {name: part.model_dump(mode="json") for name, part in scores.items()}
 
 
 def _normal(name: str | None) -> str | None:

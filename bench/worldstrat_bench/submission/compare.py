@@ -7,6 +7,7 @@ from pathlib import Path
 
 from worldstrat_bench.measures import measure
 from worldstrat_bench.stats.aggregate import metric_values
+from worldstrat_bench.stats.estimate import effective_groups
 from worldstrat_bench.stats.paired import Comparison, compare
 from worldstrat_bench.stats.ranking import RankedBoard, Standing, rank_tables
 from worldstrat_bench.stats.strata import AXES, members, sort_strata, strata_of, stratum_title
@@ -73,9 +74,9 @@ def _verdict(after: RankedBoard, place: int) -> str:
         return "alone on its board."
     text = f"rank {_ranks(standing)} of {others + 1}: beats {standing.beats}, "
     text += f"beaten by {standing.beaten_by}, tied with {standing.ties}."
-    if after.smallest_difference is not None:
-        unit = measure(after.metric).unit
-        text += f" Smallest detectable difference: {after.smallest_difference:.3g} {unit}".rstrip() + "."
+    if after.detectable is not None:
+        value = f"{after.detectable:.3g} {measure(after.metric).unit}".rstrip()
+        text += f" Neighbours here are told apart four times in five if they truly differ by {value}."
     return text
 
 
@@ -94,21 +95,25 @@ def _neighbour_lines(board: Board, metric: str, order: Sequence[str], place: int
             cells.append(_difference(comparison, metric))
         yield f"| {escape_markdown(title)} | {len(tiles)} | {' | '.join(cells)} |"
     yield ""
-    yield "▲ better, ▼ worse by a paired test at 5 %, not corrected for the number of strata."
+    yield (
+        f"▲ better, ▼ worse by a paired test of these two alone, p ≤ {board.protocol.ranking.level:.2g}; "
+        "verdicts of strata are exploratory."
+    )
     yield ""
 
 
 def _strata(board: Board) -> Iterator[tuple[str, frozenset[str]]]:
-    """The whole list, then every stratum with enough tiles for an interval."""
+    """The whole list, then every stratum with enough effective groups for an interval."""
     yield "all", board.tiles
     table = board.own.table
     labels = strata_of(table)
-    least = board.protocol.aggregation.interval_min_tiles
+    least = board.protocol.aggregation.groups_interval
+    groups = dict(zip(table.tiles, table.groups, strict=True))
     for axis in AXES:
         rows = members(labels[axis])
         for stratum in sort_strata(axis, rows):
             tiles = frozenset(table.tiles[int(row)] for row in rows[stratum]) & board.tiles
-            if len(tiles) >= least:
+            if effective_groups([groups[tile] for tile in tiles]) >= least:
                 yield stratum_title(axis, stratum), tiles
 
 
@@ -119,7 +124,7 @@ def _difference(comparison: Comparison | None, metric: str) -> str:
     text = f"{comparison.difference:+.{decimals}f}"
     if comparison.ci_low is not None and comparison.ci_high is not None:
         text += f" [{comparison.ci_low:+.{decimals}f}, {comparison.ci_high:+.{decimals}f}]"
-    mark = {"a": " ▲", "b": " ▼", "tie": ""}[comparison.verdict]
+    mark = {"a": " ▲", "b": " ▼", "tie": "", "none": ""}[comparison.verdict]
     return text + mark
 
 

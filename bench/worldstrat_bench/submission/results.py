@@ -11,7 +11,7 @@ from worldstrat_bench.record import Record, load_record
 from worldstrat_bench.submission.manifest import Manifest, load_manifest
 
 RESULT_FILES: dict[str, int] = {
-    "record.json": 300_000,
+    "record.json": 500_000,
     "tiles.csv": 300_000,
     "speed.json": 100_000,
     "speed-benchmark.json": 500_000,

@@ -19,7 +19,7 @@ from worldstrat_bench.submission.results import add_run
 
 
 def _mini(folder: Path, *, seed: int = 0) -> None:
-    make_run(folder, tiles=12, release="mini", list_name="test", official=False, resamples=10, seed=seed)
+    make_run(folder, tiles=12, release="mini", list_name="test", official=False, seed=seed)
 
 
 def test_metrics_come_in_the_same_order_from_a_run_and_from_its_file(

@@ -15,7 +15,7 @@ from worldstrat_bench.record import DatasetRef, Record, build_record, load_recor
 from worldstrat_bench.run.compare import compare_runs
 
 FACTS = invented_facts(36)
-mini: Callable[..., Record] = partial(make_run, tiles=FACTS, release="mini", list_name="test", resamples=20)
+mini: Callable[..., Record] = partial(make_run, tiles=FACTS, release="mini", list_name="test")
 
 
 def change(folder: Path, **dataset: object) -> None:

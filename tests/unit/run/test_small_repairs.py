@@ -18,7 +18,7 @@ from worldstrat_bench.run.demo import prepare_data
 from worldstrat_bench.run.environment import probe_harness
 from worldstrat_bench.run.plan import differences
 from worldstrat_bench.scoring.wsb_target import method_sha256
-from worldstrat_bench.submission.check_record import first_difference
+from worldstrat_bench.stats.aggregate import first_difference
 from worldstrat_bench.tiles import read_tiles
 
 

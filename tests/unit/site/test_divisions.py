@@ -28,8 +28,8 @@ from worldstrat_bench.site.versions import version_notes
 from worldstrat_bench.stats.aggregate import aggregate
 from worldstrat_bench.tiles import parse_tiles
 
-mini = partial(make_run, tiles=36, release="mini", list_name="test", resamples=20)
-full = partial(make_run, release="v1.1", list_name="full", resamples=20)
+mini = partial(make_run, tiles=36, release="mini", list_name="test")
+full = partial(make_run, release="v1.1", list_name="full")
 
 
 def divisions(root: Path) -> tuple[Division, ...]:
@@ -195,6 +195,13 @@ def spoil_mean(folder: Path) -> None:
     change(folder, edit)
 
 
+def spoil_interval(folder: Path) -> None:
+    def edit(content: dict[str, object]) -> None:
+        content["scores"]["test"]["micro"]["psnr"]["ci_low"] += 0.01  # type: ignore[index]
+
+    change(folder, edit)
+
+
 def spoil_stratum(folder: Path) -> None:
     def edit(content: dict[str, object]) -> None:
         content["scores"]["test"]["strata"]["smod"]["Invented"] = {}  # type: ignore[index]
@@ -224,7 +231,9 @@ def remove_tiles(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("spoil", "reason"),
-    [(spoil_tiles, "not the file that the record hashes"), (spoil_mean, "mean of psnr"), (spoil_stratum, "strata"),
+    [(spoil_tiles, "not the file that the record hashes"), (spoil_mean, "scores.test.micro.psnr.mean does not follow"),
+     (spoil_interval, "scores.test.micro.psnr.ci_low does not follow"),
+     (spoil_stratum, "scores.test.strata.smod.Invented"),
      (spoil_outcomes, "outcomes"), (spoil_protocol, "another version of protocol"),
      (spoil_unknown_protocol, "unknown protocol"), (spoil_json, "not JSON"), (remove_tiles, "missing")],
 )  # fmt: skip

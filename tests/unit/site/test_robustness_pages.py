@@ -29,7 +29,7 @@ FACTS = invented_facts(30)
 
 def run(folder: Path, model: str = "net", frames: int = 8, **options: Any) -> Record:
     reference = ModelRef(name=model, distribution=model, version="1", entry_point=f"{model}:load", frames=frames)
-    options = {"tiles": FACTS, "release": "mini", "list_name": "test", "resamples": 50, **options}
+    options = {"tiles": FACTS, "release": "mini", "list_name": "test", **options}
     return make_run(folder, model=model, model_ref=reference, **options)
 
 

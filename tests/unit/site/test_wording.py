@@ -11,7 +11,7 @@ from worldstrat_bench.site import build
 from worldstrat_bench.site.divisions import list_divisions
 from worldstrat_bench.site.entries import read_entries
 from worldstrat_bench.site.licences import caption, footer
-from worldstrat_bench.site.pages_board import board_facts
+from worldstrat_bench.site.pages_board import board_facts, board_sentences
 from worldstrat_bench.site.text import counted
 
 
@@ -21,7 +21,7 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("wording")
     for i, name in enumerate(("m0", "m1")):
         make_run(root / "runs" / name, model=name, tiles=30, release="mini", list_name="test", seed=i, lpips=False,
-                 gain_db=float(i), resamples=20)  # fmt: skip
+                 gain_db=float(i))  # fmt: skip
     build([root / "runs"], root / "out")
     return next((root / "out").glob("practice-*"))
 
@@ -55,7 +55,7 @@ def test_the_commands_make_the_mini_data_set(board: Path) -> None:
 def test_a_metric_that_no_record_has_is_no_second_board(board: Path) -> None:
     index = read(board / "index.html")
     assert "No LPIPS yet: no record has it (weights were missing)." in index
-    assert "of equal standing" not in index
+    assert 'aria-label="Order"' not in index
     assert not (board / "by-lpips.html").exists()
     compare = read(board / "compare.html")
     assert "Who beats whom by PSNR" in compare
@@ -65,18 +65,17 @@ def test_a_metric_that_no_record_has_is_no_second_board(board: Path) -> None:
 
 
 def test_a_metric_that_records_have_is_a_board_of_its_own(tmp_path: Path) -> None:
-    make_run(tmp_path / "m", tiles=12, release="mini", list_name="test", resamples=20)
+    make_run(tmp_path / "m", tiles=12, release="mini", list_name="test")
     build([tmp_path / "m"], tmp_path / "out")
     folder = next((tmp_path / "out").glob("practice-*"))
-    assert "2 boards of equal standing" in read(folder / "index.html")
+    assert 'aria-label="Order">Sort by' in read(folder / "index.html")
     assert "yet: no record has it" not in read(folder / "index.html")
     assert (folder / "by-lpips.html").is_file()
 
 
-def test_differences_say_what_they_are_means_over(board: Path) -> None:
+def test_differences_are_those_of_the_board(board: Path) -> None:
     page = read(board / "m" / "m0.html")
-    assert "Δ PSNR over groups" in page
-    assert "Against 1 model on list test, 30 tiles: mean differences over groups" in page
+    assert "Against 1 model on list test, 30 tiles: differences of the means on the board, paired by tile" in page
     for page_name in ("gallery.html", "index.html"):
         assert "median model" not in read(board / page_name)
 
@@ -96,8 +95,13 @@ def test_one_is_not_many(board: Path) -> None:
     assert "In the list test." in read(next(board.glob("t/*.html")))
 
 
-def test_a_difference_that_is_unknown_has_no_unit(tmp_path: Path) -> None:
-    make_run(tmp_path / "m", tiles=36, release="mini", list_name="test", resamples=20)
+def test_a_single_model_has_no_difference_to_detect(tmp_path: Path) -> None:
+    make_run(tmp_path / "m", tiles=36, release="mini", list_name="test")
     (division,) = list_divisions(read_entries([tmp_path])[0])
     boards = {"psnr": division.boards["test", "psnr"]}
-    assert dict(board_facts(boards, 36))["Smallest detectable difference, PSNR"] == "–"
+    assert dict(board_facts(boards, 36)) == {
+        "Tiles": "36",
+        "Groups": "35 (34.1 effective)",
+        "Models ranked by PSNR": "1",
+    }
+    assert board_sentences(boards) == []

@@ -20,7 +20,7 @@ from worldstrat_bench.speed_report import load_speed, parse_speed
 @pytest.fixture
 def run(tmp_path: Path) -> tuple[Path, Record]:
     folder = tmp_path / "run"
-    return folder, make_run(folder, tiles=invented_facts(20), release="mini", list_name="test", resamples=50)
+    return folder, make_run(folder, tiles=invented_facts(20), release="mini", list_name="test")
 
 
 def stated(run: tuple[Path, Record], rate: float = 12.5) -> dict[str, Any]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from factories import invented_facts, make_run, score_rows
+from statistics_reference import answer
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.record import ListScores, load_record
 from worldstrat_bench.stats.aggregate import aggregate, metric_names, metric_values
-from worldstrat_bench.stats.bootstrap import draws, group_index, intervals
 from worldstrat_bench.tiles import TileTable, format_tiles, parse_tiles, read_tiles
 
 WSB = load_protocol("wsb-1")
@@ -34,33 +35,40 @@ def test_the_mean_is_over_tiles_and_gain_is_paired() -> None:
     assert not {"shift_y", "lon", "cloud", "days", "detail"} & set(metric_names(table))
 
 
-def test_the_bootstrap_is_the_one_of_the_protocol() -> None:
-    """Against a plain loop over the same draws."""
-    table = table_of(40)
-    groups = table.text("group")
-    index, count = group_index(groups)
-    rng = np.random.Generator(np.random.PCG64(WSB.aggregation.seed))
-    drawn = rng.integers(0, count, size=(WSB.aggregation.resamples, count))
-    values = table.numbers["psnr"]
-    means = [np.mean(np.concatenate([values[index == g] for g in row])) for row in drawn[:300]]
-    weights = draws(count, WSB.aggregation.resamples, WSB.aggregation.seed)[:300].astype(float)
-    sums = np.bincount(index, weights=values)
-    assert np.allclose(means, weights @ sums / (weights @ np.bincount(index)))
-    all_means = draws(count, 10_000, WSB.aggregation.seed).astype(float)
-    all_means = all_means @ sums / (all_means @ np.bincount(index))
-    low, high = np.percentile(all_means, [2.5, 97.5])
-    summary = scores_of(table).micro["psnr"]
-    assert np.allclose([summary.ci_low or 0, summary.ci_high or 0], [low, high], rtol=1e-8)
+def test_means_and_intervals_are_those_of_the_protocol() -> None:
+    """Against a second implementation, on every list, metric and stratum."""
+    table = table_of(60)
+    scores = scores_of(table)
+    groups, smod = table.text("group"), np.array(table.text("smod"))
+    sets = {"": np.arange(60)} | {label: np.flatnonzero(smod == label) for label in sorted(set(smod.tolist()))}
+    for label, rows in sets.items():
+        for metric, summary in (scores.strata["smod"][label] if label else scores.micro).items():
+            values = metric_values(table, metric)
+            kept = [int(row) for row in rows if not np.isnan(values[row])]
+            expected = answer([float(values[row]) for row in kept], [groups[row] for row in kept])
+            assert summary.n == len(kept)
+            assert summary.mean == pytest.approx(expected.mean, rel=1e-8)
+            assert summary.effective_groups == pytest.approx(expected.effective, rel=1e-8)
+            assert (summary.ci_low is None) == (expected.low is None)
+            assert summary.ci_low == pytest.approx(expected.low, rel=1e-7, abs=1e-8)
+            assert summary.ci_high == pytest.approx(expected.high, rel=1e-7, abs=1e-8)
 
 
-def test_one_group_has_no_interval_and_an_empty_set_no_mean() -> None:
-    found = intervals(np.array([[1.0], [2.0]]), ["a", "a"], resamples=100, seed=0, confidence=0.95)
-    assert found == [None]
-    assert intervals(np.empty((0, 2)), [], resamples=100, seed=0, confidence=0.95) == [None, None]
-    sparse = np.array([[1.0, np.nan], [2.0, np.nan], [3.0, 1.0]])
-    found = intervals(sparse, ["a", "b", "c"], resamples=100, seed=0, confidence=0.95)
-    assert found[0] is not None
-    assert found[1] is None
+def test_too_few_groups_have_no_interval_and_an_empty_set_no_mean() -> None:
+    few = scores_of(table_of(4)).micro["psnr"]
+    assert (few.n, few.effective_groups, few.ci_low, few.ci_high) == (4, 4.0, None, None)
+    assert few.mean is not None
+    five = scores_of(table_of(5)).micro["psnr"]
+    assert five.ci_low is not None
+    none = aggregate(table_of(5), {"none": frozenset()}, WSB)["none"]
+    assert (none.tiles, none.micro["psnr"].n, none.micro["psnr"].mean) == (0, 0, None)
+    assert none.micro["psnr"].effective_groups == 0
+
+
+def test_a_tile_without_a_group_is_its_own() -> None:
+    table = table_of(12)
+    bare = TileTable(table.tiles, {**table.texts, "group": (None,) * 12}, table.numbers, table.flags)
+    assert scores_of(bare).micro["psnr"].effective_groups == 12
 
 
 def test_a_failed_tile_spoils_only_the_lists_and_strata_that_hold_it() -> None:
@@ -104,5 +112,3 @@ def test_a_run_of_the_factory_reads_back_and_its_scores_follow_from_its_tiles(tm
     assert not record.dataset.official
     table = read_tiles(tmp_path / "run" / "tiles.csv")
     assert aggregate(table, {"test": frozenset(table.tiles)}, WSB) == record.scores
-    quick = aggregate(table, {"test": frozenset(table.tiles)}, WSB, with_intervals=False)
-    assert quick["test"].micro["psnr"].mean == record.scores["test"].micro["psnr"].mean

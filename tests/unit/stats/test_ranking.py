@@ -1,51 +1,61 @@
-"""Paired tests, Holm, rank intervals, letters: against scipy, by property, by simulation."""
+"""Verdicts, rank intervals, letters: against a second implementation, by property, by simulation."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import combinations
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy import stats
 
 from factories import invented_facts, score_rows
+from statistics_reference import answer, beats, detectable
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.protocol import load_protocol
-from worldstrat_bench.stats.bootstrap import intervals
+from worldstrat_bench.stats.estimate import estimate, group_sums
 from worldstrat_bench.stats.letters import letter, letter_display, maximal_sets, shown
-from worldstrat_bench.stats.paired import compare, compare_all
-from worldstrat_bench.stats.ranking import RankedBoard, display_of, holm, rank, rank_tables
+from worldstrat_bench.stats.paired import compare, compare_all, decided
+from worldstrat_bench.stats.ranking import RankedBoard, display_of, rank, rank_tables
 from worldstrat_bench.stats.train_split import TRAIN_SPLITS, assess
 from worldstrat_bench.tiles import TileTable, format_tiles, parse_tiles
 
 WSB = load_protocol("wsb-1")
+
+Floats = NDArray[np.float64]
 
 
 def table_of(model: str, count: int = 60, **options: object) -> TileTable:
     return parse_tiles(format_tiles(score_rows(invented_facts(count), model, **options)))  # type: ignore[arg-type]
 
 
-def board(values: np.ndarray, metric: str = "psnr") -> RankedBoard:
+def board(values: Floats, metric: str = "psnr") -> RankedBoard:
     """Rank (m, n) values of single-tile groups; models are m0, m1, ..."""
     columns = {f"m{i}": row for i, row in enumerate(values)}
-    return rank(columns, [f"{i:05d}" for i in range(values.shape[1])], metric=metric, rules=WSB.ranking)
+    return rank(columns, [f"{i:05d}" for i in range(values.shape[1])], metric=metric, protocol=WSB)
 
 
-def test_compare_agrees_with_scipy_on_group_means() -> None:
+def sub_tiles(tiles: int) -> list[str]:
+    """Groups of one to four tiles."""
+    return [f"g{i // 4 if i % 3 else i}" for i in range(tiles)]
+
+
+def test_compare_agrees_with_the_second_implementation() -> None:
     a, b = table_of("a", gain_db=1.2), table_of("b")
-    found = compare(a, b, metric="psnr", protocol=WSB, wilcoxon=True)
+    found = compare(a, b, metric="psnr", protocol=WSB)
     assert found is not None
-    groups = np.array(a.text("group"))
     delta = a.numbers["psnr"] - b.numbers["psnr"]
-    means = np.array([delta[groups == g].mean() for g in sorted(set(groups))])
-    reference = stats.ttest_1samp(means, 0)
-    assert found.groups == len(means) < found.tiles
-    assert found.p_value == pytest.approx(reference.pvalue, rel=1e-9)
-    interval = reference.confidence_interval(0.95)
-    assert (found.ci_low, found.ci_high) == pytest.approx((interval.low, interval.high))
-    assert found.wilcoxon_p == pytest.approx(stats.wilcoxon(means).pvalue)
+    expected = answer(delta.tolist(), a.text("group"))
+    assert found.groups == len(set(a.text("group"))) < found.tiles
+    assert found.effective_groups == pytest.approx(expected.effective)
+    assert found.difference == pytest.approx(expected.mean)
+    assert found.difference == pytest.approx(found.mean_a - found.mean_b, abs=1e-12)  # what readers subtract
+    assert found.standard_error == pytest.approx(expected.error)
+    assert found.p_value == pytest.approx(expected.p, rel=1e-6)
+    assert (found.ci_low, found.ci_high) == pytest.approx((expected.low, expected.high))
     assert found.wins + found.ties + found.losses == 60
 
 
@@ -54,6 +64,7 @@ def test_compare_is_aware_of_direction() -> None:
     verdicts = {c.metric: c.verdict for c in compare_all(a, b, protocol=WSB)}
     assert verdicts["psnr"] == verdicts["lpips"] == verdicts["rmse"] == "a"
     assert verdicts["lr_consistency"] == "tie"
+    assert {c.metric: c.verdict for c in compare_all(b, a, protocol=WSB)}["psnr"] == "b"
 
 
 def test_compare_needs_shared_tiles_and_groups() -> None:
@@ -64,15 +75,55 @@ def test_compare_needs_shared_tiles_and_groups() -> None:
         compare(a, moved, metric="psnr", protocol=WSB)
 
 
-def test_holm_by_hand() -> None:
-    p = np.ones((3, 3))
-    for (i, j), value in {(0, 1): 0.01, (0, 2): 0.04, (1, 2): 0.03}.items():
-        p[i, j] = p[j, i] = value
-    adjusted = holm(p)
-    assert adjusted[0, 1] == pytest.approx(0.03)
-    assert adjusted[1, 2] == pytest.approx(0.06)
-    assert adjusted[0, 2] == pytest.approx(0.06)  # monotone: not 0.04
-    assert np.array_equal(adjusted, adjusted.T)
+def test_few_tiles_have_a_difference_and_no_verdict() -> None:
+    found = compare(table_of("a", gain_db=9), table_of("b"), metric="psnr", protocol=WSB, tiles=table_of("a", 4).tiles)
+    assert found is not None
+    assert (found.tiles, found.ci_low, found.p_value, found.verdict) == (4, None, None, "tie")
+
+
+def test_a_pair_has_one_verdict_on_boards_and_in_compare() -> None:
+    tables = {f"m{i}": table_of(f"m{i}", gain_db=0.3 * i) for i in range(6)}
+    tiles = tables["m0"].tiles
+    for metric in ("psnr", "lpips"):
+        found = rank_tables(tables, tiles, metric, WSB)
+        low, high = found.pairs.interval(WSB.aggregation)
+        for one, other in combinations(tables, 2):
+            i, j = found.order[one], found.order[other]
+            pair = compare(tables[one], tables[other], metric=metric, protocol=WSB)
+            assert pair is not None
+            said = "a" if found.beats[i, j] else "b" if found.beats[j, i] else "tie"
+            assert (said, float(found.p[i, j])) == (pair.verdict, pytest.approx(pair.p_value))
+            assert float(found.pairs.value[i, j]) == pytest.approx(pair.difference, abs=1e-12)
+            assert (low[i, j], high[i, j]) == pytest.approx((pair.ci_low, pair.ci_high))
+            mean = found.standings[i].mean - found.standings[j].mean
+            assert mean == pytest.approx(pair.difference, abs=1e-12)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(6, 40), st.sampled_from(["psnr", "lpips"]))
+def test_verdicts_are_those_of_the_second_implementation(seed: int, tiles: int, metric: str) -> None:
+    rng = np.random.default_rng(seed)
+    groups, scale = sub_tiles(tiles), 1.0 if metric == "psnr" else 0.02
+    columns = {f"m{i}": scale * (rng.exponential(1.0, tiles) + rng.normal(0, 0.7)) for i in range(4)}
+    found = rank(columns, groups, metric=metric, protocol=WSB)
+    sign, margin = (1, 0.05) if metric == "psnr" else (-1, 0.0)
+    for one in columns:
+        for other in columns:
+            expected = one != other and beats(
+                columns[one].tolist(), columns[other].tolist(), groups, sign=sign, margin=margin
+            )
+            assert bool(found.beats[found.order[one], found.order[other]]) == expected
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(5, 60), st.sampled_from(["psnr", "lpips"]), st.booleans())
+def test_no_board_orders_two_models_against_a_verdict(seed: int, tiles: int, metric: str, rounding: bool) -> None:
+    rng = np.random.default_rng(seed)
+    values = rng.exponential(1.5, (7, tiles)) * rng.choice([-1, 1], (7, 1)) + rng.normal(0, 1.0, (7, 1))
+    values = np.round(values, 1) if rounding else values
+    found = rank({f"m{i}": row for i, row in enumerate(values)}, sub_tiles(tiles), metric=metric, protocol=WSB)
+    assert not np.tril(found.beats).any()  # rows are in order: a win below the diagonal would contradict it
+    assert all(one.rank_low <= row + 1 <= one.rank_high for row, one in enumerate(found.standings))
 
 
 def test_a_gain_below_the_margin_is_a_tie_however_certain() -> None:
@@ -81,10 +132,12 @@ def test_a_gain_below_the_margin_is_a_tie_however_certain() -> None:
     tied = board(np.stack([base, base + 0.04]))
     assert not tied.beats.any()
     assert [s.rank_high for s in tied.standings] == [2, 2]
-    beaten = board(np.stack([base, base + 0.06]))
+    beaten = board(np.stack([base, base + 0.06]))  # it never varies: no test, and certain
+    assert np.isnan(beaten.p[0, 1])
     assert beaten.standings[0].model == "m1"
     assert (beaten.standings[0].rank_low, beaten.standings[0].rank_high) == (1, 1)
     assert (beaten.standings[1].rank_low, beaten.standings[1].rank_high) == (2, 2)
+    assert not board(np.stack([base[:4], base[:4] + 1])).beats.any()  # nor on fewer than five groups
 
 
 def test_identical_models_share_everything() -> None:
@@ -103,15 +156,24 @@ def test_lpips_ranks_the_other_way_round() -> None:
     assert found.standings[0].beats == 1
 
 
-def test_smallest_detectable_difference() -> None:
-    rng = np.random.default_rng(0)
-    values = rng.normal(30, 1, (5, 334))
+def test_the_level_is_that_of_a_family_of_twenty() -> None:
+    assert pytest.approx(0.00026316, rel=1e-4) == WSB.ranking.level
+    rng = np.random.default_rng(5)
+    values = rng.normal(0, 1, (21, 60))
+    twenty, more = board(values[:20]), board(values)
+    assert (twenty.bounded, twenty.expected_wrong) == (True, pytest.approx(0.05))
+    assert (more.bounded, more.expected_wrong) == (False, pytest.approx(210 * 0.05 / 190))
+
+
+def test_the_detectable_difference() -> None:
+    values = np.random.default_rng(0).normal(30, 1, (5, 334))
     found = board(values)
-    sds = [np.std(values[i] - values[j], ddof=1) for i, j in combinations(range(5), 2)]
-    z = stats.norm.ppf(1 - 0.05 / 20) + stats.norm.ppf(0.8)
-    assert found.smallest_difference == pytest.approx(z * np.median(sds) / np.sqrt(334))
-    assert board(values[:1]).smallest_difference is None
-    assert board(np.stack([values[0], values[0]])).smallest_difference == 0.05
+    rows = [values[int(s.model[1:])].tolist() for s in found.standings]
+    assert found.detectable == pytest.approx(detectable(rows, [f"{i}" for i in range(334)]), rel=1e-3)
+    assert board(values[:1]).detectable is None
+    assert board(values[:, :4]).detectable is None
+    assert board(np.stack([values[0], values[0]])).detectable == 0.05
+    assert board(np.stack([values[0], values[0]]), "lpips").detectable == 0
 
 
 def test_rank_tables_leaves_out_who_lacks_a_value() -> None:
@@ -125,9 +187,9 @@ def test_rank_tables_leaves_out_who_lacks_a_value() -> None:
     assert rank_tables(tables, without, "gain", WSB).groups == rank_tables(tables, without, "psnr", WSB).groups
 
 
-def test_what_a_stratum_may_show() -> None:
+def test_limits_count_effective_groups() -> None:
     rules = WSB.aggregation
-    shows = [display_of(n, rules) for n in (9, 10, 29, 30)]
+    shows = [display_of(n, rules) for n in (9.99, 10, 29.9, 30)]
     assert shows == ["values", "intervals", "intervals", "ranks"]
 
 
@@ -163,43 +225,78 @@ def test_train_splits() -> None:
     assert len({split.name for split in TRAIN_SPLITS}) == len(TRAIN_SPLITS)
 
 
-def false_separation(boards: int, seed: int) -> int:
-    """Boards of five equal models on which somebody beats somebody."""
-    rng = np.random.default_rng(seed)
-    return sum(bool(board(30 + rng.normal(0, np.sqrt(0.5), (5, 334))).beats.any()) for _ in range(boards))
+# A crowd changes nothing that is said of the others.
 
 
-def clear_wins(boards: int, seed: int) -> int:
-    """Boards on which a model that is truly 0.3 dB better beats the other four."""
-    rng = np.random.default_rng(seed)
-    gains = np.array([[0.3], [0], [0], [0], [0]])
-    return sum(
-        board(30 + gains + rng.normal(0, np.sqrt(0.5), (5, 334))).beats.sum(axis=1).max() == 4 for _ in range(boards)
-    )
+def crowd_of(kind: str, columns: Mapping[str, Floats]) -> dict[str, Floats]:
+    """Thirty more rows: junk, copies of the best, or copies with 0.02 dB of noise on every tile."""
+    rng, best = np.random.default_rng(9), max(columns.values(), key=lambda values: float(values.mean()))
+    if kind == "junk":
+        return {f"j{i}": rng.normal(rng.uniform(15, 33), 6, len(best)) for i in range(30)}
+    return {f"j{i}": best + (rng.normal(0, 0.02, len(best)) if kind == "noisy" else 0.0) for i in range(30)}
 
 
-def contradictions(boards: int, seed: int) -> int:
-    """Boards of skewed differences on which a model beats one with a better mean."""
+def said_of(found: RankedBoard, models: list[str]) -> dict[str, bytes]:
+    """Every number that a board states of pairs among some models, as bytes."""
+    rows = [found.order[model] for model in models]
+    low, high = found.pairs.interval(WSB.aggregation)
+    parts = {"beats": found.beats, "p": found.p, "difference": found.pairs.value, "low": low, "high": high}
+    return {name: np.ascontiguousarray(part[np.ix_(rows, rows)]).tobytes() for name, part in parts.items()}
+
+
+@pytest.mark.parametrize("kind", ["junk", "copies", "noisy"])
+@pytest.mark.parametrize("groups", [[f"{i:03d}" for i in range(90)], sub_tiles(90)], ids=["tiles", "sub-tiles"])
+def test_a_crowd_changes_no_verdict_and_no_rank_of_a_counting_row(kind: str, groups: list[str]) -> None:
+    rng = np.random.default_rng(8)
+    base = rng.normal(30, 4, 90)
+    columns = {f"m{i}": base + 0.12 * i + rng.normal(0, 0.5, 90) for i in range(12)}
+    alone = rank(columns, groups, metric="psnr", protocol=WSB)
+    assert 10 < alone.beats.sum() < 60  # both verdicts and ties are at stake
+    together = {**columns, **crowd_of(kind, columns)}
+    everyone = rank(together, groups, metric="psnr", protocol=WSB)
+    assert said_of(everyone, list(columns)) == said_of(alone, list(columns))
+    placed = rank(together, groups, metric="psnr", protocol=WSB, counting=columns.keys())
+    assert said_of(placed, list(columns)) == said_of(alone, list(columns))
+    assert tuple(s for s in placed.standings if s.counts) == alone.standings
+    assert (placed.detectable, placed.expected_wrong) == (alone.detectable, alone.expected_wrong)
+    assert placed.counting == 12
+    assert {s.letters for s in placed.standings if not s.counts} == {()}
+
+
+def test_a_row_that_does_not_count_is_placed_as_if_it_alone_joined() -> None:
+    rng = np.random.default_rng(8)
+    base = rng.normal(30, 4, 90)
+    columns = {f"m{i}": base + 0.3 * i + rng.normal(0, 0.5, 90) for i in range(8)}
+    groups = [f"{i:03d}" for i in range(90)]
+    found = rank(columns, groups, metric="psnr", protocol=WSB, counting=[m for m in columns if m != "m3"])
+    joined = rank(columns, groups, metric="psnr", protocol=WSB)
+    one, other = (b.standings[b.order["m3"]] for b in (found, joined))
+    assert not one.counts
+    assert (one.rank_low, one.rank_high, one.ties) == (other.rank_low, other.rank_high, other.ties)
+    nobody = rank(columns, groups, metric="psnr", protocol=WSB, counting=())
+    assert {(s.rank_low, s.rank_high, s.letters) for s in nobody.standings} == {(1, 1, ())}
+    assert nobody.detectable is None
+
+
+# Simulations.
+
+
+def wrong_boards(boards: int, seed: int, *, skewed: bool, tiles: int = 334) -> int:
+    """Boards of twenty equal models on which one beats another; a paired difference has an SD of 1 dB."""
     rng = np.random.default_rng(seed)
     found = 0
     for _ in range(boards):
-        skewed = rng.exponential(1.5, (5, 334)) * rng.choice([-1, 1], (5, 1)) + rng.normal(0, 0.3, (5, 1))
-        ranked = board(30 + skewed)
-        found += bool(np.tril(ranked.beats).any())  # rows are sorted by mean: a win below the diagonal contradicts
+        noise = rng.exponential(1, (20, tiles)) if skewed else rng.normal(0, 1, (20, tiles))
+        found += bool(board(30 + np.sqrt(0.5) * noise).beats.any())
     return found
 
 
-def coverage(tiles: int, boards: int, seed: int) -> float:
-    """Share of intervals that hold the true mean of normal tiles."""
-    rng = np.random.default_rng(seed)
-    names = [f"{i:04d}" for i in range(tiles)]
-    held = 0
-    for _ in range(boards // 200):
-        values = rng.normal(0, 1, (tiles, 200))
-        rules = WSB.aggregation
-        found = intervals(values, names, resamples=rules.resamples, seed=rules.seed, confidence=rules.confidence)
-        held += sum(interval is not None and interval[0] <= 0 <= interval[1] for interval in found)
-    return held / (boards // 200 * 200)
+def found_gains(pairs: int, seed: int) -> float:
+    """Share of pairs of which the truly better one, by 0.3 dB at a paired SD of 1 dB on 334 tiles, beats the other."""
+    rng, groups = np.random.default_rng(seed), [f"{i:03d}" for i in range(334)]
+    difference = estimate(*group_sums(rng.normal(0.3, 1.0, (pairs, 334)), groups))
+    won = decided(difference, difference.p_values(WSB.aggregation), "psnr", WSB) & (difference.value > 0)
+    return float(won.mean())
 
 
 def assert_at_most_five_per_cent(hits: int, boards: int) -> None:
@@ -207,21 +304,20 @@ def assert_at_most_five_per_cent(hits: int, boards: int) -> None:
     assert low <= 0.05, f"{hits} of {boards} boards"
 
 
-def test_simulated_boards() -> None:
-    assert_at_most_five_per_cent(false_separation(400, 1), 400)
-    assert clear_wins(300, 2) >= 0.95 * 300
-    assert contradictions(200, 3) == 0
+def test_twenty_equal_models_are_told_apart_on_few_boards() -> None:
+    for skewed in (False, True):
+        assert_at_most_five_per_cent(wrong_boards(150, 1, skewed=skewed), 150)
 
 
-@pytest.mark.parametrize("tiles", [30, 334])
-def test_simulated_coverage(tiles: int) -> None:
-    assert abs(coverage(tiles, 2000, 4) - 0.95) <= 0.02
+def test_a_true_gain_is_found() -> None:
+    assert found_gains(4_000, 2) >= 0.95
 
 
 @pytest.mark.soak
 def test_simulated_boards_long() -> None:
-    assert_at_most_five_per_cent(false_separation(10_000, 11), 10_000)
-    assert clear_wins(4_000, 12) >= 0.95 * 4_000
-    assert contradictions(4_000, 13) == 0
-    for tiles in (30, 334):
-        assert abs(coverage(tiles, 20_000, 14) - 0.95) <= 0.02
+    for skewed in (False, True):
+        assert_at_most_five_per_cent(wrong_boards(4_000, 11, skewed=skewed), 4_000)
+    # On few groups the level holds less well (docs/statistics.md says how much): this is the size of it, not a bound.
+    assert wrong_boards(1_000, 12, skewed=False, tiles=30) <= 80
+    assert wrong_boards(1_000, 12, skewed=True, tiles=30) <= 150
+    assert found_gains(100_000, 12) >= 0.95

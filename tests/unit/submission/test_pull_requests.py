@@ -132,7 +132,7 @@ def test_hooks_and_filters_of_the_checkout_do_not_run(root: Path) -> None:
 
 
 def test_compare_reads_the_others_from_the_base(root: Path) -> None:
-    make_submission(root, gain_db=3.0)
+    make_submission(root, gain_db=6.0)
     commit(root)
     text = compare_markdown(SLUG, root / "submissions", "main")
     assert "rank 1 of 2: beats 1" in text

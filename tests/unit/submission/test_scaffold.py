@@ -74,7 +74,7 @@ def test_the_verb_lists_what_it_wrote(tmp_path: Path) -> None:
 
 def test_a_record_is_added_once_and_never_replaced(tmp_path: Path) -> None:
     folder = make_submission(tmp_path, record=False)
-    options = {"tiles": 12, "release": "mini", "list_name": "test", "official": False, "resamples": 10}
+    options = {"tiles": 12, "release": "mini", "list_name": "test", "official": False}
     first = make_run(tmp_path / "run", model=SLUG, submission=SLUG, model_ref=model_ref(), **options)  # type: ignore[arg-type]
     (tmp_path / "run" / "verification.json").write_text("{}")
     target = add_run(tmp_path / "run", folder)

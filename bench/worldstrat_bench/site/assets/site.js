@@ -68,7 +68,10 @@ function compare(form){
   if(!d.length){box.appendChild(el("p","These two share no scored tile."));return}
   function mean(f){var s=0,n=0;d.forEach(function(p){if(f(p[1])){s+=p[0];n++}});return[n?s/n:0,n]}
   var word=M.beats[i][j]==="1"?"The first beats the second.":M.beats[j][i]==="1"?"The second beats the first.":"The two are not told apart.";
-  box.appendChild(el("p",M.label+": mean difference over tiles "+fixed(mean(function(){return 1})[0],M.decimals+1)+" "+M.unit+" on "+d.length+" tiles; the first is better on "+w+", as good on "+(d.length-w-l)+", worse on "+l+". "+word));
+  var unit=M.unit?" "+M.unit:"",pair=i===j?null:M.pairs[Math.min(i,j)][Math.abs(i-j)-1];
+  function turn(t){return i<j?t:t.charAt(0)==="+"?"\u2212"+t.slice(1):t.charAt(0)==="\u2212"?"+"+t.slice(1):t}
+  var says=pair?turn(pair[0])+unit+(pair.length>1?", 95 % interval "+turn(pair[i<j?1:2])+" to "+turn(pair[i<j?2:1])+", p "+(pair[3].charAt(0)==="<"?"":"= ")+pair[3]:""):fixed(mean(function(){return 1})[0],M.decimals+1)+unit;
+  box.appendChild(el("p",M.label+": difference "+says+" on "+d.length+" tiles; the first is better on "+w+", "+(M.margin?"within "+M.margin+unit+" on ":"equal on ")+(d.length-w-l)+", worse on "+l+". "+word));
   var S=360,P=44,all=A.concat(B).filter(function(v){return v!==null}),lo=Math.min.apply(null,all)/M.scale,hi=Math.max.apply(null,all)/M.scale,k=(S-P-28)/((hi-lo)||1);
   function X(v){return P+(v-lo)*k}function Y(v){return S-P-(v-lo)*k}
   var fig=el("figure"),svg=el("svg",null,{svg:1,"class":"fig",viewBox:"0 0 "+S+" "+S,width:S,height:S,role:"img","aria-label":"Scatter plot of "+M.label});
@@ -82,7 +85,7 @@ function compare(form){
    rows.forEach(function(r){var tr=b.insertRow();r.forEach(function(x,c){var cell=el(c?"td":"th",typeof x==="string"?x:null,c?{"class":c>1||head.length<3?"n":""}:{scope:"row"});if(typeof x!=="string")cell.appendChild(x);tr.appendChild(cell)})});wrap.appendChild(t);box.appendChild(wrap)}
   d.sort(function(p,q){return q[0]-p[0]||p[1]-q[1]});
   function row(p){var a=el("a",D.tiles[p[1]][0],{href:D.tiles[p[1]][1]});return[a,fixed(p[0],M.decimals)]}
-  table(["Axis","Stratum","\u0394 "+M.label,"Tiles"],D.strata.map(function(s){var set={};s[2].forEach(function(t){set[t]=1});var m=mean(function(t){return set[t]});return[s[0],s[1],m[1]?fixed(m[0],M.decimals):"\u2013",String(m[1])]}),"Mean difference over tiles in every stratum");
+  table(["Axis","Stratum","\u0394 "+M.label,"Tiles"],D.strata.map(function(s){var set={};s[2].forEach(function(t){set[t]=1});var m=mean(function(t){return set[t]});return[s[0],s[1],m[1]?fixed(m[0],M.decimals):"\u2013",String(m[1])]}),"Mean difference in every stratum: exploratory, not tested");
   function most(s,who){var f=d.filter(function(p){return p[0]*s>0});if(f.length)table(["Tile","\u0394 "+M.label],(s>0?f.slice(0,8):f.slice(-8).reverse()).map(row),"Largest differences in favour of "+who)}
   most(1,M.sign>0?"the first":"the second");most(-1,M.sign>0?"the second":"the first")}
  form.addEventListener("input",function(){["a","b","m"].forEach(function(k){link(k,E[k].value)});draw()});
