@@ -107,7 +107,8 @@ class Estimate:
 
     def certain(self, rules: Aggregation) -> Bools:
         """Return where a value other than 0 never varies over enough groups: it needs no test."""
-        return ~self.varies & (self.value != 0) & (self.effective >= rules.groups_min)
+        found: Bools = ~self.varies & (self.value != 0) & (self.effective >= rules.groups_min)
+        return found
 
     @cached_property
     def _h(self) -> Floats:
