@@ -293,7 +293,9 @@ class Worker:
         except WireClosedError:
             end = session.finish(grace_seconds=2)
             what = f"the process ended while the model was loaded: {outcome_of(end, self._log)[1]}"
-            raise (self._load_error(what, KilledWhileLoadingError) if may_be_chance(end) else fault(what)) from None
+            if may_be_chance(end):
+                raise self._load_error(what, KilledWhileLoadingError) from None
+            raise (fault(what) if end.verdict is None else self._load_error(what)) from None
         if header.get("op") != "hello":
             session.finish()
             raise self._failed_load(header)
