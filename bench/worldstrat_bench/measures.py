@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Literal
 
 from worldstrat_bench.errors import UsageError
@@ -199,3 +200,12 @@ def parse_added(texts: Iterable[str], *, where: str = "--metrics") -> tuple[str,
             )
         asked.add(name)
     return tuple(name for name in OPTIONAL if name in asked)
+
+
+def three_digits(value: float | None) -> str:
+    """A figure with three significant digits and never an exponent: 0.0123, 4.50, 1320; a dash for None.
+
+    >>> three_digits(1316.0)
+    '1320'
+    """
+    return "–" if value is None else format(Decimal(f"{value:.2e}"), "f")

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.record import Device, Environment, Finite, IsolationReport, Name, Record, Sha256, Text
 
-SPEED_SCHEMA_VERSION: Final = 1
+SPEED_SCHEMA_VERSION: Final = 2
 TIME_AGAIN: Final = "time the record's model again: worldstrat-bench speed MODEL --data DIR --out RUN"
 
 
@@ -46,16 +46,21 @@ class Timing(_Part):
     frames: int = Field(ge=1)
     height: int = Field(ge=1, description="of the output, px")
     width: int = Field(ge=1, description="of the output, px")
-    calls: int = Field(ge=1, description="timed calls over all repeats")
-    latency_p50_ms: Positive = Field(description="of a call, that is of a batch")
-    latency_p90_ms: Positive
-    latency_p99_ms: Positive
+    blocks: int = Field(ge=1, description="timed blocks over all repeats")
+    calls: int = Field(ge=1, description="timed calls over all blocks")
+    call_ms: Positive = Field(description="a call, that is a batch: median over the blocks of their mean")
+    latency_p50_ms: Positive | None = Field(description="of single calls, each waited for; null in offline")
+    latency_p90_ms: Positive | None
+    latency_p99_ms: Positive | None
     tiles_per_second: Positive
     km2_per_second: Positive = Field(description="ground that the high-resolution images cover")
     output_megapixels_per_second: Positive
+    transfer_ms: Positive | None = Field(
+        description="a tile's way from pinned memory to the device, in none of the other figures; null on a CPU"
+    )
     repeat_medians_ms: tuple[Positive, ...] = Field(min_length=1, max_length=100)
-    reference_p50_ms: Positive = Field(description="of the reference bicubic, same batch, interleaved")
-    times_reference: Positive = Field(description="median over the calls of model / reference")
+    reference_ms: Positive = Field(description="a call of the reference bicubic, same batch, in neighbouring blocks")
+    times_reference: Positive = Field(description="median over neighbouring blocks of model / reference")
     sweep: dict[int, Positive | None] = Field(
         default_factory=dict, description="tiles per second by batch; null: out of memory"
     )
@@ -67,16 +72,20 @@ class Timing(_Part):
         """The figures follow from each other as in every report that was measured."""
         if (self.verdict == "VALID") != (not self.reasons):
             raise ValueError("VALID has no reasons, INVALID has some")
-        if not self.latency_p50_ms <= self.latency_p90_ms <= self.latency_p99_ms:
+        latencies = (self.latency_p50_ms, self.latency_p90_ms, self.latency_p99_ms)
+        known = [latency for latency in latencies if latency is not None]
+        if len(known) != (3 if self.scenario == "single" else 0):
+            raise ValueError("a single call has three percentiles of its latency, an offline one has none")
+        if known != sorted(known):
             raise ValueError("the percentiles of the latency are not in order")
         low, high = min(self.repeat_medians_ms), max(self.repeat_medians_ms)
-        if not low * (1 - _ROUNDING) <= self.latency_p50_ms <= high * (1 + _ROUNDING):
-            raise ValueError("latency_p50_ms is not among the medians of the repeats")
+        if not low * (1 - _ROUNDING) <= self.call_ms <= high * (1 + _ROUNDING):
+            raise ValueError("call_ms is not among the medians of the repeats")
         if self.verdict == "VALID" and spread(self.repeat_medians_ms) > SPREAD_MAX:
             raise ValueError(f"VALID, though the repeats differ by more than {SPREAD_MAX:.0%}")
-        tiles = self.batch / self.latency_p50_ms * 1e3
+        tiles = self.batch / self.call_ms * 1e3
         if not math.isclose(self.tiles_per_second, tiles, rel_tol=_ROUNDING):
-            raise ValueError("tiles_per_second does not follow from batch and latency_p50_ms")
+            raise ValueError("tiles_per_second does not follow from batch and call_ms")
         megapixels = self.tiles_per_second * self.height * self.width / 1e6
         if not math.isclose(self.output_megapixels_per_second, megapixels, rel_tol=_ROUNDING):
             raise ValueError("output_megapixels_per_second does not follow from tiles_per_second and the size")
@@ -89,7 +98,7 @@ class Timing(_Part):
 class SpeedReport(_Part):
     """All timings of one session on one device."""
 
-    schema_version: Literal[1] = SPEED_SCHEMA_VERSION
+    schema_version: Literal[2] = SPEED_SCHEMA_VERSION
     record_id: Sha256 | None = Field(default=None, description="of the run that the timed outputs were compared with")
     compared_tiles: int = Field(default=0, ge=0, description="of that run, drawn at random, predicted again")
     model: Name
@@ -150,6 +159,9 @@ def parse_speed(data: bytes, *, where: object = "speed.json") -> SpeedReport:
     InvalidArtefactError
         if it is no JSON or does not follow the schema; says where in it.
     """
+    if _version(data) == 1:
+        what = "a speed report of schema version 1, which timed single calls with their transfer"
+        raise InvalidArtefactError(what, where=where, remedy=TIME_AGAIN)
     try:
         return SpeedReport.model_validate_json(data)
     except ValidationError as error:
@@ -157,3 +169,11 @@ def parse_speed(data: bytes, *, where: object = "speed.json") -> SpeedReport:
         key = ".".join(str(part)[:60] for part in first["loc"])
         what = f"not a speed report: {key}: {first['msg']}" if key else f"not a speed report: {first['msg']}"
         raise InvalidArtefactError(what, where=where, remedy=TIME_AGAIN) from None
+
+
+def _version(data: bytes) -> object:
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    return document.get("schema_version") if isinstance(document, dict) else None

@@ -18,6 +18,8 @@ from hostile_scene import REQUIRED
 from worldstrat_bench.worker import Limits, ModelSpec, Reply, Worker
 from worldstrat_bench.worker.cuda_trouble import look_unconfined
 from worldstrat_bench.worker.isolation import LEVELS, LevelUnavailableError
+from worldstrat_bench.worker.timed import Cycle, TimedWorker
+from worldstrat_bench.worker.types import Task
 
 pytestmark = [
     pytest.mark.gpu,
@@ -172,11 +174,16 @@ def test_cpu_and_gpu_agree(worker: Worker) -> None:
     np.testing.assert_allclose(on_gpu.image, on_cpu.image, atol=1e-5)
 
 
-def test_timing_uses_cuda_events(worker: Worker) -> None:
+def test_blocks_are_timed_in_the_worker(worker: Worker) -> None:
     (images,) = tile()
-    measured = worker.measure(
-        images[None], np.ones((1, 2, 1, 40, 42), bool), np.zeros((1, 2), np.int64), 160, 168, keep=True, inspect=True
-    )
-    assert measured.outcome == "ok", measured.message
-    assert 0 < measured.seconds <= measured.host_seconds
-    assert measured.device_bytes
+    task = Task(images[None], np.ones((1, 2, 1, 40, 42), bool), np.zeros((1, 2), np.int64), 160, 168)
+    timed = TimedWorker(worker)
+    transfer = timed.place([task, task], [None, None])
+    timed.lead_in(Cycle(0, 1), 3, slots=4)
+    times = timed.block(Cycle(0, 2), 40, every=2, wait=False)
+    assert transfer is not None
+    assert len(times.marks) == 21
+    assert 0 < times.marks[-1] <= times.wall_seconds * 1.05
+    assert times.wall_seconds <= times.host_seconds
+    assert timed.take([0, 3])[0][1].shape == (1, 3, 160, 168)
+    assert timed.inspect().device_bytes

@@ -44,10 +44,18 @@ def speed(
     param: ParamOption = None,
     python: PythonOption = None,
     isolation: IsolationOption = "auto",
-    seconds: Annotated[float, typer.Option(metavar="S", min=0.1, help="Of timed calls in each of 3 repeats.")] = 3.0,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            metavar="S", min=0.1, help="Of timed calls in each of 3 repeats. Default: 1 on a GPU, 2 on a CPU."
+        ),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="About 10 s of timing, to see a figure; it is never VALID.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Time MODEL in its confined worker, with the reference bicubic interleaved call by call.
+    """Time MODEL in its confined worker, in blocks of calls, in turn with blocks of the reference bicubic.
 
     Figures on a busy machine are marked INVALID with the reason; the ratio to the reference still means something.
     """
@@ -56,7 +64,7 @@ def speed(
     from worldstrat_bench.speed.command import SpeedOptions, run_speed
 
     request = model_request(model, frames, weights, param, python)
-    options = SpeedOptions(request, device, scenario, precision, out, data, protocol, isolation, seconds)
+    options = SpeedOptions(request, device, scenario, precision, out, data, protocol, isolation, seconds, quick)
     console = stderr()
     report = run_speed(options, lambda line: console.print(line, highlight=False, markup=False))
     if json:
@@ -71,16 +79,20 @@ def _print(report: SpeedReport) -> None:
     from rich.table import Table
 
     from worldstrat_bench.cli.console import printable, stdout
+    from worldstrat_bench.measures import three_digits
 
     title = printable(f"{report.model} on {report.device.device_class}")
     table = Table(title=title, title_justify="left", box=box.SIMPLE, pad_edge=False)
-    for heading in ("scenario", "batch", "p50 ms", "p90 ms", "p99 ms", "km2/s", "Mpx/s", "x bicubic", "verdict"):
+    headings = ("scenario", "batch", "ms a tile", "p50 ms", "p90 ms", "p99 ms", "transfer ms", "km2/s", "Mpx/s",
+                "x bicubic", "verdict")  # fmt: skip
+    for heading in headings:
         left = heading in ("scenario", "verdict")
         table.add_column(heading, justify="left" if left else "right", no_wrap=True)
     for timing in report.timings:
-        figures = (timing.latency_p50_ms, timing.latency_p90_ms, timing.latency_p99_ms, timing.km2_per_second,
-                   timing.output_megapixels_per_second, timing.times_reference)  # fmt: skip
-        table.add_row(timing.scenario, str(timing.batch), *(f"{value:.3g}" for value in figures), timing.verdict)
+        figures = (timing.call_ms / timing.batch, timing.latency_p50_ms, timing.latency_p90_ms, timing.latency_p99_ms,
+                   timing.transfer_ms, timing.km2_per_second, timing.output_megapixels_per_second,
+                   timing.times_reference)  # fmt: skip
+        table.add_row(timing.scenario, str(timing.batch), *map(three_digits, figures), timing.verdict)
     console = stdout()
     console.print(table)
     for timing in report.timings:

@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 from markupsafe import Markup
 
-from worldstrat_bench.measures import MEASURES, measure
+from worldstrat_bench.measures import MEASURES, measure, three_digits
 from worldstrat_bench.protocol import Aggregation
 from worldstrat_bench.record import Summaries, Summary
 from worldstrat_bench.site.charts import span
 from worldstrat_bench.site.divisions import Division
 from worldstrat_bench.site.entries import Entry
+from worldstrat_bench.site.extras import Speed
 from worldstrat_bench.site.tables import Cell, Column, Row, Table, link_cell, metric_column, text_cell, value_cell
 from worldstrat_bench.site.text import NO_VALUE, number
 from worldstrat_bench.stats.letters import shown
@@ -159,7 +160,11 @@ def _list_cells(division: Division, entry: Entry) -> list[Cell]:
 def _entry_cells(entry: Entry) -> list[Cell]:
     speed = next((s for s in entry.speed if s.valid), None)
     flag = {"described": " †", "undeclared": " ‡", "contaminated": " ✕"}.get(entry.declaration.status, "")
-    text = Markup("{}<small>{}</small>").format(number(speed.km2_per_second, 2), speed.device_class) if speed else None
+    text = (
+        Markup("{}<small>{}</small>").format(three_digits(speed.km2_per_second), _measured_by(entry, speed))
+        if speed
+        else None
+    )
     if speed is None and entry.speed:
         text = Markup('<span title="{}">invalid</span>').format(entry.speed[0].reason)
     return [
@@ -170,6 +175,10 @@ def _entry_cells(entry: Entry) -> list[Cell]:
         Cell(text or Markup(NO_VALUE), speed.km2_per_second if speed else "",
              (speed.km2_per_second if speed else None, speed.device_class if speed else "")),
     ]  # fmt: skip
+
+
+def _measured_by(entry: Entry, speed: Speed) -> str:
+    return speed.device_class if entry.verified else f"{speed.device_class}, self-reported"
 
 
 def _clip(text: str, limit: int = 28) -> str:

@@ -14,18 +14,37 @@ from typing import Any
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.record import Record
 from worldstrat_bench.site.text import clean, safe_url, short_hash
-from worldstrat_bench.speed_report import parse_speed
+from worldstrat_bench.speed_report import Timing, parse_speed
 from worldstrat_bench.stats.robustness import Robustness, disagreements, parse_robustness
+
+TIMED = (
+    "Timed is the model alone: back-to-back calls in blocks of at least 0.2 s, or single calls that are waited for, "
+    "with inputs and outputs on the device, in turn with blocks of bicubic. The worker that runs the model is "
+    "untrusted and reports its own times; the clock of the host, over whole blocks, bounds them."
+)
 
 
 @dataclass(frozen=True)
 class Speed:
-    """One throughput figure, comparable only within its device class."""
+    """One throughput figure, comparable only within its device class.
+
+    Attributes
+    ----------
+    device : the card or processor itself.
+    latency_ms : p50, p90 and p99 of single calls; empty where they were not timed.
+    transfer_ms : a tile's way to the device, in none of the other figures; None on a CPU.
+    """
 
     device_class: str
+    device: str
     scenario: str
     precision: str
+    batch: int
     km2_per_second: float
+    tiles_per_second: float
+    times_reference: float
+    latency_ms: tuple[float, ...]
+    transfer_ms: float | None
     valid: bool
     reason: str
 
@@ -98,7 +117,7 @@ def card_of(manifest: Mapping[str, Any], record: Record) -> Card:
 
 
 def speed_of(data: bytes | None, record: Record) -> tuple[Speed, ...]:
-    """The fastest valid offline timing in ``speed.json``, else what there is; nothing if it is of another record."""
+    """The timings in ``speed.json``, valid and offline ones first; nothing if it is of another record."""
     if data is None:
         return ()
     try:
@@ -108,14 +127,17 @@ def speed_of(data: bytes | None, record: Record) -> tuple[Speed, ...]:
     device = clean(report.device.device_class, 60)
     if not report.is_of(record) or not device:
         return ()
-    found = [
-        Speed(
-            device, timing.scenario, clean(timing.precision, 20), timing.km2_per_second,
-            timing.verdict == "VALID", clean(", ".join(timing.reasons[:20]), 200),
-        )
-        for timing in report.timings
-    ]  # fmt: skip
-    return (max(found, key=lambda s: (s.valid, s.scenario == "offline", s.km2_per_second)),) if found else ()
+    found = [_speed(device, clean(report.device.name, 80), timing) for timing in report.timings]
+    return tuple(sorted(found, key=lambda s: (s.valid, s.scenario == "offline", s.km2_per_second), reverse=True))
+
+
+def _speed(device_class: str, device: str, timing: Timing) -> Speed:
+    latencies = (timing.latency_p50_ms, timing.latency_p90_ms, timing.latency_p99_ms)
+    return Speed(
+        device_class, device, timing.scenario, clean(timing.precision, 20), timing.batch, timing.km2_per_second,
+        timing.tiles_per_second, timing.times_reference, tuple(each for each in latencies if each is not None),
+        timing.transfer_ms, timing.verdict == "VALID", clean(", ".join(timing.reasons[:20]), 200),
+    )  # fmt: skip
 
 
 def verified_by(data: bytes | None, record_id: str) -> str:

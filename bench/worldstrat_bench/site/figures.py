@@ -12,6 +12,7 @@ from worldstrat_bench.measures import measure
 from worldstrat_bench.site import charts, worldmap
 from worldstrat_bench.site.analysis import Analysis, shown_stratum
 from worldstrat_bench.site.entries import Entry
+from worldstrat_bench.site.extras import TIMED
 from worldstrat_bench.site.text import clean, counted, number
 from worldstrat_bench.stats.ranking import drawn_interval
 from worldstrat_bench.stats.strata import axis
@@ -84,7 +85,7 @@ def _speed_figures(analysis: Analysis, device: str, number_of: int, base: str) -
         caption = (
             f"{counted(len(points), 'model')}, {counted(len(division.tiles), 'tile')}. The line joins those that no "
             "other is ahead of in both; better is up and to the right. Hollow: self-reported. Throughput of other "
-            "device classes is never drawn on the same plot."
+            "device classes is never drawn on the same plot. " + TIMED
         )
         figures.append(Figure(f"speed-{number_of}-{metric}", title, caption, svg))
     return figures

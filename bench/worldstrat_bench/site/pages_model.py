@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from markupsafe import Markup, escape
 
-from worldstrat_bench.measures import MEASURES, measure
+from worldstrat_bench.measures import MEASURES, measure, three_digits
 from worldstrat_bench.preprocessing import describe, shorten
 from worldstrat_bench.protocol import GaussianParabola
 from worldstrat_bench.record import Record
@@ -16,6 +16,7 @@ from worldstrat_bench.site.analysis import Analysis, Pair
 from worldstrat_bench.site.board_table import metrics_of
 from worldstrat_bench.site.divisions import Division
 from worldstrat_bench.site.entries import Entry
+from worldstrat_bench.site.extras import TIMED, Speed
 from worldstrat_bench.site.figures import forest_figure, shift_figures
 from worldstrat_bench.site.pages_board import Context
 from worldstrat_bench.site.render import Output
@@ -83,12 +84,27 @@ def _card(entry: Entry) -> Pairs:
         ("Train list", f"{clean(entry.declaration.title, 200)}. {entry.declaration.explanation}."),
         ("Device", clean(entry.record.device.device_class, 80)),
     ]
-    for speed in entry.speed:
-        verdict = "valid" if speed.valid else f"invalid: {speed.reason or 'no reason given'}"
-        rows.append(
-            ("Speed", f"{number(speed.km2_per_second, 3)} km²/s on {speed.device_class}, {speed.scenario}, {verdict}")
-        )
+    rows += [row for speed in entry.speed for row in _speed_rows(speed, entry)]
+    rows += [("How it was timed", TIMED)] if entry.speed else []
     return [(label, value) for label, value in rows if value]
+
+
+def _speed_rows(speed: Speed, entry: Entry) -> Pairs:
+    """Throughput, latency and transfer of one scenario, with units, the card and the verdict."""
+    verdict = "valid" if speed.valid else f"invalid: {speed.reason or 'no reason given'}"
+    whose = "" if entry.verified else "; self-reported"
+    where = f"on {speed.device} ({speed.device_class}), precision {speed.precision}, {verdict}{whose}"
+    batches = "one tile a call" if speed.batch == 1 else f"batches of {speed.batch}"
+    rate = f"{three_digits(speed.km2_per_second)} km²/s, {three_digits(speed.tiles_per_second)} tiles/s"
+    times = f"{three_digits(speed.times_reference)} times the time of bicubic"
+    rows = [(f"Throughput, {speed.scenario}", f"{rate}, {times}, {batches}, {where}")]
+    if speed.latency_ms:
+        p50, p90, p99 = map(three_digits, speed.latency_ms)
+        rows.append(("Latency", f"p50 {p50} ms, p90 {p90} ms, p99 {p99} ms {where}"))
+    if speed.transfer_ms is not None:
+        text = f"{three_digits(speed.transfer_ms)} ms a tile to the device, in none of the other figures"
+        rows.append((f"Transfer, {speed.scenario}", text))
+    return rows
 
 
 def _standings(analysis: Analysis, entry: Entry) -> list[dict[str, str]]:

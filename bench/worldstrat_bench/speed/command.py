@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from worldstrat_bench.errors import UsageError
@@ -17,7 +18,7 @@ from worldstrat_bench.run.model import ModelRequest, choose_model
 from worldstrat_bench.speed.inputs import SpeedTile, dataset_tiles, synthetic_tiles
 from worldstrat_bench.speed.scored import check_same, scored_of
 from worldstrat_bench.speed.session import SCENARIOS, Scenario, SpeedRequest, SpeedResult, time_model
-from worldstrat_bench.speed.stopwatch import Plan
+from worldstrat_bench.speed.stopwatch import QUICK, Plan
 from worldstrat_bench.speed_report import SpeedReport, format_speed
 from worldstrat_bench.worker.timing import PRECISIONS
 
@@ -34,7 +35,8 @@ class SpeedOptions:
     data: Path | None = None
     protocol: str = "wsb-1"
     isolation: str = "auto"
-    seconds: float = 3.0
+    seconds: float | None = None
+    quick: bool = False
 
 
 def run_speed(options: SpeedOptions, say: Callable[[str], None]) -> SpeedReport:
@@ -59,15 +61,24 @@ def run_speed(options: SpeedOptions, say: Callable[[str], None]) -> SpeedReport:
             scored = scored_of(options.run, record, options.data, protocol)
             list_name = record.dataset.list
         tiles = _tiles(options, protocol, list_name)
+        device = resolve_devices(options.device)[0]
         result = time_model(
             SpeedRequest(
-                spec, model.name, tiles, resolve_devices(options.device)[0], scenarios, options.precision,
-                options.isolation, Plan(seconds=options.seconds), scored=scored,
+                spec, model.name, tiles, device, scenarios, options.precision,
+                options.isolation, _plan(options, device), scored=scored,
                 forbidden=(options.data,) if options.data else (),
             ),
             say,
         )  # fmt: skip
     return _save(result, options.run) if options.run else result.report
+
+
+def _plan(options: SpeedOptions, device: str) -> Plan:
+    """A GPU is steadier than a CPU, and dearer: it gets half the time."""
+    if options.quick:
+        return QUICK
+    usual = Plan(seconds=1.0, budget_seconds=16.0) if device.startswith("cuda") else Plan()
+    return usual if options.seconds is None else replace(usual, seconds=options.seconds, budget_seconds=math.inf)
 
 
 def _scenarios(word: str) -> tuple[Scenario, ...]:

@@ -1,10 +1,12 @@
-"""What is fed to a model while it is timed: real tile shapes, and no two calls alike."""
+"""What is fed to a model while it is timed: the content of real tiles, and no two calls alike."""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +17,16 @@ from worldstrat_bench.data.raster import read_header
 from worldstrat_bench.data.sensor import simulate_revisits
 from worldstrat_bench.data.synthetic.scenes import make_scene
 from worldstrat_bench.protocol import Protocol
+from worldstrat_bench.worker.types import MIB, Task
 
 SYNTHETIC_SIDE = 1054
 HR_METRES_PER_PIXEL = 1.5
-VARIATION = 2.0**-22
-"""Step of the gain from variant to variant: two steps of float32 above 1, so that no two variants are alike."""
+MOST_TILES = 64
+"""Tiles in the inputs of one block, at most ..."""
+SET_BYTES = 160 * MIB
+"""... and bytes of them: 16 of WorldStrat's tiles with eight frames."""
+NOISE = 0.01
+"""Range of what is added to every pixel, reflectance: ten times what an output may differ by."""
 
 
 @dataclass(frozen=True)
@@ -29,48 +36,22 @@ class SpeedTile:
     Attributes
     ----------
     name : of the tile; the host's own, no model sees it.
-    images : (T, 12, h, w) float32 reflectance; clear : (T, 1, h, w) bool; days : (T,) int64.
-    height, width : of the target, px.
+    task : its inputs, a batch of one.
     km2 : area on the ground, that of the high-resolution image.
     """
 
     name: str
-    images: NDArray[np.float32]
-    clear: NDArray[np.bool_]
-    days: NDArray[np.int64]
-    height: int
-    width: int
+    task: Task
     km2: float
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Tiles stacked: images (B, T, 12, h, w), clear (B, T, 1, h, w), days (B, T), and the size of their outputs, px."""
-
-    images: NDArray[np.float32]
-    clear: NDArray[np.bool_]
-    days: NDArray[np.int64]
-    height: int
-    width: int
-
-
 def synthetic_tiles(protocol: Protocol, frames: int, side: int = SYNTHETIC_SIDE) -> tuple[SpeedTile, ...]:
-    """Four tiles of the size of WorldStrat's, the same on every machine: one synthetic place, seen four ways round."""
+    """One tile of the size of WorldStrat's, the same on every machine."""
     size = protocol.target.size(side)
     scene = make_scene("Forest", 0, side, np.random.default_rng(1000))
     revisits = simulate_revisits(scene, 1000, min(frames, protocol.inputs.frames))
-    return tuple(
-        SpeedTile(
-            f"synthetic-{number}",
-            np.ascontiguousarray(np.flip(revisits.images, axes)),
-            np.ascontiguousarray(np.flip(revisits.clear, axes)),
-            revisits.days,
-            size,
-            size,
-            area_km2(side, side),
-        )
-        for number, axes in enumerate(((), (-1,), (-2,), (-1, -2)))
-    )
+    task = Task(revisits.images[None], revisits.clear[None], revisits.days[None], size, size)
+    return (SpeedTile("synthetic", task, area_km2(side, side)),)
 
 
 def dataset_tiles(
@@ -90,8 +71,8 @@ def dataset_tiles(
         height, width = loaded.target.image.shape[1:]
         inputs = loaded.inputs
         hr = read_header(loaded.tile.hr)
-        area = area_km2(hr.height, hr.width)
-        tiles.append(SpeedTile(loaded.tile.name, inputs.images, inputs.clear, inputs.days, height, width, area))
+        task = Task(inputs.images[None], inputs.clear[None], inputs.days[None], height, width)
+        tiles.append(SpeedTile(loaded.tile.name, task, area_km2(hr.height, hr.width)))
     return tuple(tiles)
 
 
@@ -100,22 +81,60 @@ def area_km2(hr_height: int, hr_width: int) -> float:
     return hr_height * hr_width * HR_METRES_PER_PIXEL**2 / 1e6
 
 
-def batch_of(tiles: Sequence[SpeedTile], variant: int, batch: int) -> Batch:
-    """The inputs of one call: `batch` tiles from a place that `variant` names, brightened a little by it.
+class Variations:
+    """An endless supply of inputs that differ in content: tiles drawn at random, flipped, shifted, with noise.
 
-    Variant 0 is the tiles as they are. Each of a million others differs from every other, so that nothing that was
-    computed for one can serve another. With more than one tile, all are cropped to the smallest of them and to its
-    number of frames.
+    All are cropped to the smallest of the tiles and to its number of frames, so that a block has one shape.
+
+    Parameters
+    ----------
+    frames : at most; the reference needs one.
+    seed : of the draws; None draws from the system, so that no model can foresee them.
     """
-    chosen = [tiles[(variant * batch + k) % len(tiles)] for k in range(batch)]
-    every = tiles if batch > 1 else chosen
-    frames = min(tile.images.shape[0] for tile in every)
-    h, w = (min(tile.images.shape[axis] for tile in every) for axis in (2, 3))
-    gain = np.float32(1 + VARIATION * variant)
-    return Batch(
-        np.stack([tile.images[:frames, :, :h, :w] for tile in chosen]) * gain,
-        np.stack([tile.clear[:frames, :, :h, :w] for tile in chosen]),
-        np.stack([tile.days[:frames] for tile in chosen]),
-        min(tile.height for tile in every),
-        min(tile.width for tile in every),
-    )
+
+    def __init__(self, tiles: Sequence[SpeedTile], frames: int | None = None, seed: int | None = None) -> None:
+        tasks = [tile.task for tile in tiles]
+        self.frames = min(frames or MOST_TILES, *(task.images.shape[1] for task in tasks))
+        self.height, self.width = (min(getattr(task, side) for task in tasks) for side in ("height", "width"))
+        h, w = (min(task.images.shape[axis] for task in tasks) for axis in (3, 4))
+        self._tasks = [
+            (task.images[0, : self.frames, :, :h, :w], task.clear[0, : self.frames, :, :h, :w],
+             task.days[0, : self.frames])
+            for task in tasks
+        ]  # fmt: skip
+        self._rng = np.random.default_rng(secrets.randbits(64) if seed is None else seed)
+        self._size = self._tasks[0][0].size
+        self._noise = NOISE * self._rng.random(self._size + (1 << 16), dtype=np.float32)
+
+    def inputs_at_most(self, batch: int) -> int:
+        """Inputs of `batch` tiles in one block: 64 tiles, or what 160 MiB hold; at least one."""
+        return max(1, min(MOST_TILES, self.tiles_at_most) // batch)
+
+    @property
+    def tiles_at_most(self) -> int:
+        """Tiles that the inputs of one block may hold."""
+        return max(1, SET_BYTES // (4 * self._size))
+
+    def task(self, batch: int) -> Task:
+        """`batch` tiles that are nowhere else."""
+        images, clear, days = zip(*(self._tile() for _ in range(batch)), strict=True)
+        return Task(np.stack(images), np.stack(clear), np.stack(days), self.height, self.width)
+
+    def _tile(self) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.int64]]:
+        rng = self._rng
+        images, clear, days = self._tasks[rng.integers(len(self._tasks))]
+        axes = tuple(axis for axis in (-2, -1) if rng.random() < 0.5)
+        shift = tuple(int(rng.integers(images.shape[axis])) for axis in (-2, -1))
+        start = int(rng.integers(len(self._noise) - self._size + 1))
+        noise = self._noise[start : start + self._size].reshape(images.shape)
+        strength = np.float32(1 - 0.5 * rng.random())
+        return _moved(images, axes, shift) + strength * noise, _moved(clear, axes, shift), days
+
+
+def _moved(array: NDArray[Any], axes: tuple[int, ...], shift: tuple[int, ...]) -> NDArray[Any]:
+    return np.roll(np.flip(array, axes), shift, (-2, -1))
+
+
+def tile_of(task: Task, k: int) -> Task:
+    """One tile of a batch, as a batch of one."""
+    return Task(task.images[k : k + 1], task.clear[k : k + 1], task.days[k : k + 1], task.height, task.width)

@@ -1,4 +1,4 @@
-"""The file that pytest-benchmark runs inside :func:`worldstrat_bench.speed.stopwatch.measure`; no test of ours."""
+"""The file that pytest-benchmark runs inside :func:`worldstrat_bench.speed.statistics.run_rounds`; no test of ours."""
 
 from __future__ import annotations
 
@@ -7,21 +7,23 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from worldstrat_bench.speed.stopwatch import Rounds
+    from worldstrat_bench.speed.statistics import RoundsPlugin
 
 
 @pytest.fixture
-def rounds(pytestconfig: pytest.Config) -> Rounds:
+def rounds(pytestconfig: pytest.Config) -> RoundsPlugin:
     """The state of the scenario that is being timed."""
     plugins = pytestconfig.pluginmanager.get_plugins()
-    found: Rounds = next(p.pytest_rounds for p in plugins if hasattr(p, "pytest_rounds"))
+    found: RoundsPlugin = next(p.pytest_rounds for p in plugins if hasattr(p, "pytest_rounds"))
     return found
 
 
-def test_repeat(benchmark: Any, rounds: Rounds, repeat: int) -> None:
-    """One repeat: as many calls as pytest-benchmark finds right."""
+def test_repeat(benchmark: Any, rounds: RoundsPlugin, repeat: int) -> None:
+    """One repeat: its blocks are the rounds."""
+    pairs = rounds.rounds.pairs
+    first = len(pairs)
+    rounds.start(repeat)
     benchmark.extra_info["repeat"] = repeat
-    first = len(rounds.pairs)
-    benchmark(rounds.once)
-    benchmark.extra_info["reference_seconds"] = [reference for _, reference in rounds.pairs[first:]]
-    rounds.keep(list(benchmark.stats.stats.data))
+    benchmark.pedantic(rounds.once, rounds=rounds.rounds.count, iterations=1)
+    benchmark.extra_info["calls"] = pairs[first][0].calls
+    benchmark.extra_info["reference_seconds"] = [reference.per_call for _, reference in pairs[first:]]

@@ -103,11 +103,14 @@ def scored_of(run: Path, record: Record, data: Path | None, protocol: Protocol) 
     tiles = dataset_tiles(data, protocol, record.model.frames, list_name=list_name, names=names)
     return Scored(
         record.record_id,
-        tuple(
-            ScoredTile(tile, tile_seed(record.seed, tile.images, tile.clear, tile.days), store.read(tile.name))
-            for tile in tiles
-        ),
+        tuple(_scored(record, tile, store) for tile in tiles),
     )
+
+
+def _scored(record: Record, tile: SpeedTile, store: PredictionStore) -> ScoredTile:
+    task = tile.task
+    seed = tile_seed(record.seed, task.images[0], task.clear[0], task.days[0])
+    return ScoredTile(tile, seed, store.read(tile.name))
 
 
 def _short(value: object) -> str:

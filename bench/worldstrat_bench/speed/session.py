@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from worldstrat_bench.errors import ModelError
 from worldstrat_bench.record import Device, Environment
-from worldstrat_bench.speed.inputs import SpeedTile
-from worldstrat_bench.speed.looks import Looks, difference
+from worldstrat_bench.speed.checks import Looks, difference
+from worldstrat_bench.speed.inputs import SpeedTile, Variations
 from worldstrat_bench.speed.scored import Scored
 from worldstrat_bench.speed.sensors import NO_ENERGY, NO_NVML, Reading, Sensor, strangers
 from worldstrat_bench.speed.stopwatch import Plan, Series, measure
-from worldstrat_bench.speed.subjects import WorkerSubject
-from worldstrat_bench.speed.verdict import Evidence, judge
+from worldstrat_bench.speed.subjects import Seeded, WorkerSubject, message_seconds, outputs_of
+from worldstrat_bench.speed.sweep import Sweep, best_batch, sweep
+from worldstrat_bench.speed.verdict import Evidence, judge, percentiles
 from worldstrat_bench.speed_report import SpeedReport, Timing
-from worldstrat_bench.worker import Hello, Measured, ModelSpec, Worker
+from worldstrat_bench.worker import Hello, ModelSpec, Worker
+from worldstrat_bench.worker.timed import TimedWorker
+from worldstrat_bench.worker.types import ModelFigures
 
 Scenario = Literal["single", "offline"]
 SCENARIOS: tuple[Scenario, ...] = ("single", "offline")
 REFERENCE = ModelSpec("worldstrat_bench.worker.reference:load")
-SWEEP_CALLS = 3
 JOULES_PER_KWH = 3.6e6
+SEED_MATTERS = 1e-5
+"""Two seeds that change an output by more, reflectance, are set before every call."""
 
 Say = Callable[[str], None]
 
@@ -64,6 +66,19 @@ class SpeedResult:
     benchmarks: dict[str, dict[str, Any]]
 
 
+@dataclass
+class _Run:
+    """What one scenario gave, before its outputs are compared with those of a fresh process."""
+
+    scenario: Scenario
+    batch: int
+    speeds: Sweep
+    series: Series
+    looks: Looks
+    throttled: bool | None
+    strangers: int | None
+
+
 def time_model(request: SpeedRequest, say: Say) -> SpeedResult:
     """Time a model in its confined worker, with the reference bicubic in another beside it.
 
@@ -82,28 +97,30 @@ def time_model(request: SpeedRequest, say: Say) -> SpeedResult:
 class _Session:
     def __init__(self, request: SpeedRequest, worker: Worker, reference: Worker, say: Say) -> None:
         self._request = request
-        self._worker = worker
-        self._reference = reference
+        self._processes = (worker, reference)
+        self._worker = TimedWorker(worker, request.precision)
+        self._reference = TimedWorker(reference)
         self._say = say
         self._sensor = Sensor.open(request.device)
-        self._benchmarks: dict[str, dict[str, Any]] = {}
-        self._energy: float | None = None
-        self._compared: set[str] = set()
+        self._variations = Variations(request.tiles)
+        self._reference_variations = Variations(request.tiles, frames=1)
+        self._seeded = False
+        self._message_seconds = message_seconds(self._reference)
+        self._readings: list[Reading] = []
 
     def run(self) -> SpeedResult:
-        hello = self._worker.hello
-        first = self._probe()
-        timings = tuple(self._time(scenario) for scenario in self._request.scenarios)
-        last = self._probe()
-        nulls = {
-            "parameters": "the model holds no torch module" if first.parameters is None else None,
-            "flops_per_tile": "torch's counter saw no operation that it knows" if first.flops is None else None,
-            "peak_device_bytes": "a CPU has no memory of its own" if last.device_bytes is None else None,
-            "km2_per_kwh": self._why_no_energy(),
-        }
+        hello = self._processes[0].hello
+        self._seeded = self._depends_on_seed()
+        first = self._figures()
+        runs = [self._time(scenario) for scenario in self._request.scenarios]
+        energy = self._measure_energy(runs[-1])
+        last = self._figures()
+        self._say("comparing outputs with those of a fresh process")
+        self._processes[0].restart()
+        timings = tuple(self._timing(run) for run in runs)
         report = SpeedReport(
             record_id=self._request.scored.record_id if self._request.scored else None,
-            compared_tiles=len(self._compared),
+            compared_tiles=len(set().union(*(run.looks.compared for run in runs))),
             model=self._request.name,
             created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             device=_device(hello),
@@ -116,158 +133,152 @@ class _Session:
             flops_per_tile=first.flops,
             peak_host_bytes=last.host_bytes,
             peak_device_bytes=last.device_bytes,
-            km2_per_kwh=self._energy,
-            nulls={name: reason for name, reason in nulls.items() if reason},
+            km2_per_kwh=energy,
+            nulls=self._nulls(first, last, energy, timings),
         )
-        return SpeedResult(report, self._benchmarks)
+        return SpeedResult(report, {run.scenario: run.series.benchmark for run in runs})
 
-    def _why_no_energy(self) -> str | None:
-        if self._energy is not None:
-            return None
-        return NO_NVML if self._sensor is None else NO_ENERGY
+    def _nulls(
+        self, first: ModelFigures, last: ModelFigures, energy: float | None, timings: Sequence[Timing]
+    ) -> dict[str, str]:
+        no_memory = "a CPU has no memory of its own"
+        no_transfer = "a CPU reads its inputs where they are" if last.device_bytes is None else "not reported"
+        nulls = {
+            "parameters": "the model holds no torch module" if first.parameters is None else None,
+            "flops_per_tile": "torch's counter saw no operation that it knows" if first.flops is None else None,
+            "peak_device_bytes": no_memory if last.device_bytes is None else None,
+            "transfer_ms": no_transfer if any(timing.transfer_ms is None for timing in timings) else None,
+            "km2_per_kwh": (NO_NVML if self._sensor is None else NO_ENERGY) if energy is None else None,
+        }
+        return {name: reason for name, reason in nulls.items() if reason}
 
-    def _probe(self) -> Measured:
-        """One call that also counts parameters and FLOPs and reads the memory's peak; not timed."""
-        tile = self._request.tiles[0]
-        return self._worker.measure(
-            tile.images[None], tile.clear[None], tile.days[None], tile.height, tile.width,
-            seed=secrets.randbits(63), precision=self._request.precision, keep=False, inspect=True,
-        )  # fmt: skip
+    def _depends_on_seed(self) -> bool:
+        task = self._variations.task(1)
+        first, second = outputs_of(self._worker, [Seeded(task, 1), Seeded(task, 2)])
+        return difference(first, second) > SEED_MATTERS
 
-    def _subjects(self, batch: int) -> tuple[WorkerSubject, WorkerSubject]:
-        tiles, precision = self._request.tiles, self._request.precision
-        return (
-            WorkerSubject(self._worker, tiles, batch, precision),
-            WorkerSubject(self._reference, tiles, batch, "declared"),
-        )
+    def _figures(self) -> ModelFigures:
+        """Parameters, FLOPs of a tile and the memory's peak so far; not timed."""
+        self._worker.place([self._variations.task(1)], [None])
+        return self._worker.inspect()
 
-    def _time(self, scenario: Scenario) -> Timing:
-        sweep = {} if scenario == "single" else self._sweep()
-        batch = max((b for b, speed in sweep.items() if speed), key=lambda b: sweep[b] or 0.0, default=1)
+    def _subject(self, scenario: Scenario, batch: int) -> WorkerSubject:
+        wait = scenario == "single"
+        return WorkerSubject(self._worker, self._variations, batch, wait, self._seeded, self._message_seconds)
+
+    def _time(self, scenario: Scenario) -> _Run:
+        speeds: Sweep = {}
+        if scenario == "offline":
+            most = min(self._request.batch_max, self._variations.tiles_at_most)
+            speeds = sweep(lambda b: self._subject(scenario, b), most, lambda text: self._say(f"offline: {text}"))
+        batch = best_batch(speeds)
+        subject = self._subject(scenario, batch)
+        reference = WorkerSubject(self._reference, self._reference_variations, batch, subject.wait,
+                                  message_seconds=self._message_seconds)  # fmt: skip
+        looks = Looks(subject, self._request.scored.tiles if self._request.scored else (), self._reference)
+        self._readings = [self._sensor.read()] if self._sensor else []
+
+        def after(index: int, count: int) -> None:
+            self._readings += [self._sensor.read()] if self._sensor else []
+            looks.after_block(index, count)
+
         words = f"{scenario}: batches of {batch}"
-        self._say(f"{words}: warming up")
-        subject, reference = self._subjects(batch)
-        clocks = self._sensor.read() if self._sensor else None
-        looks = Looks(subject, self._request.scored.tiles if self._request.scored else ())
         series = measure(
-            subject,
-            reference,
-            self._request.plan,
-            self._machine(clocks),
-            looks.inspections,
-            lambda text: self._say(f"{words}: timing, {text}"),
+            subject, reference, self._request.plan, self._machine(), after, lambda text: self._say(f"{words}: {text}")
         )
-        after = self._sensor.read() if self._sensor else None
-        self._benchmarks[scenario] = series.benchmark
-        if scenario == self._request.scenarios[-1]:
-            self._energy = self._measure_energy(batch)
-        evidence = self._evidence(looks, subject, series, after)
-        return make_timing(scenario, self._request, series, evidence, batch, sweep)
+        looks.audit(float(np.median([block.per_call for block in series.blocks])))
+        return _Run(scenario, batch, speeds, series, looks, self._throttled(), self._strangers())
 
-    def _sweep(self) -> dict[int, float | None]:
-        """Tiles a second by batch size: doubled while it pays, until memory is out."""
-        speeds: dict[int, float | None] = {}
-        batch = 1
-        while batch <= self._request.batch_max:
-            subject = self._subjects(batch)[0]
-            try:
-                seconds = [subject.call(-1 - k).seconds for k in range(SWEEP_CALLS)]
-            except ModelError as error:
-                if "out_of_memory" not in error.what:
-                    raise
-                speeds[batch] = None
-                break
-            speeds[batch] = batch / float(np.median(seconds))
-            self._say(f"offline: batch {batch}: {speeds[batch]:.3g} tiles/s")
-            best = max(speed for speed in speeds.values() if speed)
-            if len(speeds) > 2 and best > 1.02 * (speeds[batch] or 0.0):
-                break
-            batch *= 2
-        return speeds
+    def _throttled(self) -> bool | None:
+        seen = [reading.throttled for reading in self._readings if reading.throttled is not None]
+        return any(seen) if seen else None
 
-    def _evidence(self, looks: Looks, subject: WorkerSubject, series: Series, after: Reading | None) -> Evidence:
-        looks.finish()
-        self._compared |= looks.compared
-        seed = subject.seed(0)
-        first = subject.output(0, seed)[1]
-        subject.output(1)
+    def _strangers(self) -> int | None:
+        ours = frozenset({os.getpid(), *(pid for worker in self._processes for pid in _pids(worker))})
+        seen = [found for reading in self._readings if (found := strangers(reading, ours)) is not None]
+        return max(seen) if seen else None
+
+    def _timing(self, run: _Run) -> Timing:
+        fresh = run.looks.finish(self._worker)
         evidence = Evidence(
-            series.repeats,
-            series.repeated,
-            series.clock_ratio,
-            series.unaccounted_seconds,
-            output_difference=max(looks.against_scored, default=None),
-            order_difference=difference(first, subject.output(0, seed)[1]),
-            batch_difference=max(looks.against_alone, default=None),
-            inspected=tuple(looks.seconds),
-            warm=series.warm,
+            run.series.repeats,
+            tuple(run.looks.audited),
+            run.looks.late,
+            scored_difference=max(run.looks.against_scored, default=None),
+            fresh_difference=fresh,
+            warm=run.series.warm,
+            throttled=run.throttled,
+            other_processes=run.strangers,
+            quick=self._request.plan.quick,
         )
-        if after is not None:
-            ours = frozenset({os.getpid(), *_pids(self._worker), *_pids(self._reference)})
-            evidence = replace(evidence, throttled=after.throttled, other_processes=strangers(after, ours))
-        return evidence
+        km2 = min(tile.km2 for tile in self._request.tiles)
+        return make_timing(run.scenario, self._request.precision, run.batch, run.speeds, run.series, evidence,
+                           self._variations, km2)  # fmt: skip
 
-    def _machine(self, reading: Reading | None) -> dict[str, Any]:
-        hello = self._worker.hello
+    def _machine(self) -> dict[str, Any]:
+        hello = self._processes[0].hello
         return {
             "device": hello.device_name,
             "device_class": hello.device_class,
             "cuda": hello.cuda,
-            "clock_mhz": reading.clock_mhz if reading else None,
+            "clock_mhz": self._readings[0].clock_mhz if self._readings else None,
         }
 
-    def _measure_energy(self, batch: int) -> float | None:
-        """km2 per kWh over calls of their own, so that the reference uses none of it; waits between them count."""
-        if self._sensor is None:
+    def _measure_energy(self, run: _Run) -> float | None:
+        """km2 per kWh over blocks of their own, so that neither the reference nor the making of inputs uses any."""
+        before = self._sensor.read() if self._sensor else None
+        if self._sensor is None or before is None or before.millijoules is None:
             return None
-        subject = self._subjects(batch)[0]
-        before, spent, calls = self._sensor.read(), 0.0, 0
-        while before.millijoules is not None and spent < self._request.plan.seconds:
-            calls += 1
-            spent += subject.call(calls).host_seconds
+        subject = self._subject(run.scenario, run.batch)
+        subject.block(run.series.size)
+        before = self._sensor.read()
+        calls = subject.keep_busy(run.series.size, self._request.plan.seconds)
         after = self._sensor.read()
         if before.millijoules is None or after.millijoules is None or after.millijoules <= before.millijoules:
             return None
         joules = (after.millijoules - before.millijoules) / 1e3
-        return calls * batch * _km2(self._request.tiles, batch) / joules * JOULES_PER_KWH
+        return calls * run.batch * min(tile.km2 for tile in self._request.tiles) / joules * JOULES_PER_KWH
 
 
 def make_timing(
-    scenario: Scenario, request: SpeedRequest, series: Series, evidence: Evidence, batch: int,
-    sweep: dict[int, float | None],
+    scenario: Scenario, precision: str, batch: int, speeds: Sweep, series: Series, evidence: Evidence,
+    inputs: Variations, km2: float,
 ) -> Timing:  # fmt: skip
-    """The figures of one scenario with their verdict."""
-    durations = np.concatenate([np.asarray(repeat) for repeat in series.repeats])
-    p50, p90, p99 = (float(np.percentile(durations, q)) for q in (50, 90, 99))
-    tile, km2 = request.tiles[0], _km2(request.tiles, batch)
+    """The figures of one scenario with their verdict.
+
+    Parameters
+    ----------
+    km2 : ground of a tile as it is timed: all are cropped to the smallest.
+    """
     verdict = judge(evidence)
+    call = evidence.per_call
+    transfers = [b.transfer_seconds / b.tiles_placed for b in series.blocks if b.transfer_seconds is not None]
+    latencies = percentiles(series.blocks) if scenario == "single" else (None, None, None)
+    p50, p90, p99 = (None if seconds is None else seconds * 1e3 for seconds in latencies)
     return Timing(
         scenario=scenario,
-        precision=request.precision,
+        precision=precision,
         batch=batch,
-        frames=min(t.images.shape[0] for t in request.tiles),
-        height=tile.height,
-        width=tile.width,
-        calls=len(durations),
-        latency_p50_ms=p50 * 1e3,
-        latency_p90_ms=p90 * 1e3,
-        latency_p99_ms=p99 * 1e3,
-        tiles_per_second=batch / p50,
-        km2_per_second=batch * km2 / p50,
-        output_megapixels_per_second=batch * tile.height * tile.width / 1e6 / p50,
-        repeat_medians_ms=tuple(float(np.median(repeat)) * 1e3 for repeat in series.repeats),
-        reference_p50_ms=series.reference_seconds * 1e3,
+        frames=inputs.frames,
+        height=inputs.height,
+        width=inputs.width,
+        blocks=len(series.blocks),
+        calls=sum(block.calls for block in series.blocks),
+        call_ms=call * 1e3,
+        latency_p50_ms=p50,
+        latency_p90_ms=p90,
+        latency_p99_ms=p99,
+        tiles_per_second=batch / call,
+        km2_per_second=batch * km2 / call,
+        output_megapixels_per_second=batch * inputs.height * inputs.width / 1e6 / call,
+        transfer_ms=float(np.median(transfers)) * 1e3 if transfers else None,
+        repeat_medians_ms=tuple(median * 1e3 for median in evidence.medians),
+        reference_ms=series.reference_seconds * 1e3,
         times_reference=series.times_reference,
-        sweep=sweep,
+        sweep=speeds,
         verdict="VALID" if verdict.valid else "INVALID",
         reasons=verdict.reasons,
     )
-
-
-def _km2(tiles: Sequence[SpeedTile], batch: int) -> float:
-    """Ground of a tile as it is timed: in a batch all are cropped to the smallest."""
-    areas = [tile.km2 for tile in tiles]
-    return min(areas) if batch > 1 else float(np.mean(areas))
 
 
 def _device(hello: Hello) -> Device:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,64 +9,118 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from worldstrat_bench.errors import ModelError
-from worldstrat_bench.speed.inputs import SpeedTile, batch_of
-from worldstrat_bench.speed.stopwatch import Call
-from worldstrat_bench.worker import Measured, Worker
+from worldstrat_bench.speed.inputs import Variations
+from worldstrat_bench.speed.stopwatch import Block, BlockSize
+from worldstrat_bench.worker.timed import Cycle, TimedWorker
+from worldstrat_bench.worker.types import Task
+
+ECHOES = 5
+
+
+@dataclass(frozen=True)
+class Seeded:
+    """An input and the seed that is set before each call on it; None for a model that uses none."""
+
+    task: Task
+    seed: int | None
+
+
+@dataclass(frozen=True)
+class Taken:
+    """An output that the host asked for after a block, (B, 3, H, W), and the input it is of."""
+
+    input: Seeded
+    image: NDArray[np.float32]
 
 
 @dataclass
 class WorkerSubject:
-    """A worker fed with batches that differ from call to call.
+    """A worker whose blocks have inputs that differ in content from call to call and from block to block.
 
     Attributes
     ----------
-    tiles : that the batches are made of; with a batch of one each keeps its own size.
-    salt : what the seeds of calls follow from. Nobody can foresee it, so that a model cannot tell by its seed whether
-        a call is one whose output is looked at.
+    wait : whether each call is waited for (`single`), or a block is handed over without waiting (`offline`).
+    seeded : whether a seed is set before each call; random ones, so that they tell a model nothing.
+    message_seconds : what a message to a worker takes by itself.
     """
 
-    worker: Worker
-    tiles: Sequence[SpeedTile]
+    worker: TimedWorker
+    variations: Variations
     batch: int
-    precision: str
-    salt: str = field(default_factory=secrets.token_hex)
+    wait: bool
+    seeded: bool = False
+    message_seconds: float = 0.0
+    _inputs: list[Seeded] = field(default_factory=list)
+    _kept: list[int] = field(default_factory=list)
 
-    def call(self, variant: int) -> Call:
-        """One timed call; see :class:`worldstrat_bench.speed.stopwatch.Subject`.
+    def inputs_at_most(self) -> int:
+        """See :class:`worldstrat_bench.speed.stopwatch.Subject`."""
+        return self.variations.inputs_at_most(self.batch)
+
+    def block(self, size: BlockSize) -> Block:
+        """See :class:`worldstrat_bench.speed.stopwatch.Subject`.
 
         Raises
         ------
-        ModelError
+        TimedCallError
             if the model did not return what it should.
         """
-        return as_call(self._measure(variant, keep=False))
+        return self.block_of([self.fresh() for _ in range(size.inputs)], size)
 
-    def output(self, variant: int, seed: int | None = None) -> tuple[Call, NDArray[np.float32]]:
-        """As :meth:`call`, with what the model returned, (B, 3, H, W); `seed` is the call's own if None."""
-        measured = self._measure(variant, keep=True, seed=seed)
-        assert measured.image is not None
-        return as_call(measured), measured.image
+    def fresh(self) -> Seeded:
+        """An input that is nowhere else."""
+        return Seeded(self.variations.task(self.batch), self.new_seed())
 
-    def seed(self, variant: int) -> int:
-        """The seed of a call, 0..2^63 - 1: the same for the same variant."""
-        return random.Random(f"{self.salt}:{variant}").getrandbits(63)
-
-    def _measure(self, variant: int, *, keep: bool, seed: int | None = None) -> Measured:
-        inputs = batch_of(self.tiles, variant, self.batch)
-        measured = self.worker.measure(
-            inputs.images, inputs.clear, inputs.days, inputs.height, inputs.width,
-            seed=self.seed(variant) if seed is None else seed, precision=self.precision, keep=keep,
+    def block_of(self, inputs: Sequence[Seeded], size: BlockSize, lead_in: Sequence[Seeded] = ()) -> Block:
+        """A block on given inputs, which are as many as `size` says; the lead-in is on one fresh input if not given."""
+        before = list(lead_in) or [self.fresh()]
+        self._inputs = [*inputs, *before]
+        transfer = self.worker.place([each.task for each in self._inputs], [each.seed for each in self._inputs])
+        first = Cycle(len(inputs), len(before))
+        self.worker.lead_in(first, max(size.lead_in, len(before)), size.kept)
+        every = 1 if self.wait else size.inputs
+        times = self.worker.block(Cycle(0, size.inputs), size.calls, every=every, wait=self.wait)
+        self._kept = [i % size.inputs for i in range(size.calls - min(size.kept, size.calls), size.calls)]
+        return Block(
+            size.inputs, size.calls, times.marks, times.wall_seconds, times.host_seconds - self.message_seconds,
+            transfer, sum(each.task.batch for each in self._inputs),
         )  # fmt: skip
-        if measured.outcome != "ok":
-            raise ModelError(
-                f"the model failed while it was timed ({measured.outcome}): {measured.message}",
-                where=f"batch of {self.batch}",
-                remedy="`worldstrat-bench models check` shows what it does wrong",
-            )
-        return measured
+
+    @property
+    def kept(self) -> int:
+        """How many outputs of the last block can be asked for."""
+        return len(self._kept)
+
+    def take(self, numbers: Sequence[int]) -> tuple[list[Taken], float]:
+        """Outputs of the last block by number, and the seconds waited for them."""
+        images, seconds = self.worker.take(numbers)
+        found = zip(numbers, images, strict=True)
+        return [Taken(self._inputs[self._kept[number]], image) for number, image in found], seconds
+
+    def keep_busy(self, size: BlockSize, seconds: float) -> int:
+        """Blocks like the last one, one after the other, for so long; how many calls that were."""
+        spent, calls = 0.0, 0
+        while spent < seconds:
+            every = 1 if self.wait else size.inputs
+            spent += self.worker.block(Cycle(0, size.inputs), size.calls, every=every, wait=self.wait).host_seconds
+            calls += size.calls
+        return calls
+
+    def new_seed(self) -> int | None:
+        """One that cannot be foreseen, 0..2^63 - 1; None for a model that uses none."""
+        return secrets.randbits(63) if self.seeded else None
 
 
-def as_call(measured: Measured) -> Call:
-    """The durations of a measured call."""
-    return Call(measured.seconds, measured.wall_seconds, measured.host_seconds)
+def outputs_of(worker: TimedWorker, inputs: Sequence[Seeded]) -> list[NDArray[np.float32]]:
+    """What a model returns for some inputs, one call each, untimed."""
+    worker.place([each.task for each in inputs], [each.seed for each in inputs])
+    everything = Cycle(0, len(inputs))
+    worker.lead_in(Cycle(0, 1), 1, slots=len(inputs))
+    worker.block(everything, len(inputs), every=len(inputs), wait=False)
+    return worker.take(range(len(inputs)))[0]
+
+
+def message_seconds(worker: TimedWorker) -> float:
+    """What a message takes by itself: the middle of some echoes."""
+    worker.echo(0)
+    return float(np.median([worker.echo(0) for _ in range(ECHOES)]))

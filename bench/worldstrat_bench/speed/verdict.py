@@ -1,6 +1,6 @@
 """Whether a timing can be believed, and if not, why, in words.
 
-Pure functions of the measured durations, so that every way of going wrong can be tested with a made-up clock.
+Pure functions of the measured blocks, so that every way of going wrong can be tested with a made-up clock.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from worldstrat_bench.speed.stopwatch import Block
 from worldstrat_bench.speed_report import SPREAD_MAX, spread
 
 RAMP_MAX = 0.05
@@ -22,21 +23,28 @@ MODES_SHARE = 0.1
 """... and the smaller group has this share of the durations or more."""
 
 CACHE_MAX = 0.10
-"""A repeated tile may be this much faster than distinct ones."""
+"""The later cycles of a block may be this much faster than the first."""
+
+CACHE_SECONDS = 2e-4
+"""A first cycle longer by less than this is the start of a queue, not work that is saved later."""
 
 CLOCKS_MAX = 0.05
-"""The device's clock and the wall clock may differ by this much."""
+"""The device's clock and the wall clock may differ by this much over the blocks."""
 
-UNACCOUNTED_MAX = 0.10
-"""The host may have waited this share of a call longer than the worker reports (and 5 ms, for the transport)."""
+CLAIM_MIN = 0.95
+"""What the worker claims over what the host waited, in the middle block, at least: a block is 0.2 s or more."""
 
-UNACCOUNTED_SECONDS = 0.005
+CLAIM_MEAN_MIN = 0.90
+"""... and over all blocks together: the host may be held up now and then."""
 
 OUTPUT_MAX = 1e-3
-"""Timed and scored outputs may differ by this much, reflectance."""
+"""Timed outputs may differ by this much from scored ones and from those of a fresh process, reflectance."""
 
-INSPECTED_MAX = 1.5
-"""The fastest call whose output was looked at may take so many times the median of all."""
+AUDIT_MAX = 1.3
+"""The fastest block all of whose outputs could be asked for may take so many times as long a call as the others."""
+
+LATE_SECONDS = 0.010
+"""What the host may wait for the outputs that it names, beyond what such an answer takes, in the best case."""
 
 
 @dataclass(frozen=True)
@@ -45,30 +53,41 @@ class Evidence:
 
     Attributes
     ----------
-    repeats : seconds a call, per repeat.
-    repeated : seconds a call when one tile is fed again and again; empty if not measured.
-    clock_ratio : seconds by the device's clock over seconds by the wall clock; None with one clock only.
-    unaccounted_seconds : waited for by the host beyond what the worker reported; None if not measured.
-    output_difference : largest difference to the scored prediction, reflectance; None if there is none.
-    order_difference : largest difference to the same tile in another order; None if not measured.
-    batch_difference : largest difference to the same tile alone; None for batches of one.
-    inspected : seconds of timed calls whose outputs were looked at; empty if there are none.
+    repeats : the blocks, per repeat.
+    audited : seconds a call, as the host waited, of blocks all of whose outputs could be asked for.
+    late : seconds that the host waited for outputs beyond what such an answer takes; empty if none were taken.
+    scored_difference : largest difference to the scored predictions, reflectance; None if there are none.
+    fresh_difference : largest difference to what a fresh process returns for the same tile alone; None likewise.
     warm : whether the warm-up settled before its time was over.
     throttled : whether the device lowered its clocks for heat or power; None if it cannot tell.
     other_processes : how many other processes used the device; None if it cannot tell.
+    quick : whether it was a quick look only.
     """
 
-    repeats: tuple[tuple[float, ...], ...]
-    repeated: tuple[float, ...] = ()
-    clock_ratio: float | None = None
-    unaccounted_seconds: float | None = None
-    output_difference: float | None = None
-    order_difference: float | None = None
-    batch_difference: float | None = None
-    inspected: tuple[float, ...] = ()
+    repeats: tuple[tuple[Block, ...], ...]
+    audited: tuple[float, ...] = ()
+    late: tuple[float, ...] = ()
+    scored_difference: float | None = None
+    fresh_difference: float | None = None
     warm: bool = True
     throttled: bool | None = None
     other_processes: int | None = None
+    quick: bool = False
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """In order."""
+        return tuple(block for repeat in self.repeats for block in repeat)
+
+    @property
+    def medians(self) -> list[float]:
+        """Median seconds a call of the blocks of each repeat."""
+        return [float(np.median([block.per_call for block in repeat])) for repeat in self.repeats]
+
+    @property
+    def per_call(self) -> float:
+        """Median seconds a call of all blocks."""
+        return float(np.median([block.per_call for block in self.blocks]))
 
 
 @dataclass(frozen=True)
@@ -82,39 +101,25 @@ class Verdict:
         """True if nothing speaks against the timing."""
         return not self.reasons
 
-    @property
-    def word(self) -> str:
-        """As printed and recorded."""
-        return "VALID" if self.valid else "INVALID"
-
 
 def judge(evidence: Evidence) -> Verdict:
-    """Every reason not to believe a timing, or none."""
-    checks = (
-        _warm_up(evidence),
-        _spread(evidence),
-        _ramp(evidence),
-        _modes(evidence),
-        _caching(evidence),
-        _clocks(evidence),
-        _unaccounted(evidence),
-        _outputs(evidence),
-        _inspected(evidence),
-        _device(evidence),
-    )
-    return Verdict(tuple(reason for reason in checks if reason))
+    """Every reason not to believe a timing; none if it can be believed."""
+    checks = (_quick, _warm_up, _spread, _ramp, _modes, _caching, _clocks, _claim, _audit, _late, _outputs, _device)
+    return Verdict(tuple(reason for check in checks if (reason := check(evidence))))
 
 
-def _medians(repeats: Sequence[Sequence[float]]) -> list[float]:
-    return [float(np.median(repeat)) for repeat in repeats]
+def _quick(evidence: Evidence) -> str | None:
+    return "it was a quick look (--quick): too few blocks to tell" if evidence.quick else None
 
 
 def _warm_up(evidence: Evidence) -> str | None:
-    return None if evidence.warm else "the warm-up did not settle within its time: calls still differ by more than 2 %"
+    if evidence.warm or evidence.quick:
+        return None
+    return f"the warm-up did not settle within its time: blocks still differ by more than {SPREAD_MAX:.0%}"
 
 
 def _spread(evidence: Evidence) -> str | None:
-    value = spread(_medians(evidence.repeats))
+    value = spread(evidence.medians)
     if value <= SPREAD_MAX:
         return None
     return f"the repeats differ by {value:.0%} (more than {SPREAD_MAX:.0%}): the machine or its clock is not steady"
@@ -124,17 +129,18 @@ def _ramp(evidence: Evidence) -> str | None:
     """Every repeat rises: one that does so by chance is no ramp."""
     rises = []
     for repeat in evidence.repeats:
-        third = len(repeat) // 3
-        if third < 3:
+        durations = np.array([block.per_call for block in repeat])
+        third = len(durations) // 3
+        if third < 1:
             return None
-        rises.append(float(np.median(repeat[-third:]) / np.median(repeat[:third]) - 1))
+        rises.append(float(np.median(durations[-third:]) / np.median(durations[:third]) - 1))
     if min(rises) <= RAMP_MAX:
         return None
     return f"calls get slower while it runs (by {min(rises):.0%} or more within every repeat): heat or a backlog"
 
 
 def _modes(evidence: Evidence) -> str | None:
-    durations = np.sort(np.concatenate([np.asarray(repeat) for repeat in evidence.repeats]))
+    durations = np.sort(np.concatenate([block.durations for block in evidence.blocks]))
     if len(durations) < 10:
         return None
     gaps = np.diff(durations)
@@ -148,49 +154,66 @@ def _modes(evidence: Evidence) -> str | None:
 
 
 def _caching(evidence: Evidence) -> str | None:
-    """Faster than nearly all distinct calls: a machine whose speed wanders explains the rest, and has its own word."""
-    if not evidence.repeated or spread(_medians(evidence.repeats)) > SPREAD_MAX:
+    """The middle of all blocks: in one alone, the machine's speed may have changed after the first cycle."""
+    cycles = [block.cycles for block in evidence.blocks if len(block.cycles) > 1]
+    if not cycles:
         return None
-    distinct = float(np.quantile(np.concatenate([np.asarray(repeat) for repeat in evidence.repeats]), 0.1))
-    gain = 1 - float(np.median(evidence.repeated)) / distinct
-    if gain <= CACHE_MAX:
+    saved = float(np.median([each[0] - np.median(each[1:]) for each in cycles]))
+    gain = float(np.median([1 - np.median(each[1:]) / each[0] for each in cycles if each[0] > 0] or [0.0]))
+    if gain <= CACHE_MAX or saved <= CACHE_SECONDS:
         return None
-    return f"a repeated tile is {gain:.0%} faster than distinct ones: results are cached between calls"
+    return f"a repeated tile is {gain:.0%} faster than fresh ones: results are cached between calls"
 
 
 def _clocks(evidence: Evidence) -> str | None:
-    if evidence.clock_ratio is None or abs(evidence.clock_ratio - 1) <= CLOCKS_MAX:
+    ratio = sum(block.seconds for block in evidence.blocks) / sum(block.wall_seconds for block in evidence.blocks)
+    if abs(ratio - 1) <= CLOCKS_MAX:
         return None
-    return f"the device's clock and the wall clock disagree (ratio {evidence.clock_ratio:.2f})"
+    return f"the device's clock and the wall clock disagree (ratio {ratio:.2f})"
 
 
-def _unaccounted(evidence: Evidence) -> str | None:
-    """The worker runs the model's code, so its clock is not beyond doubt; the host's is."""
-    median = float(np.median(np.concatenate([np.asarray(repeat) for repeat in evidence.repeats])))
-    missing = evidence.unaccounted_seconds or 0.0
-    if missing <= UNACCOUNTED_MAX * median + UNACCOUNTED_SECONDS:
+def _claim(evidence: Evidence) -> str | None:
+    """The worker runs the model's code, so that its clock is not beyond doubt; the host's is."""
+    blocks = evidence.blocks
+    middle = float(np.median([block.seconds / block.host_seconds for block in blocks]))
+    mean = sum(block.seconds for block in blocks) / sum(block.host_seconds for block in blocks)
+    if middle >= CLAIM_MIN and mean >= CLAIM_MEAN_MIN:
         return None
-    return f"the host waited {missing * 1e3:.3g} ms a call longer than the worker reports"
+    share = middle if middle < CLAIM_MIN else mean
+    return f"the worker reports {share:.0%} of the time that the host waited for its blocks"
+
+
+def _audit(evidence: Evidence) -> str | None:
+    """A model that works harder where it may be looked at. The fastest is the one that chance slowed least."""
+    if not evidence.audited:
+        return None
+    ratio = min(evidence.audited) / evidence.per_call
+    if ratio <= AUDIT_MAX:
+        return None
+    return f"calls whose outputs can all be asked for take {ratio:.3g} times as long as the others"
+
+
+def _late(evidence: Evidence) -> str | None:
+    """Outputs that are computed when they are asked for."""
+    if not evidence.late or min(evidence.late) <= LATE_SECONDS:
+        return None
+    return f"outputs are not there when they are asked for, but {min(evidence.late) * 1e3:.3g} ms later"
 
 
 def _outputs(evidence: Evidence) -> str | None:
-    if evidence.output_difference is not None and not evidence.output_difference <= OUTPUT_MAX:
-        return f"the timed outputs differ from the scored ones by {evidence.output_difference:.2g} reflectance"
-    if evidence.order_difference is not None and not evidence.order_difference <= OUTPUT_MAX:
-        return f"a tile's output depends on its neighbours in time, by {evidence.order_difference:.2g} reflectance"
-    if evidence.batch_difference is not None and not evidence.batch_difference <= OUTPUT_MAX:
-        return f"a tile's output depends on its batch, by {evidence.batch_difference:.2g} reflectance"
+    if _differs(evidence.scored_difference):
+        return f"the timed outputs differ from the scored ones by {evidence.scored_difference:.2g} reflectance"
+    if _differs(evidence.fresh_difference):
+        return (
+            f"the timed outputs differ by {evidence.fresh_difference:.2g} reflectance from those of a fresh process "
+            "for the same tile alone: they depend on other calls or on the batch"
+        )
     return None
 
 
-def _inspected(evidence: Evidence) -> str | None:
-    """A model that works harder where somebody looks. The fastest of few calls is the one that chance slowed least."""
-    if not evidence.inspected:
-        return None
-    ratio = min(evidence.inspected) / float(np.median(np.concatenate([np.asarray(r) for r in evidence.repeats])))
-    if ratio <= INSPECTED_MAX:
-        return None
-    return f"calls whose outputs were compared took {ratio:.3g} times as long as the others"
+def _differs(value: float | None) -> bool:
+    """Also if it is not a number."""
+    return value is not None and not value <= OUTPUT_MAX
 
 
 def _device(evidence: Evidence) -> str | None:
@@ -199,3 +222,10 @@ def _device(evidence: Evidence) -> str | None:
     if evidence.other_processes:
         return f"{evidence.other_processes} other process(es) used the device"
     return None
+
+
+def percentiles(blocks: Sequence[Block]) -> tuple[float, float, float]:
+    """The 50th, 90th and 99th percentile of the seconds a call."""
+    durations = np.concatenate([block.durations for block in blocks])
+    p50, p90, p99 = np.percentile(durations, (50, 90, 99))
+    return float(p50), float(p90), float(p99)

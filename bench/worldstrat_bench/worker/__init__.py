@@ -8,11 +8,10 @@ if TYPE_CHECKING:
     from worldstrat_bench.worker.host import Worker as Worker
     from worldstrat_bench.worker.types import Hello as Hello
     from worldstrat_bench.worker.types import Limits as Limits
-    from worldstrat_bench.worker.types import Measured as Measured
     from worldstrat_bench.worker.types import ModelSpec as ModelSpec
     from worldstrat_bench.worker.types import Reply as Reply
 
-__all__ = ["Hello", "Limits", "Measured", "ModelSpec", "Reply", "Worker"]
+__all__ = ["Hello", "Limits", "ModelSpec", "Reply", "Worker"]
 
 
 def __getattr__(name: str) -> Any:

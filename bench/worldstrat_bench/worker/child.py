@@ -6,6 +6,7 @@ out. Only the standard library, numpy, torch and safetensors are imported; synta
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import os
@@ -29,6 +30,7 @@ MAX_TEXT = 8000
 
 Header = Dict[str, Any]
 Answer = Tuple[Header, bytes]
+Answers = Dict[str, Callable[[Header, bytes], Answer]]
 
 
 class NoDeviceError(Exception):
@@ -41,20 +43,38 @@ class OutputError(Exception):
 
 def serve(wire: Wire) -> None:
     """Answer messages until the host hangs up."""
-    model: Optional[SRModel] = None
-    device = "cpu"
+    answers: Answers = {}
     while True:
         try:
             header, body = wire.receive()
         except WireClosedError:
             return
         if header["op"] == "load":
-            device = header["device"]
             model = answer_load(wire, header)
-        elif header["op"] in ANSWERS and model is not None:
-            answer(wire, model, device, header, bytes(body))
+            answers = {} if model is None else answers_of(model, header["device"])
+        elif header["op"] in answers:
+            answer(wire, answers, header, bytes(body))
         else:
             return
+
+
+def answers_of(model: SRModel, device: str) -> Answers:
+    """What a worker that holds a model can be asked for."""
+    import safetensors.torch
+
+    from worldstrat_bench.worker.blocks import Bench, NotPlainError
+
+    def timed(part: Callable[[Header, bytes], Tuple[Header, Any]], header: Header, body: bytes) -> Answer:
+        try:
+            reply, tensors = part(header, body)
+        except NotPlainError as error:
+            raise OutputError(str(error)) from None
+        return reply, safetensors.torch.save(tensors) if tensors else b""
+
+    bench = Bench(model, device, seed_everything)
+    found: Answers = {op: functools.partial(timed, part) for op, part in bench.answers.items()}
+    found["predict"] = functools.partial(predict, model, device)
+    return found
 
 
 def answer_load(wire: Wire, header: Header) -> Optional[SRModel]:
@@ -131,10 +151,10 @@ def check_parameters(entry: Any, target: str, given: Dict[str, Any]) -> None:
         raise TypeError("{} has no parameter {}; {}".format(target, ", ".join(map(repr, unknown)), accepted))
 
 
-def answer(wire: Wire, model: SRModel, device: str, header: Header, body: bytes) -> None:
+def answer(wire: Wire, answers: Answers, header: Header, body: bytes) -> None:
     """Do what the message asks for and send the result, or what went wrong."""
     try:
-        reply, tensors = ANSWERS[header["op"]](model, device, header, body)
+        reply, tensors = answers[header["op"]](header, body)
     except OutputError as error:
         reply, tensors = {"op": "failed", "outcome": "invalid_output", "message": str(error)[:MAX_TEXT]}, b""
     except BaseException as error:
@@ -161,33 +181,6 @@ def predict(model: SRModel, device: str, header: Header, body: bytes) -> Answer:
         reply["output_device"] = str(getattr(output, "device", ""))
         reply["changed_input"] = changed(lr, tensors)
     return reply, safetensors.torch.save({"prediction": to_host(output)})
-
-
-def measure(model: SRModel, device: str, header: Header, body: bytes) -> Answer:
-    """Time the model on a batch: its input is on the host before, its output on the device after."""
-    import safetensors.torch
-    import torch
-
-    from worldstrat_bench.api import Target
-    from worldstrat_bench.worker import timing
-
-    tensors = safetensors.torch.load(body)
-    target = Target(int(header["height"]), int(header["width"]))
-
-    def call() -> Any:
-        return model.predict(low_res(tensors, device), target)
-
-    seed_everything(int(header["seed"]))
-    with torch.no_grad(), timing.precision_context(header["precision"], device):
-        timed = timing.time_call(call, timing.clock_for(device))
-        figures = timing.inspect_model(model, call, device) if header["inspect"] else {}
-    reply = {"op": "measured", "seconds": timed.seconds, "wall_seconds": timed.wall_seconds, **figures}
-    kept = safetensors.torch.save({"prediction": to_host(timed.output).float()}) if header["keep"] else b""
-    return reply, kept
-
-
-ANSWERS: Dict[str, Callable[[SRModel, str, Header, bytes], Answer]] = {"predict": predict, "measure": measure}
-"""What a worker that holds a model can be asked for."""
 
 
 def low_res(tensors: Dict[str, torch.Tensor], device: str) -> LowRes:
@@ -265,9 +258,9 @@ def text_of(error: BaseException) -> str:
 
 def strip_own(tb: Any) -> Any:
     """The traceback from the first frame that is not the harness's."""
-    here = os.path.abspath(__file__)
+    here = os.path.dirname(os.path.abspath(__file__))
     first = tb
-    while tb is not None and os.path.abspath(tb.tb_frame.f_code.co_filename) == here:
+    while tb is not None and os.path.dirname(os.path.abspath(tb.tb_frame.f_code.co_filename)) == here:
         tb = tb.tb_next
     return tb or first
 

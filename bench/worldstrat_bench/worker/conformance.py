@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from worldstrat_bench.errors import ModelError
 from worldstrat_bench.worker.host import Worker
-from worldstrat_bench.worker.types import Limits, ModelSpec, Reply
+from worldstrat_bench.worker.timed import Cycle, TimedCallError, TimedWorker
+from worldstrat_bench.worker.types import Limits, ModelSpec, Reply, Task
 
 HEIGHT, WIDTH, SIDE = 158, 156, 632
 AGREEMENT = 1e-3
@@ -169,14 +170,20 @@ def _same(check: str, first: NDArray[np.float32], reply: Reply, fix: str) -> Fin
 def _batch(worker: Worker, frames: int) -> Finding:
     """Two tiles at once, as throughput is measured; each as if it were alone."""
     samples = [make_sample(frames, seed=seed) for seed in (0, 3)]
-    stacked = [np.stack([getattr(s, name) for s in samples]) for name in ("images", "clear", "days")]
-    measured = worker.measure(stacked[0], stacked[1], stacked[2], SIDE, SIDE, seed=1, keep=True)
+    images, clear, days = (np.stack([getattr(s, name) for s in samples]) for name in ("images", "clear", "days"))
+    task = Task(images, clear, days, SIDE, SIDE)
     fix = "mind the batch axis: throughput is measured with several tiles at once"
-    if measured.image is None:
-        return Finding("batch of two", False, f"{measured.outcome}: {measured.message}", fix)
+    timed, all_of_it = TimedWorker(worker), Cycle(0, 1)
+    try:
+        timed.place([task], [1])
+        timed.lead_in(all_of_it, 1, slots=1)
+        timed.block(all_of_it, 1, every=1, wait=True)
+        (image,), _ = timed.take([0])
+    except TimedCallError as error:
+        return Finding("batch of two", False, f"{error.outcome}: {error.message}", fix)
     alone: list[Callable[[], Reply]] = [lambda s=s: _ask(worker, s) for s in samples]  # type: ignore[misc]
     for index, ask in enumerate(alone):
-        finding = _same("batch of two", measured.image[index], ask(), fix)
+        finding = _same("batch of two", image[index], ask(), fix)
         if not finding.passed:
             return finding
     return finding

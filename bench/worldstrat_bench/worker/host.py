@@ -29,15 +29,15 @@ from worldstrat_bench.worker.isolation import (
     unavailable,
 )  # fmt: skip
 from worldstrat_bench.worker.log import ModelLog
-from worldstrat_bench.worker.replies import judge, judge_measured
+from worldstrat_bench.worker.replies import judge
 from worldstrat_bench.worker.session import Session
 from worldstrat_bench.worker.starting import LaunchRequest, launch
-from worldstrat_bench.worker.types import Hello, Limits, Measured, ModelSpec, Reply
+from worldstrat_bench.worker.types import Hello, Limits, ModelSpec, Reply
 from worldstrat_bench.worker.validate import expected_of
 from worldstrat_bench.worker.watchdog import Verdict
 from worldstrat_bench.worker.wire import Message, WireClosedError, WireError, WireTimeoutError
 
-__all__ = ["Hello", "KilledWhileLoadingError", "Limits", "Measured", "ModelSpec", "Reply", "Worker"]
+__all__ = ["Hello", "KilledWhileLoadingError", "Limits", "ModelSpec", "Reply", "Worker"]
 
 
 class KilledWhileLoadingError(ModelError):
@@ -184,43 +184,24 @@ class Worker:
             self._stop()
         return reply
 
-    def measure(
-        self,
-        images: NDArray[np.float32],
-        clear: NDArray[np.bool_],
-        days: NDArray[np.int64],
-        height: int,
-        width: int,
-        *,
-        seed: int = 0,
-        precision: str = "declared",
-        keep: bool = False,
-        inspect: bool = False,
-    ) -> Measured:
-        """Time one call on a batch, in the worker; see :mod:`worldstrat_bench.worker.timing`.
+    def ask(
+        self, header: dict[str, object], tensors: dict[str, NDArray[Any]], seconds: float
+    ) -> tuple[Message, float] | Reply:
+        """Ask for anything else: the worker's answer, as it gave it, and the seconds it took; or what became of it.
 
-        Parameters
-        ----------
-        images : (B, T, 12, h, w); clear : (B, T, 1, h, w); days : (B, T).
-        precision : one of :data:`worldstrat_bench.worker.timing.PRECISIONS`.
-        keep : whether to send the output back.
-        inspect : whether to count parameters and FLOPs, which takes another call.
+        Whoever asks judges the answer; after one that cannot be used, :meth:`restart` it.
         """
         unready = self._ready()
         if unready is not None:
-            return Measured(unready.outcome, unready.message, 0.0, 0.0, 0.0)
-        header: dict[str, object] = {"op": "measure", "height": height, "width": width, "seed": seed,
-                                     "precision": precision, "keep": keep, "inspect": inspect}  # fmt: skip
-        answer = self._exchange(
-            header, {"images": images, "clear": clear, "days": days}, self._limits.tile_seconds * len(images)
-        )
-        if isinstance(answer, tuple):
-            measured = judge_measured(answer[0], expected_of(images[0], height, width, len(images)), answer[1])
-        else:
-            measured = Measured(answer.outcome, answer.message, answer.seconds, answer.seconds, answer.seconds)
-        if measured.outcome != "ok":
-            self._stop()
-        return measured
+            return unready
+        answer = self._exchange(header, tensors, seconds)
+        if isinstance(answer, Reply):
+            self.restart()
+        return answer
+
+    def restart(self) -> None:
+        """End the process; the next question goes to a fresh one."""
+        self._stop()
 
     def _ready(self) -> Reply | None:
         """Start the worker if there is none, or none that can be trusted; the reply to give if that fails."""

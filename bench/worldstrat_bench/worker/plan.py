@@ -22,6 +22,7 @@ EXPOSED = (
     "preprocessing.py",
     "worker/__init__.py",
     "worker/__main__.py",
+    "worker/blocks.py",
     "worker/child.py",
     "worker/device.py",
     "worker/landlock.py",

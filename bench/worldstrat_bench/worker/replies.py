@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from worldstrat_bench.worker.types import Measured, Reply
+from worldstrat_bench.worker.types import Reply
 from worldstrat_bench.worker.validate import Expected, InvalidOutputError, check_output
 from worldstrat_bench.worker.wire import Message
 
@@ -26,30 +26,6 @@ def judge(message: Message, expected: Expected, wall_seconds: float) -> Reply:
     return Reply("ok", images[0], hint, seconds, device, changed)
 
 
-def judge_measured(message: Message, expected: Expected, wall_seconds: float) -> Measured:
-    """The answer to a timed call; its output is checked where it was asked for."""
-    header = message.header
-    if header.get("op") != "measured":
-        reply = judge(message, expected, wall_seconds)
-        outcome = "invalid_output" if reply.outcome == "ok" else reply.outcome
-        return Measured(outcome, reply.message, wall_seconds, wall_seconds, wall_seconds)
-    images = None
-    if message.body:
-        try:
-            images = check_output(message.body, expected)[0]
-        except InvalidOutputError as error:
-            return Measured("invalid_output", str(error), wall_seconds, wall_seconds, wall_seconds)
-    return Measured(
-        "ok",
-        "",
-        possible_seconds(header.get("seconds"), wall_seconds),
-        possible_seconds(header.get("wall_seconds"), wall_seconds),
-        wall_seconds,
-        images,
-        *(_count(header.get(name)) for name in ("parameters", "flops", "host_bytes", "device_bytes")),
-    )
-
-
 def short_text(value: object, limit: int = 200) -> str:
     """A string of limited length, "" for anything else."""
     return value[:limit] if isinstance(value, str) else ""
@@ -65,7 +41,3 @@ def possible_seconds(value: object, wall_seconds: float) -> float:
 def _claim(message: Message) -> str:
     outcome = message.header.get("outcome")
     return outcome if isinstance(outcome, str) and outcome in CLAIMS else "model_error"
-
-
-def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**62 else None

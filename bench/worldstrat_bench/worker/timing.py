@@ -1,8 +1,8 @@
-"""Timing one call of a model, in the worker: input on the host before, output on the device after.
+"""Clocks for the worker, and what is counted beside the time: parameters, FLOPs, memory.
 
 A device works asynchronously: a call may return long before its result is there. The clock therefore belongs to
-the device, waits for it on both sides, and is cross-checked with a wall clock. This module runs in the worker:
-standard library and torch only, syntax of Python 3.9.
+the device and waits for it at both ends. This module runs in the worker: standard library and torch only, syntax of
+Python 3.9.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import resource
 import time
-from typing import TYPE_CHECKING, Any, Callable, ContextManager, Dict, List, NamedTuple, Optional, Protocol
+from typing import TYPE_CHECKING, Any, Callable, ContextManager, Dict, List, Optional, Protocol
 
 if TYPE_CHECKING:
     import torch
@@ -20,14 +20,18 @@ KIB = 1024
 
 
 class Clock(Protocol):
-    """Measures a region of work on a device. :meth:`start` and :meth:`stop` come in pairs."""
+    """Measures a stretch of work on a device: :meth:`start`, any number of :meth:`mark`, :meth:`stop`."""
 
-    def start(self) -> None:
-        """Wait until the device is idle, then start."""
+    def start(self, marks: int) -> None:
+        """Wait until the device is idle, then start; there will be so many marks."""
         ...
 
-    def stop(self) -> float:
-        """Wait until the device is done; seconds since the start by the device's own clock."""
+    def mark(self, wait: bool) -> None:
+        """Note the time at which the device has done what it was given so far; wait for that, or go on at once."""
+        ...
+
+    def stop(self) -> List[float]:
+        """Wait until the device has done everything; seconds from the start to each mark, the end included."""
         ...
 
 
@@ -37,49 +41,66 @@ class WallClock:
     def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
         self._now = now
         self._started = 0.0
+        self._marks: List[float] = []
 
-    def start(self) -> None:
+    def start(self, marks: int) -> None:
         """Start."""
+        self._marks = []
         self._started = self._now()
 
-    def stop(self) -> float:
-        """Seconds since the start."""
-        return self._now() - self._started
+    def mark(self, wait: bool) -> None:
+        """Note the time."""
+        self._marks.append(self._now())
+
+    def stop(self) -> List[float]:
+        """Seconds from the start to each mark, the end included."""
+        self._marks.append(self._now())
+        return [mark - self._started for mark in self._marks]
 
 
 class CudaClock:
-    """CUDA events on the current stream, with a synchronisation of the whole device on both sides."""
+    """CUDA events on the current stream; the whole device is waited for at both ends, other streams included."""
 
     def __init__(self, device: str) -> None:
         import torch
 
         self._device = torch.device(device)
-        self._first: Any = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
-        self._last: Any = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+        self._events: List[Any] = []
+        self._used = 0
 
-    def start(self) -> None:
-        """Wait for the device, then start."""
+    def start(self, marks: int) -> None:
+        """Make the events before they are needed, wait for the device, then start."""
+        import torch
+
+        missing = marks + 2 - len(self._events)
+        self._events += [torch.cuda.Event(enable_timing=True) for _ in range(missing)]  # type: ignore[no-untyped-call]
+        self._used = 0
+        torch.cuda.synchronize(self._device)
+        self._record()
+
+    def mark(self, wait: bool) -> None:
+        """Note the time at which the current stream gets here, or wait for all streams and note that."""
+        import torch
+
+        if wait:
+            torch.cuda.synchronize(self._device)
+        self._record()
+
+    def stop(self) -> List[float]:
+        """Wait for the device; seconds from the start to each mark, the end included."""
         import torch
 
         torch.cuda.synchronize(self._device)
-        self._first.record(torch.cuda.current_stream(self._device))
+        self._record()
+        torch.cuda.synchronize(self._device)
+        first = self._events[0]
+        return [float(first.elapsed_time(event)) / 1e3 for event in self._events[1 : self._used]]
 
-    def stop(self) -> float:
-        """Wait for the device (work on other streams included); seconds since the start."""
+    def _record(self) -> None:
         import torch
 
-        torch.cuda.synchronize(self._device)
-        self._last.record(torch.cuda.current_stream(self._device))
-        self._last.synchronize()
-        return float(self._first.elapsed_time(self._last)) / 1e3
-
-
-class Timed(NamedTuple):
-    """One timed call: what the model returned, seconds by the device's clock and by the wall clock."""
-
-    output: Any
-    seconds: float
-    wall_seconds: float
+        self._events[self._used].record(torch.cuda.current_stream(self._device))
+        self._used += 1
 
 
 def clock_for(device: str) -> Clock:
@@ -87,15 +108,6 @@ def clock_for(device: str) -> Clock:
     import torch
 
     return CudaClock(device) if torch.device(device).type == "cuda" else WallClock()
-
-
-def time_call(call: Callable[[], Any], clock: Clock, now: Callable[[], float] = time.perf_counter) -> Timed:
-    """Run `call` between the two ends of `clock`, and between two readings of a wall clock around them."""
-    wall = now()
-    clock.start()
-    output = call()
-    seconds = clock.stop()
-    return Timed(output, seconds, now() - wall)
 
 
 def precision_context(precision: str, device: str) -> ContextManager[Any]:

@@ -78,29 +78,45 @@ class Reply:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One timed call.
+class Task:
+    """What a model is asked for in one call: images (B, T, 12, h, w), clear (B, T, 1, h, w), days (B, T), output px."""
+
+    images: NDArray[np.float32]
+    clear: NDArray[np.bool_]
+    days: NDArray[np.int64]
+    height: int
+    width: int
+
+    @property
+    def batch(self) -> int:
+        """Tiles in it."""
+        return len(self.images)
+
+
+@dataclass(frozen=True)
+class BlockTimes:
+    """One block of timed calls.
 
     Attributes
     ----------
-    outcome, message : as in :class:`Reply`.
-    seconds, wall_seconds : by the device's clock and by the wall clock, as the worker measured them.
+    marks : seconds from the start to the end of each cycle (or call) and to the end of the block, as the worker says.
+    wall_seconds : of the block by the worker's wall clock.
     host_seconds : what the host waited, transport included; it bounds what a worker can claim.
-    image : (B, 3, H, W) float32 reflectance, if it was to be kept.
-    parameters, flops : of the model and of one call, if they were to be counted and could be.
-    host_bytes, device_bytes : largest memory of the worker so far.
     """
 
-    outcome: str
-    message: str
-    seconds: float
+    marks: tuple[float, ...]
     wall_seconds: float
     host_seconds: float
-    image: NDArray[np.float32] | None = None
-    parameters: int | None = None
-    flops: int | None = None
-    host_bytes: int | None = None
-    device_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class ModelFigures:
+    """What was counted beside the time: of the model, of one call on the first input, of the worker so far."""
+
+    parameters: int | None
+    flops: int | None
+    host_bytes: int | None
+    device_bytes: int | None
 
 
 @dataclass(frozen=True)

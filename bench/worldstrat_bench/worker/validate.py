@@ -10,7 +10,15 @@ from numpy.typing import NDArray
 
 from worldstrat_bench.api import RGB
 
-DTYPES = {"F64": "float64", "F16": "float16", "BF16": "bfloat16", "U8": "uint8", "I64": "int64", "BOOL": "bool"}
+DTYPES = {
+    "F32": "float32",
+    "F64": "float64",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "U8": "uint8",
+    "I64": "int64",
+    "BOOL": "bool",
+}
 IMPOSSIBLE_REFLECTANCE = 10.0
 """A median beyond this is another unit, not a bright scene: snow and cloud stay below 2."""
 COARSE = 16
@@ -49,6 +57,23 @@ def check_output(body: bytearray, expected: Expected) -> tuple[NDArray[np.float3
     return images, _hint(images[0], expected)
 
 
+def check_image(image: NDArray[np.generic] | None, expected: Expected) -> NDArray[np.float32]:
+    """The same of predictions that are decoded already.
+
+    Raises
+    ------
+    InvalidOutputError
+        as :func:`check_output` does, and for None.
+    """
+    if image is None:
+        raise InvalidOutputError("the reply does not hold the prediction that was asked for")
+    _check_kind(str(image.dtype), image.shape, expected.batch)
+    values = np.asarray(image, dtype=np.float32)
+    _check_size(values, expected)
+    _check_values(values)
+    return values
+
+
 def _decode(body: bytearray, batch: int) -> NDArray[np.float32]:
     try:
         tensors = dict(safetensors.deserialize(bytes(body)))  # type: ignore[no-untyped-call]
@@ -58,13 +83,17 @@ def _decode(body: bytearray, batch: int) -> NDArray[np.float32]:
         raise InvalidOutputError("the reply does not hold exactly one prediction")
     tensor = tensors["prediction"]
     dtype, shape = str(tensor["dtype"]), tuple(int(n) for n in tensor["shape"])
+    _check_kind(DTYPES.get(dtype, dtype), shape, batch)
+    values = np.frombuffer(tensor["data"], dtype="<f4").reshape(shape)
+    return values.astype(np.float32, copy=True)
+
+
+def _check_kind(dtype: str, shape: tuple[int, ...], batch: int) -> None:
     if len(shape) != 4 or shape[:2] != (batch, 3):
         advice = _shape_advice(shape)
         raise InvalidOutputError(f"predict returned shape {shape}, not ({batch}, 3, H, W){advice}")
-    if dtype != "F32":
-        raise InvalidOutputError(f"predict returned {DTYPES.get(dtype, dtype)}: return output.float()")
-    values = np.frombuffer(tensor["data"], dtype="<f4").reshape(shape)
-    return values.astype(np.float32, copy=True)
+    if dtype != "float32":
+        raise InvalidOutputError(f"predict returned {dtype}: return output.float()")
 
 
 def _shape_advice(shape: tuple[int, ...]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,10 +13,10 @@ import pytest
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.speed.inputs import synthetic_tiles
 from worldstrat_bench.speed.sensors import NO_ENERGY, Reading, Sensor, strangers
-from worldstrat_bench.speed.session import SpeedRequest, time_model
+from worldstrat_bench.speed.session import SpeedRequest, _Session, time_model
 from worldstrat_bench.speed.stopwatch import Plan
-from worldstrat_bench.speed.subjects import WorkerSubject
-from worldstrat_bench.worker.types import ModelSpec
+from worldstrat_bench.worker.timed import TimedWorker
+from worldstrat_bench.worker.types import ModelFigures, ModelSpec
 
 HEAT = 0x20
 POWER_CAP = 0x4
@@ -125,34 +124,40 @@ def test_no_device_no_sensor(library: Library, monkeypatch: pytest.MonkeyPatch) 
     assert Sensor.open("cuda:0") is None
 
 
-@pytest.mark.parametrize("counts_energy", [True, False])
-def test_energy_is_that_of_the_model_alone(
-    library: Library, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, counts_energy: bool
-) -> None:
+def test_a_device_that_counts_no_energy_says_so(library: Library) -> None:
+    library.counts_energy = False
+    session: Any = SimpleNamespace(_sensor=Sensor(library, 0))
+    assert _Session._measure_energy(session, None) is None  # type: ignore[arg-type]
+    figures = ModelFigures(1, 1, 1, 1)
+    assert _Session._nulls(session, figures, figures, None, ()) == {"km2_per_kwh": NO_ENERGY}
+
+
+def test_energy_is_that_of_the_model_alone(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between two readings, 36 J apart, there are calls of the model and of nothing else."""
-    library.counts_energy = counts_energy
     monkeypatch.setattr(Sensor, "open", classmethod(lambda cls, device: cls(library, 0)))
     tiles = synthetic_tiles(load_protocol(), frames=1, side=200)
-    calls: list[int] = []
-    call = WorkerSubject.call
+    events: list[tuple[str, int]] = []
+    ask, read = TimedWorker._ask, Sensor.read
 
-    def counted(self: WorkerSubject, variant: int) -> Any:
-        calls.append(variant)
-        return call(self, variant)
+    def recorded(self: TimedWorker, header: dict[str, Any], op: str, **more: Any) -> Any:
+        events.append((op, int(header.get("calls", 0))))
+        return ask(self, header, op, **more)
 
-    monkeypatch.setattr(WorkerSubject, "call", counted)
+    def recorded_reading(self: Sensor) -> Reading:
+        events.append(("reading", 0))
+        return read(self)
+
+    monkeypatch.setattr(TimedWorker, "_ask", recorded)
+    monkeypatch.setattr(Sensor, "read", recorded_reading)
     request = SpeedRequest(
         ModelSpec("worldstrat_bench.worker.reference:load"), "bicubic", tiles, scenarios=("single",),
-        plan=Plan(seconds=0.02, min_rounds=9, warm_up_seconds=0.2), isolation="process",
+        plan=Plan(seconds=0.3, min_blocks=2, warm_up_seconds=0.2), isolation="process",
     )  # fmt: skip
     report = time_model(request, lambda line: None).report
     assert report.timings[0].verdict == "INVALID"
     assert any("process" in reason for reason in report.timings[0].reasons), "11 is not ours"
-    if not counts_energy:
-        assert report.km2_per_kwh is None
-        assert report.nulls["km2_per_kwh"] == NO_ENERGY
-        return
-    in_the_block = calls[len(calls) - calls[::-1].index(1) - 1 :]
-    assert in_the_block == list(range(1, len(in_the_block) + 1)), "back to back, no reference between"
+    readings = [k for k, (op, _) in enumerate(events) if op == "reading"]
+    between = events[readings[-2] + 1 : readings[-1]]
+    assert {op for op, _ in between} == {"block"}, "no reference, no inputs on their way"
     kwh = 36.0 / 3.6e6
-    assert report.km2_per_kwh == pytest.approx(len(in_the_block) * tiles[0].km2 / kwh)
+    assert report.km2_per_kwh == pytest.approx(sum(calls for _, calls in between) * tiles[0].km2 / kwh)

@@ -32,8 +32,11 @@ def stated(run: tuple[Path, Record], rate: float = 12.5) -> dict[str, Any]:
 TIMING: list[tuple[dict[str, Any], str]] = [
     ({"reasons": ["made up"]}, "VALID has no reasons"),
     ({"verdict": "INVALID"}, "INVALID has some"),
-    ({"latency_p50_ms": -5}, "latency_p50_ms"),
-    ({"latency_p90_ms": 1}, "not in order"),
+    ({"call_ms": -5}, "call_ms"),
+    ({"latency_p50_ms": 5}, "an offline one has none"),
+    ({"scenario": "single"}, "three percentiles"),
+    ({"scenario": "single", "latency_p50_ms": 3, "latency_p90_ms": 1, "latency_p99_ms": 4}, "not in order"),
+    ({"transfer_ms": 0}, "transfer_ms"),
     ({"repeat_medians_ms": [180.0, 200.0, 220.0]}, "the repeats differ by more than 5%"),
     ({"repeat_medians_ms": [100.0]}, "not among the medians"),
     ({"tiles_per_second": 9}, "does not follow from batch"),
@@ -77,3 +80,11 @@ def test_a_page_can_draw_what_passes(run: tuple[Path, Record], tmp_path: Path, r
     build([run[0]], tmp_path / "site")
     assert "H100-80GB" in (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
     assert check_site(tmp_path / "site").faults == ()
+
+
+def test_a_report_of_the_first_schema_is_refused_with_what_to_do(run: tuple[Path, Record]) -> None:
+    with pytest.raises(InvalidArtefactError, match=r"schema version 1.*worldstrat-bench speed MODEL --data DIR --out"):
+        parse_speed(json.dumps({**stated(run), "schema_version": 1}).encode())
+    for odd in (b"[1]", b"{", b"[" * 100_000, json.dumps({**stated(run), "schema_version": 3}).encode()):
+        with pytest.raises(InvalidArtefactError, match="not a speed report"):
+            parse_speed(odd)

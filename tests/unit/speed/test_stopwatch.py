@@ -1,78 +1,186 @@
-"""A scenario from warm-up to verdict, with made-up devices: what pytest-benchmark sees is what the worker says."""
+"""A scenario from warm-up to verdict, with made-up models on a made-up clock."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
+from speed_models import Machine, MadeUp
 from worldstrat_bench.errors import InfrastructureError, ModelError
+from worldstrat_bench.speed import statistics
+from worldstrat_bench.speed.statistics import PUBLISHED_OF_MACHINE
 from worldstrat_bench.speed.stopwatch import (
-    MOST_ROUNDS,
-    PUBLISHED_OF_MACHINE,
+    BLOCK_SECONDS,
+    LEAD_IN_SECONDS,
+    QUICK,
     REPEATS,
-    Call,
+    Block,
+    BlockSize,
     Plan,
+    Rounds,
     Series,
     measure,
+    size_of,
     warm_up,
 )
 from worldstrat_bench.speed.verdict import Evidence, Verdict, judge
 
-PLAN = Plan(seconds=0.3, min_rounds=12, warm_up_seconds=5.0)
+PLAN = Plan(seconds=1.0, warm_up_seconds=5.0)
 
 
-@dataclass
-class Fake:
-    """A model that takes as long as its kind says; no time passes."""
+@pytest.fixture(autouse=True)
+def rounds_alone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """pytest-benchmark takes a second to start: only the tests of what it adds wait for it."""
 
-    median: float = 0.010
-    kind: str = "steady"
-    calls: int = 0
-    rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
-    seen: set[int] = field(default_factory=set)
-    variants: list[int] = field(default_factory=list)
+    def run(
+        rounds: Rounds, machine: dict[str, Any], say: Callable[[int], None] = lambda repeat: None
+    ) -> dict[str, Any]:
+        for repeat in range(1, REPEATS + 1):
+            say(repeat)
+            for _ in range(rounds.count):
+                rounds.once()
+        return {}
 
-    def call(self, variant: int) -> Call:
-        self.calls += 1
-        self.variants.append(variant)
-        seconds = self.median * (1 + 0.005 * self.rng.standard_normal())
-        if self.kind == "cold" and self.calls <= 20:
-            seconds *= 10 - 0.4 * self.calls
-        if self.kind == "ramp":
-            seconds *= 1 + 0.02 * self.calls
-        if self.kind == "bimodal" and self.rng.random() < 1 / 3:
-            seconds *= 1.6
-        if self.kind == "uneven" and self.calls % 2:
-            seconds *= 1.6
-        if self.kind == "caching" and variant in self.seen:
-            seconds *= 0.05
-        self.seen.add(variant)
-        waited = seconds + 0.003 + (0.020 if self.kind == "lying" else 0.0)
-        return Call(seconds, seconds * (1.3 if self.kind == "drift" else 1.0), waited)
+    if not request.node.name.startswith("test_pytest_benchmark"):
+        monkeypatch.setattr(statistics, "run_rounds", run)
 
 
-def _measure(kind: str) -> tuple[Series, Verdict]:
-    series = measure(Fake(kind=kind), Fake(median=0.002), PLAN, {"device": "made up"})
-    evidence = Evidence(
-        series.repeats, series.repeated, series.clock_ratio, series.unaccounted_seconds, warm=series.warm
-    )
-    return series, judge(evidence)
+def _measure(model: MadeUp, reference: MadeUp | None = None, plan: Plan = PLAN) -> tuple[Series, Verdict]:
+    other = reference or MadeUp(seconds=0.002, machine=model.machine, wait=model.wait)
+    series = measure(model, other, plan, {"device": "made up"})
+    return series, judge(Evidence(series.repeats, warm=series.warm, quick=plan.quick))
 
 
-def test_a_steady_model_is_measured_as_it_is_and_valid() -> None:
-    series, verdict = _measure("steady")
+@pytest.mark.parametrize("wait", [True, False])
+@pytest.mark.parametrize("seconds", [2e-5, 0.010, 0.7])
+def test_a_steady_model_is_measured_as_it_is_and_valid(seconds: float, wait: bool) -> None:
+    series, verdict = _measure(MadeUp(seconds, wait=wait))
     assert verdict.reasons == ()
     assert len(series.repeats) == REPEATS
-    assert all(len(repeat) >= PLAN.min_rounds for repeat in series.repeats)
-    assert np.median(np.concatenate(series.repeats)) == pytest.approx(0.010, rel=0.01)
-    assert series.times_reference == pytest.approx(5, rel=0.02)
+    assert np.median([block.per_call for block in series.blocks]) == pytest.approx(seconds, rel=0.01)
+    assert series.times_reference == pytest.approx(seconds / 0.002, rel=0.02)
     assert series.reference_seconds == pytest.approx(0.002, rel=0.01)
 
 
-def test_the_document_is_pytest_benchmarks_own() -> None:
-    series, _ = _measure("steady")
+@pytest.mark.parametrize("seconds", [1e-5, 66e-6, 0.004, 0.05, 0.19, 0.5, 3.0])
+@pytest.mark.parametrize("batch", [1, 32])
+def test_blocks(seconds: float, batch: int) -> None:
+    size = size_of(MadeUp(batch=batch), seconds)
+    assert size.calls * seconds >= BLOCK_SECONDS
+    assert size.calls % size.inputs == 0
+    assert size.calls // size.inputs >= 2, "the first cycle is compared with a later one"
+    assert 1 <= size.inputs * batch <= 64
+    assert 1 <= size.kept * batch <= 64
+    assert size.calls * seconds <= 3 * max(BLOCK_SECONDS, seconds), "no longer than it has to be"
+    assert size.lead_in * seconds >= LEAD_IN_SECONDS
+
+
+def test_the_model_and_the_reference_alternate_by_block() -> None:
+    events: list[str] = []
+    machine = Machine()
+    model, reference = (MadeUp(name=name, events=events, machine=machine) for name in "AB")
+    series, _ = _measure(model, reference)
+    rounds = 2 * len(series.blocks)
+    assert "".join(events[-rounds:]) == "ABBA" * (rounds // 4)
+
+
+def test_each_block_follows_a_lead_in_of_its_own() -> None:
+    """Threads of the other worker are in the way for 30 ms: nothing of that is timed."""
+    model = MadeUp(machine=Machine(crowded=True))
+    series, verdict = _measure(model)
+    assert verdict.reasons == ()
+    assert np.median([block.per_call for block in series.blocks]) == pytest.approx(0.010, rel=0.01)
+    assert series.reference_seconds == pytest.approx(0.002, rel=0.01)
+
+
+def test_a_machine_that_drifts_moves_both_and_not_their_ratio() -> None:
+    """Half as fast after ten seconds: the milliseconds are INVALID and say why, the ratio holds."""
+    machine = Machine(speed=lambda now: 1.0 / (1.0 + min(now, 10.0) / 10.0))
+    series, verdict = _measure(MadeUp(machine=machine))
+    assert any("the repeats differ by" in reason for reason in verdict.reasons), verdict.reasons
+    assert series.times_reference == pytest.approx(5, rel=0.03)
+
+
+def test_the_warm_up_is_excluded() -> None:
+    series, verdict = _measure(MadeUp(kind="cold"))
+    assert max(block.per_call for block in series.blocks) < 0.011
+    assert verdict.valid
+
+
+def test_a_warm_up_that_does_not_settle_says_so() -> None:
+    steady = warm_up(MadeUp(), 1.0)
+    assert steady.settled
+    assert steady.seconds == pytest.approx(0.010, rel=0.02)
+    assert not warm_up(MadeUp(kind="uneven"), 1.0).settled
+    _, verdict = _measure(MadeUp(kind="uneven"))
+    assert any("warm-up did not settle" in reason for reason in verdict.reasons)
+
+
+LIARS = {
+    "always": lambda block: 0.1,
+    "mostly": lambda block: 1.0 if block % 25 == 0 else 0.01,
+    "a little": lambda block: 0.93,
+    "two in five": lambda block: 0.5 if block % 5 < 2 else 1.0,
+}
+
+
+@pytest.mark.parametrize("liar", LIARS)
+@pytest.mark.parametrize("seconds", [2e-4, 0.005, 0.1])
+def test_a_worker_that_claims_less_than_the_host_waited(liar: str, seconds: float) -> None:
+    _, verdict = _measure(MadeUp(seconds, claims=LIARS[liar]))
+    assert any("of the time that the host waited" in reason for reason in verdict.reasons), verdict.reasons
+
+
+@pytest.mark.parametrize("wait", [True, False])
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (MadeUp(device_over_wall=0.8), "wall clock disagree .ratio 0.80"),
+        (MadeUp(kind="caching"), "repeated tile is 95% faster than fresh ones"),
+        (MadeUp(seconds=2e-4, kind="caching"), "cached between calls"),
+        (MadeUp(seconds=0.3, kind="caching"), "cached between calls"),
+    ],
+)
+def test_what_cannot_be_believed_is_invalid_with_the_right_words(model: MadeUp, wait: bool, words: str) -> None:
+    model.wait = wait
+    _, verdict = _measure(model)
+    assert not verdict.valid
+    assert any(re.search(words, reason) for reason in verdict.reasons), verdict.reasons
+
+
+def test_a_bimodal_model_is_seen_where_each_call_is_timed() -> None:
+    _, verdict = _measure(MadeUp(kind="bimodal"))
+    words = "the durations fall into two groups, about 10 ms and 16 ms: a median describes neither"
+    assert words in verdict.reasons
+
+
+def test_calls_that_get_slower_within_every_repeat() -> None:
+    machine = Machine()
+    model = MadeUp(machine=machine)
+    reference = MadeUp(seconds=0.002, machine=machine)
+    count = 4
+    timed = {"blocks": 0}
+
+    def tired(now: float) -> float:
+        return 1.0 - 0.05 * (timed["blocks"] % count)
+
+    machine.speed = tired
+
+    def after(index: int, total: int) -> None:
+        timed["blocks"] = index + 1
+
+    series = measure(model, reference, PLAN, {}, after)
+    assert len(series.repeats[0]) == count
+    verdict = judge(Evidence(series.repeats))
+    assert any("slower while it runs" in reason for reason in verdict.reasons), verdict.reasons
+
+
+def test_pytest_benchmark_makes_the_document() -> None:
+    series, _ = _measure(MadeUp())
     assert series.benchmark["machine_info"]["worldstrat_bench"] == {"device": "made up"}
     assert set(series.benchmark["machine_info"]) <= {*PUBLISHED_OF_MACHINE, "worldstrat_bench"}
     assert series.benchmark["commit_info"] == {}
@@ -80,133 +188,57 @@ def test_the_document_is_pytest_benchmarks_own() -> None:
     assert [b["extra_info"]["repeat"] for b in benchmarks] == [1, 2, 3]
     assert benchmarks[0]["stats"]["median"] == pytest.approx(0.010, rel=0.01)
     assert benchmarks[0]["stats"]["rounds"] == len(series.repeats[0])
+    assert len(benchmarks[0]["extra_info"]["reference_seconds"]) == len(series.repeats[0])
 
 
-def test_inputs_differ_from_call_to_call_but_for_the_repeated_ones() -> None:
-    fake = Fake()
-    measure(fake, Fake(), PLAN, {})
-    distinct = fake.variants[: -(PLAN.min_rounds + 1)]
-    assert len(set(distinct)) == len(distinct)
-    assert len(set(fake.variants[-(PLAN.min_rounds + 1) :])) == 1
+@pytest.mark.parametrize(("plan", "longest"), [(Plan(), 60), (Plan(seconds=1.0, budget_seconds=16.0), 20), (QUICK, 10)])
+@pytest.mark.parametrize("seconds", [6e-5, 0.004, 0.05, 0.1, 0.25])
+def test_the_budget(plan: Plan, longest: float, seconds: float) -> None:
+    """What passes on the made-up clock, the warm-up included."""
+    machine = Machine()
+    model = MadeUp(seconds, machine=machine)
+    _measure(model, MadeUp(5e-5, machine=machine), plan)
+    assert machine.now < longest
 
 
-def test_the_warm_up_is_excluded() -> None:
-    series, verdict = _measure("cold")
-    assert max(max(repeat) for repeat in series.repeats) < 0.011
-    assert verdict.valid
-
-
-def test_a_warm_up_that_does_not_settle_says_so() -> None:
-    steady = warm_up(Fake(), 1.0)
-    assert steady.settled
-    assert steady.seconds == pytest.approx(0.010, rel=0.02)
-    assert not warm_up(Fake(kind="uneven"), 1.0).settled
-
-
-@pytest.mark.parametrize(
-    ("kind", "words"),
-    [
-        ("drift", "wall clock disagree"),
-        ("ramp", "slower while it runs"),
-        ("bimodal", "two groups"),
-        ("caching", "cached between calls"),
-        ("lying", "host waited 20 ms a call longer"),
-    ],
-)
-def test_what_cannot_be_believed_is_invalid_with_the_right_words(kind: str, words: str) -> None:
-    _, verdict = _measure(kind)
-    assert verdict.word == "INVALID"
-    assert any(words in reason for reason in verdict.reasons), verdict.reasons
-
-
-@dataclass
-class Threads:
-    """What two models share: the threads of the last one are in the way of a call of the other for a while."""
-
-    last: Fake | None = None
-    since: float = 0.0
-
-
-@dataclass
-class Crowded(Fake):
-    """A model whose calls are slow until the threads of another have given up."""
-
-    machine: Threads = field(default_factory=Threads)
-
-    def call(self, variant: int) -> Call:
-        if self.machine.last is not self:
-            self.machine.last, self.machine.since = self, 0.0
-        call = super().call(variant)
-        slow = call.seconds * (2.0 if self.machine.since < 0.013 else 1.0)
-        self.machine.since += slow + 0.003
-        return Call(slow, slow, slow + 0.003)
-
-
-def test_a_timed_call_follows_one_of_its_own_kind() -> None:
-    machine = Threads()
-    series = measure(Crowded(machine=machine), Crowded(median=0.002, machine=machine), PLAN, {})
-    assert np.median(np.concatenate(series.repeats)) == pytest.approx(0.010, rel=0.01)
-    assert series.reference_seconds == pytest.approx(0.002, rel=0.01)
-
-
-def test_inspections_are_timed_calls_that_nobody_can_foresee() -> None:
-    places = set()
-    for _ in range(4):
-        fake = Fake()
-        seen: list[int] = []
-
-        def look(variant: int, fake: Fake = fake, seen: list[int] = seen) -> Call:
-            seen.append(fake.calls)
-            return Call(0.5, 0.5, 0.503)
-
-        series = measure(fake, Fake(), PLAN, {}, (look, look))
-        assert len(seen) == 2
-        assert sum(model == 0.5 for model, _ in series.pairs) == 2
-        places.add(tuple(seen))
-    assert len(places) > 1
-
-
-def test_long_calls_are_not_made_twice() -> None:
-    fake = Fake(median=1.0)
-    series = measure(fake, Fake(), PLAN, {})
-    timed = sum(len(repeat) for repeat in series.repeats)
-    assert fake.calls < 1.4 * timed + PLAN.min_rounds
-    assert series.times_reference == pytest.approx(100, rel=0.02)
+def test_a_quick_look_is_never_valid() -> None:
+    _, verdict = _measure(MadeUp(), plan=QUICK)
+    assert verdict.reasons == ("it was a quick look (--quick): too few blocks to tell",)
 
 
 def test_how_long_it_will_take_is_told() -> None:
     heard: list[str] = []
-    measure(Fake(median=0.1), Fake(median=0.1), Plan(seconds=2, min_rounds=9), {}, say=heard.append)
-    assert len(heard) == 1  # 3 repeats of about 20 rounds of 4 calls, which the host waits 0.103 s for
-    assert 24 <= int(heard[0].split()[1]) <= 27
+    measure(MadeUp(0.1), MadeUp(0.1), Plan(seconds=2), {}, say=heard.append)
+    assert heard[0] == "warming up"
+    assert heard[1].startswith("3 repeats of 8 blocks of 3 calls, about ")
+    assert 20 <= int(heard[1].split()[-2]) <= 30  # 48 blocks of 4 calls of 0.1 s, and the making of their inputs
+    assert heard[2:] == ["repeat 1 of 3", "repeat 2 of 3", "repeat 3 of 3"]
 
 
-def test_a_fast_model_is_not_called_for_ever() -> None:
-    series = measure(Fake(median=1e-4), Fake(median=1e-4), Plan(seconds=30, min_rounds=9), {})
-    assert all(len(repeat) <= 1.1 * MOST_ROUNDS for repeat in series.repeats)
+def test_every_block_of_the_model_is_announced() -> None:
+    heard: list[tuple[int, int]] = []
+    series = measure(MadeUp(), MadeUp(), PLAN, {}, lambda index, count: heard.append((index, count)))
+    assert heard == [(k, len(series.blocks)) for k in range(len(series.blocks))]
 
 
-@dataclass
-class Failing(Fake):
+class Failing(MadeUp):
     """Breaks when it is timed, after the warm-up."""
 
-    def call(self, variant: int) -> Call:
-        if variant > 5:
-            raise ModelError("the model crashed")
-        return super().call(variant)
+    error: Exception = ModelError("the model crashed")
+
+    def block(self, size: BlockSize) -> Block:
+        if len(self.blocks) > 8:
+            raise self.error
+        return super().block(size)
 
 
-def test_a_model_that_fails_while_timed_is_a_model_error() -> None:
+def test_pytest_benchmark_lets_a_model_error_through() -> None:
     with pytest.raises(ModelError, match="the model crashed"):
-        measure(Failing(), Fake(), PLAN, {})
+        measure(Failing(), MadeUp(), PLAN, {})
 
 
-def test_anything_else_is_infrastructure() -> None:
-    class Broken(Fake):
-        def call(self, variant: int) -> Call:
-            if variant > 5:
-                raise RuntimeError("oops")
-            return super().call(variant)
-
+def test_pytest_benchmark_cannot_go_on_after_anything_else() -> None:
+    broken = Failing()
+    broken.error = RuntimeError("oops")
     with pytest.raises(InfrastructureError, match="could not time"):
-        measure(Broken(), Fake(), PLAN, {})
+        measure(broken, MadeUp(), PLAN, {})

@@ -1,4 +1,4 @@
-"""The clock tells the truth about devices that work asynchronously; checked with a made-up device."""
+"""Clocks that tell the truth about devices that work asynchronously; checked with a made-up device."""
 
 from __future__ import annotations
 
@@ -12,63 +12,16 @@ from worldstrat_bench.worker.timing import (
     count_parameters,
     peak_memory,
     precision_context,
-    time_call,
 )
 
 
-class AsynchronousDevice:
-    """A device whose calls return at once and whose work takes as long as it is told; time is made up."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self._busy_until = 0.0
-
-    def read(self) -> float:
-        """The wall clock: reading it takes a moment."""
-        self.now += 1e-7
-        return self.now
-
-    def launch(self, seconds: float) -> None:
-        """Hand over work; returns after 10 microseconds."""
-        self.now += 1e-5
-        self._busy_until = max(self._busy_until, self.now) + seconds
-
-    def synchronise(self) -> None:
-        """Wait until all work is done."""
-        self.now = max(self.now, self._busy_until)
-
-
-class DeviceClock:
-    """What a clock has to do on such a device: wait on both sides."""
-
-    def __init__(self, device: AsynchronousDevice) -> None:
-        self._device = device
-        self._started = 0.0
-
-    def start(self) -> None:
-        self._device.synchronise()
-        self._started = self._device.now
-
-    def stop(self) -> float:
-        self._device.synchronise()
-        return self._device.now - self._started
-
-
-def test_a_call_that_returns_before_it_is_done_is_measured_to_its_end() -> None:
-    device = AsynchronousDevice()
-    timed = time_call(lambda: device.launch(0.25), DeviceClock(device), device.read)
-    assert timed.seconds == pytest.approx(0.25, abs=1e-4)
-    assert timed.wall_seconds == pytest.approx(timed.seconds, rel=1e-3), "the two clocks agree"
-    naive = time_call(lambda: device.launch(0.25), WallClock(device.read), device.read)
-    assert naive.seconds < 1e-3, "without waiting, the same call looks free: what the clock is for"
-
-
-def test_work_left_over_from_before_is_not_counted() -> None:
-    device = AsynchronousDevice()
-    device.launch(5.0)
-    assert time_call(lambda: device.launch(0.1), DeviceClock(device), device.read).seconds == pytest.approx(
-        0.1, abs=1e-4
-    )
+def test_a_wall_clock_marks() -> None:
+    readings = iter([10.0, 10.5, 11.5, 11.75])
+    clock = WallClock(lambda: next(readings))
+    clock.start(2)
+    clock.mark(wait=False)
+    clock.mark(wait=True)
+    assert clock.stop() == [0.5, 1.5, 1.75]
 
 
 def test_the_cpu_has_a_wall_clock() -> None:

@@ -1,0 +1,174 @@
+"""The host's side of timed blocks: place inputs, run a block, take some of its outputs; nothing is taken on trust."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+from numpy.typing import NDArray
+
+from worldstrat_bench.errors import ModelError
+from worldstrat_bench.worker.host import Worker
+from worldstrat_bench.worker.replies import judge, short_text
+from worldstrat_bench.worker.types import BlockTimes, ModelFigures, Reply, Task
+from worldstrat_bench.worker.validate import InvalidOutputError, check_image, expected_of
+
+Tensors = dict[str, NDArray[Any]]
+
+SECONDS = 60.0
+"""The longest that one call may take, and whatever else a worker is asked for beside a block."""
+
+
+class TimedCallError(ModelError):
+    """The model failed while it was timed; `outcome` is one of :data:`worldstrat_bench.tiles.OUTCOMES`."""
+
+    def __init__(self, outcome: str, message: str) -> None:
+        super().__init__(
+            f"the model failed while it was timed ({outcome}): {message}",
+            remedy="`worldstrat-bench models check` shows what it does wrong",
+        )
+        self.outcome = outcome
+        self.message = message
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """Which of the placed inputs a block goes round: so many from `first` on."""
+
+    first: int
+    inputs: int
+
+
+class TimedWorker:
+    """A worker whose model is timed.
+
+    Parameters
+    ----------
+    precision : one of :data:`worldstrat_bench.worker.timing.PRECISIONS`.
+    """
+
+    def __init__(self, worker: Worker, precision: str = "declared") -> None:
+        self._worker = worker
+        self._precision = precision
+        self._placed: tuple[Task, ...] = ()
+        self._kept: tuple[Task, ...] = ()
+        self._slots = 0
+
+    def place(self, tasks: Sequence[Task], seeds: Sequence[int | None]) -> float | None:
+        """Put inputs on the device, in place of those before.
+
+        Parameters
+        ----------
+        seeds : set before each call on the input; None for a model whose outputs follow from its inputs.
+
+        Returns
+        -------
+        Seconds that the way from pinned memory to the device took, as the worker says; None on a CPU.
+        """
+        self._placed, self._kept = tuple(tasks), ()
+        tensors: Tensors = {}
+        for k, task in enumerate(tasks):
+            tensors |= {f"images.{k}": task.images, f"clear.{k}": task.clear, f"days.{k}": task.days}
+        inputs = [[task.height, task.width, seed] for task, seed in zip(tasks, seeds, strict=True)]
+        header, _, seconds = self._ask({"op": "place", "inputs": inputs}, "placed", tensors=tensors)
+        return _claimed(header.get("seconds"), seconds)
+
+    def lead_in(self, cycle: Cycle, calls: int, slots: int) -> float:
+        """Untimed calls, after which there is memory for the last `slots` outputs of the block; seconds waited."""
+        seconds = self._block(cycle, calls, calls, False, slots).host_seconds
+        self._slots = slots
+        return seconds
+
+    def block(self, cycle: Cycle, calls: int, *, every: int, wait: bool) -> BlockTimes:
+        """Timed calls; see :class:`worldstrat_bench.worker.blocks.BlockPlan`."""
+        times = self._block(cycle, calls, every, wait, None)
+        inputs = self._placed[cycle.first : cycle.first + cycle.inputs]
+        last = range(max(0, calls - self._slots), calls)
+        self._kept = tuple(inputs[i % cycle.inputs] for i in last)
+        return times
+
+    @property
+    def kept(self) -> tuple[Task, ...]:
+        """The inputs of the outputs that the last block kept, oldest first."""
+        return self._kept
+
+    def take(self, numbers: Sequence[int]) -> tuple[list[NDArray[np.float32]], float]:
+        """Kept outputs by number, each (B, 3, H, W), checked as predictions are; and seconds waited for them."""
+        header: dict[str, object] = {"op": "take", "numbers": list(numbers)}
+        _, tensors, seconds = self._ask(header, "taken")
+        images = []
+        for k, number in enumerate(numbers):
+            task = self._kept[number]
+            try:
+                expected = expected_of(task.images[0], task.height, task.width, task.batch)
+                images.append(check_image(tensors.get(f"output.{k}"), expected))
+            except InvalidOutputError as error:
+                raise self._failed("invalid_output", str(error)) from None
+        return images, seconds
+
+    def echo(self, size: int) -> float:
+        """Seconds that a question and an answer of `size` bytes take."""
+        return self._ask({"op": "echo", "size": size}, "echoed")[2]
+
+    def inspect(self) -> ModelFigures:
+        """Count parameters, FLOPs and memory, with one further call on the first input."""
+        header, _, _ = self._ask({"op": "inspect", "precision": self._precision}, "inspected")
+        counts = (_count(header.get(name)) for name in ("parameters", "flops", "host_bytes", "device_bytes"))
+        return ModelFigures(*counts)
+
+    def _block(self, cycle: Cycle, calls: int, every: int, wait: bool, slots: int | None) -> BlockTimes:
+        header: dict[str, object] = {
+            "op": "block", "first": cycle.first, "inputs": cycle.inputs, "calls": calls, "every": every, "wait": wait,
+            "slots": slots, "precision": self._precision,
+        }  # fmt: skip
+        longest = max(task.batch for task in self._placed)
+        answer, tensors, seconds = self._ask(header, "block", seconds=SECONDS * longest)
+        marks = tensors.get("marks")
+        if marks is None or not _possible(marks, calls // every + 1, seconds):
+            raise self._failed("invalid_output", "the worker reports times that cannot be")
+        return BlockTimes(tuple(map(float, marks)), _claimed(answer.get("wall_seconds"), seconds) or seconds, seconds)
+
+    def _ask(
+        self, header: dict[str, object], op: str, *, tensors: Tensors | None = None, seconds: float = SECONDS
+    ) -> tuple[dict[str, Any], Tensors, float]:
+        """The answer's header and tensors, and the seconds waited."""
+        answer = self._worker.ask(header, tensors or {}, seconds)
+        if isinstance(answer, Reply):
+            raise TimedCallError(answer.outcome, answer.message)
+        message, waited = answer
+        if message.header.get("op") != op:
+            blank = np.zeros((1, 12, 1, 1), np.float32)
+            reply = judge(message, expected_of(blank, 1, 1), waited)
+            outcome = "invalid_output" if reply.outcome == "ok" else reply.outcome
+            raise self._failed(outcome, reply.message or f"the worker answered {short_text(message.header.get('op'))}")
+        try:
+            found = safetensors.numpy.load(bytes(message.body)) if message.body else {}
+        except Exception as error:  # whatever a hostile body makes the reader do
+            what = f"the reply is not a safetensors message: {str(error)[:200]}"
+            raise self._failed("invalid_output", what) from None
+        return message.header, found, waited
+
+    def _failed(self, outcome: str, message: str) -> TimedCallError:
+        self._worker.restart()
+        return TimedCallError(outcome, message)
+
+
+def _possible(marks: NDArray[Any], count: int, host_seconds: float) -> bool:
+    """Whether these are times since a start that can have been: none beyond what the host itself waited."""
+    if marks.dtype != np.float64 or marks.shape != (count,) or not np.isfinite(marks).all():
+        return False
+    return bool(marks[0] >= 0 and marks[-1] > 0 and (np.diff(marks) >= 0).all() and marks[-1] <= host_seconds)
+
+
+def _claimed(value: object, host_seconds: float) -> float | None:
+    """Seconds that the worker claims, if they can be."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    return float(value) if 0 < value <= host_seconds else None
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**62 else None

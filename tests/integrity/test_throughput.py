@@ -1,0 +1,192 @@
+"""Models that cheat at being timed, through the real confined worker: each is INVALID or an error.
+
+Work is a sleep: it takes as long on a busy machine, and costs nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from worldstrat_bench.errors import ModelError
+from worldstrat_bench.protocol import load_protocol
+from worldstrat_bench.speed.inputs import synthetic_tiles
+from worldstrat_bench.speed.session import Scenario, SpeedRequest, time_model
+from worldstrat_bench.speed.stopwatch import Plan
+from worldstrat_bench.speed_report import Timing
+from worldstrat_bench.worker.types import ModelSpec
+
+PLAN = Plan(seconds=0.4, budget_seconds=8.0, min_blocks=2, warm_up_seconds=1.0)
+WORK_SECONDS = 0.02
+ACCUSATIONS = ("cached", "fresh process", "host waited", "asked for", "wall clock")
+"""What is said of a model that cheats, and not of a machine that is busy."""
+
+COMMON = f"""
+import random, sys, time
+import torch
+from worldstrat_bench.worker import blocks
+
+def bicubic(lr, target):
+    return torch.nn.functional.interpolate(lr.rgb(), size=(target.height, target.width), mode="bicubic")
+
+def nearest(lr, target):
+    return torch.nn.functional.interpolate(lr.rgb(), size=(target.height, target.width))
+
+def work(lr, target):
+    time.sleep({WORK_SECONDS} * len(lr.images))
+    return bicubic(lr, target)
+
+class Model:
+    def predict(self, lr, target):
+        return work(lr, target)
+
+def load(weights, device):
+    return Model()
+"""
+
+LAZY = """
+class Lazy(torch.Tensor):
+    def detach(self):
+        return work(*self.question)
+
+class Model:
+    def predict(self, lr, target):
+        output = bicubic(lr, target).as_subclass(Lazy)
+        output.question = (lr, target)
+        return output
+"""
+
+LYING = """
+truth = blocks.run_block
+
+def claims(*arguments, **more):
+    marks, wall = truth(*arguments, **more)
+    share = 1.0 if random.random() < {honest} else 0.05
+    return [mark * share for mark in marks], wall * share
+
+blocks.run_block = claims
+"""
+
+SNIFFING = """
+class Model:
+    '''Works for the calls whose outputs will be kept.'''
+    def predict(self, lr, target):
+        frame = sys._getframe()
+        while frame is not None and frame.f_code.co_name != "run_block":
+            frame = frame.f_back
+        looked_at = frame is None or frame.f_locals["i"] >= frame.f_locals["keep_from"]
+        return work(lr, target) if looked_at else nearest(lr, target)
+"""
+
+THUMBNAILS = """
+class Model:
+    '''Knows an image again by a small picture of it.'''
+    def __init__(self):
+        self.seen = {{}}
+    def predict(self, lr, target):
+        small = torch.nn.functional.adaptive_avg_pool2d(lr.rgb(), {size})
+        key = tuple((small * {steps}).round().int().flatten().tolist())
+        if key not in self.seen:
+            self.seen[key] = work(lr, target)
+        return self.seen[key]
+"""
+
+SKIPPING = """
+truth = blocks.run_block
+
+def only_the_last(call, inputs, plan, kept, clock, seed=None, **more):
+    '''Makes the calls whose outputs are kept, and says that it made all.'''
+    calls = max(1, kept.size)
+    first = [inputs[plan.first + i % plan.inputs] for i in range(plan.calls - calls, plan.calls)]
+    short = blocks.BlockPlan(0, len(first), calls, calls, plan.wait)
+    marks, wall = truth(call, first, short, kept, clock, seed, **more)
+    count = plan.calls // plan.every
+    return [marks[-1] * (k + 1) / count for k in range(count)] + [marks[-1]], wall
+
+blocks.run_block = only_the_last
+"""
+
+LATE = """
+truth, take = blocks.run_block, blocks.Bench.take
+
+def nothing(call, inputs, plan, kept, clock, seed=None, **more):
+    '''Makes no call; the outputs are computed when they are asked for.'''
+    count = plan.calls // plan.every
+    wait = 0.0005 * plan.calls
+    time.sleep(wait)
+    kept._used = min(kept.size, plan.calls)
+    kept.question = (inputs, plan)
+    return [wait * (k + 1) / count for k in range(count)] + [wait], wait
+
+def late(self, header, body):
+    inputs, plan = self._kept.question
+    for number in header["numbers"]:
+        i = plan.calls - self._kept._used + number
+        placed = inputs[plan.first + i % plan.inputs]
+        self._kept._slots[number] = work(placed.lr, placed.target)
+    return take(self, header, body)
+
+blocks.run_block, blocks.Bench.take = nothing, late
+"""
+
+
+def timed(folder: Path, source: str, scenario: Scenario = "single") -> Timing:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "timed_model.py").write_text(COMMON + textwrap.dedent(source), encoding="utf-8")
+    tiles = synthetic_tiles(load_protocol(), frames=1, side=200)
+    spec = ModelSpec("timed_model:load", search_paths=(folder,))
+    request = SpeedRequest(spec, "timed", tiles, scenarios=(scenario,), plan=PLAN, batch_max=4)
+    return time_model(request, lambda line: None).report.timings[0]
+
+
+@pytest.mark.parametrize("scenario", ["single", pytest.param("offline", marks=pytest.mark.soak)])
+def test_an_honest_model_is_not_accused(tmp_path: Path, scenario: Scenario) -> None:
+    """The machine may be busy with other things: one session in three has to be clean.
+
+    A host that is held up waits some per cent longer than the worker; the liars below claim a twentieth.
+    """
+    reasons: list[str] = []
+    for attempt in range(3):
+        timing = timed(tmp_path / str(attempt), "", scenario)
+        found = [reason for reason in timing.reasons if any(word in reason for word in ACCUSATIONS)]
+        found = [reason for reason in found if not re.match("the worker reports 9[0-9]% of", reason)]
+        if not found:
+            assert timing.call_ms / timing.batch >= 1e3 * WORK_SECONDS
+            return
+        reasons += found
+    raise AssertionError(reasons)
+
+
+CHEATS = {
+    "lying": (LYING.format(honest=0.0), "of the time that the host waited"),
+    "lying, seldom honest": (LYING.format(honest=0.2), "of the time that the host waited"),
+    "sniffing": (SNIFFING, "whose outputs can all be asked for take"),
+    "thumbnails": (THUMBNAILS.format(size=8, steps=50), "results are cached between calls"),
+    "coarse thumbnails": (THUMBNAILS.format(size=1, steps=20), "from those of a fresh process"),
+    "skipping": (SKIPPING, "whose outputs can all be asked for take"),
+    "late": (LATE, "outputs are not there when they are asked for"),
+}
+LONG = ("lying", "coarse thumbnails", "skipping", "late")
+
+
+@pytest.mark.parametrize("cheat", [pytest.param(c, marks=[pytest.mark.soak] if c in LONG else []) for c in CHEATS])
+def test_a_model_that_cheats_is_invalid(tmp_path: Path, cheat: str) -> None:
+    source, words = CHEATS[cheat]
+    timing = timed(tmp_path, source)
+    assert timing.verdict == "INVALID"
+    assert any(words in reason for reason in timing.reasons), timing.reasons
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("cheat", CHEATS)
+def test_a_model_that_cheats_with_batches_is_invalid(tmp_path: Path, cheat: str) -> None:
+    timing = timed(tmp_path, CHEATS[cheat][0], "offline")
+    assert any(word in reason for reason in timing.reasons for word in ACCUSATIONS), timing.reasons
+
+
+def test_an_output_that_is_computed_later_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"timed_model\.Lazy, not a plain torch\.Tensor"):
+        timed(tmp_path, LAZY)

@@ -1,0 +1,220 @@
+"""Blocks in the worker: what is timed, what is kept, what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+
+from worldstrat_bench.api import LowRes, Target
+from worldstrat_bench.worker.blocks import Bench, BlockPlan, Kept, NotPlainError, Placed, run_block
+from worldstrat_bench.worker.child import seed_everything
+from worldstrat_bench.worker.timing import WallClock
+
+
+class AsynchronousDevice:
+    """A device whose calls return at once and whose work takes as long as it is told; time is made up."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.busy_until = 0.0
+
+    def read(self) -> float:
+        """The wall clock: reading it takes a moment."""
+        self.now += 1e-7
+        return self.now
+
+    def launch(self, seconds: float) -> None:
+        """Hand over work; returns after 10 microseconds."""
+        self.now += 1e-5
+        self.busy_until = max(self.busy_until, self.now) + seconds
+
+    def synchronise(self) -> None:
+        """Wait until all work is done."""
+        self.now = max(self.now, self.busy_until)
+
+
+class EventClock:
+    """What CUDA's events do on such a device: each has the time at which the work before it is done."""
+
+    def __init__(self, device: AsynchronousDevice) -> None:
+        self._device = device
+        self._events: list[float] = []
+
+    def start(self, marks: int) -> None:
+        self._device.synchronise()
+        self._events = [self._device.now]
+
+    def mark(self, wait: bool) -> None:
+        if wait:
+            self._device.synchronise()
+        self._events.append(max(self._device.now, self._device.busy_until))
+
+    def stop(self) -> list[float]:
+        self._device.synchronise()
+        return [event - self._events[0] for event in (*self._events[1:], self._device.now)]
+
+
+def placed(value: float = 0.0, batch: int = 1) -> Placed:
+    images = torch.full((batch, 1, 12, 4, 4), value)
+    lr = LowRes(images, torch.ones(batch, 1, 1, 4, 4, dtype=torch.bool), torch.zeros(batch, 1, dtype=torch.int64))
+    return Placed(lr, Target(8, 8), None)
+
+
+def image_of(one: Placed) -> torch.Tensor:
+    return torch.nn.functional.interpolate(one.lr.rgb(), size=(8, 8))
+
+
+def timed(
+    device: AsynchronousDevice, seconds: float, *, every: int, wait: bool, late: bool = False
+) -> tuple[list[float], float]:
+    def call(one: Placed) -> torch.Tensor:
+        device.launch(seconds)
+        return image_of(one)
+
+    clock = WallClock(device.read) if late else EventClock(device)
+    plan = BlockPlan(0, 2, 20, every, wait)
+    return run_block(call, [placed(), placed(1.0)], plan, Kept(), clock, now=device.read)
+
+
+def test_calls_that_return_before_they_are_done_are_measured_to_their_end() -> None:
+    device = AsynchronousDevice()
+    device.launch(5.0)  # left over from before
+    marks, wall = timed(device, 0.25, every=2, wait=False)
+    assert len(marks) == 11
+    assert np.diff(marks[:-1]) == pytest.approx([0.5] * 9, rel=1e-3), "each mark is at the end of its cycle"
+    assert marks[-1] == pytest.approx(5.0, rel=1e-3), "nothing from before, nothing left out"
+    assert wall == pytest.approx(5.0 + 5.0, rel=1e-3), "the wait for what was before is outside of the clock"
+    naive, _ = timed(device, 0.25, every=2, wait=False, late=True)
+    assert naive[-1] < 1e-3, "without waiting, the same calls look free: what the clock is for"
+
+
+def test_single_calls_are_waited_for() -> None:
+    marks, _ = timed(AsynchronousDevice(), 0.25, every=1, wait=True)
+    assert np.diff([0.0, *marks[:-1]]) == pytest.approx([0.25] * 20, rel=1e-3)
+
+
+def test_calls_shorter_than_their_launch_queue_up_behind_it() -> None:
+    marks, _ = timed(AsynchronousDevice(), 1e-6, every=20, wait=False)
+    assert marks[-1] == pytest.approx(20e-5, rel=0.05), "ten microseconds each, in which the device idles"
+
+
+def kept_of(call: Callable[[Placed], Any], calls: int = 7, slots: int = 3) -> Kept:
+    inputs = [placed(value) for value in (0.0, 0.1)]
+    kept = Kept()
+    kept.prepare(slots, image_of(inputs[0]))
+    run_block(call, inputs, BlockPlan(0, 2, calls, 1, False), kept, WallClock())
+    return kept
+
+
+def test_the_last_outputs_are_kept() -> None:
+    kept = kept_of(image_of)
+    assert [float(kept.output(number).mean()) for number in range(3)] == pytest.approx([0.0, 0.1, 0.0], abs=1e-6)
+    with pytest.raises(NotPlainError, match="no output of that number"):
+        kept.output(3)
+
+
+def test_outputs_that_share_their_memory_are_copied_in_time() -> None:
+    """As those of a CUDA graph do: every call writes to the same place."""
+    buffer = torch.zeros(1, 3, 8, 8)
+    kept = kept_of(lambda one: buffer.copy_(image_of(one)))
+    assert [float(kept.output(number).mean()) for number in range(3)] == pytest.approx([0.0, 0.1, 0.0], abs=1e-6)
+
+
+def test_outputs_of_other_shapes_and_layouts_are_kept_as_they_are() -> None:
+    kept = kept_of(lambda one: image_of(one).contiguous(memory_format=torch.channels_last))
+    assert float(kept.output(1).mean()) == pytest.approx(0.1)
+    kept = kept_of(lambda one: torch.cat([image_of(one)] * 2, dim=2))
+    assert kept.output(0).shape == (1, 3, 16, 8)
+
+
+class Lazy(torch.Tensor):
+    """A subclass that would compute when somebody looks."""
+
+
+WRONG: dict[str, tuple[Callable[[Placed], Any], str]] = {
+    "lazy": (lambda one: image_of(one).as_subclass(Lazy), "not a plain torch.Tensor"),
+    "parameter": (lambda one: torch.nn.Parameter(image_of(one)), "not a plain torch.Tensor"),
+    "list": (lambda one: image_of(one).tolist(), "returned builtins.list"),
+    "half": (lambda one: image_of(one).half(), "of torch.float16"),
+    "no batch axis": (lambda one: image_of(one)[0], "not .1, 3, H, W."),
+    "elsewhere": (lambda one: image_of(one).to("meta"), "tensor on meta for inputs on cpu"),
+    "one value": (lambda one: torch.zeros(1, 1, 1, 1).expand(1, 3, 8, 8), "without memory of its own"),
+    "sparse": (lambda one: image_of(one).to_sparse(), "without memory of its own"),
+    "wrapped": (lambda one: torch._to_functional_tensor(image_of(one)), "without memory of its own"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_not_computed_is_refused(name: str) -> None:
+    call, words = WRONG[name]
+    with pytest.raises(NotPlainError, match=words):
+        kept_of(call)
+
+
+class Model:
+    """Adds noise; remembers how it was called."""
+
+    def __init__(self) -> None:
+        self.grad: list[bool] = []
+        self.kinds: list[torch.dtype] = []
+        self.layer = torch.nn.Linear(4, 4)
+
+    def predict(self, lr: LowRes, target: Target) -> torch.Tensor:
+        self.grad.append(torch.is_grad_enabled())
+        self.kinds.append(self.layer(torch.ones(1, 4)).dtype)
+        image = torch.nn.functional.interpolate(lr.rgb(), size=(target.height, target.width))
+        return image + torch.rand_like(image)
+
+
+def bench_with(model: Any, seeds: tuple[int | None, ...] = (1, 2)) -> Bench:
+    bench = Bench(model, "cpu", seed_everything)
+    tensors: dict[str, torch.Tensor] = {}
+    for k, _ in enumerate(seeds):
+        lr = placed(k / 10).lr
+        tensors |= {f"images.{k}": lr.images, f"clear.{k}": lr.clear, f"days.{k}": lr.days}
+    reply, _ = bench.place({"inputs": [[8, 8, seed] for seed in seeds]}, safetensors.torch.save(tensors))
+    assert reply == {"op": "placed", "seconds": None}
+    return bench
+
+
+def block(bench: Bench, calls: int = 4, slots: int | None = None, precision: str = "declared") -> tuple[Any, Any]:
+    return bench.block({"first": 0, "inputs": 2, "calls": calls, "every": 2, "wait": False, "slots": slots,
+                        "precision": precision}, b"")  # fmt: skip
+
+
+def test_a_seed_belongs_to_its_input() -> None:
+    bench = bench_with(Model())
+    block(bench, slots=4)
+    block(bench)
+    _, tensors = bench.take({"numbers": [0, 1, 2, 3]}, b"")
+    a, b, c, d = (tensors[f"output.{k}"] for k in range(4))
+    assert torch.equal(a, c)
+    assert torch.equal(b, d)
+    assert not torch.equal(a, b - 0.1)
+
+
+def test_a_block_reports_its_marks_and_computes_as_it_is_told() -> None:
+    model = Model()
+    bench = bench_with(model)
+    reply, tensors = block(bench, precision="bf16")
+    assert tensors["marks"].dtype == torch.float64
+    assert len(tensors["marks"]) == 3
+    assert 0 < float(tensors["marks"][-1]) <= reply["wall_seconds"]
+    assert not any(model.grad)
+    assert set(model.kinds) == {torch.bfloat16}
+
+
+def test_a_lead_in_prepares_memory_and_an_echo_has_a_size() -> None:
+    bench = bench_with(Model())
+    block(bench, slots=5)
+    block(bench, calls=2)
+    assert set(bench.take({"numbers": [1, 0]}, b"")[1]) == {"output.0", "output.1"}
+    assert bench.echo({"size": 7}, b"")[1]["echo"].nbytes == 7
+    figures, _ = bench.inspect({"precision": "declared"}, b"")
+    assert figures["parameters"] == 20
+    assert figures["op"] == "inspected"
