@@ -31,6 +31,7 @@ class Inputs(_Section):
     frames: int = Field(ge=1, le=16, description="revisits n = 1..frames are offered")
     clear_below: float = Field(description="a pixel is clear where its cloud mask is below this")
     cloudy_from: float = Field(description="frames with a smaller cloud share come before the rest")
+    usable_share_min: float = Field(default=0.0, description="a frame with data on less of its pixels is not offered")
     side: int | None = Field(default=None, description="side in px to which frames are brought; none: native")
 
 

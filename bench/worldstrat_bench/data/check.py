@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,17 @@ from numpy.typing import NDArray
 
 from worldstrat_bench.data import raster
 from worldstrat_bench.data import split as fixed
-from worldstrat_bench.data.layout import OWN_LISTS, Dataset, Revisit, Tile
+from worldstrat_bench.data.layout import CORE_REVISITS, OWN_LISTS, Dataset, Revisit, Tile
 from worldstrat_bench.data.loading import read_ahead
+from worldstrat_bench.data.reading import has_data
 from worldstrat_bench.errors import DataError
 
 HR_SIDE_MIN = 160
 HR_MAX = 40_000
 """Digital numbers above this are not reflectance times 10,000; WorldStrat reaches 20,877."""
+
+USABLE_MIN = 0.05
+"""A frame with data on less of its pixels is not offered (protocol 3.1)."""
 
 _THREADS = 4
 
@@ -54,7 +59,8 @@ class CheckReport:
     deep : whether every pixel was decoded.
     faults : sorted by tile.
     lists : the state of every list that the folder has a tile of.
-    notes : differences from the fixed split that are no faults.
+    notes : what is no fault: what files say of their own numbers, pixels and frames without data, and differences
+        from the fixed split.
     licence : licences and attribution.
     """
 
@@ -81,7 +87,8 @@ def check_dataset(
 
     Parameters
     ----------
-    deep : decode every pixel; else headers, cloud masks and the end of every file, which finds truncation.
+    deep : decode every pixel; else headers, cloud masks and the end of every file, which finds truncation. Files that
+        say something of their own numbers (a no-data value, a mask, a scale) are decoded in any case.
     progress : called with the number of tiles done and of all tiles.
 
     Raises
@@ -95,9 +102,11 @@ def check_dataset(
     names = dataset.names(resolved)
     faults: list[Fault] = []
     faulty: set[str] = set()
-    pairs = read_ahead(names, lambda name: tuple(_tile_faults(dataset, name, deep)), _THREADS)
-    for done, (name, found) in enumerate(pairs, start=1):
+    notes: list[Fault] = []
+    pairs = read_ahead(names, lambda name: _examine_tile(dataset, name, deep), _THREADS)
+    for done, (name, (found, said)) in enumerate(pairs, start=1):
         faults.extend(found)
+        notes.extend(said)
         if found:
             faulty.add(name)
         if progress is not None:
@@ -111,7 +120,7 @@ def check_dataset(
         deep,
         tuple(faults),
         tuple(_list_states(dataset, faulty)),
-        tuple(_notes(dataset)),
+        (*map(str, notes), *_notes(dataset)),
         licence_of(dataset),
     )
 
@@ -125,79 +134,106 @@ def licence_of(dataset: Dataset) -> str:
     return "Not a release of WorldStrat: the folder's own terms apply. WorldStrat's:\n" + fixed.licence_text()
 
 
-def _tile_faults(dataset: Dataset, name: str, deep: bool) -> Iterator[Fault]:
+def _examine_tile(dataset: Dataset, name: str, deep: bool) -> tuple[list[Fault], list[Fault]]:
+    """What is wrong with a tile's files, and what they say of their own numbers, which is no fault."""
     if name not in dataset.folder_set:
         folders = {"hr_dataset": dataset.hr_folder(name), "lr_dataset": dataset.root / "lr_dataset" / name}
         absent = " and ".join(label for label, folder in folders.items() if not folder.is_dir())
-        yield Fault(name, f"the tile is missing from {absent}")
-        return
+        return [Fault(name, f"the tile is missing from {absent}")], []
     try:
         tile = dataset.tile(name)
     except DataError as error:
-        yield _fault(error, dataset.root)
-        return
+        return [_fault(error, dataset.root)], []
+    faults: list[Fault] = []
+    notes: list[Fault] = []
     if not tile.revisits:
-        yield Fault(f"lr_dataset/{name}/L2A", "the tile has no revisit")
-    for check in _checks(tile, deep):
+        faults.append(Fault(f"lr_dataset/{name}/L2A", "the tile has no revisit"))
+    shares: list[float] = []
+    for path, check in _checks(tile, deep, shares):
         try:
-            check()
+            notes.extend(Fault(_relative(path, dataset.root), what) for what in check())
         except DataError as error:
-            yield _fault(error, dataset.root)
+            faults.append(_fault(error, dataset.root))
+    offered = [revisit for revisit in tile.revisits if revisit.n <= CORE_REVISITS]
+    if offered and len(shares) == len(offered) and max(shares) < USABLE_MIN:
+        faults.append(Fault(f"lr_dataset/{name}/L2A", f"no revisit has data on {USABLE_MIN:.0%} of its pixels"))
+    return faults, notes
 
 
-def _checks(tile: Tile, deep: bool) -> Iterator[Callable[[], None]]:
-    yield lambda: _check_hr(tile.hr, deep)
+def _checks(tile: Tile, deep: bool, shares: list[float]) -> Iterator[tuple[Path, Callable[[], list[str]]]]:
+    """Every file with its check, which returns notes or raises; those of the core revisits add to `shares`."""
+    yield tile.hr, lambda: _check_hr(tile.hr, deep)
     for revisit in tile.revisits:
-        yield lambda revisit=revisit: _check_lr(revisit.data, deep)  # type: ignore[misc]
-        yield lambda revisit=revisit: _check_mask(revisit)  # type: ignore[misc]
+        counted = shares if revisit.n <= CORE_REVISITS else []
+        yield revisit.data, partial(_check_lr, revisit.data, deep, counted)
+        yield revisit.cloud_mask, partial(_check_mask, revisit)
 
 
-def _check_hr(path: Path, deep: bool) -> None:
-    if deep:
+def _check_hr(path: Path, deep: bool) -> list[str]:
+    header, traits = raster.read_traits(path)
+    unusual = str(traits)
+    if deep or unusual:
         image = raster.read_hr(path)
-        high = int(image.max())
+        high = float(image.max())
         if high == 0:
-            raise DataError("has no data: every pixel is 0", where=path)
+            raise DataError("has no data: every pixel is 0 or said to be none", where=path)
         if high > HR_MAX:
-            raise DataError(f"has values up to {high}, which are not reflectance x 10,000", where=path)
-        header = raster.Header(4, image.shape[1], image.shape[2], "uint16")
+            raise DataError(f"has values up to {high:g}, which are not reflectance x 10,000", where=path)
     else:
-        header, _ = raster.read_end(path)
+        raster.read_end(path)
         raster.check_hr_header(header, path)
     if header.height < HR_SIDE_MIN:
         raise DataError(f"is {header.height} px wide, the protocols need {HR_SIDE_MIN}", where=path)
+    if not unusual:
+        return []
+    return [f"{unusual}; {(image == 0).all(axis=0).mean():.1%} of its pixels have no data"]
 
 
-def _check_lr(path: Path, deep: bool) -> None:
-    if deep:
-        raster.read_lr(path)
-        return
-    header, end = raster.read_end(path)
-    raster.check_lr_header(header, path)
-    raster.check_reflectance(end.astype(np.float32), path)
+def _check_lr(path: Path, deep: bool, shares: list[float]) -> list[str]:
+    header, traits = raster.read_traits(path)
+    unusual = str(traits)
+    if not deep and not unusual:
+        _, end = raster.read_end(path)
+        raster.check_lr_header(header, path)
+        raster.check_reflectance(end.astype(np.float32), path)
+        return []
+    usable = float(has_data(raster.read_lr(path)).mean())
+    shares.append(usable)
+    parts = [unusual] if unusual else []
+    if usable < 1 or unusual:
+        parts.append(f"{1 - usable:.1%} of its pixels have no data and count as not clear")
+    if usable < USABLE_MIN:
+        parts.append("the frame is not offered to a model")
+    return ["; ".join(parts)] if parts else []
 
 
-def _check_mask(revisit: Revisit) -> None:
+def _check_mask(revisit: Revisit) -> list[str]:
+    _, traits = raster.read_traits(revisit.cloud_mask)
     mask = raster.read_cloud_mask(revisit.cloud_mask)
     legal: NDArray[np.bool_] = ((mask >= 0) & (mask <= 1)) | (mask == 255)
     if not legal.all():
         raise DataError(f"has the value {float(mask[~legal][0]):.4g}, expected 0 to 1 or 255", where=revisit.cloud_mask)
+    notes = [f"{traits}; pixels without data count as not clear"] if str(traits) else []
     if not revisit.data.is_file():
-        return
+        return notes
     try:
         shape = raster.read_header(revisit.data).shape
     except DataError:
-        return  # that file has a line of its own
+        return notes  # that file has a line of its own
     if shape != mask.shape:
         raise DataError(
             f"is {mask.shape[0]} x {mask.shape[1]} px, its revisit {shape[0]} x {shape[1]}", where=revisit.cloud_mask
         )
+    return notes
 
 
 def _fault(error: DataError, root: Path) -> Fault:
     where = Path(error.where or root)
-    file = where.relative_to(root).as_posix() if where.is_relative_to(root) else str(where)
-    return Fault(file, error.what.removeprefix(f"{where.name} "))
+    return Fault(_relative(where, root), error.what.removeprefix(f"{where.name} "))
+
+
+def _relative(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
 
 def _list_states(dataset: Dataset, faulty: set[str]) -> Iterator[ListState]:

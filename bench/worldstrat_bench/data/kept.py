@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldstrat_bench.data.layout import Tile
+from worldstrat_bench.data.raster import files_of
 from worldstrat_bench.data.reading import Inputs, check_frames, offered_revisits, read_inputs
 from worldstrat_bench.data.target import ArrayCache
 from worldstrat_bench.digests import code_sha256
-from worldstrat_bench.errors import DataError
 from worldstrat_bench.protocol import Protocol
 
 SOURCES = ("data/kept.py", "data/reading.py", "data/raster.py", "data/target.py", "filtering.py", "resampling.py")
@@ -42,13 +42,10 @@ def read_kept_inputs(tile: Tile, protocol: Protocol, frames: int, cache: ArrayCa
     stored = cache.get(key)
     if stored is not None and set(stored) == _NAMES:
         return _first(stored, frames)
-    # All frames are decoded for the sake of later runs, which is for nothing if they cannot be kept.
+    # All frames are brought to one grid for the sake of later runs, which is for nothing if they cannot be kept.
     if not cache.accepts(1):
         return read_inputs(tile, protocol, frames)
-    try:
-        arrays = _arrays(read_inputs(tile, protocol, protocol.inputs.frames))
-    except DataError:
-        return read_inputs(tile, protocol, frames)  # the damaged file may be one that was not asked for
+    arrays = _arrays(read_inputs(tile, protocol, protocol.inputs.frames))
     if inputs_key(tile, protocol) == key:  # else a file was changed meanwhile
         cache.put(key, arrays)
     return _first(arrays, frames)
@@ -63,9 +60,9 @@ def inputs_key(tile: Tile, protocol: Protocol) -> str | None:
     try:
         for revisit in offered_revisits(tile, protocol):
             digest.update(f"{revisit.n} {revisit.days}\n".encode())
-            for path in (revisit.data, revisit.cloud_mask):
+            for path in (*files_of(revisit.data), *files_of(revisit.cloud_mask)):
                 content = path.read_bytes()
-                digest.update(f"{len(content)}\n".encode())
+                digest.update(f"{path.suffix} {len(content)}\n".encode())
                 digest.update(content)
     except OSError:
         return None

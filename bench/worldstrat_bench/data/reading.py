@@ -21,11 +21,11 @@ class Inputs:
 
     Attributes
     ----------
-    images : (T, 12, h, w) float32 reflectance, not clipped.
-    clear : (T, 1, h, w) bool, True where there is no cloud.
+    images : (T, 12, h, w) float32 reflectance, not clipped; 0 in all bands where there are no data.
+    clear : (T, 1, h, w) bool, True where there are data and no cloud.
     days : (T,) int64, acquisition minus the date of the high-resolution image.
     revisits : the numbers of the frames in the folder.
-    cloud : mean over all frames that the protocol offers, 0..1, of the share of pixels that are not clear.
+    cloud : mean over all frames that are offered, 0..1, of the share of pixels that the cloud mask does not call clear.
     age : days of the first frame.
     known_sha256 : :func:`inputs_sha256` if it is known already, else "".
     """
@@ -53,48 +53,66 @@ def inputs_sha256(images: NDArray[np.float32], clear: NDArray[np.bool_], days: N
 
 
 @dataclass(frozen=True)
-class _Mask:
-    revisit: Revisit
-    clear: NDArray[np.bool_]
+class _Frame:
+    """One revisit on its native grid.
 
-    @property
-    def share(self) -> float:
-        return 1.0 - float(self.clear.mean())
+    Attributes
+    ----------
+    image : (12, h, w) float32.
+    clear : (h, w) bool, has data and no cloud.
+    cloud : share of pixels that the cloud mask does not call clear.
+    usable : share of pixels that have data.
+    """
+
+    revisit: Revisit
+    image: NDArray[np.float32]
+    clear: NDArray[np.bool_]
+    cloud: float
+    usable: float
 
 
 def read_inputs(tile: Tile, protocol: Protocol, frames: int) -> Inputs:
     """Read the first `frames` of the frames that the protocol offers, or all if there are fewer.
 
-    Frames with a cloud share below the protocol's limit on native pixels come before the rest, then those
-    nearer in time, then by number. Frames of another shape than the first are brought to its grid by
-    Lanczos-8, their masks by nearest neighbour. A protocol with a fixed side brings all frames to it by the
-    kernel of its target.
+    All of them are decoded, because a frame without data is not offered. Frames whose share of pixels that are
+    not clear is below the protocol's limit on native pixels come before the rest, then those nearer in time, then by
+    number. Frames of another shape than the first are brought to its grid by Lanczos-8, their masks by nearest
+    neighbour. A protocol with a fixed side brings all frames to it by the kernel of its target.
 
     Raises
     ------
     UsageError
         if `frames` is not within 1 and what the protocol offers.
     DataError
-        if the tile has no revisit, or a file is missing, damaged or not what it should be. A missing cloud
+        if the tile has no revisit with data, or a file is missing, damaged or not what it should be. A missing cloud
         mask is one of these.
     """
     check_frames(frames, protocol)
-    offered = offered_revisits(tile, protocol)
-    if not offered:
+    read = [_read_frame(revisit, protocol) for revisit in offered_revisits(tile, protocol)]
+    if not read:
         raise DataError(f"{tile.name} has no revisit", where=tile.hr.name)
-    masks = [_Mask(r, read_cloud_mask(r.cloud_mask) < protocol.inputs.clear_below) for r in offered]
-    shares = [mask.share for mask in masks]
-    order = frame_order(shares, [r.days for r in offered], [r.n for r in offered], protocol)
-    ordered = [masks[i] for i in order]
-    first = ordered[0]
+    offered = [frame for frame in read if frame.usable >= protocol.inputs.usable_share_min]
+    if not offered:
+        raise DataError(
+            f"{tile.name} has no revisit with data on {protocol.inputs.usable_share_min:.0%} of its pixels",
+            where=read[0].revisit.data.parent,
+            remedy=f"leave the tile out, or get its files again; {len(read)} revisits hold no data",
+        )
+    order = frame_order(
+        [1.0 - float(frame.clear.mean()) for frame in offered],
+        [frame.revisit.days for frame in offered],
+        [frame.revisit.n for frame in offered],
+        protocol,
+    )
+    ordered = [offered[i] for i in order]
     images, clears = _stack(ordered[:frames], protocol)
     return Inputs(
         images,
         clears,
-        np.array([mask.revisit.days for mask in ordered[:frames]], dtype=np.int64),
-        tuple(mask.revisit.n for mask in ordered[:frames]),
-        float(np.mean(shares)),
-        first.revisit.days,
+        np.array([frame.revisit.days for frame in ordered[:frames]], dtype=np.int64),
+        tuple(frame.revisit.n for frame in ordered[:frames]),
+        float(np.mean([frame.cloud for frame in offered])),
+        ordered[0].revisit.days,
     )
 
 
@@ -117,23 +135,27 @@ def frame_order(shares: Sequence[float], days: Sequence[int], numbers: Sequence[
     return [i for _, i in sorted((key, i) for i, key in enumerate(keys))]
 
 
-def _stack(masks: list[_Mask], protocol: Protocol) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    native = [_read_frame(mask) for mask in masks]
+def has_data(image: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Where a revisit as ``raster.read_lr`` returns it, (12, h, w), has data: (h, w)."""
+    return image.any(axis=0)
+
+
+def _stack(frames: list[_Frame], protocol: Protocol) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     side = protocol.inputs.side
-    shape = native[0].shape[1:] if side is None else (side, side)
-    images = [_image_on(shape, image, protocol) for image in native]
-    clears = [_clear_on(shape, mask.clear) for mask in masks]
+    shape = frames[0].image.shape[1:] if side is None else (side, side)
+    images = [_image_on(shape, frame.image, protocol) for frame in frames]
+    clears = [_clear_on(shape, frame.clear) for frame in frames]
     return np.stack(images), np.stack(clears)[:, None]
 
 
-def _read_frame(mask: _Mask) -> NDArray[np.float32]:
-    image = read_lr(mask.revisit.data)
-    if image.shape[1:] != mask.clear.shape:
-        sizes = " and ".join(f"{h} x {w}" for h, w in (image.shape[1:], mask.clear.shape))
-        raise DataError(
-            f"{mask.revisit.data.name} and its cloud mask differ in size: {sizes} px", where=mask.revisit.cloud_mask
-        )
-    return image
+def _read_frame(revisit: Revisit, protocol: Protocol) -> _Frame:
+    clear = read_cloud_mask(revisit.cloud_mask) < protocol.inputs.clear_below
+    image = read_lr(revisit.data)
+    if image.shape[1:] != clear.shape:
+        sizes = " and ".join(f"{h} x {w}" for h, w in (image.shape[1:], clear.shape))
+        raise DataError(f"{revisit.data.name} and its cloud mask differ in size: {sizes} px", where=revisit.cloud_mask)
+    data = has_data(image)
+    return _Frame(revisit, image, clear & data, 1.0 - float(clear.mean()), float(data.mean()))
 
 
 def _image_on(shape: tuple[int, ...], image: NDArray[np.float32], protocol: Protocol) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldstrat_bench.data.layout import Tile
-from worldstrat_bench.data.raster import REFLECTANCE_SCALE, read_hr
+from worldstrat_bench.data.raster import REFLECTANCE_SCALE, files_of, read_hr
 from worldstrat_bench.digests import code_sha256
 from worldstrat_bench.errors import DataError
 from worldstrat_bench.protocol import Protocol, TargetGrid
@@ -90,8 +90,8 @@ def target_bytes(side: int) -> int:
     return 13 * side * side + 1024
 
 
-def make_target(hr: NDArray[np.uint16], protocol: Protocol) -> TargetImage:
-    """The target of a pan-sharpened tile, (4, S, S) uint16 reflectance times 10,000.
+def make_target(hr: NDArray[np.uint16] | NDArray[np.float64], protocol: Protocol) -> TargetImage:
+    """The target of a pan-sharpened tile, (4, S, S) reflectance times 10,000.
 
     R, G, B are divided by 10,000, clamped to [0, 1] and resampled by torch in float64 on the CPU; the
     kernel's overshoot is clamped, too. A pixel is valid if the same resampling of the mask of pixels that
@@ -125,7 +125,7 @@ def resize_antialiased(image: Tensor, side: int, kernel: str) -> Tensor:
     return resized[0]
 
 
-def _checked_hr(tile: Tile, protocol: Protocol) -> NDArray[np.uint16]:
+def _checked_hr(tile: Tile, protocol: Protocol) -> NDArray[np.uint16] | NDArray[np.float64]:
     hr = read_hr(tile.hr)
     side, grid = hr.shape[1], protocol.target
     if side < grid.hr_side_min:
@@ -161,9 +161,11 @@ def _usable(valid: NDArray[np.bool_], grid: TargetGrid) -> bool:
 
 
 def _cache_key(path: Path, protocol: Protocol) -> str:
+    digest = hashlib.sha256()
     try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256")
+        for part in files_of(path):
+            with part.open("rb") as file:
+                digest.update(f"{part.suffix} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
     except OSError as error:
         raise DataError(f"{path.name} cannot be read: {error.strerror}", where=path) from None
     digest.update(protocol.target.model_dump_json().encode())

@@ -25,8 +25,11 @@ def check_prediction(prediction: Array, device: torch.device) -> Tensor:
     Raises
     ------
     ModelError
-        unless it is (3, H, W), or (4, H, W) with the near infrared, real floating point, and finite everywhere.
+        unless it is (3, H, W), or (4, H, W) with the near infrared, real floating point, finite everywhere and
+        nowhere masked.
     """
+    if isinstance(prediction, np.ma.MaskedArray) and prediction.mask.any():
+        raise ModelError("a prediction is a masked array", remedy="score_pair takes one; a model predicts every pixel")
     shape = tuple(prediction.shape)
     remedy = "return a float32 tensor of (3, H, W) reflectance, at least as large as the native grid"
     if len(shape) != 3 or shape[0] not in (3, 4) or min(shape) < 1:

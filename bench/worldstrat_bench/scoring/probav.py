@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from worldstrat_bench.errors import DataError
 from worldstrat_bench.filtering import crop_or_pad
 from worldstrat_bench.metrics.detail import plain_detail
 from worldstrat_bench.metrics.psnr import psnr
@@ -17,6 +16,7 @@ from worldstrat_bench.protocol import ClipFirst, IntegerBest, Protocol
 from worldstrat_bench.registration.integer_best import WindowedTruth, prepare_windows, window_mismatch
 from worldstrat_bench.resampling import bicubic
 from worldstrat_bench.scoring.prediction import check_prediction, on_grid, share_outside, to_tensor
+from worldstrat_bench.scoring.target_range import checked_target
 from worldstrat_bench.scoring.types import Array, Frame, Prepared, TileScore
 
 if TYPE_CHECKING:
@@ -59,8 +59,7 @@ class ProbavScorer:
 
     def prepare(self, target: TargetImage, frame: Frame | None) -> ProbavPrepared:
         """See ``types.Scorer.prepare``."""
-        if not target.usable:
-            raise DataError("a target has not enough valid pixels", remedy="leave the tile out of the run")
+        target = checked_target(target, self.protocol)
         image = to_tensor(target.image[:3], self.device).to(torch.float32)
         valid = to_tensor(target.valid, self.device).bool()
         constants = self.protocol.metrics

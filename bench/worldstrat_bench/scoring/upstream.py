@@ -18,6 +18,7 @@ from worldstrat_bench.protocol import Protocol, ShiftedTruth
 from worldstrat_bench.registration.shifted_truth import Truth, prepare_truth, truth_kernels, truth_mismatch
 from worldstrat_bench.resampling import bicubic
 from worldstrat_bench.scoring.prediction import check_prediction, on_grid, share_outside, to_tensor
+from worldstrat_bench.scoring.target_range import checked_target
 from worldstrat_bench.scoring.types import Array, Frame, Prepared, TileScore
 
 if TYPE_CHECKING:
@@ -69,8 +70,7 @@ class UpstreamScorer:
         side = self.protocol.target.side
         if target.image.shape[-2:] != (side, side):
             raise DataError(f"{self.protocol.id} needs a target of {side} x {side} px, not {target.image.shape[-2:]}")
-        if not target.usable:
-            raise DataError("a target has not enough valid pixels", remedy="leave the tile out of the run")
+        target = checked_target(target, self.protocol)
         image = to_tensor(target.image[:3], self.device).to(torch.float32)
         chips = self._chips(image)
         layers = interleave(chips).view(chips.shape)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from worldstrat_bench.errors import DataError
 from worldstrat_bench.filtering import crop_or_pad
 from worldstrat_bench.metrics.lr_consistency import lr_consistency
 from worldstrat_bench.metrics.optional import Loaded, Pairs
@@ -23,6 +22,7 @@ from worldstrat_bench.protocol import GaussianParabola, OffsetFirst, Protocol
 from worldstrat_bench.registration import Shift
 from worldstrat_bench.scoring.levels import Levels
 from worldstrat_bench.scoring.prediction import check_prediction, on_grid
+from worldstrat_bench.scoring.target_range import checked_target
 from worldstrat_bench.scoring.types import Array, Frame, Prepared, TileScore
 from worldstrat_bench.scoring.wsb_align import Levelled, WsbRules, level, moved, register, unbiased
 from worldstrat_bench.scoring.wsb_target import SCALARS, WsbPrepared, cache_key, prepare_wsb, scalars
@@ -61,8 +61,7 @@ class WsbScorer:
 
     def prepare(self, target: TargetImage, frame: Frame | None) -> WsbPrepared:
         """See ``types.Scorer.prepare``."""
-        if not target.usable:
-            raise DataError("a target has not enough valid pixels", remedy="leave the tile out of the run")
+        target = checked_target(target, self.protocol)
         if self._cache is None:
             return prepare_wsb(target, frame, self.rules, self.device, None)
         key = cache_key(target, frame, self.protocol.sha256, self.device)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
 
 import worldstrat_bench
-from scoring_scenes import blurred, enlarged, land
+from scoring_scenes import Image, blurred, enlarged, land, target_of
 from worldstrat_bench import score_pair
+from worldstrat_bench.data.target import TargetImage
 from worldstrat_bench.errors import DataError, ModelError, UsageError
+from worldstrat_bench.protocol import load_protocol
+from worldstrat_bench.scoring import make_scorer
 
 
 def test_arrays_and_tensors_in_numbers_out() -> None:
@@ -107,3 +112,77 @@ def test_probav_takes_the_best_of_each() -> None:
     outside = score_pair(np.roll(land(200), (4, 0), (1, 2)), land(200), "probav")["psnr"]
     assert outside is not None
     assert outside < 40
+
+
+@pytest.mark.parametrize(
+    ("scale", "words"),
+    [
+        (lambda x: x * 255, "divide target and prediction by 255"),
+        (lambda x: x * 10_000, "divide target and prediction by 10,000"),
+        (lambda x: x * 2 - 1, "-1 to 1"),
+        (lambda x: x - 3, "below 0"),
+        (lambda x: x * 1e7, "by their scale"),
+    ],
+    ids=["255", "10000", "signed", "negative", "huge"],
+)
+@pytest.mark.parametrize("protocol", ["wsb-1", "probav"])
+def test_a_target_in_another_unit_is_refused_by_range_and_scale(
+    scale: Callable[[Image], Image], words: str, protocol: str
+) -> None:
+    target = scale(land(160))
+    with pytest.raises(DataError, match="has values from") as caught:
+        score_pair(land(160), target, protocol)
+    assert f"from {float(target.min()):.4g} to {float(target.max()):.4g}" in str(caught.value)
+    assert words in str(caught.value)
+
+
+def test_a_little_overshoot_and_anything_without_data_are_accepted() -> None:
+    target = land(160).copy()
+    target[:, 40, 40], target[:, 50, 50] = -0.01, 1.5
+    assert score_pair(land(160), target)["psnr"] is not None
+    valid = np.ones((160, 160), dtype=bool)
+    valid[60:70] = False
+    target[:, ~valid] = -9999
+    assert score_pair(land(160), target, valid=valid)["psnr"] is not None
+    with pytest.raises(DataError, match="-9999"):
+        score_pair(land(160), target)
+
+
+def test_what_a_masked_array_hides_is_not_valid() -> None:
+    hidden = np.zeros((160, 160), dtype=bool)
+    hidden[:, :60] = True
+    mask = np.broadcast_to(hidden, (3, 160, 160))
+    target, prediction = np.where(mask, 0, land(160)).astype(np.float32), enlarged(land(160))
+    expected = score_pair(prediction, target, valid=~hidden)
+    for fill in (0, -9999, np.nan):
+        stored = np.where(mask, np.float32(fill), target)
+        assert score_pair(prediction, np.ma.masked_array(stored, mask=mask)) == expected
+    one_band = np.ma.masked_array(target, mask=mask & (np.arange(3) == 1)[:, None, None])
+    one_band.data[:, hidden] = 0
+    assert score_pair(prediction, one_band) == expected
+    assert score_pair(prediction, target, valid=np.ma.masked_array(np.ones_like(hidden), mask=hidden)) == expected
+    most = np.broadcast_to(np.arange(160) < 110, (3, 160, 160))
+    with pytest.raises(DataError, match="valid"):
+        score_pair(prediction, np.ma.masked_array(target, mask=most))
+
+
+def test_what_a_prediction_masks_is_not_valid_either() -> None:
+    hidden = np.zeros((160, 160), dtype=bool)
+    hidden[70:90, 60:120] = True
+    prediction = enlarged(land(160))
+    stored = np.where(hidden, np.float32(np.nan), prediction)
+    masked = np.ma.masked_array(stored, mask=np.broadcast_to(hidden, (3, 160, 160)))
+    values, plain = score_pair(masked, land(160)), score_pair(prediction, land(160), valid=~hidden)
+    assert (values["shift_y"], values["shift_x"]) == (plain["shift_y"], plain["shift_x"])
+    assert values["psnr"] == pytest.approx(plain["psnr"], abs=0.1)
+    with pytest.raises(UsageError, match="masked prediction"):
+        score_pair(np.ma.masked_array(stored, mask=masked.mask)[:, ::2, ::2], land(160))
+    scorer = make_scorer(load_protocol("wsb-1"))
+    with pytest.raises(ModelError, match="masked"):
+        scorer.score(masked, scorer.prepare(target_of(land(160)), None))
+    hole = np.ma.masked_array(land(160).copy(), mask=masked.mask)
+    given = TargetImage(hole, np.ones((160, 160), dtype=bool), "0" * 64, usable=True)
+    by_hand = target_of(np.where(hidden, 0, land(160)).astype(np.float32), ~hidden)
+    assert scorer.score(prediction, scorer.prepare(given, None)) == scorer.score(
+        prediction, scorer.prepare(by_hand, None)
+    )

@@ -1,0 +1,79 @@
+"""Targets that are not reflectance are refused: a score in another unit looks like a score."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldstrat_bench.errors import DataError
+
+if TYPE_CHECKING:
+    from worldstrat_bench.data.target import TargetImage
+    from worldstrat_bench.protocol import Protocol
+
+LEAST, MOST = -0.01, 1.5
+"""What a target may hold, reflectance: the clamped images of the harness lie in [0, 1], others may overshoot."""
+
+_SIGNED = 1.05
+_BYTE = 255.0
+_DIGITAL = 65_535.0
+
+
+def check_range(image: NDArray[Any], valid: NDArray[np.bool_]) -> None:
+    """Raise DataError unless the valid pixels of a (C, H, W) target lie in [-0.01, 1.5]; the error names the scale.
+
+    Parameters
+    ----------
+    valid : (H, W) bool; values elsewhere may be anything.
+    """
+    least, most = float(image.min()), float(image.max())
+    if least >= LEAST and most <= MOST:
+        return
+    values = image[:, valid]
+    if values.size == 0:
+        return
+    least, most = float(values.min()), float(values.max())
+    if not np.isfinite([least, most]).all():
+        raise DataError("a target has values that are not finite", where="target", remedy="no data is 0, valid=False")
+    if least < LEAST or most > MOST:
+        raise DataError(
+            f"a target has values from {least:.4g} to {most:.4g}, reflectance from 0 to 1 is expected",
+            where="target",
+            remedy=_remedy(least, most),
+        )
+
+
+def _remedy(least: float, most: float) -> str:
+    """What probably brings values of that range to reflectance."""
+    if least < LEAST:
+        if least >= -_SIGNED and most <= _SIGNED:
+            return "these look like -1 to 1: score (x + 1) / 2 of target and prediction"
+        return "values below 0 are not reflectance; mark pixels without data by valid=False"
+    if most <= _BYTE:
+        return "these look like 0 to 255: divide target and prediction by 255"
+    if most <= _DIGITAL:
+        return "these look like reflectance x 10,000: divide target and prediction by 10,000"
+    return "divide target and prediction by their scale; mark pixels without data by valid=False"
+
+
+def checked_target(target: TargetImage, protocol: Protocol) -> TargetImage:
+    """A target whose values were checked; what its image masks, as a numpy masked array, is no longer valid.
+
+    Raises
+    ------
+    DataError
+        if it has not enough valid pixels, or for values that are not reflectance.
+    """
+    if isinstance(target.image, np.ma.MaskedArray):
+        valid = target.valid & ~np.ma.getmaskarray(target.image).any(axis=0)
+        target = replace(target, image=target.image.filled(0), valid=valid)
+        border = protocol.target.border
+        window = valid[border : valid.shape[0] - border, border : valid.shape[1] - border]
+        target = replace(target, usable=target.usable and float(window.mean()) >= protocol.target.valid_share_min)
+    if not target.usable:
+        raise DataError("a target has not enough valid pixels", remedy="leave the tile out of the run")
+    check_range(target.image, target.valid)
+    return target

@@ -1,0 +1,291 @@
+"""What a raster says of its own numbers: a no-data value, a mask, a scale and an offset (protocol 1.2 and 3.1)."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+from numpy.typing import NDArray
+from rasterio.enums import ColorInterp
+from rasterio.errors import NotGeoreferencedWarning
+
+from worldstrat_bench.cache import DiskCache
+from worldstrat_bench.data.check import check_dataset
+from worldstrat_bench.data.kept import read_kept_inputs
+from worldstrat_bench.data.layout import Dataset, Tile, open_dataset
+from worldstrat_bench.data.raster import read_cloud_mask, read_hr, read_lr, read_traits
+from worldstrat_bench.data.reading import read_inputs
+from worldstrat_bench.data.target import read_target
+from worldstrat_bench.errors import DataError
+from worldstrat_bench.protocol import load_protocol
+from worldstrat_folder import FolderBuilder
+
+WSB = load_protocol("wsb-1")
+NAME = "Landcover-1"
+SIDE, HEIGHT, WIDTH = 160, 24, 25
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        yield
+
+
+def hr_image() -> NDArray[np.uint16]:
+    image: NDArray[np.uint16] = np.random.default_rng(1).integers(200, 9000, (4, SIDE, SIDE), dtype=np.uint16)
+    image[0, 80, 90:] = 0  # legal: a zero in one band
+    return image
+
+
+def lr_image() -> NDArray[np.float32]:
+    image: NDArray[np.float32] = np.random.default_rng(2).uniform(0.01, 0.6, (12, HEIGHT, WIDTH)).astype(np.float32)
+    image[3, 4, 5:] = 0
+    return image
+
+
+def save(path: Path, image: NDArray[Any], *, hidden: NDArray[np.bool_] | None = None, **more: Any) -> None:
+    """Write a TIFF; `hidden` goes into its own mask. `more` may have scales and offsets."""
+    scales, offsets, alpha = more.pop("scales", None), more.pop("offsets", None), more.pop("alpha", False)
+    inside = more.pop("inside", True)
+    count, height, width = image.shape
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    with (
+        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=inside),
+        rasterio.open(
+            path, "w", driver="GTiff", count=count, height=height, width=width, dtype=image.dtype.name, **more
+        ) as file,
+    ):
+        if alpha:
+            file.colorinterp = [*[ColorInterp.undefined] * (count - 1), ColorInterp.alpha]
+        file.write(image)
+        if scales is not None:
+            file.scales, file.offsets = [scales] * count, [offsets] * count
+        if hidden is not None:
+            file.write_mask(np.where(hidden, 0, 255).astype(np.uint8))
+
+
+def folder(builder: FolderBuilder, hr: NDArray[np.uint16] | None = None) -> tuple[Dataset, Tile]:
+    builder.add_tile(NAME, days=(0, 5), shape=(HEIGHT, WIDTH))
+    save(builder.hr_path(NAME), hr_image() if hr is None else hr)
+    save(builder.lr_path(NAME, 1), lr_image())
+    dataset = open_dataset(builder.finish())
+    return dataset, dataset.tiles("test")[0]
+
+
+def left(height: int, width: int) -> NDArray[np.bool_]:
+    hidden = np.zeros((height, width), dtype=bool)
+    hidden[:, : width // 3] = True
+    return hidden
+
+
+def with_values(image: NDArray[Any], hidden: NDArray[np.bool_], value: float) -> NDArray[Any]:
+    changed = image.copy()
+    changed[:, hidden] = value
+    return changed
+
+
+def alpha_of(image: NDArray[Any], hidden: NDArray[np.bool_]) -> NDArray[Any]:
+    most = 65535 if image.dtype.kind == "u" else 255
+    return np.concatenate([image, np.where(hidden, 0, most).astype(image.dtype)[None]])
+
+
+Write = Callable[[Path, NDArray[Any], NDArray[np.bool_]], None]
+
+HIDING: dict[str, Write] = {
+    "zeros": lambda p, a, h: save(p, with_values(a, h, 0)),
+    "declared zeros": lambda p, a, h: save(p, with_values(a, h, 0), nodata=0),
+    "a value": lambda p, a, h: save(p, with_values(a, h, 1), nodata=1),
+    "a value in one band": lambda p, a, h: save(p, _one_band(a, h, 7), nodata=7),
+    "the own mask": lambda p, a, h: save(p, with_values(a, h, 0.7 if a.dtype.kind == "f" else 5000), hidden=h),
+    "a mask beside": lambda p, a, h: save(p, with_values(a, h, 1), hidden=h, inside=False),
+    "an alpha band": lambda p, a, h: save(p, alpha_of(a, h), alpha=True),
+    "mask and value": lambda p, a, h: save(p, with_values(a, h & _top(h), 9), hidden=h & ~_top(h), nodata=9),
+}
+FLOATING: dict[str, Write] = {
+    "nan": lambda p, a, h: save(p, with_values(a, h, np.nan), nodata=np.nan),
+    "-9999": lambda p, a, h: save(p, with_values(a, h, -9999), nodata=-9999),
+    "0.1 in float32": lambda p, a, h: save(p, with_values(a, h, 0.1), nodata=0.1),
+    "least float32": lambda p, a, h: save(p, with_values(a, h, -3.4028235e38), nodata=-3.4028234663852886e38),
+}
+
+
+def _one_band(image: NDArray[Any], hidden: NDArray[np.bool_], value: float) -> NDArray[Any]:
+    changed = image.copy()
+    changed[2, hidden] = value
+    return changed
+
+
+def _top(hidden: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    return np.arange(hidden.shape[0])[:, None] < 10
+
+
+@pytest.mark.parametrize("case", [*HIDING, "65535"])
+def test_no_data_of_a_high_resolution_file(builder: FolderBuilder, case: str) -> None:
+    """However it is said, the target is that of the layout's own no data."""
+    hidden = left(SIDE, SIDE)
+    dataset, tile = folder(builder, with_values(hr_image(), hidden, 0))
+    expected = read_target(tile, WSB)
+    assert not expected.valid.all()
+    hiding = {**HIDING, "65535": lambda p, a, h: save(p, with_values(a, h, 65535), nodata=65535)}
+    hiding[case](tile.hr, hr_image(), hidden)
+    found = read_target(tile, WSB)
+    np.testing.assert_array_equal(found.valid, expected.valid)
+    np.testing.assert_array_equal(found.image, expected.image)
+    assert found.sha256 == expected.sha256
+    report = check_dataset(dataset, "test")
+    assert report.faults == ()
+    assert any(f"{NAME}_ps.tiff" in note and "33.1%" in note for note in report.notes) == (case != "zeros")
+
+
+@pytest.mark.parametrize("case", [*HIDING, *FLOATING])
+def test_no_data_of_a_revisit(builder: FolderBuilder, case: str) -> None:
+    hidden = left(HEIGHT, WIDTH)
+    dataset, tile = folder(builder)
+    clean = read_inputs(tile, WSB, 2)
+    assert clean.clear.all()
+    assert clean.revisits == (1, 2)
+    {**HIDING, **FLOATING}[case](tile.revisits[0].data, lr_image(), hidden)
+    inputs = read_inputs(tile, WSB, 2)
+    assert inputs.revisits == (2, 1)  # a third of it is not clear
+    np.testing.assert_array_equal(inputs.clear[1, 0], ~hidden)
+    np.testing.assert_array_equal(inputs.images[1], with_values(lr_image(), hidden, 0))
+    assert inputs.cloud == 0
+    for deep in (False, True):
+        report = check_dataset(dataset, "test", deep=deep)
+        assert report.faults == ()
+        named = any(f"{NAME}-1-L2A_data.tiff" in note and "32.0%" in note for note in report.notes)
+        assert named == (deep or case != "zeros")
+
+
+def test_zeros_everywhere_are_a_frame_that_is_not_offered(builder: FolderBuilder) -> None:
+    dataset, tile = folder(builder)
+    save(tile.revisits[0].data, lr_image() * 0)
+    inputs = read_inputs(tile, WSB, 8)
+    assert (inputs.revisits, inputs.age) == ((2,), 5)
+    notes = check_dataset(dataset, "test", deep=True).notes
+    assert any("100.0% of its pixels have no data" in note and "not offered" in note for note in notes)
+    save(tile.revisits[1].data, lr_image() * 0, nodata=0)
+    with pytest.raises(DataError, match="no revisit with data on 5%"):
+        read_inputs(tile, WSB, 1)
+    faults = check_dataset(dataset, "test", deep=True).faults
+    assert [fault.what for fault in faults] == ["no revisit has data on 5% of its pixels"]
+
+
+@pytest.mark.parametrize(("pixels", "offered"), [(29, False), (30, True)])
+def test_five_percent_is_the_limit(builder: FolderBuilder, pixels: int, offered: bool) -> None:
+    _, tile = folder(builder)
+    hidden = (np.arange(HEIGHT * WIDTH) >= pixels).reshape(HEIGHT, WIDTH)
+    save(tile.revisits[0].data, with_values(lr_image(), hidden, 0))
+    assert (1 in read_inputs(tile, WSB, 8).revisits) == offered
+    assert 1 in read_inputs(tile, load_protocol("worldstrat-2022"), 8).revisits  # its rules are those of 2022
+
+
+@pytest.mark.parametrize("kind", ["float32", "uint16", "int16", "int32"])
+def test_scale_and_offset_of_a_revisit(builder: FolderBuilder, kind: str) -> None:
+    dataset, tile = folder(builder)
+    image = lr_image()
+    if kind == "float32":
+        save(tile.revisits[0].data, image * np.float32(0.5) + np.float32(0.05), scales=2.0, offsets=-0.1)
+    else:
+        save(tile.revisits[0].data, ((image + 0.1) / 1e-4).round().astype(kind), scales=1e-4, offsets=-0.1)
+    found = read_lr(tile.revisits[0].data)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, image, atol=2e-7 if kind == "float32" else 5.1e-5)
+    notes = check_dataset(dataset, "test").notes
+    assert any("scale" in note and "offset -0.1" in note for note in notes)
+
+
+def test_integers_without_a_scale_are_refused(builder: FolderBuilder) -> None:
+    dataset, tile = folder(builder)
+    save(tile.revisits[0].data, (lr_image() * 10_000).astype(np.uint16))
+    with pytest.raises(DataError, match="integers with a scale"):
+        read_inputs(tile, WSB, 1)
+    assert [fault.file for fault in check_dataset(dataset, "test").faults] == [
+        f"lr_dataset/{NAME}/L2A/{NAME}-1-L2A_data.tiff"
+    ]
+
+
+@pytest.mark.parametrize(("scale", "offset", "factor"), [(1e-4, 0.0, 1e-4), (2.0, -1000.0, 1.0), (0.5, 0.0, 1.0)])
+def test_scale_and_offset_of_a_high_resolution_file(
+    builder: FolderBuilder, scale: float, offset: float, factor: float
+) -> None:
+    """Reflectance, or reflectance x 10,000: both give the target of the plain file."""
+    plain = np.random.default_rng(1).integers(2, 4000, (4, SIDE, SIDE)).astype(np.uint16) * 2
+    dataset, tile = folder(builder, plain)
+    expected = read_target(tile, WSB)
+    stored = (plain * factor - offset) / scale
+    save(tile.hr, stored.round().astype(np.uint16), scales=scale, offsets=offset)
+    np.testing.assert_allclose(read_hr(tile.hr), plain, atol=1e-6)
+    np.testing.assert_allclose(read_target(tile, WSB).image, expected.image, atol=1e-6)
+    assert any(f"scale {scale:g} and offset" in note for note in check_dataset(dataset, "test").notes)
+
+
+@pytest.mark.parametrize("scale", [0.01, -1.0])
+def test_a_scale_that_makes_neither_is_refused(builder: FolderBuilder, scale: float) -> None:
+    dataset, tile = folder(builder)
+    save(tile.hr, hr_image(), scales=scale, offsets=0.0)
+    with pytest.raises(DataError, match="neither reflectance"):
+        read_target(tile, WSB)
+    assert any("neither reflectance" in fault.what for fault in check_dataset(dataset, "test").faults)
+
+
+def test_no_data_of_a_cloud_mask(builder: FolderBuilder) -> None:
+    dataset, tile = folder(builder)
+    mask = np.zeros((1, HEIGHT, WIDTH), dtype=np.uint8)
+    mask[0, :3] = 200
+    path = tile.revisits[0].cloud_mask
+    save(path, mask, nodata=200)
+    assert read_cloud_mask(path)[0].tolist() == [255] * WIDTH
+    inputs = read_inputs(tile, WSB, 2)
+    assert not inputs.clear[inputs.revisits.index(1), 0, :3].any()
+    assert inputs.cloud == pytest.approx(3 / HEIGHT / 2)
+    report = check_dataset(dataset, "test")
+    assert report.faults == ()
+    assert any("CLM" in note and "200 stands for no data" in note for note in report.notes)
+    save(path, mask, nodata=0)
+    with pytest.raises(DataError, match="clear sky"):
+        read_inputs(tile, WSB, 1)
+    assert any("clear sky" in fault.what for fault in check_dataset(dataset, "test").faults)
+
+
+def test_what_lies_beside_a_file_is_part_of_the_cached_key(builder: FolderBuilder, tmp_path: Path) -> None:
+    _, tile = folder(builder)
+    cache = DiskCache(tmp_path / "cache")
+    assert read_target(tile, WSB, cache).valid.all()
+    assert read_kept_inputs(tile, WSB, 1, cache).clear.all()
+    for path, height, width in ((tile.hr, SIDE, SIDE), (tile.revisits[0].data, HEIGHT, WIDTH)):
+        with rasterio.open(path) as file:
+            image = file.read()
+        save(path, image, hidden=left(height, width), inside=False)
+        assert path.with_name(f"{path.name}.msk").is_file()
+    assert not read_target(tile, WSB, cache).valid.all()
+    assert read_kept_inputs(tile, WSB, 1, cache).revisits == (2,)
+
+
+@pytest.mark.shared
+def test_real_files_are_read_to_the_bit_as_they_are_stored(realdata: Path) -> None:
+    """None of them has a trait, and no pixel of a revisit is 0 in all bands."""
+    dataset = open_dataset(realdata)
+    tiles = {tile.name: tile for split in ("test", "val", "train") for tile in dataset.tiles(split)}
+    for tile in tiles.values():
+        with rasterio.open(tile.hr) as file:
+            stored = file.read()
+        found = read_hr(tile.hr)
+        assert found.dtype == np.uint16
+        np.testing.assert_array_equal(found, stored)
+        offered = [revisit for revisit in tile.revisits if revisit.n <= 8]
+        assert sorted(read_inputs(tile, WSB, 8).revisits) == [revisit.n for revisit in offered]
+        for revisit in offered:
+            assert str(read_traits(revisit.data)[1]) == str(read_traits(revisit.cloud_mask)[1]) == ""
+            with rasterio.open(revisit.data) as file, rasterio.open(revisit.cloud_mask) as clouds:
+                image, mask = file.read(), clouds.read(1).astype(np.float32)
+            np.testing.assert_array_equal(read_lr(revisit.data), image)
+            np.testing.assert_array_equal(read_cloud_mask(revisit.cloud_mask), mask)
+            assert image.any(axis=0).all()
