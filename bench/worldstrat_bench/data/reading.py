@@ -137,7 +137,8 @@ def frame_order(shares: Sequence[float], days: Sequence[int], numbers: Sequence[
 
 def has_data(image: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Where a revisit as ``raster.read_lr`` returns it, (12, h, w), has data: (h, w)."""
-    return image.any(axis=0)
+    data: NDArray[np.bool_] = (image != 0).any(axis=0)
+    return data
 
 
 def _stack(frames: list[_Frame], protocol: Protocol) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

@@ -121,8 +121,7 @@ def _unmasked(image: Array, fill: float | None) -> tuple[Array, NDArray[np.bool_
 
 
 def _hidden(image: np.ma.MaskedArray[Any, Any]) -> NDArray[np.bool_]:
-    hidden: NDArray[np.bool_] = np.ma.getmaskarray(image).any(axis=0)
-    return hidden
+    return np.asarray(np.ma.getmaskarray(image).any(axis=0), dtype=np.bool_)
 
 
 def _flags(mask: Array) -> NDArray[np.bool_]:

@@ -133,7 +133,7 @@ def test_no_data_of_a_high_resolution_file(builder: FolderBuilder, case: str) ->
     dataset, tile = folder(builder, with_values(hr_image(), hidden, 0))
     expected = read_target(tile, WSB)
     assert not expected.valid.all()
-    hiding = {**HIDING, "65535": lambda p, a, h: save(p, with_values(a, h, 65535), nodata=65535)}
+    hiding: dict[str, Write] = {**HIDING, "65535": lambda p, a, h: save(p, with_values(a, h, 65535), nodata=65535)}
     hiding[case](tile.hr, hr_image(), hidden)
     found = read_target(tile, WSB)
     np.testing.assert_array_equal(found.valid, expected.valid)
