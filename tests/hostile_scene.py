@@ -160,7 +160,7 @@ def make_stub_environment(folder: Path) -> Path:
 def or_skip(confinement: Confinement, python: Path) -> Confinement:
     """The same, if this machine has that level; else the test is skipped, and says so."""
     level = confinement.level
-    spec = ModelSpec("worldstrat_bench.worker.reference:load", python=python)
+    spec = ModelSpec("worldstrat_bench.worker.inside.reference:load", python=python)
     try:
         with Worker(spec, isolation=level, granted=confinement.profile) as worker:
             report = worker.hello.isolation

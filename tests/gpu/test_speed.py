@@ -12,8 +12,8 @@ import torch.utils.benchmark
 
 from worldstrat_bench.api import LowRes, Target
 from worldstrat_bench.speed.stopwatch import BLOCK_SECONDS
-from worldstrat_bench.worker.blocks import BlockPlan, Kept, Placed, run_block
-from worldstrat_bench.worker.timing import CudaClock, clock_for, peak_memory, precision_context
+from worldstrat_bench.worker.inside.blocks import BlockPlan, Kept, Placed, run_block
+from worldstrat_bench.worker.inside.timing import CudaClock, clock_for, peak_memory, precision_context
 
 pytestmark = [
     pytest.mark.gpu,

@@ -26,7 +26,7 @@ pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device: not run"),
 ]
 
-REFERENCE = ModelSpec("worldstrat_bench.worker.reference:load")
+REFERENCE = ModelSpec("worldstrat_bench.worker.inside.reference:load")
 
 MODELS = """
 import subprocess, sys

@@ -27,7 +27,7 @@ ACCUSATIONS = ("cached", "fresh process", "host waited", "asked for", "wall cloc
 COMMON = f"""
 import random, sys, time
 import torch
-from worldstrat_bench.worker import blocks
+from worldstrat_bench.worker.inside import blocks
 
 def bicubic(lr, target):
     return torch.nn.functional.interpolate(lr.rgb(), size=(target.height, target.width), mode="bicubic")

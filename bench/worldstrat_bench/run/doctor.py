@@ -96,7 +96,7 @@ def _packages() -> Iterator[Finding]:
 def _torch() -> Iterator[Finding]:
     import torch
 
-    from worldstrat_bench.worker.device import usable_cores
+    from worldstrat_bench.worker.inside.device import usable_cores
 
     yield Finding("ok", "torch", f"{torch.__version__}, {usable_cores()} CPU cores")
     if torch.cuda.is_available():

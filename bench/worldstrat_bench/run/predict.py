@@ -26,8 +26,8 @@ from worldstrat_bench.run.journal import Entry, Predicted
 from worldstrat_bench.run.plan import SAME_LEVEL_IS_ENOUGH, Machine, PredictInputs, remember
 from worldstrat_bench.run.reads import tiles_ahead
 from worldstrat_bench.run.seeds import seed_of
-from worldstrat_bench.worker.device import usable_cores
 from worldstrat_bench.worker.host import Hello, Worker
+from worldstrat_bench.worker.inside.device import usable_cores
 
 Image = NDArray[np.float32]
 Done = tuple[Predicted, Image | None]

@@ -27,7 +27,7 @@ from worldstrat_bench.run.journal import Entry, Predicted, Scored
 from worldstrat_bench.run.predictions import PredictionStore
 from worldstrat_bench.scoring.types import Frame, Scorer, TileScore
 from worldstrat_bench.scoring.wsb_target import WsbPrepared
-from worldstrat_bench.worker.device import usable_cores
+from worldstrat_bench.worker.inside.device import usable_cores
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from worldstrat_bench.speed.scored import check_same, scored_of
 from worldstrat_bench.speed.session import SCENARIOS, Scenario, SpeedRequest, SpeedResult, time_model
 from worldstrat_bench.speed.stopwatch import QUICK, Plan
 from worldstrat_bench.speed_report import SpeedReport, format_speed
-from worldstrat_bench.worker.timing import PRECISIONS
+from worldstrat_bench.worker.inside.timing import PRECISIONS
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from worldstrat_bench.worker.types import ModelFigures
 
 Scenario = Literal["single", "offline"]
 SCENARIOS: tuple[Scenario, ...] = ("single", "offline")
-REFERENCE = ModelSpec("worldstrat_bench.worker.reference:load")
+REFERENCE = ModelSpec("worldstrat_bench.worker.inside.reference:load")
 JOULES_PER_KWH = 3.6e6
 SEED_MATTERS = 1e-5
 """Two seeds that change an output by more, reflectance, are set before every call."""

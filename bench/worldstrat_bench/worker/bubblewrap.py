@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -29,7 +28,7 @@ def wrap(program: Path, grants: Grants, folders: Folders, command: list[str]) ->
     line += _bind(folders.scratch / "tmp", Path("/tmp"), "--bind")
     for path in grants.read:
         if path.is_symlink() and path.parent == Path("/"):  # /lib -> usr/lib
-            line += ["--symlink", os.readlink(path), str(path)]
+            line += ["--symlink", str(path.readlink()), str(path)]
         elif Path("/proc") not in path.parents:
             line += _bind(path, path, "--ro-bind")
     for path in grants.write:

@@ -7,11 +7,10 @@ its environment. Prints one JSON object; see :class:`worldstrat_bench.worker.cud
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 
-from worldstrat_bench.worker.device import device_problem
+from worldstrat_bench.worker.inside.device import device_problem
 
 DRIVER = ("/dev/nvidia", "/dev/dxg")
 
@@ -36,7 +35,7 @@ def open_nodes(prefixes: tuple[str, ...]) -> list[str]:
     found = set()
     for entry in Path("/proc/self/fd").glob("*"):
         try:
-            found.add(os.readlink(entry))
+            found.add(str(entry.readlink()))
         except OSError:  # the descriptor that listed the folder
             continue
     return sorted(path for path in found if path.startswith(prefixes))

@@ -18,7 +18,7 @@ from worldstrat_bench.worker.grants import Grants
 from worldstrat_bench.worker.isolation import Attempt
 from worldstrat_bench.worker.types import ModelSpec
 
-REFERENCE = ModelSpec("worldstrat_bench.worker.reference:load")
+REFERENCE = ModelSpec("worldstrat_bench.worker.inside.reference:load")
 PROBE_SECONDS = 120.0
 UNKNOWN = "the driver needs a call or a file that the confinement refuses; the model's log may name it"
 

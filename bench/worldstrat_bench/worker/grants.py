@@ -83,7 +83,7 @@ def links_of(path: Path) -> list[Path]:
     """A symbolic link, what it points to, and so on to the file."""
     chain = [path]
     while chain[-1].is_symlink() and len(chain) < 40:
-        chain.append(chain[-1].parent / os.readlink(chain[-1]))
+        chain.append(chain[-1].parent / chain[-1].readlink())
     return [Path(os.path.normpath(link)) for link in chain]
 
 
@@ -105,7 +105,8 @@ def editable_paths(finder: Path) -> list[Path]:
 
 def spelled_out(paths: Iterable[Path]) -> tuple[Path, ...]:
     """Each path as it is spelled and as it resolves, without those that lie in another one; parents first."""
-    both = {path for given in paths for path in (Path(os.path.abspath(given)), given.resolve())}
+    # abspath, not resolve: a link must be granted by the name that a program uses for it, too
+    both = {path for given in paths for path in (Path(os.path.abspath(given)), given.resolve())}  # noqa: PTH100
     kept: list[Path] = []
     for path in sorted(both, key=lambda p: (len(p.parts), p)):
         if not any(parent in kept for parent in path.parents):

@@ -19,6 +19,7 @@ from worldstrat_bench.record import IsolationReport
 from worldstrat_bench.worker.cuda_trouble import explain
 from worldstrat_bench.worker.ending import may_be_chance, outcome_of
 from worldstrat_bench.worker.greeting import make_hello
+from worldstrat_bench.worker.inside.wire import Message, WireClosedError, WireError, WireTimeoutError
 from worldstrat_bench.worker.isolation import (
     Attempt,
     Level,
@@ -35,7 +36,6 @@ from worldstrat_bench.worker.starting import LaunchRequest, launch
 from worldstrat_bench.worker.types import Hello, Limits, ModelSpec, Reply
 from worldstrat_bench.worker.validate import expected_of
 from worldstrat_bench.worker.watchdog import Verdict
-from worldstrat_bench.worker.wire import Message, WireClosedError, WireError, WireTimeoutError
 
 __all__ = ["Hello", "KilledWhileLoadingError", "Limits", "ModelSpec", "Reply", "Worker"]
 

@@ -15,27 +15,8 @@ from pathlib import Path
 from worldstrat_bench.plugins.interpreter import Interpreter
 
 PACKAGE = Path(__file__).resolve().parent.parent
-EXPOSED = (
-    "__init__.py",
-    "api.py",
-    "errors.py",
-    "preprocessing.py",
-    "worker/__init__.py",
-    "worker/__main__.py",
-    "worker/blocks.py",
-    "worker/child.py",
-    "worker/device.py",
-    "worker/landlock.py",
-    "worker/launch.py",
-    "worker/probes.py",
-    "worker/reference.py",
-    "worker/seccomp.py",
-    "worker/supervise.py",
-    "worker/syscalls.py",
-    "worker/timing.py",
-    "worker/wire.py",
-)
-"""The harness's modules that a worker can see; everything else of the harness stays out of its reach."""
+BESIDE = ("__init__.py", "api.py", "errors.py", "preprocessing.py", "worker/__init__.py")
+"""The harness's modules that a worker can see beside the folder :mod:`worldstrat_bench.worker.inside`."""
 
 _PASSED = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 _PASSED_PREFIXES = ("CUDA_", "NVIDIA_", "NCCL_")
@@ -62,7 +43,7 @@ class Folders:
     def remove(self) -> None:
         """Remove everything, read-only folders of the model included."""
         for folder, _, _ in os.walk(self.root):
-            os.chmod(folder, 0o700)
+            Path(folder).chmod(0o700)
         shutil.rmtree(self.root, ignore_errors=True)
 
 
@@ -76,8 +57,9 @@ def make_folders(root: Path) -> Folders:
     root.mkdir(mode=0o700)
     folders = Folders(root, root / "harness", root / "scratch")
     package = folders.harness / "worldstrat_bench"
-    (package / "worker").mkdir(parents=True)
-    for name in EXPOSED:
+    inside = Path("worker") / "inside"
+    shutil.copytree(PACKAGE / inside, package / inside, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in BESIDE:
         shutil.copy2(PACKAGE / name, package / name)
     for name in ("home", "tmp", "cache"):
         (folders.scratch / name).mkdir(parents=True)
@@ -120,20 +102,20 @@ def base_python() -> Path:
 
 def keeper_command(control_fd: int, wire_fd: int, root: Path, shared_memory: Path) -> list[str]:
     """The command line of the keeper."""
-    script = PACKAGE / "worker" / "supervise.py"
+    script = PACKAGE / "worker" / "inside" / "supervise.py"
     words = (script, control_fd, wire_fd, root, shared_memory)
     return [str(base_python()), "-I", "-S", "-B", *map(str, words)]
 
 
 def launcher_command(folders: Folders) -> list[str]:
     """The command line of the launcher, where it needs a process of its own."""
-    script = folders.harness / "worldstrat_bench" / "worker" / "launch.py"
+    script = folders.harness / "worldstrat_bench" / "worker" / "inside" / "launch.py"
     return [str(base_python()), "-I", "-S", "-B", str(script), str(folders.launch_file)]
 
 
 def worker_command(interpreter: Interpreter, wire_fd: int) -> list[str]:
     """The command line of the worker itself."""
-    return [str(interpreter.executable), "-s", "-m", "worldstrat_bench.worker", str(wire_fd)]
+    return [str(interpreter.executable), "-s", "-m", "worldstrat_bench.worker.inside", str(wire_fd)]
 
 
 def write_launch(folders: Folders, **content: object) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from worldstrat_bench.worker.inside.wire import Message
 from worldstrat_bench.worker.types import Reply
 from worldstrat_bench.worker.validate import Expected, InvalidOutputError, check_output
-from worldstrat_bench.worker.wire import Message
 
 CLAIMS = ("model_error", "invalid_output", "out_of_memory")
 """Outcomes that a worker may report of itself; the others are the host's to find."""

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import psutil
 
+from worldstrat_bench.worker.inside.wire import Wire
 from worldstrat_bench.worker.log import ModelLog
 from worldstrat_bench.worker.plan import Folders, keeper_command
 from worldstrat_bench.worker.types import Limits
 from worldstrat_bench.worker.watchdog import Verdict, Watchdog
-from worldstrat_bench.worker.wire import Wire
 
 KEEPER_SECONDS = 20.0
 

@@ -12,6 +12,7 @@ from worldstrat_bench.plugins.interpreter import Interpreter
 from worldstrat_bench.worker.bubblewrap import find_bubblewrap, wrap
 from worldstrat_bench.worker.canaries import Canaries
 from worldstrat_bench.worker.grants import Grants, check_disjoint, make_grants
+from worldstrat_bench.worker.inside.wire import Wire, WireClosedError, WireError, WireTimeoutError
 from worldstrat_bench.worker.isolation import Attempt, Level, Profile, judge_level
 from worldstrat_bench.worker.log import ModelLog
 from worldstrat_bench.worker.plan import (
@@ -25,7 +26,6 @@ from worldstrat_bench.worker.plan import (
 )
 from worldstrat_bench.worker.session import Session, start_keeper
 from worldstrat_bench.worker.types import Limits, ModelSpec
-from worldstrat_bench.worker.wire import Wire, WireClosedError, WireError, WireTimeoutError
 
 LAUNCH_SECONDS = 30.0
 

@@ -47,7 +47,7 @@ class TimedWorker:
 
     Parameters
     ----------
-    precision : one of :data:`worldstrat_bench.worker.timing.PRECISIONS`.
+    precision : one of :data:`worldstrat_bench.worker.inside.timing.PRECISIONS`.
     """
 
     def __init__(self, worker: Worker, precision: str = "declared") -> None:
@@ -83,7 +83,7 @@ class TimedWorker:
         return seconds
 
     def block(self, cycle: Cycle, calls: int, *, every: int, wait: bool) -> BlockTimes:
-        """Timed calls; see :class:`worldstrat_bench.worker.blocks.BlockPlan`."""
+        """Timed calls; see :class:`worldstrat_bench.worker.inside.blocks.BlockPlan`."""
         times = self._block(cycle, calls, every, wait, None)
         inputs = self._placed[cycle.first : cycle.first + cycle.inputs]
         last = range(max(0, calls - self._slots), calls)
@@ -146,7 +146,7 @@ class TimedWorker:
             raise self._failed(outcome, reply.message or f"the worker answered {short_text(message.header.get('op'))}")
         try:
             found = safetensors.numpy.load(bytes(message.body)) if message.body else {}
-        except Exception as error:  # whatever a hostile body makes the reader do
+        except Exception as error:  # noqa: BLE001 whatever a hostile body makes the reader do
             what = f"the reply is not a safetensors message: {str(error)[:200]}"
             raise self._failed("invalid_output", what) from None
         return message.header, found, waited

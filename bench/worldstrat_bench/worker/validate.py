@@ -77,7 +77,7 @@ def check_image(image: NDArray[np.generic] | None, expected: Expected) -> NDArra
 def _decode(body: bytearray, batch: int) -> NDArray[np.float32]:
     try:
         tensors = dict(safetensors.deserialize(bytes(body)))  # type: ignore[no-untyped-call]
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 whatever a hostile body makes the reader do
         raise InvalidOutputError(f"the reply is not a safetensors message: {str(error)[:200]}") from None
     if set(tensors) != {"prediction"}:
         raise InvalidOutputError("the reply does not hold exactly one prediction")

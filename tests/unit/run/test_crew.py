@@ -24,7 +24,7 @@ from worldstrat_bench.run.pipeline import evaluate_run
 from worldstrat_bench.run.reads import MOST_AHEAD, tiles_ahead
 from worldstrat_bench.run.request import RunOptions, RunRequest
 from worldstrat_bench.worker.host import ModelSpec, Worker
-from worldstrat_bench.worker.reference import __name__ as reference_module
+from worldstrat_bench.worker.inside.reference import __name__ as reference_module
 
 SPEC = ModelSpec(f"{reference_module}:load")
 

@@ -20,7 +20,7 @@ from worldstrat_bench.run.journal import Predicted
 from worldstrat_bench.run.plan import PredictInputs, read_note
 from worldstrat_bench.run.predict import Predictor
 from worldstrat_bench.worker.host import Hello, ModelSpec
-from worldstrat_bench.worker.reference import __name__ as reference_module
+from worldstrat_bench.worker.inside.reference import __name__ as reference_module
 
 HELLO = Hello(
     python="3.11.7", torch="2.6.0", cuda="12.4", device_type="cuda", device_name="GPU", device_class="GPU-80GB",

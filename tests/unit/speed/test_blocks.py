@@ -11,9 +11,9 @@ import safetensors.torch
 import torch
 
 from worldstrat_bench.api import LowRes, Target
-from worldstrat_bench.worker.blocks import Bench, BlockPlan, Kept, NotPlainError, Placed, run_block
-from worldstrat_bench.worker.child import seed_everything
-from worldstrat_bench.worker.timing import WallClock
+from worldstrat_bench.worker.inside.blocks import Bench, BlockPlan, Kept, NotPlainError, Placed, run_block
+from worldstrat_bench.worker.inside.child import seed_everything
+from worldstrat_bench.worker.inside.timing import WallClock
 
 
 class AsynchronousDevice:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from worldstrat_bench.worker.timing import (
+from worldstrat_bench.worker.inside.timing import (
     WallClock,
     clock_for,
     count_flops,

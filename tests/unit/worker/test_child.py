@@ -12,7 +12,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from worldstrat_bench.api import LowRes, Target
-from worldstrat_bench.worker import child
+from worldstrat_bench.worker.inside import child
 
 
 class Enlarge:

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from worldstrat_bench.worker.plan import EXPOSED, PACKAGE
+from worldstrat_bench.worker.plan import BESIDE, PACKAGE
 
 OLD = (3, 9)
 ALLOWED = {"numpy", "torch", "safetensors"}
 LAUNCHING = {"landlock.py", "launch.py", "probes.py", "seccomp.py", "supervise.py", "syscalls.py"}
 """These run on the harness's own interpreter, without site-packages."""
 
-MODULES = sorted(EXPOSED)
+MODULES = sorted([*BESIDE, *(str(file.relative_to(PACKAGE)) for file in (PACKAGE / "worker" / "inside").glob("*.py"))])
 IN_CHILD = [name for name in MODULES if Path(name).name not in LAUNCHING]
 
 
@@ -38,7 +38,7 @@ def imports_of(file: Path) -> set[str]:
 
 @pytest.mark.parametrize("name", MODULES)
 def test_imports(name: str) -> None:
-    exposed = {"worldstrat_bench." + n.removesuffix(".py").replace("/", ".").removesuffix(".__init__") for n in EXPOSED}
+    exposed = {"worldstrat_bench." + n.removesuffix(".py").replace("/", ".").removesuffix(".__init__") for n in MODULES}
     exposed.add("worldstrat_bench")
     allowed = ALLOWED if name in IN_CHILD else set()
     for module in imports_of(PACKAGE / name):

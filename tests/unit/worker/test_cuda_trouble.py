@@ -117,7 +117,7 @@ def cpu_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_an_environment_without_cuda_is_the_models_fault(cpu_python: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda_trouble, "_own_worker_fails", lambda device, level: None)
-    spec = ModelSpec("worldstrat_bench.worker.reference:load", python=cpu_python)
+    spec = ModelSpec("worldstrat_bench.worker.inside.reference:load", python=cpu_python)
     with pytest.raises(ModelError) as caught:
         Worker(spec, device=NOWHERE, isolation="process").start()
     text = str(caught.value)
@@ -161,12 +161,12 @@ def test_a_worker_that_dies_while_the_driver_starts(tmp_path: Path, monkeypatch:
     """What the kernel refuses may also end the process: nothing of the model has run then."""
     python = environment_in_which_cuda("os.abort()", tmp_path)
     monkeypatch.setattr(cuda_trouble, "_own_worker_fails", lambda device, level: InfrastructureError("at that level"))
-    spec = ModelSpec("worldstrat_bench.worker.reference:load", python=python)
+    spec = ModelSpec("worldstrat_bench.worker.inside.reference:load", python=python)
     with pytest.raises(InfrastructureError, match="at that level"):
         Worker(spec, device=NOWHERE, isolation="process").start()
 
 
 def test_a_model_that_fails_on_a_cpu_is_still_the_models_fault(cpu_python: Path) -> None:
-    spec = ModelSpec("worldstrat_bench.worker.reference:no_such_entry", python=cpu_python)
+    spec = ModelSpec("worldstrat_bench.worker.inside.reference:no_such_entry", python=cpu_python)
     with pytest.raises(ModelError, match="models check"):
         Worker(spec, isolation="process").start()

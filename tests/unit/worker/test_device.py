@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from worldstrat_bench.worker.device import cpu_class, cpu_name, cuda_class, device_facts, usable_cores
+from worldstrat_bench.worker.inside.device import cpu_class, cpu_name, cuda_class, device_facts, usable_cores
 
 GIB = 1 << 30
 

@@ -11,7 +11,6 @@ import pytest
 from worldstrat_bench.errors import InfrastructureError
 from worldstrat_bench.plugins.interpreter import own_interpreter
 from worldstrat_bench.record import IsolationReport
-from worldstrat_bench.worker import landlock, probes
 from worldstrat_bench.worker.bubblewrap import wrap
 from worldstrat_bench.worker.canaries import Canaries
 from worldstrat_bench.worker.grants import (
@@ -23,6 +22,7 @@ from worldstrat_bench.worker.grants import (
     make_grants,
     spelled_out,
 )
+from worldstrat_bench.worker.inside import landlock, probes
 from worldstrat_bench.worker.isolation import (
     PROBES,
     Attempt,
@@ -33,7 +33,7 @@ from worldstrat_bench.worker.isolation import (
     required,
     unavailable,
 )  # fmt: skip
-from worldstrat_bench.worker.plan import EXPOSED, make_folders, new_root
+from worldstrat_bench.worker.plan import BESIDE, PACKAGE, make_folders, new_root
 from worldstrat_bench.worker.starting import LaunchRequest
 from worldstrat_bench.worker.types import Limits, ModelSpec
 
@@ -70,7 +70,7 @@ def test_reports_say_which_profile_was_in_force() -> None:
 
 CONFINE = """
 import os, sys
-from worldstrat_bench.worker import landlock, launch, probes, seccomp
+from worldstrat_bench.worker.inside import landlock, launch, probes, seccomp
 profile, rule = sys.argv[1:]
 if rule != "none":
     landlock.restrict(["/usr", "/proc"], [], [], [launch.hold_own_tasks()] if rule == "tasks" else [])
@@ -186,7 +186,8 @@ def test_a_worker_is_granted_its_own_folders_only(tmp_path: Path) -> None:
             str(path).startswith(("/proc", "/sys/")) and "devices/system" not in str(path) for path in found.read
         )
         copied = {str(p.relative_to(folders.harness / "worldstrat_bench")) for p in folders.harness.rglob("*.py")}
-        assert copied == set(EXPOSED)
+        inside = {str(file.relative_to(PACKAGE)) for file in (PACKAGE / "worker" / "inside").glob("*.py")}
+        assert copied == set(BESIDE) | inside
         command = wrap(Path("/usr/bin/bwrap"), found, folders, ["true"])
         assert command[-2:] == ["--", "true"]
         assert "--unshare-net" in command

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from worldstrat_bench.worker import seccomp, syscalls
+from worldstrat_bench.worker.inside import seccomp, syscalls
 
 HEADERS = {
     "x86_64": Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h"),

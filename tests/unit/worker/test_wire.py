@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worldstrat_bench.worker.wire import (
+from worldstrat_bench.worker.inside.wire import (
     MAGIC,
     MAX_HEADER_BYTES,
     PREFIX,

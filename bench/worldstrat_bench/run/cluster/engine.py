@@ -22,7 +22,7 @@ from worldstrat_bench.run.merge import merge_runs
 from worldstrat_bench.run.model import ModelRequest
 from worldstrat_bench.run.plan import PredictInputs, Shard, read_note, select
 from worldstrat_bench.run.request import RunOptions, RunRequest, ScoreRequest
-from worldstrat_bench.worker.device import usable_cores
+from worldstrat_bench.worker.inside.device import usable_cores
 
 if TYPE_CHECKING:
     from distributed import Client, Future

@@ -2,7 +2,7 @@
 
 The filter is a classic BPF program, assembled here: one comparison and one verdict per system call, and a few
 calls that are judged by their arguments. Everything else is allowed, since torch and CUDA use a great deal of the
-kernel; what the filter is to stop is listed in :mod:`worldstrat_bench.worker.syscalls`.
+kernel; what the filter is to stop is listed in :mod:`worldstrat_bench.worker.inside.syscalls`.
 
 Runs on the harness's own interpreter before the model's: standard library only.
 """
@@ -15,7 +15,7 @@ import platform
 import struct
 from typing import Dict, List, Set, Tuple
 
-from worldstrat_bench.worker import syscalls
+from worldstrat_bench.worker.inside import syscalls
 
 PR_SET_NO_NEW_PRIVS = 38
 SET_MODE_FILTER = 1

@@ -18,7 +18,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple
 
-from worldstrat_bench.worker.wire import Wire, WireClosedError
+from worldstrat_bench.worker.inside.wire import Wire, WireClosedError
 
 if TYPE_CHECKING:
     import torch
@@ -62,7 +62,7 @@ def answers_of(model: SRModel, device: str) -> Answers:
     """What a worker that holds a model can be asked for."""
     import safetensors.torch
 
-    from worldstrat_bench.worker.blocks import Bench, NotPlainError
+    from worldstrat_bench.worker.inside.blocks import Bench, NotPlainError
 
     def timed(part: Callable[[Header, bytes], Tuple[Header, Any]], header: Header, body: bytes) -> Answer:
         try:
@@ -106,7 +106,7 @@ def prepare_torch(header: Header) -> Header:
     import safetensors.torch  # noqa: F401
     import torch
 
-    from worldstrat_bench.worker.device import device_facts, device_problem
+    from worldstrat_bench.worker.inside.device import device_facts, device_problem
 
     if header.get("threads"):
         torch.set_num_threads(int(header["threads"]))

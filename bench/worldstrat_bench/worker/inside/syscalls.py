@@ -134,4 +134,4 @@ CHECKED: Numbers = {
     "prlimit64": (302, 261),
     "ioctl": (16, 29),
 }
-"""Allowed or not by their arguments; see :mod:`worldstrat_bench.worker.seccomp`."""
+"""Allowed or not by their arguments; see :mod:`worldstrat_bench.worker.inside.seccomp`."""

@@ -55,7 +55,7 @@ def lower_limits(launch: Launch) -> None:
 
 def confine(launch: Launch) -> Dict[str, Any]:
     """Give up what the level says, then try to get it back: ``held`` says by probe what was stopped."""
-    from worldstrat_bench.worker import landlock, probes, seccomp
+    from worldstrat_bench.worker.inside import landlock, probes, seccomp
 
     report: Dict[str, Any] = {"op": "confined", "held": {}, "landlock": 0, "error": "", "refused": ""}
     if sys.platform != "linux":
@@ -89,7 +89,7 @@ def hold_own_tasks() -> str:
 
 def send_report(wire_fd: int, report: Dict[str, Any]) -> None:
     """The first message on the wire, before anybody else can write to it."""
-    from worldstrat_bench.worker.wire import Wire
+    from worldstrat_bench.worker.inside.wire import Wire
 
     sock = socket.socket(fileno=wire_fd)
     Wire(sock, 0).send(report)

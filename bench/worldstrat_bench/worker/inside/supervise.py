@@ -177,7 +177,7 @@ def become_worker(launch_file: str) -> None:
     if launch["wrapper"]:
         os.execve(launch["wrapper"][0], launch["wrapper"], launch["env"])
     sys.path.insert(0, launch["harness"])
-    from worldstrat_bench.worker.launch import run
+    from worldstrat_bench.worker.inside.launch import run
 
     run(launch_file)
 

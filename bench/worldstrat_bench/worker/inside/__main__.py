@@ -1,4 +1,4 @@
-"""``python -m worldstrat_bench.worker FD``: the process that holds a model. Started by the harness only."""
+"""``python -m worldstrat_bench.worker.inside FD``: the process that holds a model. Started by the harness only."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ def main() -> int:
     if len(sys.argv) != 2 or not sys.argv[1].isdigit():
         sys.stderr.write("worldstrat_bench.worker is started by the harness, not by hand\n")
         return 2
-    from worldstrat_bench.worker.child import MAX_BODY_BYTES, serve
-    from worldstrat_bench.worker.wire import Wire
+    from worldstrat_bench.worker.inside.child import MAX_BODY_BYTES, serve
+    from worldstrat_bench.worker.inside.wire import Wire
 
     faulthandler.enable()
     serve(Wire(socket.socket(fileno=int(sys.argv[1])), MAX_BODY_BYTES))

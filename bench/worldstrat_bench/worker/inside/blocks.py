@@ -11,7 +11,7 @@ import gc
 import time
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from worldstrat_bench.worker import timing
+from worldstrat_bench.worker.inside import timing
 
 if TYPE_CHECKING:
     import torch
