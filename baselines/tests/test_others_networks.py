@@ -14,11 +14,13 @@ import torch
 from baselines.tests.known_tiles import random_land
 from torch import Tensor
 
-from worldstrat_bench.api import BANDS, RGB
+from worldstrat_bench.api import BANDS, RGB, LowRes, Target
 from worldstrat_bench.plugins.declared import declared_parameters
 from worldstrat_bench.plugins.discovery import find_model
 from worldstrat_bench.preprocessing import Value
 from worldstrat_bench.worker import ModelSpec, Worker
+from worldstrat_bench.worker.conformance import make_sample
+from worldstrat_bench.worker.fit import fit_of, mistake
 
 MODELS = Path(__file__).resolve().parents[2].parent / "shared" / "models"
 LAND = random_land(11, 1, 48, 44, 0.0)
@@ -67,3 +69,26 @@ def test_craft_is_what_spandrel_alone_gives() -> None:
     ours = through_the_harness("spandrel", path, {}, images)
     assert ours.shape == (3, 64, 64)
     assert torch.allclose(ours, alone, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({"bands": CARN_BANDS, "input_scale": 10_000}, ""),
+        ({"bands": CARN_BANDS, "input_scale": 10_000, "output_scale": 1}, "10,000 times too large"),
+        ({"bands": CARN_BANDS, "input_scale": 10_000, "output": "0,1,2"}, "BGR for RGB"),
+        ({"bands": CARN_BANDS, "input_scale": 10_000, "input_offset": 1000, "output_offset": 0}, "+1000 in digital"),
+        ({"bands": CARN_BANDS, "input_scale": 1}, "fed in the wrong scale"),
+    ],
+)
+def test_a_wrong_declaration_of_carn_is_named(parameters: dict[str, Value], words: str) -> None:
+    path = theirs("carn_light.onnx", "onnxruntime")
+    entry = find_model("onnx")
+    whole = declared_parameters(entry, parameters, path)
+    load = importlib.import_module("worldstrat_bench_baselines.adapters.onnx").load_onnx
+    images = torch.from_numpy(make_sample(1).images)
+    lr = LowRes(images[None], torch.ones(1, 1, 1, *images.shape[-2:], dtype=torch.bool), torch.zeros(1, 1).long())
+    answer = load(path, torch.device("cpu"), **whole).predict(lr, Target(632, 632))[0].numpy()
+    text = mistake(fit_of(answer, images[0].numpy()), whole)
+    assert bool(text) == bool(words)
+    assert words in text

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from run_helpers import run_cli
 from worldstrat_bench.cli.app import app
 from worldstrat_bench.data.mini import write_mini
 from worldstrat_bench.preprocessing import complete
@@ -108,6 +110,24 @@ def test_a_sidecar_counts_where_the_worker_cannot_see_it(exported: Path, mini: P
     recorded = json.loads((tmp_path / "run" / "record.json").read_text("utf-8"))["model"]["parameters"]
     whole = complete({"bands": "B02,B03,B04", "input_scale": 2})
     assert recorded == whole
+
+
+class Enlarged(torch.nn.Module):
+    """Twice the size, whatever the channels are."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.interpolate(x, scale_factor=2.0)
+
+
+@pytest.mark.parametrize(("wrong", "code"), [("output=2,1,0", 3), ("bands=B99", 2)])
+def test_models_check_names_a_wrong_declaration(wrong: str, code: int, tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the format is deprecated
+        torch.jit.script(Enlarged()).save(str(tmp_path / "net.pt"))
+    arguments = ["models", "check", "torchscript", "--weights", str(tmp_path / "net.pt"), "--frames", "1"]
+    result = run_cli(*arguments, "--param", wrong)
+    assert result.code == code, result.out + result.err
+    assert ("BGR for RGB" if code == 3 else "there is no 'B99'") in result.out + result.err
 
 
 class Payload:

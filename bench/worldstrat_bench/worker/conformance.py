@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldstrat_bench.errors import ModelError
+from worldstrat_bench.worker.fit import fit_of, mistake, seen
 from worldstrat_bench.worker.host import Worker
 from worldstrat_bench.worker.timed import Cycle, TimedCallError, TimedWorker
 from worldstrat_bench.worker.types import Limits, ModelSpec, Reply, Task
@@ -116,6 +117,9 @@ def _first(reply: Reply, subject: Subject) -> Iterator[Finding]:
     size = "the target's size" if on_grid else f"will be resampled to the target's {SIDE} x {SIDE} by the harness"
     yield Finding("predicts", True, f"{height} x {width} float32 in {reply.seconds:.2f} s; {size}")
     yield Finding("plausible values", not reply.message, reply.message or _range(reply.image), reply.message)
+    fit = fit_of(reply.image, make_sample(subject.frames).images[0])
+    fix = mistake(fit, subject.model.parameters)
+    yield Finding("preprocessing", not fix, seen(fit), fix)
     where = reply.output_device.partition(":")[0]
     yield Finding("device", where == subject.device.partition(":")[0], f"the output is on {where or 'no device'}",
                   "return a tensor on the device that load() was given: timing includes the way there")  # fmt: skip

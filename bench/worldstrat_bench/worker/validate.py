@@ -139,7 +139,7 @@ def _hint(image: NDArray[np.float32], expected: Expected) -> str:
     if float(thin.max()) == float(thin.min()) and float(image.max()) == float(image.min()):
         return "the prediction is one constant value"
     cells = min(COARSE, *expected.rgb.shape[1:])
-    prediction, frame = _coarse(thin, cells), _coarse(expected.rgb, cells)
+    prediction, frame = block_means(thin, cells), block_means(expected.rgb, cells)
     distance = float(np.mean((prediction - frame) ** 2))
     if float(np.mean((prediction[::-1] - frame) ** 2)) < 0.5 * distance and distance > 1e-6:
         return "bands look reversed: return them in the order R, G, B"
@@ -156,8 +156,8 @@ def _thinned(image: NDArray[np.float32]) -> NDArray[np.float32]:
     return image[..., :: max(1, image.shape[-2] // 100), :: max(1, image.shape[-1] // 100)]
 
 
-def _coarse(image: NDArray[np.float32], cells: int) -> NDArray[np.float64]:
-    """(3, cells, cells) means over blocks: enough to tell bands and orientation, whatever the resolution."""
+def block_means(image: NDArray[np.float32], cells: int) -> NDArray[np.float64]:
+    """(C, cells, cells) means over blocks of (C, H, W): enough to tell bands and orientation at any resolution."""
     rows = np.linspace(0, image.shape[1], cells, endpoint=False).astype(int)
     columns = np.linspace(0, image.shape[2], cells, endpoint=False).astype(int)
     sums = np.add.reduceat(np.add.reduceat(image.astype(np.float64), rows, axis=1), columns, axis=2)

@@ -34,7 +34,9 @@ class Model:
         if "frames" in self.faults:
             lr.images[:, 7]
         if "clouds" in self.faults:
-            out = out + (lr.clear.float() / lr.clear.float().sum()).sum()
+            out = out + (lr.clear.float() / lr.clear.float().sum()).sum() - 1
+        if "unit" in self.faults:
+            out = out / 10_000
         return out[:1] if "batch" in self.faults else out
 
 def load(weights, device, fault=""):
@@ -62,7 +64,8 @@ def test_a_right_model_passes(folder: Path) -> None:
 
 
 def test_faults_in_what_a_model_does_are_found(folder: Path) -> None:
-    found = failed(folder, "input frames clouds batch")
+    found = failed(folder, "input frames clouds batch unit")
+    assert "10,000 times too small" in found.pop("preprocessing")
     assert set(found) == {"input unchanged", "one frame", "three frames", "all cloud", "batch of two"}
     assert "pad_frames" in found["one frame"]
 
