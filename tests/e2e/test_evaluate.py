@@ -121,6 +121,22 @@ def test_a_run_with_other_inputs_is_refused_and_says_which(
     assert "--out" in done.err
 
 
+def test_an_offset_costs_nothing_and_the_record_names_it(bicubic: Path, data: Path, tmp_path: Path) -> None:
+    wheel = model_wheel(tmp_path, "return bicubic(lr, target) - 0.3", name="dark")
+    done = run_cli("evaluate", wheel, "--data", data, "--out", tmp_path / "run", "--no-download", "--device", "cpu")
+    assert done.code == 0, done.err
+    record, plain = load_record(tmp_path / "run"), load_record(bicubic)
+    assert plain.warnings == ()
+    (warning,) = record.warnings
+    assert "an offset of +0.3 added" in warning
+    assert warning in done.out + done.err
+    for metric, tolerance in {"psnr": 1e-4, "ssim": 1e-5, "sam": 1e-4}.items():
+        means = [one.scores["test"].micro[metric].mean for one in (record, plain)]
+        assert means[0] == pytest.approx(means[1], abs=tolerance)
+    raw = [one.scores["test"].micro["psnr_raw"].mean or 0 for one in (record, plain)]
+    assert raw[0] < raw[1] - 5
+
+
 def test_another_dataset_or_model_is_refused(bicubic: Path, wheel: Path, data: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     shutil.copytree(data, other)
