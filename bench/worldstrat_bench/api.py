@@ -38,8 +38,9 @@ class LowRes:
     Attributes
     ----------
     images : (B, T, 12, h, w) float32 surface reflectance on the native 10 m grid; h and w are about 158
-        and differ. Values are not clipped: bright cloud exceeds 1. Bands are :data:`BANDS`.
-    clear : (B, T, 1, h, w) bool, True where there is no cloud.
+        and differ. Values are not clipped: bright cloud exceeds 1. A pixel without data is 0 in all bands. Bands are
+        :data:`BANDS`.
+    clear : (B, T, 1, h, w) bool, True where there are data and no cloud.
     days : (B, T) int64, acquisition date minus the date of the high-resolution image.
 
     T is min(frames the model declared, frames there are): nothing is padded. See :func:`pad_frames`.
