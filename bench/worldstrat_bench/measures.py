@@ -28,6 +28,7 @@ class Measure:
     decimals : digits after the point on a page.
     explanation : one line for somebody who has not read the protocol.
     ranked : whether it ranks a board.
+    weight : the column by which tiles are weighted in a mean, so that it is a ratio of sums; "" for equal weights.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Measure:
     decimals: int
     explanation: str
     ranked: bool = False
+    weight: str = ""
 
     @property
     def arrow(self) -> str:
@@ -52,7 +54,8 @@ class OptionalMetric:
     ----------
     name : after the "+" of ``--metrics``.
     version : of the definition; a change that gives other numbers changes it. Records hold it for every column.
-    columns : what it adds to ``tiles.csv``.
+    columns : the metrics that it adds to ``tiles.csv``.
+    weights : further columns, by which metrics are weighted; no metrics themselves.
     needs : what it cannot do without, for help texts and docs.
     home : "module:function"; ``function(device)`` returns the computation, or why there is none on this machine.
     null : why a value is null if the computation says nothing else.
@@ -66,7 +69,16 @@ class OptionalMetric:
     home: str
     null: str
     automatic: bool = False
+    weights: tuple[str, ...] = ()
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All its columns in ``tiles.csv``."""
+        return (*(column.name for column in self.columns), *self.weights)
+
+
+_STLPIPS = "Shift-tolerant learned perceptual distance (Ghildyal and Liu 2022), optional"
+_OPENSR = "a share, opensr-test (Aybar et al. 2024), optional"
 
 OPTIONAL: dict[str, OptionalMetric] = {
     m.name: m
@@ -83,16 +95,7 @@ OPTIONAL: dict[str, OptionalMetric] = {
         OptionalMetric(
             name="stlpips",
             version="1",
-            columns=(
-                Measure(
-                    "stlpips",
-                    "ST-LPIPS",
-                    "lower",
-                    "",
-                    4,
-                    "Shift-tolerant learned perceptual distance (Ghildyal and Liu 2022), optional",
-                ),
-            ),
+            columns=(Measure("stlpips", "ST-LPIPS", "lower", "", 4, _STLPIPS),),
             needs="the extra stlpips, which brings the weights",
             home="worldstrat_bench.metrics.stlpips_metric:load_shown_stlpips",
             null="the distance is not finite",
@@ -101,39 +104,64 @@ OPTIONAL: dict[str, OptionalMetric] = {
             name="opensr",
             version="1",
             columns=(
-                Measure(
-                    "opensr_improvement",
-                    "Improvement",
-                    "higher",
-                    "",
-                    4,
-                    "Share of detail that is nearer to the truth, opensr-test (Aybar et al. 2024), optional",
-                ),
-                Measure(
-                    "opensr_omission",
-                    "Omission",
-                    "lower",
-                    "",
-                    4,
-                    "Share of detail that is missing, opensr-test, optional",
-                ),
-                Measure(
-                    "opensr_hallucination",
-                    "Hallucination",
-                    "lower",
-                    "",
-                    4,
-                    "Share of detail that is not there in truth, opensr-test, optional",
-                ),
+                Measure("opensr_improvement", "Improvement", "higher", "", 4, f"Detail nearer to the truth, {_OPENSR}"),
+                Measure("opensr_omission", "Omission", "lower", "", 4, f"Detail that is missing, {_OPENSR}"),
+                Measure("opensr_hallucination", "Hallucination", "lower", "", 4, f"Detail not in truth, {_OPENSR}"),
             ),
             needs="the extra opensr, and frame 0",
             home="worldstrat_bench.metrics.opensr:load_opensr",
             null="opensr-test finds no pixel to judge",
         ),
+        OptionalMetric(
+            name="spectral",
+            version="1",
+            columns=(
+                Measure(
+                    "resolution_m",
+                    "Resolution",
+                    "lower",
+                    "m",
+                    1,
+                    "Half wavelength down to which detail is true: coherence with the target of 1/2, optional",
+                ),
+                Measure(
+                    "contrast_nyquist",
+                    "Contrast 10 m",
+                    "none",
+                    "",
+                    2,
+                    "How strongly true detail is shown at the input's Nyquist frequency, 1 for fully, optional",
+                ),
+                Measure(
+                    "missed",
+                    "Missed",
+                    "lower",
+                    "",
+                    3,
+                    "Share of the detail finer than the input's that is shown too weakly or strongly, optional",
+                    weight="detail_energy",
+                ),
+                Measure(
+                    "invented",
+                    "Invented",
+                    "lower",
+                    "",
+                    3,
+                    "Energy finer than the input's that is unrelated to the target, a share of its own, optional",
+                    weight="detail_energy",
+                ),
+            ),
+            weights=("detail_energy",),
+            needs="a target with detail, and three quarters of the window's weight away from no-data",
+            home="worldstrat_bench.metrics.spectral:load_spectral",
+            null="the value is not finite",
+        ),
     )
 }
 """Every optional metric by name. They rank nothing and are no part of a protocol."""
 
+WEIGHTS = frozenset(name for metric in OPTIONAL.values() for name in metric.weights)
+"""Columns of ``tiles.csv`` that weight others."""
 
 MEASURES: dict[str, Measure] = {
     m.name: m
@@ -174,7 +202,7 @@ def measure(name: str) -> Measure:
 
 def optional_column(column: str) -> OptionalMetric | None:
     """The optional metric that a column of ``tiles.csv`` belongs to; None for any other column."""
-    return next((m for m in OPTIONAL.values() if any(own.name == column for own in m.columns)), None)
+    return next((m for m in OPTIONAL.values() if column in m.names), None)
 
 
 def parse_added(texts: Iterable[str], *, where: str = "--metrics") -> tuple[str, ...]:

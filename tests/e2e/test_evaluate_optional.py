@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,10 @@ from run_helpers import run_cli, small_dataset
 from worldstrat_bench import evaluate
 from worldstrat_bench.measures import OPTIONAL
 from worldstrat_bench.metrics.perceptual import Unavailable
+from worldstrat_bench.metrics.spectral import CURVES
 from worldstrat_bench.metrics.stlpips_metric import load_stlpips
 from worldstrat_bench.run.result import load_result
+from worldstrat_bench.run.spectra import SPECTRA
 
 OPENSR = tuple(column.name for column in OPTIONAL["opensr"].columns)
 
@@ -59,23 +62,41 @@ def test_an_unknown_name_is_a_usage_error_with_the_names(text: str, plain: Path,
     assert not (tmp_path / "new").exists()
 
 
-def test_stlpips_is_the_same_evaluated_scored_again_and_in_shards(plain: Path, data: Path, tmp_path: Path) -> None:
-    asked = [*common(data), "--metrics", "+stlpips"]
+def test_columns_are_the_same_evaluated_scored_again_and_in_shards(plain: Path, data: Path, tmp_path: Path) -> None:
+    asked = [*common(data), "--metrics", "+stlpips,+spectral"]
     once = run_cli("score", plain, "--out", tmp_path / "again", *asked)
     assert once.code == 0, once.err
     for shard in ("1/2", "2/2"):
         assert run_cli("evaluate", "bicubic", "--out", tmp_path / "cut", "--shard", shard, *asked).code == 0
     merged = run_cli("merge", tmp_path / "cut", "--data", data, "--out", tmp_path / "merged")
     assert merged.code == 0, merged.err
-    record = evaluate("bicubic", data=data, out=tmp_path / "python", download=False, device="cpu", metrics=["+stlpips"])
+    record = evaluate(
+        "bicubic", data=data, out=tmp_path / "python", download=False, device="cpu", metrics=["+spectral", "+stlpips"]
+    )
     tables = {(tmp_path / name / "tiles.csv").read_bytes() for name in ("again", "merged", "python")}
     assert len(tables) == 1
+    curves = {(tmp_path / name / SPECTRA).read_text(encoding="utf-8") for name in ("again", "merged", "python")}
+    assert len(curves) == 1
+    rows = list(csv.DictReader(io.StringIO(curves.pop())))
+    assert {(row["tile"], row["curve"]) for row in rows} == {
+        (tile, curve) for tile in load_result(plain).table.tiles for curve in CURVES
+    }
+    assert not (plain / SPECTRA).exists()
     for name in ("again", "merged", "python"):
         assert load_result(tmp_path / name).record.optional == record.optional
     values = load_result(tmp_path / "again").table.numbers
     assert np.array_equal(values["psnr"], load_result(plain).table.numbers["psnr"])
+    assert (values["resolution_m"] > 5).all()
+    assert (values["detail_energy"] > 0).all()
+    assert set(record.optional) == {"stlpips", *OPTIONAL["spectral"].names}
+    assert "detail_energy" not in record.scores["test"].micro
+    assert (values["missed"] > 0.5).all()
     verified = run_cli("verify", tmp_path / "merged")
     assert verified.code == 0, verified.err
+    (tmp_path / "merged" / SPECTRA).write_text("tile,curve\n", encoding="utf-8")
+    spoiled = run_cli("verify", tmp_path / "merged")
+    assert spoiled.code != 0
+    assert SPECTRA in spoiled.out + spoiled.err
     if isinstance(load_stlpips(), Unavailable):
         assert np.isnan(values["stlpips"]).all()
         assert "worldstrat-bench[stlpips]" in record.nulls["stlpips"]

@@ -28,6 +28,8 @@ import scoring_reference as reference
 from scoring_peers import copies_2022
 from scoring_scenes import enlarged, land, target_of
 from worldstrat_bench.filtering import correlate, gaussian_taps
+from worldstrat_bench.metrics.optional import load_optional
+from worldstrat_bench.metrics.perceptual import Unavailable
 from worldstrat_bench.metrics.ssim import ssim, ssim_target
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.registration import mismatch, move, prepare_search
@@ -52,6 +54,9 @@ class Figures:
         ("SSIM, target prepared", "ssim", "ssim: scikit-image"),
         ("wsb-1, all but LPIPS, target prepared", "wsb-1", "ssim: scikit-image"),
         ("wsb-1, all but LPIPS, nothing prepared", "wsb-1 from nothing", "ssim: scikit-image"),
+        ("wsb-1 with spectral scores, target prepared", "wsb-1 spectral", "wsb-1"),
+        ("wsb-1 with spectral scores, nothing prepared", "wsb-1 spectral from nothing", "wsb-1 from nothing"),
+        ("wsb-1 with ST-LPIPS, target prepared", "wsb-1 stlpips", "wsb-1"),
         ("2022-fixed, MSE + MAE + SSIM, target prepared", "2022-fixed", "2022-fixed: 81 copies"),
         ("2022-fixed, MSE + MAE + SSIM, nothing prepared", "2022-fixed from nothing", "2022-fixed: 81 copies"),
         ("2022-fixed, peak memory beyond the images", "2022-fixed memory", "2022-fixed: 81 copies memory"),
@@ -183,6 +188,29 @@ def test_wsb_from_nothing(figures: Figures, benchmark: Any, pair: Any) -> None:
     target, given = target_of(pair[1]), frame()
     call = lambda: scorer.score(pair[0], scorer.prepare(target, given))  # noqa: E731
     take(figures, benchmark, "wsb-1 from nothing", call, rounds=7)
+
+
+def test_wsb_with_spectral_scores(figures: Figures, benchmark: Any, pair: Any) -> None:
+    """At most half of wsb-1 more: the ratio of the table is at least 0.67."""
+    scorer = make_scorer(load_protocol("wsb-1"), optional=load_optional(["spectral"]))
+    prepared = scorer.prepare(target_of(pair[1]), frame())
+    take(figures, benchmark, "wsb-1 spectral", lambda: scorer.score(pair[0], prepared))
+
+
+def test_wsb_with_spectral_scores_from_nothing(figures: Figures, benchmark: Any, pair: Any) -> None:
+    scorer = make_scorer(load_protocol("wsb-1"), optional=load_optional(["spectral"]))
+    target, given = target_of(pair[1]), frame()
+    call = lambda: scorer.score(pair[0], scorer.prepare(target, given))  # noqa: E731
+    take(figures, benchmark, "wsb-1 spectral from nothing", call, rounds=7)
+
+
+def test_wsb_with_stlpips(figures: Figures, benchmark: Any, pair: Any) -> None:
+    optional = load_optional(["stlpips"])
+    if any(isinstance(one.computation, Unavailable) for one in optional):
+        pytest.skip("needs the extra stlpips")
+    scorer = make_scorer(load_protocol("wsb-1"), optional=optional)
+    prepared = scorer.prepare(target_of(pair[1]), frame())
+    take(figures, benchmark, "wsb-1 stlpips", lambda: scorer.score(pair[0], prepared), rounds=3)
 
 
 def upstream() -> tuple[UpstreamScorer, UpstreamPrepared, NDArray[np.float32]]:

@@ -58,7 +58,7 @@ FailuresOption = Annotated[
 
 
 MetricsOption = Annotated[
-    str, typer.Option("--metrics", metavar="+NAME,..", help="Optional metrics to add: +stlpips, +opensr.")
+    str, typer.Option("--metrics", metavar="+NAME,..", help="Optional metrics to add: +stlpips, +opensr, +spectral.")
 ]
 
 

@@ -41,6 +41,10 @@ class ArrayCache(Interface):
         ...
 
 
+HR_PIXEL_M = 1.5
+"""Metres that a pixel of the high-resolution image spans."""
+PIXEL_M = 2.5
+"""The same of the target's grid, as its rule aims at; rounding the side moves it by up to 1 %."""
 HASH_STEPS = 1e4
 HASH_OFFSET = 0.3183
 
@@ -55,12 +59,14 @@ class TargetImage:
     valid : (H, W) bool, False where the high-resolution image has no data.
     sha256 : of both, the image in steps of 1e-4; boards are keyed by it.
     usable : whether enough of the window, the image less the protocol's border, is valid.
+    pixel : metres that a pixel spans; what the grid's rule aims at where the side of the HR image is not known.
     """
 
     image: NDArray[np.float32]
     valid: NDArray[np.bool_]
     sha256: str
     usable: bool
+    pixel: float = PIXEL_M
 
 
 def read_target(tile: Tile, protocol: Protocol, cache: ArrayCache | None = None) -> TargetImage:
@@ -75,13 +81,14 @@ def read_target(tile: Tile, protocol: Protocol, cache: ArrayCache | None = None)
         return make_target(_checked_hr(tile, protocol), protocol)
     key = _cache_key(tile.hr, protocol)
     stored = cache.get(key)
-    if stored is not None and set(stored) == {"image", "valid", "sha256"}:
-        valid = stored["valid"]
-        return TargetImage(stored["image"], valid, stored["sha256"].tobytes().hex(), _usable(valid, protocol.target))
+    if stored is not None and set(stored) == {"image", "valid", "sha256", "pixel"}:
+        image, valid, digest = stored["image"], stored["valid"], stored["sha256"].tobytes().hex()
+        return TargetImage(image, valid, digest, _usable(valid, protocol.target), float(stored["pixel"]))
     target = make_target(_checked_hr(tile, protocol), protocol)
     if _cache_key(tile.hr, protocol) == key:  # else the file was changed meanwhile
-        digest = np.frombuffer(bytes.fromhex(target.sha256), dtype=np.uint8)
-        cache.put(key, {"image": target.image, "valid": target.valid, "sha256": digest})
+        sha256 = np.frombuffer(bytes.fromhex(target.sha256), dtype=np.uint8)
+        pixel = np.array(target.pixel)
+        cache.put(key, {"image": target.image, "valid": target.valid, "sha256": sha256, "pixel": pixel})
     return target
 
 
@@ -108,7 +115,7 @@ def make_target(hr: NDArray[np.uint16] | NDArray[np.float64], protocol: Protocol
         valid = (share <= protocol.target.no_data_above).numpy()
     else:
         valid = np.ones((side, side), dtype=bool)
-    return _target(image.to(torch.float32).numpy(), valid, protocol)
+    return _target(image.to(torch.float32).numpy(), valid, protocol, HR_PIXEL_M * hr.shape[1] / side)
 
 
 def resize_antialiased(image: Tensor, side: int, kernel: str) -> Tensor:
@@ -139,8 +146,8 @@ def _checked_hr(tile: Tile, protocol: Protocol) -> NDArray[np.uint16] | NDArray[
     return hr
 
 
-def _target(image: NDArray[np.float32], valid: NDArray[np.bool_], protocol: Protocol) -> TargetImage:
-    return TargetImage(image, valid, _digest(image, valid), _usable(valid, protocol.target))
+def _target(image: NDArray[np.float32], valid: NDArray[np.bool_], protocol: Protocol, pixel: float) -> TargetImage:
+    return TargetImage(image, valid, _digest(image, valid), _usable(valid, protocol.target), pixel)
 
 
 def _digest(image: NDArray[np.float32], valid: NDArray[np.bool_]) -> str:

@@ -7,7 +7,7 @@ batch, so that a network runs once for several tiles; none of its numbers may de
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
 from typing import Protocol
@@ -32,6 +32,8 @@ class Pairs:
     valid : one (h, w) bool a pair, False where the target has no data; None: everywhere.
     white : reflectance that each pair's stretch maps to 1.
     frames : (3, h', w') float32 reflectance of each pair's frame 0 on its own grid, or why it cannot be used.
+    pixel : metres that a pixel of each pair spans.
+    kept : one store a target for what a computation derives from it alone, under the metric's name.
     height, width, border : of the whole grid, and the px of it outside the window on every side.
     nir, target_nir : (N, 1, h, w) float32 near infrared, the prediction's as `prediction`; None unless both have it.
     """
@@ -42,6 +44,8 @@ class Pairs:
     valid: Sequence[Tensor | None]
     white: Sequence[float]
     frames: Sequence[Tensor | str]
+    pixel: Sequence[float]
+    kept: Sequence[dict[str, object]]
     height: int
     width: int
     border: int
@@ -75,10 +79,12 @@ class Found:
     ----------
     values : column to (N,) floats on any device; NaN for null. A column that is left out is not in the run at all.
     nulls : per pair, column to the reason, where it is another than the registry's.
+    curves : name to (N, K) floats that a run keeps beside its columns; zeros for null.
     """
 
     values: Mapping[str, Tensor]
     nulls: Sequence[Mapping[str, str]] = ()
+    curves: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class Computation(Protocol):
@@ -113,14 +119,15 @@ class Loaded:
 
     def __call__(self, pairs: Pairs) -> Found:
         """The columns of N pairs, each null with a reason."""
-        names = [column.name for column in self.metric.columns]
+        names = self.metric.names
         if isinstance(self.computation, Unavailable):
             nothing = torch.full((len(pairs),), torch.nan, dtype=torch.float64, device=pairs.prediction.device)
             return Found(dict.fromkeys(names, nothing), [dict.fromkeys(names, self.computation.reason)] * len(pairs))
         found = self.computation(pairs)
         general = {name: self.metric.null for name in names if name in found.values}
         values = {name: found.values[name].to(pairs.prediction.device) for name in general}
-        return Found(values, [{**general, **own} for own in found.nulls or [{}] * len(pairs)])
+        nulls = [{**general, **own} for own in found.nulls or [{}] * len(pairs)]
+        return Found(values, nulls, found.curves)
 
 
 def load_optional(names: Iterable[str], device: torch.device | str = "cpu") -> tuple[Loaded, ...]:

@@ -19,6 +19,7 @@ from worldstrat_bench.run.filesystem import write_durably
 from worldstrat_bench.run.folder import RECORD, TILES, TIMINGS, RunFolder
 from worldstrat_bench.run.journal import Entry, Scored
 from worldstrat_bench.run.plan import Machine, PredictInputs, ScoreInputs, Selection
+from worldstrat_bench.run.spectra import SPECTRA, format_spectra
 from worldstrat_bench.scoring.levels import level_warnings
 from worldstrat_bench.stats.aggregate import aggregate
 from worldstrat_bench.tiles import OUTCOMES, TileTable, Value, format_tiles, parse_tiles
@@ -44,9 +45,9 @@ class _Row:
 
 
 def finish(run: RunFolder, selection: Selection, protocol: Protocol, notes: Notes) -> Record:
-    """Write ``tiles.csv``, ``timings.csv`` and ``record.json`` of a run that has every tile; return the record.
+    """Write ``tiles.csv``, ``timings.csv``, ``spectra.csv`` if tiles have curves, ``record.json``; return the record.
 
-    A run that was finished before keeps its record if it says the same.
+    The run has to have every tile. One that was finished before keeps its record if it says the same.
 
     Raises
     ------
@@ -58,7 +59,9 @@ def finish(run: RunFolder, selection: Selection, protocol: Protocol, notes: Note
     rows = _rows(run, selection)
     usable = [row for row in rows if row.scored.usable]
     text = format_tiles(_columns(row) for row in usable)
-    record = _record(rows, text, selection, protocol, notes)
+    spectra = format_spectra((row.facts.tile, row.scored.curves) for row in usable)
+    files = {TILES: text, **({SPECTRA: spectra} if spectra else {})}
+    record = _record(rows, files, selection, protocol, notes)
     former = _former(run)
     if former is not None and former.record_id != record.record_id:
         raise InvalidArtefactError(
@@ -66,7 +69,8 @@ def finish(run: RunFolder, selection: Selection, protocol: Protocol, notes: Note
             where=run.path / RECORD,
             remedy="a record is never replaced: worldstrat-bench score RUN --out DIR writes the new one elsewhere",
         )
-    write_durably(run.path / TILES, text.encode())
+    for name, content in files.items():
+        write_durably(run.path / name, content.encode())
     write_durably(run.path / TIMINGS, _timings(rows).encode())
     if former is not None:
         return former
@@ -133,9 +137,11 @@ def _columns(row: _Row) -> Mapping[str, Value]:
     return columns
 
 
-def _record(rows: list[_Row], text: str, selection: Selection, protocol: Protocol, notes: Notes) -> Record:
+def _record(
+    rows: list[_Row], files: Mapping[str, str], selection: Selection, protocol: Protocol, notes: Notes
+) -> Record:
     usable = [row for row in rows if row.scored.usable]
-    table = parse_tiles(text)
+    table = parse_tiles(files[TILES])
     predicting, scoring, machine = notes.predicting, notes.scoring, notes.machine
     counted = Counter(row.entry.predicted.outcome for row in usable)
     return build_record(
@@ -167,7 +173,7 @@ def _record(rows: list[_Row], text: str, selection: Selection, protocol: Protoco
         lpips_backbone_sha256=scoring.lpips_backbone_sha256,
         optional=_optional(table, scoring),
         warnings=_warnings(usable, protocol, notes),
-        files={TILES: hashlib.sha256(text.encode()).hexdigest()},
+        files={name: hashlib.sha256(content.encode()).hexdigest() for name, content in files.items()},
     )
 
 

@@ -46,6 +46,7 @@ class Scored(BaseModel):
     nulls : metric to the reason why it is null.
     shift_y, shift_x : px of the target grid.
     levels : what was added to the prediction's bands; the warnings of a run are made of it.
+    curves : what optional metrics keep of the tile, by name, each number of six significant digits.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -62,6 +63,7 @@ class Scored(BaseModel):
     shift_at_edge: bool | None = None
     clipped: float | None = None
     levels: Levels | None = None
+    curves: dict[str, tuple[float, ...]] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)

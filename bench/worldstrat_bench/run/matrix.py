@@ -178,7 +178,7 @@ def _earlier(
         except WorldstratBenchError:
             continue
         mine = record.protocol == protocol_ref(protocol) and record.complete and candidate.fits(record)
-        asked = {column.name for one in metrics for column in OPTIONAL[one].columns}
+        asked = {name for one in metrics for name in OPTIONAL[one].names}
         mine = mine and (protocol.family != "wsb" or asked <= set(record.optional))
         if mine and _of_this_dataset(place, record, dataset, list_name, protocol):
             return Cell(candidate.name, name, list_name, "done before", "", place, record.record_id)

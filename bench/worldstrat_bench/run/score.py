@@ -78,6 +78,7 @@ def score_tile(
         shift_at_edge=score.shift_at_edge,
         clipped=score.clipped,
         levels=score.levels,
+        curves={name: tuple(float(f"{v:.6g}") for v in curve) for name, curve in score.curves.items()},
     )
 
 

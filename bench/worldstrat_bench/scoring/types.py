@@ -52,6 +52,7 @@ class TileScore:
     clipped : share of values that had to be clipped: for wsb, see ``scoring.levels.Levels``; else those outside [0, 1].
     detail : of the target, see ``metrics.detail``.
     levels : what was added to the prediction and to the reference bicubic; None if the protocol has no offset.
+    curves : what optional metrics keep of the tile beside their columns, by name.
     """
 
     metrics: dict[str, float | None]
@@ -62,6 +63,7 @@ class TileScore:
     clipped: float | None = None
     detail: float = 0.0
     levels: Levels | None = None
+    curves: dict[str, tuple[float, ...]] = field(default_factory=dict)
 
 
 class Prepared(Interface):

@@ -79,18 +79,19 @@ class WsbScorer:
         image = on_grid(check_prediction(prediction, self.device), prepared.height, prepared.width)
         levelled = level(image[:3], prepared.offset, self.rules)
         shift = register(levelled.image, prepared.search, self.rules)
-        values, nulls = self._metrics(image, levelled, shift, prepared)
+        values, nulls, curves = self._metrics(image, levelled, shift, prepared)
         numbers = _to_numbers(values)
         clipped, bias = numbers.pop("clipped") or 0.0, tuple(numbers.pop(name) or 0.0 for name in BIASES)
         metrics, missing = self._finish(numbers, nulls, prepared)
         known = prepared.reference
         levels = Levels(clipped, bias, prepared.mean, *(() if known is None else (known.clipped, known.bias)))
-        return TileScore(metrics, missing, shift.y, shift.x, shift.at_edge, clipped, prepared.detail, levels)
+        kept = {name: tuple(curve.tolist()) for name, curve in curves.items()}
+        return TileScore(metrics, missing, shift.y, shift.x, shift.at_edge, clipped, prepared.detail, levels, kept)
 
     def _metrics(
         self, image: Tensor, levelled: Levelled, shift: Shift, prepared: WsbPrepared
-    ) -> tuple[dict[str, Tensor], dict[str, str]]:
-        """Every metric, the share of clipped values and what was added to every band."""
+    ) -> tuple[dict[str, Tensor], dict[str, str], dict[str, Tensor]]:
+        """Every metric, the share of clipped values and what was added to every band; why one is NaN; curves."""
         constants, floor, valid = self.rules.metrics, self.rules.metrics.mse_floor, prepared.valid
         target = prepared.target[:3]
         fixed, bias = unbiased(moved(levelled.image, shift, self.rules), prepared.offset)
@@ -117,11 +118,13 @@ class WsbScorer:
             nulls["lpips"] = self._perceptual.reason
         elif self._perceptual is not None:
             values["lpips"] = self._perceptual(*pairs.shown)[0]
+        curves: dict[str, Tensor] = {}
         for optional in self._optional:
             found = optional(pairs)
+            curves |= {name: curve[0] for name, curve in found.curves.items()}
             values |= {name: value[0] for name, value in found.values.items()}
             nulls |= found.nulls[0]
-        return values, nulls
+        return values, nulls, curves
 
     def _pairs(self, image: Tensor, levelled: Levelled, fixed: Tensor, shift: Shift, prepared: WsbPrepared) -> Pairs:
         """A batch of one, as the learned and the optional metrics take it."""
@@ -135,6 +138,8 @@ class WsbScorer:
             valid=(prepared.valid,),
             white=(prepared.white,),
             frames=(_unseen(prepared) if usable is None else usable,),
+            pixel=(prepared.pixel,),
+            kept=(prepared.kept,),
             height=prepared.height,
             width=prepared.width,
             border=self.rules.border,
@@ -153,7 +158,7 @@ class WsbScorer:
         self, numbers: dict[str, float | None], nulls: Mapping[str, str], prepared: WsbPrepared
     ) -> tuple[dict[str, float | None], dict[str, str]]:
         """Every metric of the protocol, those that could not be computed as None with the reason."""
-        added = [column.name for one in self._optional for column in one.metric.columns if column.name in numbers]
+        added = [name for one in self._optional for name in one.metric.names if name in numbers]
         metrics = {name: numbers.get(name) for name in (*self.rules.metrics.names, *added)}
         metrics["psnr_bicubic"] = prepared.psnr_bicubic
         reasons = {**nulls, "lr_consistency": _unseen(prepared), "psnr_bicubic": NO_FRAME}

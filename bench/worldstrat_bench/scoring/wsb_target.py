@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +77,8 @@ class WsbPrepared:
     frame : frame 0; None if there is none.
     reference : of the reference bicubic; None without a frame.
     detail, psnr_bicubic, lr_consistency_target : see ``types.Prepared``.
+    pixel : metres that a pixel of the grid spans.
+    kept : what optional metrics derived from the target, by their names.
     """
 
     height: int
@@ -91,8 +93,10 @@ class WsbPrepared:
     white: float
     frame: FrameImage | None
     detail: float
+    pixel: float
     reference: Reference | None = None
     lr_consistency_target: float | None = None
+    kept: dict[str, object] = field(default_factory=dict)
 
     @property
     def psnr_bicubic(self) -> float | None:
@@ -126,6 +130,7 @@ def prepare_wsb(
         ),
         white=white,
         frame=seen,
+        pixel=target.pixel,
         detail=float(stored["detail"]) if stored is not None else float(detail(window[:3], smoothed, valid)),
     )
     if stored is not None:

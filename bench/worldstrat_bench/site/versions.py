@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from worldstrat_bench.measures import measure
+from worldstrat_bench.measures import WEIGHTS, measure
 from worldstrat_bench.record import ListScores, Record
 from worldstrat_bench.site.entries import Entry
 from worldstrat_bench.site.text import clean
@@ -25,7 +25,8 @@ def shown_versions(records: Sequence[Record]) -> dict[str, str]:
 def with_versions(entry: Entry, versions: Mapping[str, str]) -> Entry:
     """The entry without the optional columns of other versions, and without those that no entry has a value of."""
     record = entry.record
-    other = frozenset(name for name, version in record.optional.items() if versions.get(name) != version)
+    shown = {name: version for name, version in record.optional.items() if name not in WEIGHTS}
+    other = frozenset(name for name, version in shown.items() if versions.get(name) != version)
     if not other:
         return entry
     scores = {name: _without(scores, other) for name, scores in record.scores.items()}

@@ -90,10 +90,19 @@ def _hash_faults(result: Result) -> Iterator[Fault]:
         if differs_in_line_endings(place.read_bytes(), record.files.get("tiles.csv")):
             what, remedy = f"tiles.csv is not the file that the record names: {LINE_ENDINGS}", LINE_ENDINGS_REMEDY
         yield Fault("record-files", what, relative(place), None, remedy)
-    extra = sorted(set(record.files) - {"tiles.csv"})
+    spectra = result.folder / "spectra.csv"
+    if (record.files.get(spectra.name) or spectra.is_file()) and record.files.get(spectra.name) != _sha256(spectra):
+        what = "spectra.csv is not the file that the record names"
+        yield Fault("record-files", what, relative(spectra), None, SCORE_AGAIN)
+    extra = sorted(set(record.files) - {"tiles.csv", "spectra.csv"})
     if extra:
         what = f"the record hashes {extra[0]!r}, which no result holds"
         yield Fault("record-files", what, relative(result.folder / "record.json"), None, SCORE_AGAIN)
+
+
+def _sha256(path: Path) -> str:
+    """Of a file; "" if there is none."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 def list_faults(result: Result) -> Iterator[Fault]:

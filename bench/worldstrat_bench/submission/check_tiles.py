@@ -21,6 +21,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "psnr_unregistered": (-60, 100), "sam": (0, 180), "lr_consistency": (0, 1000), "psnr_bicubic": (-60, 100),
     "lr_consistency_target": (0, 1000), "psnr_nir": (-60, 100), "stlpips": (0, 10),
     "opensr_improvement": (0, 1), "opensr_omission": (0, 1), "opensr_hallucination": (0, 1),
+    "resolution_m": (2.5, 40), "contrast_nyquist": (-1e6, 1e6), "missed": (0, 1e6), "invented": (0, 1e6),
+    "detail_energy": (0, 1e12),
     "clipped": (0, 1), "shift_y": (-16, 16), "shift_x": (-16, 16), "cloud": (0, 1), "detail": (0, 1000),
     "lon": (-180, 180), "lat": (-90, 90),
 }  # fmt: skip

@@ -11,8 +11,9 @@ from worldstrat_bench.record import Record, load_record
 from worldstrat_bench.submission.manifest import Manifest, load_manifest
 
 RESULT_FILES: dict[str, int] = {
-    "record.json": 500_000,
+    "record.json": 1_000_000,
     "tiles.csv": 300_000,
+    "spectra.csv": 1_000_000,
     "speed.json": 100_000,
     "speed-benchmark.json": 500_000,
     "timings.csv": 100_000,
@@ -21,7 +22,7 @@ RESULT_FILES: dict[str, int] = {
 }
 """The files that a result may hold, with the largest size of each in bytes."""
 
-IMMUTABLE_FILES: tuple[str, ...] = ("record.json", "tiles.csv")
+IMMUTABLE_FILES: tuple[str, ...] = ("record.json", "tiles.csv", "spectra.csv")
 
 
 def folder_name(text: str) -> str:

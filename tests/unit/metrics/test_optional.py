@@ -36,7 +36,8 @@ def pairs_of(*sides_seeds: int, holes: bool = False) -> Pairs:
         prediction=soft, unmoved=soft, target=targets,
         valid=[hole if holes and i == 0 else None for i in range(len(targets))],
         white=[0.3 + 0.1 * i for i in range(len(targets))],
-        frames=[one[:, ::4, ::4] for one in targets], height=96, width=96, border=0,
+        frames=[one[:, ::4, ::4] for one in targets], pixel=[2.5] * len(targets), kept=[{} for _ in targets],
+        height=96, width=96, border=0,
     )  # fmt: skip
 
 

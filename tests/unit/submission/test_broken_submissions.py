@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import pickle
@@ -14,10 +15,13 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from factories import official_facts
 from site_scenes import write_speed
 from submission_factory import MANIFEST, SLUG, make_submission, make_wheel, rewrite_record, rewrite_tiles, the_result
 from worldstrat_bench.cli.app import app
+from worldstrat_bench.measures import OPTIONAL
 from worldstrat_bench.record import load_record
+from worldstrat_bench.submission.results import RESULT_FILES
 
 Break = Callable[[Path], object]
 
@@ -290,3 +294,32 @@ def test_a_wheel_beside_the_manifest_is_looked_at(folder: Path) -> None:
     make_wheel(folder, files={"my_sr/w.pkl": b"x"})
     code, faults = faults_of(str(folder))
     assert (code, [fault["rule"] for fault in faults]) == (5, ["wheel-pickle"])
+
+
+def test_a_record_of_the_full_list_with_every_optional_metric_is_not_too_large(tmp_path: Path) -> None:
+    versions = {name: "1" for metric in OPTIONAL.values() for name in metric.names}
+    folder = make_submission(
+        tmp_path,
+        optional=versions,
+        tiles=official_facts(),
+        release="v1.1",
+        list_name="full",
+        official=True,
+        resamples=20,
+    )
+    limit = RESULT_FILES["record.json"]
+    assert 0.2 * limit < (the_result(folder) / "record.json").stat().st_size < 0.7 * limit
+
+
+def test_curves_are_hashed_by_the_record(tmp_path: Path) -> None:
+    folder = make_submission(tmp_path)
+    text = "tile,curve,b00\n"
+    (the_result(folder) / "spectra.csv").write_text(text, encoding="utf-8")
+    _, faults = faults_of(str(folder))
+    assert [(fault["rule"], "spectra.csv" in fault["what"]) for fault in faults] == [("record-files", True)]
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    rewrite_record(folder, lambda document: document["files"].update({"spectra.csv": digest}))
+    assert faults_of(str(folder)) == (0, [])
+    (the_result(folder) / "spectra.csv").unlink()
+    _, faults = faults_of(str(folder))
+    assert [fault["rule"] for fault in faults] == ["record-files"]
