@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from worldstrat_bench.measures import WEIGHTS
+from worldstrat_bench.measures import WEIGHTS, measure
 from worldstrat_bench.protocol import Aggregation, Protocol
 from worldstrat_bench.record import ListScores, Summaries, Summary
 from worldstrat_bench.stats.estimate import Floats, estimate, group_index, group_sums, rounded
@@ -39,6 +39,27 @@ def metric_values(table: TileTable, metric: str) -> Floats:
     return np.where(table.ok, values, np.nan)
 
 
+def metric_weights(table: TileTable, metric: str) -> Floats:
+    """Return (n,) what each tile counts for in a mean of a metric: 1, or the value of the metric's weight column.
+
+    NaN where that column is lacking or not positive: a tile without a weight has no value either.
+    """
+    name = measure(metric).weight
+    if not name:
+        return np.ones(len(table))
+    own = table.numbers.get(name, np.full(len(table), np.nan))
+    found: Floats = np.where(own > 0, own, np.nan)
+    return found
+
+
+def weighted(values: Floats, weights: Floats) -> tuple[Floats, Floats]:
+    """Return values times weights and the weights, both NaN where either is or their product is not finite."""
+    with np.errstate(over="ignore"):
+        products = values * weights
+    finite = np.isfinite(products)
+    return np.where(finite, products, np.nan), np.where(finite, weights, np.nan)
+
+
 def largest_list(lists: Mapping[str, frozenset[str]]) -> frozenset[str]:
     """The list with the most tiles; of equally long ones the first by name."""
     return min(lists.items(), key=lambda item: (-len(item[1]), item[0]))[1] if lists else frozenset()
@@ -66,10 +87,11 @@ def _list_scores(
 ) -> ListScores:
     part, names = table.take(rows), metric_names(table)
     values, ok = np.stack([metric_values(part, name) for name in names]), part.ok
+    weights = np.stack([metric_weights(part, name) for name in names])
     by_axis = {axis: members([strata[axis][int(row)] for row in rows]) for axis in AXES}
     everything = np.arange(len(part))
     sets = [everything, *(own for labels in by_axis.values() for own in labels.values())]
-    micro, *each = _summaries(names, values, group_index(part.groups)[0], sets, ok, rules)
+    micro, *each = _summaries(names, values, weights, group_index(part.groups)[0], sets, ok, rules)
     found = iter(each)
     summaries = {axis: {stratum: next(found) for stratum in labels} for axis, labels in by_axis.items()}
     return ListScores(
@@ -82,14 +104,15 @@ def _list_scores(
 
 
 def _summaries(
-    names: tuple[str, ...], values: Floats, groups: NDArray[np.intp], sets: Sequence[NDArray[np.intp]],
-    ok: NDArray[np.bool_], rules: Aggregation,
+    names: tuple[str, ...], values: Floats, weights: Floats, groups: NDArray[np.intp],
+    sets: Sequence[NDArray[np.intp]], ok: NDArray[np.bool_], rules: Aggregation,
 ) -> list[Summaries]:  # fmt: skip
     """Summarise the metrics on sets of tiles; no mean and no interval on a set with a tile that failed.
 
     Parameters
     ----------
     values : (k, n) by metric and tile, NaN for null.
+    weights : (k, n) what each counts for.
     groups : (n,) number of the group of every tile.
     sets : tiles of each set; only the first one may be empty, and if it is, it is alone.
     """
@@ -99,11 +122,15 @@ def _summaries(
     rows, lengths = np.concatenate(sets), [len(own) for own in sets]
     keys = np.repeat(np.arange(len(sets)), lengths) * len(groups) + groups[rows]
     starts = np.searchsorted(np.unique(keys), np.arange(len(sets)) * len(groups))
-    sums, sizes = group_sums(values[:, rows], keys)
+    products, shares = weighted(values, weights)
+    sums, numbers = group_sums(products[:, rows], keys)
+    # A metric with weights is a ratio of sums of its own, any other a mean over tiles.
+    equal = bool((weights == 1).all())
+    sizes = numbers if equal else group_sums(shares[:, rows], keys)[0]
     found = estimate(sums, sizes, starts)
     whole = np.array([bool(ok[own].all()) for own in sets])
-    ends = [np.where(whole, numbers, np.nan) for numbers in (found.value, *found.interval(rules))]
-    counts = np.add.reduceat(sizes, starts, axis=-1)
+    ends = [np.where(whole, end, np.nan) for end in (found.value, *found.interval(rules))]
+    counts = np.add.reduceat(numbers, starts, axis=-1)
     # (sets, 5, k) as plain lists
     columns = np.stack([counts, found.effective, *ends], axis=1).transpose(2, 1, 0).tolist()
     return [

@@ -11,7 +11,7 @@ import numpy as np
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.measures import measure
 from worldstrat_bench.protocol import Protocol
-from worldstrat_bench.stats.aggregate import metric_names, metric_values
+from worldstrat_bench.stats.aggregate import metric_names, metric_values, metric_weights
 from worldstrat_bench.stats.estimate import Bools, Estimate, Floats, estimate, group_sums
 from worldstrat_bench.tiles import TileTable
 
@@ -89,8 +89,11 @@ def compare(
     pairs = _paired_values(a, b, metric, None if tiles is None else set(tiles))
     if not pairs:
         return None
-    left, right = (np.array([pair[i] for pair in pairs], dtype=np.float64) for i in (0, 1))
-    sums, sizes = group_sums(np.stack([left, right]), [group for _, _, group in pairs])
+    left, right, weights = (np.array([pair[i] for pair in pairs], dtype=np.float64) for i in (0, 1, 2))
+    sums, sizes = group_sums(np.stack([left * weights, right * weights, weights]), [pair[3] for pair in pairs])
+    if measure(metric).weight:
+        sizes = sums[2:]
+    means = [float((own * weights).sum() / weights.sum()) for own in (left, right)]
     # The sums are subtracted as a board does it, so that both give the same number to the last bit.
     found = estimate((sums[0] - sums[1])[None], sizes[0])
     p = found.p_values(protocol.aggregation)
@@ -99,7 +102,7 @@ def compare(
     gains = sign_of(metric) * (left - right)
     return Comparison(
         metric=metric, tiles=len(pairs), groups=int(found.groups[0]), effective_groups=float(found.effective[0]),
-        mean_a=float(left.mean()), mean_b=float(right.mean()), difference=float(found.value[0]),
+        mean_a=means[0], mean_b=means[1], difference=float(found.value[0]),
         ci_low=_known(low[0]), ci_high=_known(high[0]), standard_error=_known(found.error[0]), p_value=_known(p[0]),
         wins=int((gains > margin).sum()), losses=int((gains < -margin).sum()),
         ties=int((np.abs(gains) <= margin).sum()), verdict=_verdict(found, p, metric, protocol),
@@ -116,7 +119,11 @@ def compare_all(
     return tuple(comparison for comparison in found if comparison)
 
 
-def _paired_values(a: TileTable, b: TileTable, metric: str, wanted: set[str] | None) -> list[tuple[float, float, str]]:
+def _paired_values(
+    a: TileTable, b: TileTable, metric: str, wanted: set[str] | None
+) -> list[tuple[float, float, float, str]]:
+    """Return the values of both, what they count for (it depends on the target, hence is the same) and the group."""
+    weights = metric_weights(a, metric)
     left, right = metric_values(a, metric), metric_values(b, metric)
     groups_a, groups_b = a.groups, b.groups
     row_b = {tile: i for i, tile in enumerate(b.tiles)}
@@ -127,8 +134,8 @@ def _paired_values(a: TileTable, b: TileTable, metric: str, wanted: set[str] | N
             continue
         if groups_a[i] != groups_b[j]:
             raise UsageError("the two runs put a tile into different groups", where=tile, remedy="score both again")
-        if not (np.isnan(left[i]) or np.isnan(right[j])):
-            pairs.append((float(left[i]), float(right[j]), groups_a[i]))
+        if not np.isnan([left[i], right[j], weights[i]]).any():
+            pairs.append((float(left[i]), float(right[j]), float(weights[i]), groups_a[i]))
     return pairs
 
 

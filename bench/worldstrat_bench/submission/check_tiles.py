@@ -89,7 +89,11 @@ def _null_faults(table: TileTable, record: Record, where: str) -> Iterator[Fault
 
 def _version_faults(table: TileTable, record: Record, where: str) -> Iterator[Fault]:
     """The record gives the version of every column of an optional metric, and of no other."""
-    present = {name for name in table.numbers if optional_column(name) is not None}
+    owners = {name: optional_column(name) for name in table.numbers}
+    present = {name for name, owner in owners.items() if owner is not None}
+    needed = {name for owner in owners.values() if owner is not None for name in owner.names}
+    for name in sorted(needed - present):
+        yield Fault("optional", f"the column {name!r} is missing beside others of its metric", where, None, _REMEDY)
     for name in sorted(present ^ set(record.optional)):
         what = f"has no version of the column {name!r}" if name in present else f"gives a version of {name[:60]!r}"
         yield Fault("optional", f"the record {what}, contrary to tiles.csv", where, None, _REMEDY)

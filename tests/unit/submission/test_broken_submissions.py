@@ -305,7 +305,6 @@ def test_a_record_of_the_full_list_with_every_optional_metric_is_not_too_large(t
         release="v1.1",
         list_name="full",
         official=True,
-        resamples=20,
     )
     limit = RESULT_FILES["record.json"]
     assert 0.2 * limit < (the_result(folder) / "record.json").stat().st_size < 0.7 * limit
