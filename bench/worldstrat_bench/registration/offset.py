@@ -101,13 +101,27 @@ def _start(prediction: Tensor, target: OffsetTarget) -> Tensor:
     values = target.image[..., ::step, ::step].double() - prediction[..., ::step, ::step].double()
     flat = values.flatten(-2)
     if target.valid is None:
-        size = flat.shape[-1]
-        return (flat.kthvalue((size - 1) // 2 + 1).values + flat.kthvalue(size // 2 + 1).values) / 2
-    valid = target.valid[..., None, ::step, ::step].flatten(-2)
-    ordered = torch.where(valid, flat, torch.inf).sort(dim=-1).values
+        return _median(flat, None)
+    return _median(flat, target.valid[..., None, ::step, ::step].flatten(-2))
+
+
+def _median(values: Tensor, valid: Tensor | None) -> Tensor:
+    """The median along the last axis of (..., n) values, the mean of the middle two if they are even in number.
+
+    Parameters
+    ----------
+    valid : (..., n) bool, which values count, at least one; None: all.
+    """
+    size = values.shape[-1]
+    if valid is None and values.device.type == "cpu":  # a selection, which a GPU does not make deterministically
+        return (values.kthvalue((size - 1) // 2 + 1).values + values.kthvalue(size // 2 + 1).values) / 2
+    if valid is None:
+        ordered = values.sort(dim=-1).values
+        return (ordered[..., (size - 1) // 2] + ordered[..., size // 2]) / 2
+    ordered = torch.where(valid, values, torch.inf).sort(dim=-1).values
     count = valid.sum(dim=-1, keepdim=True).expand(*ordered.shape[:-1], 1)
-    middle = [ordered.gather(-1, index.clamp_min(0))[..., 0] for index in ((count - 1) // 2, count // 2)]
-    return (middle[0] + middle[1]) / 2
+    lower, upper = (ordered.gather(-1, index.clamp_min(0))[..., 0] for index in ((count - 1) // 2, count // 2))
+    return (lower + upper) / 2
 
 
 def _mean_inside(

@@ -76,6 +76,15 @@ def test_a_fixed_number_of_steps_gives_the_same_bits(case: str, monkeypatch: pyt
     assert torch.equal(clipped_share(prediction, prepared, stopped), share)
 
 
+@pytest.mark.parametrize("size", [1, 2, 7, 8])
+def test_the_median_is_that_of_numpy_by_selection_and_by_sorting(size: int) -> None:
+    values = torch.from_numpy(np.random.default_rng(size).normal(size=(3, size)))
+    expected = torch.from_numpy(np.median(values.numpy(), axis=-1))
+    torch.testing.assert_close(module._median(values, None), expected, rtol=0, atol=0)
+    everything = torch.ones(1, size, dtype=torch.bool)
+    torch.testing.assert_close(module._median(values, everything), expected, rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("cases", [("plain", "wild", "dark", "snow", "opposite"), ("holes", "odd holes")])
 def test_batches_are_their_members(cases: tuple[str, ...]) -> None:
     scenes = [scene(case) for case in cases]
