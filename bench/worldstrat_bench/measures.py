@@ -168,8 +168,8 @@ MEASURES: dict[str, Measure] = {
     for m in (
         Measure("psnr", "PSNR", "higher", "dB", 2,
                 "Peak signal-to-noise ratio after registration and removal of a per-band bias", ranked=True),
-        Measure("ssim", "SSIM", "higher", "", 4, "Structural similarity on the tile's own stretch (Wang et al. 2004)"),
-        Measure("lpips", "LPIPS", "lower", "", 4,
+        Measure("ssim", "SSIM", "higher", "", 3, "Structural similarity on the tile's own stretch (Wang et al. 2004)"),
+        Measure("lpips", "LPIPS", "lower", "", 3,
                 "Learned perceptual distance, AlexNet v0.1 (Zhang et al. 2018)", ranked=True),
         Measure("gain", "Gain", "higher", "dB", 2, "PSNR minus that of the reference bicubic on the same tile"),
         Measure("rmse", "RMSE", "lower", "", 4, "Root mean squared error, reflectance"),

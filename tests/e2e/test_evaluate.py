@@ -440,7 +440,8 @@ def test_compare_two_runs(bicubic: Path, wheel: Path, data: Path, tmp_path: Path
     psnr = done.json["lists"]["test"]["psnr"]
     expected = read_tiles(bicubic / "tiles.csv").numbers["psnr"] - read_tiles(run / "tiles.csv").numbers["psnr"]
     assert psnr["difference"] == pytest.approx(float(expected.mean()))
-    assert psnr["ci_low"] < psnr["difference"] < psnr["ci_high"]
+    assert psnr["difference"] == pytest.approx(psnr["mean_a"] - psnr["mean_b"])
+    assert (psnr["ci_low"], psnr["p_value"], psnr["verdict"]) == (None, None, "tie")  # too few tiles to say more
     assert done.json["strata"]["ipcc"]
     text = run_cli("compare", bicubic, run, "--strata", "ipcc")
     assert text.code == 0, text.err

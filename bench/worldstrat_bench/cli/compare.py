@@ -59,7 +59,8 @@ def _print(found: RunComparison, axis: str | None) -> None:
         pairs = [(f"{stratum}: {row.metric}", row) for stratum, rows in found.strata[axis].items() for row in rows]
         out.print(_table(f"by {axis}", pairs))
     say(
-        "differences are a - b, paired by tile, with 95 % intervals; better: p of this pair is at most "
+        "differences are a - b, paired by tile, with 95 % intervals and p where there are "
+        f"{found.groups_min:g} effective groups or more; better: p of this pair is at most "
         f"{found.level:.2g}{_margins(found)}"
     )
     if found.only_a or found.only_b:

@@ -42,6 +42,10 @@ def remarks(record: Record) -> list[str]:
     if failed:
         words = ", ".join(f"{count} {outcome}" for outcome, count in failed.items())
         lines.append(f"{sum(failed.values())} tiles failed ({words}); lists and strata with one have no mean")
+    for name, scores in record.scores.items():
+        psnr = scores.micro.get("psnr")
+        if psnr is not None and psnr.mean is not None and psnr.ci_low is None:
+            lines.append(f"list {name}: no intervals, because {psnr.effective_groups:.3g} effective groups are too few")
     if dataset.limit is not None:
         lines.append(f"a smoke test of the first {dataset.limit} tiles: it cannot be ranked")
     if dataset.shard is not None:

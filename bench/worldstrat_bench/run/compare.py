@@ -31,7 +31,8 @@ class RunComparison:
     strata : comparisons of the ranked metric (psnr) by axis and stratum, over the largest list that both have.
     only_a, only_b : tiles that one scored and the other did not.
     remarks : what makes the comparison weaker than it looks.
-    level, margin : what a verdict takes: the largest p, and the smallest difference by metric.
+    level, margin, groups_min : what a verdict takes: the largest p, the smallest difference by metric, and the fewest
+        effective groups.
     """
 
     a: Record
@@ -43,6 +44,7 @@ class RunComparison:
     remarks: tuple[str, ...]
     level: float
     margin: Mapping[str, float]
+    groups_min: float
 
 
 def compare_runs(path_a: Path, path_b: Path) -> RunComparison:
@@ -84,6 +86,7 @@ def compare_runs(path_a: Path, path_b: Path) -> RunComparison:
         _remarks(a.record, b.record, common - both),
         protocol.ranking.level,
         protocol.ranking.margin,
+        protocol.aggregation.groups_min,
     )
 
 

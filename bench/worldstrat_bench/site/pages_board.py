@@ -169,12 +169,11 @@ def rank_note(division: Division, display: Display) -> str:
         return f"{intervals} Under {rules.groups_rank:g} effective groups: no ranks."
     margins = " and ".join(f"{measure(k).label} differs by {v:g} {measure(k).unit}" for k, v in ranking.margin.items())
     models = (1 + math.isqrt(1 + 8 * ranking.family)) // 2
-    chance = f"{100 * ranking.alpha:g} %"
     return (
         "Rank: from the best to the worst place that the tests leave open, on other tiles of the same kind. Letters: "
         "models that share one are not told apart. Two models are told apart by a paired test of them alone "
-        f"(p ≤ {ranking.level:.2g}{f', and {margins} or more' if margins else ''}), whatever other models there are; "
-        f"up to {models} models the chance of any wrong verdict on a board is at most {chance}. {intervals}"
+        f"(p ≤ {ranking.level:.2g}{f', and {margins} or more' if margins else ''}), whatever other models there are: "
+        f"the level is {100 * ranking.alpha:g} % over all pairs of {models} models. {intervals}"
     )
 
 

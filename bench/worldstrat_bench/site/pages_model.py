@@ -26,6 +26,7 @@ from worldstrat_bench.site.text import NO_VALUE, clean, counted, number, probabi
 from worldstrat_bench.site.versions import version_notes
 from worldstrat_bench.stats.letters import shown
 from worldstrat_bench.stats.ranking import drawn_interval
+from worldstrat_bench.tiles import TileTable
 
 Pairs = list[tuple[str, str]]
 
@@ -37,6 +38,7 @@ def build_models(out: Output, analysis: Analysis, common: Context, partners: Par
     """One page an entry; `partners` are the runs of the same models on the other kind of inputs."""
     division = analysis.division
     for entry in division.entries:
+        ranked = entry.table.take(entry.table.index_of(division.tiles))  # one set of tiles on the page
         context = {
             "e": entry,
             "card": _card(entry),
@@ -47,8 +49,8 @@ def build_models(out: Output, analysis: Analysis, common: Context, partners: Par
             ],
             "gap": gap_block(entry, division, partners),
             "curves": robustness_figures(entry),
-            "shift_facts": _shift_facts(entry),
-            "shifts": shift_figures(entry.table, _radius(analysis)),
+            "shift_facts": _shift_facts(ranked),
+            "shifts": shift_figures(ranked, _radius(analysis)),
             "pairs_html": render(_pairs(analysis, entry), empty="There is no other model to compare with."),
             "extremes": _extremes(analysis, entry),
             "provenance": _provenance(entry.record),
@@ -222,8 +224,7 @@ def _radius(analysis: Analysis) -> int:
     return registration.radius if isinstance(registration, GaussianParabola) else 8
 
 
-def _shift_facts(entry: Entry) -> Pairs:
-    table = entry.table
+def _shift_facts(table: TileTable) -> Pairs:
     y, x = table.numbers["shift_y"], table.numbers["shift_x"]
     known = ~np.isnan(x + y)
     edges = [flag for flag in table.flags["shift_at_edge"] if flag is not None]
@@ -246,7 +247,8 @@ def _extremes(analysis: Analysis, entry: Entry) -> list[tuple[str, list[tuple[st
     """The tiles with the largest and the smallest gain over bicubic."""
     i = list(analysis.division.entries).index(entry)
     gains = analysis.matrix("gain")[i]
-    rows = sorted((r for r in range(len(gains)) if not np.isnan(gains[r])), key=lambda r: (-gains[r], r))
+    ranked = [analysis.row_of[tile] for tile in analysis.division.tiles]
+    rows = sorted((r for r in ranked if not np.isnan(gains[r])), key=lambda r: (-gains[r], r))
 
     def items(chosen: Sequence[int]) -> list[tuple[str, str, str]]:
         tiles = analysis.division.facts.tiles

@@ -51,7 +51,7 @@ def compare_data(analysis: Analysis, order: Sequence[str]) -> dict[str, object]:
         index = [board.order.get(slug) for slug in order]
         beaten = [[0 if i is None or j is None else int(board.beats[i, j]) for j in index] for i in index]
         metrics[metric] = {
-            "pairs": [[_pair(analysis, metric, i, j) for j in index[k + 1 :]] for k, i in enumerate(index)],
+            "pairs": [_row_pairs(analysis, metric, order, k) for k in range(len(order))],
             "label": m.label, "unit": m.unit, "scale": scale, "decimals": m.decimals, "sign": sign_of(metric),
             "margin": division.protocol.ranking.margin.get(metric, 0.0),
             "values": [[None if np.isnan(v) else round(v) for v in row] for row in values.tolist()],
@@ -67,17 +67,27 @@ def compare_data(analysis: Analysis, order: Sequence[str]) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _pair(analysis: Analysis, metric: str, i: int | None, j: int | None) -> list[str] | None:
-    """Difference, interval and p of two rows of the board, in words; None if one of them is not on it.
+def _row_pairs(analysis: Analysis, metric: str, order: Sequence[str], row: int) -> list[list[str | int] | None]:
+    """What is said of a model and each of those after it; None where one of the two is not on the board.
 
-    The page shows these as they are: a script that computed them again from rounded values would show others.
+    Tiles won, tied and lost, the difference, then the ends of its interval and p where pages show them. The page shows
+    these as they are: a script that computed them again from rounded values would show others.
     """
-    if i is None or j is None:
-        return None
     board, decimals = analysis.board(metric), measure(metric).decimals + 1
-    ends = analysis.pair_interval(metric, i, j) or ()
-    shown = [number(value, decimals, signed=True) for value in (float(board.pairs.value[i, j]), *ends)]
-    return [*shown, probability(float(board.p[i, j]))] if ends else shown
+    i, counts = board.order.get(order[row]), analysis.pairs(metric, order[row])
+    found: list[list[str | int] | None] = []
+    for other in order[row + 1 :]:
+        j = board.order.get(other)
+        if i is None or j is None:
+            found.append(None)
+            continue
+        ends = analysis.pair_interval(metric, i, j) or ()
+        shown = [number(value, decimals, signed=True) for value in (float(board.pairs.value[i, j]), *ends)]
+        tiles = counts[other]
+        found.append(
+            [tiles.wins, tiles.ties, tiles.losses, *shown, *([probability(float(board.p[i, j]))] if ends else [])]
+        )
+    return found
 
 
 def _matrix(analysis: Analysis, metric: str) -> dict[str, object]:

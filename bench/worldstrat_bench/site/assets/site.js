@@ -70,8 +70,9 @@ function compare(form){
   var word=M.beats[i][j]==="1"?"The first beats the second.":M.beats[j][i]==="1"?"The second beats the first.":"The two are not told apart.";
   var unit=M.unit?" "+M.unit:"",pair=i===j?null:M.pairs[Math.min(i,j)][Math.abs(i-j)-1];
   function turn(t){return i<j?t:t.charAt(0)==="+"?"\u2212"+t.slice(1):t.charAt(0)==="\u2212"?"+"+t.slice(1):t}
-  var says=pair?turn(pair[0])+unit+(pair.length>1?", 95 % interval "+turn(pair[i<j?1:2])+" to "+turn(pair[i<j?2:1])+", p "+(pair[3].charAt(0)==="<"?"":"= ")+pair[3]:""):fixed(mean(function(){return 1})[0],M.decimals+1)+unit;
-  box.appendChild(el("p",M.label+": difference "+says+" on "+d.length+" tiles; the first is better on "+w+", "+(M.margin?"within "+M.margin+unit+" on ":"equal on ")+(d.length-w-l)+", worse on "+l+". "+word));
+  var won=pair?pair[i<j?0:2]:w,lost=pair?pair[i<j?2:0]:l;
+  var says=pair?turn(pair[3])+unit+(pair.length>4?", 95 % interval "+turn(pair[i<j?4:5])+" to "+turn(pair[i<j?5:4])+", p "+(pair[6].charAt(0)==="<"?"":"= ")+pair[6]:""):fixed(mean(function(){return 1})[0],M.decimals+1)+unit;
+  box.appendChild(el("p",M.label+": difference "+says+" on "+d.length+" tiles; the first is better on "+won+", "+(M.margin?"within "+M.margin+unit+" on ":"equal on ")+(d.length-won-lost)+", worse on "+lost+". "+word));
   var S=360,P=44,all=A.concat(B).filter(function(v){return v!==null}),lo=Math.min.apply(null,all)/M.scale,hi=Math.max.apply(null,all)/M.scale,k=(S-P-28)/((hi-lo)||1);
   function X(v){return P+(v-lo)*k}function Y(v){return S-P-(v-lo)*k}
   var fig=el("figure"),svg=el("svg",null,{svg:1,"class":"fig",viewBox:"0 0 "+S+" "+S,width:S,height:S,role:"img","aria-label":"Scatter plot of "+M.label});
