@@ -132,6 +132,51 @@ def test_outputs_of_other_shapes_and_layouts_are_kept_as_they_are() -> None:
     assert kept.output(0).shape == (1, 3, 16, 8)
 
 
+def convolution() -> torch.nn.Module:
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.Upsample((8, 8)), torch.nn.Conv2d(3, 3, 3, padding=1)).eval()
+
+
+def compiled(backend: str) -> Callable[[Placed], torch.Tensor]:
+    model: Any = torch.compile(convolution(), backend=backend)
+    return lambda one: model(one.lr.rgb())
+
+
+def bf16() -> Callable[[Placed], torch.Tensor]:
+    model = convolution().bfloat16()
+    return lambda one: model(one.lr.rgb().bfloat16()).float()
+
+
+def channels_last() -> Callable[[Placed], torch.Tensor]:
+    model = convolution().to(memory_format=torch.channels_last)
+    return lambda one: model(one.lr.rgb().contiguous(memory_format=torch.channels_last))
+
+
+HARD: dict[str, Callable[[], Callable[[Placed], torch.Tensor]]] = {
+    "compiled": lambda: compiled("aot_eager"),
+    "compiled to machine code": lambda: compiled("inductor"),
+    "bf16": bf16,
+    "channels-last": channels_last,
+}
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.soak] if "compiled" in n else []) for n in HARD])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_models_that_are_hard_to_time(name: str) -> None:
+    """Marks for every cycle, and each kept output is that of its input; on CUDA see tests/gpu."""
+    inputs = [placed(value) for value in (0.0, 0.3, 0.6)]
+    with torch.no_grad():
+        call, kept = HARD[name](), Kept()
+        run_block(call, inputs, BlockPlan(0, 3, 3, 3, False), kept, WallClock())
+        kept.prepare(6, call(inputs[0]))
+        marks, wall = run_block(call, inputs, BlockPlan(0, 3, 12, 3, False), kept, WallClock())
+        assert len(marks) == 5
+        assert 0 < marks[0] < marks[-1] <= wall
+        for number in range(6):
+            assert torch.allclose(kept.output(number), call(inputs[number % 3]), atol=1e-6)
+    assert not torch.equal(kept.output(0), kept.output(1))
+
+
 class Lazy(torch.Tensor):
     """A subclass that would compute when somebody looks."""
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from factories import invented_facts, make_run
-from site_scenes import write_speed
+from site_scenes import write_speed, write_verification
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.record import Record
 from worldstrat_bench.site import build
@@ -88,3 +88,23 @@ def test_a_report_of_the_first_schema_is_refused_with_what_to_do(run: tuple[Path
     for odd in (b"[1]", b"{", b"[" * 100_000, json.dumps({**stated(run), "schema_version": 3}).encode()):
         with pytest.raises(InvalidArtefactError, match="not a speed report"):
             parse_speed(odd)
+
+
+@pytest.mark.parametrize("verified", [False, True])
+def test_the_page_says_what_was_timed_where_and_by_whom(
+    run: tuple[Path, Record], tmp_path: Path, verified: bool
+) -> None:
+    stated(run, 1316.0)
+    if verified:
+        write_verification(*run)
+    build([run[0]], tmp_path / "site")
+    board = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
+    (model,) = (tmp_path / "site").glob("**/m/*.html")
+    page = model.read_text(encoding="utf-8")
+    assert "1320 km²/s" in page
+    assert "on H100-80GB (H100-80GB)" in page
+    assert "0.170 ms a tile to the device" in page
+    assert "The worker that runs the model is untrusted and reports its own times" in page
+    assert "e+03" not in page
+    assert ("valid; self-reported" in page) is not verified
+    assert ("H100-80GB, self-reported" in board) is not verified

@@ -1,0 +1,131 @@
+"""The host's side of timed blocks: nothing that a worker says of its times or outputs is taken on trust."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from numpy.typing import NDArray
+
+from worldstrat_bench.worker.inside.wire import Message
+from worldstrat_bench.worker.timed import Cycle, TimedCallError, TimedWorker
+from worldstrat_bench.worker.types import Reply, Task
+
+TASK = Task(np.full((1, 1, 12, 4, 4), 0.3, np.float32), np.ones((1, 1, 1, 4, 4), bool), np.zeros((1, 1), int), 8, 8)
+WAITED = 1.0
+
+
+class Scripted:
+    """A worker that answers as it is told; the host waits a second for everything."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, tuple[dict[str, Any], dict[str, NDArray[Any]] | bytes]] = {
+            "place": ({"op": "placed", "seconds": 0.25}, {}),
+            "block": ({"op": "block", "wall_seconds": 0.9}, {"marks": np.array([0.2, 0.4, 0.4])}),
+            "take": ({"op": "taken"}, {"output.0": np.full((1, 3, 8, 8), 0.3, np.float32)}),
+            "inspect": (
+                {"op": "inspected", "parameters": 5, "flops": -1, "host_bytes": True, "device_bytes": 2**70}, {},
+            ),
+        }  # fmt: skip
+        self.restarts = 0
+
+    def ask(self, header: dict[str, Any], tensors: object, seconds: float) -> tuple[Message, float] | Reply:
+        answer, body = self.answers[header["op"]]
+        if not answer:
+            return Reply("timeout", None, "the model took more than 60 s", 60.0)
+        data = body if isinstance(body, bytes) else safetensors.numpy.save(body) if body else b""
+        return Message(answer, bytearray(data)), WAITED
+
+    def restart(self) -> None:
+        self.restarts += 1
+
+
+def timed(scripted: Scripted) -> TimedWorker:
+    worker: Any = scripted
+    found = TimedWorker(worker)
+    found.place([TASK, TASK], [None, None])
+    return found
+
+
+def test_what_is_possible_is_reported() -> None:
+    worker = timed(Scripted())
+    times = worker.block(Cycle(0, 2), 4, every=2, wait=False)
+    assert times.marks == (0.2, 0.4, 0.4)
+    assert (times.wall_seconds, times.host_seconds) == (0.9, WAITED)
+    assert worker.place([TASK], [None]) == 0.25
+    figures = worker.inspect()
+    assert (figures.parameters, figures.flops, figures.host_bytes, figures.device_bytes) == (5, None, None, None)
+
+
+@pytest.mark.parametrize("claim", [None, "0.5", True, -1, 0, WAITED + 0.1, math.nan, math.inf, [0.5]])
+def test_a_transfer_that_cannot_be_is_not_reported(claim: Any) -> None:
+    scripted = Scripted()
+    scripted.answers["place"] = ({"op": "placed", "seconds": claim}, {})
+    assert timed(scripted).place([TASK], [None]) is None
+    scripted.answers["block"][0]["wall_seconds"] = claim
+    assert timed(scripted).block(Cycle(0, 2), 4, every=2, wait=False).wall_seconds == WAITED
+
+
+MARKS = {
+    "none": {},
+    "fewer": {"marks": np.array([0.2, 0.4])},
+    "more": {"marks": np.array([0.1, 0.2, 0.3, 0.4])},
+    "single precision": {"marks": np.array([0.2, 0.4, 0.4], np.float32)},
+    "backwards": {"marks": np.array([0.4, 0.2, 0.4])},
+    "before the start": {"marks": np.array([-0.1, 0.2, 0.4])},
+    "no time at all": {"marks": np.zeros(3)},
+    "longer than the host waited": {"marks": np.array([0.2, 0.4, 1.5])},
+    "not a number": {"marks": np.array([0.2, math.nan, 0.4])},
+    "for ever": {"marks": np.array([0.2, 0.4, math.inf])},
+}
+
+
+@pytest.mark.parametrize("name", MARKS)
+def test_times_that_cannot_be_are_an_error(name: str) -> None:
+    scripted = Scripted()
+    worker = timed(scripted)
+    scripted.answers["block"] = ({"op": "block", "wall_seconds": 0.9}, MARKS[name])
+    with pytest.raises(TimedCallError, match="times that cannot be"):
+        worker.block(Cycle(0, 2), 4, every=2, wait=False)
+    assert scripted.restarts == 1, "what it says next is not believed either"
+
+
+IMAGES: dict[str, tuple[dict[str, NDArray[Any]] | bytes, str]] = {
+    "none": ({}, "does not hold the prediction"),
+    "another": ({"output.1": np.zeros((1, 3, 8, 8), np.float32)}, "does not hold the prediction"),
+    "half": ({"output.0": np.zeros((1, 3, 8, 8), np.float16)}, "float16"),
+    "shape": ({"output.0": np.zeros((2, 3, 8, 8), np.float32)}, "shape"),
+    "not finite": ({"output.0": np.full((1, 3, 8, 8), np.nan, np.float32)}, "NaN"),
+    "no message": (b"\x00" * 40, "not a safetensors message"),
+}
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_outputs_are_checked_as_predictions_are(name: str) -> None:
+    scripted = Scripted()
+    worker = timed(scripted)
+    scripted.answers["block"] = ({"op": "block"}, {"marks": np.array([0.4, 0.4])})
+    worker.lead_in(Cycle(0, 2), 4, slots=1)
+    scripted.answers["block"] = ({"op": "block"}, {"marks": np.array([0.2, 0.4, 0.4])})
+    worker.block(Cycle(0, 2), 4, every=2, wait=False)
+    scripted.answers["take"] = ({"op": "taken"}, IMAGES[name][0])
+    with pytest.raises(TimedCallError, match=IMAGES[name][1]):
+        worker.take([0])
+
+
+def test_what_became_of_a_worker_is_the_error() -> None:
+    scripted = Scripted()
+    worker = timed(scripted)
+    scripted.answers["block"] = ({}, {})
+    with pytest.raises(TimedCallError, match=r"timed \(timeout\): the model took more than 60 s") as caught:
+        worker.block(Cycle(0, 2), 4, every=2, wait=False)
+    assert caught.value.outcome == "timeout"
+    scripted.answers["block"] = ({"op": "failed", "outcome": "out_of_memory", "message": "no room"}, {})
+    with pytest.raises(TimedCallError, match=r"out_of_memory\): no room"):
+        worker.block(Cycle(0, 2), 4, every=2, wait=False)
+    scripted.answers["block"] = ({"op": "prediction"}, {})
+    with pytest.raises(TimedCallError, match="invalid_output"):
+        worker.block(Cycle(0, 2), 4, every=2, wait=False)
