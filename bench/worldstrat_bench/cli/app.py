@@ -79,6 +79,7 @@ _VERBS = (
     "verify",
     "submission",
     "site",
+    "conformance",
     "doctor",
 )
 """Modules of this package with a ``register(app)`` function each, in the order in which --help lists them."""

@@ -115,7 +115,7 @@ def make_target(hr: NDArray[np.uint16] | NDArray[np.float64], protocol: Protocol
         valid = (share <= protocol.target.no_data_above).numpy()
     else:
         valid = np.ones((side, side), dtype=bool)
-    return _target(image.to(torch.float32).numpy(), valid, protocol, HR_PIXEL_M * hr.shape[1] / side)
+    return target_of(image.to(torch.float32).numpy(), valid, protocol, HR_PIXEL_M * hr.shape[1] / side)
 
 
 def resize_antialiased(image: Tensor, side: int, kernel: str) -> Tensor:
@@ -146,7 +146,10 @@ def _checked_hr(tile: Tile, protocol: Protocol) -> NDArray[np.uint16] | NDArray[
     return hr
 
 
-def _target(image: NDArray[np.float32], valid: NDArray[np.bool_], protocol: Protocol, pixel: float) -> TargetImage:
+def target_of(
+    image: NDArray[np.float32], valid: NDArray[np.bool_], protocol: Protocol, pixel: float = PIXEL_M
+) -> TargetImage:
+    """Return the target of (C, H, W) float32 reflectance on the grid; for `valid` and `pixel` see `TargetImage`."""
     return TargetImage(image, valid, _digest(image, valid), _usable(valid, protocol.target), pixel)
 
 

@@ -24,7 +24,7 @@ from worldstrat_bench.scoring.levels import Levels
 from worldstrat_bench.scoring.prediction import check_prediction, on_grid
 from worldstrat_bench.scoring.target_range import checked_target
 from worldstrat_bench.scoring.types import Array, Frame, Prepared, TileScore
-from worldstrat_bench.scoring.wsb_align import Levelled, WsbRules, level, moved, register, unbiased
+from worldstrat_bench.scoring.wsb_align import Aligned, WsbRules, align, level, moved, unbiased
 from worldstrat_bench.scoring.wsb_target import SCALARS, WsbPrepared, cache_key, prepare_wsb, scalars
 
 if TYPE_CHECKING:
@@ -77,9 +77,9 @@ class WsbScorer:
         if not isinstance(prepared, WsbPrepared):
             raise TypeError("prepared by another scorer")
         image = on_grid(check_prediction(prediction, self.device), prepared.height, prepared.width)
-        levelled = level(image[:3], prepared.offset, self.rules)
-        shift = register(levelled.image, prepared.search, self.rules)
-        values, nulls, curves = self._metrics(image, levelled, shift, prepared)
+        steps = align(image[:3], prepared.offset, prepared.search, self.rules)
+        shift = steps.shift
+        values, nulls, curves = self._metrics(image, steps, prepared)
         numbers = _to_numbers(values)
         clipped, bias = numbers.pop("clipped") or 0.0, tuple(numbers.pop(name) or 0.0 for name in BIASES)
         metrics, missing = self._finish(numbers, nulls, prepared)
@@ -89,14 +89,13 @@ class WsbScorer:
         return TileScore(metrics, missing, shift.y, shift.x, shift.at_edge, clipped, prepared.detail, levels, kept)
 
     def _metrics(
-        self, image: Tensor, levelled: Levelled, shift: Shift, prepared: WsbPrepared
+        self, image: Tensor, steps: Aligned, prepared: WsbPrepared
     ) -> tuple[dict[str, Tensor], dict[str, str], dict[str, Tensor]]:
         """Every metric, the share of clipped values and what was added to every band; why one is NaN; curves."""
         constants, floor, valid = self.rules.metrics, self.rules.metrics.mse_floor, prepared.valid
-        target = prepared.target[:3]
-        fixed, bias = unbiased(moved(levelled.image, shift, self.rules), prepared.offset)
+        target, levelled, fixed = prepared.target[:3], steps.levelled, steps.result
         still, _ = unbiased(crop_or_pad(levelled.image, self.rules.border), prepared.offset)
-        raw = moved(image[:3].clamp(0, 1), shift, self.rules).clamp(0, 1)
+        raw = moved(image[:3].clamp(0, 1), steps.shift, self.rules).clamp(0, 1)
         shown = stretch(fixed, prepared.white)
         mse = squared_error(fixed, target, valid)
         values = {
@@ -107,13 +106,13 @@ class WsbScorer:
             "psnr_unregistered": psnr(squared_error(still, target, valid), floor),
             "sam": sam(fixed, target, valid, norm_min=constants.sam_norm_min),
             "clipped": levelled.clipped,
-            **dict(zip(BIASES, levelled.offset + bias, strict=True)),
+            **dict(zip(BIASES, levelled.offset + steps.bias, strict=True)),
         }
         nulls = {"ssim": NO_WINDOW, "sam": NO_SPECTRUM, "lpips": NO_LPIPS}
         frame = prepared.frame
         if frame is not None and frame.rgb is not None and frame.usable:
             values["lr_consistency"] = lr_consistency(levelled.image, frame.rgb, frame.clear, frame.sensor)
-        pairs = self._pairs(image, levelled, fixed, shift, prepared)
+        pairs = self._pairs(image, steps, prepared)
         if isinstance(self._perceptual, Unavailable):
             nulls["lpips"] = self._perceptual.reason
         elif self._perceptual is not None:
@@ -126,14 +125,14 @@ class WsbScorer:
             nulls |= found.nulls[0]
         return values, nulls, curves
 
-    def _pairs(self, image: Tensor, levelled: Levelled, fixed: Tensor, shift: Shift, prepared: WsbPrepared) -> Pairs:
+    def _pairs(self, image: Tensor, steps: Aligned, prepared: WsbPrepared) -> Pairs:
         """A batch of one, as the learned and the optional metrics take it."""
-        nir = self._near_infrared(image, shift, prepared)
+        nir = self._near_infrared(image, steps.shift, prepared)
         frame = prepared.frame
         usable = frame.rgb if frame is not None and frame.usable else None
         return Pairs(
-            prediction=fixed[None],
-            unmoved=crop_or_pad(levelled.image, self.rules.border)[None],
+            prediction=steps.result[None],
+            unmoved=crop_or_pad(steps.levelled.image, self.rules.border)[None],
             target=prepared.target[None, :3],
             valid=(prepared.valid,),
             white=(prepared.white,),

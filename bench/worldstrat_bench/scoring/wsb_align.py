@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from worldstrat_bench.filtering import correlate, crop_or_pad, gaussian_taps
@@ -48,12 +50,6 @@ def level(image: Tensor, target: OffsetTarget, rules: WsbRules) -> Levelled:
     return Levelled(shown, offset, clipped_share(window, target, offset))
 
 
-def register(image: Tensor, target: SearchTarget, rules: WsbRules) -> Shift:
-    """The shift of a (3, H, W) image on the grid, levelled, against a target."""
-    moving = smooth(image, rules.search.radius, rules)
-    return pick_shift(mismatch(moving, target).cpu().numpy(), tie=rules.search.tie, fraction=rules.search.fraction)
-
-
 def smooth(image: Tensor, extra: int, rules: WsbRules) -> Tensor:
     """G * image in float64 on the window widened by `extra` px; at the image's edge it is reflected."""
     taps = gaussian_taps(rules.search.sigma, rules.search.cut)
@@ -69,3 +65,32 @@ def unbiased(window: Tensor, target: OffsetTarget) -> tuple[Tensor, Tensor]:
     """P = clip(window + b, 0, 1) and b, (C,) float64, of a (C, h, w) image over the window."""
     bias = remaining_bias(window, target)
     return (window + bias.to(window.dtype)[:, None, None]).clamp_(0, 1), bias
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """A prediction at its target's level and place, and the steps that led there.
+
+    Attributes
+    ----------
+    levelled : S.
+    mismatch : (2 radius + 1, 2 radius + 1) float64 J.
+    shift : d.
+    result : (3, h, w) float32 P, over the window.
+    bias : (3,) float64 b, reflectance.
+    """
+
+    levelled: Levelled
+    mismatch: NDArray[np.float64]
+    shift: Shift
+    result: Tensor
+    bias: Tensor
+
+
+def align(image: Tensor, offset: OffsetTarget, search: SearchTarget, rules: WsbRules) -> Aligned:
+    """Level, register and move a (3, H, W) image on the grid, not clipped, and add the bias that is left."""
+    levelled = level(image, offset, rules)
+    values = mismatch(smooth(levelled.image, rules.search.radius, rules), search).cpu().numpy()
+    shift = pick_shift(values, tie=rules.search.tie, fraction=rules.search.fraction)
+    result, bias = unbiased(moved(levelled.image, shift, rules), offset)
+    return Aligned(levelled, values, shift, result, bias)

@@ -26,7 +26,7 @@ from worldstrat_bench.registration.offset import OffsetTarget, prepare_offset
 from worldstrat_bench.resampling import bicubic, nearest
 from worldstrat_bench.scoring.prediction import to_tensor
 from worldstrat_bench.scoring.types import Frame
-from worldstrat_bench.scoring.wsb_align import WsbRules, level, moved, register, smooth, unbiased
+from worldstrat_bench.scoring.wsb_align import WsbRules, align, smooth
 
 if TYPE_CHECKING:
     from worldstrat_bench.data.target import TargetImage
@@ -70,6 +70,7 @@ class WsbPrepared:
     target : (3 or 4, h, w) float32, the window.
     valid : (h, w) bool, pixels with data in the window; None if all have.
     offset : of R, G, B in the window; `offset_nir` of the fourth band, None without one.
+    mask : (h, w) bool, pixels of the window that the search compares; None: all.
     mean : of R, G, B over the valid pixels, reflectance.
     search : of the smoothed target.
     ssim : of the stretched target.
@@ -87,6 +88,7 @@ class WsbPrepared:
     valid: Tensor | None
     offset: OffsetTarget
     offset_nir: OffsetTarget | None
+    mask: Tensor | None
     mean: tuple[float, ...]
     search: SearchTarget
     ssim: SsimTarget
@@ -116,6 +118,7 @@ def prepare_wsb(
     smoothed = smooth(image[:3], 0, rules)
     white = float(stored["white"]) if stored is not None else _white(window, valid, rules.metrics)
     offset = prepare_offset(window[:3], valid, rules.offset)
+    mask = _search_mask(valid, seen, image, rules)
     prepared = WsbPrepared(
         height=image.shape[-2],
         width=image.shape[-1],
@@ -123,8 +126,9 @@ def prepare_wsb(
         valid=valid,
         offset=offset,
         offset_nir=prepare_offset(window[3:], valid, rules.offset) if window.shape[0] > 3 else None,
+        mask=mask,
         mean=tuple((offset.total / offset.count).tolist()),
-        search=prepare_search(smoothed, _search_mask(valid, seen, image, rules), rules.search.radius),
+        search=prepare_search(smoothed, mask, rules.search.radius),
         ssim=ssim_target(
             stretch(window[:3], white), valid, window=rules.metrics.ssim_window, sigma=rules.metrics.ssim_sigma
         ),
@@ -217,12 +221,10 @@ def _search_mask(valid: Tensor | None, frame: FrameImage | None, image: Tensor, 
 def _reference(frame: Tensor, prepared: WsbPrepared, rules: WsbRules) -> Reference:
     """The reference bicubic, scored like a prediction."""
     image = bicubic(frame[None], prepared.height, prepared.width)[0]
-    levelled = level(image, prepared.offset, rules)
-    shift = register(levelled.image, prepared.search, rules)
-    seen, bias = unbiased(moved(levelled.image, shift, rules), prepared.offset)
-    mse = squared_error(seen, prepared.target[:3], prepared.valid)
-    correction = (levelled.offset + bias).tolist()
-    return Reference(float(psnr(mse, rules.metrics.mse_floor)), float(levelled.clipped), tuple(correction))
+    steps = align(image, prepared.offset, prepared.search, rules)
+    mse = squared_error(steps.result, prepared.target[:3], prepared.valid)
+    correction = (steps.levelled.offset + steps.bias).tolist()
+    return Reference(float(psnr(mse, rules.metrics.mse_floor)), float(steps.levelled.clipped), tuple(correction))
 
 
 def _own_consistency(image: Tensor, valid: Tensor, rgb: Tensor, frame: FrameImage, rules: WsbRules) -> float | None:
