@@ -360,3 +360,29 @@ def test_programs_exported_in_training_mode_are_refused(kind: str, training: boo
             load(tmp_path / name, CPU).predict(LAND, TARGET)
     model = load_torchscript(tmp_path / "scripted.pt", CPU)  # a script follows eval(), however it was saved
     assert torch.equal(model.predict(LAND, TARGET), model.predict(LAND, TARGET))
+
+
+class Half(nn.Module):
+    """A network whose numbers are of another precision."""
+
+    def __init__(self, kind: torch.dtype) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 1, bias=False)
+        nn.init.dirac_(self.conv.weight)
+        self.to(kind).eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.conv(x)
+        return y
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
+def test_networks_of_other_precision(kind: torch.dtype, tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.script(Half(kind)).save(str(tmp_path / "net.pt"))
+        torch.export.save(torch.export.export(Half(kind), (LAND.rgb(0).to(kind),)), tmp_path / "net.pt2")
+    for load, name in ((load_torchscript, "net.pt"), (load_exported, "net.pt2")):
+        answer = load(tmp_path / name, CPU).predict(LAND, TARGET)
+        assert answer.dtype == torch.float32
+        assert torch.allclose(answer, LAND.rgb(0), atol=4e-3)

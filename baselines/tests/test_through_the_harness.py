@@ -19,7 +19,9 @@ from typer.testing import CliRunner
 from run_helpers import run_cli
 from worldstrat_bench.cli.app import app
 from worldstrat_bench.data.mini import write_mini
-from worldstrat_bench.preprocessing import complete
+from worldstrat_bench.preprocessing import NAMES, complete
+from worldstrat_bench.submission.check_record import Result, load_result, manifest_faults
+from worldstrat_bench.submission.manifest import load_manifest
 from worldstrat_bench.worker import ModelSpec, Worker
 from worldstrat_bench_baselines.worldstrat import Shape, Srcnn, upstream_name
 
@@ -96,6 +98,11 @@ def test_files_in_a_submission_without_python_score_as_the_plugin(exported: Path
         folder = submission(tmp_path / "submissions" / entry_point, entry_point, exported / name, kind)
         found = scores(str(folder), mini, tmp_path / f"run-{entry_point}")
         assert found == pytest.approx(native, abs=1e-4), entry_point
+        result = load_result(tmp_path / f"run-{entry_point}")
+        assert isinstance(result, Result)
+        # the record holds more than the manifest says, and is of the same declaration
+        assert len(result.record.model.parameters) == len(NAMES)
+        assert [f.what for f in manifest_faults(result, load_manifest(folder), folder)] == []
 
 
 def test_a_sidecar_counts_where_the_worker_cannot_see_it(exported: Path, mini: Path, tmp_path: Path) -> None:

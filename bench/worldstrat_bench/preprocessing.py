@@ -159,17 +159,15 @@ def same_parameters(stated: Mapping[str, Value], recorded: Mapping[str, Value]) 
 
 
 def shorten(recorded: Mapping[str, Value]) -> dict[str, Value]:
-    """The parameters without those that a whole declaration has by default; others as they are."""
+    """As few of the parameters of a whole declaration as complete to it; others as they are."""
+    short = dict(recorded)
     if not set(NAMES) <= set(recorded):
-        return dict(recorded)
-    usual = declare().parameters()
-    short = {name: value for name, value in recorded.items() if name not in usual or value != usual[name]}
-    try:
-        again = complete(short)
-    except ValueError:
-        return dict(recorded)
-    # the output follows the input unless it is given, so a default of its own may have to be said
-    return {name: value for name, value in recorded.items() if name in short or again[name] != value}
+        return short
+    for name in NAMES:
+        fewer = {other: value for other, value in short.items() if other != name}
+        if same_parameters(fewer, recorded):
+            short = fewer
+    return short
 
 
 def describe(recorded: Mapping[str, Value]) -> str | None:

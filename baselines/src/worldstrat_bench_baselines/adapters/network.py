@@ -14,9 +14,15 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class ModuleNetwork:
-    """A loaded module or a function of a tensor; the first of several answers counts."""
+    """A loaded module or a function of a tensor; the first of several answers counts.
+
+    Attributes
+    ----------
+    precision : of the tensor that it is given.
+    """
 
     module: Callable[[Tensor], Any]
+    precision: torch.dtype = torch.float32
 
     def __call__(self, x: Tensor) -> Tensor:
         """Run on the device of `x`.
@@ -26,12 +32,18 @@ class ModuleNetwork:
         ValueError
             if the answer is not a tensor.
         """
-        answer = self.module(x)
+        answer = self.module(x.to(self.precision))
         if isinstance(answer, (tuple, list)):
             answer = answer[0]
         if not isinstance(answer, Tensor):
             raise ValueError(f"the network answered {type(answer).__name__}, not a tensor")
         return answer
+
+
+def precision_of(module: nn.Module) -> torch.dtype:
+    """The type of the module's numbers if all are of one, else float32: a network in half precision wants the same."""
+    kinds = {p.dtype for p in module.parameters() if p.is_floating_point()}
+    return kinds.pop() if len(kinds) == 1 else torch.float32
 
 
 def as_network(made: object, device: torch.device, maker: str) -> ModuleNetwork:
@@ -43,7 +55,7 @@ def as_network(made: object, device: torch.device, maker: str) -> ModuleNetwork:
         if it is neither.
     """
     if isinstance(made, nn.Module):
-        return ModuleNetwork(made.to(device).eval().requires_grad_(False))
+        return ModuleNetwork(made.to(device).eval().requires_grad_(False), precision_of(made))
     if not callable(made):
         raise ValueError(f"{maker} returned {type(made).__name__}, not a torch module or a function")
     return ModuleNetwork(made)

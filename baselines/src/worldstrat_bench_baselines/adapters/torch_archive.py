@@ -13,7 +13,7 @@ import torch
 
 from worldstrat_bench.preprocessing import Value, declare
 from worldstrat_bench_baselines.adapters.filemodel import FileModel, need_file
-from worldstrat_bench_baselines.adapters.network import ModuleNetwork
+from worldstrat_bench_baselines.adapters.network import ModuleNetwork, precision_of
 
 TRAINING = "was exported in training mode: {} is part of the program. Call model.eval() before the export"
 
@@ -34,7 +34,7 @@ def load_torchscript(weights: Path | None, device: torch.device, **parameters: V
         module.eval()
     if found := _scripted_training(module):
         raise ValueError(f"{path.name} {TRAINING.format(found)}")
-    return FileModel(ModuleNetwork(module), says)
+    return FileModel(ModuleNetwork(module, precision_of(module)), says)
 
 
 def load_exported(weights: Path | None, device: torch.device, **parameters: Value) -> FileModel:
@@ -52,7 +52,8 @@ def load_exported(weights: Path | None, device: torch.device, **parameters: Valu
     program = torch.export.load(path)
     if found := _exported_training(program.graph):
         raise ValueError(f"{path.name} {TRAINING.format(found)}")
-    return FileModel(ModuleNetwork(program.module().to(device)), says)
+    module = program.module().to(device)
+    return FileModel(ModuleNetwork(module, precision_of(module)), says)
 
 
 def _scripted_training(module: Any) -> str:

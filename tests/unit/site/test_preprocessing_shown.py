@@ -1,0 +1,33 @@
+"""A model's page tells a declared preprocessing in words, and its command says no more than it has to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from factories import make_run
+from worldstrat_bench.preprocessing import complete
+from worldstrat_bench.record import ModelRef
+from worldstrat_bench.site.pages_model import _provenance, reproduce
+
+
+def test_the_page_says_how_a_network_is_fed(tmp_path: Path) -> None:
+    given = complete(
+        {"bands": "B02,B03,B04", "input_scale": 10_000, "mean": "1100,1000,900", "normalised_output": True}
+    )
+    model = ModelRef(name="onnx", distribution="d", version="1", entry_point="m:load", frames=1, parameters=given)
+    record = make_run(tmp_path / "declared", tiles=4, model_ref=model)
+    rows = dict(_provenance(record))
+    assert "bands B02,B03,B04; input = reflectance x 10000 +0; mean 1100.0,1000.0,900.0" in rows["Preprocessing"]
+    assert rows["Parameters"] == (
+        "bands = B02,B03,B04, input_scale = 10000.0, mean = 1100.0,1000.0,900.0, normalised_output = True"
+    )
+    command = next(line for line in reproduce(record) if line.startswith("worldstrat-bench evaluate"))
+    assert command.count("--param") == 4
+    assert "--param mean=1100.0,1000.0,900.0" in command
+
+
+def test_other_parameters_are_shown_as_they_are(tmp_path: Path) -> None:
+    model = ModelRef(name="s", distribution="d", version="1", entry_point="m:load", frames=1, parameters={"spot": 0.4})
+    rows = dict(_provenance(make_run(tmp_path / "plain", tiles=4, model_ref=model)))
+    assert rows["Parameters"] == "spot = 0.4"
+    assert "Preprocessing" not in rows
