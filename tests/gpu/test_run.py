@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+import worldstrat_bench
 from run_helpers import run_cli, small_dataset
 from worldstrat_bench.record import load_record
 from worldstrat_bench.run.events import Event, Progress
@@ -63,8 +66,6 @@ def test_doctor_finds_the_gpu_usable(tmp_path: Path) -> None:
 
 def test_scoring_waits_until_the_worker_is_gone(data: Path, tmp_path: Path) -> None:
     """Device memory is not scrubbed between processes: the truth must not be there while the model is."""
-    import worldstrat_bench
-
     events: list[Event] = []
     worldstrat_bench.evaluate(
         "bicubic", data=data, out=tmp_path / "run", device="cuda:0", download=False, progress=events.append
@@ -79,3 +80,31 @@ def test_several_devices_share_the_tiles(data: Path, tmp_path: Path) -> None:
     done = run_cli("evaluate", "bicubic", "--data", data, "--out", run, "--device", "cuda", "--no-download")
     assert done.code == 0, done.err
     assert load_record(run).outcomes == {"ok": 4}
+
+
+def test_how_long_a_further_tile_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    """48 tiles of WorldStrat's size with warm caches: the figure is printed, with the card's name, not asserted."""
+    from worldstrat_bench.data.mini import write_mini
+
+    monkeypatch.setenv("WORLDSTRAT_BENCH_CACHE", str(tmp_path / "cache"))
+    data = tmp_path / "full"
+    write_mini(data, test_tiles=48, train_tiles=0, size=1054)
+    lines = []
+    for name in ("nearest", "bicubic"):  # the first fills the cache
+        times: dict[str, list[float]] = {"predict": [], "score": []}
+
+        def tell(event: Event, times: dict[str, list[float]] = times) -> None:
+            if isinstance(event, Progress) and event.tile:
+                times[event.stage].append(time.perf_counter())
+
+        record = worldstrat_bench.evaluate(
+            name, data=data, out=tmp_path / name, device="cuda:0", download=False, progress=tell
+        )
+        assert record.outcomes == {"ok": 48}
+        each = {stage: (ends[-1] - ends[0]) / (len(ends) - 1) * 1e3 for stage, ends in times.items()}
+        text = ", ".join(f"{stage} {value:.1f} ms" for stage, value in each.items())
+        lines.append(
+            f"{torch.cuda.get_device_name(0)}, {name}: a further tile takes {sum(each.values()):.1f} ms: {text}"
+        )
+    with capsys.disabled():
+        print("\n" + "\n".join(lines))

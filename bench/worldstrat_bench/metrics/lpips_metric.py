@@ -11,6 +11,7 @@ import hashlib
 import os
 import pickle
 import socket
+import threading
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -37,6 +38,9 @@ URL = f"https://download.pytorch.org/models/{BACKBONE_FILE}"
 TIMEOUT_SECONDS = 30.0
 
 
+_ON_DEVICE = threading.Lock()
+
+
 @dataclass(frozen=True)
 class LearnedDistance:
     """A network of the lpips family as a :class:`Perceptual`."""
@@ -46,7 +50,18 @@ class LearnedDistance:
     network: nn.Module
 
     def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """(B,) distances of two (B, 3, H, W) float32 images in [0, 1]. TF32 is off: CPU and GPU agree."""
+        """(B,) distances of two (B, 3, H, W) float32 images in [0, 1]. TF32 is off: CPU and GPU agree.
+
+        The network goes to the images' device when it is first called: before, a model may still be at work there.
+        """
+        if prediction.device.type != "cpu":
+            with _ON_DEVICE:  # the settings of cuDNN hold for all threads
+                return self._distances(prediction, target)
+        return self._distances(prediction, target)
+
+    def _distances(self, prediction: Tensor, target: Tensor) -> Tensor:
+        if prediction.device.type != "cpu":
+            self.network.to(prediction.device)
         with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
             distances: Tensor = self.network(2 * prediction - 1, 2 * target - 1)
         return distances.flatten()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -44,6 +45,15 @@ class Sensor:
 
 def sensor(fine: tuple[int, int], coarse: tuple[int, int], mtf_nyquist: float, like: Tensor) -> Sensor:
     """The sensor that sees an image of `fine` (height, width) as one of `coarse`; see :func:`sensor_matrix`."""
+    return _sensor(fine, coarse, mtf_nyquist, like.dtype, like.device)
+
+
+@lru_cache(maxsize=16)
+def _sensor(
+    fine: tuple[int, int], coarse: tuple[int, int], mtf_nyquist: float, dtype: torch.dtype, device: torch.device
+) -> Sensor:
+    """Kept, since the tiles of a release are of a few sizes."""
+    like = torch.empty(0, dtype=dtype, device=device)
     rows, columns = (sensor_matrix(n, m, mtf_nyquist, like) for n, m in zip(fine, coarse, strict=True))
     sigma = math.sqrt(-2 * math.log(mtf_nyquist)) / math.pi
     cut = math.sqrt(-2 * math.log(_CUT))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 
@@ -26,11 +26,10 @@ from worldstrat_bench.run.journal import Entry, Predicted
 from worldstrat_bench.run.plan import SAME_LEVEL_IS_ENOUGH, Machine, PredictInputs, remember
 from worldstrat_bench.run.reads import tiles_ahead
 from worldstrat_bench.run.seeds import seed_of
-from worldstrat_bench.worker.host import Hello, Worker
+from worldstrat_bench.worker.host import Hello, Reply, Worker
 from worldstrat_bench.worker.inside.device import usable_cores
 
 Image = NDArray[np.float32]
-Done = tuple[Predicted, Image | None]
 Read = Callable[[Tile], Inputs]
 Finished = Callable[[Tile, Inputs, Predicted, Image | None], None]
 """Called with a tile, what was read of it, what became of it, and the prediction that is stored, if there is one."""
@@ -50,7 +49,7 @@ def missing_predictions(tiles: Sequence[Tile], entries: Mapping[str, Entry], run
 
 
 class Predictor:
-    """Predicts tiles with one worker a device; each result is on the disk before the next is asked for."""
+    """Predicts tiles with one worker a device; each result is on the disk before the next but one is asked for."""
 
     def __init__(
         self,
@@ -119,35 +118,44 @@ class Predictor:
                 raise
 
     def _serve(self, worker: Worker, source: _Shared, finished: Finished) -> None:
-        try:
-            while not self._stop.is_set() and (item := source.take()) is not None:
-                tile, inputs = item
-                done = self._predict(worker, tile, inputs)
-                if done is None:
-                    return
-                finished(tile, inputs, *done)
-                self._count(done[0])
-        except BaseException:
-            self._stop.set()
-            raise
+        """Predict tiles until there are none; one is stored while the next is predicted, never more."""
+        storing: Future[None] | None = None
+        with ThreadPoolExecutor(1, thread_name_prefix="store") as disk:
+            try:
+                while not self._stop.is_set() and (item := source.take()) is not None:
+                    reply = self._predict(worker, *item)
+                    if storing is not None:
+                        storing.result()
+                    if reply is None:
+                        return
+                    storing = disk.submit(self._store, *item, reply, finished)
+                    self._count(reply, storing)
+                if storing is not None:
+                    storing.result()
+            except BaseException:
+                self._stop.set()
+                raise
 
-    def _predict(self, worker: Worker, tile: Tile, inputs: Inputs) -> Done | None:
-        """Predict and store one tile; None if the run was stopped meanwhile and the reply means nothing."""
+    def _predict(self, worker: Worker, tile: Tile, inputs: Inputs) -> Reply | None:
+        """Predict one tile; None if the run was stopped meanwhile and the reply means nothing."""
         side = self._protocol.target.size(read_header(tile.hr).height)
         seed = seed_of(self._inputs.seed, inputs.sha256)
         for _attempt in range(ATTEMPTS):
             reply = worker.predict(inputs.images, inputs.clear, inputs.days, side, side, seed)
             if self._stop.is_set() or not reply.retry:
                 break
-        if self._stop.is_set():
-            return None
+        return None if self._stop.is_set() else reply
+
+    def _store(self, tile: Tile, inputs: Inputs, reply: Reply, finished: Finished) -> None:
+        """Put the prediction on the disk, then the journal's row, then tell."""
         predicted = Predicted(tile.name, reply.outcome, reply.message, reply.seconds)
-        if reply.outcome == "ok" and reply.image is not None:
-            predicted = replace(predicted, sha256=self._run.store.write(tile.name, reply.image, self._about))
+        image = reply.image if reply.outcome == "ok" else None
+        if image is not None:
+            predicted = replace(predicted, sha256=self._run.store.write(tile.name, image, self._about))
         else:
             self._run.store.remove(tile.name)
         self._run.journal.set_predicted(predicted)
-        return predicted, reply.image if predicted.sha256 else None
+        finished(tile, inputs, predicted, image)
 
     def _tell_finished(
         self,
@@ -164,13 +172,15 @@ class Predictor:
             tell(Progress("predict", self._done, total, tile.name, predicted.outcome, predicted.message))
         finished(tile, inputs, predicted, image)
 
-    def _count(self, predicted: Predicted) -> None:
+    def _count(self, reply: Reply, storing: Future[None]) -> None:
+        """Stop the run after so many failures in a row; the last of them is stored first."""
         with self._state:
-            self._failures_in_a_row = 0 if predicted.outcome == "ok" else self._failures_in_a_row + 1
+            self._failures_in_a_row = 0 if reply.outcome == "ok" else self._failures_in_a_row + 1
             failures = self._failures_in_a_row
         if failures and failures == self._max_failures:
-            what = f"{failures} tiles in a row failed, the last with {predicted.outcome}: {predicted.message}"
-            if predicted.outcome == "infra_error":
+            storing.result()
+            what = f"{failures} tiles in a row failed, the last with {reply.outcome}: {reply.message}"
+            if reply.outcome == "infra_error":
                 remedy = "see to the machine, then give the same command again: such tiles are tried again"
                 raise InfrastructureError(what, where=self._run.path / LOG, remedy=remedy)
             remedy = "mend the model and start anew, or give the same command again to go on with the other tiles"

@@ -24,6 +24,7 @@ from worldstrat_bench.protocol import Protocol
 from worldstrat_bench.run.events import Listener, Progress
 from worldstrat_bench.run.folder import RunFolder
 from worldstrat_bench.run.journal import Entry, Predicted, Scored
+from worldstrat_bench.run.memory import keep_freed_memory
 from worldstrat_bench.run.predictions import PredictionStore
 from worldstrat_bench.scoring.types import Frame, Scorer, TileScore
 from worldstrat_bench.scoring.wsb_target import WsbPrepared
@@ -199,7 +200,8 @@ def unscored(
 
 @contextmanager
 def one_torch_thread() -> Iterator[None]:
-    """Let torch use one thread an operation in this process meanwhile."""
+    """Let torch use one thread an operation in this process meanwhile, and keep memory for the next tile."""
+    keep_freed_memory()
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

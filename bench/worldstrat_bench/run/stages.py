@@ -32,6 +32,11 @@ from worldstrat_bench.run.reads import read_tile
 from worldstrat_bench.run.request import RunOptions
 from worldstrat_bench.run.score import FrameFacts, ScoringPool, unscored
 from worldstrat_bench.scoring.types import Scorer
+from worldstrat_bench.worker.inside.device import usable_cores
+
+DEVICE_THREADS = 4
+"""Tiles at once on a GPU: one is computed while others are read and hashed. Each has its own kernels, so that no number
+depends on which tiles are scored at the same time."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +46,14 @@ class Scoring:
     scorer: Scorer
     protocol: Protocol
     cache: ArrayCache | None
-    threads: int | None
+    threads: int
     harness_changed: bool
 
     @classmethod
     def open(cls, run: RunFolder, protocol: Protocol, options: RunOptions, device: str, tell: Listener) -> Self:
         """Load the metrics and compare them with those of an earlier process.
+
+        Nothing is put on the device before the first tile is scored: networks are loaded on the CPU.
 
         Raises
         ------
@@ -58,19 +65,20 @@ class Scoring:
 
         backbone, reason = None, None
         if "lpips" in protocol.metrics.names:
-            loaded = load_perceptual(options.lpips_weights, options.download, device)
+            loaded = load_perceptual(options.lpips_weights, options.download)
             if isinstance(loaded, Unavailable):
                 reason = loaded.reason
                 tell(Notice(f"no LPIPS: {reason}", once=True))
             else:
                 backbone = loaded
-        optional = _optional(options, protocol, device, tell)
+        optional = _optional(options, protocol, tell)
         changed = _remember_scoring(
             run, protocol, device, None if backbone is None else backbone.sha256, reason, optional
         )
         cache = open_cache(options)
         scorer = make_scorer(protocol, device=device, perceptual=backbone, cache=cache, optional=optional)
-        return cls(scorer, protocol, cache, options.threads if device == "cpu" else 1, changed)
+        threads = options.threads or usable_cores()
+        return cls(scorer, protocol, cache, threads if device == "cpu" else min(threads, DEVICE_THREADS), changed)
 
     def pool(
         self,
@@ -106,7 +114,7 @@ class Scoring:
         )
 
 
-def _optional(options: RunOptions, protocol: Protocol, device: str, tell: Listener) -> tuple[Loaded, ...]:
+def _optional(options: RunOptions, protocol: Protocol, tell: Listener) -> tuple[Loaded, ...]:
     """The optional metrics that were asked for and the automatic ones; what this machine lacks is null, which is said.
 
     Raises
@@ -118,7 +126,7 @@ def _optional(options: RunOptions, protocol: Protocol, device: str, tell: Listen
         if options.metrics:
             raise UsageError(f"{protocol.id} has no optional metrics", where="--metrics", remedy="use --protocol wsb-1")
         return ()
-    optional = load_optional(options.metrics, device)
+    optional = load_optional(options.metrics)
     for one in optional:
         if isinstance(one.computation, Unavailable):
             tell(Notice(f"no {one.metric.name}: {one.computation.reason}", once=True))

@@ -14,7 +14,7 @@ from torch import Tensor
 from scoring_scenes import blurred, land
 from worldstrat_bench.errors import DataError
 from worldstrat_bench.metrics import lpips_metric
-from worldstrat_bench.metrics.lpips_metric import BACKBONE_FILE, build_network, load_perceptual
+from worldstrat_bench.metrics.lpips_metric import BACKBONE_FILE, LearnedDistance, build_network, load_perceptual
 from worldstrat_bench.metrics.perceptual import Unavailable
 from worldstrat_bench.metrics.stlpips_metric import load_stlpips
 
@@ -171,3 +171,21 @@ def test_stlpips_runs_offline_with_its_real_weights() -> None:
     assert len(metric.sha256) == 64
     moved = sharp.roll((1, 1), (2, 3))
     assert float(metric(moved, sharp)) < 0.25 * float(metric(softer, sharp))
+
+
+def test_a_network_goes_to_the_device_when_it_is_first_called() -> None:
+    class Sum(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.ones(1), requires_grad=False)
+
+        def forward(self, a: Tensor, b: Tensor) -> Tensor:
+            return (self.weight * (a - b)).mean(dim=(1, 2, 3))
+
+    network = Sum()
+    metric = LearnedDistance("lpips", "0" * 64, network)
+    image = torch.zeros(2, 3, 8, 8)
+    assert metric(image, image).tolist() == [0, 0]
+    assert network.weight.device.type == "cpu"
+    assert metric(image.to("meta"), image.to("meta")).shape == (2,)
+    assert network.weight.device.type == "meta"

@@ -127,3 +127,17 @@ def test_run_on_a_gpu_as_far_as_can_be_told_without_one() -> None:
             stretch(image, 0.3),
         ]
     assert {value.device.type for value in values} == {"cuda"}
+
+
+def test_a_sensor_is_made_once_for_a_size() -> None:
+    image = torch.zeros(3, 60, 64)
+    first = sensor((60, 64), (15, 16), 0.1, image)
+    assert sensor((60, 64), (15, 16), 0.1, torch.ones(3, 60, 64)) is first
+    for other in (
+        sensor((60, 64), (15, 16), 0.2, image),
+        sensor((60, 64), (20, 16), 0.1, image),
+        sensor((60, 64), (15, 16), 0.1, image.double()),
+    ):
+        assert other is not first
+    assert torch.equal(first.rows, sensor_matrix(60, 15, 0.1, image))
+    assert torch.equal(first.columns, sensor_matrix(64, 16, 0.1, image))

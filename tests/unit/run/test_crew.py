@@ -14,6 +14,7 @@ import pytest
 from run_helpers import small_dataset
 from worldstrat_bench.data.layout import Tile
 from worldstrat_bench.errors import ModelError
+from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.run import pipeline, reads
 from worldstrat_bench.run.crew import Crew, WorkerOptions
 from worldstrat_bench.run.devices import resolve_devices
@@ -136,3 +137,20 @@ def test_auto_asks_torch_only_where_there_may_be_a_gpu(monkeypatch: pytest.Monke
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert resolve_devices("auto") == ("cuda:0", "cuda:1")
+
+
+def test_nothing_is_put_on_the_device_when_scoring_is_opened(data: Path, tmp_path: Path) -> None:
+    """A model may still have the GPU then. This torch has none: whatever touched it would fail."""
+    import torch
+
+    from worldstrat_bench.run.stages import DEVICE_THREADS, Scoring
+    from worldstrat_bench.worker.inside.device import usable_cores
+
+    options = RunOptions(device="cpu", download=False, metrics=("stlpips",))
+    request = RunRequest(ModelRequest("bicubic"), data, tmp_path / "run", limit=1)
+    evaluate_run(request, options)
+    with hold_run(tmp_path / "run") as run:
+        run.journal._execute("DELETE FROM note WHERE name = 'score'")
+        scoring = Scoring.open(run, load_protocol("wsb-1"), options, "cuda:0", lambda event: None)
+    assert not torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    assert scoring.threads == min(usable_cores(), DEVICE_THREADS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -16,10 +17,9 @@ from worldstrat_bench.record import IsolationReport
 from worldstrat_bench.run import predict
 from worldstrat_bench.run.crew import Crew, WorkerOptions
 from worldstrat_bench.run.folder import hold_run
-from worldstrat_bench.run.journal import Predicted
 from worldstrat_bench.run.plan import PredictInputs, read_note
 from worldstrat_bench.run.predict import Predictor
-from worldstrat_bench.worker.host import Hello, ModelSpec
+from worldstrat_bench.worker.host import Hello, ModelSpec, Reply
 from worldstrat_bench.worker.inside.reference import __name__ as reference_module
 
 HELLO = Hello(
@@ -80,9 +80,11 @@ def test_failures_in_a_row_are_the_fault_of_whoever_failed(
     with ExitStack() as stack:
         own = predictor(finished, stack)
         own._max_failures = 2
-        own._count(Predicted("a", outcome, "why"))
+        stored: Future[None] = Future()
+        stored.set_result(None)
+        own._count(Reply(outcome, None, "why", 0.0), stored)
         with pytest.raises(error, match="2 tiles in a row"):
-            own._count(Predicted("b", outcome, "why"))
+            own._count(Reply(outcome, None, "why", 0.0), stored)
 
 
 def test_what_a_model_says_earns_no_second_try(data: Path, tmp_path: Path) -> None:

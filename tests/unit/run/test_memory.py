@@ -1,0 +1,47 @@
+"""Memory of one image is there for the next: in a process of its own, since it cannot be undone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from worldstrat_bench.run import memory
+
+FAULTS = """
+import resource, sys, threading
+import numpy as np
+if sys.argv[1] == "kept":
+    from worldstrat_bench.run.memory import keep_freed_memory
+    assert keep_freed_memory()
+
+def work():
+    for _ in range(20):
+        images = [np.ones(1 << 20) for _ in range(4)]
+
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+work()
+before = faults()
+for _ in range(3):
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+print(faults() - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc only")
+def test_images_are_not_mapped_again() -> None:
+    given, kept = (
+        int(subprocess.run([sys.executable, "-c", FAULTS, how], capture_output=True, text=True, check=True).stdout)
+        for how in ("given", "kept")
+    )
+    assert kept < given / 4
+
+
+def test_other_systems_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worldstrat_bench.run.memory.sys.platform", "darwin")
+    assert memory.keep_freed_memory() is False
