@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from run_helpers import run_cli, small_dataset
+from worldstrat_bench.measures import OPTIONAL
 from worldstrat_bench.record import load_record
 
 MANIFEST = """\
@@ -108,6 +109,27 @@ def test_records_of_other_data_and_predictions_that_are_gone_are_not_done(
     shutil.rmtree(run / "predictions")
     done = run_cli(*words, data, "--protocol", "wsb-1,probav")
     assert states(done.json) == {("plain", "wsb-1"): "done before", ("plain", "probav"): "ran"}
+
+
+def test_optional_metrics_are_of_the_wsb_cells_and_a_record_without_them_is_not_done(
+    submissions: Path, data: Path, tmp_path: Path
+) -> None:
+    shutil.rmtree(submissions / "broken")
+    words = ("evaluate", "--all", submissions, "--no-download", "--json", "--data", data, "--protocol", "wsb-1,probav")
+    out = tmp_path / "out"
+    done = run_cli(*words, "--out", out, "--metrics", "+spectral")
+    assert done.code == 0, done.err
+    assert set(states(done.json).values()) == {"ran", "scored again"}
+    assert set(load_record(out / "plain" / "wsb-1-auto").optional) == set(OPTIONAL["spectral"].names)
+    assert load_record(out / "plain" / "probav-auto").optional == {}
+    again = run_cli(*words, "--out", out, "--metrics", "+spectral")
+    assert set(states(again.json).values()) == {"done before"}
+    beside = submissions / "plain" / "results" / "wsb-1" / "mini-cpu"
+    beside.mkdir(parents=True)
+    for name in ("record.json", "tiles.csv"):
+        shutil.copyfile(out / "plain" / "wsb-1-auto" / name, beside / name)
+    more = run_cli(*words, "--out", tmp_path / "more", "--metrics", "+spectral,+stlpips")
+    assert states(more.json)["plain", "wsb-1"] == "ran"
 
 
 def test_the_exit_code_says_whether_models_or_data_failed(submissions: Path, data: Path, tmp_path: Path) -> None:
