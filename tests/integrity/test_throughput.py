@@ -104,7 +104,7 @@ def only_the_last(call, inputs, plan, kept, clock, seed=None, **more):
     short = blocks.BlockPlan(0, len(first), calls, calls, plan.wait)
     marks, wall = truth(call, first, short, kept, clock, seed, **more)
     count = plan.calls // plan.every
-    return [marks[-1] * (k + 1) / count for k in range(count)] + [marks[-1]], wall
+    return [marks[-1] * k / count for k in range(count)] + [marks[-1]], wall
 
 blocks.run_block = only_the_last
 """
@@ -119,7 +119,7 @@ def nothing(call, inputs, plan, kept, clock, seed=None, **more):
     time.sleep(wait)
     kept._used = min(kept.size, plan.calls)
     kept.question = (inputs, plan)
-    return [wait * (k + 1) / count for k in range(count)] + [wait], wait
+    return [wait * k / count for k in range(count)] + [wait], wait
 
 def late(self, header, body):
     inputs, plan = self._kept.question
