@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,7 +15,6 @@ from numpy.typing import NDArray
 from worldstrat_bench.errors import ModelError, WorldstratBenchError
 from worldstrat_bench.plugins.interpreter import inspect_interpreter, own_interpreter
 from worldstrat_bench.record import IsolationReport
-from worldstrat_bench.worker.cuda_trouble import explain
 from worldstrat_bench.worker.ending import may_be_chance, outcome_of
 from worldstrat_bench.worker.greeting import make_hello
 from worldstrat_bench.worker.inside.wire import Message, WireClosedError, WireError, WireTimeoutError
@@ -28,7 +26,8 @@ from worldstrat_bench.worker.isolation import (
     make_report,
     parse_request,
     unavailable,
-)  # fmt: skip
+)
+from worldstrat_bench.worker.load_faults import KilledWhileLoadingError, LoadFaults
 from worldstrat_bench.worker.log import ModelLog
 from worldstrat_bench.worker.replies import judge
 from worldstrat_bench.worker.session import Session
@@ -38,10 +37,6 @@ from worldstrat_bench.worker.validate import expected_of
 from worldstrat_bench.worker.watchdog import Verdict
 
 __all__ = ["Hello", "KilledWhileLoadingError", "Limits", "ModelSpec", "Reply", "Worker"]
-
-
-class KilledWhileLoadingError(ModelError):
-    """The worker was killed, by itself or from outside, before its model was loaded."""
 
 
 class Worker:
@@ -126,7 +121,7 @@ class Worker:
         self._starting = session
         try:
             if self._abandoned:
-                raise self._load_error("the start was given up")
+                raise self._faults.plain("the start was given up")
             self._hello = self._load(session, report, start_seconds)
         except BaseException:
             session.finish()
@@ -258,52 +253,31 @@ class Worker:
         }
         deadline = time.monotonic() + self._limits.load_seconds
         started = time.monotonic()
-        # Until the worker says that it has its device, nothing of the model has run.
-        fault: Callable[[str], WorldstratBenchError] = self._device_fault
+        # Until the worker says that it has its device, nothing of the model has run; from then on it may say anything.
+        prepared = False
         try:
             session.wire.send(request, deadline=deadline)
             header = session.wire.receive(deadline).header
             if header.get("op") == "prepared":
-                fault = self._load_error
+                prepared = True
                 header = session.wire.receive(deadline).header
         except WireTimeoutError:
             session.finish()
-            raise fault(f"the model took more than {self._limits.load_seconds:g} s to load") from None
+            raise self._faults.too_slow(self._limits.load_seconds, prepared=prepared) from None
         except WireError as error:
-            raise self._load_error(f"the model wrote to the harness's wire: {error}") from None
+            raise self._faults.plain(f"the model wrote to the harness's wire: {error}") from None
         except WireClosedError:
-            end = session.finish(grace_seconds=2)
-            what = f"the process ended while the model was loaded: {outcome_of(end, self._log)[1]}"
-            if may_be_chance(end):
-                raise self._load_error(what, KilledWhileLoadingError) from None
-            raise (fault(what) if end.verdict is None else self._load_error(what)) from None
+            raise self._faults.ended(session.finish(grace_seconds=2), prepared=prepared) from None
         if header.get("op") != "hello":
             session.finish()
-            raise self._failed_load(header)
+            raise self._faults.failed(header, prepared=prepared)
         return make_hello(
             header, self._device, self._threads, self._interpreter, report, start_seconds, time.monotonic() - started
         )
 
-    def _failed_load(self, header: dict[str, Any]) -> WorldstratBenchError:
-        message = str(header.get("message", ""))[:8000]
-        if header.get("kind") == "device":
-            return self._device_fault(message)
-        if header.get("kind") == "environment":
-            return self._load_error(f"the model's environment lacks what the worker needs: {message}")
-        return self._load_error(f"the model cannot be loaded: {message}")
-
-    def _device_fault(self, what: str) -> WorldstratBenchError:
-        """For a worker that got no further than its device: a GPU is tried without it, to tell whose fault it is."""
-        if not self._device.startswith("cuda") or self._attempt is None:
-            return self._load_error(what)
-        return explain(self._device, self._interpreter, self._attempt, what)
-
-    def _load_error(self, what: str, kind: type[ModelError] = ModelError) -> ModelError:
-        return kind(
-            what,
-            where=f"{self._model.target}, {self._interpreter.executable}",
-            remedy="try it alone with `worldstrat-bench models check NAME`; the model's own output is in the log",
-        )
+    @property
+    def _faults(self) -> LoadFaults:
+        return LoadFaults(self._model, self._interpreter, self._device, self._attempt, self._log)
 
     def _exchange(
         self, header: dict[str, object], tensors: dict[str, NDArray[Any]], seconds: float

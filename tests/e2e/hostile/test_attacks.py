@@ -7,8 +7,11 @@ host saw of it.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 
 from hostile_scene import ATTACKS, Confinement, Scene, ask, hostile_worker, number_of, reached
@@ -26,6 +29,7 @@ DEPENDS = {
     "uevents", "tcp_over_ipv6", "raw_ip", "virtual_machine_socket", "link_layer", "kernel_crypto",
     "send_over_unconnected_stream", "send_over_unconnected_seqpacket", "send_over_pair_to_name",
     "write_tasks_of_host_through_own", "make_file_in_own_task", "write_settings_of_kernel",
+    "pin_host", "pin_neighbour",  # where there is one core only, no process can be kept to fewer
 }  # fmt: skip
 """What the level ``process`` leaves to the machine's own settings, or to Linux itself."""
 
@@ -41,14 +45,18 @@ def got_through(confinement: Confinement, scene: Scene, stub_python: Path) -> di
     answers = {}
     decoy = Path(scene.facts["decoy"])
     try:
-        with hostile_worker(scene, confinement, python=python) as worker:
-            for name in ATTACKS:
-                prepare(decoy)
-                reply = ask(worker, number_of(name))
-                assert reply.outcome == "ok", (name, reply.message)
-                assert reply.image is not None
-                answers[name] = bool(reply.image.mean() > 0.5)
-                answers[name] |= seen_by_host(scene, name, worker)
+        with hostile_worker(scene, confinement, python=stub_python) as neighbour:
+            pid = process_of(neighbour)
+            scene = replace(scene, facts={**scene.facts, "neighbour": pid})
+            with hostile_worker(scene, confinement, python=python) as worker:
+                for name in ATTACKS:
+                    prepare(decoy)
+                    before = scheduling_of(pid)
+                    reply = ask(worker, number_of(name))
+                    assert reply.outcome == "ok", (name, reply.message)
+                    assert reply.image is not None
+                    answers[name] = bool(reply.image.mean() > 0.5)
+                    answers[name] |= seen_by_host(scene, name) or scheduling_of(pid) != before
     finally:
         del os.environ["HOSTILE_SECRET_TOKEN"]
     return answers
@@ -63,7 +71,19 @@ def prepare(decoy: Path) -> None:
         (decoy.parent / name).unlink(missing_ok=True)
 
 
-def seen_by_host(scene: Scene, attack: str, worker: Worker) -> bool:
+def process_of(worker: Worker) -> int:
+    """The number that a worker's own process has here: the innermost one, without bubblewrap's."""
+    assert worker.keeper_pid is not None
+    return psutil.Process(worker.keeper_pid).children(recursive=True)[-1].pid
+
+
+def scheduling_of(pid: int) -> tuple[Any, ...]:
+    """What decides how much of the machine a process gets."""
+    process = psutil.Process(pid)
+    return process.nice(), process.ionice(), process.cpu_affinity(), os.sched_getscheduler(pid)
+
+
+def seen_by_host(scene: Scene, attack: str) -> bool:
     """Whether the attack left a trace here, whatever the model says."""
     outside = Path(scene.facts["outside"])
     traces = {

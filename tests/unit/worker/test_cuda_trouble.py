@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -134,36 +133,6 @@ def test_a_confinement_that_fails_for_the_harness_too_is_not_the_environments_fa
     error = explain(NOWHERE, inspect_interpreter(cpu_python), Attempt("process", {}, grants=GRANTS), "said")
     assert isinstance(error, InfrastructureError)
     assert "but not in a worker at the isolation level 'process'" in str(error)
-
-
-def environment_in_which_cuda(starts_by: str, folder: Path) -> Path:
-    """A model's environment whose torch does that when it is to start CUDA; its interpreter."""
-    python = make_stub_environment(folder / "venv")
-    module = next((folder / "venv" / "lib").glob("python3*")) / "site-packages" / "torch" / "__init__.py"
-    text = module.read_text(encoding="utf-8") + f"\nimport os, time\ncuda.init = lambda: {starts_by}\n"
-    module.write_text(text, encoding="utf-8")
-    return python
-
-
-def test_a_start_that_is_given_up_is_not_diagnosed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The host ended it: there is nothing to find out, and somebody waits."""
-    monkeypatch.setattr("worldstrat_bench.worker.host.explain", lambda *_: pytest.fail("diagnosed"))
-    python = environment_in_which_cuda("time.sleep(600)", tmp_path)
-    worker = Worker(ModelSpec(REFERENCE.target, python=python), device=NOWHERE, isolation="process")
-    giving_up = threading.Timer(2, worker.abandon)
-    giving_up.start()
-    with pytest.raises(ModelError, match="given up"):
-        worker.start()
-    giving_up.join()
-
-
-def test_a_worker_that_dies_while_the_driver_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the kernel refuses may also end the process: nothing of the model has run then."""
-    python = environment_in_which_cuda("os.abort()", tmp_path)
-    monkeypatch.setattr(cuda_trouble, "_own_worker_fails", lambda device, level: InfrastructureError("at that level"))
-    spec = ModelSpec("worldstrat_bench.worker.inside.reference:load", python=python)
-    with pytest.raises(InfrastructureError, match="at that level"):
-        Worker(spec, device=NOWHERE, isolation="process").start()
 
 
 def test_a_model_that_fails_on_a_cpu_is_still_the_models_fault(cpu_python: Path) -> None:

@@ -101,6 +101,30 @@ def test_arguments_decide(machine: str) -> None:
     assert of("ioctl", 0, 0x5412) == of("ioctl", 0, 0x541C) == DENY
 
 
+PRETEND = seccomp.ERRNO
+OTHERS = (1, PID + 1, PID | 1 << 31, 0xFFFFFFFF)
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+@pytest.mark.parametrize("profile", ["cpu", "cuda"])
+def test_a_model_schedules_itself_only(machine: str, profile: str) -> None:
+    """For every other target the call does nothing and says that it worked: OpenMP names threads by their ids."""
+
+    def of(name: str, *arguments: int) -> int:
+        return call(name, *arguments, machine=machine, profile=profile)
+
+    for name in ("sched_setaffinity", "sched_setscheduler", "sched_setparam", "sched_setattr"):
+        assert of(name, 0) == of(name, PID) == of(name, 1 << 32 | PID) == seccomp.ALLOW, name
+        for pid in OTHERS:
+            assert of(name, pid, 0, PID) == of(name, pid, PID) == PRETEND, name
+    for name, process in (("setpriority", 0), ("ioprio_set", 1)):
+        assert of(name, process, 0) == of(name, process, PID) == seccomp.ALLOW, name
+        for pid in OTHERS:
+            assert of(name, process, pid) == PRETEND, name
+        for group in {0, 1, 2, 3, PID, 1 << 31} - {process}:
+            assert of(name, group, 0) == of(name, group, PID) == of(name, group, 1) == PRETEND, "a group, or a user"
+
+
 CLOEXEC, NONBLOCK = 0o2000000, 0o4000
 
 

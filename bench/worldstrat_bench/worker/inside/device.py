@@ -56,8 +56,8 @@ def _marketed(memory_bytes: int) -> int:
 def device_problem(device: str) -> str:
     """Why this process cannot use a torch device, in torch's words; "" if it can.
 
-    A CUDA device is really started, without allocating on it: what the driver refuses is then known before any code of
-    a model runs, and its settings of the allocator still count.
+    A CUDA device is really started and described, without allocating on it: what the driver refuses is then known
+    before any code of a model runs, and its settings of the allocator still count.
     """
     import torch
 
@@ -66,8 +66,9 @@ def device_problem(device: str) -> str:
     try:
         torch.cuda.init()  # type: ignore[no-untyped-call]
         torch.cuda.synchronize(device)
-    except (RuntimeError, AssertionError) as error:
-        said = " ".join(str(error).split())[:1000]
+        device_facts(device, None)
+    except Exception as error:  # a driver or a build that is too old also raises OSError, AttributeError and others
+        said = " ".join("{}: {}".format(type(error).__name__, error).split())[:1000]
         return "this torch ({}) cannot use {}: {}".format(torch.__version__, device, said)
     return ""
 

@@ -38,6 +38,7 @@ NAMESPACES = 0x7E020000  # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWP
 AF_UNIX, SOCK_TYPE_MASK, SOCK_STREAM, SOCK_SEQPACKET = 1, 0xF, 1, 5
 SOCK_FLAGS = 0o2000000 | 0o4000  # SOCK_CLOEXEC, SOCK_NONBLOCK
 TIOCSTI, TIOCLINUX = 0x5412, 0x541C
+PRIO_PROCESS, IOPRIO_WHO_PROCESS = 0, 1
 
 Instruction = Tuple[int, int, int, int]
 
@@ -111,21 +112,34 @@ def _verdicts() -> List[Tuple[syscalls.Numbers, int]]:
 
 def _checked(pid: int, signals_scoped: bool, profile: str) -> Dict[str, List[Instruction]]:
     """Code for calls that are judged by their arguments. Each piece ends in a verdict; it never falls through."""
-    allow, deny = (RETURN, 0, 0, ALLOW), (RETURN, 0, 0, ERRNO | errno.EPERM)
+    allow, deny, pretend = (RETURN, 0, 0, ALLOW), (RETURN, 0, 0, ERRNO | errno.EPERM), (RETURN, 0, 0, ERRNO)
     checks: Dict[str, List[Instruction]] = {
         "clone": [_arg(0), (BITS, 0, 1, NAMESPACES), deny, allow],
-        # a datagram pair could still be pointed at somebody else's socket; a stream pair cannot
+        # a datagram pair could still be pointed at another program's socket; a stream pair cannot
         "socketpair": _unix_stream(SOCK_TYPE_MASK),
-        "prlimit64": [_arg(0), (EQUAL, 1, 0, 0), (EQUAL, 0, 1, pid), allow, deny],
+        "prlimit64": _for_itself(0, pid, deny),
         "ioctl": [_arg(1), (EQUAL, 1, 0, TIOCSTI), (EQUAL, 0, 1, TIOCLINUX), deny, allow],
     }  # fmt: skip
+    # Neither Landlock nor the user's rights keep a model from slowing down the host or another worker. Pretended, since
+    # OpenMP and pthread_create name threads by their ids and fail if that is refused.
+    for name in ("sched_setaffinity", "sched_setscheduler", "sched_setparam", "sched_setattr"):
+        checks[name] = _for_itself(0, pid, pretend)
+    for name, one_process in (("setpriority", PRIO_PROCESS), ("ioprio_set", IOPRIO_WHO_PROCESS)):
+        itself = _for_itself(1, pid, pretend)
+        checks[name] = [_arg(0), (EQUAL, 0, len(itself) - 1, one_process), *itself]
     if profile == "cuda":
         # Named types only: a datagram (or raw) socket sends to an address without connect(2).
         checks["socket"] = _unix_stream(0xFFFFFFFF & ~SOCK_FLAGS)
     if not signals_scoped:
+        # 0 is left out: it is a process group to kill(2)
         own: List[Instruction] = [_arg(0), (EQUAL, 0, 1, pid), allow, deny]
         checks.update({"kill": own, "tgkill": own, "tkill": own})
     return checks
+
+
+def _for_itself(index: int, pid: int, otherwise: Instruction) -> List[Instruction]:
+    """Allow a call whose argument of that index is 0 (the caller) or `pid`; the last instruction is `otherwise`."""
+    return [_arg(index), (EQUAL, 1, 0, 0), (EQUAL, 0, 1, pid), (RETURN, 0, 0, ALLOW), otherwise]
 
 
 def _unix_stream(type_mask: int) -> List[Instruction]:

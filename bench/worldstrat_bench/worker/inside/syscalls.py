@@ -66,6 +66,7 @@ DENIED: Numbers = {
     "mq_open": (240, 180),
     "truncate": (76, 45),
     "fanotify_init": (300, 262),
+    "inotify_add_watch": (254, 27),
     "lookup_dcookie": (212, 18),
     "rt_sigqueueinfo": (129, 138),
     "rt_tgsigqueueinfo": (297, 240),
@@ -73,7 +74,8 @@ DENIED: Numbers = {
     "migrate_pages": (256, 238),
     "move_pages": (279, 239),
 }
-"""Fail with EPERM: other processes, namespaces, mounts, the kernel, the machine, IPC objects without a path."""
+"""Fail with EPERM: other processes, namespaces, mounts, the kernel, the machine, IPC objects without a path, and
+watches on folders, which name the files there and which Landlock does not restrict."""
 
 REFUSED: Numbers = {
     "socket": (41, 198),
@@ -133,5 +135,11 @@ CHECKED: Numbers = {
     "tgkill": (234, 131),
     "prlimit64": (302, 261),
     "ioctl": (16, 29),
+    "sched_setaffinity": (203, 122),
+    "sched_setscheduler": (144, 119),
+    "sched_setparam": (142, 118),
+    "sched_setattr": (314, 274),
+    "setpriority": (141, 140),
+    "ioprio_set": (251, 30),
 }
 """Allowed or not by their arguments; see :mod:`worldstrat_bench.worker.inside.seccomp`."""

@@ -85,6 +85,30 @@ PROC_FILES = (
 )
 
 
+def number_of_call(x86_64, aarch64):
+    """Of a system call that neither Python nor libc offers."""
+    return {"x86_64": x86_64, "aarch64": aarch64}[os.uname().machine]
+
+
+def nice_and_policy(pid):
+    """How the kernel schedules a process, as /proc shows it: a filter may pretend that this was changed."""
+    with open("/proc/{}/stat".format(pid)) as file:
+        fields = file.read().rpartition(")")[2].split()
+    return int(fields[16]), int(fields[38])
+
+
+def changes(look, pid, *calls):
+    """OSError unless one of the calls changes what `look` says of that process."""
+    before = look(pid)
+    for call in calls:
+        try:
+            call()
+        except OSError:
+            continue
+    if look(pid) == before:
+        raise OSError("nothing changed")
+
+
 class Attacks:
     """Each raises OSError if it is stopped."""
 
@@ -347,6 +371,50 @@ class Attacks:
         import resource
 
         resource.prlimit(self.facts["host"], resource.RLIMIT_CORE)
+
+    def pin_host(self):
+        host = self.facts["host"]
+        before = os.sched_getaffinity(host)
+        try:
+            changes(os.sched_getaffinity, host, lambda: os.sched_setaffinity(host, {min(before)}))
+        finally:
+            os.sched_setaffinity(host, before)
+
+    def put_host_last(self):
+        host = self.facts["host"]
+        try:
+            changes(nice_and_policy, host, lambda: os.sched_setscheduler(host, os.SCHED_BATCH, os.sched_param(0)))
+        finally:
+            os.sched_setscheduler(host, os.SCHED_OTHER, os.sched_param(0))
+
+    def pin_neighbour(self):
+        one = self.facts["neighbour"]
+        changes(os.sched_getaffinity, one, lambda: os.sched_setaffinity(one, {min(os.sched_getaffinity(one))}))
+
+    def put_neighbour_last(self):
+        one = self.facts["neighbour"]
+        changes(nice_and_policy, one, lambda: os.sched_setscheduler(one, os.SCHED_IDLE, os.sched_param(0)))
+
+    def make_neighbour_nice(self):
+        one = self.facts["neighbour"]
+        group = os.getpgid(one)
+        changes(nice_and_policy, one, lambda: os.setpriority(os.PRIO_PROCESS, one, 5),
+                lambda: os.setpriority(os.PRIO_PGRP, group, 5))
+
+    def make_neighbour_nice_by_attributes(self):
+        one = self.facts["neighbour"]
+        attributes = struct.pack("IIQiIQQQ", 48, os.SCHED_BATCH, 0, 7, 0, 0, 0, 0)
+        changes(nice_and_policy, one, lambda: check(LIBC.syscall(number_of_call(314, 274), one, attributes, 0)))
+
+    def delay_files_of_neighbour(self):
+        one, group = self.facts["neighbour"], os.getpgid(self.facts["neighbour"])
+        set_class, get_class = number_of_call(251, 30), number_of_call(252, 31)
+        changes(lambda pid: check(LIBC.syscall(get_class, 1, pid)), one,
+                lambda: check(LIBC.syscall(set_class, 1, one, 3 << 13)),
+                lambda: check(LIBC.syscall(set_class, 2, group, 3 << 13)))
+
+    def watch_names_outside(self):
+        check(LIBC.inotify_add_watch(check(LIBC.inotify_init()), self.facts["outside"].encode(), 0xFFF))
 
     def new_namespace(self):
         pid = os.fork()
