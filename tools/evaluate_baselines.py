@@ -34,7 +34,9 @@ def main(slugs: list[str]) -> None:
                 continue
             shutil.rmtree(folder / "results", ignore_errors=True)
             out = Path(scratch) / folder.name
-            run("evaluate", str(folder), "--data", str(mini), "--out", str(out), "--device", "cpu", "--no-download")
+            # ST-LPIPS is the one perceptual score whose weights need no download
+            chosen = ("--device", "cpu", "--no-download", "--metrics", "+stlpips")
+            run("evaluate", str(folder), "--data", str(mini), "--out", str(out), *chosen)
             run("submission", "add", str(out), str(folder))
     run("submission", "check", str(SUBMISSIONS))
 
