@@ -137,7 +137,7 @@ def listening(family: int, kind: int, address: Any) -> socket.socket:
 
 
 def reached(sock: socket.socket) -> bool:
-    """Whether somebody did reach it."""
+    """Whether a model did reach it."""
     try:
         if sock.type in (socket.SOCK_STREAM, socket.SOCK_SEQPACKET):
             sock.accept()[0].close()
@@ -183,6 +183,11 @@ def hostile_worker(
     facts = {"facts": json.dumps(scene.facts)}
     spec = ModelSpec("hostile:load", facts, search_paths=(scene.root / "plugins",), python=python)
     return Worker(
-        spec, isolation=confinement.level, limits=limits, forbidden=scene.forbidden, log=log, threads=1,
+        spec,
+        isolation=confinement.level,
+        limits=limits,
+        forbidden=scene.forbidden,
+        log=log,
+        threads=1,
         granted=confinement.profile,
-    )  # fmt: skip
+    )

@@ -115,7 +115,11 @@ class IsolationReport(_Part):
         description="of the confinement: cuda also lets libcuda start; null at `process`, which confines nothing, and "
         "in records from before it was kept",
     )
-    held: dict[str, bool] = Field(default_factory=dict, description="probe: True if it was stopped")
+    held: dict[str, bool] = Field(
+        default_factory=dict,
+        description="probe: True if it was stopped; under the profile cuda, write_proc does not try the files of the "
+        "worker's own threads, which it may write",
+    )
     notes: tuple[Text, ...] = ()
 
 

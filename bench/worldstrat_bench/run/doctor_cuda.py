@@ -9,7 +9,7 @@ import numpy as np
 from worldstrat_bench.errors import InfrastructureError, WorldstratBenchError
 from worldstrat_bench.run.doctor import Finding, State
 from worldstrat_bench.worker import Worker
-from worldstrat_bench.worker.cuda_trouble import REFERENCE
+from worldstrat_bench.worker.cuda_trouble import REFERENCE, SEE_DOCTOR
 from worldstrat_bench.worker.isolation import LEVELS, Level, LevelUnavailableError
 
 SIDE = 16
@@ -35,7 +35,8 @@ def look_at_gpus(devices: Sequence[str], tell: Callable[[str], None], *, every: 
                 state: State = "bad" if default is None else "warn"
                 where = f" ({error.where})" if error.where else ""
                 text = f"{device} is not usable: {error.what}{where}"
-                yield Finding(state, f"GPU at {level}", text, error.remedy or "see docs/security.md")
+                remedy = (error.remedy or "see docs/security.md").removeprefix(SEE_DOCTOR)
+                yield Finding(state, f"GPU at {level}", text, remedy)
             default = default or level
     if len(chosen) < len(devices):
         yield Finding("ok", "GPU", f"not tried: {', '.join(devices[1:])} (--all-devices tries them)")

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from worldstrat_bench.worker.inside.device import device_problem
 
-DRIVER = ("/dev/nvidia", "/dev/dxg")
+DRIVER = ("/dev/nvidia", "/dev/dxg", "/dev/nvhost", "/dev/nvmap")
+"""How the names of the driver's nodes begin; the last two on Tegra."""
 
 
 def main(device: str) -> None:

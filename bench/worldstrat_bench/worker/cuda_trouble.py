@@ -14,13 +14,16 @@ from typing import Literal
 
 from worldstrat_bench.errors import InfrastructureError, ModelError, WorldstratBenchError
 from worldstrat_bench.plugins.interpreter import Interpreter, own_interpreter
-from worldstrat_bench.worker.grants import Grants
+from worldstrat_bench.worker.grants import Grants, cuda_devices
 from worldstrat_bench.worker.isolation import Attempt
 from worldstrat_bench.worker.types import ModelSpec
 
 REFERENCE = ModelSpec("worldstrat_bench.worker.inside.reference:load")
 PROBE_SECONDS = 120.0
 UNKNOWN = "the driver needs a call or a file that the confinement refuses; the model's log may name it"
+SEE_DOCTOR = "`worldstrat-bench doctor` tries every level; "
+"""How a remedy begins that `doctor` itself leaves out."""
+OTHERWISE = "--isolation chooses another level (`process` only for models you trust), --device cpu needs no GPU"
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,9 @@ def look_unconfined(device: str) -> Sight:
     """Try the device in a process of the harness's own, without confinement."""
     command = [sys.executable, "-P", "-m", "worldstrat_bench.worker.cuda_probe", device]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_SECONDS, check=True)
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PROBE_SECONDS, check=True
+        )
         said = json.loads(done.stdout.splitlines()[-1])
         return Sight(str(said["problem"]), tuple(map(str, said["libraries"])), tuple(map(str, said["nodes"])))
     except subprocess.TimeoutExpired:
@@ -63,7 +68,14 @@ def explain(device: str, interpreter: Interpreter, attempt: Attempt, said: str) 
     said : the worker's own account.
     """
     if interpreter.executable != own_interpreter().executable:
-        return _own_worker_fails(device, attempt.level) or ModelError(
+        own = _own_worker_fails(device, attempt.level)
+        if own is not None:
+            return InfrastructureError(
+                f"the model's environment cannot use {device}: {said}; nor can the harness's own torch: {own.what}",
+                where=own.where,
+                remedy=own.remedy,
+            )
+        return ModelError(
             f"the model's environment cannot use {device}, which the harness's own torch can: {said}",
             where=interpreter.executable,
             remedy="install a torch for CUDA there, one that the GPU's driver is new enough for, or use --device cpu",
@@ -71,15 +83,16 @@ def explain(device: str, interpreter: Interpreter, attempt: Attempt, said: str) 
     seen = look_unconfined(device)
     if seen.problem:
         return InfrastructureError(
-            f"{device} cannot be used on this machine, without confinement either: {seen.problem}",
-            remedy="look at `nvidia-smi` and CUDA_VISIBLE_DEVICES, or use --device cpu",
+            f"the harness's own torch cannot use {device} on this machine, without confinement either: {seen.problem}",
+            where=sys.executable,
+            remedy="look at `nvidia-smi` and CUDA_VISIBLE_DEVICES, see that this torch was built for CUDA, "
+            "or use --device cpu",
         )
     return InfrastructureError(
         f"{device} works on this machine, but not in a worker at the isolation level {attempt.level!r}; likely cause: "
         f"{likely_cause(attempt, seen)}",
         where=said,
-        remedy="`worldstrat-bench doctor` tries every level, --isolation takes another one (`process` only for models "
-        "you trust), --device cpu needs no GPU",
+        remedy=SEE_DOCTOR + OTHERWISE,
     )
 
 
@@ -91,7 +104,9 @@ def likely_cause(attempt: Attempt, seen: Sight) -> str:
         return "a worker's environment variables or limits, since nothing else is taken from it"
     nodes = [node for node in seen.nodes if Path(node) not in attempt.grants.devices]
     if nodes:
-        return f"{nodes[0]} was not there yet when the worker started; try once more, the driver has made it by now"
+        if Path(nodes[0]) in cuda_devices():
+            return f"{nodes[0]} was not there yet when the worker started; try once more, the driver has made it by now"
+        return f"the driver uses {nodes[0]}, which is not granted to a confined worker"
     hidden = [path for path in seen.libraries if not _readable(Path(path), attempt.grants)]
     if hidden:
         folder = Path(hidden[0]).parent

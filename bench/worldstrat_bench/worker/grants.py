@@ -22,6 +22,7 @@ KERNEL = ("/sys/devices/system",)
 KERNEL_CUDA = ("/sys",)
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 CUDA_DEVICES = ("nvidia*", "nvidia-caps/*", "dxg")
+"""Below /dev. Not ``nvidia-caps-imex-channels/*``: such a channel gives access to the GPU memory of other machines."""
 CUDA_FILES = ("/etc/nvidia", "/etc/OpenCL", "/run/nvidia", "/run/opengl-driver", "/proc/driver/nvidia")
 TOO_WIDE = (Path("/"), Path("/home"), Path("/root"), Path("/mnt"), Path("/media"), Path("/data"), Path("/tmp"))
 
@@ -55,15 +56,25 @@ def make_grants(interpreter: Interpreter, model: ModelSpec, folders: Folders, *,
     devices = [Path(name) for name in DEVICES]
     if cuda:
         wanted += library_folders(os.environ.get("LD_LIBRARY_PATH", ""))
-        devices += [node for pattern in CUDA_DEVICES for node in Path("/dev").glob(pattern) if not node.is_dir()]
+        devices += cuda_devices()
     read = spelled_out(path for path in wanted if path.exists())
     return Grants(read, (folders.scratch,), tuple(node for node in devices if node.exists()))
 
 
+def cuda_devices() -> list[Path]:
+    """The device nodes that a worker on a GPU is granted, of those that are there now."""
+    return [node for pattern in CUDA_DEVICES for node in Path("/dev").glob(pattern) if not node.is_dir()]
+
+
 def library_folders(variable: str) -> list[Path]:
-    """The folders of ``LD_LIBRARY_PATH``, where some machines keep the GPU driver's libraries."""
+    """The folders of ``LD_LIBRARY_PATH``, where some machines keep the GPU driver's libraries; no whole home folder."""
     folders = [Path(text) for text in variable.split(os.pathsep) if text]
-    return [folder for folder in folders if folder.is_absolute() and folder not in TOO_WIDE]
+    return [folder for folder in folders if folder.is_absolute() and not holds_a_home(folder.resolve())]
+
+
+def holds_a_home(folder: Path) -> bool:
+    """Whether a folder is the home of a user, or so wide that it may hold one."""
+    return folder in TOO_WIDE or folder.parent == Path("/home") or Path.home().resolve().is_relative_to(folder)
 
 
 def interpreter_paths(interpreter: Interpreter) -> list[Path]:

@@ -236,9 +236,15 @@ class Worker:
 
     def _launch_request(self, level: Level) -> LaunchRequest:
         return LaunchRequest(
-            level, self._model, self._interpreter, self._device, self._limits, self._forbidden, self._threads,
+            level,
+            self._model,
+            self._interpreter,
+            self._device,
+            self._limits,
+            self._forbidden,
+            self._threads,
             self._granted,
-        )  # fmt: skip
+        )
 
     def _load(self, session: Session, report: IsolationReport, start_seconds: float) -> Hello:
         request = {

@@ -91,8 +91,13 @@ def heard(
     abstract: socket.socket, packets: socket.socket, datagrams: socket.socket
 ) -> Iterator[tuple[str, socket.socket]]:
     """Which of them hears which attacks."""
-    for attack in ("abstract_socket", "abstract_socket_without_blocking", "abstract_socket_from_child",
-                   "abstract_socket_from_named_one", "send_over_unconnected_stream"):  # fmt: skip
+    for attack in (
+        "abstract_socket",
+        "abstract_socket_without_blocking",
+        "abstract_socket_from_child",
+        "abstract_socket_from_named_one",
+        "send_over_unconnected_stream",
+    ):
         yield attack, abstract
     for attack in ("packets_to_abstract_name", "send_over_unconnected_seqpacket", "send_over_pair_to_name"):
         yield attack, packets

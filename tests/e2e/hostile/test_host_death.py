@@ -25,7 +25,7 @@ from hostile_scene import (
     or_skip,
     processes_of,
     wait_until,
-)  # fmt: skip
+)
 
 HOST = """
 import sys, tempfile, time

@@ -34,9 +34,13 @@ def evil_worker(scene: Scene, confinement: Confinement, folder: Path, *, forge: 
         "hostile:load", {"facts": json.dumps(scene.facts)}, search_paths=(scene.root / "plugins",), python=python
     )
     return Worker(
-        spec, isolation=confinement.level, limits=LIMITS, forbidden=scene.forbidden, log=folder / "log.txt",
+        spec,
+        isolation=confinement.level,
+        limits=LIMITS,
+        forbidden=scene.forbidden,
+        log=folder / "log.txt",
         granted=confinement.profile,
-    )  # fmt: skip
+    )
 
 
 def test_startup_code_is_confined_already(scene: Scene, confinement: Confinement, tmp_path: Path) -> None:

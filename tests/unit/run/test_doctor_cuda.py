@@ -48,6 +48,14 @@ def test_one_line_for_each_level_of_the_first_device(monkeypatch: pytest.MonkeyP
     assert told[0] == "starting a worker on cuda:0 at full (1 of 3)"
 
 
+def test_doctor_does_not_send_the_user_to_doctor(monkeypatch: pytest.MonkeyPatch) -> None:
+    advice = cuda_trouble.SEE_DOCTOR + cuda_trouble.OTHERWISE
+    assert "`worldstrat-bench doctor`" in advice
+    fake(monkeypatch, strong=InfrastructureError("it works elsewhere", remedy=advice))
+    found = list(doctor_cuda.look_at_gpus(("cuda:0",), lambda _: None, every=False))
+    assert found[1].remedy == cuda_trouble.OTHERWISE
+
+
 def test_every_device_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
     tried, told = fake(monkeypatch), list[str]()
     found = list(doctor_cuda.look_at_gpus(("cuda:0", "cuda:1"), told.append, every=True))

@@ -34,8 +34,9 @@ MAPS = """\
 
 def test_the_probe_names_the_drivers_files() -> None:
     assert cuda_probe.driver_libraries(MAPS) == [
-        "/opt/a driver/libnvidia-ptxjitcompiler.so.1", "/usr/lib/x86_64-linux-gnu/libcuda.so.580.159",
-    ]  # fmt: skip
+        "/opt/a driver/libnvidia-ptxjitcompiler.so.1",
+        "/usr/lib/x86_64-linux-gnu/libcuda.so.580.159",
+    ]
     with Path(os.devnull).open("rb"):
         assert cuda_probe.open_nodes((os.devnull,)) == [os.devnull]
     assert cuda_probe.open_nodes(("/dev/no-such-node",)) == []
@@ -71,11 +72,13 @@ def test_a_look_that_fails_is_a_problem(program: str, tmp_path: Path, monkeypatc
         (Attempt("strong", {}, refused="bind: Permission denied", grants=GRANTS), WORKS, "(bind: Permission denied)"),
         (Attempt("process", {}, grants=GRANTS), WORKS, "environment variables"),
         (Attempt("full", {}, grants=GRANTS), Sight("", (), ("/dev/nvidia-uvm",)), "/dev/nvidia-uvm was not there yet"),
+        (Attempt("full", {}, grants=GRANTS), Sight("", (), ("/dev/nvmap",)), "/dev/nvmap, which is not granted"),
         (Attempt("full", {}, grants=GRANTS), Sight("", ("/opt/nv/libcuda.so.1",)), "/opt/nv to LD_LIBRARY_PATH"),
         (Attempt("full", {}, grants=GRANTS), WORKS, cuda_trouble.UNKNOWN),
     ],
 )
-def test_the_likely_cause(attempt: Attempt, seen: Sight, words: str) -> None:
+def test_the_likely_cause(attempt: Attempt, seen: Sight, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cuda_trouble, "cuda_devices", lambda: [Path("/dev/nvidia0"), Path("/dev/nvidia-uvm")])
     assert words in likely_cause(attempt, seen)
 
 
@@ -104,7 +107,10 @@ def test_a_gpu_that_does_not_work_at_all(monkeypatch: pytest.MonkeyPatch) -> Non
     seen_as(monkeypatch, Sight("no driver"))
     error = explain(NOWHERE, own_interpreter(), Attempt("strong", {}, grants=GRANTS), "said")
     assert isinstance(error, InfrastructureError)
-    assert "without confinement either: no driver" in str(error)
+    assert "the harness's own torch cannot use cuda:99 on this machine, without confinement either: no driver" in str(
+        error
+    )
+    assert error.where == sys.executable
     assert "models check" not in str(error)
 
 
@@ -132,6 +138,7 @@ def test_a_confinement_that_fails_for_the_harness_too_is_not_the_environments_fa
     seen_as(monkeypatch, WORKS)
     error = explain(NOWHERE, inspect_interpreter(cpu_python), Attempt("process", {}, grants=GRANTS), "said")
     assert isinstance(error, InfrastructureError)
+    assert "cannot use cuda:99: said; nor can the harness's own torch: cuda:99 works on this machine, " in str(error)
     assert "but not in a worker at the isolation level 'process'" in str(error)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -117,13 +118,21 @@ def test_the_host_sees_what_an_unconfined_self_test_did(tmp_path: Path) -> None:
         assert not held["read_targets"]
         assert not held["tcp"]
         claimed = canaries.confirm(dict.fromkeys(PROBES, True))
-    for name in ("write_outside", "change_outside", "tcp", "udp", "unix_socket", "abstract_socket", "datagram_pair",
-                 "datagram_socket"):  # fmt: skip
+    for name in (
+        "write_outside",
+        "change_outside",
+        "tcp",
+        "udp",
+        "unix_socket",
+        "abstract_socket",
+        "datagram_pair",
+        "datagram_socket",
+    ):
         assert not claimed[name], name
     assert not Path(described["shared_memory"]).exists()
 
 
-def test_canaries_that_nobody_touched_confirm_what_is_claimed(tmp_path: Path) -> None:
+def test_untouched_canaries_confirm_what_is_claimed(tmp_path: Path) -> None:
     with Canaries(tmp_path / "canaries") as canaries:
         assert canaries.confirm(dict.fromkeys(PROBES, True)) == dict.fromkeys(PROBES, True)
         assert not any(canaries.confirm({}).values())
@@ -218,3 +227,21 @@ def test_landlocks_rights_grow_with_its_version() -> None:
 def test_library_folders_are_absolute_and_narrow() -> None:
     assert library_folders("") == []
     assert library_folders("/opt/x/lib::relative:/home:/usr/lib") == [Path("/opt/x/lib"), Path("/usr/lib")]
+
+
+def test_no_home_folder_is_granted_as_a_library_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "homes" / "me"
+    (home / "cuda" / "lib").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(home)
+    monkeypatch.setenv("HOME", str(home))
+    wide = [home, home.parent, tmp_path, tmp_path / "link", f"{home}/cuda/..", "/home/ann", "/home/ann/", "/root", "/"]
+    assert library_folders(os.pathsep.join(map(str, wide))) == []
+    narrow = [home / "cuda" / "lib", Path("/home/ann/cuda")]
+    assert library_folders(os.pathsep.join(map(str, narrow))) == narrow
+
+
+def test_a_rehearsal_does_not_depend_on_names_in_use() -> None:
+    """Workers in other process namespaces may share the network's, and have the same process id."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.bind(f"\0worldstrat-bench-rehearsal-{os.getpid()}")
+        assert probes.rehearse_cuda() == ""

@@ -78,17 +78,18 @@ def confine(launch: Launch) -> Dict[str, Any]:
 def hold_own_tasks() -> str:
     """The folder of this process's threads, which is kept open for as long as the process lives, exec included.
 
-    libcuda names its threads by writing to ``comm`` there. A Landlock rule belongs to the folder's inode in memory, and
-    the kernel drops inodes of /proc when it wants memory: whoever opens the path then gets a new one, without the rule.
-    An open descriptor, which grants nothing by itself, keeps the inode. The worker keeps the process id, so that the
-    folder stays its own; a child has another folder, and cannot start CUDA.
+    libcuda names its threads by writing to ``comm`` there. A Landlock rule belongs to the folder's inode in memory. The
+    ruleset pins that inode, but not the directory entry: the kernel drops entries of /proc when it wants memory, and
+    the next look-up of the path makes a new inode, without the rule. An open descriptor, which grants nothing by
+    itself, keeps the entry. The worker keeps the process id, so that the folder stays its own; a child has another
+    folder, and cannot start CUDA.
     """
     os.set_inheritable(os.open(OWN_TASKS, os.O_PATH | os.O_DIRECTORY), True)
     return OWN_TASKS
 
 
 def send_report(wire_fd: int, report: Dict[str, Any]) -> None:
-    """The first message on the wire, before anybody else can write to it."""
+    """The first message on the wire, before the model can write to it."""
     from worldstrat_bench.worker.inside.wire import Wire
 
     sock = socket.socket(fileno=wire_fd)

@@ -106,7 +106,7 @@ def io_uring() -> None:
 
 
 def datagram_pair(path: str) -> None:
-    """Point one end of a datagram pair at somebody else's socket."""
+    """Point one end of a datagram pair at another program's socket."""
     ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     for end in ends:
         with end:
@@ -115,7 +115,7 @@ def datagram_pair(path: str) -> None:
 
 
 def datagram_socket(folder: str) -> None:
-    """Send to somebody else's socket without connecting to it first."""
+    """Send to another program's socket without connecting to it first."""
     for kind in (socket.SOCK_DGRAM, socket.SOCK_RAW):
         with socket.socket(socket.AF_UNIX, kind) as sock:
             sock.sendto(b"x", os.path.join(folder, "datagrams"))
@@ -147,7 +147,8 @@ def rehearse_cuda() -> str:
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
             step = "bind"
-            sock.bind("\0worldstrat-bench-rehearsal-{}".format(os.getpid()))
+            # at random: in a network namespace that workers share, another one may have the same process id
+            sock.bind("\0worldstrat-bench-rehearsal-{}-{}".format(os.getpid(), os.urandom(8).hex()))
             step = "listen"
             sock.listen(128)
         step = "/proc/self/task/TID/comm"
@@ -231,7 +232,7 @@ def drop_capabilities() -> None:
     """Give up every capability, now and over any exec; what cannot be given up shows in the self-test."""
     libc = _libc()
     libc.prctl(47, 4, 0, 0, 0)  # PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL
-    libc.prctl(28, 0b11101111, 0, 0, 0)  # PR_SET_SECUREBITS: root is nobody special, locked
+    libc.prctl(28, 0b11101111, 0, 0, 0)  # PR_SET_SECUREBITS: root has no special rights, locked
     for capability in range(64):
         libc.prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP
     header = struct.pack("=Ii", 0x20080522, 0)

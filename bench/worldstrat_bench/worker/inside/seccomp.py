@@ -119,7 +119,7 @@ def _checked(pid: int, signals_scoped: bool, profile: str) -> Dict[str, List[Ins
         "socketpair": _unix_stream(SOCK_TYPE_MASK),
         "prlimit64": _for_itself(0, pid, deny),
         "ioctl": [_arg(1), (EQUAL, 1, 0, TIOCSTI), (EQUAL, 0, 1, TIOCLINUX), deny, allow],
-    }  # fmt: skip
+    }
     # Neither Landlock nor the user's rights keep a model from slowing down the host or another worker. Pretended, since
     # OpenMP and pthread_create name threads by their ids and fail if that is refused.
     for name in ("sched_setaffinity", "sched_setscheduler", "sched_setparam", "sched_setattr"):
@@ -145,10 +145,15 @@ def _for_itself(index: int, pid: int, otherwise: Instruction) -> List[Instructio
 def _unix_stream(type_mask: int) -> List[Instruction]:
     """Allow a unix socket whose type, under that mask, is stream or seqpacket; EACCES for every other."""
     return [
-        _arg(0), (EQUAL, 0, 4, AF_UNIX), _arg(1), (AND, 0, 0, type_mask),
-        (EQUAL, 2, 0, SOCK_STREAM), (EQUAL, 1, 0, SOCK_SEQPACKET), (RETURN, 0, 0, ERRNO | errno.EACCES),
+        _arg(0),
+        (EQUAL, 0, 4, AF_UNIX),
+        _arg(1),
+        (AND, 0, 0, type_mask),
+        (EQUAL, 2, 0, SOCK_STREAM),
+        (EQUAL, 1, 0, SOCK_SEQPACKET),
+        (RETURN, 0, 0, ERRNO | errno.EACCES),
         (RETURN, 0, 0, ALLOW),
-    ]  # fmt: skip
+    ]
 
 
 def _arg(index: int) -> Instruction:

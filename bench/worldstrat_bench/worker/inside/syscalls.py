@@ -125,7 +125,7 @@ PRETENDED: Numbers = {
     "utimensat": (280, 88),
 }
 """Return 0 and do nothing: Landlock does not restrict these. A new session would leave the process group
-that is killed as one; mode, owner, times and attributes of somebody else's files are not the model's to change."""
+that is killed as one; mode, owner, times and attributes of another's files are not the model's to change."""
 
 CHECKED: Numbers = {
     "socketpair": (53, 199),

@@ -53,21 +53,35 @@ def connect(family, kind, address):
 
 
 def send_to(kind, address):
-    """A message to somebody's socket by its address alone, with a file in it."""
+    """A message to another program's socket by its address alone, with a file in it."""
     with socket.socket(socket.AF_UNIX, kind) as sock, open("/dev/null") as file:
         rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("i", file.fileno()))
         sock.sendmsg([b"x"], [rights], 0, address)
 
 
-def open_for_writing(paths):
-    """Open one of the files and write nothing; OSError if not one can be opened."""
+def open_for_writing(paths, folder=None):
+    """Open one of the files (below an open folder) and write nothing; OSError if not one can be opened."""
     for path in paths:
         try:
-            os.close(os.open(path, os.O_WRONLY))
+            os.close(os.open(path, os.O_WRONLY, dir_fd=folder))
         except OSError:
             continue
         return
     raise OSError("not one")
+
+
+def own_task():
+    """The folder of this process's first thread."""
+    return "/proc/self/task/{}".format(os.getpid())
+
+
+def descriptor_of_tasks():
+    """The launcher's descriptor on the folder of this process's threads, or one of our own."""
+    tasks = "/proc/{}/task".format(os.getpid())
+    for name in os.listdir("/proc/self/fd"):
+        if os.path.lexists("/proc/self/fd/" + name) and os.readlink("/proc/self/fd/" + name) == tasks:
+            return int(name)
+    return os.open(tasks, os.O_PATH | os.O_DIRECTORY)
 
 
 def in_child(call):
@@ -244,7 +258,7 @@ class Attacks:
             try:
                 call(sock)
             except OSError as error:
-                if error.errno != errno.EAGAIN:  # nobody knocks, but the door is open
+                if error.errno != errno.EAGAIN:  # there is no client, but the call is allowed
                     raise
 
     def bind_outside(self):
@@ -308,9 +322,44 @@ class Attacks:
         host = self.facts["host"]
         open_for_writing("/proc/self/task/../../{0}/task/{0}/{1}".format(host, name) for name in PROC_FILES)
 
-    def write_decoy_through_own_task(self):
-        task = "/proc/self/task/{}".format(os.getpid())
-        open_for_writing(task + "/{}{}".format(place, self.facts["decoy"]) for place in ("root", "cwd/../../../.."))
+    def write_decoy_through_own_root(self):
+        open_for_writing([own_task() + "/root" + self.facts["decoy"]])
+
+    def write_decoy_through_own_folder(self):
+        open_for_writing([own_task() + "/cwd/" + os.path.relpath(self.facts["decoy"], os.getcwd())])
+
+    def write_own_program(self):
+        open_for_writing([own_task() + "/exe"])
+
+    def reopen_own_code_for_writing(self):
+        with open(__file__, "rb") as file:
+            open_for_writing([own_task() + "/fd/{}".format(file.fileno())])
+
+    def reopen_decoy_for_writing(self):
+        fd = os.open(self.facts["decoy"], os.O_PATH)  # Landlock lets anyone hold a path
+        try:
+            open_for_writing([own_task() + "/fd/{}".format(fd)])
+        finally:
+            os.close(fd)
+
+    def write_from_descriptor_of_tasks(self):
+        fd = descriptor_of_tasks()
+        open_for_writing(self._beside_tasks(), fd)
+
+    def write_from_inside_of_tasks(self):
+        before = os.getcwd()
+        os.fchdir(descriptor_of_tasks())
+        try:
+            open_for_writing(self._beside_tasks())
+        finally:
+            os.chdir(before)
+
+    def _beside_tasks(self):
+        """Paths out of the folder of this process's threads."""
+        host = self.facts["host"]
+        places = ("..", "../../{}".format(host), "../../{0}/task/{0}".format(host), str(host))
+        paths = [place + "/" + name for place in places for name in PROC_FILES]
+        return [*paths, os.path.relpath(self.facts["decoy"], "/proc/{}/task".format(os.getpid()))]
 
     def write_proc_of_parent(self):
         parent = os.getppid()
@@ -536,12 +585,15 @@ class Breaks:
             time.sleep(0.005)
 
     def leaks_after_sparing_itself(self, good):
-        for value in ("-1000", "0"):
+        for value in ("-1000", "0", "500", "999"):
             try:
-                with open("/proc/self/task/{}/oom_score_adj".format(os.getpid()), "w") as file:
+                with open(own_task() + "/oom_score_adj", "w") as file:
                     file.write(value)
+                break
             except OSError:
                 continue
+        with open("/proc/self/oom_score_adj") as file:
+            print("oom_score_adj is now", file.read().strip(), flush=True)
         self.leaks_slowly(good)
 
     def leaks_in_children(self, good):
