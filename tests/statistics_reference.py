@@ -51,6 +51,7 @@ class Answer:
     effective: float
     error: float | None
     p: float | None
+    plain: float | None
     low: float | None
     high: float | None
 
@@ -68,18 +69,18 @@ def answer(values: Sequence[float], groups: Sequence[str], confidence: float = 0
     w = {g: b_of[g] / total for g in names}
     effective = 1 / sum(w[g] ** 2 for g in names)
     if effective < 5 - 1e-9 or max(abs(x) for x in e.values()) < 1e-9 * sum(abs(x) for x in a_of.values()):
-        return Answer(mean, effective, None, None, None, None)
+        return Answer(mean, effective, None, None, None, None, None)
     error = math.sqrt(sum(e[g] ** 2 / (1 - w[g]) for g in names) / total**2)
     a = sum(e[g] ** 3 for g in names) / (3 * sum(e[g] ** 2 for g in names) ** 1.5)
     t = mean / error
     h = t if abs(a) < 1e-9 else ((1 + a * t) ** 3 - 1) / (3 * a) + a / 2
-    p = 2 * tail(abs(h), effective - 1)
+    p, plain = 2 * tail(abs(h), effective - 1), 2 * tail(abs(t), effective - 1)
     q = quantile((1 - confidence) / 2, round(effective - 1, 9))
 
     def u(x: float) -> float:
         return x if abs(a) < 1e-9 else (math.cbrt(1 + 3 * a * (x - a / 2)) - 1) / a
 
-    return Answer(mean, effective, error, p, mean - error * u(q), mean - error * u(-q))
+    return Answer(mean, effective, error, p, plain, mean - error * u(q), mean - error * u(-q))
 
 
 def beats(
@@ -89,7 +90,7 @@ def beats(
     found = answer([x - y for x, y in zip(first, second, strict=True)], groups)
     if sign * found.mean <= 0 or sign * found.mean < margin or found.effective < 5 - 1e-9:
         return False
-    return found.p is None or found.p <= 0.05 / 190
+    return found.p is None or found.plain is None or (found.p <= 0.05 / 190 and found.plain <= 0.05 / 190)
 
 
 def detectable(rows: Sequence[Sequence[float]], groups: Sequence[str], margin: float = 0.05) -> float:
@@ -97,5 +98,5 @@ def detectable(rows: Sequence[Sequence[float]], groups: Sequence[str], margin: f
     errors = [
         answer([x - y for x, y in zip(one, other, strict=True)], groups).error or 0.0 for one, other in pairwise(rows)
     ]
-    s = median(errors)
-    return max(margin, 3.65 * s) + 0.84 * s
+    s, freedom = median(errors), answer(rows[0], groups).effective - 1
+    return max(margin, quantile(0.05 / 190 / 2, round(freedom, 9)) * s) + 0.84 * s

@@ -20,6 +20,10 @@ from worldstrat_bench.errors import InvalidArtefactError, UsageError
 DEFAULT_PROTOCOL = "wsb-1"
 
 
+Test = Literal["skewness-corrected-t", "t"]
+"""A test of one estimate: Student's t with Hall's correction for skewness, or without it."""
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -155,6 +159,7 @@ class Ranking(_Section):
     metrics: tuple[str, ...]
     alpha: float = Field(gt=0, lt=1, description="chance of any wrong statement in a family of equal models")
     family: int = Field(ge=1, description="pairs in a family: one pair is tested at alpha / family")
+    tests: tuple[Test, ...] = Field(min_length=1, description="of one pair; the p of each must be at most the level")
     margin: dict[str, float] = Field(description="the difference that a model must have at least")
     power: float = Field(gt=0, lt=1, description="of the detectable difference in a board's header")
 

@@ -7,6 +7,7 @@ import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -78,7 +79,7 @@ class TileTable:
         """A text column, null as the empty string."""
         return tuple(value or "" for value in self.texts[name])
 
-    @property
+    @cached_property
     def groups(self) -> tuple[str, ...]:
         """The group of every tile: the parent order of a sub-tile, else the tile itself."""
         return tuple(group or tile for group, tile in zip(self.texts["group"], self.tiles, strict=True))

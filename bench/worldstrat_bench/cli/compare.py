@@ -60,8 +60,8 @@ def _print(found: RunComparison, axis: str | None) -> None:
         out.print(_table(f"by {axis}", pairs))
     say(
         "differences are a - b, paired by tile, with 95 % intervals and p where there are "
-        f"{found.groups_min:g} effective groups or more; better: p of this pair is at most "
-        f"{found.level:.2g}{_margins(found)}"
+        f"{found.groups_min:g} effective groups or more; better: p of this pair, and p without its "
+        f"correction for skewness, are at most {found.level:.2g}{_margins(found)}"
     )
     if found.only_a or found.only_b:
         say(f"- left out: {len(found.only_a)} tiles that only a scored, {len(found.only_b)} that only b scored")

@@ -31,8 +31,8 @@ class RunComparison:
     strata : comparisons of the ranked metric (psnr) by axis and stratum, over the largest list that both have.
     only_a, only_b : tiles that one scored and the other did not.
     remarks : what makes the comparison weaker than it looks.
-    level, margin, groups_min : what a verdict takes: the largest p, the smallest difference by metric, and the fewest
-        effective groups.
+    level, margin, groups_min : what a verdict takes: the largest p of each test, the smallest difference by metric, and
+        the fewest effective groups.
     """
 
     a: Record

@@ -51,6 +51,7 @@ class Division:
     apart : runs of this division that no board ranks.
     facts : the tiles with their labels; the scores in it are one entry's and are not to be used.
     lists : name to tiles, the ranking one first.
+    counting : slugs of the counting rows, which alone move a rank; None: all entries.
     """
 
     key: str
@@ -65,6 +66,7 @@ class Division:
     facts: TileTable
     lists: Mapping[str, tuple[str, ...]]
     versions: Mapping[str, str] = field(default_factory=dict)
+    counting: frozenset[str] | None = None
 
     @property
     def list_name(self) -> str:
@@ -125,7 +127,7 @@ class Division:
         complete = [not any(row) for row in np.isnan(values).tolist()]
         named = {e.slug: v for e, v, whole in zip(self.entries, values, complete, strict=True) if whole}
         groups = [self.facts.groups[i] for i in columns]
-        return rank(named, groups, metric=metric, protocol=self.protocol)
+        return rank(named, groups, metric=metric, protocol=self.protocol, counting=self.counting)
 
     @cached_property
     def row_of(self) -> dict[str, int]:

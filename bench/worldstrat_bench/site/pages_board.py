@@ -148,7 +148,7 @@ def board_sentences(boards: Mapping[str, RankedBoard]) -> list[str]:
         if board.detectable is not None:
             value = f"{number(board.detectable, m.decimals + (1 if m.unit else 0))} {m.unit}".rstrip()
             found.append(
-                f"{m.label}: two neighbours here are told apart four times in five if they truly differ by {value}; "
+                f"{m.label}: two neighbours here are told apart about four times in five if they truly differ by {value}; "
                 "smaller differences can be real, and some are told apart."
             )
         if not board.bounded:
@@ -172,7 +172,8 @@ def rank_note(division: Division, display: Display) -> str:
     return (
         "Rank: from the best to the worst place that the tests leave open, on other tiles of the same kind. Letters: "
         "models that share one are not told apart. Two models are told apart by a paired test of them alone "
-        f"(p ≤ {ranking.level:.2g}{f', and {margins} or more' if margins else ''}), whatever other models there are: "
+        f"(p ≤ {ranking.level:.2g} with and without a correction for skewness"
+        f"{f', and {margins} or more' if margins else ''}), whatever other models there are: "
         f"the level is {100 * ranking.alpha:g} % over all pairs of {models} models. {intervals}"
     )
 

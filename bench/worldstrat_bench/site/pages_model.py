@@ -169,7 +169,9 @@ def _pairs(analysis: Analysis, entry: Entry) -> Table:
     others = [slug for slug in order if slug != entry.slug]
     tiles = {metric: analysis.pairs(metric, entry.slug) for metric in ranked}
     columns: list[Column] = []
-    level = division.protocol.ranking.level
+    level = f"{division.protocol.ranking.level:.2g}"
+    needed = f"Two-sided, corrected for skewness; told apart if it and the p without that are {level} or less"
+    by = "By the two tests of this pair alone"
     for metric in ranked:
         m, margin = measure(metric), division.protocol.ranking.margin.get(metric)
         within = f"within {margin:g} {m.unit}" if margin else "equal"
@@ -177,8 +179,8 @@ def _pairs(analysis: Analysis, entry: Entry) -> Table:
         columns += [
             Column(f"d_{metric}", f"Δ {m.label}", f"This model minus the other; {m.direction} is better", unit=m.unit),
             Column(f"i_{metric}", "95 % interval", "Of the difference, for this pair alone"),
-            Column(f"p_{metric}", "p of this pair", f"Two-sided; told apart at {level:.2g} or less"),
-            Column(f"v_{metric}", "Verdict", f"By p{beyond} alone, whatever other models there are", numeric=False),
+            Column(f"p_{metric}", "p of this pair", needed),
+            Column(f"v_{metric}", "Verdict", f"{by}{beyond}, whatever other models there are", numeric=False),
             Column(f"t_{metric}", "Tiles", f"Won, {within}, lost", numeric=False),
         ]  # fmt: skip
     rows = []

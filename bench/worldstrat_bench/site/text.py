@@ -60,7 +60,8 @@ def csv_cell(value: str | float | int | None, digits: int = 7) -> str:
         return ""
     if isinstance(value, int | float):
         return "" if isinstance(value, float) and not math.isfinite(value) else f"{value:.{digits}g}"
-    line = "".join(c if c.isprintable() else " " for c in value)  # a bare \r would end a row for some readers
+    # A bare \r would end a row for some readers. Nearly every text is printable: characters are looked at in others.
+    line = value if value.isprintable() else "".join(c if c.isprintable() else " " for c in value)
     if value.startswith(_FORMULA) and not _NUMBER.fullmatch(value):
         return "'" + line
     return line

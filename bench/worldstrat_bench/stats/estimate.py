@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from worldstrat_bench.protocol import Aggregation
+from worldstrat_bench.protocol import Aggregation, Test
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -118,13 +118,34 @@ class Estimate:
             h: Floats = np.where(np.abs(a) < SYMMETRIC, t, t + a * t**2 + a**2 * t**3 / 3 + a / 2)
         return h
 
-    def p_values(self, rules: Aggregation) -> Floats:
-        """Return two-sided p-values of R = 0; NaN where there is no test."""
+    def p_values(self, rules: Aggregation, test: Test = "skewness-corrected-t") -> Floats:
+        """Return two-sided p-values of R = 0; NaN where there is no test. Those of the default are shown."""
+        p: Floats = np.where(
+            self.tested(rules), self._corrected if test == "skewness-corrected-t" else self._plain, np.nan
+        )
+        return p
+
+    def largest_p(self, rules: Aggregation, tests: Sequence[Test]) -> Floats:
+        """Return the greatest of the p-values of several tests, which decides; NaN where there is no test."""
+        found: Floats = np.max([self.p_values(rules, test) for test in tests], axis=0)
+        return found
+
+    @cached_property
+    def _corrected(self) -> Floats:
+        """The p-values of Hall's h."""
+        return self._two_sided(self._h)
+
+    @cached_property
+    def _plain(self) -> Floats:
+        """The p-values of R / se itself."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return self._two_sided(self.value / self.error)
+
+    def _two_sided(self, statistic: Floats) -> Floats:
+        """Return P(|T| > |statistic|), T of Student with G_e - 1 degrees of freedom; NaN where there are none."""
         from scipy.special import stdtr  # 0.3 s; scipy.stats would cost 1.3 s
 
-        tested = self.tested(rules)
-        h = np.where(tested, np.abs(self._h), 0.0)
-        p: Floats = np.where(tested, 2 * stdtr(np.where(tested, self.effective, 2.0) - 1, -h), np.nan)
+        p: Floats = 2 * stdtr(np.where(self.effective > 1, self.effective - 1, np.nan), -np.abs(statistic))
         return p
 
     def interval(self, rules: Aggregation) -> tuple[Floats, Floats]:

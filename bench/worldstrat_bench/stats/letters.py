@@ -56,8 +56,9 @@ def letter_display(tied: NDArray[np.bool_]) -> tuple[tuple[str, ...], ...] | Non
         return None
     letters: list[list[str]] = [[] for _ in range(len(tied))]
     for number, group in enumerate(sets):
+        own_letter = letter(number)
         for row in group:
-            letters[row].append(letter(number))
+            letters[row].append(own_letter)
     return tuple(tuple(own) for own in letters)
 
 

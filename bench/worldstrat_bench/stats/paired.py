@@ -12,7 +12,7 @@ from worldstrat_bench.errors import UsageError
 from worldstrat_bench.measures import measure
 from worldstrat_bench.protocol import Protocol
 from worldstrat_bench.stats.aggregate import metric_names, metric_values, metric_weights
-from worldstrat_bench.stats.estimate import Bools, Estimate, Floats, estimate, group_sums
+from worldstrat_bench.stats.estimate import Bools, Estimate, estimate, group_sums
 from worldstrat_bench.tiles import TileTable
 
 
@@ -21,16 +21,17 @@ def sign_of(metric: str) -> int:
     return {"higher": 1, "lower": -1, "none": 0}[measure(metric).direction]
 
 
-def decided(difference: Estimate, p: Floats, metric: str, protocol: Protocol) -> Bools:
+def decided(difference: Estimate, metric: str, protocol: Protocol) -> Bools:
     """Return where one of two models beats the other. It depends on these two alone (protocol 3.7).
 
     Parameters
     ----------
     difference : of the two models; its sign and the direction of the metric say which one it is.
-    p : its p-values; NaN where there is no test.
     """
-    size = np.abs(difference.value)
-    surely = (p <= protocol.ranking.level) | difference.certain(protocol.aggregation)
+    size, rules = np.abs(difference.value), protocol.aggregation
+    # Far out in the tail each test alone is wrong too often for some kind of values; where both agree it is rare.
+    p = difference.largest_p(rules, protocol.ranking.tests)
+    surely = (p <= protocol.ranking.level) | difference.certain(rules)
     found: Bools = surely & (size > 0) & (size >= protocol.ranking.margin.get(metric, 0.0))
     return found
 
@@ -44,8 +45,9 @@ class Comparison:
     groups, effective_groups : groups of those tiles, and how many of equal size would tell as much.
     mean_a, mean_b : means over tiles.
     difference : mean_a - mean_b, the estimate of the paired difference, with its 95 % interval and standard error.
-    ci_low, ci_high, p_value : None with too few effective groups, or where the difference never varies.
-    p_value : two-sided, of this pair alone.
+    ci_low, ci_high, p_value, p_plain : None with too few effective groups, or where the difference never varies.
+    p_value : two-sided, of this pair alone, corrected for skewness.
+    p_plain : the same without that correction. A verdict needs both to be at most the level.
     wins, ties, losses : tiles on which a is better than b, within the margin of it, or worse.
     verdict : who beats whom, at the protocol's level for one pair and by its margin; "tie" otherwise and for
         diagnostics; "none" where a caller knows of tiles that failed, so that neither may be ranked.
@@ -62,6 +64,7 @@ class Comparison:
     ci_high: float | None
     standard_error: float | None
     p_value: float | None
+    p_plain: float | None
     wins: int
     ties: int
     losses: int
@@ -96,16 +99,17 @@ def compare(
     means = [float((own * weights).sum() / weights.sum()) for own in (left, right)]
     # The sums are subtracted as a board does it, so that both give the same number to the last bit.
     found = estimate((sums[0] - sums[1])[None], sizes[0])
-    p = found.p_values(protocol.aggregation)
+    p, plain = found.p_values(protocol.aggregation), found.p_values(protocol.aggregation, "t")
     low, high = found.interval(protocol.aggregation)
     margin = protocol.ranking.margin.get(metric, 0.0)
     gains = sign_of(metric) * (left - right)
     return Comparison(
         metric=metric, tiles=len(pairs), groups=int(found.groups[0]), effective_groups=float(found.effective[0]),
         mean_a=means[0], mean_b=means[1], difference=float(found.value[0]),
-        ci_low=_known(low[0]), ci_high=_known(high[0]), standard_error=_known(found.error[0]), p_value=_known(p[0]),
+        ci_low=_known(low[0]), ci_high=_known(high[0]), standard_error=_known(found.error[0]),
+        p_value=_known(p[0]), p_plain=_known(plain[0]),
         wins=int((gains > margin).sum()), losses=int((gains < -margin).sum()),
-        ties=int((np.abs(gains) <= margin).sum()), verdict=_verdict(found, p, metric, protocol),
+        ties=int((np.abs(gains) <= margin).sum()), verdict=_verdict(found, metric, protocol),
     )  # fmt: skip
 
 
@@ -139,8 +143,8 @@ def _paired_values(
     return pairs
 
 
-def _verdict(difference: Estimate, p: Floats, metric: str, protocol: Protocol) -> Literal["a", "b", "tie"]:
-    if not sign_of(metric) or not decided(difference, p, metric, protocol)[0]:
+def _verdict(difference: Estimate, metric: str, protocol: Protocol) -> Literal["a", "b", "tie"]:
+    if not sign_of(metric) or not decided(difference, metric, protocol)[0]:
         return "tie"
     return "a" if sign_of(metric) * difference.value[0] > 0 else "b"
 

@@ -86,7 +86,8 @@ class RankedBoard:
     groups, effective_groups : groups of the tiles, and how many of equal size would tell as much.
     standings : best mean first; equal means in the order of keys.
     pairs : (m, m) estimates of row minus column, in the unit of the metric.
-    p : (m, m) two-sided p-values, each of its own pair alone; NaN where there is no test.
+    p : (m, m) two-sided p-values to show, each of its own pair alone; NaN where there is no test. A verdict also needs
+        the other tests of the protocol.
     beats : (m, m) row beats column.
     detectable : the true difference at which two neighbours would be told apart with the protocol's power; None with
         fewer than two counting rows or too few groups.
@@ -174,8 +175,7 @@ def rank(
     counts = np.array([counting is None or model in counting for model in models], dtype=bool)
     size = sizes[0] if len(sizes) else np.zeros(sizes.shape[-1])
     pairs = _pairwise(sums[[position[model] for model in models]], size)
-    p = pairs.p_values(protocol.aggregation)
-    beats: Bools = decided(pairs, p, metric, protocol) & (sign * pairs.value > 0)
+    beats: Bools = decided(pairs, metric, protocol) & (sign * pairs.value > 0)
     standings, lettered = _placed(models, means, beats, counts)
     family = int(counts.sum()) * (int(counts.sum()) - 1) // 2
     return RankedBoard(
@@ -185,7 +185,7 @@ def rank(
         effective_groups=effective_groups(groups),
         standings=standings,
         pairs=pairs,
-        p=p,
+        p=pairs.p_values(protocol.aggregation),
         beats=beats,
         detectable=_detectable(pairs, counts, metric, protocol),
         expected_wrong=family * protocol.ranking.level,
@@ -244,13 +244,15 @@ def _pairwise(sums: Floats, sizes: Floats) -> Estimate:
 def _detectable(pairs: Estimate, counts: Bools, metric: str, protocol: Protocol) -> float | None:
     """The true difference that tells two neighbours apart with the protocol's power.
 
-    max(margin, z(1 - level / 2) s) + z(power) s, with s the median standard error of the paired difference over
-    neighbours among counting rows.
+    max(margin, q s) + z(power) s, with s the median standard error of the paired difference over neighbours among
+    counting rows, and q what t must exceed: the 1 - level / 2 point of Student's distribution.
     """
+    from scipy.special import stdtrit
+
     rows = np.flatnonzero(counts).tolist()
     errors = [float(pairs.error[i, j]) for i, j in pairwise(rows)]
     if not errors or pairs.effective[0, 0] < protocol.aggregation.groups_min:
         return None
-    normal, rules, typical = NormalDist(), protocol.ranking, float(np.median(errors))
-    threshold = max(rules.margin.get(metric, 0.0), normal.inv_cdf(1 - rules.level / 2) * typical)
-    return threshold + normal.inv_cdf(rules.power) * typical
+    rules, typical = protocol.ranking, float(np.median(errors))
+    needed = float(stdtrit(pairs.effective[0, 0] - 1, 1 - rules.level / 2))
+    return max(rules.margin.get(metric, 0.0), needed * typical) + NormalDist().inv_cdf(rules.power) * typical

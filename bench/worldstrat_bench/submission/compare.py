@@ -76,7 +76,7 @@ def _verdict(after: RankedBoard, place: int) -> str:
     text += f"beaten by {standing.beaten_by}, tied with {standing.ties}."
     if after.detectable is not None:
         value = f"{after.detectable:.3g} {measure(after.metric).unit}".rstrip()
-        text += f" Neighbours here are told apart four times in five if they truly differ by {value}."
+        text += f" Neighbours here are told apart about four times in five if they truly differ by {value}."
     return text
 
 
@@ -96,8 +96,8 @@ def _neighbour_lines(board: Board, metric: str, order: Sequence[str], place: int
         yield f"| {escape_markdown(title)} | {len(tiles)} | {' | '.join(cells)} |"
     yield ""
     yield (
-        f"▲ better, ▼ worse by a paired test of these two alone, p ≤ {board.protocol.ranking.level:.2g}; "
-        "verdicts of strata are exploratory."
+        f"▲ better, ▼ worse by paired tests of these two alone, p ≤ {board.protocol.ranking.level:.2g} with and "
+        "without a correction for skewness; verdicts of strata are exploratory."
     )
     yield ""
 

@@ -64,14 +64,16 @@ def test_the_reference_knows_students_distribution() -> None:
 def test_two_implementations_agree(case: tuple[list[int], int, float, bool]) -> None:
     values, groups = values_of(*case)
     expected, found = answer(values.tolist(), groups), estimate_of(values, groups)
-    (low, high), p = found.interval(RULES), found.p_values(RULES)
+    (low, high), p, plain = found.interval(RULES), found.p_values(RULES), found.p_values(RULES, "t")
     assert float(found.value) == pytest.approx(expected.mean, rel=1e-12)
     assert float(found.effective) == pytest.approx(expected.effective, rel=1e-12)
     if expected.p is None or expected.low is None or expected.high is None:
-        assert np.isnan([low, high, p]).all()
+        assert np.isnan([low, high, p, plain]).all()
         return
     assert float(found.error) == pytest.approx(expected.error, rel=1e-9)
     assert float(p) == pytest.approx(expected.p, rel=1e-6, abs=1e-12)
+    assert float(plain) == pytest.approx(expected.plain, rel=1e-6, abs=1e-12)
+    assert float(found.largest_p(RULES, ("t", "skewness-corrected-t"))) == max(float(p), float(plain))
     assert [float(low), float(high)] == pytest.approx([expected.low, expected.high], rel=1e-7, abs=1e-9)
 
 
