@@ -148,8 +148,8 @@ def board_sentences(boards: Mapping[str, RankedBoard]) -> list[str]:
         if board.detectable is not None:
             value = f"{number(board.detectable, m.decimals + (1 if m.unit else 0))} {m.unit}".rstrip()
             found.append(
-                f"{m.label}: two neighbours here are told apart about four times in five if they truly differ by {value}; "
-                "smaller differences can be real, and some are told apart."
+                f"{m.label}: two neighbours here are told apart about four times in five if they truly differ "
+                f"by {value}; smaller differences can be real, and some are told apart."
             )
         if not board.bounded:
             found.append(
