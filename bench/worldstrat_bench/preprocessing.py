@@ -240,7 +240,7 @@ def _number(given: Mapping[str, Value], name: str, default: float) -> float:
         value = float("nan")
     if not abs(value) < 1e12:
         raise ValueError(f"{name} is a number, not {str(given[name])[:40]!r}")
-    return value
+    return value + 0.0  # -0.0 becomes 0.0: they do the same and have to be written alike
 
 
 def _numbers(given: Mapping[str, Value], name: str) -> tuple[float, ...]:

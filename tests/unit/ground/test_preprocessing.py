@@ -59,6 +59,20 @@ def test_two_declarations_are_the_same_only_if_they_do_the_same(one: dict[str, V
     assert same_parameters(one, complete(other)) == (declare(**one) == declare(**other))
 
 
+@pytest.mark.parametrize(
+    ("negative", "plain"),
+    [
+        ({"mean": -0.0}, {"mean": 0.0}), ({"mean": "-0.0,1,-0"}, {"mean": "0,1,0"}),
+        ({"clip": "-0,1"}, {"clip": "0,1"}), ({"input_offset": -0.0}, {}),
+        ({"output_offset": "-0.0"}, {}), ({"output_scale": -0.0}, {}),
+    ],
+)  # fmt: skip
+def test_a_negative_zero_is_zero(negative: dict[str, Value], plain: dict[str, Value]) -> None:
+    assert complete(negative) == complete(plain)
+    assert declare(**negative) == declare(**plain)
+    assert same_parameters(negative, complete(plain))
+
+
 def test_defaults() -> None:
     says = declare()
     assert (says.bands, says.input_scale, says.output_scale, says.clip) == (RGB, 1.0, 1.0, None)
