@@ -33,7 +33,7 @@ Pair = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class Rules:
-    """The numbers of protocol 3.2 to 3.5, and three switches that only a wrong implementation turns."""
+    """The numbers of protocol 3.2 to 3.5, and four switches that only a wrong implementation turns."""
 
     border: int = 20
     radius: int = 8
@@ -54,6 +54,7 @@ class Rules:
     cubic: float = -0.5
     tie_order: str = "length, dy, dx"
     clip_first: bool = False
+    offset_over_clouds: bool = False
     remove_bias: bool = True
 
 
@@ -114,15 +115,14 @@ def evaluate(pair: Pair, rules: Rules = Rules()) -> dict[str, Any]:
     if len(given) == len(scene.target) == 4:
         extra, _ = offset_first(on_grid[3:], scene, rules, band=3)
         values["psnr_nir"] = score_moved(extra, truth[3:], found.shift, scene, rules)
-    arrays = {
-        "target": scene.target, "valid": scene.valid, "mask": scene.mask, "offset": found.offset,
-        "mismatch": found.table, "bias": bias, "result": result,
+    return {
+        **values, "target": scene.target, "valid": scene.valid, "mask": scene.mask,
+        "offset": found.offset, "mismatch": found.table, "bias": bias, "result": result,
     }  # fmt: skip
-    return {**values, **arrays}
 
 
 def prepare(pair: Pair, rules: Rules) -> Scene:
-    """Protocol 3.2, and the mask and the white level of 3.4 and 3.5."""
+    """Protocol 3.2, the mask of 3.4 and the white level of 3.5."""
     if "hr" in pair:
         target, valid = make_target(pair["hr"], rules)
     else:
@@ -178,18 +178,19 @@ def offset_first(image: Floats, scene: Scene, rules: Rules, band: int = 0) -> tu
     if rules.clip_first:
         image = np.clip(image, 0, 1)
     near, truth = window(image, rules), window(scene.target, rules)[band : band + len(image)]
-    some = np.zeros_like(scene.inside)
-    some[::4, ::4] = scene.inside[::4, ::4]
-    offsets = np.array([one_offset(s, h, scene.inside, some, rules) for s, h in zip(near, truth, strict=True)])
+    counts = scene.inside if rules.offset_over_clouds else scene.mask
+    some = np.zeros_like(counts)
+    some[::4, ::4] = counts[::4, ::4]
+    offsets = np.array([one_offset(s, h, counts, some, rules) for s, h in zip(near, truth, strict=True)])
     return np.clip(image + offsets[:, None, None], 0, 1), offsets
 
 
-def one_offset(image: Floats, truth: Floats, inside: Mask, some: Mask, rules: Rules) -> float:
-    """b0 of one band."""
-    offset = float(np.median((truth - image)[some if some.any() else inside]))
+def one_offset(image: Floats, truth: Floats, counts: Mask, some: Mask, rules: Rules) -> float:
+    """b0 of one band over the pixels that count, from the median of some of them."""
+    offset = float(np.median((truth - image)[some if some.any() else counts]))
     for _ in range(rules.steps):
         seen = image + offset
-        free = inside & (seen > 0) & (seen < 1)
+        free = counts & (seen > 0) & (seen < 1)
         if not free.any():
             break
         before, offset = offset, float((truth - image)[free].mean())

@@ -103,17 +103,17 @@ def psnr(prediction: NDArray[Any], target: NDArray[Any], valid: NDArray[np.bool_
     return float(-10 * np.log10(max(float(np.mean(difference**2)), 1e-10)))
 
 
-def robust_offset(prediction: NDArray[Any], target: NDArray[Any], valid: NDArray[np.bool_]) -> Floats:
-    """b0 of protocol 3.4 for every band of a window, pixel lists at a time."""
-    sampled = np.zeros_like(valid)
-    sampled[::4, ::4] = valid[::4, ::4]
+def robust_offset(prediction: NDArray[Any], target: NDArray[Any], mask: NDArray[np.bool_]) -> Floats:
+    """b0 of protocol 3.4 for every band of a window over the pixels of a mask, pixel lists at a time."""
+    sampled = np.zeros_like(mask)
+    sampled[::4, ::4] = mask[::4, ::4]
     if not sampled.any():
-        sampled = valid
+        sampled = mask
     offsets = []
     for seen, truth in zip(prediction.astype(np.float64), target.astype(np.float64), strict=True):
         b0 = float(np.median(truth[sampled] - seen[sampled]))
         for _ in range(8):
-            use = valid & (seen + b0 > 0) & (seen + b0 < 1)
+            use = mask & (seen + b0 > 0) & (seen + b0 < 1)
             new = float(np.mean(truth[use] - seen[use])) if use.any() else b0
             change, b0 = abs(new - b0), new
             if change < 1e-7:
@@ -136,11 +136,11 @@ def wsb(
     Parameters
     ----------
     prediction, target : (3, H, W).
-    valid, mask : (H - 2 border, W - 2 border), the window's valid pixels, and those that count in the search.
+    valid, mask : (H - 2 border, W - 2 border), the window's valid pixels, and those that offset and search compare.
     """
     inside = slice(border, target.shape[1] - border), slice(border, target.shape[2] - border)
     truth, seen = (image[:, *inside].astype(np.float64) for image in (target, prediction))
-    b0 = robust_offset(seen, truth, valid)
+    b0 = robust_offset(seen, truth, mask)
     raised = seen + b0[:, None, None]
     levelled = np.clip(prediction.astype(np.float64) + b0[:, None, None], 0, 1)
     y, x = refined(mismatch(levelled, target, mask, 8, border))

@@ -104,6 +104,7 @@ class OffsetFirst(_Section):
     clipped."""
 
     kind: Literal["offset-first"]
+    pixels: Literal["clear"] = Field(description="it is taken over those that the registration compares")
     stride: int = Field(ge=1, description="rows and columns from which the offset starts, px")
     iterations: int = Field(ge=1, description="the offset is corrected at most this often")
     tolerance: float = Field(gt=0, description="and until it changes by less than this, reflectance")

@@ -11,48 +11,79 @@ from worldstrat_bench.protocol import OffsetFirst
 
 
 @dataclass(frozen=True)
+class Pixels:
+    """Some pixels of a target's window.
+
+    Attributes
+    ----------
+    mask : (..., h, w) bool, which they are; None: all.
+    count : (..., 1) float64, how many.
+    total : (..., C) float64, sum of the target over them.
+    """
+
+    mask: Tensor | None
+    count: Tensor
+    total: Tensor
+
+    @classmethod
+    def of(cls, image: Tensor, mask: Tensor | None) -> Pixels:
+        """Those of a (..., C, h, w) target that `mask` names."""
+        if mask is None:
+            count = image.new_full((*image.shape[:-3], 1), image.shape[-2] * image.shape[-1], dtype=torch.float64)
+        else:
+            count = mask.sum(dim=(-2, -1)).double()[..., None]
+        return cls(mask, count, total_of(image, mask))
+
+
+@dataclass(frozen=True)
 class OffsetTarget:
-    """What the offset needs of the target alone.
+    """What the offset, and the bias that is left after the shift, need of the target alone.
 
     Attributes
     ----------
     image : (..., C, h, w) float32 reflectance, the window.
-    valid : (..., h, w) bool, pixels that count; None if all do.
-    count : (..., 1) float64, how many do.
-    total : (..., C) float64, sum of the image over them.
+    valid : the pixels with data, over which the remaining bias is taken.
+    clear : those of them that the shift is searched on, over which the offset is taken.
     stride : of the rows and columns that the offset starts from, px.
     """
 
     image: Tensor
-    valid: Tensor | None
-    count: Tensor
-    total: Tensor
+    valid: Pixels
+    clear: Pixels
     stride: int
 
 
-def prepare_offset(image: Tensor, valid: Tensor | None, rule: OffsetFirst) -> OffsetTarget:
-    """Statistics of a target's window; see :class:`OffsetTarget` for the shapes. At least one pixel counts."""
-    if valid is None:
-        count = image.new_full((*image.shape[:-3], 1), image.shape[-2] * image.shape[-1], dtype=torch.float64)
-        return OffsetTarget(image, None, count, total_of(image, None), rule.stride)
-    thinned = valid[..., :: rule.stride, :: rule.stride]
-    # Where a target has data between the sampled pixels alone, all of its pixels start the offset.
-    stride = rule.stride if bool(thinned.flatten(-2).any(dim=-1).all()) else 1
-    return OffsetTarget(image, valid, valid.sum(dim=(-2, -1)).double()[..., None], total_of(image, valid), stride)
+def prepare_offset(image: Tensor, valid: Tensor | None, mask: Tensor | None, rule: OffsetFirst) -> OffsetTarget:
+    """Statistics of a target's window.
+
+    Parameters
+    ----------
+    image : (..., C, h, w) float32.
+    valid : (..., h, w) bool, pixels with data; None if all have. At least one has.
+    mask : (..., h, w) bool, those of them that the search compares; None if all do. At least one does.
+    """
+    everything = Pixels.of(image, valid)
+    # Mostly they are the same tensor, whose sums are then taken once.
+    clear = everything if mask is valid else Pixels.of(image, mask)
+    stride = rule.stride
+    # Where none of the sampled pixels counts, all that count start the offset.
+    if mask is not None and not bool(mask[..., ::stride, ::stride].flatten(-2).any(dim=-1).all()):
+        stride = 1
+    return OffsetTarget(image, everything, clear, stride)
 
 
-def total_of(image: Tensor, valid: Tensor | None) -> Tensor:
-    """The sum over the pixels that count of (..., C, h, w), (..., C) float64."""
-    kept = image if valid is None else torch.where(valid[..., None, :, :], image, 0)
+def total_of(image: Tensor, mask: Tensor | None) -> Tensor:
+    """The sum over the pixels of a (..., h, w) mask of (..., C, h, w), (..., C) float64."""
+    kept = image if mask is None else torch.where(mask[..., None, :, :], image, 0)
     return kept.sum(dim=(-2, -1), dtype=torch.float64)
 
 
 def robust_offset(prediction: Tensor, target: OffsetTarget, rule: OffsetFirst) -> Tensor:
     """What is added to every band so that it agrees with the target wherever neither is saturated.
 
-    It starts as the median of target - prediction over every `rule.stride`-th row and column. Then, until it changes
-    by less than `rule.tolerance` and at most `rule.iterations` times, it is the mean of target - prediction over the
-    valid pixels where 0 < prediction + offset < 1; if there are none it stays.
+    Only the pixels of `target.clear` count. It starts as the median of target - prediction over every `rule.stride`-th
+    row and column. Then, until it changes by less than `rule.tolerance` and at most `rule.iterations` times, it is the
+    mean of target - prediction where 0 < prediction + offset < 1; if that is nowhere it stays.
 
     The number of steps on a GPU is fixed and a band that is done stays as it is, so that nothing waits for the device.
 
@@ -67,7 +98,7 @@ def robust_offset(prediction: Tensor, target: OffsetTarget, rule: OffsetFirst) -
     offset = _start(prediction, target)
     active = torch.ones_like(offset, dtype=torch.bool)
     bounds = _Bounds.of(prediction)
-    total = total_of(prediction, target.valid)
+    total = total_of(prediction, target.clear.mask)
     for _ in range(rule.iterations):
         found = _mean_inside(prediction, target, offset, total, bounds)
         moved = torch.where(active, found, offset)
@@ -100,9 +131,9 @@ def _start(prediction: Tensor, target: OffsetTarget) -> Tensor:
     step = target.stride
     values = target.image[..., ::step, ::step].double() - prediction[..., ::step, ::step].double()
     flat = values.flatten(-2)
-    if target.valid is None:
+    if target.clear.mask is None:
         return _median(flat, None)
-    return _median(flat, target.valid[..., None, ::step, ::step].flatten(-2))
+    return _median(flat, target.clear.mask[..., None, ::step, ::step].flatten(-2))
 
 
 def _median(values: Tensor, valid: Tensor | None) -> Tensor:
@@ -127,13 +158,13 @@ def _median(values: Tensor, valid: Tensor | None) -> Tensor:
 def _mean_inside(
     prediction: Tensor, target: OffsetTarget, offset: Tensor, total: Tensor, bounds: _Bounds | None
 ) -> Tensor:
-    """The mean of target - prediction over the valid pixels that the offset leaves inside (0, 1), (..., C)."""
+    """The mean of target - prediction over the pixels that the offset leaves inside (0, 1), (..., C)."""
     if bounds is not None and bounds.inside(offset):
-        return (target.total - total) / target.count
+        return (target.clear.total - total) / target.clear.count
     shown = offset[..., None, None]
     inside = (prediction > -shown) & (prediction < 1 - shown)
-    if target.valid is not None:
-        inside = inside & target.valid[..., None, :, :]
+    if target.clear.mask is not None:
+        inside = inside & target.clear.mask[..., None, :, :]
     count = inside.sum(dim=(-2, -1)).double()
     seen = (
         torch.where(inside, image, 0).sum(dim=(-2, -1), dtype=torch.float64) for image in (target.image, prediction)
@@ -144,7 +175,8 @@ def _mean_inside(
 
 def remaining_bias(moved: Tensor, target: OffsetTarget) -> Tensor:
     """The mean of target - moved prediction over the valid pixels: both (..., C, h, w), the result (..., C) float64."""
-    return (target.total - total_of(moved, target.valid)) / target.count
+    valid = target.valid
+    return (valid.total - total_of(moved, valid.mask)) / valid.count
 
 
 def clipped_share(prediction: Tensor, target: OffsetTarget, offset: Tensor) -> Tensor:
@@ -165,6 +197,6 @@ def clipped_share(prediction: Tensor, target: OffsetTarget, offset: Tensor) -> T
     shown = offset[..., None, None]
     outside = (prediction < -shown) | (prediction > 1 - shown)
     outside = outside & (target.image > 0) & (target.image < 1)
-    if target.valid is not None:
-        outside = outside & target.valid[..., None, :, :]
-    return outside.sum(dim=(-3, -2, -1)).double() / (target.count[..., 0] * prediction.shape[-3])
+    if target.valid.mask is not None:
+        outside = outside & target.valid.mask[..., None, :, :]
+    return outside.sum(dim=(-3, -2, -1)).double() / (target.valid.count[..., 0] * prediction.shape[-3])

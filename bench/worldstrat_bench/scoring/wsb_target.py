@@ -70,7 +70,7 @@ class WsbPrepared:
     target : (3 or 4, h, w) float32, the window.
     valid : (h, w) bool, pixels with data in the window; None if all have.
     offset : of R, G, B in the window; `offset_nir` of the fourth band, None without one.
-    mask : (h, w) bool, pixels of the window that the search compares; None: all.
+    mask : (h, w) bool, pixels of the window that offset and search compare; None: all.
     mean : of R, G, B over the valid pixels, reflectance.
     search : of the smoothed target.
     ssim : of the stretched target.
@@ -117,17 +117,17 @@ def prepare_wsb(
     seen = None if frame is None else _frame_image(frame, image, rules.metrics)
     smoothed = smooth(image[:3], 0, rules)
     white = float(stored["white"]) if stored is not None else _white(window, valid, rules.metrics)
-    offset = prepare_offset(window[:3], valid, rules.offset)
     mask = _search_mask(valid, seen, image, rules)
+    offset = prepare_offset(window[:3], valid, mask, rules.offset)
     prepared = WsbPrepared(
         height=image.shape[-2],
         width=image.shape[-1],
         target=window,
         valid=valid,
         offset=offset,
-        offset_nir=prepare_offset(window[3:], valid, rules.offset) if window.shape[0] > 3 else None,
+        offset_nir=prepare_offset(window[3:], valid, mask, rules.offset) if window.shape[0] > 3 else None,
         mask=mask,
-        mean=tuple((offset.total / offset.count).tolist()),
+        mean=tuple((offset.valid.total / offset.valid.count).tolist()),
         search=prepare_search(smoothed, mask, rules.search.radius),
         ssim=ssim_target(
             stretch(window[:3], white), valid, window=rules.metrics.ssim_window, sigma=rules.metrics.ssim_sigma

@@ -7,12 +7,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 import scoring_reference as reference
 from scoring_scenes import blurred, land
 from worldstrat_bench.protocol import OffsetFirst, load_protocol
 from worldstrat_bench.registration import offset as module
-from worldstrat_bench.registration.offset import clipped_share, prepare_offset, robust_offset
+from worldstrat_bench.registration.offset import clipped_share, prepare_offset, remaining_bias, robust_offset
 
 
 def rule_of(protocol: str) -> OffsetFirst:
@@ -24,8 +25,11 @@ def rule_of(protocol: str) -> OffsetFirst:
 RULE = rule_of("wsb-1")
 
 
-def scene(case: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-    """Prediction, target and valid mask."""
+Masks = tuple[torch.Tensor | None, torch.Tensor | None]
+
+
+def scene(case: str) -> tuple[torch.Tensor, torch.Tensor, Masks]:
+    """Prediction, target, and the masks of the pixels with data and of those that are clear, too."""
     rng = np.random.default_rng(3)
     target = land(120).copy()
     prediction = blurred(target, 1.5) + np.float32(0.07)
@@ -44,31 +48,54 @@ def scene(case: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
     if case == "sparse":  # nothing where the offset would start from
         valid = np.ones((120, 120), dtype=bool)
         valid[::4, ::4] = False
-    mask = None if valid is None else torch.from_numpy(valid)
-    return torch.from_numpy(prediction.astype(np.float32)), torch.from_numpy(target.astype(np.float32)), mask
+    clear = np.ones((120, 120), dtype=bool) if valid is None else valid
+    if case.startswith("cloud"):
+        clear[:, :80] = False
+        prediction[:, :, :75] = 0.9
+    if case == "clouds and holes":
+        valid = rng.random((120, 120)) < 0.7
+        clear &= valid
+    if case == "cloudy but for a few":  # all of them between the pixels that the offset would start from
+        clear &= rng.random((120, 120)) < 0.5
+        clear[::4, ::4] = False
+    masks = mask_of(valid), None if clear.all() else mask_of(clear)
+    return torch.from_numpy(prediction.astype(np.float32)), torch.from_numpy(target.astype(np.float32)), masks
 
 
-CASES = ("plain", "wild", "dark", "snow", "opposite", "holes", "odd holes", "sparse")
+def mask_of(given: NDArray[np.bool_] | None) -> torch.Tensor | None:
+    return None if given is None else torch.from_numpy(given)
+
+
+CASES = (
+    "plain", "wild", "dark", "snow", "opposite", "holes", "odd holes", "sparse", "clouds", "clouds and holes",
+    "cloudy but for a few",
+)  # fmt: skip
+
+
+def as_numpy(mask: torch.Tensor | None) -> NDArray[np.bool_]:
+    return np.ones((120, 120), dtype=bool) if mask is None else mask.numpy()
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_is_the_definition(case: str) -> None:
-    prediction, target, valid = scene(case)
-    prepared = prepare_offset(target, valid, RULE)
+    prediction, target, masks = scene(case)
+    prepared = prepare_offset(target, *masks, RULE)
     found = robust_offset(prediction, prepared, RULE)
-    mask = np.ones(target.shape[1:], dtype=bool) if valid is None else valid.numpy()
-    expected = reference.robust_offset(prediction.numpy(), target.numpy(), mask)
+    valid, clear = (as_numpy(mask) for mask in masks)
+    expected = reference.robust_offset(prediction.numpy(), target.numpy(), clear)
     np.testing.assert_allclose(found.numpy(), expected, atol=1e-9)
     raised = prediction.double().numpy() + expected[:, None, None]
     outside = ((raised < 0) | (raised > 1)) & (target.numpy() > 0) & (target.numpy() < 1)
-    assert float(clipped_share(prediction, prepared, found)) == pytest.approx(outside[:, mask].mean(), abs=1e-12)
+    assert float(clipped_share(prediction, prepared, found)) == pytest.approx(outside[:, valid].mean(), abs=1e-12)
+    left = (target.double() - prediction.double()).numpy()[:, valid].mean(axis=1)
+    np.testing.assert_allclose(remaining_bias(prediction, prepared).numpy(), left, atol=1e-7, rtol=1e-9)
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_fixed_number_of_steps_gives_the_same_bits(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a GPU computes, which asks for no value on the way."""
-    prediction, target, valid = scene(case)
-    prepared = prepare_offset(target, valid, RULE)
+    prediction, target, masks = scene(case)
+    prepared = prepare_offset(target, *masks, RULE)
     stopped = robust_offset(prediction, prepared, RULE)
     share = clipped_share(prediction, prepared, stopped)
     monkeypatch.setattr(module._Bounds, "of", lambda image: None)
@@ -85,18 +112,36 @@ def test_the_median_is_that_of_numpy_by_selection_and_by_sorting(size: int) -> N
     torch.testing.assert_close(module._median(values, everything), expected, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("cases", [("plain", "wild", "dark", "snow", "opposite"), ("holes", "odd holes")])
+def stacked(masks: list[torch.Tensor | None]) -> torch.Tensor | None:
+    given = [mask for mask in masks if mask is not None]
+    return torch.stack(given) if given else None
+
+
+@pytest.mark.parametrize(
+    "cases", [("plain", "wild", "dark", "snow", "opposite"), ("holes", "odd holes"), ("clouds and holes",) * 2]
+)
 def test_batches_are_their_members(cases: tuple[str, ...]) -> None:
     scenes = [scene(case) for case in cases]
-    masks = [valid for *_, valid in scenes if valid is not None]
     prediction, target = torch.stack([s[0] for s in scenes]), torch.stack([s[1] for s in scenes])
-    prepared = prepare_offset(target, torch.stack(masks) if masks else None, RULE)
+    valid, clear = (stacked([s[2][kind] for s in scenes]) for kind in (0, 1))
+    prepared = prepare_offset(target, valid, clear, RULE)
     together = robust_offset(prediction, prepared, RULE)
     shares = clipped_share(prediction, prepared, together)
     for one, found, share in zip(scenes, together, shares, strict=True):
-        alone = prepare_offset(one[1], one[2], RULE)
+        alone = prepare_offset(one[1], *one[2], RULE)
         torch.testing.assert_close(found, robust_offset(one[0], alone, RULE), rtol=0, atol=1e-12)
         torch.testing.assert_close(share, clipped_share(one[0], alone, found), rtol=0, atol=1e-12)
+
+
+def test_clouds_leave_the_offset_alone() -> None:
+    """Whatever stands there: the bits are the same."""
+    prediction, target, masks = scene("clouds and holes")
+    prepared = prepare_offset(target, *masks, RULE)
+    plain = robust_offset(prediction, prepared, RULE)
+    assert masks[1] is not None
+    for cloud in (0.4, 1.6, -3.0, 1e6):
+        other = torch.where(masks[1], prediction, cloud)
+        assert torch.equal(robust_offset(other, prepared, RULE), plain)
 
 
 @settings(max_examples=25, deadline=None)
@@ -105,6 +150,6 @@ def test_an_offset_of_the_prediction_is_taken_off_again(constant: float, seed: i
     rng = np.random.default_rng(seed)
     target = torch.from_numpy(rng.random((3, 40, 41)).astype(np.float32))
     prediction = (target + 0.2 * torch.from_numpy(rng.normal(size=target.shape))).float()
-    prepared = prepare_offset(target, None, RULE)
+    prepared = prepare_offset(target, None, None, RULE)
     plain, moved = (robust_offset(image, prepared, RULE) for image in (prediction, prediction + constant))
     torch.testing.assert_close(moved, plain - constant, rtol=0, atol=2e-6)

@@ -83,6 +83,8 @@ def test_two_implementations_agree_on_every_pair(pairs: list[Pair]) -> None:
         ({"fraction": 8}, "fraction", "shift_y"),
         ({"border": 18}, "fraction", "psnr"),
         ({"clip_first": True}, "offset", "shift_x"),
+        ({"offset_over_clouds": True}, "clouds", "offset"),
+        ({"offset_over_clouds": True}, "clouds", "shift_x"),
         ({"steps": 0}, "saturation", "offset"),
         ({"remove_bias": False}, "clouds", "psnr"),
         ({"sigma": 1.9}, "fraction", "mismatch"),
@@ -119,6 +121,7 @@ def test_the_pairs_are_what_they_say(pairs: list[Pair]) -> None:
     assert numbers["overcast"]["lr_consistency"] is None
     assert numbers["overcast"]["mask"].all()
     assert 0.25 < numbers["clouds"]["mask"].mean() < 0.75
+    assert (numbers["clouds"]["shift_y"], numbers["clouds"]["shift_x"]) == pytest.approx((2.2, 1.1), abs=0.125)
     assert 0.5 < numbers["hole"]["valid"].mean() < 1
     assert numbers["saturation"]["white"] == 1
     assert numbers["snow"]["white"] > 0.98

@@ -120,12 +120,17 @@ def test_swapped_bands_are_noticed(request: pytest.FixtureRequest, name: str) ->
     assert number(wrong, "sam") > number(right, "sam")
 
 
-def assert_defined(prediction: Image, target: Image, valid: NDArray[np.bool_] | None = None) -> TileScore:
+def assert_defined(
+    prediction: Image, target: Image, valid: NDArray[np.bool_] | None = None, frame: Frame | None = None
+) -> TileScore:
     """The whole chain against the slow reference."""
-    result = score(prediction, target_of(target, valid))
+    result = score(prediction, target_of(target, valid), frame)
     window = np.ones(target.shape[1:], dtype=bool) if valid is None else valid
     window = window[20:-20, 20:-20]
-    expected = reference.wsb(prediction, target, window, window)
+    mask = window
+    if frame is not None:  # four target pixels a side for each of frame 0
+        mask = window & np.kron(frame.clear, np.ones((4, 4), dtype=bool))[20:-20, 20:-20]
+    expected = reference.wsb(prediction, target, window, mask)
     assert result.levels is not None
     biases = {f"bias_{band}": value for band, value in zip("rgb", result.levels.bias, strict=True)}
     found = {
@@ -216,16 +221,57 @@ def test_clouds_over_half_of_frame_0_do_not_steer_the_shift() -> None:
     prediction = shifted(enlarged(target), 2.0, -1.0)
     clouds = np.roll(land(200, 7), (-6, 6), (1, 2)) * 4
     cloudy = np.zeros((200, 200), dtype=bool)
-    cloudy[:, :70] = True  # a third of the window; the offset is that of all valid pixels, and more would drag it along
+    cloudy[:, :110] = True
     prediction = np.where(np.roll(cloudy, -12, 1) & cloudy, clouds, prediction).astype(np.float32)
-    clear = np.ones((50, 50), dtype=bool)
-    clear[:, :28] = False
+    clear = ~cloudy[::4, ::4]
     rgb = target.reshape(3, 50, 4, 50, 4).mean(axis=(2, 4))
     seen, blind = score(prediction, target_of(target), Frame(rgb, clear)), score(prediction, target_of(target))
     assert seen.shift_y == pytest.approx(2.0, abs=0.125)
     assert seen.shift_x == pytest.approx(-1.0, abs=0.125)
     assert (blind.shift_y, blind.shift_x) != (seen.shift_y, seen.shift_x)
     assert number(seen, "lr_consistency") < 0.05
+
+
+def under_clouds(share: float, times: float, *, thin: bool = False) -> tuple[Image, Image, Frame]:
+    """A prediction at (2, -1) with clouds over a share of the window that lie elsewhere, its target, and frame 0 with a
+    mask that is 12 px wider."""
+    side = 320
+    target = land(side)
+    prediction, clouds = shifted(enlarged(target), 2.0, -1.0), np.roll(land(side, 7), (-6, 6), (1, 2)) * times
+    edge = 20 + round(share * (side - 40))
+    # What is seen through a thin cloud is half of the land.
+    prediction[..., :edge] = 0.5 * (prediction + clouds)[..., :edge] if thin else clouds[..., :edge]
+    clear = np.ones((side // 4, side // 4), dtype=bool)
+    clear[:, : -(-(edge + 12) // 4)] = False
+    rgb = target.reshape(3, side // 4, 4, side // 4, 4).mean(axis=(2, 4))
+    return prediction.astype(np.float32), target, Frame(rgb, clear)
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.7])
+@pytest.mark.parametrize(("times", "thin"), [(2.5, False), (4, False), (8, False), (3, True)])
+def test_clouds_of_any_brightness_do_not_steer_the_shift(share: float, times: float, thin: bool) -> None:
+    prediction, target, frame = under_clouds(share, times, thin=thin)
+    result = score(prediction, target_of(target), frame)
+    assert (result.shift_y, result.shift_x) == pytest.approx((2.0, -1.0), abs=0.0625)
+    assert number(result, "lr_consistency") < 0.02
+
+
+def test_every_number_is_its_definition_under_clouds() -> None:
+    prediction, target, frame = under_clouds(0.5, 4)
+    part = slice(0, 160), slice(80, 240)  # the clouds end in the middle of it
+    clear = frame.clear[:40, 20:60]
+    result = assert_defined(prediction[:, *part], target[:, *part], frame=Frame(None, clear))
+    assert (result.clipped or 0) > 0
+
+
+@pytest.mark.parametrize("times", [2.5, 4, 8])
+def test_clouds_that_the_mask_misses_give_finite_scores(times: float) -> None:
+    prediction, target, frame = under_clouds(0.5, times)
+    result = score(prediction, target_of(target), Frame(frame.rgb, np.ones_like(frame.clear)))
+    assert all(value is None or np.isfinite(value) for value in result.metrics.values())
+    assert 5 < number(result, "psnr") < 30
+    assert result.levels is not None
+    assert np.isfinite(result.levels.bias).all()
 
 
 def test_under_a_quarter_clear_every_valid_pixel_registers() -> None:

@@ -30,8 +30,8 @@ class Numbers:
 
     Attributes
     ----------
-    arrays : target (C, H, W) float32 and valid (H, W) bool; mask (h, w) bool of the search, on the window; offset (3,)
-        b0; mismatch (17, 17) J, from dy = dx = -8; bias (3,) b; result (3, h, w) float32 P.
+    arrays : target (C, H, W) float32 and valid (H, W) bool; mask (h, w) bool of offset and search, on the window;
+        offset (3,) b0; mismatch (17, 17) J, from dy = dx = -8; bias (3,) b; result (3, h, w) float32 P.
     values : shift_y, shift_x, at_edge, white, detail, and the metrics; None where there is none.
     """
 

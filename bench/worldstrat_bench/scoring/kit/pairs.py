@@ -193,17 +193,17 @@ def _bars(scene: _Scene) -> Inputs:
 
 
 def _clouds(scene: _Scene) -> Inputs:
-    """Clouds over half of frame 0, and a prediction that shows them: the search looks beside them."""
+    """Clouds over half of frame 0, and a prediction that shows them, bright: offset and search look beside them."""
     clear, frame, prediction = np.ones(scene.coarse, dtype=bool), scene.frame(), scene.guess((2.2, 1.1))
     clear[:, : scene.coarse[1] // 2] = False
     frame[:, ~clear] = 0.9
-    part = slice(0, scene.size[1] // 2 - 6)
-    prediction[..., part] = 0.5 * prediction[..., part] + 0.5 * scene.guess((-4.0, 6.0))[..., part] + 0.2
+    part = slice(0, scene.size[1] // 2 - 12)
+    prediction[..., part] = 4 * scene.guess((-4.0, 6.0))[..., part]
     return scene.inputs(prediction, frame=frame, clear=clear)
 
 
 def _overcast(scene: _Scene) -> Inputs:
-    """Frame 0 is clear in less than a quarter: the search uses every valid pixel, lr_consistency is null."""
+    """Frame 0 is clear in less than a quarter: every valid pixel is compared, lr_consistency is null."""
     clear = np.zeros(scene.coarse, dtype=bool)
     clear[: scene.coarse[0] // 5] = True
     return scene.inputs(scene.guess((-1.4, 3.3)), clear=clear)
@@ -298,7 +298,7 @@ _PAIRS: tuple[tuple[Callable[[_Scene], Inputs], int, str], ...] = (
     (_ties_by_order, 180, "3.4"),
     (_hole, 200, "3.2"),
     (_bars, 330, "3.2"),
-    (_clouds, 240, "3.4"),
+    (_clouds, 300, "3.4"),
     (_overcast, 200, "3.4"),
     (_bias, 180, "3.5"),
     (_offset, 200, "3.4"),
