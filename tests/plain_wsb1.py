@@ -131,9 +131,7 @@ def prepare(pair: Pair, rules: Rules) -> Scene:
     clear = pair["clear"].astype(bool) if "clear" in pair else None
     mask = inside
     if clear is not None:
-        rows, columns = (
-            np.floor((np.arange(n) + 0.5) * m / n).astype(int) for n, m in zip(valid.shape, clear.shape, strict=True)
-        )
+        rows, columns = ((2 * np.arange(n) + 1) * m // (2 * n) for n, m in zip(valid.shape, clear.shape, strict=True))
         both = window(clear[rows][:, columns], rules) & inside
         mask = both if both.sum() >= rules.clear_min * inside.sum() else inside
     level = float(np.percentile(window(target, rules)[:3, inside], rules.percentile))

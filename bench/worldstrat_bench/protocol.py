@@ -53,6 +53,9 @@ class TargetGrid(_Section):
     no_data_above: float = 1e-6
     valid_share_min: float = 0.5
     border: int = Field(ge=0, description="px left out on every side when scoring")
+    clip_before: bool = Field(
+        default=True, description="reflectance is clipped to [0, 1] before it is resampled, too, not only after"
+    )
 
     def size(self, hr_side: int) -> int:
         """Side of the target in px for a high-resolution image of side `hr_side` px."""

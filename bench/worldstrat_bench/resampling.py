@@ -64,8 +64,12 @@ def bicubic(rgb: Tensor, height: int, width: int) -> Tensor:
 
 
 def nearest(mask: Tensor, height: int, width: int) -> Tensor:
-    """A (h, w) mask on a finer grid, each pixel taking the one whose area holds its centre ("nearest-exact")."""
-    if (height, width) == tuple(mask.shape):
-        return mask.bool()
-    planes = mask.to(torch.float32)[None, None]
-    return F.interpolate(planes, size=(height, width), mode="nearest-exact")[0, 0] > 0.5
+    """Return a (h, w) mask on another grid, (height, width) bool: each pixel takes the one whose area holds its centre.
+
+    In whole numbers: torch's "nearest-exact" computes the centre in float32, which may fall beyond an edge.
+    """
+    rows, columns = (
+        (2 * torch.arange(new, device=mask.device) + 1) * old // (2 * new)
+        for new, old in zip((height, width), mask.shape, strict=True)
+    )
+    return mask.bool()[rows[:, None], columns]

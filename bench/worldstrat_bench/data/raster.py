@@ -30,6 +30,9 @@ REFLECTANCE_RANGE = (-1.0, 50.0)
 
 HR_BANDS = 4
 
+BLACK = 1e-30
+"""What tells a pixel with data that is 0 in all bands from one without data."""
+
 _MAX_SIDE = 20_000
 _GET = "worldstrat-bench data check DIR lists all faults; get the file again"
 
@@ -66,8 +69,7 @@ def read_hr(path: Path) -> NDArray[np.uint16] | NDArray[np.float64]:
         hidden = no_data_of(source, image)
         traits = traits_of(source)
     if traits.scaled:
-        scaled = _scaled(image, traits) * _hr_unit(traits, path)
-        return np.where(hidden, 0, scaled)
+        return _told_apart(_scaled(image, traits) * _hr_unit(traits, path), hidden)
     image[:, hidden] = 0
     return image
 
@@ -86,8 +88,9 @@ def read_lr(path: Path) -> NDArray[np.float32]:
         hidden = no_data_of(source, image)
         traits = traits_of(source)
     if traits.scaled:
-        image = _scaled(image, traits).astype(np.float32)
-    image[:, hidden] = 0
+        image = _told_apart(_scaled(image, traits).astype(np.float32), hidden)
+    else:
+        image[:, hidden] = 0
     check_reflectance(image, path)
     return image
 
@@ -185,7 +188,8 @@ def no_data_of(source: DatasetReader, image: NDArray[Any], *, zeros: bool = True
     """Where an open raster has no data, (h, w).
 
     A pixel has none if the file's mask or alpha band hides it in any band, or if any band holds the value that the file
-    names. 0 is a legal value in one band: it counts if all bands are 0, whether the file names it or not.
+    names. 0 is a legal value in one band: it counts if all bands are 0, whether the file names it or not. Numbers are
+    compared as they are stored, before scale and offset.
 
     Parameters
     ----------
@@ -214,6 +218,18 @@ def _scaled(image: NDArray[Any], traits: Traits) -> NDArray[np.float64]:
     scales, offsets = (np.array(values[: len(image)])[:, None, None] for values in (traits.scales, traits.offsets))
     values: NDArray[np.float64] = image.astype(np.float64) * scales + offsets
     return values
+
+
+def _told_apart(image: NDArray[Any], hidden: NDArray[np.bool_]) -> NDArray[Any]:
+    """Return scaled (C, h, w) values as 0 in all bands where `hidden`, and nowhere else.
+
+    A pixel with data may become exactly 0 in every band (a stored 1,000 with an offset of -1,000). It gets
+    :data:`BLACK` in its last band, near or short-wave infrared, which changes no score.
+    """
+    black = (image == 0).all(axis=0) & ~hidden
+    image[-1, black] = BLACK
+    image[:, hidden] = 0
+    return image
 
 
 def _hr_unit(traits: Traits, path: Path) -> float:

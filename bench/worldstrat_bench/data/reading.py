@@ -130,7 +130,12 @@ def offered_revisits(tile: Tile, protocol: Protocol) -> list[Revisit]:
 
 
 def frame_order(shares: Sequence[float], days: Sequence[int], numbers: Sequence[int], protocol: Protocol) -> list[int]:
-    """Positions of frames, best first: little cloud before more, then nearer in time, then the number."""
+    """Return positions of frames, best first: few pixels that are not clear before more, then by time and number.
+
+    Parameters
+    ----------
+    shares : of pixels that are not clear, 0 to 1; those without data are not.
+    """
     keys = zip((share >= protocol.inputs.cloudy_from for share in shares), map(abs, days), numbers, strict=True)
     return [i for _, i in sorted((key, i) for i, key in enumerate(keys))]
 
@@ -178,11 +183,12 @@ def _image_on(shape: tuple[int, ...], image: NDArray[np.float32], protocol: Prot
 
 
 def _clear_on(shape: tuple[int, ...], clear: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Nearest neighbour by pixel centres (torch's nearest-exact)."""
+    """Return a mask on another grid by nearest neighbour, as the search does (protocol 3.4)."""
     if clear.shape == shape:
         return clear
-    rows, columns = (
-        np.minimum(((np.arange(new) + 0.5) * (old / new)).astype(np.intp), old - 1)
-        for new, old in zip(shape, clear.shape, strict=True)
-    )
-    return clear[np.ix_(rows, columns)]
+    import torch
+
+    from worldstrat_bench.resampling import nearest
+
+    found: NDArray[np.bool_] = nearest(torch.from_numpy(clear), shape[0], shape[1]).numpy()
+    return found

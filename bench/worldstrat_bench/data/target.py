@@ -100,13 +100,15 @@ def target_bytes(side: int) -> int:
 def make_target(hr: NDArray[np.uint16] | NDArray[np.float64], protocol: Protocol) -> TargetImage:
     """The target of a pan-sharpened tile, (4, S, S) reflectance times 10,000.
 
-    R, G, B are divided by 10,000, clamped to [0, 1] and resampled by torch in float64 on the CPU; the
-    kernel's overshoot is clamped, too. A pixel is valid if the same resampling of the mask of pixels that
+    R, G, B are divided by 10,000, clipped to [0, 1] if the protocol says so, resampled by torch in float64 on the CPU
+    and clipped. A pixel is valid if the same resampling of the mask of pixels that
     are 0 in all four bands does not exceed the protocol's limit.
     """
     import torch
 
-    rgb = torch.from_numpy(hr[:3].astype(np.float64) / REFLECTANCE_SCALE).clamp(0, 1)
+    rgb = torch.from_numpy(hr[:3].astype(np.float64) / REFLECTANCE_SCALE)
+    if protocol.target.clip_before:
+        rgb = rgb.clamp(0, 1)
     no_data = torch.from_numpy((hr == 0).all(axis=0).astype(np.float64))
     side = protocol.target.size(hr.shape[1])
     image = resize_antialiased(rgb, side, protocol.target.kernel).clamp(0, 1)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch.nn.functional import interpolate
 
 from worldstrat_bench.data.layout import open_dataset
-from worldstrat_bench.data.target import make_target, read_target
+from worldstrat_bench.data.target import make_target, read_target, resize_antialiased
 from worldstrat_bench.errors import DataError
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_folder import FolderBuilder, write_tiff
@@ -104,6 +104,24 @@ def test_under_half_the_window_valid_there_is_no_target(rows: int, usable: bool)
     hr = random_hr()
     hr[:, :rows] = 0
     assert make_target(hr, WSB).usable is usable
+
+
+def test_the_targets_of_2022_are_resized_and_then_clipped() -> None:
+    """Nothing is clipped before: a value above 1 is averaged as it is. Within the range both are the same."""
+    rules = load_protocol("worldstrat-2022")
+    assert not rules.target.clip_before
+    assert not load_protocol("worldstrat-2022-fixed").target.clip_before
+    hr = random_hr(1054)
+    hr[:, 500:520, 500:520] = 0
+    hr[:, 505:509, 505:509] = 60_000
+    resized = resize_antialiased(torch.from_numpy(hr[:3] / 10_000), 500, "bilinear-antialiased")
+    assert resized.max() > 1
+    made = make_target(hr, rules).image
+    np.testing.assert_array_equal(made, resized.clamp(0, 1).float().numpy())
+    before = rules.model_copy(update={"target": rules.target.model_copy(update={"clip_before": True})})
+    other = make_target(hr, before).image
+    assert (other != made).any()
+    np.testing.assert_array_equal(other[:, :200], made[:, :200])
 
 
 def test_digest_is_of_image_and_mask() -> None:

@@ -227,6 +227,30 @@ def test_scale_and_offset_of_a_high_resolution_file(
     assert any(f"scale {scale:g} and offset" in note for note in check_dataset(dataset, "test").notes)
 
 
+def test_black_after_an_offset_is_data(builder: FolderBuilder) -> None:
+    """No data is tested on stored numbers: 1,000 with an offset of -1,000 is a dark pixel, 0 in all bands is none."""
+    stored = (hr_image() // 2 + 2000).astype(np.uint16)
+    stored[:, 80:110, 80:110], stored[:, :, :30] = 1000, 0
+    _, tile = folder(builder)
+    save(tile.hr, stored, scales=1.0, offsets=-1000.0)
+    expected = stored.astype(np.float64) - 1000
+    expected[:, :, :30] = 0
+    np.testing.assert_allclose(read_hr(tile.hr), expected, atol=1e-30)
+    target = read_target(tile, WSB)
+    assert target.image[:, 54:60, 54:60].max() == 0
+    assert target.valid[54:60, 54:60].all()
+    assert not target.valid[:, :18].any()
+
+    low = lr_image() + np.float32(0.1)
+    low[:, 4:9, 4:9], low[:, -3:] = np.float32(0.1), 0
+    save(tile.revisits[0].data, (low / 1e-4).round().astype(np.uint16), scales=1e-4, offsets=-0.1)
+    found = read_inputs(tile, WSB, 2)
+    first = found.revisits.index(1)
+    assert found.clear[first, 0, 4:9, 4:9].all()
+    assert not found.clear[first, 0, -3:].any()
+    np.testing.assert_allclose(found.images[first][:, 4:9, 4:9], 0, atol=1e-7)
+
+
 @pytest.mark.parametrize("scale", [0.01, -1.0])
 def test_a_scale_that_makes_neither_is_refused(builder: FolderBuilder, scale: float) -> None:
     dataset, tile = folder(builder)

@@ -63,6 +63,15 @@ def test_nearest_takes_the_pixel_under_the_centre() -> None:
     assert out.dtype == torch.bool
 
 
+@pytest.mark.parametrize(("old", "new"), [(192, 632), (144, 500), (108, 98), (148, 98), (1, 5), (163, 632)])
+def test_nearest_is_exact_in_whole_numbers(old: int, new: int) -> None:
+    """In some of these sizes a centre computed in float32 or float64 falls on the wrong side of an edge."""
+    lines = torch.eye(old, dtype=torch.bool)
+    found = torch.stack([nearest(line[None], 1, new)[0] for line in lines])
+    assert found.sum(dim=0).eq(1).all()
+    assert found.int().argmax(dim=0).tolist() == [(2 * i + 1) * old // (2 * new) for i in range(new)]
+
+
 def test_runs_on_a_gpu_as_far_as_can_be_told_without_one() -> None:
     with FakeTensorMode():
         image = torch.empty(3, 40, 41, device="cuda")
