@@ -40,7 +40,7 @@ class Looks:
     Attributes
     ----------
     places : of the blocks whose outputs are taken, counted from 0; drawn when the first block has ended.
-    drawn : single tiles as they were timed, and what the model returned.
+    drawn : tiles of timed outputs, with the inputs they are of.
     audited : seconds a call, as the host waited, of blocks all of whose outputs could be asked for.
     waits : (bytes, seconds) of every answer with outputs.
     echoes : least seconds of answers of the same bytes by the reference's worker, by their bytes.
@@ -52,7 +52,7 @@ class Looks:
     scored: Sequence[ScoredTile]
     echo: TimedWorker
     places: frozenset[int] = frozenset()
-    drawn: list[tuple[Seeded, NDArray[np.float32]]] = field(default_factory=list)
+    drawn: list[Taken] = field(default_factory=list)
     audited: list[float] = field(default_factory=list)
     waits: list[tuple[int, float]] = field(default_factory=list)
     echoes: dict[int, float] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class Looks:
         if index == 0:
             self.places = frozenset(random.SystemRandom().sample(range(count), min(LOOKS, count)))
         if index in self.places:
-            self._draw(self._take([secrets.randbelow(self.subject.kept)])[0])
+            self.drawn += self._take([secrets.randbelow(self.subject.kept)])
 
     def audit(self, seconds: float) -> None:
         """Short blocks of which every output is kept: a call in them must not take longer than in the others.
@@ -81,7 +81,7 @@ class Looks:
             block = self.subject.block_of(inputs, size, lead_in)
             self.audited.append(block.host_seconds / calls)
             taken = self._take(range(len(inputs)))
-            self._draw(taken[-1])
+            self.drawn.append(taken[-1])
             if self.subject.batch == 1:
                 self._compare(self.scored, [each.image for each in taken[: len(self.scored)]])
 
@@ -93,7 +93,8 @@ class Looks:
         return [*scored, self.subject.fresh()], [*scored[::-1], self.subject.fresh()]
 
     def _take(self, numbers: Sequence[int]) -> list[Taken]:
-        taken, seconds = self.subject.take(numbers)
+        """A tile, drawn at random, of each of these outputs."""
+        taken, seconds = self.subject.take([(number, secrets.randbelow(self.subject.batch)) for number in numbers])
         size = sum(each.image.nbytes for each in taken)
         self.waits.append((size, seconds))
         self.echoes[size] = min(self.echo.echo(size), self.echoes.get(size, math.inf))
@@ -104,22 +105,20 @@ class Looks:
         """Seconds that the host waited for outputs beyond what such an answer takes."""
         return tuple(seconds - self.echoes[size] for size, seconds in self.waits)
 
-    def _draw(self, taken: Taken) -> None:
-        k = secrets.randbelow(len(taken.image))
-        alone = Seeded(tile_of(taken.input.task, k), taken.input.seed)
-        self.drawn.append((alone, taken.image[k : k + 1]))
-
     def finish(self, fresh: TimedWorker) -> float:
         """Ask a fresh process for what was drawn, in another order; the largest difference, reflectance.
 
-        Tiles of the run are compared with their predictions here if they could not be while batches were timed.
+        Each tile is asked for alone; but where random numbers are drawn, the whole batch with its seed, since a tile's
+        numbers depend on its place in it. Tiles of the run are compared with their predictions here if they could not
+        be while batches were timed.
         """
         drawn = random.SystemRandom().sample(self.drawn, len(self.drawn))
         differences = [0.0]
+        whole = self.subject.seeded and self.subject.batch > 1
         groups = iter(drawn)
-        while group := list(islice(groups, GROUP)):
-            images = outputs_of(fresh, [alone for alone, _ in group])
-            differences += [difference(a, b) for a, (_, b) in zip(images, group, strict=True)]
+        while group := list(islice(groups, 1 if whole else GROUP)):
+            images = outputs_of(fresh, *_questions(group, whole))
+            differences += [difference(a, b.image) for a, b in zip(images, group, strict=True)]
         left = [tile for tile in self.scored if tile.inputs.name not in self.compared]
         if left:
             self._compare(left, outputs_of(fresh, [Seeded(tile.inputs.task, tile.seed) for tile in left]))
@@ -129,6 +128,13 @@ class Looks:
         for tile, image in zip(tiles, images, strict=True):
             self.against_scored.append(difference(image[0], tile.image))
             self.compared.add(tile.inputs.name)
+
+
+def _questions(group: Sequence[Taken], whole: bool) -> tuple[list[Seeded], list[int]]:
+    """The inputs of some tiles, whole batches or each tile alone, and which tile of each is meant."""
+    if whole:
+        return [each.input for each in group], [each.tile for each in group]
+    return [Seeded(tile_of(each.input.task, each.tile), each.input.seed) for each in group], [0] * len(group)
 
 
 def difference(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:

@@ -27,6 +27,8 @@ LONG_CALL_SECONDS = 8 * LEAD_IN_SECONDS
 """Of a model with calls this long one call is a lead-in that takes as long as the block: it does without."""
 WARM_UP_BLOCK_SECONDS = 0.1
 WARM_UP_BLOCKS = 3
+ALONE_SECONDS = 1.0
+"""A block of the warm-up is one call if a call takes longer."""
 CYCLES = 2
 """Times that a block goes round its inputs, at least: the first is compared with the later ones."""
 KEPT_SHARE = 4
@@ -279,17 +281,24 @@ def size_of(subject: Subject, seconds: float, block_seconds: float = BLOCK_SECON
 
 
 def _block_seconds(size: BlockSize, seconds: float) -> float:
-    """What a block takes with its lead-in and its inputs, as a guess before: inputs are made at 30 ms each."""
-    return (size.lead_in + size.calls) * seconds + 0.03 * (size.inputs + 1)
+    """What a block takes with its lead-in and its inputs, as a guess before: inputs are made at 30 ms each.
+
+    A lead-in makes one more call, for the memory of the outputs.
+    """
+    return (size.lead_in + 1 + size.calls) * seconds + 0.03 * (size.inputs + 1)
 
 
 def warm_up(subject: Subject, seconds: float) -> WarmUp:
-    """Run short blocks until three in a row agree within 5 %, or for so many seconds after the very first."""
+    """Run short blocks until three in a row agree within 5 %, or for so many seconds after the very first.
+
+    Three there are in any case: of a slow model too it is known whether it is steady.
+    """
     guess = subject.block(BlockSize(1, 1, 1, 1)).guess
     spent = 0.0
     recent: list[float] = []
-    while spent < seconds:
-        block = subject.block(size_of(subject, guess, WARM_UP_BLOCK_SECONDS))
+    while spent < seconds or len(recent) < WARM_UP_BLOCKS:
+        alone = guess > ALONE_SECONDS
+        block = subject.block(BlockSize(1, 1, 1, 1) if alone else size_of(subject, guess, WARM_UP_BLOCK_SECONDS))
         guess = block.guess
         spent += block.host_seconds
         recent = [*recent, guess][-WARM_UP_BLOCKS:]

@@ -27,9 +27,10 @@ class Seeded:
 
 @dataclass(frozen=True)
 class Taken:
-    """An output that the host asked for after a block, (B, 3, H, W), and the input it is of."""
+    """A tile that the host asked for after a block, (1, 3, H, W), the input it is of, and its place in that batch."""
 
     input: Seeded
+    tile: int
     image: NDArray[np.float32]
 
 
@@ -91,11 +92,11 @@ class WorkerSubject:
         """How many outputs of the last block can be asked for."""
         return len(self._kept)
 
-    def take(self, numbers: Sequence[int]) -> tuple[list[Taken], float]:
-        """Outputs of the last block by number, and the seconds waited for them."""
-        images, seconds = self.worker.take(numbers)
-        found = zip(numbers, images, strict=True)
-        return [Taken(self._inputs[self._kept[number]], image) for number, image in found], seconds
+    def take(self, tiles: Sequence[tuple[int, int]]) -> tuple[list[Taken], float]:
+        """Tiles of the last block's outputs by number of the output and tile; and the seconds waited for them."""
+        images, seconds = self.worker.take(tiles)
+        found = zip(tiles, images, strict=True)
+        return [Taken(self._inputs[self._kept[number]], tile, image) for (number, tile), image in found], seconds
 
     def keep_busy(self, size: BlockSize, seconds: float) -> int:
         """Blocks like the last one, one after the other, for so long; how many calls that were."""
@@ -111,13 +112,15 @@ class WorkerSubject:
         return secrets.randbits(63) if self.seeded else None
 
 
-def outputs_of(worker: TimedWorker, inputs: Sequence[Seeded]) -> list[NDArray[np.float32]]:
-    """What a model returns for some inputs, one call each, untimed."""
+def outputs_of(
+    worker: TimedWorker, inputs: Sequence[Seeded], tiles: Sequence[int] | None = None
+) -> list[NDArray[np.float32]]:
+    """What a model returns for some inputs, one call each, untimed: one tile of each, the first if not told which."""
     worker.place([each.task for each in inputs], [each.seed for each in inputs])
     everything = Cycle(0, len(inputs))
     worker.lead_in(Cycle(0, 1), 1, slots=len(inputs))
     worker.block(everything, len(inputs), every=len(inputs), wait=False)
-    return worker.take(range(len(inputs)))[0]
+    return worker.take(list(enumerate(tiles or [0] * len(inputs))))[0]
 
 
 def message_seconds(worker: TimedWorker) -> float:

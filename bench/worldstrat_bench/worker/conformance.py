@@ -182,12 +182,12 @@ def _batch(worker: Worker, frames: int) -> Finding:
         timed.place([task], [1])
         timed.lead_in(all_of_it, 1, slots=1)
         timed.block(all_of_it, 1, every=1, wait=True)
-        (image,), _ = timed.take([0])
+        outputs, _ = timed.take([(0, 0), (0, 1)])
     except TimedCallError as error:
         return Finding("batch of two", False, f"{error.outcome}: {error.message}", fix)
     alone: list[Callable[[], Reply]] = [lambda s=s: _ask(worker, s) for s in samples]  # type: ignore[misc]
     for index, ask in enumerate(alone):
-        finding = _same("batch of two", image[index], ask(), fix)
+        finding = _same("batch of two", outputs[index][0], ask(), fix)
         if not finding.passed:
             return finding
     return finding

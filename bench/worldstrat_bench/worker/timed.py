@@ -19,7 +19,10 @@ from worldstrat_bench.worker.validate import InvalidOutputError, check_image, ex
 Tensors = dict[str, NDArray[Any]]
 
 SECONDS = 60.0
-"""The longest that one call may take, and whatever else a worker is asked for beside a block."""
+"""The longest that one call may take for each tile in it, and whatever else a worker is asked for beside a block."""
+
+MOST_LONG_CALLS = 8
+"""A block of more calls than these is one of short calls, planned to last a second: it is not waited for in days."""
 
 
 class TimedCallError(ModelError):
@@ -95,15 +98,20 @@ class TimedWorker:
         """The inputs of the outputs that the last block kept, oldest first."""
         return self._kept
 
-    def take(self, numbers: Sequence[int]) -> tuple[list[NDArray[np.float32]], float]:
-        """Kept outputs by number, each (B, 3, H, W), checked as predictions are; and seconds waited for them."""
-        header: dict[str, object] = {"op": "take", "numbers": list(numbers)}
+    def take(self, tiles: Sequence[tuple[int, int]]) -> tuple[list[NDArray[np.float32]], float]:
+        """Tiles of kept outputs, each (1, 3, H, W), checked as predictions are; and seconds waited for them.
+
+        Parameters
+        ----------
+        tiles : (number of the kept output, tile in its batch). Single tiles: a large batch is more than a message.
+        """
+        header: dict[str, object] = {"op": "take", "tiles": [list(tile) for tile in tiles]}
         _, tensors, seconds = self._ask(header, "taken")
         images = []
-        for k, number in enumerate(numbers):
+        for k, (number, _) in enumerate(tiles):
             task = self._kept[number]
             try:
-                expected = expected_of(task.images[0], task.height, task.width, task.batch)
+                expected = expected_of(task.images[0], task.height, task.width)
                 images.append(check_image(tensors.get(f"output.{k}"), expected))
             except InvalidOutputError as error:
                 raise self._failed("invalid_output", str(error)) from None
@@ -124,8 +132,9 @@ class TimedWorker:
             "op": "block", "first": cycle.first, "inputs": cycle.inputs, "calls": calls, "every": every, "wait": wait,
             "slots": slots, "precision": self._precision,
         }  # fmt: skip
-        longest = max(task.batch for task in self._placed)
-        answer, tensors, seconds = self._ask(header, "block", seconds=SECONDS * longest)
+        longest = SECONDS * max(task.batch for task in self._placed)
+        made = min(calls, MOST_LONG_CALLS) + (slots is not None)  # a lead-in makes one more, for the outputs' memory
+        answer, tensors, seconds = self._ask(header, "block", seconds=longest * made)
         marks = tensors.get("marks")
         if marks is None or not _possible(marks, calls // every + 1, seconds):
             raise self._failed("invalid_output", "the worker reports times that cannot be")

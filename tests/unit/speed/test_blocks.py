@@ -118,6 +118,22 @@ def test_the_last_outputs_are_kept() -> None:
         kept.output(3)
 
 
+def test_a_tile_of_a_batch_is_taken_alone() -> None:
+    """Its message is as large as the tile, whatever the layout and the batch."""
+    kept = Kept()
+    images = torch.arange(4 * 3 * 8 * 8, dtype=torch.float32).reshape(4, 3, 8, 8)
+    for output in (images, images.contiguous(memory_format=torch.channels_last)):
+        kept.prepare(1, output)
+        kept.keep(output)
+        tile = kept.tile(0, 2)
+        assert torch.equal(tile, images[2:3])
+        assert tile.is_contiguous()
+        assert tile.untyped_storage().nbytes() == 3 * 8 * 8 * 4
+    for number in (-1, 4):
+        with pytest.raises(NotPlainError, match="no tile of that number"):
+            kept.tile(0, number)
+
+
 def test_outputs_that_share_their_memory_are_copied_in_time() -> None:
     """As those of a CUDA graph do: every call writes to the same place."""
     buffer = torch.zeros(1, 3, 8, 8)
@@ -236,7 +252,7 @@ def test_a_seed_belongs_to_its_input() -> None:
     bench = bench_with(Model())
     block(bench, slots=4)
     block(bench)
-    _, tensors = bench.take({"numbers": [0, 1, 2, 3]}, b"")
+    _, tensors = bench.take({"tiles": [[0, 0], [1, 0], [2, 0], [3, 0]]}, b"")
     a, b, c, d = (tensors[f"output.{k}"] for k in range(4))
     assert torch.equal(a, c)
     assert torch.equal(b, d)
@@ -258,7 +274,9 @@ def test_a_lead_in_prepares_memory_and_an_echo_has_a_size() -> None:
     bench = bench_with(Model())
     block(bench, slots=5)
     block(bench, calls=2)
-    assert set(bench.take({"numbers": [1, 0]}, b"")[1]) == {"output.0", "output.1"}
+    assert set(bench.take({"tiles": [[1, 0], [0, 0]]}, b"")[1]) == {"output.0", "output.1"}
+    with pytest.raises(NotPlainError, match="no tile of that number"):
+        bench.take({"tiles": [[0, 1]]}, b"")
     assert bench.echo({"size": 7}, b"")[1]["echo"].nbytes == 7
     figures, _ = bench.inspect({"precision": "declared"}, b"")
     assert figures["parameters"] == 20

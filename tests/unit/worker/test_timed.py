@@ -18,6 +18,11 @@ TASK = Task(np.full((1, 1, 12, 4, 4), 0.3, np.float32), np.ones((1, 1, 1, 4, 4),
 WAITED = 1.0
 
 
+def batch_of(tiles: int) -> Task:
+    images, clear, days = (np.repeat(each, tiles, axis=0) for each in (TASK.images, TASK.clear, TASK.days))
+    return Task(images, clear, days, 8, 8)
+
+
 class Scripted:
     """A worker that answers as it is told; the host waits a second for everything."""
 
@@ -31,8 +36,10 @@ class Scripted:
             ),
         }  # fmt: skip
         self.restarts = 0
+        self.limits: dict[str, float] = {}
 
     def ask(self, header: dict[str, Any], tensors: object, seconds: float) -> tuple[Message, float] | Reply:
+        self.limits[header["op"]] = seconds
         answer, body = self.answers[header["op"]]
         if not answer:
             return Reply("timeout", None, "the model took more than 60 s", 60.0)
@@ -113,7 +120,40 @@ def test_outputs_are_checked_as_predictions_are(name: str) -> None:
     worker.block(Cycle(0, 2), 4, every=2, wait=False)
     scripted.answers["take"] = ({"op": "taken"}, IMAGES[name][0])
     with pytest.raises(TimedCallError, match=IMAGES[name][1]):
-        worker.take([0])
+        worker.take([(0, 0)])
+
+
+@pytest.mark.parametrize(
+    ("batch", "calls", "slots", "limit"),
+    [(1, 2, None, 120), (1, 1, 1, 120), (4, 2, None, 480), (4, 5, 3, 1440), (1, 20_000, None, 480)],
+)
+def test_the_limit_is_one_of_calls(batch: int, calls: int, slots: int | None, limit: float) -> None:
+    """A model of half a minute a tile is timed; one of short calls that hangs is not waited for in days."""
+    scripted = Scripted()
+    worker = timed(scripted)
+    wide = batch_of(batch)
+    worker.place([wide, wide], [None, None])
+    scripted.answers["block"] = ({"op": "block"}, {"marks": np.array([0.4, 0.4])})
+    if slots is None:
+        worker.block(Cycle(0, 1), calls, every=calls, wait=False)
+    else:
+        worker.lead_in(Cycle(0, 1), calls, slots)
+    assert scripted.limits["block"] == limit
+
+
+def test_batches_larger_than_a_message_are_taken_by_the_tile() -> None:
+    """32 tiles of WorldStrat are 427 MB, a message holds 256 MiB: what comes back is one tile of a batch."""
+    scripted = Scripted()
+    worker = timed(scripted)
+    wide = batch_of(32)
+    worker.place([wide], [None])
+    scripted.answers["block"] = ({"op": "block"}, {"marks": np.array([0.4, 0.4])})
+    worker.lead_in(Cycle(0, 1), 1, slots=1)
+    worker.block(Cycle(0, 1), 1, every=1, wait=False)
+    assert worker.take([(0, 31)])[0][0].shape == (1, 3, 8, 8)
+    scripted.answers["take"] = ({"op": "taken"}, {"output.0": np.zeros((32, 3, 8, 8), np.float32)})
+    with pytest.raises(TimedCallError, match="shape"):
+        worker.take([(0, 31)])
 
 
 def test_what_became_of_a_worker_is_the_error() -> None:

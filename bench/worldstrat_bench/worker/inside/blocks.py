@@ -95,6 +95,15 @@ class Kept:
             raise NotPlainError("no output of that number was kept")
         return self._slots[number]
 
+    def tile(self, number: int, tile: int) -> torch.Tensor:
+        """One tile of a kept output, (1, 3, H, W), in host memory of its own: whole batches fill a message."""
+        import torch
+
+        output = self.output(number)
+        if not 0 <= tile < len(output):
+            raise NotPlainError("the kept output has no tile of that number")
+        return output[tile : tile + 1].detach().cpu().clone(memory_format=torch.contiguous_format)
+
 
 def _fits(slot: torch.Tensor, output: torch.Tensor) -> bool:
     return slot.shape == output.shape and slot.device == output.device and slot.stride() == output.stride()
@@ -245,9 +254,9 @@ class Bench:
         return {"op": "block", "wall_seconds": wall}, {"marks": torch.tensor(marks, dtype=torch.float64)}
 
     def take(self, header: Header, body: bytes) -> Tuple[Header, Tensors]:
-        """The kept outputs that the host names."""
-        found = [self._kept.output(int(number)).detach().cpu().contiguous() for number in header["numbers"]]
-        return {"op": "taken"}, {"output.{}".format(k): output for k, output in enumerate(found)}
+        """The tiles of kept outputs that the host names: the number of the output, and which tile of its batch."""
+        found = [self._kept.tile(int(number), int(tile)) for number, tile in header["tiles"]]
+        return {"op": "taken"}, {"output.{}".format(k): tile for k, tile in enumerate(found)}
 
     def inspect(self, header: Header, body: bytes) -> Tuple[Header, Tensors]:
         """Parameters, FLOPs of one further call on the first input, and the memory's peak so far."""

@@ -1,0 +1,58 @@
+"""Which outputs are looked at, and what a fresh process is asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from worldstrat_bench.protocol import load_protocol
+from worldstrat_bench.speed.checks import Looks
+from worldstrat_bench.speed.inputs import Variations, synthetic_tiles
+from worldstrat_bench.speed.subjects import Seeded, Taken, WorkerSubject
+from worldstrat_bench.worker.timed import Cycle
+from worldstrat_bench.worker.types import Task
+
+
+class Noisy:
+    """A worker whose model adds numbers drawn for the whole batch from the input's seed: (B, 3, 2, 2) each."""
+
+    def __init__(self) -> None:
+        self.placed: list[tuple[Task, int | None]] = []
+        self.batches: list[int] = []
+
+    def place(self, tasks: list[Task], seeds: list[int | None]) -> None:
+        self.placed = list(zip(tasks, seeds, strict=True))
+        self.batches += [task.batch for task in tasks]
+
+    def lead_in(self, cycle: Cycle, calls: int, slots: int) -> None:
+        """Nothing to prepare."""
+
+    def block(self, cycle: Cycle, calls: int, *, every: int, wait: bool) -> None:
+        """Outputs follow from inputs: they are made when they are taken."""
+
+    def take(self, tiles: list[tuple[int, int]]) -> tuple[list[np.ndarray[Any, Any]], float]:
+        return [answer(*self.placed[number])[k : k + 1] for number, k in tiles], 0.0
+
+
+def answer(task: Task, seed: int | None) -> np.ndarray[Any, Any]:
+    level = task.images[:, 0, :3].mean((-2, -1))[..., None, None]
+    noise = 0.0 if seed is None else np.random.default_rng(seed).random((task.batch, 3, 2, 2))
+    found: np.ndarray[Any, Any] = (level + noise).astype(np.float32)
+    return found
+
+
+@pytest.mark.parametrize(("seeded", "batches"), [(True, [4, 4, 4]), (False, [1, 1, 1])])
+def test_a_model_that_draws_numbers_is_asked_for_the_whole_batch_again(seeded: bool, batches: list[int]) -> None:
+    worker: Any = Noisy()
+    variations = Variations(synthetic_tiles(load_protocol(), frames=1, side=64), seed=1)
+    subject = WorkerSubject(worker, variations, 4, wait=False, seeded=seeded)
+    looks = Looks(subject, (), worker)
+    for k in (1, 3, 2):
+        given: Seeded = subject.fresh()
+        looks.drawn.append(Taken(given, k, answer(given.task, given.seed)[k : k + 1]))
+    assert looks.finish(worker) < 1e-6
+    assert worker.batches == batches
+    looks.drawn[0] = Taken(looks.drawn[0].input, 0, looks.drawn[0].image)
+    assert looks.finish(worker) > 1e-3, "another tile of the same batch is another output"
