@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -99,7 +100,52 @@ def correlate_columns(image: Tensor, taps: Sequence[float]) -> Tensor:
 
 def correlate(image: Tensor, taps_y: Sequence[float], taps_x: Sequence[float]) -> Tensor:
     """Separable correlation without padding: (..., H, W) to (..., H - Ky + 1, W - Kx + 1)."""
+    if on_gpu(image):
+        rows, columns = (banded(tuple(taps), image.dtype, image.device)[None] for taps in (taps_y, taps_x))
+        return correlate_stack(image, rows, columns)
     return correlate_columns(correlate_rows(image, taps_y), taps_x)
+
+
+def on_gpu(image: Tensor) -> bool:
+    """Whether every launch costs and every answer is waited for, so that few large operations are the fast ones."""
+    return image.device.type != "cpu"
+
+
+@lru_cache(maxsize=32)
+def banded(taps: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """The (BLOCK, BLOCK + K - 1) weights of :func:`correlate_stack`, kept on the device."""
+    return toeplitz(taps, BLOCK, torch.empty(0, dtype=dtype)).to(device, non_blocking=True)
+
+
+def correlate_stack(image: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Separable correlation without padding of a stack of images, one matrix product an axis however many they are.
+
+    Parameters
+    ----------
+    image : (..., H, W), finite.
+    rows, columns : (N, BLOCK, BLOCK + K - 1), a :func:`banded` matrix for every image.shape[0] / N of the stack.
+
+    Returns
+    -------
+    (..., H - Ky + 1, W - Kx + 1), contiguous. What an image gives does not depend on the others.
+    """
+    narrow = _stack_rows(image, rows)
+    return _stack_rows(narrow.transpose(-1, -2), columns).transpose(-1, -2).contiguous()
+
+
+def _stack_rows(image: Tensor, weights: Tensor) -> Tensor:
+    *lead, height, width = image.shape
+    reach = weights.shape[-1] - BLOCK
+    filled = -(-height // BLOCK) * BLOCK
+    lines = math.prod(lead) * filled
+    # Every image starts at a whole block, so that its sums are made in one order wherever it lies in the stack. The
+    # last block of an image reaches into the next one; rows made from that are cut off below.
+    buffer = image.new_zeros((lines + reach, width))
+    buffer[:lines].view(*lead, filled, width)[..., :height, :].copy_(image)
+    blocks = buffer.as_strided((lines // BLOCK, BLOCK + reach, width), (BLOCK * width, width, 1))
+    each = lines // BLOCK // weights.shape[0]
+    own = weights[:, None].expand(-1, each, -1, -1).reshape(-1, *weights.shape[1:])
+    return torch.bmm(own, blocks).view(*lead, filled, width)[..., : height - reach, :]
 
 
 def interleave(image: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -43,16 +44,22 @@ def _resize_rows(image: Tensor, height: int, lobes: int) -> Tensor:
 
 def resize_matrix(size_in: int, size_out: int, lobes: int, like: Tensor) -> Tensor:
     """The (size_out, size_in) float64 matrix of :func:`lanczos_resize` along one axis."""
+    return _resize_matrix(size_in, size_out, lobes, like.device)
+
+
+@lru_cache(maxsize=8)
+def _resize_matrix(size_in: int, size_out: int, lobes: int, device: torch.device) -> Tensor:
+    """Made on the CPU, since a GPU adds what falls on one edge pixel in any order; kept, since sizes are few."""
     ratio = size_in / size_out
     stretch = max(1.0, ratio)
     reach = math.ceil(lobes * stretch)
-    centre = (torch.arange(size_out, dtype=torch.float64, device=like.device)[:, None] + 0.5) * ratio - 0.5
-    position = centre.floor() + torch.arange(-reach, reach + 2, device=like.device)
+    centre = (torch.arange(size_out, dtype=torch.float64)[:, None] + 0.5) * ratio - 0.5
+    position = centre.floor() + torch.arange(-reach, reach + 2)
     x = (position - centre) / stretch
     weights = torch.where(x.abs() < lobes, torch.sinc(x) * torch.sinc(x / lobes), 0)
-    matrix = torch.zeros((size_out, size_in), dtype=torch.float64, device=like.device)
+    matrix = torch.zeros((size_out, size_in), dtype=torch.float64)
     matrix.scatter_add_(1, position.long().clamp(0, size_in - 1), weights)
-    return matrix / matrix.sum(dim=1, keepdim=True)
+    return (matrix / matrix.sum(dim=1, keepdim=True)).to(device, non_blocking=True)
 
 
 def bicubic(rgb: Tensor, height: int, width: int) -> Tensor:

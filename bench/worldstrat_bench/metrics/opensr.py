@@ -52,7 +52,7 @@ class OpenSr:
         seen = pairs.unmoved if pairs.mask is None else torch.where(pairs.mask[:, None], pairs.unmoved, target)
         shares: list[dict[str, float]] = []
         nulls: list[dict[str, str]] = []
-        for i, frame in enumerate(pairs.frames):
+        for i, frame in enumerate(pairs.frames[: len(pairs) - pairs.fill]):
             if isinstance(frame, str):
                 shares.append(dict.fromkeys(NAMES, math.nan))
                 nulls.append(dict.fromkeys(NAMES, frame))
@@ -60,6 +60,8 @@ class OpenSr:
             found = self.shares(frame.clamp(0, 1), seen[i], target[i], pairs.height, pairs.width, pairs.border)
             shares.append(found)
             nulls.append({})
+        shares += [dict.fromkeys(NAMES, math.nan)] * pairs.fill
+        nulls += [{}] * pairs.fill
         values = {name: torch.tensor([one[name] for one in shares], dtype=torch.float64) for name in NAMES}
         return Found(values, nulls)
 

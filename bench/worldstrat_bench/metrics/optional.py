@@ -36,6 +36,8 @@ class Pairs:
     kept : one store a target for what a computation derives from it alone, under the metric's name.
     height, width, border : of the whole grid, and the px of it outside the window on every side.
     nir, target_nir : (N, 1, h, w) float32 near infrared, the prediction's as `prediction`; None unless both have it.
+    fill : pairs at the end that only fill the batch up: their numbers are dropped, and a computation that takes one
+        pair after the other may leave them out.
     """
 
     prediction: Tensor
@@ -51,6 +53,7 @@ class Pairs:
     border: int
     nir: Tensor | None = None
     target_nir: Tensor | None = None
+    fill: int = 0
 
     def __len__(self) -> int:
         return int(self.prediction.shape[0])

@@ -151,26 +151,28 @@ class Spectral:
     software: str = ""
 
     def __call__(self, pairs: Pairs) -> Found:
-        """Five columns and three curves of each pair."""
-        targets = [self._target(pairs, i) for i in range(len(pairs))]
-        reasons = [dict.fromkeys(COLUMNS, one.null) if one.null else {} for one in targets]
-        usable = [i for i, one in enumerate(targets) if not one.null]
+        """Five columns and three curves of each pair, one after the other.
+
+        The last bits of a transform and of a sum along rows depend on how many are made together.
+        """
         device = pairs.target.device
         columns = {n: torch.full((len(pairs),), torch.nan, dtype=torch.float64, device=device) for n in COLUMNS}
         curves = {n: torch.zeros((len(pairs), BINS), dtype=torch.float64, device=device) for n in CURVES}
-        if usable:
-            kept = [targets[i] for i in usable]
-            # Tile by tile: a transform's last bits depend on how many it is made with.
-            spectra = [transform(pairs.prediction[i], one.weight) for i, one in zip(usable, kept, strict=True)]
-            own = rings(*pairs.target.shape[-2:], device)
-            truth = torch.stack([one.power for one in kept])
-            shown = own.sums(torch.stack([power(one) for one in spectra]))
-            cross = own.sums(torch.stack([_cross(s, one.spectrum) for s, one in zip(spectra, kept, strict=True)]))
-            pixel = torch.tensor([pairs.pixel[i] for i in usable], dtype=torch.float64, device=device)
+        reasons: list[dict[str, str]] = [{} for _ in range(len(pairs))]
+        own = rings(*pairs.target.shape[-2:], device)
+        for i in range(len(pairs) - pairs.fill):
+            target = self._target(pairs, i)
+            if target.null:
+                reasons[i] = dict.fromkeys(COLUMNS, target.null)
+                continue
+            spectrum = transform(pairs.prediction[i], target.weight)
+            shown, cross = own.sums(power(spectrum)[None]), own.sums(_cross(spectrum, target.spectrum)[None])
+            truth = target.power[None]
+            pixel = torch.full((1,), pairs.pixel[i], dtype=torch.float64, device=device)
             for name, values in numbers(truth, shown, cross, pixel, own.samples).items():
-                columns[name][usable] = values
+                columns[name][i] = values[0]
             for name, sums in zip(CURVES, (truth, shown, cross), strict=True):
-                curves[name][usable] = binned(sums, pixel, own.samples)
+                curves[name][i] = binned(sums, pixel, own.samples)[0]
         return Found(columns, reasons, curves)
 
     def _target(self, pairs: Pairs, i: int) -> SpectralTarget:

@@ -18,6 +18,6 @@ def white_level(target: Tensor, valid: Tensor | None, *, white_min: float, perce
     return max(white_min, float(np.percentile(values.cpu().numpy().astype(np.float64), percentile)))
 
 
-def stretch(image: Tensor, white: float) -> Tensor:
-    """clip(x / white, 0, 1)."""
+def stretch(image: Tensor, white: float | Tensor) -> Tensor:
+    """clip(x / white, 0, 1); `white` is a number, or a tensor that spreads over the image."""
     return (image / white).clamp(0, 1)

@@ -7,7 +7,25 @@ protocols. The algebra is in docs/scoring.md.
 
 from __future__ import annotations
 
-from worldstrat_bench.registration.moving import move
-from worldstrat_bench.registration.search import SearchTarget, Shift, mismatch, pick_shift, prepare_search
+from worldstrat_bench.registration.moving import move, move_each
+from worldstrat_bench.registration.search import (
+    SearchTarget,
+    Shift,
+    Shifts,
+    mismatch,
+    pick_shift,
+    pick_shifts,
+    prepare_search,
+)
 
-__all__ = ["SearchTarget", "Shift", "mismatch", "move", "pick_shift", "prepare_search"]
+__all__ = [
+    "SearchTarget",
+    "Shift",
+    "Shifts",
+    "mismatch",
+    "move",
+    "move_each",
+    "pick_shift",
+    "pick_shifts",
+    "prepare_search",
+]

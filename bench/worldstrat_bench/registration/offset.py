@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from worldstrat_bench import filtering
 from worldstrat_bench.protocol import OffsetFirst
 
 
@@ -118,7 +119,7 @@ class _Bounds:
 
     @classmethod
     def of(cls, image: Tensor) -> _Bounds | None:
-        if image.device.type != "cpu":
+        if filtering.on_gpu(image):
             return None
         return cls(image.amin(dim=(-2, -1)).double(), image.amax(dim=(-2, -1)).double())
 
@@ -144,7 +145,7 @@ def _median(values: Tensor, valid: Tensor | None) -> Tensor:
     valid : (..., n) bool, which values count, at least one; None: all.
     """
     size = values.shape[-1]
-    if valid is None and values.device.type == "cpu":  # a selection, which a GPU does not make deterministically
+    if valid is None and not filtering.on_gpu(values):  # a selection, which a GPU does not make deterministically
         return (values.kthvalue((size - 1) // 2 + 1).values + values.kthvalue(size // 2 + 1).values) / 2
     if valid is None:
         ordered = values.sort(dim=-1).values

@@ -10,6 +10,7 @@ table: of S^2 and S with m, and of S with m H. Only the mean needs its bands apa
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +31,15 @@ class Shift:
     y: float
     x: float
     at_edge: bool
+
+
+@dataclass(frozen=True)
+class Shifts:
+    """The shifts of N pairs: `y` and `x` (N,) float64 px, `at_edge` (N,) bool; see :class:`Shift`."""
+
+    y: Tensor
+    x: Tensor
+    at_edge: Tensor
 
 
 @dataclass(frozen=True)
@@ -142,3 +152,40 @@ def _vertex(line: NDArray[np.float64], index: int, fraction: int) -> float:
         return 0.0
     vertex = min(max(0.5 * (before - after) / curvature, -0.5), 0.5)
     return round(vertex * fraction) / fraction
+
+
+def pick_shifts(values: Tensor, *, tie: float, fraction: int) -> Shifts:
+    """:func:`pick_shift` of N tables where they are: the same numbers, and nothing waits for the device.
+
+    Parameters
+    ----------
+    values : (N, 2 r + 1, 2 r + 1) float64.
+    """
+    lags = values.shape[-1]
+    radius = lags // 2
+    flat = values.flatten(1)
+    least = flat.amin(dim=1, keepdim=True)
+    axis = torch.arange(lags, device=values.device)
+    squares = (axis - radius).square()
+    # One number orders the shifts as tuples of squared length, row and column do.
+    order = (((squares[:, None] + squares) * lags + axis[:, None]) * lags + axis).flatten()
+    tied = flat <= least + tie * least.abs() + NOISE_FLOOR
+    best = torch.where(tied, order, lags**4).argmin(dim=1)
+    i, j = best // lags, best % lags
+    y = (i - radius).double() + _vertices(flat, best, i, lags, fraction)
+    x = (j - radius).double() + _vertices(flat, best, j, 1, fraction)
+    edge = 2 * radius
+    return Shifts(y, x, (i == 0) | (i == edge) | (j == 0) | (j == edge))
+
+
+def _vertices(flat: Tensor, best: Tensor, index: Tensor, step: int, fraction: int) -> Tensor:
+    """:func:`_vertex` of every row of (N, K) tables along the axis whose neighbours are `step` apart, (N,)."""
+    lags = math.isqrt(flat.shape[1])
+    around = torch.stack((best - step, best, best + step), dim=1).clamp(0, flat.shape[1] - 1)
+    before, here, after = flat.gather(1, around).unbind(dim=1)
+    curvature = before - 2 * here + after
+    flat_or_edge = (index == 0) | (index == lags - 1) | (curvature <= 4 * NOISE_FLOOR)
+    vertex = (0.5 * (before - after) / torch.where(flat_or_edge, 1.0, curvature)).clamp(-0.5, 0.5)
+    # Divided by a tensor: a GPU multiplies by the reciprocal of a plain number, which may round otherwise.
+    rounded = (vertex * fraction).round() / torch.full_like(vertex, fraction)
+    return torch.where(flat_or_edge, 0.0, rounded)

@@ -21,14 +21,20 @@ from worldstrat_bench.data.layout import Tile
 from worldstrat_bench.data.reading import Inputs
 from worldstrat_bench.data.target import ArrayCache, TargetImage, read_target
 from worldstrat_bench.protocol import Protocol
+from worldstrat_bench.run.batches import Batches
 from worldstrat_bench.run.events import Listener, Progress
 from worldstrat_bench.run.folder import RunFolder
 from worldstrat_bench.run.journal import Entry, Predicted, Scored
 from worldstrat_bench.run.memory import keep_freed_memory
 from worldstrat_bench.run.predictions import PredictionStore
-from worldstrat_bench.scoring.types import Frame, Scorer, TileScore
+from worldstrat_bench.scoring.types import Frame, Prepared, Scorer, TileScore
+from worldstrat_bench.scoring.wsb import WsbScorer
+from worldstrat_bench.scoring.wsb_batch import kind
 from worldstrat_bench.scoring.wsb_target import WsbPrepared
 from worldstrat_bench.worker.inside.device import usable_cores
+
+KINDS_WAITING = 4
+"""Batches' worth of tiles that may wait for others of their kind: a release has few sizes, with and without holes."""
 
 
 @dataclass(frozen=True)
@@ -60,14 +66,18 @@ def score_tile(
         return Scored(
             target_sha256=target.sha256, usable=True, cloud=facts.cloud, days=facts.days, detail=prepared.detail
         )
-    score = scorer.score(prediction, prepared)
+    return scored_tile(scorer.score(prediction, prepared), prepared, target.sha256, facts)
+
+
+def scored_tile(score: TileScore, prepared: Prepared, target_sha256: str, facts: FrameFacts) -> Scored:
+    """What the journal keeps of a tile that has a score."""
     values, nulls = _finite(score)
     if isinstance(prepared, WsbPrepared):
         values["lr_consistency_target"] = prepared.lr_consistency_target
         if prepared.lr_consistency_target is None:
             nulls["lr_consistency_target"] = nulls.get("lr_consistency", "too few pixels are clear and have data")
     return Scored(
-        target_sha256=target.sha256,
+        target_sha256=target_sha256,
         usable=True,
         cloud=facts.cloud,
         days=facts.days,
@@ -95,8 +105,24 @@ def _finite(score: TileScore) -> tuple[dict[str, float | None], dict[str, str]]:
     return values, nulls
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """A tile that is ready to be scored together with others; `seconds` were spent on it so far."""
+
+    tile: Tile
+    predicted: Predicted
+    facts: FrameFacts
+    target_sha256: str
+    image: NDArray[np.float32]
+    prepared: WsbPrepared
+    seconds: float
+
+
 class ScoringPool:
     """Scores tiles on threads, a tile a thread, each of them with one torch thread.
+
+    A scorer that takes several tiles at once gets them in batches of one kind: the threads read and prepare them, and
+    the thread that completes a batch scores it. The rest is scored at the end, in batches that are filled up.
 
     One torch thread a tile makes a score independent of the number of cores, and N tiles at once use N cores better
     than one tile does. At most twice as many tiles as threads wait, so that memory is flat in the number of tiles.
@@ -127,6 +153,9 @@ class ScoringPool:
         self._failed: BaseException | None = None
         self._futures: set[Future[None]] = set()
         self._leaving = False
+        self._batches: Batches[Waiting] | None = None
+        if isinstance(scorer, WsbScorer) and scorer.batch > 1:
+            self._batches = Batches(scorer.batch, KINDS_WAITING * scorer.batch)
 
     def submit(
         self,
@@ -164,8 +193,30 @@ class ScoringPool:
         ok = predicted.outcome == "ok"
         if image is None and ok and target.usable:
             image = self._source.read(tile.name, predicted.sha256)
-        scored = score_tile(self._scorer, target, facts, image)
-        self._run.journal.set_scored(tile.name, scored, time.perf_counter() - began)
+        if self._batches is None or image is None or not target.usable:
+            scored = score_tile(self._scorer, target, facts, image)
+            self._keep_score(tile, predicted, scored, time.perf_counter() - began)
+            return
+        prepared = self._scorer.prepare(target, Frame(facts.rgb, facts.clear))
+        assert isinstance(prepared, WsbPrepared)
+        spent = time.perf_counter() - began
+        waiting = Waiting(tile, predicted, facts, target.sha256, image, prepared, spent)
+        self._score_together(self._batches.add(kind(image.shape, prepared), waiting))
+
+    def _score_together(self, waiting: Sequence[Waiting]) -> None:
+        """Score tiles of one kind; each is said to have taken its share of the batch's time."""
+        if not waiting:
+            return
+        assert isinstance(self._scorer, WsbScorer)
+        began = time.perf_counter()
+        scores = self._scorer.score_batch([one.image for one in waiting], [one.prepared for one in waiting])
+        share = (time.perf_counter() - began) / len(waiting)
+        for one, score in zip(waiting, scores, strict=True):
+            scored = scored_tile(score, one.prepared, one.target_sha256, one.facts)
+            self._keep_score(one.tile, one.predicted, scored, one.seconds + share)
+
+    def _keep_score(self, tile: Tile, predicted: Predicted, scored: Scored, seconds: float) -> None:
+        self._run.journal.set_scored(tile.name, scored, seconds)
         if not self._keep:
             self._run.store.remove(tile.name)
         with self._state:
@@ -183,6 +234,9 @@ class ScoringPool:
         self._pool.shutdown(wait=True, cancel_futures=self._leaving)
         if error is None and self._failed is not None:
             raise self._failed
+        if error is None and self._batches is not None:
+            for waiting in self._batches.rest():
+                self._score_together(waiting)
 
 
 def unscored(

@@ -35,8 +35,8 @@ from worldstrat_bench.scoring.types import Scorer
 from worldstrat_bench.worker.inside.device import usable_cores
 
 DEVICE_THREADS = 4
-"""Tiles at once on a GPU: one is computed while others are read and hashed. Each has its own kernels, so that no number
-depends on which tiles are scored at the same time."""
+"""Tiles at once on a GPU: while a batch is computed, others are read, hashed and prepared. No number depends on which
+tiles are scored at the same time; see ``scoring.wsb_batch``."""
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ def make_scorer(
     perceptual: Perceptual | Unavailable | None = None,
     optional: Sequence[Loaded] | None = None,
     cache: ArrayCache | None = None,
+    batch: int | None = None,
 ) -> Scorer:
     """The scorer of a protocol.
 
@@ -36,11 +37,12 @@ def make_scorer(
     optional : metrics outside the protocol as ``metrics.optional.load_optional`` returns them, for the wsb protocols;
         unavailable ones are null. None: the automatic ones.
     cache : of what depends on a target alone.
+    batch : predictions that the scorer of a wsb protocol takes at once; None: 8 on a GPU, 1 on a CPU.
     """
     where = torch.device(device)
     if isinstance(protocol.registration, GaussianParabola):
         added = load_optional((), where) if optional is None else optional
-        return WsbScorer(protocol, where, perceptual, cache, added)
+        return WsbScorer(protocol, where, perceptual, cache, added, batch)
     if isinstance(protocol.registration, ShiftedTruth):
         return UpstreamScorer(protocol, where)
     return ProbavScorer(protocol, where)

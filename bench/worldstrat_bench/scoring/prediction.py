@@ -16,7 +16,10 @@ def to_tensor(image: Array, device: torch.device) -> Tensor:
     if isinstance(image, Tensor):
         return image.detach().to(device)
     contiguous = np.ascontiguousarray(image)
-    return torch.from_numpy(contiguous if contiguous.flags.writeable else contiguous.copy()).to(device)
+    tensor = torch.from_numpy(contiguous if contiguous.flags.writeable else contiguous.copy())
+    if device.type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)  # from other memory the copy would be waited for
 
 
 def check_prediction(prediction: Array, device: torch.device) -> Tensor:

@@ -10,21 +10,17 @@ import torch
 from torch import Tensor
 
 from worldstrat_bench.filtering import crop_or_pad
-from worldstrat_bench.metrics.lr_consistency import lr_consistency
-from worldstrat_bench.metrics.optional import Loaded, Pairs
+from worldstrat_bench.metrics.optional import Found, Loaded, Pairs
 from worldstrat_bench.metrics.perceptual import Perceptual, Unavailable
-from worldstrat_bench.metrics.psnr import psnr, squared_error
-from worldstrat_bench.metrics.rmse import rmse
-from worldstrat_bench.metrics.sam import sam
-from worldstrat_bench.metrics.ssim import ssim
-from worldstrat_bench.metrics.stretch import stretch
 from worldstrat_bench.protocol import GaussianParabola, OffsetFirst, Protocol
-from worldstrat_bench.registration import Shift
+from worldstrat_bench.registration import Shift, Shifts
 from worldstrat_bench.scoring.levels import Levels
 from worldstrat_bench.scoring.prediction import check_prediction, on_grid
 from worldstrat_bench.scoring.target_range import checked_target
 from worldstrat_bench.scoring.types import Array, Frame, Prepared, TileScore
-from worldstrat_bench.scoring.wsb_align import Aligned, WsbRules, align, level, moved, unbiased
+from worldstrat_bench.scoring.wsb_align import WsbRules, align, level, moved, unbiased
+from worldstrat_bench.scoring.wsb_batch import BATCH, in_batches, kind, measure, stack_tiles, upload
+from worldstrat_bench.scoring.wsb_ranked import BIASES, Placed, Truth, ranked
 from worldstrat_bench.scoring.wsb_target import SCALARS, WsbPrepared, cache_key, prepare_wsb, scalars
 
 if TYPE_CHECKING:
@@ -34,8 +30,13 @@ NO_FRAME = "no low-resolution frame was given"
 CLOUDY = "less than a quarter of frame 0 is clear"
 NO_WINDOW = "no SSIM window is free of no-data"
 NO_SPECTRUM = "no pixel has a spectrum"
-BIASES = ("bias_r", "bias_g", "bias_b")
 NO_LPIPS = "LPIPS was not asked for"
+CPU = torch.device("cpu")
+
+
+def usual_batch(device: torch.device) -> int:
+    """Tiles at once: on a CPU one, whose images then stay in its caches."""
+    return 1 if device.type == "cpu" else BATCH
 
 
 class WsbScorer:
@@ -48,6 +49,7 @@ class WsbScorer:
         perceptual: Perceptual | Unavailable | None = None,
         cache: ArrayCache | None = None,
         optional: Sequence[Loaded] = (),
+        batch: int | None = None,
     ) -> None:
         assert isinstance(protocol.registration, GaussianParabola)
         assert isinstance(protocol.offset, OffsetFirst)
@@ -58,6 +60,7 @@ class WsbScorer:
         self._perceptual = perceptual
         self._cache = cache
         self._optional = tuple(optional)
+        self.batch = usual_batch(device) if batch is None else batch
 
     def prepare(self, target: TargetImage, frame: Frame | None) -> WsbPrepared:
         """See ``types.Scorer.prepare``."""
@@ -78,73 +81,110 @@ class WsbScorer:
             raise TypeError("prepared by another scorer")
         image = on_grid(check_prediction(prediction, self.device), prepared.height, prepared.width)
         steps = align(image[:3], prepared.offset, prepared.search, self.rules)
-        shift = steps.shift
-        values, nulls, curves = self._metrics(image, steps, prepared)
-        numbers = _to_numbers(values)
-        clipped, bias = numbers.pop("clipped") or 0.0, tuple(numbers.pop(name) or 0.0 for name in BIASES)
-        metrics, missing = self._finish(numbers, nulls, prepared)
-        known = prepared.reference
-        levels = Levels(clipped, bias, prepared.mean, *(() if known is None else (known.clipped, known.bias)))
-        kept = {name: tuple(curve.tolist()) for name, curve in curves.items()}
-        return TileScore(metrics, missing, shift.y, shift.x, shift.at_edge, clipped, prepared.detail, levels, kept)
-
-    def _metrics(
-        self, image: Tensor, steps: Aligned, prepared: WsbPrepared
-    ) -> tuple[dict[str, Tensor], dict[str, str], dict[str, Tensor]]:
-        """Every metric, the share of clipped values and what was added to every band; why one is NaN; curves."""
-        constants, floor, valid = self.rules.metrics, self.rules.metrics.mse_floor, prepared.valid
-        target, levelled, fixed = prepared.target[:3], steps.levelled, steps.result
-        still, _ = unbiased(crop_or_pad(levelled.image, self.rules.border), prepared.offset)
         raw = moved(image[:3].clamp(0, 1), steps.shift, self.rules).clamp(0, 1)
-        shown = stretch(fixed, prepared.white)
-        mse = squared_error(fixed, target, valid)
-        values = {
-            "psnr": psnr(mse, floor),
-            "ssim": ssim(shown, prepared.ssim),
-            "rmse": rmse(mse, floor),
-            "psnr_raw": psnr(squared_error(raw, target, valid), floor),
-            "psnr_unregistered": psnr(squared_error(still, target, valid), floor),
-            "sam": sam(fixed, target, valid, norm_min=constants.sam_norm_min),
-            "clipped": levelled.clipped,
-            **dict(zip(BIASES, levelled.offset + steps.bias, strict=True)),
-        }
-        nulls = {"ssim": NO_WINDOW, "sam": NO_SPECTRUM, "lpips": NO_LPIPS}
-        frame = prepared.frame
-        if frame is not None and frame.rgb is not None and frame.usable:
-            values["lr_consistency"] = lr_consistency(levelled.image, frame.rgb, frame.clear, frame.sensor)
-        pairs = self._pairs(image, steps, prepared)
+        placed = Placed(steps.levelled, steps.result, steps.bias, raw)
+        values = {name: value[None] for name, value in ranked(placed, Truth.of(prepared), self.rules).items()}
+        near = self._near_infrared(image, steps.shift, prepared)
+        pairs = self._pairs(steps.result[None], steps.levelled.image[None], prepared.target[None], near, [prepared])
+        found = self._added(pairs, values)
+        return self._tile_scores(found, [steps.shift], [prepared])[0]
+
+    def score_batch(self, predictions: Sequence[Array], prepared: Sequence[Prepared]) -> list[TileScore]:
+        """The scores of several predictions, `batch` at once where that is above 1: those of :meth:`score` to 1e-6.
+
+        No score depends on which predictions are given together; see ``wsb_batch``.
+        """
+        if self.batch == 1:
+            return [self.score(*pair) for pair in zip(predictions, prepared, strict=True)]
+        tiles = [own for own in prepared if isinstance(own, WsbPrepared)]
+        if len(tiles) < len(prepared):
+            raise TypeError("prepared by another scorer")
+        # Looked at where they lie: a value of a tensor on the device would be waited for.
+        images = [check_prediction(own, own.device if isinstance(own, Tensor) else CPU) for own in predictions]
+        kinds = [kind(image.shape, tile) for image, tile in zip(images, tiles, strict=True)]
+        return in_batches(kinds, self.batch, lambda chosen: self._score_filled(images, tiles, chosen))
+
+    def _score_filled(
+        self, images: Sequence[Tensor], prepared: Sequence[WsbPrepared], chosen: Sequence[int]
+    ) -> list[TileScore]:
+        """The scores of one batch; an index that comes again fills it up."""
+        tiles = [prepared[index] for index in chosen]
+        given = upload([images[index] for index in chosen], self.device)
+        found, shifts = self.on_device(given, tiles, len(chosen) - len(set(chosen)))
+        numbers = torch.stack((shifts.y, shifts.x, shifts.at_edge.double())).cpu()
+        own = [Shift(float(y), float(x), bool(edge)) for y, x, edge in numbers.t().tolist()]
+        return self._tile_scores(found, own, tiles)
+
+    def on_device(self, images: Tensor, tiles: Sequence[WsbPrepared], fill: int = 0) -> tuple[Found, Shifts]:
+        """What is computed of (N, C, H, W) predictions of one kind before anything is copied back.
+
+        The last `fill` of them only fill the batch up.
+        """
+        placed = on_grid(images, tiles[0].height, tiles[0].width)
+        stack = stack_tiles(tiles)
+        near = bool(self._optional) and images.shape[1] == 4
+        measured = measure(placed, stack, self.rules, near)
+        result, levelled = measured.placed.result, measured.placed.levelled.image
+        pairs = self._pairs(result, levelled, stack.target, measured.nir, tiles, fill)
+        return self._added(pairs, measured.values), measured.shifts
+
+    def _added(self, pairs: Pairs, values: Mapping[str, Tensor]) -> Found:
+        """The values with those of the learned and the optional metrics, why one is NaN, and curves."""
+        nulls = [{"ssim": NO_WINDOW, "sam": NO_SPECTRUM, "lpips": NO_LPIPS} for _ in range(len(pairs))]
+        added, curves = dict(values), dict[str, Tensor]()
         if isinstance(self._perceptual, Unavailable):
-            nulls["lpips"] = self._perceptual.reason
+            nulls = [{**own, "lpips": self._perceptual.reason} for own in nulls]
         elif self._perceptual is not None:
-            values["lpips"] = self._perceptual(*pairs.shown)[0]
-        curves: dict[str, Tensor] = {}
+            added["lpips"] = self._perceptual(*pairs.shown)
         for optional in self._optional:
             found = optional(pairs)
-            curves |= {name: curve[0] for name, curve in found.curves.items()}
-            values |= {name: value[0] for name, value in found.values.items()}
-            nulls |= found.nulls[0]
-        return values, nulls, curves
+            curves |= found.curves
+            added |= found.values
+            nulls = [{**own, **more} for own, more in zip(nulls, found.nulls, strict=True)]
+        return Found(added, nulls, curves)
 
-    def _pairs(self, image: Tensor, steps: Aligned, prepared: WsbPrepared) -> Pairs:
-        """A batch of one, as the learned and the optional metrics take it."""
-        nir = self._near_infrared(image, steps.shift, prepared)
-        frame = prepared.frame
-        usable = frame.rgb if frame is not None and frame.usable else None
+    def _pairs(
+        self,
+        result: Tensor,
+        levelled: Tensor,
+        target: Tensor,
+        nir: Tensor | None,
+        tiles: Sequence[WsbPrepared],
+        fill: int = 0,
+    ) -> Pairs:
+        """A batch as the learned and the optional metrics take it."""
+        seen = [None if tile.frame is None or not tile.frame.usable else tile.frame.rgb for tile in tiles]
         return Pairs(
-            prediction=steps.result[None],
-            unmoved=crop_or_pad(steps.levelled.image, self.rules.border)[None],
-            target=prepared.target[None, :3],
-            valid=(prepared.valid,),
-            white=(prepared.white,),
-            frames=(_unseen(prepared) if usable is None else usable,),
-            pixel=(prepared.pixel,),
-            kept=(prepared.kept,),
-            height=prepared.height,
-            width=prepared.width,
+            prediction=result,
+            unmoved=crop_or_pad(levelled, self.rules.border),
+            target=target[:, :3],
+            valid=[tile.valid for tile in tiles],
+            white=[tile.white for tile in tiles],
+            frames=[_unseen(tile) if own is None else own for tile, own in zip(tiles, seen, strict=True)],
+            pixel=[tile.pixel for tile in tiles],
+            kept=[tile.kept for tile in tiles],
+            height=tiles[0].height,
+            width=tiles[0].width,
             border=self.rules.border,
             nir=nir,
-            target_nir=None if nir is None else prepared.target[None, 3:],
+            target_nir=None if nir is None else target[:, 3:],
+            fill=fill,
         )
+
+    def _tile_scores(self, found: Found, shifts: Sequence[Shift], tiles: Sequence[WsbPrepared]) -> list[TileScore]:
+        """One transfer from the device for all numbers, and one for each kind of curve."""
+        rows = _to_numbers(found.values)
+        curves = {name: curve.tolist() for name, curve in found.curves.items()}
+        scores = []
+        for index, (numbers, shift, tile) in enumerate(zip(rows, shifts, tiles, strict=True)):
+            clipped, bias = numbers.pop("clipped") or 0.0, tuple(numbers.pop(name) or 0.0 for name in BIASES)
+            metrics, missing = self._finish(numbers, found.nulls[index], tile)
+            known = tile.reference
+            levels = Levels(clipped, bias, tile.mean, *(() if known is None else (known.clipped, known.bias)))
+            kept = {name: tuple(curve[index]) for name, curve in curves.items()}
+            place = (shift.y, shift.x, shift.at_edge)
+            scores.append(TileScore(metrics, missing, *place, clipped, tile.detail, levels, kept))
+        return scores
 
     def _near_infrared(self, image: Tensor, shift: Shift, prepared: WsbPrepared) -> Tensor | None:
         """P of a fourth band, (1, 1, h, w): offset and bias its own, the shift that of the others."""
@@ -169,7 +209,10 @@ def _unseen(prepared: WsbPrepared) -> str:
     return NO_FRAME if prepared.frame is None or prepared.frame.rgb is None else CLOUDY
 
 
-def _to_numbers(values: Mapping[str, Tensor]) -> dict[str, float | None]:
-    """One transfer from the device for all of them; NaN means that nothing could be averaged."""
-    numbers = torch.stack([value.double() for value in values.values()]).tolist()
-    return {name: None if math.isnan(number) else float(number) for name, number in zip(values, numbers, strict=True)}
+def _to_numbers(values: Mapping[str, Tensor]) -> list[dict[str, float | None]]:
+    """One transfer from the device for all (N,) values; a NaN means that nothing could be averaged."""
+    numbers = torch.stack([value.double() for value in values.values()], dim=1).tolist()
+    return [
+        {name: None if math.isnan(number) else float(number) for name, number in zip(values, row, strict=True)}
+        for row in numbers
+    ]

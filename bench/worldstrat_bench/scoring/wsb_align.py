@@ -46,7 +46,7 @@ def level(image: Tensor, target: OffsetTarget, rules: WsbRules) -> Levelled:
     no offset steers it."""
     window = crop_or_pad(image, rules.border)
     offset = robust_offset(window, target, rules.offset)
-    shown = (image + offset.to(image.dtype)[:, None, None]).clamp_(0, 1)
+    shown = (image + offset.to(image.dtype)[..., None, None]).clamp_(0, 1)
     return Levelled(shown, offset, clipped_share(window, target, offset))
 
 
@@ -64,7 +64,7 @@ def moved(image: Tensor, shift: Shift, rules: WsbRules) -> Tensor:
 def unbiased(window: Tensor, target: OffsetTarget) -> tuple[Tensor, Tensor]:
     """P = clip(window + b, 0, 1) and b, (C,) float64, of a (C, h, w) image over the window."""
     bias = remaining_bias(window, target)
-    return (window + bias.to(window.dtype)[:, None, None]).clamp_(0, 1), bias
+    return (window + bias.to(window.dtype)[..., None, None]).clamp_(0, 1), bias
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,89 @@
+"""The metrics of the wsb protocols that need no network, of one aligned prediction or of a batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from worldstrat_bench.filtering import crop_or_pad
+from worldstrat_bench.metrics.lr_consistency import Sensor, lr_consistency
+from worldstrat_bench.metrics.psnr import psnr, squared_error
+from worldstrat_bench.metrics.rmse import rmse
+from worldstrat_bench.metrics.sam import sam
+from worldstrat_bench.metrics.ssim import SsimTarget, ssim
+from worldstrat_bench.metrics.stretch import stretch
+from worldstrat_bench.registration.offset import OffsetTarget
+from worldstrat_bench.scoring.wsb_align import Levelled, WsbRules, unbiased
+from worldstrat_bench.scoring.wsb_target import FrameImage, WsbPrepared
+
+BIASES = ("bias_r", "bias_g", "bias_b")
+
+
+@dataclass(frozen=True)
+class SeenFrame:
+    """A usable frame 0: `rgb` (..., 3, h', w') float32, `clear` (..., h', w') bool, and its sensor."""
+
+    rgb: Tensor
+    clear: Tensor
+    sensor: Sensor
+
+    @classmethod
+    def of(cls, frame: FrameImage | None) -> SeenFrame | None:
+        """None if there is no frame or it cannot be used."""
+        if frame is None or frame.rgb is None or not frame.usable:
+            return None
+        return cls(frame.rgb, frame.clear, frame.sensor)
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What the metrics need of a target, or of N targets with a leading axis; see ``wsb_target.WsbPrepared``."""
+
+    target: Tensor
+    valid: Tensor | None
+    offset: OffsetTarget
+    ssim: SsimTarget
+    white: float | Tensor
+    frame: SeenFrame | None
+
+    @classmethod
+    def of(cls, prepared: WsbPrepared) -> Truth:
+        """Of one tile."""
+        target = prepared.target[:3]
+        frame = SeenFrame.of(prepared.frame)
+        return cls(target, prepared.valid, prepared.offset, prepared.ssim, prepared.white, frame)
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A prediction at its target's level and place: `levelled` is S, `result` P (..., 3, h, w), `bias` b (..., 3), and
+    `raw` the prediction as it came, moved alike and clipped."""
+
+    levelled: Levelled
+    result: Tensor
+    bias: Tensor
+    raw: Tensor
+
+
+def ranked(placed: Placed, truth: Truth, rules: WsbRules) -> dict[str, Tensor]:
+    """Every such metric, the share of clipped values and what was added to every band, (...) each."""
+    constants, floor, valid = rules.metrics, rules.metrics.mse_floor, truth.valid
+    target, levelled, fixed = truth.target, placed.levelled, placed.result
+    still, _ = unbiased(crop_or_pad(levelled.image, rules.border), truth.offset)
+    shown = stretch(fixed, truth.white)
+    mse = squared_error(fixed, target, valid)
+    values = {
+        "psnr": psnr(mse, floor),
+        "ssim": ssim(shown, truth.ssim),
+        "rmse": rmse(mse, floor),
+        "psnr_raw": psnr(squared_error(placed.raw, target, valid), floor),
+        "psnr_unregistered": psnr(squared_error(still, target, valid), floor),
+        "sam": sam(fixed, target, valid, norm_min=constants.sam_norm_min),
+        "clipped": levelled.clipped,
+        **dict(zip(BIASES, (levelled.offset + placed.bias).unbind(dim=-1), strict=True)),
+    }
+    if truth.frame is not None:
+        seen = truth.frame
+        values["lr_consistency"] = lr_consistency(levelled.image, seen.rgb, seen.clear, seen.sensor)
+    return values
