@@ -11,15 +11,13 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
-from torch._ops import OpOverload
 from torch._subclasses.fake_tensor import (
     DataDependentOutputException,
     DynamicOutputShapeException,
     FakeTensorMode,
 )
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
+from device_waits import CUDA, Waits
 from worldstrat_bench.api import LowRes, SRModel, Target
 from worldstrat_bench.preprocessing import declare
 from worldstrat_bench_baselines.adapters.filemodel import FileModel
@@ -35,8 +33,6 @@ from worldstrat_bench_baselines.tiling import Tiling
 from worldstrat_bench_baselines.trained import MultiFrame, SingleFrame
 from worldstrat_bench_baselines.worldstrat import HighResNet, Shape, Srcnn, WorldStratModel
 
-aten = torch.ops.aten
-CUDA = torch.device("cuda:0")
 Maker = Callable[[], SRModel]
 
 
@@ -68,29 +64,6 @@ MODELS: dict[str, tuple[Maker, int]] = {
     "highresnet": (lambda: worldstrat(HighResNet), 4),
     "file": (lambda: FileModel(tiled, declare(window=16, overlap=4, margin=1)), 1),
 }
-
-
-class Waits(TorchDispatchMode):
-    """Collects the operations for which the host waits for the device, of those that fake tensors let pass."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[str] = []
-
-    def __torch_dispatch__(  # type: ignore[override]
-        self, func: OpOverload, types: object, args: tuple[object, ...] = (), kwargs: dict[str, object] | None = None
-    ) -> object:
-        answer = func(*args, **(kwargs or {}))
-        leaves = [x for x in tree_leaves((args, kwargs, answer)) if isinstance(x, Tensor) and x.ndim]
-        if len({x.device.type for x in leaves}) > 1 and not self._announced(func, args, kwargs or {}):
-            self.found.append(str(func))
-        return answer
-
-    @staticmethod
-    def _announced(func: OpOverload, args: tuple[object, ...], kwargs: dict[str, object]) -> bool:
-        """Whether it is a copy that does not block: anything else between host and device does."""
-        blocking = dict(zip((a.name for a in func._schema.arguments), args, strict=False)) | kwargs
-        return func in {aten._to_copy.default, aten.copy_.default} and bool(blocking.get("non_blocking"))
 
 
 def predict_fake(make: Maker, frames: int) -> tuple[Tensor, list[str]]:

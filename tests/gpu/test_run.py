@@ -42,6 +42,19 @@ def test_cuda_and_cpu_agree(data: Path, tmp_path: Path) -> None:
     assert record.environment.driver
 
 
+def test_shards_merge_to_the_bytes_of_the_whole(tmp_path: Path) -> None:
+    """Tiles share batches with others in a shard than in the whole run: no byte of the scores shows it."""
+    data = small_dataset(tmp_path / "mini", 11, 320)
+    words = ("evaluate", "bicubic", "--data", data, "--device", "cuda:0", "--no-download")
+    runs = [("whole",), ("shards", "--shard", "1/2"), ("shards", "--shard", "2/2")]
+    for name, *shard in runs:
+        done = run_cli(*words, "--out", tmp_path / name, *shard)
+        assert done.code == 0, done.err
+    done = run_cli("merge", tmp_path / "shards", "--data", data, "--out", tmp_path / "merged")
+    assert done.code == 0, done.err
+    assert (tmp_path / "merged" / "tiles.csv").read_bytes() == (tmp_path / "whole" / "tiles.csv").read_bytes()
+
+
 @pytest.mark.parametrize("isolation", ["auto", "full", "strong"])
 def test_a_run_is_confined(data: Path, tmp_path: Path, isolation: str) -> None:
     run = tmp_path / "run"

@@ -25,16 +25,20 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import scoring_reference as reference
+from device_waits import Waits
 from scoring_peers import copies_2022
 from scoring_scenes import enlarged, land, target_of
+from worldstrat_bench import filtering
 from worldstrat_bench.filtering import correlate, gaussian_taps
-from worldstrat_bench.metrics.optional import load_optional
+from worldstrat_bench.metrics.optional import Loaded, load_optional
 from worldstrat_bench.metrics.perceptual import Unavailable
 from worldstrat_bench.metrics.ssim import ssim, ssim_target
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.registration import mismatch, move, prepare_search
 from worldstrat_bench.scoring import Frame, make_scorer
 from worldstrat_bench.scoring.upstream import UpstreamPrepared, UpstreamScorer
+from worldstrat_bench.scoring.wsb import WsbScorer
+from worldstrat_bench.scoring.wsb_batch import BATCH
 
 ROOT = Path(__file__).resolve().parents[2]
 SIDE = 632
@@ -57,6 +61,8 @@ class Figures:
         ("wsb-1 with spectral scores, target prepared", "wsb-1 spectral", "wsb-1"),
         ("wsb-1 with spectral scores, nothing prepared", "wsb-1 spectral from nothing", "wsb-1 from nothing"),
         ("wsb-1 with ST-LPIPS, target prepared", "wsb-1 stlpips", "wsb-1"),
+        ("wsb-1 with opensr-test, target prepared", "wsb-1 opensr", "wsb-1"),
+        ("wsb-1 with near infrared, target prepared", "wsb-1 psnr_nir", "wsb-1 four bands"),
         ("2022-fixed, MSE + MAE + SSIM, target prepared", "2022-fixed", "2022-fixed: 81 copies"),
         ("2022-fixed, MSE + MAE + SSIM, nothing prepared", "2022-fixed from nothing", "2022-fixed: 81 copies"),
         ("2022-fixed, peak memory beyond the images", "2022-fixed memory", "2022-fixed: 81 copies memory"),
@@ -77,6 +83,12 @@ class Figures:
             for what, ours, peer in known
         ]
 
+    def own_costs(self) -> dict[str, float]:
+        """Seconds that each optional metric adds to a tile whose target is prepared, by name."""
+        bases = {"spectral": "wsb-1", "stlpips": "wsb-1", "opensr": "wsb-1", "psnr_nir": "wsb-1 four bands"}
+        known = {name: base for name, base in bases.items() if {f"wsb-1 {name}", base} <= set(self.values)}
+        return {name: self.values[f"wsb-1 {name}"] - self.values[base] for name, base in known.items()}
+
 
 @pytest.fixture(scope="module")
 def figures(publish: Any) -> Iterator[Figures]:
@@ -91,7 +103,11 @@ def figures(publish: Any) -> Iterator[Figures]:
     ]
     head = f"{'':<50} {'ours':>12} {'peer':>12}  {'times less':>8}"
     about = {"threads": used, "torch": torch.__version__, "machine": platform.machine()}
-    publish("scoring", {"about": about, "rows": table}, [head, *lines])
+    costs = collected.own_costs()
+    if costs and "wsb-1" in collected.values:
+        lines.append(f"a tile of the ranked protocol takes {collected.values['wsb-1'] * 1e3:.2f} ms; beside it")
+        lines += [f"  {name} takes {cost * 1e3:.2f} ms of its own" for name, cost in costs.items()]
+    publish("scoring", {"about": about, "rows": table, "own_cost_s": costs}, [head, *lines])
 
 
 def _unit(row: dict[str, Any], key: str) -> str:
@@ -204,13 +220,51 @@ def test_wsb_with_spectral_scores_from_nothing(figures: Figures, benchmark: Any,
     take(figures, benchmark, "wsb-1 spectral from nothing", call, rounds=7)
 
 
-def test_wsb_with_stlpips(figures: Figures, benchmark: Any, pair: Any) -> None:
-    optional = load_optional(["stlpips"])
-    if any(isinstance(one.computation, Unavailable) for one in optional):
-        pytest.skip("needs the extra stlpips")
-    scorer = make_scorer(load_protocol("wsb-1"), optional=optional)
+def asked(name: str) -> tuple[Loaded, ...]:
+    """That optional metric alone; skips where this machine lacks it."""
+    optional = tuple(one for one in load_optional([name]) if one.metric.name == name)
+    for one in optional:
+        if isinstance(one.computation, Unavailable):
+            pytest.skip(one.computation.reason)
+    return optional
+
+
+@pytest.mark.parametrize(("name", "rounds"), [("stlpips", 3), ("opensr", 3)])
+def test_wsb_with_an_optional_metric(figures: Figures, benchmark: Any, pair: Any, name: str, rounds: int) -> None:
+    scorer = make_scorer(load_protocol("wsb-1"), optional=asked(name))
     prepared = scorer.prepare(target_of(pair[1]), frame())
-    take(figures, benchmark, "wsb-1 stlpips", lambda: scorer.score(pair[0], prepared), rounds=3)
+    take(figures, benchmark, f"wsb-1 {name}", lambda: scorer.score(pair[0], prepared), rounds=rounds)
+
+
+@pytest.mark.parametrize("name", ["wsb-1 four bands", "wsb-1 psnr_nir"])
+def test_wsb_with_near_infrared(figures: Figures, benchmark: Any, pair: Any, name: str) -> None:
+    """Four bands with and without the score of the fourth."""
+    optional = asked("psnr_nir") if name.endswith("psnr_nir") else ()
+    scorer = make_scorer(load_protocol("wsb-1"), optional=optional)
+    prediction, target = (np.concatenate([image, image[:1]]) for image in pair)
+    prepared = scorer.prepare(target_of(target), frame())
+    take(figures, benchmark, name, lambda: scorer.score(prediction, prepared))
+
+
+def test_operations_of_a_tile(benchmark: Any, pair: Any, publish: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a GPU would be told to do: operations that are no views, for one tile alone and for one of a batch."""
+    monkeypatch.setattr(filtering, "on_gpu", lambda image: True)
+
+    def count() -> dict[int, float]:
+        counts = {}
+        for size in (1, BATCH):
+            scorer = make_scorer(load_protocol("wsb-1"), batch=size)
+            assert isinstance(scorer, WsbScorer)
+            tiles = [scorer.prepare(target_of(pair[1]), frame())] * size
+            for _ in range(2):  # what is made once is there the second time
+                with Waits() as operations:
+                    scorer.score_batch([pair[0]] * size, tiles)
+            counts[size] = operations.launches / size
+        return counts
+
+    counts: dict[int, float] = benchmark.pedantic(count, rounds=1)
+    lines = [f"operations a tile: {counts[1]:.0f} alone, {counts[BATCH]:.1f} in a batch of {BATCH}"]
+    publish("operations", {"alone": counts[1], "in_a_batch": counts[BATCH], "batch": BATCH}, lines)
 
 
 def upstream() -> tuple[UpstreamScorer, UpstreamPrepared, NDArray[np.float32]]:

@@ -31,6 +31,7 @@ CLOUDY = "less than a quarter of frame 0 is clear"
 NO_WINDOW = "no SSIM window is free of no-data"
 NO_SPECTRUM = "no pixel has a spectrum"
 NO_LPIPS = "LPIPS was not asked for"
+PLACES = ("shift_y", "shift_x", "shift_at_edge")
 CPU = torch.device("cpu")
 
 
@@ -86,8 +87,10 @@ class WsbScorer:
         values = {name: value[None] for name, value in ranked(placed, Truth.of(prepared), self.rules).items()}
         near = self._near_infrared(image, steps.shift, prepared)
         pairs = self._pairs(steps.result[None], steps.levelled.image[None], prepared.target[None], near, [prepared])
-        found = self._added(pairs, values)
-        return self._tile_scores(found, [steps.shift], [prepared])[0]
+        shift = steps.shift
+        y, x, edge = (image.new_full((1,), value, dtype=torch.float64) for value in (shift.y, shift.x, shift.at_edge))
+        found = self._added(pairs, {**values, **_places(Shifts(y, x, edge))})
+        return self._tile_scores(found, [prepared])[0]
 
     def score_batch(self, predictions: Sequence[Array], prepared: Sequence[Prepared]) -> list[TileScore]:
         """The scores of several predictions, `batch` at once where that is above 1: those of :meth:`score` to 1e-6.
@@ -110,13 +113,10 @@ class WsbScorer:
         """The scores of one batch; an index that comes again fills it up."""
         tiles = [prepared[index] for index in chosen]
         given = upload([images[index] for index in chosen], self.device)
-        found, shifts = self.on_device(given, tiles, len(chosen) - len(set(chosen)))
-        numbers = torch.stack((shifts.y, shifts.x, shifts.at_edge.double())).cpu()
-        own = [Shift(float(y), float(x), bool(edge)) for y, x, edge in numbers.t().tolist()]
-        return self._tile_scores(found, own, tiles)
+        return self._tile_scores(self.on_device(given, tiles, len(chosen) - len(set(chosen))), tiles)
 
-    def on_device(self, images: Tensor, tiles: Sequence[WsbPrepared], fill: int = 0) -> tuple[Found, Shifts]:
-        """What is computed of (N, C, H, W) predictions of one kind before anything is copied back.
+    def on_device(self, images: Tensor, tiles: Sequence[WsbPrepared], fill: int = 0) -> Found:
+        """Metrics and shifts of (N, C, H, W) predictions of one kind, before anything is copied back.
 
         The last `fill` of them only fill the batch up.
         """
@@ -126,7 +126,7 @@ class WsbScorer:
         measured = measure(placed, stack, self.rules, near)
         result, levelled = measured.placed.result, measured.placed.levelled.image
         pairs = self._pairs(result, levelled, stack.target, measured.nir, tiles, fill)
-        return self._added(pairs, measured.values), measured.shifts
+        return self._added(pairs, {**measured.values, **_places(measured.shifts)})
 
     def _added(self, pairs: Pairs, values: Mapping[str, Tensor]) -> Found:
         """The values with those of the learned and the optional metrics, why one is NaN, and curves."""
@@ -171,19 +171,19 @@ class WsbScorer:
             fill=fill,
         )
 
-    def _tile_scores(self, found: Found, shifts: Sequence[Shift], tiles: Sequence[WsbPrepared]) -> list[TileScore]:
+    def _tile_scores(self, found: Found, tiles: Sequence[WsbPrepared]) -> list[TileScore]:
         """One transfer from the device for all numbers, and one for each kind of curve."""
         rows = _to_numbers(found.values)
         curves = {name: curve.tolist() for name, curve in found.curves.items()}
         scores = []
-        for index, (numbers, shift, tile) in enumerate(zip(rows, shifts, tiles, strict=True)):
-            clipped, bias = numbers.pop("clipped") or 0.0, tuple(numbers.pop(name) or 0.0 for name in BIASES)
+        for index, (numbers, tile) in enumerate(zip(rows, tiles, strict=True)):
+            clipped, y, x, edge = (numbers.pop(name) or 0.0 for name in ("clipped", *PLACES))
+            bias = tuple(numbers.pop(name) or 0.0 for name in BIASES)
             metrics, missing = self._finish(numbers, found.nulls[index], tile)
             known = tile.reference
             levels = Levels(clipped, bias, tile.mean, *(() if known is None else (known.clipped, known.bias)))
             kept = {name: tuple(curve[index]) for name, curve in curves.items()}
-            place = (shift.y, shift.x, shift.at_edge)
-            scores.append(TileScore(metrics, missing, *place, clipped, tile.detail, levels, kept))
+            scores.append(TileScore(metrics, missing, y, x, bool(edge), clipped, tile.detail, levels, kept))
         return scores
 
     def _near_infrared(self, image: Tensor, shift: Shift, prepared: WsbPrepared) -> Tensor | None:
@@ -207,6 +207,11 @@ class WsbScorer:
 def _unseen(prepared: WsbPrepared) -> str:
     """Why frame 0 cannot be used, if it cannot."""
     return NO_FRAME if prepared.frame is None or prepared.frame.rgb is None else CLOUDY
+
+
+def _places(shifts: Shifts) -> dict[str, Tensor]:
+    """Shifts among the values, so that they come back with them."""
+    return dict(zip(PLACES, (shifts.y, shifts.x, shifts.at_edge), strict=True))
 
 
 def _to_numbers(values: Mapping[str, Tensor]) -> list[dict[str, float | None]]:

@@ -9,7 +9,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 import scoring_reference as reference
 from scoring_scenes import land
-from worldstrat_bench.registration import move
+from worldstrat_bench.registration import Shifts, move, move_each
 
 
 @pytest.mark.parametrize("shift", [(2.0, -3.0), (0.0, 0.0), (8.0, -8.0)])
@@ -47,3 +47,17 @@ def test_runs_on_a_gpu_as_far_as_can_be_told_without_one() -> None:
         out = move(torch.empty(3, 100, 90, device="cuda"), 1.25, -0.5, border=20)
     assert out.device.type == "cuda"
     assert out.shape == (3, 60, 50)
+
+
+@pytest.mark.parametrize("border", [20, 12])
+def test_moving_each_by_its_own_shift_is_moving_one_by_one(border: int) -> None:
+    rng = np.random.default_rng(0)
+    pairs = [(0.0, 0.0), (8.0, -8.0), (7.5, -7.5), (0.5, -0.5), *(rng.integers(-120, 121, (12, 2)) / 16)]
+    image = torch.from_numpy(rng.random((len(pairs), 2, 61, 70), dtype=np.float32))
+    y, x = torch.tensor(np.array(pairs), dtype=torch.float64).unbind(dim=1)
+    found = move_each(image, Shifts(y, x, y > 9), border, radius=8, fraction=16)
+    for own, source, (dy, dx) in zip(found, image, pairs, strict=True):
+        wanted = move(source, float(dy), float(dx), border)
+        torch.testing.assert_close(own, wanted, rtol=0, atol=1e-6)
+        if dy % 1 == dx % 1 == 0:
+            assert torch.equal(own, wanted)

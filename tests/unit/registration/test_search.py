@@ -13,7 +13,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 import scoring_reference as reference
 from scoring_scenes import REAL_TILES, blurred, land, real_tile
 from worldstrat_bench.filtering import correlate, crop_or_pad, gaussian_taps
-from worldstrat_bench.registration import Shift, mismatch, pick_shift, prepare_search
+from worldstrat_bench.registration import Shift, mismatch, pick_shift, pick_shifts, prepare_search
 from worldstrat_bench.registration.lags import box_sums, fft_length
 
 RADIUS, BORDER = 8, 20
@@ -172,3 +172,35 @@ def test_runs_on_a_gpu_as_far_as_can_be_told_without_one(masked: bool) -> None:
         values = mismatch(moving, prepare_search(still, mask, 8))
     assert values.device.type == "cuda"
     assert values.shape == (2, 17, 17)
+
+
+def tables(count: int) -> NDArray[np.float64]:
+    """(count, 17, 17) tables: noise, bowls, ties, flat ones, minima on edges and steep and flat parabolas."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[-8:9, -8:9]
+    made = []
+    for i in range(count):
+        scale = 10.0 ** rng.uniform(-18, 0)
+        cy, cx = rng.uniform(-9, 9, 2)
+        table = {
+            0: rng.random((17, 17)),
+            1: (y - cy) ** 2 + rng.uniform(0.1, 9) * (x - cx) ** 2,
+            2: rng.integers(0, 3, (17, 17)).astype(float),
+            3: np.zeros((17, 17)),
+            4: np.abs(y - np.rint(cy)) + np.abs(x - np.rint(cx)) ** rng.choice([0.5, 1.0, 4.0]),
+            5: np.rint(((y - cy) ** 2 + (x - cx) ** 2) * 8) / 8,
+        }[i % 6]
+        made.append(table * scale + rng.choice([0.0, 1e-3, -1e-3, 1.0]))
+    return np.stack(made)
+
+
+@pytest.mark.parametrize(("tie", "fraction"), [(1e-12, 16), (1e-3, 16), (0.0, 10)])
+def test_many_shifts_are_picked_on_the_device_as_one_is_on_the_host(tie: float, fraction: int) -> None:
+    made = tables(3000)
+    found = pick_shifts(torch.from_numpy(made), tie=tie, fraction=fraction)
+    wanted = [pick_shift(table, tie=tie, fraction=fraction) for table in made]
+    assert sum(shift.at_edge for shift in wanted) > 100
+    assert sum(shift.y % 1 != 0 for shift in wanted) > 100
+    assert [
+        Shift(*own) for own in zip(found.y.tolist(), found.x.tolist(), found.at_edge.tolist(), strict=True)
+    ] == wanted
