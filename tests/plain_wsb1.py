@@ -33,7 +33,7 @@ Pair = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class Rules:
-    """The numbers of protocol 3.2 to 3.5, and four switches that only a wrong implementation turns."""
+    """The numbers of protocol 3.2 to 3.5, and the switches that only a wrong implementation turns."""
 
     border: int = 20
     radius: int = 8
@@ -53,6 +53,9 @@ class Rules:
     no_data_above: float = 1e-6
     cubic: float = -0.5
     tie_order: str = "length, dy, dx"
+    stride: int = 4
+    vertex_max: float = 0.5
+    ends_count: bool = False
     clip_first: bool = False
     offset_over_clouds: bool = False
     remove_bias: bool = True
@@ -178,7 +181,7 @@ def offset_first(image: Floats, scene: Scene, rules: Rules, band: int = 0) -> tu
     near, truth = window(image, rules), window(scene.target, rules)[band : band + len(image)]
     counts = scene.inside if rules.offset_over_clouds else scene.mask
     some = np.zeros_like(counts)
-    some[::4, ::4] = counts[::4, ::4]
+    some[:: rules.stride, :: rules.stride] = counts[:: rules.stride, :: rules.stride]
     offsets = np.array([one_offset(s, h, counts, some, rules) for s, h in zip(near, truth, strict=True)])
     return np.clip(image + offsets[:, None, None], 0, 1), offsets
 
@@ -188,7 +191,7 @@ def one_offset(image: Floats, truth: Floats, counts: Mask, some: Mask, rules: Ru
     offset = float(np.median((truth - image)[some if some.any() else counts]))
     for _ in range(rules.steps):
         seen = image + offset
-        free = counts & (seen > 0) & (seen < 1)
+        free = counts & ((seen >= 0) & (seen <= 1) if rules.ends_count else (seen > 0) & (seen < 1))
         if not free.any():
             break
         before, offset = offset, float((truth - image)[free].mean())
@@ -252,7 +255,7 @@ def vertex(line: Floats, index: int, rules: Rules) -> float:
     curvature = before - 2 * here + after
     if curvature <= 4 * rules.noise:
         return 0.0
-    place = min(max((before - after) / (2 * curvature), -0.5), 0.5)
+    place = min(max((before - after) / (2 * curvature), -rules.vertex_max), rules.vertex_max)
     return round(place * rules.fraction) / rules.fraction  # Python rounds halves to even
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,10 @@ from typer.testing import CliRunner
 
 from plain_wsb1 import Rules, evaluate
 from worldstrat_bench.cli.app import app
-from worldstrat_bench.errors import UsageError
+from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.protocol import load_protocol
+from worldstrat_bench.scoring.kit.comparing import differences, read_numbers
 
-EXACT = {"valid", "mask", "shift_y", "shift_x", "at_edge"}
 Pair = tuple[str, dict[str, NDArray[Any]], dict[str, Any]]
 
 
@@ -40,30 +41,13 @@ def pairs(kit: Path) -> list[Pair]:
 
 def read(folder: Path) -> Pair:
     """One pair."""
-    with np.load(folder / "inputs.npz") as inputs, np.load(folder / "expected.npz") as expected:
-        numbers = {**json.loads((folder / "expected.json").read_text()), **expected}
-        return folder.name, dict(inputs), numbers
+    with np.load(folder / "inputs.npz") as inputs:
+        return folder.name, dict(inputs), read_numbers(folder)
 
 
-def disagreements(expected: Mapping[str, Any], found: Mapping[str, Any], tolerance: float = 1e-6) -> Iterator[str]:
-    """What differs by more than the kit's README allows."""
-    yield from sorted(set(expected) ^ set(found))
-    for name in set(expected) & set(found):
-        if expected[name] is None or found[name] is None:
-            if expected[name] is not found[name]:
-                yield name
-            continue
-        a, b = (np.asarray(numbers[name], dtype=np.float64) for numbers in (expected, found))
-        if a.shape != b.shape:
-            yield name
-            continue
-        size = np.maximum(np.abs(a), 0 if name == "detail" else 1)
-        if name == "mismatch":
-            size = np.abs(a).max()
-        elif name == "gain":
-            size = expected["psnr"]
-        if (np.abs(a - b) > (0 if name in EXACT else tolerance * size)).any():
-            yield name
+def disagreements(expected: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    """What differs by more than the kit's README allows, and what only one of them has."""
+    return [*(difference.field for difference in differences(expected, found)), *sorted(set(found) - set(expected))]
 
 
 def test_two_implementations_agree_on_every_pair(pairs: list[Pair]) -> None:
@@ -85,10 +69,15 @@ def test_two_implementations_agree_on_every_pair(pairs: list[Pair]) -> None:
         ({"clip_first": True}, "offset", "shift_x"),
         ({"offset_over_clouds": True}, "clouds", "offset"),
         ({"offset_over_clouds": True}, "clouds", "shift_x"),
+        ({"stride": 1}, "rows", "offset"),
+        ({"ends_count": True}, "rows", "offset"),
         ({"steps": 0}, "saturation", "offset"),
+        ({"steps": 4}, "saturation", "offset"),
+        ({"steps": 7}, "saturation", "offset"),
+        ({"vertex_max": 8.0}, "vertex", "shift_y"),
         ({"remove_bias": False}, "clouds", "psnr"),
         ({"sigma": 1.9}, "fraction", "mismatch"),
-        ({"ssim_window": 9}, "bias", "ssim"),
+        ({"ssim_window": 9}, "fraction", "ssim"),
         ({"percentile": 99.0}, "snow", "white"),
         ({"white_min": 0.25}, "grey", "ssim"),
         ({"lobes": 7}, "fraction", "result"),
@@ -112,7 +101,10 @@ def test_the_pairs_are_what_they_say(pairs: list[Pair]) -> None:
     assert numbers["edge"]["at_edge"]
     assert numbers["edge"]["shift_y"] == 8
     assert numbers["edge"]["shift_x"] % 1
-    assert numbers["beyond"]["at_edge"]
+    assert numbers["no-frame"]["at_edge"]
+    assert numbers["no-frame"]["shift_x"] == 8
+    assert numbers["vertex"]["shift_y"] in (-0.5, 0.5)
+    assert (numbers["rows"]["offset"] == 0).all()
     assert np.ptp(numbers["flat"]["mismatch"]) < 1e-16
     for name in ("ties-by-length", "ties-by-order"):
         table = numbers[name]["mismatch"]
@@ -168,5 +160,82 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path, kind: str) 
     (tmp_path / "note.txt").write_text("mine")
     done = CliRunner().invoke(app, ["conformance", str(target)])
     assert isinstance(done.exception, UsageError)
+    assert ("is not a folder" in str(done.exception)) == (kind == "file")
     assert [p.name for p in tmp_path.iterdir()] == ["note.txt"]
     assert (tmp_path / "note.txt").read_text() == "mine"
+
+
+def check(kit: Path, results: Path) -> tuple[int, list[dict[str, Any]]]:
+    """Exit code and the pairs that differ, as the command reports them."""
+    done = CliRunner().invoke(app, ["conformance", str(kit), "--check", str(results), "--json"])
+    document = json.loads(done.stdout)
+    assert document["agrees"] == (done.exit_code == 0)
+    assert len(document["pairs"]) == 24
+    return done.exit_code, [pair for pair in document["pairs"] if pair["differences"]]
+
+
+@pytest.fixture
+def results(kit: Path, tmp_path: Path) -> Path:
+    """Results of an implementation that agrees."""
+    return Path(shutil.copytree(kit, tmp_path / "results", ignore=shutil.ignore_patterns("inputs.npz", "kit.json")))
+
+
+def test_check_accepts_what_agrees(kit: Path, results: Path) -> None:
+    assert check(kit, results) == (0, [])
+    done = CliRunner().invoke(app, ["conformance", str(kit), "--check", str(results)])
+    assert (done.exit_code, done.stderr) == (0, "24 of 24 pairs agree\n")
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), 1e-3], ids=str)
+def test_check_names_first_what_is_computed_first(kit: Path, results: Path, wrong: float) -> None:
+    folder = results / "02-fraction"
+    numbers = json.loads((folder / "expected.json").read_text())
+    arrays = dict(np.load(folder / "expected.npz"))
+    arrays["offset"][1] += wrong
+    np.savez_compressed(folder / "expected.npz", **arrays)
+    (folder / "expected.json").write_text(json.dumps({**numbers, "psnr": wrong, "ssim": None, "clipped": "none"}))
+    code, pairs = check(kit, results)
+    assert code == 5
+    assert [pair["folder"] for pair in pairs] == ["02-fraction"]
+    assert [found["field"] for found in pairs[0]["differences"]] == ["offset", "clipped", "psnr", "ssim"]
+    assert pairs[0]["differences"][0]["what"].startswith("differs in 1 of 3 values, by up to")
+    assert pairs[0]["differences"][3]["what"] == "is null, not a number"
+    done = CliRunner().invoke(app, ["conformance", str(kit), "--check", str(results)])
+    assert done.exit_code == 5
+    assert done.stderr.splitlines()[0].startswith("02-fraction: offset differs in 1 of 3 values")
+    assert done.stderr.splitlines()[0].endswith("; then clipped, psnr, ssim")
+    assert done.stderr.splitlines()[1] == "23 of 24 pairs agree"
+
+
+def test_check_takes_one_of_the_files_and_misses_the_rest(kit: Path, results: Path) -> None:
+    (results / "01-identity" / "expected.npz").unlink()
+    shutil.rmtree(results / "24-no-frame")
+    code, pairs = check(kit, results)
+    assert code == 5
+    found = {pair["folder"]: {d["field"]: d["what"] for d in pair["differences"]} for pair in pairs}
+    assert found["01-identity"] == dict.fromkeys(("target", "valid", "mask", "result"), "is missing")
+    assert found["24-no-frame"] == {"expected.npz": "and expected.json are missing"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("expected.npz", b"no"), ("expected.json", b"["), ("expected.json", b"1")]
+)
+def test_check_refuses_damaged_files(kit: Path, results: Path, name: str, content: bytes) -> None:
+    (results / "03-stripes" / name).write_bytes(content)
+    done = CliRunner().invoke(app, ["conformance", str(kit), "--check", str(results)])
+    assert isinstance(done.exception, InvalidArtefactError)
+
+
+def test_check_needs_a_kit_and_a_folder(kit: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for first, second, what in ((tmp_path, kit, "no conformance kit"), (kit, tmp_path / "file", "is not a folder")):
+        done = CliRunner().invoke(app, ["conformance", str(first), "--check", str(second)])
+        assert isinstance(done.exception, UsageError)
+        assert what in str(done.exception)
+
+
+def test_every_field_is_described(kit: Path, pairs: list[Pair]) -> None:
+    fields = {name for _, _, expected in pairs for name in expected}
+    for page in (kit / "README.md", Path(__file__).parents[3] / "docs" / "conformance.md"):
+        text = page.read_text()
+        assert sorted(name for name in fields if f"`{name}`" not in text) == []

@@ -16,12 +16,10 @@ from worldstrat_bench import __version__
 from worldstrat_bench.errors import InfrastructureError, UsageError
 from worldstrat_bench.metrics.optional import load_optional
 from worldstrat_bench.protocol import load_protocol
+from worldstrat_bench.scoring.kit.comparing import TOLERANCE
 from worldstrat_bench.scoring.kit.numbers import LEARNED, numbers_of
 from worldstrat_bench.scoring.kit.pairs import PROTOCOL, Pair, make_pairs
 from worldstrat_bench.scoring.wsb import WsbScorer
-
-TOLERANCE = 1e-6
-"""How far two implementations may be apart, see ``readme.txt``."""
 
 
 def write_kit(folder: Path) -> dict[str, Any]:
@@ -34,11 +32,13 @@ def write_kit(folder: Path) -> dict[str, Any]:
     Raises
     ------
     UsageError
-        if the folder holds something.
+        if it is not a folder, or holds something.
     InfrastructureError
         if it cannot be written.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and not folder.is_dir():
+        raise UsageError("is not a folder", where=folder, remedy="name a new or an empty folder")
+    if folder.exists() and any(folder.iterdir()):
         raise UsageError("the folder is not empty", where=folder, remedy="name a new or an empty folder")
     pairs = make_pairs()
     scorer = WsbScorer(load_protocol(PROTOCOL), torch.device("cpu"), optional=load_optional(()))
