@@ -178,7 +178,7 @@ def test_blocks_are_timed_in_the_worker(worker: Worker) -> None:
     (images,) = tile()
     task = Task(images[None], np.ones((1, 2, 1, 40, 42), bool), np.zeros((1, 2), np.int64), 160, 168)
     timed = TimedWorker(worker)
-    transfer = timed.place([task, task], [None, None])
+    transfer = timed.place([task, task], [None, None]).transfer_seconds
     timed.lead_in(Cycle(0, 1), 3, slots=4)
     times = timed.block(Cycle(0, 2), 40, every=2, wait=False)
     assert transfer is not None

@@ -21,7 +21,7 @@ from worldstrat_bench.worker.types import ModelSpec
 
 PLAN = Plan(seconds=0.4, budget_seconds=8.0, min_blocks=2, warm_up_seconds=1.0)
 WORK_SECONDS = 0.02
-ACCUSATIONS = ("cached", "fresh process", "host waited", "asked for", "wall clock")
+ACCUSATIONS = ("cached", "fresh process", "host waited", "asked for", "wall clock", "to be placed")
 """What is said of a model that cheats, and not of a machine that is busy."""
 
 COMMON = f"""
@@ -133,6 +133,61 @@ blocks.run_block, blocks.Bench.take = nothing, late
 """
 
 
+IN_ADVANCE = """
+class Model:
+    '''Works on all inputs that the worker holds at the first call it gets, timed or not.'''
+    def __init__(self):
+        self.done = {}
+    def predict(self, lr, target):
+        if id(lr) in self.done and self.done[id(lr)][0] is lr:
+            return self.done[id(lr)][1]
+        frame = sys._getframe()
+        while frame is not None and frame.f_code.co_name != "run_block":
+            frame = frame.f_back
+        if frame is None:
+            return work(lr, target)
+        self.done = {id(p.lr): (p.lr, work(p.lr, p.target)) for p in frame.f_locals["inputs"]}
+        return self.done[id(lr)][1]
+"""
+
+ON_ARRIVAL = """
+truth = blocks.Bench.place
+done = {}
+
+def place(self, header, body):
+    '''Works while the inputs are placed.'''
+    answer = truth(self, header, body)
+    done.clear()
+    done.update({id(p.lr): (p.lr, work(p.lr, p.target)) for p in self._inputs})
+    return answer
+
+blocks.Bench.place = place
+
+class Model:
+    def predict(self, lr, target):
+        time.sleep(0.005)
+        found = done.get(id(lr))
+        return found[1] if found is not None and found[0] is lr else work(lr, target)
+"""
+
+ONCE = """
+truth = blocks.run_block
+
+def memo(call, inputs, plan, kept, clock, seed=None, **more):
+    '''Works once for each input; marks as of a steady model.'''
+    done = {}
+    def once(placed):
+        if id(placed) not in done:
+            done[id(placed)] = call(placed)
+        return done[id(placed)]
+    marks, wall = truth(once, inputs, plan, kept, clock, seed, **more)
+    count = len(marks) - 1
+    return [marks[-1] * (k + 1) / count for k in range(count)] + [marks[-1]], wall
+
+blocks.run_block = memo
+"""
+
+
 def timed(folder: Path, source: str, scenario: Scenario = "single") -> Timing:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "timed_model.py").write_text(COMMON + textwrap.dedent(source), encoding="utf-8")
@@ -167,9 +222,12 @@ CHEATS = {
     "thumbnails": (THUMBNAILS.format(size=8, steps=50), "results are cached between calls"),
     "coarse thumbnails": (THUMBNAILS.format(size=1, steps=20), "from those of a fresh process"),
     "skipping": (SKIPPING, "whose outputs can all be asked for take"),
+    "in advance": (IN_ADVANCE, "results are cached between calls"),
+    "on arrival": (ON_ARRIVAL, "longer to be placed"),
+    "once for each input": (ONCE, "whose outputs can all be asked for take"),
     "late": (LATE, "outputs are not there when they are asked for"),
 }
-LONG = ("lying", "coarse thumbnails", "skipping", "late")
+LONG = ("lying", "coarse thumbnails", "skipping", "in advance", "late")
 
 
 @pytest.mark.parametrize("cheat", [pytest.param(c, marks=[pytest.mark.soak] if c in LONG else []) for c in CHEATS])

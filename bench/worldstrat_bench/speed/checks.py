@@ -17,20 +17,34 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from worldstrat_bench.speed.inputs import MOST_TILES, tile_of
+from worldstrat_bench.speed.inputs import MOST_TILES, Variations, tile_of
 from worldstrat_bench.speed.scored import ScoredTile
-from worldstrat_bench.speed.stopwatch import BlockSize
+from worldstrat_bench.speed.stopwatch import LONG_CALL_SECONDS, BlockSize
 from worldstrat_bench.speed.subjects import Seeded, Taken, WorkerSubject, outputs_of
 from worldstrat_bench.worker.timed import TimedWorker
+from worldstrat_bench.worker.types import Task
 
 LOOKS = 8
 """Timed blocks of which an output is taken."""
 AUDITS = 5
 AUDIT_SECONDS = 0.1
 """Length of these short blocks, if 64 tiles last so long."""
+AUDIT_LOOKS = 2
+"""Outputs of such a block that a fresh process is asked for, beside the run's tiles."""
+PLACINGS = 6
+"""Times that the reference's worker is given the inputs of a block, for the time that this takes."""
 AUDIT_LEAD_IN_SECONDS = 0.02
 GROUP = 8
 """Inputs that a fresh process is given at a time."""
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Inputs of a short block, those of its lead-in (none: one fresh input), and where the tiles of the run are."""
+
+    inputs: list[Seeded]
+    lead_in: list[Seeded]
+    scored: list[tuple[tuple[int, int], ScoredTile]]
 
 
 @dataclass
@@ -42,6 +56,10 @@ class Looks:
     places : of the blocks whose outputs are taken, counted from 0; drawn when the first block has ended.
     drawn : tiles of timed outputs, with the inputs they are of.
     audited : seconds a call, as the host waited, of blocks all of whose outputs could be asked for.
+    audit_calls : in each of these.
+    copy_seconds : that keeping an output takes, as seen with the reference.
+    placed : seconds that the reference's worker took to be given the inputs of a block.
+    audit_placing : (of the model's worker, of the reference's) seconds to be given the inputs of those blocks.
     waits : (bytes, seconds) of every answer with outputs.
     echoes : least seconds of answers of the same bytes by the reference's worker, by their bytes.
     against_scored : largest differences to the scored predictions, reflectance.
@@ -54,6 +72,10 @@ class Looks:
     places: frozenset[int] = frozenset()
     drawn: list[Taken] = field(default_factory=list)
     audited: list[float] = field(default_factory=list)
+    audit_calls: int = 0
+    copy_seconds: float = 0.0
+    placed: tuple[float, ...] = ()
+    audit_placing: list[tuple[float, float]] = field(default_factory=list)
     waits: list[tuple[int, float]] = field(default_factory=list)
     echoes: dict[int, float] = field(default_factory=dict)
     against_scored: list[float] = field(default_factory=list)
@@ -64,37 +86,78 @@ class Looks:
         if index == 0:
             self.places = frozenset(random.SystemRandom().sample(range(count), min(LOOKS, count)))
         if index in self.places:
-            self.drawn += self._take([secrets.randbelow(self.subject.kept)])
+            self.drawn += self._take([(secrets.randbelow(self.subject.kept), secrets.randbelow(self.subject.batch))])
 
-    def audit(self, seconds: float) -> None:
+    def audit(self, seconds: float, reference: WorkerSubject, reference_seconds: float) -> None:
         """Short blocks of which every output is kept: a call in them must not take longer than in the others.
+
+        They go round their inputs once, so that a result cannot be used twice; tiles of the run are among them.
 
         Parameters
         ----------
         seconds : that a call took in the timed blocks.
+        reference : is audited in the same way: what it takes longer is the copies.
+        reference_seconds : that a call of it took in the timed blocks.
         """
-        for _ in range(AUDITS):
-            inputs, lead_in = self._audited_inputs()
-            calls = max(len(inputs), min(MOST_TILES // self.subject.batch, math.ceil(AUDIT_SECONDS / seconds)))
-            calls = len(inputs) * math.ceil(calls / len(inputs))
-            size = BlockSize(len(inputs), calls, max(1, math.ceil(AUDIT_LEAD_IN_SECONDS / seconds)), calls)
-            block = self.subject.block_of(inputs, size, lead_in)
-            self.audited.append(block.host_seconds / calls)
-            taken = self._take(range(len(inputs)))
-            self.drawn.append(taken[-1])
-            if self.subject.batch == 1:
-                self._compare(self.scored, [each.image for each in taken[: len(self.scored)]])
+        self.placed = tuple(self.subject.place_at(self.echo) for _ in range(PLACINGS))[1:]  # the first finds memory
+        copies: list[float] = []
+        for number in range(AUDITS):
+            audit = self._audit_of(number, seconds)
+            self.audit_calls = len(audit.inputs)
+            lead_in = 1 if seconds >= LONG_CALL_SECONDS else math.ceil(AUDIT_LEAD_IN_SECONDS / seconds)
+            size = BlockSize(self.audit_calls, self.audit_calls, lead_in, self.audit_calls)
+            block = self.subject.block_of(audit.inputs, size, audit.lead_in)
+            self.audited.append(block.host_seconds / size.calls)
+            self._look_at(audit)
+            self.audit_placing.append((block.place_seconds, self.subject.place_at(self.echo)))
+            theirs = reference.block(BlockSize(1, size.calls, lead_in, size.calls))
+            copies.append(theirs.host_seconds / size.calls - reference_seconds)
+        self.copy_seconds = max(0.0, float(np.median(copies)))
 
-    def _audited_inputs(self) -> tuple[list[Seeded], list[Seeded]]:
-        """Inputs, the tiles of the run first where single tiles are timed; and a lead-in of the same shapes."""
-        if self.subject.batch > 1 or not self.scored:
-            return [self.subject.fresh() for _ in range(2)], []
-        scored = [Seeded(tile.inputs.task, tile.seed) for tile in self.scored]
-        return [*scored, self.subject.fresh()], [*scored[::-1], self.subject.fresh()]
+    def _look_at(self, audit: Audit) -> None:
+        """Compare the run's tiles with what was scored, and take others for a fresh process."""
+        others = [(number, secrets.randbelow(self.subject.batch)) for number in range(len(audit.inputs))]
+        others = random.SystemRandom().sample(others, min(AUDIT_LOOKS, len(others)))
+        taken = self._take([place for place, _ in audit.scored] + others)
+        self.drawn += taken[len(audit.scored) :]
+        pairs = zip((tile for _, tile in audit.scored), taken, strict=False)
+        for tile, found in pairs:
+            self._compare([tile], [found.image])
 
-    def _take(self, numbers: Sequence[int]) -> list[Taken]:
-        """A tile, drawn at random, of each of these outputs."""
-        taken, seconds = self.subject.take([(number, secrets.randbelow(self.subject.batch)) for number in numbers])
+    def _audit_of(self, number: int, seconds: float) -> Audit:
+        """Fresh inputs with tiles of the run among them, at random places."""
+        limit = min(MOST_TILES // self.subject.batch, self.subject.inputs_at_most())
+        if self.subject.batch > 1:
+            return self._batches(max(1, min(limit, max(2, math.ceil(AUDIT_SECONDS / seconds)))))
+        tiles = list(self.scored)
+        if seconds >= LONG_CALL_SECONDS and tiles:
+            tiles = [tiles[number % len(tiles)]]  # with slow models one tile of the run in each block
+        count = max(2, len(tiles) + 1, min(limit, math.ceil(AUDIT_SECONDS / seconds)))
+        inputs: list[tuple[Seeded, ScoredTile | None]] = [(Seeded(t.inputs.task, t.seed), t) for t in tiles]
+        inputs += [(self.subject.fresh(), None) for _ in range(count - len(tiles))]
+        random.SystemRandom().shuffle(inputs)
+        # The lead-in has every shape, since a shape may be compiled, and none of the tiles.
+        shapes = {tile.inputs.task.images.shape: tile.inputs for tile in tiles}
+        lead_in = [Seeded(Variations([tile]).task(1), self.subject.new_seed()) for tile in shapes.values()]
+        scored = [((k, 0), tile) for k, (_, tile) in enumerate(inputs) if tile is not None]
+        return Audit([each for each, _ in inputs], lead_in, scored)
+
+    def _batches(self, count: int) -> Audit:
+        """Batches of fresh tiles with tiles of the run in random places, if those have the same shape."""
+        inputs = [self.subject.fresh() for _ in range(count)]
+        places = [(i, k) for i in range(count) for k in range(self.subject.batch)]
+        fitting = [tile for tile in self.scored if _alike(tile.inputs.task, inputs[0].task)]
+        if self.subject.seeded:
+            fitting = []  # their random numbers were drawn for a tile alone
+        random.SystemRandom().shuffle(places)
+        scored = list(zip(places, fitting, strict=False))
+        for (i, k), tile in scored:
+            for name in ("images", "clear", "days"):
+                getattr(inputs[i].task, name)[k] = getattr(tile.inputs.task, name)[0]
+        return Audit(inputs, [], scored)
+
+    def _take(self, tiles: Sequence[tuple[int, int]]) -> list[Taken]:
+        taken, seconds = self.subject.take(tiles)
         size = sum(each.image.nbytes for each in taken)
         self.waits.append((size, seconds))
         self.echoes[size] = min(self.echo.echo(size), self.echoes.get(size, math.inf))
@@ -128,6 +191,11 @@ class Looks:
         for tile, image in zip(tiles, images, strict=True):
             self.against_scored.append(difference(image[0], tile.image))
             self.compared.add(tile.inputs.name)
+
+
+def _alike(a: Task, b: Task) -> bool:
+    """Whether a tile fits into a batch."""
+    return a.images.shape[1:] == b.images.shape[1:] and (a.height, a.width) == (b.height, b.width)
 
 
 def _questions(group: Sequence[Taken], whole: bool) -> tuple[list[Seeded], list[int]]:

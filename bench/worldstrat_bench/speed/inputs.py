@@ -25,6 +25,8 @@ MOST_TILES = 64
 """Tiles in the inputs of one block, at most ..."""
 SET_BYTES = 160 * MIB
 """... and bytes of them: 16 of WorldStrat's tiles with eight frames."""
+STEPS = 10_000
+"""Reflectance is a multiple of 1 / STEPS in the files."""
 NOISE = 0.01
 """Range of what is added to every pixel, reflectance: ten times what an output may differ by."""
 
@@ -102,6 +104,8 @@ class Variations:
              task.days[0, : self.frames])
             for task in tasks
         ]  # fmt: skip
+        # A model must not tell these inputs from those of a file by their last digits.
+        self._on_steps = all(np.array_equal(images, _on_steps(images)) for images, _, _ in self._tasks)
         self._rng = np.random.default_rng(secrets.randbits(64) if seed is None else seed)
         self._size = self._tasks[0][0].size
         self._noise = NOISE * self._rng.random(self._size + (1 << 16), dtype=np.float32)
@@ -128,7 +132,14 @@ class Variations:
         start = int(rng.integers(len(self._noise) - self._size + 1))
         noise = self._noise[start : start + self._size].reshape(images.shape)
         strength = np.float32(1 - 0.5 * rng.random())
-        return _moved(images, axes, shift) + strength * noise, _moved(clear, axes, shift), days
+        varied = _moved(images, axes, shift) + strength * noise
+        return _on_steps(varied) if self._on_steps else varied, _moved(clear, axes, shift), days
+
+
+def _on_steps(images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Rounded to what a file can hold."""
+    found: NDArray[np.float32] = np.rint(images * np.float32(STEPS)) / np.float32(STEPS)
+    return found
 
 
 def _moved(array: NDArray[Any], axes: tuple[int, ...], shift: tuple[int, ...]) -> NDArray[Any]:

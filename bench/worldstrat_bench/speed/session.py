@@ -186,7 +186,8 @@ class _Session:
         series = measure(
             subject, reference, self._request.plan, self._machine(), after, lambda text: self._say(f"{words}: {text}")
         )
-        looks.audit(float(np.median([block.per_call for block in series.blocks])))
+        seconds = float(np.median([block.per_call for block in series.blocks]))
+        looks.audit(seconds, reference, series.reference_seconds)
         return _Run(scenario, batch, speeds, series, looks, self._throttled(), self._strangers())
 
     def _throttled(self) -> bool | None:
@@ -202,7 +203,10 @@ class _Session:
         fresh = run.looks.finish(self._worker)
         evidence = Evidence(
             run.series.repeats,
-            tuple(run.looks.audited),
+            tuple(seconds - run.looks.copy_seconds for seconds in run.looks.audited),
+            run.looks.audit_calls,
+            (tuple(block.place_seconds for block in run.series.blocks), run.looks.placed),
+            _transposed(run.looks.audit_placing),
             run.looks.late,
             scored_difference=max(run.looks.against_scored, default=None),
             fresh_difference=fresh,
@@ -279,6 +283,10 @@ def make_timing(
         verdict="VALID" if verdict.valid else "INVALID",
         reasons=verdict.reasons,
     )
+
+
+def _transposed(pairs: Sequence[tuple[float, float]]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    return tuple(a for a, _ in pairs), tuple(b for _, b in pairs)
 
 
 def _device(hello: Hello) -> Device:

@@ -65,6 +65,8 @@ class Block:
     host_seconds : that the host waited for it, less what a message takes.
     transfer_seconds : that the inputs took to the device, all of them; None on a CPU.
     tiles_placed : how many those were.
+    place_seconds : that the host waited until the inputs were there.
+    kept : of the last calls, whose outputs were copied.
     """
 
     inputs: int
@@ -74,6 +76,8 @@ class Block:
     host_seconds: float
     transfer_seconds: float | None = None
     tiles_placed: int = 1
+    place_seconds: float = 0.0
+    kept: int = 0
 
     @property
     def seconds(self) -> float:
@@ -92,9 +96,13 @@ class Block:
 
     @property
     def durations(self) -> NDArray[np.float64]:
-        """Seconds a call: of each call, or of each cycle as its mean."""
+        """Seconds a call: of each call, or of each cycle as its mean.
+
+        Calls are those whose outputs were not copied: the copy is the harness's own, and no latency of the model.
+        """
         ends = np.array((0.0, *self.marks[:-1]))
-        return np.diff(ends) * (len(self.marks) - 1) / self.calls
+        found = np.diff(ends) * (len(self.marks) - 1) / self.calls
+        return found[: self.calls - self.kept] if len(found) == self.calls > self.kept else found
 
     @property
     def cycles(self) -> NDArray[np.float64]:

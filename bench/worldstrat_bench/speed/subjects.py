@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from worldstrat_bench.speed.inputs import Variations
 from worldstrat_bench.speed.stopwatch import Block, BlockSize
-from worldstrat_bench.worker.timed import Cycle, TimedWorker
+from worldstrat_bench.worker.timed import Cycle, Placing, TimedWorker
 from worldstrat_bench.worker.types import Task
 
 ECHOES = 5
@@ -73,19 +73,31 @@ class WorkerSubject:
         return Seeded(self.variations.task(self.batch), self.new_seed())
 
     def block_of(self, inputs: Sequence[Seeded], size: BlockSize, lead_in: Sequence[Seeded] = ()) -> Block:
-        """A block on given inputs, which are as many as `size` says; the lead-in is on one fresh input if not given."""
+        """A block on given inputs, which are as many as `size` says; the lead-in is on one fresh input if not given.
+
+        The worker has the block's inputs only after the lead-in: they cannot be worked on in what is not timed.
+        """
         before = list(lead_in) or [self.fresh()]
-        self._inputs = [*inputs, *before]
-        transfer = self.worker.place([each.task for each in self._inputs], [each.seed for each in self._inputs])
-        first = Cycle(len(inputs), len(before))
-        self.worker.lead_in(first, max(size.lead_in, len(before)), size.kept)
+        self._place(self.worker, before)
+        self.worker.lead_in(Cycle(0, len(before)), max(size.lead_in, len(before)), size.kept)
+        self._inputs = list(inputs)
+        placing = self._place(self.worker, self._inputs)
         every = 1 if self.wait else size.inputs
         times = self.worker.block(Cycle(0, size.inputs), size.calls, every=every, wait=self.wait)
         self._kept = [i % size.inputs for i in range(size.calls - min(size.kept, size.calls), size.calls)]
         return Block(
             size.inputs, size.calls, times.marks, times.wall_seconds, times.host_seconds - self.message_seconds,
-            transfer, sum(each.task.batch for each in self._inputs),
+            placing.transfer_seconds, sum(each.task.batch for each in self._inputs), placing.host_seconds,
+            len(self._kept),
         )  # fmt: skip
+
+    def place_at(self, other: TimedWorker) -> float:
+        """Seconds that the host waits when another worker is given the inputs of the last block."""
+        return self._place(other, self._inputs).host_seconds
+
+    @staticmethod
+    def _place(worker: TimedWorker, inputs: Sequence[Seeded]) -> Placing:
+        return worker.place([each.task for each in inputs], [each.seed for each in inputs])
 
     @property
     def kept(self) -> int:

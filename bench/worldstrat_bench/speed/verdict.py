@@ -41,10 +41,21 @@ OUTPUT_MAX = 1e-3
 """Timed outputs may differ by this much from scored ones and from those of a fresh process, reflectance."""
 
 AUDIT_MAX = 1.3
-"""The fastest block all of whose outputs could be asked for may take so many times as long a call as the others."""
+"""The middle block all of whose outputs could be asked for may take so many times as long a call as the others."""
+
+AUDIT_SECONDS_MIN = 1e-3
+"""... and a block longer by less than this is not believed to be one: so much do messages differ."""
+
+PLACE_MAX = 0.25
+"""Inputs may take so much longer to be placed than with the reference, in the middle, relative ..."""
+
+PLACE_SECONDS_MIN = 0.010
+"""... and by less than this in any case."""
 
 LATE_SECONDS = 0.010
 """What the host may wait for the outputs that it names, beyond what such an answer takes, in the best case."""
+
+Seconds = tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -54,7 +65,11 @@ class Evidence:
     Attributes
     ----------
     repeats : the blocks, per repeat.
-    audited : seconds a call, as the host waited, of blocks all of whose outputs could be asked for.
+    audited : seconds a call, as the host waited, of blocks all of whose outputs could be asked for, less their copies.
+    audit_calls : in each of those blocks.
+    placing : seconds that the host waited for inputs to be placed: at the model's blocks; and the same inputs at the
+        reference's worker.
+    audit_placing : the same for the blocks of `audited`.
     late : seconds that the host waited for outputs beyond what such an answer takes; empty if none were taken.
     scored_difference : largest difference to the scored predictions, reflectance; None if there are none.
     fresh_difference : largest difference to what a fresh process returns for the same tile alone; None likewise.
@@ -66,6 +81,9 @@ class Evidence:
 
     repeats: tuple[tuple[Block, ...], ...]
     audited: tuple[float, ...] = ()
+    audit_calls: int = 100
+    placing: tuple[Seconds, Seconds] = ((), ())
+    audit_placing: tuple[Seconds, Seconds] = ((), ())
     late: tuple[float, ...] = ()
     scored_difference: float | None = None
     fresh_difference: float | None = None
@@ -104,8 +122,9 @@ class Verdict:
 
 def judge(evidence: Evidence) -> Verdict:
     """Every reason not to believe a timing; none if it can be believed."""
-    checks = (_quick, _warm_up, _spread, _ramp, _modes, _caching, _clocks, _claim, _audit, _late, _outputs, _device)
-    return Verdict(tuple(reason for check in checks if (reason := check(evidence))))
+    steady = (_quick, _warm_up, _spread, _ramp, _modes, _device)
+    honest = (_caching, _clocks, _claim, _placing, _audit, _late, _outputs)
+    return Verdict(tuple(reason for check in (*steady, *honest) if (reason := check(evidence))))
 
 
 def _quick(evidence: Evidence) -> str | None:
@@ -184,13 +203,26 @@ def _claim(evidence: Evidence) -> str | None:
 
 
 def _audit(evidence: Evidence) -> str | None:
-    """A model that works harder where it may be looked at. The fastest is the one that chance slowed least."""
+    """A model that works harder where it may be looked at."""
     if not evidence.audited:
         return None
-    ratio = min(evidence.audited) / evidence.per_call
-    if ratio <= AUDIT_MAX:
+    middle = float(np.median(evidence.audited))
+    ratio = middle / evidence.per_call
+    if ratio <= AUDIT_MAX or (middle - evidence.per_call) * evidence.audit_calls <= AUDIT_SECONDS_MIN:
         return None
     return f"calls whose outputs can all be asked for take {ratio:.3g} times as long as the others"
+
+
+def _placing(evidence: Evidence) -> str | None:
+    """A model that works on its inputs when they are placed, before the clock starts."""
+    for model, reference in (evidence.placing, evidence.audit_placing):
+        if not model or not reference:
+            continue
+        usual = float(np.median(reference))
+        longer = float(np.median(model)) - usual
+        if longer > max(PLACE_MAX * usual, PLACE_SECONDS_MIN):
+            return f"inputs take {longer * 1e3:.3g} ms longer to be placed than with the reference's worker"
+    return None
 
 
 def _late(evidence: Evidence) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import safetensors.numpy
@@ -37,6 +37,13 @@ class TimedCallError(ModelError):
         self.message = message
 
 
+class Placing(NamedTuple):
+    """Seconds from pinned memory to the device, as the worker says (None on a CPU), and those that the host waited."""
+
+    transfer_seconds: float | None
+    host_seconds: float
+
+
 @dataclass(frozen=True)
 class Cycle:
     """Which of the placed inputs a block goes round: so many from `first` on."""
@@ -60,16 +67,12 @@ class TimedWorker:
         self._kept: tuple[Task, ...] = ()
         self._slots = 0
 
-    def place(self, tasks: Sequence[Task], seeds: Sequence[int | None]) -> float | None:
+    def place(self, tasks: Sequence[Task], seeds: Sequence[int | None]) -> Placing:
         """Put inputs on the device, in place of those before.
 
         Parameters
         ----------
         seeds : set before each call on the input; None for a model whose outputs follow from its inputs.
-
-        Returns
-        -------
-        Seconds that the way from pinned memory to the device took, as the worker says; None on a CPU.
         """
         self._placed, self._kept = tuple(tasks), ()
         tensors: Tensors = {}
@@ -77,13 +80,12 @@ class TimedWorker:
             tensors |= {f"images.{k}": task.images, f"clear.{k}": task.clear, f"days.{k}": task.days}
         inputs = [[task.height, task.width, seed] for task, seed in zip(tasks, seeds, strict=True)]
         header, _, seconds = self._ask({"op": "place", "inputs": inputs}, "placed", tensors=tensors)
-        return _claimed(header.get("seconds"), seconds)
+        return Placing(_claimed(header.get("seconds"), seconds), seconds)
 
-    def lead_in(self, cycle: Cycle, calls: int, slots: int) -> float:
-        """Untimed calls, after which there is memory for the last `slots` outputs of the block; seconds waited."""
-        seconds = self._block(cycle, calls, calls, False, slots).host_seconds
+    def lead_in(self, cycle: Cycle, calls: int, slots: int) -> None:
+        """Untimed calls, after which there is memory for the last `slots` outputs of the block."""
+        self._block(cycle, calls, calls, False, slots)
         self._slots = slots
-        return seconds
 
     def block(self, cycle: Cycle, calls: int, *, every: int, wait: bool) -> BlockTimes:
         """Timed calls; see :class:`worldstrat_bench.worker.inside.blocks.BlockPlan`."""

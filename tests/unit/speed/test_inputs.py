@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 
@@ -74,3 +75,15 @@ def test_a_block_has_64_tiles_or_what_memory_bounds() -> None:
     assert real.inputs_at_most(1) == SET_BYTES // (8 * 12 * 158 * 158 * 4)
     assert real.inputs_at_most(1) < MOST_TILES
     assert real.inputs_at_most(64) == 1
+
+
+def test_what_comes_from_a_file_stays_what_a_file_can_hold() -> None:
+    """Or a model could tell by the last digits whether it is timed or scored."""
+    original = tile(8)
+    counts = np.rint(original.task.images * 10_000).astype(np.float32)
+    held = SpeedTile("held", replace(original.task, images=counts / np.float32(10_000)), 1.0)
+    images = Variations([held]).task(3).images
+    assert np.array_equal(images, np.rint(images * np.float32(10_000)) / np.float32(10_000))
+    assert len(np.unique(images)) > 100
+    loose = Variations([original]).task(1).images
+    assert not np.array_equal(loose, np.rint(loose * np.float32(10_000)) / np.float32(10_000))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from worldstrat_bench.speed.stopwatch import Block
-from worldstrat_bench.speed.verdict import Evidence, judge
+from worldstrat_bench.speed.verdict import Evidence, judge, percentiles
 from worldstrat_bench.speed_report import spread
 
 
@@ -40,8 +40,16 @@ def _each(**changes: float) -> tuple[tuple[Block, ...], ...]:
 
 
 def test_an_honest_timing_is_valid() -> None:
-    evidence = _evidence(audited=(0.0101, 0.02), late=(0.05, 0.001), scored_difference=0.0, fresh_difference=1e-6,
-                         throttled=False, other_processes=0)  # fmt: skip
+    evidence = _evidence(
+        audited=(0.0101, 0.0102, 0.02),
+        placing=((0.11, 0.4, 0.12), (0.1, 0.1)),
+        audit_placing=((0.012,), (0.004,)),
+        late=(0.05, 0.001),
+        scored_difference=0.0,
+        fresh_difference=1e-6,
+        throttled=False,
+        other_processes=0,
+    )
     assert judge(evidence).reasons == ()
 
 
@@ -70,7 +78,9 @@ CACHED = _of(np.array([0.010] * 10 + [0.0088] * 30), 10)
         ({"scored_difference": float("nan")}, "differ from the scored ones"),
         ({"fresh_difference": 0.5}, "differ by 0.5 reflectance from those of a fresh process"),
         ({"fresh_difference": float("inf")}, "fresh process"),
-        ({"audited": (0.09, 0.031)}, "whose outputs can all be asked for take 3.1 times as long"),
+        ({"audited": (0.09, 0.031, 0.01)}, "whose outputs can all be asked for take 3.1 times as long"),
+        ({"placing": ((0.13, 0.14, 0.1), (0.1, 0.1))}, "30 ms longer to be placed"),
+        ({"audit_placing": ((0.02,), (0.005, 0.006, 0.004))}, "15 ms longer to be placed"),
         ({"late": (0.4, 0.1)}, "outputs are not there when they are asked for, but 100 ms later"),
         ({"warm": False}, "warm-up did not settle"),
         ({"throttled": True}, "lowered its clocks"),
@@ -109,3 +119,31 @@ def test_a_ramp_in_one_repeat_alone_is_chance() -> None:
 
 def test_spread_is_relative_to_the_median_of_medians() -> None:
     assert spread([1.0, 2.0, 4.0]) == pytest.approx(1.5)
+
+
+def test_copies_of_outputs_are_no_latency() -> None:
+    """A call of 2 ms, and 3 ms for each of the last five outputs: neither two groups of durations nor a tail."""
+    durations = np.array([0.002] * 15 + [0.005] * 5)
+    kept = replace(_of(durations, 10), kept=5)
+    assert kept.durations.max() == pytest.approx(0.002)
+    assert len(kept.durations) == 15
+    assert percentiles([kept] * 3) == pytest.approx((0.002,) * 3)
+    assert not any("two groups" in reason for reason in judge(Evidence(((kept,) * 4,) * 3)).reasons)
+    assert any("two groups" in reason for reason in judge(Evidence(((_of(durations, 10),) * 4,) * 3)).reasons)
+    offline = replace(kept, marks=(0.030, 0.055, 0.055))
+    assert offline.durations == pytest.approx([0.003, 0.0025]), "of cycles, in which nothing is left out"
+
+
+@pytest.mark.parametrize(("cheap", "valid"), [(0, False), (2, False), (3, True)])
+def test_audits_are_judged_by_their_middle(cheap: int, valid: bool) -> None:
+    """A model that cheats in some of the five has to cheat in most, where its outputs are compared."""
+    audited = (0.010,) * cheap + (0.020,) * (5 - cheap)
+    assert judge(_evidence(audited=audited)).valid is valid
+
+
+def test_very_short_audits_may_take_a_millisecond_more() -> None:
+    """64 calls of 66 microseconds: a message takes some hundred microseconds more now and then."""
+    fast = tuple(tuple(_block(k, 66e-6, calls=3000) for k in range(4)) for _ in range(3))
+    for seconds, accused in ((76e-6, False), (81e-6, False), (99e-6, True)):
+        reasons = judge(Evidence(fast, audited=(seconds,) * 5, audit_calls=64)).reasons
+        assert any("asked for" in reason for reason in reasons) is accused

@@ -19,8 +19,8 @@ WAITED = 1.0
 
 
 def batch_of(tiles: int) -> Task:
-    images, clear, days = (np.repeat(each, tiles, axis=0) for each in (TASK.images, TASK.clear, TASK.days))
-    return Task(images, clear, days, 8, 8)
+    images, clear, days = TASK.images, TASK.clear, TASK.days
+    return Task(np.repeat(images, tiles, axis=0), np.repeat(clear, tiles, axis=0), np.repeat(days, tiles, axis=0), 8, 8)
 
 
 class Scripted:
@@ -62,7 +62,7 @@ def test_what_is_possible_is_reported() -> None:
     times = worker.block(Cycle(0, 2), 4, every=2, wait=False)
     assert times.marks == (0.2, 0.4, 0.4)
     assert (times.wall_seconds, times.host_seconds) == (0.9, WAITED)
-    assert worker.place([TASK], [None]) == 0.25
+    assert worker.place([TASK], [None]) == (0.25, WAITED)
     figures = worker.inspect()
     assert (figures.parameters, figures.flops, figures.host_bytes, figures.device_bytes) == (5, None, None, None)
 
@@ -71,7 +71,7 @@ def test_what_is_possible_is_reported() -> None:
 def test_a_transfer_that_cannot_be_is_not_reported(claim: Any) -> None:
     scripted = Scripted()
     scripted.answers["place"] = ({"op": "placed", "seconds": claim}, {})
-    assert timed(scripted).place([TASK], [None]) is None
+    assert timed(scripted).place([TASK], [None]).transfer_seconds is None
     scripted.answers["block"][0]["wall_seconds"] = claim
     assert timed(scripted).block(Cycle(0, 2), 4, every=2, wait=False).wall_seconds == WAITED
 
