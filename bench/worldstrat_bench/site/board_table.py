@@ -161,9 +161,7 @@ def _entry_cells(entry: Entry) -> list[Cell]:
     speed = next((s for s in entry.speed if s.valid), None)
     flag = {"described": " †", "undeclared": " ‡", "contaminated": " ✕"}.get(entry.declaration.status, "")
     text = (
-        Markup("{}<small>{}</small>").format(three_digits(speed.km2_per_second), _measured_by(entry, speed))
-        if speed
-        else None
+        Markup("{}<small>{}</small>").format(three_digits(speed.km2_per_second), _measured_by(speed)) if speed else None
     )
     if speed is None and entry.speed:
         text = Markup('<span title="{}">invalid</span>').format(entry.speed[0].reason)
@@ -177,8 +175,10 @@ def _entry_cells(entry: Entry) -> list[Cell]:
     ]  # fmt: skip
 
 
-def _measured_by(entry: Entry, speed: Speed) -> str:
-    return speed.device_class if entry.verified else f"{speed.device_class}, self-reported"
+def _measured_by(speed: Speed) -> str:
+    """Where, of what and by whom; verifying a record times nothing, so that the figure stays the authors' own."""
+    what = "" if speed.scenario == "offline" else ", single tiles"
+    return f"{speed.device_class}{what}, self-reported"
 
 
 def _clip(text: str, limit: int = 28) -> str:

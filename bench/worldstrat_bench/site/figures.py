@@ -84,8 +84,9 @@ def _speed_figures(analysis: Analysis, device: str, number_of: int, base: str) -
         )
         caption = (
             f"{counted(len(points), 'model')}, {counted(len(division.tiles), 'tile')}. The line joins those that no "
-            "other is ahead of in both; better is up and to the right. Hollow: self-reported. Throughput of other "
-            "device classes is never drawn on the same plot. " + TIMED
+            "other is ahead of in both; better is up and to the right. Hollow: scores self-reported; throughput "
+            "always is. It is that of batches (offline): neither single tiles nor other device classes are here. "
+            + TIMED
         )
         figures.append(Figure(f"speed-{number_of}-{metric}", title, caption, svg))
     return figures
@@ -99,7 +100,7 @@ def _axis_title(metric: str) -> str:
 
 def _point(analysis: Analysis, entry: Entry, metric: str, device: str, base: str) -> charts.Point | None:
     summary = analysis.division.scores(entry).micro.get(metric)
-    speed = next((s for s in entry.speed if s.valid and s.device_class == device), None)
+    speed = next((s for s in entry.speed if s.valid and s.device_class == device and s.scenario == "offline"), None)
     if summary is None or summary.mean is None or speed is None:
         return None
     href = f"{base}m/{entry.slug}.html"

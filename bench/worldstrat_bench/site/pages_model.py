@@ -86,16 +86,15 @@ def _card(entry: Entry) -> Pairs:
         ("Train list", f"{clean(entry.declaration.title, 200)}. {entry.declaration.explanation}."),
         ("Device", clean(entry.record.device.device_class, 80)),
     ]
-    rows += [row for speed in entry.speed for row in _speed_rows(speed, entry)]
+    rows += [row for speed in entry.speed for row in _speed_rows(speed)]
     rows += [("How it was timed", TIMED)] if entry.speed else []
     return [(label, value) for label, value in rows if value]
 
 
-def _speed_rows(speed: Speed, entry: Entry) -> Pairs:
+def _speed_rows(speed: Speed) -> Pairs:
     """Throughput, latency and transfer of one scenario, with units, the card and the verdict."""
     verdict = "valid" if speed.valid else f"invalid: {speed.reason or 'no reason given'}"
-    whose = "" if entry.verified else "; self-reported"
-    where = f"on {speed.device} ({speed.device_class}), precision {speed.precision}, {verdict}{whose}"
+    where = f"on {speed.device} ({speed.device_class}), precision {speed.precision}, {verdict}; self-reported"
     batches = "one tile a call" if speed.batch == 1 else f"batches of {speed.batch}"
     rate = f"{three_digits(speed.km2_per_second)} km²/s, {three_digits(speed.tiles_per_second)} tiles/s"
     times = f"{three_digits(speed.times_reference)} times the time of bicubic"
