@@ -24,7 +24,7 @@ HR_METRES_PER_PIXEL = 1.5
 MOST_TILES = 64
 """Tiles in the inputs of one block, at most ..."""
 SET_BYTES = 160 * MIB
-"""... and bytes of them: 16 of WorldStrat's tiles with eight frames."""
+"""... and bytes of them: 17 of WorldStrat's tiles with eight frames."""
 STEPS = 10_000
 """Reflectance is a multiple of 1 / STEPS in the files."""
 NOISE = 0.01

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 @pytest.fixture
 def rounds(pytestconfig: pytest.Config) -> RoundsPlugin:
     """The state of the scenario that is being timed."""
-    plugins = pytestconfig.pluginmanager.get_plugins()
-    found: RoundsPlugin = next(p.pytest_rounds for p in plugins if hasattr(p, "pytest_rounds"))
-    return found
+    from worldstrat_bench.speed.statistics import RoundsPlugin
+
+    return next(plugin for plugin in pytestconfig.pluginmanager.get_plugins() if isinstance(plugin, RoundsPlugin))
 
 
 def test_repeat(benchmark: Any, rounds: RoundsPlugin, repeat: int) -> None:

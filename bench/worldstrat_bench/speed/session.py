@@ -99,7 +99,7 @@ class _Session:
         self._request = request
         self._processes = (worker, reference)
         self._worker = TimedWorker(worker, request.precision)
-        self._reference = TimedWorker(reference)
+        self._reference = TimedWorker(reference, who="the reference bicubic")
         self._say = say
         self._sensor = Sensor.open(request.device)
         self._variations = Variations(request.tiles)

@@ -104,11 +104,6 @@ class RoundsPlugin:
         """The repository that the user happens to stand in stays private."""
         commit_info.clear()
 
-    @property
-    def pytest_rounds(self) -> RoundsPlugin:
-        """What the fixture hands out."""
-        return self
-
 
 def _outside(say: Callable[[int], None]) -> Callable[[int], None]:
     """`say` with the stderr of now: while pytest runs, what it prints is held back."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from worldstrat_bench.speed.inputs import Variations
 from worldstrat_bench.speed.stopwatch import Block, BlockSize
 from worldstrat_bench.worker.timed import Cycle, Placing, TimedWorker
-from worldstrat_bench.worker.types import Task
+from worldstrat_bench.worker.types import BlockTimes, Task
 
 ECHOES = 5
 
@@ -82,8 +82,7 @@ class WorkerSubject:
         self.worker.lead_in(Cycle(0, len(before)), max(size.lead_in, len(before)), size.kept)
         self._inputs = list(inputs)
         placing = self._place(self.worker, self._inputs)
-        every = 1 if self.wait else size.inputs
-        times = self.worker.block(Cycle(0, size.inputs), size.calls, every=every, wait=self.wait)
+        times = self._time(size)
         self._kept = [i % size.inputs for i in range(size.calls - min(size.kept, size.calls), size.calls)]
         return Block(
             size.inputs, size.calls, times.marks, times.wall_seconds, times.host_seconds - self.message_seconds,
@@ -114,10 +113,14 @@ class WorkerSubject:
         """Blocks like the last one, one after the other, for so long; how many calls that were."""
         spent, calls = 0.0, 0
         while spent < seconds:
-            every = 1 if self.wait else size.inputs
-            spent += self.worker.block(Cycle(0, size.inputs), size.calls, every=every, wait=self.wait).host_seconds
+            spent += self._time(size).host_seconds
             calls += size.calls
         return calls
+
+    def _time(self, size: BlockSize) -> BlockTimes:
+        """Go round the placed inputs; each call has a mark if it is waited for, else each cycle."""
+        every = 1 if self.wait else size.inputs
+        return self.worker.block(Cycle(0, size.inputs), size.calls, every=every, wait=self.wait)
 
     def new_seed(self) -> int | None:
         """One that cannot be foreseen, 0..2^63 - 1; None for a model that uses none."""

@@ -28,9 +28,9 @@ MOST_LONG_CALLS = 8
 class TimedCallError(ModelError):
     """The model failed while it was timed; `outcome` is one of :data:`worldstrat_bench.tiles.OUTCOMES`."""
 
-    def __init__(self, outcome: str, message: str) -> None:
+    def __init__(self, outcome: str, message: str, who: str = "the model") -> None:
         super().__init__(
-            f"the model failed while it was timed ({outcome}): {message}",
+            f"{who} failed while it was timed ({outcome}): {message}",
             remedy="`worldstrat-bench models check` shows what it does wrong",
         )
         self.outcome = outcome
@@ -58,9 +58,11 @@ class TimedWorker:
     Parameters
     ----------
     precision : one of :data:`worldstrat_bench.worker.inside.timing.PRECISIONS`.
+    who : what errors call it.
     """
 
-    def __init__(self, worker: Worker, precision: str = "declared") -> None:
+    def __init__(self, worker: Worker, precision: str = "declared", who: str = "the model") -> None:
+        self._who = who
         self._worker = worker
         self._precision = precision
         self._placed: tuple[Task, ...] = ()
@@ -148,7 +150,7 @@ class TimedWorker:
         """The answer's header and tensors, and the seconds waited."""
         answer = self._worker.ask(header, tensors or {}, seconds)
         if isinstance(answer, Reply):
-            raise TimedCallError(answer.outcome, answer.message)
+            raise TimedCallError(answer.outcome, answer.message, self._who)
         message, waited = answer
         if message.header.get("op") != op:
             blank = np.zeros((1, 12, 1, 1), np.float32)
@@ -164,7 +166,7 @@ class TimedWorker:
 
     def _failed(self, outcome: str, message: str) -> TimedCallError:
         self._worker.restart()
-        return TimedCallError(outcome, message)
+        return TimedCallError(outcome, message, self._who)
 
 
 def _possible(marks: NDArray[Any], count: int, host_seconds: float) -> bool:

@@ -163,6 +163,11 @@ def test_what_became_of_a_worker_is_the_error() -> None:
     with pytest.raises(TimedCallError, match=r"timed \(timeout\): the model took more than 60 s") as caught:
         worker.block(Cycle(0, 2), 4, every=2, wait=False)
     assert caught.value.outcome == "timeout"
+    anything: Any = scripted
+    reference = TimedWorker(anything, who="the reference bicubic")
+    reference.place([TASK], [None])
+    with pytest.raises(TimedCallError, match=r"^the reference bicubic failed while it was timed"):
+        reference.block(Cycle(0, 1), 1, every=1, wait=False)
     scripted.answers["block"] = ({"op": "failed", "outcome": "out_of_memory", "message": "no room"}, {})
     with pytest.raises(TimedCallError, match=r"out_of_memory\): no room"):
         worker.block(Cycle(0, 2), 4, every=2, wait=False)

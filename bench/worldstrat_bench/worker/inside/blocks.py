@@ -112,7 +112,7 @@ def _fits(slot: torch.Tensor, output: torch.Tensor) -> bool:
 def check_plain(output: Any, lr: LowRes, thorough: bool) -> None:
     """Raise NotPlainError for anything but a (B, 3, H, W) float32 tensor with memory of its own on the input's device.
 
-    A subclass may put the work off until somebody looks: what is timed has to be done.
+    A subclass may put the work off until its values are read: what is timed has to be done.
     """
     import torch
 

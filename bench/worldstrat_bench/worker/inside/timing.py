@@ -72,8 +72,10 @@ class CudaClock:
         """Make the events before they are needed, wait for the device, then start."""
         import torch
 
-        missing = marks + 2 - len(self._events)
-        self._events += [torch.cuda.Event(enable_timing=True) for _ in range(missing)]  # type: ignore[no-untyped-call]
+        for _ in range(marks + 2 - len(self._events)):
+            event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+            event.record(torch.cuda.current_stream(self._device))  # CUDA makes an event when it is first recorded
+            self._events.append(event)
         self._used = 0
         torch.cuda.synchronize(self._device)
         self._record()
