@@ -73,6 +73,8 @@ class DiskCache:
         try:
             with path.open("rb", buffering=0) as file:
                 status = os.fstat(file.fileno())
+                if status.st_size > self.max_bytes:  # nothing that was kept here is larger, whatever the file claims
+                    return None
                 block = np.empty(status.st_size, dtype=np.uint8)
                 complete = _fill(file.fileno(), block)
         except OSError:

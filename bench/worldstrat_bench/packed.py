@@ -71,7 +71,7 @@ def unpack(name: str, block: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
         if header["name"] != name:
             raise DamagedError("the block is another one")
         return _views(block, header["arrays"], _START + length)
-    except (struct.error, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (struct.error, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DamagedError(str(error)) from None
 
 
@@ -79,8 +79,8 @@ def _views(block: NDArray[np.uint8], layout: Mapping[str, Any], offset: int) -> 
     arrays: dict[str, NDArray[Any]] = {}
     for label, (kind, shape) in layout.items():
         dtype = np.dtype(kind)
-        if dtype.kind not in "biuf":
-            raise DamagedError("the block holds something other than numbers")
+        if dtype.kind not in "biuf" or any(side < 0 for side in shape):
+            raise DamagedError("the block holds something other than arrays of numbers")
         size = dtype.itemsize * int(np.prod(shape, dtype=np.int64))
         arrays[label] = block[offset : offset + size].view(dtype).reshape(shape)
         offset += size + -size % _ALIGNMENT

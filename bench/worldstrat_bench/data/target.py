@@ -81,14 +81,12 @@ def read_target(tile: Tile, protocol: Protocol, cache: ArrayCache | None = None)
         return make_target(_checked_hr(tile, protocol), protocol)
     key = _cache_key(tile.hr, protocol)
     stored = cache.get(key)
-    if stored is not None and set(stored) == {"image", "valid", "sha256", "pixel"}:
-        image, valid, digest = stored["image"], stored["valid"], stored["sha256"].tobytes().hex()
-        return TargetImage(image, valid, digest, _usable(valid, protocol.target), float(stored["pixel"]))
+    if stored is not None and set(stored) == {"image", "valid", "pixel"}:
+        # The digest keys boards and stands in records: it is of the pixels, never what an entry claims.
+        return target_of(stored["image"], stored["valid"], protocol, float(stored["pixel"]))
     target = make_target(_checked_hr(tile, protocol), protocol)
     if _cache_key(tile.hr, protocol) == key:  # else the file was changed meanwhile
-        sha256 = np.frombuffer(bytes.fromhex(target.sha256), dtype=np.uint8)
-        pixel = np.array(target.pixel)
-        cache.put(key, {"image": target.image, "valid": target.valid, "sha256": sha256, "pixel": pixel})
+        cache.put(key, {"image": target.image, "valid": target.valid, "pixel": np.array(target.pixel)})
     return target
 
 

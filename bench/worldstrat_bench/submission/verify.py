@@ -164,12 +164,11 @@ def choose_tiles(result: Result, count: int, seed: int) -> tuple[str, ...]:
 
 def _target_faults(result: Result, dataset: Dataset, protocol: Protocol) -> tuple[Fault, ...]:
     """The decoded targets of this machine are those of the record."""
-    from worldstrat_bench.cache import default_cache
     from worldstrat_bench.data.target import read_target
 
-    cache, digest = default_cache(), hashlib.sha256()
+    digest = hashlib.sha256()  # from the files, never from the cache: a verification rests on nothing that was kept
     for name in sorted(result.table.tiles):
-        digest.update(f"{name} {read_target(dataset.tile(name), protocol, cache).sha256}\n".encode())
+        digest.update(f"{name} {read_target(dataset.tile(name), protocol).sha256}\n".encode())
     if digest.hexdigest() == result.record.dataset.targets_sha256:
         return ()
     what = "the targets of this dataset are not those of the record"
@@ -295,14 +294,12 @@ def _stored_prediction(run: Path, tile: str) -> Image | None:
 
 
 def _psnr(image: Image, tile: Tile, protocol: Protocol, record: Record) -> float | None:
-    from worldstrat_bench.cache import default_cache
     from worldstrat_bench.data.target import read_target
     from worldstrat_bench.run.reads import read_tile
     from worldstrat_bench.run.score import FrameFacts, score_tile
     from worldstrat_bench.scoring import make_scorer
 
-    cache = default_cache()
     source = record.dataset.inputs
-    facts = FrameFacts.of(read_tile(tile, protocol=protocol, frames=1, source=source, cache=cache))
-    scored = score_tile(make_scorer(protocol, cache=cache), read_target(tile, protocol, cache), facts, image)
+    facts = FrameFacts.of(read_tile(tile, protocol=protocol, frames=1, source=source, cache=None))
+    scored = score_tile(make_scorer(protocol), read_target(tile, protocol), facts, image)
     return (scored.values or {}).get("psnr")

@@ -12,6 +12,7 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
+from worldstrat_bench.cache import cache_folder
 from worldstrat_bench.errors import ModelError, WorldstratBenchError
 from worldstrat_bench.plugins.interpreter import inspect_interpreter, own_interpreter
 from worldstrat_bench.record import IsolationReport
@@ -51,7 +52,7 @@ class Worker:
     device : ``cpu``, ``cuda`` or ``cuda:N``.
     isolation : ``auto`` (the best there is), ``full``, ``strong`` or ``process``.
     limits : time, memory and sizes.
-    forbidden : folders and files that the model must not read; the targets, first of all.
+    forbidden : folders and files that the model must not read; the targets, first of all. The cache is always one.
     log : file that what the model prints is appended to.
     threads : CPU threads of torch; None leaves it to torch.
     granted : for tests only: confine a worker on the CPU as one on a GPU ("cuda"). None goes by the device.
@@ -75,7 +76,8 @@ class Worker:
         self._levels = candidates(self._request)
         self._notes: tuple[str, ...] = ()
         self._limits = limits or Limits()
-        self._forbidden = forbidden
+        # Decoded targets lie in the cache, those of earlier runs and of other data sets too.
+        self._forbidden = (*forbidden, cache_folder())
         self._threads = threads
         self._granted = granted
         self._log = ModelLog(log, self._limits.log_bytes)

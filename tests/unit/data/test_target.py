@@ -154,6 +154,20 @@ def test_the_cache_serves_the_same_target_and_is_keyed_by_file_and_protocol(buil
     assert len(cache.kept) == 3
 
 
+def test_a_forged_entry_of_the_cache_has_another_digest(builder: FolderBuilder) -> None:
+    builder.add_tile("Landcover-1", hr=random_hr())
+    (tile,) = open_dataset(builder.finish()).tiles("test")
+    cache = MemoryCache()
+    honest = read_target(tile, WSB, cache)
+    ((key, arrays),) = cache.kept.items()
+    cache.kept[key] = {**arrays, "image": np.roll(arrays["image"], 1, axis=2)}
+    forged = read_target(tile, WSB, cache)
+    assert forged.sha256 != honest.sha256
+    cache.kept[key] = {**arrays, "valid": ~arrays["valid"]}
+    assert read_target(tile, WSB, cache).sha256 != honest.sha256
+    assert not read_target(tile, WSB, cache).usable
+
+
 def test_the_compatibility_protocols_take_full_tiles_only(builder: FolderBuilder) -> None:
     old = load_protocol("worldstrat-2022")
     builder.add_tile("Landcover-1", hr=random_hr())

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from worldstrat_bench.errors import InfrastructureError
+from worldstrat_bench.errors import InfrastructureError, ModelError
 from worldstrat_bench.plugins.interpreter import own_interpreter
 from worldstrat_bench.record import IsolationReport
+from worldstrat_bench.worker import Worker
 from worldstrat_bench.worker.bubblewrap import wrap
 from worldstrat_bench.worker.canaries import Canaries
 from worldstrat_bench.worker.grants import (
@@ -157,6 +158,22 @@ def test_forbidden_and_granted_must_be_disjoint(tmp_path: Path) -> None:
             check_disjoint(grants(granted), [forbidden])
     with pytest.raises(InfrastructureError, match="other people's files"):
         check_disjoint(grants(Path("/home")), [])
+
+
+@pytest.mark.parametrize("place", ["cache", "model/cache", "model/deep/cache"])
+def test_a_model_is_never_given_the_cache_of_targets(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLDSTRAT_BENCH_CACHE", str(tmp_path / place))
+    (tmp_path / place / "tiles").mkdir(parents=True)
+    (tmp_path / "model").mkdir(exist_ok=True)
+    worker = Worker(ModelSpec("a:b", search_paths=(tmp_path / "model",)), isolation="strong")
+    if place == "cache":
+        with pytest.raises(ModelError), worker:  # it is started, and there is no such model
+            pass
+    else:
+        with pytest.raises(InfrastructureError, match="must not read"), worker:
+            pass
 
 
 def test_paths_are_granted_once_and_as_they_are_spelled(tmp_path: Path) -> None:
