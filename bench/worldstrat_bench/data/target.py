@@ -21,7 +21,7 @@ from worldstrat_bench.protocol import Protocol, TargetGrid
 if TYPE_CHECKING:
     from torch import Tensor
 
-_SOURCES = ("data/target.py", "data/raster.py")
+_SOURCES = ("data/target.py", "data/raster.py", "data/traits.py")
 """The code that makes what is kept: its digest is a part of every key."""
 
 
@@ -107,15 +107,22 @@ def make_target(hr: NDArray[np.uint16] | NDArray[np.float64], protocol: Protocol
     rgb = torch.from_numpy(hr[:3].astype(np.float64) / REFLECTANCE_SCALE)
     if protocol.target.clip_before:
         rgb = rgb.clamp(0, 1)
-    no_data = torch.from_numpy((hr == 0).all(axis=0).astype(np.float64))
     side = protocol.target.size(hr.shape[1])
     image = resize_antialiased(rgb, side, protocol.target.kernel).clamp(0, 1)
-    if bool(no_data.any()):
-        share = resize_antialiased(no_data[None], side, protocol.target.kernel)[0]
-        valid = (share <= protocol.target.no_data_above).numpy()
-    else:
-        valid = np.ones((side, side), dtype=bool)
+    valid = valid_of((hr == 0).all(axis=0), protocol.target)
     return target_of(image.to(torch.float32).numpy(), valid, protocol, HR_PIXEL_M * hr.shape[1] / side)
+
+
+def valid_of(no_data: NDArray[np.bool_], grid: TargetGrid) -> NDArray[np.bool_]:
+    """Return where a target is valid, (H, W), from where its high-resolution image has no data, (S, S)."""
+    import torch
+
+    side = grid.size(no_data.shape[0])
+    if not no_data.any():
+        return np.ones((side, side), dtype=bool)
+    share = resize_antialiased(torch.from_numpy(no_data.astype(np.float64))[None], side, grid.kernel)[0]
+    valid: NDArray[np.bool_] = (share <= grid.no_data_above).numpy()
+    return valid
 
 
 def resize_antialiased(image: Tensor, side: int, kernel: str) -> Tensor:
@@ -134,23 +141,28 @@ def resize_antialiased(image: Tensor, side: int, kernel: str) -> Tensor:
 
 def _checked_hr(tile: Tile, protocol: Protocol) -> NDArray[np.uint16] | NDArray[np.float64]:
     hr = read_hr(tile.hr)
-    side, grid = hr.shape[1], protocol.target
+    check_hr_side(hr.shape[1], tile.hr, protocol)
+    return hr
+
+
+def check_hr_side(side: int, path: Path, protocol: Protocol) -> None:
+    """Raise DataError unless the protocol takes a high-resolution image of that side, px."""
+    grid = protocol.target
     if side < grid.hr_side_min:
-        raise DataError(f"{tile.hr.name} is {side} px wide, {protocol.id} needs {grid.hr_side_min}", where=tile.hr)
+        raise DataError(f"{path.name} is {side} px wide, {protocol.id} needs {grid.hr_side_min}", where=path)
     if grid.hr_side is not None and side != grid.hr_side:
         raise DataError(
-            f"{tile.hr.name} is {side} px wide, {protocol.id} takes {grid.hr_side} px only",
-            where=tile.hr,
+            f"{path.name} is {side} px wide, {protocol.id} takes {grid.hr_side} px only",
+            where=path,
             remedy="use --protocol wsb-1",
         )
-    return hr
 
 
 def target_of(
     image: NDArray[np.float32], valid: NDArray[np.bool_], protocol: Protocol, pixel: float = PIXEL_M
 ) -> TargetImage:
     """Return the target of (C, H, W) float32 reflectance on the grid; for `valid` and `pixel` see `TargetImage`."""
-    return TargetImage(image, valid, _digest(image, valid), _usable(valid, protocol.target), pixel)
+    return TargetImage(image, valid, _digest(image, valid), is_usable(valid, protocol.target), pixel)
 
 
 def _digest(image: NDArray[np.float32], valid: NDArray[np.bool_]) -> str:
@@ -165,7 +177,8 @@ def _digest(image: NDArray[np.float32], valid: NDArray[np.bool_]) -> str:
     return digest.hexdigest()
 
 
-def _usable(valid: NDArray[np.bool_], grid: TargetGrid) -> bool:
+def is_usable(valid: NDArray[np.bool_], grid: TargetGrid) -> bool:
+    """Return whether enough of the window of a target's mask, (H, W) True where there is data, is valid."""
     window = valid[grid.border : valid.shape[0] - grid.border, grid.border : valid.shape[1] - grid.border]
     return window.size > 0 and float(window.mean()) >= grid.valid_share_min
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,13 +9,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from worldstrat_bench.data.target import TargetImage, is_usable
 from worldstrat_bench.errors import DataError, UsageError
 from worldstrat_bench.measures import OPTIONAL, optional_column, parse_added
 from worldstrat_bench.metrics.lpips_metric import load_perceptual
 from worldstrat_bench.metrics.optional import load_optional
-from worldstrat_bench.protocol import load_protocol
+from worldstrat_bench.protocol import Protocol, load_protocol
 from worldstrat_bench.scoring.factory import make_scorer
 from worldstrat_bench.scoring.types import Array, Frame
+
+_BESIDE = ("shift_y", "shift_x", "clipped")
+"""What is returned beside the metrics."""
 
 
 def score_pair(
@@ -32,12 +35,13 @@ def score_pair(
 
     Parameters
     ----------
-    prediction : (3, H, W) reflectance on the protocol's grid; another size is resampled to the target's. What a numpy
-        masked array hides is not valid and is filled with the mean of the rest; it must be on the target's grid.
-    target : (3, H, W) reflectance in [0, 1]; a numpy masked array is not valid where it is masked in any band.
+    prediction : (3, H, W) reflectance on the protocol's grid; another size, from a quarter of the target's up, is
+        resampled to it. What a numpy masked array hides is not valid and is filled with the mean of the rest; it must
+        be on the target's grid.
+    target : (3, H, W) reflectance, clipped to [0, 1]; a numpy masked array is not valid where it is masked in any band.
     protocol : id of a protocol, see ``protocol.protocol_ids``.
-    valid : (H, W) bool, True where the target has data; None: everywhere.
-    clear : (h, w) bool, True where frame 0 is clear, of any size over the same footprint; None: everywhere.
+    valid : (H, W) bool, or 0 and 1, True where the target has data; None: everywhere.
+    clear : (h, w) or (1, h, w), the same where frame 0 is clear, of any size over the same footprint; None: everywhere.
     metrics : names to return; None: all that a pair can have. `lpips` and the columns of optional metrics are computed
         if asked for by name. ``"+stlpips"`` and the like add an optional metric's columns to what is returned; alone,
         to all that a pair can have.
@@ -49,8 +53,8 @@ def score_pair(
     Raises
     ------
     UsageError
-        for an unknown protocol or metric, an optional metric under another protocol than wsb, or a target that is not
-        (3, H, W).
+        for an unknown protocol or metric, an optional metric under another protocol than wsb, or a target or a
+        mask of another shape, or a mask of other values than 0 and 1.
     DataError, ModelError
         as ``types.Scorer`` does.
     """
@@ -58,44 +62,46 @@ def score_pair(
     names, added = _asked(metrics)
     if added and rules.family != "wsb":
         raise UsageError(f"{protocol} has no optional metrics", where="metrics", remedy="use wsb-1")
-    image, hidden = _unmasked(target, 0.0)
-    image = _array(image, np.float32)
+    image, mask = _target(target, valid, rules)
+    prediction, unseen = _unmasked(prediction, None)
+    if unseen is not None:
+        if unseen.shape != mask.shape:
+            raise UsageError(
+                f"a masked prediction has shape {tuple(prediction.shape)}, the target {image.shape}",
+                where="prediction",
+                remedy="resample it to the target's grid first, or fill it",
+            )
+        mask = mask & ~unseen
+    learned = load_perceptual() if names is not None and "lpips" in names else None
+    scorer = make_scorer(rules, perceptual=learned, optional=load_optional(added))
+    frame = None if clear is None else Frame(None, _flags(clear, "clear"))
+    prepared = scorer.prepare(TargetImage(image, mask, "", is_usable(mask, rules.target)), frame)
+    score = scorer.score(prediction, prepared)
+    return _named({**score.metrics, **{name: getattr(score, name) for name in _BESIDE}}, names, protocol)
+
+
+def _target(target: Array, valid: Array | None, rules: Protocol) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Return a target, (3 or 4, H, W) and finite, and where it has data, (H, W)."""
+    filled, hidden = _unmasked(target, 0.0)
+    image: NDArray[np.float32] = _array(filled, np.float32)
     if image.ndim != 3 or image.shape[0] not in (3, 4):
         raise UsageError(f"a target has shape {image.shape}, not (3, H, W)", where="target")
     if min(image.shape[-2:]) < rules.target.border * 2 + rules.metrics.ssim_window:
-        raise DataError(f"a target of {image.shape[-2:]} px is too small for {protocol}", where="target")
+        raise DataError(f"a target of {image.shape[-2:]} px is too small for {rules.id}", where="target")
     if not np.isfinite(image).all():
         raise DataError("a target has values that are not finite", where="target", remedy="no data is 0, valid=False")
-    mask = np.ones(image.shape[-2:], dtype=bool) if valid is None else _flags(valid)
+    mask = np.ones(image.shape[-2:], dtype=bool) if valid is None else _flags(valid, "valid")
     if mask.shape != image.shape[-2:]:
         raise UsageError(f"valid has shape {mask.shape}, the target {image.shape}", where="valid")
-    prediction, unseen = _unmasked(prediction, None)
-    if unseen is not None and unseen.shape != mask.shape:
-        raise UsageError(
-            f"a masked prediction has shape {tuple(prediction.shape)}, the target {image.shape}",
-            where="prediction",
-            remedy="resample it to the target's grid first, or fill it",
-        )
-    for part in (hidden, unseen):
-        mask = mask if part is None else mask & ~part
-    from worldstrat_bench.data.target import TargetImage
+    return image, mask if hidden is None else mask & ~hidden
 
-    window = mask[rules.target.border : mask.shape[0] - rules.target.border,
-                  rules.target.border : mask.shape[1] - rules.target.border]  # fmt: skip
-    usable = window.size > 0 and float(window.mean()) >= rules.target.valid_share_min
-    digest = hashlib.sha256(image.tobytes() + mask.tobytes()).hexdigest()
-    learned = load_perceptual() if names is not None and "lpips" in names else None
-    scorer = make_scorer(rules, perceptual=learned, optional=load_optional(added))
-    frame = None if clear is None else Frame(None, _flags(clear))
-    prepared = scorer.prepare(TargetImage(image, mask, digest, usable), frame)
-    score = scorer.score(prediction, prepared)
-    values = {**score.metrics, "shift_y": score.shift_y, "shift_x": score.shift_x, "clipped": score.clipped}
-    if names is None:
-        return values
-    unknown = sorted(set(names) - set(values))
+
+def _named(values: dict[str, float | None], names: tuple[str, ...] | None, protocol: str) -> dict[str, float | None]:
+    """Return the values of those names, None for all."""
+    unknown = sorted(set(names or ()) - set(values))
     if unknown:
         raise UsageError(f"{protocol} has no metric {unknown[0]!r}", where="metrics", remedy=", ".join(values))
-    return {name: values[name] for name in names}
+    return {name: values[name] for name in (values if names is None else names)}
 
 
 def _asked(metrics: Iterable[str] | None) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
@@ -124,11 +130,28 @@ def _hidden(image: np.ma.MaskedArray[Any, Any]) -> NDArray[np.bool_]:
     return np.asarray(np.ma.getmaskarray(image).any(axis=0), dtype=np.bool_)
 
 
-def _flags(mask: Array) -> NDArray[np.bool_]:
-    """A mask of pixels that count; what a numpy masked array hides does not."""
-    return _array(mask.filled(False) if isinstance(mask, np.ma.MaskedArray) else mask, np.bool_)
+def _flags(mask: Array, where: str) -> NDArray[np.bool_]:
+    """Return a mask of pixels that count, (h, w), also from (1, h, w); what a numpy masked array hides does not.
+
+    Raises
+    ------
+    UsageError
+        for another shape, and for values other than 0 and 1: 0.2 is neither.
+    """
+    values = np.asarray(_host(mask.filled(0) if isinstance(mask, np.ma.MaskedArray) else mask))
+    flags = values[0] if values.ndim == 3 and values.shape[0] == 1 else values
+    if flags.ndim != 2 or flags.size == 0:
+        raise UsageError(f"{where} has shape {values.shape}, not (h, w)", where=where)
+    if flags.dtype != np.bool_ and not ((flags == 0) | (flags == 1)).all():
+        raise UsageError(
+            f"{where} has values other than 0 and 1", where=where, remedy=f"pass bool, such as {where} >= 0.5"
+        )
+    return np.ascontiguousarray(flags, dtype=np.bool_)
 
 
 def _array(image: Array, dtype: type[np.generic]) -> NDArray[Any]:
-    array = image.detach().cpu().numpy() if isinstance(image, torch.Tensor) else image
-    return np.ascontiguousarray(array, dtype=dtype)
+    return np.ascontiguousarray(_host(image), dtype=dtype)
+
+
+def _host(image: Array) -> NDArray[Any]:
+    return image.detach().cpu().numpy() if isinstance(image, torch.Tensor) else image

@@ -1,6 +1,8 @@
-"""Taking in a prediction: form, values and grid."""
+"""Taking in a prediction: form, unit, size and grid (protocol 3.3)."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import torch
@@ -8,7 +10,11 @@ from torch import Tensor
 
 from worldstrat_bench.errors import ModelError
 from worldstrat_bench.resampling import lanczos_resize
-from worldstrat_bench.scoring.types import Array
+from worldstrat_bench.scoring.types import Array, Frame
+from worldstrat_bench.units import IMPOSSIBLE_REFLECTANCE, thinned, unit_fault
+
+_REMEDY = "return a float32 tensor of (3, H, W) reflectance, at least as large as the native grid"
+_NATIVE_SHARE = 4  # the target is four times as fine as Sentinel-2
 
 
 def to_tensor(image: Array, device: torch.device) -> Tensor:
@@ -22,29 +28,52 @@ def to_tensor(image: Array, device: torch.device) -> Tensor:
     return tensor.pin_memory().to(device, non_blocking=True)  # from other memory the copy would be waited for
 
 
-def check_prediction(prediction: Array, device: torch.device) -> Tensor:
-    """A prediction as float32 on that device.
+def check_prediction(prediction: Array, device: torch.device, least: tuple[int, int] = (1, 1)) -> Tensor:
+    """Return a prediction as float32 on that device.
+
+    Parameters
+    ----------
+    least : the smallest H and W that are taken, see :func:`least_size`.
 
     Raises
     ------
     ModelError
-        unless it is (3, H, W), or (4, H, W) with the near infrared, real floating point, finite everywhere and
-        nowhere masked.
+        unless it is (3, H, W), or (4, H, W) with the near infrared, real floating point, finite everywhere, nowhere
+        masked, at least of that size, and of a median |value| of at most 10.
     """
     if isinstance(prediction, np.ma.MaskedArray) and prediction.mask.any():
         raise ModelError("a prediction is a masked array", remedy="score_pair takes one; a model predicts every pixel")
     shape = tuple(prediction.shape)
-    remedy = "return a float32 tensor of (3, H, W) reflectance, at least as large as the native grid"
     if len(shape) != 3 or shape[0] not in (3, 4) or min(shape) < 1:
-        raise ModelError(f"a prediction has shape {shape}, not (3, H, W)", remedy=remedy)
+        raise ModelError(f"a prediction has shape {shape}, not (3, H, W)", remedy=_REMEDY)
+    if shape[1] < least[0] or shape[2] < least[1]:
+        sizes = f"{shape[1]} x {shape[2]} px, the native grid {least[0]} x {least[1]}"
+        raise ModelError(f"a prediction is smaller than the native grid: {sizes}", remedy=_REMEDY)
     image = to_tensor(prediction, device)
     if not image.is_floating_point():
-        raise ModelError(f"a prediction is {image.dtype}, not float32", remedy=remedy)
+        raise ModelError(f"a prediction is {image.dtype}, not float32", remedy=_REMEDY)
     image = image.to(torch.float32)
-    least, most = image.aminmax()  # NaN and infinities show in them
-    if not bool(least.isfinite() & most.isfinite()):
-        raise ModelError("a prediction has values that are not finite", remedy=remedy)
+    _check_values(image)
     return image
+
+
+def _check_values(image: Tensor) -> None:
+    low, high = torch.stack(image.aminmax()).tolist()  # NaN and infinities show in them
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise ModelError("a prediction has values that are not finite", remedy=_REMEDY)
+    if max(-low, high) <= IMPOSSIBLE_REFLECTANCE:
+        return  # so is the median
+    # R, G, B alone, as the worker judges them.
+    fault = unit_fault(thinned(image[:3]).cpu().numpy())
+    if fault:
+        raise ModelError(f"a prediction is not reflectance: {fault}", remedy=_REMEDY)
+
+
+def least_size(frame: Frame | None, height: int, width: int) -> tuple[int, int]:
+    """Return the smallest H and W of a prediction: those of frame 0, without its image a quarter of the target's."""
+    if frame is None or frame.rgb is None:
+        return -(-height // _NATIVE_SHARE), -(-width // _NATIVE_SHARE)
+    return int(frame.rgb.shape[-2]), int(frame.rgb.shape[-1])
 
 
 def on_grid(image: Tensor, height: int, width: int) -> Tensor:

@@ -15,7 +15,7 @@ from worldstrat_bench.metrics.ssim import SsimTarget, ssim, ssim_target
 from worldstrat_bench.protocol import ClipFirst, IntegerBest, Protocol
 from worldstrat_bench.registration.integer_best import WindowedTruth, prepare_windows, window_mismatch
 from worldstrat_bench.resampling import bicubic
-from worldstrat_bench.scoring.prediction import check_prediction, on_grid, share_outside, to_tensor
+from worldstrat_bench.scoring.prediction import check_prediction, least_size, on_grid, share_outside, to_tensor
 from worldstrat_bench.scoring.target_range import checked_target
 from worldstrat_bench.scoring.types import Array, Frame, Prepared, TileScore
 
@@ -32,7 +32,7 @@ class ProbavPrepared:
 
     Attributes
     ----------
-    height, width : of the target's grid.
+    height, width : of the target's grid; `least` the smallest that a prediction may have.
     truth : for the search.
     ssim : of the whole target.
     detail, psnr_bicubic, lr_consistency_target : see ``types.Prepared``; this protocol has no last.
@@ -40,6 +40,7 @@ class ProbavPrepared:
 
     height: int
     width: int
+    least: tuple[int, int]
     truth: WindowedTruth
     ssim: SsimTarget
     detail: float
@@ -66,6 +67,7 @@ class ProbavScorer:
         prepared = ProbavPrepared(
             height=image.shape[-2],
             width=image.shape[-1],
+            least=least_size(frame, image.shape[-2], image.shape[-1]),
             truth=prepare_windows(image, valid, self.radius),
             ssim=ssim_target(image, valid, window=constants.ssim_window, sigma=constants.ssim_sigma),
             detail=float(plain_detail(image, valid)),
@@ -81,7 +83,7 @@ class ProbavScorer:
         """See ``types.Scorer.score``. The shift is that of the best PSNR, as for wsb: where the prediction is read."""
         if not isinstance(prepared, ProbavPrepared):
             raise TypeError("prepared by another scorer")
-        given = on_grid(check_prediction(prediction, self.device), prepared.height, prepared.width)
+        given = on_grid(check_prediction(prediction, self.device, prepared.least), prepared.height, prepared.width)
         # First of all, as saving the challenge's 16-bit PNG does.
         image = crop_or_pad(given[:3].clamp(0, 1), self.radius)
         errors, bias = window_mismatch(image, prepared.truth)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from worldstrat_bench.data.target import is_usable
 from worldstrat_bench.errors import DataError
+from worldstrat_bench.units import BYTE_MOST, DIGITAL_MOST
 
 if TYPE_CHECKING:
     from worldstrat_bench.data.target import TargetImage
@@ -18,8 +20,8 @@ LEAST, MOST = -0.01, 1.5
 """What a target may hold, reflectance: the clamped images of the harness lie in [0, 1], others may overshoot."""
 
 _SIGNED = 1.05
-_BYTE = 255.0
-_DIGITAL = 65_535.0
+_UNCLIPPED = 7.0
+"""Digital numbers of 16 bits / 10,000 reach 6.6."""
 
 
 def check_range(image: NDArray[Any], valid: NDArray[np.bool_]) -> None:
@@ -52,15 +54,19 @@ def _remedy(least: float, most: float) -> str:
         if least >= -_SIGNED and most <= _SIGNED:
             return "these look like -1 to 1: score (x + 1) / 2 of target and prediction"
         return "values below 0 are not reflectance; mark pixels without data by valid=False"
-    if most <= _BYTE:
+    if most <= _UNCLIPPED:
+        return "these look like reflectance that was not clipped: clip the target to [0, 1] (protocol 3.2)"
+    if most <= BYTE_MOST:
         return "these look like 0 to 255: divide target and prediction by 255"
-    if most <= _DIGITAL:
+    if most <= DIGITAL_MOST:
         return "these look like reflectance x 10,000: divide target and prediction by 10,000"
     return "divide target and prediction by their scale; mark pixels without data by valid=False"
 
 
 def checked_target(target: TargetImage, protocol: Protocol) -> TargetImage:
-    """A target whose values were checked; what its image masks, as a numpy masked array, is no longer valid.
+    """Return a target whose values were checked, clipped to [0, 1] (protocol 3.2).
+
+    What its image masks, as a numpy masked array, is no longer valid.
 
     Raises
     ------
@@ -69,11 +75,11 @@ def checked_target(target: TargetImage, protocol: Protocol) -> TargetImage:
     """
     if isinstance(target.image, np.ma.MaskedArray):
         valid = target.valid & ~np.ma.getmaskarray(target.image).any(axis=0)
-        target = replace(target, image=target.image.filled(0), valid=valid)
-        border = protocol.target.border
-        window = valid[border : valid.shape[0] - border, border : valid.shape[1] - border]
-        target = replace(target, usable=target.usable and float(window.mean()) >= protocol.target.valid_share_min)
+        usable = target.usable and is_usable(valid, protocol.target)
+        target = replace(target, image=target.image.filled(0), valid=valid, usable=usable)
     if not target.usable:
         raise DataError("a target has not enough valid pixels", remedy="leave the tile out of the run")
     check_range(target.image, target.valid)
-    return target
+    if target.image.min() >= 0 and target.image.max() <= 1:
+        return target
+    return replace(target, image=np.clip(target.image, 0, 1))

@@ -109,6 +109,7 @@ class Scorer(Interface):
         Raises
         ------
         ModelError
-            if the prediction is not of that form or has values that are not finite.
+            if the prediction is not of that form, smaller than the native grid (frame 0's; a quarter of the target's
+            without its image), has values that are not finite, or a median |value| above 10.
         """
         ...

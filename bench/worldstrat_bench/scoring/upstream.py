@@ -17,7 +17,7 @@ from worldstrat_bench.metrics.ssim_loss import ssim_loss
 from worldstrat_bench.protocol import Protocol, ShiftedTruth
 from worldstrat_bench.registration.shifted_truth import Truth, prepare_truth, truth_kernels, truth_mismatch
 from worldstrat_bench.resampling import bicubic
-from worldstrat_bench.scoring.prediction import check_prediction, on_grid, share_outside, to_tensor
+from worldstrat_bench.scoring.prediction import check_prediction, least_size, on_grid, share_outside, to_tensor
 from worldstrat_bench.scoring.target_range import checked_target
 from worldstrat_bench.scoring.types import Array, Frame, Prepared, TileScore
 
@@ -33,13 +33,14 @@ class UpstreamPrepared:
 
     Attributes
     ----------
-    side : of the target, px.
+    side : of the target, px; `least` the smallest size that a prediction may have.
     chips : (N, 3, L, L) float32 of the target, interleaved.
     truth : statistics of the chips.
     detail, psnr_bicubic, lr_consistency_target : see ``types.Prepared``; this protocol has no last.
     """
 
     side: int
+    least: tuple[int, int]
     chips: Tensor
     truth: Truth
     detail: float
@@ -75,7 +76,9 @@ class UpstreamScorer:
         chips = self._chips(image)
         layers = interleave(chips).view(chips.shape)
         fine = float(plain_detail(image, to_tensor(target.valid, self.device)))
-        prepared = UpstreamPrepared(image.shape[-1], layers, prepare_truth(chips, self.kernels), fine)
+        prepared = UpstreamPrepared(
+            image.shape[-1], least_size(frame, *image.shape[-2:]), layers, prepare_truth(chips, self.kernels), fine
+        )
         if frame is None or frame.rgb is None:
             return prepared
         seen = to_tensor(frame.rgb, self.device).to(torch.float32)
@@ -86,7 +89,7 @@ class UpstreamScorer:
         """See ``types.Scorer.score``."""
         if not isinstance(prepared, UpstreamPrepared):
             raise TypeError("prepared by another scorer")
-        given = on_grid(check_prediction(prediction, self.device), prepared.side, prepared.side)
+        given = on_grid(check_prediction(prediction, self.device, prepared.least), prepared.side, prepared.side)
         values = self.chip_metrics(given[:3], prepared)
         means = torch.stack([*(value.mean() for value in values.values()), share_outside(given)]).tolist()
         metrics: dict[str, float | None] = dict(zip(values, means[:-1], strict=True))

@@ -80,7 +80,7 @@ class WsbScorer:
         """See ``types.Scorer.score``."""
         if not isinstance(prepared, WsbPrepared):
             raise TypeError("prepared by another scorer")
-        image = on_grid(check_prediction(prediction, self.device), prepared.height, prepared.width)
+        image = on_grid(check_prediction(prediction, self.device, prepared.least), prepared.height, prepared.width)
         steps = align(image[:3], prepared.offset, prepared.search, self.rules)
         raw = moved(image[:3].clamp(0, 1), steps.shift, self.rules).clamp(0, 1)
         placed = Placed(steps.levelled, steps.result, steps.bias, raw)
@@ -103,7 +103,10 @@ class WsbScorer:
         if len(tiles) < len(prepared):
             raise TypeError("prepared by another scorer")
         # Looked at where they lie: a value of a tensor on the device would be waited for.
-        images = [check_prediction(own, own.device if isinstance(own, Tensor) else CPU) for own in predictions]
+        images = [
+            check_prediction(own, own.device if isinstance(own, Tensor) else CPU, tile.least)
+            for own, tile in zip(predictions, tiles, strict=True)
+        ]
         kinds = [kind(image.shape, tile) for image, tile in zip(images, tiles, strict=True)]
         return in_batches(kinds, self.batch, lambda chosen: self._score_filled(images, tiles, chosen))
 

@@ -24,7 +24,7 @@ from worldstrat_bench.protocol import Metrics
 from worldstrat_bench.registration import SearchTarget, prepare_search
 from worldstrat_bench.registration.offset import OffsetTarget, prepare_offset
 from worldstrat_bench.resampling import bicubic, nearest
-from worldstrat_bench.scoring.prediction import to_tensor
+from worldstrat_bench.scoring.prediction import least_size, to_tensor
 from worldstrat_bench.scoring.types import Frame
 from worldstrat_bench.scoring.wsb_align import WsbRules, align, smooth
 
@@ -66,7 +66,7 @@ class WsbPrepared:
 
     Attributes
     ----------
-    height, width : of the target's grid.
+    height, width : of the target's grid; `least` the smallest that a prediction may have.
     target : (3 or 4, h, w) float32, the window.
     valid : (h, w) bool, pixels with data in the window; None if all have.
     offset : of R, G, B in the window; `offset_nir` of the fourth band, None without one.
@@ -84,6 +84,7 @@ class WsbPrepared:
 
     height: int
     width: int
+    least: tuple[int, int]
     target: Tensor
     valid: Tensor | None
     offset: OffsetTarget
@@ -122,6 +123,7 @@ def prepare_wsb(
     prepared = WsbPrepared(
         height=image.shape[-2],
         width=image.shape[-1],
+        least=least_size(frame, image.shape[-2], image.shape[-1]),
         target=window,
         valid=valid,
         offset=offset,

@@ -9,6 +9,7 @@ import safetensors
 from numpy.typing import NDArray
 
 from worldstrat_bench.api import RGB
+from worldstrat_bench.units import thinned, unit_fault
 
 DTYPES = {
     "F32": "float32",
@@ -19,8 +20,6 @@ DTYPES = {
     "I64": "int64",
     "BOOL": "bool",
 }
-IMPOSSIBLE_REFLECTANCE = 10.0
-"""A median beyond this is another unit, not a bright scene: snow and cloud stay below 2."""
 COARSE = 16
 
 
@@ -121,21 +120,13 @@ def _check_values(image: NDArray[np.float32]) -> None:
         share = 1 - float(finite.mean())
         kind = "NaN" if np.isnan(image).any() else "infinite"
         raise InvalidOutputError(f"{share:.2%} of the values are {kind if kind == 'infinite' else 'NaN or infinite'}")
-    middle = float(np.median(np.abs(_thinned(image))))
-    if middle > IMPOSSIBLE_REFLECTANCE:
-        raise InvalidOutputError(f"{_unit(middle)} (their median is {middle:.4g}), reflectance is expected")
-
-
-def _unit(middle: float) -> str:
-    if middle <= 255:
-        return "values look like 0..255: divide by 255, or undo the stretch of 8-bit images"
-    if middle <= 20_000:
-        return "values look like 0..10,000: divide by 10,000"
-    return "values are far beyond any reflectance"
+    fault = unit_fault(thinned(image))
+    if fault:
+        raise InvalidOutputError(fault)
 
 
 def _hint(image: NDArray[np.float32], expected: Expected) -> str:
-    thin = _thinned(image)
+    thin = thinned(image)
     if float(thin.max()) == float(thin.min()) and float(image.max()) == float(image.min()):
         return "the prediction is one constant value"
     cells = min(COARSE, *expected.rgb.shape[1:])
@@ -149,11 +140,6 @@ def _hint(image: NDArray[np.float32], expected: Expected) -> str:
     if low < -0.3 and high > 0.3:
         return "values look like -1..1: undo the normalisation"
     return ""
-
-
-def _thinned(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """About 100 rows and columns of (..., H, W): enough to judge units by, in a fraction of the time."""
-    return image[..., :: max(1, image.shape[-2] // 100), :: max(1, image.shape[-1] // 100)]
 
 
 def block_means(image: NDArray[np.float32], cells: int) -> NDArray[np.float64]:

@@ -15,6 +15,7 @@ from worldstrat_bench.data.target import TargetImage
 from worldstrat_bench.errors import DataError, ModelError, UsageError
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.scoring import make_scorer
+from worldstrat_bench.scoring.types import Frame
 
 
 def test_arrays_and_tensors_in_numbers_out() -> None:
@@ -186,3 +187,67 @@ def test_what_a_prediction_masks_is_not_valid_either() -> None:
     assert scorer.score(prediction, scorer.prepare(given, None)) == scorer.score(
         prediction, scorer.prepare(by_hand, None)
     )
+
+
+@pytest.mark.parametrize("protocol", ["wsb-1", "probav", "worldstrat-2022-fixed"])
+@pytest.mark.parametrize(
+    ("scale", "words"), [(400.0, "divide by 255"), (-9_000.0, "divide by 10,000"), (3e8, "far beyond")]
+)
+def test_a_prediction_in_another_unit_is_refused_with_its_likely_scale(protocol: str, scale: float, words: str) -> None:
+    side = 500 if protocol.startswith("worldstrat") else 160
+    image = land(side)
+    with pytest.raises(ModelError, match=words):
+        score_pair(np.clip(image * scale, -np.inf, 250 if words.endswith("255") else np.inf), image, protocol)
+    wild = image.copy()
+    wild[:, 7, 3:9] = scale
+    assert score_pair(wild, image, protocol)["psnr"] is not None  # the median decides, not a few pixels
+
+
+@pytest.mark.parametrize("protocol", ["wsb-1", "probav"])
+def test_an_accepted_target_is_clipped(protocol: str) -> None:
+    target = land(160).copy()
+    target[1, 60:70, 60:70], target[0, 90, 90:99] = 1.3, -0.006
+    assert score_pair(target.clip(0, 1), target, protocol)["psnr"] == 100.0
+    assert score_pair(target.clip(0, 1), target, protocol) == score_pair(target.clip(0, 1), target.clip(0, 1), protocol)
+    assert target.max() == np.float32(1.3)
+
+
+@pytest.mark.parametrize("protocol", ["wsb-1", "probav"])
+def test_a_prediction_smaller_than_the_native_grid_is_refused(protocol: str) -> None:
+    with pytest.raises(ModelError, match="39 x 40 px, the native grid 40 x 40"):
+        score_pair(land(160)[:, :39, :40], land(160), protocol)
+    assert score_pair(land(160)[:, ::4, ::4], land(160), protocol)["psnr"] is not None
+    scorer = make_scorer(load_protocol(protocol))
+    frame = Frame(np.full((3, 42, 41), 0.2, np.float32), np.ones((42, 41), dtype=bool))
+    prepared = scorer.prepare(target_of(land(160)), frame)
+    assert scorer.score(land(160)[:, :42, :41], prepared).metrics["psnr"] is not None
+    for height, width in ((41, 160), (160, 40)):
+        with pytest.raises(ModelError, match="the native grid 42 x 41"):
+            scorer.score(land(160)[:, :height, :width], prepared)
+
+
+def test_masks_are_flags_of_two_axes() -> None:
+    clear = np.zeros((40, 40), dtype=bool)
+    clear[5:, 8:] = True
+    plain = score_pair(enlarged(land(160)), land(160), clear=clear)
+    for same in (clear[None], clear.astype(np.float64), torch.from_numpy(clear).to(torch.uint8)):
+        assert score_pair(enlarged(land(160)), land(160), clear=same) == plain
+    everywhere = np.ones((160, 160))
+    for name, wrong in (
+        ("valid", everywhere * 0.7),
+        ("valid", everywhere * np.nan),
+        ("clear", np.full((40, 40), 255, np.uint8)),
+        ("clear", np.ones((2, 40, 40), dtype=bool)),
+        ("clear", np.ones((0, 40), dtype=bool)),
+        ("valid", everywhere[0]),
+    ):
+        with pytest.raises(UsageError, match=f"{name} has"):
+            score_pair(land(160), land(160), **{name: wrong})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("most", [1.7, 2.09, 6.5])
+def test_a_bright_target_that_was_not_clipped_is_not_taken_for_bytes(most: float) -> None:
+    target = land(160).copy()
+    target[:, 50, 60] = most
+    with pytest.raises(DataError, match=r"clip the target to \[0, 1\]"):
+        score_pair(land(160), target)

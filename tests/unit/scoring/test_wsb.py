@@ -175,4 +175,4 @@ def test_statistics_from_the_cache_give_the_same_scores(tmp_path: Path) -> None:
 def test_errors_are_the_harnesss_own() -> None:
     scorer = make_scorer(PROTOCOL)
     with pytest.raises(WorldstratBenchError, match="finite"):
-        scorer.score(np.full((3, 9, 9), np.nan, np.float32), scorer.prepare(target_of(land(200)), None))
+        scorer.score(np.full((3, 50, 50), np.nan, np.float32), scorer.prepare(target_of(land(200)), None))

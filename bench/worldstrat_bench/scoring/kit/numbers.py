@@ -44,7 +44,7 @@ def numbers_of(inputs: Inputs, scorer: WsbScorer) -> Numbers:
     target = _target(inputs)
     frame = None if inputs.clear is None else Frame(inputs.frame, inputs.clear)
     prepared = scorer.prepare(target, frame)
-    image = on_grid(check_prediction(inputs.prediction, scorer.device), prepared.height, prepared.width)
+    image = on_grid(check_prediction(inputs.prediction, scorer.device, prepared.least), prepared.height, prepared.width)
     steps = align(image[:3], prepared.offset, prepared.search, scorer.rules)
     score = scorer.score(inputs.prediction, prepared)
     psnr, bicubic = score.metrics["psnr"], score.metrics["psnr_bicubic"]
