@@ -12,17 +12,15 @@ from numpy.typing import NDArray
 
 from worldstrat_bench.data import raster
 from worldstrat_bench.data import split as fixed
-from worldstrat_bench.data.layout import CORE_REVISITS, OWN_LISTS, Dataset, Revisit, Tile
+from worldstrat_bench.data.layout import OWN_LISTS, Dataset, Revisit, Tile
 from worldstrat_bench.data.loading import read_ahead
-from worldstrat_bench.data.reading import has_data
+from worldstrat_bench.data.reading import has_data, offered_revisits
+from worldstrat_bench.data.target import check_hr_side, is_usable, valid_of
 from worldstrat_bench.errors import DataError
+from worldstrat_bench.protocol import Protocol, load_protocol
 
-HR_SIDE_MIN = 160
 HR_MAX = 40_000
 """Digital numbers above this are not reflectance times 10,000; WorldStrat reaches 20,877."""
-
-USABLE_MIN = 0.05
-"""A frame with data on less of its pixels is not offered (protocol 3.1)."""
 
 _THREADS = 4
 
@@ -59,8 +57,8 @@ class CheckReport:
     deep : whether every pixel was decoded.
     faults : sorted by tile.
     lists : the state of every list that the folder has a tile of.
-    notes : what is no fault: what files say of their own numbers, pixels and frames without data, and differences
-        from the fixed split.
+    notes : what a run can live with: what files say of their own numbers, pixels and frames without data, and
+        differences from the fixed split.
     licence : licences and attribution.
     """
 
@@ -83,7 +81,7 @@ def check_dataset(
     deep: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> CheckReport:
-    """Check every file of a list that a run would read.
+    """Check every file of a list that a run under the default protocol would read.
 
     Parameters
     ----------
@@ -103,7 +101,8 @@ def check_dataset(
     faults: list[Fault] = []
     faulty: set[str] = set()
     notes: list[Fault] = []
-    pairs = read_ahead(names, lambda name: _examine_tile(dataset, name, deep), _THREADS)
+    protocol = load_protocol()
+    pairs = read_ahead(names, lambda name: _examine_tile(dataset, name, protocol, deep), _THREADS)
     for done, (name, (found, said)) in enumerate(pairs, start=1):
         faults.extend(found)
         notes.extend(said)
@@ -126,7 +125,7 @@ def check_dataset(
 
 
 def licence_of(dataset: Dataset) -> str:
-    """Licences and attribution of the dataset's imagery."""
+    """Return licences and attribution of the dataset's imagery."""
     if dataset.release == "mini":
         return "Synthetic data (CC0): no imagery of any satellite."
     if dataset.official_release:
@@ -134,8 +133,8 @@ def licence_of(dataset: Dataset) -> str:
     return "Not a release of WorldStrat: the folder's own terms apply. WorldStrat's:\n" + fixed.licence_text()
 
 
-def _examine_tile(dataset: Dataset, name: str, deep: bool) -> tuple[list[Fault], list[Fault]]:
-    """What is wrong with a tile's files, and what they say of their own numbers, which is no fault."""
+def _examine_tile(dataset: Dataset, name: str, protocol: Protocol, deep: bool) -> tuple[list[Fault], list[Fault]]:
+    """Return the faults of a tile's files, and notes of what a run can live with."""
     if name not in dataset.folder_set:
         folders = {"hr_dataset": dataset.hr_folder(name), "lr_dataset": dataset.root / "lr_dataset" / name}
         absent = " and ".join(label for label, folder in folders.items() if not folder.is_dir())
@@ -149,60 +148,66 @@ def _examine_tile(dataset: Dataset, name: str, deep: bool) -> tuple[list[Fault],
     if not tile.revisits:
         faults.append(Fault(f"lr_dataset/{name}/L2A", "the tile has no revisit"))
     shares: list[float] = []
-    for path, check in _checks(tile, deep, shares):
+    for path, check in _checks(tile, protocol, deep, shares):
         try:
             notes.extend(Fault(_relative(path, dataset.root), what) for what in check())
         except DataError as error:
             faults.append(_fault(error, dataset.root))
-    offered = [revisit for revisit in tile.revisits if revisit.n <= CORE_REVISITS]
-    if offered and len(shares) == len(offered) and max(shares) < USABLE_MIN:
-        faults.append(Fault(f"lr_dataset/{name}/L2A", f"no revisit has data on {USABLE_MIN:.0%} of its pixels"))
+    offered, least = offered_revisits(tile, protocol), protocol.inputs.usable_share_min
+    if offered and len(shares) == len(offered) and max(shares) < least:
+        faults.append(Fault(f"lr_dataset/{name}/L2A", f"no revisit has data on {least:.0%} of its pixels"))
     return faults, notes
 
 
-def _checks(tile: Tile, deep: bool, shares: list[float]) -> Iterator[tuple[Path, Callable[[], list[str]]]]:
-    """Every file with its check, which returns notes or raises; those of the core revisits add to `shares`."""
-    yield tile.hr, lambda: _check_hr(tile.hr, deep)
+def _checks(
+    tile: Tile, protocol: Protocol, deep: bool, shares: list[float]
+) -> Iterator[tuple[Path, Callable[[], list[str]]]]:
+    """Yield every file with its check, which returns notes or raises; revisits on offer add to `shares`."""
+    yield tile.hr, partial(_check_hr, tile.hr, protocol, deep)
+    offered = offered_revisits(tile, protocol)
     for revisit in tile.revisits:
-        counted = shares if revisit.n <= CORE_REVISITS else []
-        yield revisit.data, partial(_check_lr, revisit.data, deep, counted)
+        counted = shares if revisit in offered else []
+        yield revisit.data, partial(_check_lr, revisit.data, protocol, deep, counted)
         yield revisit.cloud_mask, partial(_check_mask, revisit)
 
 
-def _check_hr(path: Path, deep: bool) -> list[str]:
+def _check_hr(path: Path, protocol: Protocol, deep: bool) -> list[str]:
     header, traits = raster.read_traits(path)
-    unusual = str(traits)
-    if deep or unusual:
-        image = raster.read_hr(path)
-        high = float(image.max())
-        if high == 0:
-            raise DataError("has no data: every pixel is 0 or said to be none", where=path)
-        if high > HR_MAX:
-            raise DataError(f"has values up to {high:g}, which are not reflectance x 10,000", where=path)
-    else:
-        raster.read_end(path)
-        raster.check_hr_header(header, path)
-    if header.height < HR_SIDE_MIN:
-        raise DataError(f"is {header.height} px wide, the protocols need {HR_SIDE_MIN}", where=path)
-    if not unusual:
-        return []
-    return [f"{unusual}; {(image == 0).all(axis=0).mean():.1%} of its pixels have no data"]
-
-
-def _check_lr(path: Path, deep: bool, shares: list[float]) -> list[str]:
-    header, traits = raster.read_traits(path)
+    raster.check_hr_header(header, path)
     unusual = str(traits)
     if not deep and not unusual:
-        _, end = raster.read_end(path)
-        raster.check_lr_header(header, path)
-        raster.check_reflectance(end.astype(np.float32), path)
+        raster.read_end(path)
+        check_hr_side(header.height, path, protocol)
+        return []
+    image = raster.read_hr(path)
+    high = float(image.max())
+    if high == 0:
+        raise DataError("has no data: every pixel is 0, masked or declared to have none", where=path)
+    if high > HR_MAX:
+        raise DataError(f"has values up to {high:g}, which are not reflectance x 10,000", where=path)
+    check_hr_side(header.height, path, protocol)
+    no_data: NDArray[np.bool_] = (image == 0).all(axis=0)
+    absent = f"{no_data.mean():.1%} of its pixels have no data"
+    if not is_usable(valid_of(no_data, protocol.target), protocol.target):
+        least = f"less than {protocol.target.valid_share_min:.0%} of the window that {protocol.id} scores"
+        raise DataError(f"has data on {least}: the tile has no target and leaves every list; {absent}", where=path)
+    parts = [*([unusual] if unusual else []), *([absent] if unusual or no_data.any() else [])]
+    return ["; ".join(parts)] if parts else []
+
+
+def _check_lr(path: Path, protocol: Protocol, deep: bool, shares: list[float]) -> list[str]:
+    header, traits = raster.read_traits(path)
+    raster.check_lr_header(header, path, scaled=traits.scaled)
+    unusual = str(traits)
+    if not deep and not unusual:
+        raster.check_reflectance(raster.read_end(path).astype(np.float32), path)
         return []
     usable = float(has_data(raster.read_lr(path)).mean())
     shares.append(usable)
     parts = [unusual] if unusual else []
     if usable < 1 or unusual:
         parts.append(f"{1 - usable:.1%} of its pixels have no data and count as not clear")
-    if usable < USABLE_MIN:
+    if usable < protocol.inputs.usable_share_min:
         parts.append("the frame is not offered to a model")
     return ["; ".join(parts)] if parts else []
 
@@ -210,9 +215,6 @@ def _check_lr(path: Path, deep: bool, shares: list[float]) -> list[str]:
 def _check_mask(revisit: Revisit) -> list[str]:
     _, traits = raster.read_traits(revisit.cloud_mask)
     mask = raster.read_cloud_mask(revisit.cloud_mask)
-    legal: NDArray[np.bool_] = ((mask >= 0) & (mask <= 1)) | (mask == 255)
-    if not legal.all():
-        raise DataError(f"has the value {float(mask[~legal][0]):.4g}, expected 0 to 1 or 255", where=revisit.cloud_mask)
     notes = [f"{traits}; pixels without data count as not clear"] if str(traits) else []
     if not revisit.data.is_file():
         return notes
@@ -248,7 +250,7 @@ def _list_states(dataset: Dataset, faulty: set[str]) -> Iterator[ListState]:
 
 
 def _notes(dataset: Dataset) -> Iterator[str]:
-    """How the folder's tables differ from those of WorldStrat; nothing to say of sets that share no tile with it."""
+    """Yield how the folder's tables differ from WorldStrat's; nothing for sets that share no tile with it."""
     test = {row.tile for row in dataset.split_rows if row.split == "test"}
     official = set(fixed.list_tiles("full"))
     if not test & official:

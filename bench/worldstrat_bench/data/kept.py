@@ -21,7 +21,15 @@ from worldstrat_bench.data.target import ArrayCache
 from worldstrat_bench.digests import code_sha256
 from worldstrat_bench.protocol import Protocol
 
-SOURCES = ("data/kept.py", "data/reading.py", "data/raster.py", "data/target.py", "filtering.py", "resampling.py")
+SOURCES = (
+    "data/kept.py",
+    "data/reading.py",
+    "data/raster.py",
+    "data/traits.py",
+    "data/target.py",
+    "filtering.py",
+    "resampling.py",
+)
 """The code that makes what is kept."""
 
 _NAMES = {"images", "clear", "days", "revisits", "cloud", "age", "sha256"}

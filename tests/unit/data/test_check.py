@@ -45,10 +45,10 @@ def test_all_faults_are_found_at_once_each_naming_its_file(builder: FolderBuilde
     report = check_dataset(open_dataset(broken_folder(builder)))
     found = [(fault.file, fault.what) for fault in report.faults]
     expected = [
-        ("hr_dataset/Landcover-2/Landcover-2_ps.tiff", "is damaged or no TIFF"),
+        ("hr_dataset/Landcover-2/Landcover-2_ps.tiff", "is damaged or not a TIFF"),
         ("lr_dataset/Landcover-3/L2A/Landcover-3-1-CLM.tiff", "the file is missing"),
         ("lr_dataset/Landcover-3/L2A/Landcover-3-2-L2A_data.tiff", "the file is missing"),
-        ("lr_dataset/Landcover-4/L2A/Landcover-4-1-L2A_data.tiff", "is damaged or no TIFF"),
+        ("lr_dataset/Landcover-4/L2A/Landcover-4-1-L2A_data.tiff", "is damaged or not a TIFF"),
         ("hr_dataset/Landcover-5/Landcover-5_ps.tiff", "is 160 x 161 px, expected a square"),
         ("lr_dataset/Landcover-6/L2A/Landcover-6-2-L2A_data.tiff", "has 12 bands of float64"),
         ("lr_dataset/Landcover-7/L2A/Landcover-7-1-CLM.tiff", "has the value 7"),

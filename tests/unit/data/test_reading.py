@@ -67,10 +67,10 @@ def test_cloud_is_the_mean_of_the_masks_and_not_of_the_metadata(builder: FolderB
     assert read_inputs(only_tile(builder), WSB, 1).cloud == pytest.approx(0.5)
 
 
-def test_255_and_nan_in_a_cloud_mask_are_not_clear(builder: FolderBuilder) -> None:
+def test_255_in_a_cloud_mask_is_not_clear(builder: FolderBuilder) -> None:
     builder.add_tile(NAME, days=(1,))
     mask = np.zeros((1, 24, 25), dtype=np.float32)
-    mask[0, 0, :4] = (1, 255, np.nan, 0.49)
+    mask[0, 0, :4] = (1, 255, 0.5, 0.49)
     write_tiff(builder.lr_path(NAME, 1, "CLM"), mask)
     clear = read_inputs(only_tile(builder), WSB, 1).clear[0, 0]
     assert clear[0, :4].tolist() == [False, False, False, True]
@@ -147,8 +147,8 @@ def overwrite(path: Path, content: bytes) -> None:
 FAULTS: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "missing": ("L2A_data", lambda p: p.unlink(), "missing"),
     "missing mask": ("CLM", lambda p: p.unlink(), "missing"),
-    "text": ("L2A_data", lambda p: overwrite(p, b"not a tiff"), "damaged or no TIFF"),
-    "empty": ("CLM", lambda p: overwrite(p, b""), "damaged or no TIFF"),
+    "text": ("L2A_data", lambda p: overwrite(p, b"not a tiff"), "damaged or not a TIFF"),
+    "empty": ("CLM", lambda p: overwrite(p, b""), "damaged or not a TIFF"),
     "truncated": ("L2A_data", truncate, "damaged"),
     "three bands": ("L2A_data", lambda p: write_tiff(p, np.zeros((3, 24, 25), np.float32)), "3 bands of float32"),
     "integers": ("L2A_data", lambda p: write_tiff(p, np.zeros((12, 24, 25), np.uint16)), "12 bands of uint16"),
@@ -176,7 +176,7 @@ def test_every_fault_is_one_line_that_names_the_file(builder: FolderBuilder, fau
     ("image", "words"),
     [
         (np.ones((3, 160, 160), np.uint16), "3 bands of uint16"),
-        (np.ones((4, 160, 160), np.uint8), "4 bands of uint8"),
+        (np.ones((4, 160, 160), np.uint8), "of uint8, expected 4 of uint16"),
         (np.ones((4, 160, 170), np.uint16), "160 x 170 px"),
         (np.ones((4, 150, 150), np.uint16), "150 px wide"),
     ],

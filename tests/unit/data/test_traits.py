@@ -251,7 +251,7 @@ def test_black_after_an_offset_is_data(builder: FolderBuilder) -> None:
     np.testing.assert_allclose(found.images[first][:, 4:9, 4:9], 0, atol=1e-7)
 
 
-@pytest.mark.parametrize("scale", [0.01, -1.0])
+@pytest.mark.parametrize("scale", [0.01, 0.1])
 def test_a_scale_that_makes_neither_is_refused(builder: FolderBuilder, scale: float) -> None:
     dataset, tile = folder(builder)
     save(tile.hr, hr_image(), scales=scale, offsets=0.0)
@@ -291,6 +291,124 @@ def test_what_lies_beside_a_file_is_part_of_the_cached_key(builder: FolderBuilde
         assert path.with_name(f"{path.name}.msk").is_file()
     assert not read_target(tile, WSB, cache).valid.all()
     assert read_kept_inputs(tile, WSB, 1, cache).revisits == (2,)
+
+
+@pytest.mark.parametrize(
+    ("scale", "offset"), [(0.0, 0.1), (-1e-4, 0.5), (np.nan, 0.0), (np.inf, 0.0), (1e-4, np.nan), (1e-4, -np.inf)]
+)
+def test_a_scale_that_is_not_one_is_refused(builder: FolderBuilder, scale: float, offset: float) -> None:
+    dataset, tile = folder(builder)
+    save(tile.hr, hr_image(), scales=scale, offsets=offset)
+    save(tile.revisits[0].data, (lr_image() * 10_000).astype(np.int16), scales=scale, offsets=offset)
+    for read in (lambda: read_target(tile, WSB), lambda: read_inputs(tile, WSB, 1)):
+        with pytest.raises(DataError, match="a scale must be above 0"):
+            read()
+    assert len(check_dataset(dataset, "test").faults) == 2
+
+
+def test_a_mask_for_each_band_is_read(builder: FolderBuilder) -> None:
+    """Beside the file, one mask a band: what any of them hides has no data."""
+    _, tile = folder(builder)
+    hidden, lower = left(SIDE, SIDE), left(HEIGHT, WIDTH).copy()
+    lower[20:] = True
+    for path, where, bands in ((tile.hr, hidden, 4), (tile.revisits[0].data, lower, 12)):
+        masks = np.full((bands, *where.shape), 255, np.uint8)
+        masks[bands - 2, where] = 0
+        beside = path.with_name("mask.tiff")
+        save(beside, masks)
+        with rasterio.open(beside, "r+") as file:
+            file.update_tags(**{f"INTERNAL_MASK_FLAGS_{band}": "0" for band in range(1, bands + 1)})
+        beside.rename(path.with_name(f"{path.name}.msk"))
+        assert str(read_traits(path)[1]) == "it has a mask"
+    np.testing.assert_array_equal((read_hr(tile.hr) == 0).all(axis=0), hidden)
+    np.testing.assert_array_equal((read_lr(tile.revisits[0].data) == 0).all(axis=0), lower)
+
+
+def test_an_alpha_band_is_not_taken_for_a_band_of_the_layout(builder: FolderBuilder) -> None:
+    dataset, tile = folder(builder)
+    save(tile.hr, alpha_of(hr_image()[:3], left(SIDE, SIDE)), alpha=True)
+    save(tile.revisits[0].data, alpha_of(lr_image()[:11], left(HEIGHT, WIDTH)), alpha=True)
+    with pytest.raises(DataError, match="3 bands and an alpha band of uint16: the near infrared is missing"):
+        read_hr(tile.hr)
+    with pytest.raises(DataError, match="11 bands and an alpha band"):
+        read_lr(tile.revisits[0].data)
+    assert len(check_dataset(dataset, "test").faults) == 2
+    save(tile.hr, alpha_of(hr_image(), left(SIDE, SIDE)), alpha=True)
+    with rasterio.open(tile.hr, "r+") as file:
+        file.colorinterp = [ColorInterp.undefined, ColorInterp.alpha, *[ColorInterp.undefined] * 3]
+    with pytest.raises(DataError, match="before other bands"):
+        read_hr(tile.hr)
+
+
+@pytest.mark.parametrize("value", [-1, -9999, np.nan, np.inf, 1.01, 254])
+def test_a_cloud_mask_holds_its_own_values_alone(builder: FolderBuilder, value: float) -> None:
+    """A run and the check say the same; declared as no data, the value is not clear."""
+    dataset, tile = folder(builder)
+    mask = np.full((1, HEIGHT, WIDTH), 0.25, np.float32)
+    mask[0, 3, 4:9] = value
+    path = tile.revisits[1].cloud_mask
+    save(path, mask)
+    with pytest.raises(DataError, match="expected 0 to 1 or 255"):
+        read_inputs(tile, WSB, 1)
+    assert [fault.what for fault in check_dataset(dataset, "test").faults] == [
+        f"has the value {np.float32(value):.4g}, expected 0 to 1 or 255"
+    ]
+    save(path, mask, nodata=value)
+    assert (read_cloud_mask(path) == 255).sum() == 5
+    assert check_dataset(dataset, "test").faults == ()
+
+
+def test_a_value_is_named_once(builder: FolderBuilder) -> None:
+    _, tile = folder(builder)
+    save(tile.revisits[0].data, lr_image(), nodata=np.nan)
+    assert str(read_traits(tile.revisits[0].data)[1]) == "nan stands for no data"
+
+
+def test_a_small_file_cannot_claim_much_memory(builder: FolderBuilder) -> None:
+    dataset, tile = folder(builder)
+    claims = {
+        tile.hr: (4, 6_000, "uint16"),
+        tile.revisits[0].data: (12, 9_000, "float32"),
+        tile.revisits[1].cloud_mask: (1, 3_000, "uint8"),
+    }
+    for path, (bands, side, kind) in claims.items():
+        path.unlink()
+        form = {"driver": "GTiff", "count": bands, "height": side, "width": side, "dtype": kind}
+        with rasterio.open(path, "w", **form, sparse_ok=True, tiled=True):
+            pass
+        assert path.stat().st_size < 2_000_000
+    for read in (lambda: read_target(tile, WSB), lambda: read_inputs(tile, WSB, 1)):
+        with pytest.raises(DataError, match="claims to be"):
+            read()
+    faults = check_dataset(dataset, "test", deep=True).faults
+    assert sum("claims to be" in fault.what for fault in faults) == 3
+
+
+def test_too_little_memory_is_an_error_with_a_file(builder: FolderBuilder, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, tile = folder(builder)
+
+    def none_left(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("worldstrat_bench.data.raster.no_data_of", none_left)
+    with pytest.raises(DataError, match="does not fit in memory"):
+        read_hr(tile.hr)
+
+
+@pytest.mark.parametrize(("rows", "usable"), [(60, True), (101, False)])
+def test_a_tile_that_a_run_would_drop_is_a_fault(builder: FolderBuilder, rows: int, usable: bool) -> None:
+    """The check and the run agree on what is a target; what lacks data is noted in any case."""
+    image = hr_image()
+    image[:, :rows] = 0
+    dataset, tile = folder(builder, image)
+    assert read_target(tile, WSB).usable is usable
+    assert check_dataset(dataset, "test").faults == ()  # only pixels can tell
+    report = check_dataset(dataset, "test", deep=True)
+    share = f"{rows / SIDE:.1%} of its pixels have no data"
+    assert any(share in note for note in report.notes) == usable
+    assert [share in fault.what and "leaves every list" in fault.what for fault in report.faults] == [True] * (
+        not usable
+    )
 
 
 @pytest.mark.shared
