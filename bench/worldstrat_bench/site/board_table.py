@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from markupsafe import Markup
 
-from worldstrat_bench.measures import MEASURES, measure, three_digits
+from worldstrat_bench.measures import MEASURES, measure, optional_column, three_digits
 from worldstrat_bench.protocol import Aggregation
 from worldstrat_bench.record import Summaries, Summary
 from worldstrat_bench.site.charts import span
@@ -47,8 +47,10 @@ def board_table(
     lists : whether the other lists of the division get columns.
     """
 
-    ranked, rules = division.protocol.ranking.metrics, division.protocol.aggregation
-    others = [m for m in metrics_of(division) if m not in (*ranked, *beside)]
+    ranked = [m for m in division.protocol.ranking.metrics if division.measured(m)]
+    rules = division.protocol.aggregation
+    beside = [m for m in beside if optional_column(m) is None or division.measured(m)]
+    others = [m for m in metrics_of(division) if m not in (*division.protocol.ranking.metrics, *beside)]
     bounds = {m: _bounds([summaries(e).get(m, NOTHING) for e in division.entries], rules) for m in ranked}
     entries = _ordered(division, summaries, order_by)
     rows = []
@@ -61,11 +63,11 @@ def board_table(
             cells += [_interval_cell(metric, own, bounds[metric], rules)] if display != "values" else []
         cells += [_metric_cell(m, own) for m in beside]
         cells += [_metric_cell(m, own) for m in others]
-        cells += _list_cells(division, entry) if lists else []
+        cells += _list_cells(division, entry, ranked) if lists else []
         cells += _entry_cells(entry)
         head = link_cell(entry.title, f"{base}m/{entry.slug}.html")
         rows.append(Row(head, tuple(cells), _filters(entry), f"r-{entry.slug}"))
-    columns = _columns(division, beside, others, display, lists=lists)
+    columns = _columns(division, ranked, beside, others, display, lists=lists)
     csv_columns = {c.key: _csv_names(c.key) for c in columns}
     return Table(name, caption, Column("model", "Model", "", numeric=False), columns, tuple(rows), csv_columns)
 
@@ -81,10 +83,15 @@ def _ordered(division: Division, summaries: Callable[[Entry], Summaries], metric
 
 
 def _columns(
-    division: Division, beside: Sequence[str], others: Sequence[str], display: Display, *, lists: bool
+    division: Division,
+    ranked: Sequence[str],
+    beside: Sequence[str],
+    others: Sequence[str],
+    display: Display,
+    *,
+    lists: bool,
 ) -> tuple[Column, ...]:
     columns: list[Column] = []
-    ranked = division.protocol.ranking.metrics
     for metric in ranked:
         label = measure(metric).label
         if display == "ranks":
@@ -97,7 +104,7 @@ def _columns(
         if display != "values":
             text = "Mean of one model with its 95 % interval, to a common scale; not for comparing two models"
             columns.append(Column(f"ci_{metric}", f"{label} 95 % interval", text, numeric=False))
-    columns += [metric_column(m, "main") for m in beside]
+    columns += [metric_column(m, "main", version=division.versions.get(m, "")) for m in beside]
     columns += [metric_column(m, "metrics", version=division.versions.get(m, "")) for m in others]
     if lists:
         for name in [n for n in division.lists if n != division.list_name]:
@@ -146,9 +153,8 @@ def _metric_cell(metric: str, own: Summaries) -> Cell:
     return value_cell(own.get(metric, NOTHING).mean, measure(metric).decimals)
 
 
-def _list_cells(division: Division, entry: Entry) -> list[Cell]:
+def _list_cells(division: Division, entry: Entry, ranked: Sequence[str]) -> list[Cell]:
     cells = []
-    ranked = division.protocol.ranking.metrics
     for name in division.lists:
         if name != division.list_name:
             micro = division.scores(entry, name).micro

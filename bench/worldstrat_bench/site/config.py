@@ -20,7 +20,10 @@ class BoardConfig(BaseModel):
     kinds: tuple[Literal["official", "probe", "compatibility", "practice"], ...] = Field(
         default=("official", "probe", "compatibility", "practice"), description="boards that are published"
     )
-    beside: tuple[str, ...] = Field(default=("ssim", "gain"), description="metrics beside the ranked ones")
+    beside: tuple[str, ...] = Field(
+        default=("ssim", "stlpips", "gain"),
+        description="metrics beside the ranked ones; an optional one where a row has it",
+    )
     tile_columns: tuple[str, ...] = Field(
         default=("psnr", "gain", "lpips", "ssim", "rmse", "sam", "lr_consistency", "lr_consistency_target"),
         description="metrics of a tile page",

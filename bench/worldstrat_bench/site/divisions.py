@@ -108,11 +108,17 @@ class Division:
         }
 
     def shows_ranks(self, list_name: str) -> bool:
-        """Whether a list has enough effective groups for ranks to be shown."""
-        return self.display(self.lists[list_name]) == "ranks"
+        """Return whether a list has enough effective groups for tests, hence for ranks."""
+        return self.list_display(list_name) == "ranks"
+
+    def list_display(self, list_name: str) -> Display:
+        """Return what a list shows: ranks as soon as there are tests. The higher limit is for strata: they are many."""
+        tiles = self.lists[list_name]
+        tested = self.effective_groups(tiles) >= self.protocol.aggregation.groups_min
+        return "ranks" if tested else self.display(tiles)
 
     def display(self, tiles: Iterable[str]) -> Display:
-        """What a set of tiles may show, by its effective groups."""
+        """Return what a stratum may show, by its effective groups."""
         return display_of(self.effective_groups(tiles), self.protocol.aggregation)
 
     def effective_groups(self, tiles: Iterable[str]) -> float:

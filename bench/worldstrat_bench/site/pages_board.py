@@ -62,7 +62,7 @@ def _list_table(analysis: Analysis, name: str, metric: str, *, base: str) -> Tab
     caption = f"List {clean(name, 40)}: {counted(len(tiles), 'tile')}, {counted(len(division.entries), 'model')}"
     return board_table(
         division, "board", caption, boards, lambda entry: division.scores(entry, name).micro,
-        division.display(tiles), order_by=metric, base=base,
+        division.list_display(name), order_by=metric, base=base,
         beside=analysis.config.beside, lists=name == division.list_name,
     )  # fmt: skip
 
@@ -81,7 +81,7 @@ def _list_context(analysis: Analysis, name: str, metric: str, table: Table, *, b
     main = name == division.list_name
     missing = [m for m in ranked if not division.measured(m)]
     orders = [m for m in ranked if m not in missing]
-    boards = {m: division.boards[name, m] for m in ranked}
+    boards = {m: division.boards[name, m] for m in orders}
     tiles = division.lists[name]
     unranked = [
         f"{e.title} ({counted(e.record.scores[name].failed, 'tile')} failed)"
@@ -101,7 +101,7 @@ def _list_context(analysis: Analysis, name: str, metric: str, table: Table, *, b
         "missing": [f"No {measure(m).label} yet: no record has it{_WHY_MISSING.get(m, '')}" for m in missing],
         "facts": board_facts(boards, len(tiles), ranks=division.shows_ranks(name)),
         "sentences": board_sentences(boards) if division.shows_ranks(name) else [],
-        "rank_note": rank_note(division, division.display(tiles)),
+        "rank_note": rank_note(division, division.list_display(name)),
         "table": table, "table_html": render(table), "legend": legend(table),
         "csv": f"{division.prefix}data/board-{slugify(name)}",
         "unranked": "; ".join(unranked),

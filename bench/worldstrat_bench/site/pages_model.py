@@ -130,7 +130,7 @@ def _standings(analysis: Analysis, entry: Entry) -> list[dict[str, str]]:
 
 def _why_unranked(division: Division, entry: Entry, name: str) -> str:
     if not division.shows_ranks(name):
-        return f"under {division.protocol.aggregation.groups_rank:g} effective groups"
+        return f"under {division.protocol.aggregation.groups_min:g} effective groups"
     return "tiles failed" if division.scores(entry, name).failed else "no value"
 
 
