@@ -14,8 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from worldstrat_bench.protocol import Protocol, load_protocol
-from worldstrat_bench.record import (
+from worldstrat_bench.artefacts.record import (
     DatasetRef,
     Device,
     Environment,
@@ -25,11 +24,11 @@ from worldstrat_bench.record import (
     ProtocolRef,
     Record,
     build_record,
-    save_record,
 )
+from worldstrat_bench.artefacts.tiles import OUTCOMES, Value, format_tiles, parse_tiles
+from worldstrat_bench.protocol import Protocol, load_protocol
 from worldstrat_bench.stats.aggregate import aggregate
 from worldstrat_bench.stats.strata import SMOD_LABELS
-from worldstrat_bench.tiles import OUTCOMES, Value, format_tiles, parse_tiles
 
 CLASSES = ("Agriculture", "Forest", "Settlement", "Grassland", "Other", "Wetland", "")
 SMOD = SMOD_LABELS
@@ -211,7 +210,7 @@ def make_run(
         warnings=warnings,
         files={"tiles.csv": _sha(text)},
     )  # fmt: skip
-    save_record(record, folder / "record.json")
+    record.save(folder / "record.json")
     return record
 
 

@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from factories import invented_facts, make_run, official_facts, relabel
-from worldstrat_bench.record import Device, ModelRef, Record
-from worldstrat_bench.speed_report import SpeedReport, Timing, format_speed
+from worldstrat_bench.artefacts.record import Device, ModelRef, Record
+from worldstrat_bench.artefacts.speed import SpeedReport, Timing
 
 MODELS = (
     ("nearest", -1.1, "interpolation"), ("bicubic", 0.0, "interpolation"), ("lanczos", 0.06, "interpolation"),
@@ -47,7 +47,7 @@ def write_speed(run: Path, record: Record, rate: float, *, verdict: str = "VALID
         device=Device(type="cuda", name=device, device_class=device), environment=record.environment,
         isolation=record.isolation, timings=(timing,), compared_tiles=4,
     )  # fmt: skip
-    (run / "speed.json").write_text(format_speed(report), encoding="utf-8")
+    (run / "speed.json").write_text(report.dump(), encoding="utf-8")
 
 
 def write_verification(run: Path, record: Record, *, passed: bool = True) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from factories import make_run
-from worldstrat_bench.record import ModelRef, Record, load_record, record_id
+from worldstrat_bench.artefacts.record import ModelRef, Record, load_record, record_id
 from worldstrat_bench.submission.results import result_folder
 
 SLUG = "my-sr"

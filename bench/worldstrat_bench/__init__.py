@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from worldstrat_bench.record import Record as Record
-    from worldstrat_bench.record import load_record as load_record
+    from worldstrat_bench.artefacts.record import Record as Record
+    from worldstrat_bench.artefacts.record import load_record as load_record
     from worldstrat_bench.run import evaluate as evaluate
     from worldstrat_bench.scoring import score_pair as score_pair
 
@@ -14,8 +14,8 @@ __version__ = "0.1.0"
 __all__ = ["Record", "__version__", "evaluate", "load_record", "score_pair"]
 
 _HOMES = {
-    "Record": "worldstrat_bench.record",
-    "load_record": "worldstrat_bench.record",
+    "Record": "worldstrat_bench.artefacts.record",
+    "load_record": "worldstrat_bench.artefacts.record",
     "evaluate": "worldstrat_bench.run",
     "score_pair": "worldstrat_bench.scoring",
 }

@@ -16,10 +16,10 @@ import pytest
 
 from dask_helpers import confined_below, dask_workers, scheduler_and_workers, tls_files
 from run_helpers import command, environment, model_wheel, run_process, small_dataset
+from worldstrat_bench.artefacts.tiles import read_tiles
 from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.data.reading import read_inputs
 from worldstrat_bench.protocol import load_protocol
-from worldstrat_bench.tiles import read_tiles
 
 pytest.importorskip("distributed", reason="the extra `dask` is not installed: the tests of clusters were not run")
 pytestmark = pytest.mark.timeout(600)

@@ -14,16 +14,16 @@ import numpy as np
 import pytest
 
 from run_helpers import command, environment, leftovers, model_wheel, run_cli, run_process, small_dataset
+from worldstrat_bench.artefacts.record import LimitsRef, Record, load_record
+from worldstrat_bench.artefacts.tiles import TileTable, read_tiles
 from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.protocol import load_protocol
-from worldstrat_bench.record import LimitsRef, Record, load_record
 from worldstrat_bench.run.finish import finish
 from worldstrat_bench.run.folder import hold_run
 from worldstrat_bench.run.journal import Journal, Predicted
 from worldstrat_bench.run.plan import protocol_ref, select
 from worldstrat_bench.run.stages import notes_of
-from worldstrat_bench.tiles import TileTable, read_tiles
 
 TILES = 4
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from run_helpers import run_cli, small_dataset
+from worldstrat_bench.artefacts.record import load_record
 from worldstrat_bench.measures import OPTIONAL
-from worldstrat_bench.record import load_record
 
 MANIFEST = """\
 schema_version = 1

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from run_helpers import run_cli
-from worldstrat_bench.record import load_record
-from worldstrat_bench.tiles import TileTable, read_tiles
+from worldstrat_bench.artefacts.record import load_record
+from worldstrat_bench.artefacts.tiles import TileTable, read_tiles
 
 PSNR_DB = {"Landcover-9000001": 29.12239, "Landcover-9000004": 30.30166, "Landcover-9000005": 39.9344}
 SSIM = {"Landcover-9000001": 0.5618098, "Landcover-9000004": 0.3949182, "Landcover-9000005": 0.7832594}

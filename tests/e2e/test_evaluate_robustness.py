@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from run_helpers import run_cli, small_dataset
-from worldstrat_bench.record import load_record
-from worldstrat_bench.run.result import load_result
+from worldstrat_bench.artefacts.record import load_record
+from worldstrat_bench.artefacts.result import load_result
+from worldstrat_bench.artefacts.robustness import Robustness
 from worldstrat_bench.site.entries import find_runs
-from worldstrat_bench.stats.robustness import disagreements, load_robustness
+from worldstrat_bench.stats.robustness import disagreements
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def test_the_curves_of_a_model(data: Path, tmp_path: Path) -> None:
     assert done.code == 0, done.err
     assert done.json["record"]["record_id"] == load_record(run).record_id
     assert sorted(path.name for path in (run / "robustness").iterdir()) == ["frames-1", "frames-2", "synthetic"]
-    stated = load_robustness(run / "robustness.json")
+    stated = Robustness.load(run / "robustness.json")
     assert disagreements(stated, load_record(run)) == ()
     assert [point.frames for point in stated.frames] == [1, 2, 3]
     for point in stated.frames[:-1]:

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from run_helpers import Done, model_wheel, run_cli, small_dataset
+from worldstrat_bench.artefacts.record import load_record
+from worldstrat_bench.artefacts.speed import SpeedReport
 from worldstrat_bench.errors import UsageError
-from worldstrat_bench.record import load_record
 from worldstrat_bench.run.model import ModelRequest
 from worldstrat_bench.speed.command import SpeedOptions, run_speed
-from worldstrat_bench.speed_report import format_speed, load_speed
 from worldstrat_bench.worker.types import ModelSpec
 
 
@@ -62,10 +62,10 @@ def test_a_report_that_is_none(tmp_path: Path) -> None:
     from worldstrat_bench.errors import InvalidArtefactError
 
     with pytest.raises(InvalidArtefactError, match="no speed report"):
-        load_speed(tmp_path / "speed.json")
+        SpeedReport.load(tmp_path / "speed.json")
     (tmp_path / "speed.json").write_text("{}")
-    with pytest.raises(InvalidArtefactError, match="not a speed report"):
-        load_speed(tmp_path / "speed.json")
+    with pytest.raises(InvalidArtefactError, match="not a valid speed report"):
+        SpeedReport.load(tmp_path / "speed.json")
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def test_a_run_is_timed_compared_and_shown(scored: tuple[Path, Path], tmp_path: 
     data, run = scored
     done = _time_run(run, "--data", data)
     assert done.code == 0, done.err
-    report = load_speed(run / "speed.json")
+    report = SpeedReport.load(run / "speed.json")
     assert report.record_id == load_record(run).record_id
     assert report.compared_tiles == 4
     (timing,) = report.timings
@@ -102,7 +102,7 @@ def test_a_run_is_timed_compared_and_shown(scored: tuple[Path, Path], tmp_path: 
     steady = (timing.call_ms,) * 3  # whatever else the machine does meanwhile
     valid = timing.model_copy(update={"verdict": "VALID", "reasons": (), "repeat_medians_ms": steady})
     shown = report.model_copy(update={"timings": (valid,)})
-    (run / "speed.json").write_text(format_speed(shown), encoding="utf-8")
+    (run / "speed.json").write_text(shown.dump(), encoding="utf-8")
     site = tmp_path / "site"
     assert run_cli("site", "build", run, "--out", site).code == 0
     page = (site / "index.html").read_text(encoding="utf-8")

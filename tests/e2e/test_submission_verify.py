@@ -10,10 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from submission_factory import make_wheel
+from worldstrat_bench.artefacts.record import load_record
 from worldstrat_bench.cli.app import app
 from worldstrat_bench.data.mini import write_mini
 from worldstrat_bench.errors import UsageError, WorldstratBenchError
-from worldstrat_bench.record import load_record
 from worldstrat_bench.run import evaluate
 
 HONEST = b"""

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from run_helpers import run_process, small_dataset
-from worldstrat_bench.record import load_record
+from worldstrat_bench.artefacts.record import load_record
 
 pytestmark = [
     pytest.mark.gpu,

@@ -12,9 +12,9 @@ import torch
 
 import worldstrat_bench
 from run_helpers import run_cli, small_dataset
-from worldstrat_bench.record import load_record
+from worldstrat_bench.artefacts.record import load_record
+from worldstrat_bench.artefacts.tiles import read_tiles
 from worldstrat_bench.run.events import Event, Progress
-from worldstrat_bench.tiles import read_tiles
 
 pytestmark = [
     pytest.mark.gpu,

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from worldstrat_bench.artefacts.speed import Timing
 from worldstrat_bench.errors import ModelError
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.speed.inputs import synthetic_tiles
 from worldstrat_bench.speed.session import Scenario, SpeedRequest, time_model
 from worldstrat_bench.speed.stopwatch import Plan
-from worldstrat_bench.speed_report import Timing
 from worldstrat_bench.worker.types import ModelSpec
 
 PLAN = Plan(seconds=0.4, budget_seconds=8.0, min_blocks=2, warm_up_seconds=1.0)

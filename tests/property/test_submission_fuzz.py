@@ -15,13 +15,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from submission_factory import LOCK, MANIFEST, SLUG, make_submission, make_wheel, the_result
+from worldstrat_bench.artefacts.tiles import parse_tiles
 from worldstrat_bench.errors import WorldstratBenchError
 from worldstrat_bench.submission.check import check
 from worldstrat_bench.submission.faults import as_github, as_json, as_markdown, as_text
 from worldstrat_bench.submission.lock import parse_lock
 from worldstrat_bench.submission.manifest import Manifest, manifest_errors
 from worldstrat_bench.submission.wheel import wheel_faults
-from worldstrat_bench.tiles import parse_tiles
 
 QUICK, SOAK = 150, 2000
 MANIFEST_TREE = tomllib.loads(MANIFEST)

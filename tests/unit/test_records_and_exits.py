@@ -11,10 +11,10 @@ import pytest
 
 from factories import make_run, official_facts
 from run_helpers import command, environment, run_cli
+from worldstrat_bench.artefacts.record import load_record
 from worldstrat_bench.cli import running
 from worldstrat_bench.cli.matrix import _error_of
 from worldstrat_bench.errors import DataError, InfrastructureError, ModelError
-from worldstrat_bench.record import load_record
 from worldstrat_bench.stats.boards import board_key, ranking_list
 
 

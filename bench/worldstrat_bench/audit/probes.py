@@ -29,7 +29,7 @@ from worldstrat_bench.audit.samples import (
 )
 
 if TYPE_CHECKING:
-    from worldstrat_bench.record import IsolationReport
+    from worldstrat_bench.artefacts.record import IsolationReport
     from worldstrat_bench.worker.types import Reply
 
 Verdict = Literal["pass", "flag", "fail", "unknown"]

@@ -64,7 +64,7 @@ def _make(folder: Path, tiles: int) -> None:
 
 
 def _mean(record: object, metric: str) -> float | None:
-    from worldstrat_bench.record import Record
+    from worldstrat_bench.artefacts.record import Record
 
     assert isinstance(record, Record)
     return record.scores["test"].micro[metric].mean

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from worldstrat_bench.cli import clusters, console, running
 
 if TYPE_CHECKING:
+    from worldstrat_bench.artefacts.record import Record
     from worldstrat_bench.errors import WorldstratBenchError
-    from worldstrat_bench.record import Record
     from worldstrat_bench.run.cluster.connect import ClusterOptions
     from worldstrat_bench.run.matrix import Candidate, Cell
     from worldstrat_bench.run.model import ModelRequest

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from worldstrat_bench.artefacts.record import Record
     from worldstrat_bench.cli.progress import Display
-    from worldstrat_bench.record import Record
     from worldstrat_bench.run.model import ModelRequest, Parameter
     from worldstrat_bench.run.plan import InputSource, Shard
     from worldstrat_bench.run.request import RunOptions, RunRequest

@@ -18,7 +18,7 @@ from worldstrat_bench.cli.running import (
 )
 
 if TYPE_CHECKING:
-    from worldstrat_bench.speed_report import SpeedReport
+    from worldstrat_bench.artefacts.speed import SpeedReport
 
 
 def register(app: typer.Typer) -> None:

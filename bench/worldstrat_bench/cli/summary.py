@@ -10,7 +10,7 @@ from worldstrat_bench.cli.console import printable, stdout
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from worldstrat_bench.record import Record, Summary
+    from worldstrat_bench.artefacts.record import Record, Summary
 
 _LIST_ORDER = ("clean", "full", "strict")
 

@@ -75,8 +75,8 @@ def _model(
         return None
     from dataclasses import replace
 
+    from worldstrat_bench.artefacts.record import load_record
     from worldstrat_bench.cli.running import is_submission, model_request
-    from worldstrat_bench.record import load_record
 
     if is_submission(model):
         return model_request(model, None, weights, param, python)

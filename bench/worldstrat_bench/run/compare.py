@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
+from worldstrat_bench.artefacts.record import ProtocolRef, Record
+from worldstrat_bench.artefacts.result import Result, load_result
+from worldstrat_bench.artefacts.tiles import TileTable
 from worldstrat_bench.data.split import sublists
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.measures import measure
 from worldstrat_bench.protocol import Protocol, load_protocol, same_task
-from worldstrat_bench.record import ProtocolRef, Record
-from worldstrat_bench.run.result import Result, load_result
 from worldstrat_bench.stats.aggregate import largest_list
 from worldstrat_bench.stats.paired import Comparison, compare_all
 from worldstrat_bench.stats.strata import AXES, members, strata_of
-from worldstrat_bench.tiles import TileTable
 
 
 @dataclass(frozen=True)

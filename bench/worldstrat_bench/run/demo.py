@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.errors import UsageError
-from worldstrat_bench.record import Record
 from worldstrat_bench.run.events import Listener
 from worldstrat_bench.run.model import ModelRequest
 from worldstrat_bench.run.pipeline import evaluate_run

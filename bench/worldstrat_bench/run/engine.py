@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from worldstrat_bench.record import Record
+from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.run.events import Listener
 from worldstrat_bench.run.request import RunOptions, RunRequest, ScoreRequest
 

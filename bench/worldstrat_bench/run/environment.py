@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import worldstrat_bench
-from worldstrat_bench.record import Harness
+from worldstrat_bench.artefacts.record import Harness
 
 _PACKAGE = Path(worldstrat_bench.__file__).resolve().parent
 

@@ -6,7 +6,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from worldstrat_bench.errors import InfrastructureError, UsageError
@@ -92,44 +92,3 @@ def make_folder(folder: Path) -> Path:
     except OSError as error:
         raise InfrastructureError(f"the folder cannot be made: {error.strerror}", where=folder) from None
     return folder.resolve()
-
-
-def write_durably(path: Path, content: bytes) -> None:
-    """Write a file so that, whenever the machine stops, the path holds nothing, the former content or all of it.
-
-    Raises
-    ------
-    InfrastructureError
-        if the disk is full or fails.
-    """
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with temporary.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise InfrastructureError(
-            f"cannot write: {error.strerror}",
-            where=path,
-            remedy="make room on the disk, then give the same command again",
-        ) from None
-
-
-def remove_temporary(folder: Path) -> None:
-    """Remove what :func:`write_durably` left when it was killed."""
-    for leftover in folder.glob(".*.tmp"):
-        leftover.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    with suppress(OSError):  # not every file system lets a folder be synchronised
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

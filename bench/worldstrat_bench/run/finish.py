@@ -10,19 +10,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from worldstrat_bench.artefacts.durable import write_durably
+from worldstrat_bench.artefacts.record import DatasetRef, Record, build_record, load_record
+from worldstrat_bench.artefacts.tiles import OUTCOMES, TILES, TileTable, Value, format_tiles, parse_tiles
 from worldstrat_bench.data.split import TileFacts, sublists
 from worldstrat_bench.errors import InfrastructureError, InvalidArtefactError
 from worldstrat_bench.measures import optional_column
 from worldstrat_bench.protocol import OffsetFirst, Protocol, load_protocol, same_task
-from worldstrat_bench.record import DatasetRef, Record, build_record, load_record, save_record
-from worldstrat_bench.run.filesystem import write_durably
-from worldstrat_bench.run.folder import RECORD, TILES, TIMINGS, RunFolder
+from worldstrat_bench.run.folder import TIMINGS, RunFolder
 from worldstrat_bench.run.journal import Entry, Scored
 from worldstrat_bench.run.plan import Machine, PredictInputs, ScoreInputs, Selection
 from worldstrat_bench.run.spectra import SPECTRA, format_spectra
 from worldstrat_bench.scoring.levels import level_warnings
 from worldstrat_bench.stats.aggregate import aggregate
-from worldstrat_bench.tiles import OUTCOMES, TileTable, Value, format_tiles, parse_tiles
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def finish(run: RunFolder, selection: Selection, protocol: Protocol, notes: Note
     if former is not None and former.record_id != record.record_id:
         raise InvalidArtefactError(
             "the run has a record already, and what its journal gives now is another one",
-            where=run.path / RECORD,
+            where=run.path / Record.FILE,
             remedy="a record is never replaced: worldstrat-bench score RUN --out DIR writes the new one elsewhere",
         )
     for name, content in files.items():
@@ -74,13 +74,13 @@ def finish(run: RunFolder, selection: Selection, protocol: Protocol, notes: Note
     write_durably(run.path / TIMINGS, _timings(rows).encode())
     if former is not None:
         return former
-    save_record(record, run.path / RECORD)
+    record.save(run.path / Record.FILE)
     return record
 
 
 def _former(run: RunFolder) -> Record | None:
     try:
-        return load_record(run.path / RECORD)
+        return load_record(run.path / Record.FILE)
     except InvalidArtefactError:
         return None
 

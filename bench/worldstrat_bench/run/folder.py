@@ -8,13 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from worldstrat_bench.artefacts.durable import remove_temporary
 from worldstrat_bench.errors import InfrastructureError, InvalidArtefactError, UsageError
-from worldstrat_bench.run.filesystem import locked, make_folder, remove_temporary
+from worldstrat_bench.run.filesystem import locked, make_folder
 from worldstrat_bench.run.journal import Journal
 from worldstrat_bench.run.predictions import PredictionStore
 
-RECORD = "record.json"
-TILES = "tiles.csv"
 TIMINGS = "timings.csv"
 LOG = "log.txt"
 PREDICTIONS = "predictions"

@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from worldstrat_bench.artefacts.record import Record
+from worldstrat_bench.artefacts.result import load_result
 from worldstrat_bench.data.layout import Dataset, open_dataset
 from worldstrat_bench.data.split import list_sha256
 from worldstrat_bench.data.target import read_target
 from worldstrat_bench.errors import ModelError, WorldstratBenchError
 from worldstrat_bench.measures import OPTIONAL
 from worldstrat_bench.protocol import Protocol, load_protocol, same_task
-from worldstrat_bench.record import Record
 from worldstrat_bench.run.engine import Engine
 from worldstrat_bench.run.events import Event, Listener, Notice
 from worldstrat_bench.run.finish import digest_of_targets
@@ -23,7 +24,6 @@ from worldstrat_bench.run.journal import FILE_NAME
 from worldstrat_bench.run.model import ModelRequest
 from worldstrat_bench.run.plan import PredictInputs, files_sha256, protocol_ref, read_note
 from worldstrat_bench.run.request import RunOptions, RunRequest, ScoreRequest
-from worldstrat_bench.run.result import load_result
 
 State = Literal["ran", "scored again", "done before", "failed tiles", "failed"]
 

@@ -9,10 +9,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.protocol import load_protocol
-from worldstrat_bench.record import Record
 from worldstrat_bench.run.finish import finish
 from worldstrat_bench.run.folder import RESUME, RunFolder, hold_run, read_run
 from worldstrat_bench.run.journal import FILE_NAME, Entry

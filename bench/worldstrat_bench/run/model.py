@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from worldstrat_bench.artefacts.record import ModelRef
 from worldstrat_bench.plugins.declared import declared_parameters
 from worldstrat_bench.plugins.discovery import ModelEntry, find_model
 from worldstrat_bench.plugins.interpreter import import_paths, inspect_interpreter
-from worldstrat_bench.record import ModelRef
 from worldstrat_bench.run.identity import code_sha256, weights_sha256
 from worldstrat_bench.worker.types import ModelSpec
 

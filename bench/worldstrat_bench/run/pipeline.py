@@ -10,13 +10,14 @@ from functools import partial
 from pathlib import Path
 
 from worldstrat_bench import __version__
+from worldstrat_bench.artefacts.record import LimitsRef, Record
+from worldstrat_bench.artefacts.tiles import OUTCOMES
 from worldstrat_bench.data.layout import Tile, open_dataset
 from worldstrat_bench.data.raster import read_header
 from worldstrat_bench.data.reading import Inputs
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.measures import parse_added
 from worldstrat_bench.protocol import Protocol, load_protocol
-from worldstrat_bench.record import LimitsRef, Record
 from worldstrat_bench.run.caching import open_cache, tell_what_fits
 from worldstrat_bench.run.crew import Crew, WorkerOptions
 from worldstrat_bench.run.devices import resolve_devices, scoring_device
@@ -38,7 +39,6 @@ from worldstrat_bench.run.plan import (
 from worldstrat_bench.run.predict import Finished, Image, Predictor, missing_predictions
 from worldstrat_bench.run.reads import read_tile
 from worldstrat_bench.run.request import RunOptions, RunRequest
-from worldstrat_bench.tiles import OUTCOMES
 from worldstrat_bench.worker.types import ModelSpec
 
 

@@ -11,11 +11,19 @@ from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from worldstrat_bench.artefacts.record import (
+    Device,
+    Environment,
+    Harness,
+    IsolationReport,
+    LimitsRef,
+    ModelRef,
+    ProtocolRef,
+)
 from worldstrat_bench.data.layout import Dataset, Tile
 from worldstrat_bench.data.split import LISTS, list_sha256
 from worldstrat_bench.errors import DataError, InvalidArtefactError, UsageError
 from worldstrat_bench.protocol import Protocol
-from worldstrat_bench.record import Device, Environment, Harness, IsolationReport, LimitsRef, ModelRef, ProtocolRef
 from worldstrat_bench.run.journal import Journal
 
 InputSource = Literal["real", "synthetic"]

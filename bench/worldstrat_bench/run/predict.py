@@ -11,13 +11,13 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from worldstrat_bench.artefacts.record import Device, Environment
 from worldstrat_bench.data.layout import Tile
 from worldstrat_bench.data.loading import read_ahead
 from worldstrat_bench.data.raster import read_header
 from worldstrat_bench.data.reading import Inputs
 from worldstrat_bench.errors import InfrastructureError, ModelError, UsageError
 from worldstrat_bench.protocol import Protocol
-from worldstrat_bench.record import Device, Environment
 from worldstrat_bench.run.crew import ATTEMPTS, Crew
 from worldstrat_bench.run.environment import nvidia_driver
 from worldstrat_bench.run.events import Listener, Progress

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from worldstrat_bench.artefacts.durable import remove_temporary, write_durably
 from worldstrat_bench.errors import InvalidArtefactError
-from worldstrat_bench.run.filesystem import remove_temporary, write_durably
 
 _HEADER_LIMIT = 64 * 1024
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.data.layout import Dataset, open_dataset
 from worldstrat_bench.errors import InfrastructureError, InvalidArtefactError, UsageError
 from worldstrat_bench.protocol import load_protocol
-from worldstrat_bench.record import Record
 from worldstrat_bench.run.devices import resolve_devices, scoring_device
 from worldstrat_bench.run.events import Listener, ignore
 from worldstrat_bench.run.finish import finish

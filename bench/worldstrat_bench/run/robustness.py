@@ -6,26 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from worldstrat_bench.artefacts.record import Record
+from worldstrat_bench.artefacts.result import Result, load_result
+from worldstrat_bench.artefacts.robustness import Robustness, SyntheticGap
 from worldstrat_bench.data.split import sublists
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.protocol import Protocol, load_protocol
-from worldstrat_bench.record import Record
 from worldstrat_bench.run.engine import Engine
 from worldstrat_bench.run.events import Listener, Notice
-from worldstrat_bench.run.filesystem import make_folder, write_durably
+from worldstrat_bench.run.filesystem import make_folder
 from worldstrat_bench.run.request import RunOptions, RunRequest
-from worldstrat_bench.run.result import Result, load_result
-from worldstrat_bench.stats.robustness import (
-    FRAMES,
-    ROBUSTNESS,
-    Robustness,
-    SyntheticGap,
-    cloud_points,
-    format_robustness,
-    frames_point,
-    ranking_list,
-    synthetic_gaps,
-)
+from worldstrat_bench.stats.boards import ranking_list
+from worldstrat_bench.stats.robustness import FRAMES, cloud_points, frames_point, synthetic_gaps
 
 FOLDER = "robustness"
 """Where the further runs lie in a run directory."""
@@ -105,7 +97,7 @@ def add_robustness(
         tell(Notice(f"robustness: {run.name}"))
         engine.evaluate(run.request, options, tell)
     robustness = summarise(request.folder, runs, protocol)
-    write_durably(request.folder / ROBUSTNESS, format_robustness(robustness).encode())
+    robustness.save(request.folder / Robustness.FILE)
     return robustness
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from markupsafe import Markup
 
+from worldstrat_bench.artefacts.record import Summaries, Summary
 from worldstrat_bench.measures import MEASURES, measure, optional_column, three_digits
 from worldstrat_bench.protocol import Aggregation
-from worldstrat_bench.record import Summaries, Summary
 from worldstrat_bench.site.charts import span
 from worldstrat_bench.site.divisions import Division
 from worldstrat_bench.site.entries import Entry

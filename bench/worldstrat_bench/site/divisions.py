@@ -14,8 +14,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from worldstrat_bench.artefacts.record import ListScores, Record
+from worldstrat_bench.artefacts.tiles import FACT_COLUMNS, TileTable
 from worldstrat_bench.protocol import Protocol
-from worldstrat_bench.record import ListScores, Record
 from worldstrat_bench.site.entries import Entry, protocol_of
 from worldstrat_bench.site.text import clean, instant, short_hash, slugify
 from worldstrat_bench.site.versions import shown_versions, with_versions
@@ -24,7 +25,6 @@ from worldstrat_bench.stats.boards import Kind, board_key, foreign_inputs, kind_
 from worldstrat_bench.stats.estimate import effective_groups
 from worldstrat_bench.stats.ranking import Display, RankedBoard, display_of, rank
 from worldstrat_bench.stats.strata import AXES, members, sort_strata, strata_of
-from worldstrat_bench.tiles import FACT_COLUMNS, TileTable
 
 KINDS: tuple[Kind, ...] = ("official", "probe", "compatibility", "practice")
 

@@ -11,10 +11,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from worldstrat_bench.artefacts.record import Record, canonical_json
+from worldstrat_bench.artefacts.robustness import Robustness
+from worldstrat_bench.artefacts.speed import SpeedReport
+from worldstrat_bench.artefacts.tiles import TILES, TileTable, parse_tiles
+from worldstrat_bench.artefacts.verification import Verification
 from worldstrat_bench.digests import LINE_ENDINGS, LINE_ENDINGS_REMEDY, differs_in_line_endings
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.protocol import Protocol, load_protocol, protocol_ids
-from worldstrat_bench.record import Record, canonical_json, parse_record
 from worldstrat_bench.site.extras import (
     Card,
     Speed,
@@ -27,15 +31,13 @@ from worldstrat_bench.site.extras import (
 )
 from worldstrat_bench.site.text import clean
 from worldstrat_bench.stats.aggregate import not_from_tiles
-from worldstrat_bench.stats.robustness import ROBUSTNESS, Robustness
 from worldstrat_bench.stats.train_split import Declaration, assess
-from worldstrat_bench.tiles import TileTable, parse_tiles
 
 MANIFEST = "data/site.json"
 """Lists every file of a site with its sha256; marks a folder as a built site."""
 
 MAX_BYTES = 8_000_000
-FILES = ("record.json", "tiles.csv", "speed.json", "verification.json", ROBUSTNESS, "submission.toml")
+FILES = (Record.FILE, TILES, SpeedReport.FILE, Verification.FILE, Robustness.FILE, "submission.toml")
 """What the site reads of a run, and copies into its downloads."""
 
 
@@ -187,7 +189,7 @@ def read_entry(folder: Path, root: Path, source: str) -> Entry:
     }
     if "tiles.csv" not in files:
         raise InvalidArtefactError("tiles.csv is missing", where=folder)
-    record = parse_record(_text(files["record.json"]), where=folder / "record.json")
+    record = Record.parse(_text(files["record.json"]), where=folder / "record.json")
     if record.files.get("tiles.csv") != hashlib.sha256(files["tiles.csv"]).hexdigest():
         what = "tiles.csv is not the file that the record hashes"
         if differs_in_line_endings(files["tiles.csv"], record.files.get("tiles.csv")):
@@ -197,9 +199,9 @@ def read_entry(folder: Path, root: Path, source: str) -> Entry:
     protocol_of(record)
     check_record(record, table)
     manifest = parse_toml(files.get("submission.toml"))
-    curves = robustness_of(files.get(ROBUSTNESS), record)
+    curves = robustness_of(files.get(Robustness.FILE), record)
     if curves is None:
-        files.pop(ROBUSTNESS, None)
+        files.pop(Robustness.FILE, None)
     model = record.model
     train_split = model.train_split or string_at(manifest, "training", "train_split") or None
     return Entry(

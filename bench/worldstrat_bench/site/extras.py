@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from worldstrat_bench.artefacts.record import Record
+from worldstrat_bench.artefacts.robustness import Robustness
+from worldstrat_bench.artefacts.speed import SpeedReport, Timing
 from worldstrat_bench.errors import InvalidArtefactError
-from worldstrat_bench.record import Record
 from worldstrat_bench.site.text import clean, safe_url, short_hash
-from worldstrat_bench.speed_report import Timing, parse_speed
-from worldstrat_bench.stats.robustness import Robustness, disagreements, parse_robustness
+from worldstrat_bench.stats.robustness import disagreements
 
 TIMED = (
     "Timed is the model alone: back-to-back calls in blocks of at least 0.2 s, or single calls that are waited for, "
@@ -121,7 +122,7 @@ def speed_of(data: bytes | None, record: Record) -> tuple[Speed, ...]:
     if data is None:
         return ()
     try:
-        report = parse_speed(data)
+        report = SpeedReport.parse(data)
     except InvalidArtefactError:
         return ()
     device = clean(report.device.device_class, 60)
@@ -154,7 +155,7 @@ def robustness_of(data: bytes | None, record: Record) -> Robustness | None:
     if data is None:
         return None
     try:
-        stated = parse_robustness(data.decode("utf-8-sig"))
-    except (UnicodeDecodeError, InvalidArtefactError):
+        stated = Robustness.parse(data)
+    except InvalidArtefactError:
         return None
     return None if disagreements(stated, record) else stated

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
+from worldstrat_bench.artefacts.tiles import TileTable
 from worldstrat_bench.measures import measure
 from worldstrat_bench.site import charts, worldmap
 from worldstrat_bench.site.analysis import Analysis, shown_stratum
@@ -16,7 +17,6 @@ from worldstrat_bench.site.extras import TIMED
 from worldstrat_bench.site.text import clean, counted, number
 from worldstrat_bench.stats.ranking import drawn_interval
 from worldstrat_bench.stats.strata import axis
-from worldstrat_bench.tiles import TileTable
 
 
 @dataclass(frozen=True)

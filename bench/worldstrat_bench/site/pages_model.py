@@ -8,10 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 from markupsafe import Markup, escape
 
+from worldstrat_bench.artefacts.record import Record
+from worldstrat_bench.artefacts.tiles import TileTable
 from worldstrat_bench.measures import MEASURES, measure, three_digits
 from worldstrat_bench.preprocessing import describe, shorten
 from worldstrat_bench.protocol import GaussianParabola
-from worldstrat_bench.record import Record
 from worldstrat_bench.site.analysis import Analysis, Pair
 from worldstrat_bench.site.board_table import metrics_of
 from worldstrat_bench.site.divisions import Division
@@ -26,7 +27,6 @@ from worldstrat_bench.site.text import NO_VALUE, clean, counted, number, probabi
 from worldstrat_bench.site.versions import version_notes
 from worldstrat_bench.stats.letters import shown
 from worldstrat_bench.stats.ranking import drawn_interval
-from worldstrat_bench.tiles import TileTable
 
 Pairs = list[tuple[str, str]]
 

@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass
 from markupsafe import Markup, escape
 from pydantic import BaseModel
 
+from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.measures import MEASURES, RANKED
 from worldstrat_bench.protocol import Protocol, load_protocol, protocol_ids
-from worldstrat_bench.record import Record
 from worldstrat_bench.site import charts
 from worldstrat_bench.site.config import BoardConfig
 from worldstrat_bench.site.divisions import Apart, Division

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 from markupsafe import Markup, escape
 
-from worldstrat_bench.record import Summaries
+from worldstrat_bench.artefacts.record import Summaries
 from worldstrat_bench.site import worldmap
 from worldstrat_bench.site.analysis import Analysis, Stratum, shown_stratum
 from worldstrat_bench.site.board_table import board_table

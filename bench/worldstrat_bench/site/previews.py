@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from worldstrat_bench.api import RGB
+from worldstrat_bench.artefacts.record import load_record
 from worldstrat_bench.errors import DataError, InvalidArtefactError, UsageError
-from worldstrat_bench.record import load_record
 from worldstrat_bench.site import imaging
 from worldstrat_bench.site.analysis import Analysis
 from worldstrat_bench.site.entries import Entry

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from worldstrat_bench.artefacts.record import Summary
+from worldstrat_bench.artefacts.robustness import Gap, Robustness
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.measures import measure
 from worldstrat_bench.protocol import Aggregation
-from worldstrat_bench.record import Summary
 from worldstrat_bench.site.curves import Step, curve
 from worldstrat_bench.site.divisions import Division
 from worldstrat_bench.site.entries import Entry, protocol_of
@@ -18,7 +19,7 @@ from worldstrat_bench.site.figures import Figure
 from worldstrat_bench.site.tables import Cell, Column, Row, Table, render
 from worldstrat_bench.site.text import NO_VALUE, clean, instant, number
 from worldstrat_bench.stats.ranking import drawn_interval
-from worldstrat_bench.stats.robustness import ROBUSTNESS, Gap, synthetic_gaps
+from worldstrat_bench.stats.robustness import synthetic_gaps
 from worldstrat_bench.stats.strata import stratum_name
 
 Partners = Mapping[str, Entry]
@@ -66,7 +67,7 @@ def gap_block(entry: Entry, division: Division, partners: Partners) -> GapBlock 
         stated = entry.robustness
         if stated is None or stated.synthetic is None or stated.list != division.list_name:
             return None
-        gaps, origin = stated.synthetic.gaps, f"as {ROBUSTNESS} beside the record states it"
+        gaps, origin = stated.synthetic.gaps, f"as {Robustness.FILE} beside the record states it"
         other = f"The run on synthetic inputs is record {stated.synthetic.record_id[:12]}"
     if not gaps:
         return None

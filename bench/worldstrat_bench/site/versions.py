@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from worldstrat_bench.artefacts.record import ListScores, Record
 from worldstrat_bench.measures import WEIGHTS, measure
-from worldstrat_bench.record import ListScores, Record
 from worldstrat_bench.site.entries import Entry
 from worldstrat_bench.site.text import clean
 

@@ -9,17 +9,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from worldstrat_bench.artefacts.durable import write_durably
+from worldstrat_bench.artefacts.record import load_record
+from worldstrat_bench.artefacts.speed import SpeedReport
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.protocol import Protocol, load_protocol
-from worldstrat_bench.record import load_record
 from worldstrat_bench.run.devices import resolve_devices
-from worldstrat_bench.run.filesystem import write_durably
 from worldstrat_bench.run.model import ModelRequest, choose_model
 from worldstrat_bench.speed.inputs import SpeedTile, dataset_tiles, synthetic_tiles
 from worldstrat_bench.speed.scored import check_same, scored_of
 from worldstrat_bench.speed.session import SCENARIOS, Scenario, SpeedRequest, SpeedResult, time_model
 from worldstrat_bench.speed.stopwatch import QUICK, Plan
-from worldstrat_bench.speed_report import SpeedReport, format_speed
 from worldstrat_bench.worker.inside.timing import PRECISIONS
 
 
@@ -100,5 +100,5 @@ def _save(result: SpeedResult, run: Path) -> SpeedReport:
     name = "speed-benchmark.json"
     write_durably(run / name, (json.dumps(result.benchmarks, indent=1, sort_keys=True) + "\n").encode())
     report = SpeedReport.model_validate({**result.report.model_dump(), "benchmark_file": name})
-    write_durably(run / "speed.json", format_speed(report).encode())
+    report.save(run / SpeedReport.FILE)
     return report

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from worldstrat_bench.artefacts.record import ModelRef, Record
 from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.protocol import Protocol
-from worldstrat_bench.record import ModelRef, Record
 from worldstrat_bench.run.folder import PREDICTIONS
 from worldstrat_bench.run.predictions import PredictionStore
 from worldstrat_bench.run.seeds import tile_seed

@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from worldstrat_bench.record import Device, Environment
+from worldstrat_bench.artefacts.record import Device, Environment
+from worldstrat_bench.artefacts.speed import SpeedReport, Timing
 from worldstrat_bench.speed.checks import Looks, difference
 from worldstrat_bench.speed.inputs import SpeedTile, Variations
 from worldstrat_bench.speed.scored import Scored
@@ -20,7 +21,6 @@ from worldstrat_bench.speed.stopwatch import Plan, Series, measure
 from worldstrat_bench.speed.subjects import Seeded, WorkerSubject, message_seconds, outputs_of
 from worldstrat_bench.speed.sweep import Sweep, best_batch, sweep
 from worldstrat_bench.speed.verdict import Evidence, judge, percentiles
-from worldstrat_bench.speed_report import SpeedReport, Timing
 from worldstrat_bench.worker import Hello, ModelSpec, Worker
 from worldstrat_bench.worker.timed import TimedWorker
 from worldstrat_bench.worker.types import ModelFigures

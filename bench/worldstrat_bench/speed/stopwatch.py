@@ -14,9 +14,9 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from worldstrat_bench.artefacts.speed import SPREAD_MAX
 from worldstrat_bench.errors import WorldstratBenchError
 from worldstrat_bench.speed.inputs import MOST_TILES
-from worldstrat_bench.speed_report import SPREAD_MAX
 
 REPEATS = 3
 BLOCK_SECONDS = 0.2

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from worldstrat_bench.artefacts.speed import SPREAD_MAX, spread
 from worldstrat_bench.speed.stopwatch import Block
-from worldstrat_bench.speed_report import SPREAD_MAX, spread
 
 RAMP_MAX = 0.05
 """Largest accepted difference between the last and the first third of a repeat, relative."""

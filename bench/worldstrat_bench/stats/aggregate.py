@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from worldstrat_bench.artefacts.record import ListScores, Summaries, Summary
+from worldstrat_bench.artefacts.tiles import FACT_COLUMNS, TileTable
 from worldstrat_bench.measures import WEIGHTS, measure
 from worldstrat_bench.protocol import Aggregation, Protocol
-from worldstrat_bench.record import ListScores, Summaries, Summary
 from worldstrat_bench.stats.estimate import Floats, estimate, group_index, group_sums, rounded
 from worldstrat_bench.stats.strata import AXES, UNLABELLED, members, strata_of
-from worldstrat_bench.tiles import FACT_COLUMNS, TileTable
 
 NOT_METRICS = frozenset({*FACT_COLUMNS, *WEIGHTS, "shift_y", "shift_x"})
 """Number columns of ``tiles.csv`` that are no metrics."""

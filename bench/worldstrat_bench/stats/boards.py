@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
+from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.data.split import releases
 from worldstrat_bench.protocol import load_protocol, protocol_ids, same_task
-from worldstrat_bench.record import Record
 
 Kind = Literal["official", "probe", "compatibility", "practice"]
 

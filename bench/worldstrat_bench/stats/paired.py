@@ -8,12 +8,12 @@ from typing import Literal
 
 import numpy as np
 
+from worldstrat_bench.artefacts.tiles import TileTable
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.measures import measure
 from worldstrat_bench.protocol import Protocol
 from worldstrat_bench.stats.aggregate import metric_names, metric_values, metric_weights
 from worldstrat_bench.stats.estimate import Bools, Estimate, estimate, group_sums
-from worldstrat_bench.tiles import TileTable
 
 
 def sign_of(metric: str) -> int:

@@ -15,8 +15,9 @@ from typing import Literal
 
 import numpy as np
 
+from worldstrat_bench.artefacts.record import Summary
+from worldstrat_bench.artefacts.tiles import TileTable
 from worldstrat_bench.protocol import Aggregation, Protocol
-from worldstrat_bench.record import Summary
 from worldstrat_bench.stats.aggregate import metric_names, metric_values
 from worldstrat_bench.stats.estimate import (
     Bools,
@@ -29,7 +30,6 @@ from worldstrat_bench.stats.estimate import (
 )
 from worldstrat_bench.stats.letters import letter_display
 from worldstrat_bench.stats.paired import decided, sign_of
-from worldstrat_bench.tiles import TileTable
 
 Display = Literal["ranks", "intervals", "values"]
 

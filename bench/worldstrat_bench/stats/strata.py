@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from worldstrat_bench.tiles import TileTable
+from worldstrat_bench.artefacts.tiles import TileTable
 
 UNLABELLED = "unlabelled"
 UNLOCATED = "unlocated"

@@ -6,16 +6,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from worldstrat_bench.artefacts.record import Record
+from worldstrat_bench.artefacts.tiles import TileTable, parse_tiles
 from worldstrat_bench.data import split
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.protocol import Protocol, load_protocol
-from worldstrat_bench.record import Record, parse_record
 from worldstrat_bench.stats.boards import board_key, ranking_list
 from worldstrat_bench.submission.check_git import SUBMISSIONS
 from worldstrat_bench.submission.check_record import Result, read_result
 from worldstrat_bench.submission.git import open_checkout
 from worldstrat_bench.submission.results import record_folders
-from worldstrat_bench.tiles import TileTable, parse_tiles
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def _from_revision(submissions: Path, base: str) -> Iterator[Competitor]:
     for path in checkout.files(SUBMISSIONS):
         if path.name == "record.json" and len(path.parts) == 6:
             try:
-                record = parse_record(checkout.read(path), where=path)
+                record = Record.parse(checkout.read(path), where=path)
                 table = parse_tiles(checkout.read(path.parent / "tiles.csv"), where=path.parent)
             except (InvalidArtefactError, UsageError):
                 continue

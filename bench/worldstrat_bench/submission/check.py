@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.errors import UsageError
-from worldstrat_bench.record import Record
 from worldstrat_bench.submission.check_files import folder_faults, lock_faults, weights_faults
 from worldstrat_bench.submission.check_git import SUBMISSIONS, change_faults, changed_slugs
 from worldstrat_bench.submission.check_others import others_faults

@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from worldstrat_bench.artefacts.record import Record
+from worldstrat_bench.artefacts.speed import TIME_AGAIN, SpeedReport
+from worldstrat_bench.artefacts.tiles import TileTable, parse_tiles
+from worldstrat_bench.artefacts.verification import Verification
 from worldstrat_bench.data import split
 from worldstrat_bench.digests import LINE_ENDINGS, LINE_ENDINGS_REMEDY, differs_in_line_endings
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.preprocessing import same_parameters
 from worldstrat_bench.protocol import Protocol, load_protocol, protocol_ids
-from worldstrat_bench.record import Record, parse_record
-from worldstrat_bench.speed_report import TIME_AGAIN, parse_speed
 from worldstrat_bench.stats.aggregate import not_from_tiles
 from worldstrat_bench.stats.boards import foreign_inputs, ranking_list
 from worldstrat_bench.submission.check_robustness import robustness_faults
@@ -21,8 +23,6 @@ from worldstrat_bench.submission.check_tiles import table_faults
 from worldstrat_bench.submission.faults import Fault, from_error, notice, relative
 from worldstrat_bench.submission.manifest import Manifest
 from worldstrat_bench.submission.results import RESULT_FILES, result_folder
-from worldstrat_bench.submission.verification import load_verification
-from worldstrat_bench.tiles import TileTable, parse_tiles
 
 SCORE_AGAIN = "a record is never edited by hand; score the run again and submit what that writes"
 
@@ -49,7 +49,7 @@ def load_result(folder: Path) -> Result | tuple[Fault, ...]:
     """The record and table in a folder that may hold other files as well, such as a run directory."""
     record_path, tiles_path = folder / "record.json", folder / "tiles.csv"
     try:
-        record = parse_record(_text(record_path), where=relative(record_path))
+        record = Record.parse(_text(record_path), where=relative(record_path))
         text = _text(tiles_path)
         table = parse_tiles(text, where=relative(tiles_path))
     except InvalidArtefactError as error:
@@ -229,7 +229,7 @@ def _companion_faults(result: Result) -> Iterator[Fault]:
     verification = result.folder / "verification.json"
     if verification.exists():
         try:
-            named = load_verification(verification).record_id
+            named = Verification.load(verification).record_id
         except InvalidArtefactError as error:
             yield from_error("verification", error)
         else:
@@ -239,7 +239,7 @@ def _companion_faults(result: Result) -> Iterator[Fault]:
     speed = result.folder / "speed.json"
     if speed.exists():
         try:
-            timed = parse_speed(_text(speed).encode(), where=relative(speed))
+            timed = SpeedReport.parse(_text(speed).encode(), where=relative(speed))
         except InvalidArtefactError as error:
             yield from_error("speed", error)
             return

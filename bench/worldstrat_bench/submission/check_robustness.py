@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from worldstrat_bench.artefacts.record import Record
+from worldstrat_bench.artefacts.robustness import Robustness
 from worldstrat_bench.errors import InvalidArtefactError
-from worldstrat_bench.record import Record
-from worldstrat_bench.stats.robustness import ROBUSTNESS, disagreements, load_robustness
+from worldstrat_bench.stats.robustness import disagreements
 from worldstrat_bench.submission.faults import Fault, from_error, relative
 
 _REMEDY = "submit what `worldstrat-bench evaluate ... --robustness` wrote beside this record"
@@ -18,13 +19,13 @@ def robustness_faults(folder: Path, record: Record) -> Iterator[Fault]:
 
     The points of other runs cannot be computed again from a submission: they name the records of those runs.
     """
-    path = folder / ROBUSTNESS
+    path = folder / Robustness.FILE
     if not path.exists():
         return
     try:
-        stated = load_robustness(path)
+        stated = Robustness.load(path)
     except InvalidArtefactError as error:
         yield from_error("robustness", error)
         return
     for reason in disagreements(stated, record):
-        yield Fault("robustness", f"{ROBUSTNESS}: {reason}", relative(path), None, _REMEDY)
+        yield Fault("robustness", f"{Robustness.FILE}: {reason}", relative(path), None, _REMEDY)

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from worldstrat_bench.artefacts.record import Record
+from worldstrat_bench.artefacts.tiles import FACT_COLUMNS, TileTable
 from worldstrat_bench.data import split
 from worldstrat_bench.measures import optional_column
-from worldstrat_bench.record import Record
 from worldstrat_bench.submission.faults import Fault
-from worldstrat_bench.tiles import FACT_COLUMNS, TileTable
 
 _REMEDY = "tiles.csv is never edited by hand; score the run again and submit what that writes"
 

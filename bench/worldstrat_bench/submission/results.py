@@ -6,8 +6,8 @@ import re
 import shutil
 from pathlib import Path
 
+from worldstrat_bench.artefacts.record import Record, load_record
 from worldstrat_bench.errors import InvalidArtefactError
-from worldstrat_bench.record import Record, load_record
 from worldstrat_bench.submission.manifest import Manifest, load_manifest
 
 RESULT_FILES: dict[str, int] = {

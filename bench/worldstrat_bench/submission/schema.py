@@ -7,10 +7,10 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from worldstrat_bench.record import Record
-from worldstrat_bench.stats.robustness import Robustness
+from worldstrat_bench.artefacts.record import Record
+from worldstrat_bench.artefacts.robustness import Robustness
+from worldstrat_bench.artefacts.verification import Verification
 from worldstrat_bench.submission.manifest import Manifest
-from worldstrat_bench.submission.verification import Verification
 
 SCHEMAS: dict[str, type[BaseModel]] = {
     "submission.schema.json": Manifest,

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldstrat_bench import __version__
+from worldstrat_bench.artefacts.record import Record
+from worldstrat_bench.artefacts.verification import TileCheck, Verification
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
-from worldstrat_bench.record import Record
 from worldstrat_bench.submission.check_record import Result, load_result, recomputed_faults
 from worldstrat_bench.submission.faults import Fault, relative
-from worldstrat_bench.submission.verification import TileCheck, Verification, format_verification
 
 if TYPE_CHECKING:
     from worldstrat_bench.data.layout import Dataset, Tile
@@ -132,10 +132,8 @@ def write_verification(report: VerifyReport, request: VerifyRequest, maintainer:
         tiles=report.tiles,
         passed=report.passed,
     )
-    from worldstrat_bench.run.filesystem import write_durably
-
-    path = request.run / "verification.json"
-    write_durably(path, format_verification(verification).encode())
+    path = request.run / Verification.FILE
+    verification.save(path)
     return path
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from worldstrat_bench.artefacts.record import IsolationReport
 from worldstrat_bench.plugins.discovery import installed_packages
 from worldstrat_bench.plugins.interpreter import Interpreter
-from worldstrat_bench.record import IsolationReport
 from worldstrat_bench.worker.inside.device import cpu_class, cpu_name, usable_cores
 from worldstrat_bench.worker.replies import possible_seconds, short_text
 from worldstrat_bench.worker.types import Hello

@@ -12,10 +12,10 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
+from worldstrat_bench.artefacts.record import IsolationReport
 from worldstrat_bench.cache import cache_folder
 from worldstrat_bench.errors import ModelError, WorldstratBenchError
 from worldstrat_bench.plugins.interpreter import inspect_interpreter, own_interpreter
-from worldstrat_bench.record import IsolationReport
 from worldstrat_bench.worker.ending import may_be_chance, outcome_of
 from worldstrat_bench.worker.greeting import make_hello
 from worldstrat_bench.worker.inside.wire import Message, WireClosedError, WireError, WireTimeoutError

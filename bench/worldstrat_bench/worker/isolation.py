@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, cast
 
+from worldstrat_bench.artefacts.record import IsolationReport
 from worldstrat_bench.errors import InfrastructureError, UsageError
-from worldstrat_bench.record import IsolationReport
 from worldstrat_bench.worker.grants import Grants
 
 Level = Literal["full", "strong", "process"]

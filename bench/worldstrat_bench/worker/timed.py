@@ -26,7 +26,7 @@ MOST_LONG_CALLS = 8
 
 
 class TimedCallError(ModelError):
-    """The model failed while it was timed; `outcome` is one of :data:`worldstrat_bench.tiles.OUTCOMES`."""
+    """The model failed while it was timed; `outcome` is one of :data:`worldstrat_bench.artefacts.tiles.OUTCOMES`."""
 
     def __init__(self, outcome: str, message: str, who: str = "the model") -> None:
         super().__init__(

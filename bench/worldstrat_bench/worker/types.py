@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from worldstrat_bench.record import IsolationReport
+    from worldstrat_bench.artefacts.record import IsolationReport
 
 Parameter = str | int | float | bool
 
@@ -58,7 +58,7 @@ class Reply:
 
     Attributes
     ----------
-    outcome : one of :data:`worldstrat_bench.tiles.OUTCOMES`.
+    outcome : one of :data:`worldstrat_bench.artefacts.tiles.OUTCOMES`.
     image : (3, H, W) float32 reflectance, finite, the host's own copy; None unless `outcome` is ``ok``.
     message : why it failed; with ``ok``, a hint if the values look odd, else empty.
     seconds : what the model took, as the worker measured it (never more than the host did).

@@ -10,10 +10,10 @@ import pytest
 from factories import make_run
 from run_helpers import run_cli, run_process, small_dataset
 from submission_factory import make_submission
+from worldstrat_bench.artefacts.record import load_record
 from worldstrat_bench.cli.summary import print_summary
 from worldstrat_bench.errors import InvalidArtefactError, ModelError
 from worldstrat_bench.plugins.discovery import find_model
-from worldstrat_bench.record import load_record
 from worldstrat_bench.run.compare import compare_runs
 from worldstrat_bench.submission.results import add_run
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-LIGHT = ("api", "plugins", "record", "stats", "submission", "site", "tiles", "measures", "protocol", "data.split")
+LIGHT = ("api", "plugins", "artefacts", "stats", "submission", "site", "measures", "protocol", "data.split")
 
 
 def _modules_after(code: str) -> set[str]:

@@ -9,9 +9,9 @@ import pytest
 
 from run_helpers import run_cli, small_dataset
 from worldstrat_bench import filtering
+from worldstrat_bench.artefacts.tiles import read_tiles
 from worldstrat_bench.run.batches import Batches
 from worldstrat_bench.scoring import wsb
-from worldstrat_bench.tiles import read_tiles
 
 
 def test_a_batch_is_given_out_when_it_is_full_and_by_kind() -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from factories import invented_facts, make_run, relabel
+from worldstrat_bench.artefacts.record import DatasetRef, Record, build_record, load_record
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.protocol import load_protocol
-from worldstrat_bench.record import DatasetRef, Record, build_record, load_record, save_record
 from worldstrat_bench.run.compare import compare_runs
 
 FACTS = invented_facts(36)
@@ -22,7 +22,7 @@ def change(folder: Path, **dataset: object) -> None:
     record = load_record(folder)
     content = record.model_dump(exclude={"record_id", "created", "schema_version"})
     content["dataset"] = DatasetRef.model_validate({**record.dataset.model_dump(), **dataset})
-    save_record(build_record(created=record.created, **content), folder / "record.json")
+    build_record(created=record.created, **content).save(folder / "record.json")
 
 
 def test_a_failed_tile_leaves_no_verdict_where_it_is(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Locks, durable writes, and telling a network file system by its mount."""
+"""Locks, and telling a network file system by its mount."""
 
 from __future__ import annotations
 
@@ -9,16 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from worldstrat_bench.errors import InfrastructureError, UsageError
-from worldstrat_bench.run.filesystem import (
-    NETWORK_FILE_SYSTEMS,
-    file_system_of,
-    is_network,
-    locked,
-    make_folder,
-    remove_temporary,
-    write_durably,
-)
+from worldstrat_bench.errors import UsageError
+from worldstrat_bench.run.filesystem import NETWORK_FILE_SYSTEMS, file_system_of, is_network, locked, make_folder
 
 MOUNTS = r"""22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
 30 22 0:40 / /data rw - nfs4 server:/export rw
@@ -66,28 +58,6 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
             pass
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_write_is_whole_or_not_at_all(tmp_path: Path) -> None:
-    file = tmp_path / "tiles.csv"
-    write_durably(file, b"old")
-    write_durably(file, b"new")
-    assert file.read_bytes() == b"new"
-    assert [p.name for p in tmp_path.iterdir()] == ["tiles.csv"]
-    with pytest.raises(InfrastructureError, match="cannot write"):
-        write_durably(tmp_path / "absent" / "file", b"")
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "folder" / "x").touch()
-    with pytest.raises(InfrastructureError):
-        write_durably(tmp_path / "folder", b"a folder is in the way")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["folder", "tiles.csv"]
-
-
-def test_the_leavings_of_a_killed_process_go(tmp_path: Path) -> None:
-    (tmp_path / ".a.safetensors.tmp").write_bytes(b"half")
-    (tmp_path / "a.tmp").write_bytes(b"somebody else's")
-    remove_temporary(tmp_path)
-    assert [p.name for p in tmp_path.iterdir()] == ["a.tmp"]
 
 
 def test_a_file_in_the_way_is_the_users(tmp_path: Path) -> None:

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from run_helpers import small_dataset
 from worldstrat_bench import __version__
+from worldstrat_bench.artefacts.record import LimitsRef, ModelRef
 from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.errors import DataError, InvalidArtefactError, UsageError
 from worldstrat_bench.protocol import load_protocol
-from worldstrat_bench.record import LimitsRef, ModelRef
 from worldstrat_bench.run.journal import Journal
 from worldstrat_bench.run.plan import (
     PredictInputs,

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from run_helpers import model_wheel, run_cli, small_dataset
+from worldstrat_bench.artefacts.record import IsolationReport
 from worldstrat_bench.errors import InfrastructureError, ModelError, UsageError
 from worldstrat_bench.protocol import load_protocol
-from worldstrat_bench.record import IsolationReport
 from worldstrat_bench.run import predict
 from worldstrat_bench.run.crew import Crew, WorkerOptions
 from worldstrat_bench.run.folder import hold_run

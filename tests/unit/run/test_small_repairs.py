@@ -12,14 +12,14 @@ import pytest
 import worldstrat_bench
 from run_helpers import run_cli, small_dataset
 from worldstrat_bench import score_pair
+from worldstrat_bench.artefacts.record import Environment
+from worldstrat_bench.artefacts.tiles import read_tiles
 from worldstrat_bench.errors import DataError, UsageError
-from worldstrat_bench.record import Environment
 from worldstrat_bench.run.demo import prepare_data
 from worldstrat_bench.run.environment import probe_harness
 from worldstrat_bench.run.plan import differences
 from worldstrat_bench.scoring.wsb_target import method_sha256
 from worldstrat_bench.stats.aggregate import first_difference
-from worldstrat_bench.tiles import read_tiles
 
 
 @pytest.fixture(scope="module")

@@ -16,17 +16,17 @@ import pytest
 
 from factories import Facts, invented_facts, make_run, official_facts, relabel
 from site_scenes import write_manifest, write_speed, write_verification
+from worldstrat_bench.artefacts.record import ModelRef, Record, build_record
+from worldstrat_bench.artefacts.tiles import parse_tiles
 from worldstrat_bench.data.split import sublists
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.protocol import load_protocol
-from worldstrat_bench.record import ModelRef, Record, build_record, save_record
 from worldstrat_bench.site import build
 from worldstrat_bench.site.board_table import metrics_of
 from worldstrat_bench.site.divisions import Division, list_divisions, unplaced
 from worldstrat_bench.site.entries import read_entries
 from worldstrat_bench.site.versions import version_notes
 from worldstrat_bench.stats.aggregate import aggregate
-from worldstrat_bench.tiles import parse_tiles
 
 mini = partial(make_run, tiles=36, release="mini", list_name="test")
 full = partial(make_run, release="v1.1", list_name="full")
@@ -45,7 +45,7 @@ def change(folder: Path, edit: Callable[[dict[str, object]], None]) -> None:
     created = content.pop("created")
     for key in ("record_id", "schema_version"):
         content.pop(key)
-    save_record(build_record(created=created, **content), folder / "record.json")
+    build_record(created=created, **content).save(folder / "record.json")
 
 
 def test_official_and_practice_never_share_a_board(tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from factories import make_run
+from worldstrat_bench.artefacts.record import ModelRef
 from worldstrat_bench.preprocessing import complete
-from worldstrat_bench.record import ModelRef
 from worldstrat_bench.site.pages_model import _provenance, reproduce
 
 

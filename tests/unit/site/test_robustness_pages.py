@@ -9,20 +9,14 @@ from typing import Any
 import pytest
 
 from factories import invented_facts, make_run
+from worldstrat_bench.artefacts.record import ModelRef, Record
+from worldstrat_bench.artefacts.robustness import Robustness, SyntheticGap
+from worldstrat_bench.artefacts.tiles import read_tiles
 from worldstrat_bench.protocol import load_protocol
-from worldstrat_bench.record import ModelRef, Record
 from worldstrat_bench.site import build
 from worldstrat_bench.site import check as check_site
 from worldstrat_bench.site.curves import Step, curve
-from worldstrat_bench.stats.robustness import (
-    Robustness,
-    SyntheticGap,
-    cloud_points,
-    format_robustness,
-    frames_point,
-    synthetic_gaps,
-)
-from worldstrat_bench.tiles import read_tiles
+from worldstrat_bench.stats.robustness import cloud_points, frames_point, synthetic_gaps
 
 FACTS = invented_facts(30)
 
@@ -50,7 +44,7 @@ def curves_beside(folder: Path, record: Record, *others: Record, synthetic: Synt
         cloud=cloud_points(record, "test"),
         synthetic=synthetic,
     )
-    (folder / "robustness.json").write_text(format_robustness(made), encoding="utf-8")
+    (folder / "robustness.json").write_text(made.dump(), encoding="utf-8")
     return made
 
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from worldstrat_bench.artefacts.speed import spread
 from worldstrat_bench.speed.stopwatch import Block
 from worldstrat_bench.speed.verdict import Evidence, judge, percentiles
-from worldstrat_bench.speed_report import spread
 
 
 def _block(seed: int, median: float = 0.010, noise: float = 0.01, calls: int = 20, inputs: int = 10) -> Block:

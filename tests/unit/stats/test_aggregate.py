@@ -9,10 +9,10 @@ import pytest
 
 from factories import invented_facts, make_run, score_rows
 from statistics_reference import answer
+from worldstrat_bench.artefacts.record import ListScores, load_record
+from worldstrat_bench.artefacts.tiles import TileTable, format_tiles, parse_tiles, read_tiles
 from worldstrat_bench.protocol import load_protocol
-from worldstrat_bench.record import ListScores, load_record
 from worldstrat_bench.stats.aggregate import aggregate, metric_names, metric_values
-from worldstrat_bench.tiles import TileTable, format_tiles, parse_tiles, read_tiles
 
 WSB = load_protocol("wsb-1")
 

@@ -14,6 +14,7 @@ from scipy import stats
 
 from factories import invented_facts, score_rows
 from statistics_reference import answer, beats, detectable
+from worldstrat_bench.artefacts.tiles import TileTable, format_tiles, parse_tiles
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.stats.estimate import estimate
@@ -21,7 +22,6 @@ from worldstrat_bench.stats.letters import letter, letter_display, maximal_sets,
 from worldstrat_bench.stats.paired import compare, compare_all, decided
 from worldstrat_bench.stats.ranking import RankedBoard, display_of, rank, rank_tables
 from worldstrat_bench.stats.train_split import TRAIN_SPLITS, assess
-from worldstrat_bench.tiles import TileTable, format_tiles, parse_tiles
 
 WSB = load_protocol("wsb-1")
 

@@ -10,22 +10,13 @@ import numpy as np
 import pytest
 
 from factories import invented_facts, make_run
+from worldstrat_bench.artefacts.record import ModelRef, Record
+from worldstrat_bench.artefacts.robustness import Robustness
+from worldstrat_bench.artefacts.tiles import TileTable, read_tiles
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.protocol import load_protocol
-from worldstrat_bench.record import ModelRef, Record
-from worldstrat_bench.stats.robustness import (
-    MAX_BYTES,
-    Robustness,
-    cloud_points,
-    disagreements,
-    format_robustness,
-    frames_point,
-    load_robustness,
-    parse_robustness,
-    ranking_list,
-    synthetic_gaps,
-)
-from worldstrat_bench.tiles import TileTable, read_tiles
+from worldstrat_bench.stats.boards import ranking_list
+from worldstrat_bench.stats.robustness import cloud_points, disagreements, frames_point, synthetic_gaps
 
 PROTOCOL = load_protocol("wsb-1")
 
@@ -54,7 +45,7 @@ def curves(folder: Path) -> tuple[Robustness, Record]:
 
 def test_what_is_written_is_read_and_agrees_with_its_record(tmp_path: Path) -> None:
     made, record = curves(tmp_path)
-    assert parse_robustness(format_robustness(made)) == made
+    assert Robustness.parse(made.dump()) == made
     assert disagreements(made, record) == ()
     assert [point.frames for point in made.frames] == [1, 2, 4, 8]
     assert sum(point.scores["psnr"].n for point in made.cloud) == 24
@@ -121,21 +112,29 @@ def test_contradictions_are_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "[" * 100_000, '{"schema_version": 1}', '{"schema_version": 2}', "NaN", " " * (MAX_BYTES + 1)],
+    [
+        "",
+        "[]",
+        "[" * 100_000,
+        '{"schema_version": 1}',
+        '{"schema_version": 2}',
+        "NaN",
+        " " * (Robustness.MAX_BYTES + 1),
+    ],
     ids=["empty", "list", "deep", "bare", "version", "nan", "large"],
 )
 def test_what_is_no_such_file_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "robustness.json").write_text(text, encoding="utf-8")
     with pytest.raises(InvalidArtefactError):
-        load_robustness(tmp_path / "robustness.json")
+        Robustness.load(tmp_path / "robustness.json")
 
 
 @pytest.mark.parametrize("value", ["1e300", "-1e7", "Infinity", "NaN"])
 def test_numbers_that_no_figure_can_show_are_refused(value: str, tmp_path: Path) -> None:
     made, _ = curves(tmp_path)
     mean = made.frames[0].scores["psnr"].mean
-    text = format_robustness(made)
+    text = made.dump()
     changed = text.replace(f'"mean": {mean!r}', f'"mean": {value}', 1)
     assert changed != text
     with pytest.raises(InvalidArtefactError):
-        parse_robustness(changed)
+        Robustness.parse(changed)

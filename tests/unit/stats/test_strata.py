@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from factories import invented_facts, score_rows
+from worldstrat_bench.artefacts.tiles import TileTable, format_tiles, parse_tiles
 from worldstrat_bench.stats.strata import (
     AXES,
     members,
@@ -16,7 +17,6 @@ from worldstrat_bench.stats.strata import (
     stratum_name,
     stratum_title,
 )
-from worldstrat_bench.tiles import TileTable, format_tiles, parse_tiles
 
 
 def table_of(**columns: list[object]) -> TileTable:

@@ -7,12 +7,12 @@ import pytest
 
 from factories import invented_facts, score_rows
 from statistics_reference import answer
+from worldstrat_bench.artefacts.tiles import TileTable, Value, format_tiles, parse_tiles
 from worldstrat_bench.measures import MEASURES, WEIGHTS
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.stats.aggregate import aggregate, metric_names, metric_weights
 from worldstrat_bench.stats.estimate import estimate, group_sums
 from worldstrat_bench.stats.paired import compare
-from worldstrat_bench.tiles import TileTable, Value, format_tiles, parse_tiles
 
 PROTOCOL = load_protocol("wsb-1")
 FACTS = invented_facts(40)

@@ -18,9 +18,9 @@ from typer.testing import CliRunner
 from factories import official_facts
 from site_scenes import write_speed
 from submission_factory import MANIFEST, SLUG, make_submission, make_wheel, rewrite_record, rewrite_tiles, the_result
+from worldstrat_bench.artefacts.record import load_record
 from worldstrat_bench.cli.app import app
 from worldstrat_bench.measures import OPTIONAL
-from worldstrat_bench.record import load_record
 from worldstrat_bench.submission.results import RESULT_FILES
 
 Break = Callable[[Path], object]
@@ -178,7 +178,7 @@ BROKEN: dict[str, tuple[Break, str, str]] = {
     "unknown-outcome": (cell("outcome", "great"), "record-readable", "unknown outcome"),
     "foreign-verification": (in_result("verification.json", b"{}"), "verification", "record_id"),
     "foreign-speed": (foreign_speed, "speed", "another record_id"),
-    "broken-speed": (in_result("speed.json", b'{"record_id": "0"}'), "speed", "not a speed report: record_id"),
+    "broken-speed": (in_result("speed.json", b'{"record_id": "0"}'), "speed", "not a valid speed report: record_id"),
     "bad-utf8": (file("submission.toml", MANIFEST.encode() + b"\xff"), "manifest", "UTF-8"),
 }  # fmt: skip
 

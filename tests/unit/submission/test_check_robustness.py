@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 
 from submission_factory import SLUG, add_record, make_submission, the_result
-from worldstrat_bench.record import load_record
-from worldstrat_bench.stats.robustness import Robustness, cloud_points, format_robustness, frames_point
+from worldstrat_bench.artefacts.record import load_record
+from worldstrat_bench.artefacts.robustness import Robustness
+from worldstrat_bench.stats.robustness import cloud_points, frames_point
 from worldstrat_bench.submission.check import check
 from worldstrat_bench.submission.results import add_run
 
@@ -24,7 +25,7 @@ def write_curves(result: Path) -> Robustness:
         frames=(frames_point(record, "test"),),
         cloud=cloud_points(record, "test"),
     )
-    (result / "robustness.json").write_text(format_robustness(made), encoding="utf-8")
+    (result / "robustness.json").write_text(made.dump(), encoding="utf-8")
     return made
 
 
@@ -34,13 +35,13 @@ def test_curves_of_the_record_are_accepted_and_others_are_not(tmp_path: Path) ->
     made = write_curves(result)
     assert rules(folder) == []
     path = result / "robustness.json"
-    path.write_text(format_robustness(made.model_copy(update={"record_id": "a" * 64})), encoding="utf-8")
+    path.write_text(made.model_copy(update={"record_id": "a" * 64}).dump(), encoding="utf-8")
     assert rules(folder) == ["robustness"]
     path.write_text("{}", encoding="utf-8")
     assert rules(folder) == ["robustness"]
     path.write_text(json.dumps({**made.model_dump(mode="json"), "cloud": []}), encoding="utf-8")
     assert rules(folder) == ["robustness"]
-    path.write_text(format_robustness(made) + " " * 100_000, encoding="utf-8")
+    path.write_text(made.dump() + " " * 100_000, encoding="utf-8")
     assert rules(folder) == ["size"]
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from conftest import ROOT
 from submission_factory import make_submission, the_result
+from worldstrat_bench.artefacts.result import load_result
 from worldstrat_bench.digests import differs_in_line_endings
 from worldstrat_bench.errors import InvalidArtefactError
-from worldstrat_bench.run.result import load_result
 from worldstrat_bench.site.entries import read_entries
 from worldstrat_bench.submission.check import check
 

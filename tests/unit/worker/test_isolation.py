@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from worldstrat_bench.artefacts.record import IsolationReport
 from worldstrat_bench.errors import InfrastructureError, ModelError
 from worldstrat_bench.plugins.interpreter import own_interpreter
-from worldstrat_bench.record import IsolationReport
 from worldstrat_bench.worker import Worker
 from worldstrat_bench.worker.bubblewrap import wrap
 from worldstrat_bench.worker.canaries import Canaries

@@ -141,7 +141,14 @@ def test_a_model_gets_what_the_interface_promises_and_nothing_else(
     assert "SECRET_TOKEN" not in printed
     assert "HTTPS_PROXY" not in printed
     assert "PYTHONHASHSEED" in printed
-    for module in ("worldstrat_bench.record", "worldstrat_bench.data", "pydantic", "psutil", "pandas", "rasterio"):
+    for module in (
+        "worldstrat_bench.artefacts.record",
+        "worldstrat_bench.data",
+        "pydantic",
+        "psutil",
+        "pandas",
+        "rasterio",
+    ):
         assert f"'{module}'" not in printed
 
 

@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.errors import InfrastructureError, UsageError, WorldstratBenchError
-from worldstrat_bench.record import Record
 from worldstrat_bench.run.cluster.connect import GPU, ClusterOptions, connected
 from worldstrat_bench.run.cluster.task import Reply, ShardTask, read_failure, run_shard, write_task
 from worldstrat_bench.run.devices import resolve_devices

@@ -14,10 +14,11 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from worldstrat_bench import __version__, errors
+from worldstrat_bench.artefacts.durable import write_durably
+from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.errors import InfrastructureError, UsageError, WorldstratBenchError
-from worldstrat_bench.record import Record
 from worldstrat_bench.run.events import ignore
-from worldstrat_bench.run.filesystem import HeldError, write_durably
+from worldstrat_bench.run.filesystem import HeldError
 from worldstrat_bench.run.request import RunOptions, RunRequest, ScoreRequest
 
 FAILURE = "failure.json"

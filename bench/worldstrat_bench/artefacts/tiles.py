@@ -9,12 +9,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from worldstrat_bench.errors import InvalidArtefactError
+
+TILES: Final = "tiles.csv"
+"""The name of the file in a run or a result folder."""
 
 Kind = Literal["text", "number", "flag"]
 Value = str | int | float | bool | None

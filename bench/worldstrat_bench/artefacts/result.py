@@ -6,11 +6,10 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from worldstrat_bench.artefacts.record import Record, load_record
+from worldstrat_bench.artefacts.tiles import TILES, TileTable, parse_tiles
 from worldstrat_bench.digests import LINE_ENDINGS, LINE_ENDINGS_REMEDY, differs_in_line_endings
 from worldstrat_bench.errors import InvalidArtefactError
-from worldstrat_bench.record import Record, load_record
-from worldstrat_bench.run.folder import RECORD, TILES
-from worldstrat_bench.tiles import TileTable, parse_tiles
 
 
 @dataclass(frozen=True)
@@ -30,10 +29,10 @@ def load_result(path: Path) -> Result:
     InvalidArtefactError
         if the run is not finished, or ``tiles.csv`` is not the one of the record.
     """
-    folder = path.parent if path.name == RECORD else path
+    folder = path.parent if path.name == Record.FILE else path
     if not folder.is_dir():
         raise InvalidArtefactError("there is no such run", where=path, remedy="give the folder that --out named")
-    record = load_record(folder / RECORD)
+    record = load_record(folder / Record.FILE)
     file = folder / TILES
     try:
         content = file.read_bytes()

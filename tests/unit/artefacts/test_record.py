@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from worldstrat_bench.artefacts.record import Record, build_record, load_record
 from worldstrat_bench.errors import InvalidArtefactError
-from worldstrat_bench.record import Record, build_record, format_record, load_record, parse_record, save_record
 
 HASH = "ab" * 32
 
@@ -45,14 +45,14 @@ def test_same_content_same_id_whenever_it_was_made() -> None:
 
 def test_round_trip(tmp_path: Path) -> None:
     record = build_record(created="2026-01-01T00:00:00Z", **content())
-    save_record(record, tmp_path / "record.json")
+    record.save(tmp_path / "record.json")
     assert load_record(tmp_path) == record
     assert load_record(tmp_path / "record.json") == record
     assert [p.name for p in tmp_path.iterdir()] == ["record.json"], "no temporary file is left"
 
 
 def _edit(**changes: Any) -> str:
-    data = json.loads(format_record(build_record(created="now", **content())))
+    data = json.loads(build_record(created="now", **content()).dump())
     for key, value in changes.items():
         target = data
         *parents, last = key.split("__")
@@ -78,7 +78,7 @@ def _edit(**changes: Any) -> str:
 )
 def test_malformed_records_are_refused_by_key(text: str, message: str) -> None:
     with pytest.raises(InvalidArtefactError, match=message):
-        parse_record(text)
+        Record.parse(text)
 
 
 def test_missing_record(tmp_path: Path) -> None:

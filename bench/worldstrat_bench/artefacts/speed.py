@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from worldstrat_bench.errors import InvalidArtefactError
-from worldstrat_bench.record import Device, Environment, Finite, IsolationReport, Name, Record, Sha256, Text
+from worldstrat_bench.artefacts.base import Artefact, Part
+from worldstrat_bench.artefacts.record import Device, Environment, Finite, IsolationReport, Name, Record, Sha256, Text
 
 SPEED_SCHEMA_VERSION: Final = 2
 TIME_AGAIN: Final = "time the record's model again: worldstrat-bench speed MODEL --data DIR --out RUN"
@@ -33,11 +31,7 @@ def spread(medians: Sequence[float]) -> float:
     return (max(medians) - min(medians)) / statistics.median(medians)
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Timing(_Part):
+class Timing(Part):
     """One scenario of one model."""
 
     scenario: Literal["single", "offline"]
@@ -95,8 +89,13 @@ class Timing(_Part):
         return self
 
 
-class SpeedReport(_Part):
+class SpeedReport(Artefact):
     """All timings of one session on one device."""
+
+    FILE: ClassVar = "speed.json"
+    KIND: ClassVar = "speed report"
+    REMEDY: ClassVar = TIME_AGAIN
+    MAX_BYTES: ClassVar = 1_000_000
 
     schema_version: Literal[2] = SPEED_SCHEMA_VERSION
     record_id: Sha256 | None = Field(default=None, description="of the run that the timed outputs were compared with")
@@ -128,52 +127,8 @@ class SpeedReport(_Part):
         """Whether it is the speed of a record's model, compared with that very run."""
         return self.record_id == record.record_id and self.model == record.model.name
 
-
-def format_speed(report: SpeedReport) -> str:
-    """The text of ``speed.json``: indented, keys sorted, newline at the end."""
-    return json.dumps(report.model_dump(mode="json"), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-
-
-def load_speed(path: Path) -> SpeedReport:
-    """Read and check a ``speed.json``.
-
-    Raises
-    ------
-    InvalidArtefactError
-        if it is missing, no JSON, or does not follow the schema.
-    """
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise InvalidArtefactError("there is no speed report", where=path, remedy=TIME_AGAIN) from None
-    except OSError as error:
-        raise InvalidArtefactError(f"cannot be read: {error}", where=path) from None
-    return parse_speed(data, where=path)
-
-
-def parse_speed(data: bytes, *, where: object = "speed.json") -> SpeedReport:
-    """Check the content of a ``speed.json``, which may come from anybody.
-
-    Raises
-    ------
-    InvalidArtefactError
-        if it is no JSON or does not follow the schema; says where in it.
-    """
-    if _version(data) == 1:
-        what = "a speed report of schema version 1, which timed single calls with their transfer"
-        raise InvalidArtefactError(what, where=where, remedy=TIME_AGAIN)
-    try:
-        return SpeedReport.model_validate_json(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part)[:60] for part in first["loc"])
-        what = f"not a speed report: {key}: {first['msg']}" if key else f"not a speed report: {first['msg']}"
-        raise InvalidArtefactError(what, where=where, remedy=TIME_AGAIN) from None
-
-
-def _version(data: bytes) -> object:
-    try:
-        document = json.loads(data)
-    except (ValueError, RecursionError):
-        return None
-    return document.get("schema_version") if isinstance(document, dict) else None
+    @classmethod
+    def _check_document(cls, document: object) -> None:
+        """Tell the reports of schema version 1 apart: their figures mean something else."""
+        if isinstance(document, dict) and document.get("schema_version") == 1:
+            raise ValueError("schema version 1, which timed single calls with their transfer, is not read any more")

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
+from worldstrat_bench.artefacts.base import Artefact, Part
 from worldstrat_bench.errors import InvalidArtefactError
 
 SCHEMA_VERSION: Final = 1
@@ -25,18 +25,14 @@ Name = Annotated[str, Field(min_length=1, max_length=200)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ProtocolRef(_Part):
+class ProtocolRef(Part):
     """The protocol of the run."""
 
     id: Name
     sha256: Sha256
 
 
-class DatasetRef(_Part):
+class DatasetRef(Part):
     """The tiles of the run."""
 
     release: Name = Field(description='"v1.0", "v1.1", "mini" or "unrecognised"')
@@ -56,7 +52,7 @@ class DatasetRef(_Part):
     )
 
 
-class ModelRef(_Part):
+class ModelRef(Part):
     """The model of the run."""
 
     name: Name
@@ -72,7 +68,7 @@ class ModelRef(_Part):
     submission: Name | None = Field(default=None, description="slug of the submission")
 
 
-class Harness(_Part):
+class Harness(Part):
     """The code that scored."""
 
     version: Text
@@ -80,7 +76,7 @@ class Harness(_Part):
     dirty: bool | None = None
 
 
-class Environment(_Part):
+class Environment(Part):
     """The software that predicted."""
 
     python: Text
@@ -90,7 +86,7 @@ class Environment(_Part):
     packages: dict[str, str] = Field(default_factory=dict)
 
 
-class Device(_Part):
+class Device(Part):
     """The hardware that predicted."""
 
     type: Literal["cpu", "cuda"]
@@ -98,14 +94,14 @@ class Device(_Part):
     device_class: Text = Field(description='as boards show it: "H100-80GB", "CPU 2 cores x86-64"')
 
 
-class LimitsRef(_Part):
+class LimitsRef(Part):
     """What the model was allowed, where that decides outcomes."""
 
     tile_seconds: Finite = Field(gt=0, description="time limit of a tile")
     memory_bytes: int | None = Field(default=None, description="of the resident set; null: half of the machine's")
 
 
-class IsolationReport(_Part):
+class IsolationReport(Part):
     """What confined the model, as the self-test and the host's canaries found it."""
 
     level: Literal["none", "process", "strong", "full"]
@@ -123,7 +119,7 @@ class IsolationReport(_Part):
     notes: tuple[Text, ...] = ()
 
 
-class Summary(_Part):
+class Summary(Part):
     """Mean of one metric over a set of tiles, with its 95 % interval (protocol 3.6)."""
 
     n: int = Field(ge=0, description="tiles with a value")
@@ -140,7 +136,7 @@ class Summary(_Part):
 Summaries = dict[str, Summary]
 
 
-class ListScores(_Part):
+class ListScores(Part):
     """The scores of one list: micro and macro means, and every stratum of every axis."""
 
     tiles: int = Field(ge=0)
@@ -150,8 +146,13 @@ class ListScores(_Part):
     strata: dict[str, dict[str, Summaries]]
 
 
-class Record(_Part):
+class Record(Artefact):
     """One run. See the module's docstring for what its id covers."""
+
+    FILE: ClassVar = "record.json"
+    KIND: ClassVar = "record"
+    REMEDY: ClassVar = "a record is never edited by hand; score the run again"
+    MAX_BYTES: ClassVar = 8_000_000
 
     schema_version: Literal[1] = SCHEMA_VERSION
     record_id: Sha256
@@ -174,6 +175,15 @@ class Record(_Part):
     )
     warnings: tuple[Text, ...] = ()
     files: dict[str, Sha256]
+
+    def _check_content(self, document: Any) -> None:
+        """Refuse an id that is not that of the content as written: newer fields with a default do not change it."""
+        try:
+            found = record_id(document)
+        except ValueError:  # a number out of range
+            found = ""
+        if found != self.record_id:
+            raise ValueError("record_id is not the hash of the content")
 
     @property
     def complete(self) -> bool:
@@ -215,71 +225,17 @@ def build_record(*, created: str, **content: Any) -> Record:
     return draft.model_copy(update={"record_id": record_id(draft.model_dump(mode="json"))})
 
 
-def format_record(record: Record) -> str:
-    """The text of ``record.json``: indented, keys sorted, newline at the end."""
-    return json.dumps(record.model_dump(mode="json"), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-
-
-def save_record(record: Record, path: Path) -> None:
-    """Write a record so that the path holds either nothing, the former content or all of it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as stream:
-        stream.write(format_record(record).encode())
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def parse_record(text: str, *, where: object = "record.json") -> Record:
-    """Read and check a record.
+def load_record(path: Path | str) -> Record:
+    """Read ``record.json``, or the one in a run directory.
 
     Raises
     ------
     InvalidArtefactError
-        if it is no JSON, does not follow the schema, or its id is not that of its content.
+        if the run is not finished, or the record cannot be read, is not of the schema, or was changed.
     """
-    remedy = "a record is never edited by hand; score the run again"
-    try:
-        data = json.loads(text, parse_constant=_no_constant)
-        record = Record.model_validate(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part)[:60] for part in first["loc"])
-        raise InvalidArtefactError(f"record: {key}: {first['msg']}", where=where, remedy=remedy) from None
-    except (ValueError, RecursionError) as error:
-        raise InvalidArtefactError(f"record: not JSON: {str(error)[:200]}", where=where, remedy=remedy) from None
-    if not _id_holds(data, record.record_id):
-        raise InvalidArtefactError("record: record_id is not the hash of the content", where=where, remedy=remedy)
-    return record
-
-
-def _id_holds(data: dict[str, Any], stated: str) -> bool:
-    """Whether the id is that of the content as written: fields that are newer than a record do not change its id."""
-    try:
-        return record_id(data) == stated
-    except ValueError:  # a number out of range
-        return False
-
-
-def load_record(path: Path | str) -> Record:
-    """Read ``record.json``, or the one in a run directory; see :func:`parse_record`."""
     file = Path(path)
-    file = file / "record.json" if file.is_dir() else file
-    try:
-        text = file.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        raise InvalidArtefactError(
-            "there is no record", where=file, remedy="finish the run: worldstrat-bench evaluate ... --out RUN"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidArtefactError(f"record cannot be read: {error}", where=file) from None
-    return parse_record(text, where=file)
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is not allowed")
+    file = file / Record.FILE if file.is_dir() else file
+    if not file.exists():
+        remedy = "finish the run: worldstrat-bench evaluate ... --out RUN"
+        raise InvalidArtefactError("there is no record", where=file, remedy=remedy)
+    return Record.load(file)

@@ -10,11 +10,11 @@ import pytest
 
 from factories import invented_facts, make_run
 from site_scenes import write_speed, write_verification
+from worldstrat_bench.artefacts.record import Record
+from worldstrat_bench.artefacts.speed import SpeedReport
 from worldstrat_bench.errors import InvalidArtefactError
-from worldstrat_bench.record import Record
 from worldstrat_bench.site import build
 from worldstrat_bench.site import check as check_site
-from worldstrat_bench.speed_report import load_speed, parse_speed
 
 
 @pytest.fixture
@@ -57,18 +57,18 @@ def test_figures_that_contradict_each_other(run: tuple[Path, Record], changes: d
     document = stated(run)
     document["timings"][0].update(changes)
     with pytest.raises(InvalidArtefactError, match=words):
-        parse_speed(json.dumps(document).encode())
+        SpeedReport.parse(json.dumps(document).encode())
 
 
 @pytest.mark.parametrize(("changes", "words"), REPORT)
 def test_a_report_beside_a_record(run: tuple[Path, Record], changes: dict[str, Any], words: str) -> None:
     with pytest.raises(InvalidArtefactError, match=words):
-        parse_speed(json.dumps({**stated(run), **changes}).encode())
+        SpeedReport.parse(json.dumps({**stated(run), **changes}).encode())
 
 
 def test_a_speed_is_of_one_record_and_its_model(run: tuple[Path, Record]) -> None:
     stated(run)
-    report = load_speed(run[0] / "speed.json")
+    report = SpeedReport.load(run[0] / "speed.json")
     assert report.is_of(run[1])
     assert not report.model_copy(update={"record_id": None}).is_of(run[1])
     assert not report.model_copy(update={"model": "another"}).is_of(run[1])
@@ -84,10 +84,10 @@ def test_a_page_can_draw_what_passes(run: tuple[Path, Record], tmp_path: Path, r
 
 def test_a_report_of_the_first_schema_is_refused_with_what_to_do(run: tuple[Path, Record]) -> None:
     with pytest.raises(InvalidArtefactError, match=r"schema version 1.*worldstrat-bench speed MODEL --data DIR --out"):
-        parse_speed(json.dumps({**stated(run), "schema_version": 1}).encode())
+        SpeedReport.parse(json.dumps({**stated(run), "schema_version": 1}).encode())
     for odd in (b"[1]", b"{", b"[" * 100_000, json.dumps({**stated(run), "schema_version": 3}).encode()):
-        with pytest.raises(InvalidArtefactError, match="not a speed report"):
-            parse_speed(odd)
+        with pytest.raises(InvalidArtefactError, match="not a valid speed report"):
+            SpeedReport.parse(odd)
 
 
 @pytest.mark.parametrize("verified", [False, True])

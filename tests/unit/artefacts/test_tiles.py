@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from worldstrat_bench.artefacts.tiles import COLUMNS, Value, format_tiles, format_value, parse_tiles, read_tiles
 from worldstrat_bench.errors import InvalidArtefactError
-from worldstrat_bench.tiles import COLUMNS, Value, format_tiles, format_value, parse_tiles, read_tiles
 
 ROW: dict[str, Value] = {"tile": "Amnesty POI-10-1-2", "group": "Amnesty POI-10", "outcome": "ok", "psnr": 31.234567891}
 
@@ -35,7 +35,7 @@ def test_round_trip_keeps_what_is_written() -> None:
 
 
 def _cell(table: object, name: str, row: int) -> str | float | bool | None:
-    from worldstrat_bench.tiles import TileTable
+    from worldstrat_bench.artefacts.tiles import TileTable
 
     assert isinstance(table, TileTable)
     if name == "tile":

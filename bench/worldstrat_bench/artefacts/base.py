@@ -1,0 +1,159 @@
+"""The form that all artefacts share: frozen values, one way to read and write them, one text for what is wrong.
+
+An artefact may come from a stranger: files are measured before they are read, unknown keys and numbers that are not
+finite are errors, and every error says what is wrong, in which file, and how to get a valid one.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from worldstrat_bench.artefacts.durable import write_durably
+from worldstrat_bench.errors import InvalidArtefactError
+
+_LONGEST_KEY = 60
+_LONGEST_REASON = 200
+
+
+class Part(BaseModel):
+    """A value that never changes; unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Artefact(Part):
+    """A JSON document of a fixed name.
+
+    Attributes
+    ----------
+    FILE : its name in a run or a result folder.
+    KIND : what messages call it.
+    REMEDY : how to get a valid one.
+    MAX_BYTES : larger files are refused unread.
+    """
+
+    FILE: ClassVar[str]
+    KIND: ClassVar[str]
+    REMEDY: ClassVar[str]
+    MAX_BYTES: ClassVar[int]
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read the artefact from a file; see :meth:`parse`.
+
+        Raises
+        ------
+        InvalidArtefactError
+            if the file is missing, cannot be read, or is not valid.
+        """
+        return cls.parse(read_file(path, cls.KIND, cls.MAX_BYTES, cls.REMEDY), where=path)
+
+    @classmethod
+    def parse(cls, content: bytes | str, *, where: object = None) -> Self:
+        """Read the artefact from the content of its file.
+
+        Raises
+        ------
+        InvalidArtefactError
+            naming the first key that is wrong: too large, not JSON, not of the schema, or not consistent in itself.
+        """
+        where = cls.FILE if where is None else where
+        try:
+            if len(content) > cls.MAX_BYTES:
+                raise ValueError(f"larger than {cls.MAX_BYTES:,} bytes")
+            document = read_json(content)
+            cls._check_document(document)
+            found = cls.model_validate(document)
+            found._check_content(document)
+        except ValidationError as error:
+            reason = first_problem(error)
+        except ValueError as error:
+            reason = str(error)
+        else:
+            return found
+        raise InvalidArtefactError(f"not a valid {cls.KIND}: {reason}", where=where, remedy=cls.REMEDY)
+
+    def dump(self) -> str:
+        """Return the text of the file: indented, keys sorted, newline at the end."""
+        return json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+    def save(self, path: Path) -> None:
+        """Write the file durably.
+
+        Raises
+        ------
+        InfrastructureError
+            if the disk is full or fails.
+        """
+        write_durably(path, self.dump().encode())
+
+    @classmethod
+    def _check_document(cls, document: object) -> None:
+        """Refuse a document before its schema is applied, with a ValueError that says what is wrong."""
+
+    def _check_content(self, document: Any) -> None:
+        """Refuse valid content that contradicts itself, with a ValueError that says how."""
+
+
+def read_file(path: Path, kind: str, max_bytes: int, remedy: str) -> bytes:
+    """Return the content of an artefact's file.
+
+    Raises
+    ------
+    InvalidArtefactError
+        if it is missing, cannot be read or is larger than `max_bytes`.
+    """
+    try:
+        if path.stat().st_size > max_bytes:
+            what = f"not a valid {kind}: larger than {max_bytes:,} bytes"
+            raise InvalidArtefactError(what, where=path, remedy=remedy)
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise InvalidArtefactError(f"there is no {kind}", where=path, remedy=remedy) from None
+    except OSError as error:
+        what = f"the {kind} cannot be read: {error.strerror or error}"
+        raise InvalidArtefactError(what, where=path, remedy=remedy) from None
+
+
+def decoded(content: bytes | str) -> str:
+    """Return the text of a file, without a byte order mark.
+
+    Raises
+    ------
+    ValueError
+        if it is not UTF-8.
+    """
+    try:
+        return content.decode("utf-8-sig") if isinstance(content, bytes) else content
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8: {error.reason} at byte {error.start}") from None
+
+
+def read_json(content: bytes | str) -> Any:
+    """Return a JSON document; NaN and infinities, which JSON does not know, are errors.
+
+    Raises
+    ------
+    ValueError
+        if it is not JSON or nested too deep.
+    """
+    text = decoded(content)
+    try:
+        return json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"not JSON: {str(error)[:_LONGEST_REASON]}") from None
+
+
+def first_problem(error: ValidationError) -> str:
+    """Return "key.of.the.value: what is wrong with it" of the first problem that pydantic found."""
+    first = error.errors(include_url=False)[0]
+    key = ".".join(str(part)[:_LONGEST_KEY] for part in first["loc"])
+    return f"{key}: {first['msg']}" if key else first["msg"]
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is not allowed")

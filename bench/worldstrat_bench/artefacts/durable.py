@@ -1,0 +1,51 @@
+"""Writing files so that a crash leaves the former content or the new one, never half of it."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from worldstrat_bench.errors import InfrastructureError
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """Write a file so that, whenever the machine stops, the path holds nothing, the former content or all of it.
+
+    Raises
+    ------
+    InfrastructureError
+        if the disk is full or fails.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            # The content has to be on the disk before its name is: a rename may be written first.
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise InfrastructureError(
+            f"cannot write: {error.strerror}",
+            where=path,
+            remedy="make room on the disk, then give the same command again",
+        ) from None
+
+
+def remove_temporary(folder: Path) -> None:
+    """Remove what :func:`write_durably` left in `folder` when it was killed."""
+    for leftover in folder.glob(".*.tmp"):
+        leftover.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    with suppress(OSError):  # not every file system lets a folder be synchronised
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
