@@ -8,13 +8,17 @@ if TYPE_CHECKING:
     from worldstrat_bench.artefacts.record import Record as Record
     from worldstrat_bench.artefacts.record import load_record as load_record
     from worldstrat_bench.run import evaluate as evaluate
+    from worldstrat_bench.run.request import RunOptions as RunOptions
     from worldstrat_bench.scoring import score_pair as score_pair
+    from worldstrat_bench.worker.types import Limits as Limits
 
 __version__ = "0.1.0"
-__all__ = ["Record", "__version__", "evaluate", "load_record", "score_pair"]
+__all__ = ["Limits", "Record", "RunOptions", "__version__", "evaluate", "load_record", "score_pair"]
 
 _HOMES = {
+    "Limits": "worldstrat_bench.worker.types",
     "Record": "worldstrat_bench.artefacts.record",
+    "RunOptions": "worldstrat_bench.run.request",
     "load_record": "worldstrat_bench.artefacts.record",
     "evaluate": "worldstrat_bench.run",
     "score_pair": "worldstrat_bench.scoring",

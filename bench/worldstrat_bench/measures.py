@@ -205,21 +205,26 @@ def optional_column(column: str) -> OptionalMetric | None:
     return next((m for m in OPTIONAL.values() if column in m.names), None)
 
 
-def parse_added(texts: Iterable[str], *, where: str = "--metrics") -> tuple[str, ...]:
-    """Names of optional metrics in the order of the registry, from "+stlpips" and the like.
+def parse_added(texts: Iterable[str], *, where: str = "--metrics", bare: bool = False) -> tuple[str, ...]:
+    """Return the names of optional metrics, each once, in the order of the registry, from "+stlpips" and the like.
 
     >>> parse_added(["+opensr", "+stlpips", "+opensr"])
     ('stlpips', 'opensr')
 
+    Parameters
+    ----------
+    bare : whether the "+" may be left out.
+
     Raises
     ------
     UsageError
-        for a text without "+" or an unknown name, listing the names there are.
+        for an unknown name, or a text without "+" unless `bare`; lists the names there are.
     """
     asked = set()
-    for text in texts:
+    # A lone text would be taken letter by letter.
+    for text in [texts] if isinstance(texts, str) else texts:
         name = text.strip().removeprefix("+")
-        if not text.strip().startswith("+") or name not in OPTIONAL:
+        if name not in OPTIONAL or not (bare or text.strip().startswith("+")):
             kind = "unknown" if name not in OPTIONAL else "not added"
             raise UsageError(
                 f"{kind} optional metric {text[:60]!r}",

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from run_helpers import run_cli, small_dataset
-from worldstrat_bench import evaluate
+from worldstrat_bench import RunOptions, evaluate
 from worldstrat_bench.artefacts.result import load_result
 from worldstrat_bench.measures import OPTIONAL
 from worldstrat_bench.metrics.perceptual import Unavailable
@@ -70,9 +70,8 @@ def test_columns_are_the_same_evaluated_scored_again_and_in_shards(plain: Path, 
         assert run_cli("evaluate", "bicubic", "--out", tmp_path / "cut", "--shard", shard, *asked).code == 0
     merged = run_cli("merge", tmp_path / "cut", "--data", data, "--out", tmp_path / "merged")
     assert merged.code == 0, merged.err
-    record = evaluate(
-        "bicubic", data=data, out=tmp_path / "python", download=False, device="cpu", metrics=["+spectral", "+stlpips"]
-    )
+    options = RunOptions(download=False, device="cpu", metrics=("+spectral", "stlpips"))
+    record = evaluate("bicubic", data=data, out=tmp_path / "python", options=options)
     tables = {(tmp_path / name / "tiles.csv").read_bytes() for name in ("again", "merged", "python")}
     assert len(tables) == 1
     curves = {(tmp_path / name / SPECTRA).read_text(encoding="utf-8") for name in ("again", "merged", "python")}

@@ -86,14 +86,10 @@ def evaluate(
         running.model_request(_named(model, changed_since), frames, weights, param, python),
         data=data, out=out, protocol=protocol, list_name=list_name, limit=limit, shard=shard, seed=seed, lr=lr,
     )  # fmt: skip
-    if robustness:
-        from worldstrat_bench.run.robustness import add_robustness, check_robustness
-
-        check_robustness(request)
     with running.resumable(), running.shown() as display, clusters.engine(machines, device, display) as engine:
-        record = engine.evaluate(request, options, display)
-        if robustness:
-            add_robustness(request, record, options, engine, display)
+        from worldstrat_bench.run.pipeline import evaluate_on
+
+        record = evaluate_on(engine, request, options, display, robustness=robustness)
     running.report(record, request.folder, json)
 
 

@@ -83,9 +83,9 @@ def find_candidates(folder: Path, changed_since: str | None) -> tuple[Candidate,
 
 def _request(folder: Path) -> Callable[[], ModelRequest]:
     def request() -> ModelRequest:
-        from worldstrat_bench.cli.submitted import submitted_model
+        from worldstrat_bench.submission.prepare import submitted_model
 
-        return submitted_model(folder, None, None, {}, None)
+        return submitted_model(folder)
 
     return request
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -106,7 +106,7 @@ def parse_shard(text: str | None) -> Shard | None:
 def model_request(
     model: str, frames: int | None, weights: Path | None, pairs: list[str] | None, python: Path | None
 ) -> ModelRequest:
-    """The model that was named: an entry point or a wheel with its options, or a submission with its own.
+    """Return the model that was named: an entry point or a wheel with its options, or a submission with its own.
 
     Raises
     ------
@@ -117,9 +117,16 @@ def model_request(
 
     parameters = parse_parameters(pairs)
     if is_submission(model):
-        from worldstrat_bench.cli.submitted import submitted_model
+        from worldstrat_bench.errors import UsageError
+        from worldstrat_bench.submission.prepare import submitted_model
 
-        return submitted_model(Path(model), frames, weights, parameters, python)
+        if parameters or frames is not None or weights is not None:
+            raise UsageError(
+                "a submission states its frames, parameters and weights itself",
+                where="--frames, --param, --weights",
+                remedy="change submission.toml, or give the entry point's name instead of the submission",
+            )
+        return submitted_model(Path(model), python=python)
     return ModelRequest(model, frames or 8, weights, parameters, python)
 
 
@@ -141,20 +148,17 @@ def run_request(
     seed: int,
     lr: str,
 ) -> RunRequest:
-    """The options of a run as values.
+    """Return the options of a run as values.
 
     Raises
     ------
     UsageError
-        for a shard or a kind of inputs that is none.
+        if one is invalid.
     """
-    from worldstrat_bench.errors import UsageError
     from worldstrat_bench.run.request import RunRequest
 
-    if lr not in ("real", "synthetic"):
-        raise UsageError(f"unknown kind of inputs {lr[:40]!r}", where="--lr", remedy="real or synthetic")
-    inputs: InputSource = "synthetic" if lr == "synthetic" else "real"
-    return RunRequest(model, data, out, protocol, list_name, limit, parse_shard(shard), seed, inputs)
+    # The request checks the word itself.
+    return RunRequest(model, data, out, protocol, list_name, limit, parse_shard(shard), seed, cast("InputSource", lr))
 
 
 def run_options(
@@ -171,23 +175,18 @@ def run_options(
     download: bool = True,
     metrics: str = "",
 ) -> RunOptions:
-    """How a run goes about its work, as values.
+    """Return how a run goes about its work, as values; sizes in GiB become bytes.
 
     Raises
     ------
     UsageError
-        for an unknown level of isolation, an unknown optional metric, or a size that is not one.
+        if one is invalid.
     """
     from worldstrat_bench.cache import gib_bytes
-    from worldstrat_bench.errors import UsageError
     from worldstrat_bench.measures import parse_added
     from worldstrat_bench.run.request import RunOptions
     from worldstrat_bench.worker.types import Limits
 
-    if isolation not in ("auto", "full", "strong", "process"):
-        raise UsageError(
-            f"unknown isolation {isolation[:40]!r}", where="--isolation", remedy="auto, full, strong or process"
-        )
     memory = None if memory_gib is None else int(memory_gib * 2**30)
     return RunOptions(
         device=device,

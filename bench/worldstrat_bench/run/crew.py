@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,28 +12,11 @@ from typing import Self
 from worldstrat_bench.errors import ModelError
 from worldstrat_bench.run.folder import LOG, RunFolder
 from worldstrat_bench.run.plan import Machine, read_note
-from worldstrat_bench.worker.host import KilledWhileLoadingError, Limits, ModelSpec, Worker
+from worldstrat_bench.run.request import RunOptions
+from worldstrat_bench.worker.host import KilledWhileLoadingError, ModelSpec, Worker
 
 ATTEMPTS = 3
 _DID_NOT_START = "the worker did not start"
-
-
-@dataclass(frozen=True)
-class WorkerOptions:
-    """How workers are started.
-
-    Attributes
-    ----------
-    devices : one worker each: ``cpu``, ``cuda:0``, ...
-    isolation : ``auto``, ``full``, ``strong`` or ``process``.
-    limits : seconds, memory and log size that a model may use.
-    threads : of a worker on a CPU; None for all cores.
-    """
-
-    devices: tuple[str, ...] = ("cpu",)
-    isolation: str = "auto"
-    limits: Limits = field(default_factory=Limits)
-    threads: int | None = None
 
 
 class Crew:
@@ -45,11 +27,16 @@ class Crew:
     Parameters
     ----------
     run : its folder and the dataset's, `root`, are what no model may read.
+    model : what each worker loads.
+    devices : one worker each: ``cpu``, ``cuda:0``, ...
+    options : their isolation and limits.
     """
 
-    def __init__(self, run: RunFolder, options: WorkerOptions, spec: ModelSpec, root: Path) -> None:
-        self.options = options
-        self._run, self._spec, self._root = run, spec, root
+    def __init__(
+        self, run: RunFolder, model: ModelSpec, root: Path, devices: tuple[str, ...], options: RunOptions
+    ) -> None:
+        self.devices = devices
+        self._run, self._model, self._root, self._options = run, model, root, options
         self._leaving = threading.Event()
         self._made: list[Worker] = []
         self._stack = ExitStack()
@@ -91,7 +78,7 @@ class Crew:
         `auto` takes the best level that works. One that was killed while it started must not make it a lesser one, so
         a level that failed in that way is tried once more.
         """
-        level = self.options.isolation
+        level = self._options.isolation
         if level == "auto" and self._run.journal.note("machine") is not None:
             level = read_note(self._run.journal, "machine", Machine).isolation.level
         workers = self._enter(level)
@@ -117,15 +104,14 @@ class Crew:
     def _enter_each(self, stack: ExitStack, isolation: str) -> list[Worker]:
         """A worker a device; with `auto` the first one finds the level, and the others must reach it, too."""
         workers: list[Worker] = []
-        for index, device in enumerate(self.options.devices):
+        for index, device in enumerate(self.devices):
             worker = Worker(
-                self._spec,
+                self._model,
                 device=device,
                 isolation=workers[0].hello.isolation.level if workers and isolation == "auto" else isolation,
-                limits=self.options.limits,
+                limits=self._options.limits,
                 forbidden=(self._root.resolve(), self._run.path),
                 log=self._run.path / (LOG if index == 0 else f"log-{index}.txt"),
-                threads=self.options.threads,
             )
             self._made.append(worker)
             if self._leaving.is_set():

@@ -25,12 +25,8 @@ def resolve_devices(text: str) -> tuple[str, ...]:
     InfrastructureError
         if the CUDA devices asked for are not there.
     """
-    if text == "cpu":
-        return ("cpu",)
-    wanted = [part.strip() for part in text.split(",")]
-    if text not in ("auto", "cuda") and not all(re.fullmatch(r"cuda:\d{1,3}", part) for part in wanted):
-        raise UsageError(f"unknown device {text[:40]!r}", where="--device", remedy="auto, cpu, cuda or cuda:N")
-    if text == "auto" and not _may_have_gpu():
+    wanted = split_devices(text)
+    if text == "cpu" or (text == "auto" and not _may_have_gpu()):
         return ("cpu",)
     import torch
 
@@ -38,7 +34,7 @@ def resolve_devices(text: str) -> tuple[str, ...]:
     if text == "auto" and count == 0:
         return ("cpu",)
     devices = tuple(f"cuda:{index}" for index in range(count))
-    chosen = devices if text in ("auto", "cuda") else tuple(dict.fromkeys(wanted))
+    chosen = devices if text in ("auto", "cuda") else wanted
     missing = [device for device in chosen if device not in devices]
     if missing or not chosen:
         raise InfrastructureError(
@@ -47,6 +43,20 @@ def resolve_devices(text: str) -> tuple[str, ...]:
             remedy="see `worldstrat-bench doctor`, or use --device cpu",
         )
     return chosen
+
+
+def split_devices(text: str) -> tuple[str, ...]:
+    """The words of ``--device``, each once; whether such devices are there is not asked.
+
+    Raises
+    ------
+    UsageError
+        unless it is ``auto``, ``cpu``, ``cuda`` or one or more of ``cuda:N``, separated by commas.
+    """
+    words = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
+    if text not in ("auto", "cpu", "cuda") and not all(re.fullmatch(r"cuda:\d{1,3}", word) for word in words):
+        raise UsageError(f"unknown device {text[:40]!r}", where="--device", remedy="auto, cpu, cuda or cuda:N")
+    return words
 
 
 def scoring_device(devices: tuple[str, ...]) -> str:

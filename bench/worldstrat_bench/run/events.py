@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -47,3 +48,24 @@ Listener = Callable[[Event], None]
 
 def ignore(event: Event) -> None:
     """A listener that shows nothing."""
+
+
+class Tally:
+    """Counts the tiles of a stage and tells of each, from any thread; the first event comes at once.
+
+    Parameters
+    ----------
+    done, total : tiles that an earlier, interrupted call did, and all tiles of the run.
+    """
+
+    def __init__(self, stage: Stage, done: int, total: int, tell: Listener) -> None:
+        self._stage, self._done, self._total, self._tell = stage, done, total, tell
+        self._lock = threading.Lock()
+        tell(Progress(stage, done, total))
+
+    def add(self, tile: str, outcome: str) -> None:
+        """Count one more tile."""
+        # Told under the lock, so that the counts reach the listener in their order.
+        with self._lock:
+            self._done += 1
+            self._tell(Progress(self._stage, self._done, self._total, tile, outcome))

@@ -91,7 +91,7 @@ class Predictor:
             see the readers.
         """
         self._done = total - len(tiles)
-        source = _Shared(read_ahead(tiles, self._read, tiles_ahead(len(crew.options.devices), self._cores)))
+        source = _Shared(read_ahead(tiles, self._read, tiles_ahead(len(crew.devices), self._cores)))
         try:
             workers = crew.workers()
             tell(Progress("predict", self._done, total))  # loading the model is no part of predicting

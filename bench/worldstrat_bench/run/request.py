@@ -1,34 +1,45 @@
-"""What a run is asked for, as values."""
+"""What a run is asked for, as values that check themselves: the same for the command line, Python and Dask."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from worldstrat_bench.errors import UsageError
+from worldstrat_bench.measures import parse_added
 from worldstrat_bench.protocol import DEFAULT_PROTOCOL
+from worldstrat_bench.run.devices import split_devices
 from worldstrat_bench.run.model import ModelRequest
 from worldstrat_bench.run.plan import InputSource, Shard
+from worldstrat_bench.worker.isolation import LEVELS
 from worldstrat_bench.worker.types import Limits
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a run goes about its work; nothing here changes what it finds, but for `lpips_weights` being there or not,
-    and `metrics` adding columns.
+    """How a run goes about its work; nothing here changes what it finds, except that `metrics` adds columns and that
+    LPIPS is null without weights.
 
     Attributes
     ----------
-    device : see :func:`~worldstrat_bench.run.devices.resolve_devices`.
-    isolation : ``auto``, ``full``, ``strong`` or ``process``.
-    limits : of the worker.
+    device : ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``cuda:0,cuda:2``; ``auto`` is every CUDA device, else the CPU.
+    isolation : of the model's process: ``auto`` (the best that works), ``full``, ``strong`` or ``process``.
+    limits : what the model may use, for instance ``Limits(tile_seconds=30, memory_bytes=8 * 2**30)``.
     max_failures : consecutive failed tiles after which the run stops; 0 for never.
     keep : whether predictions stay after they are scored.
     cache : whether decoded inputs and targets are kept for the next run.
     cache_bytes : the size of both together; None: see :func:`~worldstrat_bench.cache.cache_bytes`.
-    lpips_weights : the AlexNet backbone; None looks in torchvision's cache.
+    lpips_weights : file with the AlexNet backbone; None looks in torchvision's cache.
     download : whether that backbone may be downloaded.
-    threads : of reading and scoring; None for all cores.
-    metrics : names of optional metrics that are computed as well, see ``measures.OPTIONAL``.
+    threads : number of threads that read and score; None for all cores.
+    metrics : names of optional metrics to add, such as ``("stlpips", "spectral")``; a leading "+" is allowed. Kept
+        without it, each once, in the order of ``measures.OPTIONAL``.
+
+    Raises
+    ------
+    UsageError
+        for a value out of range or an unknown word, naming the option.
     """
 
     device: str = "auto"
@@ -43,10 +54,46 @@ class RunOptions:
     threads: int | None = None
     metrics: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        split_devices(self.device)
+        if self.isolation not in ("auto", *LEVELS):
+            raise UsageError(
+                f"unknown isolation {str(self.isolation)[:40]!r}",
+                where="--isolation",
+                remedy="auto, full, strong or process",
+            )
+        for name, value in vars(self.limits).items():
+            _at_least(_LIMITS.get(name, f"limits.{name}"), value, _LEAST.get(name, 1))
+        _at_least("--max-failures", self.max_failures, 0)
+        _at_least("--cache-gib", self.cache_bytes, 0)
+        _at_least("threads", self.threads, 1)
+        # A frozen value settles the order here, so that options which mean the same compare equal.
+        object.__setattr__(self, "metrics", parse_added(self.metrics, bare=True))
+
+
+_LIMITS = {"tile_seconds": "--tile-seconds", "memory_bytes": "--memory-gib"}
+_LEAST = {"tile_seconds": 0.1, "load_seconds": 0.1}
+"""The shortest times that make sense; of everything else a model needs at least one."""
+
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What a run is asked to find out."""
+    """What a run is asked to find out.
+
+    Attributes
+    ----------
+    data : the dataset's folder.
+    out : the run directory; with `shard`, the folder that all shards share.
+    list_name : ``auto`` or the name of a list.
+    limit : only the first so many tiles: a smoke test, never ranked.
+    seed : of the run; every tile's seed is derived from it.
+    inputs : the real revisits, or synthetic ones made from the high-resolution image.
+
+    Raises
+    ------
+    UsageError
+        for a value out of range or an unknown word, naming the option.
+    """
 
     model: ModelRequest
     data: Path
@@ -57,6 +104,14 @@ class RunRequest:
     shard: Shard | None = None
     seed: int = 0
     inputs: InputSource = "real"
+
+    def __post_init__(self) -> None:
+        _at_least("--limit", self.limit, 1)
+        _at_least("--frames", self.model.frames, 1)
+        if str(self.inputs) not in ("real", "synthetic"):
+            raise UsageError(
+                f"unknown kind of inputs {str(self.inputs)[:40]!r}", where="--lr", remedy="real or synthetic"
+            )
 
     @property
     def folder(self) -> Path:
@@ -88,3 +143,11 @@ class ScoreRequest:
         if self.out is None:
             return self.run
         return self.shard.folder(self.out) if self.shard else self.out
+
+
+def _at_least(option: str, value: object, least: float) -> None:
+    """Refuse what is not a number from `least` up; None stands for a default."""
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < math.inf:
+        raise UsageError(f"{value!r:.40} is out of range", where=option, remedy=f"give a number of {least} or more")

@@ -6,9 +6,8 @@ from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.data.layout import Dataset, open_dataset
 from worldstrat_bench.errors import InfrastructureError, InvalidArtefactError, UsageError
 from worldstrat_bench.protocol import load_protocol
-from worldstrat_bench.run.devices import resolve_devices, scoring_device
+from worldstrat_bench.run.devices import resolve_devices
 from worldstrat_bench.run.events import Listener, ignore
-from worldstrat_bench.run.finish import finish
 from worldstrat_bench.run.folder import RESUME, RunFolder, hold_run, read_run
 from worldstrat_bench.run.plan import (
     Machine,
@@ -23,8 +22,7 @@ from worldstrat_bench.run.plan import (
     select,
 )
 from worldstrat_bench.run.request import RunOptions, ScoreRequest
-from worldstrat_bench.run.score import one_torch_thread
-from worldstrat_bench.run.stages import Scoring, notes_of, score_waiting
+from worldstrat_bench.run.run import Run
 
 
 def score_run(request: ScoreRequest, options: RunOptions, tell: Listener = ignore) -> Record:
@@ -37,14 +35,19 @@ def score_run(request: ScoreRequest, options: RunOptions, tell: Listener = ignor
     InvalidArtefactError
         if `run` is no run, has no predictions yet, or they were changed.
     """
-    device = scoring_device(resolve_devices(options.device))
+    devices = resolve_devices(options.device)
     if request.out is None or request.out.resolve() == request.run.resolve():
-        with hold_run(request.run, create=False) as run:
-            return _score(request, options, device, run, run, tell)
+        with hold_run(request.run, create=False) as folder:
+            return _score(_opened(request, options, devices, folder, folder, tell), folder)
     with read_run(request.run) as source:
         _refuse_lost_predictions(source)  # before the new folder is made, so that a refusal leaves nothing behind
-        with hold_run(request.folder) as run:
-            return _score(request, options, device, source, run, tell)
+        with hold_run(request.folder) as folder:
+            run = _opened(request, options, devices, source, folder, tell)
+            inputs, machine = run.inputs, read_note(source.journal, "machine", Machine)
+            remember(folder.journal, "predict", inputs, remedy=RESUME)
+            remember(folder.journal, "machine", machine, remedy=RESUME)
+            _copy_outcomes(source, folder, run.selection)
+            return _score(run, source)
 
 
 def _refuse_lost_predictions(source: RunFolder) -> None:
@@ -60,28 +63,31 @@ def _refuse_lost_predictions(source: RunFolder) -> None:
         )
 
 
-def _score(
-    request: ScoreRequest, options: RunOptions, device: str, source: RunFolder, run: RunFolder, tell: Listener
-) -> Record:
+def _opened(
+    request: ScoreRequest,
+    options: RunOptions,
+    devices: tuple[str, ...],
+    source: RunFolder,
+    folder: RunFolder,
+    tell: Listener,
+) -> Run:
+    """Open the scores in `folder` of the predictions in `source`; both may be the same."""
     stored = read_note(source.journal, "predict", PredictInputs)
     protocol = load_protocol(request.protocol or stored.protocol.id)
-    if source is run and (protocol_ref(protocol) != stored.protocol or request.shard):
+    if source is folder and (protocol_ref(protocol) != stored.protocol or request.shard):
         raise UsageError(
             "another protocol or a part of the tiles cannot be scored into the run itself",
-            where=run.path,
+            where=folder.path,
             remedy="give the scores a folder of their own: --out DIR",
         )
     selection, inputs = _same_selection(stored, open_dataset(request.data), request.shard)
-    if source is not run:
-        remember(run.journal, "predict", inputs, remedy=RESUME)
-        remember(run.journal, "machine", read_note(source.journal, "machine", Machine), remedy=RESUME)
-        _copy_outcomes(source, run, selection)
-    with one_torch_thread():
-        scoring = Scoring.open(run, protocol, options, device, tell)
-        with scoring.pool(run, source.store, selection, inputs.inputs, tell) as pool:
-            score_waiting(pool, run, selection, source.store)
-    _refuse_unpredicted(source, selection)
-    return finish(run, selection, protocol, notes_of(run))
+    return Run(folder, source.store, selection, protocol, inputs, options, devices, tell)
+
+
+def _score(run: Run, source: RunFolder) -> Record:
+    run.score()
+    _refuse_unpredicted(source, run.selection)
+    return run.finish()
 
 
 def _refuse_unpredicted(source: RunFolder, selection: Selection) -> None:

@@ -19,19 +19,18 @@ from numpy.typing import NDArray
 from worldstrat_bench.api import RGB
 from worldstrat_bench.data.layout import Tile
 from worldstrat_bench.data.reading import Inputs
-from worldstrat_bench.data.target import ArrayCache, TargetImage, read_target
-from worldstrat_bench.protocol import Protocol
+from worldstrat_bench.data.target import TargetImage, read_target
 from worldstrat_bench.run.batches import Batches
-from worldstrat_bench.run.events import Listener, Progress
+from worldstrat_bench.run.events import Tally
 from worldstrat_bench.run.folder import RunFolder
 from worldstrat_bench.run.journal import Entry, Predicted, Scored
 from worldstrat_bench.run.memory import keep_freed_memory
 from worldstrat_bench.run.predictions import PredictionStore
+from worldstrat_bench.run.scorer import Scoring
 from worldstrat_bench.scoring.types import Frame, Prepared, Scorer, TileScore
 from worldstrat_bench.scoring.wsb import WsbScorer
 from worldstrat_bench.scoring.wsb_batch import kind
 from worldstrat_bench.scoring.wsb_target import WsbPrepared
-from worldstrat_bench.worker.inside.device import usable_cores
 
 KINDS_WAITING = 4
 """Batches' worth of tiles that may wait for others of their kind: a release has few sizes, with and without holes."""
@@ -132,21 +131,16 @@ class ScoringPool:
         self,
         run: RunFolder,
         source: PredictionStore,
-        protocol: Protocol,
-        scorer: Scorer,
+        scoring: Scoring,
         *,
-        cache: ArrayCache | None,
         read_facts: Callable[[Tile], FrameFacts],
-        total: int,
-        done: int,
-        tell: Listener,
-        threads: int | None = None,
+        tally: Tally,
         keep: bool = True,
     ) -> None:
-        self._run, self._source, self._protocol, self._scorer = run, source, protocol, scorer
-        self._cache, self._read_facts, self._keep = cache, read_facts, keep
-        self._total, self._done, self._tell = total, done, tell
-        workers = threads or usable_cores()
+        self._run, self._source, self._keep = run, source, keep
+        self._protocol, self._scorer, self._cache = scoring.protocol, scoring.scorer, scoring.cache
+        self._read_facts, self._tally = read_facts, tally
+        workers = scoring.threads
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="score")
         self._places = threading.BoundedSemaphore(2 * workers)
         self._state = threading.Lock()
@@ -154,8 +148,8 @@ class ScoringPool:
         self._futures: set[Future[None]] = set()
         self._leaving = False
         self._batches: Batches[Waiting] | None = None
-        if isinstance(scorer, WsbScorer) and scorer.batch > 1:
-            self._batches = Batches(scorer.batch, KINDS_WAITING * scorer.batch)
+        if isinstance(self._scorer, WsbScorer) and self._scorer.batch > 1:
+            self._batches = Batches(self._scorer.batch, KINDS_WAITING * self._scorer.batch)
 
     def submit(
         self,
@@ -219,9 +213,7 @@ class ScoringPool:
         self._run.journal.set_scored(tile.name, scored, seconds)
         if not self._keep:
             self._run.store.remove(tile.name)
-        with self._state:
-            self._done += 1
-            self._tell(Progress("score", self._done, self._total, tile.name, predicted.outcome))
+        self._tally.add(tile.name, predicted.outcome)
 
     def __enter__(self) -> Self:
         return self

@@ -14,6 +14,7 @@ from packaging.utils import canonicalize_name
 
 from worldstrat_bench.digests import file_sha256
 from worldstrat_bench.errors import DataError, InfrastructureError, InvalidArtefactError
+from worldstrat_bench.run.model import ModelRequest
 from worldstrat_bench.submission.environments import EnvironmentRequest, build_environment
 from worldstrat_bench.submission.lock import load_lock
 from worldstrat_bench.submission.manifest import MANIFEST_NAME, Manifest, load_manifest
@@ -80,6 +81,34 @@ def prepare(
     if environment:
         python = environment_of(manifest, folder, store / "environments", offline=offline, find_links=find_links)
     return Prepared(folder, manifest, weights, python)
+
+
+def submitted_model(path: Path, *, python: Path | None = None) -> ModelRequest:
+    """Return the model of a submission as a run asks for it: weights fetched, environment built, its manifest read.
+
+    Parameters
+    ----------
+    path : the folder or its ``submission.toml``.
+    python : an interpreter to use instead of the submission's environment.
+
+    Raises
+    ------
+    InvalidArtefactError, DataError, InfrastructureError
+        as :func:`prepare`.
+    """
+    prepared = prepare(path, environment=python is None)
+    manifest = prepared.manifest
+    return ModelRequest(
+        name=prepared.model,
+        frames=manifest.model.frames,
+        weights=prepared.weights,
+        parameters=dict(manifest.model.parameters),
+        python=python or prepared.python,
+        train_split=manifest.training.train_split,
+        submission=manifest.submission.slug,
+        # Only the environment that was built from the lock file is known to hold that wheel.
+        wheel_sha256=manifest.model.wheel_sha256 if python is None else None,
+    )
 
 
 def environment_of(

@@ -41,7 +41,18 @@ class ModelSpec:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a model may use. Memory is the resident set of its whole process tree; None is half the machine's."""
+    """What a model may use.
+
+    Attributes
+    ----------
+    tile_seconds : for one tile.
+    load_seconds : for importing the model and loading its weights.
+    memory_bytes : resident set of the model's whole process tree; None is half the machine's memory.
+    output_bytes : of one prediction.
+    scratch_bytes : of the files that the model writes.
+    processes : processes and threads at a time.
+    log_bytes : of the head of what the model prints, and as much again of the tail.
+    """
 
     tile_seconds: float = 60.0
     load_seconds: float = 300.0
@@ -49,7 +60,7 @@ class Limits:
     output_bytes: int = 256 * MIB
     scratch_bytes: int = 8 * GIB
     processes: int = 256
-    log_bytes: int = MIB  # of the head, and as much again of the tail
+    log_bytes: int = MIB
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from run_helpers import small_dataset
 from worldstrat_bench.data.layout import Tile
 from worldstrat_bench.errors import ModelError
 from worldstrat_bench.protocol import load_protocol
-from worldstrat_bench.run import pipeline, reads
-from worldstrat_bench.run.crew import Crew, WorkerOptions
+from worldstrat_bench.run import reads
+from worldstrat_bench.run import run as opened
+from worldstrat_bench.run.crew import Crew
 from worldstrat_bench.run.devices import resolve_devices
 from worldstrat_bench.run.events import Event, Notice, Progress
 from worldstrat_bench.run.folder import hold_run
@@ -32,16 +33,16 @@ SPEC = ModelSpec(f"{reference_module}:load")
 BEFORE_TORCH = """
 import sys
 from pathlib import Path
-from worldstrat_bench.run import pipeline
+from worldstrat_bench.run import pipeline, run
 from worldstrat_bench.run.model import ModelRequest
 from worldstrat_bench.run.request import RunOptions, RunRequest
 
-class Watched(pipeline.Crew):
+class Watched(run.Crew):
     def __init__(self, *arguments):
         print("torch was there" if "torch" in sys.modules else "torch was not there yet")
         super().__init__(*arguments)
 
-pipeline.Crew = Watched
+run.Crew = Watched
 request = RunRequest(ModelRequest("bicubic"), Path(sys.argv[1]), Path(sys.argv[2]))
 pipeline.evaluate_run(request, RunOptions(device="cpu", download=False))
 """
@@ -72,7 +73,7 @@ def test_tiles_are_read_while_the_worker_starts(data: Path, tmp_path: Path, monk
         assert read.wait(60), "no tile was read while the worker started"
         return start(worker)
 
-    monkeypatch.setattr(pipeline, "read_tile", read_tile)
+    monkeypatch.setattr(opened, "read_tile", read_tile)
     monkeypatch.setattr(Worker, "start", late)
     events: list[Event] = []
     request = RunRequest(ModelRequest("bicubic"), data, tmp_path / "run")
@@ -89,7 +90,7 @@ def test_a_start_is_given_up_at_any_moment(data: Path, tmp_path: Path, loading: 
     (tmp_path / "code" / "slow_to_load.py").write_text("import time\ntime.sleep(600)\n")
     spec = ModelSpec("slow_to_load:load", search_paths=(tmp_path / "code",))
     with hold_run(tmp_path / "run") as run:
-        crew = Crew(run, WorkerOptions(), spec, data)
+        crew = Crew(run, spec, data, ("cpu",), RunOptions())
         until = time.monotonic() + 120
         while loading and not (crew._made and crew._made[0]._starting) and time.monotonic() < until:
             time.sleep(0.01)
@@ -112,7 +113,7 @@ def test_an_error_before_the_workers_are_needed_ends_them(
             super().__init__(*arguments)
             crews.append(self)
 
-    monkeypatch.setattr(pipeline, "Crew", Watched)
+    monkeypatch.setattr(opened, "Crew", Watched)
     request = RunRequest(ModelRequest("bicubic"), data, tmp_path / "run")
     with pytest.raises(DataError):
         evaluate_run(request, RunOptions(device="cpu", lpips_weights=tmp_path / "none"))
@@ -143,7 +144,7 @@ def test_nothing_is_put_on_the_device_when_scoring_is_opened(data: Path, tmp_pat
     """A model may still have the GPU then. This torch has none: whatever touched it would fail."""
     import torch
 
-    from worldstrat_bench.run.stages import DEVICE_THREADS, Scoring
+    from worldstrat_bench.run.scorer import DEVICE_THREADS, Scoring
     from worldstrat_bench.worker.inside.device import usable_cores
 
     options = RunOptions(device="cpu", download=False, metrics=("stlpips",))

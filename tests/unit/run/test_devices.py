@@ -9,7 +9,7 @@ import torch
 
 from run_helpers import model_wheel, small_dataset
 from worldstrat_bench.errors import InfrastructureError, UsageError
-from worldstrat_bench.run import pipeline
+from worldstrat_bench.run import run as opened
 from worldstrat_bench.run.devices import resolve_devices
 from worldstrat_bench.run.model import ModelRequest
 from worldstrat_bench.run.pipeline import evaluate_run
@@ -38,7 +38,7 @@ def test_several_workers_share_the_tiles(tmp_path: Path, monkeypatch: pytest.Mon
     wheel = model_wheel(tmp_path, "time.sleep(0.2); return bicubic(lr, target) + 0.01 * torch.rand(1, 3, 1, 1)")
 
     def run(name: str, devices: tuple[str, ...]) -> Path:
-        monkeypatch.setattr(pipeline, "resolve_devices", lambda text: devices)
+        monkeypatch.setattr(opened, "resolve_devices", lambda text: devices)
         request = RunRequest(ModelRequest(str(wheel)), data, tmp_path / name)
         record = evaluate_run(request, RunOptions(download=False))
         assert record.outcomes == {"ok": 5}
@@ -53,7 +53,7 @@ def test_a_stop_in_one_worker_stops_all(tmp_path: Path, monkeypatch: pytest.Monk
 
     data = small_dataset(tmp_path / "mini", 5)
     wheel = model_wheel(tmp_path, "raise ValueError('no')")
-    monkeypatch.setattr(pipeline, "resolve_devices", lambda text: ("cpu", "cpu"))
+    monkeypatch.setattr(opened, "resolve_devices", lambda text: ("cpu", "cpu"))
     request = RunRequest(ModelRequest(str(wheel)), data, tmp_path / "run")
     with pytest.raises(ModelError, match="2 tiles in a row"):
         evaluate_run(request, RunOptions(download=False, max_failures=2))

@@ -15,10 +15,11 @@ from worldstrat_bench.artefacts.record import IsolationReport
 from worldstrat_bench.errors import InfrastructureError, ModelError, UsageError
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.run import predict
-from worldstrat_bench.run.crew import Crew, WorkerOptions
+from worldstrat_bench.run.crew import Crew
 from worldstrat_bench.run.folder import hold_run
 from worldstrat_bench.run.plan import PredictInputs, read_note
 from worldstrat_bench.run.predict import Predictor
+from worldstrat_bench.run.request import RunOptions
 from worldstrat_bench.worker.host import Hello, ModelSpec, Reply
 from worldstrat_bench.worker.inside.reference import __name__ as reference_module
 
@@ -67,7 +68,7 @@ def test_later_workers_start_at_the_level_of_the_first(finished: Path, data: Pat
         run = stack.enter_context(hold_run(finished, create=False))
         run.journal._execute("DELETE FROM note WHERE name = 'machine'")
         spec = ModelSpec(f"{reference_module}:load")
-        crew = stack.enter_context(Crew(run, WorkerOptions(devices=("cpu", "cpu")), spec, data))
+        crew = stack.enter_context(Crew(run, spec, data, ("cpu", "cpu"), RunOptions()))
         first, second = crew.workers()
         assert first.hello.isolation.requested == "auto"
         assert second.hello.isolation.requested == second.hello.isolation.level == first.hello.isolation.level

@@ -1,4 +1,4 @@
-"""The two stages of a run, ready to go: what each needs is opened and checked against the journal here."""
+"""The scorer of a run, ready to go: metrics are loaded and compared with those that scored the run before."""
 
 from __future__ import annotations
 
@@ -13,24 +13,10 @@ from worldstrat_bench.metrics.perceptual import Unavailable
 from worldstrat_bench.protocol import Protocol
 from worldstrat_bench.run.caching import open_cache
 from worldstrat_bench.run.environment import probe_harness
-from worldstrat_bench.run.events import Listener, Notice, Progress
-from worldstrat_bench.run.finish import Notes
+from worldstrat_bench.run.events import Listener, Notice
 from worldstrat_bench.run.folder import RESUME, RunFolder
-from worldstrat_bench.run.plan import (
-    HARNESS_STATE,
-    InputSource,
-    Machine,
-    PredictInputs,
-    ScoreInputs,
-    Selection,
-    protocol_ref,
-    read_note,
-    remember,
-)
-from worldstrat_bench.run.predictions import PredictionStore
-from worldstrat_bench.run.reads import read_tile
+from worldstrat_bench.run.plan import HARNESS_STATE, ScoreInputs, protocol_ref, read_note, remember
 from worldstrat_bench.run.request import RunOptions
-from worldstrat_bench.run.score import FrameFacts, ScoringPool, unscored
 from worldstrat_bench.scoring.types import Scorer
 from worldstrat_bench.worker.inside.device import usable_cores
 
@@ -80,39 +66,6 @@ class Scoring:
         threads = options.threads or usable_cores()
         return cls(scorer, protocol, cache, threads if device == "cpu" else min(threads, DEVICE_THREADS), changed)
 
-    def pool(
-        self,
-        run: RunFolder,
-        source: PredictionStore,
-        selection: Selection,
-        inputs: InputSource,
-        tell: Listener,
-        *,
-        keep: bool = True,
-    ) -> ScoringPool:
-        """Threads that score the run's tiles from the predictions in `source`."""
-        entries = run.journal.entries()
-        done = sum(tile.name in entries and entries[tile.name].scored is not None for tile in selection.tiles)
-        tell(Progress("score", done, len(selection.tiles)))
-        if self.harness_changed and done < len(selection.tiles):
-            run.journal.set_note("harness_changed", "true")
-            tell(Notice("the harness was changed since the run began; the record will say so"))
-        return ScoringPool(
-            run,
-            source,
-            self.protocol,
-            self.scorer,
-            cache=self.cache,
-            read_facts=lambda tile: FrameFacts.of(
-                read_tile(tile, protocol=self.protocol, frames=1, source=inputs, cache=self.cache)
-            ),
-            total=len(selection.tiles),
-            done=done,
-            tell=tell,
-            threads=self.threads,
-            keep=keep,
-        )
-
 
 def _optional(options: RunOptions, protocol: Protocol, tell: Listener) -> tuple[Loaded, ...]:
     """The optional metrics that were asked for and the automatic ones; what this machine lacks is null, which is said.
@@ -153,19 +106,3 @@ def _remember_scoring(
     remedy = f"{RESUME}; `worldstrat-bench score RUN --out DIR` scores the predictions anew"
     remember(run.journal, "score", now, remedy=remedy, leave_out=HARNESS_STATE | {"lpips_null"})
     return read_note(run.journal, "score", ScoreInputs).harness != now.harness
-
-
-def score_waiting(pool: ScoringPool, run: RunFolder, selection: Selection, source: PredictionStore) -> None:
-    """Submit every tile that has a prediction, or a failure, and no score."""
-    for tile, predicted in list(unscored(selection.tiles, run.journal.entries(), source)):
-        pool.submit(tile, predicted)
-
-
-def notes_of(run: RunFolder) -> Notes:
-    """What the journal says of a run beside its tiles."""
-    return Notes(
-        read_note(run.journal, "predict", PredictInputs),
-        read_note(run.journal, "score", ScoreInputs),
-        read_note(run.journal, "machine", Machine),
-        run.journal.note("harness_changed") is not None,
-    )
