@@ -19,10 +19,11 @@ from worldstrat_bench.artefacts.tiles import TileTable, read_tiles
 from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.protocol import load_protocol
-from worldstrat_bench.run.finish import finish, notes_of
+from worldstrat_bench.run.finish import finish
 from worldstrat_bench.run.folder import hold_run
 from worldstrat_bench.run.journal import Journal, Predicted
-from worldstrat_bench.run.plan import protocol_ref, select
+from worldstrat_bench.run.notes import notes_of, protocol_ref
+from worldstrat_bench.run.selection import select
 
 TILES = 4
 

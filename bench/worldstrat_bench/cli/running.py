@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from worldstrat_bench.artefacts.record import Record
     from worldstrat_bench.cli.progress import Display
     from worldstrat_bench.run.model import ModelRequest, Parameter
-    from worldstrat_bench.run.plan import InputSource, Shard
+    from worldstrat_bench.run.notes import InputSource
     from worldstrat_bench.run.request import RunOptions, RunRequest
+    from worldstrat_bench.run.selection import Shard
 
 ModelArgument = Annotated[
     str, typer.Argument(metavar="MODEL", help="Name of an entry point, a wheel, a submission.toml or its folder.")
@@ -98,7 +99,7 @@ def _value(text: str) -> Parameter:
 
 def parse_shard(text: str | None) -> Shard | None:
     """``i/n`` or nothing."""
-    from worldstrat_bench.run.plan import Shard
+    from worldstrat_bench.run.selection import Shard
 
     return None if text is None else Shard.parse(text)
 

@@ -11,7 +11,7 @@ from typing import Self
 
 from worldstrat_bench.errors import ModelError
 from worldstrat_bench.run.folder import LOG, RunFolder
-from worldstrat_bench.run.plan import Machine, read_note
+from worldstrat_bench.run.notes import Machine, read_note
 from worldstrat_bench.run.request import RunOptions
 from worldstrat_bench.worker.host import KilledWhileLoadingError, ModelSpec, Worker
 

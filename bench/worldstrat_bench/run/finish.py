@@ -19,30 +19,11 @@ from worldstrat_bench.measures import optional_column
 from worldstrat_bench.protocol import OffsetFirst, Protocol, load_protocol, same_task
 from worldstrat_bench.run.folder import TIMINGS, RunFolder
 from worldstrat_bench.run.journal import Entry, Scored
-from worldstrat_bench.run.plan import Machine, PredictInputs, ScoreInputs, Selection, read_note
+from worldstrat_bench.run.notes import Notes, ScoreInputs
+from worldstrat_bench.run.selection import Selection
 from worldstrat_bench.run.spectra import SPECTRA, format_spectra
 from worldstrat_bench.scoring.levels import level_warnings
 from worldstrat_bench.stats.aggregate import aggregate
-
-
-@dataclass(frozen=True)
-class Notes:
-    """What the journal says of a run beside its tiles."""
-
-    predicting: PredictInputs
-    scoring: ScoreInputs
-    machine: Machine
-    harness_changed: bool = False
-
-
-def notes_of(run: RunFolder) -> Notes:
-    """Return what the journal says of a run beside its tiles."""
-    return Notes(
-        read_note(run.journal, "predict", PredictInputs),
-        read_note(run.journal, "score", ScoreInputs),
-        read_note(run.journal, "machine", Machine),
-        run.journal.note("harness_changed") is not None,
-    )
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,12 @@ from worldstrat_bench.measures import OPTIONAL
 from worldstrat_bench.protocol import Protocol, load_protocol, same_task
 from worldstrat_bench.run.engine import Engine
 from worldstrat_bench.run.events import Event, Listener, Notice
+from worldstrat_bench.run.fingerprint import files_sha256
 from worldstrat_bench.run.finish import digest_of_targets
 from worldstrat_bench.run.folder import read_run
 from worldstrat_bench.run.journal import FILE_NAME
 from worldstrat_bench.run.model import ModelRequest
-from worldstrat_bench.run.plan import PredictInputs, files_sha256, protocol_ref, read_note
+from worldstrat_bench.run.notes import PredictInputs, protocol_ref, read_note
 from worldstrat_bench.run.request import RunOptions, RunRequest, ScoreRequest
 
 State = Literal["ran", "scored again", "done before", "failed tiles", "failed"]

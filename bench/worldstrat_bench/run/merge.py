@@ -13,23 +13,22 @@ from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.protocol import load_protocol
-from worldstrat_bench.run.finish import finish, notes_of
+from worldstrat_bench.run.differences import differences
+from worldstrat_bench.run.finish import finish
 from worldstrat_bench.run.folder import RESUME, RunFolder, hold_run, read_run
 from worldstrat_bench.run.journal import FILE_NAME, Entry
-from worldstrat_bench.run.plan import (
+from worldstrat_bench.run.notes import (
     HARNESS_STATE,
     SAME_LEVEL_IS_ENOUGH,
     Machine,
     PredictInputs,
     ScoreInputs,
-    Selection,
-    Shard,
-    differences,
+    notes_of,
     predict_inputs,
     read_note,
     remember,
-    select,
 )
+from worldstrat_bench.run.selection import Selection, Shard, select
 
 _OWN = frozenset({"shard", "files_sha256"})
 """What may differ between the shards of one run: a shard knows the files of its own tiles only."""

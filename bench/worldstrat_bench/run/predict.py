@@ -23,7 +23,7 @@ from worldstrat_bench.run.environment import nvidia_driver
 from worldstrat_bench.run.events import Listener, Progress
 from worldstrat_bench.run.folder import LOG, RESUME, RunFolder
 from worldstrat_bench.run.journal import Entry, Predicted
-from worldstrat_bench.run.plan import SAME_LEVEL_IS_ENOUGH, Machine, PredictInputs, remember
+from worldstrat_bench.run.notes import SAME_LEVEL_IS_ENOUGH, Machine, PredictInputs, remember
 from worldstrat_bench.run.reads import tiles_ahead
 from worldstrat_bench.run.seeds import seed_of
 from worldstrat_bench.worker.host import Hello, Reply, Worker

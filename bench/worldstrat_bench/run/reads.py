@@ -7,7 +7,7 @@ from worldstrat_bench.data.layout import Tile
 from worldstrat_bench.data.reading import Inputs
 from worldstrat_bench.data.target import ArrayCache
 from worldstrat_bench.protocol import Protocol
-from worldstrat_bench.run.plan import InputSource
+from worldstrat_bench.run.notes import InputSource
 
 MOST_AHEAD = 16
 """Tiles that are read or wait to be predicted: 10 MB each with eight frames of WorldStrat's size."""

@@ -11,7 +11,8 @@ from worldstrat_bench.measures import parse_added
 from worldstrat_bench.protocol import DEFAULT_PROTOCOL
 from worldstrat_bench.run.devices import split_devices
 from worldstrat_bench.run.model import ModelRequest
-from worldstrat_bench.run.plan import InputSource, Shard
+from worldstrat_bench.run.notes import InputSource
+from worldstrat_bench.run.selection import Shard
 from worldstrat_bench.worker.isolation import LEVELS
 from worldstrat_bench.worker.types import Limits
 

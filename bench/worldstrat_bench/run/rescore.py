@@ -7,22 +7,13 @@ from worldstrat_bench.data.layout import Dataset, open_dataset
 from worldstrat_bench.errors import InfrastructureError, InvalidArtefactError, UsageError
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.run.devices import resolve_devices
+from worldstrat_bench.run.differences import differences
 from worldstrat_bench.run.events import Listener, ignore
 from worldstrat_bench.run.folder import RESUME, RunFolder, hold_run, read_run
-from worldstrat_bench.run.plan import (
-    Machine,
-    PredictInputs,
-    Selection,
-    Shard,
-    differences,
-    predict_inputs,
-    protocol_ref,
-    read_note,
-    remember,
-    select,
-)
+from worldstrat_bench.run.notes import Machine, PredictInputs, predict_inputs, protocol_ref, read_note, remember
 from worldstrat_bench.run.request import RunOptions, ScoreRequest
 from worldstrat_bench.run.run import Run
+from worldstrat_bench.run.selection import Selection, Shard, select
 
 
 def score_run(request: ScoreRequest, options: RunOptions, tell: Listener = ignore) -> Record:

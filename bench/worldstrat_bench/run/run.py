@@ -23,15 +23,16 @@ from worldstrat_bench.run.caching import open_cache, tell_what_fits
 from worldstrat_bench.run.crew import Crew
 from worldstrat_bench.run.devices import resolve_devices, scoring_device
 from worldstrat_bench.run.events import Listener, Notice, Tally
-from worldstrat_bench.run.finish import finish, notes_of
+from worldstrat_bench.run.finish import finish
 from worldstrat_bench.run.folder import RESUME, RunFolder, enough_space, hold_run
 from worldstrat_bench.run.journal import Predicted
 from worldstrat_bench.run.model import choose_model
-from worldstrat_bench.run.plan import PredictInputs, Selection, predict_inputs, read_note, remember, select
+from worldstrat_bench.run.notes import PredictInputs, notes_of, predict_inputs, read_note, remember
 from worldstrat_bench.run.predict import Finished, Image, Predictor, missing_predictions
 from worldstrat_bench.run.predictions import PredictionStore
 from worldstrat_bench.run.reads import read_tile
 from worldstrat_bench.run.request import RunOptions, RunRequest
+from worldstrat_bench.run.selection import Selection, select
 from worldstrat_bench.worker.types import ModelSpec
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from worldstrat_bench.run.caching import open_cache
 from worldstrat_bench.run.environment import probe_harness
 from worldstrat_bench.run.events import Listener, Notice
 from worldstrat_bench.run.folder import RESUME, RunFolder
-from worldstrat_bench.run.plan import HARNESS_STATE, ScoreInputs, protocol_ref, read_note, remember
+from worldstrat_bench.run.notes import HARNESS_STATE, ScoreInputs, protocol_ref, read_note, remember
 from worldstrat_bench.run.request import RunOptions
 from worldstrat_bench.scoring.types import Scorer
 from worldstrat_bench.worker.inside.device import usable_cores

@@ -28,8 +28,8 @@ from worldstrat_bench.run.cluster.task import (
 from worldstrat_bench.run.events import Event
 from worldstrat_bench.run.filesystem import locked
 from worldstrat_bench.run.model import ModelRequest
-from worldstrat_bench.run.plan import Shard
 from worldstrat_bench.run.request import RunOptions, RunRequest, ScoreRequest
+from worldstrat_bench.run.selection import Shard
 from worldstrat_bench.worker.types import Limits
 
 NOTHING: dict[str, Any] = {

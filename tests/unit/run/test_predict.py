@@ -17,7 +17,7 @@ from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.run import predict
 from worldstrat_bench.run.crew import Crew
 from worldstrat_bench.run.folder import hold_run
-from worldstrat_bench.run.plan import PredictInputs, read_note
+from worldstrat_bench.run.notes import PredictInputs, read_note
 from worldstrat_bench.run.predict import Predictor
 from worldstrat_bench.run.request import RunOptions
 from worldstrat_bench.worker.host import Hello, ModelSpec, Reply

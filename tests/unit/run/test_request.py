@@ -17,8 +17,8 @@ from worldstrat_bench.run.engine import ThisMachine
 from worldstrat_bench.run.events import Listener
 from worldstrat_bench.run.model import ModelRequest
 from worldstrat_bench.run.pipeline import evaluate
-from worldstrat_bench.run.plan import Shard
 from worldstrat_bench.run.request import RunOptions, RunRequest
+from worldstrat_bench.run.selection import Shard
 from worldstrat_bench.worker.types import Limits
 
 REQUEST = RunRequest(ModelRequest("bicubic"), Path("data"), Path("out"), shard=Shard(1, 1))

@@ -20,8 +20,9 @@ from worldstrat_bench.run.events import Listener, Notice, Progress
 from worldstrat_bench.run.folder import read_run
 from worldstrat_bench.run.merge import merge_runs
 from worldstrat_bench.run.model import ModelRequest
-from worldstrat_bench.run.plan import PredictInputs, Shard, read_note, select
+from worldstrat_bench.run.notes import PredictInputs, read_note
 from worldstrat_bench.run.request import RunOptions, RunRequest, ScoreRequest
+from worldstrat_bench.run.selection import Shard, select
 from worldstrat_bench.worker.inside.device import usable_cores
 
 if TYPE_CHECKING:

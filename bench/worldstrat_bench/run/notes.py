@@ -1,0 +1,179 @@
+"""What a run is about, as its journal notes it when it starts and compares it when it resumes."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from worldstrat_bench.artefacts.record import (
+    Device,
+    Environment,
+    Harness,
+    IsolationReport,
+    LimitsRef,
+    ModelRef,
+    ProtocolRef,
+)
+from worldstrat_bench.data.split import list_sha256
+from worldstrat_bench.errors import InvalidArtefactError, UsageError
+from worldstrat_bench.protocol import Protocol
+from worldstrat_bench.run.differences import differences
+from worldstrat_bench.run.fingerprint import files_sha256
+from worldstrat_bench.run.folder import RunFolder
+from worldstrat_bench.run.journal import Journal
+from worldstrat_bench.run.selection import Selection
+
+InputSource = Literal["real", "synthetic"]
+
+
+class _Note(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PredictInputs(_Note):
+    """Everything that decides which predictions a run makes. Kept in the journal when the run starts."""
+
+    protocol: ProtocolRef
+    release: str
+    official: bool
+    list: str
+    list_sha256: str
+    limit: int | None
+    shard: str | None
+    files_sha256: str
+    inputs: InputSource
+    model: ModelRef
+    limits: LimitsRef = LimitsRef(tile_seconds=60.0)
+    seed: int
+    harness_version: str
+
+    def digest(self) -> str:
+        """sha256 of all of it."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+
+class ScoreInputs(_Note):
+    """Everything beside the predictions that decides the scores."""
+
+    protocol: ProtocolRef
+    lpips_backbone_sha256: str | None
+    lpips_null: str | None
+    optional: dict[str, str] = Field(default_factory=dict)
+    device_type: str
+    harness: Harness
+
+
+class Machine(_Note):
+    """Where the predictions were made, as the worker said at its start."""
+
+    environment: Environment
+    device: Device
+    isolation: IsolationReport
+
+
+HARNESS_STATE = frozenset({"harness.commit", "harness.dirty"})
+"""What may differ between the processes of one run; the record says so if it does. The version may not."""
+
+SAME_LEVEL_IS_ENOUGH = frozenset({"isolation.held", "isolation.notes", "isolation.requested"})
+"""How a level of isolation came about may differ between them; the level may not."""
+
+
+def predict_inputs(
+    selection: Selection,
+    protocol: Protocol,
+    model: ModelRef,
+    *,
+    seed: int,
+    inputs: InputSource,
+    harness_version: str,
+    limits: LimitsRef,
+) -> PredictInputs:
+    """The inputs of a run over those tiles; looks at the size and a few bytes of every file."""
+    return PredictInputs(
+        protocol=protocol_ref(protocol),
+        release=selection.dataset.release,
+        official=selection.official,
+        list=selection.list_name,
+        list_sha256=list_sha256(selection.list_tiles),
+        limit=selection.limit,
+        shard=str(selection.shard) if selection.shard else None,
+        files_sha256=files_sha256(selection.tiles),
+        inputs=inputs,
+        model=model,
+        limits=limits,
+        seed=seed,
+        harness_version=harness_version,
+    )
+
+
+def protocol_ref(protocol: Protocol) -> ProtocolRef:
+    """How journals and records name a protocol."""
+    return ProtocolRef(id=protocol.id, sha256=protocol.sha256)
+
+
+def remember(
+    journal: Journal, name: str, now: BaseModel, *, remedy: str, leave_out: frozenset[str] = frozenset()
+) -> None:
+    """Write a note at the first time and compare it at every later one.
+
+    Raises
+    ------
+    UsageError
+        naming everything that differs from what the run was started with.
+    """
+    text = journal.note(name)
+    if text is None:
+        journal.set_note(name, now.model_dump_json())
+        return
+    changed = differences(read_note(journal, name, type(now)), now, leave_out=leave_out)
+    if changed:
+        raise UsageError(
+            f"the run was started with other inputs: {'; '.join(changed)}", where=journal.path.parent, remedy=remedy
+        )
+
+
+N = TypeVar("N", bound=BaseModel)
+
+
+def read_note(journal: Journal, name: str, kind: type[N]) -> N:
+    """A note of the journal.
+
+    Raises
+    ------
+    InvalidArtefactError
+        if it is missing or not of that form.
+    """
+    text = journal.note(name)
+    if text is None:
+        raise InvalidArtefactError(
+            f"the run has not come as far as its {name!r} note",
+            where=journal.path,
+            remedy="continue it: worldstrat-bench evaluate ... --out RUN",
+        )
+    try:
+        return kind.model_validate_json(text)
+    except ValidationError as error:
+        raise InvalidArtefactError(f"the journal's {name!r} note is damaged: {error}", where=journal.path) from None
+
+
+@dataclass(frozen=True)
+class Notes:
+    """What the journal says of a run beside its tiles."""
+
+    predicting: PredictInputs
+    scoring: ScoreInputs
+    machine: Machine
+    harness_changed: bool = False
+
+
+def notes_of(run: RunFolder) -> Notes:
+    """Return what the journal says of a run beside its tiles."""
+    return Notes(
+        read_note(run.journal, "predict", PredictInputs),
+        read_note(run.journal, "score", ScoreInputs),
+        read_note(run.journal, "machine", Machine),
+        run.journal.note("harness_changed") is not None,
+    )
