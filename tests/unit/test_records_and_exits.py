@@ -13,8 +13,7 @@ from factories import make_run, official_facts
 from run_helpers import command, environment, run_cli
 from worldstrat_bench.artefacts.record import load_record
 from worldstrat_bench.cli import running
-from worldstrat_bench.cli.matrix import _error_of
-from worldstrat_bench.errors import DataError, InfrastructureError, ModelError
+from worldstrat_bench.errors import ModelError
 from worldstrat_bench.stats.boards import board_key, ranking_list
 
 
@@ -38,10 +37,6 @@ def test_a_record_that_calls_itself_official_and_one_that_does_not_share_no_boar
     one, other = (make_run(tmp_path / str(flag), official=flag) for flag in (True, False))
     assert one.dataset.targets_sha256 == other.dataset.targets_sha256
     assert board_key(one) != board_key(other)
-
-
-def test_the_exit_code_of_many_runs_is_that_of_their_failures() -> None:
-    assert (_error_of({3}), _error_of({3, 4}), _error_of({4, 6, 3})) == (ModelError, DataError, InfrastructureError)
 
 
 @pytest.mark.parametrize("words", [("--help",), ("models", "list"), ("--version",)])

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from worldstrat_bench.cli import clusters, console, running
+
+if TYPE_CHECKING:
+    from worldstrat_bench.run.cluster.connect import ClusterOptions
+    from worldstrat_bench.submission.matrix import Cell, Matrix
 
 OptionalModelArgument = Annotated[
     str | None,
@@ -74,13 +79,12 @@ def evaluate(
     )  # fmt: skip
     machines = clusters.cluster_options(scheduler, workers, task_tiles, dashboard, tls_ca, tls_cert, tls_key)
     if every is not None:
-        from worldstrat_bench.cli.matrix import evaluate_all
+        from worldstrat_bench.submission.matrix import Matrix, find_submissions
 
         _only_with_one_model(model, frames, weights, param, python, limit, shard, robustness or None)
-        evaluate_all(
-            every, data=data, out=out, protocols=protocol, lists=list_name, changed_since=changed_since,
-            options=options, machines=machines, json=json,
-        )  # fmt: skip
+        submissions = find_submissions(every, changed_since)
+        protocols, lists = tuple(protocol.split(",")), tuple(list_name.split(","))
+        _evaluate_all(Matrix(submissions, protocols, lists, data, out, options), machines, json)
         return
     request = running.run_request(
         running.model_request(_named(model, changed_since), frames, weights, param, python),
@@ -114,3 +118,42 @@ def _only_with_one_model(*options: object) -> None:
             where="--all",
             remedy="leave out MODEL, --frames, --weights, --param, --python, --limit, --shard, --robustness",
         )
+
+
+def _evaluate_all(matrix: Matrix, machines: ClusterOptions | None, json: bool) -> None:
+    """Evaluate a matrix and end with a table of what ran, failed, and why.
+
+    Raises
+    ------
+    WorldstratBenchError
+        if a cell failed, of the class of its failure; the others are done.
+    """
+    from worldstrat_bench.submission.matrix import error_of
+
+    device = matrix.options.device
+    with running.resumable(), running.shown() as display, clusters.engine(machines, device, display) as engine:
+        cells = matrix.evaluate(engine, display)
+    if json:
+        console.print_json([{**asdict(cell), "folder": str(cell.folder)} for cell in cells])
+    else:
+        _print(cells)
+    failed = [cell for cell in cells if cell.state in ("failed", "failed tiles")]
+    if failed:
+        raise error_of({cell.exit_code for cell in failed})(
+            f"{len(failed)} of {len(cells)} evaluations failed",
+            where=", ".join(dict.fromkeys(cell.name for cell in failed)),
+            remedy="see the table; the same command tries them again and skips the others",
+        )
+
+
+def _print(cells: tuple[Cell, ...]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("submission", "protocol", "list", "state", "why"):
+        table.add_column(heading)
+    for cell in cells:
+        words = (cell.name, cell.protocol, cell.list_name, cell.state, cell.reason)
+        table.add_row(*(Text(console.printable(word)) for word in words))
+    console.stdout().print(table)
