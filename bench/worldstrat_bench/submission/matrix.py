@@ -124,7 +124,7 @@ class Matrix:
         return place.cell("ran" if source is None else "scored again", "", record)
 
     def _earlier(self, place: _Place, dataset: Dataset) -> Cell | None:
-        """Return the cell of a valid record with the metrics asked for, of an earlier matrix or the submission itself."""
+        """Return the cell of a valid record with the metrics asked for: of an earlier matrix, or of the submission."""
         for folder in (place.folder, *record_folders(place.submission)):
             try:
                 record = load_result(folder).record
