@@ -1,4 +1,4 @@
-"""Mean squared error over the pixels that count, and the peak signal-to-noise ratio that it means."""
+"""Errors by pixel: mean squared error, the PSNR and root mean squared error made of it, mean absolute error."""
 
 from __future__ import annotations
 
@@ -34,3 +34,13 @@ def psnr(mse: Tensor, floor: float | None) -> Tensor:
     """
     floored = mse.double() if floor is None else mse.double().clamp_min(floor)
     return -10 * torch.log10(floored)
+
+
+def rmse(mse: Tensor, floor: float | None) -> Tensor:
+    """Return the square root of a mean squared error that is at least `floor`; reflectance."""
+    return (mse if floor is None else mse.clamp_min(floor)).sqrt()
+
+
+def mae(prediction: Tensor, target: Tensor) -> Tensor:
+    """Return the mean absolute difference over bands and pixels, reflectance: (..., C, H, W) to (...) float64."""
+    return (prediction - target).abs().mean(dim=(-2, -1), dtype=torch.float64).mean(dim=-1)

@@ -11,8 +11,7 @@ from torch import Tensor
 from worldstrat_bench.errors import DataError
 from worldstrat_bench.filtering import correlate_planes, interleave
 from worldstrat_bench.metrics.detail import plain_detail
-from worldstrat_bench.metrics.mae import mae
-from worldstrat_bench.metrics.psnr import psnr
+from worldstrat_bench.metrics.psnr import mae, psnr
 from worldstrat_bench.metrics.ssim_loss import ssim_loss
 from worldstrat_bench.protocol import Protocol, ShiftedTruth
 from worldstrat_bench.registration.shifted_truth import Truth, prepare_truth, truth_kernels, truth_mismatch

@@ -8,8 +8,7 @@ from torch import Tensor
 
 from worldstrat_bench.filtering import crop_or_pad
 from worldstrat_bench.metrics.lr_consistency import Sensor, lr_consistency
-from worldstrat_bench.metrics.psnr import psnr, squared_error
-from worldstrat_bench.metrics.rmse import rmse
+from worldstrat_bench.metrics.psnr import psnr, rmse, squared_error
 from worldstrat_bench.metrics.sam import sam
 from worldstrat_bench.metrics.ssim import SsimTarget, ssim
 from worldstrat_bench.metrics.stretch import stretch

@@ -16,8 +16,6 @@ from worldstrat_bench.artefacts.record import IsolationReport
 from worldstrat_bench.cache import cache_folder
 from worldstrat_bench.errors import ModelError, WorldstratBenchError
 from worldstrat_bench.plugins.interpreter import inspect_interpreter, own_interpreter
-from worldstrat_bench.worker.ending import may_be_chance, outcome_of
-from worldstrat_bench.worker.greeting import make_hello
 from worldstrat_bench.worker.inside.wire import Message, WireClosedError, WireError, WireTimeoutError
 from worldstrat_bench.worker.isolation import (
     Attempt,
@@ -30,7 +28,7 @@ from worldstrat_bench.worker.isolation import (
 )
 from worldstrat_bench.worker.load_faults import KilledWhileLoadingError, LoadFaults
 from worldstrat_bench.worker.log import ModelLog
-from worldstrat_bench.worker.replies import judge
+from worldstrat_bench.worker.replies import judge, make_hello
 from worldstrat_bench.worker.session import Session
 from worldstrat_bench.worker.starting import LaunchRequest, launch
 from worldstrat_bench.worker.types import Hello, Limits, ModelSpec, Reply
@@ -309,8 +307,8 @@ class Worker:
             return Reply("invalid_output", None, f"the model wrote to the harness's wire: {error}", 0.0)
         except WireClosedError:
             end = session.finish(grace_seconds=2)
-            outcome, text = outcome_of(end, self._log)
-            return Reply(outcome, None, text, time.monotonic() - started, retry=may_be_chance(end))
+            outcome, text = end.outcome(self._log)
+            return Reply(outcome, None, text, time.monotonic() - started, retry=end.may_be_chance)
         if message.header.get("nonce") != nonce:
             return Reply("invalid_output", None, "the reply does not belong to the request", 0.0)
         return message, time.monotonic() - started

@@ -8,7 +8,6 @@ from typing import Any
 from worldstrat_bench.errors import ModelError, WorldstratBenchError
 from worldstrat_bench.plugins.interpreter import Interpreter
 from worldstrat_bench.worker.cuda_trouble import explain
-from worldstrat_bench.worker.ending import may_be_chance, outcome_of
 from worldstrat_bench.worker.isolation import Attempt
 from worldstrat_bench.worker.log import ModelLog
 from worldstrat_bench.worker.session import End
@@ -51,12 +50,12 @@ class LoadFaults:
 
     def ended(self, end: End, *, prepared: bool) -> WorldstratBenchError:
         """For a worker that hung up."""
-        said = outcome_of(end, self.log)[1]
+        said = end.outcome(self.log)[1]
         if prepared:
             what, remedy = f"the process ended while the model was loaded: {said}", ALONE
         else:
             what, remedy = f"the process ended before anything of the model ran: {said}", UNPREPARED
-        if may_be_chance(end):
+        if end.may_be_chance:
             return self.plain(what, KilledWhileLoadingError, remedy)
         if end.verdict is None and not prepared and self._on_cuda:
             return self._device_fault(what)

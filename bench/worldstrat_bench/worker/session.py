@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import threading
@@ -46,6 +47,38 @@ class End:
         if self.code is None or 0 <= self.code <= 128:
             return None
         return -self.code if self.code < 0 else self.code - 128
+
+    def outcome(self, log: ModelLog) -> tuple[str, str]:
+        """Return outcome and description of a worker that hung up; `log` has its last words."""
+        if self.verdict is not None:
+            return self.verdict.outcome, self.verdict.message
+        lines = log.last_lines()
+        said = f"; its last words:\n{lines}" if lines else ""
+        if self.signal == signal.SIGKILL and self.kernel_killed:
+            return "out_of_memory", "the kernel ended the model's process for want of memory"
+        if self.code is None:
+            return "crash", f"the model ended the process that keeps it{said}"
+        if self.signal is not None:
+            return "crash", f"the model's process died of {_signal_name(self.signal)}{said}"
+        return "crash", f"the model's process left with exit code {self.code}{said}"
+
+    @property
+    def may_be_chance(self) -> bool:
+        """Whether a worker was killed, neither by its host nor for want of memory.
+
+        It was an operator, a scheduler or the model itself. From here the last looks like the first two, but a model
+        that kills itself does it again when it is tried again.
+        """
+        if self.verdict is not None:
+            return False
+        return self.code is None or (self.signal == signal.SIGKILL and not self.kernel_killed)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 @dataclass(frozen=True)

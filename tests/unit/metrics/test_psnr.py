@@ -11,9 +11,7 @@ from skimage.metrics import peak_signal_noise_ratio
 
 import scoring_reference as reference
 from scoring_scenes import blurred, land
-from worldstrat_bench.metrics.mae import mae
-from worldstrat_bench.metrics.psnr import psnr, squared_error
-from worldstrat_bench.metrics.rmse import rmse
+from worldstrat_bench.metrics.psnr import mae, psnr, rmse, squared_error
 
 
 def test_equals_scikit_image() -> None:
