@@ -11,24 +11,24 @@ import tomllib
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
+from worldstrat_bench.artefacts.base import Part
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
 
 DEFAULT_PROTOCOL = "wsb-1"
+
+SAME_PREDICTION: Final = 1e-3
+"""Reflectance by which two predictions of one tile may differ at any pixel (protocol 3.8)."""
 
 
 Test = Literal["skewness-corrected-t", "t"]
 """A test of one estimate: Student's t with Hall's correction for skewness, or without it."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Inputs(_Section):
+class Inputs(Part):
     """Which revisits a model is offered, and how they are prepared."""
 
     level: Literal["L2A"]
@@ -39,7 +39,7 @@ class Inputs(_Section):
     side: int | None = Field(default=None, description="side in px to which frames are brought; none: native")
 
 
-class TargetGrid(_Section):
+class TargetGrid(Part):
     """How the high-resolution image becomes the target."""
 
     kernel: Literal["bicubic-antialiased", "bilinear-antialiased"]
@@ -64,7 +64,7 @@ class TargetGrid(_Section):
         return self.multiple * ((self.numerator * hr_side + self.offset) // self.denominator)
 
 
-class GaussianParabola(_Section):
+class GaussianParabola(Part):
     """Registration of wsb: smoothed images, integer search, parabola vertex."""
 
     kind: Literal["gaussian-parabola"]
@@ -78,7 +78,7 @@ class GaussianParabola(_Section):
     edge_share_warning: float
 
 
-class ShiftedTruth(_Section):
+class ShiftedTruth(Part):
     """Registration of the 2022 scorer: chips, 81 sub-pixel shifts of the truth by a Lanczos-3 kernel."""
 
     kind: Literal["shifted-truth"]
@@ -95,14 +95,14 @@ class ShiftedTruth(_Section):
     crop: int = Field(description="first row and column of the prediction that is compared")
 
 
-class IntegerBest(_Section):
+class IntegerBest(Part):
     """Registration of the Kelvins PROBA-V challenge: every integer shift, the best score of each metric."""
 
     kind: Literal["integer-best"]
     radius: int
 
 
-class OffsetFirst(_Section):
+class OffsetFirst(Part):
     """A robust offset per band is added, and the result clipped to [0, 1], before registration; then the bias, again
     clipped."""
 
@@ -117,7 +117,7 @@ class OffsetFirst(_Section):
     )
 
 
-class ClipFirst(_Section):
+class ClipFirst(Part):
     """A prediction is clipped to [0, 1] before anything else, as saving it as an image of integers does."""
 
     kind: Literal["clip-first"]
@@ -127,7 +127,7 @@ Offset = Annotated[OffsetFirst | ClipFirst, Field(discriminator="kind")]
 Registration = Annotated[GaussianParabola | ShiftedTruth | IntegerBest, Field(discriminator="kind")]
 
 
-class Metrics(_Section):
+class Metrics(Part):
     """Which metrics there are and the constants that they need."""
 
     names: tuple[str, ...]
@@ -144,7 +144,7 @@ class Metrics(_Section):
     lpips_backbone: str = "alexnet-owt-7be5be79"
 
 
-class Aggregation(_Section):
+class Aggregation(Part):
     """Means, their intervals, and from how many groups on pages show what."""
 
     estimator: Literal["ratio-over-groups"] = Field(description="sum of the values of all groups / number of tiles")
@@ -157,7 +157,7 @@ class Aggregation(_Section):
     macro_min_tiles: int = Field(description="tiles that an IPCC class needs to be in the macro mean")
 
 
-class Ranking(_Section):
+class Ranking(Part):
     """When a model beats another."""
 
     metrics: tuple[str, ...]
@@ -173,7 +173,7 @@ class Ranking(_Section):
         return self.alpha / self.family
 
 
-class Protocol(_Section):
+class Protocol(Part):
     """One protocol, as read from its file."""
 
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,40}$")

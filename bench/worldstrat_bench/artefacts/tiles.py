@@ -14,10 +14,14 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from worldstrat_bench.artefacts.base import decoded, read_file
 from worldstrat_bench.errors import InvalidArtefactError
 
 TILES: Final = "tiles.csv"
 """The name of the file in a run or a result folder."""
+REMEDY: Final = "tiles.csv is never edited by hand; score the run again"
+MAX_BYTES: Final = 8_000_000
+"""Larger files are refused unread."""
 
 Kind = Literal["text", "number", "flag"]
 Value = str | int | float | bool | None
@@ -127,8 +131,8 @@ def format_tiles(rows: Iterable[Mapping[str, Value]]) -> str:
     return buffer.getvalue()
 
 
-def parse_tiles(text: str, *, where: object = "tiles.csv") -> TileTable:
-    """Read the text of a ``tiles.csv``.
+def parse_tiles(content: bytes | str, *, where: object = TILES) -> TileTable:
+    """Read the content of a ``tiles.csv``.
 
     Raises
     ------
@@ -137,9 +141,11 @@ def parse_tiles(text: str, *, where: object = "tiles.csv") -> TileTable:
         an unknown outcome, a tile that is listed twice or out of order.
     """
     try:
-        rows = list(csv.reader(io.StringIO(text), strict=True))
+        rows = list(csv.reader(io.StringIO(decoded(content)), strict=True))
     except csv.Error as error:
         raise _invalid(f"not a CSV table: {error}", where) from None
+    except ValueError as error:
+        raise _invalid(str(error), where) from None
     if not rows or rows[0][: len(COLUMNS)] != list(COLUMNS):
         raise _invalid("the header does not start with the fixed columns", where)
     header, body = rows[0], rows[1:]
@@ -174,13 +180,7 @@ def parse_tiles(text: str, *, where: object = "tiles.csv") -> TileTable:
 
 def read_tiles(path: Path) -> TileTable:
     """Read a ``tiles.csv`` from disk; see :func:`parse_tiles`."""
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        raise _invalid("the file is missing", path) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise _invalid(f"cannot be read: {error}", path) from None
-    return parse_tiles(text, where=path)
+    return parse_tiles(read_file(path, TILES, MAX_BYTES, REMEDY), where=path)
 
 
 def _number(cell: str, line: int, name: str, where: object) -> float:
@@ -202,4 +202,4 @@ def _flag(cell: str, line: int, name: str, where: object) -> bool | None:
 
 
 def _invalid(what: str, where: object) -> InvalidArtefactError:
-    return InvalidArtefactError(f"tiles.csv: {what}", where=where, remedy="score the run again")
+    return InvalidArtefactError(f"not a valid {TILES}: {what}", where=where, remedy=REMEDY)

@@ -27,6 +27,7 @@ from worldstrat_bench.audit.samples import (
     with_gain,
     with_noise,
 )
+from worldstrat_bench.protocol import SAME_PREDICTION
 
 if TYPE_CHECKING:
     from worldstrat_bench.artefacts.record import IsolationReport
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
 Verdict = Literal["pass", "flag", "fail", "unknown"]
 
 LIMITS: dict[str, float] = {
-    "determinism": 1e-3,
-    "order": 1e-3,
+    "determinism": SAME_PREDICTION,
+    "order": SAME_PREDICTION,
     "isolation": 0.0,
     "gain": 0.35,
     "noise": 0.5,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 from pydantic import BaseModel
+
+from worldstrat_bench.artefacts.identity import short_value
 
 _WORDS = {
     "protocol.id": "protocol",
@@ -35,7 +35,7 @@ def differences(before: BaseModel, now: BaseModel, *, leave_out: frozenset[str] 
     old, new = _flat(before), _flat(now)
     names = [name for name in (*old, *(n for n in new if n not in old)) if name not in leave_out]
     return tuple(
-        f"{_word(name)}: {_short(old.get(name))}, now {_short(new.get(name))}"
+        f"{_word(name)}: {short_value(old.get(name))}, now {short_value(new.get(name))}"
         for name in names
         if old.get(name) != new.get(name)
     )
@@ -58,10 +58,3 @@ def _flat(note: BaseModel) -> dict[str, object]:
         else:
             flat[name] = value
     return flat
-
-
-def _short(value: object) -> str:
-    text = "not given" if value is None else str(value)
-    if re.fullmatch(r"[0-9a-f]{64}", text):
-        return text[:12]
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -6,11 +6,12 @@ import csv
 import hashlib
 import io
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from worldstrat_bench.artefacts.durable import write_durably
+from worldstrat_bench.artefacts.identity import targets_sha256
 from worldstrat_bench.artefacts.record import DatasetRef, Record, build_record, load_record
 from worldstrat_bench.artefacts.tiles import OUTCOMES, TILES, TileTable, Value, format_tiles, parse_tiles
 from worldstrat_bench.data.split import TileFacts, sublists
@@ -143,7 +144,7 @@ def _record(
             list=predicting.list,
             tiles=len(usable),
             list_sha256=predicting.list_sha256,
-            targets_sha256=targets_sha256(rows),
+            targets_sha256=targets_sha256((row.facts.tile, row.scored.target_sha256) for row in usable),
             official=predicting.official and predicting.inputs == "real" and _asked_for_the_same(protocol, notes),
             limit=predicting.limit,
             shard=predicting.shard,
@@ -171,17 +172,6 @@ def _record(
 def _asked_for_the_same(protocol: Protocol, notes: Notes) -> bool:
     """Whether the model was given what the protocol of the scores would have given it."""
     return same_task(load_protocol(notes.predicting.protocol.id), protocol)
-
-
-def targets_sha256(rows: Iterable[_Row]) -> str:
-    """sha256 over "<tile> <sha256 of its target>" of every tile that has one, a line each, sorted by tile."""
-    return digest_of_targets((row.facts.tile, row.scored.target_sha256) for row in rows if row.scored.usable)
-
-
-def digest_of_targets(targets: Iterable[tuple[str, str]]) -> str:
-    """As :func:`targets_sha256`, of (tile, sha256 of its target)."""
-    pairs = sorted(targets)
-    return hashlib.sha256("".join(f"{tile} {sha256}\n" for tile, sha256 in pairs).encode()).hexdigest()
 
 
 def _nulls(rows: list[_Row], protocol: Protocol, scoring: ScoreInputs) -> dict[str, str]:

@@ -6,8 +6,9 @@ import hashlib
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
+from worldstrat_bench.artefacts.base import Part, first_problem
 from worldstrat_bench.artefacts.record import (
     Device,
     Environment,
@@ -29,11 +30,7 @@ from worldstrat_bench.run.selection import Selection
 InputSource = Literal["real", "synthetic"]
 
 
-class _Note(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class PredictInputs(_Note):
+class PredictInputs(Part):
     """Everything that decides which predictions a run makes. Kept in the journal when the run starts."""
 
     protocol: ProtocolRef
@@ -55,7 +52,7 @@ class PredictInputs(_Note):
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
 
-class ScoreInputs(_Note):
+class ScoreInputs(Part):
     """Everything beside the predictions that decides the scores."""
 
     protocol: ProtocolRef
@@ -66,7 +63,7 @@ class ScoreInputs(_Note):
     harness: Harness
 
 
-class Machine(_Note):
+class Machine(Part):
     """Where the predictions were made, as the worker said at its start."""
 
     environment: Environment
@@ -156,7 +153,8 @@ def read_note(journal: Journal, name: str, kind: type[N]) -> N:
     try:
         return kind.model_validate_json(text)
     except ValidationError as error:
-        raise InvalidArtefactError(f"the journal's {name!r} note is damaged: {error}", where=journal.path) from None
+        what = f"the journal's {name!r} note is damaged: {first_problem(error)}"
+        raise InvalidArtefactError(what, where=journal.path, remedy="start the run again with another --out") from None
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,17 @@ import tomllib
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
+from worldstrat_bench.artefacts.base import Part, first_problem
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.measures import MEASURES
 
+_REMEDY = "reports/board.toml of the repository is an example"
 
-class BoardConfig(BaseModel):
+
+class BoardConfig(Part):
     """What ``reports/board.toml`` may say; without a file these are the values."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kinds: tuple[Literal["official", "probe", "compatibility", "practice"], ...] = Field(
         default=("official", "probe", "compatibility", "practice"), description="boards that are published"
@@ -43,8 +44,10 @@ def load_config(path: Path | None) -> BoardConfig:
         return BoardConfig()
     try:
         config = BoardConfig.model_validate(tomllib.loads(path.read_text(encoding="utf-8-sig")))
-    except (OSError, ValueError, ValidationError) as error:
-        raise InvalidArtefactError(f"not a board file: {str(error)[:300]}", where=path) from None
+    except ValidationError as error:
+        raise InvalidArtefactError(f"not a board file: {first_problem(error)}", where=path, remedy=_REMEDY) from None
+    except (OSError, ValueError) as error:
+        raise InvalidArtefactError(f"not a board file: {str(error)[:300]}", where=path, remedy=_REMEDY) from None
     for name in (*config.beside, *config.tile_columns):
         if name not in MEASURES:
             raise InvalidArtefactError(f"unknown metric {name[:40]!r}", where=path, remedy=", ".join(MEASURES))

@@ -6,17 +6,16 @@ of the record have to follow from it. What fails is refused with the reason, nev
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from worldstrat_bench.artefacts.record import Record, canonical_json
+from worldstrat_bench.artefacts.result import Result
 from worldstrat_bench.artefacts.robustness import Robustness
 from worldstrat_bench.artefacts.speed import SpeedReport
-from worldstrat_bench.artefacts.tiles import TILES, TileTable, parse_tiles
+from worldstrat_bench.artefacts.tiles import TILES, TileTable
 from worldstrat_bench.artefacts.verification import Verification
-from worldstrat_bench.digests import LINE_ENDINGS, LINE_ENDINGS_REMEDY, differs_in_line_endings
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.protocol import Protocol, load_protocol, protocol_ids
 from worldstrat_bench.site.extras import (
@@ -131,7 +130,7 @@ def read_entries(paths: Iterable[Path], *, of_site: bool = False) -> tuple[list[
             try:
                 entry = read_entry(folder, root, source)
             except InvalidArtefactError as error:
-                refused.append(Refused(source, clean(error.what, 300)))
+                refused.append(Refused(source, clean(_reason(error), 400)))
                 continue
             if entry.record.record_id in entries:
                 refused.append(Refused(source, f"the same record as {entries[entry.record.record_id].source}"))
@@ -145,6 +144,10 @@ def read_entries(paths: Iterable[Path], *, of_site: bool = False) -> tuple[list[
             )
             refused.append(Refused(clean(root.name, 200), why))
     return [entries[key] for key in sorted(entries)], refused
+
+
+def _reason(error: InvalidArtefactError) -> str:
+    return f"{error.what}; {error.remedy}" if error.remedy else error.what
 
 
 def find_runs(root: Path, *, of_site: bool = False) -> Iterator[Path]:
@@ -187,16 +190,11 @@ def read_entry(folder: Path, root: Path, source: str) -> Entry:
         for name in FILES
         if (data := _read(_manifest(folder, root) if name == "submission.toml" else folder / name)) is not None
     }
-    if "tiles.csv" not in files:
-        raise InvalidArtefactError("tiles.csv is missing", where=folder)
-    record = Record.parse(_text(files["record.json"]), where=folder / "record.json")
-    if record.files.get("tiles.csv") != hashlib.sha256(files["tiles.csv"]).hexdigest():
-        what = "tiles.csv is not the file that the record hashes"
-        if differs_in_line_endings(files["tiles.csv"], record.files.get("tiles.csv")):
-            what += f": {LINE_ENDINGS}; {LINE_ENDINGS_REMEDY}"
-        raise InvalidArtefactError(what, where=folder)
-    table = parse_tiles(_text(files["tiles.csv"]), where=folder / "tiles.csv")
-    protocol_of(record)
+    for name in (Record.FILE, TILES):
+        if name not in files:
+            raise InvalidArtefactError(f"{name} is missing", where=folder, remedy="copy the whole result folder")
+    result = Result.parse(files[Record.FILE], files[TILES], folder).matching()
+    record, table = result.record, result.table
     check_record(record, table)
     manifest = parse_toml(files.get("submission.toml"))
     curves = robustness_of(files.get(Robustness.FILE), record)
@@ -206,8 +204,8 @@ def read_entry(folder: Path, root: Path, source: str) -> Entry:
     train_split = model.train_split or string_at(manifest, "training", "train_split") or None
     return Entry(
         source=source, record=record, table=table, card=card_of(manifest, record), identity=_identity(record),
-        declaration=assess(train_split), speed=speed_of(files.get("speed.json"), record),
-        verified=verified_by(files.get("verification.json"), record.record_id), files=files,
+        declaration=assess(train_split), speed=speed_of(files.get(SpeedReport.FILE), record),
+        verified=verified_by(files.get(Verification.FILE), record.record_id), files=files,
         robustness=curves,
     )  # fmt: skip
 
@@ -221,10 +219,12 @@ def protocol_of(record: Record) -> Protocol:
         if the package carries none such.
     """
     if record.protocol.id not in protocol_ids():
-        raise InvalidArtefactError(f"unknown protocol {clean(record.protocol.id, 40)!r}")
+        known = f"the package carries {', '.join(protocol_ids())}"
+        raise InvalidArtefactError(f"unknown protocol {clean(record.protocol.id, 40)!r}", remedy=known)
     protocol = load_protocol(record.protocol.id)
     if protocol.sha256 != record.protocol.sha256:
-        raise InvalidArtefactError(f"another version of protocol {protocol.id} than this package's")
+        what = f"another version of protocol {protocol.id} than this package's"
+        raise InvalidArtefactError(what, remedy="score the run again with this package")
     return protocol
 
 
@@ -233,12 +233,13 @@ def check_record(record: Record, table: TileTable) -> None:
     outcomes = [outcome or "" for outcome in table.texts["outcome"]]
     counted = {name: outcomes.count(name) for name in set(outcomes)}
     if {k: v for k, v in record.outcomes.items() if v} != counted or record.dataset.tiles != len(table):
-        raise InvalidArtefactError("the record's outcomes are not those of tiles.csv")
+        raise InvalidArtefactError("the record's outcomes are not those of tiles.csv", remedy=Record.REMEDY)
     difference = not_from_tiles(record.scores, table, _lists(record, table), protocol_of(record))
     if difference:
         key, stated, computed = difference
         numbers = f"the record says {clean(str(stated), 30)}, the tiles give {clean(str(computed), 30)}"
-        raise InvalidArtefactError(f"scores.{clean(key, 120)} does not follow from tiles.csv: {numbers}")
+        what = f"scores.{clean(key, 120)} does not follow from tiles.csv: {numbers}"
+        raise InvalidArtefactError(what, remedy=Record.REMEDY)
 
 
 def _lists(record: Record, table: TileTable) -> dict[str, frozenset[str]]:
@@ -269,10 +270,3 @@ def _read(path: Path) -> bytes | None:
     if path.stat().st_size > MAX_BYTES:
         raise InvalidArtefactError(f"{path.name} is larger than {MAX_BYTES // 1_000_000} MB", where=path)
     return path.read_bytes()
-
-
-def _text(data: bytes) -> str:
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InvalidArtefactError(f"not UTF-8: {error}") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from worldstrat_bench.api import RGB
+from worldstrat_bench.artefacts.identity import targets_sha256
 from worldstrat_bench.artefacts.record import load_record
 from worldstrat_bench.errors import DataError, InvalidArtefactError, UsageError
 from worldstrat_bench.site import imaging
@@ -102,8 +102,8 @@ def _targets(analysis: Analysis, dataset: Dataset) -> dict[str, TargetImage] | N
         targets = {tile: read_target(dataset.tile(tile), division.protocol, cache) for tile in division.facts.tiles}
     except DataError:
         return None
-    lines = "".join(f"{tile} {target.sha256}\n" for tile, target in sorted(targets.items()) if target.usable)
-    return targets if hashlib.sha256(lines.encode()).hexdigest() == division.targets_sha256 else None
+    digest = targets_sha256((tile, target.sha256) for tile, target in targets.items() if target.usable)
+    return targets if digest == division.targets_sha256 else None
 
 
 def _make(output: Output, analysis: Analysis, source: Source, tile: str, target: TargetImage) -> TilePictures:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from worldstrat_bench.artefacts.identity import model_differences, short_value
 from worldstrat_bench.artefacts.record import ModelRef, Record
 from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.errors import UsageError
@@ -20,8 +20,6 @@ from worldstrat_bench.run.seeds import tile_seed
 from worldstrat_bench.speed.inputs import SpeedTile, dataset_tiles
 
 COMPARED_TILES = 4
-SAME = ("entry_point", "wheel_sha256", "code_sha256", "weights_sha256", "parameters", "frames")
-"""What makes two references to a model the same model with the same inputs."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +61,8 @@ def check_same(record: Record, model: ModelRef, protocol_id: str) -> None:
     """
     run = record.model
     changed = [
-        f"{name}: {_short(getattr(run, name))}, now {_short(getattr(model, name))}"
-        for name in SAME
-        if getattr(run, name) != getattr(model, name)
+        f"{name}: {short_value(getattr(run, name))}, now {short_value(getattr(model, name))}"
+        for name in model_differences(run, model)
     ]
     if changed:
         raise UsageError(
@@ -111,8 +108,3 @@ def _scored(record: Record, tile: SpeedTile, store: PredictionStore) -> ScoredTi
     task = tile.task
     seed = tile_seed(record.seed, task.images[0], task.clear[0], task.days[0])
     return ScoredTile(tile, seed, store.read(tile.name))
-
-
-def _short(value: object) -> str:
-    text = "not given" if value is None else str(value)
-    return text[:12] if re.fullmatch(r"[0-9a-f]{64}", text) else text[:60]

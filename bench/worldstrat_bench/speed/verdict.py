@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from worldstrat_bench.artefacts.speed import SPREAD_MAX, spread
+from worldstrat_bench.protocol import SAME_PREDICTION
 from worldstrat_bench.speed.stopwatch import Block
 
 RAMP_MAX = 0.05
@@ -36,9 +37,6 @@ CLAIM_MIN = 0.95
 
 CLAIM_MEAN_MIN = 0.90
 """... and over all blocks together: the host may be held up now and then."""
-
-OUTPUT_MAX = 1e-3
-"""Timed outputs may differ by this much from scored ones and from those of a fresh process, reflectance."""
 
 AUDIT_MAX = 1.3
 """The middle block all of whose outputs could be asked for may take so many times as long a call as the others."""
@@ -245,7 +243,7 @@ def _outputs(evidence: Evidence) -> str | None:
 
 def _differs(value: float | None) -> bool:
     """Also if it is not a number."""
-    return value is not None and not value <= OUTPUT_MAX
+    return value is not None and not value <= SAME_PREDICTION
 
 
 def _device(evidence: Evidence) -> str | None:

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from worldstrat_bench.artefacts.record import Record
-from worldstrat_bench.artefacts.tiles import TileTable, parse_tiles
+from worldstrat_bench.artefacts.result import Result
+from worldstrat_bench.artefacts.tiles import TILES, TileTable
 from worldstrat_bench.data import split
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.protocol import Protocol, load_protocol
 from worldstrat_bench.stats.boards import board_key, ranking_list
 from worldstrat_bench.submission.check_git import SUBMISSIONS
-from worldstrat_bench.submission.check_record import Result, read_result
+from worldstrat_bench.submission.check_record import submitted_result
 from worldstrat_bench.submission.git import open_checkout
 from worldstrat_bench.submission.results import record_folders
 
@@ -92,7 +93,7 @@ def _board(own: Competitor, others: tuple[Competitor, ...]) -> Board | None:
 
 def _read(folder: Path) -> Iterator[Competitor]:
     for path in record_folders(folder):
-        found = read_result(path)
+        found = submitted_result(path)
         if isinstance(found, Result):
             yield Competitor(folder.name, found.record, found.table)
 
@@ -105,10 +106,10 @@ def _from_disk(submissions: Path) -> Iterator[Competitor]:
 def _from_revision(submissions: Path, base: str) -> Iterator[Competitor]:
     checkout = open_checkout(submissions, base)
     for path in checkout.files(SUBMISSIONS):
-        if path.name == "record.json" and len(path.parts) == 6:
+        if path.name == Record.FILE and len(path.parts) == 6:
             try:
-                record = Record.parse(checkout.read(path), where=path)
-                table = parse_tiles(checkout.read(path.parent / "tiles.csv"), where=path.parent)
+                record, tiles = (checkout.read(path.parent / name).encode() for name in (Record.FILE, TILES))
+                found = Result.parse(record, tiles, Path(path.parent)).matching()
             except (InvalidArtefactError, UsageError):
                 continue
-            yield Competitor(path.parts[1], record, table)
+            yield Competitor(path.parts[1], found.record, found.table)

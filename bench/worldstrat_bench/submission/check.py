@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from worldstrat_bench.artefacts.record import Record
+from worldstrat_bench.artefacts.result import Result
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.submission.check_files import folder_faults, lock_faults, weights_faults
 from worldstrat_bench.submission.check_git import SUBMISSIONS, change_faults, changed_slugs
 from worldstrat_bench.submission.check_others import others_faults
-from worldstrat_bench.submission.check_record import Result, manifest_faults, read_result, record_faults
+from worldstrat_bench.submission.check_record import manifest_faults, record_faults, submitted_result
 from worldstrat_bench.submission.check_training import training_faults
 from worldstrat_bench.submission.faults import CheckReport, Fault, notice, relative
 from worldstrat_bench.submission.fingerprints import Fingerprints, dataset_fingerprints, imagery_faults
@@ -109,7 +110,7 @@ def _check_folder(folder: Path, options: Options, known: Fingerprints | None) ->
     faults = list(folder_faults(folder))
     results: list[Result] = []
     for result_folder in record_folders(folder):
-        found = read_result(result_folder)
+        found = submitted_result(result_folder)
         if isinstance(found, Result):
             results.append(found)
             faults += record_faults(found, folder, official=options.official)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from worldstrat_bench.artefacts.result import Result
 from worldstrat_bench.submission.check_git import SUBMISSIONS
-from worldstrat_bench.submission.check_record import SCORE_AGAIN, Result, read_result
+from worldstrat_bench.submission.check_record import SCORE_AGAIN, submitted_result
 from worldstrat_bench.submission.check_tiles import facts_differ
 from worldstrat_bench.submission.faults import Fault, relative
 from worldstrat_bench.submission.results import record_folders
@@ -28,13 +29,13 @@ def other_results(submissions: Path, slug: str) -> Iterator[Result]:
     """The readable results of every submission but one."""
     for folder in sorted(p for p in submissions.iterdir() if p.is_dir() and not p.is_symlink() and p.name != slug):
         for path in record_folders(folder):
-            found = read_result(path)
+            found = submitted_result(path)
             if isinstance(found, Result):
                 yield found
 
 
 def _pair_faults(result: Result, other: Result) -> Iterator[Fault]:
-    where, who = relative(result.folder / "tiles.csv"), relative(other.folder)
+    where, who = relative(result.tiles_file), relative(other.folder)
     if result.tiles_sha256 == other.tiles_sha256 and result.record.outcomes.get("ok"):
         what = f"tiles.csv is that of another submission: {who}"
         yield Fault("copied", what, where, None, SCORE_AGAIN)

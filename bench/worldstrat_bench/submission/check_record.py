@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from worldstrat_bench.artefacts.identity import model_differences, short_value
 from worldstrat_bench.artefacts.record import Record
+from worldstrat_bench.artefacts.result import Result, changed_file, read_result
 from worldstrat_bench.artefacts.speed import TIME_AGAIN, SpeedReport
-from worldstrat_bench.artefacts.tiles import TileTable, parse_tiles
+from worldstrat_bench.artefacts.tiles import TILES
 from worldstrat_bench.artefacts.verification import Verification
 from worldstrat_bench.data import split
-from worldstrat_bench.digests import LINE_ENDINGS, LINE_ENDINGS_REMEDY, differs_in_line_endings
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
-from worldstrat_bench.preprocessing import same_parameters
 from worldstrat_bench.protocol import Protocol, load_protocol, protocol_ids
 from worldstrat_bench.stats.aggregate import not_from_tiles
 from worldstrat_bench.stats.boards import foreign_inputs, ranking_list
@@ -29,37 +27,20 @@ SCORE_AGAIN = "a record is never edited by hand; score the run again and submit 
 REMADE = "mend the manifest, or: worldstrat-bench evaluate SUBMISSION --data DIR --out RUN, then submission add RUN"
 
 
-@dataclass(frozen=True)
-class Result:
-    """A result folder whose record and table could be read."""
-
-    folder: Path
-    record: Record
-    table: TileTable
-    tiles_sha256: str
-
-
-def read_result(folder: Path) -> Result | tuple[Fault, ...]:
+def submitted_result(folder: Path) -> Result | tuple[Fault, ...]:
     """The record and table of a result folder, or why they cannot be read. Sizes are looked at before contents."""
     faults = tuple(_file_faults(folder))
-    return faults or load_result(folder)
-
-
-def load_result(folder: Path) -> Result | tuple[Fault, ...]:
-    """The record and table in a folder that may hold other files as well, such as a run directory."""
-    record_path, tiles_path = folder / "record.json", folder / "tiles.csv"
+    if faults:
+        return faults
     try:
-        record = Record.parse(_text(record_path), where=relative(record_path))
-        text = _text(tiles_path)
-        table = parse_tiles(text, where=relative(tiles_path))
+        return read_result(folder)
     except InvalidArtefactError as error:
         return (from_error("record-readable", error),)
-    return Result(folder, record, table, hashlib.sha256(tiles_path.read_bytes()).hexdigest())
 
 
 def record_faults(result: Result, slug_folder: Path, *, official: bool) -> Iterator[Fault]:
     """Everything that can be said of a record without its manifest."""
-    where = relative(result.folder / "record.json")
+    where = relative(result.record_file)
     yield from recomputed_faults(result)
     if not isinstance(_protocol(result.record, where), Fault):
         yield from _place_faults(result, slug_folder)
@@ -74,41 +55,30 @@ def recomputed_faults(result: Result) -> tuple[Fault, ...]:
     The scores are recomputed only if nothing else is wrong: they would only repeat the other faults.
     """
     faults = [*_hash_faults(result)]
-    protocol = _protocol(result.record, relative(result.folder / "record.json"))
+    protocol = _protocol(result.record, relative(result.record_file))
     if isinstance(protocol, Fault):
         return (*faults, protocol)
     faults += list_faults(result)
-    faults += table_faults(result.table, result.record, where=relative(result.folder / "tiles.csv"))
+    faults += table_faults(result.table, result.record, where=relative(result.tiles_file))
     return (*faults, *(() if faults else aggregate_faults(result, protocol)))
 
 
 def _hash_faults(result: Result) -> Iterator[Fault]:
-    record = result.record
-    if record.files.get("tiles.csv") != result.tiles_sha256:
-        place = result.folder / "tiles.csv"
-        what, remedy = "tiles.csv is not the file that the record names: its sha256 differs", SCORE_AGAIN
-        if differs_in_line_endings(place.read_bytes(), record.files.get("tiles.csv")):
-            what, remedy = f"tiles.csv is not the file that the record names: {LINE_ENDINGS}", LINE_ENDINGS_REMEDY
-        yield Fault("record-files", what, relative(place), None, remedy)
     spectra = result.folder / "spectra.csv"
-    if (record.files.get(spectra.name) or spectra.is_file()) and record.files.get(spectra.name) != _sha256(spectra):
-        what = "spectra.csv is not the file that the record names"
-        yield Fault("record-files", what, relative(spectra), None, SCORE_AGAIN)
-    extra = sorted(set(record.files) - {"tiles.csv", "spectra.csv"})
+    content = spectra.read_bytes() if spectra.is_file() else None
+    for problem in (result.mismatch, changed_file(result.record, content, spectra)):
+        if problem is not None:
+            yield from_error("record-files", problem)
+    extra = sorted(set(result.record.files) - {TILES, spectra.name})
     if extra:
         what = f"the record hashes {extra[0]!r}, which no result holds"
-        yield Fault("record-files", what, relative(result.folder / "record.json"), None, SCORE_AGAIN)
-
-
-def _sha256(path: Path) -> str:
-    """Of a file; "" if there is none."""
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+        yield Fault("record-files", what, relative(result.record_file), None, SCORE_AGAIN)
 
 
 def list_faults(result: Result) -> Iterator[Fault]:
     """The tiles are those of the list that the record names, all of them."""
     dataset, table = result.record.dataset, result.table
-    where = relative(result.folder / "record.json")
+    where = relative(result.record_file)
     evaluated = set(table.tiles) | set(dataset.no_target)
     if dataset.tiles != len(table):
         what = f"the record counts {dataset.tiles} tiles, tiles.csv has {len(table)}"
@@ -122,7 +92,7 @@ def list_faults(result: Result) -> Iterator[Fault]:
 
 
 def _official_list_faults(result: Result, evaluated: set[str]) -> Iterator[Fault]:
-    dataset, where = result.record.dataset, relative(result.folder / "record.json")
+    dataset, where = result.record.dataset, relative(result.record_file)
     if dataset.list not in split.LISTS or dataset.release not in split.release_names():
         what = f"a record on list {dataset.list!r} of release {dataset.release!r} cannot be official"
         remedy = f"official lists are {', '.join(split.LISTS)} of {' and '.join(split.release_names())}"
@@ -130,7 +100,7 @@ def _official_list_faults(result: Result, evaluated: set[str]) -> Iterator[Fault
         return
     wanted = set(split.list_tiles(dataset.list))
     missing, foreign = sorted(wanted - evaluated), sorted(evaluated - wanted)
-    table = relative(result.folder / "tiles.csv")
+    table = relative(result.tiles_file)
     if foreign:
         what = f"{len(foreign)} tiles are not on list {dataset.list!r}, {foreign[0]!r} for one"
         yield Fault("list-complete", what, table, None, "evaluate the list as the package defines it")
@@ -150,38 +120,24 @@ def aggregate_faults(result: Result, protocol: Protocol) -> Iterator[Fault]:
     difference = not_from_tiles(result.record.scores, result.table, lists, protocol)
     if difference:
         key, stored, computed = difference
-        what = f"scores.{key} is {_short(stored)} but tiles.csv gives {_short(computed)}"
-        yield Fault("record-aggregates", what, relative(result.folder / "record.json"), None, SCORE_AGAIN)
+        what = f"scores.{key} is {short_value(stored)} but tiles.csv gives {short_value(computed)}"
+        yield Fault("record-aggregates", what, relative(result.record_file), None, SCORE_AGAIN)
 
 
 def manifest_faults(result: Result, manifest: Manifest, slug_folder: Path) -> Iterator[Fault]:
     """The record is of the model that the manifest describes."""
-    where, model = relative(result.folder / "record.json"), result.record.model
+    where, model = relative(result.record_file), result.record.model
     if result.record.protocol.id not in manifest.protocols and result.record.protocol.id in protocol_ids():
         what = f"protocol {result.record.protocol.id!r} is not among the manifest's protocols"
         yield Fault("record-manifest", what, where, None, "add it to protocols in submission.toml")
-    slug, section = manifest.submission.slug, manifest.model
-    if slug != slug_folder.resolve().name:
+    if manifest.submission.slug != slug_folder.resolve().name:
         return  # the slug is at fault, not the record
-    weights = manifest.weights.sha256 if manifest.weights else None
-    # a record holds a declared preprocessing in full, a manifest what its author wrote
-    same = same_parameters(section.parameters, model.parameters)
-    recorded = dict(section.parameters if same else model.parameters)
-    expected: dict[str, tuple[object, object]] = {
-        "name": (model.name if model.name != slug else section.entry_point, section.entry_point),
-        "distribution": (_normal(model.distribution), _normal(section.distribution)),
-        "version": (model.version, section.version),
-        "wheel_sha256": (model.wheel_sha256 or section.wheel_sha256, section.wheel_sha256 or model.wheel_sha256),
-        "weights_sha256": (model.weights_sha256, weights),
-        "parameters": (recorded, dict(section.parameters)),
-        "frames": (model.frames, section.frames),
-        "train_split": (model.train_split, manifest.training.train_split),
-        "submission": (model.submission, slug),
-    }
-    for key, (stored, stated) in expected.items():
-        if stored != stated:
-            what = f"the record was made with model.{key} = {_short(stored)}, the manifest says {_short(stated)}"
-            yield Fault("record-manifest", what, where, None, REMADE)
+    stated = manifest.reference(model)
+    statements = [key for key in ("train_split", "submission") if getattr(model, key) != getattr(stated, key)]
+    for key in (*model_differences(model, stated, partial=True), *statements):
+        made, said = short_value(getattr(model, key)), short_value(getattr(stated, key))
+        what = f"the record was made with model.{key} = {made}, the manifest says {said}"
+        yield Fault("record-manifest", what, where, None, REMADE)
 
 
 def _place_faults(result: Result, slug_folder: Path) -> Iterator[Fault]:
@@ -226,7 +182,7 @@ def _ranking_faults(record: Record, where: str, *, official: bool) -> Iterator[F
 
 def _companion_faults(result: Result) -> Iterator[Fault]:
     """speed.json and verification.json name this record."""
-    verification = result.folder / "verification.json"
+    verification = result.folder / Verification.FILE
     if verification.exists():
         try:
             named = Verification.load(verification).record_id
@@ -234,19 +190,18 @@ def _companion_faults(result: Result) -> Iterator[Fault]:
             yield from_error("verification", error)
         else:
             if named != result.record.record_id:
-                what = "verification.json names another record_id"
+                what = f"{verification.name} names another record_id"
                 yield Fault("verification", what, relative(verification), None, "verify this record")
-    speed = result.folder / "speed.json"
+    speed = result.folder / SpeedReport.FILE
     if speed.exists():
         try:
-            timed = SpeedReport.parse(_text(speed).encode(), where=relative(speed))
+            timed = SpeedReport.load(speed)
         except InvalidArtefactError as error:
             yield from_error("speed", error)
             return
         if not timed.is_of(result.record):
-            yield Fault(
-                "speed", "speed.json is of no or another record_id, or model", relative(speed), None, TIME_AGAIN
-            )
+            what = f"{speed.name} is of no or another record_id, or model"
+            yield Fault("speed", what, relative(speed), None, TIME_AGAIN)
 
 
 def _file_faults(folder: Path) -> Iterator[Fault]:
@@ -260,25 +215,7 @@ def _file_faults(folder: Path) -> Iterator[Fault]:
         elif path.stat().st_size > RESULT_FILES[path.name]:
             limit = RESULT_FILES[path.name] // 1000
             yield Fault("size", f"larger than {limit} kB", where, None, "submit what the harness wrote, unchanged")
-    for name in ("record.json", "tiles.csv"):
+    for name in (Record.FILE, TILES):
         if not (folder / name).is_file():
             remedy = "let `worldstrat-bench submission add RUN FOLDER` copy it"
             yield Fault("files", f"{name} is missing", relative(folder), None, remedy)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = "not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
-        raise InvalidArtefactError(f"{path.name} cannot be read: {reason}", where=relative(path)) from None
-
-
-def _normal(name: str | None) -> str | None:
-    from packaging.utils import canonicalize_name
-
-    return canonicalize_name(name) if name else None
-
-
-def _short(value: object) -> str:
-    return repr(value)[:80]

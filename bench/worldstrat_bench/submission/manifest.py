@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from worldstrat_bench.artefacts.record import ModelRef
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.submission.locate import line_of, line_of_syntax_error
 
@@ -155,6 +156,26 @@ class Manifest(_Section):
     weights: Weights | None = None
     training: Training
     environment: EnvironmentSection
+
+    def reference(self, recorded: ModelRef) -> ModelRef:
+        """Return the reference to the declared model, to be compared with the one in a record.
+
+        Parameters
+        ----------
+        recorded : may be named by the submission's slug instead of the entry point.
+        """
+        model, slug = self.model, self.submission.slug
+        return ModelRef(
+            name=slug if recorded.name == slug else model.entry_point,
+            distribution=model.distribution,
+            version=model.version,
+            wheel_sha256=model.wheel_sha256,
+            weights_sha256=self.weights.sha256 if self.weights else None,
+            parameters=model.parameters,
+            frames=model.frames,
+            train_split=self.training.train_split,
+            submission=slug,
+        )
 
 
 class ManifestError(InvalidArtefactError):

@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
+from worldstrat_bench.artefacts.identity import same_model, targets_sha256
 from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.artefacts.result import load_result
 from worldstrat_bench.data.layout import Dataset, open_dataset
@@ -23,12 +24,10 @@ from worldstrat_bench.errors import (
     WorldstratBenchError,
 )
 from worldstrat_bench.measures import OPTIONAL
-from worldstrat_bench.preprocessing import same_parameters
 from worldstrat_bench.protocol import Protocol, load_protocol, same_task
 from worldstrat_bench.run.engine import Engine
 from worldstrat_bench.run.events import Event, Listener, Notice
 from worldstrat_bench.run.fingerprint import files_sha256
-from worldstrat_bench.run.finish import digest_of_targets
 from worldstrat_bench.run.folder import read_run
 from worldstrat_bench.run.journal import FILE_NAME
 from worldstrat_bench.run.model import choose_model
@@ -207,12 +206,10 @@ def _is_of(record: Record, submission: Path) -> bool:
         manifest = load_manifest(submission)
     except WorldstratBenchError:
         return False
-    section, weights = manifest.model, manifest.weights
-    stated = (section.version, section.frames, weights.sha256 if weights else None)
     model = record.model
-    same = stated == (model.version, model.frames, model.weights_sha256)
-    same = same and same_parameters(section.parameters, model.parameters)
-    same = same and section.wheel_sha256 in (None, model.wheel_sha256)
+    # A manifest knows neither the entry point's target nor a digest of installed code, but may pin a wheel.
+    same = same_model(model, manifest.reference(model), partial=True)
+    same = same and manifest.model.wheel_sha256 in (None, model.wheel_sha256)
     return same and (manifest.environment.base != "harness" or _code_of(submission) == model.code_sha256)
 
 
@@ -273,7 +270,7 @@ def _of_this_dataset(place: Path, record: Record, dataset: Dataset, list_name: s
         return note.files_sha256 == files_sha256(dataset.tiles(resolved))
     cache = default_cache()
     targets = ((tile.name, read_target(tile, protocol, cache)) for tile in dataset.tiles(resolved))
-    return digest_of_targets((name, t.sha256) for name, t in targets if t.usable) == stated.targets_sha256
+    return targets_sha256((name, t.sha256) for name, t in targets if t.usable) == stated.targets_sha256
 
 
 def _rescored_alike(record: Record, protocol: Protocol) -> bool:

@@ -6,6 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
+from worldstrat_bench.artefacts.identity import model_differences
 from worldstrat_bench.artefacts.record import Record, load_record
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.submission.manifest import Manifest, load_manifest
@@ -52,8 +53,8 @@ def record_folders(slug_folder: Path) -> tuple[Path, ...]:
 def _refuse_other_model(record: Record, manifest: Manifest, run: Path) -> None:
     """The record is of the distribution and entry point that the manifest names."""
     model, section = record.model, manifest.model
-    same_name = model.name in (section.entry_point, manifest.submission.slug)
-    if not same_name or folder_name(model.distribution or "") != folder_name(section.distribution):
+    # Other differences are for `submission check`, which names them all.
+    if {"name", "distribution"} & {*model_differences(model, manifest.reference(model))}:
         raise InvalidArtefactError(
             f"the run is of {model.name} of {model.distribution}, "
             f"the submission of {section.entry_point} of {section.distribution}",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,10 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldstrat_bench import __version__
-from worldstrat_bench.artefacts.record import Record
+from worldstrat_bench.artefacts.identity import model_differences, targets_sha256
+from worldstrat_bench.artefacts.record import ModelRef, Record
+from worldstrat_bench.artefacts.result import Result, read_result
 from worldstrat_bench.artefacts.verification import TileCheck, Verification
-from worldstrat_bench.errors import InvalidArtefactError, UsageError
-from worldstrat_bench.submission.check_record import Result, load_result, recomputed_faults
+from worldstrat_bench.errors import UsageError
+from worldstrat_bench.protocol import SAME_PREDICTION
+from worldstrat_bench.submission.check_record import recomputed_faults
 from worldstrat_bench.submission.faults import Fault, relative
 
 if TYPE_CHECKING:
@@ -26,11 +29,8 @@ if TYPE_CHECKING:
     from worldstrat_bench.run.model import ModelRequest
     from worldstrat_bench.worker.types import ModelSpec, Reply
 
-TOLERANCE = 1e-3
-"""Largest difference between two predictions of one tile, reflectance (protocol 3.8)."""
-
 PSNR_TOLERANCE_DB = 0.01
-"""Largest difference to the stored psnr: a prediction within :data:`TOLERANCE` moves it by less."""
+"""Largest difference to the stored psnr: a prediction within `SAME_PREDICTION` moves it by less."""
 
 ALONE = 3
 """Tiles that get a worker of their own; the others share one, in the reverse order."""
@@ -85,9 +85,7 @@ def verify(request: VerifyRequest, say: Say = lambda _: None) -> VerifyReport:
     WorldstratBenchError
         if the dataset, the model or the machine fails.
     """
-    result = load_result(request.run)
-    if not isinstance(result, Result):
-        raise InvalidArtefactError(result[0].what, where=result[0].where, remedy=result[0].remedy)
+    result = read_result(request.run)
     say("recomputing the record from tiles.csv")
     faults = list(recomputed_faults(result))
     if request.data is None or request.model is None:
@@ -101,8 +99,8 @@ def verify(request: VerifyRequest, say: Say = lambda _: None) -> VerifyReport:
     faults += _target_faults(result, dataset, protocol)
     if faults:  # other data or another protocol: predictions would differ for that reason alone
         return VerifyReport(result.record, tuple(faults), (), "")
-    with _found(request.model) as (spec, model_faults):
-        faults += model_faults(result.record)
+    with _found(request.model) as (model, spec):
+        faults += _model_faults(result.record, model)
         checks, device_class = _run_again(result, dataset, protocol, spec, request, say)
     faults += [fault for check in checks for fault in tile_faults(check, relative(request.run))]
     return VerifyReport(result.record, tuple(faults), checks, device_class)
@@ -125,7 +123,7 @@ def write_verification(report: VerifyReport, request: VerifyRequest, maintainer:
         verified_at=datetime.now(UTC).isoformat(timespec="seconds"),
         harness_version=__version__,
         recomputed=True,
-        tolerance=TOLERANCE,
+        tolerance=SAME_PREDICTION,
         psnr_tolerance_db=PSNR_TOLERANCE_DB,
         seed=request.seed,
         device_class=report.device_class,
@@ -143,8 +141,8 @@ def tile_faults(check: TileCheck, where: str) -> tuple[Fault, ...]:
         what = f"tile {check.tile!r} was ok in the run and is {check.outcome} now"
         return (Fault("again", what, where, None, "see the model's log"),)
     limits = (
-        (check.order_difference, TOLERANCE, "the prediction depends on other tiles or on chance", "reflectance"),
-        (check.prediction_difference, TOLERANCE, "the prediction differs from the stored one", "reflectance"),
+        (check.order_difference, SAME_PREDICTION, "the prediction depends on other tiles or on chance", "reflectance"),
+        (check.prediction_difference, SAME_PREDICTION, "the prediction differs from the stored one", "reflectance"),
         (check.psnr_difference_db, PSNR_TOLERANCE_DB, "psnr differs from tiles.csv", "dB"),
     )
     return tuple(
@@ -164,43 +162,31 @@ def _target_faults(result: Result, dataset: Dataset, protocol: Protocol) -> tupl
     """The decoded targets of this machine are those of the record."""
     from worldstrat_bench.data.target import read_target
 
-    digest = hashlib.sha256()  # from the files, never from the cache: a verification rests on nothing that was kept
-    for name in sorted(result.table.tiles):
-        digest.update(f"{name} {read_target(dataset.tile(name), protocol).sha256}\n".encode())
-    if digest.hexdigest() == result.record.dataset.targets_sha256:
+    # From the files, never from the cache: a verification rests on nothing that was kept.
+    targets = ((name, read_target(dataset.tile(name), protocol).sha256) for name in result.table.tiles)
+    if targets_sha256(targets) == result.record.dataset.targets_sha256:
         return ()
     what = "the targets of this dataset are not those of the record"
     return (Fault("targets", what, str(dataset.root), None, "verify with the dataset of the run"),)
 
 
-class _found:  # noqa: N801  # reads as a function
+@contextmanager
+def _found(request: ModelRequest) -> Iterator[tuple[ModelRef, ModelSpec]]:
     """The model that was asked for, unpacked while the context lasts."""
+    from tempfile import TemporaryDirectory
 
-    def __init__(self, request: ModelRequest) -> None:
-        import tempfile
+    from worldstrat_bench.run.model import choose_model
 
-        self._request = request
-        self._scratch = tempfile.TemporaryDirectory(prefix="worldstrat-verify-")
+    with TemporaryDirectory(prefix="worldstrat-verify-") as scratch:
+        yield choose_model(request, Path(scratch))
 
-    def __enter__(self) -> tuple[ModelSpec, Callable[[Record], tuple[Fault, ...]]]:
-        from worldstrat_bench.run.model import choose_model
 
-        reference, spec = choose_model(self._request, Path(self._scratch.name))
-
-        def faults(record: Record) -> tuple[Fault, ...]:
-            keys = ("name", "version", "wheel_sha256", "code_sha256", "weights_sha256", "parameters", "frames")
-            return tuple(
-                Fault(
-                    "model", f"model.{key} differs from the record's", record.model.name, None, "verify the same model"
-                )
-                for key in keys
-                if None not in (stored := getattr(record.model, key), own := getattr(reference, key)) and stored != own
-            )
-
-        return spec, faults
-
-    def __exit__(self, *_: object) -> None:
-        self._scratch.cleanup()
+def _model_faults(record: Record, model: ModelRef) -> tuple[Fault, ...]:
+    """How the model differs from the record's; what only one of them knows is not compared."""
+    return tuple(
+        Fault("model", f"model.{key} differs from the record's", record.model.name, None, "verify the same model")
+        for key in model_differences(record.model, model, partial=True)
+    )
 
 
 def _run_again(

@@ -13,14 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldstrat_bench.errors import ModelError
+from worldstrat_bench.protocol import SAME_PREDICTION
 from worldstrat_bench.worker.fit import fit_of, mistake, seen
 from worldstrat_bench.worker.host import Worker
 from worldstrat_bench.worker.timed import Cycle, TimedCallError, TimedWorker
 from worldstrat_bench.worker.types import Limits, ModelSpec, Reply, Task
 
 HEIGHT, WIDTH, SIDE = 158, 156, 632
-AGREEMENT = 1e-3
-"""Reflectance by which two predictions of one tile may differ, as the protocol has it."""
 
 
 @dataclass(frozen=True)
@@ -168,7 +167,7 @@ def _same(check: str, first: NDArray[np.float32], reply: Reply, fix: str) -> Fin
     if reply.image.shape != first.shape:
         return Finding(check, False, f"another size, {reply.image.shape[1:]}", fix)
     difference = float(np.abs(reply.image - first).max())
-    return Finding(check, difference <= AGREEMENT, f"largest difference {difference:.2g} reflectance", fix)
+    return Finding(check, difference <= SAME_PREDICTION, f"largest difference {difference:.2g} reflectance", fix)
 
 
 def _batch(worker: Worker, frames: int) -> Finding:

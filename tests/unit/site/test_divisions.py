@@ -231,7 +231,7 @@ def remove_tiles(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("spoil", "reason"),
-    [(spoil_tiles, "not the file that the record hashes"), (spoil_mean, "scores.test.micro.psnr.mean does not follow"),
+    [(spoil_tiles, "not the file that the record names"), (spoil_mean, "scores.test.micro.psnr.mean does not follow"),
      (spoil_interval, "scores.test.micro.psnr.ci_low does not follow"),
      (spoil_stratum, "scores.test.strata.smod.Invented"),
      (spoil_outcomes, "outcomes"), (spoil_protocol, "another version of protocol"),

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from worldstrat_bench import __version__, errors
+from worldstrat_bench.artefacts.base import Part
 from worldstrat_bench.artefacts.durable import write_durably
 from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.errors import InfrastructureError, UsageError, WorldstratBenchError
@@ -49,7 +50,7 @@ class ShardTask:
         return self.request.folder
 
 
-class Reply(BaseModel):
+class Reply(Part):
     """What a Dask worker answers.
 
     Attributes
@@ -58,16 +59,12 @@ class Reply(BaseModel):
     seconds : from the task's begin to its end on the Dask worker.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     state: Literal["done", "failed"]
     seconds: float
 
 
-class Failure(BaseModel):
+class Failure(Part):
     """Why a shard failed, as :class:`~worldstrat_bench.errors.WorldstratBenchError` has it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     exit_code: int
     what: str
