@@ -55,6 +55,9 @@ class Rules:
     tie_order: str = "length, dy, dx"
     stride: int = 4
     vertex_max: float = 0.5
+    absurd_below: float = -1.0
+    absurd_above: float = 2.0
+    absurd_at_once: bool = False
     ends_count: bool = False
     clip_first: bool = False
     offset_over_clouds: bool = False
@@ -178,17 +181,21 @@ def offset_first(image: Floats, scene: Scene, rules: Rules, band: int = 0) -> tu
     """S and b0 of bands on the grid against the target's bands from `band` on."""
     if rules.clip_first:
         image = np.clip(image, 0, 1)
-    near, truth = window(image, rules), window(scene.target, rules)[band : band + len(image)]
+    truth = window(scene.target, rules)[band : band + len(image)]
     counts = scene.inside if rules.offset_over_clouds else scene.mask
     some = np.zeros_like(counts)
     some[:: rules.stride, :: rules.stride] = counts[:: rules.stride, :: rules.stride]
-    offsets = np.array([one_offset(s, h, counts, some, rules) for s, h in zip(near, truth, strict=True)])
-    return np.clip(image + offsets[:, None, None], 0, 1), offsets
+    found = [one_offset(s, h, counts, some, rules) for s, h in zip(image, truth, strict=True)]
+    return np.stack([shown for shown, _ in found]), np.array([offset for _, offset in found])
 
 
-def one_offset(image: Floats, truth: Floats, counts: Mask, some: Mask, rules: Rules) -> float:
-    """b0 of one band over the pixels that count, from the median of some of them."""
-    offset = float(np.median((truth - image)[some if some.any() else counts]))
+def one_offset(whole: Floats, truth: Floats, counts: Mask, some: Mask, rules: Rules) -> tuple[Floats, float]:
+    """S and b0 of one band: b0 over the pixels that count, from the median of some of them."""
+    offset = float(np.median((truth - window(whole, rules))[some if some.any() else counts]))
+    level = 0 if rules.absurd_at_once else offset
+    absurd = (whole + level < rules.absurd_below) | (whole + level > rules.absurd_above)
+    whole = np.where(absurd, np.clip(whole, 0, 1), whole)
+    image = window(whole, rules)
     for _ in range(rules.steps):
         seen = image + offset
         free = counts & ((seen >= 0) & (seen <= 1) if rules.ends_count else (seen > 0) & (seen < 1))
@@ -197,7 +204,7 @@ def one_offset(image: Floats, truth: Floats, counts: Mask, some: Mask, rules: Ru
         before, offset = offset, float((truth - image)[free].mean())
         if abs(offset - before) < 1e-7:
             break
-    return offset
+    return np.clip(whole + offset, 0, 1), offset
 
 
 def register(on_grid: Floats, scene: Scene, rules: Rules) -> Registered:

@@ -103,15 +103,30 @@ def psnr(prediction: NDArray[Any], target: NDArray[Any], valid: NDArray[np.bool_
     return float(-10 * np.log10(max(float(np.mean(difference**2)), 1e-10)))
 
 
-def robust_offset(prediction: NDArray[Any], target: NDArray[Any], mask: NDArray[np.bool_]) -> Floats:
-    """b0 of protocol 3.4 for every band of a window over the pixels of a mask, pixel lists at a time."""
+def first_offset(prediction: NDArray[Any], target: NDArray[Any], mask: NDArray[np.bool_]) -> Floats:
+    """Where b0 of protocol 3.4 starts for every band of a window: a median over some pixels of a mask."""
     sampled = np.zeros_like(mask)
     sampled[::4, ::4] = mask[::4, ::4]
     if not sampled.any():
         sampled = mask
+    difference = target.astype(np.float64) - prediction.astype(np.float64)
+    return np.asarray(np.median(difference[:, sampled], axis=1))
+
+
+def without_absurd(image: NDArray[Any], first: Floats) -> Floats:
+    """The image with what `first` leaves below -1 or above 2 clipped to [0, 1]."""
+    result = image.astype(np.float64)
+    for band, b0 in zip(result, first, strict=True):
+        for wild in (band + b0 < -1, band + b0 > 2):
+            band[wild] = band[wild].clip(0, 1)
+    return result
+
+
+def robust_offset(prediction: NDArray[Any], target: NDArray[Any], mask: NDArray[np.bool_], first: Floats) -> Floats:
+    """b0 of protocol 3.4 for every band of a window over the pixels of a mask, pixel lists at a time."""
     offsets = []
-    for seen, truth in zip(prediction.astype(np.float64), target.astype(np.float64), strict=True):
-        b0 = float(np.median(truth[sampled] - seen[sampled]))
+    for seen, truth, start in zip(prediction.astype(np.float64), target.astype(np.float64), first, strict=True):
+        b0 = float(start)
         for _ in range(8):
             use = mask & (seen + b0 > 0) & (seen + b0 < 1)
             new = float(np.mean(truth[use] - seen[use])) if use.any() else b0
@@ -140,9 +155,11 @@ def wsb(
     """
     inside = slice(border, target.shape[1] - border), slice(border, target.shape[2] - border)
     truth, seen = (image[:, *inside].astype(np.float64) for image in (target, prediction))
-    b0 = robust_offset(seen, truth, mask)
+    first = first_offset(seen, truth, mask)
+    possible = without_absurd(prediction, first)
+    b0 = robust_offset(possible[:, *inside], truth, mask, first)
     raised = seen + b0[:, None, None]
-    levelled = np.clip(prediction.astype(np.float64) + b0[:, None, None], 0, 1)
+    levelled = np.clip(possible + b0[:, None, None], 0, 1)
     y, x = refined(mismatch(levelled, target, mask, 8, border))
     shown, bias = unbiased(moved(levelled, y, x, border), truth, valid)
     still, _ = unbiased(levelled[:, *inside], truth, valid)

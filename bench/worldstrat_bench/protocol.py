@@ -111,6 +111,8 @@ class OffsetFirst(Part):
     stride: int = Field(ge=1, description="rows and columns from which the offset starts, px")
     iterations: int = Field(ge=1, description="the offset is corrected at most this often")
     tolerance: float = Field(gt=0, description="and until it changes by less than this, reflectance")
+    absurd_below: float = Field(le=0, description="a value that the first offset leaves below is clipped to [0, 1]")
+    absurd_above: float = Field(ge=1, description="and one that it leaves above, reflectance")
     clipped_warning: float = Field(description="share of clipped values above the reference bicubic's that is named")
     bias_warning: float = Field(
         description="median correction above the reference bicubic's that is named, reflectance"

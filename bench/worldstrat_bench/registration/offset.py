@@ -79,14 +79,8 @@ def total_of(image: Tensor, mask: Tensor | None) -> Tensor:
     return kept.sum(dim=(-2, -1), dtype=torch.float64)
 
 
-def robust_offset(prediction: Tensor, target: OffsetTarget, rule: OffsetFirst) -> Tensor:
-    """What is added to every band so that it agrees with the target wherever neither is saturated.
-
-    Only the pixels of `target.clear` count. It starts as the median of target - prediction over every `rule.stride`-th
-    row and column. Then, until it changes by less than `rule.tolerance` and at most `rule.iterations` times, it is the
-    mean of target - prediction where 0 < prediction + offset < 1; if that is nowhere it stays.
-
-    The number of steps on a GPU is fixed and a band that is done stays as it is, so that nothing waits for the device.
+def first_offset(prediction: Tensor, target: OffsetTarget) -> Tensor:
+    """Where the offset starts: the median of target - prediction over the sampled pixels.
 
     Parameters
     ----------
@@ -96,7 +90,53 @@ def robust_offset(prediction: Tensor, target: OffsetTarget, rule: OffsetFirst) -
     -------
     (..., C) float64, reflectance.
     """
-    offset = _start(prediction, target)
+    step = target.stride
+    values = target.image[..., ::step, ::step].double() - prediction[..., ::step, ::step].double()
+    flat = values.flatten(-2)
+    if target.clear.mask is None:
+        return _median(flat, None)
+    return _median(flat, target.clear.mask[..., None, ::step, ::step].flatten(-2))
+
+
+def without_absurd(image: Tensor, first: Tensor, rule: OffsetFirst) -> Tensor:
+    """The image with each value clipped to [0, 1] that the first offset leaves where no reflectance is.
+
+    Beyond the limits is judged after the offset, so that a prediction that is off as a whole loses nothing; the value
+    itself is clipped as it came, so that it ends where saving the prediction as an image would have left it.
+
+    Parameters
+    ----------
+    image : (..., C, H, W) float32, the whole prediction or a part of it; returned as it is if all its values are
+        possible and asking costs nothing.
+    first : (..., C) float64, see :func:`first_offset`.
+    """
+    bounds = _Bounds.of(image)
+    if bounds is not None and bounds.within(rule.absurd_below - first, rule.absurd_above - first):
+        return image
+    shown = first[..., None, None]
+    absurd = (image < rule.absurd_below - shown) | (image > rule.absurd_above - shown)
+    return torch.where(absurd, image.clamp(0, 1), image)
+
+
+def robust_offset(prediction: Tensor, target: OffsetTarget, first: Tensor, rule: OffsetFirst) -> Tensor:
+    """What is added to every band so that it agrees with the target wherever neither is saturated.
+
+    Only the pixels of `target.clear` count. It starts as `first`. Then, until it changes by less than `rule.tolerance`
+    and at most `rule.iterations` times, it is the mean of target - prediction where 0 < prediction + offset < 1; if
+    that is nowhere it stays.
+
+    The number of steps on a GPU is fixed and a band that is done stays as it is, so that nothing waits for the device.
+
+    Parameters
+    ----------
+    prediction : (..., C, h, w) float32, the same window of the prediction, see :func:`without_absurd`.
+    first : (..., C) float64, see :func:`first_offset`.
+
+    Returns
+    -------
+    (..., C) float64, reflectance.
+    """
+    offset = first
     active = torch.ones_like(offset, dtype=torch.bool)
     bounds = _Bounds.of(prediction)
     total = total_of(prediction, target.clear.mask)
@@ -126,15 +166,8 @@ class _Bounds:
     def inside(self, offset: Tensor) -> bool:
         return bool(((self.least > -offset) & (self.most < 1 - offset)).all())
 
-
-def _start(prediction: Tensor, target: OffsetTarget) -> Tensor:
-    """The median of target - prediction over the sampled pixels, (..., C) float64."""
-    step = target.stride
-    values = target.image[..., ::step, ::step].double() - prediction[..., ::step, ::step].double()
-    flat = values.flatten(-2)
-    if target.clear.mask is None:
-        return _median(flat, None)
-    return _median(flat, target.clear.mask[..., None, ::step, ::step].flatten(-2))
+    def within(self, low: Tensor, high: Tensor) -> bool:
+        return bool(((self.least >= low) & (self.most <= high)).all())
 
 
 def _median(values: Tensor, valid: Tensor | None) -> Tensor:
@@ -185,8 +218,8 @@ def clipped_share(prediction: Tensor, target: OffsetTarget, offset: Tensor) -> T
 
     Parameters
     ----------
-    prediction : (..., C, h, w), as for :func:`robust_offset`.
-    offset : (..., C) float64, what that returned.
+    prediction : (..., C, h, w) as it came, absurd values included.
+    offset : (..., C) float64, what :func:`robust_offset` returned.
 
     Returns
     -------

@@ -11,7 +11,14 @@ from torch import Tensor
 from worldstrat_bench.filtering import correlate, crop_or_pad, gaussian_taps
 from worldstrat_bench.protocol import GaussianParabola, Metrics, OffsetFirst
 from worldstrat_bench.registration import SearchTarget, Shift, mismatch, move, pick_shift
-from worldstrat_bench.registration.offset import OffsetTarget, clipped_share, remaining_bias, robust_offset
+from worldstrat_bench.registration.offset import (
+    OffsetTarget,
+    clipped_share,
+    first_offset,
+    remaining_bias,
+    robust_offset,
+    without_absurd,
+)
 
 
 @dataclass(frozen=True)
@@ -45,8 +52,10 @@ def level(image: Tensor, target: OffsetTarget, rules: WsbRules) -> Levelled:
     """Add the offset of a (C, H, W) prediction, not clipped, and clip: before registration, so that no wild value and
     no offset steers it."""
     window = crop_or_pad(image, rules.border)
-    offset = robust_offset(window, target, rules.offset)
-    shown = (image + offset.to(image.dtype)[..., None, None]).clamp_(0, 1)
+    first = first_offset(window, target)
+    possible = without_absurd(image, first, rules.offset)
+    offset = robust_offset(crop_or_pad(possible, rules.border), target, first, rules.offset)
+    shown = (possible + offset.to(image.dtype)[..., None, None]).clamp_(0, 1)
     return Levelled(shown, offset, clipped_share(window, target, offset))
 
 

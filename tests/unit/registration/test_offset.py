@@ -13,7 +13,15 @@ import scoring_reference as reference
 from scoring_scenes import blurred, land
 from worldstrat_bench.protocol import OffsetFirst, load_protocol
 from worldstrat_bench.registration import offset as module
-from worldstrat_bench.registration.offset import clipped_share, prepare_offset, remaining_bias, robust_offset
+from worldstrat_bench.registration.offset import (
+    OffsetTarget,
+    clipped_share,
+    first_offset,
+    prepare_offset,
+    remaining_bias,
+    robust_offset,
+    without_absurd,
+)
 
 
 def rule_of(protocol: str) -> OffsetFirst:
@@ -23,6 +31,12 @@ def rule_of(protocol: str) -> OffsetFirst:
 
 
 RULE = rule_of("wsb-1")
+
+
+def offset_of(prediction: torch.Tensor, target: OffsetTarget) -> torch.Tensor:
+    """b0 of a window, its absurd values clipped first."""
+    first = first_offset(prediction, target)
+    return robust_offset(without_absurd(prediction, first, RULE), target, first, RULE)
 
 
 Masks = tuple[torch.Tensor | None, torch.Tensor | None]
@@ -80,9 +94,14 @@ def as_numpy(mask: torch.Tensor | None) -> NDArray[np.bool_]:
 def test_is_the_definition(case: str) -> None:
     prediction, target, masks = scene(case)
     prepared = prepare_offset(target, *masks, RULE)
-    found = robust_offset(prediction, prepared, RULE)
+    found = offset_of(prediction, prepared)
     valid, clear = (as_numpy(mask) for mask in masks)
-    expected = reference.robust_offset(prediction.numpy(), target.numpy(), clear)
+    first = reference.first_offset(prediction.numpy(), target.numpy(), clear)
+    possible = reference.without_absurd(prediction.numpy(), first)
+    torch.testing.assert_close(
+        without_absurd(prediction, torch.from_numpy(first), RULE), torch.from_numpy(possible).float(), rtol=0, atol=0
+    )
+    expected = reference.robust_offset(possible, target.numpy(), clear, first)
     np.testing.assert_allclose(found.numpy(), expected, atol=1e-9)
     raised = prediction.double().numpy() + expected[:, None, None]
     outside = ((raised < 0) | (raised > 1)) & (target.numpy() > 0) & (target.numpy() < 1)
@@ -96,10 +115,10 @@ def test_a_fixed_number_of_steps_gives_the_same_bits(case: str, monkeypatch: pyt
     """What a GPU computes, which asks for no value on the way."""
     prediction, target, masks = scene(case)
     prepared = prepare_offset(target, *masks, RULE)
-    stopped = robust_offset(prediction, prepared, RULE)
+    stopped = offset_of(prediction, prepared)
     share = clipped_share(prediction, prepared, stopped)
     monkeypatch.setattr(module._Bounds, "of", lambda image: None)
-    assert torch.equal(robust_offset(prediction, prepared, RULE), stopped)
+    assert torch.equal(offset_of(prediction, prepared), stopped)
     assert torch.equal(clipped_share(prediction, prepared, stopped), share)
 
 
@@ -125,11 +144,11 @@ def test_batches_are_their_members(cases: tuple[str, ...]) -> None:
     prediction, target = torch.stack([s[0] for s in scenes]), torch.stack([s[1] for s in scenes])
     valid, clear = (stacked([s[2][kind] for s in scenes]) for kind in (0, 1))
     prepared = prepare_offset(target, valid, clear, RULE)
-    together = robust_offset(prediction, prepared, RULE)
+    together = offset_of(prediction, prepared)
     shares = clipped_share(prediction, prepared, together)
     for one, found, share in zip(scenes, together, shares, strict=True):
         alone = prepare_offset(one[1], *one[2], RULE)
-        torch.testing.assert_close(found, robust_offset(one[0], alone, RULE), rtol=0, atol=1e-12)
+        torch.testing.assert_close(found, offset_of(one[0], alone), rtol=0, atol=1e-12)
         torch.testing.assert_close(share, clipped_share(one[0], alone, found), rtol=0, atol=1e-12)
 
 
@@ -137,11 +156,11 @@ def test_clouds_leave_the_offset_alone() -> None:
     """Whatever stands there: the bits are the same."""
     prediction, target, masks = scene("clouds and holes")
     prepared = prepare_offset(target, *masks, RULE)
-    plain = robust_offset(prediction, prepared, RULE)
+    plain = offset_of(prediction, prepared)
     assert masks[1] is not None
     for cloud in (0.4, 1.6, -3.0, 1e6):
         other = torch.where(masks[1], prediction, cloud)
-        assert torch.equal(robust_offset(other, prepared, RULE), plain)
+        assert torch.equal(offset_of(other, prepared), plain)
 
 
 @settings(max_examples=25, deadline=None)
@@ -151,5 +170,31 @@ def test_an_offset_of_the_prediction_is_taken_off_again(constant: float, seed: i
     target = torch.from_numpy(rng.random((3, 40, 41)).astype(np.float32))
     prediction = (target + 0.2 * torch.from_numpy(rng.normal(size=target.shape))).float()
     prepared = prepare_offset(target, None, None, RULE)
-    plain, moved = (robust_offset(image, prepared, RULE) for image in (prediction, prediction + constant))
+    plain, moved = (offset_of(image, prepared) for image in (prediction, prediction + constant))
     torch.testing.assert_close(moved, plain - constant, rtol=0, atol=2e-6)
+
+
+def test_absurd_values_end_as_their_clipped_twins() -> None:
+    """Judged after the offset, clipped as they came: the limits themselves are possible values."""
+    first = torch.tensor([0.25, -3.0], dtype=torch.float64)
+    values = [-1e9, -1.26, -1.25, -0.4, 0.5, 1.75, 1.76, 1e9]
+    image = torch.tensor([[values], [[value + 3.25 for value in values]]])
+    expected = torch.tensor([[[0, 0, *values[2:6], 1, 1]], [[0, 1, 2, 2.85, 3.75, 5, 1, 1]]])
+    torch.testing.assert_close(without_absurd(image, first, RULE), expected, rtol=0, atol=1e-6)
+    possible = image[..., 2:6].contiguous()
+    assert without_absurd(possible, first, RULE) is possible
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 99), st.sampled_from([1e3, 1e6, -9999.0, 2.6, -1.6]), st.floats(-0.3, 0.3))
+def test_wild_pixels_leave_the_offset_of_their_clipped_twin(seed: int, value: float, constant: float) -> None:
+    rng = np.random.default_rng(seed)
+    target = torch.from_numpy(rng.random((3, 40, 41)).astype(np.float32))
+    prediction = (target + constant + 0.1 * torch.from_numpy(rng.normal(size=target.shape))).float().clamp(0, 1)
+    prepared = prepare_offset(target, None, None, RULE)
+    wild, twin = prediction.clone(), prediction.clone()
+    some = torch.from_numpy(rng.random((40, 41)) < 0.02)
+    wild[:, some], twin[:, some] = value, min(max(value, 0), 1)
+    first = first_offset(wild, prepared)
+    assert torch.equal(without_absurd(wild, first, RULE), twin)
+    torch.testing.assert_close(offset_of(wild, prepared), offset_of(twin, prepared), rtol=0, atol=2e-6)

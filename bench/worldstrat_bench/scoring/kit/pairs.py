@@ -224,17 +224,17 @@ def _rows(scene: _Scene) -> Inputs:
 
 
 def _offset(scene: _Scene) -> Inputs:
-    """A large offset in every band: most values are below 0 or near 1 until it is removed."""
-    return scene.inputs(scene.guess((-2.0, 0.9)) + np.array([-0.3, 0.8, -0.1])[:, None, None])
+    """A large offset in every band, more than 1 in two: most values look impossible until it is removed."""
+    return scene.inputs(scene.guess((-2.0, 0.9)) + np.array([-0.3, 1.9, -1.2])[:, None, None])
 
 
 def _saturation(scene: _Scene) -> Inputs:
-    """Reflectance above 1 in part of HR, and a prediction of five times the contrast: b0 moves at every step."""
+    """Reflectance above 1 in part of HR, and a prediction of four times the contrast: b0 moves at every step."""
     bright = scene.land.seen((scene.side, scene.side), scene.size)
     bright[:, :, : scene.side // 3] = 4 * bright[:, :, : scene.side // 3] + 0.4
     prediction = scene.guess((0.0, 0.0))
-    prediction[:, :, : scene.size[1] // 3] = 4 * prediction[:, :, : scene.size[1] // 3] + 0.35
-    return scene.inputs(5 * prediction - 0.4, hr=scene.hr(bright))
+    prediction[:, :, : scene.size[1] // 3] = 2 * prediction[:, :, : scene.size[1] // 3] + 0.2
+    return scene.inputs(4 * prediction - 0.4, hr=scene.hr(bright))
 
 
 def _grey(scene: _Scene) -> Inputs:
@@ -261,10 +261,10 @@ def _water(scene: _Scene) -> Inputs:
 
 
 def _wild(scene: _Scene) -> Inputs:
-    """Ten pixels of 1e3, 1e6 and -9999: they are clipped before they steer anything."""
-    prediction = scene.guess((1.8, -0.4))
-    rows, columns = scene.rng.integers(22, scene.size[0] - 22, (2, 10))
-    prediction[:, rows, columns] = np.resize([1e3, 1e6, -9999.0], 10)
+    """Fifteen pixels of 1e3, 1e6, -9999, 2.2 and -1.2, and an offset: clipped as they came they steer nothing."""
+    prediction = scene.guess((1.8, -0.4)) + np.array([0.06, -0.06, 0.04])[:, None, None]
+    rows, columns = scene.rng.integers(22, scene.size[0] - 22, (2, 15))
+    prediction[:, rows, columns] = np.resize([1e3, 1e6, -9999.0, 2.2, -1.2], 15)
     return scene.inputs(prediction)
 
 
