@@ -6,8 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
 
+from worldstrat_bench.api import LowRes, Target
 from worldstrat_bench.speed.stopwatch import Block, BlockSize
+from worldstrat_bench.worker.inside.blocks import BlockPlan, Kept, Placed, run_block
+from worldstrat_bench.worker.inside.timing import WallClock
 
 
 @dataclass
@@ -74,3 +78,91 @@ class MadeUp:
         if self.kind == "caching" and not new:
             seconds *= 0.05
         return float(seconds)
+
+
+class AsynchronousDevice:
+    """A device whose calls return at once and whose work takes as long as it is told; time is made up."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.busy_until = 0.0
+        self._effects: list[Callable[[], object]] = []
+
+    def read(self) -> float:
+        """The wall clock: reading it takes a moment."""
+        self.now += 1e-7
+        return self.now
+
+    def launch(self, seconds: float, effect: Callable[[], object] = lambda: None) -> None:
+        """Hand over work; returns after 10 microseconds. What it has for an effect is seen once it was waited for."""
+        self.now += 1e-5
+        self.busy_until = max(self.busy_until, self.now) + seconds
+        self._effects.append(effect)
+
+    def synchronise(self) -> None:
+        """Wait until all work is done."""
+        self.now = max(self.now, self.busy_until)
+        for effect in self._effects:
+            effect()
+        self._effects = []
+
+
+class EventClock:
+    """What CUDA's events do on such a device: each has the time at which the work before it is done."""
+
+    def __init__(self, device: AsynchronousDevice) -> None:
+        self._device = device
+        self._events: list[float] = []
+
+    def start(self, marks: int) -> None:
+        self._device.synchronise()
+        self._events = [self._device.now]
+
+    def mark(self, wait: bool) -> None:
+        if wait:
+            self._device.synchronise()
+        self._events.append(max(self._device.now, self._device.busy_until))
+
+    def stop(self) -> list[float]:
+        self._device.synchronise()
+        return [event - self._events[0] for event in (*self._events[1:], self._device.now)]
+
+    def wait(self) -> None:
+        self._device.synchronise()
+
+
+@dataclass
+class OnDevice:
+    """A model on such a device, through the worker's own block; `hurried` reads the wall clock without waiting."""
+
+    seconds: float
+    wait: bool
+    hurried: bool = False
+    batch: int = 1
+    device: AsynchronousDevice = field(default_factory=AsynchronousDevice)
+
+    def inputs_at_most(self) -> int:
+        return 64
+
+    def block(self, size: BlockSize) -> Block:
+        images = torch.zeros(1, 1, 12, 1, 1)
+        one = Placed(LowRes(images, images[:, :, :1] > 0, torch.zeros(1, 1, dtype=torch.int64)), Target(1, 1), None)
+        output = torch.zeros(1, 3, 1, 1)
+
+        def call(placed: Placed) -> torch.Tensor:
+            self.device.launch(self.seconds)
+            return output
+
+        clock = WallClock(self.device.read) if self.hurried else EventClock(self.device)
+        plan = BlockPlan(0, size.inputs, size.calls, 1 if self.wait else size.inputs, self.wait)
+        lead_in = BlockPlan(0, 1, size.lead_in, size.lead_in, False)
+        run_block(call, [one], lead_in, Kept(), clock, now=self.device.read)
+        asked = self.device.now
+        marks, wall = run_block(call, [one] * size.inputs, plan, Kept(), clock, now=self.device.read)
+        return Block(size.inputs, size.calls, tuple(marks), wall, self.device.now - asked + 1e-4)
+
+    def take(self) -> float:
+        """Ask for an output; the seconds until it is there."""
+        asked = self.device.now
+        self.device.synchronise()
+        return self.device.now - asked

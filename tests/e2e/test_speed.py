@@ -92,6 +92,7 @@ def test_a_run_is_timed_compared_and_shown(scored: tuple[Path, Path], tmp_path: 
     assert report.record_id == load_record(run).record_id
     assert report.compared_tiles == 4
     (timing,) = report.timings
+    assert 0 < (timing.run_tile_ms or 0) < 1000, "of the run's own timings.csv"
     # Reasons that rest on times depend on what else the machine does; the outputs do not.
     assert not any("scored" in reason for reason in timing.reasons), timing.reasons
     assert timing.km2_per_second == pytest.approx(0.24**2 * timing.tiles_per_second), "160 px of 1.5 m"

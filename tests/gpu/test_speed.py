@@ -167,4 +167,7 @@ def test_work_on_a_stream_that_is_not_joined_is_counted() -> None:
 def test_memory_and_precision() -> None:
     with precision_context("bf16", "cuda"):
         assert (torch.ones(8, 8, device="cuda") @ torch.ones(8, 8, device="cuda")).dtype == torch.bfloat16
-    assert (peak_memory("cuda")["device"] or 0) > 0
+    held = torch.ones(1 << 20, device="cuda")  # 4 MiB
+    torch.ones(1 << 28, device="cuda")  # 1 GiB, gone again
+    peak = peak_memory(lambda: torch.ones(1 << 22, device="cuda"), 2, "cuda")["device_bytes"] or 0
+    assert held.nbytes + (16 << 20) <= peak < 1 << 30, "what was used before does not count"

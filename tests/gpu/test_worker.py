@@ -186,4 +186,4 @@ def test_blocks_are_timed_in_the_worker(worker: Worker) -> None:
     assert 0 < times.marks[-1] <= times.wall_seconds * 1.05
     assert times.wall_seconds <= times.host_seconds
     assert timed.take([(0, 0), (3, 0)])[0][1].shape == (1, 3, 160, 168)
-    assert timed.inspect().device_bytes
+    assert timed.memory(2).device_bytes

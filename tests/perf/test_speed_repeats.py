@@ -1,8 +1,11 @@
 """Whether `speed` says the same again, and the same as torch.utils.benchmark, on this machine.
 
-``tox run -e perf -- -k speed_repeats`` prints a line a session: the run, VALID or the reasons, ms a tile, the ratio to
-bicubic; then what torch.utils.benchmark says of the same call in one process with the harness's block.
-``WORLDSTRAT_BENCH_SPEED_DEVICE=cuda:0`` does it on a GPU.
+``pytest tests/perf/test_speed_repeats.py --benchmark-enable --benchmark-only -p no:xdist -q -s`` takes about a quarter
+of an hour on two quiet cores. It prints a line a session: the run, VALID or the reasons, ms a tile, the ratio to
+bicubic; then what torch.utils.benchmark says of the same call in one process with the harness's block; last a table.
+
+``WORLDSTRAT_BENCH_SPEED_DEVICE=cuda:0`` does it on a GPU. ``WORLDSTRAT_BENCH_SPEED_SESSIONS=1`` and
+``WORLDSTRAT_BENCH_SPEED_MODELS=bicubic`` make one session of one model, to see that it works.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import importlib
 import os
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,16 +30,33 @@ from worldstrat_bench.speed.stopwatch import BLOCK_SECONDS
 from worldstrat_bench.worker.inside.blocks import BlockPlan, Kept, Placed, run_block
 from worldstrat_bench.worker.inside.timing import clock_for
 
-SESSIONS = 5
-MODELS = ("bicubic", "shift-and-add", "trained-single")
+SESSIONS = int(os.environ.get("WORLDSTRAT_BENCH_SPEED_SESSIONS", "5"))
+MODELS = tuple(os.environ.get("WORLDSTRAT_BENCH_SPEED_MODELS", "bicubic,shift-and-add,trained-single").split(","))
 DEVICE = os.environ.get("WORLDSTRAT_BENCH_SPEED_DEVICE", "cpu")
 INPUTS = 4
+RATIO_AIM = 0.03
+"""The ratios to the reference of VALID sessions may differ by this much, relative."""
+TORCH_AIM = 0.05 if DEVICE.startswith("cuda") else 0.10
+"""A call may take this much longer or shorter by a block than by torch.utils.benchmark."""
+
+Timings = dict[str, list[dict[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def found() -> Timings:
+    """The timings of all sessions so far, by model."""
+    return {model: [] for model in MODELS}
+
+
+@pytest.fixture(scope="module")
+def blocks() -> dict[str, float]:
+    """A call by the harness's block over the same by torch.utils.benchmark, by model."""
+    return {}
 
 
 @pytest.mark.timeout(7200)
-def test_five_sessions_of_three_models(benchmark: Any, publish: Any) -> None:
-    """The aim: ratios of the VALID sessions within 3 %, ms a tile within 10 % of torch.utils.benchmark (GPU: 5 %)."""
-    timings: dict[str, list[dict[str, Any]]] = {model: [] for model in MODELS}
+def test_five_sessions_of_three_models(benchmark: Any, publish: Any, found: Timings) -> None:
+    """The aim: ratios of the VALID sessions within 3 %."""
 
     def session() -> None:
         for model in MODELS:
@@ -43,25 +64,18 @@ def test_five_sessions_of_three_models(benchmark: Any, publish: Any) -> None:
                                OMP_NUM_THREADS=str(torch.get_num_threads()))  # fmt: skip
             assert done.code == 0, done.err
             timing = done.json["timings"][0]
-            timings[model].append(timing)
-            publish("speed-repeats", {"sessions": timings}, [_line(model, len(timings[model]), timing)])
+            found[model].append(timing)
+            publish("speed-repeats", {"sessions": found}, [_line(model, len(found[model]), timing)])
 
     benchmark.pedantic(session, rounds=SESSIONS)
-    lines = []
-    for model, found in timings.items():
-        valid = [timing for timing in found if timing["verdict"] == "VALID"]
-        spreads = ", ".join(
-            f"{what} {_spread([timing[key] for timing in valid]):.1%}"
-            for key, what in (("times_reference", "ratio"), ("call_ms", "ms a tile"))
-            if len(valid) > 1
-        )
-        lines.append(f"{model}: {len(valid)} of {len(found)} VALID; spread among them: {spreads or 'not known'}")
-    publish("speed-repeats", {"sessions": timings}, lines)
+    assert all(len(timings) == SESSIONS for timings in found.values())
 
 
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("model", MODELS)
-def test_a_block_beside_torch_utils_benchmark(model: str, benchmark: Any, publish: Any) -> None:
+def test_a_block_beside_torch_utils_benchmark(
+    model: str, benchmark: Any, publish: Any, blocks: dict[str, float]
+) -> None:
     """Both in this process, on the same call, in turn."""
     pairs: list[tuple[float, float]] = []
     with torch.no_grad():
@@ -69,11 +83,39 @@ def test_a_block_beside_torch_utils_benchmark(model: str, benchmark: Any, publis
         call(inputs[0])
         benchmark.pedantic(lambda: pairs.append((_block(call, inputs), _torch(call, inputs))), rounds=9)
     ours, theirs = (statistics.median(values) * 1e3 for values in zip(*pairs, strict=True))
-    ratio = statistics.median(mine / other for mine, other in pairs)
+    ratio = blocks[model] = statistics.median(mine / other for mine, other in pairs)
     text = (
         f"{model}: block {ours:.3g} ms, torch.utils.benchmark {theirs:.3g} ms a call, ratio of neighbours {ratio:.3f}"
     )
     publish(f"speed-block-{model}", {"pairs_seconds": pairs, "device": DEVICE}, [text])
+
+
+def test_a_table_of_both(benchmark: Any, publish: Any, found: Timings, blocks: dict[str, float]) -> None:
+    """What the sessions and the blocks of this module say of each model, to be put into a note."""
+    lines = [
+        f"{SESSIONS} sessions of each model on {DEVICE}, {torch.get_num_threads()} threads, torch {torch.__version__}",
+        "",
+        f"| model | VALID | ms a tile | x bicubic | within {RATIO_AIM:.0%} | block / torch | within {TORCH_AIM:.0%} |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    benchmark.pedantic(lambda: lines.extend(_row(model, found[model], blocks.get(model)) for model in MODELS), rounds=1)
+    for model, timings in found.items():
+        reasons = Counter(reason.split(":")[0] for timing in timings for reason in timing["reasons"])
+        lines += [f"INVALID {model}: {count} x {reason}" for reason, count in reasons.items()]
+    publish("speed-table", {"sessions": found, "blocks": blocks}, lines)
+
+
+def _row(model: str, timings: list[dict[str, Any]], block: float | None) -> str:
+    """A line of the table; spreads are those of the VALID sessions."""
+    valid = [timing for timing in timings if timing["verdict"] == "VALID"]
+    cells = [model, f"{len(valid)} of {len(timings)}"]
+    for key in ("call_ms", "times_reference"):
+        values = [timing[key] for timing in valid or timings]
+        cells.append(f"{statistics.median(values):.3g} (spread {_spread(values):.1%})" if values else "not measured")
+    within = len(valid) > 1 and _spread([timing["times_reference"] for timing in valid]) <= RATIO_AIM
+    cells.append(("yes" if within else "NO") if len(valid) > 1 else "fewer than two VALID")
+    cells += ["not measured", ""] if block is None else [f"{block:.3f}", "yes" if abs(block - 1) <= TORCH_AIM else "NO"]
+    return "| " + " | ".join(cells) + " |"
 
 
 def _line(model: str, number: int, timing: dict[str, Any]) -> str:

@@ -22,6 +22,12 @@ Positive = Annotated[float, Field(ge=1e-9, le=1e12, allow_inf_nan=False)]
 SPREAD_MAX = 0.05
 """Largest spread of the medians of the repeats that a VALID timing has."""
 
+RUN_FASTER_MAX = 3.0
+"""A call may be so many times as fast as a tile of the run, in which the machine reads and scores other tiles ..."""
+
+RUN_SECONDS_MIN = 0.020
+"""... less this much of a run's tile: calls there are far apart, their memory and their caches cold, seconds."""
+
 _ROUNDING = 0.01
 _METRES_PER_PIXEL = (1.0, 15.0)
 
@@ -29,6 +35,11 @@ _METRES_PER_PIXEL = (1.0, 15.0)
 def spread(medians: Sequence[float]) -> float:
     """(largest - smallest) / median of some medians."""
     return (max(medians) - min(medians)) / statistics.median(medians)
+
+
+def faster_than_run(call_seconds: float, run_seconds: float) -> bool:
+    """Whether a call, of one tile or more, is faster than a single tile of the run can make one believe."""
+    return RUN_FASTER_MAX * call_seconds < run_seconds - RUN_SECONDS_MIN
 
 
 class Timing(Part):
@@ -51,6 +62,9 @@ class Timing(Part):
     output_megapixels_per_second: Positive
     transfer_ms: Positive | None = Field(
         description="a tile's way from pinned memory to the device, in none of the other figures; null on a CPU"
+    )
+    run_tile_ms: Positive | None = Field(
+        default=None, description="a tile in the run that the figure stands beside: lower quartile of its timings.csv"
     )
     repeat_medians_ms: tuple[Positive, ...] = Field(min_length=1, max_length=100)
     reference_ms: Positive = Field(description="a call of the reference bicubic, same batch, in neighbouring blocks")
@@ -77,6 +91,8 @@ class Timing(Part):
             raise ValueError("call_ms is not among the medians of the repeats")
         if self.verdict == "VALID" and spread(self.repeat_medians_ms) > SPREAD_MAX:
             raise ValueError(f"VALID, though the repeats differ by more than {SPREAD_MAX:.0%}")
+        if self.verdict == "VALID" and faster_than_run(self.call_ms / 1e3, (self.run_tile_ms or 0.0) / 1e3):
+            raise ValueError("VALID, though a tile took far longer in the run: call_ms, run_tile_ms")
         tiles = self.batch / self.call_ms * 1e3
         if not math.isclose(self.tiles_per_second, tiles, rel_tol=_ROUNDING):
             raise ValueError("tiles_per_second does not follow from batch and call_ms")

@@ -65,7 +65,7 @@ def run_speed(options: SpeedOptions, say: Callable[[str], None]) -> SpeedReport:
         result = time_model(
             SpeedRequest(
                 spec, model.name, tiles, device, scenarios, options.precision,
-                options.isolation, _plan(options, device), scored=scored,
+                options.isolation, plan_of(device, options.seconds, quick=options.quick), scored=scored,
                 forbidden=(options.data,) if options.data else (),
             ),
             say,
@@ -73,12 +73,17 @@ def run_speed(options: SpeedOptions, say: Callable[[str], None]) -> SpeedReport:
     return _save(result, options.run) if options.run else result.report
 
 
-def _plan(options: SpeedOptions, device: str) -> Plan:
-    """A GPU is steadier than a CPU, and dearer: it gets half the time."""
-    if options.quick:
+def plan_of(device: str, seconds: float | None = None, *, quick: bool = False) -> Plan:
+    """How long to time: a GPU is steadier than a CPU, and dearer, and gets half the time.
+
+    Parameters
+    ----------
+    seconds : of timed calls in each repeat, whatever that takes; None keeps the budget.
+    """
+    if quick:
         return QUICK
     usual = Plan(seconds=1.0, budget_seconds=16.0) if device.startswith("cuda") else Plan()
-    return usual if options.seconds is None else replace(usual, seconds=options.seconds, budget_seconds=math.inf)
+    return usual if seconds is None else replace(usual, seconds=seconds, budget_seconds=math.inf)
 
 
 def _scenarios(word: str) -> tuple[Scenario, ...]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import math
 import random
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +17,7 @@ from worldstrat_bench.artefacts.record import ModelRef, Record
 from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.protocol import Protocol
-from worldstrat_bench.run.folder import PREDICTIONS
+from worldstrat_bench.run.folder import PREDICTIONS, TIMINGS
 from worldstrat_bench.run.predictions import PredictionStore
 from worldstrat_bench.run.seeds import tile_seed
 from worldstrat_bench.speed.inputs import SpeedTile, dataset_tiles
@@ -45,10 +48,15 @@ class Scored:
     ----------
     record_id : of the run.
     tiles : drawn at random, at least one.
+    device_class : that the run was on.
+    tile_seconds : of the model for a tile of the run, each alone: the lower quartile, since a run's machine is busy;
+        None if the run does not tell.
     """
 
     record_id: str
     tiles: tuple[ScoredTile, ...]
+    device_class: str = ""
+    tile_seconds: float | None = None
 
 
 def check_same(record: Record, model: ModelRef, protocol_id: str) -> None:
@@ -101,7 +109,20 @@ def scored_of(run: Path, record: Record, data: Path | None, protocol: Protocol) 
     return Scored(
         record.record_id,
         tuple(_scored(record, tile, store) for tile in tiles),
+        record.device.device_class,
+        seconds_of_tiles(run, there),
     )
+
+
+def seconds_of_tiles(run: Path, names: Collection[str]) -> float | None:
+    """Lower quartile of the seconds that the model took for these tiles in a run; None if it does not tell."""
+    try:
+        with (run / TIMINGS).open(encoding="utf-8", newline="") as file:
+            seconds = [float(row["model_seconds"]) for row in csv.DictReader(file) if row["tile"] in names]
+    except (OSError, ValueError, KeyError, TypeError, csv.Error):
+        return None  # the file is no part of the record: a run may have lost it
+    known = [value for value in seconds if math.isfinite(value) and value > 0]
+    return float(np.percentile(known, 25)) if known else None
 
 
 def _scored(record: Record, tile: SpeedTile, store: PredictionStore) -> ScoredTile:

@@ -17,13 +17,13 @@ from worldstrat_bench.speed.checks import Looks, difference
 from worldstrat_bench.speed.inputs import SpeedTile, Variations
 from worldstrat_bench.speed.scored import Scored
 from worldstrat_bench.speed.sensors import NO_ENERGY, NO_NVML, Reading, Sensor, strangers
-from worldstrat_bench.speed.stopwatch import Plan, Series, measure
+from worldstrat_bench.speed.stopwatch import LONG_CALL_SECONDS, Plan, Series, measure
 from worldstrat_bench.speed.subjects import Seeded, WorkerSubject, message_seconds, outputs_of
 from worldstrat_bench.speed.sweep import Sweep, best_batch, sweep
 from worldstrat_bench.speed.verdict import Evidence, judge, percentiles
 from worldstrat_bench.worker import Hello, ModelSpec, Worker
 from worldstrat_bench.worker.timed import TimedWorker
-from worldstrat_bench.worker.types import ModelFigures
+from worldstrat_bench.worker.types import ModelFigures, PeakMemory
 
 Scenario = Literal["single", "offline"]
 SCENARIOS: tuple[Scenario, ...] = ("single", "offline")
@@ -31,6 +31,8 @@ REFERENCE = ModelSpec("worldstrat_bench.worker.inside.reference:load")
 JOULES_PER_KWH = 3.6e6
 SEED_MATTERS = 1e-5
 """Two seeds that change an output by more, reflectance, are set before every call."""
+MEMORY_CALLS = 4
+"""Calls after which the memory is read: `torch.compile` records a graph again in its second and third."""
 
 Say = Callable[[str], None]
 
@@ -111,12 +113,12 @@ class _Session:
     def run(self) -> SpeedResult:
         hello = self._processes[0].hello
         self._seeded = self._depends_on_seed()
-        first = self._figures()
+        figures = self._figures()
         runs = [self._time(scenario) for scenario in self._request.scenarios]
         energy = self._measure_energy(runs[-1])
-        last = self._figures()
         self._say("comparing outputs with those of a fresh process")
         self._processes[0].restart()
+        memory = self._memory(max(runs, key=lambda run: run.batch))
         timings = tuple(self._timing(run) for run in runs)
         report = SpeedReport(
             record_id=self._request.scored.record_id if self._request.scored else None,
@@ -129,25 +131,26 @@ class _Session:
             ),
             isolation=hello.isolation,
             timings=timings,
-            parameters=first.parameters,
-            flops_per_tile=first.flops,
-            peak_host_bytes=last.host_bytes,
-            peak_device_bytes=last.device_bytes,
+            parameters=figures.parameters,
+            flops_per_tile=figures.flops,
+            peak_host_bytes=memory.host_bytes,
+            peak_device_bytes=memory.device_bytes,
             km2_per_kwh=energy,
-            nulls=self._nulls(first, last, energy, timings),
+            nulls=self._nulls(figures, memory, energy, timings),
         )
         return SpeedResult(report, {run.scenario: run.series.benchmark for run in runs})
 
     def _nulls(
-        self, first: ModelFigures, last: ModelFigures, energy: float | None, timings: Sequence[Timing]
+        self, figures: ModelFigures, memory: PeakMemory, energy: float | None, timings: Sequence[Timing]
     ) -> dict[str, str]:
         no_memory = "a CPU has no memory of its own"
-        no_transfer = "a CPU reads its inputs where they are" if last.device_bytes is None else "not reported"
+        no_transfer = "a CPU reads its inputs where they are" if memory.device_bytes is None else "not reported"
         nulls = {
-            "parameters": "the model holds no torch module" if first.parameters is None else None,
-            "flops_per_tile": "torch's counter saw no operation that it knows" if first.flops is None else None,
-            "peak_device_bytes": no_memory if last.device_bytes is None else None,
+            "parameters": "the model holds no torch module" if figures.parameters is None else None,
+            "flops_per_tile": "torch's counter saw no operation that it knows" if figures.flops is None else None,
+            "peak_device_bytes": no_memory if memory.device_bytes is None else None,
             "transfer_ms": no_transfer if any(timing.transfer_ms is None for timing in timings) else None,
+            "run_tile_ms": self._why_no_run_seconds() if self._run_seconds() is None else None,
             "km2_per_kwh": (NO_NVML if self._sensor is None else NO_ENERGY) if energy is None else None,
         }
         return {name: reason for name, reason in nulls.items() if reason}
@@ -158,9 +161,29 @@ class _Session:
         return difference(first, second) > SEED_MATTERS
 
     def _figures(self) -> ModelFigures:
-        """Parameters, FLOPs of a tile and the memory's peak so far; not timed."""
+        """Parameters and FLOPs of a tile; not timed."""
         self._worker.place([self._variations.task(1)], [None])
         return self._worker.inspect()
+
+    def _memory(self, run: _Run) -> PeakMemory:
+        """The memory's peak in a process that has just started: neither the sweep nor the harness's inputs count."""
+        self._worker.place([self._variations.task(run.batch)], [None])
+        slow = run.series.blocks[0].guess >= LONG_CALL_SECONDS
+        return self._worker.memory(1 if slow else MEMORY_CALLS)
+
+    def _run_seconds(self) -> float | None:
+        """Seconds a tile of the run that is timed, if it was on this class of device."""
+        scored = self._request.scored
+        same = scored is not None and scored.device_class == self._processes[0].hello.device_class
+        return scored.tile_seconds if scored is not None and same else None
+
+    def _why_no_run_seconds(self) -> str:
+        scored = self._request.scored
+        if scored is None:
+            return "timed without a run"
+        if scored.tile_seconds is None:
+            return "the run has no timings.csv with seconds of its tiles"
+        return f"the run was on another class of device: {scored.device_class}"
 
     def _subject(self, scenario: Scenario, batch: int) -> WorkerSubject:
         wait = scenario == "single"
@@ -208,6 +231,8 @@ class _Session:
             (tuple(block.place_seconds for block in run.series.blocks), run.looks.placed),
             _transposed(run.looks.audit_placing),
             run.looks.late,
+            references=run.series.references,
+            run_seconds=self._run_seconds(),
             scored_difference=max(run.looks.against_scored, default=None),
             fresh_difference=fresh,
             warm=run.series.warm,
@@ -276,6 +301,7 @@ def make_timing(
         km2_per_second=batch * km2 / call,
         output_megapixels_per_second=batch * inputs.height * inputs.width / 1e6 / call,
         transfer_ms=float(np.median(transfers)) * 1e3 if transfers else None,
+        run_tile_ms=None if evidence.run_seconds is None else evidence.run_seconds * 1e3,
         repeat_medians_ms=tuple(median * 1e3 for median in evidence.medians),
         reference_ms=series.reference_seconds * 1e3,
         times_reference=series.times_reference,

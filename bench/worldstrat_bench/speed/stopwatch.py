@@ -138,6 +138,7 @@ class Plan:
     budget_seconds : of everything in one scenario but the warm-up, about: there are fewer blocks if need be.
     min_blocks : in each repeat; even, so that the model is before the reference as often as after it.
     warm_up_seconds : at most.
+    block_seconds : of one block, at least; tests take less.
     quick : a look only, which is never VALID.
     """
 
@@ -145,6 +146,7 @@ class Plan:
     budget_seconds: float = 50.0
     min_blocks: int = 4
     warm_up_seconds: float = 10.0
+    block_seconds: float = BLOCK_SECONDS
     quick: bool = False
 
 
@@ -259,7 +261,8 @@ def measure(
 
     say("warming up")
     warm_reference, warm = warm_up(reference, plan.warm_up_seconds), warm_up(subject, plan.warm_up_seconds)
-    size, reference_size = size_of(subject, warm.seconds), size_of(reference, warm_reference.seconds)
+    length = plan.block_seconds
+    size, reference_size = size_of(subject, warm.seconds, length), size_of(reference, warm_reference.seconds, length)
     one = sum(_block_seconds(*each) for each in ((size, warm.seconds), (reference_size, warm_reference.seconds)))
     count = blocks_of(plan, size.calls * warm.seconds, one)
     say(f"{REPEATS} repeats of {count} blocks of {size.calls} calls, about {math.ceil(REPEATS * count * one)} s")

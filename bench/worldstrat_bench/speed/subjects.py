@@ -52,7 +52,6 @@ class WorkerSubject:
     seeded: bool = False
     message_seconds: float = 0.0
     _inputs: list[Seeded] = field(default_factory=list)
-    _kept: list[int] = field(default_factory=list)
 
     def inputs_at_most(self) -> int:
         """See :class:`worldstrat_bench.speed.stopwatch.Subject`."""
@@ -83,11 +82,10 @@ class WorkerSubject:
         self._inputs = list(inputs)
         placing = self._place(self.worker, self._inputs)
         times = self._time(size)
-        self._kept = [i % size.inputs for i in range(size.calls - min(size.kept, size.calls), size.calls)]
         return Block(
             size.inputs, size.calls, times.marks, times.wall_seconds, times.host_seconds - self.message_seconds,
             placing.transfer_seconds, sum(each.task.batch for each in self._inputs), placing.host_seconds,
-            len(self._kept),
+            self.kept,
         )  # fmt: skip
 
     def place_at(self, other: TimedWorker) -> float:
@@ -101,13 +99,14 @@ class WorkerSubject:
     @property
     def kept(self) -> int:
         """How many outputs of the last block can be asked for."""
-        return len(self._kept)
+        return len(self.worker.kept)
 
     def take(self, tiles: Sequence[tuple[int, int]]) -> tuple[list[Taken], float]:
         """Tiles of the last block's outputs by number of the output and tile; and the seconds waited for them."""
         images, seconds = self.worker.take(tiles)
         found = zip(tiles, images, strict=True)
-        return [Taken(self._inputs[self._kept[number]], tile, image) for (number, tile), image in found], seconds
+        kept = self.worker.kept
+        return [Taken(self._inputs[kept[number]], tile, image) for (number, tile), image in found], seconds
 
     def keep_busy(self, size: BlockSize, seconds: float) -> int:
         """Blocks like the last one, one after the other, for so long; how many calls that were."""

@@ -10,6 +10,8 @@ from worldstrat_bench.worker.timed import TimedCallError
 SWEEP_SECONDS = 0.1
 LONGEST_CALL = 0.6
 """Batches are not doubled beyond calls of so many seconds: what a larger one could save is long since saved."""
+GAIN = 1.02
+"""It pays to double the batch if that makes a tile so much faster."""
 WORTH = 0.97
 """A batch is good enough if it is so close to the fastest."""
 
@@ -41,10 +43,14 @@ def sweep(subject_of: Callable[[int], Subject], batch_max: int, say: Callable[[s
             break
         speeds[batch] = batch / seconds
         say(f"batches of {batch}: {batch / seconds:.3g} tiles/s")
-        best = max(speed for speed in speeds.values() if speed)
-        if 2 * seconds > LONGEST_CALL or (len(speeds) > 2 and best > 1.02 * batch / seconds):
+        if 2 * seconds > LONGEST_CALL or _levelled_off([speed for speed in speeds.values() if speed]):
             break
     return speeds
+
+
+def _levelled_off(speeds: list[float]) -> bool:
+    """Whether two doublings in a row brought next to nothing: one alone may have been held up."""
+    return len(speeds) > 2 and max(speeds[-2:]) < GAIN * max(speeds[:-2])
 
 
 def best_batch(speeds: Sweep) -> int:

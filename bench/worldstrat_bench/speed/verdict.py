@@ -10,12 +10,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from worldstrat_bench.artefacts.speed import SPREAD_MAX, spread
+from worldstrat_bench.artefacts.speed import SPREAD_MAX, faster_than_run, spread
 from worldstrat_bench.protocol import SAME_PREDICTION
 from worldstrat_bench.speed.stopwatch import Block
 
 RAMP_MAX = 0.05
 """Largest accepted difference between the last and the first third of a repeat, relative."""
+
+RATIOS_MAX = 0.10
+"""The ratios of neighbouring blocks of the model and the reference may differ by this much, relative."""
+
+ENDS = 0.1
+"""This share of the highest and of the lowest values is left out where blocks are compared."""
 
 MODES_GAP = 0.25
 """Two groups of durations are two modes if the gap between them is this share of the median or more."""
@@ -24,7 +30,7 @@ MODES_SHARE = 0.1
 """... and the smaller group has this share of the durations or more."""
 
 CACHE_MAX = 0.10
-"""The later cycles of a block may be this much faster than the first."""
+"""The later cycles of a block may be this much faster than the first, or as much as the blocks differ by."""
 
 CACHE_SECONDS = 2e-4
 """A first cycle longer by less than this is the start of a queue, not work that is saved later."""
@@ -68,6 +74,8 @@ class Evidence:
     placing : seconds that the host waited for inputs to be placed: at the model's blocks; and the same inputs at the
         reference's worker.
     audit_placing : the same for the blocks of `audited`.
+    references : the reference's blocks, each the neighbour of the model's block at the same place; may be left out.
+    run_seconds : of the model for a single tile in the run that the figure stands beside; None if not known.
     late : seconds that the host waited for outputs beyond what such an answer takes; empty if none were taken.
     scored_difference : largest difference to the scored predictions, reflectance; None if there are none.
     fresh_difference : largest difference to what a fresh process returns for the same tile alone; None likewise.
@@ -83,6 +91,8 @@ class Evidence:
     placing: tuple[Seconds, Seconds] = ((), ())
     audit_placing: tuple[Seconds, Seconds] = ((), ())
     late: tuple[float, ...] = ()
+    references: tuple[Block, ...] = ()
+    run_seconds: float | None = None
     scored_difference: float | None = None
     fresh_difference: float | None = None
     warm: bool = True
@@ -120,8 +130,8 @@ class Verdict:
 
 def judge(evidence: Evidence) -> Verdict:
     """Every reason not to believe a timing; none if it can be believed."""
-    steady = (_quick, _warm_up, _spread, _ramp, _modes, _device)
-    honest = (_caching, _clocks, _claim, _placing, _audit, _late, _outputs)
+    steady = (_quick, _warm_up, _spread, _ramp, _ratios, _modes, _device)
+    honest = (_caching, _clocks, _claim, _run, _placing, _audit, _late, _outputs)
     return Verdict(tuple(reason for check in (*steady, *honest) if (reason := check(evidence))))
 
 
@@ -156,6 +166,26 @@ def _ramp(evidence: Evidence) -> str | None:
     return f"calls get slower while it runs (by {min(rises):.0%} or more within every repeat): heat or a backlog"
 
 
+def _ratios(evidence: Evidence) -> str | None:
+    """A drift hits both neighbours and cancels; what does not cancel makes the ratio to the reference unknown."""
+    if not evidence.references:
+        return None
+    pairs = zip(evidence.blocks, evidence.references, strict=True)
+    value = _range([model.per_call / reference.per_call for model, reference in pairs])
+    if value <= RATIOS_MAX:
+        return None
+    return (
+        f"the ratios of neighbouring blocks of the model and of bicubic differ by {value:.0%} "
+        f"(more than {RATIOS_MAX:.0%}): the machine changes within a second"
+    )
+
+
+def _range(values: Sequence[float]) -> float:
+    """Largest - smallest over the median, without the highest and the lowest tenth: one block may be held up."""
+    low, middle, high = np.quantile(values, (ENDS, 0.5, 1 - ENDS))
+    return float((high - low) / middle)
+
+
 def _modes(evidence: Evidence) -> str | None:
     durations = np.sort(np.concatenate([block.durations for block in evidence.blocks]))
     if len(durations) < 10:
@@ -171,15 +201,25 @@ def _modes(evidence: Evidence) -> str | None:
 
 
 def _caching(evidence: Evidence) -> str | None:
-    """The middle of all blocks: in one alone, the machine's speed may have changed after the first cycle."""
-    cycles = [block.cycles for block in evidence.blocks if len(block.cycles) > 1]
-    if not cycles:
-        return None
-    saved = float(np.median([each[0] - np.median(each[1:]) for each in cycles]))
-    gain = float(np.median([1 - np.median(each[1:]) / each[0] for each in cycles if each[0] > 0] or [0.0]))
-    if gain <= CACHE_MAX or saved <= CACHE_SECONDS:
+    """Said of a gain beyond what the machine can make: blocks differ by less, and the reference gains less."""
+    saved, gain = _gain(evidence.blocks)
+    _, theirs = _gain(evidence.references)
+    most = max(CACHE_MAX, _range([block.per_call for block in evidence.blocks])) + max(0.0, theirs)
+    if gain <= most or saved <= CACHE_SECONDS:
         return None
     return f"a repeated tile is {gain:.0%} faster than fresh ones: results are cached between calls"
+
+
+def _gain(blocks: Sequence[Block]) -> tuple[float, float]:
+    """Seconds that a later cycle saves against the first, and the same relative to the first: the middle of all blocks.
+
+    In one block alone, the machine's speed may have changed after the first cycle.
+    """
+    cycles = [cycles for block in blocks if len(cycles := block.cycles) > 1 and cycles[0] > 0]
+    if not cycles:
+        return 0.0, 0.0
+    saved = [each[0] - np.median(each[1:]) for each in cycles]
+    return float(np.median(saved)), float(np.median([one / each[0] for one, each in zip(saved, cycles, strict=True)]))
 
 
 def _clocks(evidence: Evidence) -> str | None:
@@ -209,6 +249,16 @@ def _audit(evidence: Evidence) -> str | None:
     if ratio <= AUDIT_MAX or (middle - evidence.per_call) * evidence.audit_calls <= AUDIT_SECONDS_MIN:
         return None
     return f"calls whose outputs can all be asked for take {ratio:.3g} times as long as the others"
+
+
+def _run(evidence: Evidence) -> str | None:
+    """A call is a tile or more: it takes about as long as a tile of the run, or longer."""
+    if evidence.run_seconds is None or not faster_than_run(evidence.per_call, evidence.run_seconds):
+        return None
+    return (
+        f"a call takes {evidence.per_call * 1e3:.3g} ms, where a single tile of the run took "
+        f"{evidence.run_seconds * 1e3:.3g} ms: evaluate and time on the same quiet machine"
+    )
 
 
 def _placing(evidence: Evidence) -> str | None:

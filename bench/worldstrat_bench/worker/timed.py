@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from worldstrat_bench.errors import ModelError
 from worldstrat_bench.worker.host import Worker
 from worldstrat_bench.worker.replies import judge, short_text
-from worldstrat_bench.worker.types import BlockTimes, ModelFigures, Reply, Task
+from worldstrat_bench.worker.types import BlockTimes, ModelFigures, PeakMemory, Reply, Task
 from worldstrat_bench.worker.validate import InvalidOutputError, check_image, expected_of
 
 Tensors = dict[str, NDArray[Any]]
@@ -66,7 +66,7 @@ class TimedWorker:
         self._worker = worker
         self._precision = precision
         self._placed: tuple[Task, ...] = ()
-        self._kept: tuple[Task, ...] = ()
+        self._kept: tuple[int, ...] = ()
         self._slots = 0
 
     def place(self, tasks: Sequence[Task], seeds: Sequence[int | None]) -> Placing:
@@ -92,14 +92,13 @@ class TimedWorker:
     def block(self, cycle: Cycle, calls: int, *, every: int, wait: bool) -> BlockTimes:
         """Timed calls; see :class:`worldstrat_bench.worker.inside.blocks.BlockPlan`."""
         times = self._block(cycle, calls, every, wait, None)
-        inputs = self._placed[cycle.first : cycle.first + cycle.inputs]
         last = range(max(0, calls - self._slots), calls)
-        self._kept = tuple(inputs[i % cycle.inputs] for i in last)
+        self._kept = tuple(cycle.first + i % cycle.inputs for i in last)
         return times
 
     @property
-    def kept(self) -> tuple[Task, ...]:
-        """The inputs of the outputs that the last block kept, oldest first."""
+    def kept(self) -> tuple[int, ...]:
+        """Which placed inputs the outputs are of that the last block kept, oldest first."""
         return self._kept
 
     def take(self, tiles: Sequence[tuple[int, int]]) -> tuple[list[NDArray[np.float32]], float]:
@@ -113,7 +112,7 @@ class TimedWorker:
         _, tensors, seconds = self._ask(header, "taken")
         images = []
         for k, (number, _) in enumerate(tiles):
-            task = self._kept[number]
+            task = self._placed[self._kept[number]]
             try:
                 expected = expected_of(task.images[0], task.height, task.width)
                 images.append(check_image(tensors.get(f"output.{k}"), expected))
@@ -126,19 +125,29 @@ class TimedWorker:
         return self._ask({"op": "echo", "size": size}, "echoed")[2]
 
     def inspect(self) -> ModelFigures:
-        """Count parameters, FLOPs and memory, with one further call on the first input."""
-        header, _, _ = self._ask({"op": "inspect", "precision": self._precision}, "inspected")
-        counts = (_count(header.get(name)) for name in ("parameters", "flops", "host_bytes", "device_bytes"))
-        return ModelFigures(*counts)
+        """Count parameters and FLOPs, with one further call on the first input."""
+        question: dict[str, object] = {"op": "inspect", "precision": self._precision}
+        header, _, _ = self._ask(question, "inspected", seconds=self._longest)
+        return ModelFigures(_count(header.get("parameters")), _count(header.get("flops")))
+
+    def memory(self, calls: int) -> PeakMemory:
+        """The memory's peak with so many further calls on the first input."""
+        question: dict[str, object] = {"op": "memory", "calls": calls, "precision": self._precision}
+        header, _, _ = self._ask(question, "remembered", seconds=calls * self._longest)
+        return PeakMemory(_count(header.get("host_bytes")), _count(header.get("device_bytes")))
+
+    @property
+    def _longest(self) -> float:
+        """Seconds that one call on a placed input may take."""
+        return SECONDS * max(task.batch for task in self._placed)
 
     def _block(self, cycle: Cycle, calls: int, every: int, wait: bool, slots: int | None) -> BlockTimes:
         header: dict[str, object] = {
             "op": "block", "first": cycle.first, "inputs": cycle.inputs, "calls": calls, "every": every, "wait": wait,
             "slots": slots, "precision": self._precision,
         }  # fmt: skip
-        longest = SECONDS * max(task.batch for task in self._placed)
         made = min(calls, MOST_LONG_CALLS) + (slots is not None)  # a lead-in makes one more, for the outputs' memory
-        answer, tensors, seconds = self._ask(header, "block", seconds=longest * made)
+        answer, tensors, seconds = self._ask(header, "block", seconds=self._longest * made)
         marks = tensors.get("marks")
         if marks is None or not _possible(marks, calls // every + 1, seconds):
             raise self._failed("invalid_output", "the worker reports times that cannot be")

@@ -122,10 +122,16 @@ class BlockTimes:
 
 @dataclass(frozen=True)
 class ModelFigures:
-    """What was counted beside the time: of the model, of one call on the first input, of the worker so far."""
+    """What was counted beside the time: of the model, and of one call on the first input."""
 
     parameters: int | None
     flops: int | None
+
+
+@dataclass(frozen=True)
+class PeakMemory:
+    """Bytes at their largest: resident on the host since its process started, allocated on the device in one call."""
+
     host_bytes: int | None
     device_bytes: int | None
 

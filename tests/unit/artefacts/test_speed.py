@@ -39,6 +39,7 @@ TIMING: list[tuple[dict[str, Any], str]] = [
     ({"transfer_ms": 0}, "transfer_ms"),
     ({"repeat_medians_ms": [180.0, 200.0, 220.0]}, "the repeats differ by more than 5%"),
     ({"repeat_medians_ms": [100.0]}, "not among the medians"),
+    ({"run_tile_ms": 700.0}, "a tile took far longer in the run"),
     ({"tiles_per_second": 9}, "does not follow from batch"),
     ({"output_megapixels_per_second": 9}, "does not follow from tiles_per_second"),
     ({"km2_per_second": 9e9}, "m wide"),

@@ -10,53 +10,11 @@ import pytest
 import safetensors.torch
 import torch
 
+from speed_models import AsynchronousDevice, EventClock
 from worldstrat_bench.api import LowRes, Target
 from worldstrat_bench.worker.inside.blocks import Bench, BlockPlan, Kept, NotPlainError, Placed, run_block
 from worldstrat_bench.worker.inside.child import seed_everything
 from worldstrat_bench.worker.inside.timing import WallClock
-
-
-class AsynchronousDevice:
-    """A device whose calls return at once and whose work takes as long as it is told; time is made up."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.busy_until = 0.0
-
-    def read(self) -> float:
-        """The wall clock: reading it takes a moment."""
-        self.now += 1e-7
-        return self.now
-
-    def launch(self, seconds: float) -> None:
-        """Hand over work; returns after 10 microseconds."""
-        self.now += 1e-5
-        self.busy_until = max(self.busy_until, self.now) + seconds
-
-    def synchronise(self) -> None:
-        """Wait until all work is done."""
-        self.now = max(self.now, self.busy_until)
-
-
-class EventClock:
-    """What CUDA's events do on such a device: each has the time at which the work before it is done."""
-
-    def __init__(self, device: AsynchronousDevice) -> None:
-        self._device = device
-        self._events: list[float] = []
-
-    def start(self, marks: int) -> None:
-        self._device.synchronise()
-        self._events = [self._device.now]
-
-    def mark(self, wait: bool) -> None:
-        if wait:
-            self._device.synchronise()
-        self._events.append(max(self._device.now, self._device.busy_until))
-
-    def stop(self) -> list[float]:
-        self._device.synchronise()
-        return [event - self._events[0] for event in (*self._events[1:], self._device.now)]
 
 
 def placed(value: float = 0.0, batch: int = 1) -> Placed:
@@ -217,6 +175,18 @@ def test_what_is_not_computed_is_refused(name: str) -> None:
         kept_of(call)
 
 
+class OnItsOwnStream:
+    """Returns at once; its output is -1 until the device has done the work, and no stream is told to wait for it."""
+
+    def __init__(self, device: AsynchronousDevice) -> None:
+        self.device = device
+
+    def predict(self, lr: LowRes, target: Target) -> torch.Tensor:
+        output, image = torch.full((1, 3, 8, 8), -1.0), image_of(Placed(lr, target, None))
+        self.device.launch(0.25, lambda: output.copy_(image))
+        return output
+
+
 class Model:
     """Adds noise; remembers how it was called."""
 
@@ -281,3 +251,38 @@ def test_a_lead_in_prepares_memory_and_an_echo_has_a_size() -> None:
     figures, _ = bench.inspect({"precision": "declared"}, b"")
     assert figures["parameters"] == 20
     assert figures["op"] == "inspected"
+
+
+def test_the_memory_of_a_call_is_read_without_what_the_harness_keeps() -> None:
+    model = Model()
+    bench = bench_with(model)
+    block(bench, slots=5)
+    block(bench)
+    before = len(model.grad)
+    figures, _ = bench.memory({"precision": "declared", "calls": 3}, b"")
+    assert figures["op"] == "remembered"
+    assert figures["host_bytes"] > 10_000_000
+    assert figures["device_bytes"] is None
+    assert model.grad[before:] == [False] * 3
+    assert bench._kept.size == 0, "kept outputs are the harness's own"
+
+
+@pytest.mark.parametrize("wait", [True, False])
+def test_kept_outputs_are_those_of_a_device_that_has_finished(wait: bool) -> None:
+    """On a stream of the model's own: an output gets its values when the device has done its work.
+
+    Single calls are waited for before their output is copied. Outputs that cannot be waited for, back to back, are
+    taken after the whole device is idle.
+    """
+    device = AsynchronousDevice()
+    bench = bench_with(OnItsOwnStream(device), (None, None))
+    bench._clock = EventClock(device)
+    plan = {"first": 0, "inputs": 2, "every": 1 if wait else 2, "wait": wait, "precision": "declared"}
+    bench.block({**plan, "calls": 2, "slots": 2}, b"")
+    bench.block({**plan, "calls": 4, "slots": None}, b"")
+    launched = device.now
+    device.launch(0.5)  # say, a copy that is still under way
+    _, tensors = bench.take({"tiles": [[0, 0], [1, 0]]}, b"")
+    assert device.now >= launched + 0.5, "taken from an idle device"
+    levels = [float(tensors[f"output.{k}"].mean()) for k in range(2)]
+    assert levels == pytest.approx([0.0, 0.1] if wait else [-1.0, -1.0], abs=1e-6), "see docs/speed.md on streams"

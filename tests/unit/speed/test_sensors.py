@@ -16,7 +16,7 @@ from worldstrat_bench.speed.sensors import NO_ENERGY, Reading, Sensor, strangers
 from worldstrat_bench.speed.session import SpeedRequest, _Session, time_model
 from worldstrat_bench.speed.stopwatch import Plan
 from worldstrat_bench.worker.timed import TimedWorker
-from worldstrat_bench.worker.types import ModelFigures, ModelSpec
+from worldstrat_bench.worker.types import ModelFigures, ModelSpec, PeakMemory
 
 HEAT = 0x20
 POWER_CAP = 0x4
@@ -128,8 +128,8 @@ def test_a_device_that_counts_no_energy_says_so(library: Library) -> None:
     library.counts_energy = False
     session: Any = SimpleNamespace(_sensor=Sensor(library, 0))
     assert _Session._measure_energy(session, None) is None  # type: ignore[arg-type]
-    figures = ModelFigures(1, 1, 1, 1)
-    assert _Session._nulls(session, figures, figures, None, ()) == {"km2_per_kwh": NO_ENERGY}
+    session._run_seconds = lambda: 0.1
+    assert _Session._nulls(session, ModelFigures(1, 1), PeakMemory(1, 1), None, ()) == {"km2_per_kwh": NO_ENERGY}
 
 
 def test_energy_is_that_of_the_model_alone(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:

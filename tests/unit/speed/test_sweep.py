@@ -28,7 +28,18 @@ def test_the_smallest_that_is_as_fast_as_any_is_taken() -> None:
 
 
 def test_long_calls_are_not_doubled() -> None:
-    assert list(sweep(lambda batch: model(batch, 0.0, 0.1), 64, lambda text: None)) == [1, 2, 4]
+    assert list(sweep(lambda batch: model(batch, 0.12, 0.1), 64, lambda text: None)) == [1, 2]
+
+
+def test_the_sweep_ends_where_it_has_levelled_off() -> None:
+    assert list(sweep(lambda batch: model(batch, 0.0, 0.010), 64, lambda text: None)) == [1, 2, 4]
+    assert list(sweep(lambda batch: model(batch, 0.010, 0.010), 64, lambda text: None)) == [1, 2, 4, 8, 16, 32]
+
+
+def test_one_batch_that_was_held_up_does_not_end_the_sweep() -> None:
+    seconds = {2: 3.0}
+    speeds = sweep(lambda batch: model(batch, 0.010, 0.001 * seconds.get(batch, 1.0) ** 2), 64, lambda text: None)
+    assert list(speeds) == [1, 2, 4, 8, 16, 32, 64]
 
 
 class Full(MadeUp):

@@ -59,7 +59,9 @@ def test_flops_of_a_convolution() -> None:
 
 
 def test_peak_memory_of_the_host() -> None:
-    memory = peak_memory("cpu")
-    assert memory["device"] is None
-    assert memory["host"] is not None
-    assert memory["host"] > 10_000_000
+    calls: list[int] = []
+    memory = peak_memory(lambda: calls.append(1), 3, "cpu")
+    assert memory["device_bytes"] is None
+    assert memory["host_bytes"] is not None
+    assert memory["host_bytes"] > 10_000_000
+    assert len(calls) == 3

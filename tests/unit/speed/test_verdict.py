@@ -45,6 +45,8 @@ def test_an_honest_timing_is_valid() -> None:
         placing=((0.11, 0.4, 0.12), (0.1, 0.1)),
         audit_placing=((0.012,), (0.004,)),
         late=(0.05, 0.001),
+        references=_alternating(0.05),
+        run_seconds=0.045,
         scored_difference=0.0,
         fresh_difference=1e-6,
         throttled=False,
@@ -57,6 +59,11 @@ def test_a_little_skew_is_valid() -> None:
     rng = np.random.default_rng(0)
     repeats = tuple(tuple(_of(0.01 * (1 + 0.02 * rng.exponential(size=20)), 10) for _ in range(6)) for _ in range(3))
     assert judge(Evidence(repeats)).valid
+
+
+def _alternating(more: float) -> tuple[Block, ...]:
+    """References every other one of which takes so much longer."""
+    return tuple(_block(k, 0.002 * (1 + more * (k % 2))) for k in range(18))
 
 
 RAMP = tuple(_block(k, 0.010 * (1 + 0.06 * k)) for k in range(6))
@@ -81,6 +88,11 @@ CACHED = _of(np.array([0.010] * 10 + [0.0088] * 30), 10)
         ({"audited": (0.09, 0.031, 0.01)}, "whose outputs can all be asked for take 3.1 times as long"),
         ({"placing": ((0.13, 0.14, 0.1), (0.1, 0.1))}, "30 ms longer to be placed"),
         ({"audit_placing": ((0.02,), (0.005, 0.006, 0.004))}, "15 ms longer to be placed"),
+        (
+            {"references": _alternating(0.3)},
+            "ratios of neighbouring blocks of the model and of bicubic differ by 2[67]%",
+        ),
+        ({"run_seconds": 0.06}, "a call takes 10 ms, where a single tile of the run took 60 ms"),
         ({"late": (0.4, 0.1)}, "outputs are not there when they are asked for, but 100 ms later"),
         ({"warm": False}, "warm-up did not settle"),
         ({"throttled": True}, "lowered its clocks"),
@@ -111,6 +123,14 @@ def test_a_machine_that_wanders_is_not_called_a_cache() -> None:
     first_slow = _of(np.array([0.03] * 10 + [0.01] * 10), 10)
     repeat = (first_slow, *_repeat(1)[:5])
     assert not any("cached" in reason for reason in judge(Evidence((repeat,) * 3)).reasons)
+
+
+def test_a_processor_that_speeds_up_within_every_block_is_not_a_cache_of_the_model() -> None:
+    """It has to do with the machine: the reference gains as much."""
+    faster = ((_of(np.array([0.012] * 10 + [0.010] * 30), 10),) * 4,) * 3
+    theirs = (_of(np.array([0.0024] * 50 + [0.0020] * 150), 50),) * 12
+    assert any("cached" in reason for reason in judge(Evidence(faster)).reasons)
+    assert judge(Evidence(faster, references=theirs)).reasons == ()
 
 
 def test_a_ramp_in_one_repeat_alone_is_chance() -> None:

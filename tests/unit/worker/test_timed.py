@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from worldstrat_bench.worker.inside.wire import Message
 from worldstrat_bench.worker.timed import Cycle, TimedCallError, TimedWorker
-from worldstrat_bench.worker.types import Reply, Task
+from worldstrat_bench.worker.types import PeakMemory, Reply, Task
 
 TASK = Task(np.full((1, 1, 12, 4, 4), 0.3, np.float32), np.ones((1, 1, 1, 4, 4), bool), np.zeros((1, 1), int), 8, 8)
 WAITED = 1.0
@@ -31,10 +31,9 @@ class Scripted:
             "place": ({"op": "placed", "seconds": 0.25}, {}),
             "block": ({"op": "block", "wall_seconds": 0.9}, {"marks": np.array([0.2, 0.4, 0.4])}),
             "take": ({"op": "taken"}, {"output.0": np.full((1, 3, 8, 8), 0.3, np.float32)}),
-            "inspect": (
-                {"op": "inspected", "parameters": 5, "flops": -1, "host_bytes": True, "device_bytes": 2**70}, {},
-            ),
-        }  # fmt: skip
+            "inspect": ({"op": "inspected", "parameters": 5, "flops": -1}, {}),
+            "memory": ({"op": "remembered", "host_bytes": True, "device_bytes": 2**70}, {}),
+        }
         self.restarts = 0
         self.limits: dict[str, float] = {}
 
@@ -64,7 +63,8 @@ def test_what_is_possible_is_reported() -> None:
     assert (times.wall_seconds, times.host_seconds) == (0.9, WAITED)
     assert worker.place([TASK], [None]) == (0.25, WAITED)
     figures = worker.inspect()
-    assert (figures.parameters, figures.flops, figures.host_bytes, figures.device_bytes) == (5, None, None, None)
+    assert (figures.parameters, figures.flops) == (5, None)
+    assert worker.memory(2) == PeakMemory(None, None)
 
 
 @pytest.mark.parametrize("claim", [None, "0.5", True, -1, 0, WAITED + 0.1, math.nan, math.inf, [0.5]])

@@ -160,7 +160,8 @@ def run_block(
 ) -> Tuple[List[float], float]:  # fmt: skip
     """Make the calls of a block; seconds to each mark by the clock, and seconds by the wall clock around it.
 
-    The last ``kept.size`` outputs are kept. Every output is looked at for what it is, none for what it holds.
+    The last ``kept.size`` outputs are kept. Every output is looked at for what it is, none for what it holds. Where
+    each call is waited for, its output is copied after that wait, so that streams of the model's own are done with it.
     """
     chosen = list(inputs[plan.first : plan.first + plan.inputs])
     keep_from = plan.calls - kept.size
@@ -173,11 +174,14 @@ def run_block(
             seed(placed.seed)
         output = call(placed)
         check_plain(output, placed.lr, i >= keep_from)
+        marked = (i + 1) % plan.every == 0
+        if marked and plan.wait:
+            clock.mark(True)
         if i >= keep_from:
             kept.keep(output)
         del output  # the model may use its memory for the next one
-        if (i + 1) % plan.every == 0:
-            clock.mark(plan.wait)
+        if marked and not plan.wait:
+            clock.mark(False)
     marks = clock.stop()
     return marks, now() - started
 
@@ -188,17 +192,19 @@ class Bench:
     Parameters
     ----------
     seed : sets torch's, numpy's and Python's random numbers.
+    clock : None for that of the device.
     """
 
-    def __init__(self, model: SRModel, device: str, seed: Seed) -> None:
+    def __init__(self, model: SRModel, device: str, seed: Seed, clock: Optional[timing.Clock] = None) -> None:
         self._model = model
         self._device = device
         self._seed = seed
         self._inputs: List[Placed] = []
         self._kept = Kept()
-        self._clock = timing.clock_for(device)
+        self._clock = timing.clock_for(device) if clock is None else clock
         self.answers: Dict[str, Callable[[Header, bytes], Tuple[Header, Tensors]]] = {
             "place": self.place, "block": self.block, "take": self.take, "echo": self.echo, "inspect": self.inspect,
+            "memory": self.memory,
         }  # fmt: skip
 
     def echo(self, header: Header, body: bytes) -> Tuple[Header, Tensors]:
@@ -247,7 +253,7 @@ class Bench:
                 if header["slots"] is not None:
                     like = call(self._inputs[plan.first]).detach()
                     self._kept.prepare(header["slots"], like)
-                    self._synchronise()
+                    self._clock.wait()
         finally:
             if collecting:
                 gc.enable()
@@ -255,17 +261,28 @@ class Bench:
 
     def take(self, header: Header, body: bytes) -> Tuple[Header, Tensors]:
         """The tiles of kept outputs that the host names: the number of the output, and which tile of its batch."""
+        self._clock.wait()  # a copy is there when the device says so, not when it was asked for
         found = [self._kept.tile(int(number), int(tile)) for number, tile in header["tiles"]]
         return {"op": "taken"}, {"output.{}".format(k): tile for k, tile in enumerate(found)}
 
     def inspect(self, header: Header, body: bytes) -> Tuple[Header, Tensors]:
-        """Parameters, FLOPs of one further call on the first input, and the memory's peak so far."""
+        """Parameters, and the FLOPs of one further call on the first input."""
         import torch
 
         call = self._caller(header["precision"])
         with torch.no_grad():
-            figures = timing.inspect_model(self._model, lambda: call(self._inputs[0]), self._device)
-        return {"op": "inspected", **figures}, {}
+            flops = timing.count_flops(lambda: call(self._inputs[0]))
+        return {"op": "inspected", "parameters": timing.count_parameters(self._model), "flops": flops}, {}
+
+    def memory(self, header: Header, body: bytes) -> Tuple[Header, Tensors]:
+        """The memory's peak over some calls on the first input, with no output kept."""
+        import torch
+
+        self._kept = Kept()
+        call = self._caller(header["precision"])
+        with torch.no_grad():
+            peaks = timing.peak_memory(lambda: call(self._inputs[0]), int(header["calls"]), self._device)
+        return {"op": "remembered", **peaks}, {}
 
     def _caller(self, precision: str) -> Callable[[Placed], Any]:
         predict = self._model.predict
@@ -277,9 +294,3 @@ class Bench:
                 return predict(placed.lr, placed.target)
 
         return call
-
-    def _synchronise(self) -> None:
-        import torch
-
-        if torch.device(self._device).type == "cuda":
-            torch.cuda.synchronize(self._device)

@@ -34,6 +34,10 @@ class Clock(Protocol):
         """Wait until the device has done everything; seconds from the start to each mark, the end included."""
         ...
 
+    def wait(self) -> None:
+        """Wait until the device has done everything it was given, on all its streams."""
+        ...
+
 
 class WallClock:
     """The clock of a device that works synchronously: the CPU."""
@@ -57,6 +61,9 @@ class WallClock:
         self._marks.append(self._now())
         return [mark - self._started for mark in self._marks]
 
+    def wait(self) -> None:
+        """Return at once: what a CPU was given is done when the call returns."""
+
 
 class CudaClock:
     """CUDA events on the current stream; the whole device is waited for at both ends, other streams included."""
@@ -77,26 +84,28 @@ class CudaClock:
             event.record(torch.cuda.current_stream(self._device))  # CUDA makes an event when it is first recorded
             self._events.append(event)
         self._used = 0
-        torch.cuda.synchronize(self._device)
+        self.wait()
         self._record()
 
     def mark(self, wait: bool) -> None:
         """Note the time at which the current stream gets here, or wait for all streams and note that."""
-        import torch
-
         if wait:
-            torch.cuda.synchronize(self._device)
+            self.wait()
         self._record()
 
     def stop(self) -> List[float]:
         """Wait for the device; seconds from the start to each mark, the end included."""
+        self.wait()
+        self._record()
+        self.wait()
+        first = self._events[0]
+        return [float(first.elapsed_time(event)) / 1e3 for event in self._events[1 : self._used]]
+
+    def wait(self) -> None:
+        """Wait for all streams of the device."""
         import torch
 
         torch.cuda.synchronize(self._device)
-        self._record()
-        torch.cuda.synchronize(self._device)
-        first = self._events[0]
-        return [float(first.elapsed_time(event)) / 1e3 for event in self._events[1 : self._used]]
 
     def _record(self) -> None:
         import torch
@@ -131,13 +140,30 @@ def precision_context(precision: str, device: str) -> ContextManager[Any]:
     return torch.autocast(kind, dtype=torch.bfloat16 if precision == "bf16" else torch.float16)
 
 
-def peak_memory(device: str) -> Dict[str, Optional[int]]:
-    """Bytes at their largest since the process started: resident on the host, allocated on the device."""
+def peak_memory(call: Callable[[], Any], calls: int, device: str) -> Dict[str, Optional[int]]:
+    """Bytes at their largest: resident on the host since the process started, allocated on the device in the last call.
+
+    Parameters
+    ----------
+    calls : at least 1; what the calls before the last one leave behind (compiled code, a recorded graph) counts, what
+        they used on the way does not.
+    """
     import torch
 
-    host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIB
     on_cuda = torch.device(device).type == "cuda"
-    return {"host": int(host), "device": int(torch.cuda.max_memory_allocated(device)) if on_cuda else None}
+    for _ in range(calls - 1):
+        call()
+    if on_cuda:
+        torch.cuda.synchronize(device)
+        torch.cuda.reset_peak_memory_stats(device)
+    call()
+    if on_cuda:
+        torch.cuda.synchronize(device)
+    host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIB
+    return {
+        "host_bytes": int(host),
+        "device_bytes": int(torch.cuda.max_memory_allocated(device)) if on_cuda else None,
+    }
 
 
 def count_parameters(model: object) -> Optional[int]:
@@ -157,17 +183,6 @@ def count_flops(call: Callable[[], Any]) -> Optional[int]:
     with counter:
         call()
     return int(counter.get_total_flops()) or None
-
-
-def inspect_model(model: object, call: Callable[[], Any], device: str) -> Dict[str, Optional[int]]:
-    """Parameters, FLOPs of one further call, and the memory's peak so far."""
-    memory = peak_memory(device)
-    return {
-        "parameters": count_parameters(model),
-        "flops": count_flops(call),
-        "host_bytes": memory["host"],
-        "device_bytes": memory["device"],
-    }
 
 
 def _modules(model: object) -> List["torch.nn.Module"]:
