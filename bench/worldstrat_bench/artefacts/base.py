@@ -150,7 +150,7 @@ def read_json(content: bytes | str) -> Any:
 
 def first_problem(error: ValidationError) -> str:
     """Return "key.of.the.value: what is wrong with it" of the first problem that pydantic found."""
-    first = error.errors(include_url=False)[0]
+    first = error.errors(include_url=False, include_input=False)[0]
     key = ".".join(str(part)[:_LONGEST_KEY] for part in first["loc"])
     return f"{key}: {first['msg']}" if key else first["msg"]
 

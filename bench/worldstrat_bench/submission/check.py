@@ -14,7 +14,7 @@ from worldstrat_bench.submission.check_git import SUBMISSIONS, change_faults, ch
 from worldstrat_bench.submission.check_others import others_faults
 from worldstrat_bench.submission.check_record import manifest_faults, record_faults, submitted_result
 from worldstrat_bench.submission.check_training import training_faults
-from worldstrat_bench.submission.faults import CheckReport, Fault, notice, relative
+from worldstrat_bench.submission.faults import CheckFinding, CheckReport, notice, relative
 from worldstrat_bench.submission.fingerprints import Fingerprints, dataset_fingerprints, imagery_faults
 from worldstrat_bench.submission.git import open_checkout
 from worldstrat_bench.submission.locate import line_of
@@ -73,7 +73,7 @@ def check(paths: Sequence[Path], options: Options = Options()) -> CheckReport:  
     return CheckReport(checked, _unique(faults))
 
 
-def _folders(paths: Sequence[Path], options: Options) -> tuple[tuple[Path, ...], tuple[Fault, ...]]:
+def _folders(paths: Sequence[Path], options: Options) -> tuple[tuple[Path, ...], tuple[CheckFinding, ...]]:
     """The submissions to look at; with a base only those that changed, and what the changes do wrong."""
     folders = tuple(dict.fromkeys(folder for path in paths for folder in submission_folders(path)))
     if options.base is None or not paths:
@@ -81,7 +81,7 @@ def _folders(paths: Sequence[Path], options: Options) -> tuple[tuple[Path, ...],
     checkout = open_checkout(paths[0] if paths[0].is_dir() else paths[0].parent, options.base)
     changes = checkout.changes()
     faults = tuple(change_faults(changes, maintainer=options.maintainer))
-    faults = tuple(replace(f, where=relative(checkout.root / f.where)) if f.where else f for f in faults)
+    faults = tuple(replace(f, where=checkout.root / f.where) if f.where else f for f in faults)
     touched = {(checkout.root / SUBMISSIONS / slug).resolve() for slug in changed_slugs(changes)}
     return tuple(folder for folder in folders if folder.resolve() in touched), faults
 
@@ -106,7 +106,9 @@ def submission_folders(path: Path) -> tuple[Path, ...]:
     raise UsageError("there is no submission", where=path, remedy=remedy)
 
 
-def _check_folder(folder: Path, options: Options, known: Fingerprints | None) -> tuple[Manifest | None, list[Fault]]:
+def _check_folder(
+    folder: Path, options: Options, known: Fingerprints | None
+) -> tuple[Manifest | None, list[CheckFinding]]:
     faults = list(folder_faults(folder))
     results: list[Result] = []
     for result_folder in record_folders(folder):
@@ -129,7 +131,7 @@ def _check_folder(folder: Path, options: Options, known: Fingerprints | None) ->
     return manifest, faults
 
 
-def _manifest(folder: Path) -> tuple[Manifest | None, str, list[Fault]]:
+def _manifest(folder: Path) -> tuple[Manifest | None, str, list[CheckFinding]]:
     path = folder / MANIFEST_NAME
     try:
         return load_manifest(path), path.read_text(encoding="utf-8-sig"), []
@@ -137,7 +139,7 @@ def _manifest(folder: Path) -> tuple[Manifest | None, str, list[Fault]]:
         errors: tuple[ManifestError, ...] = (error,)
         if error.line is not None or path.is_file():
             errors = _all_errors(path) or errors
-    return None, "", [Fault("manifest", e.what, relative(path), e.line, e.remedy or "") for e in errors]
+    return None, "", [CheckFinding("manifest", e.what, where=path, line=e.line, remedy=e.remedy or "") for e in errors]
 
 
 def _all_errors(path: Path) -> tuple[ManifestError, ...]:
@@ -148,11 +150,13 @@ def _all_errors(path: Path) -> tuple[ManifestError, ...]:
     return () if isinstance(found, Manifest) else found
 
 
-def _manifest_checks(manifest: Manifest, text: str, folder: Path, records: Sequence[Record]) -> Iterator[Fault]:
-    where, slug = relative(folder / MANIFEST_NAME), manifest.submission.slug
+def _manifest_checks(manifest: Manifest, text: str, folder: Path, records: Sequence[Record]) -> Iterator[CheckFinding]:
+    where, slug = folder / MANIFEST_NAME, manifest.submission.slug
     if folder.resolve().name != slug:
         what = f"slug is {slug!r} but the folder is {folder.resolve().name!r}"
-        yield Fault("slug", what, where, line_of(text, ("submission", "slug")), "give both the same name")
+        yield CheckFinding(
+            "slug", what, where=where, line=line_of(text, ("submission", "slug")), remedy="give both the same name"
+        )
     yield from _protocol_faults(manifest, text, where)
     yield from lock_faults(manifest, folder, text)
     yield from weights_faults(manifest, folder, text)
@@ -160,17 +164,17 @@ def _manifest_checks(manifest: Manifest, text: str, folder: Path, records: Seque
     yield from training_faults(manifest, folder, text, ranked=ranked)
     if not records:
         remedy = f"worldstrat-bench evaluate {relative(folder)} --data DIR --out RUN, then submission add RUN"
-        yield notice("records", "there is no record yet", relative(folder), remedy)
+        yield notice("records", "there is no record yet", where=folder, remedy=remedy)
 
 
-def _protocol_faults(manifest: Manifest, text: str, where: str) -> Iterator[Fault]:
+def _protocol_faults(manifest: Manifest, text: str, where: Path) -> Iterator[CheckFinding]:
     from worldstrat_bench.protocol import protocol_ids
 
     line = line_of(text, ("protocols",))
     for name in manifest.protocols:
         if name not in protocol_ids():
             remedy = f"one of: {', '.join(protocol_ids())}"
-            yield Fault("protocol", f"unknown protocol {name[:60]!r}", where, line, remedy)
+            yield CheckFinding("protocol", f"unknown protocol {name[:60]!r}", where=where, line=line, remedy=remedy)
 
 
 def _expected(manifest: Manifest, *, pinned: bool) -> Expected:
@@ -178,12 +182,12 @@ def _expected(manifest: Manifest, *, pinned: bool) -> Expected:
     return Expected(model.distribution, model.version, model.entry_point, model.wheel_sha256 if pinned else None)
 
 
-def _wheel(path: Path, expected: Expected | None, known: Fingerprints | None) -> list[Fault]:
+def _wheel(path: Path, expected: Expected | None, known: Fingerprints | None) -> list[CheckFinding]:
     faults = list(wheel_faults(path, expected))
     if known and not any(f.rule in ("wheel", "wheel-size", "wheel-names") for f in faults):
         faults += imagery_faults(path, known)
     return faults
 
 
-def _unique(faults: Iterable[Fault]) -> tuple[Fault, ...]:
+def _unique(faults: Iterable[CheckFinding]) -> tuple[CheckFinding, ...]:
     return tuple(dict.fromkeys(faults))

@@ -9,11 +9,11 @@ from worldstrat_bench.artefacts.result import Result
 from worldstrat_bench.submission.check_git import SUBMISSIONS
 from worldstrat_bench.submission.check_record import SCORE_AGAIN, submitted_result
 from worldstrat_bench.submission.check_tiles import facts_differ
-from worldstrat_bench.submission.faults import Fault, relative
+from worldstrat_bench.submission.faults import CheckFinding, relative
 from worldstrat_bench.submission.results import record_folders
 
 
-def others_faults(folder: Path, results: Sequence[Result]) -> Iterator[Fault]:
+def others_faults(folder: Path, results: Sequence[Result]) -> Iterator[CheckFinding]:
     """Scores that were copied, and facts of tiles that contradict everybody else's on the same targets."""
     if not results:
         return
@@ -34,11 +34,11 @@ def other_results(submissions: Path, slug: str) -> Iterator[Result]:
                 yield found
 
 
-def _pair_faults(result: Result, other: Result) -> Iterator[Fault]:
-    where, who = relative(result.tiles_file), relative(other.folder)
+def _pair_faults(result: Result, other: Result) -> Iterator[CheckFinding]:
+    where, who = result.tiles_file, relative(other.folder)
     if result.tiles_sha256 == other.tiles_sha256 and result.record.outcomes.get("ok"):
         what = f"tiles.csv is that of another submission: {who}"
-        yield Fault("copied", what, where, None, SCORE_AGAIN)
+        yield CheckFinding("copied", what, where=where, remedy=SCORE_AGAIN)
         return
     mine, theirs = result.record.dataset, other.record.dataset
     same = (mine.targets_sha256, mine.inputs) == (theirs.targets_sha256, theirs.inputs)
@@ -46,4 +46,4 @@ def _pair_faults(result: Result, other: Result) -> Iterator[Fault]:
         difference = facts_differ(result.table, other.table)
         if difference:
             what = f"{difference} differs from the one in {who}, on the same targets"
-            yield Fault("facts", what, where, None, SCORE_AGAIN)
+            yield CheckFinding("facts", what, where=where, remedy=SCORE_AGAIN)

@@ -18,7 +18,7 @@ from worldstrat_bench.stats.aggregate import not_from_tiles
 from worldstrat_bench.stats.boards import foreign_inputs, ranking_list
 from worldstrat_bench.submission.check_robustness import robustness_faults
 from worldstrat_bench.submission.check_tiles import table_faults
-from worldstrat_bench.submission.faults import Fault, from_error, notice, relative
+from worldstrat_bench.submission.faults import CheckFinding, from_error, notice
 from worldstrat_bench.submission.manifest import Manifest
 from worldstrat_bench.submission.results import RESULT_FILES, result_folder
 
@@ -27,7 +27,7 @@ SCORE_AGAIN = "a record is never edited by hand; score the run again and submit 
 REMADE = "mend the manifest, or: worldstrat-bench evaluate SUBMISSION --data DIR --out RUN, then submission add RUN"
 
 
-def submitted_result(folder: Path) -> Result | tuple[Fault, ...]:
+def submitted_result(folder: Path) -> Result | tuple[CheckFinding, ...]:
     """The record and table of a result folder, or why they cannot be read. Sizes are looked at before contents."""
     faults = tuple(_file_faults(folder))
     if faults:
@@ -38,32 +38,32 @@ def submitted_result(folder: Path) -> Result | tuple[Fault, ...]:
         return (from_error("record-readable", error),)
 
 
-def record_faults(result: Result, slug_folder: Path, *, official: bool) -> Iterator[Fault]:
+def record_faults(result: Result, slug_folder: Path, *, official: bool) -> Iterator[CheckFinding]:
     """Everything that can be said of a record without its manifest."""
-    where = relative(result.record_file)
+    where = result.record_file
     yield from recomputed_faults(result)
-    if not isinstance(_protocol(result.record, where), Fault):
+    if not isinstance(_protocol(result.record, where), CheckFinding):
         yield from _place_faults(result, slug_folder)
     yield from _ranking_faults(result.record, where, official=official)
     yield from _companion_faults(result)
     yield from robustness_faults(result.folder, result.record)
 
 
-def recomputed_faults(result: Result) -> tuple[Fault, ...]:
+def recomputed_faults(result: Result) -> tuple[CheckFinding, ...]:
     """What does not follow from tiles.csv and the package.
 
     The scores are recomputed only if nothing else is wrong: they would only repeat the other faults.
     """
     faults = [*_hash_faults(result)]
-    protocol = _protocol(result.record, relative(result.record_file))
-    if isinstance(protocol, Fault):
+    protocol = _protocol(result.record, result.record_file)
+    if isinstance(protocol, CheckFinding):
         return (*faults, protocol)
     faults += list_faults(result)
-    faults += table_faults(result.table, result.record, where=relative(result.tiles_file))
+    faults += table_faults(result.table, result.record, where=result.tiles_file)
     return (*faults, *(() if faults else aggregate_faults(result, protocol)))
 
 
-def _hash_faults(result: Result) -> Iterator[Fault]:
+def _hash_faults(result: Result) -> Iterator[CheckFinding]:
     spectra = result.folder / "spectra.csv"
     content = spectra.read_bytes() if spectra.is_file() else None
     for problem in (result.mismatch, changed_file(result.record, content, spectra)):
@@ -72,64 +72,67 @@ def _hash_faults(result: Result) -> Iterator[Fault]:
     extra = sorted(set(result.record.files) - {TILES, spectra.name})
     if extra:
         what = f"the record hashes {extra[0]!r}, which no result holds"
-        yield Fault("record-files", what, relative(result.record_file), None, SCORE_AGAIN)
+        yield CheckFinding("record-files", what, where=result.record_file, remedy=SCORE_AGAIN)
 
 
-def list_faults(result: Result) -> Iterator[Fault]:
+def list_faults(result: Result) -> Iterator[CheckFinding]:
     """The tiles are those of the list that the record names, all of them."""
     dataset, table = result.record.dataset, result.table
-    where = relative(result.record_file)
+    where = result.record_file
     evaluated = set(table.tiles) | set(dataset.no_target)
     if dataset.tiles != len(table):
         what = f"the record counts {dataset.tiles} tiles, tiles.csv has {len(table)}"
-        yield Fault("list-complete", what, where, None, SCORE_AGAIN)
+        yield CheckFinding("list-complete", what, where=where, remedy=SCORE_AGAIN)
     partial = dataset.limit is not None or dataset.shard is not None
     if dataset.official or (dataset.release in split.release_names() and dataset.list in split.LISTS and not partial):
         yield from _official_list_faults(result, evaluated)
     elif not partial and dataset.list_sha256 != split.list_sha256(evaluated):
         what = "list_sha256 is not the hash of the tiles in tiles.csv: the list is stale or tiles were removed"
-        yield Fault("list-hash", what, where, None, SCORE_AGAIN)
+        yield CheckFinding("list-hash", what, where=where, remedy=SCORE_AGAIN)
 
 
-def _official_list_faults(result: Result, evaluated: set[str]) -> Iterator[Fault]:
-    dataset, where = result.record.dataset, relative(result.record_file)
+def _official_list_faults(result: Result, evaluated: set[str]) -> Iterator[CheckFinding]:
+    dataset, where = result.record.dataset, result.record_file
     if dataset.list not in split.LISTS or dataset.release not in split.release_names():
         what = f"a record on list {dataset.list!r} of release {dataset.release!r} cannot be official"
         remedy = f"official lists are {', '.join(split.LISTS)} of {' and '.join(split.release_names())}"
-        yield Fault("official", what, where, None, remedy)
+        yield CheckFinding("official", what, where=where, remedy=remedy)
         return
     wanted = set(split.list_tiles(dataset.list))
     missing, foreign = sorted(wanted - evaluated), sorted(evaluated - wanted)
-    table = relative(result.tiles_file)
+    table = result.tiles_file
     if foreign:
         what = f"{len(foreign)} tiles are not on list {dataset.list!r}, {foreign[0]!r} for one"
-        yield Fault("list-complete", what, table, None, "evaluate the list as the package defines it")
+        yield CheckFinding("list-complete", what, where=table, remedy="evaluate the list as the package defines it")
     if missing and dataset.limit is None and dataset.shard is None:
         what = f"{len(missing)} tiles of list {dataset.list!r} are missing, {missing[0]!r} for one"
-        yield Fault(
-            "list-complete", what, table, None, "a tile is never left out; a failed one stays in with its outcome"
+        yield CheckFinding(
+            "list-complete",
+            what,
+            where=table,
+            remedy="a tile is never left out; a failed one stays in with its outcome",
         )
     if dataset.list_sha256 != split.list_sha256(wanted):
         what = f"list_sha256 is not that of list {dataset.list!r} in this version of the package: it is stale"
-        yield Fault("list-hash", what, where, None, "update worldstrat-bench and evaluate again")
+        yield CheckFinding("list-hash", what, where=where, remedy="update worldstrat-bench and evaluate again")
 
 
-def aggregate_faults(result: Result, protocol: Protocol) -> Iterator[Fault]:
+def aggregate_faults(result: Result, protocol: Protocol) -> Iterator[CheckFinding]:
     """Every mean and interval follows from tiles.csv, to a relative 1e-7."""
     lists = split.sublists(result.record.dataset.list, result.table.tiles)
     difference = not_from_tiles(result.record.scores, result.table, lists, protocol)
     if difference:
         key, stored, computed = difference
         what = f"scores.{key} is {short_value(stored)} but tiles.csv gives {short_value(computed)}"
-        yield Fault("record-aggregates", what, relative(result.record_file), None, SCORE_AGAIN)
+        yield CheckFinding("record-aggregates", what, where=result.record_file, remedy=SCORE_AGAIN)
 
 
-def manifest_faults(result: Result, manifest: Manifest, slug_folder: Path) -> Iterator[Fault]:
+def manifest_faults(result: Result, manifest: Manifest, slug_folder: Path) -> Iterator[CheckFinding]:
     """The record is of the model that the manifest describes."""
-    where, model = relative(result.record_file), result.record.model
+    where, model = result.record_file, result.record.model
     if result.record.protocol.id not in manifest.protocols and result.record.protocol.id in protocol_ids():
         what = f"protocol {result.record.protocol.id!r} is not among the manifest's protocols"
-        yield Fault("record-manifest", what, where, None, "add it to protocols in submission.toml")
+        yield CheckFinding("record-manifest", what, where=where, remedy="add it to protocols in submission.toml")
     if manifest.submission.slug != slug_folder.resolve().name:
         return  # the slug is at fault, not the record
     stated = manifest.reference(model)
@@ -137,32 +140,36 @@ def manifest_faults(result: Result, manifest: Manifest, slug_folder: Path) -> It
     for key in (*model_differences(model, stated, partial=True), *statements):
         made, said = short_value(getattr(model, key)), short_value(getattr(stated, key))
         what = f"the record was made with model.{key} = {made}, the manifest says {said}"
-        yield Fault("record-manifest", what, where, None, REMADE)
+        yield CheckFinding("record-manifest", what, where=where, remedy=REMADE)
 
 
-def _place_faults(result: Result, slug_folder: Path) -> Iterator[Fault]:
+def _place_faults(result: Result, slug_folder: Path) -> Iterator[CheckFinding]:
     wanted = result_folder(slug_folder, result.record)
     if wanted != result.folder:
         what = f"the record belongs into {wanted.relative_to(slug_folder)}"
         remedy = "let `worldstrat-bench submission add RUN FOLDER` put it there"
-        yield Fault("record-place", what, relative(result.folder), None, remedy)
+        yield CheckFinding("record-place", what, where=result.folder, remedy=remedy)
 
 
-def _protocol(record: Record, where: str) -> Protocol | Fault:
+def _protocol(record: Record, where: Path) -> Protocol | CheckFinding:
     try:
         protocol = load_protocol(record.protocol.id)
     except UsageError as error:
-        return Fault("protocol", error.what, where, None, error.remedy or "")
+        return CheckFinding("protocol", error.what, where=where, remedy=error.remedy or "")
     if protocol.sha256 != record.protocol.sha256:
         what = f"the record was made with another {protocol.id!r}: the protocol's sha256 differs from the package's"
-        return Fault("protocol", what, where, None, "protocols never change; use the one of a release and score again")
+        return CheckFinding(
+            "protocol", what, where=where, remedy="protocols never change; use the one of a release and score again"
+        )
     return protocol
 
 
-def _ranking_faults(record: Record, where: str, *, official: bool) -> Iterator[Fault]:
+def _ranking_faults(record: Record, where: Path, *, official: bool) -> Iterator[CheckFinding]:
     dataset, severity = record.dataset, "error" if official else "notice"
     if dataset.shard is not None:
-        yield Fault("shard", f"shard {dataset.shard} of a run", where, None, "merge the shards: worldstrat-bench merge")
+        yield CheckFinding(
+            "shard", f"shard {dataset.shard} of a run", where=where, remedy="merge the shards: worldstrat-bench merge"
+        )
     reasons = {
         "it was not made on an official release": not dataset.official,
         f"it was limited to {dataset.limit} tiles": dataset.limit is not None,
@@ -175,12 +182,14 @@ def _ranking_faults(record: Record, where: str, *, official: bool) -> Iterator[F
     }
     for reason, holds in reasons.items():
         if holds and severity == "error":
-            yield Fault("unranked", f"not ranked: {reason}", where, None, "see docs/submissions.md, Official records")
+            yield CheckFinding(
+                "unranked", f"not ranked: {reason}", where=where, remedy="see docs/submissions.md, Official records"
+            )
         elif holds:
-            yield notice("unranked", f"not ranked: {reason}", where)
+            yield notice("unranked", f"not ranked: {reason}", where=where)
 
 
-def _companion_faults(result: Result) -> Iterator[Fault]:
+def _companion_faults(result: Result) -> Iterator[CheckFinding]:
     """speed.json and verification.json name this record."""
     verification = result.folder / Verification.FILE
     if verification.exists():
@@ -191,7 +200,7 @@ def _companion_faults(result: Result) -> Iterator[Fault]:
         else:
             if named != result.record.record_id:
                 what = f"{verification.name} names another record_id"
-                yield Fault("verification", what, relative(verification), None, "verify this record")
+                yield CheckFinding("verification", what, where=verification, remedy="verify this record")
     speed = result.folder / SpeedReport.FILE
     if speed.exists():
         try:
@@ -201,21 +210,25 @@ def _companion_faults(result: Result) -> Iterator[Fault]:
             return
         if not timed.is_of(result.record):
             what = f"{speed.name} is of no or another record_id, or model"
-            yield Fault("speed", what, relative(speed), None, TIME_AGAIN)
+            yield CheckFinding("speed", what, where=speed, remedy=TIME_AGAIN)
 
 
-def _file_faults(folder: Path) -> Iterator[Fault]:
+def _file_faults(folder: Path) -> Iterator[CheckFinding]:
     for path in sorted(folder.iterdir()):
-        where = relative(path)
+        where = path
         if path.is_symlink() or not path.is_file():
-            yield Fault("files", "neither links nor folders belong in a result", where, None, "remove it")
+            yield CheckFinding("files", "neither links nor folders belong in a result", where=where, remedy="remove it")
         elif path.name not in RESULT_FILES:
             allowed = ", ".join(RESULT_FILES)
-            yield Fault("files", "this file does not belong in a result", where, None, f"keep only {allowed}")
+            yield CheckFinding(
+                "files", "this file does not belong in a result", where=where, remedy=f"keep only {allowed}"
+            )
         elif path.stat().st_size > RESULT_FILES[path.name]:
             limit = RESULT_FILES[path.name] // 1000
-            yield Fault("size", f"larger than {limit} kB", where, None, "submit what the harness wrote, unchanged")
+            yield CheckFinding(
+                "size", f"larger than {limit} kB", where=where, remedy="submit what the harness wrote, unchanged"
+            )
     for name in (Record.FILE, TILES):
         if not (folder / name).is_file():
             remedy = "let `worldstrat-bench submission add RUN FOLDER` copy it"
-            yield Fault("files", f"{name} is missing", relative(folder), None, remedy)
+            yield CheckFinding("files", f"{name} is missing", where=folder, remedy=remedy)

@@ -9,12 +9,12 @@ from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.artefacts.robustness import Robustness
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.stats.robustness import disagreements
-from worldstrat_bench.submission.faults import Fault, from_error, relative
+from worldstrat_bench.submission.faults import CheckFinding, from_error
 
 _REMEDY = "submit what `worldstrat-bench evaluate ... --robustness` wrote beside this record"
 
 
-def robustness_faults(folder: Path, record: Record) -> Iterator[Fault]:
+def robustness_faults(folder: Path, record: Record) -> Iterator[CheckFinding]:
     """What is wrong with the file; nothing if there is none.
 
     The points of other runs cannot be computed again from a submission: they name the records of those runs.
@@ -28,4 +28,4 @@ def robustness_faults(folder: Path, record: Record) -> Iterator[Fault]:
         yield from_error("robustness", error)
         return
     for reason in disagreements(stated, record):
-        yield Fault("robustness", f"{Robustness.FILE}: {reason}", relative(path), None, _REMEDY)
+        yield CheckFinding("robustness", f"{Robustness.FILE}: {reason}", where=path, remedy=_REMEDY)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.artefacts.tiles import FACT_COLUMNS, TileTable
 from worldstrat_bench.data import split
 from worldstrat_bench.measures import optional_column
-from worldstrat_bench.submission.faults import Fault
+from worldstrat_bench.submission.faults import CheckFinding
 
 _REMEDY = "tiles.csv is never edited by hand; score the run again and submit what that writes"
 
@@ -34,7 +35,7 @@ _DB_TOLERANCE = 0.001
 """Two columns of seven digits that say the same agree to this, in dB."""
 
 
-def table_faults(table: TileTable, record: Record, *, where: str) -> Iterator[Fault]:
+def table_faults(table: TileTable, record: Record, *, where: Path) -> Iterator[CheckFinding]:
     """Everything that a table says wrongly, at most one fault a rule."""
     yield from _first(_outcome_faults(table, record, where))
     yield from _first(_range_faults(table, where))
@@ -44,62 +45,72 @@ def table_faults(table: TileTable, record: Record, *, where: str) -> Iterator[Fa
     yield from _first(_label_faults(table, record, where))
 
 
-def _first(faults: Iterator[Fault]) -> Iterator[Fault]:
+def _first(faults: Iterator[CheckFinding]) -> Iterator[CheckFinding]:
     found = next(faults, None)
     if found:
         yield found
 
 
-def _outcome_faults(table: TileTable, record: Record, where: str) -> Iterator[Fault]:
+def _outcome_faults(table: TileTable, record: Record, where: Path) -> Iterator[CheckFinding]:
     outcomes = table.text("outcome")
     counted = {name: outcomes.count(name) for name in set(outcomes)}
     stored = {name: n for name, n in record.outcomes.items() if n}
     if counted != stored:
         what = f"the record's outcomes are {_counts(stored)}, tiles.csv has {_counts(counted)}"
-        yield Fault("outcomes", what, where, None, _REMEDY)
+        yield CheckFinding("outcomes", what, where=where, remedy=_REMEDY)
 
 
-def _range_faults(table: TileTable, where: str) -> Iterator[Fault]:
+def _range_faults(table: TileTable, where: Path) -> Iterator[CheckFinding]:
     for name, (low, high) in RANGES.items():
         if name not in table.numbers:
             continue  # an optional column
         values = table.numbers[name]
         for row in np.flatnonzero(~np.isnan(values) & ((values < low) | (values > high))):
             what = f"{name} of tile {table.tiles[row]!r} is {values[row]:.7g}, outside {low:g} to {high:g}"
-            yield Fault("values", what, where, int(row) + 2, _REMEDY)
+            yield CheckFinding("values", what, where=where, line=int(row) + 2, remedy=_REMEDY)
 
 
-def _null_faults(table: TileTable, record: Record, where: str) -> Iterator[Fault]:
+def _null_faults(table: TileTable, record: Record, where: Path) -> Iterator[CheckFinding]:
     """A scored tile has its scores and a failed one none; a metric without any value has a reason."""
     ok = table.ok
     for row in np.flatnonzero(~ok):
         filled = [name for name in SCORES if not math.isnan(table.numbers[name][row])]
         if filled:
             what = f"tile {table.tiles[row]!r} failed and yet has {filled[0]}"
-            yield Fault("nulls", what, where, int(row) + 2, _REMEDY)
+            yield CheckFinding("nulls", what, where=where, line=int(row) + 2, remedy=_REMEDY)
     for row in np.flatnonzero(ok & np.isnan(table.numbers["psnr"])):
         if "psnr" not in record.nulls:
-            yield Fault("nulls", f"tile {table.tiles[row]!r} is ok and has no psnr", where, int(row) + 2, _REMEDY)
+            yield CheckFinding(
+                "nulls",
+                f"tile {table.tiles[row]!r} is ok and has no psnr",
+                where=where,
+                line=int(row) + 2,
+                remedy=_REMEDY,
+            )
     for name in (*SCORES, *record.optional):
         if name not in table.numbers:
             continue
         if ok.any() and np.isnan(table.numbers[name][ok]).all() and name not in record.nulls:
-            yield Fault("nulls", f"{name} is null on every tile and the record does not say why", where, None, _REMEDY)
+            yield CheckFinding(
+                "nulls", f"{name} is null on every tile and the record does not say why", where=where, remedy=_REMEDY
+            )
 
 
-def _version_faults(table: TileTable, record: Record, where: str) -> Iterator[Fault]:
+def _version_faults(table: TileTable, record: Record, where: Path) -> Iterator[CheckFinding]:
     """The record gives the version of every column of an optional metric, and of no other."""
     owners = {name: optional_column(name) for name in table.numbers}
     present = {name for name, owner in owners.items() if owner is not None}
     needed = {name for owner in owners.values() if owner is not None for name in owner.names}
     for name in sorted(needed - present):
-        yield Fault("optional", f"the column {name!r} is missing beside others of its metric", where, None, _REMEDY)
+        yield CheckFinding(
+            "optional", f"the column {name!r} is missing beside others of its metric", where=where, remedy=_REMEDY
+        )
     for name in sorted(present ^ set(record.optional)):
         what = f"has no version of the column {name!r}" if name in present else f"gives a version of {name[:60]!r}"
-        yield Fault("optional", f"the record {what}, contrary to tiles.csv", where, None, _REMEDY)
+        yield CheckFinding("optional", f"the record {what}, contrary to tiles.csv", where=where, remedy=_REMEDY)
 
 
-def _consistency_faults(table: TileTable, record: Record, where: str) -> Iterator[Fault]:
+def _consistency_faults(table: TileTable, record: Record, where: Path) -> Iterator[CheckFinding]:
     """In the wsb protocols rmse and psnr are one number, and bias removal cannot lower psnr."""
     if not record.protocol.id.startswith("wsb-"):
         return
@@ -115,12 +126,14 @@ def _consistency_faults(table: TileTable, record: Record, where: str) -> Iterato
     yield from _rows(higher, table, where, "psnr_raw is above psnr, which removes a bias from the same pixels")
 
 
-def _rows(bad: NDArray[np.bool_], table: TileTable, where: str, what: str) -> Iterator[Fault]:
+def _rows(bad: NDArray[np.bool_], table: TileTable, where: Path, what: str) -> Iterator[CheckFinding]:
     for row in np.flatnonzero(bad):
-        yield Fault("values", f"tile {table.tiles[row]!r}: {what}", where, int(row) + 2, _REMEDY)
+        yield CheckFinding(
+            "values", f"tile {table.tiles[row]!r}: {what}", where=where, line=int(row) + 2, remedy=_REMEDY
+        )
 
 
-def _label_faults(table: TileTable, record: Record, where: str) -> Iterator[Fault]:
+def _label_faults(table: TileTable, record: Record, where: Path) -> Iterator[CheckFinding]:
     """Labels and groups of official tiles are the package's own; other groups follow from the names."""
     known = split.official_facts()
     official = record.dataset.official or record.dataset.release in split.release_names()
@@ -132,16 +145,16 @@ def _label_faults(table: TileTable, record: Record, where: str) -> Iterator[Faul
             stated, own = table.text(name)[row], str(getattr(facts, name))
             if stated != own and own not in (split.UNLABELLED, "unlocated"):
                 what = f"{name} of tile {tile!r} is {stated!r}, the package says {own!r}"
-                yield Fault("labels", what, where, row + 2, _REMEDY)
+                yield CheckFinding("labels", what, where=where, line=row + 2, remedy=_REMEDY)
         for name in ("lon", "lat"):
             value, fact = float(table.numbers[name][row]), getattr(facts, name)
             if fact is not None and not abs(value - fact) < 1e-4:
-                yield Fault(
+                yield CheckFinding(
                     "labels",
                     f"{name} of tile {tile!r} is {value:.7g}, the package says {fact:.7g}",
-                    where,
-                    row + 2,
-                    _REMEDY,
+                    where=where,
+                    line=row + 2,
+                    remedy=_REMEDY,
                 )
 
 

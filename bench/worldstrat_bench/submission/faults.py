@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from worldstrat_bench.artefacts.base import first_problem
 from worldstrat_bench.errors import InvalidArtefactError, WorldstratBenchError
 
 Severity = Literal["error", "notice"]
@@ -17,14 +18,14 @@ _LONGEST = 400
 
 
 @dataclass(frozen=True)
-class Fault:
+class CheckFinding:
     """One finding.
 
     Attributes
     ----------
     rule : a stable, short name, such as "record-aggregates".
     what : one sentence without a full stop.
-    where : file, relative to where the user stands if possible.
+    where : a file, or words that are not one, such as an option.
     line : 1-based line in that file, if known.
     remedy : what to do about it.
     severity : an "error" refuses the submission, a "notice" does not.
@@ -32,15 +33,21 @@ class Fault:
 
     rule: str
     what: str
-    where: str = ""
+    _: KW_ONLY
+    where: Path | str = ""
     line: int | None = None
     remedy: str = ""
     severity: Severity = "error"
 
     @property
+    def file(self) -> str:
+        """`where` as the user would write it from here."""
+        return relative(self.where) if isinstance(self.where, Path) else self.where
+
+    @property
     def place(self) -> str:
         """``file:line`` or what is known of it."""
-        return f"{self.where}:{self.line}" if self.line else self.where
+        return f"{self.file}:{self.line}" if self.line else self.file
 
 
 @dataclass(frozen=True)
@@ -48,15 +55,15 @@ class CheckReport:
     """The findings of one check and the submissions that were looked at."""
 
     checked: tuple[str, ...]
-    faults: tuple[Fault, ...]
+    faults: tuple[CheckFinding, ...]
 
     @property
-    def errors(self) -> tuple[Fault, ...]:
+    def errors(self) -> tuple[CheckFinding, ...]:
         """The faults that refuse."""
         return tuple(f for f in self.faults if f.severity == "error")
 
     @property
-    def notices(self) -> tuple[Fault, ...]:
+    def notices(self) -> tuple[CheckFinding, ...]:
         """The faults that do not."""
         return tuple(f for f in self.faults if f.severity == "notice")
 
@@ -66,14 +73,17 @@ class CheckReport:
         return not self.errors
 
 
-def notice(rule: str, what: str, where: object = "", remedy: str = "", line: int | None = None) -> Fault:
-    """A finding that refuses nothing."""
-    return Fault(rule, what, str(where), line, remedy, "notice")
+def notice(rule: str, what: str, *, where: Path | str = "", remedy: str = "", line: int | None = None) -> CheckFinding:
+    """Return a finding that refuses nothing."""
+    return CheckFinding(rule, what, where=where, line=line, remedy=remedy, severity="notice")
 
 
-def from_error(rule: str, error: WorldstratBenchError) -> Fault:
-    """The fault that an error describes."""
-    return Fault(rule, error.what, error.where or "", getattr(error, "line", None), error.remedy or "")
+def from_error(rule: str, error: WorldstratBenchError) -> CheckFinding:
+    """Return the finding that an error describes."""
+    where = error.where or ""
+    # Errors hold text, of which only an absolute path is known to be a path.
+    place = Path(where) if where.startswith("/") else where
+    return CheckFinding(rule, error.what, where=place, line=getattr(error, "line", None), remedy=error.remedy or "")
 
 
 def relative(path: Path) -> str:
@@ -95,7 +105,7 @@ def as_text(report: CheckReport) -> str:
     lines: list[str] = []
     for fault in (*report.errors, *report.notices):
         lines.append(f"{fault.severity}: {shown(fault.what)} [{fault.rule}]")
-        if fault.where:
+        if fault.file:
             lines.append(f"  where: {shown(fault.place)}")
         if fault.remedy:
             lines.append(f"  fix: {shown(fault.remedy)}")
@@ -126,12 +136,10 @@ def from_json(text: str, *, where: object = "report") -> CheckReport:
     try:
         found = TypeAdapter(_Report).validate_json(text)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        key = ".".join(str(part)[:40] for part in first["loc"])
-        raise InvalidArtefactError(f"not the report of a check: {key}: {first['msg']}", where=where) from None
+        raise InvalidArtefactError(f"not the report of a check: {first_problem(error)}", where=where) from None
     except (ValueError, RecursionError):
         raise InvalidArtefactError("not the report of a check", where=where) from None
-    return CheckReport(tuple(found.checked), tuple(Fault(**fault.model_dump()) for fault in found.faults))
+    return CheckReport(tuple(found.checked), tuple(CheckFinding(**fault.model_dump()) for fault in found.faults))
 
 
 def as_markdown(report: CheckReport) -> str:
@@ -153,7 +161,7 @@ def as_github(report: CheckReport) -> str:
     """Workflow commands that GitHub shows beside the changed lines."""
     lines = []
     for fault in (*report.errors, *report.notices):
-        where = f"file={_command_property(fault.where)},line={fault.line or 1}," if fault.where else ""
+        where = f"file={_command_property(fault.file)},line={fault.line or 1}," if fault.file else ""
         text = fault.what + (f" - {fault.remedy}" if fault.remedy else "")
         lines.append(f"::{fault.severity} {where}title={_command_property(fault.rule)}::{_command_text(shown(text))}")
     return "\n".join([*lines, summary(report)]) + "\n"
@@ -196,12 +204,12 @@ class _Report(BaseModel):
     faults: Annotated[list[_FaultDocument], Field(max_length=200)]
 
 
-def _fault_json(fault: Fault) -> dict[str, object]:
+def _fault_json(fault: CheckFinding) -> dict[str, object]:
     return {
         "rule": fault.rule,
         "severity": fault.severity,
         "what": shown(fault.what),
-        "where": shown(fault.where),
+        "where": shown(fault.file),
         "line": fault.line,
         "remedy": shown(fault.remedy),
     }
@@ -211,6 +219,6 @@ def _count(n: int, noun: str) -> str:
     return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
-def only(faults: Iterable[Fault | None]) -> tuple[Fault, ...]:
+def only(faults: Iterable[CheckFinding | None]) -> tuple[CheckFinding, ...]:
     """The findings among checks that may find nothing."""
     return tuple(f for f in faults if f is not None)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldstrat_bench.errors import WorldstratBenchError
-from worldstrat_bench.submission.faults import Fault, relative
+from worldstrat_bench.submission.faults import CheckFinding
 from worldstrat_bench.submission.wheel import IMAGES, MAX_MEMBER_BYTES, WheelFile, open_wheel, read_member
 
 SIDE = 16
@@ -93,7 +93,7 @@ def dataset_fingerprints(data: Path) -> Fingerprints:
     return Fingerprints(tuple(names), np.array(vectors).reshape(len(names), SIDE * SIDE))
 
 
-def imagery_faults(path: Path, known: Fingerprints) -> Iterator[Fault]:
+def imagery_faults(path: Path, known: Fingerprints) -> Iterator[CheckFinding]:
     """Test imagery among the images and arrays of a wheel."""
     wheel = open_wheel(path)
     if not isinstance(wheel, WheelFile):
@@ -109,7 +109,7 @@ def imagery_faults(path: Path, known: Fingerprints) -> Iterator[Fault]:
                 tile = None if thumbnail is None else known.match(thumbnail)
                 if tile is not None:
                     what = f"{member.filename[:80]!r} shows the test tile {tile!r}"
-                    yield Fault("wheel-imagery", what, relative(path), None, "no imagery of WorldStrat in a model")
+                    yield CheckFinding("wheel-imagery", what, where=path, remedy="no imagery of WorldStrat in a model")
                     return
                 if looked > MAX_IMAGES:
                     return

@@ -21,7 +21,7 @@ from worldstrat_bench.artefacts.verification import TileCheck, Verification
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.protocol import SAME_PREDICTION
 from worldstrat_bench.submission.check_record import recomputed_faults
-from worldstrat_bench.submission.faults import Fault, relative
+from worldstrat_bench.submission.faults import CheckFinding
 
 if TYPE_CHECKING:
     from worldstrat_bench.data.layout import Dataset, Tile
@@ -65,7 +65,7 @@ class VerifyReport:
     """What came of it."""
 
     record: Record
-    faults: tuple[Fault, ...]
+    faults: tuple[CheckFinding, ...]
     tiles: tuple[TileCheck, ...]
     device_class: str
 
@@ -102,7 +102,7 @@ def verify(request: VerifyRequest, say: Say = lambda _: None) -> VerifyReport:
     with _found(request.model) as (model, spec):
         faults += _model_faults(result.record, model)
         checks, device_class = _run_again(result, dataset, protocol, spec, request, say)
-    faults += [fault for check in checks for fault in tile_faults(check, relative(request.run))]
+    faults += [fault for check in checks for fault in tile_faults(check, request.run)]
     return VerifyReport(result.record, tuple(faults), checks, device_class)
 
 
@@ -135,18 +135,23 @@ def write_verification(report: VerifyReport, request: VerifyRequest, maintainer:
     return path
 
 
-def tile_faults(check: TileCheck, where: str) -> tuple[Fault, ...]:
+def tile_faults(check: TileCheck, where: Path) -> tuple[CheckFinding, ...]:
     """What one tile's comparison says against the record."""
     if check.outcome != "ok":
         what = f"tile {check.tile!r} was ok in the run and is {check.outcome} now"
-        return (Fault("again", what, where, None, "see the model's log"),)
+        return (CheckFinding("again", what, where=where, remedy="see the model's log"),)
     limits = (
         (check.order_difference, SAME_PREDICTION, "the prediction depends on other tiles or on chance", "reflectance"),
         (check.prediction_difference, SAME_PREDICTION, "the prediction differs from the stored one", "reflectance"),
         (check.psnr_difference_db, PSNR_TOLERANCE_DB, "psnr differs from tiles.csv", "dB"),
     )
     return tuple(
-        Fault("again", f"tile {check.tile!r}: {what}, by {value:.3g} {unit}", where, None, "the record does not hold")
+        CheckFinding(
+            "again",
+            f"tile {check.tile!r}: {what}, by {value:.3g} {unit}",
+            where=where,
+            remedy="the record does not hold",
+        )
         for value, limit, what, unit in limits
         if value is not None and not value <= limit
     )
@@ -158,7 +163,7 @@ def choose_tiles(result: Result, count: int, seed: int) -> tuple[str, ...]:
     return tuple(random.Random(f"{seed} {result.record.record_id}").sample(scored, min(count, len(scored))))
 
 
-def _target_faults(result: Result, dataset: Dataset, protocol: Protocol) -> tuple[Fault, ...]:
+def _target_faults(result: Result, dataset: Dataset, protocol: Protocol) -> tuple[CheckFinding, ...]:
     """The decoded targets of this machine are those of the record."""
     from worldstrat_bench.data.target import read_target
 
@@ -167,7 +172,7 @@ def _target_faults(result: Result, dataset: Dataset, protocol: Protocol) -> tupl
     if targets_sha256(targets) == result.record.dataset.targets_sha256:
         return ()
     what = "the targets of this dataset are not those of the record"
-    return (Fault("targets", what, str(dataset.root), None, "verify with the dataset of the run"),)
+    return (CheckFinding("targets", what, where=str(dataset.root), remedy="verify with the dataset of the run"),)
 
 
 @contextmanager
@@ -181,10 +186,12 @@ def _found(request: ModelRequest) -> Iterator[tuple[ModelRef, ModelSpec]]:
         yield choose_model(request, Path(scratch))
 
 
-def _model_faults(record: Record, model: ModelRef) -> tuple[Fault, ...]:
+def _model_faults(record: Record, model: ModelRef) -> tuple[CheckFinding, ...]:
     """How the model differs from the record's; what only one of them knows is not compared."""
     return tuple(
-        Fault("model", f"model.{key} differs from the record's", record.model.name, None, "verify the same model")
+        CheckFinding(
+            "model", f"model.{key} differs from the record's", where=record.model.name, remedy="verify the same model"
+        )
         for key in model_differences(record.model, model, partial=True)
     )
 

@@ -18,7 +18,7 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 
 from worldstrat_bench.api import ENTRY_POINT_GROUP
 from worldstrat_bench.digests import file_sha256
-from worldstrat_bench.submission.faults import Fault, notice, relative
+from worldstrat_bench.submission.faults import CheckFinding, notice
 
 MAX_ENTRIES = 5000
 MAX_MEMBER_BYTES = 64 * 1024**2
@@ -67,11 +67,11 @@ class Expected:
     sha256: str | None = None
 
 
-def wheel_faults(path: Path, expected: Expected | None = None) -> tuple[Fault, ...]:
+def wheel_faults(path: Path, expected: Expected | None = None) -> tuple[CheckFinding, ...]:
     """Everything that speaks against a wheel. Nothing of it is run."""
-    where = relative(path)
+    where = path
     wheel = open_wheel(path)
-    if isinstance(wheel, Fault):
+    if isinstance(wheel, CheckFinding):
         return (wheel,)
     try:
         with zipfile.ZipFile(path) as archive:
@@ -80,31 +80,36 @@ def wheel_faults(path: Path, expected: Expected | None = None) -> tuple[Fault, .
                 faults += _content_faults(wheel, archive, where)
                 faults += _metadata_faults(wheel, archive, expected, where)
     except (zipfile.BadZipFile, OSError, NotImplementedError, EOFError, RuntimeError, ValueError) as error:
-        return (Fault("wheel", f"the wheel is damaged: {error}", where, None, "build it again"),)
+        return (CheckFinding("wheel", f"the wheel is damaged: {error}", where=where, remedy="build it again"),)
     except Exception as error:  # zlib.error, struct.error, lzma errors: a hostile archive, never a traceback
         if type(error).__name__ not in ("error", "LZMAError"):
             raise
-        return (Fault("wheel", f"the wheel is damaged: {error}", where, None, "build it again"),)
+        return (CheckFinding("wheel", f"the wheel is damaged: {error}", where=where, remedy="build it again"),)
     if expected and expected.sha256 and file_sha256(path) != expected.sha256:
         what = "the wheel's sha256 is not the one in submission.toml"
-        faults.append(Fault("wheel-hash", what, where, None, "put the sha256 of this wheel into model.wheel_sha256"))
+        faults.append(
+            CheckFinding("wheel-hash", what, where=where, remedy="put the sha256 of this wheel into model.wheel_sha256")
+        )
     return tuple(faults)
 
 
-def open_wheel(path: Path) -> WheelFile | Fault:
+def open_wheel(path: Path) -> WheelFile | CheckFinding:
     """List a wheel, or say why it is none."""
-    where = relative(path)
+    where = path
     try:
         name, version, _, tags = parse_wheel_filename(path.name)
     except InvalidWheelFilename:
-        return Fault(
-            "wheel", "the file's name is not that of a wheel", where, None, "build it with: pip wheel --no-deps ."
+        return CheckFinding(
+            "wheel",
+            "the file's name is not that of a wheel",
+            where=where,
+            remedy="build it with: pip wheel --no-deps .",
         )
     try:
         with zipfile.ZipFile(path) as archive:
             members = tuple(archive.infolist())
     except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError, EOFError) as error:
-        return Fault("wheel", f"the wheel cannot be opened: {error}", where, None, "build it again")
+        return CheckFinding("wheel", f"the wheel cannot be opened: {error}", where=where, remedy="build it again")
     pure = all(tag.platform == "any" and tag.abi == "none" for tag in tags)
     return WheelFile(path, name, str(version), pure, members)
 
@@ -115,18 +120,21 @@ def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
         return stream.read(min(member.file_size, MAX_MEMBER_BYTES))
 
 
-def _shape_faults(wheel: WheelFile, where: str) -> Iterator[Fault]:
+def _shape_faults(wheel: WheelFile, where: Path) -> Iterator[CheckFinding]:
     """Bombs and names, from the directory of the archive alone."""
     members = wheel.members
     total = sum(m.file_size for m in members)
     if len(members) > MAX_ENTRIES or total > MAX_TOTAL_BYTES:
         what = f"{len(members)} entries, {total / 1e6:.0f} MB unpacked: at most {MAX_TOTAL_BYTES // 10**6} MB of code"
-        yield Fault("wheel-size", what, where, None, "put weights behind a URL under [weights]")
+        yield CheckFinding("wheel-size", what, where=where, remedy="put weights behind a URL under [weights]")
         return
     for member in members:
         if member.file_size > MAX_MEMBER_BYTES or member.file_size > 10**6 + MAX_RATIO * member.compress_size:
-            yield Fault(
-                "wheel-size", f"{member.filename[:80]!r} unpacks to {member.file_size} bytes", where, None, "remove it"
+            yield CheckFinding(
+                "wheel-size",
+                f"{member.filename[:80]!r} unpacks to {member.file_size} bytes",
+                where=where,
+                remedy="remove it",
             )
             return
     seen: set[str] = set()
@@ -135,10 +143,10 @@ def _shape_faults(wheel: WheelFile, where: str) -> Iterator[Fault]:
         folded = name.casefold()
         if _unsafe(name) or member.flag_bits & 0x1 or (member.external_attr >> 16) & 0o170000 == 0o120000:
             what = f"{name[:80]!r} is an unsafe name, a link or encrypted"
-            yield Fault("wheel-names", what, where, None, "build it again from plain files")
+            yield CheckFinding("wheel-names", what, where=where, remedy="build it again from plain files")
             return
         if folded in seen:
-            yield Fault("wheel-names", f"{name[:80]!r} is there twice", where, None, "build it again")
+            yield CheckFinding("wheel-names", f"{name[:80]!r} is there twice", where=where, remedy="build it again")
             return
         seen.add(folded)
 
@@ -151,7 +159,7 @@ def _unsafe(name: str) -> bool:
     )  # fmt: skip
 
 
-def _content_faults(wheel: WheelFile, archive: zipfile.ZipFile, where: str) -> Iterator[Fault]:
+def _content_faults(wheel: WheelFile, archive: zipfile.ZipFile, where: Path) -> Iterator[CheckFinding]:
     images = 0
     for member in wheel.members:
         if member.is_dir():
@@ -163,7 +171,7 @@ def _content_faults(wheel: WheelFile, archive: zipfile.ZipFile, where: str) -> I
         startup = path.suffix == ".pth" and len(path.parts) == 1  # has a message of its own
         if (path.suffix.lower() in PICKLES and not startup) or _pickled(head):
             what = f"{member.filename[:80]!r} is a pickle or compiled code, which could do anything when opened"
-            yield Fault("wheel-pickle", what, where, None, "ship safetensors or ONNX under [weights]")
+            yield CheckFinding("wheel-pickle", what, where=where, remedy="ship safetensors or ONNX under [weights]")
         elif head.startswith(NATIVE_MAGIC):
             yield _native(wheel, member.filename, where)
         elif path.suffix.lower() in IMAGES:
@@ -172,37 +180,39 @@ def _content_faults(wheel: WheelFile, archive: zipfile.ZipFile, where: str) -> I
             yield notice(
                 "wheel-data",
                 f"{member.filename[:80]!r} holds {member.file_size // 1000} kB of data: a person looks",
-                where,
+                where=where,
             )
     if images:
         what = f"{images // 1000 + 1} kB of images or arrays: compared with the tiles only if --data is given"
-        yield notice("wheel-images", what, where)
+        yield notice("wheel-images", what, where=where)
 
 
-def _name_faults(path: PurePosixPath, where: str) -> Iterator[Fault]:
+def _name_faults(path: PurePosixPath, where: Path) -> Iterator[CheckFinding]:
     """Files that act by their name or take somebody else's."""
     parts = path.parts
     root = parts[0]
     if root.endswith(".data") and len(parts) > 1:
         if parts[1] not in ("purelib", "platlib"):
             what = f"{str(path)[:80]!r} would be put outside of the library folder"
-            yield Fault("wheel-scripts", what, where, None, "ship importable modules only")
+            yield CheckFinding("wheel-scripts", what, where=where, remedy="ship importable modules only")
             return
         parts = parts[2:] or (root,)
     top = parts[0].removesuffix(".py") if len(parts) == 1 else parts[0]
     if path.suffix == ".pth" and len(parts) == 1:
-        yield Fault("wheel-pth", f"{path.name!r} runs code in every Python that starts", where, None, "remove it")
+        yield CheckFinding(
+            "wheel-pth", f"{path.name!r} runs code in every Python that starts", where=where, remedy="remove it"
+        )
     stem = top.split(".")[0]
     if not root.endswith(".dist-info") and (stem in SHADOWED or stem in sys.stdlib_module_names):
         what = f"the top-level name {stem!r} shadows a package that is not yours"
-        yield Fault("wheel-shadow", what, where, None, "rename your package")
+        yield CheckFinding("wheel-shadow", what, where=where, remedy="rename your package")
 
 
-def _native(wheel: WheelFile, name: str, where: str) -> Fault:
+def _native(wheel: WheelFile, name: str, where: Path) -> CheckFinding:
     if wheel.pure:
         what = f"{name[:80]!r} is native code in a wheel that claims to be pure Python"
-        return Fault("wheel-native", what, where, None, "build a platform wheel, or remove it")
-    return notice("wheel-native", f"{name[:80]!r} is native code: a person looks", where)
+        return CheckFinding("wheel-native", what, where=where, remedy="build a platform wheel, or remove it")
+    return notice("wheel-native", f"{name[:80]!r} is native code: a person looks", where=where)
 
 
 def _pickled(head: bytes) -> bool:
@@ -212,24 +222,29 @@ def _pickled(head: bytes) -> bool:
 
 
 def _metadata_faults(
-    wheel: WheelFile, archive: zipfile.ZipFile, expected: Expected | None, where: str
-) -> Iterator[Fault]:
+    wheel: WheelFile, archive: zipfile.ZipFile, expected: Expected | None, where: Path
+) -> Iterator[CheckFinding]:
     folders = {m.filename.split("/")[0] for m in wheel.members if ".dist-info/" in m.filename}
     if len(folders) != 1:
-        yield Fault("wheel-metadata", f"{len(folders)} .dist-info folders, not one", where, None, "build it again")
+        yield CheckFinding(
+            "wheel-metadata", f"{len(folders)} .dist-info folders, not one", where=where, remedy="build it again"
+        )
         return
     folder = folders.pop()
     files = {m.filename: m for m in wheel.members}
     needed = [f"{folder}/{name}" for name in ("METADATA", "WHEEL", "RECORD")]
     absent = [name for name in needed if name not in files]
     if absent:
-        yield Fault("wheel-metadata", f"{absent[0]!r} is missing", where, None, "build it again")
+        yield CheckFinding("wheel-metadata", f"{absent[0]!r} is missing", where=where, remedy="build it again")
         return
     headers = HeaderParser().parsestr(_text(archive, files[needed[0]]))
     stated = (canonicalize_name(str(headers["Name"] or "")), str(headers["Version"] or ""))
     if stated != (wheel.name, wheel.version):
-        yield Fault(
-            "wheel-metadata", "METADATA and the file's name disagree on name or version", where, None, "build it again"
+        yield CheckFinding(
+            "wheel-metadata",
+            "METADATA and the file's name disagree on name or version",
+            where=where,
+            remedy="build it again",
         )
     yield from _record_faults(archive, files, needed[2], where)
     points = _entry_points(archive, files.get(f"{folder}/entry_points.txt"))
@@ -237,19 +252,19 @@ def _metadata_faults(
 
 
 def _expectation_faults(
-    wheel: WheelFile, expected: Expected | None, points: tuple[str, ...] | None, where: str
-) -> Iterator[Fault]:
+    wheel: WheelFile, expected: Expected | None, points: tuple[str, ...] | None, where: Path
+) -> Iterator[CheckFinding]:
     group = f'[project.entry-points."{ENTRY_POINT_GROUP}"]'
     if not points:
         what = "entry_points.txt cannot be read" if points is None else "the wheel announces no model"
-        yield Fault("wheel-entry-point", what, where, None, f"add {group} to pyproject.toml")
+        yield CheckFinding("wheel-entry-point", what, where=where, remedy=f"add {group} to pyproject.toml")
     elif expected and expected.entry_point not in points:
         what = f"the wheel has no model {expected.entry_point!r}, only {', '.join(points)[:100]}"
-        yield Fault("wheel-entry-point", what, where, None, "model.entry_point names one of them")
+        yield CheckFinding("wheel-entry-point", what, where=where, remedy="model.entry_point names one of them")
     if expected and (canonicalize_name(expected.distribution), expected.version) != (wheel.name, wheel.version):
         stated = f"{expected.distribution} {expected.version}"
         what = f"the wheel is {wheel.name} {wheel.version}, submission.toml says {stated}"
-        yield Fault("wheel-metadata", what, where, None, "submit the wheel that the manifest names")
+        yield CheckFinding("wheel-metadata", what, where=where, remedy="submit the wheel that the manifest names")
 
 
 def _entry_points(archive: zipfile.ZipFile, member: zipfile.ZipInfo | None) -> tuple[str, ...] | None:
@@ -264,13 +279,13 @@ def _entry_points(archive: zipfile.ZipFile, member: zipfile.ZipInfo | None) -> t
 
 
 def _record_faults(
-    archive: zipfile.ZipFile, files: dict[str, zipfile.ZipInfo], record: str, where: str
-) -> Iterator[Fault]:
+    archive: zipfile.ZipFile, files: dict[str, zipfile.ZipInfo], record: str, where: Path
+) -> Iterator[CheckFinding]:
     """RECORD lists every file with its sha256."""
     try:
         rows = list(csv.reader(io.StringIO(_text(archive, files[record])), strict=True))
     except csv.Error:
-        yield Fault("wheel-record", "RECORD is no CSV table", where, None, "build it again")
+        yield CheckFinding("wheel-record", "RECORD is no CSV table", where=where, remedy="build it again")
         return
     listed = {row[0]: row[1] for row in rows if len(row) == 3}
     for name, member in sorted(files.items()):
@@ -279,12 +294,14 @@ def _record_faults(
         digest = hashlib.sha256(read_member(archive, member)).digest()
         wanted = "sha256=" + base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
         if listed.get(name) != wanted:
-            yield Fault("wheel-record", f"{name[:80]!r} is not what RECORD says", where, None, "build it again")
+            yield CheckFinding(
+                "wheel-record", f"{name[:80]!r} is not what RECORD says", where=where, remedy="build it again"
+            )
             return
     ghosts = sorted(set(listed) - set(files))
     if ghosts:
-        yield Fault(
-            "wheel-record", f"RECORD lists {ghosts[0][:80]!r}, which is not there", where, None, "build it again"
+        yield CheckFinding(
+            "wheel-record", f"RECORD lists {ghosts[0][:80]!r}, which is not there", where=where, remedy="build it again"
         )
 
 

@@ -28,7 +28,7 @@ from worldstrat_bench.data import split
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.stats.train_split import assess
 from worldstrat_bench.submission.check import Options, check
-from worldstrat_bench.submission.faults import Fault
+from worldstrat_bench.submission.faults import CheckFinding
 from worldstrat_bench.submission.manifest import TrainSplit
 from worldstrat_bench.submission.results import RESULT_FILES
 
@@ -46,7 +46,7 @@ def folder(official: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(official, tmp_path / "submissions" / SLUG))
 
 
-def errors_of(folder: Path, **options: bool) -> tuple[Fault, ...]:
+def errors_of(folder: Path, **options: bool) -> tuple[CheckFinding, ...]:
     return check([folder], Options(**options)).errors  # type: ignore[arg-type]  # names are the caller's
 
 

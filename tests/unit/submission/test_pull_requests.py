@@ -142,10 +142,10 @@ def test_compare_reads_the_others_from_the_base(root: Path) -> None:
 
 
 def test_names_cannot_inject_markdown(root: Path) -> None:
-    from worldstrat_bench.submission.faults import CheckReport, Fault, as_github, as_markdown
+    from worldstrat_bench.submission.faults import CheckFinding, CheckReport, as_github, as_markdown
 
     evil = "@everyone [x](https://evil.example) <img src=x> `a` | b\n::error::c %0A"
-    report = CheckReport((evil,), (Fault("r", evil, evil, None, evil),))
+    report = CheckReport((evil,), (CheckFinding("r", evil, where=evil, remedy=evil),))
     text = as_markdown(report)
     assert "<img" not in text
     assert "](http" not in text
