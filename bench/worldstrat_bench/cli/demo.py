@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from worldstrat_bench.cli import console, running
+from worldstrat_bench.cli import console, groups, running
 
 DemoOutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where everything goes.")]
 TilesOption = Annotated[int, typer.Option("--tiles", metavar="N", min=2, max=2000, help="Synthetic test tiles.")]
@@ -15,16 +16,14 @@ TilesOption = Annotated[int, typer.Option("--tiles", metavar="N", min=2, max=200
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command("demo", short_help="From nothing to a leaderboard, without any data.")(demo)
+    app.command("demo", short_help="From nothing to a leaderboard, without any data.")(groups.with_groups(demo))
 
 
 def demo(
+    scoring: groups.OfflineScoringGroup,
     out: DemoOutOption = Path("demo"),
     tiles: TilesOption = 36,
-    isolation: running.IsolationOption = "auto",
-    lpips_weights: running.LpipsOption = None,
-    download: running.DownloadOption = False,
-    metrics: running.MetricsOption = "",
+    isolation: groups.IsolationOption = "auto",
     json: console.JsonOption = False,
 ) -> None:
     """Make a synthetic dataset, evaluate the reference models on it, and build the leaderboard."""
@@ -33,9 +32,7 @@ def demo(
     def say(text: str) -> None:
         screen.print(console.printable(text), markup=False, highlight=False, soft_wrap=True)
 
-    options = running.run_options(
-        device="cpu", isolation=isolation, lpips_weights=lpips_weights, download=download, metrics=metrics
-    )
+    options = replace(groups.run_options("cpu", scoring), isolation=isolation)
     with running.resumable():
         say(f"a synthetic dataset of {tiles} test tiles: {out / 'mini'}")
         from worldstrat_bench.run.demo import prepare_data, run_models

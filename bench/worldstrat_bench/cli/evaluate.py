@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from worldstrat_bench.cli import clusters, console, running
+from worldstrat_bench.cli import clusters, console, groups, running
 
 if TYPE_CHECKING:
     from worldstrat_bench.run.cluster.connect import ClusterOptions
@@ -24,6 +24,7 @@ AllOption = Annotated[
 RobustnessOption = Annotated[
     bool, typer.Option("--robustness", help="Then also with 1, 2, 4 and 8 frames and on synthetic inputs.")
 ]
+KeepOption = Annotated[bool, typer.Option("--keep/--no-keep", help="Keep predictions after scoring.")]
 ChangedOption = Annotated[
     str | None, typer.Option("--changed-since", metavar="REV", help="With --all: only submissions changed since.")
 ]
@@ -31,66 +32,39 @@ ChangedOption = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command("evaluate", short_help="Run a model on the test tiles and score it.")(evaluate)
+    app.command("evaluate", short_help="Run a model on the test tiles and score it.")(groups.with_groups(evaluate))
 
 
 def evaluate(
     data: console.DataOption,
     out: console.OutOption,
+    tiles: groups.TilesGroup,
+    loading: groups.ModelGroup,
+    worker: groups.WorkerGroup,
+    scoring: groups.ScoringGroup,
+    caching: groups.CacheGroup,
+    machines: groups.MachinesGroup,
     model: OptionalModelArgument = None,
     every: AllOption = None,
     changed_since: ChangedOption = None,
-    protocol: console.ProtocolOption = "wsb-1",
-    list_name: console.ListOption = "auto",
-    limit: console.LimitOption = None,
     device: console.DeviceOption = "auto",
-    frames: running.FramesOption = None,
-    weights: running.WeightsOption = None,
-    param: running.ParamOption = None,
-    python: running.PythonOption = None,
-    isolation: running.IsolationOption = "auto",
-    seed: running.SeedOption = 0,
-    shard: running.ShardOption = None,
-    lr: running.LrOption = "real",
     robustness: RobustnessOption = False,
-    lpips_weights: running.LpipsOption = None,
-    download: running.DownloadOption = True,
-    metrics: running.MetricsOption = "",
-    cache: running.CacheOption = True,
-    cache_gib: running.CacheGibOption = None,
-    keep: running.KeepOption = True,
-    tile_seconds: running.SecondsOption = 60.0,
-    memory_gib: running.MemoryOption = None,
-    max_failures: running.FailuresOption = 5,
-    scheduler: clusters.SchedulerOption = None,
-    workers: clusters.WorkersOption = None,
-    task_tiles: clusters.TaskTilesOption = None,
-    dashboard: clusters.DashboardOption = False,
-    tls_ca: clusters.CaOption = None,
-    tls_cert: clusters.CertOption = None,
-    tls_key: clusters.KeyOption = None,
+    keep: KeepOption = True,
     json: console.JsonOption = False,
 ) -> None:
     """Run a model on the test tiles and score it; the same command continues a run that was interrupted."""
-    options = running.run_options(
-        device=device, isolation=isolation, tile_seconds=tile_seconds, memory_gib=memory_gib,
-        max_failures=max_failures, keep=keep, cache=cache, cache_gib=cache_gib, lpips_weights=lpips_weights,
-        download=download, metrics=metrics,
-    )  # fmt: skip
-    machines = clusters.cluster_options(scheduler, workers, task_tiles, dashboard, tls_ca, tls_cert, tls_key)
+    options = groups.run_options(device, worker, scoring, caching, keep=keep)
+    cluster = machines.chosen()
     if every is not None:
         from worldstrat_bench.submission.matrix import Matrix, find_submissions
 
-        _only_with_one_model(model, frames, weights, param, python, limit, shard, robustness or None)
+        _only_with_one_model(model, *vars(loading).values(), tiles.limit, tiles.shard, robustness or None)
         submissions = find_submissions(every, changed_since)
-        protocols, lists = tuple(protocol.split(",")), tuple(list_name.split(","))
-        _evaluate_all(Matrix(submissions, protocols, lists, data, out, options), machines, json)
+        protocols, lists = tuple(tiles.protocol.split(",")), tuple(tiles.list_name.split(","))
+        _evaluate_all(Matrix(submissions, protocols, lists, data, out, options), cluster, json)
         return
-    request = running.run_request(
-        running.model_request(_named(model, changed_since), frames, weights, param, python),
-        data=data, out=out, protocol=protocol, list_name=list_name, limit=limit, shard=shard, seed=seed, lr=lr,
-    )  # fmt: skip
-    with running.resumable(), running.shown() as display, clusters.engine(machines, device, display) as engine:
+    request = tiles.request(loading.request(_named(model, changed_since)), data, out)
+    with running.resumable(), running.shown() as display, clusters.engine(cluster, device, display) as engine:
         from worldstrat_bench.run.pipeline import evaluate_on
 
         record = evaluate_on(engine, request, options, display, robustness=robustness)

@@ -10,14 +10,7 @@ import typer
 
 from worldstrat_bench.cli import console
 from worldstrat_bench.cli.auditing import AuditDataOption, AuditOption
-from worldstrat_bench.cli.running import (
-    FramesOption,
-    IsolationOption,
-    ParamOption,
-    PythonOption,
-    WeightsOption,
-    model_request,
-)
+from worldstrat_bench.cli.groups import IsolationOption, ModelGroup, PythonOption, with_groups
 
 if TYPE_CHECKING:
     from worldstrat_bench.plugins.discovery import ModelEntry
@@ -51,12 +44,10 @@ def list_models(python: PythonOption = None, json: console.JsonOption = False) -
 
 
 @models.command("check", short_help="Try a model on made-up tiles and say what to mend.")
+@with_groups
 def check(
     name: NameArgument,
-    frames: FramesOption = None,
-    weights: WeightsOption = None,
-    param: ParamOption = None,
-    python: PythonOption = None,
+    loading: ModelGroup,
     device: console.DeviceOption = "cpu",
     isolation: IsolationOption = "auto",
     log: LogOption = None,
@@ -75,7 +66,7 @@ def check(
 
     on = resolve_devices(device)[0]
     with tempfile.TemporaryDirectory(prefix="worldstrat-bench-check-") as scratch:
-        asked = model_request(name, frames, weights, param, python)
+        asked = loading.request(name)
         entry = find_model(asked.name, asked.python, Path(scratch))
         beside = asked.submission is None
         parameters = declared_parameters(entry, asked.parameters or {}, asked.weights, beside=beside)

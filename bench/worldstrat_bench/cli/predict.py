@@ -6,46 +6,28 @@ from pathlib import Path
 
 import typer
 
-from worldstrat_bench.cli import console, running
+from worldstrat_bench.cli import console, groups, running
 
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command("predict", short_help="Run a model and store its predictions.")(predict)
+    app.command("predict", short_help="Run a model and store its predictions.")(groups.with_groups(predict))
 
 
 def predict(
     model: running.ModelArgument,
     data: console.DataOption,
     out: console.OutOption,
-    protocol: console.ProtocolOption = "wsb-1",
-    list_name: console.ListOption = "auto",
-    limit: console.LimitOption = None,
+    tiles: groups.TilesGroup,
+    loading: groups.ModelGroup,
+    worker: groups.WorkerGroup,
+    caching: groups.CacheGroup,
     device: console.DeviceOption = "auto",
-    frames: running.FramesOption = None,
-    weights: running.WeightsOption = None,
-    param: running.ParamOption = None,
-    python: running.PythonOption = None,
-    isolation: running.IsolationOption = "auto",
-    seed: running.SeedOption = 0,
-    shard: running.ShardOption = None,
-    lr: running.LrOption = "real",
-    cache: running.CacheOption = True,
-    cache_gib: running.CacheGibOption = None,
-    tile_seconds: running.SecondsOption = 60.0,
-    memory_gib: running.MemoryOption = None,
-    max_failures: running.FailuresOption = 5,
     json: console.JsonOption = False,
 ) -> None:
     """Run a model on the test tiles and store its predictions; `score RUN` makes the scores."""
-    request = running.run_request(
-        running.model_request(model, frames, weights, param, python),
-        data=data, out=out, protocol=protocol, list_name=list_name, limit=limit, shard=shard, seed=seed, lr=lr,
-    )  # fmt: skip
-    options = running.run_options(
-        device=device, isolation=isolation, tile_seconds=tile_seconds, memory_gib=memory_gib,
-        max_failures=max_failures, cache=cache, cache_gib=cache_gib,
-    )  # fmt: skip
+    options = groups.run_options(device, worker, caching)
+    request = tiles.request(loading.request(model), data, out)
     with running.resumable(), running.shown() as display:
         from worldstrat_bench.run.pipeline import predict_run
 

@@ -1,11 +1,11 @@
-"""The options that `evaluate`, `predict` and `score` share, and how they become values."""
+"""What the verbs that run share: the model that is named, progress, and the end of a run."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,53 +13,9 @@ if TYPE_CHECKING:
     from worldstrat_bench.artefacts.record import Record
     from worldstrat_bench.cli.progress import Display
     from worldstrat_bench.run.model import ModelRequest, Parameter
-    from worldstrat_bench.run.notes import InputSource
-    from worldstrat_bench.run.request import RunOptions, RunRequest
-    from worldstrat_bench.run.selection import Shard
 
 ModelArgument = Annotated[
     str, typer.Argument(metavar="MODEL", help="Name of an entry point, a wheel, a submission.toml or its folder.")
-]
-FramesOption = Annotated[
-    int | None, typer.Option("--frames", metavar="N", min=1, max=8, help="Revisits the model is given. [default: 8]")
-]
-WeightsOption = Annotated[Path | None, typer.Option("--weights", metavar="PATH", help="For the model's load().")]
-ParamOption = Annotated[
-    list[str] | None, typer.Option("--param", metavar="K=V", help="For the model's load(); may be repeated.")
-]
-PythonOption = Annotated[
-    Path | None, typer.Option("--python", metavar="FILE", help="Interpreter of the model's own environment.")
-]
-IsolationOption = Annotated[str, typer.Option("--isolation", metavar="L", help="auto, full, strong or process.")]
-SeedOption = Annotated[int, typer.Option("--seed", metavar="N", help="Of the run; every tile has its own from it.")]
-ShardOption = Annotated[
-    str | None, typer.Option("--shard", metavar="I/N", help="Do one of N parts; all share one --out, then `merge`.")
-]
-LrOption = Annotated[str, typer.Option("--lr", metavar="KIND", help="real revisits, or synthetic ones made from HR.")]
-LpipsOption = Annotated[
-    Path | None, typer.Option("--lpips-weights", metavar="FILE", help="AlexNet's weights; else torchvision's cache.")
-]
-DownloadOption = Annotated[bool, typer.Option("--download/--no-download", help="May LPIPS weights be downloaded?")]
-CacheOption = Annotated[
-    bool, typer.Option("--cache/--no-cache", help="Keep decoded inputs and targets for the next run.")
-]
-CacheGibOption = Annotated[
-    float | None,
-    typer.Option("--cache-gib", metavar="G", min=0, help="Size of that cache, both kinds together. [default: 6]"),
-]
-KeepOption = Annotated[bool, typer.Option("--keep/--no-keep", help="Keep predictions after scoring.")]
-SecondsOption = Annotated[float, typer.Option("--tile-seconds", metavar="S", min=0.1, help="Time limit of a tile.")]
-MemoryOption = Annotated[
-    float | None,
-    typer.Option("--memory-gib", metavar="G", min=0.1, help="The model's limit. [default: half of it all]"),
-]
-FailuresOption = Annotated[
-    int, typer.Option("--max-failures", metavar="N", min=0, help="Stop after N failed tiles in a row; 0: never.")
-]
-
-
-MetricsOption = Annotated[
-    str, typer.Option("--metrics", metavar="+NAME,..", help="Optional metrics to add: +stlpips, +opensr, +spectral.")
 ]
 
 
@@ -97,13 +53,6 @@ def _value(text: str) -> Parameter:
     return text
 
 
-def parse_shard(text: str | None) -> Shard | None:
-    """``i/n`` or nothing."""
-    from worldstrat_bench.run.selection import Shard
-
-    return None if text is None else Shard.parse(text)
-
-
 def model_request(
     model: str, frames: int | None, weights: Path | None, pairs: list[str] | None, python: Path | None
 ) -> ModelRequest:
@@ -135,72 +84,6 @@ def is_submission(model: str) -> bool:
     """Whether MODEL names a submission rather than an entry point or a wheel."""
     path = Path(model)
     return path.name == "submission.toml" or (path.is_dir() and (path / "submission.toml").is_file())
-
-
-def run_request(
-    model: ModelRequest,
-    *,
-    data: Path,
-    out: Path,
-    protocol: str,
-    list_name: str,
-    limit: int | None,
-    shard: str | None,
-    seed: int,
-    lr: str,
-) -> RunRequest:
-    """Return the options of a run as values.
-
-    Raises
-    ------
-    UsageError
-        if one is invalid.
-    """
-    from worldstrat_bench.run.request import RunRequest
-
-    # The request checks the word itself.
-    return RunRequest(model, data, out, protocol, list_name, limit, parse_shard(shard), seed, cast("InputSource", lr))
-
-
-def run_options(
-    *,
-    device: str,
-    isolation: str = "auto",
-    tile_seconds: float = 60.0,
-    memory_gib: float | None = None,
-    max_failures: int = 5,
-    keep: bool = True,
-    cache: bool = True,
-    cache_gib: float | None = None,
-    lpips_weights: Path | None = None,
-    download: bool = True,
-    metrics: str = "",
-) -> RunOptions:
-    """Return how a run goes about its work, as values; sizes in GiB become bytes.
-
-    Raises
-    ------
-    UsageError
-        if one is invalid.
-    """
-    from worldstrat_bench.cache import gib_bytes
-    from worldstrat_bench.measures import parse_added
-    from worldstrat_bench.run.request import RunOptions
-    from worldstrat_bench.worker.types import Limits
-
-    memory = None if memory_gib is None else int(memory_gib * 2**30)
-    return RunOptions(
-        device=device,
-        isolation=isolation,
-        limits=Limits(tile_seconds=tile_seconds, memory_bytes=memory),
-        max_failures=max_failures,
-        keep=keep,
-        cache=cache,
-        cache_bytes=None if cache_gib is None else gib_bytes(cache_gib, "--cache-gib"),
-        lpips_weights=lpips_weights,
-        download=download,
-        metrics=parse_added(metrics.split(",")) if metrics.strip() else (),
-    )
 
 
 def shown() -> Display:

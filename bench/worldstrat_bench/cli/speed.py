@@ -8,14 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from worldstrat_bench.cli.console import DeviceOption, JsonOption, ProtocolOption
-from worldstrat_bench.cli.running import (
-    FramesOption,
-    IsolationOption,
-    ModelArgument,
-    ParamOption,
-    PythonOption,
-    WeightsOption,
-)
+from worldstrat_bench.cli.groups import IsolationOption, ModelGroup, with_groups
+from worldstrat_bench.cli.running import ModelArgument
 
 if TYPE_CHECKING:
     from worldstrat_bench.artefacts.speed import SpeedReport
@@ -23,11 +17,12 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command("speed", short_help="Time a model beside the reference bicubic.")(speed)
+    app.command("speed", short_help="Time a model beside the reference bicubic.")(with_groups(speed))
 
 
 def speed(
     model: ModelArgument,
+    loading: ModelGroup,
     device: DeviceOption = "auto",
     scenario: Annotated[str, typer.Option(metavar="S", help="single, offline or both.")] = "both",
     precision: Annotated[str, typer.Option(metavar="P", help="declared, fp32, bf16 or fp16.")] = "declared",
@@ -39,10 +34,6 @@ def speed(
         Path | None, typer.Option("--data", metavar="DIR", help="Time on these tiles instead of synthetic ones.")
     ] = None,
     protocol: ProtocolOption = "wsb-1",
-    frames: FramesOption = None,
-    weights: WeightsOption = None,
-    param: ParamOption = None,
-    python: PythonOption = None,
     isolation: IsolationOption = "auto",
     seconds: Annotated[
         float | None,
@@ -60,10 +51,9 @@ def speed(
     Figures on a busy machine are marked INVALID with the reason; the ratio to the reference still means something.
     """
     from worldstrat_bench.cli.console import print_json, stderr
-    from worldstrat_bench.cli.running import model_request
     from worldstrat_bench.speed.command import SpeedOptions, run_speed
 
-    request = model_request(model, frames, weights, param, python)
+    request = loading.request(model)
     options = SpeedOptions(request, device, scenario, precision, out, data, protocol, isolation, seconds, quick)
     console = stderr()
     report = run_speed(options, lambda line: console.print(line, highlight=False, markup=False))

@@ -7,11 +7,9 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from worldstrat_bench.cli.clusters import cluster_options
 from worldstrat_bench.errors import InfrastructureError, ModelError, UsageError, WorldstratBenchError
 from worldstrat_bench.run.cluster import connect
 from worldstrat_bench.run.cluster.connect import ClusterOptions, connected, is_address, visible
@@ -31,11 +29,6 @@ from worldstrat_bench.run.model import ModelRequest
 from worldstrat_bench.run.request import RunOptions, RunRequest, ScoreRequest
 from worldstrat_bench.run.selection import Shard
 from worldstrat_bench.worker.types import Limits
-
-NOTHING: dict[str, Any] = {
-    **dict.fromkeys(("scheduler", "workers", "task_tiles", "tls_ca", "tls_cert", "tls_key")),
-    "dashboard": False,
-}
 
 
 def tasks(folder: Path) -> list[ShardTask]:
@@ -156,28 +149,6 @@ def test_a_worker_sees_its_gpu_and_no_other() -> None:
     assert visible("cuda:1", {}) == "1"
     assert visible("cuda:1", {"CUDA_VISIBLE_DEVICES": "4, 6"}) == "6"
     assert visible("cuda:0", {"CUDA_VISIBLE_DEVICES": "GPU-8f0e"}) == "GPU-8f0e"
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"scheduler": "s.json", "workers": 2}, "of workers that are started here"),
-        ({"scheduler": "s.json", "dashboard": True}, "of workers that are started here"),
-        ({"task_tiles": 3}, "go with Dask"),
-        ({"tls_key": Path("k")}, "go with Dask"),
-        ({"workers": 2, "tls_ca": Path("k")}, "keys of their own"),
-    ],
-)
-def test_options_that_contradict_each_other(options: dict[str, Any], words: str) -> None:
-    with pytest.raises(UsageError, match=words):
-        cluster_options(**(NOTHING | options))
-
-
-def test_machines_are_only_what_is_asked_for() -> None:
-    assert cluster_options(**NOTHING) is None
-    asked = cluster_options(**(NOTHING | {"workers": 2}))
-    assert asked is not None
-    assert (asked.scheduler, asked.workers, asked.tiles_per_task, asked.dashboard) == (None, 2, 24, False)
 
 
 def test_no_module_imports_dask() -> None:
