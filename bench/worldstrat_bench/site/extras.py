@@ -137,7 +137,7 @@ def _speed(device_class: str, device: str, timing: Timing) -> Speed:
     return Speed(
         device_class, device, timing.scenario, clean(timing.precision, 20), timing.batch, timing.km2_per_second,
         timing.tiles_per_second, timing.times_reference, tuple(each for each in latencies if each is not None),
-        timing.transfer_ms, timing.verdict == "VALID", clean(", ".join(timing.reasons[:20]), 200),
+        timing.transfer_ms, timing.verdict == "VALID", clean("; ".join(timing.reasons[:20]), 600),
     )  # fmt: skip
 
 

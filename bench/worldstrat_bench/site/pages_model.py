@@ -84,7 +84,7 @@ def _card(entry: Entry) -> Pairs:
         ("Family", entry.family or NO_VALUE),
         ("Frames", entry.frames),
         ("Train list", f"{clean(entry.declaration.title, 200)}. {entry.declaration.explanation}."),
-        ("Device", clean(entry.record.device.device_class, 80)),
+        ("Device of the run", clean(entry.record.device.device_class, 80)),
     ]
     rows += [row for speed in entry.speed for row in _speed_rows(speed)]
     rows += [("How it was timed", TIMED)] if entry.speed else []
@@ -93,7 +93,7 @@ def _card(entry: Entry) -> Pairs:
 
 def _speed_rows(speed: Speed) -> Pairs:
     """Throughput, latency and transfer of one scenario, with units, the card and the verdict."""
-    verdict = "valid" if speed.valid else f"invalid: {speed.reason or 'no reason given'}"
+    verdict = "valid" if speed.valid else "invalid"
     where = f"on {speed.device} ({speed.device_class}), precision {speed.precision}, {verdict}; self-reported"
     batches = "one tile a call" if speed.batch == 1 else f"batches of {speed.batch}"
     rate = f"{three_digits(speed.km2_per_second)} km²/s, {three_digits(speed.tiles_per_second)} tiles/s"
@@ -101,10 +101,12 @@ def _speed_rows(speed: Speed) -> Pairs:
     rows = [(f"Throughput, {speed.scenario}", f"{rate}, {times}, {batches}, {where}")]
     if speed.latency_ms:
         p50, p90, p99 = map(three_digits, speed.latency_ms)
-        rows.append(("Latency", f"p50 {p50} ms, p90 {p90} ms, p99 {p99} ms {where}"))
+        rows.append(("Latency", f"p50 {p50} ms, p90 {p90} ms, p99 {p99} ms, {where}"))
     if speed.transfer_ms is not None:
         text = f"{three_digits(speed.transfer_ms)} ms a tile to the device, in none of the other figures"
         rows.append((f"Transfer, {speed.scenario}", text))
+    if not speed.valid:
+        rows.append((f"Why {speed.scenario} is invalid", speed.reason or "no reason given"))
     return rows
 
 

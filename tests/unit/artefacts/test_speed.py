@@ -111,6 +111,22 @@ def test_the_page_says_what_was_timed_where_and_by_whom(
     assert "H100-80GB, self-reported" in board
 
 
+def test_the_page_says_once_why_a_scenario_is_invalid(run: tuple[Path, Record], tmp_path: Path) -> None:
+    latencies = {"latency_p50_ms": 1.0, "latency_p90_ms": 2.0, "latency_p99_ms": 3.0}
+    report = stated(run, 1316.0)
+    reasons = ["the repeats differ by 26%", "the machine changes within a second, " + 300 * "x"]
+    (timing,) = report["timings"]
+    doubted = {**timing, "scenario": "single", **latencies, "verdict": "INVALID", "reasons": reasons}
+    (run[0] / "speed.json").write_text(json.dumps({**report, "timings": [doubted]}), encoding="utf-8")
+    build([run[0]], tmp_path / "site")
+    (model,) = (tmp_path / "site").glob("**/m/*.html")
+    page = model.read_text(encoding="utf-8")
+    assert page.count("the repeats differ by 26%") == 1
+    assert "; ".join(reasons) in page, "not cut off in the middle"
+    assert "Why single is invalid" in page
+    assert "p99 3.00 ms, on H100-80GB" in page
+
+
 def test_a_speed_of_single_tiles_says_so_and_is_not_drawn_among_batches(
     run: tuple[Path, Record], tmp_path: Path
 ) -> None:
