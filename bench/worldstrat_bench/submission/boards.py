@@ -13,7 +13,7 @@ from worldstrat_bench.data import split
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.protocol import Protocol, load_protocol
 from worldstrat_bench.stats.boards import board_key, ranking_list
-from worldstrat_bench.submission.check_git import SUBMISSIONS
+from worldstrat_bench.submission.check_files import SUBMISSIONS
 from worldstrat_bench.submission.check_record import submitted_result
 from worldstrat_bench.submission.git import open_checkout
 from worldstrat_bench.submission.results import record_folders

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.artefacts.result import Result
 from worldstrat_bench.errors import UsageError
-from worldstrat_bench.submission.check_files import folder_faults, lock_faults, weights_faults
-from worldstrat_bench.submission.check_git import SUBMISSIONS, change_faults, changed_slugs
-from worldstrat_bench.submission.check_others import others_faults
-from worldstrat_bench.submission.check_record import manifest_faults, record_faults, submitted_result
-from worldstrat_bench.submission.check_training import training_faults
-from worldstrat_bench.submission.faults import CheckFinding, CheckReport, notice, relative
+from worldstrat_bench.submission.check_files import SUBMISSIONS, change_faults, changed_slugs, folder_faults
+from worldstrat_bench.submission.check_manifest import content_faults, submitted_manifest
+from worldstrat_bench.submission.check_record import manifest_faults, others_faults, record_faults, submitted_result
+from worldstrat_bench.submission.faults import CheckFinding, CheckReport
 from worldstrat_bench.submission.fingerprints import Fingerprints, dataset_fingerprints, imagery_faults
 from worldstrat_bench.submission.git import open_checkout
-from worldstrat_bench.submission.locate import line_of
-from worldstrat_bench.submission.manifest import MANIFEST_NAME, Manifest, ManifestError, load_manifest, manifest_errors
+from worldstrat_bench.submission.manifest import MANIFEST_NAME, Manifest
 from worldstrat_bench.submission.results import record_folders
 from worldstrat_bench.submission.wheel import Expected, wheel_faults
 
@@ -119,62 +115,16 @@ def _check_folder(
         else:
             faults += found
     faults += others_faults(folder, results)
-    manifest, text, problems = _manifest(folder)
+    manifest, text, problems = submitted_manifest(folder)
     faults += problems
     if manifest is None:
         return None, faults
-    faults += _manifest_checks(manifest, text, folder, [result.record for result in results])
+    faults += content_faults(manifest, text, folder, [result.record for result in results])
     for result in results:
         faults += manifest_faults(result, manifest, folder)
     for wheel in sorted(folder.glob("*.whl")):
         faults += _wheel(wheel, _expected(manifest, pinned=True), known)
     return manifest, faults
-
-
-def _manifest(folder: Path) -> tuple[Manifest | None, str, list[CheckFinding]]:
-    path = folder / MANIFEST_NAME
-    try:
-        return load_manifest(path), path.read_text(encoding="utf-8-sig"), []
-    except ManifestError as error:
-        errors: tuple[ManifestError, ...] = (error,)
-        if error.line is not None or path.is_file():
-            errors = _all_errors(path) or errors
-    return None, "", [CheckFinding("manifest", e.what, where=path, line=e.line, remedy=e.remedy or "") for e in errors]
-
-
-def _all_errors(path: Path) -> tuple[ManifestError, ...]:
-    try:
-        found = manifest_errors(path.read_bytes()[: 64 * 1024].decode("utf-8-sig"), where=path)
-    except (OSError, UnicodeDecodeError):
-        return ()
-    return () if isinstance(found, Manifest) else found
-
-
-def _manifest_checks(manifest: Manifest, text: str, folder: Path, records: Sequence[Record]) -> Iterator[CheckFinding]:
-    where, slug = folder / MANIFEST_NAME, manifest.submission.slug
-    if folder.resolve().name != slug:
-        what = f"slug is {slug!r} but the folder is {folder.resolve().name!r}"
-        yield CheckFinding(
-            "slug", what, where=where, line=line_of(text, ("submission", "slug")), remedy="give both the same name"
-        )
-    yield from _protocol_faults(manifest, text, where)
-    yield from lock_faults(manifest, folder, text)
-    yield from weights_faults(manifest, folder, text)
-    ranked = any(record.dataset.official for record in records)
-    yield from training_faults(manifest, folder, text, ranked=ranked)
-    if not records:
-        remedy = f"worldstrat-bench evaluate {relative(folder)} --data DIR --out RUN, then submission add RUN"
-        yield notice("records", "there is no record yet", where=folder, remedy=remedy)
-
-
-def _protocol_faults(manifest: Manifest, text: str, where: Path) -> Iterator[CheckFinding]:
-    from worldstrat_bench.protocol import protocol_ids
-
-    line = line_of(text, ("protocols",))
-    for name in manifest.protocols:
-        if name not in protocol_ids():
-            remedy = f"one of: {', '.join(protocol_ids())}"
-            yield CheckFinding("protocol", f"unknown protocol {name[:60]!r}", where=where, line=line, remedy=remedy)
 
 
 def _expected(manifest: Manifest, *, pinned: bool) -> Expected:

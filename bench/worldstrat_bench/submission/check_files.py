@@ -1,19 +1,16 @@
-"""Checks of a submission's folder: which files, how large, and the lock and weights that the manifest names."""
+"""Checks of files: which ones a submission's folder may hold, and which ones a pull request may change."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
 
-from packaging.utils import canonicalize_name
-
-from worldstrat_bench.digests import file_sha256
 from worldstrat_bench.submission.faults import CheckFinding, notice
-from worldstrat_bench.submission.locate import line_of
-from worldstrat_bench.submission.lock import LockError, load_lock
-from worldstrat_bench.submission.manifest import MANIFEST_NAME, Manifest
+from worldstrat_bench.submission.git import LINK, SUBMODULE, Change
+from worldstrat_bench.submission.results import IMMUTABLE_FILES
 
+SUBMISSIONS = "submissions"
 MAX_FILES = 200
 MAX_TOTAL_BYTES = 20 * 1024 * 1024
 MAX_FILE_BYTES = 5 * 1024 * 1024
@@ -30,7 +27,7 @@ def folder_faults(folder: Path) -> Iterator[CheckFinding]:
         folders.sort()
         for name in sorted(files + [f for f in folders if (Path(root) / f).is_symlink()]):
             path = Path(root) / name
-            fault = _file_fault(path, folder)
+            fault = _unwanted(path, folder)
             if fault:
                 yield fault
             count += 1
@@ -40,7 +37,7 @@ def folder_faults(folder: Path) -> Iterator[CheckFinding]:
         yield CheckFinding("size", what, where=folder, remedy="keep large files behind a URL in [weights]")
 
 
-def _file_fault(path: Path, folder: Path) -> CheckFinding | None:
+def _unwanted(path: Path, folder: Path) -> CheckFinding | None:
     where = path
     if path.is_symlink() or not path.is_file():
         return CheckFinding(
@@ -65,67 +62,57 @@ def _file_fault(path: Path, folder: Path) -> CheckFinding | None:
     return None
 
 
-def lock_faults(manifest: Manifest, folder: Path, text: str) -> Iterator[CheckFinding]:
-    """The lock is readable, pinned and hashed, and the model itself can be installed."""
-    environment, model = manifest.environment, manifest.model
-    manifest_path = folder / MANIFEST_NAME
-    path = folder / environment.lock
-    if not path.exists() and not path.is_symlink():
-        what = f"the lock file {environment.lock!r} is missing"
-        line = line_of(text, ("environment", "lock"))
-        yield CheckFinding(
-            "lock",
-            what,
-            where=manifest_path,
-            line=line,
-            remedy="uv pip compile --generate-hashes requirements.in -o requirements.lock",
-        )
-        return
-    try:
-        locked = load_lock(path)
-    except LockError as error:
-        yield CheckFinding("lock", error.what, where=path, line=error.line, remedy=error.remedy or "")
-        return
-    names = {item.name for item in locked}
-    if environment.base == "locked" and not {"torch", "numpy", "safetensors"} <= names:
-        absent = ", ".join(sorted({"torch", "numpy", "safetensors"} - names))
-        what = f"a complete lock needs {absent}, which the worker imports"
-        line = line_of(text, ("environment", "base"))
-        yield CheckFinding(
-            "lock", what, where=manifest_path, line=line, remedy='lock them, or state environment.base = "harness"'
-        )
-    own = next((item for item in locked if item.name == canonicalize_name(model.distribution)), None)
-    if own and own.pin.startswith("=") and own.pin.lstrip("=") != model.version:
-        what = f"the lock has {own.name} {own.pin}, the manifest says {model.version}"
-        yield CheckFinding("lock", what, where=path, line=own.line, remedy="lock the version that is submitted")
-    if not own and not model.wheel and not model.repository_folder and not list(folder.glob("*.whl")):
-        what = "nobody else can install the model: it is neither in the lock nor a wheel here or with an address"
-        remedy = "publish a release and lock it, or put the wheel beside submission.toml, before maintainers verify it"
-        yield notice("install", what, where=manifest_path, remedy=remedy)
+def slug_of(path: PurePosixPath) -> str | None:
+    """The slug whose folder holds a path of the repository."""
+    return path.parts[1] if len(path.parts) > 2 and path.parts[0] == SUBMISSIONS else None
 
 
-def weights_faults(manifest: Manifest, folder: Path, text: str) -> Iterator[CheckFinding]:
-    """Weights in the folder are those that the manifest describes; executable formats are pointed out."""
-    weights = manifest.weights
-    if weights is None:
+def changed_slugs(changes: Sequence[Change]) -> tuple[str, ...]:
+    """The submissions that a pull request touches."""
+    return tuple(sorted({slug for slug in (slug_of(change.path) for change in changes) if slug}))
+
+
+def change_faults(changes: Sequence[Change], *, maintainer: bool) -> Iterator[CheckFinding]:
+    """Everything about the changes that a pull request with a submission must not do."""
+    slugs = changed_slugs(changes)
+    if not slugs:
+        if changes:
+            yield notice("changes", "no submission is changed, so there is nothing to check")
         return
-    where = folder / MANIFEST_NAME
-    if weights.format not in ("safetensors", "onnx"):
-        what = f"weights of format {weights.format!r} can hold code: only the confined worker opens them"
-        yield notice("weights", what, where=where, line=line_of(text, ("weights", "format")))
-    if weights.path is None:
-        return
-    path = folder / weights.path
-    if path.is_symlink() or not path.is_file():
-        line = line_of(text, ("weights", "path"))
+    if not maintainer:
+        yield from _scope_faults(changes, slugs)
+    for change in changes:
+        if slug_of(change.path):
+            yield from _changed_file_faults(change, maintainer=maintainer)
+
+
+def _scope_faults(changes: Sequence[Change], slugs: tuple[str, ...]) -> Iterator[CheckFinding]:
+    outside = [str(change.path) for change in changes if slug_of(change.path) is None]
+    if outside:
+        what = f"{len(outside)} files outside of submissions/{slugs[0]}/ are changed as well"
+        yield CheckFinding("one-slug", what, where=outside[0], remedy="put them into a pull request of their own")
+    if len(slugs) > 1:
+        what = f"files of {len(slugs)} submissions are changed: {', '.join(slugs[:5])}"
+        yield CheckFinding("one-slug", what, where=f"{SUBMISSIONS}/{slugs[1]}", remedy="one submission a pull request")
+
+
+def _changed_file_faults(change: Change, *, maintainer: bool) -> Iterator[CheckFinding]:
+    where, name, existed = str(change.path), change.path.name, change.status not in ("A", "?")
+    if change.mode in (LINK, SUBMODULE):
         yield CheckFinding(
-            "weights",
-            f"the weights {weights.path!r} are missing",
-            where=where,
-            line=line,
-            remedy="commit them, or give a url",
+            "files", "links and submodules are not accepted", where=where, remedy="commit the file itself"
         )
-    elif path.stat().st_size != weights.bytes or file_sha256(path) != weights.sha256:
-        line = line_of(text, ("weights", "sha256"))
-        what = f"{weights.path!r} has another size or sha256 than the manifest says"
-        yield CheckFinding("weights", what, where=where, line=line, remedy=f"sha256sum {weights.path}")
+    if "results" not in change.path.parts:
+        return
+    if name in IMMUTABLE_FILES and existed:
+        verb = "removed" if change.status == "D" else "altered"
+        what = f"an existing record is {verb}: {name}"
+        yield CheckFinding(
+            "immutable", what, where=where, remedy="records never change; submit a new version under another slug"
+        )
+    if name == "speed.json" and existed:
+        yield CheckFinding("immutable", "an existing speed.json is altered", where=where, remedy="restore it")
+    if name == "verification.json" and not maintainer:
+        yield CheckFinding(
+            "verification", "only maintainers add or change verification.json", where=where, remedy="remove it"
+        )

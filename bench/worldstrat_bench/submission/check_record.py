@@ -1,13 +1,14 @@
-"""Checks of one result folder: the record against its own ``tiles.csv``, the package and the manifest."""
+"""Checks of one result folder: the record against its ``tiles.csv``, the package, the manifest, and other records."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from worldstrat_bench.artefacts.identity import model_differences, short_value
 from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.artefacts.result import Result, changed_file, read_result
+from worldstrat_bench.artefacts.robustness import Robustness
 from worldstrat_bench.artefacts.speed import TIME_AGAIN, SpeedReport
 from worldstrat_bench.artefacts.tiles import TILES
 from worldstrat_bench.artefacts.verification import Verification
@@ -16,15 +17,18 @@ from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.protocol import Protocol, load_protocol, protocol_ids
 from worldstrat_bench.stats.aggregate import not_from_tiles
 from worldstrat_bench.stats.boards import foreign_inputs, ranking_list
-from worldstrat_bench.submission.check_robustness import robustness_faults
-from worldstrat_bench.submission.check_tiles import table_faults
-from worldstrat_bench.submission.faults import CheckFinding, from_error, notice
+from worldstrat_bench.stats.robustness import disagreements
+from worldstrat_bench.submission.check_files import SUBMISSIONS
+from worldstrat_bench.submission.check_tiles import facts_differ, table_faults
+from worldstrat_bench.submission.faults import CheckFinding, from_error, notice, relative
 from worldstrat_bench.submission.manifest import Manifest
-from worldstrat_bench.submission.results import RESULT_FILES, result_folder
+from worldstrat_bench.submission.results import RESULT_FILES, record_folders, result_folder
 
 SCORE_AGAIN = "a record is never edited by hand; score the run again and submit what that writes"
 
 REMADE = "mend the manifest, or: worldstrat-bench evaluate SUBMISSION --data DIR --out RUN, then submission add RUN"
+
+_ROBUSTNESS_REMEDY = "submit what `worldstrat-bench evaluate ... --robustness` wrote beside this record"
 
 
 def submitted_result(folder: Path) -> Result | tuple[CheckFinding, ...]:
@@ -232,3 +236,56 @@ def _file_faults(folder: Path) -> Iterator[CheckFinding]:
         if not (folder / name).is_file():
             remedy = "let `worldstrat-bench submission add RUN FOLDER` copy it"
             yield CheckFinding("files", f"{name} is missing", where=folder, remedy=remedy)
+
+
+def robustness_faults(folder: Path, record: Record) -> Iterator[CheckFinding]:
+    """Return what is wrong with ``robustness.json``; nothing if there is none.
+
+    The points of other runs cannot be computed again from a submission: they name the records of those runs.
+    """
+    path = folder / Robustness.FILE
+    if not path.exists():
+        return
+    try:
+        stated = Robustness.load(path)
+    except InvalidArtefactError as error:
+        yield from_error("robustness", error)
+        return
+    for reason in disagreements(stated, record):
+        yield CheckFinding("robustness", f"{Robustness.FILE}: {reason}", where=path, remedy=_ROBUSTNESS_REMEDY)
+
+
+def others_faults(folder: Path, results: Sequence[Result]) -> Iterator[CheckFinding]:
+    """Find scores that were copied, and facts of tiles that contradict everybody else's on the same targets."""
+    if not results:
+        return
+    siblings = folder.resolve().parent
+    if siblings.name != SUBMISSIONS:
+        return
+    for other in other_results(siblings, folder.resolve().name):
+        for result in results:
+            yield from _pair_faults(result, other)
+
+
+def other_results(submissions: Path, slug: str) -> Iterator[Result]:
+    """Return the readable results of every submission but one."""
+    for folder in sorted(p for p in submissions.iterdir() if p.is_dir() and not p.is_symlink() and p.name != slug):
+        for path in record_folders(folder):
+            found = submitted_result(path)
+            if isinstance(found, Result):
+                yield found
+
+
+def _pair_faults(result: Result, other: Result) -> Iterator[CheckFinding]:
+    where, who = result.tiles_file, relative(other.folder)
+    if result.tiles_sha256 == other.tiles_sha256 and result.record.outcomes.get("ok"):
+        what = f"tiles.csv is that of another submission: {who}"
+        yield CheckFinding("copied", what, where=where, remedy=SCORE_AGAIN)
+        return
+    mine, theirs = result.record.dataset, other.record.dataset
+    same = (mine.targets_sha256, mine.inputs) == (theirs.targets_sha256, theirs.inputs)
+    if same and result.record.protocol.sha256 == other.record.protocol.sha256:
+        difference = facts_differ(result.table, other.table)
+        if difference:
+            what = f"{difference} differs from the one in {who}, on the same targets"
+            yield CheckFinding("facts", what, where=where, remedy=SCORE_AGAIN)

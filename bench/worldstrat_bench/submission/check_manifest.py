@@ -1,0 +1,192 @@
+"""Checks of a manifest: that it is valid, what it says of training, and that its lock and weights are what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from worldstrat_bench.artefacts.record import Record
+from worldstrat_bench.data import split
+from worldstrat_bench.digests import file_sha256
+from worldstrat_bench.protocol import protocol_ids
+from worldstrat_bench.stats.train_split import assess
+from worldstrat_bench.submission.faults import CheckFinding, notice, relative
+from worldstrat_bench.submission.locate import line_of
+from worldstrat_bench.submission.lock import LockError, load_lock
+from worldstrat_bench.submission.manifest import MANIFEST_NAME, Manifest, ManifestError, load_manifest, manifest_errors
+
+MAX_TRAIN_TILES_BYTES = 512 * 1024
+
+
+def submitted_manifest(folder: Path) -> tuple[Manifest | None, str, list[CheckFinding]]:
+    """Return the manifest of a folder and its text, or why it cannot be used."""
+    path = folder / MANIFEST_NAME
+    try:
+        return load_manifest(path), path.read_text(encoding="utf-8-sig"), []
+    except ManifestError as error:
+        errors: tuple[ManifestError, ...] = (error,)
+        if error.line is not None or path.is_file():
+            errors = _all_errors(path) or errors
+    return None, "", [CheckFinding("manifest", e.what, where=path, line=e.line, remedy=e.remedy or "") for e in errors]
+
+
+def _all_errors(path: Path) -> tuple[ManifestError, ...]:
+    try:
+        found = manifest_errors(path.read_bytes()[: 64 * 1024].decode("utf-8-sig"), where=path)
+    except (OSError, UnicodeDecodeError):
+        return ()
+    return () if isinstance(found, Manifest) else found
+
+
+def content_faults(manifest: Manifest, text: str, folder: Path, records: Sequence[Record]) -> Iterator[CheckFinding]:
+    """Check what a valid manifest says: its slug, protocols, lock, weights and training.
+
+    Parameters
+    ----------
+    text : of the manifest, for the numbers of lines.
+    records : of the submission.
+    """
+    where, slug = folder / MANIFEST_NAME, manifest.submission.slug
+    if folder.resolve().name != slug:
+        what = f"slug is {slug!r} but the folder is {folder.resolve().name!r}"
+        yield CheckFinding(
+            "slug", what, where=where, line=line_of(text, ("submission", "slug")), remedy="give both the same name"
+        )
+    yield from _protocol_faults(manifest, text, where)
+    yield from lock_faults(manifest, folder, text)
+    yield from weights_faults(manifest, folder, text)
+    ranked = any(record.dataset.official for record in records)
+    yield from training_faults(manifest, folder, text, ranked=ranked)
+    if not records:
+        remedy = f"worldstrat-bench evaluate {relative(folder)} --data DIR --out RUN, then submission add RUN"
+        yield notice("records", "there is no record yet", where=folder, remedy=remedy)
+
+
+def _protocol_faults(manifest: Manifest, text: str, where: Path) -> Iterator[CheckFinding]:
+    line = line_of(text, ("protocols",))
+    for name in manifest.protocols:
+        if name not in protocol_ids():
+            remedy = f"one of: {', '.join(protocol_ids())}"
+            yield CheckFinding("protocol", f"unknown protocol {name[:60]!r}", where=where, line=line, remedy=remedy)
+
+
+def lock_faults(manifest: Manifest, folder: Path, text: str) -> Iterator[CheckFinding]:
+    """The lock is readable, pinned and hashed, and the model itself can be installed."""
+    environment, model = manifest.environment, manifest.model
+    manifest_path = folder / MANIFEST_NAME
+    path = folder / environment.lock
+    if not path.exists() and not path.is_symlink():
+        what = f"the lock file {environment.lock!r} is missing"
+        line = line_of(text, ("environment", "lock"))
+        yield CheckFinding(
+            "lock",
+            what,
+            where=manifest_path,
+            line=line,
+            remedy="uv pip compile --generate-hashes requirements.in -o requirements.lock",
+        )
+        return
+    try:
+        locked = load_lock(path)
+    except LockError as error:
+        yield CheckFinding("lock", error.what, where=path, line=error.line, remedy=error.remedy or "")
+        return
+    names = {item.name for item in locked}
+    if environment.base == "locked" and not {"torch", "numpy", "safetensors"} <= names:
+        absent = ", ".join(sorted({"torch", "numpy", "safetensors"} - names))
+        what = f"a complete lock needs {absent}, which the worker imports"
+        line = line_of(text, ("environment", "base"))
+        yield CheckFinding(
+            "lock", what, where=manifest_path, line=line, remedy='lock them, or state environment.base = "harness"'
+        )
+    own = next((item for item in locked if item.name == canonicalize_name(model.distribution)), None)
+    if own and own.pin.startswith("=") and own.pin.lstrip("=") != model.version:
+        what = f"the lock has {own.name} {own.pin}, the manifest says {model.version}"
+        yield CheckFinding("lock", what, where=path, line=own.line, remedy="lock the version that is submitted")
+    if not own and not model.wheel and not model.repository_folder and not list(folder.glob("*.whl")):
+        what = "nobody else can install the model: it is neither in the lock nor a wheel here or with an address"
+        remedy = "publish a release and lock it, or put the wheel beside submission.toml, before maintainers verify it"
+        yield notice("install", what, where=manifest_path, remedy=remedy)
+
+
+def weights_faults(manifest: Manifest, folder: Path, text: str) -> Iterator[CheckFinding]:
+    """Weights in the folder are those that the manifest describes; executable formats are pointed out."""
+    weights = manifest.weights
+    if weights is None:
+        return
+    where = folder / MANIFEST_NAME
+    if weights.format not in ("safetensors", "onnx"):
+        what = f"weights of format {weights.format!r} can hold code: only the confined worker opens them"
+        yield notice("weights", what, where=where, line=line_of(text, ("weights", "format")))
+    if weights.path is None:
+        return
+    path = folder / weights.path
+    if path.is_symlink() or not path.is_file():
+        line = line_of(text, ("weights", "path"))
+        yield CheckFinding(
+            "weights",
+            f"the weights {weights.path!r} are missing",
+            where=where,
+            line=line,
+            remedy="commit them, or give a url",
+        )
+    elif path.stat().st_size != weights.bytes or file_sha256(path) != weights.sha256:
+        line = line_of(text, ("weights", "sha256"))
+        what = f"{weights.path!r} has another size or sha256 than the manifest says"
+        yield CheckFinding("weights", what, where=where, line=line, remedy=f"sha256sum {weights.path}")
+
+
+def training_faults(manifest: Manifest, folder: Path, text: str, *, ranked: bool) -> Iterator[CheckFinding]:
+    """What the train list means for the test lists.
+
+    Parameters
+    ----------
+    ranked : the submission holds a record on official data; without one contamination is a notice only.
+    """
+    training, where = manifest.training, folder / MANIFEST_NAME
+    line = line_of(text, ("training", "train_split"))
+    if training.train_split == "none" and (training.datasets or manifest.weights):
+        given = "datasets are named" if training.datasets else "there are weights"
+        remedy = 'train_split = "described", with a description, for data sets other than WorldStrat'
+        yield CheckFinding(
+            "contamination", f'train_split is "none" and yet {given}', where=where, line=line, remedy=remedy
+        )
+    declared = assess(training.train_split)
+    if declared.status == "contaminated":
+        what = f"train_split = {training.train_split!r}: the model has seen the test set. {declared.explanation}"
+        remedy = "train again on the `train` rows of the published split file"
+        yield CheckFinding(
+            "contamination", what, where=where, line=line, remedy=remedy, severity="error" if ranked else "notice"
+        )
+    if training.train_split == "worldstrat-train":
+        leaky = len(split.list_tiles("full")) - len(split.list_tiles("clean"))
+        what = f"the published train list shares tiles or orders with {leaky} test tiles, which `clean` leaves out"
+        yield notice("contamination", what, where=where, line=line)
+    if training.train_split == "described":
+        yield notice("contamination", "the train list is described in words: a person reads it", where=where, line=line)
+    if training.train_tiles:
+        yield from _listed_faults(folder / training.train_tiles, ranked=ranked)
+
+
+def _listed_faults(path: Path, *, ranked: bool) -> Iterator[CheckFinding]:
+    where = path
+    try:
+        if path.is_symlink() or path.stat().st_size > MAX_TRAIN_TILES_BYTES:
+            yield CheckFinding(
+                "train-tiles", "is a link or too large for a list of tile names", where=where, remedy="one name a line"
+            )
+            return
+        names = {line.strip() for line in path.read_bytes().decode("utf-8-sig").splitlines() if line.strip()}
+    except (OSError, UnicodeDecodeError) as error:
+        what = "is not UTF-8" if isinstance(error, UnicodeDecodeError) else "the file is missing"
+        yield CheckFinding("train-tiles", what, where=where, remedy="put the train tiles there, one name a line")
+        return
+    test = set(split.list_tiles("full")) | set(split.list_tiles("never-split"))
+    both = sorted(names & test)
+    if both:
+        what = f"{len(both)} test tiles are on the train list, {both[0]!r} for one"
+        yield CheckFinding(
+            "contamination", what, where=where, remedy="train without them", severity="error" if ranked else "notice"
+        )
