@@ -19,6 +19,7 @@ import numpy as np
 import psutil
 import pytest
 
+from worldstrat_bench.data.task import Task
 from worldstrat_bench.worker import Limits, ModelSpec, Reply, Worker
 from worldstrat_bench.worker.isolation import LevelUnavailableError, Profile
 
@@ -87,7 +88,7 @@ def ask(worker: Worker, number: int) -> Reply:
     images = np.full((1, 12, SIDE, SIDE + 2), 0.1, np.float32)
     images += np.linspace(0, 0.2, SIDE, dtype=np.float32)[:, None]
     clear = np.ones((1, 1, SIDE, SIDE + 2), bool)
-    return worker.predict(images, clear, np.array([number]), 4 * SIDE, 4 * SIDE, seed=1)
+    return worker.predict(Task.single(images, clear, np.array([number]), 4 * SIDE, 4 * SIDE), seed=1)
 
 
 @dataclass

@@ -78,9 +78,9 @@ def real_tile(root: Path, name: str, protocol_id: str = "wsb-1") -> RealTile:
     protocol = load_protocol(protocol_id)
     dataset = open_dataset(root)
     tile = next(t for split in ("test", "val", "train") for t in dataset.tiles(split) if t.name == name)
-    inputs = read_inputs(tile, protocol, 1)
+    task = read_inputs(tile, protocol, 1).task
     target = _target(tile, protocol)
-    frame = Frame.of(inputs.images, inputs.clear)
+    frame = Frame.of(task.images[0], task.clear[0])
     rgb = torch.from_numpy(np.ascontiguousarray(frame.rgb))[None]
     return RealTile(name, target, frame, bicubic(rgb, *target.image.shape[-2:])[0].numpy())
 

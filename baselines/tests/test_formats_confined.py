@@ -12,6 +12,7 @@ from baselines.tests.known_tiles import random_land
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from worldstrat_bench.data.task import Task
 from worldstrat_bench.errors import WorldstratBenchError
 from worldstrat_bench.plugins.declared import declared_parameters
 from worldstrat_bench.plugins.discovery import find_model
@@ -90,8 +91,8 @@ def test_confined(kind: str, level: str, tmp_path: Path) -> None:
             pytest.skip(f"no isolation {level} here: {error}")
         raise
     with worker:
-        days = np.zeros(3, np.int64)
-        reply = worker.predict(LAND.images[0].numpy(), LAND.clear[0].numpy(), days, 48, 52, seed=1)
+        task = Task(LAND.images[:1].numpy(), LAND.clear[:1].numpy(), np.zeros((1, 3), np.int64), 48, 52)
+        reply = worker.predict(task, seed=1)
         assert worker.hello.isolation.level == level
     assert reply.image is not None, reply.message
     expected = nn.functional.interpolate(LAND.rgb(0), scale_factor=2.0)[0]

@@ -15,11 +15,12 @@ from baselines.tests.known_tiles import random_land
 from torch import Tensor
 
 from worldstrat_bench.api import BANDS, RGB, LowRes, Target
+from worldstrat_bench.data.task import Task
 from worldstrat_bench.plugins.declared import declared_parameters
 from worldstrat_bench.plugins.discovery import find_model
 from worldstrat_bench.preprocessing import Value
 from worldstrat_bench.worker import ModelSpec, Worker
-from worldstrat_bench.worker.conformance import make_sample
+from worldstrat_bench.worker.conformance import make_task
 from worldstrat_bench.worker.fit import fit_of, mistake
 
 MODELS = Path(__file__).resolve().parents[2].parent / "shared" / "models"
@@ -43,7 +44,7 @@ def through_the_harness(entry_point: str, weights: Path, parameters: dict[str, V
     height, width = images.shape[-2:]
     clear, days = np.ones((1, 1, height, width), bool), np.zeros(1, np.int64)
     with Worker(spec, isolation="auto") as worker:
-        reply = worker.predict(images.numpy(), clear, days, 4 * height, 4 * width, seed=1)
+        reply = worker.predict(Task.single(images.numpy(), clear, days, 4 * height, 4 * width), seed=1)
     assert reply.image is not None, reply.message
     return torch.from_numpy(reply.image)
 
@@ -86,9 +87,9 @@ def test_a_wrong_declaration_of_carn_is_named(parameters: dict[str, Value], word
     entry = find_model("onnx")
     whole = declared_parameters(entry, parameters, path)
     load = importlib.import_module("worldstrat_bench_baselines.adapters.onnx").load_onnx
-    images = torch.from_numpy(make_sample(1).images)
-    lr = LowRes(images[None], torch.ones(1, 1, 1, *images.shape[-2:], dtype=torch.bool), torch.zeros(1, 1).long())
+    images = torch.from_numpy(make_task(1).images)
+    lr = LowRes(images, torch.ones(1, 1, 1, *images.shape[-2:], dtype=torch.bool), torch.zeros(1, 1).long())
     answer = load(path, torch.device("cpu"), **whole).predict(lr, Target(632, 632))[0].numpy()
-    text = mistake(fit_of(answer, images[0].numpy()), whole)
+    text = mistake(fit_of(answer, images[0, 0].numpy()), whole)
     assert bool(text) == bool(words)
     assert words in text

@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from run_helpers import run_cli
 from worldstrat_bench.cli.app import app
 from worldstrat_bench.data.mini import write_mini
+from worldstrat_bench.data.task import Task
 from worldstrat_bench.preprocessing import NAMES, complete
 from worldstrat_bench.submission.check_record import Result, load_result, manifest_faults
 from worldstrat_bench.submission.manifest import load_manifest
@@ -156,6 +157,7 @@ def test_a_hostile_checkpoint_gives_its_weights_in_the_worker_and_runs_nothing(t
     spec = ModelSpec("worldstrat_bench_baselines.worldstrat:load_worldstrat", {}, tmp_path / "model.ckpt")
     with Worker(spec, isolation="process") as worker:  # not even the confinement is needed
         images = np.full((1, 12, 40, 42), 0.1, np.float32)
-        reply = worker.predict(images, np.ones((1, 1, 40, 42), bool), np.zeros(1, np.int64), 160, 168, seed=1)
+        task = Task.single(images, np.ones((1, 1, 40, 42), bool), np.zeros(1, np.int64), 160, 168)
+        reply = worker.predict(task, seed=1)
     assert reply.outcome == "ok", reply.message
     assert not canary.exists()

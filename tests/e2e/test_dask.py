@@ -52,7 +52,7 @@ def poison(data: Path) -> tuple[str, float]:
 
     tile = open_dataset(data).tiles()[4]
     inputs = read_inputs(tile, load_protocol("wsb-1"), 8)
-    return tile.name, float(torch.from_numpy(inputs.images).double().mean())
+    return tile.name, float(torch.from_numpy(inputs.task.images).double().mean())
 
 
 def arguments(model: object, data: Path, out: Path, *more: object) -> tuple[object, ...]:

@@ -20,11 +20,11 @@ interpolation = pytest.importorskip("worldstrat_bench_baselines.interpolation")
 
 
 def psnr(model: SRModel, loaded: LoadedTile) -> float:
-    inputs, target = loaded.inputs, loaded.target
-    batch = (torch.from_numpy(a)[None] for a in (inputs.images, inputs.clear, inputs.days))
+    task, target = loaded.inputs.task, loaded.target
+    batch = (torch.from_numpy(a) for a in (task.images, task.clear, task.days))
     with torch.no_grad():
         image = model.predict(LowRes(*batch), Target(*target.image.shape[1:]))[0]
-    scores = score_pair(image, target.image, valid=target.valid, clear=inputs.clear[0, 0], metrics=["psnr"])
+    scores = score_pair(image, target.image, valid=target.valid, clear=task.clear[0, 0, 0], metrics=["psnr"])
     value = scores["psnr"]
     assert value is not None
     return value

@@ -15,11 +15,11 @@ import pytest
 import torch
 
 from hostile_scene import REQUIRED
+from worldstrat_bench.data.task import Task
 from worldstrat_bench.worker import Limits, ModelSpec, Reply, Worker
 from worldstrat_bench.worker.cuda_trouble import look_unconfined
 from worldstrat_bench.worker.isolation import LEVELS, LevelUnavailableError
 from worldstrat_bench.worker.timed import Cycle, TimedWorker
-from worldstrat_bench.worker.types import Task
 
 pytestmark = [
     pytest.mark.gpu,
@@ -101,13 +101,12 @@ def odd(level: str, tmp_path: Path) -> Iterator[Worker]:
 
 
 def ask(worker: Worker, action: int) -> Reply:
-    (images,) = tile()
-    return worker.predict(images, np.ones((2, 1, 40, 42), bool), np.array([action, 0]), 160, 168, seed=1)
+    return worker.predict(task_of(action, 0), seed=1)
 
 
-def tile() -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.float32]], ...]:
-    chance = np.random.default_rng(0)
-    return (chance.random((2, 12, 40, 42), np.float32),)
+def task_of(*days: int) -> Task:
+    images = np.random.default_rng(0).random((2, 12, 40, 42), np.float32)
+    return Task.single(images, np.ones((2, 1, 40, 42), bool), np.array(days), 160, 168)
 
 
 def test_a_confined_worker_sees_the_gpu_and_says_what_it_is(worker: Worker) -> None:
@@ -162,21 +161,19 @@ def test_the_unconfined_look_finds_what_a_worker_is_granted(worker: Worker) -> N
 
 
 def test_cpu_and_gpu_agree(worker: Worker) -> None:
-    (images,) = tile()
-    clear, days = np.ones((2, 1, 40, 42), bool), np.arange(2)
-    on_gpu = worker.predict(images, clear, days, 160, 168, seed=1, examine=True)
+    task = task_of(0, 1)
+    on_gpu = worker.predict(task, seed=1, examine=True)
     assert on_gpu.outcome == "ok", on_gpu.message
     assert on_gpu.output_device == "cuda:0"
     with Worker(REFERENCE, isolation="process") as other:
-        on_cpu = other.predict(images, clear, days, 160, 168, seed=1)
+        on_cpu = other.predict(task, seed=1)
     assert on_gpu.image is not None
     assert on_cpu.image is not None
     np.testing.assert_allclose(on_gpu.image, on_cpu.image, atol=1e-5)
 
 
 def test_blocks_are_timed_in_the_worker(worker: Worker) -> None:
-    (images,) = tile()
-    task = Task(images[None], np.ones((1, 2, 1, 40, 42), bool), np.zeros((1, 2), np.int64), 160, 168)
+    task = task_of(0, 0)
     timed = TimedWorker(worker)
     transfer = timed.place([task, task], [None, None]).transfer_seconds
     timed.lead_in(Cycle(0, 1), 3, slots=4)

@@ -14,6 +14,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from hostile_scene import make_stub_environment
+from worldstrat_bench.data.task import Task
 from worldstrat_bench.errors import InfrastructureError
 from worldstrat_bench.worker import ModelSpec, Worker
 
@@ -76,9 +77,9 @@ def running(level: str, model: ModelSpec) -> Iterator[Worker]:
 @pytest.mark.benchmark(group="worker: a tile of 8 x 12 x 158 x 158 there, 3 x 632 x 632 back", min_rounds=30)
 def test_transport(benchmark: BenchmarkFixture, running: Worker) -> None:
     images = np.random.default_rng(0).random((8, 12, 158, 158), np.float32)
-    clear, days = np.ones((8, 1, 158, 158), bool), np.arange(8)
+    task = Task.single(images, np.ones((8, 1, 158, 158), bool), np.arange(8), 632, 632)
 
     def carry() -> None:
-        assert running.predict(images, clear, days, 632, 632, seed=1).outcome == "ok"
+        assert running.predict(task, seed=1).outcome == "ok"
 
     benchmark(carry)

@@ -8,19 +8,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 
 from worldstrat_bench.audit import probes
-from worldstrat_bench.audit.probes import EXPLANATIONS, LIMITS, NoPredictionError, ProbeResult, Subject
-from worldstrat_bench.audit.samples import Sample, read_sample
+from worldstrat_bench.audit.probes import EXPLANATIONS, LIMITS, AuditedModel, NoPredictionError, ProbeResult
 from worldstrat_bench.data.layout import Tile, open_dataset
+from worldstrat_bench.data.reading import read_inputs
 from worldstrat_bench.errors import UsageError, WorldstratBenchError
 from worldstrat_bench.protocol import DEFAULT_PROTOCOL, Protocol, load_protocol
-from worldstrat_bench.run.seeds import tile_seed
 from worldstrat_bench.worker.host import Worker
-from worldstrat_bench.worker.types import Limits, ModelSpec, Reply
+from worldstrat_bench.worker.types import Limits, ModelSpec
 
 UNSEEN_TILES = 4
 MIN_TILES = 2
@@ -95,7 +93,7 @@ def run_audit(request: AuditRequest, say: Say = lambda _: None) -> AuditReport:
     protocol = load_protocol(request.protocol)
     tiles = _draw(open_dataset(request.data).tiles(request.list_name), request.tiles, seed)
     with tempfile.TemporaryDirectory(prefix="worldstrat-audit-") as scratch:
-        say("making scenes that nobody has seen")
+        say("making scenes that no model has seen")
         unseen = _unseen_tiles(Path(scratch), tiles[0], protocol, seed)
         material = _Material(tiles, unseen, protocol)
         say("probing the model")
@@ -134,51 +132,29 @@ class _Material:
     protocol: Protocol
 
 
-class _Running:
-    """One model with its worker, which can be started anew."""
-
-    def __init__(self, request: AuditRequest, spec: ModelSpec) -> None:
-        forbidden = (request.data.resolve(),)
-        self._start = partial(
-            Worker, spec, device=request.device, isolation=request.isolation, limits=request.limits, forbidden=forbidden
-        )
-        self.worker = self._start()
-
-    def __enter__(self) -> _Running:
-        self.worker.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.worker.close()
-
-    def ask(self, sample: Sample, seed: int) -> Reply:
-        """Predict a sample, seeded as in a run: `seed` is the run's."""
-        own = tile_seed(seed, sample.images, sample.clear, sample.days)
-        return self.worker.predict(sample.images, sample.clear, sample.days, sample.height, sample.width, own)
-
-    def restart(self) -> None:
-        """Go on with a new worker, which remembers nothing."""
-        self.worker.close()
-        self.worker = self._start()
-        self.worker.start()
-
-
 def _probe(
     request: AuditRequest, spec: ModelSpec, frames: int, material: _Material, say: Say
 ) -> tuple[ProbeResult, ...]:
-    samples = [read_sample(tile, material.protocol, frames) for tile in material.known]
-    with _Running(request, spec) as running:
-        subject = Subject(running.ask, running.restart)
+    tasks = [read_inputs(tile, material.protocol, frames).task for tile in material.known]
+    worker = Worker(
+        spec,
+        device=request.device,
+        isolation=request.isolation,
+        limits=request.limits,
+        forbidden=(request.data.resolve(),),
+    )
+    with worker:
+        model = AuditedModel(worker)
         measures: dict[str, Callable[[], float]] = {
-            "determinism": partial(probes.probe_determinism, subject, samples),
-            "order": partial(probes.probe_order, subject, samples),
-            "isolation": lambda: probes.probe_isolation(running.worker.hello.isolation),
-            "gain": partial(probes.probe_gain, subject, samples),
-            "noise": partial(probes.probe_noise, subject, samples),
-            "shift": partial(probes.probe_shift, subject, samples),
-            "mosaic": partial(probes.probe_mosaic, subject, samples),
-            "unseen": partial(_unseen_excess, subject, material, frames),
-            "repeat": partial(probes.probe_repeat, subject, samples),
+            "determinism": partial(probes.probe_determinism, model, tasks),
+            "order": partial(probes.probe_order, model, tasks),
+            "isolation": lambda: probes.probe_isolation(worker.hello.isolation),
+            "gain": partial(probes.probe_gain, model, tasks),
+            "noise": partial(probes.probe_noise, model, tasks),
+            "shift": partial(probes.probe_shift, model, tasks),
+            "mosaic": partial(probes.probe_mosaic, model, tasks),
+            "unseen": partial(_unseen_excess, model, material, frames),
+            "repeat": partial(probes.probe_repeat, model, tasks),
         }
         results = []
         for probe in request.probes:
@@ -212,14 +188,13 @@ def _unseen_tiles(scratch: Path, like: Tile, protocol: Protocol, seed: int) -> t
     return open_dataset(scratch / "unseen").tiles("test")
 
 
-def _unseen_excess(subject: Subject, material: _Material, frames: int) -> float:
+def _unseen_excess(model: AuditedModel, material: _Material, frames: int) -> float:
     """Median gain over bicubic on the dataset's tiles minus that on the unseen ones, dB."""
-    known = _gains(subject, material.known[: 2 * UNSEEN_TILES], material.protocol, frames)
-    return known - _gains(subject, material.unseen, material.protocol, frames)
+    known = _gains(model, material.known[: 2 * UNSEEN_TILES], material.protocol, frames)
+    return known - _gains(model, material.unseen, material.protocol, frames)
 
 
-def _gains(subject: Subject, tiles: Sequence[Tile], protocol: Protocol, frames: int) -> float:
-    from worldstrat_bench.data.reading import read_inputs
+def _gains(model: AuditedModel, tiles: Sequence[Tile], protocol: Protocol, frames: int) -> float:
     from worldstrat_bench.data.target import read_target
     from worldstrat_bench.run.score import FrameFacts, score_tile
     from worldstrat_bench.scoring import make_scorer
@@ -228,7 +203,7 @@ def _gains(subject: Subject, tiles: Sequence[Tile], protocol: Protocol, frames: 
     gains = []
     for tile in tiles:
         facts = FrameFacts.of(read_inputs(tile, protocol, 1))
-        image = subject.image(read_sample(tile, protocol, frames))
+        image = model.image(read_inputs(tile, protocol, frames).task)
         try:
             scored = score_tile(scorer, read_target(tile, protocol), facts, image).values or {}
         except WorldstratBenchError as error:

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from worldstrat_bench.audit.detail import change, on_fourfold
-from worldstrat_bench.audit.samples import (
+from worldstrat_bench.audit.changes import (
     CROP,
     GAIN,
     OFFSET,
-    Sample,
     best_frame,
     cells,
     cropped,
@@ -27,10 +25,12 @@ from worldstrat_bench.audit.samples import (
     with_gain,
     with_noise,
 )
+from worldstrat_bench.audit.detail import change, on_fourfold
 from worldstrat_bench.protocol import SAME_PREDICTION
 
 if TYPE_CHECKING:
     from worldstrat_bench.artefacts.record import IsolationReport
+    from worldstrat_bench.data.task import Task
     from worldstrat_bench.worker.types import Reply
 
 Verdict = Literal["pass", "flag", "fail", "unknown"]
@@ -94,42 +94,63 @@ class ProbeResult:
 
 
 class NoPredictionError(Exception):
-    """The model failed on a sample; the message says how."""
+    """The model failed on a task; the message says how."""
+
+
+class Asked(Protocol):
+    """The part of :class:`worldstrat_bench.worker.host.Worker` that a probe uses."""
+
+    def predict(self, task: Task, seed: int) -> Reply:
+        """Predict one task."""
+        ...
+
+    def restart(self) -> None:
+        """End the process; the next task goes to a fresh one."""
+        ...
 
 
 @dataclass(frozen=True)
-class Subject:
-    """The model under audit: `ask` predicts one sample in the worker that runs, `restart` starts a new one."""
+class AuditedModel:
+    """The model under audit in its worker, asked as a run asks it."""
 
-    ask: Callable[[Sample, int], Reply]
-    restart: Callable[[], None]
+    worker: Asked
 
-    def image(self, sample: Sample, seed: int = 0) -> NDArray[np.float32]:
-        """The prediction of a sample, (3, H, W)."""
-        return self.reply(sample, seed)[0]
+    def image(self, task: Task, seed: int = 0) -> NDArray[np.float32]:
+        """Return the prediction of a task, (3, H, W); `seed` is a run's, which the task's own is made from."""
+        return self.reply(task, seed)[0]
 
-    def reply(self, sample: Sample, seed: int = 0) -> tuple[NDArray[np.float32], float]:
-        """The prediction of a sample and the seconds that it took."""
-        reply = self.ask(sample, seed)
+    def reply(self, task: Task, seed: int = 0) -> tuple[NDArray[np.float32], float]:
+        """Return the prediction of a task and the seconds that it took.
+
+        Raises
+        ------
+        NoPredictionError
+            if there is none.
+        """
+        reply = self.worker.predict(task, task.seed(seed))
         if reply.image is None:
-            raise NoPredictionError(f"{sample.name}: {reply.outcome}: {reply.message}"[:300])
+            raise NoPredictionError(f"{task.name}: {reply.outcome}: {reply.message}"[:300])
         return reply.image, reply.seconds
 
+    def restart(self) -> None:
+        """Go on in a new process, which remembers nothing."""
+        self.worker.restart()
 
-def probe_determinism(subject: Subject, samples: Sequence[Sample]) -> float:
+
+def probe_determinism(model: AuditedModel, tasks: Sequence[Task]) -> float:
     """The same input and seed, in one worker and in a new one."""
-    sample = samples[0]
-    first, second = subject.image(sample, 1), subject.image(sample, 1)
-    subject.restart()
-    return max(largest(first, second), largest(first, subject.image(sample, 1)))
+    task = tasks[0]
+    first, second = model.image(task, 1), model.image(task, 1)
+    model.restart()
+    return max(largest(first, second), largest(first, model.image(task, 1)))
 
 
-def probe_order(subject: Subject, samples: Sequence[Sample]) -> float:
+def probe_order(model: AuditedModel, tasks: Sequence[Task]) -> float:
     """Tiles after other tiles, and in a new worker in the reverse order: the last one comes first there, alone."""
-    few = samples[:4]
-    forwards = [subject.image(sample, 2) for sample in few]
-    subject.restart()
-    backwards = [subject.image(sample, 2) for sample in reversed(few)][::-1]
+    few = tasks[:4]
+    forwards = [model.image(task, 2) for task in few]
+    model.restart()
+    backwards = [model.image(task, 2) for task in reversed(few)][::-1]
     return max(largest(a, b) for a, b in zip(forwards, backwards, strict=True))
 
 
@@ -139,58 +160,58 @@ def probe_isolation(report: IsolationReport) -> float:
     return float(open_ways + (report.level not in ("strong", "full")))
 
 
-def probe_gain(subject: Subject, samples: Sequence[Sample]) -> float:
+def probe_gain(model: AuditedModel, tasks: Sequence[Task]) -> float:
     """Brighter input, equally brighter output."""
 
-    def measure(sample: Sample) -> float:
-        changed = (subject.image(with_gain(sample)).astype(np.float64) - OFFSET) / GAIN
-        return change(changed, subject.image(sample))
+    def measure(task: Task) -> float:
+        changed = (model.image(with_gain(task)).astype(np.float64) - OFFSET) / GAIN
+        return change(changed, model.image(task))
 
-    return _median(measure, samples)
+    return _median(measure, tasks)
 
 
-def probe_noise(subject: Subject, samples: Sequence[Sample]) -> float:
+def probe_noise(model: AuditedModel, tasks: Sequence[Task]) -> float:
     """A little noise changes little."""
-    return _median(lambda s: change(subject.image(with_noise(s, 3)), subject.image(s)), samples)
+    return _median(lambda s: change(model.image(with_noise(s, 3)), model.image(s)), tasks)
 
 
-def probe_shift(subject: Subject, samples: Sequence[Sample]) -> float:
+def probe_shift(model: AuditedModel, tasks: Sequence[Task]) -> float:
     """A crop of the input gives the crop of the output."""
 
-    def measure(sample: Sample) -> float:
-        part = cropped(sample)
-        whole = on_fourfold(subject.image(sample), *sample.size)[:, 4 * CROP[0] :, 4 * CROP[1] :]
-        return change(on_fourfold(subject.image(part), *part.size), whole)
+    def measure(task: Task) -> float:
+        part = cropped(task)
+        whole = on_fourfold(model.image(task), *task.size)[:, 4 * CROP[0] :, 4 * CROP[1] :]
+        return change(on_fourfold(model.image(part), *part.size), whole)
 
-    return _median(measure, samples)
+    return _median(measure, tasks)
 
 
-def probe_mosaic(subject: Subject, samples: Sequence[Sample]) -> float:
+def probe_mosaic(model: AuditedModel, tasks: Sequence[Task]) -> float:
     """Inside its cells a mosaic looks as the tiles that it is made of.
 
     Of the best frame alone: between the frames of several tiles no model could find one shift.
     """
-    samples = [best_frame(sample) for sample in samples]
-    whole = mosaic(samples)
-    made = on_fourfold(subject.image(whole), *whole.size)
+    tasks = [best_frame(task) for task in tasks]
+    whole = mosaic(tasks)
+    made = on_fourfold(model.image(whole), *whole.size)
     changes = []
     for cell, (rows, columns) in enumerate(cells(*whole.size)):
-        source = samples[cell % len(samples)]
-        own = on_fourfold(subject.image(source), *source.size)
+        source = tasks[cell % len(tasks)]
+        own = on_fourfold(model.image(source), *source.size)
         place = (slice(None), _fourfold(rows), _fourfold(columns))
         changes.append(change(made[place], own[place], border=0))
     return float(np.median(changes))
 
 
-def probe_repeat(subject: Subject, samples: Sequence[Sample]) -> float:
+def probe_repeat(model: AuditedModel, tasks: Sequence[Task]) -> float:
     """A cache answers a repeated tile sooner than a new one.
 
     Each new tile is compared with its own repeat, at once: the lower quartile of their ratios. On a busy machine a
     call is slow or not by chance, so hardly ever in three quarters of the pairs the first and not the second.
     """
-    subject.restart()  # other probes have shown these tiles to the worker that runs
-    subject.image(samples[0])  # the first call of a worker is slow for every model
-    pairs = [(subject.reply(sample)[1], subject.reply(sample)[1]) for sample in samples[1:]]
+    model.restart()  # other probes have shown these tiles to the worker that runs
+    model.image(tasks[0])  # the first call of a worker is slow for every model
+    pairs = [(model.reply(task)[1], model.reply(task)[1]) for task in tasks[1:]]
     ratios = [1.0 if new - again < _TIMER_SECONDS else new / max(again, 1e-6) for new, again in pairs]
     return float(np.quantile(ratios, 0.25))
 
@@ -200,8 +221,8 @@ def largest(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     return float(np.abs(a.astype(np.float64) - b).max()) if a.shape == b.shape else 1e9
 
 
-def _median(measure: Callable[[Sample], float], samples: Sequence[Sample], count: int = 5) -> float:
-    return float(np.median([measure(sample) for sample in samples[:count]]))
+def _median(measure: Callable[[Task], float], tasks: Sequence[Task], count: int = 5) -> float:
+    return float(np.median([measure(task) for task in tasks[:count]]))
 
 
 def _fourfold(part: slice) -> slice:

@@ -13,9 +13,9 @@ import typer
 from worldstrat_bench.cli import console
 
 if TYPE_CHECKING:
+    from worldstrat_bench.data.task import InputSource
     from worldstrat_bench.run.cluster.connect import ClusterOptions
     from worldstrat_bench.run.model import ModelRequest
-    from worldstrat_bench.run.notes import InputSource
     from worldstrat_bench.run.request import RunOptions, RunRequest
     from worldstrat_bench.run.selection import Shard
 

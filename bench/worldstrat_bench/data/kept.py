@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from worldstrat_bench.data.layout import Tile
 from worldstrat_bench.data.raster import files_of
-from worldstrat_bench.data.reading import Inputs, check_frames, offered_revisits, read_inputs
+from worldstrat_bench.data.reading import TileInputs, check_frames, offered_revisits, read_inputs
 from worldstrat_bench.data.target import ArrayCache
+from worldstrat_bench.data.task import Task
 from worldstrat_bench.digests import code_sha256
 from worldstrat_bench.protocol import Protocol
 
@@ -27,6 +28,7 @@ SOURCES = (
     "data/raster.py",
     "data/traits.py",
     "data/target.py",
+    "data/task.py",
     "filtering.py",
     "resampling.py",
 )
@@ -35,7 +37,7 @@ SOURCES = (
 _NAMES = {"images", "clear", "days", "revisits", "cloud", "age", "sha256"}
 
 
-def read_kept_inputs(tile: Tile, protocol: Protocol, frames: int, cache: ArrayCache | None) -> Inputs:
+def read_kept_inputs(tile: Tile, protocol: Protocol, frames: int, cache: ArrayCache | None) -> TileInputs:
     """:func:`~worldstrat_bench.data.reading.read_inputs`, from the cache if it has them.
 
     Raises
@@ -49,14 +51,14 @@ def read_kept_inputs(tile: Tile, protocol: Protocol, frames: int, cache: ArrayCa
         return read_inputs(tile, protocol, frames)
     stored = cache.get(key)
     if stored is not None and set(stored) == _NAMES:
-        return _first(stored, frames)
+        return _first(stored, tile, protocol, frames)
     # All frames are brought to one grid for the sake of later runs, which is for nothing if they cannot be kept.
     if not cache.accepts(1):
         return read_inputs(tile, protocol, frames)
     arrays = _arrays(read_inputs(tile, protocol, protocol.inputs.frames))
     if inputs_key(tile, protocol) == key:  # else a file was changed meanwhile
         cache.put(key, arrays)
-    return _first(arrays, frames)
+    return _first(arrays, tile, protocol, frames)
 
 
 def inputs_key(tile: Tile, protocol: Protocol) -> str | None:
@@ -82,38 +84,37 @@ def inputs_bytes(height: int, width: int, frames: int) -> int:
     return frames * height * width * (12 * 4 + 1) + 1024
 
 
-def _arrays(inputs: Inputs) -> dict[str, NDArray[Any]]:
+def _arrays(inputs: TileInputs) -> dict[str, NDArray[Any]]:
+    task = inputs.task
     return {
-        "images": inputs.images,
-        "clear": inputs.clear,
-        "days": inputs.days,
+        "images": task.images[0],
+        "clear": task.clear[0],
+        "days": task.days[0],
         "revisits": np.array(inputs.revisits, dtype=np.int64),
         "cloud": np.array(inputs.cloud, dtype=np.float64),
         "age": np.array(inputs.age, dtype=np.int64),
-        "sha256": _digests(inputs),
+        "sha256": _digests(task.images[0], task.clear[0], task.days[0]),
     }
 
 
-def _digests(inputs: Inputs) -> NDArray[np.uint8]:
-    """(T, 32): the digest of the first 1, 2, .. T frames, in one pass over the images."""
-    images, rows = hashlib.sha256(), []
-    for count in range(1, len(inputs.days) + 1):
-        images.update(np.ascontiguousarray(inputs.images[count - 1], dtype="<f4").data)
-        digest = images.copy()
-        digest.update(np.ascontiguousarray(inputs.clear[:count], dtype="?").data)
-        digest.update(np.ascontiguousarray(inputs.days[:count], dtype="<i8").data)
+def _digests(images: NDArray[Any], clear: NDArray[Any], days: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return :attr:`Task.sha256` of the first 1, 2, .. T frames, (T, 32), in one pass over the images."""
+    begun, rows = hashlib.sha256(), []
+    for count in range(1, len(days) + 1):
+        begun.update(np.ascontiguousarray(images[count - 1], dtype="<f4").data)
+        digest = begun.copy()
+        digest.update(np.ascontiguousarray(clear[:count], dtype="?").data)
+        digest.update(np.ascontiguousarray(days[:count], dtype="<i8").data)
         rows.append(np.frombuffer(digest.digest(), dtype=np.uint8))
     return np.stack(rows)
 
 
-def _first(arrays: Mapping[str, NDArray[Any]], frames: int) -> Inputs:
-    images = arrays["images"][:frames]
-    return Inputs(
-        images=images,
-        clear=arrays["clear"][:frames],
-        days=arrays["days"][:frames],
+def _first(arrays: Mapping[str, NDArray[Any]], tile: Tile, protocol: Protocol, frames: int) -> TileInputs:
+    images, clear, days = (arrays[name][:frames] for name in ("images", "clear", "days"))
+    task = Task.of(tile, protocol, images, clear, days)
+    return TileInputs(
+        task=task.with_known_sha256(arrays["sha256"][len(images) - 1].tobytes().hex()),
         revisits=tuple(int(n) for n in arrays["revisits"][:frames]),
         cloud=float(arrays["cloud"]),
         age=int(arrays["age"]),
-        known_sha256=arrays["sha256"][len(images) - 1].tobytes().hex(),
     )

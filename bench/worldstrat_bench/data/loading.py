@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TypeVar
 
 from worldstrat_bench.data.layout import Tile
-from worldstrat_bench.data.reading import Inputs, read_inputs
+from worldstrat_bench.data.reading import TileInputs, read_inputs
 from worldstrat_bench.data.target import ArrayCache, TargetImage, read_target
 from worldstrat_bench.protocol import Protocol
 
@@ -23,7 +23,7 @@ class LoadedTile:
     """A tile with its pixels."""
 
     tile: Tile
-    inputs: Inputs
+    inputs: TileInputs
     target: TargetImage
 
 

@@ -1,8 +1,7 @@
-"""What a model is given of a tile: its revisits, best first, on their native grid (protocol 3.1)."""
+"""The revisits of a tile as a model gets them: best first, on their native grid (protocol 3.1)."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,45 +10,27 @@ from numpy.typing import NDArray
 
 from worldstrat_bench.data.layout import Revisit, Tile
 from worldstrat_bench.data.raster import read_cloud_mask, read_lr
+from worldstrat_bench.data.task import Task
 from worldstrat_bench.errors import DataError, UsageError
 from worldstrat_bench.protocol import Protocol
 
 
 @dataclass(frozen=True)
-class Inputs:
-    """The revisits of one tile as arrays, best frame first.
+class TileInputs:
+    """What a model is asked about one tile, and what the harness keeps to itself about the frames.
 
     Attributes
     ----------
-    images : (T, 12, h, w) float32 reflectance, not clipped; 0 in all bands where there are no data.
-    clear : (T, 1, h, w) bool, True where there are data and no cloud.
-    days : (T,) int64, acquisition minus the date of the high-resolution image.
-    revisits : the numbers of the frames in the folder.
+    task : a batch of one; all that the model gets.
+    revisits : the numbers of its frames in the folder.
     cloud : mean over all frames that are offered, 0..1, of the share of pixels that the cloud mask does not call clear.
     age : days of the first frame.
-    known_sha256 : :func:`inputs_sha256` if it is known already, else "".
     """
 
-    images: NDArray[np.float32]
-    clear: NDArray[np.bool_]
-    days: NDArray[np.int64]
+    task: Task
     revisits: tuple[int, ...]
     cloud: float
     age: int
-    known_sha256: str = ""
-
-    @property
-    def sha256(self) -> str:
-        """See :func:`inputs_sha256`."""
-        return self.known_sha256 or inputs_sha256(self.images, self.clear, self.days)
-
-
-def inputs_sha256(images: NDArray[np.float32], clear: NDArray[np.bool_], days: NDArray[np.int64]) -> str:
-    """sha256 of inputs as a model gets them: (T, 12, h, w) float32, (T, 1, h, w) bool, (T,) int64, little-endian."""
-    digest = hashlib.sha256()
-    for array, kind in ((images, "<f4"), (clear, "?"), (days, "<i8")):
-        digest.update(np.ascontiguousarray(array, dtype=kind).data)
-    return digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -71,7 +52,7 @@ class _Frame:
     usable: float
 
 
-def read_inputs(tile: Tile, protocol: Protocol, frames: int) -> Inputs:
+def read_inputs(tile: Tile, protocol: Protocol, frames: int) -> TileInputs:
     """Read the first `frames` of the frames that the protocol offers, or all if there are fewer.
 
     All of them are decoded, because a frame without data is not offered. Frames whose share of pixels that are
@@ -106,10 +87,9 @@ def read_inputs(tile: Tile, protocol: Protocol, frames: int) -> Inputs:
     )
     ordered = [offered[i] for i in order]
     images, clears = _stack(ordered[:frames], protocol)
-    return Inputs(
-        images,
-        clears,
-        np.array([frame.revisit.days for frame in ordered[:frames]], dtype=np.int64),
+    days = np.array([frame.revisit.days for frame in ordered[:frames]], dtype=np.int64)
+    return TileInputs(
+        Task.of(tile, protocol, images, clears, days),
         tuple(frame.revisit.n for frame in ordered[:frames]),
         float(np.mean([frame.cloud for frame in offered])),
         ordered[0].revisit.days,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from worldstrat_bench.data.task import Task
 from worldstrat_bench.errors import InfrastructureError, WorldstratBenchError
 from worldstrat_bench.run.doctor import Finding, State
 from worldstrat_bench.worker import Worker
@@ -51,8 +52,9 @@ def predict_there(device: str, level: Level) -> str:
         if there is no such level, or if the device cannot be used at it.
     """
     images, clear = np.full((1, 12, SIDE, SIDE), 0.1, np.float32), np.ones((1, 1, SIDE, SIDE), bool)
+    task = Task.single(images, clear, np.zeros(1, np.int64), 4 * SIDE, 4 * SIDE)
     with Worker(REFERENCE, device=device, isolation=level) as worker:
-        reply = worker.predict(images, clear, np.zeros(1, np.int64), 4 * SIDE, 4 * SIDE, seed=0)
+        reply = worker.predict(task, seed=0)
         if reply.outcome != "ok":
             raise InfrastructureError(f"{reply.outcome}: {reply.message}", remedy="look at `nvidia-smi`")
         return worker.hello.device_name

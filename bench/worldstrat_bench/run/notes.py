@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -19,6 +19,7 @@ from worldstrat_bench.artefacts.record import (
     ProtocolRef,
 )
 from worldstrat_bench.data.split import list_sha256
+from worldstrat_bench.data.task import InputSource
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.protocol import Protocol
 from worldstrat_bench.run.differences import differences
@@ -26,8 +27,6 @@ from worldstrat_bench.run.fingerprint import files_sha256
 from worldstrat_bench.run.folder import RunFolder
 from worldstrat_bench.run.journal import Journal
 from worldstrat_bench.run.selection import Selection
-
-InputSource = Literal["real", "synthetic"]
 
 
 class PredictInputs(Part):

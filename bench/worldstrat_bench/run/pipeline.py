@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from worldstrat_bench.artefacts.record import Record
+from worldstrat_bench.data.task import InputSource
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.protocol import DEFAULT_PROTOCOL
 from worldstrat_bench.run.engine import Engine, ThisMachine
 from worldstrat_bench.run.events import Listener, ignore
 from worldstrat_bench.run.model import ModelRequest, Parameter
-from worldstrat_bench.run.notes import InputSource
 from worldstrat_bench.run.request import RunOptions, RunRequest
 from worldstrat_bench.run.run import Run
 from worldstrat_bench.run.selection import Shard

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from worldstrat_bench.artefacts.record import Device, Environment
 from worldstrat_bench.data.layout import Tile
 from worldstrat_bench.data.loading import read_ahead
-from worldstrat_bench.data.raster import read_header
-from worldstrat_bench.data.reading import Inputs
+from worldstrat_bench.data.reading import TileInputs
+from worldstrat_bench.data.task import Task
 from worldstrat_bench.errors import InfrastructureError, ModelError, UsageError
 from worldstrat_bench.protocol import Protocol
 from worldstrat_bench.run.crew import ATTEMPTS, Crew
@@ -24,15 +24,22 @@ from worldstrat_bench.run.events import Listener, Progress
 from worldstrat_bench.run.folder import LOG, RESUME, RunFolder
 from worldstrat_bench.run.journal import Entry, Predicted
 from worldstrat_bench.run.notes import SAME_LEVEL_IS_ENOUGH, Machine, PredictInputs, remember
-from worldstrat_bench.run.reads import tiles_ahead
-from worldstrat_bench.run.seeds import seed_of
 from worldstrat_bench.worker.host import Hello, Reply, Worker
 from worldstrat_bench.worker.inside.device import usable_cores
 
 Image = NDArray[np.float32]
-Read = Callable[[Tile], Inputs]
-Finished = Callable[[Tile, Inputs, Predicted, Image | None], None]
+Read = Callable[[Tile], TileInputs]
+Finished = Callable[[Tile, TileInputs, Predicted, Image | None], None]
 """Called with a tile, what was read of it, what became of it, and the prediction that is stored, if there is one."""
+
+
+MOST_AHEAD = 16
+"""Tiles that are read or wait to be predicted: 10 MB each with eight frames of WorldStrat's size."""
+
+
+def tiles_ahead(workers: int, cores: int) -> int:
+    """Return how many tiles to read ahead: one for each core to decode, bounded whatever the machine has."""
+    return max(1 + workers, min(cores, MOST_AHEAD))
 
 
 def missing_predictions(tiles: Sequence[Tile], entries: Mapping[str, Entry], run: RunFolder) -> tuple[Tile, ...]:
@@ -60,7 +67,7 @@ class Predictor:
         max_failures: int = 5,
         cores: int | None = None,
     ) -> None:
-        self._run, self._inputs, self._protocol, self._read = run, inputs, protocol, read
+        self._run, self._inputs, self._read = run, inputs, read
         self._max_failures = max_failures
         self._cores = cores or usable_cores()
         self._about = {
@@ -123,7 +130,7 @@ class Predictor:
         with ThreadPoolExecutor(1, thread_name_prefix="store") as disk:
             try:
                 while not self._stop.is_set() and (item := source.take()) is not None:
-                    reply = self._predict(worker, *item)
+                    reply = self._predict(worker, item[1].task)
                     if storing is not None:
                         storing.result()
                     if reply is None:
@@ -136,17 +143,17 @@ class Predictor:
                 self._stop.set()
                 raise
 
-    def _predict(self, worker: Worker, tile: Tile, inputs: Inputs) -> Reply | None:
+    def _predict(self, worker: Worker, task: Task) -> Reply | None:
         """Predict one tile; None if the run was stopped meanwhile and the reply means nothing."""
-        side = self._protocol.target.size(read_header(tile.hr).height)
-        seed = seed_of(self._inputs.seed, inputs.sha256)
+        seed = task.seed(self._inputs.seed)
+        # A worker that the machine killed says nothing about the model, so such a tile gets another try.
         for _attempt in range(ATTEMPTS):
-            reply = worker.predict(inputs.images, inputs.clear, inputs.days, side, side, seed)
+            reply = worker.predict(task, seed)
             if self._stop.is_set() or not reply.retry:
                 break
         return None if self._stop.is_set() else reply
 
-    def _store(self, tile: Tile, inputs: Inputs, reply: Reply, finished: Finished) -> None:
+    def _store(self, tile: Tile, inputs: TileInputs, reply: Reply, finished: Finished) -> None:
         """Put the prediction on the disk, then the journal's row, then tell."""
         predicted = Predicted(tile.name, reply.outcome, reply.message, reply.seconds)
         image = reply.image if reply.outcome == "ok" else None
@@ -163,7 +170,7 @@ class Predictor:
         finished: Finished,
         tell: Listener,
         tile: Tile,
-        inputs: Inputs,
+        inputs: TileInputs,
         predicted: Predicted,
         image: Image | None,
     ) -> None:
@@ -190,11 +197,11 @@ class Predictor:
 class _Shared:
     """An iterator that several threads take from."""
 
-    def __init__(self, source: Iterator[tuple[Tile, Inputs]]) -> None:
+    def __init__(self, source: Iterator[tuple[Tile, TileInputs]]) -> None:
         self._source = source
         self._lock = threading.Lock()
 
-    def take(self) -> tuple[Tile, Inputs] | None:
+    def take(self) -> tuple[Tile, TileInputs] | None:
         """The next item, or None when there is none left."""
         with self._lock:
             return next(self._source, None)

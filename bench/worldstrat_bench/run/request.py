@@ -6,12 +6,12 @@ import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from worldstrat_bench.data.task import InputSource
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.measures import parse_added
 from worldstrat_bench.protocol import DEFAULT_PROTOCOL
 from worldstrat_bench.run.devices import split_devices
 from worldstrat_bench.run.model import ModelRequest
-from worldstrat_bench.run.notes import InputSource
 from worldstrat_bench.run.selection import Shard
 from worldstrat_bench.worker.isolation import LEVELS
 from worldstrat_bench.worker.types import Limits

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Self
 from worldstrat_bench import __version__
 from worldstrat_bench.artefacts.record import LimitsRef, Record
 from worldstrat_bench.artefacts.tiles import OUTCOMES
+from worldstrat_bench.data.inputs import read_tile
 from worldstrat_bench.data.layout import Tile, open_dataset
 from worldstrat_bench.data.raster import read_header
-from worldstrat_bench.data.reading import Inputs
+from worldstrat_bench.data.reading import TileInputs
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.protocol import Protocol, load_protocol
 from worldstrat_bench.run.caching import open_cache, tell_what_fits
@@ -30,7 +31,6 @@ from worldstrat_bench.run.model import choose_model
 from worldstrat_bench.run.notes import PredictInputs, notes_of, predict_inputs, read_note, remember
 from worldstrat_bench.run.predict import Finished, Image, Predictor, missing_predictions
 from worldstrat_bench.run.predictions import PredictionStore
-from worldstrat_bench.run.reads import read_tile
 from worldstrat_bench.run.request import RunOptions, RunRequest
 from worldstrat_bench.run.selection import Selection, select
 from worldstrat_bench.worker.types import ModelSpec
@@ -105,7 +105,7 @@ class Run:
     def predict(self) -> dict[str, int]:
         """Predict the tiles that have no prediction yet; return the number of tiles of the run by outcome."""
 
-        def finished(tile: Tile, inputs: Inputs, predicted: Predicted, image: Image | None) -> None:
+        def finished(tile: Tile, inputs: TileInputs, predicted: Predicted, image: Image | None) -> None:
             """Nothing follows."""
 
         todo = self._unpredicted()
@@ -130,7 +130,7 @@ class Run:
         with self._workers(todo) as crew, self._scoring(keep=keep) as scores:
             from worldstrat_bench.run.score import FrameFacts
 
-            def finished(tile: Tile, inputs: Inputs, predicted: Predicted, image: Image | None) -> None:
+            def finished(tile: Tile, inputs: TileInputs, predicted: Predicted, image: Image | None) -> None:
                 if overlap and predicted.outcome != "infra_error":
                     scores.submit(tile, predicted, FrameFacts.of(inputs), image)
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from worldstrat_bench.api import RGB
 from worldstrat_bench.data.layout import Tile
-from worldstrat_bench.data.reading import Inputs
+from worldstrat_bench.data.reading import TileInputs
 from worldstrat_bench.data.target import TargetImage, read_target
 from worldstrat_bench.run.batches import Batches
 from worldstrat_bench.run.events import Tally
@@ -46,9 +46,10 @@ class FrameFacts:
     days: int
 
     @classmethod
-    def of(cls, inputs: Inputs) -> FrameFacts:
+    def of(cls, inputs: TileInputs) -> FrameFacts:
         """Copies, so that the other frames need not stay in memory."""
-        return cls(inputs.images[0, list(RGB)].copy(), inputs.clear[0, 0].copy(), inputs.cloud, inputs.age)
+        task = inputs.task
+        return cls(task.images[0, 0, list(RGB)].copy(), task.clear[0, 0, 0].copy(), inputs.cloud, inputs.age)
 
 
 def score_tile(

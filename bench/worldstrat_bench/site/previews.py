@@ -146,13 +146,14 @@ def _inputs(
         return None, ()
     protocol = analysis.division.protocol
     inputs = read_inputs(source.dataset.tile(tile), protocol, protocol.inputs.frames)
+    task = inputs.task
     panels = []
-    for i, (image, clear, days) in enumerate(zip(inputs.images, inputs.clear, inputs.days, strict=True)):
+    for i, (image, clear, days) in enumerate(zip(task.images[0], task.clear[0], task.days[0], strict=True)):
         picture = imaging.hatched(imaging.stretched(image[list(RGB)], stretch), clear[0])
         cloudy = 100 * (1 - float(clear.mean()))
         note = f"{number(float(days), 0, signed=True)} days, {cloudy:.0f} % cloud"
         panels.append(put(f"r-{i}", imaging.webp(picture, THUMB_SIDE), f"Frame {i}, n = {inputs.revisits[i]}", note))
-    first = imaging.stretched(inputs.images[0][list(RGB)], stretch)
+    first = imaging.stretched(task.images[0, 0, list(RGB)], stretch)
     return put("input", imaging.webp(first), "Input, frame 0"), tuple(panels)
 
 

@@ -70,11 +70,8 @@ def dataset_tiles(
     chosen = tiles_of_list[:count] if names is None else [tile for tile in tiles_of_list if tile.name in names]
     tiles = []
     for loaded in load_tiles(chosen, protocol, frames):
-        height, width = loaded.target.image.shape[1:]
-        inputs = loaded.inputs
         hr = read_header(loaded.tile.hr)
-        task = Task(inputs.images[None], inputs.clear[None], inputs.days[None], height, width)
-        tiles.append(SpeedTile(loaded.tile.name, task, area_km2(hr.height, hr.width)))
+        tiles.append(SpeedTile(loaded.tile.name, loaded.inputs.task, area_km2(hr.height, hr.width)))
     return tuple(tiles)
 
 

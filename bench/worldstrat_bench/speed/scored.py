@@ -19,7 +19,6 @@ from worldstrat_bench.errors import UsageError
 from worldstrat_bench.protocol import Protocol
 from worldstrat_bench.run.folder import PREDICTIONS, TIMINGS
 from worldstrat_bench.run.predictions import PredictionStore
-from worldstrat_bench.run.seeds import tile_seed
 from worldstrat_bench.speed.inputs import SpeedTile, dataset_tiles
 
 COMPARED_TILES = 4
@@ -126,6 +125,4 @@ def seconds_of_tiles(run: Path, names: Collection[str]) -> float | None:
 
 
 def _scored(record: Record, tile: SpeedTile, store: PredictionStore) -> ScoredTile:
-    task = tile.task
-    seed = tile_seed(record.seed, task.images[0], task.clear[0], task.days[0])
-    return ScoredTile(tile, seed, store.read(tile.name))
+    return ScoredTile(tile, tile.task.seed(record.seed), store.read(tile.name))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from worldstrat_bench.data.layout import Dataset, Tile
     from worldstrat_bench.protocol import Protocol
     from worldstrat_bench.run.model import ModelRequest
+    from worldstrat_bench.worker.host import Worker
     from worldstrat_bench.worker.types import ModelSpec, Reply
 
 PSNR_TOLERANCE_DB = 0.01
@@ -201,54 +203,38 @@ def _run_again(
 ) -> tuple[tuple[TileCheck, ...], str]:
     """Predict the chosen tiles in random order, then in the reverse one or alone, and score them."""
     from worldstrat_bench.run.devices import resolve_devices
+    from worldstrat_bench.worker.host import Worker
 
-    names = choose_tiles(result, request.tiles, request.seed)
-    tiles = [dataset.tile(name) for name in names]
+    tiles = [dataset.tile(name) for name in choose_tiles(result, request.tiles, request.seed)]
+    forbidden = (dataset.root.resolve(), result.folder.resolve())
     device = resolve_devices(request.device)[0]
-    session = _Session(result, protocol, spec, dataset.root, device, request.isolation)
-    say(f"running {len(tiles)} tiles again in random order")
-    first = session.predict(tiles)
-    say("running them in the reverse order, some alone")
-    again = session.predict(list(reversed(tiles[ALONE:])))
-    for tile in tiles[:ALONE]:
-        again |= session.predict([tile])
+    worker = Worker(spec, device=device, isolation=request.isolation, forbidden=forbidden)
+    ask = partial(_replies, worker, result.record, protocol)
+    with worker:
+        say(f"running {len(tiles)} tiles again in random order")
+        first = ask(tiles)
+        say("running them in the reverse order, some alone")
+        again = ask(list(reversed(tiles[ALONE:])))
+        for tile in tiles[:ALONE]:
+            again |= ask([tile])
+        device_class = worker.hello.device_class
     checks = tuple(_check(result, protocol, tile, first[tile.name], again[tile.name], request) for tile in tiles)
-    return checks, session.device_class
+    return checks, device_class
 
 
-class _Session:
-    """Workers that see the tiles as the run's own did."""
+def _replies(worker: Worker, record: Record, protocol: Protocol, tiles: Sequence[Tile]) -> dict[str, Reply]:
+    """Return the replies of one process to tiles in this order, asked as the run asked; end the process."""
+    from worldstrat_bench.data.inputs import read_tile
+    from worldstrat_bench.protocol import load_protocol
 
-    def __init__(
-        self, result: Result, protocol: Protocol, spec: ModelSpec, root: Path, device: str, isolation: str
-    ) -> None:
-        self._result, self._protocol, self._spec = result, protocol, spec
-        self._root, self._device, self._isolation = root, device, isolation
-        self.device_class = ""
-
-    def predict(self, tiles: Sequence[Tile]) -> dict[str, Reply]:
-        """The replies of a new worker to these tiles, in this order."""
-        from worldstrat_bench.data.raster import read_header
-        from worldstrat_bench.protocol import load_protocol
-        from worldstrat_bench.run.reads import read_tile
-        from worldstrat_bench.run.seeds import tile_seed
-        from worldstrat_bench.worker.host import Worker
-
-        if not tiles:
-            return {}
-        record, replies = self._result.record, {}
-        given = record.dataset.inputs_protocol
-        asked = self._protocol if given is None else load_protocol(given.id)  # what the model saw, not what scored it
-        forbidden = (self._root.resolve(), self._result.folder.resolve())
-        with Worker(self._spec, device=self._device, isolation=self._isolation, forbidden=forbidden) as worker:
-            self.device_class = worker.start().device_class
-            for tile in tiles:
-                source = record.dataset.inputs
-                inputs = read_tile(tile, protocol=asked, frames=record.model.frames, source=source)
-                side = asked.target.size(read_header(tile.hr).height)
-                seed = tile_seed(record.seed, inputs.images, inputs.clear, inputs.days)
-                replies[tile.name] = worker.predict(inputs.images, inputs.clear, inputs.days, side, side, seed)
-        return replies
+    given = record.dataset.inputs_protocol
+    asked = protocol if given is None else load_protocol(given.id)  # what the model saw, not what scored it
+    replies = {}
+    for tile in tiles:
+        task = read_tile(tile, protocol=asked, frames=record.model.frames, source=record.dataset.inputs).task
+        replies[tile.name] = worker.predict(task, task.seed(record.seed))
+    worker.restart()  # the next tiles go to a process that has seen none of these, or their order would tell nothing
+    return replies
 
 
 def _check(
@@ -285,8 +271,8 @@ def _stored_prediction(run: Path, tile: str) -> Image | None:
 
 
 def _psnr(image: Image, tile: Tile, protocol: Protocol, record: Record) -> float | None:
+    from worldstrat_bench.data.inputs import read_tile
     from worldstrat_bench.data.target import read_target
-    from worldstrat_bench.run.reads import read_tile
     from worldstrat_bench.run.score import FrameFacts, score_tile
     from worldstrat_bench.scoring import make_scorer
 

@@ -5,21 +5,25 @@ Everything runs through the confined worker, as in an evaluation, on made-up inp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from worldstrat_bench.data.task import Task
 from worldstrat_bench.errors import ModelError
 from worldstrat_bench.protocol import SAME_PREDICTION
 from worldstrat_bench.worker.fit import fit_of, mistake, seen
 from worldstrat_bench.worker.host import Worker
 from worldstrat_bench.worker.timed import Cycle, TimedCallError, TimedWorker
-from worldstrat_bench.worker.types import Limits, ModelSpec, Reply, Task
+from worldstrat_bench.worker.types import Limits, ModelSpec, Reply
 
 HEIGHT, WIDTH, SIDE = 158, 156, 632
+
+SEED = 1
+"""The seed of every call: a model that is seeded must repeat itself."""
 
 
 @dataclass(frozen=True)
@@ -30,16 +34,6 @@ class Finding:
     passed: bool
     seen: str
     fix: str = ""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """The inputs of one tile and the side of its target."""
-
-    images: NDArray[np.float32]
-    clear: NDArray[np.bool_]
-    days: NDArray[np.int64]
-    side: int = SIDE
 
 
 @dataclass(frozen=True)
@@ -58,8 +52,8 @@ class Subject:
         return Worker(self.model, device=self.device, isolation=self.isolation, limits=self.limits, log=self.log)
 
 
-def make_sample(frames: int, height: int = HEIGHT, width: int = WIDTH, side: int = SIDE, seed: int = 0) -> Sample:
-    """Smooth made-up land with some noise, reflectance 0.02..0.5; a cloud in the last frame."""
+def make_task(frames: int, height: int = HEIGHT, width: int = WIDTH, side: int = SIDE, seed: int = 0) -> Task:
+    """Make smooth synthetic land with some noise, reflectance 0.02..0.5; a cloud in the last frame."""
     chance = np.random.default_rng(seed)
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
     scene = np.zeros((12, height, width), np.float32)
@@ -72,7 +66,7 @@ def make_sample(frames: int, height: int = HEIGHT, width: int = WIDTH, side: int
         images[-1, :, : height // 2] += 0.6
         clear[-1, :, : height // 2] = False
     days = np.arange(frames, dtype=np.int64) * 5 - 7
-    return Sample(np.clip(images, 0.001, None), clear, days, side)
+    return Task.single(np.clip(images, 0.001, None), clear, days, side, side)
 
 
 def check_model(subject: Subject) -> Iterator[Finding]:
@@ -80,18 +74,21 @@ def check_model(subject: Subject) -> Iterator[Finding]:
     try:
         with subject.worker() as worker:
             yield _loaded(worker)
-            sample = make_sample(subject.frames)
-            first = worker.predict(sample.images, sample.clear, sample.days, SIDE, SIDE, 1, examine=True)
+            task = make_task(subject.frames)
+            first = worker.predict(task, SEED, examine=True)
             yield from _first(first, subject)
             if first.image is None:
                 return
             yield from _variants(worker, subject.frames)
-            yield from _repeats(worker, sample, first.image)
+            yield from _repeats(worker, task, first.image)
             yield _batch(worker, subject.frames)
         with subject.worker() as worker:
-            fresh = _ask(worker, sample)
-            yield _same("fresh process", first.image, fresh, "the prediction depends on something that is not saved "
-                        "with the model: initialise nothing at random, and seed what must be")  # fmt: skip
+            fresh = worker.predict(task, SEED)
+            fix = (
+                "the prediction depends on something that is not saved with the model: initialise nothing at random, "
+                "and seed what must be"
+            )
+            yield _same("fresh process", first.image, fresh, fix)
     except ModelError as error:
         yield Finding("loads", False, str(error.what), "make the entry point return an object with a predict method")
 
@@ -102,29 +99,32 @@ def _loaded(worker: Worker) -> Finding:
     return Finding("loads", True, f"in {hello.load_seconds:.1f} s; {seen}")
 
 
-def _ask(worker: Worker, sample: Sample) -> Reply:
-    return worker.predict(sample.images, sample.clear, sample.days, sample.side, sample.side, 1)
-
-
 def _first(reply: Reply, subject: Subject) -> Iterator[Finding]:
     if reply.image is None:
-        yield Finding("predicts", False, f"{reply.outcome}: {reply.message}", "see the message; the contract is in "
-                      "worldstrat_bench.api.SRModel")  # fmt: skip
+        fix = "see the message; the contract is in worldstrat_bench.api.SRModel"
+        yield Finding("predicts", False, f"{reply.outcome}: {reply.message}", fix)
         return
     height, width = reply.image.shape[1:]
     on_grid = (height, width) == (SIDE, SIDE)
     size = "the target's size" if on_grid else f"will be resampled to the target's {SIDE} x {SIDE} by the harness"
     yield Finding("predicts", True, f"{height} x {width} float32 in {reply.seconds:.2f} s; {size}")
     yield Finding("plausible values", not reply.message, reply.message or _range(reply.image), reply.message)
-    fit = fit_of(reply.image, make_sample(subject.frames).images[0])
+    fit = fit_of(reply.image, make_task(subject.frames).images[0, 0])
     fix = mistake(fit, subject.model.parameters)
     yield Finding("preprocessing", not fix, seen(fit), fix)
     where = reply.output_device.partition(":")[0]
-    yield Finding("device", where == subject.device.partition(":")[0], f"the output is on {where or 'no device'}",
-                  "return a tensor on the device that load() was given: timing includes the way there")  # fmt: skip
-    yield Finding("input unchanged", not reply.changed_input, "its input was " +
-                  ("changed in place" if reply.changed_input else "left alone"),
-                  "clone what you write to: other code may still need the input")  # fmt: skip
+    yield Finding(
+        "device",
+        where == subject.device.partition(":")[0],
+        f"the output is on {where or 'no device'}",
+        "return a tensor on the device that load() was given: timing includes the way there",
+    )
+    yield Finding(
+        "input unchanged",
+        not reply.changed_input,
+        f"its input was {'changed in place' if reply.changed_input else 'left alone'}",
+        "clone what you write to: other code may still need the input",
+    )
 
 
 def _range(image: NDArray[np.float32]) -> str:
@@ -134,31 +134,31 @@ def _range(image: NDArray[np.float32]) -> str:
 
 def _variants(worker: Worker, frames: int) -> Iterator[Finding]:
     """Inputs that occur in WorldStrat and that a model meets sooner or later."""
-    sample = make_sample(frames)
-    cloudy = replace(sample, clear=np.zeros_like(sample.clear))
-    black = replace(sample, images=np.zeros_like(sample.images))
-    cases: list[tuple[str, Sample, str]] = [
-        ("other size", make_sample(frames, 153, 163), "take sizes from the tensors, they differ from tile to tile"),
-        ("small tile", make_sample(frames, 48, 47, 192), "do not assume that a tile is larger than a window or patch"),
-        ("one frame", make_sample(1), "T is what there is: worldstrat_bench.api.pad_frames repeats frames"),
+    task = make_task(frames)
+    cloudy = replace(task, clear=np.zeros_like(task.clear))
+    black = replace(task, images=np.zeros_like(task.images))
+    cases: list[tuple[str, Task, str]] = [
+        ("other size", make_task(frames, 153, 163), "take sizes from the tensors, they differ from tile to tile"),
+        ("small tile", make_task(frames, 48, 47, 192), "do not assume that a tile is larger than a window or patch"),
+        ("one frame", make_task(1), "T is what there is: worldstrat_bench.api.pad_frames repeats frames"),
         ("all cloud", cloudy, "do not divide by the number of clear pixels"),
         ("no-data", black, "do not divide by the input's mean or range"),
-        ("very bright", replace(sample, images=sample.images * 5), "reflectance may exceed 1 over cloud and snow"),
-    ]  # fmt: skip
+        ("very bright", replace(task, images=task.images * 5), "reflectance may exceed 1 over cloud and snow"),
+    ]
     if frames > 3:
-        cases.insert(3, ("three frames", make_sample(3), cases[2][2]))
+        cases.insert(3, ("three frames", make_task(3), cases[2][2]))
     for name, case, fix in cases:
-        reply = _ask(worker, case)
-        shape = " x ".join(map(str, case.images.shape))
+        reply = worker.predict(case, SEED)
+        shape = " x ".join(map(str, case.images.shape[1:]))
         seen = f"input {shape}" if reply.image is not None else f"{reply.outcome}: {reply.message}"
         yield Finding(name, reply.image is not None, seen, fix)
 
 
-def _repeats(worker: Worker, sample: Sample, first: NDArray[np.float32]) -> Iterator[Finding]:
+def _repeats(worker: Worker, task: Task, first: NDArray[np.float32]) -> Iterator[Finding]:
     fix = "the prediction must not depend on earlier tiles: keep no state between calls, call model.eval()"
-    yield _same("same again", first, _ask(worker, sample), fix)
-    _ask(worker, make_sample(sample.images.shape[0], seed=7))
-    yield _same("after another tile", first, _ask(worker, sample), fix)
+    yield _same("same again", first, worker.predict(task, SEED), fix)
+    worker.predict(make_task(task.frames, seed=7), SEED)
+    yield _same("after another tile", first, worker.predict(task, SEED), fix)
 
 
 def _same(check: str, first: NDArray[np.float32], reply: Reply, fix: str) -> Finding:
@@ -172,21 +172,18 @@ def _same(check: str, first: NDArray[np.float32], reply: Reply, fix: str) -> Fin
 
 def _batch(worker: Worker, frames: int) -> Finding:
     """Two tiles at once, as throughput is measured; each as if it were alone."""
-    samples = [make_sample(frames, seed=seed) for seed in (0, 3)]
-    images, clear, days = (np.stack([getattr(s, name) for s in samples]) for name in ("images", "clear", "days"))
-    task = Task(images, clear, days, SIDE, SIDE)
+    task = Task.together([make_task(frames, seed=seed) for seed in (0, 3)])
     fix = "mind the batch axis: throughput is measured with several tiles at once"
     timed, all_of_it = TimedWorker(worker), Cycle(0, 1)
     try:
-        timed.place([task], [1])
+        timed.place([task], [SEED])
         timed.lead_in(all_of_it, 1, slots=1)
         timed.block(all_of_it, 1, every=1, wait=True)
         outputs, _ = timed.take([(0, 0), (0, 1)])
     except TimedCallError as error:
         return Finding("batch of two", False, f"{error.outcome}: {error.message}", fix)
-    alone: list[Callable[[], Reply]] = [lambda s=s: _ask(worker, s) for s in samples]  # type: ignore[misc]
-    for index, ask in enumerate(alone):
-        finding = _same("batch of two", outputs[index][0], ask(), fix)
+    for index, output in enumerate(outputs):
+        finding = _same("batch of two", output[0], worker.predict(task.tile(index), SEED), fix)
         if not finding.passed:
             return finding
     return finding

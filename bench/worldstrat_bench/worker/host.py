@@ -8,12 +8,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
 from worldstrat_bench.artefacts.record import IsolationReport
 from worldstrat_bench.cache import cache_folder
+from worldstrat_bench.data.task import Task
 from worldstrat_bench.errors import ModelError, WorldstratBenchError
 from worldstrat_bench.plugins.interpreter import inspect_interpreter, own_interpreter
 from worldstrat_bench.worker.inside.wire import Message, WireClosedError, WireError, WireTimeoutError
@@ -32,7 +32,6 @@ from worldstrat_bench.worker.replies import judge, make_hello
 from worldstrat_bench.worker.session import Session
 from worldstrat_bench.worker.starting import LaunchRequest, launch
 from worldstrat_bench.worker.types import Hello, Limits, ModelSpec, Reply
-from worldstrat_bench.worker.validate import expected_of
 from worldstrat_bench.worker.watchdog import Verdict
 
 __all__ = ["Hello", "KilledWhileLoadingError", "Limits", "ModelSpec", "Reply", "Worker"]
@@ -139,40 +138,37 @@ class Worker:
         if session is not None:
             session.condemn(Verdict("crash", "the start was given up"))
 
-    def predict(
-        self,
-        images: NDArray[np.float32],
-        clear: NDArray[np.bool_],
-        days: NDArray[np.int64],
-        height: int,
-        width: int,
-        seed: int,
-        *,
-        examine: bool = False,
-    ) -> Reply:
+    def predict(self, task: Task, seed: int, *, examine: bool = False) -> Reply:
         """Let the model super-resolve one tile. A model's fault is an outcome, never an exception.
 
         Parameters
         ----------
-        images : (T, 12, h, w) reflectance; clear : (T, 1, h, w); days : (T,).
-        height, width : of the target.
-        seed : of torch, numpy and random, set before the model is called.
+        task : a batch of one.
+        seed : of torch, numpy and random, set before the model is called; in a run, :meth:`Task.seed`.
         examine : also find out where the output is and whether the model changed its input.
+
+        Raises
+        ------
+        ValueError
+            if the task is of several tiles: a reply is of one.
         """
+        if task.batch != 1:
+            raise ValueError(f"a tile at a time, not {task.batch}")
         unready = self._ready()
         if unready is not None:
             return unready
         header: dict[str, object] = {
             "op": "predict",
-            "height": height,
-            "width": width,
+            "height": task.height,
+            "width": task.width,
             "seed": seed,
             "examine": examine,
         }
-        answer = self._exchange(header, {"images": images, "clear": clear, "days": days}, self._limits.tile_seconds)
+        tensors = {"images": task.images, "clear": task.clear, "days": task.days}
+        answer = self._exchange(header, tensors, self._limits.tile_seconds)
         if isinstance(answer, tuple):
             message, wall_seconds = answer
-            reply = judge(message, expected_of(images, height, width), wall_seconds)
+            reply = judge(message, task, wall_seconds)
         else:
             reply = answer
         if reply.outcome != "ok":

@@ -5,31 +5,43 @@ from __future__ import annotations
 from typing import Any
 
 from worldstrat_bench.artefacts.record import IsolationReport
+from worldstrat_bench.data.task import Task
 from worldstrat_bench.plugins.discovery import installed_packages
 from worldstrat_bench.plugins.interpreter import Interpreter
 from worldstrat_bench.worker.inside.device import cpu_class, cpu_name, usable_cores
 from worldstrat_bench.worker.inside.wire import Message
 from worldstrat_bench.worker.types import Hello, Reply
-from worldstrat_bench.worker.validate import Expected, InvalidOutputError, check_output
+from worldstrat_bench.worker.validate import InvalidOutputError, check_output
 
 CLAIMS = ("model_error", "invalid_output", "out_of_memory")
 """Outcomes that a worker may report of itself; the others are the host's to find."""
 
 
-def judge(message: Message, expected: Expected, wall_seconds: float) -> Reply:
-    """The answer to a tile."""
+def judge(message: Message, task: Task, wall_seconds: float) -> Reply:
+    """Return what became of a task of one tile, from the worker's answer and the seconds that the host waited."""
+    failure = failure_of(message, "prediction", wall_seconds)
+    if failure is not None:
+        return failure
     header = message.header
     seconds = possible_seconds(header.get("seconds"), wall_seconds)
-    if header.get("op") == "failed":
-        return Reply(_claim(message), None, short_text(header.get("message"), 8000), seconds)
-    if header.get("op") != "prediction":
-        return Reply("invalid_output", None, "the reply is no prediction", seconds)
     try:
-        images, hint = check_output(message.body, expected)
+        images, hint = check_output(message.body, task)
     except InvalidOutputError as error:
         return Reply("invalid_output", None, str(error), seconds)
     device, changed = short_text(header.get("output_device")), header.get("changed_input") is True
     return Reply("ok", images[0], hint, seconds, device, changed)
+
+
+def failure_of(message: Message, wanted: str, wall_seconds: float) -> Reply | None:
+    """Return what became of a question that was not answered with the operation `wanted`; None if it was."""
+    header = message.header
+    answered = header.get("op")
+    if answered == wanted:
+        return None
+    seconds = possible_seconds(header.get("seconds"), wall_seconds)
+    if answered == "failed":
+        return Reply(_claim(message), None, short_text(header.get("message"), 8000), seconds)
+    return Reply("invalid_output", None, f"the worker answered {short_text(answered)!r}, not {wanted!r}", seconds)
 
 
 def make_hello(

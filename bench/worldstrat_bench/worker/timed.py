@@ -10,11 +10,12 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
+from worldstrat_bench.data.task import Task
 from worldstrat_bench.errors import ModelError
 from worldstrat_bench.worker.host import Worker
-from worldstrat_bench.worker.replies import judge, short_text
-from worldstrat_bench.worker.types import BlockTimes, ModelFigures, PeakMemory, Reply, Task
-from worldstrat_bench.worker.validate import InvalidOutputError, check_image, expected_of
+from worldstrat_bench.worker.replies import failure_of
+from worldstrat_bench.worker.types import BlockTimes, ModelFigures, PeakMemory, Reply
+from worldstrat_bench.worker.validate import InvalidOutputError, check_image
 
 Tensors = dict[str, NDArray[Any]]
 
@@ -111,11 +112,10 @@ class TimedWorker:
         header: dict[str, object] = {"op": "take", "tiles": [list(tile) for tile in tiles]}
         _, tensors, seconds = self._ask(header, "taken")
         images = []
-        for k, (number, _) in enumerate(tiles):
-            task = self._placed[self._kept[number]]
+        for k, (number, index) in enumerate(tiles):
+            task = self._placed[self._kept[number]].tile(index)
             try:
-                expected = expected_of(task.images[0], task.height, task.width)
-                images.append(check_image(tensors.get(f"output.{k}"), expected))
+                images.append(check_image(tensors.get(f"output.{k}"), task))
             except InvalidOutputError as error:
                 raise self._failed("invalid_output", str(error)) from None
         return images, seconds
@@ -161,11 +161,9 @@ class TimedWorker:
         if isinstance(answer, Reply):
             raise TimedCallError(answer.outcome, answer.message, self._who)
         message, waited = answer
-        if message.header.get("op") != op:
-            blank = np.zeros((1, 12, 1, 1), np.float32)
-            reply = judge(message, expected_of(blank, 1, 1), waited)
-            outcome = "invalid_output" if reply.outcome == "ok" else reply.outcome
-            raise self._failed(outcome, reply.message or f"the worker answered {short_text(message.header.get('op'))}")
+        failure = failure_of(message, op, waited)
+        if failure is not None:
+            raise self._failed(failure.outcome, failure.message)
         try:
             found = safetensors.numpy.load(bytes(message.body)) if message.body else {}
         except Exception as error:  # noqa: BLE001 whatever a hostile body makes the reader do

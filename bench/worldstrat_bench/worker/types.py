@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from worldstrat_bench.data.task import Task as Task
+
 if TYPE_CHECKING:
     from worldstrat_bench.artefacts.record import IsolationReport
 
@@ -86,22 +88,6 @@ class Reply:
     output_device: str = ""
     changed_input: bool = False
     retry: bool = False
-
-
-@dataclass(frozen=True)
-class Task:
-    """What a model is asked for in one call: images (B, T, 12, h, w), clear (B, T, 1, h, w), days (B, T), output px."""
-
-    images: NDArray[np.float32]
-    clear: NDArray[np.bool_]
-    days: NDArray[np.int64]
-    height: int
-    width: int
-
-    @property
-    def batch(self) -> int:
-        """Tiles in it."""
-        return len(self.images)
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import safetensors
 from numpy.typing import NDArray
 
 from worldstrat_bench.api import RGB
+from worldstrat_bench.data.task import Task
 from worldstrat_bench.units import thinned, unit_fault
 
 DTYPES = {
@@ -27,22 +26,7 @@ class InvalidOutputError(Exception):
     """A prediction that breaks the contract; the message says what to fix."""
 
 
-@dataclass(frozen=True)
-class Expected:
-    """What predictions are compared with: the target's size, frame 0's R, G, B (3, h, w) reflectance, how many."""
-
-    height: int
-    width: int
-    rgb: NDArray[np.float32]
-    batch: int = 1
-
-
-def expected_of(images: NDArray[np.float32], height: int, width: int, batch: int = 1) -> Expected:
-    """From the inputs (T, 12, h, w) of the (first) tile and the target's size."""
-    return Expected(height, width, images[0, list(RGB)], batch)
-
-
-def check_output(body: bytearray, expected: Expected) -> tuple[NDArray[np.float32], str]:
+def check_output(body: bytearray, task: Task) -> tuple[NDArray[np.float32], str]:
     """A private copy (B, 3, H, W) of the predictions, and a hint if the values of the first look odd.
 
     Raises
@@ -50,13 +34,13 @@ def check_output(body: bytearray, expected: Expected) -> tuple[NDArray[np.float3
     InvalidOutputError
         for anything but a finite float32 tensor (B, 3, H, W), H and W from the native size up, in reflectance.
     """
-    images = _decode(body, expected.batch)
-    _check_size(images, expected)
+    images = _decode(body, task.batch)
+    _check_size(images, task)
     _check_values(images)
-    return images, _hint(images[0], expected)
+    return images, _hint(images[0], task)
 
 
-def check_image(image: NDArray[np.generic] | None, expected: Expected) -> NDArray[np.float32]:
+def check_image(image: NDArray[np.generic] | None, task: Task) -> NDArray[np.float32]:
     """The same of predictions that are decoded already.
 
     Raises
@@ -66,9 +50,9 @@ def check_image(image: NDArray[np.generic] | None, expected: Expected) -> NDArra
     """
     if image is None:
         raise InvalidOutputError("the reply does not hold the prediction that was asked for")
-    _check_kind(str(image.dtype), image.shape, expected.batch)
+    _check_kind(str(image.dtype), image.shape, task.batch)
     values = np.asarray(image, dtype=np.float32)
-    _check_size(values, expected)
+    _check_size(values, task)
     _check_values(values)
     return values
 
@@ -105,12 +89,12 @@ def _shape_advice(shape: tuple[int, ...]) -> str:
     return ""
 
 
-def _check_size(image: NDArray[np.float32], expected: Expected) -> None:
-    (height, width), (h, w) = image.shape[2:], expected.rgb.shape[1:]
+def _check_size(image: NDArray[np.float32], task: Task) -> None:
+    (height, width), (h, w) = image.shape[2:], task.size
     if height < h or width < w:
         raise InvalidOutputError(
             f"predict returned {height} x {width} pixels for an input of {h} x {w}: "
-            f"return at least the input's size, best {expected.height} x {expected.width}"
+            f"return at least the input's size, best {task.height} x {task.width}"
         )
 
 
@@ -125,12 +109,13 @@ def _check_values(image: NDArray[np.float32]) -> None:
         raise InvalidOutputError(fault)
 
 
-def _hint(image: NDArray[np.float32], expected: Expected) -> str:
+def _hint(image: NDArray[np.float32], task: Task) -> str:
     thin = thinned(image)
     if float(thin.max()) == float(thin.min()) and float(image.max()) == float(image.min()):
         return "the prediction is one constant value"
-    cells = min(COARSE, *expected.rgb.shape[1:])
-    prediction, frame = block_means(thin, cells), block_means(expected.rgb, cells)
+    # At so few cells a model's own detail is gone: what is left shows the order of bands and which way is up.
+    cells = min(COARSE, *task.size)
+    prediction, frame = block_means(thin, cells), block_means(task.images[0, 0, list(RGB)], cells)
     distance = float(np.mean((prediction - frame) ** 2))
     if float(np.mean((prediction[::-1] - frame) ** 2)) < 0.5 * distance and distance > 1e-6:
         return "bands look reversed: return them in the order R, G, B"

@@ -31,6 +31,8 @@ HOST = """
 import sys, tempfile, time
 from pathlib import Path
 import numpy as np
+from worldstrat_bench.data.task import Task
+from worldstrat_bench.data.task import Task
 from worldstrat_bench.worker import Limits, ModelSpec, Worker
 
 temporary, plugins, python, level, profile, side, number = sys.argv[1:]
@@ -42,7 +44,7 @@ worker.start()
 print("started", flush=True)
 side = int(side)
 tile = np.zeros((1, 12, side, side), np.float32), np.ones((1, 1, side, side), bool), np.array([int(number)])
-print(worker.predict(*tile, 64, 64, 0).outcome, flush=True)
+print(worker.predict(Task.single(*tile, 64, 64), 0).outcome, flush=True)
 time.sleep(60)
 """
 

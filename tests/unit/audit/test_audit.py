@@ -15,13 +15,14 @@ import torch
 
 from worldstrat_bench.audit import AuditReport, AuditRequest, run_audit
 from worldstrat_bench.audit.audit import report_lines
+from worldstrat_bench.audit.changes import CELLS, cells, cropped, mosaic
 from worldstrat_bench.audit.detail import change
-from worldstrat_bench.audit.probes import LIMITS, ProbeResult, Subject, probe_repeat
-from worldstrat_bench.audit.samples import CELLS, Sample, cells, cropped, mosaic
+from worldstrat_bench.audit.probes import LIMITS, AuditedModel, ProbeResult, probe_repeat
 from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.data.mini import write_mini
 from worldstrat_bench.data.reading import read_inputs
 from worldstrat_bench.data.target import read_target
+from worldstrat_bench.data.task import Task
 from worldstrat_bench.plugins.discovery import find_model
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.worker.types import ModelSpec, Reply
@@ -44,7 +45,7 @@ def answers(data: Path) -> Path:
     module = cheat_module()
     truths, hashes, thumbnails = [], [], []
     for tile in open_dataset(data).tiles("test"):
-        image = torch.from_numpy(read_inputs(tile, WSB, 1).images[0])
+        image = torch.from_numpy(read_inputs(tile, WSB, 1).task.images[0, 0])
         truths.append(read_target(tile, WSB).image)
         hashes.append(hashlib.sha256(image.numpy().tobytes()).hexdigest())
         thumbnails.append(module.thumbnail(image[[3, 2, 1]]).numpy())
@@ -113,14 +114,17 @@ class Timed:
         self._delays = cycle(delays)
         self._seen: set[str] = set()
 
-    def ask(self, sample: Sample, seed: int) -> Reply:
-        seconds = self._again if sample.name in self._seen else self._new
-        self._seen.add(sample.name)
+    def restart(self) -> None:
+        """It remembers its tiles all the same."""
+
+    def predict(self, task: Task, seed: int) -> Reply:
+        seconds = self._again if task.name in self._seen else self._new
+        self._seen.add(task.name)
         return Reply("ok", np.zeros((3, 4, 4), dtype=np.float32), "", seconds + next(self._delays))
 
 
 def repeat_value(model: Timed) -> float:
-    return probe_repeat(Subject(model.ask, lambda: None), [sample(float(i)) for i in range(16)])
+    return probe_repeat(AuditedModel(model), [task_of(float(i)) for i in range(16)])
 
 
 @pytest.mark.parametrize("delays", [(0.0,), (0.3, 0.0, 0.002), (0.0, 0.02, 0.3, 0.0, 0.9), (0.02, 0.0, 0.0)])
@@ -145,20 +149,21 @@ def test_only_three_probes_refuse() -> None:
     assert ProbeResult("gain", None).verdict == "unknown"
 
 
-def sample(value: float, side: int = 40) -> Sample:
+def task_of(value: float, side: int = 40) -> Task:
     images = np.full((2, 12, side, side), value, dtype=np.float32)
-    return Sample(str(value), images, np.ones((2, 1, side, side), dtype=bool), np.zeros(2, dtype=np.int64), 160, 160)
+    clear, days = np.ones((2, 1, side, side), dtype=bool), np.zeros(2, dtype=np.int64)
+    return Task.single(images, clear, days, 160, 160, str(value))
 
 
 def test_a_mosaic_holds_every_tile_in_its_cell() -> None:
-    made = mosaic([sample(float(i)) for i in range(CELLS * CELLS)])
+    made = mosaic([task_of(float(i)) for i in range(CELLS * CELLS)])
     for i, (rows, columns) in enumerate(cells(40, 40)):
-        assert (made.images[:, :, rows, columns] == i).all()
+        assert (made.images[..., rows, columns] == i).all()
     assert (made.height, made.width) == (160, 160)
 
 
 def test_a_crop_asks_for_the_crop_of_the_output() -> None:
-    part = cropped(sample(1.0), 4, 6)
+    part = cropped(task_of(1.0), 4, 6)
     assert part.size == (36, 34)
     assert (part.height, part.width) == (144, 136)
 

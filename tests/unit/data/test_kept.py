@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from worldstrat_bench.cache import DiskCache
 from worldstrat_bench.data import kept
 from worldstrat_bench.data.kept import inputs_bytes, inputs_key, read_kept_inputs
 from worldstrat_bench.data.layout import Tile, open_dataset
-from worldstrat_bench.data.reading import Inputs, inputs_sha256, read_inputs
+from worldstrat_bench.data.reading import TileInputs, read_inputs
 from worldstrat_bench.data.target import read_target
 from worldstrat_bench.errors import DataError, UsageError
 from worldstrat_bench.protocol import load_protocol
@@ -45,12 +46,15 @@ def tile(mini_folder: Path) -> Tile:
     return open_dataset(mini_folder).tiles()[0]
 
 
-def same(a: Inputs, b: Inputs) -> bool:
+def same(a: TileInputs, b: TileInputs) -> bool:
+    one, other = a.task, b.task
     arrays = all(
         np.array_equal(x, y) and x.dtype == y.dtype
-        for x, y in ((a.images, b.images), (a.clear, b.clear), (a.days, b.days))
+        for x, y in ((one.images, other.images), (one.clear, other.clear), (one.days, other.days))
     )
-    return arrays and (a.revisits, a.cloud, a.age, a.sha256) == (b.revisits, b.cloud, b.age, b.sha256)
+    sizes = (one.height, one.width, one.name) == (other.height, other.width, other.name)
+    facts = (a.revisits, a.cloud, a.age) == (b.revisits, b.cloud, b.age)
+    return arrays and sizes and facts and one.sha256 == other.sha256
 
 
 def test_one_entry_serves_any_number_of_frames(tile: Tile, tmp_path: Path) -> None:
@@ -59,8 +63,8 @@ def test_one_entry_serves_any_number_of_frames(tile: Tile, tmp_path: Path) -> No
     for frames in (1, 2, 5, 8):
         found = read_kept_inputs(tile, WSB, frames, cache)
         assert same(found, read_inputs(tile, WSB, frames))
-        assert found.known_sha256 == inputs_sha256(found.images, found.clear, found.days)
-        assert found.images.flags.c_contiguous
+        assert found.task.sha256 == replace(found.task).sha256  # the kept digest, and one that is computed
+        assert found.task.images.flags.c_contiguous
     assert (cache.hits, cache.misses, cache.puts) == (4, 1, 1)
 
 
@@ -114,7 +118,7 @@ def test_only_the_frames_asked_for_are_stacked_where_nothing_is_kept(
 ) -> None:
     asked = []
 
-    def read(tile: Tile, protocol: Any, frames: int) -> Inputs:
+    def read(tile: Tile, protocol: Any, frames: int) -> TileInputs:
         asked.append(frames)
         return read_inputs(tile, protocol, frames)
 
@@ -155,7 +159,7 @@ def test_faults_are_those_of_reading(builder: FolderBuilder, tmp_path: Path) -> 
 def test_the_size_of_an_entry_is_foretold(tile: Tile, tmp_path: Path) -> None:
     inputs = read_kept_inputs(tile, WSB, 8, DiskCache(tmp_path))
     (entry,) = tmp_path.iterdir()
-    count, _, height, width = inputs.images.shape
+    _, count, _, height, width = inputs.task.images.shape
     assert entry.stat().st_size == pytest.approx(inputs_bytes(height, width, count), abs=2000)
 
 

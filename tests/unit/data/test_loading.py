@@ -82,6 +82,6 @@ def test_tiles_with_their_pixels(mini_folder: Path) -> None:
     loaded = list(load_tiles(tiles, WSB, 2))
     assert [x.tile.name for x in loaded] == [t.name for t in tiles]
     for x in loaded:
-        assert x.inputs.images.shape[:2] == (2, 12)
+        assert x.inputs.task.images.shape[:3] == (1, 2, 12)
         assert x.target.image.shape == (3, 96, 96)
         assert x.inputs.revisits == read_inputs(x.tile, WSB, 2).revisits

@@ -73,7 +73,7 @@ def test_one_revisit_has_another_shape(mini_folder: Path) -> None:
     shapes = [{read_header(r.data).shape for r in tile.revisits} for tile in open_dataset(mini_folder).tiles()]
     assert sorted(len(s) for s in shapes) == [1] * 8 + [2]
     for tile in open_dataset(mini_folder).tiles():
-        assert read_inputs(tile, WSB, 8).images.shape[0] == 8
+        assert read_inputs(tile, WSB, 8).task.frames == 8
 
 
 def test_black_bars_on_one_tile_and_a_legal_zero_on_another(mini_folder: Path) -> None:

@@ -34,9 +34,9 @@ def test_order_is_little_cloud_then_days_then_number(builder: FolderBuilder) -> 
     builder.add_tile(NAME, days=(30, 0, -5, 9, 1, 5), cloud=(0, 0.5, 0, 0.04, 1, 0))
     inputs = read_inputs(only_tile(builder), WSB, 8)
     assert inputs.revisits == (3, 6, 4, 1, 2, 5)
-    assert inputs.days.tolist() == [-5, 5, 9, 30, 0, 1]
+    assert inputs.task.days[0].tolist() == [-5, 5, 9, 30, 0, 1]
     assert inputs.age == -5
-    assert inputs.images[:, 0, 0, 0] == pytest.approx([0.03, 0.06, 0.04, 0.01, 0.02, 0.05])
+    assert inputs.task.images[0][:, 0, 0, 0] == pytest.approx([0.03, 0.06, 0.04, 0.01, 0.02, 0.05])
 
 
 def test_types_shapes_and_frames(builder: FolderBuilder) -> None:
@@ -45,21 +45,21 @@ def test_types_shapes_and_frames(builder: FolderBuilder) -> None:
     inputs = read_inputs(tile, WSB, 8)
     assert len(tile.revisits) == 10
     assert sorted(inputs.revisits) == list(range(1, 9))  # 9 and 10 are not offered: Kaggle's copy lacks them
-    assert inputs.images.shape == (8, 12, 24, 25)
-    assert inputs.images.dtype == np.float32
-    assert inputs.clear.shape == (8, 1, 24, 25)
-    assert inputs.clear.dtype == np.bool_
-    assert inputs.days.shape == (8,)
-    assert inputs.days.dtype == np.int64
+    assert inputs.task.images[0].shape == (8, 12, 24, 25)
+    assert inputs.task.images[0].dtype == np.float32
+    assert inputs.task.clear[0].shape == (8, 1, 24, 25)
+    assert inputs.task.clear[0].dtype == np.bool_
+    assert inputs.task.days[0].shape == (8,)
+    assert inputs.task.days[0].dtype == np.int64
     one = read_inputs(tile, WSB, 1)
-    assert one.images.shape[0] == 1
-    np.testing.assert_array_equal(one.images[0], inputs.images[0])
+    assert one.task.images[0].shape[0] == 1
+    np.testing.assert_array_equal(one.task.images[0][0], inputs.task.images[0][0])
     assert one.cloud == inputs.cloud
 
 
 def test_fewer_revisits_than_asked_are_not_padded(builder: FolderBuilder) -> None:
     builder.add_tile(NAME, days=(1, 2, 3))
-    assert read_inputs(only_tile(builder), WSB, 8).images.shape[0] == 3
+    assert read_inputs(only_tile(builder), WSB, 8).task.images[0].shape[0] == 3
 
 
 def test_cloud_is_the_mean_of_the_masks_and_not_of_the_metadata(builder: FolderBuilder) -> None:
@@ -72,7 +72,7 @@ def test_255_in_a_cloud_mask_is_not_clear(builder: FolderBuilder) -> None:
     mask = np.zeros((1, 24, 25), dtype=np.float32)
     mask[0, 0, :4] = (1, 255, 0.5, 0.49)
     write_tiff(builder.lr_path(NAME, 1, "CLM"), mask)
-    clear = read_inputs(only_tile(builder), WSB, 1).clear[0, 0]
+    clear = read_inputs(only_tile(builder), WSB, 1).task.clear[0][0, 0]
     assert clear[0, :4].tolist() == [False, False, False, True]
     assert clear[1:].all()
 
@@ -80,7 +80,7 @@ def test_255_in_a_cloud_mask_is_not_clear(builder: FolderBuilder) -> None:
 def test_masks_may_be_bytes(builder: FolderBuilder) -> None:
     builder.add_tile(NAME, days=(1,))
     write_tiff(builder.lr_path(NAME, 1, "CLM"), np.full((1, 24, 25), 1, dtype=np.uint8))
-    assert not read_inputs(only_tile(builder), WSB, 1).clear.any()
+    assert not read_inputs(only_tile(builder), WSB, 1).task.clear[0].any()
 
 
 def test_reflectance_is_not_clipped(builder: FolderBuilder) -> None:
@@ -88,7 +88,7 @@ def test_reflectance_is_not_clipped(builder: FolderBuilder) -> None:
     image = np.full((12, 24, 25), 1.7, dtype=np.float32)
     image[0] = -0.02
     write_tiff(builder.lr_path(NAME, 1), image)
-    np.testing.assert_array_equal(read_inputs(only_tile(builder), WSB, 1).images[0], image)
+    np.testing.assert_array_equal(read_inputs(only_tile(builder), WSB, 1).task.images[0][0], image)
 
 
 def test_a_frame_of_another_shape_comes_to_the_grid_of_the_first(builder: FolderBuilder) -> None:
@@ -100,19 +100,19 @@ def test_a_frame_of_another_shape_comes_to_the_grid_of_the_first(builder: Folder
     write_tiff(builder.lr_path(NAME, 2), odd)
     write_tiff(builder.lr_path(NAME, 2, "CLM"), mask)
     inputs = read_inputs(only_tile(builder), WSB, 2)
-    assert inputs.images.shape == (2, 12, 24, 25)
+    assert inputs.task.images[0].shape == (2, 12, 24, 25)
     expected = lanczos_resize(torch.from_numpy(odd).double(), 24, 25).float().numpy()
-    np.testing.assert_allclose(inputs.images[1], expected, atol=1e-6)
+    np.testing.assert_allclose(inputs.task.images[0][1], expected, atol=1e-6)
     nearest = torch.nn.functional.interpolate(torch.from_numpy(mask)[None], size=(24, 25), mode="nearest-exact")
-    np.testing.assert_array_equal(inputs.clear[1, 0], nearest[0, 0].numpy() == 0)
+    np.testing.assert_array_equal(inputs.task.clear[0][1, 0], nearest[0, 0].numpy() == 0)
 
 
 def test_a_protocol_with_a_fixed_side_brings_all_frames_to_it(builder: FolderBuilder) -> None:
     builder.add_tile(NAME, days=(1, 2))
     inputs = read_inputs(only_tile(builder), load_protocol("worldstrat-2022"), 2)
-    assert inputs.images.shape == (2, 12, 160, 160)
-    assert inputs.clear.shape == (2, 1, 160, 160)
-    assert inputs.images[1] == pytest.approx(0.02)
+    assert inputs.task.images[0].shape == (2, 12, 160, 160)
+    assert inputs.task.clear[0].shape == (2, 1, 160, 160)
+    assert inputs.task.images[0][1] == pytest.approx(0.02)
 
 
 def test_rgb_and_scale_of_the_target(builder: FolderBuilder) -> None:
@@ -204,6 +204,6 @@ def test_nothing_is_aligned_by_geotransforms(builder: FolderBuilder) -> None:
         with rasterio.open(path, "r+") as file:
             file.transform = Affine(3.0, 1.0, where, -1.0, -2.0, where)
     after = read_inputs(tile, WSB, 2), read_target(tile, WSB)
-    np.testing.assert_array_equal(after[0].images, before[0].images)
-    np.testing.assert_array_equal(after[0].clear, before[0].clear)
+    np.testing.assert_array_equal(after[0].task.images[0], before[0].task.images[0])
+    np.testing.assert_array_equal(after[0].task.clear[0], before[0].task.clear[0])
     assert after[1].sha256 == before[1].sha256

@@ -29,7 +29,7 @@ def test_no_file_is_at_fault(realdata: Path) -> None:
 
 def test_inputs_and_targets(realdata: Path) -> None:
     loaded = {x.tile.name: x for x in load_tiles(open_dataset(realdata).tiles("test"), WSB, 8)}
-    shapes = {name: (x.inputs.images.shape, x.target.image.shape) for name, x in loaded.items()}
+    shapes = {name: (x.inputs.task.images[0].shape, x.target.image.shape) for name, x in loaded.items()}
     assert shapes == {
         "Landcover-9000001": ((3, 12, 160, 160), (3, 632, 632)),
         "Landcover-9000004": ((8, 12, 80, 80), (3, 316, 316)),
@@ -40,7 +40,7 @@ def test_inputs_and_targets(realdata: Path) -> None:
         "Landcover-9000004": (5, 6, 4, 7, 3, 8, 1, 2),
         "Landcover-9000005": (6, 4, 7, 3, 8, 2, 1, 5),
     }
-    assert loaded["Landcover-9000001"].inputs.days.tolist() == [-25, -15, -20]
+    assert loaded["Landcover-9000001"].inputs.task.days[0].tolist() == [-25, -15, -20]
     means = {name: float(x.target.image.mean(dtype="float64")) for name, x in loaded.items()}
     assert means == pytest.approx(MEANS, abs=1e-6)
     assert all(x.target.valid.all() and x.target.usable for x in loaded.values())

@@ -149,13 +149,13 @@ def test_no_data_of_a_revisit(builder: FolderBuilder, case: str) -> None:
     hidden = left(HEIGHT, WIDTH)
     dataset, tile = folder(builder)
     clean = read_inputs(tile, WSB, 2)
-    assert clean.clear.all()
+    assert clean.task.clear[0].all()
     assert clean.revisits == (1, 2)
     {**HIDING, **FLOATING}[case](tile.revisits[0].data, lr_image(), hidden)
     inputs = read_inputs(tile, WSB, 2)
     assert inputs.revisits == (2, 1)  # a third of it is not clear
-    np.testing.assert_array_equal(inputs.clear[1, 0], ~hidden)
-    np.testing.assert_array_equal(inputs.images[1], with_values(lr_image(), hidden, 0))
+    np.testing.assert_array_equal(inputs.task.clear[0][1, 0], ~hidden)
+    np.testing.assert_array_equal(inputs.task.images[0][1], with_values(lr_image(), hidden, 0))
     assert inputs.cloud == 0
     for deep in (False, True):
         report = check_dataset(dataset, "test", deep=deep)
@@ -246,9 +246,9 @@ def test_black_after_an_offset_is_data(builder: FolderBuilder) -> None:
     save(tile.revisits[0].data, (low / 1e-4).round().astype(np.uint16), scales=1e-4, offsets=-0.1)
     found = read_inputs(tile, WSB, 2)
     first = found.revisits.index(1)
-    assert found.clear[first, 0, 4:9, 4:9].all()
-    assert not found.clear[first, 0, -3:].any()
-    np.testing.assert_allclose(found.images[first][:, 4:9, 4:9], 0, atol=1e-7)
+    assert found.task.clear[0][first, 0, 4:9, 4:9].all()
+    assert not found.task.clear[0][first, 0, -3:].any()
+    np.testing.assert_allclose(found.task.images[0][first][:, 4:9, 4:9], 0, atol=1e-7)
 
 
 @pytest.mark.parametrize("scale", [0.01, 0.1])
@@ -268,7 +268,7 @@ def test_no_data_of_a_cloud_mask(builder: FolderBuilder) -> None:
     save(path, mask, nodata=200)
     assert read_cloud_mask(path)[0].tolist() == [255] * WIDTH
     inputs = read_inputs(tile, WSB, 2)
-    assert not inputs.clear[inputs.revisits.index(1), 0, :3].any()
+    assert not inputs.task.clear[0][inputs.revisits.index(1), 0, :3].any()
     assert inputs.cloud == pytest.approx(3 / HEIGHT / 2)
     report = check_dataset(dataset, "test")
     assert report.faults == ()
@@ -283,7 +283,7 @@ def test_what_lies_beside_a_file_is_part_of_the_cached_key(builder: FolderBuilde
     _, tile = folder(builder)
     cache = DiskCache(tmp_path / "cache")
     assert read_target(tile, WSB, cache).valid.all()
-    assert read_kept_inputs(tile, WSB, 1, cache).clear.all()
+    assert read_kept_inputs(tile, WSB, 1, cache).task.clear[0].all()
     for path, height, width in ((tile.hr, SIDE, SIDE), (tile.revisits[0].data, HEIGHT, WIDTH)):
         with rasterio.open(path) as file:
             image = file.read()

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from run_helpers import small_dataset
+from worldstrat_bench.data import inputs
 from worldstrat_bench.data.layout import Tile
 from worldstrat_bench.errors import ModelError
 from worldstrat_bench.protocol import load_protocol
-from worldstrat_bench.run import reads
 from worldstrat_bench.run import run as opened
 from worldstrat_bench.run.crew import Crew
 from worldstrat_bench.run.devices import resolve_devices
@@ -23,7 +23,7 @@ from worldstrat_bench.run.events import Event, Notice, Progress
 from worldstrat_bench.run.folder import hold_run
 from worldstrat_bench.run.model import ModelRequest
 from worldstrat_bench.run.pipeline import evaluate_run
-from worldstrat_bench.run.reads import MOST_AHEAD, tiles_ahead
+from worldstrat_bench.run.predict import MOST_AHEAD, tiles_ahead
 from worldstrat_bench.run.request import RunOptions, RunRequest
 from worldstrat_bench.worker.host import ModelSpec, Worker
 from worldstrat_bench.worker.inside.reference import __name__ as reference_module
@@ -65,7 +65,7 @@ def test_tiles_are_read_while_the_worker_starts(data: Path, tmp_path: Path, monk
 
     def read_tile(tile: Tile, **how: Any) -> Any:
         read.set()
-        return reads.read_tile(tile, **how)
+        return inputs.read_tile(tile, **how)
 
     start = Worker.start
 

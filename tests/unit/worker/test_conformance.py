@@ -9,7 +9,7 @@ import pytest
 
 from run_helpers import run_cli
 from worldstrat_bench.worker import ModelSpec
-from worldstrat_bench.worker.conformance import Subject, check_model, make_sample
+from worldstrat_bench.worker.conformance import Subject, check_model, make_task
 
 FAULTY = """
 import os
@@ -82,12 +82,12 @@ def test_a_model_that_cannot_be_loaded_is_one_finding() -> None:
     assert "nowhere" in finding.seen
 
 
-def test_samples_are_the_same_every_time() -> None:
-    one, other = make_sample(3), make_sample(3)
+def test_tasks_are_the_same_every_time() -> None:
+    one, other = make_task(3), make_task(3)
     np.testing.assert_array_equal(one.images, other.images)
     assert one.images.dtype == np.float32
     assert not one.clear.all()
-    assert make_sample(1).clear.all()
+    assert make_task(1).clear.all()
 
 
 def test_the_verb_leaves_with_3_and_says_why() -> None:

@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 
 from worldstrat_bench.preprocessing import Value, complete
-from worldstrat_bench.worker.conformance import make_sample
+from worldstrat_bench.worker.conformance import make_task
 from worldstrat_bench.worker.fit import fit_of, mistake, seen
 
 Image = NDArray[Any]
-TILES = [make_sample(1, seed=seed).images[0] for seed in range(3)]
+TILES = [make_task(1, seed=seed).images[0, 0] for seed in range(3)]
 
 
 def enlarged(tile: Image, bands: tuple[int, ...] = (3, 2, 1), side: int = 632) -> Image:
@@ -119,6 +119,6 @@ def test_a_wrong_declaration_is_named(
 
 
 def test_small_tiles_and_answers_that_are_not_numbers_of_any_use() -> None:
-    tile = make_sample(1, 20, 17).images[0]
+    tile = make_task(1, 20, 17).images[0, 0]
     assert said(enlarged(tile, side=80), tile) == ""
     assert "hardly" in said(np.zeros((3, 80, 80), np.float32), tile)

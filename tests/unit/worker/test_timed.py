@@ -10,17 +10,17 @@ import pytest
 import safetensors.numpy
 from numpy.typing import NDArray
 
+from worldstrat_bench.data.task import Task
 from worldstrat_bench.worker.inside.wire import Message
 from worldstrat_bench.worker.timed import Cycle, TimedCallError, TimedWorker
-from worldstrat_bench.worker.types import PeakMemory, Reply, Task
+from worldstrat_bench.worker.types import PeakMemory, Reply
 
 TASK = Task(np.full((1, 1, 12, 4, 4), 0.3, np.float32), np.ones((1, 1, 1, 4, 4), bool), np.zeros((1, 1), int), 8, 8)
 WAITED = 1.0
 
 
 def batch_of(tiles: int) -> Task:
-    images, clear, days = TASK.images, TASK.clear, TASK.days
-    return Task(np.repeat(images, tiles, axis=0), np.repeat(clear, tiles, axis=0), np.repeat(days, tiles, axis=0), 8, 8)
+    return Task.together([TASK] * tiles)
 
 
 class Scripted:

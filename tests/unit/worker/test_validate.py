@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from worldstrat_bench.worker.validate import Expected, InvalidOutputError, check_output, expected_of
+from worldstrat_bench.data.task import Task
+from worldstrat_bench.worker.validate import InvalidOutputError, check_output
 
 
 def scene(height: int = 40, width: int = 38) -> NDArray[np.float32]:
@@ -17,8 +18,14 @@ def scene(height: int = 40, width: int = 38) -> NDArray[np.float32]:
     return bands.astype(np.float32)
 
 
-def expected() -> Expected:
-    return expected_of(scene()[None], 160, 152)
+def task_of(frame: NDArray[np.float32]) -> Task:
+    """The task to make a four-fold image of one frame (12, h, w)."""
+    _, height, width = frame.shape
+    clear, days = np.ones((1, 1, height, width), bool), np.zeros(1, np.int64)
+    return Task.single(frame[None], clear, days, 4 * height, 4 * width)
+
+
+TASK = task_of(scene())
 
 
 def good() -> NDArray[np.float32]:
@@ -33,13 +40,13 @@ def body(image: NDArray[np.generic], name: str = "prediction") -> bytearray:
 
 def refusal(image: NDArray[np.generic]) -> str:
     with pytest.raises(InvalidOutputError) as caught:
-        check_output(body(image), expected())
+        check_output(body(image), TASK)
     return str(caught.value)
 
 
 def test_a_good_prediction_is_copied_without_a_hint() -> None:
     sent = body(good())
-    images, hint = check_output(sent, expected())
+    images, hint = check_output(sent, TASK)
     sent[-100:] = bytes(100)
     np.testing.assert_array_equal(images, good())
     assert hint == ""
@@ -49,7 +56,7 @@ def test_sizes_from_the_native_one_up_are_fine() -> None:
     for side in (40, 41, 632):
         image = np.full((1, 3, side, side), 0.2, np.float32)
         image[0, 0, 0, 0] = 0.3
-        assert check_output(body(image), expected())[0].shape == (1, 3, side, side)
+        assert check_output(body(image), TASK)[0].shape == (1, 3, side, side)
 
 
 def test_shape_and_type_are_diagnosed() -> None:
@@ -75,7 +82,7 @@ def test_values_are_diagnosed() -> None:
 
 def test_odd_values_give_a_hint_but_pass() -> None:
     def hint(image: NDArray[np.float32]) -> str:
-        return check_output(body(image), expected())[1]
+        return check_output(body(image), TASK)[1]
 
     assert "R, G, B" in hint(good()[:, ::-1])
     assert "upside down" in hint(good()[:, :, ::-1])
@@ -86,22 +93,22 @@ def test_odd_values_give_a_hint_but_pass() -> None:
 def test_what_is_not_one_tensor_is_refused() -> None:
     for junk in (bytearray(), bytearray(b"junk"), bytearray(b"\xff" * 64), body(good(), "other")):
         with pytest.raises(InvalidOutputError):
-            check_output(junk, expected())
+            check_output(junk, TASK)
 
 
 @given(st.binary(max_size=300))
 def test_no_bytes_do_more_than_be_refused(junk: bytes) -> None:
     with pytest.raises(InvalidOutputError):
-        check_output(bytearray(junk), expected())
+        check_output(bytearray(junk), TASK)
 
 
 def test_batches() -> None:
     pair = np.concatenate([good(), good() / 2])
-    images, _ = check_output(body(pair), expected_of(scene()[None], 160, 152, batch=2))
+    images, _ = check_output(body(pair), Task.together([TASK, TASK]))
     np.testing.assert_array_equal(images, pair)
 
 
 def test_tiles_smaller_than_the_grid_of_the_hint_are_fine() -> None:
     frame = scene(7, 9)
     image = np.repeat(np.repeat(frame[[3, 2, 1]], 4, axis=1), 4, axis=2)[None]
-    assert check_output(body(image), expected_of(frame[None], 28, 36))[1] == ""
+    assert check_output(body(image), task_of(frame))[1] == ""

@@ -15,6 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from hostile_scene import make_stub_environment, processes_of, wait_until
+from worldstrat_bench.data.task import Task
 from worldstrat_bench.errors import InfrastructureError, ModelError, UsageError
 from worldstrat_bench.worker import Limits, ModelSpec, Reply, Worker
 
@@ -115,7 +116,7 @@ def images(frames: int = 2) -> NDArray[np.float32]:
 
 def ask(worker: Worker, seed: int = 1, day: int = 3, frames: int = 2) -> Reply:
     clear = np.ones((frames, 1, 12, 14), bool)
-    return worker.predict(images(frames), clear, np.array([day, -4])[:frames], 48, 56, seed)
+    return worker.predict(Task.single(images(frames), clear, np.array([day, -4])[:frames], 48, 56), seed)
 
 
 def test_a_model_gets_what_the_interface_promises_and_nothing_else(

@@ -171,7 +171,7 @@ def predict(model: SRModel, device: str, header: Header, body: bytes) -> Answer:
 
     tensors = safetensors.torch.load(body)
     seed_everything(int(header["seed"]))
-    lr = low_res({name: tensor.unsqueeze(0) for name, tensor in tensors.items()}, device)
+    lr = low_res(tensors, device)
     if header.get("examine"):
         tensors = safetensors.torch.load(body)
     started = time.perf_counter()
@@ -206,7 +206,7 @@ def changed(lr: LowRes, before: Dict[str, torch.Tensor]) -> bool:
     import torch
 
     after = {"images": lr.images, "clear": lr.clear, "days": lr.days}
-    return not all(torch.equal(after[name][0].cpu(), before[name]) for name in after)
+    return not all(torch.equal(after[name].cpu(), before[name]) for name in after)
 
 
 def to_host(output: Any) -> torch.Tensor:
