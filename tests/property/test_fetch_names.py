@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worldstrat_bench.data.fetch.hostile import classify
-from worldstrat_bench.data.fetch.wanted import Wanted
+from worldstrat_bench.data.fetch.wanted import WantedFiles
 from worldstrat_bench.data.fetch.zips import ZipMember, join
 from worldstrat_bench.errors import DataError
 
 TILES = ("Landcover-1", "Amnesty POI-10-1-2")
-WANTED = Wanted("test", frozenset(TILES), 8, {tile: frozenset({1, 2}) for tile in TILES})
+WANTED = WantedFiles("test", frozenset(TILES), 8, {tile: frozenset({1, 2}) for tile in TILES})
 PARTS = st.sampled_from(
     ["hr_dataset", "lr_dataset", "12bit", "L2A", "L1C", "..", ".", "", "/", "\\", "C:", "\x00", *TILES]
     + [f"{tile}{end}" for tile in TILES for end in ("_ps.tiff", "_pan.tiff", "-1-CLM.tiff", "-9-CLM.tiff")]

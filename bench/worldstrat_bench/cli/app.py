@@ -87,12 +87,9 @@ _VERBS = (
 
 def _register() -> None:
     from importlib import import_module
-    from importlib.util import find_spec
 
     for verb in _VERBS:
-        module = f"worldstrat_bench.cli.{verb}"
-        if find_spec(module):
-            import_module(module).register(app)
+        import_module(f"worldstrat_bench.cli.{verb}").register(app)
 
 
 _register()

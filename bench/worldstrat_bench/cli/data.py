@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from worldstrat_bench.cli import fetch
 from worldstrat_bench.cli.console import JsonOption, ListOption, print_json, printable, stderr, stdout
 
 if TYPE_CHECKING:
@@ -23,10 +23,7 @@ def register(app: typer.Typer) -> None:
     """Add the verb ``data`` with its own verbs."""
     data = typer.Typer(help="Make, get and check a dataset.", no_args_is_help=True, rich_markup_mode=None)
     data.command("mini")(mini)
-    if find_spec("worldstrat_bench.cli.fetch"):
-        from worldstrat_bench.cli import fetch
-
-        fetch.add_fetch(data)
+    fetch.add_fetch(data)
     data.command("check", short_help="List everything that is wrong with a dataset.")(check)
     app.add_typer(data, name="data")
 

@@ -26,7 +26,7 @@ _THREADS = 4
 
 
 @dataclass(frozen=True)
-class Fault:
+class DatasetProblem:
     """One thing that is wrong: the file relative to the dataset, and what is wrong with it."""
 
     file: str
@@ -68,7 +68,7 @@ class CheckReport:
     list_name: str
     checked: int
     deep: bool
-    faults: tuple[Fault, ...]
+    faults: tuple[DatasetProblem, ...]
     lists: tuple[ListState, ...]
     notes: tuple[str, ...]
     licence: str
@@ -98,9 +98,9 @@ def check_dataset(
     """
     resolved = dataset.resolve_list(list_name)
     names = dataset.names(resolved)
-    faults: list[Fault] = []
+    faults: list[DatasetProblem] = []
     faulty: set[str] = set()
-    notes: list[Fault] = []
+    notes: list[DatasetProblem] = []
     protocol = load_protocol()
     pairs = read_ahead(names, lambda name: _examine_tile(dataset, name, protocol, deep), _THREADS)
     for done, (name, (found, said)) in enumerate(pairs, start=1):
@@ -133,29 +133,31 @@ def licence_of(dataset: Dataset) -> str:
     return "Not a release of WorldStrat: the folder's own terms apply. WorldStrat's:\n" + fixed.licence_text()
 
 
-def _examine_tile(dataset: Dataset, name: str, protocol: Protocol, deep: bool) -> tuple[list[Fault], list[Fault]]:
+def _examine_tile(
+    dataset: Dataset, name: str, protocol: Protocol, deep: bool
+) -> tuple[list[DatasetProblem], list[DatasetProblem]]:
     """Return the faults of a tile's files, and notes of what a run can live with."""
     if name not in dataset.folder_set:
         folders = {"hr_dataset": dataset.hr_folder(name), "lr_dataset": dataset.root / "lr_dataset" / name}
         absent = " and ".join(label for label, folder in folders.items() if not folder.is_dir())
-        return [Fault(name, f"the tile is missing from {absent}")], []
+        return [DatasetProblem(name, f"the tile is missing from {absent}")], []
     try:
         tile = dataset.tile(name)
     except DataError as error:
         return [_fault(error, dataset.root)], []
-    faults: list[Fault] = []
-    notes: list[Fault] = []
+    faults: list[DatasetProblem] = []
+    notes: list[DatasetProblem] = []
     if not tile.revisits:
-        faults.append(Fault(f"lr_dataset/{name}/L2A", "the tile has no revisit"))
+        faults.append(DatasetProblem(f"lr_dataset/{name}/L2A", "the tile has no revisit"))
     shares: list[float] = []
     for path, check in _checks(tile, protocol, deep, shares):
         try:
-            notes.extend(Fault(_relative(path, dataset.root), what) for what in check())
+            notes.extend(DatasetProblem(_relative(path, dataset.root), what) for what in check())
         except DataError as error:
             faults.append(_fault(error, dataset.root))
     offered, least = offered_revisits(tile, protocol), protocol.inputs.usable_share_min
     if offered and len(shares) == len(offered) and max(shares) < least:
-        faults.append(Fault(f"lr_dataset/{name}/L2A", f"no revisit has data on {least:.0%} of its pixels"))
+        faults.append(DatasetProblem(f"lr_dataset/{name}/L2A", f"no revisit has data on {least:.0%} of its pixels"))
     return faults, notes
 
 
@@ -229,9 +231,9 @@ def _check_mask(revisit: Revisit) -> list[str]:
     return notes
 
 
-def _fault(error: DataError, root: Path) -> Fault:
+def _fault(error: DataError, root: Path) -> DatasetProblem:
     where = Path(error.where or root)
-    return Fault(_relative(where, root), error.what.removeprefix(f"{where.name} "))
+    return DatasetProblem(_relative(where, root), error.what.removeprefix(f"{where.name} "))
 
 
 def _relative(path: Path, root: Path) -> str:

@@ -72,7 +72,8 @@ def score_tile(
 def scored_tile(score: TileScore, prepared: Prepared, target_sha256: str, facts: FrameFacts) -> Scored:
     """What the journal keeps of a tile that has a score."""
     values, nulls = _finite(score)
-    if isinstance(prepared, WsbPrepared):
+    # The target's own consistency stands beside the prediction's: a protocol without the one has no use for the other.
+    if "lr_consistency" in score.metrics:
         values["lr_consistency_target"] = prepared.lr_consistency_target
         if prepared.lr_consistency_target is None:
             nulls["lr_consistency_target"] = nulls.get("lr_consistency", "too few pixels are clear and have data")

@@ -11,8 +11,8 @@ from worldstrat_bench import __version__
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.site.analysis import Analysis
 from worldstrat_bench.site.config import BoardConfig
-from worldstrat_bench.site.divisions import Apart, Division, list_divisions, unplaced
-from worldstrat_bench.site.entries import MANIFEST, Entry, Refused, read_entries
+from worldstrat_bench.site.divisions import Division, UnrankedEntry, list_divisions, unplaced
+from worldstrat_bench.site.entries import MANIFEST, Entry, RejectedEntry, read_entries
 from worldstrat_bench.site.licences import footer
 from worldstrat_bench.site.pages_board import build_boards, heading_of
 from worldstrat_bench.site.pages_model import build_models
@@ -132,13 +132,13 @@ def build(
 
 def compose(
     entries: Sequence[Entry],
-    refused: Sequence[Refused],
+    refused: Sequence[RejectedEntry],
     data: Path | None = None,
     predictions: Sequence[Path] = (),
     *,
     config: BoardConfig | None = None,
     pictures_from: Path | None = None,
-) -> tuple[Output, tuple[Division, ...], tuple[Apart, ...]]:
+) -> tuple[Output, tuple[Division, ...], tuple[UnrankedEntry, ...]]:
     """All files of the site in memory, its divisions, and the runs that are listed apart.
 
     Parameters
@@ -172,10 +172,10 @@ def compose(
     return output, divisions, apart
 
 
-def _without_board(division: Division) -> tuple[Apart, ...]:
+def _without_board(division: Division) -> tuple[UnrankedEntry, ...]:
     """The runs of a division that gets no pages: none may be ranked, or its kind is not published."""
     reason = f"{division.kind} boards are not published on this site"
-    return (*division.apart, *(Apart(entry, reason) for entry in division.entries))
+    return (*division.apart, *(UnrankedEntry(entry, reason) for entry in division.entries))
 
 
 def _build_division(
@@ -220,7 +220,7 @@ def _banner(division: Division | None) -> str:
     return "Compatibility. Made with another group's scoring rules, for comparison with their work. Not official."
 
 
-def _home(analysis: Analysis, divisions: Sequence[Division], apart: Sequence[Apart]) -> dict[str, object]:
+def _home(analysis: Analysis, divisions: Sequence[Division], apart: Sequence[UnrankedEntry]) -> dict[str, object]:
     others = [
         {"prefix": d.prefix, "title": heading_of(d), "entries": len(d.entries), "tiles": len(d.tiles)}
         for d in divisions
@@ -232,7 +232,7 @@ def _home(analysis: Analysis, divisions: Sequence[Division], apart: Sequence[Apa
     }  # fmt: skip
 
 
-def _apart_rows(apart: Sequence[Apart]) -> list[dict[str, str]]:
+def _apart_rows(apart: Sequence[UnrankedEntry]) -> list[dict[str, str]]:
     return [
         {
             "title": a.entry.title,
@@ -244,7 +244,7 @@ def _apart_rows(apart: Sequence[Apart]) -> list[dict[str, str]]:
     ]
 
 
-def _empty_front(output: Output, apart: Sequence[Apart]) -> None:
+def _empty_front(output: Output, apart: Sequence[UnrankedEntry]) -> None:
     context = _common(None) | {
         "heading": "Leaderboard", "lead": "There is no record yet that could be ranked.", "no_official": True,
         "lists": [], "facts": [], "orders": [], "table": None, "table_html": "", "legend": "",

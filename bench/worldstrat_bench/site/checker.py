@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.site.builder import compose
-from worldstrat_bench.site.entries import MANIFEST, Refused, read_entries
+from worldstrat_bench.site.entries import MANIFEST, RejectedEntry, read_entries
 from worldstrat_bench.site.html_check import Page, bad_schemes, is_external, read_page
 from worldstrat_bench.site.pages_site import Manifest, read_manifest
 from worldstrat_bench.site.render import ASSETS
@@ -146,7 +146,7 @@ def _size_faults(index: int, assets: int, tile_pages: Mapping[str, int]) -> Iter
 def _rebuild_faults(folder: Path, files: Mapping[str, bytes], manifest: Manifest) -> list[str]:
     """Build the site again from the records in it, pictures taken over."""
     entries, _ = read_entries([folder], of_site=True)
-    refused = [Refused(source, reason) for source, reason in manifest.refused]
+    refused = [RejectedEntry(source, reason) for source, reason in manifest.refused]
     output, _, _ = compose(entries, refused, config=manifest.config, pictures_from=folder)
     paths = sorted(set(files) | set(output.files))
     return [f"{path}: a rebuild gives other bytes" for path in paths if files.get(path) != output.files.get(path)]

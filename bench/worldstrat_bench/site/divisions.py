@@ -32,7 +32,7 @@ _LIST_ORDER = ("clean", "full", "strict")
 
 
 @dataclass(frozen=True)
-class Apart:
+class UnrankedEntry:
     """A run that is shown but not ranked, and why."""
 
     entry: Entry
@@ -62,7 +62,7 @@ class Division:
     inputs: str
     targets_sha256: str
     entries: tuple[Entry, ...]
-    apart: tuple[Apart, ...]
+    apart: tuple[UnrankedEntry, ...]
     facts: TileTable
     lists: Mapping[str, tuple[str, ...]]
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -173,7 +173,7 @@ def list_divisions(entries: Sequence[Entry]) -> tuple[Division, ...]:
     return tuple(d if d is main else replace(d, prefix=_prefix(d)) for d in ordered)
 
 
-def unplaced(entries: Sequence[Entry]) -> tuple[Apart, ...]:
+def unplaced(entries: Sequence[Entry]) -> tuple[UnrankedEntry, ...]:
     """Runs that no division takes: they are limited or a shard, so that nothing else can be compared with them."""
     return tuple(_apart(entry, reason) for entry in entries if (reason := _smoke_test(entry.record)))
 
@@ -188,9 +188,9 @@ def _named(kept: Sequence[Entry]) -> list[Entry]:
     ]
 
 
-def _apart(entry: Entry, reason: str) -> Apart:
+def _apart(entry: Entry, reason: str) -> UnrankedEntry:
     """A run that is not ranked; its slug never takes the name that a ranked one may want."""
-    return Apart(replace(entry, slug=f"{slugify(_name(entry))[:50]}-{entry.record.record_id[:8]}"), reason)
+    return UnrankedEntry(replace(entry, slug=f"{slugify(_name(entry))[:50]}-{entry.record.record_id[:8]}"), reason)
 
 
 def _name(entry: Entry) -> str:
@@ -209,7 +209,7 @@ def _division(key: tuple[str, ...], group: Sequence[Entry]) -> Division | None:
     whole = [entry for entry in group if not _smoke_test(entry.record)]
     if not whole:
         return None
-    apart: list[Apart] = []
+    apart: list[UnrankedEntry] = []
     kept: list[Entry] = []
     for entry in whole:
         reason = _unranked(entry, key[0])
@@ -269,7 +269,7 @@ def _unranked(entry: Entry, kind: str) -> str:
     return ""
 
 
-def _newest(entries: Sequence[Entry]) -> tuple[list[Entry], list[Apart]]:
+def _newest(entries: Sequence[Entry]) -> tuple[list[Entry], list[UnrankedEntry]]:
     """One run of each identity: a verified one before others, then the newest."""
     best: dict[str, Entry] = {}
     for entry in entries:

@@ -98,14 +98,14 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Refused:
+class RejectedEntry:
     """Something that could not be used at all."""
 
     source: str
     reason: str
 
 
-def read_entries(paths: Iterable[Path], *, of_site: bool = False) -> tuple[list[Entry], list[Refused]]:
+def read_entries(paths: Iterable[Path], *, of_site: bool = False) -> tuple[list[Entry], list[RejectedEntry]]:
     """Return every run under `paths`, in the order of their record ids, and what was refused.
 
     Parameters
@@ -119,7 +119,7 @@ def read_entries(paths: Iterable[Path], *, of_site: bool = False) -> tuple[list[
         if a path does not exist.
     """
     entries: dict[str, Entry] = {}
-    refused: list[Refused] = []
+    refused: list[RejectedEntry] = []
     for root in paths:
         if not root.exists():
             raise UsageError("there is no such folder", where=root, remedy="give a submissions folder or a run")
@@ -130,10 +130,10 @@ def read_entries(paths: Iterable[Path], *, of_site: bool = False) -> tuple[list[
             try:
                 entry = read_entry(folder, root, source)
             except InvalidArtefactError as error:
-                refused.append(Refused(source, clean(_reason(error), 400)))
+                refused.append(RejectedEntry(source, clean(_reason(error), 400)))
                 continue
             if entry.record.record_id in entries:
-                refused.append(Refused(source, f"the same record as {entries[entry.record.record_id].source}"))
+                refused.append(RejectedEntry(source, f"the same record as {entries[entry.record.record_id].source}"))
             else:
                 entries[entry.record.record_id] = entry
         if not found:
@@ -142,7 +142,7 @@ def read_entries(paths: Iterable[Path], *, of_site: bool = False) -> tuple[list[
                 if (root / MANIFEST).is_file()
                 else "holds no record.json"
             )
-            refused.append(Refused(clean(root.name, 200), why))
+            refused.append(RejectedEntry(clean(root.name, 200), why))
     return [entries[key] for key in sorted(entries)], refused
 
 

@@ -16,8 +16,8 @@ from worldstrat_bench.measures import MEASURES, RANKED
 from worldstrat_bench.protocol import Protocol, load_protocol, protocol_ids
 from worldstrat_bench.site import charts
 from worldstrat_bench.site.config import BoardConfig
-from worldstrat_bench.site.divisions import Apart, Division
-from worldstrat_bench.site.entries import MANIFEST, Entry, Refused
+from worldstrat_bench.site.divisions import Division, UnrankedEntry
+from worldstrat_bench.site.entries import MANIFEST, Entry, RejectedEntry
 from worldstrat_bench.site.pages_board import Context, heading_of
 from worldstrat_bench.site.render import Output
 from worldstrat_bench.site.schema import BOARD_SCHEMA
@@ -70,7 +70,7 @@ def _plain(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def build_runs(out: Output, divisions: Sequence[Division], loose: Sequence[Apart]) -> None:
+def build_runs(out: Output, divisions: Sequence[Division], loose: Sequence[UnrankedEntry]) -> None:
     """Copies of what was read, so that the site can be built again from itself."""
     placed = [(d.prefix, e) for d in divisions for e in (*d.entries, *(a.entry for a in d.apart))]
     folders = [(f"{prefix}data/runs/{e.slug}", e) for prefix, e in placed]
@@ -131,9 +131,13 @@ def build_feed(out: Output, divisions: Sequence[Division]) -> None:
 
 
 def build_data(
-    out: Output, common: Context, divisions: Sequence[Division], refused: Sequence[Refused], entries: Sequence[Entry],
+    out: Output,
+    common: Context,
+    divisions: Sequence[Division],
+    refused: Sequence[RejectedEntry],
+    entries: Sequence[Entry],
     config: BoardConfig,
-) -> None:  # fmt: skip
+) -> None:
     """The page of downloads, and the list of all files. Comes last: it hashes the others."""
     titles = {
         "boards": ("Boards", "Every board as CSV and JSON; strata.csv holds every stratum and metric."),

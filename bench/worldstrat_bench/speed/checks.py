@@ -48,7 +48,7 @@ class Audit:
 
 
 @dataclass
-class Looks:
+class OutputChecks:
     """The outputs of one scenario that are looked at.
 
     Attributes

@@ -13,7 +13,7 @@ import numpy as np
 
 from worldstrat_bench.artefacts.record import Device, Environment
 from worldstrat_bench.artefacts.speed import SpeedReport, Timing
-from worldstrat_bench.speed.checks import Looks, difference
+from worldstrat_bench.speed.checks import OutputChecks, difference
 from worldstrat_bench.speed.inputs import SpeedTile, Variations
 from worldstrat_bench.speed.scored import Scored
 from worldstrat_bench.speed.sensors import NO_ENERGY, NO_NVML, Reading, Sensor, strangers
@@ -76,7 +76,7 @@ class _Run:
     batch: int
     speeds: Sweep
     series: Series
-    looks: Looks
+    looks: OutputChecks
     throttled: bool | None
     strangers: int | None
 
@@ -198,7 +198,7 @@ class _Session:
         subject = self._subject(scenario, batch)
         reference = WorkerSubject(self._reference, self._reference_variations, batch, subject.wait,
                                   message_seconds=self._message_seconds)  # fmt: skip
-        looks = Looks(subject, self._request.scored.tiles if self._request.scored else (), self._reference)
+        looks = OutputChecks(subject, self._request.scored.tiles if self._request.scored else (), self._reference)
         self._readings = [self._sensor.read()] if self._sensor else []
 
         def after(index: int, count: int) -> None:

@@ -12,6 +12,7 @@ from typing import Protocol as Interface
 
 from packaging.utils import canonicalize_name
 
+from worldstrat_bench.cache import cache_root
 from worldstrat_bench.digests import file_sha256
 from worldstrat_bench.errors import DataError, InfrastructureError, InvalidArtefactError
 from worldstrat_bench.run.model import ModelRequest
@@ -44,13 +45,6 @@ class Prepared:
         return self.manifest.model.entry_point
 
 
-def default_cache() -> Path:
-    """Where ``environments`` and downloaded ``weights`` are kept: :func:`~worldstrat_bench.cache.cache_root`."""
-    from worldstrat_bench.cache import cache_root
-
-    return cache_root()
-
-
 def prepare(
     path: Path, *, cache: Path | None = None, offline: bool = False, find_links: Path | None = None,
     environment: bool = True,
@@ -75,7 +69,7 @@ def prepare(
     """
     folder = path.parent if path.name == MANIFEST_NAME else path
     manifest = load_manifest(folder)
-    store = cache or default_cache()
+    store = cache or cache_root()
     weights = weights_of(manifest, folder, store / "weights", offline=offline)
     python = None
     if environment:

@@ -25,7 +25,6 @@ from worldstrat_bench.cache import (
     default_cache,
 )
 from worldstrat_bench.errors import UsageError
-from worldstrat_bench.submission.prepare import default_cache as submissions_cache
 
 KEY, OTHER = "a" * 64, "b" * 64
 ARRAYS = {"image": np.arange(24, dtype=np.float32).reshape(2, 3, 4), "valid": np.array([True, False])}
@@ -245,7 +244,7 @@ def test_keys_are_digests(tmp_path: Path, key: str) -> None:
 def test_the_folder_is_the_users_or_the_one_that_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(tmp_path / "named"))
     assert default_cache().folder == tmp_path / "named" / "tiles"
-    assert submissions_cache() == cache_root() == tmp_path / "named"
+    assert cache_root() == tmp_path / "named"
     monkeypatch.delenv(ENVIRONMENT_VARIABLE)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     assert cache_folder().name == "tiles"

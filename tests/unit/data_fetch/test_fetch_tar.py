@@ -16,7 +16,7 @@ from fetch_server import serving
 from worldstrat_bench.data.fetch import Settings, fetch
 from worldstrat_bench.data.fetch.store import Store
 from worldstrat_bench.data.fetch.tars import LocalStream, TarFetcher
-from worldstrat_bench.data.fetch.wanted import Wanted
+from worldstrat_bench.data.fetch.wanted import WantedFiles
 from worldstrat_bench.errors import DataError
 
 SHAPE = Shape(tiles=8, revisits=4)
@@ -96,7 +96,7 @@ def test_published_md5_decides(tmp_path: Path, right: bool) -> None:
     md5 = hashlib.md5(path.read_bytes()).hexdigest() if right else "0" * 32
     fetcher = TarFetcher(
         store,
-        Wanted("test", tiles, 8, {}),
+        WantedFiles("test", tiles, 8, {}),
         frozenset(),
         where=path.name,
         md5=md5,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from worldstrat_bench.protocol import load_protocol
-from worldstrat_bench.speed.checks import Looks
+from worldstrat_bench.speed.checks import OutputChecks
 from worldstrat_bench.speed.inputs import Variations, synthetic_tiles
 from worldstrat_bench.speed.scored import ScoredTile
 from worldstrat_bench.speed.subjects import Seeded, Taken, WorkerSubject
@@ -49,7 +49,7 @@ def test_a_model_that_draws_numbers_is_asked_for_the_whole_batch_again(seeded: b
     worker: Any = Noisy()
     variations = Variations(synthetic_tiles(load_protocol(), frames=1, side=64), seed=1)
     subject = WorkerSubject(worker, variations, 4, wait=False, seeded=seeded)
-    looks = Looks(subject, (), worker)
+    looks = OutputChecks(subject, (), worker)
     for k in (1, 3, 2):
         given: Seeded = subject.fresh()
         looks.drawn.append(Taken(given, k, answer(given.task, given.seed)[k : k + 1]))
@@ -59,13 +59,13 @@ def test_a_model_that_draws_numbers_is_asked_for_the_whole_batch_again(seeded: b
     assert looks.finish(worker) > 1e-3, "another tile of the same batch is another output"
 
 
-def looks_of(batch: int, sides: tuple[int, ...] = (64, 64), *, seeded: bool = False) -> Looks:
+def looks_of(batch: int, sides: tuple[int, ...] = (64, 64), *, seeded: bool = False) -> OutputChecks:
     """With four tiles of a run, of these sides in turn."""
     worker: Any = Noisy()
     tiles = [synthetic_tiles(load_protocol(), frames=1, side=side)[0] for side in sides]
     subject = WorkerSubject(worker, Variations(tiles, seed=1), batch, wait=False, seeded=seeded)
     blank = np.zeros((3, 2, 2), np.float32)
-    return Looks(subject, [ScoredTile(tile, 7, blank) for tile in (*tiles, *tiles)], worker)
+    return OutputChecks(subject, [ScoredTile(tile, 7, blank) for tile in (*tiles, *tiles)], worker)
 
 
 @pytest.mark.parametrize(("seconds", "count"), [(0.7, 2), (0.02, 5), (0.01, 10), (1e-4, 64)])

@@ -15,7 +15,7 @@ from urllib3.exceptions import InvalidHeader
 from urllib3.util import Retry
 
 from worldstrat_bench import __version__
-from worldstrat_bench.data.fetch.faults import Fault, Stopped
+from worldstrat_bench.data.fetch.faults import FetchAttemptFailed, FetchStopped
 from worldstrat_bench.data.fetch.settings import RetryPolicy
 from worldstrat_bench.errors import DataError, InfrastructureError
 
@@ -54,7 +54,7 @@ class Client:
             self._received += size
 
     def stop(self) -> None:
-        """End all requests in flight; their threads get :class:`Stopped`."""
+        """End all requests in flight; their threads get :class:`FetchStopped`."""
         self._stopped.set()
         with self._lock:
             for raw in self._open:
@@ -66,16 +66,16 @@ class Client:
         self._stopped.clear()
 
     def check_stopped(self) -> None:
-        """Raise :class:`Stopped` if the fetch is being ended."""
+        """Raise :class:`FetchStopped` if the fetch is being ended."""
         if self._stopped.is_set():
-            raise Stopped
+            raise FetchStopped
 
     def get(self, url: str, headers: dict[str, str]) -> requests.Response:
         """Send one request, after the pause that the server may have asked for. The body is not read.
 
         Raises
         ------
-        Fault
+        FetchAttemptFailed
             if there is no answer.
         """
         self._stopped.wait(max(0.0, self._paused_until - time.monotonic()))
@@ -87,7 +87,7 @@ class Client:
             raise DataError("that is not a URL", where=url, remedy="give an http:// or https:// address") from error
         except requests.RequestException as error:
             self.check_stopped()
-            raise Fault(f"no answer: {_reason(error)}", remedy=_NO_NETWORK) from error
+            raise FetchAttemptFailed(f"no answer: {_reason(error)}", remedy=_NO_NETWORK) from error
         with self._lock:
             self._open.add(response.raw)
         return response
@@ -132,7 +132,7 @@ class Client:
             self.tell(f"{where}: {fault.what}; fault {faults.count}, trying again")
 
         loop = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(Fault),
+            retry=tenacity.retry_if_exception_type(FetchAttemptFailed),
             wait=wait,
             stop=stop,
             sleep=tenacity.sleep_using_event(self._stopped),
@@ -141,7 +141,7 @@ class Client:
         )
         try:
             return loop(attempt)
-        except Fault as fault:
+        except FetchAttemptFailed as fault:
             raise final_error(fault, where, faults.count) from fault
 
     def _session(self) -> requests.Session:
@@ -184,7 +184,7 @@ def retry_after(response: requests.Response) -> float | None:
         return None
 
 
-def final_error(fault: Fault, where: str, attempts: int) -> DataError | InfrastructureError:
+def final_error(fault: FetchAttemptFailed, where: str, attempts: int) -> DataError | InfrastructureError:
     """The error that a fault becomes when it does not go away."""
     if fault.damaged:
         return DataError(
@@ -201,9 +201,9 @@ def final_error(fault: Fault, where: str, attempts: int) -> DataError | Infrastr
     return InfrastructureError(f"{fault.what}, {attempts} times in a row", where=where, remedy=fault.remedy or _AGAIN)
 
 
-def _fault(state: tenacity.RetryCallState) -> Fault:
+def _fault(state: tenacity.RetryCallState) -> FetchAttemptFailed:
     error = state.outcome.exception() if state.outcome else None
-    return error if isinstance(error, Fault) else Fault("unknown")
+    return error if isinstance(error, FetchAttemptFailed) else FetchAttemptFailed("unknown")
 
 
 def _reason(error: Exception) -> str:

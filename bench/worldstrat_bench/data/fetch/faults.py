@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Fault(Exception):  # noqa: N818 - it becomes an error only if it does not go away
+class FetchAttemptFailed(Exception):  # noqa: N818 - it becomes an error only if it does not go away
     """An attempt failed and another one may succeed.
 
     Parameters
@@ -28,5 +28,5 @@ class SourceChanged(Exception):  # noqa: N818 - it is an event of the outside wo
     """The file on the server is no longer the one that the fetch began with."""
 
 
-class Stopped(Exception):  # noqa: N818 - not an error: the user, or a failure elsewhere, ended the fetch
+class FetchStopped(Exception):  # noqa: N818 - not an error: the user, or a failure elsewhere, ended the fetch
     """The fetch is being ended."""

@@ -19,7 +19,7 @@ from worldstrat_bench.data.fetch.settings import MIB, Event, FetchResult, Report
 from worldstrat_bench.data.fetch.small import get_small_files
 from worldstrat_bench.data.fetch.sources import Source, open_source
 from worldstrat_bench.data.fetch.store import Store, disk_errors
-from worldstrat_bench.data.fetch.wanted import Wanted, choose
+from worldstrat_bench.data.fetch.wanted import WantedFiles, choose
 from worldstrat_bench.data.split import licence_text
 from worldstrat_bench.errors import DataError, InfrastructureError, UsageError
 
@@ -84,7 +84,7 @@ class _Fetch:
             for job in jobs:
                 job.close()
 
-    def _work(self, wanted: Wanted, release: str | None, jobs: list[Job]) -> FetchResult:
+    def _work(self, wanted: WantedFiles, release: str | None, jobs: list[Job]) -> FetchResult:
         for job in jobs:
             job.plan()
         result = self._account(wanted, release, jobs)
@@ -128,20 +128,21 @@ class _Fetch:
             )
         return release
 
-    def _jobs(self, wanted: Wanted, release: str | None) -> list[Job]:
-        context = (self._store, self._notes, wanted, self._progress)
+    def _jobs(self, wanted: WantedFiles, release: str | None) -> list[Job]:
+        context = (self._store, wanted, self._progress)
         if self._source.folder is not None:
             return [CopyJob(self._source.folder, *context)]
         jobs: list[Job] = []
         for archive in self._source.archives:
             if archive.is_zip:
-                jobs.append(ZipJob(archive, *context, client=self._client, connections=self._settings.connections))
+                connections = self._settings.connections
+                jobs.append(ZipJob(archive, *context, notes=self._notes, client=self._client, connections=connections))
             else:
                 published = releases()[release].files.get(archive.name) if release else None
                 jobs.append(TarJob(archive, *context, md5=published.md5 if published else None))
         return jobs
 
-    def _account(self, wanted: Wanted, release: str | None, jobs: list[Job]) -> FetchResult:
+    def _account(self, wanted: WantedFiles, release: str | None, jobs: list[Job]) -> FetchResult:
         needed = sum(job.bytes_needed for job in jobs)
         return FetchResult(
             root=str(self._settings.root),
@@ -178,7 +179,7 @@ class _Fetch:
                 remedy="make room, choose another folder, or a smaller --list or --frames",
             )
 
-    def _refuse_gaps(self, wanted: Wanted) -> None:
+    def _refuse_gaps(self, wanted: WantedFiles) -> None:
         missing = [path for path in wanted.expected() if not self._store.path(path).is_file()]
         if missing:
             more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""

@@ -7,7 +7,7 @@ import stat
 import tarfile
 import zipfile
 
-from worldstrat_bench.data.fetch.wanted import Member, Wanted
+from worldstrat_bench.data.fetch.wanted import Member, WantedFiles
 from worldstrat_bench.errors import DataError
 
 _OTHER_SOURCE = "use another source: this archive is damaged or made to harm"
@@ -29,7 +29,7 @@ def is_unsafe(name: str) -> bool:
     )
 
 
-def classify(name: str, wanted: Wanted, where: str) -> Member | None:
+def classify(name: str, wanted: WantedFiles, where: str) -> Member | None:
     """The file that a member is, or None if it is not wanted.
 
     Raises

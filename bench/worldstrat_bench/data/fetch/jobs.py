@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
 from worldstrat_bench.data.fetch.client import Client
-from worldstrat_bench.data.fetch.faults import Fault, SourceChanged
+from worldstrat_bench.data.fetch.faults import FetchAttemptFailed, SourceChanged
 from worldstrat_bench.data.fetch.progress import Progress
 from worldstrat_bench.data.fetch.remote import RemoteFile
 from worldstrat_bench.data.fetch.sources import MOST_CHANGES, Archive, keeps_changing
 from worldstrat_bench.data.fetch.sparse import SparseFile, note_name
 from worldstrat_bench.data.fetch.store import Store, crc_of
 from worldstrat_bench.data.fetch.tars import LocalStream, RemoteStream, TarFetcher
-from worldstrat_bench.data.fetch.wanted import Wanted
+from worldstrat_bench.data.fetch.wanted import WantedFiles
 from worldstrat_bench.data.fetch.zips import (
     DAMAGE,
     Extractor,
@@ -63,10 +63,10 @@ class ZipJob:
         self,
         archive: Archive,
         store: Store,
-        notes: Store,
-        wanted: Wanted,
+        wanted: WantedFiles,
         progress: Progress,
         *,
+        notes: Store,
         client: Client,
         connections: int,
     ) -> None:
@@ -175,7 +175,7 @@ class ZipJob:
         for member in self._todo:
             try:
                 extractor.extract(member)
-            except Fault as fault:
+            except FetchAttemptFailed as fault:
                 remedy = "the archive is damaged: get another copy"
                 raise DataError(fault.what, where=self._archive.path, remedy=remedy) from fault
 
@@ -203,8 +203,7 @@ class TarJob:
         self,
         archive: Archive,
         store: Store,
-        notes: Store,
-        wanted: Wanted,
+        wanted: WantedFiles,
         progress: Progress,
         *,
         md5: str | None,
@@ -277,7 +276,7 @@ class TarJob:
 class CopyJob:
     """Files of an unpacked copy, Kaggle's ``12bit`` level included."""
 
-    def __init__(self, folder: Path, store: Store, notes: Store, wanted: Wanted, progress: Progress) -> None:
+    def __init__(self, folder: Path, store: Store, wanted: WantedFiles, progress: Progress) -> None:
         self.members = self.members_present = self.bytes_needed = self.bytes_on_disk = self.ignored = 0
         self._folder = folder
         self._store = store

@@ -13,7 +13,7 @@ from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import HTTPError
 
 from worldstrat_bench.data.fetch.client import Client, FaultCount, retry_after
-from worldstrat_bench.data.fetch.faults import Fault, SourceChanged
+from worldstrat_bench.data.fetch.faults import FetchAttemptFailed, SourceChanged
 from worldstrat_bench.errors import DataError, InfrastructureError
 
 _CONTENT_RANGE = re.compile(r"^bytes (\d{1,19})-(\d{1,19})/(\d{1,19})$")
@@ -43,7 +43,7 @@ class Identity:
 
 
 class RemoteFile:
-    """A file behind a URL. All reading is in single attempts that raise :class:`Fault`; callers retry."""
+    """A file behind a URL. All reading is in single attempts that raise :class:`FetchAttemptFailed`; callers retry."""
 
     def __init__(self, client: Client, url: str, name: str) -> None:
         self.client = client
@@ -83,7 +83,7 @@ class RemoteFile:
 
         Raises
         ------
-        Fault, SourceChanged, DataError, InfrastructureError
+        FetchAttemptFailed, SourceChanged, DataError, InfrastructureError
         """
         headers = {}
         if start or end is not None:
@@ -101,7 +101,7 @@ class RemoteFile:
         try:
             for _ in self.chunks(0, 1):
                 pass
-        except Fault:
+        except FetchAttemptFailed:
             if self._identity is None:  # the head of a full answer says as much; a stream can do without ranges
                 raise
 
@@ -111,23 +111,23 @@ class RemoteFile:
         if response.status_code not in (200, 206):
             raise self._refusal(response)
         if "html" in headers.get("Content-Type", "").lower():
-            raise Fault("a web page came instead of the file", remedy=_NOT_A_FILE)
+            raise FetchAttemptFailed("a web page came instead of the file", remedy=_NOT_A_FILE)
         if headers.get("Content-Encoding", "identity").lower() not in ("", "identity"):
-            raise Fault("the server changed the encoding of the file")
+            raise FetchAttemptFailed("the server changed the encoding of the file")
         if response.status_code == 206:
             begins, stops, size = _content_range(headers)
             self._same(_identity(headers, size))
             if not ranged or begins != start or stops > (end or size) or stops <= begins:
-                raise Fault("the server sent another range than asked for")
+                raise FetchAttemptFailed("the server sent another range than asked for")
             return begins, stops - begins
         length = headers.get("Content-Length", "")
         if not length.isdecimal():
-            raise Fault("the server does not say how long the file is")
+            raise FetchAttemptFailed("the server does not say how long the file is")
         self._same(_identity(headers, int(length)))
         if ranged and end is not None:
             with self._lock:
                 self._if_range = False  # some servers drop the range when If-Range has an ETag (RFC 9110 forbids it)
-            raise Fault("the server ignores ranges and sends the whole archive", remedy=_NO_RANGES)
+            raise FetchAttemptFailed("the server ignores ranges and sends the whole archive", remedy=_NO_RANGES)
         return 0, int(length)
 
     def _same(self, identity: Identity) -> None:
@@ -137,7 +137,9 @@ class RemoteFile:
             elif self._identity.differs(identity):
                 raise SourceChanged(f"{self.name} changed on the server")
 
-    def _refusal(self, response: requests.Response) -> Fault | DataError | InfrastructureError | SourceChanged:
+    def _refusal(
+        self, response: requests.Response
+    ) -> FetchAttemptFailed | DataError | InfrastructureError | SourceChanged:
         status = response.status_code
         what = f"the server answered {status}"
         if status in (404, 410):
@@ -147,7 +149,7 @@ class RemoteFile:
             if total.isdecimal() and int(total) != self._identity.size:
                 return SourceChanged(f"{self.name} changed on the server")
         if status in (408, 416, 425, 429) or status >= 500 or status < 400:
-            return Fault(what, retry_after_seconds=retry_after(response) if status in (429, 503) else None)
+            return FetchAttemptFailed(what, retry_after_seconds=retry_after(response) if status in (429, 503) else None)
         return InfrastructureError(what, where=self.url, remedy=_NOT_A_FILE)
 
     def _body(self, response: requests.Response, drop: int, length: int) -> Iterator[bytes]:
@@ -157,13 +159,13 @@ class RemoteFile:
         while left:
             chunk = self._read(response, min(_CHUNK, left))
             if not chunk:
-                raise Fault("the connection was cut")
+                raise FetchAttemptFailed("the connection was cut")
             left -= len(chunk)
             self.client.count(len(chunk))
             window_bytes += len(chunk)
             if time.monotonic() - window_begins > patience:
                 if left and window_bytes < _SLOWEST_BYTES_PER_SECOND * patience:
-                    raise Fault("the server is all but silent")
+                    raise FetchAttemptFailed("the server is all but silent")
                 window_begins, window_bytes = time.monotonic(), 0
             skipped = min(drop, len(chunk))
             drop -= skipped
@@ -178,7 +180,7 @@ class RemoteFile:
         except (HTTPError, OSError, ValueError) as error:
             self.client.check_stopped()
             silent = "timed out" in str(error).lower()
-            raise Fault("the server fell silent" if silent else "the connection was cut") from error
+            raise FetchAttemptFailed("the server fell silent" if silent else "the connection was cut") from error
 
 
 class RetryingReader:
@@ -211,7 +213,7 @@ class RetryingReader:
                     self._faults.progress(len(chunk))
                     return chunk
                 self._chunks = None  # a shorter range than asked for: ask for the rest
-        except Fault:
+        except FetchAttemptFailed:
             self._chunks = None
             raise
         return b""
@@ -239,6 +241,6 @@ def _content_range(headers: CaseInsensitiveDict[str]) -> tuple[int, int, int]:
     """First byte, last byte + 1 and size of the file."""
     match = _CONTENT_RANGE.match(headers.get("Content-Range", ""))
     if not match:
-        raise Fault("the server sent a range without saying which")
+        raise FetchAttemptFailed("the server sent a range without saying which")
     first, last, size = (int(group) for group in match.groups())
     return first, last + 1, size

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from worldstrat_bench.data.fetch.client import Client, FaultCount
-from worldstrat_bench.data.fetch.faults import Fault, SourceChanged
+from worldstrat_bench.data.fetch.faults import FetchAttemptFailed, SourceChanged
 from worldstrat_bench.data.fetch.releases import DEFAULT_RELEASE, METADATA, SPLIT, Release, release_named, releases
 from worldstrat_bench.data.fetch.remote import RemoteFile, RetryingReader
 from worldstrat_bench.data.fetch.wanted import LARGEST_CSV_BYTES
@@ -155,7 +155,7 @@ def _download(remote: RemoteFile, md5: str | None) -> bytes:
     def attempt() -> bytes:
         content = _whole(remote)
         if md5 is not None and hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
-            raise Fault("the file's md5 is not the published one", damaged=True)
+            raise FetchAttemptFailed("the file's md5 is not the published one", damaged=True)
         return content
 
     return remote.client.retrying(attempt, where=remote.name, faults=FaultCount())

@@ -7,7 +7,7 @@ import io
 import json
 import threading
 
-from worldstrat_bench.data.fetch.faults import Fault
+from worldstrat_bench.data.fetch.faults import FetchAttemptFailed
 from worldstrat_bench.data.fetch.remote import Identity, RemoteFile, read_range
 from worldstrat_bench.data.fetch.store import Store
 from worldstrat_bench.errors import DataError
@@ -53,7 +53,7 @@ class SparseFile(io.BufferedIOBase):
         data = self._held(start, end)
         if data is None:
             if not self.open_ended:
-                raise Fault("a member's header points outside the member", damaged=True)
+                raise FetchAttemptFailed("a member's header points outside the member", damaged=True)
             data = self._fetch(start, end)
         self._position = start + len(data)
         return data

@@ -23,7 +23,7 @@ from typing import BinaryIO, Protocol
 from worldstrat_bench.data.fetch.hostile import check_tar_member, classify, duplicate, is_unsafe
 from worldstrat_bench.data.fetch.remote import RemoteFile, RetryingReader
 from worldstrat_bench.data.fetch.store import Store, disk_errors
-from worldstrat_bench.data.fetch.wanted import Member, Wanted
+from worldstrat_bench.data.fetch.wanted import Member, WantedFiles
 from worldstrat_bench.errors import DataError
 
 _BLOCK = 1 << 20
@@ -143,7 +143,7 @@ class TarFetcher:
     def __init__(
         self,
         store: Store,
-        wanted: Wanted,
+        wanted: WantedFiles,
         have: frozenset[str],
         *,
         where: str,

@@ -29,7 +29,7 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedFiles:
     """The tiles of a list and how many revisits of each.
 
     Attributes
@@ -78,7 +78,7 @@ def lr_path(tile: str, n: int, kind: str) -> str:
     return f"lr_dataset/{tile}/L2A/{tile}-{n}-{kind}.tiff"
 
 
-def choose(list_name: str, frames: int, metadata: Path, split: Path, *, official: bool) -> Wanted:
+def choose(list_name: str, frames: int, metadata: Path, split: Path, *, official: bool) -> WantedFiles:
     """The tiles of `list_name` in the dataset that these two CSV files describe.
 
     The lists of the package are for recognised releases, and for files that know all their tiles; other names are
@@ -107,7 +107,7 @@ def choose(list_name: str, frames: int, metadata: Path, split: Path, *, official
             known = ", ".join([*LISTS, *sorted({value for values in splits.values() for value in values})])
             raise UsageError(f"no tile is in list {name[:40]!r}", where=split.name, remedy=f"one of: {known}")
     _refuse_collisions(tiles)
-    return Wanted(name, tiles, frames, {tile: revisits.get(tile, frozenset()) for tile in tiles})
+    return WantedFiles(name, tiles, frames, {tile: revisits.get(tile, frozenset()) for tile in tiles})
 
 
 def check_tables(metadata: Path, split: Path) -> None:

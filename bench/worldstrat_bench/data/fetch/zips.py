@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from worldstrat_bench.data.fetch.client import FaultCount
-from worldstrat_bench.data.fetch.faults import Fault
+from worldstrat_bench.data.fetch.faults import FetchAttemptFailed
 from worldstrat_bench.data.fetch.hostile import check_zip_member, classify, duplicate, is_unsafe
 from worldstrat_bench.data.fetch.remote import RemoteFile, RetryingReader
 from worldstrat_bench.data.fetch.sparse import SparseFile
 from worldstrat_bench.data.fetch.store import Store
-from worldstrat_bench.data.fetch.wanted import Wanted
+from worldstrat_bench.data.fetch.wanted import WantedFiles
 
 _BLOCK = 1 << 20
 _LOCAL_HEADER_BYTES = 30
@@ -59,7 +59,7 @@ class Span:
         return self.members[-1].end
 
 
-def select(archive: zipfile.ZipFile, wanted: Wanted, where: str) -> tuple[list[ZipMember], int]:
+def select(archive: zipfile.ZipFile, wanted: WantedFiles, where: str) -> tuple[list[ZipMember], int]:
     """The members that `wanted` asks for, in the order of the archive, and how many unsafe names were ignored.
 
     Raises
@@ -124,7 +124,7 @@ class Extractor:
 
         Raises
         ------
-        Fault
+        FetchAttemptFailed
             with ``damaged`` set, if the bytes are not what the directory promises.
         """
         try:
@@ -138,9 +138,9 @@ class Extractor:
                     with self._lock:
                         packed.close()
                 if out.tell() != member.size:
-                    raise Fault(f"{member.path} has the wrong size", damaged=True)
+                    raise FetchAttemptFailed(f"{member.path} has the wrong size", damaged=True)
         except DAMAGE as error:
-            raise Fault(f"{member.path} fails its checksum or is not readable", damaged=True) from error
+            raise FetchAttemptFailed(f"{member.path} fails its checksum or is not readable", damaged=True) from error
         self._on_written(member)
 
 
@@ -169,7 +169,7 @@ class RemoteFetcher:
 
     def _again(self, member: ZipMember) -> None:
         if self._stream(Span((member,))):
-            raise Fault(f"{member.path} fails its checksum or is not readable", damaged=True)
+            raise FetchAttemptFailed(f"{member.path} fails its checksum or is not readable", damaged=True)
 
     def _stream(self, span: Span) -> list[ZipMember]:
         """Fetch and unpack; the members that came out damaged."""
@@ -191,7 +191,7 @@ class RemoteFetcher:
     def _extract(self, member: ZipMember, damaged: list[ZipMember]) -> None:
         try:
             self._extractor.extract(member)
-        except Fault:
+        except FetchAttemptFailed:
             damaged.append(member)
 
 
