@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from worldstrat_bench.cli import clusters, console, groups, running
+from worldstrat_bench.cli import console, groups, running
 
 if TYPE_CHECKING:
     from worldstrat_bench.run.cluster.connect import ClusterOptions
@@ -38,18 +38,19 @@ def register(app: typer.Typer) -> None:
 def evaluate(
     data: console.DataOption,
     out: console.OutOption,
-    tiles: groups.TilesGroup,
-    loading: groups.ModelGroup,
-    worker: groups.WorkerGroup,
-    scoring: groups.ScoringGroup,
-    caching: groups.CacheGroup,
-    machines: groups.MachinesGroup,
     model: OptionalModelArgument = None,
     every: AllOption = None,
     changed_since: ChangedOption = None,
+    *,
     device: console.DeviceOption = "auto",
+    tiles: groups.TilesGroup,
+    loading: groups.ModelGroup,
+    worker: groups.WorkerGroup,
     robustness: RobustnessOption = False,
+    scoring: groups.ScoringGroup,
+    caching: groups.CacheGroup,
     keep: KeepOption = True,
+    machines: groups.MachinesGroup,
     json: console.JsonOption = False,
 ) -> None:
     """Run a model on the test tiles and score it; the same command continues a run that was interrupted."""
@@ -64,7 +65,7 @@ def evaluate(
         _evaluate_all(Matrix(submissions, protocols, lists, data, out, options), cluster, json)
         return
     request = tiles.request(loading.request(_named(model, changed_since)), data, out)
-    with running.resumable(), running.shown() as display, clusters.engine(cluster, device, display) as engine:
+    with running.resumable(), running.shown() as display, running.engine(cluster, device, display) as engine:
         from worldstrat_bench.run.pipeline import evaluate_on
 
         record = evaluate_on(engine, request, options, display, robustness=robustness)
@@ -105,7 +106,7 @@ def _evaluate_all(matrix: Matrix, machines: ClusterOptions | None, json: bool) -
     from worldstrat_bench.submission.matrix import error_of
 
     device = matrix.options.device
-    with running.resumable(), running.shown() as display, clusters.engine(machines, device, display) as engine:
+    with running.resumable(), running.shown() as display, running.engine(machines, device, display) as engine:
         cells = matrix.evaluate(engine, display)
     if json:
         console.print_json([{**asdict(cell), "folder": str(cell.folder)} for cell in cells])

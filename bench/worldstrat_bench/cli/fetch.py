@@ -23,6 +23,7 @@ def add_fetch(data_app: typer.Typer) -> None:
 
 def fetch(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The dataset's folder; made if it is not there.")],
+    *,
     release: Annotated[
         str | None,
         typer.Option("--release", metavar="R", help="v1.1 or v1.0; default: what the source holds, or v1.1."),

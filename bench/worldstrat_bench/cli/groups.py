@@ -61,30 +61,53 @@ def with_groups(verb: Callable[..., None]) -> Callable[..., None]:
 
 
 @dataclass(frozen=True)
-class ModelGroup:
+class LoadingGroup:
     """How the model is loaded."""
 
-    frames: Annotated[
-        int | None,
-        typer.Option("--frames", metavar="N", min=1, max=8, help="Revisits the model is given. [default: 8]"),
-    ] = None
     weights: Annotated[Path | None, typer.Option("--weights", metavar="PATH", help="For the model's load().")] = None
     param: Annotated[
         list[str] | None, typer.Option("--param", metavar="K=V", help="For the model's load(); may be repeated.")
     ] = None
     python: PythonOption = None
 
-    def request(self, model: str) -> ModelRequest:
-        """Return the model that was named with its options.
+    def loaded(self, model: str, frames: int | None) -> ModelRequest:
+        """Return the model that was named: an entry point or a wheel with these options, or a submission with its own.
 
         Raises
         ------
         UsageError, InvalidArtefactError
             for options that contradict a submission, or a submission.toml that is not valid.
         """
-        from worldstrat_bench.cli.running import model_request
+        from worldstrat_bench.cli.running import is_submission, parse_parameters
+        from worldstrat_bench.errors import UsageError
+        from worldstrat_bench.run.model import ModelRequest
 
-        return model_request(model, self.frames, self.weights, self.param, self.python)
+        parameters = parse_parameters(self.param)
+        if not is_submission(model):
+            return ModelRequest(model, frames or 8, self.weights, parameters, self.python)
+        from worldstrat_bench.submission.prepare import submitted_model
+
+        if parameters or frames is not None or self.weights is not None:
+            raise UsageError(
+                "a submission states its frames, parameters and weights itself",
+                where="--frames, --param, --weights",
+                remedy="change submission.toml, or give the entry point's name instead of the submission",
+            )
+        return submitted_model(Path(model), python=self.python)
+
+
+@dataclass(frozen=True)
+class ModelGroup(LoadingGroup):
+    """The same, and how many frames it is given."""
+
+    frames: Annotated[
+        int | None,
+        typer.Option("--frames", metavar="N", min=1, max=8, help="Revisits the model is given. [default: 8]"),
+    ] = None
+
+    def request(self, model: str) -> ModelRequest:
+        """Return the model that was named; see :meth:`loaded`."""
+        return self.loaded(model, self.frames)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ def predict(
     model: running.ModelArgument,
     data: console.DataOption,
     out: console.OutOption,
+    *,
     tiles: groups.TilesGroup,
     loading: groups.ModelGroup,
     worker: groups.WorkerGroup,

@@ -12,7 +12,10 @@ import typer
 if TYPE_CHECKING:
     from worldstrat_bench.artefacts.record import Record
     from worldstrat_bench.cli.progress import Display
-    from worldstrat_bench.run.model import ModelRequest, Parameter
+    from worldstrat_bench.run.cluster.connect import ClusterOptions
+    from worldstrat_bench.run.engine import Engine
+    from worldstrat_bench.run.events import Listener
+    from worldstrat_bench.run.model import Parameter
 
 ModelArgument = Annotated[
     str, typer.Argument(metavar="MODEL", help="Name of an entry point, a wheel, a submission.toml or its folder.")
@@ -53,33 +56,6 @@ def _value(text: str) -> Parameter:
     return text
 
 
-def model_request(
-    model: str, frames: int | None, weights: Path | None, pairs: list[str] | None, python: Path | None
-) -> ModelRequest:
-    """Return the model that was named: an entry point or a wheel with its options, or a submission with its own.
-
-    Raises
-    ------
-    UsageError, InvalidArtefactError
-        for options that contradict a submission, or a submission.toml that is not valid.
-    """
-    from worldstrat_bench.run.model import ModelRequest
-
-    parameters = parse_parameters(pairs)
-    if is_submission(model):
-        from worldstrat_bench.errors import UsageError
-        from worldstrat_bench.submission.prepare import submitted_model
-
-        if parameters or frames is not None or weights is not None:
-            raise UsageError(
-                "a submission states its frames, parameters and weights itself",
-                where="--frames, --param, --weights",
-                remedy="change submission.toml, or give the entry point's name instead of the submission",
-            )
-        return submitted_model(Path(model), python=python)
-    return ModelRequest(model, frames or 8, weights, parameters, python)
-
-
 def is_submission(model: str) -> bool:
     """Whether MODEL names a submission rather than an entry point or a wheel."""
     path = Path(model)
@@ -91,6 +67,20 @@ def shown() -> Display:
     from worldstrat_bench.cli.progress import Display
 
     return Display()
+
+
+@contextmanager
+def engine(machines: ClusterOptions | None, device: str, tell: Listener) -> Iterator[Engine]:
+    """Open what carries out a run: this machine, or those of a Dask cluster."""
+    if machines is None:
+        from worldstrat_bench.run.engine import ThisMachine
+
+        yield ThisMachine()
+        return
+    from worldstrat_bench.run.cluster.engine import open_cluster
+
+    with open_cluster(machines, device, tell) as cluster:
+        yield cluster
 
 
 @contextmanager

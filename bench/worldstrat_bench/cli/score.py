@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from worldstrat_bench.cli import clusters, console, groups, running
+from worldstrat_bench.cli import console, groups, running
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory with predictions.")]
 OtherOutOption = Annotated[
@@ -26,19 +26,20 @@ def register(app: typer.Typer) -> None:
 def score(
     run: RunArgument,
     data: console.DataOption,
+    out: OtherOutOption = None,
+    protocol: OtherProtocolOption = None,
+    *,
+    device: console.DeviceOption = "auto",
+    shard: groups.ShardOption = None,
     scoring: groups.ScoringGroup,
     caching: groups.CacheGroup,
     machines: groups.MachinesGroup,
-    out: OtherOutOption = None,
-    protocol: OtherProtocolOption = None,
-    device: console.DeviceOption = "auto",
-    shard: groups.ShardOption = None,
     json: console.JsonOption = False,
 ) -> None:
     """Score stored predictions, under another protocol if you like; the model is not needed."""
     options = groups.run_options(device, scoring, caching)
     cluster = machines.chosen()
-    with running.resumable(), running.shown() as display, clusters.engine(cluster, device, display) as engine:
+    with running.resumable(), running.shown() as display, running.engine(cluster, device, display) as engine:
         from worldstrat_bench.run.request import ScoreRequest
 
         request = ScoreRequest(run, data, out, protocol, groups.parse_shard(shard))

@@ -22,6 +22,7 @@ def register(app: typer.Typer) -> None:
 
 def speed(
     model: ModelArgument,
+    *,
     loading: ModelGroup,
     device: DeviceOption = "auto",
     scenario: Annotated[str, typer.Option(metavar="S", help="single, offline or both.")] = "both",

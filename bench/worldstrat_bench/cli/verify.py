@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from worldstrat_bench.cli.console import DeviceOption, JsonOption, print_json
+from worldstrat_bench.cli.groups import IsolationOption, LoadingGroup, with_groups
 
 if TYPE_CHECKING:
     from worldstrat_bench.run.model import ModelRequest
@@ -17,21 +18,16 @@ _EXIT_INVALID = 5
 
 def verify(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run, or a result folder of a submission.")],
+    *,
     data: Annotated[Path | None, typer.Option("--data", metavar="DIR", help="The dataset of the run.")] = None,
     model: Annotated[
         str | None, typer.Option("--model", metavar="MODEL", help="Entry point, wheel or submission; with --data.")
     ] = None,
     tiles: Annotated[int, typer.Option("-k", "--tiles", metavar="K", min=1, max=1000, help="Tiles to run again.")] = 10,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Draws the tiles.")] = 0,
-    weights: Annotated[Path | None, typer.Option("--weights", metavar="PATH", help="For the model's load().")] = None,
-    param: Annotated[
-        list[str] | None, typer.Option("--param", metavar="K=V", help="For the model's load(); may be repeated.")
-    ] = None,
-    python: Annotated[
-        Path | None, typer.Option("--python", metavar="FILE", help="Interpreter of the model's own environment.")
-    ] = None,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Random seed for choosing the tiles.")] = 0,
+    loading: LoadingGroup,
     device: DeviceOption = "auto",
-    isolation: Annotated[str, typer.Option("--isolation", metavar="L", help="auto, full, strong or process.")] = "auto",
+    isolation: IsolationOption = "auto",
     maintainer: Annotated[
         str | None, typer.Option("--maintainer", metavar="NAME", help="Write verification.json in this name.")
     ] = None,
@@ -45,7 +41,7 @@ def verify(
     if (data is None) != (model is None):
         raise UsageError("--data and --model come together", remedy="give both, or neither to recompute only")
     request = verifying.VerifyRequest(
-        run=run, data=data, model=_model(model, run, weights, param, python), tiles=tiles, seed=seed, device=device,
+        run=run, data=data, model=_model(model, run, loading), tiles=tiles, seed=seed, device=device,
         isolation=isolation,
     )  # fmt: skip
     report = verifying.verify(request, lambda line: typer.echo(line, err=True))
@@ -67,24 +63,22 @@ def verify(
         raise typer.Exit(_EXIT_INVALID)
 
 
-def _model(
-    model: str | None, run: Path, weights: Path | None, param: list[str] | None, python: Path | None
-) -> ModelRequest | None:
-    """The model as the run had it: frames and parameters are the record's unless they are given."""
+def _model(model: str | None, run: Path, loading: LoadingGroup) -> ModelRequest | None:
+    """Return the model as the run had it: frames and parameters are the record's unless they are given."""
     if model is None:
         return None
     from dataclasses import replace
 
     from worldstrat_bench.artefacts.record import load_record
-    from worldstrat_bench.cli.running import is_submission, model_request
+    from worldstrat_bench.cli.running import is_submission
 
     if is_submission(model):
-        return model_request(model, None, weights, param, python)
+        return loading.loaded(model, None)
     recorded = load_record(run).model
-    request = model_request(model, recorded.frames, weights, param, python)
-    return request if param else replace(request, parameters=dict(recorded.parameters))
+    request = loading.loaded(model, recorded.frames)
+    return request if loading.param else replace(request, parameters=dict(recorded.parameters))
 
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command("verify", short_help="Say whether a record holds.")(verify)
+    app.command("verify", short_help="Say whether a record holds.")(with_groups(verify))
