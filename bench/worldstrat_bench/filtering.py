@@ -17,6 +17,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 BLOCK = 16
+COLUMNS_OF_DOUBLES = 12
+"""The block along rows in float64 on a CPU, where the BLAS is nearly twice as fast as with 16."""
 
 
 def gaussian_taps(sigma: float, radius: int) -> tuple[float, ...]:
@@ -86,7 +88,7 @@ def correlate_columns(image: Tensor, taps: Sequence[float]) -> Tensor:
     lines = image.reshape(-1, width)
     lines = lines if lines.stride(1) == 1 else lines.contiguous()
     count, reach = width - len(taps) + 1, len(taps) - 1
-    block = min(BLOCK, count)
+    block = min(COLUMNS_OF_DOUBLES if image.dtype == torch.float64 else BLOCK, count)
     banded = toeplitz(taps, block, image).t()
     out = image.new_empty((lines.shape[0], count))
     whole = count // block

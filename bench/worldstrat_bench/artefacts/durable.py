@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from worldstrat_bench.errors import InfrastructureError
 
 
-def write_durably(path: Path, content: bytes) -> None:
+def write_durably(path: Path, content: bytes | Sequence[bytes | bytearray | memoryview]) -> None:
     """Write a file so that, whenever the machine stops, the path holds nothing, the former content or all of it.
+
+    Parameters
+    ----------
+    content : in one piece, or in pieces that follow one another.
 
     Raises
     ------
@@ -20,7 +25,8 @@ def write_durably(path: Path, content: bytes) -> None:
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         with temporary.open("wb") as stream:
-            stream.write(content)
+            for piece in (content,) if isinstance(content, bytes) else content:
+                stream.write(piece)
             stream.flush()
             # The content has to be on the disk before its name is: a rename may be written first.
             os.fsync(stream.fileno())

@@ -171,8 +171,11 @@ def _digest(image: NDArray[np.float32], valid: NDArray[np.bool_]) -> str:
     The resampling may differ in the last bits between instruction sets, and one float32 that flips would split a
     board. Steps of 1e-4 absorb that; their edges lie at odd places, since averages of integers fall on halves.
     """
-    steps = np.floor(image.astype(np.float64) * HASH_STEPS + HASH_OFFSET).astype("<u2")
-    digest = hashlib.sha256(np.ascontiguousarray(steps).tobytes())
+    scaled = image.astype(np.float64)
+    scaled *= HASH_STEPS
+    scaled += HASH_OFFSET
+    steps = np.ascontiguousarray(np.floor(scaled, out=scaled).astype("<u2"))
+    digest = hashlib.sha256(steps.data)
     digest.update(np.packbits(valid, axis=None).tobytes())
     return digest.hexdigest()
 

@@ -13,7 +13,7 @@ def squared_error(prediction: Tensor, target: Tensor, valid: Tensor | None = Non
     ----------
     valid : (..., H, W) bool, pixels that count; None: all.
     """
-    delta = prediction.double() - target.double()
+    delta = prediction.double() - target  # which is widened on the way, without a copy of it
     if valid is None:
         count = delta.new_full(delta.shape[:-3], delta.shape[-2] * delta.shape[-1])
     else:

@@ -74,9 +74,9 @@ def window_mismatch(prediction: Tensor, truth: WindowedTruth) -> tuple[Tensor, T
     size = tuple(fft_length(length + 2 * truth.radius) for length in prediction.shape[-2:])
     centred = prediction.double() - truth.centre
     spectra = spectrum(centred, *size)
-    cross = lag_table(spectra, truth.product, lags, *size)
-    sums = lag_table(spectra, truth.mask, lags, *size)
-    squares = lag_table(spectrum(centred * centred, *size), truth.mask, lags, *size)
+    cross = lag_table(spectra, truth.product, lags, size[1])
+    sums = lag_table(spectra, truth.mask, lags, size[1])
+    squares = lag_table(spectrum(centred * centred, *size), truth.mask, lags, size[1])
     counts = truth.counts.clamp_min(1)
     bias = (truth.sums - sums) / counts
     errors = ((squares - 2 * cross + truth.squares) / counts - bias * bias).mean(dim=0)

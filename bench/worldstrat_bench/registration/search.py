@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from worldstrat_bench.registration.lags import box_sums, fft_length, lag_table, spectrum
+from worldstrat_bench.registration.lags import box_sums, fft_length, first_lags, lag_table, spectrum
 
 NOISE_FLOOR = 1e-16
 """Differences of J (reflectance squared) below this are ties: float32 images cannot carry them."""
@@ -110,13 +110,13 @@ def mismatch(moving: Tensor, target: SearchTarget) -> Tensor:
     product = target.product[..., 0, :, :] * spectra[..., 0, :, :]
     for band in range(1, bands):
         product.addcmul_(target.product[..., band, :, :], spectra[..., band, :, :])
-    cross: Tensor = torch.fft.irfft2(product, s=size)[..., :lags, :lags]
+    cross = first_lags(product, lags, size[1])
     if target.mask is None:
         squares = box_sums(square, target.height, target.width)[..., 0, :, :]
         sums = box_sums(centred, target.height, target.width)
     else:
-        squares = lag_table(target.mask, spectrum(square, *size), lags, *size)[..., 0, :, :]
-        sums = lag_table(target.mask, spectra, lags, *size)
+        squares = lag_table(target.mask, spectrum(square, *size), lags, size[1])[..., 0, :, :]
+        sums = lag_table(target.mask, spectra, lags, size[1])
     bias = (sums * sums).sum(dim=-3) / target.count
     return (squares - 2 * cross + target.energy - bias) / (bands * target.count)
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from worldstrat_bench.artefacts.durable import remove_temporary, write_durably
 from worldstrat_bench.errors import InvalidArtefactError
+from worldstrat_bench.worker.inside.tensors import pieces_of
 
 _HEADER_LIMIT = 64 * 1024
 
@@ -42,12 +43,10 @@ class PredictionStore:
 
         `about` goes into the file's header: protocol, model and whatever else tells where the image is from.
         """
-        from safetensors.numpy import save
-
         self.folder.mkdir(parents=True, exist_ok=True)
         sha256 = image_sha256(image)
         metadata = {**about, "sha256": sha256, "outcome": "ok"}
-        write_durably(self.path(tile), save({"prediction": np.ascontiguousarray(image)}, metadata))
+        write_durably(self.path(tile), pieces_of({"prediction": image}, metadata))
         return sha256
 
     def read(self, tile: str, sha256: str | None = None) -> NDArray[np.float32]:

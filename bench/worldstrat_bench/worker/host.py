@@ -8,7 +8,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import safetensors.numpy
 from numpy.typing import NDArray
 
 from worldstrat_bench.artefacts.record import IsolationReport
@@ -16,6 +15,7 @@ from worldstrat_bench.cache import cache_folder
 from worldstrat_bench.data.task import Task
 from worldstrat_bench.errors import ModelError, WorldstratBenchError
 from worldstrat_bench.plugins.interpreter import inspect_interpreter, own_interpreter
+from worldstrat_bench.worker.inside.tensors import pieces_of
 from worldstrat_bench.worker.inside.wire import Message, WireClosedError, WireError, WireTimeoutError
 from worldstrat_bench.worker.isolation import (
     Attempt,
@@ -288,7 +288,7 @@ class Worker:
         session = self._session
         assert session is not None
         nonce = secrets.token_hex(16)
-        body = safetensors.numpy.save(tensors)
+        body = pieces_of(tensors)
         started = time.monotonic()
         deadline = started + seconds
         try:

@@ -67,8 +67,8 @@ def _decode(body: bytearray, batch: int) -> NDArray[np.float32]:
     tensor = tensors["prediction"]
     dtype, shape = str(tensor["dtype"]), tuple(int(n) for n in tensor["shape"])
     _check_kind(DTYPES.get(dtype, dtype), shape, batch)
-    values = np.frombuffer(tensor["data"], dtype="<f4").reshape(shape)
-    return values.astype(np.float32, copy=True)
+    # The reader has copied it already, into a bytearray of its own.
+    return np.frombuffer(tensor["data"], dtype="<f4").reshape(shape).astype(np.float32, copy=False)
 
 
 def _check_kind(dtype: str, shape: tuple[int, ...], batch: int) -> None:

@@ -24,9 +24,9 @@ class Enlarge:
 
 def inputs() -> dict[str, torch.Tensor]:
     return {
-        "images": torch.rand(2, 12, 8, 9),
-        "clear": torch.ones(2, 1, 8, 9, dtype=torch.bool),
-        "days": torch.tensor([1, -2]),
+        "images": torch.rand(1, 2, 12, 8, 9),
+        "clear": torch.ones(1, 2, 1, 8, 9, dtype=torch.bool),
+        "days": torch.tensor([[1, -2]]),
     }
 
 
@@ -38,7 +38,8 @@ def test_predict_adds_and_keeps_the_batch_axis() -> None:
     reply, data = child.predict(Enlarge(), "cpu", header(), safetensors.torch.save(inputs()))
     assert reply["op"] == "prediction"
     assert reply["seconds"] > 0
-    assert safetensors.torch.load(data)["prediction"].shape == (1, 3, 32, 36)
+    assert isinstance(data, list)
+    assert safetensors.torch.load(b"".join(data))["prediction"].shape == (1, 3, 32, 36)
 
 
 def test_examination_tells_a_changed_input() -> None:
@@ -57,8 +58,7 @@ def test_examination_tells_a_changed_input() -> None:
 def test_both_ends_of_the_way_over_a_cuda_device() -> None:
     """FakeTensorMode knows where every tensor would be: inputs on the device, the output back on the host."""
     with FakeTensorMode(allow_non_fake_inputs=True):
-        tensors = {name: tensor.unsqueeze(0) for name, tensor in inputs().items()}
-        lr = child.low_res(tensors, "cuda")
+        lr = child.low_res(inputs(), "cuda")
         assert {lr.images.device.type, lr.clear.device.type, lr.days.device.type} == {"cuda"}
         output = Enlarge().predict(lr, Target(32, 36))
         assert output.device.type == "cuda"

@@ -18,7 +18,8 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple
 
-from worldstrat_bench.worker.inside.wire import Wire, WireClosedError
+from worldstrat_bench.worker.inside.tensors import arrays_of, pieces_of
+from worldstrat_bench.worker.inside.wire import Body, Buffer, Wire, WireClosedError
 
 if TYPE_CHECKING:
     import torch
@@ -29,8 +30,8 @@ MAX_BODY_BYTES = 1 << 30
 MAX_TEXT = 8000
 
 Header = Dict[str, Any]
-Answer = Tuple[Header, bytes]
-Answers = Dict[str, Callable[[Header, bytes], Answer]]
+Answer = Tuple[Header, Body]
+Answers = Dict[str, Callable[[Header, Buffer], Answer]]
 
 
 class NoDeviceError(Exception):
@@ -53,7 +54,7 @@ def serve(wire: Wire) -> None:
             model = answer_load(wire, header)
             answers = {} if model is None else answers_of(model, header["device"])
         elif header["op"] in answers:
-            answer(wire, answers, header, bytes(body))
+            answer(wire, answers, header, body)
         else:
             return
 
@@ -64,9 +65,9 @@ def answers_of(model: SRModel, device: str) -> Answers:
 
     from worldstrat_bench.worker.inside.blocks import Bench, NotPlainError
 
-    def timed(part: Callable[[Header, bytes], Tuple[Header, Any]], header: Header, body: bytes) -> Answer:
+    def timed(part: Callable[[Header, bytes], Tuple[Header, Any]], header: Header, body: Buffer) -> Answer:
         try:
-            reply, tensors = part(header, body)
+            reply, tensors = part(header, bytes(body))
         except NotPlainError as error:
             raise OutputError(str(error)) from None
         return reply, safetensors.torch.save(tensors) if tensors else b""
@@ -151,8 +152,9 @@ def check_parameters(entry: Any, target: str, given: Dict[str, Any]) -> None:
         raise TypeError("{} has no parameter {}; {}".format(target, ", ".join(map(repr, unknown)), accepted))
 
 
-def answer(wire: Wire, answers: Answers, header: Header, body: bytes) -> None:
+def answer(wire: Wire, answers: Answers, header: Header, body: Buffer) -> None:
     """Do what the message asks for and send the result, or what went wrong."""
+    tensors: Body
     try:
         reply, tensors = answers[header["op"]](header, body)
     except OutputError as error:
@@ -163,24 +165,34 @@ def answer(wire: Wire, answers: Answers, header: Header, body: bytes) -> None:
     wire.send(reply, tensors)
 
 
-def predict(model: SRModel, device: str, header: Header, body: bytes) -> Answer:
+def predict(model: SRModel, device: str, header: Header, body: Buffer) -> Answer:
     """Run the model on one tile; what it returned, as it returned it."""
-    import safetensors.torch
+    import torch
 
     from worldstrat_bench.api import Target
 
-    tensors = safetensors.torch.load(body)
+    tensors = {name: torch.from_numpy(array) for name, array in arrays_of(body).items()}
     seed_everything(int(header["seed"]))
     lr = low_res(tensors, device)
     if header.get("examine"):
-        tensors = safetensors.torch.load(body)
+        tensors = {name: tensor.clone() for name, tensor in tensors.items()}
     started = time.perf_counter()
     output = run_model(model, lr, Target(int(header["height"]), int(header["width"])), device)
     reply = {"op": "prediction", "seconds": time.perf_counter() - started}
     if header.get("examine"):
         reply["output_device"] = str(getattr(output, "device", ""))
         reply["changed_input"] = changed(lr, tensors)
-    return reply, safetensors.torch.save({"prediction": to_host(output)})
+    return reply, packed(to_host(output))
+
+
+def packed(output: torch.Tensor) -> Body:
+    """A dense prediction on the CPU as a message: as it lies if it is what is asked for, else by the library."""
+    import safetensors.torch
+    import torch
+
+    if output.dtype != torch.float32:
+        return safetensors.torch.save({"prediction": output})
+    return pieces_of({"prediction": output.numpy()})
 
 
 def low_res(tensors: Dict[str, torch.Tensor], device: str) -> LowRes:
@@ -217,7 +229,7 @@ def to_host(output: Any) -> torch.Tensor:
         raise OutputError("predict returned {}, not a torch.Tensor".format(type_name(output)))
     if output.layout != torch.strided or output.is_quantized:
         raise OutputError("predict returned a sparse or quantised tensor; return a dense float32 one")
-    return output.detach().cpu().contiguous()
+    return output.detach().cpu().contiguous().resolve_neg()
 
 
 def seed_everything(seed: int) -> None:

@@ -13,7 +13,7 @@ import json
 import socket
 import struct
 import time
-from typing import Any, Dict, NamedTuple, Optional, Union
+from typing import Any, Dict, List, NamedTuple, Optional, Union
 
 MAGIC = b"WSB\x01"
 PREFIX = struct.Struct("<4sIQ")
@@ -21,6 +21,8 @@ MAX_HEADER_BYTES = 1 << 16
 BUFFER_BYTES = 1 << 22
 
 Buffer = Union[bytes, bytearray, memoryview]
+Body = Union[Buffer, List[Buffer]]
+"""What is sent after a header, in one piece or in several."""
 
 
 class WireError(Exception):
@@ -57,17 +59,19 @@ class Wire:
         for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
             sock.setsockopt(socket.SOL_SOCKET, option, BUFFER_BYTES)
 
-    def send(self, header: Dict[str, Any], body: Buffer = b"", deadline: Optional[float] = None) -> None:
+    def send(self, header: Dict[str, Any], body: Body = b"", deadline: Optional[float] = None) -> None:
         """Send one message; `deadline` is a ``time.monotonic()`` value, None waits for ever."""
         text = json.dumps(header, allow_nan=False).encode()
         if len(text) > MAX_HEADER_BYTES:
             raise ValueError("the header of a message is too long")
+        pieces = body if isinstance(body, list) else [body]
         try:
             self._arm(deadline)
-            self._socket.sendall(PREFIX.pack(MAGIC, len(text), len(body)) + text)
-            if len(body):
-                self._arm(deadline)
-                self._socket.sendall(body)
+            self._socket.sendall(PREFIX.pack(MAGIC, len(text), sum(map(len, pieces))) + text)
+            for piece in pieces:
+                if len(piece):
+                    self._arm(deadline)
+                    self._socket.sendall(piece)
         except socket.timeout:
             raise WireTimeoutError from None
         except OSError:

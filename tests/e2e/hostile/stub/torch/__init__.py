@@ -8,7 +8,7 @@ import numpy as np
 
 
 __version__ = "0.0+stub"
-strided, uint8 = "strided", np.uint8
+strided, uint8, float32 = "strided", np.uint8, np.dtype(np.float32)
 
 
 class device:  # noqa: N801
@@ -23,6 +23,10 @@ class Tensor:
         self.array = array
 
     @property
+    def dtype(self):
+        return self.array.dtype
+
+    @property
     def shape(self):
         return self.array.shape
 
@@ -35,7 +39,7 @@ class Tensor:
     def to(self, _):
         return self
 
-    detach = cpu = contiguous = lambda self: self
+    detach = cpu = contiguous = resolve_neg = lambda self: self
 
     def permute(self, *axes):
         return Tensor(np.ascontiguousarray(self.array.transpose(axes)))
@@ -60,6 +64,10 @@ class Tensor:
 
     def __int__(self):
         return int(self.array)
+
+
+def from_numpy(array):
+    return Tensor(array)
 
 
 def full(shape, value):
