@@ -77,6 +77,7 @@ def assert_same(run: Path, local: Path) -> None:
     assert one == other
 
 
+@pytest.mark.soak
 def test_real_imagery_by_two_workers_row_for_row(realdata: Path, tmp_path: Path) -> None:
     done = run_process(*arguments("bicubic", realdata, tmp_path / "local"))
     assert done.code == 0, done.err

@@ -25,6 +25,10 @@ def golden(name: str) -> Any:
 UPSTREAM = golden("upstream_2022.json")
 """Made by running upstream's losses.py; see `made_by` in the file."""
 
+REAL_UPSTREAM = sorted(UPSTREAM["real"])
+IN_UPSTREAM = [REAL_UPSTREAM[0], *(pytest.param(name, marks=pytest.mark.soak) for name in REAL_UPSTREAM[1:])]
+"""One real tile shows that this is upstream's code; a score of it takes seconds, and the others wait for the soak."""
+
 
 def synthetic(seed: int, side: int = 500) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """The pair whose scores by upstream's code are in upstream_2022.json."""
@@ -45,13 +49,13 @@ def assert_upstreams(prediction: NDArray[np.float32], target: NDArray[np.float32
     assert values == {name: pytest.approx(value, rel=1e-5) for name, value in expected.items()}
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.soak)])
 def test_worldstrat_2022_is_upstreams_code_on_made_images(seed: int) -> None:
     assert_upstreams(*synthetic(seed), UPSTREAM["synthetic"][str(seed)])
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize("name", sorted(UPSTREAM["real"]))
+@pytest.mark.parametrize("name", IN_UPSTREAM)
 def test_worldstrat_2022_is_upstreams_code_on_real_tiles(realdata: Path, name: str) -> None:
     tile = real_tile(realdata, name, "worldstrat-2022")
     target, prediction = tile.target.image, _from_native(realdata, name)
@@ -73,8 +77,14 @@ def _from_native(realdata: Path, name: str) -> NDArray[np.float32]:
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize("name", REAL_TILES)
-@pytest.mark.parametrize("protocol", ["wsb-1", "probav"])
+@pytest.mark.parametrize(
+    ("protocol", "name"),
+    [
+        *(("wsb-1", name) for name in REAL_TILES),
+        ("probav", REAL_TILES[0]),
+        *(pytest.param("probav", name, marks=pytest.mark.soak) for name in REAL_TILES[1:]),
+    ],
+)
 def test_own_protocols_on_real_tiles(realdata: Path, name: str, protocol: str) -> None:
     """The reference bicubic: dB to a thousandth, the rest to its printed digits."""
     tile = real_tile(realdata, name)

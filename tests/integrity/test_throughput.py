@@ -228,7 +228,8 @@ CHEATS = {
     "once for each input": (ONCE, "whose outputs can all be asked for take"),
     "late": (LATE, "outputs are not there when they are asked for"),
 }
-LONG = ("lying", "coarse thumbnails", "skipping", "in advance", "late")
+LONG = ("lying", "coarse thumbnails", "skipping", "in advance", "once for each input", "late")
+"""In `tox -e soak` only: what the others of their kind are caught by catches them, too, or they take half a minute."""
 
 
 @pytest.mark.parametrize("cheat", [pytest.param(c, marks=[pytest.mark.soak] if c in LONG else []) for c in CHEATS])

@@ -93,8 +93,10 @@ def run_audit(request: AuditRequest, say: Say = lambda _: None) -> AuditReport:
     protocol = load_protocol(request.protocol)
     tiles = _draw(open_dataset(request.data).tiles(request.list_name), request.tiles, seed)
     with tempfile.TemporaryDirectory(prefix="worldstrat-audit-") as scratch:
-        say("making scenes that no model has seen")
-        unseen = _unseen_tiles(Path(scratch), tiles[0], protocol, seed)
+        unseen: tuple[Tile, ...] = ()
+        if "unseen" in request.probes:
+            say("making scenes that no model has seen")
+            unseen = _unseen_tiles(Path(scratch), tiles[0], protocol, seed)
         material = _Material(tiles, unseen, protocol)
         say("probing the model")
         results = _probe(request, request.model, request.frames, material, say)

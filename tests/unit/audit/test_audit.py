@@ -75,7 +75,7 @@ def over(report: AuditReport) -> set[str]:
     return {result.probe for result in report.results if result.verdict in ("flag", "fail")} - {"isolation"}
 
 
-@pytest.mark.parametrize(("name", "frames"), [("bicubic", 1), ("shift-and-add", 8)])
+@pytest.mark.parametrize(("name", "frames"), [("bicubic", 1), pytest.param("shift-and-add", 8, marks=pytest.mark.soak)])
 def test_the_controls_pass_every_probe(data: Path, name: str, frames: int) -> None:
     probes = tuple(LIMITS) if frames == 1 else ("determinism", *PROBES_OF_CONTENT)
     report = audit(data, ModelSpec(find_model(name).target), frames, probes)
