@@ -12,6 +12,7 @@ from pathlib import Path
 from factories import invented_facts, make_run, official_facts, relabel
 from worldstrat_bench.artefacts.record import Device, ModelRef, Record
 from worldstrat_bench.artefacts.speed import SpeedReport, Timing
+from worldstrat_bench.artefacts.verification import Verification
 
 MODELS = (
     ("nearest", -1.1, "interpolation"), ("bicubic", 0.0, "interpolation"), ("lanczos", 0.06, "interpolation"),
@@ -51,12 +52,20 @@ def write_speed(run: Path, record: Record, rate: float, *, verdict: str = "VALID
 
 
 def write_verification(run: Path, record: Record, *, passed: bool = True) -> None:
-    """A ``verification.json`` with what the site reads of it."""
-    document = {
-        "record_id": record.record_id, "passed": passed, "verified_by": "M. Maintainer",
-        "verified_at": "2026-02-03T04:05:06Z",
-    }  # fmt: skip
-    (run / "verification.json").write_text(json.dumps(document), encoding="utf-8")
+    """A ``verification.json`` of no tile."""
+    Verification(
+        record_id=record.record_id,
+        verified_by="M. Maintainer",
+        verified_at="2026-02-03T04:05:06Z",
+        harness_version="0.1.0",
+        recomputed=True,
+        tolerance=1e-3,
+        psnr_tolerance_db=0.01,
+        seed=0,
+        device_class=record.device.device_class,
+        tiles=(),
+        passed=passed,
+    ).save(run / Verification.FILE)
 
 
 def submissions(root: Path, *, official: bool) -> Path:

@@ -1,11 +1,10 @@
 """What may lie beside a record: the manifest's card, a speed report, a verification. All of it is optional.
 
-The schemas belong to other rooms, which check these files strictly; a page takes from them what it can read.
+What does not follow its schema, or is of another record, is left out; ``submission check`` says why.
 """
 
 from __future__ import annotations
 
-import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.artefacts.robustness import Robustness
 from worldstrat_bench.artefacts.speed import SpeedReport, Timing
+from worldstrat_bench.artefacts.verification import Verification
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.site.text import clean, safe_url, short_hash
 from worldstrat_bench.stats.robustness import disagreements
@@ -77,14 +77,6 @@ def parse_toml(data: bytes | None) -> Mapping[str, Any]:
         raise InvalidArtefactError(f"submission.toml cannot be read: {clean(str(error), 200)}") from None
 
 
-def _json(data: bytes | None) -> Mapping[str, Any]:
-    try:
-        found = json.loads(data or b"{}")
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def string_at(document: Mapping[str, Any], *keys: str) -> str:
     """The text under nested keys; a list of texts or of tables with a `name` is joined; anything else is empty."""
     value: Any = document
@@ -142,12 +134,16 @@ def _speed(device_class: str, device: str, timing: Timing) -> Speed:
 
 
 def verified_by(data: bytes | None, record_id: str) -> str:
-    """Who verified the record and when, if ``verification.json`` names it and passed."""
-    document = _json(data)
-    if document.get("record_id") != record_id or document.get("passed") is not True:
+    """Who verified the record and when, if ``verification.json`` is valid, names it and passed."""
+    if data is None:
         return ""
-    who, when = string_at(document, "verified_by"), string_at(document, "verified_at")
-    return clean(", ".join(part for part in (who or "a maintainer", when) if part), 120)
+    try:
+        found = Verification.parse(data)
+    except InvalidArtefactError:
+        return ""
+    if found.record_id != record_id or not found.passed:
+        return ""
+    return clean(f"{found.verified_by}, {found.verified_at}", 120)
 
 
 def robustness_of(data: bytes | None, record: Record) -> Robustness | None:

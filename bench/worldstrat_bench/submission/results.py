@@ -8,22 +8,26 @@ from pathlib import Path
 
 from worldstrat_bench.artefacts.identity import model_differences
 from worldstrat_bench.artefacts.record import Record, load_record
+from worldstrat_bench.artefacts.robustness import Robustness
+from worldstrat_bench.artefacts.speed import SpeedReport
+from worldstrat_bench.artefacts.tiles import TILES
+from worldstrat_bench.artefacts.verification import Verification
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.submission.manifest import Manifest, load_manifest
 
 RESULT_FILES: dict[str, int] = {
-    "record.json": 1_000_000,
-    "tiles.csv": 300_000,
+    Record.FILE: 1_000_000,
+    TILES: 300_000,
     "spectra.csv": 1_000_000,
-    "speed.json": 100_000,
+    SpeedReport.FILE: 100_000,
     "speed-benchmark.json": 500_000,
     "timings.csv": 100_000,
-    "verification.json": 256 * 1024,
-    "robustness.json": 100_000,
+    Verification.FILE: Verification.MAX_BYTES,
+    Robustness.FILE: Robustness.MAX_BYTES,
 }
 """The files that a result may hold, with the largest size of each in bytes."""
 
-IMMUTABLE_FILES: tuple[str, ...] = ("record.json", "tiles.csv", "spectra.csv")
+IMMUTABLE_FILES: tuple[str, ...] = (Record.FILE, TILES, "spectra.csv")
 
 
 def folder_name(text: str) -> str:
@@ -77,7 +81,7 @@ def add_run(run: Path, slug_folder: Path) -> Path:
     record = load_record(run)
     _refuse_other_model(record, manifest, run)
     folder = result_folder(slug_folder, record)
-    existing = folder / "record.json"
+    existing = folder / Record.FILE
     if existing.exists() and load_record(existing).record_id != record.record_id:
         raise InvalidArtefactError(
             "another record is in that place, and records never change",
@@ -88,6 +92,6 @@ def add_run(run: Path, slug_folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for name in RESULT_FILES:
         source = run / name
-        if source.is_file() and name != "verification.json":
+        if source.is_file() and name != Verification.FILE:
             shutil.copyfile(source, folder / name)
     return folder
