@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from speed_models import Machine
 from worldstrat_bench.artefacts.record import IsolationReport
+from worldstrat_bench.data.task import Task
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.speed import inputs, session, statistics
 from worldstrat_bench.speed.inputs import synthetic_tiles
 from worldstrat_bench.speed.session import Scenario, SpeedRequest, SpeedResult
 from worldstrat_bench.speed.stopwatch import REPEATS, Plan, Rounds
 from worldstrat_bench.worker.timed import Cycle, Placing
-from worldstrat_bench.worker.types import BlockTimes, Hello, ModelFigures, ModelSpec, PeakMemory, Task
+from worldstrat_bench.worker.types import BlockTimes, Hello, ModelFigures, ModelSpec, PeakMemory
 
 BENCHMARK_SECONDS = 1.5
 """That pytest-benchmark takes to start."""
@@ -138,7 +139,7 @@ def run_session(
     monkeypatch.setattr(statistics, "run_rounds", rounds_alone)
     heard: list[tuple[float, str]] = []
     tiles = synthetic_tiles(load_protocol(), frames=FRAMES, side=40)
-    as_many = inputs.SET_BYTES // FULL_SIZE_BYTES * tiles[0].task.images.nbytes
+    as_many = inputs.SET_BYTES // FULL_SIZE_BYTES * tiles.tasks[0].images.nbytes
     monkeypatch.setattr(inputs, "SET_BYTES", as_many)
     request = SpeedRequest(ModelSpec("made_up:load"), "made-up", tiles, device, scenarios, plan=plan)
     return session.time_model(request, lambda line: heard.append((machine.now, line))), heard

@@ -130,7 +130,7 @@ def _model(name: str) -> Any:
 
 
 def _inputs() -> list[Placed]:
-    supply = Variations(synthetic_tiles(load_protocol(), frames=8))
+    supply = Variations(synthetic_tiles(load_protocol(), frames=8).tasks)
     tasks = [supply.task(1) for _ in range(INPUTS)]
     return [
         Placed(

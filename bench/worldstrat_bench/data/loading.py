@@ -5,26 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
-from worldstrat_bench.data.layout import Tile
-from worldstrat_bench.data.reading import TileInputs, read_inputs
-from worldstrat_bench.data.target import ArrayCache, TargetImage, read_target
-from worldstrat_bench.protocol import Protocol
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True)
-class LoadedTile:
-    """A tile with its pixels."""
-
-    tile: Tile
-    inputs: TileInputs
-    target: TargetImage
 
 
 def read_ahead(items: Iterable[Item], read: Callable[[Item], Result], ahead: int = 2) -> ReadAhead[Item, Result]:
@@ -78,21 +63,3 @@ class ReadAhead(Iterator[tuple[Item, Result]]):
     def _take(self, count: int) -> None:
         for item in islice(self._source, count):
             self._waiting.append((item, self._executor.submit(self._read, item)))
-
-
-def load_tiles(
-    tiles: Iterable[Tile], protocol: Protocol, frames: int, *, cache: ArrayCache | None = None, ahead: int = 2
-) -> Iterator[LoadedTile]:
-    """Tiles with their inputs and targets, in order, read ahead by threads; see :func:`read_ahead`.
-
-    Raises
-    ------
-    DataError
-        when the turn of a damaged tile comes.
-    """
-
-    def read(tile: Tile) -> LoadedTile:
-        return LoadedTile(tile, read_inputs(tile, protocol, frames), read_target(tile, protocol, cache))
-
-    for _, loaded in read_ahead(tiles, read, ahead):
-        yield loaded

@@ -17,12 +17,11 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from worldstrat_bench.speed.inputs import MOST_TILES, Variations, tile_of
-from worldstrat_bench.speed.scored import ScoredTile
+from worldstrat_bench.data.task import Task
+from worldstrat_bench.speed.inputs import MOST_TILES, Variations
 from worldstrat_bench.speed.stopwatch import LONG_CALL_SECONDS, BlockSize
-from worldstrat_bench.speed.subjects import Seeded, Taken, WorkerSubject, outputs_of
+from worldstrat_bench.speed.subjects import Output, Seeded, WorkerSubject, outputs_of
 from worldstrat_bench.worker.timed import TimedWorker
-from worldstrat_bench.worker.types import Task
 
 LOOKS = 8
 """Timed blocks of which an output is taken."""
@@ -44,7 +43,7 @@ class Audit:
 
     inputs: list[Seeded]
     lead_in: list[Seeded]
-    scored: list[tuple[tuple[int, int], ScoredTile]]
+    scored: list[tuple[tuple[int, int], Output]]
 
 
 @dataclass
@@ -67,10 +66,10 @@ class OutputChecks:
     """
 
     subject: WorkerSubject
-    scored: Sequence[ScoredTile]
+    scored: Sequence[Output]
     echo: TimedWorker
     places: frozenset[int] = frozenset()
-    drawn: list[Taken] = field(default_factory=list)
+    drawn: list[Output] = field(default_factory=list)
     audited: list[float] = field(default_factory=list)
     audit_calls: int = 0
     copy_seconds: float = 0.0
@@ -133,12 +132,12 @@ class OutputChecks:
         if seconds >= LONG_CALL_SECONDS and tiles:
             tiles = [tiles[number % len(tiles)]]  # with slow models one tile of the run in each block
         count = max(2, len(tiles) + 1, min(limit, math.ceil(AUDIT_SECONDS / seconds)))
-        inputs: list[tuple[Seeded, ScoredTile | None]] = [(Seeded(t.inputs.task, t.seed), t) for t in tiles]
+        inputs: list[tuple[Seeded, Output | None]] = [(tile.input, tile) for tile in tiles]
         inputs += [(self.subject.fresh(), None) for _ in range(count - len(tiles))]
         random.SystemRandom().shuffle(inputs)
         # The lead-in has every shape, since a shape may be compiled, and none of the tiles.
-        shapes = {tile.inputs.task.images.shape: tile.inputs for tile in tiles}
-        lead_in = [Seeded(Variations([tile]).task(1), self.subject.new_seed()) for tile in shapes.values()]
+        shapes = {tile.input.task.images.shape: tile.input.task for tile in tiles}
+        lead_in = [Seeded(Variations([task]).task(1), self.subject.new_seed()) for task in shapes.values()]
         scored = [((k, 0), tile) for k, (_, tile) in enumerate(inputs) if tile is not None]
         return Audit([each for each, _ in inputs], lead_in, scored)
 
@@ -146,17 +145,17 @@ class OutputChecks:
         """Batches of fresh tiles with tiles of the run in random places, if those have the same shape."""
         inputs = [self.subject.fresh() for _ in range(count)]
         places = [(i, k) for i in range(count) for k in range(self.subject.batch)]
-        fitting = [tile for tile in self.scored if _alike(tile.inputs.task, inputs[0].task)]
+        fitting = [tile for tile in self.scored if _alike(tile.input.task, inputs[0].task)]
         if self.subject.seeded:
             fitting = []  # their random numbers were drawn for a tile alone
         random.SystemRandom().shuffle(places)
         scored = list(zip(places, fitting, strict=False))
         for (i, k), tile in scored:
             for name in ("images", "clear", "days"):
-                getattr(inputs[i].task, name)[k] = getattr(tile.inputs.task, name)[0]
+                getattr(inputs[i].task, name)[k] = getattr(tile.input.task, name)[0]
         return Audit(inputs, [], scored)
 
-    def _take(self, tiles: Sequence[tuple[int, int]]) -> list[Taken]:
+    def _take(self, tiles: Sequence[tuple[int, int]]) -> list[Output]:
         taken, seconds = self.subject.take(tiles)
         size = sum(each.image.nbytes for each in taken)
         self.waits.append((size, seconds))
@@ -182,15 +181,15 @@ class OutputChecks:
         while group := list(islice(groups, 1 if whole else GROUP)):
             images = outputs_of(fresh, *_questions(group, whole))
             differences += [difference(a, b.image) for a, b in zip(images, group, strict=True)]
-        left = [tile for tile in self.scored if tile.inputs.name not in self.compared]
+        left = [tile for tile in self.scored if tile.input.task.name not in self.compared]
         if left:
-            self._compare(left, outputs_of(fresh, [Seeded(tile.inputs.task, tile.seed) for tile in left]))
+            self._compare(left, outputs_of(fresh, [tile.input for tile in left]))
         return max(differences)
 
-    def _compare(self, tiles: Sequence[ScoredTile], images: Sequence[NDArray[np.float32]]) -> None:
+    def _compare(self, tiles: Sequence[Output], images: Sequence[NDArray[np.float32]]) -> None:
         for tile, image in zip(tiles, images, strict=True):
-            self.against_scored.append(difference(image[0], tile.image))
-            self.compared.add(tile.inputs.name)
+            self.against_scored.append(difference(image, tile.image))
+            self.compared.add(tile.input.task.name)
 
 
 def _alike(a: Task, b: Task) -> bool:
@@ -198,11 +197,11 @@ def _alike(a: Task, b: Task) -> bool:
     return a.images.shape[1:] == b.images.shape[1:] and (a.height, a.width) == (b.height, b.width)
 
 
-def _questions(group: Sequence[Taken], whole: bool) -> tuple[list[Seeded], list[int]]:
+def _questions(group: Sequence[Output], whole: bool) -> tuple[list[Seeded], list[int]]:
     """The inputs of some tiles, whole batches or each tile alone, and which tile of each is meant."""
     if whole:
         return [each.input for each in group], [each.tile for each in group]
-    return [Seeded(tile_of(each.input.task, each.tile), each.input.seed) for each in group], [0] * len(group)
+    return [Seeded(each.input.task.tile(each.tile), each.input.seed) for each in group], [0] * len(group)
 
 
 def difference(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:

@@ -16,7 +16,7 @@ from worldstrat_bench.errors import UsageError
 from worldstrat_bench.protocol import Protocol, load_protocol
 from worldstrat_bench.run.devices import resolve_devices
 from worldstrat_bench.run.model import ModelRequest, choose_model
-from worldstrat_bench.speed.inputs import SpeedTile, dataset_tiles, synthetic_tiles
+from worldstrat_bench.speed.inputs import TimedTiles, dataset_tiles, synthetic_tiles
 from worldstrat_bench.speed.scored import check_same, scored_of
 from worldstrat_bench.speed.session import SCENARIOS, Scenario, SpeedRequest, SpeedResult, time_model
 from worldstrat_bench.speed.stopwatch import QUICK, Plan
@@ -95,7 +95,7 @@ def _scenarios(word: str) -> tuple[Scenario, ...]:
     return found
 
 
-def _tiles(options: SpeedOptions, protocol: Protocol, list_name: str) -> tuple[SpeedTile, ...]:
+def _tiles(options: SpeedOptions, protocol: Protocol, list_name: str) -> TimedTiles:
     if options.data is None:
         return synthetic_tiles(protocol, options.model.frames)
     return dataset_tiles(options.data, protocol, options.model.frames, list_name=list_name)

@@ -12,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldstrat_bench.data.layout import open_dataset
-from worldstrat_bench.data.loading import load_tiles
+from worldstrat_bench.data.loading import read_ahead
 from worldstrat_bench.data.raster import read_header
+from worldstrat_bench.data.reading import read_inputs
 from worldstrat_bench.data.sensor import simulate_revisits
 from worldstrat_bench.data.synthetic.scenes import make_scene
+from worldstrat_bench.data.task import Task
 from worldstrat_bench.protocol import Protocol
-from worldstrat_bench.worker.types import MIB, Task
+from worldstrat_bench.worker.types import MIB
 
 SYNTHETIC_SIDE = 1054
 HR_METRES_PER_PIXEL = 1.5
@@ -32,28 +34,26 @@ NOISE = 0.01
 
 
 @dataclass(frozen=True)
-class SpeedTile:
-    """The inputs of one tile and the size of its target.
+class TimedTiles:
+    """Tiles whose content is fed to a model while it is timed.
 
     Attributes
     ----------
-    name : of the tile; the host's own, no model sees it.
-    task : its inputs, a batch of one.
-    km2 : area on the ground, that of the high-resolution image.
+    tasks : one for each tile.
+    km2 : ground of the smallest tile, to which all are cropped; that of its high-resolution image.
     """
 
-    name: str
-    task: Task
+    tasks: tuple[Task, ...]
     km2: float
 
 
-def synthetic_tiles(protocol: Protocol, frames: int, side: int = SYNTHETIC_SIDE) -> tuple[SpeedTile, ...]:
-    """One tile of the size of WorldStrat's, the same on every machine."""
+def synthetic_tiles(protocol: Protocol, frames: int, side: int = SYNTHETIC_SIDE) -> TimedTiles:
+    """Make one tile of the size of WorldStrat's, the same on every machine."""
     size = protocol.target.size(side)
     scene = make_scene("Forest", 0, side, np.random.default_rng(1000))
     revisits = simulate_revisits(scene, 1000, min(frames, protocol.inputs.frames))
-    task = Task(revisits.images[None], revisits.clear[None], revisits.days[None], size, size)
-    return (SpeedTile("synthetic", task, area_km2(side, side)),)
+    task = Task.single(revisits.images, revisits.clear, revisits.days, size, size, "synthetic")
+    return TimedTiles((task,), area_km2(side, side))
 
 
 def dataset_tiles(
@@ -64,15 +64,14 @@ def dataset_tiles(
     *,
     list_name: str = "auto",
     names: Collection[str] | None = None,
-) -> tuple[SpeedTile, ...]:
-    """The first `count` tiles of a dataset's list, or those of them that `names` holds."""
+) -> TimedTiles:
+    """Read the first `count` tiles of a dataset's list, or those of them that `names` holds."""
     tiles_of_list = open_dataset(folder).tiles(list_name)
     chosen = tiles_of_list[:count] if names is None else [tile for tile in tiles_of_list if tile.name in names]
-    tiles = []
-    for loaded in load_tiles(chosen, protocol, frames):
-        hr = read_header(loaded.tile.hr)
-        tiles.append(SpeedTile(loaded.tile.name, loaded.inputs.task, area_km2(hr.height, hr.width)))
-    return tuple(tiles)
+    # Only what a model is asked is decoded: nothing is scored here, so the target's pixels are not needed.
+    tasks = tuple(task for _, task in read_ahead(chosen, lambda tile: read_inputs(tile, protocol, frames).task))
+    headers = [read_header(tile.hr) for tile in chosen]
+    return TimedTiles(tasks, min(area_km2(header.height, header.width) for header in headers))
 
 
 def area_km2(hr_height: int, hr_width: int) -> float:
@@ -83,7 +82,8 @@ def area_km2(hr_height: int, hr_width: int) -> float:
 class Variations:
     """An endless supply of inputs that differ in content: tiles drawn at random, flipped, shifted, with noise.
 
-    All are cropped to the smallest of the tiles and to its number of frames, so that a block has one shape.
+    A call that could be answered from memory would be timed as a fast one. All are cropped to the smallest of the
+    tiles and to its number of frames, so that a block has one shape.
 
     Parameters
     ----------
@@ -91,20 +91,18 @@ class Variations:
     seed : of the draws; None draws from the system, so that no model can foresee them.
     """
 
-    def __init__(self, tiles: Sequence[SpeedTile], frames: int | None = None, seed: int | None = None) -> None:
-        tasks = [tile.task for tile in tiles]
-        self.frames = min(frames or MOST_TILES, *(task.images.shape[1] for task in tasks))
+    def __init__(self, tasks: Sequence[Task], frames: int | None = None, seed: int | None = None) -> None:
+        self.frames = min(frames or MOST_TILES, *(task.frames for task in tasks))
         self.height, self.width = (min(getattr(task, side) for task in tasks) for side in ("height", "width"))
-        h, w = (min(task.images.shape[axis] for task in tasks) for axis in (3, 4))
-        self._tasks = [
-            (task.images[0, : self.frames, :, :h, :w], task.clear[0, : self.frames, :, :h, :w],
-             task.days[0, : self.frames])
-            for task in tasks
-        ]  # fmt: skip
+        h, w = (min(task.size[axis] for task in tasks) for axis in (0, 1))
+        first = slice(self.frames)
+        self._tiles = [
+            (task.images[0, first, :, :h, :w], task.clear[0, first, :, :h, :w], task.days[0, first]) for task in tasks
+        ]
         # A model must not tell these inputs from those of a file by their last digits.
-        self._on_steps = all(np.array_equal(images, _on_steps(images)) for images, _, _ in self._tasks)
+        self._on_steps = all(np.array_equal(images, _on_steps(images)) for images, _, _ in self._tiles)
         self._rng = np.random.default_rng(secrets.randbits(64) if seed is None else seed)
-        self._size = self._tasks[0][0].size
+        self._size = self._tiles[0][0].size
         self._noise = NOISE * self._rng.random(self._size + (1 << 16), dtype=np.float32)
 
     def inputs_at_most(self, batch: int) -> int:
@@ -123,7 +121,7 @@ class Variations:
 
     def _tile(self) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.int64]]:
         rng = self._rng
-        images, clear, days = self._tasks[rng.integers(len(self._tasks))]
+        images, clear, days = self._tiles[rng.integers(len(self._tiles))]
         axes = tuple(axis for axis in (-2, -1) if rng.random() < 0.5)
         shift = tuple(int(rng.integers(images.shape[axis])) for axis in (-2, -1))
         start = int(rng.integers(len(self._noise) - self._size + 1))
@@ -141,8 +139,3 @@ def _on_steps(images: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _moved(array: NDArray[Any], axes: tuple[int, ...], shift: tuple[int, ...]) -> NDArray[Any]:
     return np.roll(np.flip(array, axes), shift, (-2, -1))
-
-
-def tile_of(task: Task, k: int) -> Task:
-    """One tile of a batch, as a batch of one."""
-    return Task(task.images[k : k + 1], task.clear[k : k + 1], task.days[k : k + 1], task.height, task.width)

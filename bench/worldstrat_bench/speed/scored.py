@@ -10,33 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from worldstrat_bench.artefacts.identity import model_differences, short_value
 from worldstrat_bench.artefacts.record import ModelRef, Record
 from worldstrat_bench.data.layout import open_dataset
+from worldstrat_bench.data.task import Task
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.protocol import Protocol
 from worldstrat_bench.run.folder import PREDICTIONS, TIMINGS
 from worldstrat_bench.run.predictions import PredictionStore
-from worldstrat_bench.speed.inputs import SpeedTile, dataset_tiles
+from worldstrat_bench.speed.inputs import dataset_tiles
+from worldstrat_bench.speed.subjects import Output, Seeded
 
 COMPARED_TILES = 4
-
-
-@dataclass(frozen=True)
-class ScoredTile:
-    """A tile as the run gave it to the model.
-
-    Attributes
-    ----------
-    seed : that the model was given with it.
-    image : (3, H, W) the prediction that was scored.
-    """
-
-    inputs: SpeedTile
-    seed: int
-    image: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -46,14 +32,14 @@ class Scored:
     Attributes
     ----------
     record_id : of the run.
-    tiles : drawn at random, at least one.
+    tiles : as the run asked for them, with the predictions that were scored; drawn at random, at least one.
     device_class : that the run was on.
     tile_seconds : of the model for a tile of the run, each alone: the lower quartile, since a run's machine is busy;
         None if the run does not tell.
     """
 
     record_id: str
-    tiles: tuple[ScoredTile, ...]
+    tiles: tuple[Output, ...]
     device_class: str = ""
     tile_seconds: float | None = None
 
@@ -107,7 +93,7 @@ def scored_of(run: Path, record: Record, data: Path | None, protocol: Protocol) 
     tiles = dataset_tiles(data, protocol, record.model.frames, list_name=list_name, names=names)
     return Scored(
         record.record_id,
-        tuple(_scored(record, tile, store) for tile in tiles),
+        tuple(_scored(record, task, store) for task in tiles.tasks),
         record.device.device_class,
         seconds_of_tiles(run, there),
     )
@@ -124,5 +110,5 @@ def seconds_of_tiles(run: Path, names: Collection[str]) -> float | None:
     return float(np.percentile(known, 25)) if known else None
 
 
-def _scored(record: Record, tile: SpeedTile, store: PredictionStore) -> ScoredTile:
-    return ScoredTile(tile, tile.task.seed(record.seed), store.read(tile.name))
+def _scored(record: Record, task: Task, store: PredictionStore) -> Output:
+    return Output(Seeded(task, task.seed(record.seed)), 0, store.read(task.name)[None])

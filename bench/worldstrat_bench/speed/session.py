@@ -14,7 +14,7 @@ import numpy as np
 from worldstrat_bench.artefacts.record import Device, Environment
 from worldstrat_bench.artefacts.speed import SpeedReport, Timing
 from worldstrat_bench.speed.checks import OutputChecks, difference
-from worldstrat_bench.speed.inputs import SpeedTile, Variations
+from worldstrat_bench.speed.inputs import TimedTiles, Variations
 from worldstrat_bench.speed.scored import Scored
 from worldstrat_bench.speed.sensors import NO_ENERGY, NO_NVML, Reading, Sensor, strangers
 from worldstrat_bench.speed.stopwatch import LONG_CALL_SECONDS, Plan, Series, measure
@@ -49,7 +49,7 @@ class SpeedRequest:
 
     model: ModelSpec
     name: str
-    tiles: tuple[SpeedTile, ...]
+    tiles: TimedTiles
     device: str = "cpu"
     scenarios: tuple[Scenario, ...] = SCENARIOS
     precision: str = "declared"
@@ -93,10 +93,10 @@ def time_model(request: SpeedRequest, say: Say) -> SpeedResult:
     """
     confined = Worker(request.model, device=request.device, isolation=request.isolation, forbidden=request.forbidden)
     with confined as worker, Worker(REFERENCE, device=request.device) as reference:
-        return _Session(request, worker, reference, say).run()
+        return _TimingSession(request, worker, reference, say).run()
 
 
-class _Session:
+class _TimingSession:
     def __init__(self, request: SpeedRequest, worker: Worker, reference: Worker, say: Say) -> None:
         self._request = request
         self._processes = (worker, reference)
@@ -104,8 +104,8 @@ class _Session:
         self._reference = TimedWorker(reference, who="the reference bicubic")
         self._say = say
         self._sensor = Sensor.open(request.device)
-        self._variations = Variations(request.tiles)
-        self._reference_variations = Variations(request.tiles, frames=1)
+        self._variations = Variations(request.tiles.tasks)
+        self._reference_variations = Variations(request.tiles.tasks, frames=1)
         self._seeded = False
         self._message_seconds = message_seconds(self._reference)
         self._readings: list[Reading] = []
@@ -240,7 +240,7 @@ class _Session:
             other_processes=run.strangers,
             quick=self._request.plan.quick,
         )
-        km2 = min(tile.km2 for tile in self._request.tiles)
+        km2 = self._request.tiles.km2
         return make_timing(run.scenario, self._request.precision, run.batch, run.speeds, run.series, evidence,
                            self._variations, km2)  # fmt: skip
 
@@ -266,7 +266,7 @@ class _Session:
         if before.millijoules is None or after.millijoules is None or after.millijoules <= before.millijoules:
             return None
         joules = (after.millijoules - before.millijoules) / 1e3
-        return calls * run.batch * min(tile.km2 for tile in self._request.tiles) / joules * JOULES_PER_KWH
+        return calls * run.batch * self._request.tiles.km2 / joules * JOULES_PER_KWH
 
 
 def make_timing(

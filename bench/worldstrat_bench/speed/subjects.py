@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from worldstrat_bench.data.task import Task
 from worldstrat_bench.speed.inputs import Variations
 from worldstrat_bench.speed.stopwatch import Block, BlockSize
 from worldstrat_bench.worker.timed import Cycle, Placing, TimedWorker
-from worldstrat_bench.worker.types import BlockTimes, Task
+from worldstrat_bench.worker.types import BlockTimes
 
 ECHOES = 5
 
@@ -26,8 +27,8 @@ class Seeded:
 
 
 @dataclass(frozen=True)
-class Taken:
-    """A tile that the host asked for after a block, (1, 3, H, W), the input it is of, and its place in that batch."""
+class Output:
+    """What a model made of one tile, (1, 3, H, W), the input that holds it, and its place in that batch."""
 
     input: Seeded
     tile: int
@@ -101,12 +102,12 @@ class WorkerSubject:
         """How many outputs of the last block can be asked for."""
         return len(self.worker.kept)
 
-    def take(self, tiles: Sequence[tuple[int, int]]) -> tuple[list[Taken], float]:
+    def take(self, tiles: Sequence[tuple[int, int]]) -> tuple[list[Output], float]:
         """Tiles of the last block's outputs by number of the output and tile; and the seconds waited for them."""
         images, seconds = self.worker.take(tiles)
         found = zip(tiles, images, strict=True)
         kept = self.worker.kept
-        return [Taken(self._inputs[kept[number]], tile, image) for (number, tile), image in found], seconds
+        return [Output(self._inputs[kept[number]], tile, image) for (number, tile), image in found], seconds
 
     def keep_busy(self, size: BlockSize, seconds: float) -> int:
         """Blocks like the last one, one after the other, for so long; how many calls that were."""

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from worldstrat_bench.data.task import Task as Task
-
 if TYPE_CHECKING:
     from worldstrat_bench.artefacts.record import IsolationReport
 

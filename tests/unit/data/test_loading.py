@@ -5,15 +5,12 @@ import threading
 import time
 import weakref
 from itertools import islice
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worldstrat_bench.data.layout import open_dataset
-from worldstrat_bench.data.loading import load_tiles, read_ahead
-from worldstrat_bench.data.reading import read_inputs
+from worldstrat_bench.data.loading import read_ahead
 from worldstrat_bench.errors import DataError
 from worldstrat_bench.protocol import load_protocol
 
@@ -75,13 +72,3 @@ def test_leaving_early_cancels_what_has_not_begun() -> None:
 def test_ahead_must_be_positive() -> None:
     with pytest.raises(ValueError, match="ahead"):
         read_ahead([1], str, 0)
-
-
-def test_tiles_with_their_pixels(mini_folder: Path) -> None:
-    tiles = open_dataset(mini_folder).tiles()
-    loaded = list(load_tiles(tiles, WSB, 2))
-    assert [x.tile.name for x in loaded] == [t.name for t in tiles]
-    for x in loaded:
-        assert x.inputs.task.images.shape[:3] == (1, 2, 12)
-        assert x.target.image.shape == (3, 96, 96)
-        assert x.inputs.revisits == read_inputs(x.tile, WSB, 2).revisits

@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from worldstrat_bench.data.task import Task
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.speed.checks import OutputChecks
 from worldstrat_bench.speed.inputs import Variations, synthetic_tiles
-from worldstrat_bench.speed.scored import ScoredTile
-from worldstrat_bench.speed.subjects import Seeded, Taken, WorkerSubject
+from worldstrat_bench.speed.subjects import Output, Seeded, WorkerSubject
 from worldstrat_bench.worker.timed import Cycle
-from worldstrat_bench.worker.types import Task
 
 
 class Noisy:
@@ -47,25 +46,25 @@ def answer(task: Task, seed: int | None) -> np.ndarray[Any, Any]:
 @pytest.mark.parametrize(("seeded", "batches"), [(True, [4, 4, 4]), (False, [1, 1, 1])])
 def test_a_model_that_draws_numbers_is_asked_for_the_whole_batch_again(seeded: bool, batches: list[int]) -> None:
     worker: Any = Noisy()
-    variations = Variations(synthetic_tiles(load_protocol(), frames=1, side=64), seed=1)
+    variations = Variations(synthetic_tiles(load_protocol(), frames=1, side=64).tasks, seed=1)
     subject = WorkerSubject(worker, variations, 4, wait=False, seeded=seeded)
     looks = OutputChecks(subject, (), worker)
     for k in (1, 3, 2):
         given: Seeded = subject.fresh()
-        looks.drawn.append(Taken(given, k, answer(given.task, given.seed)[k : k + 1]))
+        looks.drawn.append(Output(given, k, answer(given.task, given.seed)[k : k + 1]))
     assert looks.finish(worker) < 1e-6
     assert worker.batches == batches
-    looks.drawn[0] = Taken(looks.drawn[0].input, 0, looks.drawn[0].image)
+    looks.drawn[0] = Output(looks.drawn[0].input, 0, looks.drawn[0].image)
     assert looks.finish(worker) > 1e-3, "another tile of the same batch is another output"
 
 
 def looks_of(batch: int, sides: tuple[int, ...] = (64, 64), *, seeded: bool = False) -> OutputChecks:
     """With four tiles of a run, of these sides in turn."""
     worker: Any = Noisy()
-    tiles = [synthetic_tiles(load_protocol(), frames=1, side=side)[0] for side in sides]
-    subject = WorkerSubject(worker, Variations(tiles, seed=1), batch, wait=False, seeded=seeded)
-    blank = np.zeros((3, 2, 2), np.float32)
-    return OutputChecks(subject, [ScoredTile(tile, 7, blank) for tile in (*tiles, *tiles)], worker)
+    tasks = [synthetic_tiles(load_protocol(), frames=1, side=side).tasks[0] for side in sides]
+    subject = WorkerSubject(worker, Variations(tasks, seed=1), batch, wait=False, seeded=seeded)
+    blank = np.zeros((1, 3, 2, 2), np.float32)
+    return OutputChecks(subject, [Output(Seeded(task, 7), 0, blank) for task in (*tasks, *tasks)], worker)
 
 
 @pytest.mark.parametrize(("seconds", "count"), [(0.7, 2), (0.02, 5), (0.01, 10), (1e-4, 64)])
@@ -75,13 +74,13 @@ def test_an_audit_has_an_input_for_every_call(seconds: float, count: int) -> Non
     assert len({each.task.images.tobytes() for each in audit.inputs}) >= count - 3, "the run's four tiles are alike"
     assert len(audit.scored) == (1 if seconds > 0.4 else 4)
     for (number, _), tile in audit.scored:
-        assert audit.inputs[number].task is tile.inputs.task
-        assert audit.inputs[number].seed == tile.seed
+        assert audit.inputs[number].task is tile.input.task
+        assert audit.inputs[number].seed == tile.input.seed == 7
 
 
 def test_the_lead_in_of_an_audit_has_its_shapes_and_none_of_its_tiles() -> None:
     audit = looks_of(1, (64, 80))._audit_of(0, 0.01)
-    shapes = {tile.inputs.task.images.shape for _, tile in audit.scored}
+    shapes = {tile.input.task.images.shape for _, tile in audit.scored}
     assert {each.task.images.shape for each in audit.lead_in} == shapes
     assert len(audit.lead_in) == len(shapes) == 2
     timed = {each.task.images.tobytes() for each in audit.inputs}
@@ -95,5 +94,5 @@ def test_batches_hold_tiles_of_the_run_among_fresh_ones(seeded: bool, scored: in
     assert len(audit.scored) == scored
     assert len({place for place, _ in audit.scored}) == scored
     for (number, k), tile in audit.scored:
-        assert np.array_equal(audit.inputs[number].task.images[k], tile.inputs.task.images[0])
+        assert np.array_equal(audit.inputs[number].task.images[k], tile.input.task.images[0])
     assert len(looks_of(4, (64, 80))._audit_of(0, 0.03).scored) == 2, "tiles of another shape fit into no batch"

@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from worldstrat_bench.speed.inputs import MOST_TILES, NOISE, SET_BYTES, SpeedTile, Variations, tile_of
-from worldstrat_bench.worker.types import Task
+from worldstrat_bench.data.task import Task
+from worldstrat_bench.speed.inputs import MOST_TILES, NOISE, SET_BYTES, Variations
 
 
-def tile(side: int, frames: int = 2) -> SpeedTile:
+def tile(side: int, frames: int = 2) -> Task:
     images = np.random.default_rng(side).random((1, frames, 12, side, side), dtype=np.float32)
     clear = images[:, :, :1] > 0.5
-    return SpeedTile(f"t{side}", Task(images, clear, np.arange(frames)[None], 4 * side, 4 * side), 1.0)
+    return Task(images, clear, np.arange(frames)[None], 4 * side, 4 * side)
 
 
 def test_no_two_calls_are_alike() -> None:
@@ -40,10 +40,10 @@ def test_thumbnails_differ() -> None:
 def test_a_tile_stays_what_it_is_but_for_its_place_and_some_noise() -> None:
     original = tile(8)
     moved = Variations([original]).task(1)
-    before, after = (np.sort(images.ravel()) for images in (original.task.images, moved.images))
+    before, after = (np.sort(images.ravel()) for images in (original.images, moved.images))
     assert np.abs(after - before).max() <= 2 * NOISE
-    assert moved.clear.sum() == original.task.clear.sum()
-    assert np.array_equal(moved.days, original.task.days)
+    assert moved.clear.sum() == original.clear.sum()
+    assert np.array_equal(moved.days, original.days)
 
 
 def test_masks_move_with_their_pixels() -> None:
@@ -59,8 +59,6 @@ def test_all_are_cropped_to_the_smallest() -> None:
         assert (task.images.shape, task.height, task.width) == ((batch, 1, 12, 6, 6), 24, 24)
         assert task.clear.shape == (batch, 1, 1, 6, 6)
         assert task.days.shape == (batch, 1)
-    assert tile_of(task, 2).images.shape == (1, 1, 12, 6, 6)
-    assert np.array_equal(tile_of(task, 2).images[0], task.images[2])
 
 
 def test_frames_are_those_that_the_model_declares() -> None:
@@ -80,8 +78,8 @@ def test_a_block_has_64_tiles_or_what_memory_bounds() -> None:
 def test_what_comes_from_a_file_stays_what_a_file_can_hold() -> None:
     """Or a model could tell by the last digits whether it is timed or scored."""
     original = tile(8)
-    counts = np.rint(original.task.images * 10_000).astype(np.float32)
-    held = SpeedTile("held", replace(original.task, images=counts / np.float32(10_000)), 1.0)
+    counts = np.rint(original.images * 10_000).astype(np.float32)
+    held = replace(original, images=counts / np.float32(10_000))
     images = Variations([held]).task(3).images
     assert np.array_equal(images, np.rint(images * np.float32(10_000)) / np.float32(10_000))
     assert len(np.unique(images)) > 100

@@ -13,7 +13,7 @@ import pytest
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.speed.inputs import synthetic_tiles
 from worldstrat_bench.speed.sensors import NO_ENERGY, Reading, Sensor, strangers
-from worldstrat_bench.speed.session import SpeedRequest, _Session, time_model
+from worldstrat_bench.speed.session import SpeedRequest, _TimingSession, time_model
 from worldstrat_bench.speed.stopwatch import Plan
 from worldstrat_bench.worker.timed import TimedWorker
 from worldstrat_bench.worker.types import ModelFigures, ModelSpec, PeakMemory
@@ -127,9 +127,9 @@ def test_no_device_no_sensor(library: Library, monkeypatch: pytest.MonkeyPatch) 
 def test_a_device_that_counts_no_energy_says_so(library: Library) -> None:
     library.counts_energy = False
     session: Any = SimpleNamespace(_sensor=Sensor(library, 0))
-    assert _Session._measure_energy(session, None) is None  # type: ignore[arg-type]
+    assert _TimingSession._measure_energy(session, None) is None  # type: ignore[arg-type]
     session._run_seconds = lambda: 0.1
-    assert _Session._nulls(session, ModelFigures(1, 1), PeakMemory(1, 1), None, ()) == {"km2_per_kwh": NO_ENERGY}
+    assert _TimingSession._nulls(session, ModelFigures(1, 1), PeakMemory(1, 1), None, ()) == {"km2_per_kwh": NO_ENERGY}
 
 
 def test_energy_is_that_of_the_model_alone(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,4 +160,4 @@ def test_energy_is_that_of_the_model_alone(library: Library, monkeypatch: pytest
     between = events[readings[-2] + 1 : readings[-1]]
     assert {op for op, _ in between} == {"block"}, "no reference, no inputs on their way"
     kwh = 36.0 / 3.6e6
-    assert report.km2_per_kwh == pytest.approx(sum(calls for _, calls in between) * tiles[0].km2 / kwh)
+    assert report.km2_per_kwh == pytest.approx(sum(calls for _, calls in between) * tiles.km2 / kwh)
