@@ -63,9 +63,9 @@ class Tally:
         self._lock = threading.Lock()
         tell(Progress(stage, done, total))
 
-    def add(self, tile: str, outcome: str) -> None:
-        """Count one more tile."""
+    def add(self, tile: str, outcome: str, message: str = "") -> None:
+        """Count one more tile and tell what became of it."""
         # Told under the lock, so that the counts reach the listener in their order.
         with self._lock:
             self._done += 1
-            self._tell(Progress(self._stage, self._done, self._total, tile, outcome))
+            self._tell(Progress(self._stage, self._done, self._total, tile, outcome, message))

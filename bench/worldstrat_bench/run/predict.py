@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +19,7 @@ from worldstrat_bench.errors import InfrastructureError, ModelError, UsageError
 from worldstrat_bench.protocol import Protocol
 from worldstrat_bench.run.crew import ATTEMPTS, Crew
 from worldstrat_bench.run.environment import nvidia_driver
-from worldstrat_bench.run.events import Listener, Progress
+from worldstrat_bench.run.events import Listener, Tally
 from worldstrat_bench.run.folder import LOG, RESUME, RunFolder
 from worldstrat_bench.run.journal import Entry, Predicted
 from worldstrat_bench.run.notes import SAME_LEVEL_IS_ENOUGH, Machine, PredictInputs, remember
@@ -79,7 +78,6 @@ class Predictor:
         self._stop = threading.Event()
         self._state = threading.Lock()
         self._failures_in_a_row = 0
-        self._done = 0
 
     def run(self, tiles: Sequence[Tile], total: int, crew: Crew, finished: Finished, tell: Listener) -> None:
         """Predict `tiles`, calling `finished` for each when it is stored, from any thread.
@@ -97,14 +95,19 @@ class Predictor:
         DataError
             see the readers.
         """
-        self._done = total - len(tiles)
         source = _Shared(read_ahead(tiles, self._read, tiles_ahead(len(crew.devices), self._cores)))
         try:
             workers = crew.workers()
-            tell(Progress("predict", self._done, total))  # loading the model is no part of predicting
+            # Only now: loading the model is not part of predicting.
+            tally = Tally("predict", total - len(tiles), total, tell)
+
+            def stored(tile: Tile, inputs: TileInputs, predicted: Predicted, image: Image | None) -> None:
+                tally.add(tile.name, predicted.outcome, predicted.message)
+                finished(tile, inputs, predicted, image)
+
             machine = _machine([worker.hello for worker in workers])
             remember(self._run.journal, "machine", machine, remedy=RESUME, leave_out=SAME_LEVEL_IS_ENOUGH)
-            self._drive(workers, source, partial(self._tell_finished, total, finished, tell))
+            self._drive(workers, source, stored)
         finally:
             self._stop.set()
             source.close()
@@ -162,21 +165,6 @@ class Predictor:
         else:
             self._run.store.remove(tile.name)
         self._run.journal.set_predicted(predicted)
-        finished(tile, inputs, predicted, image)
-
-    def _tell_finished(
-        self,
-        total: int,
-        finished: Finished,
-        tell: Listener,
-        tile: Tile,
-        inputs: TileInputs,
-        predicted: Predicted,
-        image: Image | None,
-    ) -> None:
-        with self._state:
-            self._done += 1
-            tell(Progress("predict", self._done, total, tile.name, predicted.outcome, predicted.message))
         finished(tile, inputs, predicted, image)
 
     def _count(self, reply: Reply, storing: Future[None]) -> None:
