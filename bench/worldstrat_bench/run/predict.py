@@ -122,6 +122,7 @@ class Predictor:
                 for future in futures:
                     future.result()
             except BaseException:
+                # The other threads wait for their models, perhaps for minutes: ending the workers wakes them.
                 self._stop.set()
                 for worker in workers:
                     worker.close()
@@ -134,6 +135,7 @@ class Predictor:
             try:
                 while not self._stop.is_set() and (item := source.take()) is not None:
                     reply = self._predict(worker, item[1].task)
+                    # Waiting here bounds memory: at most one prediction is being written while the next is made.
                     if storing is not None:
                         storing.result()
                     if reply is None:
@@ -158,6 +160,8 @@ class Predictor:
 
     def _store(self, tile: Tile, inputs: TileInputs, reply: Reply, finished: Finished) -> None:
         """Put the prediction on the disk, then the journal's row, then tell."""
+        # In this order: after a kill a row must not name a prediction that is not there. A prediction without a row
+        # is made again.
         predicted = Predicted(tile.name, reply.outcome, reply.message, reply.seconds)
         image = reply.image if reply.outcome == "ok" else None
         if image is not None:

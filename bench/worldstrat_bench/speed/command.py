@@ -49,8 +49,9 @@ def run_speed(options: SpeedOptions, say: Callable[[str], None]) -> SpeedReport:
     """
     scenarios = _scenarios(options.scenario)
     if options.precision not in PRECISIONS:
-        raise UsageError(f"unknown precision {options.precision[:40]!r}", where="--precision",
-                         remedy=", ".join(PRECISIONS))  # fmt: skip
+        raise UsageError(
+            f"unknown precision {options.precision[:40]!r}", where="--precision", remedy=", ".join(PRECISIONS)
+        )
     protocol = load_protocol(options.protocol)
     with tempfile.TemporaryDirectory(prefix="wsb-speed-") as scratch:
         model, spec = choose_model(options.model, Path(scratch))
@@ -64,12 +65,19 @@ def run_speed(options: SpeedOptions, say: Callable[[str], None]) -> SpeedReport:
         device = resolve_devices(options.device)[0]
         result = time_model(
             SpeedRequest(
-                spec, model.name, tiles, device, scenarios, options.precision,
-                options.isolation, plan_of(device, options.seconds, quick=options.quick), scored=scored,
+                spec,
+                model.name,
+                tiles,
+                device,
+                scenarios,
+                options.precision,
+                options.isolation,
+                plan_of(device, options.seconds, quick=options.quick),
+                scored=scored,
                 forbidden=(options.data,) if options.data else (),
             ),
             say,
-        )  # fmt: skip
+        )
     return _save(result, options.run) if options.run else result.report
 
 

@@ -196,8 +196,9 @@ class _TimingSession:
             speeds = sweep(lambda b: self._subject(scenario, b), most, lambda text: self._say(f"offline: {text}"))
         batch = best_batch(speeds)
         subject = self._subject(scenario, batch)
-        reference = WorkerSubject(self._reference, self._reference_variations, batch, subject.wait,
-                                  message_seconds=self._message_seconds)  # fmt: skip
+        reference = WorkerSubject(
+            self._reference, self._reference_variations, batch, subject.wait, message_seconds=self._message_seconds
+        )
         looks = OutputChecks(subject, self._request.scored.tiles if self._request.scored else (), self._reference)
         self._readings = [self._sensor.read()] if self._sensor else []
 
@@ -241,8 +242,9 @@ class _TimingSession:
             quick=self._request.plan.quick,
         )
         km2 = self._request.tiles.km2
-        return make_timing(run.scenario, self._request.precision, run.batch, run.speeds, run.series, evidence,
-                           self._variations, km2)  # fmt: skip
+        return make_timing(
+            run.scenario, self._request.precision, run.batch, run.speeds, run.series, evidence, self._variations, km2
+        )
 
     def _machine(self) -> dict[str, Any]:
         hello = self._processes[0].hello
@@ -270,9 +272,15 @@ class _TimingSession:
 
 
 def make_timing(
-    scenario: Scenario, precision: str, batch: int, speeds: Sweep, series: Series, evidence: Evidence,
-    inputs: Variations, km2: float,
-) -> Timing:  # fmt: skip
+    scenario: Scenario,
+    precision: str,
+    batch: int,
+    speeds: Sweep,
+    series: Series,
+    evidence: Evidence,
+    inputs: Variations,
+    km2: float,
+) -> Timing:
     """The figures of one scenario with their verdict.
 
     Parameters

@@ -54,12 +54,27 @@ def run_rounds(
         plugin = RoundsPlugin(rounds, machine, _outside(say))
         with _no_other_plugins(), contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
             code = pytest.main(
-                ["-c", str(settings), "--rootdir", folder, "--import-mode=importlib", "-q", "-s",
-                 "-p", "pytest_benchmark.plugin", "-p", "no:cacheprovider", "-p", "no:faulthandler",
-                 f"--benchmark-json={report}", f"--benchmark-storage=file://{folder}", "--benchmark-quiet",
-                 str(Path(__file__).with_name("rounds.py"))],
+                [
+                    "-c",
+                    str(settings),
+                    "--rootdir",
+                    folder,
+                    "--import-mode=importlib",
+                    "-q",
+                    "-s",
+                    "-p",
+                    "pytest_benchmark.plugin",
+                    "-p",
+                    "no:cacheprovider",
+                    "-p",
+                    "no:faulthandler",
+                    f"--benchmark-json={report}",
+                    f"--benchmark-storage=file://{folder}",
+                    "--benchmark-quiet",
+                    str(Path(__file__).with_name("rounds.py")),
+                ],
                 plugins=[plugin],
-            )  # fmt: skip
+            )
         if code != 0 or len(rounds.pairs) != REPEATS * rounds.count:
             _raise(rounds, output.getvalue())
         document: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))

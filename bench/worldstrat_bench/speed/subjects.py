@@ -84,10 +84,16 @@ class WorkerSubject:
         placing = self._place(self.worker, self._inputs)
         times = self._time(size)
         return Block(
-            size.inputs, size.calls, times.marks, times.wall_seconds, times.host_seconds - self.message_seconds,
-            placing.transfer_seconds, sum(each.task.batch for each in self._inputs), placing.host_seconds,
+            size.inputs,
+            size.calls,
+            times.marks,
+            times.wall_seconds,
+            times.host_seconds - self.message_seconds,
+            placing.transfer_seconds,
+            sum(each.task.batch for each in self._inputs),
+            placing.host_seconds,
             self.kept,
-        )  # fmt: skip
+        )
 
     def place_at(self, other: TimedWorker) -> float:
         """Seconds that the host waits when another worker is given the inputs of the last block."""

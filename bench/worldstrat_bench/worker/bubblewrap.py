@@ -10,8 +10,14 @@ from worldstrat_bench.worker.grants import DEVICES, Grants
 from worldstrat_bench.worker.plan import Folders
 
 SHARED_MEMORY_BYTES = 1 << 30
-NAMESPACES = ("--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts",
-              "--unshare-cgroup-try")  # fmt: skip
+NAMESPACES = (
+    "--unshare-user",
+    "--unshare-pid",
+    "--unshare-net",
+    "--unshare-ipc",
+    "--unshare-uts",
+    "--unshare-cgroup-try",
+)
 
 
 def find_bubblewrap() -> Path | None:

@@ -21,11 +21,30 @@ LEVELS: tuple[Level, ...] = ("full", "strong", "process")
 ONLY_FULL = frozenset({"stat_targets"})
 """Probes that Landlock and seccomp do not stop."""
 
-PROBES = frozenset({
-    "read_targets", "stat_targets", "list_outside", "write_outside", "change_outside", "tcp", "udp", "unix_socket",
-    "abstract_socket", "datagram_pair", "datagram_socket", "shared_memory", "sysv_memory", "parent_files",
-    "write_proc", "ptrace_parent", "signal_parent", "new_namespace", "io_uring", "capabilities",
-})  # fmt: skip
+PROBES = frozenset(
+    {
+        "read_targets",
+        "stat_targets",
+        "list_outside",
+        "write_outside",
+        "change_outside",
+        "tcp",
+        "udp",
+        "unix_socket",
+        "abstract_socket",
+        "datagram_pair",
+        "datagram_socket",
+        "shared_memory",
+        "sysv_memory",
+        "parent_files",
+        "write_proc",
+        "ptrace_parent",
+        "signal_parent",
+        "new_namespace",
+        "io_uring",
+        "capabilities",
+    }
+)
 """Every attempt of the self-test; each is stopped under both profiles."""
 
 

@@ -143,9 +143,15 @@ class TimedWorker:
 
     def _block(self, cycle: Cycle, calls: int, every: int, wait: bool, slots: int | None) -> BlockTimes:
         header: dict[str, object] = {
-            "op": "block", "first": cycle.first, "inputs": cycle.inputs, "calls": calls, "every": every, "wait": wait,
-            "slots": slots, "precision": self._precision,
-        }  # fmt: skip
+            "op": "block",
+            "first": cycle.first,
+            "inputs": cycle.inputs,
+            "calls": calls,
+            "every": every,
+            "wait": wait,
+            "slots": slots,
+            "precision": self._precision,
+        }
         made = min(calls, MOST_LONG_CALLS) + (slots is not None)  # a lead-in makes one more, for the outputs' memory
         answer, tensors, seconds = self._ask(header, "block", seconds=self._longest * made)
         marks = tensors.get("marks")
