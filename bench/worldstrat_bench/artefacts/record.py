@@ -74,6 +74,9 @@ class Harness(Part):
     version: Text
     commit: Text | None = None
     dirty: bool | None = None
+    code_sha256: Sha256 | None = Field(
+        default=None, description="of the installed files of the harness; null in records from before it was kept"
+    )
 
 
 class Environment(Part):

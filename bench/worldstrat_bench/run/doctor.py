@@ -53,6 +53,7 @@ def examine(
     checks: tuple[tuple[str, Callable[[], Iterator[Finding]]], ...] = (
         ("python", _python),
         ("packages", _packages),
+        ("harness", _harness),
         ("torch", _torch),
         ("isolation", _isolation),
         ("GPU", lambda: _gpus(tell, every=all_devices)),
@@ -91,6 +92,16 @@ def _packages() -> Iterator[Finding]:
         yield Finding("bad", "packages", f"not installed: {', '.join(missing)}", f"pip install {' '.join(missing)}")
     else:
         yield Finding("ok", "packages", f"worldstrat-bench {version('worldstrat-bench')} and what it needs")
+
+
+def _harness() -> Iterator[Finding]:
+    """Say what records will say of the harness itself."""
+    from worldstrat_bench.run.environment import probe_harness
+
+    harness = probe_harness()
+    state = {True: "with local changes", False: "clean", None: "changes unknown"}[harness.dirty]
+    commit = f"commit {harness.commit}, {state}" if harness.commit else "no git commit is known"
+    yield Finding("ok", "harness", f"code sha256 {harness.code_sha256}, {commit}")
 
 
 def _torch() -> Iterator[Finding]:

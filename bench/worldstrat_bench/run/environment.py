@@ -7,21 +7,23 @@ from pathlib import Path
 
 import worldstrat_bench
 from worldstrat_bench.artefacts.record import Harness
+from worldstrat_bench.digests import harness_sha256
 
 _PACKAGE = Path(worldstrat_bench.__file__).resolve().parent
 
 
 def probe_harness(package: Path = _PACKAGE) -> Harness:
-    """The harness's version and, in a git checkout, its commit and whether its own files differ from it."""
+    """Return the harness's version, its code's digest and, in a git checkout, its commit and whether it is changed."""
     root = package.parent.parent
-    version = worldstrat_bench.__version__
+    version, code = worldstrat_bench.__version__, harness_sha256(package)
     if not (root / ".git").exists() or not (root / "pyproject.toml").is_file():
-        return Harness(version=version)
+        return Harness(version=version, code_sha256=code)
     commit = _git(root, "rev-parse", "HEAD")
     if commit is None:
-        return Harness(version=version)
+        return Harness(version=version, code_sha256=code)
     changed = _git(root, "status", "--porcelain", "--untracked-files=all", "--", "bench")
-    return Harness(version=version, commit=commit, dirty=None if changed is None else _is_code(changed))
+    dirty = None if changed is None else _is_code(changed)
+    return Harness(version=version, commit=commit, dirty=dirty, code_sha256=code)
 
 
 def _is_code(status: str) -> bool:

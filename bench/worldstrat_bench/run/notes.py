@@ -70,7 +70,7 @@ class Machine(Part):
     isolation: IsolationReport
 
 
-HARNESS_STATE = frozenset({"harness.commit", "harness.dirty"})
+HARNESS_STATE = frozenset({"harness.commit", "harness.dirty", "harness.code_sha256"})
 """What may differ between the processes of one run; the record says so if it does. The version may not."""
 
 SAME_LEVEL_IS_ENOUGH = frozenset({"isolation.held", "isolation.notes", "isolation.requested"})

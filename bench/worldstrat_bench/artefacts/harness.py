@@ -1,0 +1,73 @@
+"""Which harness made a record, and whether that is one that others can get."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Collection
+from pathlib import Path
+from typing import Final
+
+from pydantic import ValidationError
+
+from worldstrat_bench.artefacts.base import Part, decoded, first_problem, read_file
+from worldstrat_bench.artefacts.record import Harness, Name, Sha256
+from worldstrat_bench.errors import InvalidArtefactError
+
+RELEASED_FILE: Final = "reports/harness.toml"
+"""Where a repository lists the digests of the harnesses that were released."""
+
+MAX_BYTES: Final = 1 << 20
+UNKNOWN: Final = "the harness is neither at a known clean commit nor a released one"
+_COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+_KIND, _REMEDY = "list of released harnesses", "docs/maintainers.md says how a release is entered"
+
+
+class ReleasedHarness(Part):
+    """One release of the harness."""
+
+    version: Name
+    code_sha256: Sha256
+
+
+class _Released(Part):
+    released: tuple[ReleasedHarness, ...] = ()
+
+
+def released_harnesses(root: Path) -> frozenset[str]:
+    """Return the digests of the code of every released harness that a repository lists; none without a list.
+
+    Parameters
+    ----------
+    root : of the repository, the folder above ``reports``.
+
+    Raises
+    ------
+    InvalidArtefactError
+        if there is a list that cannot be used.
+    """
+    path = root / RELEASED_FILE
+    if not path.exists():
+        return frozenset()
+    content = read_file(path, _KIND, MAX_BYTES, _REMEDY)
+    try:
+        listed = _Released.model_validate(tomllib.loads(decoded(content)))
+    except ValidationError as error:
+        raise InvalidArtefactError(f"not a valid {_KIND}: {first_problem(error)}", where=path, remedy=_REMEDY) from None
+    except (ValueError, RecursionError) as error:
+        raise InvalidArtefactError(f"not a valid {_KIND}: {error}", where=path, remedy=_REMEDY) from None
+    return frozenset(one.code_sha256 for one in listed.released)
+
+
+def unknown_harness(harness: Harness, released: Collection[str] = ()) -> str:
+    """Return why the code that made a record is unknown; "" if it is a clean commit or a released harness.
+
+    Parameters
+    ----------
+    harness : as the record states it. A digest or a commit can be invented: only a verification shows what ran.
+    released : digests from :func:`released_harnesses`.
+    """
+    if harness.code_sha256 is not None and harness.code_sha256 in released:
+        return ""
+    clean = harness.dirty is False and harness.commit is not None and _COMMIT.fullmatch(harness.commit)
+    return "" if clean else UNKNOWN
