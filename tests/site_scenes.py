@@ -8,11 +8,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from factories import invented_facts, make_run, official_facts, relabel
 from worldstrat_bench.artefacts.record import Device, ModelRef, Record
 from worldstrat_bench.artefacts.speed import SpeedReport, Timing
-from worldstrat_bench.artefacts.verification import Verification
+from worldstrat_bench.artefacts.verification import ColumnCheck, Draw, TileCheck, Verification
 
 MODELS = (
     ("nearest", -1.1, "interpolation"), ("bicubic", 0.0, "interpolation"), ("lanczos", 0.06, "interpolation"),
@@ -51,19 +52,26 @@ def write_speed(run: Path, record: Record, rate: float, *, verdict: str = "VALID
     (run / "speed.json").write_text(report.dump(), encoding="utf-8")
 
 
-def write_verification(run: Path, record: Record, *, passed: bool = True) -> None:
-    """A ``verification.json`` of no tile."""
+def write_verification(
+    run: Path, record: Record, *, passed: bool = True, scope: Literal["full", "sample"] = "full"
+) -> None:
+    """A ``verification.json`` of one drawn tile."""
     Verification(
         record_id=record.record_id,
+        submitted_record_id=record.record_id,
+        scope=scope,
+        package_sha256="a" * 64,
         verified_by="M. Maintainer",
         verified_at="2026-02-03T04:05:06Z",
         harness_version="0.1.0",
-        recomputed=True,
-        tolerance=1e-3,
-        psnr_tolerance_db=0.01,
-        seed=0,
         device_class=record.device.device_class,
-        tiles=(),
+        isolation="full",
+        tolerance=1e-3,
+        draw=Draw(source="system", seed="5eed", of=1),
+        tiles=(TileCheck(tile="Amnesty POI-1", outcome="ok", order_difference=0.0),),
+        compared=1,
+        columns={"psnr": ColumnCheck(largest=0.0, tile="Amnesty POI-1", tolerance=0.01, contradicted=0)},
+        agrees=passed,
         passed=passed,
     ).save(run / Verification.FILE)
 

@@ -1,19 +1,42 @@
-"""``verification.json``: what a maintainer confirmed of a record, who and when."""
+"""``verification.json``: what a maintainer confirmed of a record, who and when, on which machine and of which tiles.
+
+Two kinds of it are told apart everywhere. *full*: maintainers ran the whole list, and the record beside the file holds
+their numbers. *sample*: maintainers ran some tiles, and the record beside the file is still its authors'. Readers ask
+:func:`verification_of` and then :attr:`Verification.computed`.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from pathlib import Path
+from typing import Annotated, ClassVar, Final, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from worldstrat_bench.artefacts.base import Artefact, Part
-from worldstrat_bench.artefacts.record import Finite, Sha256
+from worldstrat_bench.artefacts.base import Artefact, Part, read_file
+from worldstrat_bench.artefacts.record import Finite, Record, Sha256
+from worldstrat_bench.errors import InvalidArtefactError
+
+VERIFICATION_SCHEMA_VERSION: Final = 2
 
 Line = Annotated[str, Field(min_length=1, max_length=200)]
+Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+Difference = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Draw(Part):
+    """How the tiles were drawn."""
+
+    source: Literal["system", "seed"] = Field(
+        description="system: of the system's randomness, after the record existed; seed: a number that was given"
+    )
+    seed: Annotated[str, Field(pattern=r"^[0-9a-f]{1,64}$")] = Field(
+        description="hexadecimal; with the submitted record_id it decides the tiles"
+    )
+    of: int = Field(ge=0, description="scored tiles that the draw was from")
 
 
 class TileCheck(Part):
-    """One tile that was run again."""
+    """One drawn tile, predicted in two orders."""
 
     tile: Line
     outcome: Line
@@ -27,23 +50,112 @@ class TileCheck(Part):
     psnr_difference_db: Finite | None = Field(default=None, description="absolute difference to tiles.csv, dB")
 
 
+class ColumnCheck(Part):
+    """One column of tiles.csv, over every tile that was compared."""
+
+    largest: Difference | None = Field(description="difference to the submitted values, in the unit of the column")
+    tile: Line | None = Field(description="where it is largest")
+    tolerance: Difference
+    contradicted: int = Field(ge=0, description="tiles beyond the tolerance, or with a value on one side only")
+
+
+class SpeedCheck(Part):
+    """A speed report that was timed again on the same class of device."""
+
+    speed_sha256: Sha256 = Field(description="of the speed.json that this confirms")
+    largest: Difference = Field(description="|measured / stated - 1| of a call, over all timings")
+    tolerance: Difference
+    agrees: bool
+
+
+class Attestation(Part):
+    """Where the numbers were made: a run of the evaluation workflow, whose provenance the forge attested."""
+
+    repository: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$", max_length=200)]
+    workflow: Line = Field(description="path of the workflow file and the commit it was of: FILE@COMMIT")
+    run: Annotated[str, Field(pattern=r"^[0-9]{1,20}$")] = Field(description="id of the workflow's run")
+
+
 class Verification(Artefact):
     """The verdict on one record."""
 
     FILE: ClassVar = "verification.json"
     KIND: ClassVar = "verification"
-    REMEDY: ClassVar = "a maintainer writes it: worldstrat-bench verify RUN --data DIR --maintainer NAME"
-    MAX_BYTES: ClassVar = 256 * 1024
+    REMEDY: ClassVar = "a maintainer writes it: worldstrat-bench verify RUN --data DIR --model MODEL --maintainer NAME"
+    MAX_BYTES: ClassVar = 1_000_000
 
-    schema_version: Literal[1] = 1
-    record_id: Sha256 = Field(description="of the record that is verified")
+    schema_version: Literal[2] = VERIFICATION_SCHEMA_VERSION
+    record_id: Sha256 = Field(description="of the record that is vouched for, beside this file")
+    submitted_record_id: Sha256 = Field(description="of the record that the authors submitted; sample: the same")
+    scope: Literal["full", "sample"] = Field(
+        description="full: maintainers ran the whole list, and the record holds their numbers; sample: drawn tiles only"
+    )
+    slug: Line | None = Field(default=None, description="of the submission; null for a run that was not submitted")
+    commit: Commit | None = Field(default=None, description="that held the submission; null if it is not known")
+    package_sha256: Sha256 | None = Field(
+        description="of the package that ran: its wheel, else its installed files, computed by the harness from disk"
+    )
+    weights_sha256: Sha256 | None = None
     verified_by: Line = Field(description="the maintainer who ran it")
     verified_at: Line = Field(description="UTC, ISO 8601")
     harness_version: Line
-    recomputed: bool = Field(description="every aggregate of the record follows from tiles.csv")
-    tolerance: Finite = Field(description="largest difference between two predictions, reflectance")
-    psnr_tolerance_db: Finite
-    seed: int = Field(description="with which the tiles were drawn")
-    device_class: Line
-    tiles: tuple[TileCheck, ...] = Field(max_length=1000)
-    passed: bool
+    harness_commit: Commit | None = Field(default=None, description="of the harness that verified")
+    device_class: Line = Field(description="of the machine that verified")
+    isolation: Line = Field(description="level that confined the model while it was verified")
+    tolerance: Difference = Field(description="largest difference between two predictions, reflectance")
+    draw: Draw
+    tiles: tuple[TileCheck, ...] = Field(max_length=5000, description="the drawn tiles, in the order of the draw")
+    compared: int = Field(ge=0, description="tiles whose values were compared with the submitted ones")
+    columns: dict[str, ColumnCheck] = Field(description="column of tiles.csv: how it compares")
+    speed: SpeedCheck | None = Field(default=None, description="null: no speed was timed again")
+    attestation: Attestation | None = Field(default=None, description="null: not made by the evaluation workflow")
+    agrees: bool = Field(description="the submitted record holds: nothing of it is contradicted")
+    passed: bool = Field(description="the record beside this file holds; full: whatever was submitted before")
+
+    @property
+    def computed(self) -> bool:
+        """Whether the numbers of the record were computed by maintainers, which is what a rank takes."""
+        return self.scope == "full" and self.passed
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        """The verdict follows from what was found."""
+        beyond = any(column.contradicted for column in self.columns.values())
+        failed = any(check.outcome != "ok" for check in self.tiles)
+        if self.agrees and (beyond or failed or (self.speed is not None and not self.speed.agrees)):
+            raise ValueError("agrees, though something in it contradicts the submitted record")
+        if self.scope == "sample" and (self.record_id != self.submitted_record_id or self.passed != self.agrees):
+            raise ValueError("a sample vouches for the submitted record, by what it found of it")
+        if self.passed and not self.tiles:
+            raise ValueError("passed without a tile that was run again")
+        if self.passed and any((check.order_difference or 0.0) > self.tolerance for check in self.tiles):
+            raise ValueError("passed, though predictions depend on other tiles or on chance")
+        return self
+
+
+def verification_of(content: bytes | None, record: Record) -> Verification | None:
+    """Return the verification of a record; None without a file, or if it is not valid, not of it, or did not pass.
+
+    Parameters
+    ----------
+    content : of the ``verification.json`` beside the record; None if there is none.
+    """
+    if content is None:
+        return None
+    try:
+        found = Verification.parse(content)
+    except InvalidArtefactError:
+        return None
+    return found if found.passed and found.record_id == record.record_id else None
+
+
+def verification_in(folder: Path, record: Record) -> Verification | None:
+    """Return the verification that lies in the folder of a record; see :func:`verification_of`."""
+    path = folder / Verification.FILE
+    if path.is_symlink() or not path.is_file():
+        return None
+    try:
+        content = read_file(path, Verification.KIND, Verification.MAX_BYTES, Verification.REMEDY)
+    except InvalidArtefactError:
+        return None
+    return verification_of(content, record)

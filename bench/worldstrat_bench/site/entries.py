@@ -205,7 +205,7 @@ def read_entry(folder: Path, root: Path, source: str) -> Entry:
     return Entry(
         source=source, record=record, table=table, card=card_of(manifest, record), identity=_identity(record),
         declaration=assess(train_split), speed=speed_of(files.get(SpeedReport.FILE), record),
-        verified=verified_by(files.get(Verification.FILE), record.record_id), files=files,
+        verified=verified_by(files.get(Verification.FILE), record), files=files,
         robustness=curves,
     )  # fmt: skip
 

@@ -13,7 +13,7 @@ from typing import Any
 from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.artefacts.robustness import Robustness
 from worldstrat_bench.artefacts.speed import SpeedReport, Timing
-from worldstrat_bench.artefacts.verification import Verification
+from worldstrat_bench.artefacts.verification import verification_of
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.site.text import clean, safe_url, short_hash
 from worldstrat_bench.stats.robustness import disagreements
@@ -133,17 +133,10 @@ def _speed(device_class: str, device: str, timing: Timing) -> Speed:
     )  # fmt: skip
 
 
-def verified_by(data: bytes | None, record_id: str) -> str:
-    """Who verified the record and when, if ``verification.json`` is valid, names it and passed."""
-    if data is None:
-        return ""
-    try:
-        found = Verification.parse(data)
-    except InvalidArtefactError:
-        return ""
-    if found.record_id != record_id or not found.passed:
-        return ""
-    return clean(f"{found.verified_by}, {found.verified_at}", 120)
+def verified_by(data: bytes | None, record: Record) -> str:
+    """Return who computed the numbers of a record and when; "" if they are its authors'."""
+    found = verification_of(data, record)
+    return clean(f"{found.verified_by}, {found.verified_at}", 120) if found is not None and found.computed else ""
 
 
 def robustness_of(data: bytes | None, record: Record) -> Robustness | None:

@@ -18,7 +18,7 @@ from worldstrat_bench import __version__
 from worldstrat_bench.artefacts.identity import model_differences, targets_sha256
 from worldstrat_bench.artefacts.record import ModelRef, Record
 from worldstrat_bench.artefacts.result import Result, read_result
-from worldstrat_bench.artefacts.verification import TileCheck, Verification
+from worldstrat_bench.artefacts.verification import Draw, TileCheck, Verification
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.protocol import SAME_PREDICTION
 from worldstrat_bench.submission.check_record import recomputed_faults
@@ -119,17 +119,25 @@ def write_verification(report: VerifyReport, request: VerifyRequest, maintainer:
     if not report.tiles:
         remedy = "give --data DIR and --model MODEL"
         raise UsageError("a verification needs tiles that were run again", where="--maintainer", remedy=remedy)
+    record_id, model = report.record.record_id, report.record.model
     verification = Verification(
-        record_id=report.record.record_id,
+        record_id=record_id,
+        submitted_record_id=record_id,
+        scope="sample",
+        slug=model.submission,
+        package_sha256=model.wheel_sha256 or model.code_sha256,
+        weights_sha256=model.weights_sha256,
         verified_by=maintainer,
         verified_at=datetime.now(UTC).isoformat(timespec="seconds"),
         harness_version=__version__,
-        recomputed=True,
-        tolerance=SAME_PREDICTION,
-        psnr_tolerance_db=PSNR_TOLERANCE_DB,
-        seed=request.seed,
         device_class=report.device_class,
+        isolation=report.record.isolation.level,
+        tolerance=SAME_PREDICTION,
+        draw=Draw(source="seed", seed=f"{request.seed:x}", of=report.record.dataset.tiles),
         tiles=report.tiles,
+        compared=len(report.tiles),
+        columns={},
+        agrees=report.passed,
         passed=report.passed,
     )
     path = request.run / Verification.FILE
