@@ -450,7 +450,7 @@ def test_compare_two_runs(bicubic: Path, wheel: Path, data: Path, tmp_path: Path
     assert run_cli("compare", bicubic, run, "--strata", "colour").code == 2
     (run / "tiles.csv").write_text((run / "tiles.csv").read_text().replace("ok", "crash", 1))
     done = run_cli("compare", bicubic, run)
-    assert (done.code, "not the one" in done.err) == (5, True)
+    assert (done.code, "not the file that the record names" in done.err) == (5, True)
 
 
 def test_python_does_what_the_command_line_does(bicubic: Path, wheel: Path, data: Path, tmp_path: Path) -> None:
