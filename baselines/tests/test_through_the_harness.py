@@ -17,11 +17,12 @@ import torch
 from typer.testing import CliRunner
 
 from run_helpers import run_cli
+from worldstrat_bench.artefacts.result import load_result
 from worldstrat_bench.cli.app import app
 from worldstrat_bench.data.mini import write_mini
 from worldstrat_bench.data.task import Task
 from worldstrat_bench.preprocessing import NAMES, complete
-from worldstrat_bench.submission.check_record import Result, load_result, manifest_faults
+from worldstrat_bench.submission.check_record import manifest_faults
 from worldstrat_bench.submission.manifest import load_manifest
 from worldstrat_bench.worker import ModelSpec, Worker
 from worldstrat_bench_baselines.worldstrat import Shape, Srcnn, upstream_name
@@ -100,7 +101,6 @@ def test_files_in_a_submission_without_python_score_as_the_plugin(exported: Path
         found = scores(str(folder), mini, tmp_path / f"run-{entry_point}")
         assert found == pytest.approx(native, abs=1e-4), entry_point
         result = load_result(tmp_path / f"run-{entry_point}")
-        assert isinstance(result, Result)
         # the record holds more than the manifest says, and is of the same declaration
         assert len(result.record.model.parameters) == len(NAMES)
         assert [f.what for f in manifest_faults(result, load_manifest(folder), folder)] == []
