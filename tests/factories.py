@@ -15,9 +15,12 @@ from typing import Literal
 import numpy as np
 
 from worldstrat_bench.artefacts.record import (
+    HANDED_IN_CLASS,
+    NOT_KNOWN,
     DatasetRef,
     Device,
     Environment,
+    HandedIn,
     Harness,
     IsolationReport,
     ModelRef,
@@ -162,6 +165,7 @@ def make_run(
     warnings: tuple[str, ...] = (),
     inputs: Literal["real", "synthetic"] = "real",
     optional: Mapping[str, str] | None = None,
+    handed_in: bool = False,
 ) -> Record:
     """Write ``record.json`` and ``tiles.csv`` into `folder` and return the record.
 
@@ -170,6 +174,7 @@ def make_run(
     tiles : facts of the tiles, a number of invented ones, or None for the official list `list_name`.
     failed : tile to outcome for tiles that failed.
     optional : column of an optional metric to its version; the values lie between 0.1 and 0.2.
+    handed_in : the predictions were made elsewhere: no model, machine or isolation is known.
     """
     rules = load_protocol(protocol) if isinstance(protocol, str) else protocol
     facts = _facts(tiles, list_name)[:limit]
@@ -182,9 +187,8 @@ def make_run(
     text = format_tiles(rows)
     table = parse_tiles(text)
     outcomes = [outcome or "" for outcome in table.texts["outcome"]]
-    reference = model_ref or ModelRef(
-        name=model, distribution=f"{model}-package", version="1.0", entry_point=f"{model}.plugin:load", frames=8,
-    )  # fmt: skip
+    package, target = (None, None) if handed_in else (f"{model}-package", f"{model}.plugin:load")
+    reference = model_ref or ModelRef(name=model, distribution=package, version="1.0", entry_point=target, frames=8)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "tiles.csv").write_text(text, encoding="utf-8", newline="")
     record = build_record(
@@ -199,8 +203,10 @@ def make_run(
         model=reference.model_copy(update={"train_split": train_split, "submission": submission}),
         harness=Harness(version="0.1.0", commit="0" * 40, dirty=False),
         environment=Environment(python="3.11.7", torch="2.6.0", packages={"numpy": "2.0.0"}),
-        device=Device(type="cpu", name="Test CPU", device_class=device_class),
-        isolation=IsolationReport(level="strong", requested="auto", held={"network": True, "file_outside": True}),
+        device=Device(type="unknown", name=NOT_KNOWN, device_class=HANDED_IN_CLASS) if handed_in
+        else Device(type="cpu", name="Test CPU", device_class=device_class),
+        isolation=IsolationReport(level="none") if handed_in
+        else IsolationReport(level="strong", requested="auto", held={"network": True, "file_outside": True}),
         seed=seed,
         outcomes={name: outcomes.count(name) for name in OUTCOMES if name in outcomes},
         scores=aggregate(table, lists_of(list_name, names), rules),
@@ -209,6 +215,7 @@ def make_run(
         optional=dict(optional or {}),
         warnings=warnings,
         files={"tiles.csv": _sha(text)},
+        predictions=HandedIn(files_sha256=_sha(model), formats=("npy",)) if handed_in else None,
     )  # fmt: skip
     record.save(folder / "record.json")
     return record

@@ -10,9 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from worldstrat_bench.artefacts.base import Artefact, Part
 from worldstrat_bench.errors import InvalidArtefactError
@@ -92,7 +92,7 @@ class Environment(Part):
 class Device(Part):
     """The hardware that predicted."""
 
-    type: Literal["cpu", "cuda"]
+    type: Literal["cpu", "cuda", "unknown"] = Field(description="unknown: predictions were handed in")
     name: Text
     device_class: Text = Field(description='as boards show it: "H100-80GB", "CPU 2 cores x86-64"')
 
@@ -134,6 +134,27 @@ class Summary(Part):
         default=None, description="null without a mean, below 5 effective groups, or if the values never vary"
     )
     ci_high: Finite | None = None
+
+
+class HandedIn(Part):
+    """Predictions that were made elsewhere and handed in as files: the harness ran no model."""
+
+    files_sha256: Sha256 = Field(description='sha256 over "<tile> <sha256 of its file>" lines, by tile')
+    formats: tuple[Literal["geotiff", "npz", "npy", "png", "safetensors"], ...] = Field(description="sorted")
+    bands: Annotated[str, Field(pattern=r"^[A-Z0-9]{1,10}(,[A-Z0-9]{1,10}){2,15}$")] = Field(
+        default="R,G,B", description="what was said of the files: their bands, in order"
+    )
+    scale: Finite | None = Field(
+        default=None, gt=0, description="what was said of the files: reflectance is (number + offset) / scale"
+    )
+    offset: Finite = 0.0
+
+
+NOT_KNOWN: Final = "not known"
+"""In a record of predictions that were handed in: Python and torch of the model, and its device."""
+
+HANDED_IN_CLASS: Final = "handed in"
+"""In place of the device's class in such a record."""
 
 
 Summaries = dict[str, Summary]
@@ -178,6 +199,20 @@ class Record(Artefact):
     )
     warnings: tuple[Text, ...] = ()
     files: dict[str, Sha256]
+    predictions: HandedIn | None = Field(
+        default=None, description="of predictions that were handed in; null: the harness ran the model"
+    )
+
+    @model_validator(mode="after")
+    def _only_what_is_known(self) -> Self:
+        """What was never run has no code, weights, device or confinement that a record could vouch for."""
+        model, handed_in = self.model, self.predictions is not None
+        if handed_in != (self.device.type == "unknown"):
+            raise ValueError("a device is unknown if predictions were handed in, and only then")
+        code = (model.distribution, model.entry_point, model.wheel_sha256, model.code_sha256, model.weights_sha256)
+        if handed_in and (any(part is not None for part in code) or self.isolation.level != "none"):
+            raise ValueError("predictions were handed in, and yet the record names code, weights or an isolation")
+        return self
 
     def _check_content(self, document: Any) -> None:
         """Refuse an id that is not that of the content as written: newer fields with a default do not change it."""

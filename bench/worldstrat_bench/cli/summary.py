@@ -26,7 +26,10 @@ def print_summary(record: Record, run: Path) -> None:
     say("")
     data = f"{dataset.release}, {dataset.tiles} tiles of the list {dataset.list!r}"
     say(f"{model.name} {model.version or ''} on {data}, {record.protocol.id}")
-    say(f"{record.device.device_class}, isolation {record.isolation.level}, torch {record.environment.torch}")
+    if record.predictions is not None:
+        say("predictions handed in; code, weights and speed of the model are not known")
+    else:
+        say(f"{record.device.device_class}, isolation {record.isolation.level}, torch {record.environment.torch}")
     console.print(_table(record))
     for line in remarks(record):
         say(f"- {line}")

@@ -215,6 +215,12 @@ def _banner(division: Division | None) -> str:
             f"Practice. This is not WorldStrat's official test list but {division.release} data{inputs}. Entries are "
             "ranked among themselves only; nothing here says how a model does on WorldStrat."
         )
+    if division.kind == "predictions":
+        return (
+            f"Predictions that were made elsewhere and handed in, on {division.release} data. The harness scored files "
+            "and ran no model: code, weights, speed and confinement are not known. Entries are ranked among themselves "
+            "only, never with models that were run."
+        )
     if division.kind == "probe":
         return "Probe. These tiles are in no published split; they are few, and this board is not the official one."
     return "Compatibility. Made with another group's scoring rules, for comparison with their work. Not official."

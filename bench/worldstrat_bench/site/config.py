@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Literal
 
 from pydantic import Field, ValidationError
 
 from worldstrat_bench.artefacts.base import Part, first_problem
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.measures import MEASURES
+from worldstrat_bench.stats.boards import KINDS, Kind
 
 _REMEDY = "reports/board.toml of the repository is an example"
 
@@ -18,9 +18,7 @@ _REMEDY = "reports/board.toml of the repository is an example"
 class BoardConfig(Part):
     """What ``reports/board.toml`` may say; without a file these are the values."""
 
-    kinds: tuple[Literal["official", "probe", "compatibility", "practice"], ...] = Field(
-        default=("official", "probe", "compatibility", "practice"), description="boards that are published"
-    )
+    kinds: tuple[Kind, ...] = Field(default=KINDS, description="boards that are published")
     beside: tuple[str, ...] = Field(
         default=("ssim", "stlpips", "gain"),
         description="metrics beside the ranked ones; an optional one where a row has it",

@@ -21,12 +21,10 @@ from worldstrat_bench.site.entries import Entry, protocol_of
 from worldstrat_bench.site.text import clean, instant, short_hash, slugify
 from worldstrat_bench.site.versions import shown_versions, with_versions
 from worldstrat_bench.stats.aggregate import metric_names, metric_values
-from worldstrat_bench.stats.boards import Kind, board_key, foreign_inputs, kind_of
+from worldstrat_bench.stats.boards import KINDS, Kind, board_key, foreign_inputs, kind_of
 from worldstrat_bench.stats.estimate import effective_groups
 from worldstrat_bench.stats.ranking import Display, RankedBoard, display_of, rank
 from worldstrat_bench.stats.strata import AXES, members, sort_strata, strata_of
-
-KINDS: tuple[Kind, ...] = ("official", "probe", "compatibility", "practice")
 
 _LIST_ORDER = ("clean", "full", "strict")
 
@@ -254,13 +252,14 @@ def _unranked(entry: Entry, kind: str) -> str:
         return f"contaminated: trained on {declared.title}. {declared.explanation}"
     if reason := foreign_inputs(record):
         return clean(reason, 200)
-    if kind == "official" and declared.status == "undeclared":
+    on_official_list = kind in ("official", "probe") or (kind == "predictions" and record.dataset.official)
+    if kind != "probe" and on_official_list and declared.status == "undeclared":
         return "the train list is not declared"
     failed = {k: v for k, v in sorted(record.outcomes.items()) if k != "ok" and v}
     if failed and all(scores.failed for scores in record.scores.values()):
         parts = ", ".join(f"{count} {outcome.replace('_', ' ')}" for outcome, count in failed.items())
         return f"incomplete: {sum(failed.values())} of {record.dataset.tiles} tiles failed ({parts})"
-    if kind in ("official", "probe"):
+    if on_official_list:
         from worldstrat_bench.data.split import list_tiles
 
         expected = set(list_tiles(record.dataset.list)) - set(record.dataset.no_target)

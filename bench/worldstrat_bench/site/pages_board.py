@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from worldstrat_bench.data.split import release_names
 from worldstrat_bench.measures import measure
 from worldstrat_bench.site.analysis import Analysis, shown_stratum
 from worldstrat_bench.site.board_table import board_table
@@ -111,8 +112,9 @@ def _list_context(analysis: Analysis, name: str, metric: str, table: Table, *, b
 def heading_of(division: Division) -> str:
     """The title of a division."""
     kind = {"official": "Leaderboard", "practice": "Practice board", "probe": "Out-of-split probe",
-            "compatibility": "Compatibility board"}[division.kind]  # fmt: skip
-    source = division.release if division.kind == "practice" else f"WorldStrat {division.release}"
+            "compatibility": "Compatibility board", "predictions": "Predictions handed in"}[division.kind]  # fmt: skip
+    published = division.kind != "practice" and {*division.release.split(", ")} <= {*release_names()}
+    source = f"WorldStrat {division.release}" if published else division.release
     return f"{kind}: {source}, {division.protocol.id}"
 
 

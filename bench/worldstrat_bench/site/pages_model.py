@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from markupsafe import Markup, escape
 
-from worldstrat_bench.artefacts.record import Record
+from worldstrat_bench.artefacts.record import HandedIn, Record
 from worldstrat_bench.artefacts.tiles import TileTable
 from worldstrat_bench.measures import MEASURES, measure, three_digits
 from worldstrat_bench.preprocessing import describe, shorten
@@ -32,6 +32,9 @@ Pairs = list[tuple[str, str]]
 
 MINI_TILES = 36
 """Test tiles that ``data mini`` writes unless it is told another number."""
+
+
+_HANDED_IN = "made elsewhere and handed in as files; code, weights and speed are not known"
 
 
 def build_models(out: Output, analysis: Analysis, common: Context, partners: Partners) -> None:
@@ -84,7 +87,8 @@ def _card(entry: Entry) -> Pairs:
         ("Family", entry.family or NO_VALUE),
         ("Frames", entry.frames),
         ("Train list", f"{clean(entry.declaration.title, 200)}. {entry.declaration.explanation}."),
-        ("Device of the run", clean(entry.record.device.device_class, 80)),
+        ("Device of the run", "" if entry.record.predictions else clean(entry.record.device.device_class, 80)),
+        ("Predictions", _HANDED_IN if entry.record.predictions else ""),
     ]
     rows += [row for speed in entry.speed for row in _speed_rows(speed)]
     rows += [("How it was timed", TIMED)] if entry.speed else []
@@ -264,10 +268,8 @@ def _extremes(analysis: Analysis, entry: Entry) -> list[tuple[str, list[tuple[st
 
 
 def _provenance(record: Record) -> Pairs:
-    model, data, env, iso = record.model, record.dataset, record.environment, record.isolation
-    held = [name for name, stopped in sorted(iso.held.items()) if stopped]
+    model, data = record.model, record.dataset
     dirty = ", with local changes" if record.harness.dirty else ""
-    profile = " with what a GPU's driver needs" if iso.profile == "cuda" else ""
     rows = [
         ("Record", record.record_id), ("Created", record.created),
         ("Protocol", f"{record.protocol.id}, sha256 {record.protocol.sha256}"),
@@ -278,17 +280,37 @@ def _provenance(record: Record) -> Pairs:
         ("Parameters", ", ".join(f"{k} = {v}" for k, v in sorted(shorten(model.parameters).items()))),
         ("Preprocessing", describe(model.parameters)),
         ("Harness", f"{record.harness.version}, commit {record.harness.commit or 'unknown'}" + dirty),
-        ("Python and torch", f"{env.python}, torch {env.torch}" + (f", CUDA {env.cuda}" if env.cuda else "")),
-        ("Device", f"{record.device.name} ({record.device.device_class})"),
-        ("Isolation", iso.level + profile + (f"; stopped: {', '.join(held)}" if held else "")),
+        *(_of_files(record.predictions) if record.predictions else _of_the_machine(record)),
         ("LPIPS backbone", record.lpips_backbone_sha256 or ""), ("Seed", str(record.seed)),
         ("Outcomes", ", ".join(f"{count} {name}" for name, count in sorted(record.outcomes.items()) if count)),
     ]  # fmt: skip
     return [(label, clean(value, 600)) for label, value in rows if value]
 
 
+def _of_the_machine(record: Record) -> Pairs:
+    env, iso = record.environment, record.isolation
+    held = [name for name, stopped in sorted(iso.held.items()) if stopped]
+    profile = " with what a GPU's driver needs" if iso.profile == "cuda" else ""
+    return [
+        ("Python and torch", f"{env.python}, torch {env.torch}" + (f", CUDA {env.cuda}" if env.cuda else "")),
+        ("Device", f"{record.device.name} ({record.device.device_class})"),
+        ("Isolation", iso.level + profile + (f"; stopped: {', '.join(held)}" if held else "")),
+    ]
+
+
+def _of_files(handed_in: HandedIn) -> Pairs:
+    stated = f", of which reflectance is (number + {handed_in.offset:g}) / {handed_in.scale or 1:g}"
+    numbers = stated if handed_in.scale is not None or handed_in.offset else ""
+    return [
+        ("Files handed in", f"{', '.join(handed_in.formats)}, bands {handed_in.bands}{numbers}"),
+        ("Digest of these files", handed_in.files_sha256),
+    ]
+
+
 def reproduce(record: Record) -> list[str]:
     """The commands that make the record again; everything from the record is quoted for a shell."""
+    if record.predictions is not None:
+        return _score_again(record, record.predictions)
     model = record.model
     package = model.distribution or model.name
     version = f"=={model.version}" if model.version else ""
@@ -305,3 +327,13 @@ def reproduce(record: Record) -> list[str]:
     made = [f"worldstrat-bench data mini mini{size}"] if mini else []
     return [f"pip install {shlex.quote(clean(package + version, 120))}", *made, " ".join([*parts, "--out", "run"]),
             "worldstrat-bench compare run RUN"]  # fmt: skip
+
+
+def _score_again(record: Record, handed_in: HandedIn) -> list[str]:
+    """The commands that score the same files once more: the model cannot be run."""
+    parts = ["worldstrat-bench", "score", "PREDICTIONS", "--data", "DATASET", "--name",
+             shlex.quote(clean(record.model.name, 120)), "--protocol", shlex.quote(record.protocol.id),
+             "--list", shlex.quote(clean(record.dataset.list, 60)), "--bands", handed_in.bands]  # fmt: skip
+    parts += [] if handed_in.scale is None else ["--scale", f"{handed_in.scale:g}"]
+    parts += ["--offset", f"{handed_in.offset:g}"] if handed_in.offset else []
+    return [" ".join([*parts, "--out", "run"]), "worldstrat-bench compare run RUN"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from worldstrat_bench.stats.boards import KINDS
+
 _NUMBER = {"type": ["number", "null"]}
 _SUMMARY = {
     "type": "object",
@@ -49,7 +51,7 @@ BOARD_SCHEMA: Final = {
     "required": ["protocol", "kind", "release", "list", "tiles", "targets_sha256", "entries"],
     "properties": {
         "protocol": {"type": "object", "properties": {"id": _TEXT, "sha256": _TEXT}},
-        "kind": {"enum": ["official", "probe", "compatibility", "practice"]},
+        "kind": {"enum": list(KINDS)},
         "release": _TEXT, "list": _TEXT, "tiles": {"type": "integer"}, "targets_sha256": _TEXT,
         "effective_groups": {"type": "number", "minimum": 0},
         "detectable_difference": {"type": "object", "additionalProperties": _NUMBER},

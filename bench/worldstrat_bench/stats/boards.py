@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal, get_args
 
 from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.data.split import releases
 from worldstrat_bench.protocol import load_protocol, protocol_ids, same_task
 
-Kind = Literal["official", "probe", "compatibility", "practice"]
+Kind = Literal["official", "probe", "compatibility", "practice", "predictions"]
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 
 def kind_of(record: Record) -> Kind:
-    """The kind of division that a record belongs to."""
+    """The kind of division that a record belongs to; predictions that were handed in have one of their own."""
+    if record.predictions is not None:
+        return "predictions"
     data = record.dataset
     if not data.official or data.release not in {known.name for known in releases()} or data.inputs != "real":
         return "practice"
@@ -24,8 +27,8 @@ def kind_of(record: Record) -> Kind:
 def board_key(record: Record) -> tuple[str, ...]:
     """Records with the same key may be compared, those with different ones never.
 
-    The first part is the kind. The same pixels from two official releases share a board; practice sets never share
-    with anything.
+    The first part is the kind, so that what was run never meets what was only handed in. The same pixels from two
+    official releases share a board; practice sets never share with anything.
     """
     data = record.dataset
     release = "" if data.official else data.release

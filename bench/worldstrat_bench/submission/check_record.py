@@ -182,7 +182,8 @@ def _ranking_faults(record: Record, where: Path, *, official: bool) -> Iterator[
         foreign_inputs(record): bool(foreign_inputs(record)),
         f"some of its tiles on list {ranking_list(record)} failed": ranking_list(record) in record.spoiled_lists,
         "the harness had local changes": bool(record.harness.dirty),
-        f"its model ran with isolation {record.isolation.level!r}": record.isolation.level in ("none", "process"),
+        f"its model ran with isolation {record.isolation.level!r}": record.predictions is None
+        and record.isolation.level in ("none", "process"),
     }
     for reason, holds in reasons.items():
         if holds and severity == "error":

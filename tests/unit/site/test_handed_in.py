@@ -1,0 +1,119 @@
+"""Predictions that were handed in stand on boards of their own: nothing ranks them among models that were run."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from factories import make_run
+from worldstrat_bench.artefacts.record import Record
+from worldstrat_bench.errors import InvalidArtefactError
+from worldstrat_bench.site.builder import compose
+from worldstrat_bench.site.divisions import Division
+from worldstrat_bench.site.entries import read_entries
+from worldstrat_bench.stats.boards import board_key, kind_of
+
+mini = partial(make_run, tiles=36, release="mini", list_name="test")
+
+RUN, HANDED = ("run-a", "run-b"), ("handed-a", "handed-b", "handed-c")
+
+
+def build(root: Path, config: tuple[str, ...] = ()) -> tuple[Mapping[str, bytes], tuple[Division, ...]]:
+    entries, refused = read_entries([root])
+    assert refused == []
+    output, divisions, _ = compose(entries, refused)
+    return output.files, divisions
+
+
+@pytest.fixture(scope="module")
+def apart(tmp_path_factory: pytest.TempPathFactory) -> tuple[Mapping[str, bytes], tuple[Division, ...]]:
+    """A site of both kinds; those handed in are by far the better ones."""
+    root = tmp_path_factory.mktemp("both")
+    for name in RUN:
+        mini(root / name, model=name, gain_db=1.0 + 0.3 * RUN.index(name))
+    for name in HANDED:
+        mini(root / name, model=name, gain_db=9.0, handed_in=True)
+    return build(root)
+
+
+def test_they_never_share_a_board(apart: tuple[Mapping[str, bytes], tuple[Division, ...]]) -> None:
+    found = {d.kind: sorted(d.by_slug) for d in apart[1]}
+    assert found == {"practice": sorted(RUN), "predictions": sorted(HANDED)}
+
+
+def test_no_rank_table_badge_or_feed_mixes_them(apart: tuple[Mapping[str, bytes], tuple[Division, ...]]) -> None:
+    files, divisions = apart
+    for division in divisions:
+        own, others = (RUN, HANDED) if division.kind == "practice" else (HANDED, RUN)
+        table = files[f"{division.prefix}data/board-test.csv"].decode()
+        shown = {cell for row in csv.reader(io.StringIO(table)) for cell in row}
+        assert set(own) <= shown
+        assert not set(others) & shown
+        board = json.loads(files[f"{division.prefix}data/board-test.json"])
+        assert board["kind"] == division.kind
+        ranks = [entry["ranks"]["psnr"] for entry in board["entries"]]
+        assert all(rank["position"] <= len(own) and rank["beats"] < len(own) for rank in ranks)
+        for slug in own:
+            badge = files[f"{division.prefix}badge/{slug}.svg"].decode()
+            assert f"of {len(own)}" in badge
+            assert ("predictions" in badge) == (division.kind == "predictions")
+        pages = [text.decode() for path, text in files.items() if path.startswith(f"{division.prefix}") and
+                 path.endswith(".html") and (division.prefix or not path.startswith("predictions"))]  # fmt: skip
+        assert pages
+        if division.kind == "predictions":
+            assert all("ran no model" in page for page in pages)
+            assert not any(f"m/{slug}.html" in page for page in pages for slug in others)
+    feed = files["feed.xml"].decode()
+    assert feed.count("<summary>predictions,") == len(HANDED)
+    assert feed.count("<summary>practice,") == len(RUN)
+
+
+def test_what_was_run_is_shown_as_if_nothing_had_been_handed_in(
+    apart: tuple[Mapping[str, bytes], tuple[Division, ...]], tmp_path: Path
+) -> None:
+    for name in RUN:
+        mini(tmp_path / name, model=name, gain_db=1.0 + 0.3 * RUN.index(name))
+    alone, (division,) = build(tmp_path)
+    for path in [f"{division.prefix}badge/{slug}.svg" for slug in RUN] + [f"{division.prefix}data/board-test.csv"]:
+        assert apart[0][path] == alone[path]
+
+
+def test_a_model_page_says_what_is_not_known(apart: tuple[Mapping[str, bytes], tuple[Division, ...]]) -> None:
+    files, divisions = apart
+    prefix = next(d.prefix for d in divisions if d.kind == "predictions")
+    page = files[f"{prefix}m/{HANDED[0]}.html"].decode()
+    assert "worldstrat-bench score PREDICTIONS" in page
+    assert "code, weights and speed are not known" in page
+    assert "pip install" not in page
+    assert "<dt>Isolation</dt>" not in page
+
+
+@pytest.mark.parametrize("release", ["mini", "v1.1"])
+def test_the_kind_is_the_first_part_of_the_key(tmp_path: Path, release: str) -> None:
+    where = {"tiles": 12, "list_name": "test"} if release == "mini" else {"list_name": "full"}
+    ran = make_run(tmp_path / "a", release=release, **where)
+    handed = make_run(tmp_path / "b", release=release, handed_in=True, **where)
+    assert kind_of(handed) == "predictions"
+    assert kind_of(ran) != "predictions"
+    assert board_key(ran)[1:] == board_key(handed)[1:]
+    assert board_key(ran) != board_key(handed)
+
+
+def test_a_record_cannot_be_of_both(tmp_path: Path) -> None:
+    record = mini(tmp_path / "a", handed_in=True)
+    changes: tuple[dict[str, object], ...] = (
+        {"predictions": None},
+        {"device": {"type": "cpu", "name": "x", "device_class": "x"}},
+        {"isolation": {"level": "full"}},
+        {"model": {"name": "x", "frames": 8, "weights_sha256": "0" * 64}},
+    )
+    for change in changes:
+        document = {**record.model_dump(mode="json"), **change}
+        with pytest.raises(InvalidArtefactError, match="handed in"):
+            Record.parse(json.dumps(document))
