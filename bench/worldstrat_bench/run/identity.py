@@ -9,26 +9,8 @@ from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
 from worldstrat_bench.digests import file_sha256
-from worldstrat_bench.errors import UsageError
 
 _SKIPPED_FOLDERS = frozenset({"__pycache__", ".git", ".tox", ".venv"})
-
-
-def weights_sha256(weights: Path | None) -> str | None:
-    """sha256 of a weights file, or of a folder's files with their names; None without weights.
-
-    Raises
-    ------
-    UsageError
-        if there is no such file.
-    """
-    if weights is None:
-        return None
-    if weights.is_dir():
-        return _tree_sha256(weights, _files_under(weights))
-    if not weights.is_file():
-        raise UsageError("there is no such weights file", where=weights, remedy="--weights PATH")
-    return file_sha256(weights)
 
 
 def code_sha256(distribution: str, target: str, search_paths: Iterable[Path] | None = None) -> str | None:

@@ -10,7 +10,8 @@ from worldstrat_bench.artefacts.record import ModelRef
 from worldstrat_bench.plugins.declared import declared_parameters
 from worldstrat_bench.plugins.discovery import ModelEntry, find_model
 from worldstrat_bench.plugins.interpreter import import_paths, inspect_interpreter
-from worldstrat_bench.run.identity import code_sha256, weights_sha256
+from worldstrat_bench.plugins.weights import spelled, weights_sha256
+from worldstrat_bench.run.identity import code_sha256
 from worldstrat_bench.worker.types import ModelSpec
 
 Parameter = str | int | float | bool
@@ -54,7 +55,7 @@ def choose_model(request: ModelRequest, scratch: Path) -> tuple[ModelRef, ModelS
         if there is no such model, with how to install the reference models; or no such weights.
     """
     entry = find_model(request.name, python=request.python, scratch=scratch)
-    weights = None if request.weights is None else request.weights.resolve()
+    weights = None if request.weights is None else spelled(request.weights)
     beside = request.submission is None
     parameters = declared_parameters(entry, request.parameters or {}, weights, beside=beside)
     spec = ModelSpec(entry.target, parameters, weights, entry.search_paths, request.python)

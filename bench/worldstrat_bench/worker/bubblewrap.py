@@ -37,6 +37,8 @@ def wrap(program: Path, grants: Grants, folders: Folders, command: list[str]) ->
             line += ["--symlink", str(path.readlink()), str(path)]
         elif Path("/proc") not in path.parents:
             line += _bind(path, path, "--ro-bind")
+    for path in grants.listed:  # is there even if it is empty
+        line += ["--dir", str(path)]
     for path in grants.write:
         line += _bind(path, path, "--bind")
     for node in grants.devices:

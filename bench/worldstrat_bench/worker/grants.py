@@ -10,6 +10,7 @@ from pathlib import Path
 
 from worldstrat_bench.errors import InfrastructureError
 from worldstrat_bench.plugins.interpreter import Interpreter, import_paths
+from worldstrat_bench.plugins.weights import weights_at
 from worldstrat_bench.worker.plan import PACKAGE, Folders, base_python
 from worldstrat_bench.worker.types import ModelSpec
 
@@ -36,21 +37,32 @@ class Grants:
     read : files and folders to read and execute.
     write : folders for everything.
     devices : device nodes.
+    listed : folders whose entries may be listed, and nothing in them be read that is not in `read`.
     """
 
     read: tuple[Path, ...]
     write: tuple[Path, ...]
     devices: tuple[Path, ...]
+    listed: tuple[Path, ...] = ()
 
 
 def make_grants(interpreter: Interpreter, model: ModelSpec, folders: Folders, *, cuda: bool) -> Grants:
-    """What this worker needs: the system, the two interpreters, the model, its weights, its scratch folder."""
+    """What this worker needs: the system, the two interpreters, the model, its weights, its scratch folder.
+
+    Of the weights it is given the very files whose digest the record holds.
+
+    Raises
+    ------
+    UsageError
+        if there are no such weights.
+    """
+    weights = None if model.weights is None else weights_at(model.weights)
     wanted = [
         *map(Path, SYSTEM + SETTINGS + (KERNEL_CUDA + CUDA_FILES if cuda else KERNEL)),
         *interpreter_paths(interpreter),
         base_python().parent.parent,
         *model.search_paths,
-        *([model.weights] if model.weights is not None else []),
+        *(weights.files.values() if weights else ()),
         folders.harness,
     ]
     devices = [Path(name) for name in DEVICES]
@@ -58,7 +70,8 @@ def make_grants(interpreter: Interpreter, model: ModelSpec, folders: Folders, *,
         wanted += library_folders(os.environ.get("LD_LIBRARY_PATH", ""))
         devices += cuda_devices()
     read = spelled_out(path for path in wanted if path.exists())
-    return Grants(read, (folders.scratch,), tuple(node for node in devices if node.exists()))
+    listed = spelled_out(weights.folders, nested=True) if weights else ()
+    return Grants(read, (folders.scratch,), tuple(node for node in devices if node.exists()), listed)
 
 
 def cuda_devices() -> list[Path]:
@@ -114,13 +127,13 @@ def editable_paths(finder: Path) -> list[Path]:
     return []
 
 
-def spelled_out(paths: Iterable[Path]) -> tuple[Path, ...]:
-    """Each path as it is spelled and as it resolves, without those that lie in another one; parents first."""
+def spelled_out(paths: Iterable[Path], *, nested: bool = False) -> tuple[Path, ...]:
+    """Return each path as spelled and as resolved, parents first; those that lie in another one only if `nested`."""
     # abspath, not resolve: a link must be granted by the name that a program uses for it, too
     both = {path for given in paths for path in (Path(os.path.abspath(given)), given.resolve())}  # noqa: PTH100
     kept: list[Path] = []
     for path in sorted(both, key=lambda p: (len(p.parts), p)):
-        if not any(parent in kept for parent in path.parents):
+        if nested or not any(parent in kept for parent in path.parents):
             kept.append(path)
     return tuple(kept)
 

@@ -15,6 +15,7 @@ from worldstrat_bench.cache import cache_folder
 from worldstrat_bench.data.task import Task
 from worldstrat_bench.errors import ModelError, WorldstratBenchError
 from worldstrat_bench.plugins.interpreter import inspect_interpreter, own_interpreter
+from worldstrat_bench.plugins.weights import spelled
 from worldstrat_bench.worker.inside.tensors import pieces_of
 from worldstrat_bench.worker.inside.wire import Message, WireClosedError, WireError, WireTimeoutError
 from worldstrat_bench.worker.isolation import (
@@ -247,7 +248,7 @@ class Worker:
             "op": "load",
             "target": self._model.target,
             "parameters": dict(self._model.parameters),
-            "weights": None if self._model.weights is None else str(self._model.weights.resolve()),
+            "weights": None if self._model.weights is None else str(spelled(self._model.weights)),
             "search_paths": [str(path.resolve()) for path in self._model.search_paths],
             "device": self._device,
             "threads": self._threads,

@@ -120,6 +120,7 @@ def _write(
         read=[*map(str, grants.read), "/proc"],
         write=[str(path) for path in write],
         devices=[str(path) for path in grants.devices],
+        listed=[str(path) for path in grants.listed],
         canaries=canaries.describe(request.forbidden),
     )
 

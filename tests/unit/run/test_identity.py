@@ -10,7 +10,8 @@ import pytest
 
 from run_helpers import model_wheel
 from worldstrat_bench.errors import UsageError
-from worldstrat_bench.run.identity import code_sha256, weights_sha256
+from worldstrat_bench.plugins.weights import weights_sha256
+from worldstrat_bench.run.identity import code_sha256
 
 
 def install(wheel: Path, folder: Path) -> None:

@@ -43,7 +43,13 @@ def scopes_signals() -> bool:
     return version() >= 6
 
 
-def restrict(read: Iterable[str], write: Iterable[str], devices: Iterable[str], overwrite: Iterable[str] = ()) -> None:
+def restrict(
+    read: Iterable[str],
+    write: Iterable[str],
+    devices: Iterable[str],
+    overwrite: Iterable[str] = (),
+    listed: Iterable[str] = (),
+) -> None:
     """Confine this process for good. Paths that do not exist are left out.
 
     Parameters
@@ -52,6 +58,7 @@ def restrict(read: Iterable[str], write: Iterable[str], devices: Iterable[str], 
     write : folders to do everything in, but for device files.
     devices : device nodes to open for reading, writing and ioctl.
     overwrite : folders whose files may be written and cut to nothing; none can be made or removed there.
+    listed : folders whose entries may be listed.
     """
     abi = version()
     if abi < 1:
@@ -67,6 +74,8 @@ def restrict(read: Iterable[str], write: Iterable[str], devices: Iterable[str], 
             _allow(ruleset, path, DEVICE & handled)
         for path in overwrite:
             _allow(ruleset, path, OVERWRITE & handled)
+        for path in listed:
+            _allow(ruleset, path, READ_DIR & handled)
         libc = _libc()
         if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 or libc.syscall(RESTRICT_SELF, ruleset, 0) != 0:
             raise OSError(ctypes.get_errno(), "landlock_restrict_self")

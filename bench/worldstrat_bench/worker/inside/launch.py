@@ -65,7 +65,7 @@ def confine(launch: Launch) -> Dict[str, Any]:
         if launch["level"] != "process":
             probes.drop_capabilities()
             overwrite = [hold_own_tasks()] if launch["profile"] == "cuda" else []
-            landlock.restrict(launch["read"], launch["write"], launch["devices"], overwrite)
+            landlock.restrict(launch["read"], launch["write"], launch["devices"], overwrite, launch["listed"])
             seccomp.install(os.getpid(), landlock.scopes_signals(), launch["profile"])
         report["held"] = probes.run_probes(launch["canaries"])
         if launch["profile"] == "cuda":

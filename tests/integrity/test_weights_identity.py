@@ -1,0 +1,244 @@
+"""Weights that are more than the file that was named: the digest covers them, and a worker sees those and no more."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hostile_scene import REQUIRED, make_stub_environment
+from worldstrat_bench.digests import file_sha256
+from worldstrat_bench.errors import ModelError, UsageError
+from worldstrat_bench.plugins import weights as weights_module
+from worldstrat_bench.plugins.onnx_data import external_data
+from worldstrat_bench.plugins.weights import weights_at, weights_sha256
+from worldstrat_bench.worker import ModelSpec, Worker
+from worldstrat_bench.worker.isolation import LevelUnavailableError
+
+
+def field(number: int, content: bytes) -> bytes:
+    """A field of a protocol buffer that holds bytes."""
+    return varint(number << 3 | 2) + varint(len(content)) + content
+
+
+def varint(value: int) -> bytes:
+    parts = []
+    while value > 0x7F:
+        parts.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*parts, value])
+
+
+def tensor(location: str) -> bytes:
+    """A TensorProto with its shape, its type, and its content in another file."""
+    entries = field(13, field(1, b"offset") + field(2, b"0")) + field(
+        13, field(1, b"location") + field(2, location.encode())
+    )
+    return varint(1 << 3) + varint(3) + field(8, b"W") + entries + varint(14 << 3) + varint(1)
+
+
+def onnx(graph: bytes, more: bytes = b"") -> bytes:
+    """A ModelProto: version, producer, graph, opset, and whatever else."""
+    return (
+        varint(1 << 3) + varint(9) + field(2, b"tests") + field(7, graph) + field(8, varint(2 << 3) + varint(17)) + more
+    )
+
+
+def in_attribute(content: bytes) -> bytes:
+    return field(1, field(4, b"Constant") + field(5, field(1, b"value") + content))
+
+
+PLACES: dict[str, Callable[[str], bytes]] = {
+    "initializer": lambda name: onnx(field(5, tensor(name))),
+    "sparse values": lambda name: onnx(field(15, field(1, tensor(name)))),
+    "constant": lambda name: onnx(in_attribute(field(5, tensor(name)))),
+    "list of tensors": lambda name: onnx(in_attribute(field(10, tensor(name)))),
+    "branch of an If": lambda name: onnx(in_attribute(field(6, field(5, tensor(name))))),
+    "loop in a loop": lambda name: onnx(in_attribute(field(11, in_attribute(field(6, field(5, tensor(name))))))),
+    "function": lambda name: onnx(b"", field(25, field(7, field(5, field(5, tensor(name)))))),
+    "training": lambda name: onnx(b"", field(20, field(2, field(5, tensor(name))))),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_tensors_of_an_onnx_file_in_another_file_are_in_the_digest(tmp_path: Path, place: str) -> None:
+    (tmp_path / "data").mkdir()
+    model, data = tmp_path / "net.onnx", tmp_path / "data" / "net.bin"
+    model.write_bytes(PLACES[place]("data/net.bin"))
+    data.write_bytes(b"honest")
+    assert sorted(weights_at(model).files) == ["data/net.bin", "net.onnx"]
+    before = weights_sha256(model)
+    data.write_bytes(b"others")
+    assert weights_sha256(model) != before
+    data.write_bytes(b"honest")
+    assert weights_sha256(model) == before
+    (tmp_path / "notes.txt").write_text("not a part of it")
+    assert weights_sha256(model) == before
+
+
+def test_an_onnx_file_alone_is_its_own_digest(tmp_path: Path) -> None:
+    """Manifests state it, and nothing about such files has changed."""
+    model = tmp_path / "net.onnx"
+    model.write_bytes(onnx(field(5, field(8, b"W") + field(9, b"\x00" * 300))))
+    assert external_data(model) == ()
+    assert weights_sha256(model) == file_sha256(model)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x80\x04pickle", b"PK\x03\x04" + b"\xff" * 90, b"\x3a\xff\xff\xff\xff\xff\xff\xff"]
+)
+def test_a_file_that_is_not_onnx_is_its_own_digest(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "net.onnx").write_bytes(content)
+    assert weights_sha256(tmp_path / "net.onnx") == file_sha256(tmp_path / "net.onnx")
+
+
+@pytest.mark.parametrize("name", ["../other/net.bin", "/etc/passwd", "a/../../net.bin", "a\\net.bin", ""])
+def test_external_data_outside_of_the_folder_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "net.onnx").write_bytes(onnx(field(5, tensor(name))))
+    with pytest.raises(UsageError, match="its tensors are in"):
+        weights_at(tmp_path / "net.onnx")
+
+
+def test_missing_external_data_is_named(tmp_path: Path) -> None:
+    (tmp_path / "net.onnx").write_bytes(onnx(field(5, tensor("net.onnx.data"))))
+    with pytest.raises(UsageError, match=r"the tensors of net\.onnx are in net\.onnx\.data, which is missing"):
+        weights_at(tmp_path / "net.onnx")
+
+
+def cached(root: Path) -> Path:
+    """A model as the cache of Hugging Face keeps it: every file a link to a blob without a suffix."""
+    snapshot, blobs = root / "snapshots" / "1", root / "blobs"
+    snapshot.mkdir(parents=True)
+    blobs.mkdir()
+    for name, content in (("net.onnx", onnx(field(5, tensor("net.onnx.data")))), ("net.onnx.data", b"honest")):
+        (blobs / f"blob-{name.replace('.', '')}").write_bytes(content)
+        (snapshot / name).symlink_to(f"../../blobs/blob-{name.replace('.', '')}")
+    return snapshot
+
+
+def test_links_are_spelled_as_given_and_their_content_counts(tmp_path: Path) -> None:
+    snapshot, plain = cached(tmp_path / "hub"), tmp_path / "plain"
+    plain.mkdir()
+    for name in ("net.onnx", "net.onnx.data"):
+        (plain / name).write_bytes((snapshot / name).read_bytes())
+    assert weights_at(snapshot / "net.onnx").path == snapshot / "net.onnx"
+    before = weights_sha256(snapshot / "net.onnx")
+    assert before == weights_sha256(plain / "net.onnx")
+    assert weights_sha256(snapshot) == weights_sha256(plain)
+    (tmp_path / "hub" / "blobs" / "blob-netonnxdata").write_bytes(b"others")
+    assert weights_sha256(snapshot / "net.onnx") != before
+
+
+def test_a_folder_is_its_names_and_contents(tmp_path: Path) -> None:
+    (tmp_path / "w" / "b").mkdir(parents=True)
+    (tmp_path / "w" / "load.py").write_text("def load(): ...\n")
+    (tmp_path / "w" / "b" / "net.safetensors").write_bytes(b"1")
+    digest = weights_sha256(tmp_path / "w")
+    for hidden in (".git/config", "__pycache__/load.cpython-311.pyc", "b/.cache/lock", "load.pyc"):
+        (tmp_path / "w" / hidden).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "w" / hidden).write_text("x")
+    assert weights_sha256(tmp_path / "w") == digest, "what no worker sees"
+    (tmp_path / "w" / "b" / "net.safetensors").rename(tmp_path / "w" / "net.safetensors")
+    assert weights_sha256(tmp_path / "w") != digest
+
+
+def test_links_in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, outside = tmp_path / "w", tmp_path / "outside"
+    folder.mkdir()
+    outside.mkdir()
+    (outside / "net").write_bytes(b"1")
+    (folder / "part").symlink_to(outside)
+    (folder / "again").symlink_to(outside)
+    (folder / "up").symlink_to(folder)
+    assert sorted(weights_at(folder).files) == ["again/net", "part/net"]
+    before = weights_sha256(folder)
+    (outside / "net").write_bytes(b"2")
+    assert weights_sha256(folder) != before
+    (folder / "gone").symlink_to("nowhere")
+    with pytest.raises(UsageError, match="leads nowhere"):
+        weights_at(folder)
+    monkeypatch.setattr(weights_module, "MAX_FILES", 1)
+    (folder / "gone").unlink()
+    with pytest.raises(UsageError, match="more than 1 files"):
+        weights_at(folder)
+
+
+def test_a_path_with_dots_after_a_link_is_where_the_system_finds_it(tmp_path: Path) -> None:
+    (tmp_path / "real" / "inner").mkdir(parents=True)
+    (tmp_path / "real" / "net").write_bytes(b"1")
+    (tmp_path / "link").symlink_to("real/inner")
+    assert weights_at(tmp_path / "link" / ".." / "net").path.resolve() == (tmp_path / "real" / "net").resolve()
+
+
+SPY = """
+import json, os
+
+def load(weights, device):
+    base = weights if weights.is_dir() else weights.parent
+    listed, read = [], []
+    for root, folders, files in os.walk(base, followlinks=True):
+        listed += [os.path.relpath(os.path.join(root, name), base) for name in files]
+    for name in sorted(set(listed) | {SUSPECTS}):
+        try:
+            with open(os.path.join(base, name), "rb") as file:
+                read.append(name + "=" + file.read(20).decode("latin-1"))
+        except OSError:
+            pass
+    raise RuntimeError("SEEN" + json.dumps([weights.name, read]) + "END")
+"""
+
+
+@pytest.fixture(scope="module")
+def stub_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_stub_environment(tmp_path_factory.mktemp("stub") / "venv")
+
+
+def seen(level: str, weights: Path, suspects: set[str], python: Path, plugins: Path) -> tuple[str, list[str]]:
+    """The name of the weights and the files that a model reads beside or in them."""
+    plugins.mkdir()
+    (plugins / "spy.py").write_text(SPY.replace("{SUSPECTS}", repr(suspects)), encoding="utf-8")
+    spec = ModelSpec("spy:load", weights=weights, search_paths=(plugins,), python=python)
+    try:
+        with pytest.raises(ModelError) as failure, Worker(spec, isolation=level):
+            pass
+    except LevelUnavailableError as error:
+        if level in os.environ.get(REQUIRED, "").split(","):
+            raise
+        pytest.skip(f"isolation {level!r} is not available on this machine and was NOT tested: {error.where}")
+    text = str(failure.value)
+    name, files = json.loads(text[text.index("SEEN") + 4 : text.index("END")])
+    return name, files
+
+
+@pytest.mark.parametrize("level", ["strong", "full"])
+def test_a_confined_worker_sees_the_recorded_files_of_an_onnx_file(
+    tmp_path: Path, stub_python: Path, level: str
+) -> None:
+    """By the names that a runtime opens them by, which are links."""
+    snapshot = cached(tmp_path / "hub")
+    (snapshot / "other.onnx").write_bytes(b"not recorded")
+    suspects = {"net.onnx", "net.onnx.data", "other.onnx"}
+    name, files = seen(level, snapshot / "net.onnx", suspects, stub_python, tmp_path / "plugins")
+    assert name == "net.onnx"
+    assert [file.partition("=")[0] for file in files] == ["net.onnx", "net.onnx.data"]
+    assert files[1] == "net.onnx.data=honest"
+
+
+@pytest.mark.parametrize("level", ["strong", "full"])
+def test_a_confined_worker_sees_the_recorded_files_of_a_folder(tmp_path: Path, stub_python: Path, level: str) -> None:
+    folder = tmp_path / "w"
+    (folder / "inner").mkdir(parents=True)
+    (tmp_path / "far").write_bytes(b"3")
+    (folder / "load.py").write_bytes(b"1")
+    (folder / "inner" / "net").write_bytes(b"2")
+    (folder / "linked").symlink_to("../far")
+    hidden = {".secret", "__pycache__/load.pyc", "inner/.git/config"}
+    for name in hidden:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"not recorded")
+    assert sorted(weights_at(folder).files) == ["inner/net", "linked", "load.py"]
+    _, files = seen(level, folder, hidden, stub_python, tmp_path / "plugins")
+    assert files == ["inner/net=2", "linked=3", "load.py=1"]
