@@ -13,8 +13,9 @@ from worldstrat_bench.digests import file_sha256
 from worldstrat_bench.protocol import protocol_ids
 from worldstrat_bench.stats.train_split import assess
 from worldstrat_bench.submission.faults import CheckFinding, notice, relative
+from worldstrat_bench.submission.harness_base import provided
 from worldstrat_bench.submission.locate import line_of
-from worldstrat_bench.submission.lock import LockError, load_lock
+from worldstrat_bench.submission.lock import Locked, LockError, load_lock
 from worldstrat_bench.submission.manifest import MANIFEST_NAME, Manifest, ManifestError, load_manifest, manifest_errors
 
 MAX_TRAIN_TILES_BYTES = 512 * 1024
@@ -101,6 +102,8 @@ def lock_faults(manifest: Manifest, folder: Path, text: str) -> Iterator[CheckFi
         yield CheckFinding(
             "lock", what, where=manifest_path, line=line, remedy='lock them, or state environment.base = "harness"'
         )
+    if environment.base == "harness":
+        yield from (_provided_fault(item, path) for item in locked if item.name in provided())
     own = next((item for item in locked if item.name == canonicalize_name(model.distribution)), None)
     if own and own.pin.startswith("=") and own.pin.lstrip("=") != model.version:
         what = f"the lock has {own.name} {own.pin}, the manifest says {model.version}"
@@ -109,6 +112,12 @@ def lock_faults(manifest: Manifest, folder: Path, text: str) -> Iterator[CheckFi
         what = "nobody else can install the model: it is neither in the lock nor a wheel here or with an address"
         remedy = "publish a release and lock it, or put the wheel beside submission.toml, before maintainers verify it"
         yield notice("install", what, where=manifest_path, remedy=remedy)
+
+
+def _provided_fault(item: Locked, path: Path) -> CheckFinding:
+    what = f'{item.name} comes from the harness with environment.base = "harness", and the lock has it as well'
+    remedy = f'uv pip compile --no-emit-package {item.name} ..., or state environment.base = "locked"'
+    return CheckFinding("lock", what, where=path, line=item.line, remedy=remedy)
 
 
 def weights_faults(manifest: Manifest, folder: Path, text: str) -> Iterator[CheckFinding]:

@@ -1,28 +1,29 @@
 """One locked virtual environment per submission: wheels only, every one with its hash, built before it is used.
 
-Building may use the network unless it is told not to; using an environment never does (the worker has none).
+Building may use the network unless it is told not to, and sees nothing of the person who builds; using an environment
+never does (the worker has no network).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import site
-import subprocess
 import sys
 import sysconfig
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from worldstrat_bench.errors import InfrastructureError, InvalidArtefactError, UsageError
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+
+from worldstrat_bench.errors import InvalidArtefactError, UsageError
+from worldstrat_bench.submission.build_sandbox import BuildRoom, installation_of
+from worldstrat_bench.submission.harness_base import refuse_replaced, refuse_shadowed
 from worldstrat_bench.submission.lock import Locked, parse_lock
 
 READY = "worldstrat-environment.json"
-_BUILD_SECONDS = 1800
-_TIMEOUT_REMEDY = "the same command tries again"
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ def build_environment(
     Raises
     ------
     InvalidArtefactError
-        if the lock is not pinned and hashed, or what it names cannot be installed as wheels of those hashes.
+        if the lock is not pinned and hashed, what it names cannot be installed as wheels of those hashes, or it would
+        replace something of the harness.
     UsageError
         if there is no interpreter of the version asked for.
     InfrastructureError
@@ -78,7 +80,9 @@ def build_environment(
     from filelock import FileLock
 
     locked = parse_lock(request.lock)
-    home = folder / request.key
+    if request.over_harness:
+        refuse_replaced(locked)
+    home = folder.resolve() / request.key
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / f"{request.key}.lock"):
         python = home / "bin" / "python"
@@ -89,8 +93,7 @@ def build_environment(
         if uv and program is None:
             raise UsageError("uv is not installed", remedy="pip install uv, or build without it")
         try:
-            _create(home, request, program)
-            _install(home, request, locked, program, find_links, offline=offline)
+            _build(home, request, locked, program, find_links, offline=offline)
         except BaseException:
             shutil.rmtree(home, ignore_errors=True)
             raise
@@ -98,23 +101,7 @@ def build_environment(
     return python
 
 
-def _create(home: Path, request: EnvironmentRequest, uv: str | None) -> None:
-    base = interpreter_of(request.python)
-    if uv:
-        _run(
-            [uv, "venv", "--quiet", "--no-project", "--offline", "--python", str(base), str(home)],
-            "create the environment",
-        )
-    else:
-        _run([str(base), "-I", "-m", "venv", "--without-pip", str(home)], "create the environment")
-    if request.over_harness:
-        folders = [p for p in (*site.getsitepackages(), sysconfig.get_path("platlib")) if Path(p).is_dir()]
-        packages = next((home / "lib").glob("python*/site-packages"))
-        lines = "".join(f"{path}\n" for path in dict.fromkeys(folders))
-        (packages / "worldstrat-harness.pth").write_text(lines, encoding="utf-8")
-
-
-def _install(
+def _build(
     home: Path,
     request: EnvironmentRequest,
     locked: Sequence[Locked],
@@ -123,29 +110,78 @@ def _install(
     *,
     offline: bool,
 ) -> None:
+    """Make the environment and install the lock; over the harness, refuse what would run in place of its modules."""
+    scratch = home.with_name(f".{request.key}.scratch")
+    try:
+        for place in (home, scratch):
+            place.mkdir(exist_ok=True)
+        _create(home, scratch, request, uv)
+        _install(_room(home, scratch, request, uv, find_links, offline=offline), request, locked, uv, find_links)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    if request.over_harness:
+        own = {item.name for item in locked} | {canonicalize_name(_named(path)) for path, _ in request.wheels}
+        refuse_shadowed(_packages(home), _harness_packages(), own)
+
+
+def _create(home: Path, scratch: Path, request: EnvironmentRequest, uv: str | None) -> None:
+    base = interpreter_of(request.python)
+    readable = (*installation_of(base), *((Path(uv),) if uv else ()))
+    if uv:
+        command = [uv, "venv", "--quiet", "--no-project", "--offline", "--allow-existing", "--python", str(base)]
+    else:
+        command = [str(base), "-I", "-m", "venv", "--without-pip"]
+    BuildRoom(home, scratch, readable, network=False).run([*command, str(home)], "create the environment")
+    if request.over_harness:
+        lines = "".join(f"{path}\n" for path in _harness_packages())
+        (_packages(home) / "worldstrat-harness.pth").write_text(lines, encoding="utf-8")
+
+
+def _harness_packages() -> tuple[Path, ...]:
+    folders = map(Path, (*site.getsitepackages(), sysconfig.get_path("platlib")))
+    return tuple(dict.fromkeys(path for path in folders if path.is_dir()))
+
+
+def _packages(home: Path) -> Path:
+    return next((home / "lib").glob("python*/site-packages"))
+
+
+def _room(
+    home: Path, scratch: Path, request: EnvironmentRequest, uv: str | None, find_links: Path | None, *, offline: bool
+) -> BuildRoom:
+    """Where the lock is installed: what an installer needs, and the network unless told not to."""
+    own = Path(sys.executable)
+    readable = [*installation_of(interpreter_of(request.python)), *installation_of(own)]
+    readable += [Path(uv)] if uv else []
+    readable += [path.resolve() for path, _ in request.wheels]
+    readable += [find_links.resolve()] if find_links is not None else []
+    return BuildRoom(home, scratch, tuple(readable), network=not offline)
+
+
+def _install(
+    room: BuildRoom, request: EnvironmentRequest, locked: Sequence[Locked], uv: str | None, find_links: Path | None
+) -> None:
     requirements = [item.as_line() for item in locked]
     requirements += [
         f"{_named(path)} @ {path.resolve().as_uri()} --hash=sha256:{sha256}" for path, sha256 in request.wheels
     ]
     if not requirements:
         return
-    file = home / "requirements.txt"
+    file = room.home / "requirements.txt"
     file.write_text("".join(f"{line}\n" for line in requirements), encoding="utf-8")
     program = [uv, "pip", "install", "--quiet"] if uv else [sys.executable, "-I", "-m", "pip", "--quiet"]
-    target = ["--python", str(home / "bin" / "python")]
-    command = [*program, *target] if uv else [*program, *target, "install", "--disable-pip-version-check", "--no-input"]
+    target = ["--python", str(room.home / "bin" / "python")]
+    command = [*program, *target] if uv else [*program, *target, "install", "--no-input"]
     command += ["--require-hashes", "--only-binary", ":all:", "--no-deps", "-r", str(file)]
-    if offline:
+    if not room.network:
         command.append("--no-index")
     if find_links is not None:
-        command += ["--find-links", str(find_links)]
-    _run(command, "install the lock")
+        command += ["--find-links", str(find_links.resolve())]
+    room.run(command, "install the lock")
 
 
 def _named(wheel: Path) -> str:
     """The distribution of a wheel's file name."""
-    from packaging.utils import InvalidWheelFilename, parse_wheel_filename
-
     try:
         return str(parse_wheel_filename(wheel.name)[0])
     except InvalidWheelFilename:
@@ -173,27 +209,3 @@ def interpreter_of(version: str) -> Path:
 def _uv() -> str | None:
     beside = Path(sys.executable).with_name("uv")
     return str(beside) if beside.is_file() else shutil.which("uv")
-
-
-def _run(command: Sequence[str], purpose: str) -> None:
-    """Run a builder without the user's own configuration of it, so that the lock alone decides."""
-    hidden = (
-        "PIP_REQUIRE_VIRTUALENV",
-        "PIP_NO_BINARY",
-        "UV_NO_BINARY",
-        "PYTHONPATH",
-        "PYTHONHOME",
-        "VIRTUAL_ENV",
-        "PIP_TARGET",
-    )
-    environment = {k: v for k, v in os.environ.items() if k not in hidden}
-    try:
-        done = subprocess.run(
-            command, capture_output=True, check=False, timeout=_BUILD_SECONDS, env=environment, stdin=subprocess.DEVNULL
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise InfrastructureError(f"could not {purpose}: {error}", remedy=_TIMEOUT_REMEDY) from None
-    if done.returncode:
-        reason = " ".join(done.stderr.decode("utf-8", "replace").split())[-600:]
-        remedy = "every requirement needs a wheel for this platform with a hash of the lock"
-        raise InvalidArtefactError(f"could not {purpose}: {reason}", where="environment.lock", remedy=remedy)

@@ -13,6 +13,7 @@ from packaging.utils import canonicalize_name
 from worldstrat_bench.errors import InvalidArtefactError
 
 MAX_LOCK_BYTES = 2 * 1024 * 1024
+_EXPANDED = re.compile(r"[${}]")
 _HASH = re.compile(r"\s--hash=sha256:([0-9a-f]{64})(?=\s|$)")
 
 
@@ -98,6 +99,10 @@ def _locked(line: str, number: int, where: object) -> Locked:
     if line.startswith("-"):
         what = f"options of pip do not belong in a lock: {line[:60]!r}"
         raise LockError(what, where=where, line=number, remedy="indexes are the maintainers' choice: remove the line")
+    if found := _EXPANDED.search(line):
+        # pip and uv put variables of their environment there: into an address that a stranger wrote, for instance.
+        what = f"{found.group()!r} does not belong in a lock: installers take it for a variable"
+        raise LockError(what, where=where, line=number, remedy="write the value itself, in an address percent-encoded")
     hashes = tuple(_HASH.findall(line))
     bare = _HASH.sub("", line).strip()
     if "--" in bare.split(";")[0].split("#")[0] and " --" in bare:

@@ -21,7 +21,7 @@ SLUG_PATTERN = r"^[a-z0-9](?:[a-z0-9-]{0,58}[a-z0-9])?$"
 _DISTRIBUTION = r"^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?$"
 _VERSION = r"^[0-9][0-9A-Za-z.!+-]{0,60}$"
 _ENTRY_POINT = r"^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?$"
-_URL = r"^https://[A-Za-z0-9.-]+(?::[0-9]{1,5})?/[!-;=?-Z_a-z~%\[\]]{0,900}$"
+_URL = r"^https://[A-Za-z0-9.-]+(?::[0-9]{1,5})?/[!-#%-;=?-Z_a-z~\[\]]{0,900}$"
 
 TrainSplit = Literal[
     "none", "worldstrat-train", "worldstrat-train-unleaked", "worldstrat-random-2022", "mini-train", "listed",

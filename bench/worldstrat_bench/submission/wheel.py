@@ -41,7 +41,8 @@ NATIVE_MAGIC = (
 SHADOWED = frozenset({
     "worldstrat_bench", "worldstrat_bench_baselines", "torch", "torchvision", "numpy", "safetensors", "pip",
     "setuptools", "pkg_resources", "wheel", "sitecustomize", "usercustomize", "rasterio", "skimage", "scipy", "pandas",
-    "pydantic", "lpips",
+    "pydantic", "lpips", "PIL", "filelock", "jinja2", "packaging", "platformdirs", "psutil", "pytest_benchmark",
+    "requests", "rich", "tenacity", "typer", "urllib3",
 })  # fmt: skip
 """Top-level names that are somebody else's; with those of the standard library."""
 

@@ -1,0 +1,131 @@
+"""Where pip and uv run: variables made from scratch, and a sandbox with the network, the system and one folder.
+
+They install wheels by hash and run nothing of them. What they fetch from, though, a stranger wrote into a lock: nothing
+of the person who builds may be in reach of that.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from worldstrat_bench.errors import InfrastructureError, InvalidArtefactError
+from worldstrat_bench.worker.bubblewrap import NAMESPACES, find_bubblewrap
+from worldstrat_bench.worker.grants import SETTINGS, SYSTEM, spelled_out
+
+INDEX: Final = "WORLDSTRAT_BENCH_INDEX"
+"""Variable that names another package index than the builders' default."""
+
+PROXY: Final = "WORLDSTRAT_BENCH_PROXY"
+"""Variable that names a proxy for the builders."""
+
+_NETWORK = (
+    "/etc/ca-certificates", "/etc/gai.conf", "/etc/host.conf", "/etc/hosts", "/etc/pki", "/etc/resolv.conf", "/etc/ssl",
+)  # fmt: skip
+_BUILD_SECONDS = 1800
+
+
+@dataclass(frozen=True)
+class BuildRoom:
+    """One build.
+
+    Attributes
+    ----------
+    home : the environment that is built; with `scratch` all that can be written.
+    scratch : an empty folder for the home and the caches of the builder.
+    readable : what the builder needs beside the system: interpreters, the builder itself, folders of wheels.
+    network : whether it may reach the network.
+    """
+
+    home: Path
+    scratch: Path
+    readable: tuple[Path, ...] = ()
+    network: bool = True
+
+    def run(self, command: Sequence[str], purpose: str) -> None:
+        """Run a builder.
+
+        Raises
+        ------
+        InvalidArtefactError
+            if it fails: a lock names what cannot be installed.
+        InfrastructureError
+            if it cannot be started or takes half an hour.
+        """
+        program = find_bubblewrap()
+        line = self._wrapped(program, command) if program is not None and usable(program) else list(command)
+        try:
+            done = subprocess.run(
+                line, capture_output=True, check=False, timeout=_BUILD_SECONDS, env=self.variables(),
+                stdin=subprocess.DEVNULL, cwd=self.scratch,
+            )  # fmt: skip
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise InfrastructureError(f"could not {purpose}: {error}", remedy="the same command tries again") from None
+        if done.returncode:
+            reason = " ".join(done.stderr.decode("utf-8", "replace").split())[-600:]
+            remedy = "every requirement needs a wheel for this platform with a hash of the lock"
+            raise InvalidArtefactError(f"could not {purpose}: {reason}", where="environment.lock", remedy=remedy)
+
+    def variables(self) -> dict[str, str]:
+        """Return the builder's whole environment: a lock cannot name what is not in it."""
+        made = {
+            "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(self.scratch), "TMPDIR": str(self.scratch),
+            "LANG": "C.UTF-8", "PIP_CONFIG_FILE": os.devnull, "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            "UV_NO_CONFIG": "1", "UV_CACHE_DIR": str(self.scratch / "uv"), "UV_LINK_MODE": "copy",
+            "UV_PYTHON_DOWNLOADS": "never",
+        }  # fmt: skip
+        if index := os.environ.get(INDEX):
+            made |= {"PIP_INDEX_URL": index, "UV_DEFAULT_INDEX": index}
+        if proxy := os.environ.get(PROXY):
+            made |= {"HTTPS_PROXY": proxy}
+        return made
+
+    def _wrapped(self, program: Path, command: Sequence[str]) -> list[str]:
+        line = [str(program), *_namespaces(network=self.network), "--cap-drop", "ALL", "--die-with-parent"]
+        line += ["--new-session", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
+        system = map(Path, SYSTEM + SETTINGS + _NETWORK)
+        line += _read_only(path for path in (*system, *self.readable) if path.exists())
+        for path in (self.home, self.scratch):
+            line += ["--bind", str(path), str(path)]
+        return [*line, "--remount-ro", "/", "--chdir", str(self.scratch), "--", *command]
+
+
+def _namespaces(*, network: bool) -> tuple[str, ...]:
+    return tuple(option for option in NAMESPACES if not (network and option == "--unshare-net"))
+
+
+def _read_only(paths: Iterable[Path]) -> list[str]:
+    line: list[str] = []
+    for path in spelled_out(paths):
+        if path.is_symlink() and path.parent == Path("/"):  # /lib -> usr/lib
+            line += ["--symlink", str(path.readlink()), str(path)]
+        else:
+            line += ["--ro-bind", str(path), str(path)]
+    return line
+
+
+@cache
+def usable(program: Path) -> bool:
+    """Return whether this machine lets bubblewrap make its namespaces."""
+    command = [str(program), *_namespaces(network=True), "--ro-bind", "/", "/", "--proc", "/proc", "--", "/bin/true"]
+    try:
+        return subprocess.run(command, capture_output=True, check=False, timeout=30).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+def installation_of(program: Path) -> tuple[Path, ...]:
+    """Return the folders that an executable needs to run: its environment and what lies behind its links."""
+    folders = [Path(sys.prefix), Path(sys.base_prefix)] if program == Path(sys.executable) else []
+    found = shutil.which(str(program)) or str(program)
+    for path in (Path(found), Path(found).resolve()):
+        folders.append(path.parent.parent if path.parent.name == "bin" else path)
+    # An executable in /usr/bin or /bin is part of the system; "/" itself is never shown.
+    return tuple(folder for folder in dict.fromkeys(folders) if folder != Path("/"))

