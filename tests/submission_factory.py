@@ -24,7 +24,7 @@ protocols = ["wsb-1"]
 
 [submission]
 slug = "my-sr"
-title = "My SR"
+title = "my-sr"
 authors = ["Ada Example"]
 licence = "Apache-2.0"
 paper = "https://example.org/paper"

@@ -25,6 +25,10 @@ Name = Annotated[str, Field(min_length=1, max_length=200)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
+ONLY_FULL: Final = frozenset({"stat_targets"})
+"""Probes of the isolation that Landlock and seccomp, the level `strong`, do not stop."""
+
+
 class ProtocolRef(Part):
     """The protocol of the run."""
 

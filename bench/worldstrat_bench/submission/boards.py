@@ -2,39 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from worldstrat_bench.artefacts.harness import released_harnesses
 from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.artefacts.result import Result
 from worldstrat_bench.artefacts.tiles import TILES, TileTable
+from worldstrat_bench.artefacts.verification import Verification, verification_in, verification_of
 from worldstrat_bench.data import split
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.protocol import Protocol, load_protocol
-from worldstrat_bench.stats.boards import board_key, ranking_list
+from worldstrat_bench.stats.boards import board_key, kind_of, ranking_list
+from worldstrat_bench.stats.counting import Claim, claim_of, counting_rows
+from worldstrat_bench.stats.eligibility import WhyUnranked, cites, why_unranked
 from worldstrat_bench.submission.check_files import SUBMISSIONS
 from worldstrat_bench.submission.check_record import submitted_result
 from worldstrat_bench.submission.git import open_checkout
+from worldstrat_bench.submission.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES
 from worldstrat_bench.submission.results import record_folders
+
+_LATER = "9999"
+"""Comes after every date of a verification."""
 
 
 @dataclass(frozen=True)
 class Competitor:
-    """One record of one submission."""
+    """One record of one submission.
+
+    Attributes
+    ----------
+    verification : of the record; None if it is its authors' word.
+    manifest : the text of its manifest; "" if it cannot be read.
+    """
 
     slug: str
     record: Record
     table: TileTable
+    verification: Verification | None
+    manifest: str
+
+    @property
+    def verified(self) -> bool:
+        """Whether maintainers computed its numbers."""
+        return self.verification is not None and self.verification.computed
+
+    def claim(self) -> Claim:
+        """Return what decides whether it counts; one that is not verified yet comes after all that are."""
+        since = self.verification.verified_at if self.verification is not None else _LATER
+        return claim_of(self.slug, self.record.model, self.manifest, since)
 
 
 @dataclass(frozen=True)
 class Board:
-    """A submission's record and everybody else's on the same protocol, inputs and targets."""
+    """A submission's record and the ranked ones of others on the same protocol, inputs and targets.
+
+    Attributes
+    ----------
+    reasons : why the record has no rank yet.
+    """
 
     protocol: Protocol
     own: Competitor
     others: tuple[Competitor, ...]
+    reasons: tuple[WhyUnranked, ...]
+
+    @property
+    def cited(self) -> bool:
+        """Whether ranks of this board may be cited, so that only verified records have one."""
+        return cites(kind_of(self.own.record))
 
     @property
     def list_name(self) -> str:
@@ -50,6 +87,13 @@ class Board:
         """Slug to tiles, of one record a submission."""
         tables = {other.slug: other.table for other in self.others}
         return {**tables, self.own.slug: self.own.table} if with_own else tables
+
+    def counting(self, *, with_own: bool = True) -> frozenset[str] | None:
+        """Slugs of the rows that count, with the record as if it were verified now; None: all of them."""
+        if not self.cited:
+            return None
+        rows = (*self.others, self.own) if with_own else self.others
+        return counting_rows(row.claim() for row in rows)
 
 
 def boards_of(slug: str, submissions: Path, base: str | None = None) -> tuple[Board, ...]:
@@ -74,11 +118,12 @@ def boards_of(slug: str, submissions: Path, base: str | None = None) -> tuple[Bo
         remedy = "worldstrat-bench submission check says why, if there is one"
         raise InvalidArtefactError("the submission has no readable record", where=folder, remedy=remedy)
     others = tuple(_from_revision(submissions, base) if base else _from_disk(submissions))
-    boards = (_board(competitor, others) for competitor in own)
+    released = released_harnesses(submissions.resolve().parent)
+    boards = (_board(competitor, others, released) for competitor in own)
     return tuple(board for board in boards if board is not None)
 
 
-def _board(own: Competitor, others: tuple[Competitor, ...]) -> Board | None:
+def _board(own: Competitor, others: tuple[Competitor, ...], released: Collection[str]) -> Board | None:
     try:
         protocol = load_protocol(own.record.protocol.id)
     except UsageError:
@@ -86,16 +131,29 @@ def _board(own: Competitor, others: tuple[Competitor, ...]) -> Board | None:
     key, listed = board_key(own.record), ranking_list(own.record)
     rivals: dict[str, Competitor] = {}
     for other in others:
-        if other.slug != own.slug and board_key(other.record) == key and other.record.rankable(listed):
+        if other.slug != own.slug and board_key(other.record) == key and not _reasons(other, released, listed):
             rivals.setdefault(other.slug, other)
-    return Board(protocol, own, tuple(rivals[slug] for slug in sorted(rivals)))
+    ordered = tuple(rivals[slug] for slug in sorted(rivals))
+    return Board(protocol, own, ordered, _reasons(own, released, None))
+
+
+def _reasons(row: Competitor, released: Collection[str], listed: str | None) -> tuple[WhyUnranked, ...]:
+    return why_unranked(row.record, row.table, verified=row.verified, released=released, list_name=listed)
 
 
 def _read(folder: Path) -> Iterator[Competitor]:
     for path in record_folders(folder):
         found = submitted_result(path)
         if isinstance(found, Result):
-            yield Competitor(folder.name, found.record, found.table)
+            verification = verification_in(path, found.record)
+            yield Competitor(folder.name, found.record, found.table, verification, _text(folder / MANIFEST_NAME))
+
+
+def _text(path: Path) -> str:
+    try:
+        return "" if path.is_symlink() else path.read_bytes()[:MAX_MANIFEST_BYTES].decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def _from_disk(submissions: Path) -> Iterator[Competitor]:
@@ -105,11 +163,16 @@ def _from_disk(submissions: Path) -> Iterator[Competitor]:
 
 def _from_revision(submissions: Path, base: str) -> Iterator[Competitor]:
     checkout = open_checkout(submissions, base)
-    for path in checkout.files(SUBMISSIONS):
+    files = frozenset(checkout.files(SUBMISSIONS))
+    for path in sorted(files):
         if path.name == Record.FILE and len(path.parts) == 6:
             try:
                 record, tiles = (checkout.read(path.parent / name).encode() for name in (Record.FILE, TILES))
                 found = Result.parse(record, tiles, Path(path.parent)).matching()
             except (InvalidArtefactError, UsageError):
                 continue
-            yield Competitor(path.parts[1], found.record, found.table)
+            beside, above = path.parent / Verification.FILE, path.parents[3] / MANIFEST_NAME
+            content = checkout.read(beside).encode() if beside in files else None
+            manifest = checkout.read(above) if above in files else ""
+            verification = verification_of(content, found.record)
+            yield Competitor(path.parts[1], found.record, found.table, verification, manifest)

@@ -10,7 +10,8 @@ from worldstrat_bench.artefacts.result import Result
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.submission.check_files import SUBMISSIONS, change_faults, changed_slugs, folder_faults
 from worldstrat_bench.submission.check_manifest import content_faults, submitted_manifest
-from worldstrat_bench.submission.check_record import manifest_faults, others_faults, record_faults, submitted_result
+from worldstrat_bench.submission.check_others import name_faults, others_faults
+from worldstrat_bench.submission.check_record import manifest_faults, record_faults, submitted_result
 from worldstrat_bench.submission.faults import CheckFinding, CheckReport
 from worldstrat_bench.submission.fingerprints import Fingerprints, dataset_fingerprints, imagery_faults
 from worldstrat_bench.submission.git import open_checkout
@@ -120,6 +121,7 @@ def _check_folder(
     if manifest is None:
         return None, faults
     faults += content_faults(manifest, text, folder, [result.record for result in results])
+    faults += name_faults(manifest, text, folder)
     for result in results:
         faults += manifest_faults(result, manifest, folder)
     for wheel in sorted(folder.glob("*.whl")):

@@ -1,10 +1,11 @@
-"""Checks of one result folder: the record against its ``tiles.csv``, the package, the manifest, and other records."""
+"""Checks of one result folder: the record against its ``tiles.csv``, the package and the manifest."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
+from worldstrat_bench.artefacts.harness import released_harnesses
 from worldstrat_bench.artefacts.identity import model_differences, short_value
 from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.artefacts.result import Result, changed_file, read_result
@@ -14,15 +15,17 @@ from worldstrat_bench.artefacts.tiles import TILES
 from worldstrat_bench.artefacts.verification import Verification
 from worldstrat_bench.data import split
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
+from worldstrat_bench.measures import measure
 from worldstrat_bench.protocol import Protocol, load_protocol, protocol_ids
 from worldstrat_bench.stats.aggregate import not_from_tiles
-from worldstrat_bench.stats.boards import foreign_inputs, ranking_list
+from worldstrat_bench.stats.boards import kind_of, ranking_list
+from worldstrat_bench.stats.eligibility import computed_in, why_unranked
 from worldstrat_bench.stats.robustness import disagreements
-from worldstrat_bench.submission.check_files import SUBMISSIONS
-from worldstrat_bench.submission.check_tiles import facts_differ, table_faults
-from worldstrat_bench.submission.faults import CheckFinding, from_error, notice, relative
+from worldstrat_bench.submission.check_tiles import table_faults
+from worldstrat_bench.submission.faults import CheckFinding, from_error, notice
 from worldstrat_bench.submission.manifest import Manifest
-from worldstrat_bench.submission.results import RESULT_FILES, record_folders, result_folder
+from worldstrat_bench.submission.plausibility import plausibility_notices
+from worldstrat_bench.submission.results import RESULT_FILES, result_folder
 
 SCORE_AGAIN = "a record is never edited by hand; score the run again and submit what that writes"
 
@@ -44,11 +47,11 @@ def submitted_result(folder: Path) -> Result | tuple[CheckFinding, ...]:
 
 def record_faults(result: Result, slug_folder: Path, *, official: bool) -> Iterator[CheckFinding]:
     """Everything that can be said of a record without its manifest."""
-    where = result.record_file
     yield from recomputed_faults(result)
-    if not isinstance(_protocol(result.record, where), CheckFinding):
+    if not isinstance(_protocol(result.record, result.record_file), CheckFinding):
         yield from _place_faults(result, slug_folder)
-    yield from _ranking_faults(result.record, where, official=official)
+        yield from _ranking_faults(result, slug_folder, official=official)
+        yield from plausibility_notices(result)
     yield from _companion_faults(result)
     yield from robustness_faults(result.folder, result.record)
 
@@ -168,30 +171,38 @@ def _protocol(record: Record, where: Path) -> Protocol | CheckFinding:
     return protocol
 
 
-def _ranking_faults(record: Record, where: Path, *, official: bool) -> Iterator[CheckFinding]:
-    dataset, severity = record.dataset, "error" if official else "notice"
-    if dataset.shard is not None:
-        yield CheckFinding(
-            "shard", f"shard {dataset.shard} of a run", where=where, remedy="merge the shards: worldstrat-bench merge"
-        )
-    reasons = {
-        "it was not made on an official release": not dataset.official,
-        f"it was limited to {dataset.limit} tiles": dataset.limit is not None,
-        "its list is not full": dataset.list != "full" and dataset.official,
-        "its inputs are synthetic": dataset.inputs != "real",
-        foreign_inputs(record): bool(foreign_inputs(record)),
-        f"some of its tiles on list {ranking_list(record)} failed": ranking_list(record) in record.spoiled_lists,
-        "the harness had local changes": bool(record.harness.dirty),
-        f"its model ran with isolation {record.isolation.level!r}": record.predictions is None
-        and record.isolation.level in ("none", "process"),
-    }
-    for reason, holds in reasons.items():
-        if holds and severity == "error":
-            yield CheckFinding(
-                "unranked", f"not ranked: {reason}", where=where, remedy="see docs/submissions.md, Official records"
-            )
-        elif holds:
-            yield notice("unranked", f"not ranked: {reason}", where=where)
+def _ranking_faults(result: Result, slug_folder: Path, *, official: bool) -> Iterator[CheckFinding]:
+    """Say why the record has no rank that may be cited, and by which metric it has none.
+
+    Verification comes after the check: that it is missing stays a notice where all else is an error.
+    """
+    record, where = result.record, result.record_file
+    if record.dataset.shard is not None:
+        remedy = "merge the shards: worldstrat-bench merge"
+        yield CheckFinding("shard", f"shard {record.dataset.shard} of a run", where=where, remedy=remedy)
+    if kind_of(record) != "official":
+        text = f"not on the official board: it belongs on a {kind_of(record)} board"
+        yield _unranked(text, where, official=official)
+    verified, released = computed_in(result.folder, record), released_harnesses(slug_folder.resolve().parent.parent)
+    for reason in why_unranked(record, result.table, verified=verified, released=released):
+        if reason.rule != "value":
+            barring = official and reason.rule != "self-reported"
+            yield _unranked(f"not ranked: {reason.text}", where, official=barring)
+    lacking: dict[str, list[str]] = {}
+    for metric in load_protocol(record.protocol.id).ranking.metrics:
+        asked = {"list_name": ranking_list(record), "metric": metric}
+        for reason in why_unranked(record, result.table, verified=verified, **asked):
+            if reason.rule == "value":
+                lacking.setdefault(reason.text, []).append(metric)
+    for text, metrics in lacking.items():
+        by = " and ".join(measure(metric).label for metric in metrics)
+        yield _unranked(f"not ranked by {by}: {text}", where, official=official and "psnr" in metrics)
+
+
+def _unranked(what: str, where: Path, *, official: bool) -> CheckFinding:
+    if not official:
+        return notice("unranked", what, where=where)
+    return CheckFinding("unranked", what, where=where, remedy="see docs/submissions.md, Official records")
 
 
 def _companion_faults(result: Result) -> Iterator[CheckFinding]:
@@ -254,39 +265,3 @@ def robustness_faults(folder: Path, record: Record) -> Iterator[CheckFinding]:
         return
     for reason in disagreements(stated, record):
         yield CheckFinding("robustness", f"{Robustness.FILE}: {reason}", where=path, remedy=_ROBUSTNESS_REMEDY)
-
-
-def others_faults(folder: Path, results: Sequence[Result]) -> Iterator[CheckFinding]:
-    """Find scores that were copied, and facts of tiles that contradict everybody else's on the same targets."""
-    if not results:
-        return
-    siblings = folder.resolve().parent
-    if siblings.name != SUBMISSIONS:
-        return
-    for other in other_results(siblings, folder.resolve().name):
-        for result in results:
-            yield from _pair_faults(result, other)
-
-
-def other_results(submissions: Path, slug: str) -> Iterator[Result]:
-    """Return the readable results of every submission but one."""
-    for folder in sorted(p for p in submissions.iterdir() if p.is_dir() and not p.is_symlink() and p.name != slug):
-        for path in record_folders(folder):
-            found = submitted_result(path)
-            if isinstance(found, Result):
-                yield found
-
-
-def _pair_faults(result: Result, other: Result) -> Iterator[CheckFinding]:
-    where, who = result.tiles_file, relative(other.folder)
-    if result.tiles_sha256 == other.tiles_sha256 and result.record.outcomes.get("ok"):
-        what = f"tiles.csv is that of another submission: {who}"
-        yield CheckFinding("copied", what, where=where, remedy=SCORE_AGAIN)
-        return
-    mine, theirs = result.record.dataset, other.record.dataset
-    same = (mine.targets_sha256, mine.inputs) == (theirs.targets_sha256, theirs.inputs)
-    if same and result.record.protocol.sha256 == other.record.protocol.sha256:
-        difference = facts_differ(result.table, other.table)
-        if difference:
-            what = f"{difference} differs from the one in {who}, on the same targets"
-            yield CheckFinding("facts", what, where=where, remedy=SCORE_AGAIN)

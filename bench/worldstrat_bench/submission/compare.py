@@ -35,17 +35,33 @@ def _board_lines(board: Board) -> Iterator[str]:
     title = f"{board.protocol.id}, {dataset.release}, list {board.list_name} ({len(board.tiles)} tiles), {official}"
     yield f"#### {escape_markdown(title)}"
     yield ""
+    for reason in board.reasons:
+        yield f"Not ranked: {escape_markdown(reason.text)}."
+    if board.reasons:
+        yield ""
     if not board.own.record.rankable(board.list_name):
         yield "The list is not complete (failed tiles, a limit or a shard), so the run has no rank on it."
         yield ""
         return
+    if board.cited:
+        yield (
+            "Below is where it would stand once verified, among the verified records. Only counting ones move ranks: "
+            f"one of the same code or authors. This one would {'' if _counts(board) else 'not '}count."
+        )
+        yield ""
     for metric in board.protocol.ranking.metrics:
         yield from _metric_lines(board, metric)
 
 
+def _counts(board: Board) -> bool:
+    counting = board.counting()
+    return counting is None or board.own.slug in counting
+
+
 def _metric_lines(board: Board, metric: str) -> Iterator[str]:
-    before = rank_tables(board.tables(with_own=False), board.tiles, metric, board.protocol)
-    after = rank_tables(board.tables(), board.tiles, metric, board.protocol)
+    counted = board.counting(with_own=False)
+    before = rank_tables(board.tables(with_own=False), board.tiles, metric, board.protocol, counted)
+    after = rank_tables(board.tables(), board.tiles, metric, board.protocol, board.counting())
     place = after.order.get(board.own.slug)
     label = measure(metric).label
     if place is None:
@@ -69,7 +85,7 @@ def _metric_lines(board: Board, metric: str) -> Iterator[str]:
 
 def _verdict(after: RankedBoard, place: int) -> str:
     standing = after.standings[place]
-    others = len(after.standings) - 1
+    others = after.counting - standing.counts
     if not others:
         return "alone on its board."
     text = f"rank {_ranks(standing)} of {others + 1}: beats {standing.beats}, "

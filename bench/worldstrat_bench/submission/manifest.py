@@ -66,6 +66,10 @@ class About(_Section):
     paper: Url | None = None
     code: Url | None = None
     description: Annotated[Prose, Field(min_length=1, description="a few sentences: what the model is")]
+    main: Annotated[
+        bool,
+        Field(description="of several entries of the same authors, the one that moves ranks; else it is the first"),
+    ] = False
 
 
 class ModelSection(_Section):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, cast
 
-from worldstrat_bench.artefacts.record import IsolationReport
+from worldstrat_bench.artefacts.record import ONLY_FULL, IsolationReport
 from worldstrat_bench.errors import InfrastructureError, UsageError
 from worldstrat_bench.worker.grants import Grants
 
@@ -17,9 +17,6 @@ Profile = Literal["cpu", "cuda"]
 
 LEVELS: tuple[Level, ...] = ("full", "strong", "process")
 """From the best to the least."""
-
-ONLY_FULL = frozenset({"stat_targets"})
-"""Probes that Landlock and seccomp do not stop."""
 
 PROBES = frozenset(
     {

@@ -1,0 +1,84 @@
+"""Which rows of a board move ranks: one per code digest or group of authors (protocol 3.7)."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from worldstrat_bench.artefacts.record import ModelRef
+from worldstrat_bench.stats.names import skeleton
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A ranked row that may count.
+
+    Attributes
+    ----------
+    key : of the row.
+    authors : names from its manifest; rows that share one are of one group.
+    code : digest of its code; None if it is not known.
+    since : when maintainers verified it, ISO 8601; the first of a group counts, whatever comes later.
+    main : whether its authors named it their main entry.
+    """
+
+    key: str
+    authors: tuple[str, ...]
+    code: str | None
+    since: str
+    main: bool = False
+
+    @cached_property
+    def group(self) -> frozenset[str]:
+        """The authors as they are compared."""
+        return frozenset(skeleton(author) for author in self.authors)
+
+    def shares(self, other: Claim) -> bool:
+        """Return whether only one of two rows may count."""
+        return bool(self.group & other.group) or (self.code is not None and self.code == other.code)
+
+
+def code_digest(model: ModelRef) -> str | None:
+    """Return the digest of the code that ran: of the wheel, else of the installed files; None if neither is known."""
+    return model.wheel_sha256 or model.code_sha256
+
+
+def claim_of(key: str, model: ModelRef, manifest: str, since: str) -> Claim:
+    """Return what decides whether a row counts.
+
+    Parameters
+    ----------
+    manifest : text of the submission's manifest; one that cannot be read names nobody.
+    since : when maintainers verified the row, ISO 8601.
+    """
+    try:
+        about = tomllib.loads(manifest)["submission"]
+        authors, main = about["authors"], about.get("main", False)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        authors, main = [], False
+    named = tuple(author for author in authors if isinstance(author, str)) if isinstance(authors, list) else ()
+    return Claim(key, named, code_digest(model), since, main is True)
+
+
+def counting_rows(claims: Iterable[Claim]) -> frozenset[str]:
+    """Return the keys of the rows that count.
+
+    Rows are taken in the order in which they were verified, and compared with those that count already: whom a later
+    row names as its author takes nothing away from an earlier one. Only a main entry of exactly the same authors takes
+    the place of their first.
+    """
+    counted: list[Claim] = []
+    ordered = sorted(claims, key=lambda claim: (claim.since, claim.key))
+    for claim in ordered:
+        if not any(claim.shares(other) for other in counted):
+            counted.append(claim)
+    for place, first in enumerate(counted):
+        others = counted[:place] + counted[place + 1 :]
+        for claim in ordered:
+            free = claim.group == first.group and not any(claim.shares(other) for other in others)
+            if claim.main and claim.group and free and not first.main:
+                counted[place] = claim
+                break
+    return frozenset(claim.key for claim in counted)

@@ -1,0 +1,131 @@
+"""What a title or an author may be called, and which names readers would take for each other.
+
+A name that looks like another's, or that says "verified", is read as what it looks like. So a name uses the letters of
+one script, and two names must differ in their *skeleton*: what is left when letters that look alike are made one, after
+Unicode's technical standard 39, for the scripts that names may use. The table is stricter than the standard's: it also
+ignores case, accents, spaces and punctuation.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Final
+
+_SCRIPTS: Final[dict[str, tuple[tuple[int, int], ...]]] = {
+    "Latin": ((0x41, 0x5A), (0x61, 0x7A), (0xC0, 0xD6), (0xD8, 0xF6), (0xF8, 0x17E)),
+    "Greek": ((0x386, 0x386), (0x388, 0x3CE)),
+    "Cyrillic": ((0x400, 0x45F), (0x490, 0x491)),
+    "Han": ((0x3005, 0x3005), (0x4E00, 0x9FFF)),
+    "Hiragana": ((0x3041, 0x3096),),
+    "Katakana": ((0x30A1, 0x30FA), (0x30FC, 0x30FC)),
+    "Hangul": ((0xAC00, 0xD7A3),),
+}
+"""Script to the letters that names may use: those of today's languages, without look-alike variants of them."""
+
+SYMBOLS: Final = "+×"
+_PUNCTUATION: Final = " -_.,:/()'&"
+RESERVED: Final = ("verified", "maintainer", "official", "self-reported")
+"""Words that only the pages themselves may say of an entry."""
+
+_ALIKE: Final = {
+    letter: plain
+    for plain, letters in {
+        "a": "АаΑα",
+        "b": "ВвЬьΒβ",
+        "c": "Сс",
+        "d": "đðÐĐ",
+        "e": "ЕеΕεЄє",
+        "h": "НнΗħĦ",
+        "j": "Јј",
+        "k": "КкΚκĸ",
+        "l": "ІіΙιıłŁ1|",
+        "m": "МмΜ",
+        "n": "ΝηпПŋŊ",
+        "o": "ОоΟοσ0øØ",
+        "p": "РрΡρþÞ",
+        "r": "гГ",
+        "s": "Ѕѕ",
+        "t": "ТтΤτŧŦ",
+        "u": "υμиИ",
+        "v": "ν",
+        "w": "ωшШ",
+        "x": "ХхΧχ×",
+        "y": "УуΥγ",
+        "z": "Ζ",
+        "3": "Зз",
+        "6": "б",
+        "ae": "æÆ",
+        "oe": "œŒ",
+        "二": "ニ",
+        "力": "カ",
+        "口": "ロ",
+        "夕": "タ",
+        "卜": "ト",
+        "八": "ハ",
+        "工": "エ",
+        "千": "チ",
+        "一": "ー",
+        "ヘ": "へ",
+        "リ": "り",
+    }.items()
+    for letter in letters
+}
+_PAIRS: Final = (("rn", "m"), ("vv", "w"))
+
+
+def name_fault(name: str) -> str:
+    """Return why a name cannot be used as a title or an author, in words; "" if it can."""
+    if unicodedata.normalize("NFKC", name) != name:
+        return "it holds a character that is a variant of another one: use the plain letter"
+    scripts: dict[str, str] = {}
+    for place, character in enumerate(name):
+        script = _script_of(character)
+        if script == "Greek" and _stands_alone(name, place):
+            continue
+        if script:
+            scripts.setdefault(script, character)
+        elif not (character in SYMBOLS + _PUNCTUATION or (character.isascii() and character.isdigit())):
+            shown = repr(character) if character.isprintable() else f"U+{ord(character):04X}"
+            return f"it holds {shown}: letters, digits, + and × are allowed, and {_PUNCTUATION.strip()}"
+    if len(scripts) > 1:
+        found = " and ".join(f"{script} ({letter!r})" for script, letter in list(scripts.items())[:2])
+        return f"it mixes letters of two scripts: {found}; a Greek letter may stand by itself"
+    if not any(character.isalnum() for character in name):
+        return "it holds neither a letter nor a digit"
+    return _reserved_fault(name)
+
+
+def author_fault(name: str) -> str:
+    """Return why an author cannot be called so, in words; "" if one can. People's names are written in many ways."""
+    hidden = next((character for character in name if not character.isprintable()), None)
+    return f"it holds U+{ord(hidden):04X}, which is not shown" if hidden else _reserved_fault(name)
+
+
+def _reserved_fault(name: str) -> str:
+    look = skeleton(name)
+    reserved = next((word for word in RESERVED if skeleton(word) in look), None)
+    return f"it looks like the word {reserved!r}, which only these pages say of an entry" if reserved else ""
+
+
+def skeleton(name: str) -> str:
+    """Return what a reader sees of a name: equal for two names that can be taken for each other."""
+    mapped = "".join(_ALIKE.get(character, character) for character in name)
+    parts = unicodedata.normalize("NFKD", mapped.casefold())
+    plain = "".join(_ALIKE.get(c, c) for c in parts if not unicodedata.combining(c))
+    plain = "".join(c for c in plain if c == "." or c not in _PUNCTUATION).replace("i", "l")
+    for pair, single in _PAIRS:
+        plain = plain.replace(pair, single)
+    return plain
+
+
+def _script_of(character: str) -> str:
+    """Return the script of a letter that names may use; "" for anything else."""
+    code = ord(character)
+    inside = (name for name, ranges in _SCRIPTS.items() if any(low <= code <= high for low, high in ranges))
+    return next(inside, "") if character.isalpha() or character in "々ー" else ""
+
+
+def _stands_alone(name: str, place: int) -> bool:
+    """Whether neither neighbour of a character is a letter."""
+    around = name[max(0, place - 1) : place] + name[place + 1 : place + 2]
+    return not any(character.isalpha() for character in around)

@@ -1,0 +1,151 @@
+"""What a submission has in common with the others beside it: copies, facts of tiles, titles, authors."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from worldstrat_bench.artefacts.result import Result
+from worldstrat_bench.stats.aggregate import metric_values
+from worldstrat_bench.stats.counting import code_digest
+from worldstrat_bench.stats.names import author_fault, name_fault, skeleton
+from worldstrat_bench.submission.check_files import SUBMISSIONS
+from worldstrat_bench.submission.check_record import SCORE_AGAIN, submitted_result
+from worldstrat_bench.submission.check_tiles import facts_differ
+from worldstrat_bench.submission.faults import CheckFinding, notice, relative
+from worldstrat_bench.submission.locate import line_of
+from worldstrat_bench.submission.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, Manifest
+from worldstrat_bench.submission.results import record_folders
+
+ALIKE: Final = 0.9999
+"""Correlation of the gains on tiles above which two results are pointed out as nearly the same."""
+
+_FEW_TILES = 5
+
+
+def others_faults(folder: Path, results: Sequence[Result]) -> Iterator[CheckFinding]:
+    """Find scores that were copied, and facts of tiles that contradict everybody else's on the same targets."""
+    if not results:
+        return
+    siblings = folder.resolve().parent
+    if siblings.name != SUBMISSIONS:
+        return
+    codes: dict[str, list[str]] = {}
+    for other in other_results(siblings, folder.resolve().name):
+        slug = other.folder.relative_to(siblings).parts[0]
+        for result in results:
+            yield from _pair_faults(result, other)
+            code = code_digest(result.record.model)
+            if code is not None and code == code_digest(other.record.model):
+                codes.setdefault(code, []).append(slug)
+    for code, slugs in codes.items():
+        what = f"the code {code[:12]} is also that of {_listed(slugs)}: one entry of the same code moves ranks"
+        yield notice("copies", what, where=folder)
+
+
+def other_results(submissions: Path, slug: str) -> Iterator[Result]:
+    """Return the readable results of every submission but one."""
+    for folder in sorted(p for p in submissions.iterdir() if p.is_dir() and not p.is_symlink() and p.name != slug):
+        for path in record_folders(folder):
+            found = submitted_result(path)
+            if isinstance(found, Result):
+                yield found
+
+
+def _pair_faults(result: Result, other: Result) -> Iterator[CheckFinding]:
+    where, who = result.tiles_file, relative(other.folder)
+    if result.tiles_sha256 == other.tiles_sha256 and result.record.outcomes.get("ok"):
+        what = f"tiles.csv is that of another submission: {who}"
+        yield CheckFinding("copied", what, where=where, remedy=SCORE_AGAIN)
+        return
+    mine, theirs = result.record.dataset, other.record.dataset
+    same = (mine.targets_sha256, mine.inputs) == (theirs.targets_sha256, theirs.inputs)
+    if same and result.record.protocol.sha256 == other.record.protocol.sha256:
+        difference = facts_differ(result.table, other.table)
+        if difference:
+            what = f"{difference} differs from the one in {who}, on the same targets"
+            yield CheckFinding("facts", what, where=where, remedy=SCORE_AGAIN)
+        elif (alike := _correlation(result, other)) > ALIKE:
+            what = f"the gains on tiles are those of {who}, with a correlation of {alike:.6f}"
+            yield notice("copies", what, where=where, remedy="a person compares the two models")
+
+
+def _correlation(result: Result, other: Result) -> float:
+    """Return the correlation of the gains of two results over the tiles that both have; 0 where it is not defined."""
+    if result.table.tiles != other.table.tiles:
+        return 0.0
+    x, y = metric_values(result.table, "gain"), metric_values(other.table, "gain")
+    both = ~np.isnan(x) & ~np.isnan(y)
+    x, y = x[both], y[both]
+    if len(x) < _FEW_TILES or np.ptp(x) <= 1e-9 or np.ptp(y) <= 1e-9:
+        return 0.0
+    return float(np.corrcoef(x, y)[0, 1])
+
+
+@dataclass(frozen=True)
+class _Named:
+    """What another submission is called and by whom."""
+
+    slug: str
+    title: str
+    authors: tuple[str, ...]
+
+
+def name_faults(manifest: Manifest, text: str, folder: Path) -> Iterator[CheckFinding]:
+    """Check the title and the authors of a submission by themselves and against the others beside it.
+
+    Parameters
+    ----------
+    text : of the manifest, for the numbers of lines.
+    """
+    about, where = manifest.submission, folder / MANIFEST_NAME
+    title_line, authors_line = (line_of(text, ("submission", key)) for key in ("title", "authors"))
+    if fault := name_fault(about.title):
+        remedy = "write the title in the letters of one script"
+        yield CheckFinding("name", f"the title cannot be used: {fault}", where=where, line=title_line, remedy=remedy)
+    for author in about.authors:
+        # The baselines of this repository are by its maintainers; everybody else names people.
+        if manifest.model.repository_folder is None and (fault := author_fault(author)):
+            what = f"the author {author[:60]!r} cannot be named: {fault}"
+            yield CheckFinding(
+                "name", what, where=where, line=authors_line, remedy="name the people who made the model"
+            )
+    others = tuple(_others(folder))
+    look = skeleton(about.title)
+    for other in others:
+        if skeleton(other.title) == look:
+            what = f"the title can be taken for that of {other.slug}: {other.title[:60]!r}"
+            yield CheckFinding("name", what, where=where, line=title_line, remedy="choose a title that differs")
+    own = {skeleton(author) for author in about.authors}
+    if shared := [other.slug for other in others if own & {skeleton(author) for author in other.authors}]:
+        count = f"{len(shared)} other submission{'s' if len(shared) > 1 else ''}"
+        what = f"its authors have {count} ({_listed(shared)}): one entry of the same authors moves ranks"
+        yield notice("authors", what, where=where, line=authors_line)
+
+
+def _others(folder: Path) -> Iterator[_Named]:
+    siblings, slug = folder.resolve().parent, folder.resolve().name
+    if siblings.name != SUBMISSIONS:
+        return
+    for path in sorted(siblings.glob(f"*/{MANIFEST_NAME}")):
+        if path.parent.name == slug or path.is_symlink() or path.stat().st_size > MAX_MANIFEST_BYTES:
+            continue
+        try:
+            about = tomllib.loads(path.read_text(encoding="utf-8-sig"))["submission"]
+            title, authors = about["title"], about["authors"]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # that submission's own check says what is wrong with it
+        if isinstance(title, str) and isinstance(authors, list):
+            yield _Named(path.parent.name, title, tuple(str(author) for author in authors[:100]))
+
+
+def _listed(slugs: Sequence[str]) -> str:
+    """Return up to three names and how many more there are."""
+    names = sorted(set(slugs))
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more

@@ -1,0 +1,140 @@
+"""Titles and authors that are read as somebody else's, or as a verdict of the pages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from submission_factory import MANIFEST, make_submission
+from worldstrat_bench.stats.names import author_fault, name_fault, skeleton
+from worldstrat_bench.submission.check import check
+
+HONEST = (
+    "SwinIR",
+    "Real-ESRGAN x4+",
+    "EDSR ×4",
+    "α-SR",
+    "Fusion (β), 8 frames",
+    "José's net v1.0",
+    "Нейросеть",
+    "超解像",
+    "Small network, multi-frame",
+    "Łódź-Net",
+    "초해상도",
+    "Bicubic",
+)
+FORGED = (
+    "SwinIR ✓ verified",
+    "SwinIR ✔",
+    "SwinIR verified",
+    "Verified",
+    "VERIF1ED net",
+    "ver-i-fied",
+    "νerified",
+    "Official",
+    "SwіnIR",
+    "ЅwinIR",
+    "SwinΙR",
+    "Ｓwin",
+    "𝐒win",
+    "Sw\u200binIR",
+    "S\u202ewin",
+    "SwinIR\u0301",
+    "SwinIR™",
+    "★ SwinIR",
+    "SwinIR 🥇",
+    "ſwin",
+    "SR²",
+    "Swin|R",
+    "αβ net",
+    "---",
+    "ꓢꓪꓲꓠ",
+    "ՏԝіnIR",
+    "maintainers' choice",
+    "<b>SwinIR</b>",
+)
+
+
+def submitted(root: Path, slug: str, title: str, author: str = "Ada Example") -> Path:
+    """A submission of that title and author."""
+    text = MANIFEST.replace('title = "my-sr"', f'title = "{title}"').replace('"my-sr"', f'"{slug}"')
+    return make_submission(root, slug, manifest=text.replace("Ada Example", author), record=False)
+
+
+def rules(folder: Path) -> set[str]:
+    return {fault.rule for fault in check([folder]).errors}
+
+
+@pytest.mark.parametrize("title", HONEST)
+def test_honest_titles_pass(title: str) -> None:
+    assert name_fault(title) == ""
+
+
+@pytest.mark.parametrize("title", FORGED)
+def test_titles_that_say_or_hide_something_are_refused(title: str) -> None:
+    assert name_fault(title) != ""
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("SwinIR", "SwinlR"),
+        ("SwinIR", "Swin1R"),
+        ("SwinIR", "swin ir"),
+        ("SwinIR", "Swin-IR"),
+        ("COMET", "СОМЕТ"),
+        ("modern", "modem"),
+        ("HAT", "НАТ"),
+        ("HAT", "ΗΑΤ"),
+        ("Résnet", "Resnet"),
+        ("SR0", "SRO"),
+        ("EDSR x4", "EDSR ×4"),
+        ("Łódź", "Lodz"),
+        ("ニ", "二"),
+    ],
+)
+def test_what_readers_take_for_each_other_has_one_skeleton(one: str, other: str) -> None:
+    assert skeleton(one) == skeleton(other)
+
+
+def test_honest_titles_have_skeletons_of_their_own() -> None:
+    names = (
+        *HONEST,
+        "EDSR ×2",
+        "SRCNN",
+        "ESRGAN",
+        "Net v1.0",
+        "Net v10",
+        "Net v1.1",
+        "RCAN",
+        "RDN",
+        "HAT",
+        "Bicubic, moved",
+    )
+    assert len({skeleton(name) for name in names}) == len(names)
+
+
+def test_the_check_refuses_a_forged_title_and_a_second_one_that_looks_the_same(tmp_path: Path) -> None:
+    honest = submitted(tmp_path, "swinir", "SwinIR")
+    assert rules(honest) == set()
+    assert "name" in rules(submitted(tmp_path, "tick", "SwinIR ✓ verified"))
+    twin = submitted(tmp_path, "twin", "SwinlR")
+    (fault,) = (fault for fault in check([twin]).errors if fault.rule == "name")
+    assert "swinir" in fault.what
+    assert rules(submitted(tmp_path, "edsr", "EDSR ×4")) == set()
+
+
+@pytest.mark.parametrize(
+    "author", ["The worldstrat-bench maintainers", "Mаintаiners", "verified by WorldStrat", "A\u202eda"]
+)
+def test_an_author_is_neither_the_maintainers_nor_a_verdict(tmp_path: Path, author: str) -> None:
+    assert author_fault(author) != ""
+    assert rules(submitted(tmp_path, "mine", "Mine", author)) in ({"name"}, {"manifest"})  # what is hidden is no line
+
+
+@pytest.mark.parametrize(
+    "author", ["Ada Example", "José Núñez", "王伟 (Wei Wang)", "D’Arcy O'Brien-Ng", "Ștefan Popescu"]
+)
+def test_people_are_called_in_many_ways(author: str) -> None:
+    assert author_fault(author) == ""
