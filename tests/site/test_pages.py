@@ -102,7 +102,7 @@ def test_layout_is_stable_and_fast_on_localhost(site: Path, localhost: str, brow
 
 def test_budgets(site: Path) -> None:
     assert len(gzip.compress((site / "index.html").read_bytes())) <= 60_000
-    assert sum(p.stat().st_size for p in (site / "assets").iterdir()) <= 20_000
+    assert sum(p.stat().st_size for p in (site / "assets").iterdir()) <= 32_000
     assert max(p.stat().st_size for p in site.glob("t/*.html")) <= 400_000
 
 

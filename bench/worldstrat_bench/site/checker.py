@@ -19,10 +19,9 @@ from worldstrat_bench.site.builder import compose
 from worldstrat_bench.site.entries import MANIFEST, RejectedEntry, read_entries
 from worldstrat_bench.site.html_check import Page, bad_schemes, is_external, read_page
 from worldstrat_bench.site.pages_site import Manifest, read_manifest
-from worldstrat_bench.site.render import ASSETS
 
 INDEX_GZIPPED = 60_000
-ASSET_BYTES = 20_000
+ASSET_BYTES = 32_000
 TILE_PAGE_BYTES = 400_000
 SHOWN = 200
 
@@ -62,7 +61,7 @@ def check(folder: Path, *, rebuild: bool = True) -> CheckReport:
     pages = {path: read_page(data.decode("utf-8", "replace")) for path, data in files.items() if path.endswith(".html")}
     tile_pages = {path: _page_bytes(path, page, files) for path, page in pages.items() if "/t/" in f"/{path}"}
     index = len(gzip.compress(files.get("index.html", b""), mtime=0))
-    assets = sum(len(files.get(f"assets/{name}", b"")) for name in ASSETS)
+    assets = sum(len(data) for path, data in files.items() if path.startswith("assets/"))
     faults = [
         *_manifest_faults(files, manifest),
         *(f"{path}: {fault}" for path, page in pages.items() for fault in page.faults),

@@ -6,14 +6,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib import resources
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from worldstrat_bench.site.bundle import bundled
 from worldstrat_bench.site.text import NO_VALUE, clean, counted, number
-
-ASSETS = ("site.css", "site.js")
 
 
 @cache
@@ -66,9 +64,8 @@ class Output:
 
     def put_assets(self) -> None:
         """The style sheet and the script."""
-        folder = resources.files("worldstrat_bench.site").joinpath("assets")
-        for name in ASSETS:
-            self.put(f"assets/{name}", folder.joinpath(name).read_bytes())
+        for name, text in bundled().items():
+            self.put(f"assets/{name}", text)
 
     def write(self, folder: Path) -> None:
         """Write all files, and remove files of a former build that this one does not have."""

@@ -1,0 +1,196 @@
+// Two models, tile by tile. The numbers are in the page, because a file cannot fetch any.
+import { el, find, findAll, svgEl } from "./dom.js";
+import { link, linked } from "./link.js";
+
+const MINUS = "\u2212";
+const FIELDS = ["a", "b", "m"];
+
+/** Return a number with its sign, "\u2212" for minus, and none for 0. */
+export function signed(value, decimals) {
+  const sign = value < 0 ? MINUS : value > 0 ? "+" : "";
+  return sign + Math.abs(value).toFixed(decimals);
+}
+
+/** Return a signed number's text with the other sign. */
+export function turned(text) {
+  if (text.startsWith("+")) return MINUS + text.slice(1);
+  return text.startsWith(MINUS) ? `+${text.slice(1)}` : text;
+}
+
+/** Return {value, tile} of every tile that both have, first minus second, in the metric's unit. */
+export function differences(first, second, scale) {
+  return first.flatMap((x, tile) => {
+    const y = second[tile];
+    return x === null || y === null ? [] : [{ value: (x - y) / scale, tile }];
+  });
+}
+
+/** Return [mean, count] of differences. */
+export function meanOf(found) {
+  const sum = found.reduce((total, d) => total + d.value, 0);
+  return [found.length ? sum / found.length : 0, found.length];
+}
+
+/** Return the test of two models as the board made it, seen from the first; null for a model and itself. */
+function tested(metric, i, j) {
+  const pair = i === j ? null : metric.pairs[Math.min(i, j)][Math.abs(i - j) - 1];
+  if (!pair) return null;
+  const [wins, ties, losses, value, low, high, p] = pair;
+  return i < j
+    ? { wins, ties, losses, value, low, high, p }
+    : {
+        wins: losses,
+        ties,
+        losses: wins,
+        value: turned(value),
+        low: high && turned(high),
+        high: low && turned(low),
+        p,
+      };
+}
+
+/** Count without a test: tiles won and lost by more than the margin. */
+function counted(metric, found) {
+  const wins = found.filter((d) => metric.sign * d.value > metric.margin).length;
+  const losses = found.filter((d) => metric.sign * d.value < -metric.margin).length;
+  return { wins, losses, value: signed(meanOf(found)[0], metric.decimals + 1) };
+}
+
+function verdict(metric, i, j) {
+  if (metric.beats[i][j] === "1") return "The first beats the second.";
+  return metric.beats[j][i] === "1" ? "The second beats the first." : "The two are not told apart.";
+}
+
+function sentence(metric, i, j, found) {
+  const unit = metric.unit ? ` ${metric.unit}` : "";
+  const said = tested(metric, i, j) || counted(metric, found);
+  const p = said.p?.startsWith("<") ? said.p : `= ${said.p}`;
+  const interval = said.low ? `, 95 % interval ${said.low} to ${said.high}, p ${p}` : "";
+  const near = metric.margin ? `within ${metric.margin}${unit} on` : "equal on";
+  const ties = found.length - said.wins - said.losses;
+  return (
+    `${metric.label}: difference ${said.value}${unit}${interval} on ${found.length} tiles; ` +
+    `the first is better on ${said.wins}, ${near} ${ties}, worse on ${said.losses}. ${verdict(metric, i, j)}`
+  );
+}
+
+function scatter(metric, first, second, found, tiles) {
+  const side = 360;
+  const pad = 44;
+  const values = [...first, ...second].filter((v) => v !== null);
+  const low = Math.min(...values) / metric.scale;
+  const high = Math.max(...values) / metric.scale;
+  const k = (side - pad - 28) / (high - low || 1);
+  const x = (v) => pad + (v - low) * k;
+  const y = (v) => side - pad - (v - low) * k;
+  const label = `Scatter plot of ${metric.label}`;
+  const box = { class: "fig", viewBox: `0 0 ${side} ${side}`, width: side, height: side, role: "img" };
+  const drawing = svgEl("svg", null, { ...box, "aria-label": label });
+  drawing.append(svgEl("path", null, { class: "zr", d: `M${x(low)} ${y(low)}L${x(high)} ${y(high)}` }));
+  for (const v of [low, (low + high) / 2, high]) {
+    const text = v.toFixed(metric.decimals > 2 ? 2 : 1);
+    drawing.append(
+      svgEl("text", text, { class: "tk", x: x(v), y: side - pad + 18, "text-anchor": "middle" }),
+      svgEl("text", text, { class: "tk", x: pad - 6, y: y(v) + 4, "text-anchor": "end" }),
+    );
+  }
+  for (const { tile } of found) {
+    const place = { cx: x(second[tile] / metric.scale), cy: y(first[tile] / metric.scale) };
+    const dot = svgEl("circle", null, { class: "dt", ...place, r: 3.5 });
+    dot.append(svgEl("title", tiles[tile][0]));
+    drawing.append(dot);
+  }
+  drawing.append(
+    svgEl("text", "second \u2192", { class: "hd", x: side - 20, y: side - 8, "text-anchor": "end" }),
+    svgEl("text", "first \u2191", { class: "hd", x: pad + 6, y: 20 }),
+  );
+  const figure = el("figure");
+  const caption = `${metric.label} of both models, ${found.length} tiles; on the line they are equal.`;
+  figure.append(drawing, el("figcaption", caption));
+  return figure;
+}
+
+/** Return a table in a box that scrolls; a cell is a text or an element, and `numbers` the first right-aligned column. */
+function table(label, head, rows, numbers) {
+  const css = (column) => (column >= numbers ? "n" : "");
+  const box = el("div", null, { class: "scroll", role: "region", tabindex: 0, "aria-label": label });
+  const made = el("table", null, { class: "plain" });
+  made.createCaption().textContent = label;
+  made
+    .createTHead()
+    .insertRow()
+    .append(...head.map((t, c) => el("th", t, { scope: "col", class: css(c) })));
+  const body = made.createTBody();
+  for (const row of rows) {
+    const cells = row.map((content, c) => {
+      const cell = c ? el("td", null, { class: css(c) }) : el("th", null, { scope: "row" });
+      cell.append(content);
+      return cell;
+    });
+    body.insertRow().append(...cells);
+  }
+  box.append(made);
+  return box;
+}
+
+function strataTable(data, metric, found) {
+  const rows = data.strata.map(([axis, stratum, tiles]) => {
+    const own = new Set(tiles);
+    const [mean, count] = meanOf(found.filter((d) => own.has(d.tile)));
+    return [axis, stratum, count ? signed(mean, metric.decimals) : "\u2013", String(count)];
+  });
+  const label = "Mean difference in every stratum: exploratory, not tested";
+  return table(label, ["Axis", "Stratum", `\u0394 ${metric.label}`, "Tiles"], rows, 2);
+}
+
+/** Return the table of the largest differences of one sign; nothing if there are none. */
+function largest(data, metric, found, sign, who) {
+  const own = found.filter((d) => d.value * sign > 0).sort((p, q) => sign * (q.value - p.value) || p.tile - q.tile);
+  if (!own.length) return [];
+  const rows = own.slice(0, 8).map(({ value, tile }) => {
+    const [title, page] = data.tiles[tile];
+    return [el("a", title, { href: page }), signed(value, metric.decimals)];
+  });
+  return [table(`Largest differences in favour of ${who}`, ["Tile", `\u0394 ${metric.label}`], rows, 1)];
+}
+
+function draw(form, data, box) {
+  const metric = data.metrics[form.elements.m.value];
+  const i = data.slugs.indexOf(form.elements.a.value);
+  const j = data.slugs.indexOf(form.elements.b.value);
+  const [first, second] = [metric.values[i], metric.values[j]];
+  const found = differences(first, second, metric.scale);
+  if (!found.length) {
+    box.replaceChildren(el("p", "These two share no scored tile."));
+    return;
+  }
+  const [up, down] = metric.sign > 0 ? ["the first", "the second"] : ["the second", "the first"];
+  box.replaceChildren(
+    el("p", sentence(metric, i, j, found)),
+    scatter(metric, first, second, found, data.tiles),
+    strataTable(data, metric, found),
+    ...largest(data, metric, found, 1, up),
+    ...largest(data, metric, found, -1, down),
+  );
+}
+
+/** Make the page of two models work; return the function that sets it from the address. */
+export function compare(form) {
+  const data = JSON.parse(find("#cmp-data").textContent);
+  const box = find("#cmp");
+  const follow = () => {
+    for (const key of FIELDS) {
+      const said = linked(key);
+      const options = findAll("option", form.elements[key]);
+      if (options.some((o) => o.value === said)) form.elements[key].value = said;
+    }
+    draw(form, data, box);
+  };
+  form.addEventListener("input", () => {
+    link(Object.fromEntries(FIELDS.map((key) => [key, form.elements[key].value])));
+    draw(form, data, box);
+  });
+  form.addEventListener("submit", (event) => event.preventDefault());
+  follow();
+  return follow;
+}
