@@ -6,15 +6,25 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from worldstrat_bench.cli import fetch
-from worldstrat_bench.cli.console import JsonOption, ListOption, print_json, printable, stderr, stdout
+from worldstrat_bench.cli.console import (
+    DataOption,
+    JsonOption,
+    ListOption,
+    ProtocolOption,
+    print_json,
+    printable,
+    stderr,
+    stdout,
+)
 
 if TYPE_CHECKING:
     from worldstrat_bench.data.check import CheckReport
+    from worldstrat_bench.handed.manifest import Format
 
 _EXIT_DATA = 4
 
@@ -25,6 +35,7 @@ def register(app: typer.Typer) -> None:
     data.command("mini")(mini)
     fetch.add_fetch(data)
     data.command("check", short_help="List everything that is wrong with a dataset.")(check)
+    data.command("export", short_help="Write what a model would get, for any program.")(export)
     app.add_typer(data, name="data")
 
 
@@ -69,6 +80,34 @@ def check(
         _print_report(result)
     if result.faults:
         raise typer.Exit(_EXIT_DATA)
+
+
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.", show_default=False)],
+    data: DataOption,
+    list_name: ListOption = "auto",
+    frames: Annotated[
+        int, typer.Option("--frames", metavar="N", min=1, max=8, help="Revisits of a tile at most, best first.")
+    ] = 8,
+    format_name: Annotated[str, typer.Option("--format", metavar="F", help="geotiff or npz.")] = "geotiff",
+    anonymous: Annotated[
+        Path | None,
+        typer.Option("--anonymous", metavar="FILE", help="Random names and no places; FILE keeps which tile is which."),
+    ] = None,
+    protocol: ProtocolOption = "wsb-1",
+    limit: Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="Only the first N tiles.")] = None,
+) -> None:
+    """Write exactly what a model would get, a folder or a file a tile; never the high-resolution image.
+
+    `score` takes the predictions that any program makes of it.
+    """
+    from worldstrat_bench.handed.export import ExportRequest, export_inputs
+
+    chosen = cast("Format", format_name)  # the request checks the word itself
+    with _progress("tiles written") as report:
+        export_inputs(ExportRequest(folder, data, list_name, frames, chosen, protocol, limit, anonymous), report)
+    typer.echo(f"{folder}: manifest.json says what is in it")
+    typer.echo(f"next: worldstrat-bench score PREDICTIONS --data {data} --name NAME --out RUN")
 
 
 def _print_report(report: CheckReport) -> None:

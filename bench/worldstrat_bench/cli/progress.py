@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from worldstrat_bench.run.events import Event, Notice, Progress
 
-_WORDS = {"predict": "predicting", "score": "scoring"}
+_WORDS = {"read": "reading predictions", "predict": "predicting", "score": "scoring"}
 _SECONDS_BETWEEN_LINES = 10.0
 
 

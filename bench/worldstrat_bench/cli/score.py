@@ -1,26 +1,104 @@
-"""``score RUN``: stored predictions measured again, without the model."""
+"""``score``: stored predictions measured again without the model, or predictions that were made elsewhere."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from worldstrat_bench.cli import console, groups, running
 
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory with predictions.")]
+if TYPE_CHECKING:
+    from worldstrat_bench.handed.intake import HandInRequest
+
+RunArgument = Annotated[
+    Path, typer.Argument(metavar="DIR", help="A run with predictions, or a folder of predictions made elsewhere.")
+]
 OtherOutOption = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="Where the scores go. [default: the run itself]")
 ]
 OtherProtocolOption = Annotated[
-    str | None, typer.Option("--protocol", metavar="ID", help="Another protocol, with --out. [default: the run's own]")
+    str | None,
+    typer.Option(
+        "--protocol", metavar="ID", help="Of a run another one, with --out. [default: the run's own, or wsb-1]"
+    ),
 ]
+
+
+@dataclass(frozen=True)
+class HandedInGroup:
+    """What is said of predictions that were made elsewhere; none of it goes with a run."""
+
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="DIR holds predictions made elsewhere, by this model.")
+    ] = None
+    submission: Annotated[
+        Path | None,
+        typer.Option("--submission", metavar="DIR", help="Submission of these predictions; names the model."),
+    ] = None
+    bands: Annotated[
+        str | None, typer.Option("--bands", metavar="B,..", help="Bands of each file, in order. [default: R,G,B]")
+    ] = None
+    scale: Annotated[
+        float | None, typer.Option("--scale", metavar="X", help="Reflectance is (number + offset) / X, such as 10000.")
+    ] = None
+    offset: Annotated[
+        float | None, typer.Option("--offset", metavar="X", help="Added before dividing by --scale, such as -1000.")
+    ] = None
+    ids: Annotated[
+        Path | None,
+        typer.Option("--ids", metavar="FILE", help="What `data export --anonymous` wrote beside the export."),
+    ] = None
+    list_name: Annotated[
+        str | None, typer.Option("--list", metavar="NAME", help="Tiles that have a prediction. [default: auto]")
+    ] = None
+    limit: Annotated[
+        int | None, typer.Option("--limit", metavar="N", min=1, help="Smoke test on N tiles; never ranked.")
+    ] = None
+
+    def request(self, files: Path, data: Path, out: Path | None, protocol: str | None) -> HandInRequest:
+        """Return the request to score predictions made elsewhere.
+
+        Raises
+        ------
+        UsageError
+            if --out or the model's name is missing, or an option is invalid.
+        """
+        from worldstrat_bench.errors import UsageError
+        from worldstrat_bench.handed.intake import HandInRequest
+        from worldstrat_bench.handed.stated import Stated
+        from worldstrat_bench.protocol import DEFAULT_PROTOCOL
+
+        if out is None:
+            raise UsageError("predictions need a run directory for their scores", where="--out", remedy="--out RUN")
+        stated = Stated.parse(self.bands or "R,G,B", self.scale, self.offset or 0.0)
+        name, train_split, slug = self.name or "", None, None
+        if self.submission is not None:
+            from worldstrat_bench.submission.predictions_manifest import load_predictions_manifest
+
+            manifest = load_predictions_manifest(self.submission)
+            slug, train_split = manifest.submission.slug, manifest.training.train_split
+            name = slug
+        return HandInRequest(
+            files, name, data, out, stated, protocol or DEFAULT_PROTOCOL, self.list_name or "auto", self.limit,
+            self.ids, train_split, slug,
+        )  # fmt: skip
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The options that were given."""
+        options = {"list_name": "--list"}
+        names = [field.name for field in fields(self) if getattr(self, field.name) is not None]
+        return tuple(options.get(name, f"--{name}") for name in names)
 
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command("score", short_help="Score stored predictions; the model is not needed.")(groups.with_groups(score))
+    app.command("score", short_help="Score predictions that are stored, or were made elsewhere.")(
+        groups.with_groups(score)
+    )
 
 
 def score(
@@ -29,6 +107,7 @@ def score(
     out: OtherOutOption = None,
     protocol: OtherProtocolOption = None,
     *,
+    handed_in: HandedInGroup,
     device: console.DeviceOption = "auto",
     shard: groups.ShardOption = None,
     scoring: groups.ScoringGroup,
@@ -36,12 +115,50 @@ def score(
     machines: groups.MachinesGroup,
     json: console.JsonOption = False,
 ) -> None:
-    """Score stored predictions, under another protocol if you like; the model is not needed."""
+    """Score stored predictions, under another protocol if you like; the model is not needed.
+
+    With --name, DIR is a folder of predictions made elsewhere: one GeoTIFF, NPZ, NPY, PNG or safetensors file a tile.
+    """
     options = groups.run_options(device, scoring, caching)
     cluster = machines.chosen()
+    elsewhere = _made_elsewhere(run, handed_in, shard)
     with running.resumable(), running.shown() as display, running.engine(cluster, device, display) as engine:
-        from worldstrat_bench.run.request import ScoreRequest
+        if elsewhere:
+            from worldstrat_bench.handed.intake import score_handed_in
 
-        request = ScoreRequest(run, data, out, protocol, groups.parse_shard(shard))
-        record = engine.score(request, options, display)
-    running.report(record, request.folder, json)
+            asked = handed_in.request(run, data, out, protocol)
+            record, folder = score_handed_in(asked, options, display, engine), asked.out
+        else:
+            from worldstrat_bench.run.request import ScoreRequest
+
+            request = ScoreRequest(run, data, out, protocol, groups.parse_shard(shard))
+            record, folder = engine.score(request, options, display), request.folder
+    running.report(record, folder, json)
+
+
+def _made_elsewhere(folder: Path, handed_in: HandedInGroup, shard: str | None) -> bool:
+    """Return what the folder is: predictions made elsewhere if they are named and it is no run.
+
+    Raises
+    ------
+    UsageError
+        if the options do not go with what the folder is.
+    """
+    from worldstrat_bench.errors import UsageError
+
+    is_run, given = (folder / "run.sqlite").exists(), handed_in.given
+    if is_run and given:
+        remedy = "leave them out to score the run again, or give the folder of the predictions"
+        raise UsageError(
+            f"this is a run: {', '.join(given)} go with predictions made elsewhere", where=folder, remedy=remedy
+        )
+    if handed_in.name is None and handed_in.submission is None:
+        if not given and (is_run or not folder.is_dir()):
+            return False
+        remedy = "--name NAME says that it holds predictions made elsewhere, and by which model"
+        raise UsageError("this is no run: it has no journal", where=folder, remedy=remedy)
+    if handed_in.name is not None and handed_in.submission is not None:
+        raise UsageError("a submission names its model itself", where="--name", remedy="leave out --name")
+    if shard is not None:
+        raise UsageError("predictions made elsewhere are scored whole", where="--shard", remedy="leave it out")
+    return True

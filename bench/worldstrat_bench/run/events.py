@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-Stage = Literal["predict", "score"]
+Stage = Literal["read", "predict", "score"]
+"""read: predictions that were handed in."""
 
 
 @dataclass(frozen=True)

@@ -157,7 +157,7 @@ def _record(
         environment=machine.environment,
         device=machine.device,
         isolation=machine.isolation,
-        limits=predicting.limits,
+        limits=None if predicting.predictions else predicting.limits,
         seed=predicting.seed,
         outcomes={outcome: counted[outcome] for outcome in OUTCOMES if counted[outcome] or outcome == "ok"},
         scores=aggregate(table, sublists(selection.list_name, table.tiles), protocol),
@@ -166,6 +166,7 @@ def _record(
         optional=_optional(table, scoring),
         warnings=_warnings(usable, protocol, notes),
         files={name: hashlib.sha256(content.encode()).hexdigest() for name, content in files.items()},
+        predictions=predicting.predictions,
     )
 
 

@@ -12,6 +12,7 @@ from worldstrat_bench.artefacts.base import Part, first_problem
 from worldstrat_bench.artefacts.record import (
     Device,
     Environment,
+    HandedIn,
     Harness,
     IsolationReport,
     LimitsRef,
@@ -45,6 +46,7 @@ class PredictInputs(Part):
     limits: LimitsRef = LimitsRef(tile_seconds=60.0)
     seed: int
     harness_version: str
+    predictions: HandedIn | None = None
 
     def digest(self) -> str:
         """sha256 of all of it."""

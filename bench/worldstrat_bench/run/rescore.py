@@ -83,7 +83,8 @@ def _score(run: Run, source: RunFolder) -> Record:
 
 def _refuse_unpredicted(source: RunFolder, selection: Selection) -> None:
     entries = source.journal.entries()
-    failed = [tile.name for tile in selection.tiles if entries[tile.name].predicted.outcome == "infra_error"]
+    present = (entries.get(tile.name) for tile in selection.tiles)
+    failed = [entry.predicted.tile for entry in present if entry and entry.predicted.outcome == "infra_error"]
     if failed:
         raise InfrastructureError(
             f"{len(failed)} tiles failed by the machine's fault: {', '.join(failed[:3])}; the others are scored",
@@ -111,7 +112,7 @@ def _same_selection(stored: PredictInputs, dataset: Dataset, shard: Shard | None
 def _selected(stored: PredictInputs, dataset: Dataset, shard: Shard | None) -> tuple[Selection, PredictInputs]:
     selection = select(dataset, stored.list, stored.limit, shard)
     protocol = load_protocol(stored.protocol.id)
-    return selection, predict_inputs(
+    inputs = predict_inputs(
         selection,
         protocol,
         stored.model,
@@ -120,6 +121,7 @@ def _selected(stored: PredictInputs, dataset: Dataset, shard: Shard | None) -> t
         harness_version=stored.harness_version,
         limits=stored.limits,
     )
+    return selection, inputs.model_copy(update={"predictions": stored.predictions})
 
 
 def _copy_outcomes(source: RunFolder, run: RunFolder, selection: Selection) -> None:

@@ -218,8 +218,8 @@ def _banner(division: Division | None) -> str:
     if division.kind == "predictions":
         return (
             f"Predictions that were made elsewhere and handed in, on {division.release} data. The harness scored files "
-            "and ran no model: code, weights, speed and confinement are not known. Entries are ranked among themselves "
-            "only, never with models that were run."
+            "and ran no model: code, weights, speed and confinement are not known, nor that a model made the files. "
+            "Entries are ranked among themselves only, never with models that were run; no rank here may be cited."
         )
     if division.kind == "probe":
         return "Probe. These tiles are in no published split; they are few, and this board is not the official one."

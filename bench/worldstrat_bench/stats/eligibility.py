@@ -1,7 +1,7 @@
 """Why a record has no rank: one answer for the check of a submission, its comparison and every page of the site.
 
-Ranks that may be cited belong to records whose numbers maintainers computed. Practice boards rank all rows: their
-banner says that nothing there may be cited.
+Ranks that may be cited belong to records whose numbers maintainers computed. Practice boards, and those of predictions
+that were handed in, rank all rows: their banner says that nothing there may be cited.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class WhyUnranked:
 
 def cites(kind: Kind) -> bool:
     """Return whether ranks of a kind of board may be cited, so that only verified records have one."""
-    return kind != "practice"
+    return kind not in ("practice", "predictions")
 
 
 def computed_in(folder: Path, record: Record) -> bool:
@@ -114,7 +114,8 @@ def _of_model(record: Record, kind: Kind, train_split: str | None) -> Iterator[W
         yield WhyUnranked("contaminated", f"contaminated: trained on {declared.title}. {declared.explanation}")
     if reason := foreign_inputs(record):
         yield WhyUnranked("inputs", reason)
-    if kind == "official" and declared.status == "undeclared":
+    handed_in = kind == "predictions" and record.dataset.official
+    if (kind == "official" or handed_in) and declared.status == "undeclared":
         yield WhyUnranked("undeclared", "the train list is not declared")
 
 
@@ -124,7 +125,7 @@ def _of_tiles(record: Record, table: TileTable, kind: Kind) -> Iterator[WhyUnran
         parts = ", ".join(f"{count} {outcome.replace('_', ' ')}" for outcome, count in failed.items())
         what = f"incomplete: {sum(failed.values())} of {record.dataset.tiles} tiles failed ({parts})"
         yield WhyUnranked("failed", what)
-    if kind in ("official", "probe"):
+    if kind in ("official", "probe") or (kind == "predictions" and record.dataset.official):
         known = record.dataset.list in split.LISTS
         expected = set(split.list_tiles(record.dataset.list)) - set(record.dataset.no_target) if known else set()
         if set(table.tiles) != expected:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -52,11 +52,13 @@ InnerPath = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_
 Parameter = Annotated[str, Field(max_length=1000)] | bool | int | Annotated[float, Field(allow_inf_nan=False)]
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """A part of a manifest; unknown keys are errors, and nothing is converted."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-class About(_Section):
+class About(Section):
     """Who submits what."""
 
     slug: Annotated[str, Field(pattern=SLUG_PATTERN, description="the name of the folder: a-z, 0-9 and -, at most 60")]
@@ -72,7 +74,7 @@ class About(_Section):
     ] = False
 
 
-class ModelSection(_Section):
+class ModelSection(Section):
     """Which code is run, and how."""
 
     entry_point: Annotated[str, Field(pattern=_ENTRY_POINT, description='name in "worldstrat_bench.models"')]
@@ -97,7 +99,7 @@ class ModelSection(_Section):
         return self
 
 
-class Weights(_Section):
+class Weights(Section):
     """The trained parameters: one file, opened by the confined worker only."""
 
     url: Url | None = None
@@ -115,7 +117,7 @@ class Weights(_Section):
         return self
 
 
-class Training(_Section):
+class Training(Section):
     """What the model has seen: a statement by its authors, checked where it can be."""
 
     datasets: Annotated[
@@ -139,7 +141,7 @@ class Training(_Section):
         return self
 
 
-class EnvironmentSection(_Section):
+class EnvironmentSection(Section):
     """The software that the model runs in."""
 
     python: Python
@@ -150,8 +152,8 @@ class EnvironmentSection(_Section):
     ] = "locked"
 
 
-class Manifest(_Section):
-    """One submission."""
+class Manifest(Section):
+    """One submission of a model."""
 
     schema_version: Literal[1]
     protocols: Annotated[tuple[Line, ...], Field(min_length=1, max_length=10, strict=False)]
@@ -191,12 +193,32 @@ class ManifestError(InvalidArtefactError):
 
 
 def load_manifest(path: Path) -> Manifest:
-    """Read a ``submission.toml``, or the one in a folder.
+    """Read the ``submission.toml`` of a model, or the one in a folder.
 
     Raises
     ------
     ManifestError
-        naming the key, its line and the remedy.
+        naming the key, its line and the remedy; also if it hands in predictions.
+    """
+    file, text = read_text(path)
+    return parse_manifest(text, where=file)
+
+
+def hands_in_predictions(text: str) -> bool:
+    """Return whether the text of a ``submission.toml`` has a section of predictions, whatever else is wrong with it."""
+    try:
+        return "predictions" in tomllib.loads(text)
+    except (ValueError, RecursionError, OverflowError):
+        return False
+
+
+def read_text(path: Path) -> tuple[Path, str]:
+    """Return the file of a manifest, which may be named by its folder, and its text.
+
+    Raises
+    ------
+    ManifestError
+        if there is none, or it cannot be read.
     """
     file = path / MANIFEST_NAME if path.is_dir() else path
     try:
@@ -210,7 +232,7 @@ def load_manifest(path: Path) -> Manifest:
         raise ManifestError("submission.toml is not UTF-8", where=file, remedy="save it as UTF-8") from None
     except (OSError, ValueError) as error:
         raise ManifestError(f"submission.toml cannot be read: {error}", where=file) from None
-    return parse_manifest(text, where=file)
+    return file, text
 
 
 def parse_manifest(text: str, *, where: object = MANIFEST_NAME) -> Manifest:
@@ -218,33 +240,46 @@ def parse_manifest(text: str, *, where: object = MANIFEST_NAME) -> Manifest:
     errors = manifest_errors(text, where=where)
     if isinstance(errors, Manifest):
         return errors
+    if hands_in_predictions(text):
+        remedy = "get its predictions: worldstrat-bench score DIR --submission FOLDER --data DIR --out RUN"
+        raise ManifestError(
+            "this submission hands in predictions: there is no model to run", where=where, remedy=remedy
+        )
     raise errors[0]
 
 
 def manifest_errors(text: str, *, where: object = MANIFEST_NAME) -> Manifest | tuple[ManifestError, ...]:
-    """The manifest, or everything that is wrong with its text (at least one error)."""
+    """The manifest of a model, or everything that is wrong with its text (at least one error)."""
+    return validated(text, Manifest, where)
+
+
+M = TypeVar("M", bound=Section)
+
+
+def validated(text: str, kind: type[M], where: object) -> M | tuple[ManifestError, ...]:
+    """Return a manifest of some kind, or everything that is wrong with its text (at least one error)."""
     try:
-        return Manifest.model_validate(tomllib.loads(text))
+        return kind.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         line = line_of_syntax_error(str(error))
         return (ManifestError(f"not TOML: {error}", where=where, remedy="see toml.io for the syntax", line=line),)
     except (RecursionError, ValueError, OverflowError) as error:
         if not isinstance(error, ValidationError):
             return (ManifestError("not TOML: a value is too large or too deep", where=where, remedy="simplify it"),)
-        return tuple(_described(detail, text, where) for detail in error.errors(include_url=False))
+        return tuple(_described(detail, text, where, kind) for detail in error.errors(include_url=False))
 
 
-def _described(detail: ErrorDetails, text: str, where: object) -> ManifestError:
+def _described(detail: ErrorDetails, text: str, where: object, whole: type[BaseModel]) -> ManifestError:
     key = [str(part)[:60] if isinstance(part, str) else part for part in detail["loc"]]
     dotted = ".".join(str(part) for part in key) or "the file"
     kind = detail["type"]
     line = line_of(text, detail["loc"])
     if kind == "missing":
-        return ManifestError(f"{dotted}: the key is missing", where=where, remedy=_expectation(key), line=line)
+        return ManifestError(f"{dotted}: the key is missing", where=where, remedy=_expectation(key, whole), line=line)
     if kind == "extra_forbidden":
         remedy = "remove it, or check the spelling against docs/submissions.md"
         return ManifestError(f"{dotted}: there is no such key", where=where, remedy=remedy, line=line)
-    return ManifestError(f"{dotted}: {_message(detail)}", where=where, remedy=_expectation(key), line=line)
+    return ManifestError(f"{dotted}: {_message(detail)}", where=where, remedy=_expectation(key, whole), line=line)
 
 
 def _message(detail: ErrorDetails) -> str:
@@ -256,21 +291,14 @@ def _message(detail: ErrorDetails) -> str:
     return f"{message[:1].lower()}{message[1:]}{given}"
 
 
-def _expectation(key: list[str | int]) -> str:
-    """What the schema says about a key, as a remedy."""
-    section: type[BaseModel] = Manifest
+def _expectation(key: list[str | int], section: type[BaseModel]) -> str:
+    """What the schema of a section says about a key, as a remedy."""
     description = ""
     for part in key:
         field = section.model_fields.get(part) if isinstance(part, str) else None
         if field is None:
             break
         description = field.description or ""
-        inner = _SECTIONS.get(str(part))
-        section = inner if inner else section
+        inner = (field.annotation, *get_args(field.annotation))
+        section = next((kind for kind in inner if isinstance(kind, type) and issubclass(kind, BaseModel)), section)
     return f"expected: {description}" if description else "see docs/submissions.md for what belongs there"
-
-
-_SECTIONS: dict[str, type[BaseModel]] = {
-    "submission": About, "model": ModelSection, "weights": Weights, "training": Training,
-    "environment": EnvironmentSection,
-}  # fmt: skip

@@ -11,9 +11,11 @@ from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.artefacts.robustness import Robustness
 from worldstrat_bench.artefacts.verification import Verification
 from worldstrat_bench.submission.manifest import Manifest
+from worldstrat_bench.submission.predictions_manifest import PredictionsManifest
 
 SCHEMAS: dict[str, type[BaseModel]] = {
     "submission.schema.json": Manifest,
+    "predictions.schema.json": PredictionsManifest,
     "record.schema.json": Record,
     "verification.schema.json": Verification,
     "robustness.schema.json": Robustness,

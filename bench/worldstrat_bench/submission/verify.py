@@ -88,6 +88,9 @@ def verify(request: VerifyRequest, say: Say = lambda _: None) -> VerifyReport:
         if the dataset, the model or the machine fails.
     """
     result = read_result(request.run)
+    if result.record.predictions is not None and request.model is not None:
+        remedy = "leave out --model to recompute the record, or score the files again into another run and compare"
+        raise UsageError("its predictions were handed in: there is no model to run", where=request.run, remedy=remedy)
     say("recomputing the record from tiles.csv")
     faults = list(recomputed_faults(result))
     if request.data is None or request.model is None:

@@ -13,11 +13,13 @@ import pytest
 
 from factories import make_run
 from worldstrat_bench.artefacts.record import Record
+from worldstrat_bench.artefacts.result import read_result
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.site.builder import compose
 from worldstrat_bench.site.divisions import Division
 from worldstrat_bench.site.entries import read_entries
 from worldstrat_bench.stats.boards import board_key, kind_of
+from worldstrat_bench.stats.eligibility import cites, why_unranked
 
 mini = partial(make_run, tiles=36, release="mini", list_name="test")
 
@@ -117,3 +119,16 @@ def test_a_record_cannot_be_of_both(tmp_path: Path) -> None:
         document = {**record.model_dump(mode="json"), **change}
         with pytest.raises(InvalidArtefactError, match="handed in"):
             Record.parse(json.dumps(document))
+
+
+def test_no_rank_of_theirs_may_be_cited(tmp_path: Path) -> None:
+    """Ranks stand under a banner, as those of practice do; on the official list its rules hold all the same."""
+    assert not cites("predictions")
+    mini(tmp_path / "a", handed_in=True)
+    for train_split, rules in (("worldstrat-train", []), (None, ["undeclared"])):
+        folder = tmp_path / f"official-{len(rules)}"
+        make_run(folder, handed_in=True, train_split=train_split)
+        found = read_result(folder)
+        assert [why.rule for why in why_unranked(found.record, found.table, verified=False)] == rules
+    found = read_result(tmp_path / "a")
+    assert why_unranked(found.record, found.table, verified=False) == ()

@@ -1,0 +1,260 @@
+"""One file that was handed in, read as an image. It may come from a stranger.
+
+A file is read once, whole and not through a link, within a limit of size; it is decoded from these bytes, so that
+nothing beside it is opened. Sizes that a header claims are compared with limits before anything is allocated, and
+nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import stat
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldstrat_bench.errors import DataError
+from worldstrat_bench.handed.stated import MOST_BANDS, Stated
+from worldstrat_bench.units import thinned, unit_fault
+
+Kind = Literal["geotiff", "npz", "npy", "png", "safetensors"]
+
+KINDS: Final[Mapping[str, Kind]] = {
+    ".tif": "geotiff", ".tiff": "geotiff", ".npz": "npz", ".npy": "npy", ".png": "png", ".safetensors": "safetensors",
+}  # fmt: skip
+"""Suffix, in lower case, to the kind of file."""
+
+MAX_BYTES: Final = 512 << 20
+"""Of a file, and of the array in it: an image of 4,096 px in eight bands of four bytes."""
+
+MAX_SIDE: Final = 4096
+
+ONE_IMAGE: Final = "hand in one image of one tile a file"
+
+_NAME: Final = "prediction"
+_ARRAYS_IN_ARCHIVE: Final = 64
+
+
+class UnusableFileError(Exception):
+    """A file that cannot be taken as a prediction; the message says why, after the file's name."""
+
+    def __init__(self, what: str, remedy: str = "") -> None:
+        super().__init__(what)
+        self.remedy = remedy
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What a file holds, in its own order and unit.
+
+    Attributes
+    ----------
+    image : (C, H, W) numbers.
+    scaled : whether the file had a scale or an offset of its own, which `image` has applied.
+    """
+
+    image: NDArray[Any]
+    scaled: bool = False
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the content of a regular file.
+
+    Raises
+    ------
+    UnusableFileError
+        for a link, anything but a regular file, one that is empty, too large, or cannot be read.
+    """
+    try:
+        # O_NONBLOCK: opening a pipe must not wait for its other end.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as stream:
+            state = os.fstat(descriptor)
+            if not stat.S_ISREG(state.st_mode):
+                raise UnusableFileError("is not a regular file", "hand in files, not pipes or devices")
+            if state.st_size > MAX_BYTES:
+                raise UnusableFileError(f"is larger than {MAX_BYTES >> 20} MiB", ONE_IMAGE)
+            content = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise UnusableFileError(f"cannot be read: {error.strerror or error}", "let its permissions allow it") from None
+    if not content:
+        raise UnusableFileError("is empty", "write it again")
+    return content
+
+
+def sha256_of(content: bytes) -> str:
+    """Return the sha256 of the content of a file."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def image_of(content: bytes, kind: Kind, stated: Stated, least: tuple[int, int]) -> NDArray[np.float32]:
+    """Return the prediction in the content of a file, (3, H, W) float32 reflectance R, G, B.
+
+    Parameters
+    ----------
+    least : the smallest H and W that are taken: those of the native grid.
+
+    Raises
+    ------
+    UnusableFileError
+        unless it is one image of the stated bands, of a legal size, finite, with data everywhere, in reflectance.
+    """
+    try:
+        numbers = _READERS[kind](content, stated)
+    except UnusableFileError:
+        raise
+    except MemoryError:
+        raise UnusableFileError("does not fit in memory", ONE_IMAGE) from None
+    except DataError as error:
+        raise UnusableFileError(
+            error.what.partition(" ")[2], "correct what it says of itself, and write it again"
+        ) from None
+    except Exception as error:  # noqa: BLE001 whatever a hostile file makes a reader do
+        reason = " ".join(str(error.__cause__ or error).split())[:160]
+        raise UnusableFileError(f"is damaged or not a {kind} file: {reason}", "write it again") from None
+    check_size(numbers.image.shape[1], numbers.image.shape[2], least)
+    return _reflectance(numbers, stated)
+
+
+def check_size(height: int, width: int, least: tuple[int, int] = (1, 1)) -> None:
+    """Raise UnusableFileError unless a prediction may have that many px."""
+    if height < least[0] or width < least[1]:
+        sizes = f"{height} x {width} px, the inputs are {least[0]} x {least[1]}"
+        raise UnusableFileError(f"is smaller than the inputs: {sizes}", "predict at the native size at least")
+    if max(height, width) > MAX_SIDE:
+        raise UnusableFileError(f"is {height} x {width} px, at most {MAX_SIDE} are read", "predict at the target size")
+
+
+def check_numbers(kind: str) -> None:
+    """Raise UnusableFileError unless numbers of that kind ("f4" is "f") are real ones."""
+    if kind not in "iuf":
+        raise UnusableFileError("holds something other than real numbers", "store float32 reflectance")
+
+
+def _reflectance(numbers: Numbers, stated: Stated) -> NDArray[np.float32]:
+    image = numbers.image[stated.rgb]
+    check_numbers(image.dtype.kind)
+    if numbers.scaled and stated.says_a_scale:
+        remedy = "leave out --scale and --offset: what the file says is applied"
+        raise UnusableFileError("has a scale or an offset of its own, and another one is given", remedy)
+    if image.dtype.kind != "f" and not numbers.scaled and stated.scale is None:
+        remedy = "say what they mean: --scale 10000 for digital numbers, 255 or 65535 for a picture"
+        raise UnusableFileError("holds whole numbers and no scale", remedy)
+    values = image.astype(np.float64)
+    if stated.says_a_scale:
+        values = (values + stated.offset) / (stated.scale or 1.0)
+    with np.errstate(over="ignore"):  # what overflows is infinite, and refused below
+        found = values.astype(np.float32)
+    finite = np.isfinite(found)
+    if not finite.all():
+        share = 1 - float(finite.mean())
+        raise UnusableFileError(f"has values that are not finite: {share:.2%} of them", "predict every pixel")
+    fault = unit_fault(thinned(found))
+    if fault:
+        raise UnusableFileError(f"is not in reflectance: {fault}", "give --scale, and --offset if there is one")
+    return found
+
+
+def _arranged(array: NDArray[Any], stated: Stated) -> NDArray[Any]:
+    """Return an array as (C, H, W): bands come first or last, and a batch of one may stand before."""
+    check_numbers(array.dtype.kind)
+    count, shape = len(stated.bands), array.shape
+    if array.ndim == 4 and shape[0] == 1:
+        array = array[0]
+    if array.ndim == 3 and array.shape[0] == count:
+        return array
+    if array.ndim == 3 and array.shape[2] == count:
+        return np.moveaxis(array, 2, 0)
+    what = f"has shape {shape}, not ({count}, H, W) or (H, W, {count})"
+    raise UnusableFileError(what, f"name its bands with --bands; {','.join(stated.bands)} are expected")
+
+
+def _npy(content: bytes, stated: Stated) -> Numbers:
+    return Numbers(_arranged(npy_array(content), stated))
+
+
+def npy_array(content: bytes) -> NDArray[Any]:
+    """Return the array in the content of an .npy file, as a view of it; its header is believed in nothing."""
+    stream = io.BytesIO(content)
+    version = np.lib.format.read_magic(stream)
+    if version not in ((1, 0), (2, 0)):
+        raise UnusableFileError(f"is of version {version[0]}.{version[1]} of the format", "save it with numpy.save")
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, fortran, dtype = read(stream, max_header_size=10_000)
+    check_numbers(dtype.kind)
+    start, count = stream.tell(), 1
+    for side in shape:
+        count *= side
+    if min(shape, default=0) < 1 or start + count * dtype.itemsize != len(content):
+        raise UnusableFileError("is cut short or too long", "write it again")
+    flat = np.frombuffer(content, dtype, count, start)
+    return flat.reshape(shape[::-1]).transpose() if fortran else flat.reshape(shape)
+
+
+def _npz(content: bytes, stated: Stated) -> Numbers:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        members = archive.infolist()
+        if len(members) > _ARRAYS_IN_ARCHIVE:
+            raise UnusableFileError(f"holds more than {_ARRAYS_IN_ARCHIVE} arrays", ONE_IMAGE)
+        chosen = _one_of([member.filename.removesuffix(".npy") for member in members])
+        member = members[chosen]
+        if member.file_size > MAX_BYTES:
+            raise UnusableFileError(f"unpacks to more than {MAX_BYTES >> 20} MiB", ONE_IMAGE)
+        with archive.open(member) as stream:
+            unpacked = stream.read(MAX_BYTES + 1)  # the size that a header claims need not be true
+    if len(unpacked) > MAX_BYTES:
+        raise UnusableFileError(f"unpacks to more than {MAX_BYTES >> 20} MiB", ONE_IMAGE)
+    return _npy(unpacked, stated)
+
+
+_TENSORS: Final = {
+    "F64": "<f8", "F32": "<f4", "F16": "<f2", "U8": "u1", "U16": "<u2", "U32": "<u4", "U64": "<u8", "I8": "i1",
+    "I16": "<i2", "I32": "<i4", "I64": "<i8",
+}  # fmt: skip
+
+
+def _safetensors(content: bytes, stated: Stated) -> Numbers:
+    import safetensors
+
+    found = safetensors.deserialize(content)  # type: ignore[no-untyped-call]
+    tensor = found[_one_of([str(name) for name, _ in found])][1]
+    kind = str(tensor["dtype"])
+    if kind == "BF16":  # the upper half of a float32
+        halves = np.frombuffer(tensor["data"], "<u2").astype("<u4") << np.uint32(16)
+        return Numbers(_arranged(halves.view("<f4").reshape(tensor["shape"]), stated))
+    if kind not in _TENSORS:
+        raise UnusableFileError(f"holds a tensor of type {kind[:20]}", "store float32 reflectance")
+    return Numbers(_arranged(np.frombuffer(tensor["data"], _TENSORS[kind]).reshape(tensor["shape"]), stated))
+
+
+def _one_of(names: list[str]) -> int:
+    """Where the prediction is among the arrays of a file: the one of that name, or the only one."""
+    if names.count(_NAME) == 1:
+        return names.index(_NAME)
+    if len(names) == 1:
+        return 0
+    held = f"{len(names)} arrays ({', '.join(names[:3])[:80]})" if names else "no array"
+    raise UnusableFileError(f"holds {held}", f"store one array, or call it {_NAME!r}")
+
+
+def _raster(driver: str) -> Callable[[bytes, Stated], Numbers]:
+    def read(content: bytes, stated: Stated) -> Numbers:
+        from worldstrat_bench.handed.rasters import read_raster
+
+        return read_raster(content, driver, stated)
+
+    return read
+
+
+_READERS: Final[Mapping[Kind, Callable[[bytes, Stated], Numbers]]] = {
+    "geotiff": _raster("GTiff"), "png": _raster("PNG"), "npz": _npz, "npy": _npy, "safetensors": _safetensors,
+}  # fmt: skip
+
+assert MOST_BANDS * MAX_SIDE * MAX_SIDE <= MAX_BYTES

@@ -1,0 +1,97 @@
+"""GeoTIFF and PNG files that were handed in, with what they say of their own numbers."""
+
+from __future__ import annotations
+
+import warnings
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldstrat_bench.data.raster import header_of
+from worldstrat_bench.data.traits import check_alpha, no_data_of, scaled_values, traits_of
+from worldstrat_bench.handed.files import MAX_BYTES, ONE_IMAGE, Numbers, UnusableFileError, check_numbers, check_size
+from worldstrat_bench.handed.stated import Stated
+
+if TYPE_CHECKING:
+    from rasterio.io import DatasetReader
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+_FILE = Path("file")
+"""Stands before the messages of readers that name one."""
+
+
+def read_raster(content: bytes, driver: str, stated: Stated) -> Numbers:
+    """Return what the content of a raster holds; its scale and offset are applied.
+
+    Parameters
+    ----------
+    driver : of GDAL, the only one that is tried.
+
+    Raises
+    ------
+    UnusableFileError
+        for other bands than stated, a palette, or pixels without data.
+    DataError, RasterioError
+        for a file that the libraries refuse.
+    """
+    from rasterio.errors import NotGeoreferencedWarning
+    from rasterio.io import MemoryFile
+
+    if driver == "PNG":
+        _check_png(content)
+    # Not catch_warnings(): it restores the filters of another thread.
+    warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
+    with MemoryFile(content) as memory, memory.open(driver=driver) as source:
+        _check_header(source, stated)
+        image: NDArray[Any] = source.read(list(range(1, len(stated.bands) + 1)))
+        _refuse_no_data(source, image)
+        traits = traits_of(source)
+    if not traits.scaled:
+        return Numbers(image)
+    return Numbers(scaled_values(image, traits, _FILE), scaled=True)
+
+
+def _check_png(content: bytes) -> None:
+    """Refuse a PNG that is cut short or damaged: its library gives what is left of it, and zeros for the rest."""
+    at, kind = len(_PNG), b""
+    while content.startswith(_PNG) and kind != b"IEND":
+        length = int.from_bytes(content[at : at + 4], "big")
+        kind, end = content[at + 4 : at + 8], at + 8 + length
+        check = content[end : end + 4]
+        if len(check) < 4 or zlib.crc32(content[at + 4 : end]) != int.from_bytes(check, "big"):
+            raise UnusableFileError("is cut short or damaged", "write it again")
+        at = end + 4
+
+
+def _check_header(source: DatasetReader, stated: Stated) -> None:
+    from rasterio.enums import ColorInterp
+
+    check_alpha(source, _FILE)
+    header = header_of(source)
+    if ColorInterp.palette in source.colorinterp:
+        raise UnusableFileError("has a palette: its numbers are not a measure of light", "store three bands of numbers")
+    if header.bands != len(stated.bands):
+        named = ",".join(stated.bands)
+        remedy = "name every band of the file in order with --bands"
+        raise UnusableFileError(f"has {header.described}, {len(stated.bands)} are expected ({named})", remedy)
+    kinds = {np.dtype(name) for name in source.dtypes}
+    for kind in kinds:
+        check_numbers(kind.kind)
+    check_size(header.height, header.width)
+    # Pixels of all bands are decoded together where they are stored together.
+    if source.count * header.height * header.width * max(kind.itemsize for kind in kinds) > MAX_BYTES:
+        raise UnusableFileError(f"unpacks to more than {MAX_BYTES >> 20} MiB", ONE_IMAGE)
+
+
+def _refuse_no_data(source: DatasetReader, image: NDArray[Any]) -> None:
+    """Refuse pixels that the file itself calls empty: a value for no data is no reflectance."""
+    named = [value for value in source.nodatavals[: len(image)] if value is not None]
+    # 0 is a legal value in one band: it stands for no data where all bands have it, and only if the file says so.
+    hidden = no_data_of(source, image, zeros=0 in named)
+    if hidden.any():
+        remedy = "predict every pixel; if these are meant as they are stored, take the no-data value or mask away"
+        raise UnusableFileError(f"has {int(hidden.sum()):,} pixels without data, by its own word", remedy)

@@ -1,0 +1,68 @@
+"""What the person who hands in predictions says of the files: the order of bands, what the numbers mean."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Final, Self
+
+from worldstrat_bench.errors import UsageError
+
+MOST_BANDS: Final = 16
+
+_ALIASES: Final = {"B04": "R", "B03": "G", "B02": "B", "RED": "R", "GREEN": "G", "BLUE": "B"}
+_BAND: Final = re.compile(r"[A-Z0-9]{1,10}")
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What was said of the files that were handed in.
+
+    Attributes
+    ----------
+    bands : of every file, in its order; R, G and B are taken, others left out.
+    scale : reflectance is (number + offset) / scale; None: the numbers are reflectance, or the file has its own scale.
+    offset : added to a number before it is divided.
+
+    Raises
+    ------
+    UsageError
+        for a scale that is not above 0, or a number that is not finite.
+    """
+
+    bands: tuple[str, ...] = ("R", "G", "B")
+    scale: float | None = None
+    offset: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.scale is not None and not (math.isfinite(self.scale) and self.scale > 0):
+            raise UsageError(f"a scale of {self.scale:g} makes no sense", where="--scale", remedy="give one above 0")
+        if not math.isfinite(self.offset):
+            raise UsageError("the offset is not a finite number", where="--offset")
+
+    @classmethod
+    def parse(cls, bands: str, scale: float | None = None, offset: float = 0.0) -> Self:
+        """Read the bands as the command line gives them: ``B,G,R``, or ``B02,B03,B04,B08``.
+
+        Raises
+        ------
+        UsageError
+            unless red, green and blue are among at most 16 names, each once.
+        """
+        names = tuple(_ALIASES.get(name, name) for name in (part.strip().upper() for part in bands.split(",")))
+        formed = len(names) <= MOST_BANDS and all(_BAND.fullmatch(name) for name in names)
+        if not formed or len(set(names)) < len(names) or not {"R", "G", "B"} <= set(names):
+            remedy = "name every band of the files in order, with R, G and B among them: R,G,B or B02,B03,B04,B08"
+            raise UsageError(f"these are not the bands of an image: {bands[:60]!r}", where="--bands", remedy=remedy)
+        return cls(names, scale, offset)
+
+    @property
+    def rgb(self) -> list[int]:
+        """Where red, green and blue are."""
+        return [self.bands.index(name) for name in ("R", "G", "B")]
+
+    @property
+    def says_a_scale(self) -> bool:
+        """Whether numbers are to be changed as it says."""
+        return self.scale is not None or self.offset != 0.0
