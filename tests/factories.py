@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
+from worldstrat_bench.artefacts.identity import targets_sha256 as digest_of
 from worldstrat_bench.artefacts.record import (
     HANDED_IN_CLASS,
     NOT_KNOWN,
@@ -28,8 +30,9 @@ from worldstrat_bench.artefacts.record import (
     Record,
     build_record,
 )
+from worldstrat_bench.artefacts.reference import Reference, References, ReferenceTile
 from worldstrat_bench.artefacts.tiles import OUTCOMES, Value, format_tiles, parse_tiles
-from worldstrat_bench.protocol import Protocol, load_protocol
+from worldstrat_bench.protocol import Protocol, load_protocol, protocol_ids
 from worldstrat_bench.stats.aggregate import aggregate
 from worldstrat_bench.stats.strata import SMOD_LABELS
 
@@ -196,7 +199,7 @@ def make_run(
         protocol=ProtocolRef(id=rules.id, sha256=rules.sha256),
         dataset=DatasetRef(
             release=release, list=list_name, tiles=len(names), list_sha256=_sha("\n".join(sorted(names)) + "\n"),
-            targets_sha256=targets_sha256 or _sha("\n".join(["targets", *sorted(names)])),
+            targets_sha256=targets_sha256 or digest_of((name, _sha(f"target {name}")) for name in names),
             official=official if official is not None else release in ("v1.0", "v1.1"), limit=limit, shard=shard,
             inputs=inputs,
         ),
@@ -219,6 +222,35 @@ def make_run(
     )  # fmt: skip
     record.save(folder / "record.json")
     return record
+
+
+def make_reference(
+    *, release: str = "v1.1", protocol: Protocol | str = "wsb-1", lists: Sequence[str] = ("full", "never-split")
+) -> Reference:
+    """Return the reference that the official records of :func:`make_run` agree with."""
+    rules = load_protocol(protocol) if isinstance(protocol, str) else protocol
+    facts = {fact.tile: fact for name in lists for fact in official_facts(name)}
+    bicubic = {str(row["tile"]): row["psnr_bicubic"] for row in score_rows(tuple(facts.values()), "any")}
+    rows = {
+        fact.tile: {
+            **{name: getattr(fact, name) for name in ("group", "ipcc", "smod", "source", "continent", "lon", "lat")},
+            "target_sha256": _sha(f"target {fact.tile}"),
+            "psnr_bicubic": bicubic[fact.tile],
+            **{name: getattr(fact, name) for name in ("cloud", "days", "detail")},
+        }
+        for fact in facts.values()
+    }
+    tiles = {tile: ReferenceTile.model_validate(row) for tile, row in rows.items()}
+    return Reference(
+        release=release, protocol=ProtocolRef(id=rules.id, sha256=rules.sha256), harness_version="0.1.0", tiles=tiles
+    )
+
+
+@cache
+def references() -> References:
+    """Return what the official records of :func:`make_run` are held against, in place of what the package ships."""
+    made = (make_reference(release=release, protocol=id_) for release in ("v1.0", "v1.1") for id_ in protocol_ids())
+    return References.of(made)
 
 
 def relabel(facts: Sequence[Facts], **changes: str) -> tuple[Facts, ...]:

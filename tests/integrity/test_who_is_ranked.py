@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from factories import make_run, official_facts
+from factories import make_run, official_facts, references
 from worldstrat_bench.artefacts.record import Record, build_record
 from worldstrat_bench.artefacts.result import read_result
+from worldstrat_bench.stats.boards import kind_of
 from worldstrat_bench.stats.eligibility import why_unranked
 
 RELEASED = "a" * 64
@@ -45,7 +46,8 @@ def forged(folder: Path, change: Change) -> Record:
 def rules(folder: Path, change: Change = lambda d: None, *, verified: bool = True, **asked: Any) -> list[str]:
     record = forged(folder, change)
     table = read_result(folder).table
-    return [why.rule for why in why_unranked(record, table, verified=verified, released={RELEASED}, **asked)]
+    asked |= {"kind": kind_of(record, references()), "released": {RELEASED}}
+    return [why.rule for why in why_unranked(record, table, verified=verified, **asked)]
 
 
 @pytest.mark.parametrize(

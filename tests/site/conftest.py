@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 import site_scenes
+from factories import references
 from site_browser import ARGUMENTS, browser_path
 from worldstrat_bench.site import build
 
@@ -31,7 +32,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("site")
     official = site_scenes.submissions(root / "official", official=True)
     mini = site_scenes.submissions(root / "mini", official=False)
-    build([official, mini], root / "out")
+    build([official, mini], root / "out", references=references())
     return root / "out"
 
 

@@ -36,6 +36,7 @@ def register(app: typer.Typer) -> None:
     fetch.add_fetch(data)
     data.command("check", short_help="List everything that is wrong with a dataset.")(check)
     data.command("export", short_help="Write what a model would get, for any program.")(export)
+    data.command("reference", short_help="For maintainers: write the reference of a release.")(reference)
     app.add_typer(data, name="data")
 
 
@@ -108,6 +109,28 @@ def export(
         export_inputs(ExportRequest(folder, data, list_name, frames, chosen, protocol, limit, anonymous), report)
     typer.echo(f"{folder}: manifest.json says what is in it")
     typer.echo(f"next: worldstrat-bench score PREDICTIONS --data {data} --name NAME --out RUN")
+
+
+def reference(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A release as published.", show_default=False)],
+    protocol: ProtocolOption = "wsb-1",
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Where it goes. [default: ./RELEASE-PROTOCOL.json]")
+    ] = None,
+) -> None:
+    """Write the reference of a release: digests and facts of its tiles, against which official records are held.
+
+    Run once per release and protocol by a maintainer, on the real data; the package ships the file.
+    """
+    from worldstrat_bench.run.reference import make_reference
+
+    with _progress("tiles") as report:
+        found = make_reference(folder, protocol, report)
+    path = out or Path(f"{found.release}-{found.protocol.id}.json")
+    found.save(path)
+    without = sum(tile.target_sha256 is None for tile in found.tiles.values())
+    text = f"{path}: {len(found.tiles)} tiles of {found.release} under {found.protocol.id}, {without} without target"
+    stderr().print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
 
 def _print_report(report: CheckReport) -> None:

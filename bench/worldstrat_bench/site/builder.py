@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from worldstrat_bench import __version__
+from worldstrat_bench.artefacts.reference import References
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.site.analysis import Analysis
 from worldstrat_bench.site.config import BoardConfig
@@ -86,6 +87,7 @@ def build(
     predictions: Sequence[Path] = (),
     previews: bool = True,
     config: BoardConfig | None = None,
+    references: References | None = None,
 ) -> BuildReport:
     """Build the site.
 
@@ -97,6 +99,8 @@ def build(
     predictions : run directories with stored predictions, for pictures of them and error maps.
     previews : False leaves all pictures out.
     config : which boards and columns; none: the defaults.
+    references : what official records are held against; None for those that the package ships, which is what every
+        command uses.
 
     Raises
     ------
@@ -106,12 +110,12 @@ def build(
         if `data` is no data set.
     """
     _check_out(out)
-    entries, refused = read_entries(paths)
+    entries, refused = read_entries(paths, references=references)
     gathering = gc.isenabled()
     gc.disable()  # a build makes millions of small objects and no garbage: a fifth of its time
     try:
         shown = (data, predictions) if previews else (None, ())
-        output, divisions, apart = compose(entries, refused, *shown, config=config)
+        output, divisions, apart = compose(entries, refused, *shown, config=config, references=references)
     finally:
         if gathering:
             gc.enable()
@@ -138,15 +142,17 @@ def compose(
     *,
     config: BoardConfig | None = None,
     pictures_from: Path | None = None,
+    references: References | None = None,
 ) -> tuple[Output, tuple[Division, ...], tuple[UnrankedEntry, ...]]:
     """All files of the site in memory, its divisions, and the runs that are listed apart.
 
     Parameters
     ----------
     pictures_from : a built site whose pictures are taken over instead of made again.
+    references : see :func:`build`.
     """
     config = config or BoardConfig()
-    found = list_divisions(entries)
+    found = list_divisions(entries, references)
     divisions = tuple(d for d in found if d.entries and d.kind in config.kinds)
     loose = (*unplaced(entries), *(a for d in found if d not in divisions for a in _without_board(d)))
     apart = (*loose, *(a for d in divisions for a in d.apart))
@@ -209,6 +215,12 @@ def _navigation(division: Division | None) -> dict[str, object]:
 def _banner(division: Division | None) -> str:
     if division is None or division.kind == "official":
         return ""
+    if division.awaits_reference:
+        return (
+            "Practice. Official pending a reference: this version of worldstrat-bench has none of this release and "
+            f"protocol, so nothing shows that the targets are those of WorldStrat {division.release}. Entries are "
+            "ranked among themselves only."
+        )
     if division.kind == "practice":
         inputs = " with inputs made by a sensor model" if division.inputs != "real" else ""
         return (

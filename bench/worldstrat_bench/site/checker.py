@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
+from worldstrat_bench.artefacts.reference import References
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.site.builder import compose
 from worldstrat_bench.site.entries import MANIFEST, RejectedEntry, read_entries
@@ -48,8 +49,12 @@ class CheckReport:
     faults: tuple[str, ...]
 
 
-def check(folder: Path, *, rebuild: bool = True) -> CheckReport:
+def check(folder: Path, *, rebuild: bool = True, references: References | None = None) -> CheckReport:
     """Check a built site.
+
+    Parameters
+    ----------
+    references : what official records are held against; None for those that the package ships.
 
     Raises
     ------
@@ -70,7 +75,7 @@ def check(folder: Path, *, rebuild: bool = True) -> CheckReport:
         *_size_faults(index, assets, tile_pages),
     ]
     if rebuild and not faults:
-        faults += _rebuild_faults(folder, files, manifest)
+        faults += _rebuild_faults(folder, files, manifest, references)
     return CheckReport(
         folder=folder, files=len(files), pages=len(pages), index_gzipped=index, assets=assets,
         largest_tile_page=max(tile_pages.values(), default=0), rebuilt=rebuild and not faults,
@@ -142,10 +147,12 @@ def _size_faults(index: int, assets: int, tile_pages: Mapping[str, int]) -> Iter
             yield f"{path}: {size} bytes with its pictures, more than {TILE_PAGE_BYTES}"
 
 
-def _rebuild_faults(folder: Path, files: Mapping[str, bytes], manifest: Manifest) -> list[str]:
+def _rebuild_faults(
+    folder: Path, files: Mapping[str, bytes], manifest: Manifest, references: References | None
+) -> list[str]:
     """Build the site again from the records in it, pictures taken over."""
-    entries, _ = read_entries([folder], of_site=True)
+    entries, _ = read_entries([folder], of_site=True, references=references)
     refused = [RejectedEntry(source, reason) for source, reason in manifest.refused]
-    output, _, _ = compose(entries, refused, config=manifest.config, pictures_from=folder)
+    output, _, _ = compose(entries, refused, config=manifest.config, pictures_from=folder, references=references)
     paths = sorted(set(files) | set(output.files))
     return [f"{path}: a rebuild gives other bytes" for path in paths if files.get(path) != output.files.get(path)]

@@ -15,13 +15,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldstrat_bench.artefacts.record import ListScores, Record
+from worldstrat_bench.artefacts.reference import References
 from worldstrat_bench.artefacts.tiles import FACT_COLUMNS, TileTable
 from worldstrat_bench.protocol import Protocol
 from worldstrat_bench.site.entries import Entry, protocol_of
 from worldstrat_bench.site.text import clean, instant, short_hash, slugify
 from worldstrat_bench.site.versions import shown_versions, with_versions
 from worldstrat_bench.stats.aggregate import metric_names, metric_values
-from worldstrat_bench.stats.boards import KINDS, Kind, board_key, foreign_inputs, kind_of
+from worldstrat_bench.stats.boards import (
+    KINDS,
+    Kind,
+    awaits_reference,
+    board_key,
+    claimed_kind,
+    foreign_inputs,
+    kind_of,
+)
 from worldstrat_bench.stats.estimate import effective_groups
 from worldstrat_bench.stats.ranking import Display, RankedBoard, display_of, rank
 from worldstrat_bench.stats.strata import AXES, members, sort_strata, strata_of
@@ -47,8 +56,9 @@ class Division:
     versions : column of an optional metric to the version whose values are shown.
     entries : runs on the boards, in the order of their slugs; each is ranked in the lists it completed.
     apart : runs of this division that no board ranks.
-    facts : the tiles with their labels; the scores in it are one entry's and are not to be used.
+    facts : the tiles with their labels, on which all entries agree; the scores in it are not to be used.
     lists : name to tiles, the ranking one first.
+    awaits_reference : whether it would be official if the package had a reference of the release.
     counting : slugs of the counting rows, which alone move a rank; None: all entries.
     """
 
@@ -65,6 +75,7 @@ class Division:
     lists: Mapping[str, tuple[str, ...]]
     versions: Mapping[str, str] = field(default_factory=dict)
     counting: frozenset[str] | None = None
+    awaits_reference: bool = False
 
     @property
     def list_name(self) -> str:
@@ -75,6 +86,11 @@ class Division:
     def tiles(self) -> tuple[str, ...]:
         """The tiles of the ranking list."""
         return self.lists[self.list_name]
+
+    @property
+    def verified(self) -> int:
+        """The number of entries whose numbers maintainers computed."""
+        return sum(bool(entry.verified) for entry in self.entries)
 
     @cached_property
     def by_slug(self) -> dict[str, Entry]:
@@ -159,13 +175,25 @@ class Division:
         return entry.record.scores[list_name or self.list_name]
 
 
-def list_divisions(entries: Sequence[Entry]) -> tuple[Division, ...]:
-    """Sort runs into divisions: the official one first (its pages have no prefix), then by kind and size."""
+def list_divisions(entries: Sequence[Entry], references: References | None = None) -> tuple[Division, ...]:
+    """Sort runs into divisions: the official one first (its pages have no prefix), then by kind.
+
+    How many runs a division has decides nothing, how many of them maintainers verified does.
+
+    Parameters
+    ----------
+    references : what official records are held against; None for those that the package ships.
+    """
     groups: dict[tuple[str, ...], list[Entry]] = {}
     for entry in entries:
-        groups.setdefault(board_key(entry.record), []).append(entry)
-    drafts = [division for key, own in sorted(groups.items()) if (division := _division(key, own))]
-    drafts.sort(key=lambda d: (KINDS.index(d.kind), d.protocol.id, -len(d.entries), d.release, d.key))
+        groups.setdefault(board_key(entry.record, references), []).append(entry)
+    drafts = [
+        division
+        for key, own in sorted(groups.items())
+        for part, agreeing in enumerate(_agreeing(own))
+        if (division := _division(key, agreeing, part, references))
+    ]
+    drafts.sort(key=lambda d: (KINDS.index(d.kind), d.protocol.id, -d.verified, d.release, d.key))
     main = next((d for d in drafts if d.kind == "official" and d.entries), None)
     ordered = ([main] if main else []) + [d for d in drafts if d is not main]
     return tuple(d if d is main else replace(d, prefix=_prefix(d)) for d in ordered)
@@ -203,25 +231,24 @@ def _smoke_test(record: Record) -> str:
     return ""
 
 
-def _division(key: tuple[str, ...], group: Sequence[Entry]) -> Division | None:
+def _division(
+    key: tuple[str, ...], group: Sequence[Entry], part: int, references: References | None
+) -> Division | None:
+    """Return the division of runs that agree about their tiles; `part` tells those of one key apart."""
     whole = [entry for entry in group if not _smoke_test(entry.record)]
     if not whole:
         return None
     apart: list[UnrankedEntry] = []
     kept: list[Entry] = []
     for entry in whole:
-        reason = _unranked(entry, key[0])
+        reason = _unranked(entry, claimed_kind(entry.record))
         if reason:
             apart.append(_apart(entry, reason))
         else:
             kept.append(entry)
     kept, superseded = _newest(kept)
     apart += superseded
-    facts = _consensus([entry.table for entry in kept or whole])
-    for entry in list(kept):
-        if difference := _differs(entry.table, facts):
-            kept.remove(entry)
-            apart.append(_apart(entry, difference))
+    facts = (kept or whole)[0].table
     versions = shown_versions([entry.record for entry in kept])
     kept = [with_versions(entry, versions) for entry in kept]
     record = (kept or whole)[0].record
@@ -229,11 +256,12 @@ def _division(key: tuple[str, ...], group: Sequence[Entry]) -> Division | None:
     lists = {name: _tiles_of(record, name, facts) for name in names}
     releases = sorted({clean(entry.record.dataset.release, 40) for entry in whole})
     return Division(
-        key="/".join(key), kind=kind_of(record), prefix="", protocol=protocol_of(record), release=", ".join(releases),
+        key="/".join((*key, str(part)) if part else key), kind=kind_of(record, references), prefix="",
+        protocol=protocol_of(record), release=", ".join(releases),
         inputs=record.dataset.inputs, targets_sha256=record.dataset.targets_sha256,
         entries=tuple(sorted(_named(kept), key=lambda e: e.slug)),
         apart=tuple(sorted(apart, key=lambda a: a.entry.slug)),
-        facts=facts, lists=lists, versions=versions,
+        facts=facts, lists=lists, versions=versions, awaits_reference=awaits_reference(record, references),
     )  # fmt: skip
 
 
@@ -286,36 +314,31 @@ def _age(entry: Entry) -> tuple[bool, float, str]:
     return bool(entry.verified), instant(entry.record.created).timestamp(), entry.record.record_id
 
 
-def _consensus(tables: Sequence[TileTable]) -> TileTable:
-    """The facts that most runs state: per cell the most frequent text and the median number."""
-    sizes = Counter(table.tiles for table in tables)
-    tiles = min(sizes, key=lambda t: (-sizes[t], t))
-    same = [table for table in tables if table.tiles == tiles]
-    first = same[0]
-    texts = dict(first.texts)
-    numbers = dict(first.numbers)
-    for name in FACT_COLUMNS:
-        if name in texts:
-            cells = zip(*(table.texts[name] for table in same), strict=True)
-            texts[name] = tuple(min(Counter(c).items(), key=lambda kv: (-kv[1], kv[0] or ""))[0] for c in cells)
-        else:
-            stacked = np.stack([table.numbers[name] for table in same])
-            missing = np.isnan(stacked).all(axis=0)
-            numbers[name] = np.where(missing, np.nan, np.nanmedian(np.where(missing, 0.0, stacked), axis=0))
-    return TileTable(tiles, texts, numbers, first.flags)
+def _agreeing(entries: Sequence[Entry]) -> list[list[Entry]]:
+    """Part runs on the same targets by what they state of the tiles, verified ones first, then by their ids.
+
+    Runs that agree are never parted by what others state: no majority decides which of two statements is true. Official
+    ones agree to begin with, since each agrees with the reference.
+    """
+    parts: list[list[Entry]] = []
+    for entry in sorted(entries, key=lambda e: (not e.verified, e.record.record_id)):
+        near = [part for part in parts if any(_same_facts(entry.table, other.table) for other in part)]
+        joined = [other for part in near for other in part]
+        first = parts.index(near[0]) if near else len(parts)
+        parts = [part for part in parts if part not in near]
+        parts.insert(first, [*joined, entry])
+    return parts
 
 
-def _differs(table: TileTable, facts: TileTable) -> str:
-    if table.tiles != facts.tiles:
-        return "its tiles are not those of the other runs on these targets"
-    for name in FACT_COLUMNS:
-        if name in facts.texts:
-            equal = table.texts[name] == facts.texts[name]
-        else:
-            equal = np.allclose(table.numbers[name], facts.numbers[name], rtol=1e-3, atol=1e-9, equal_nan=True)
-        if not equal:
-            return f"column {name} of its tiles is not that of the other runs on these targets"
-    return ""
+def _same_facts(table: TileTable, other: TileTable) -> bool:
+    if table.tiles != other.tiles:
+        return False
+    texts = all(table.texts[name] == other.texts[name] for name in FACT_COLUMNS if name in table.texts)
+    return texts and all(
+        np.allclose(table.numbers[name], other.numbers[name], rtol=1e-3, atol=1e-9, equal_nan=True)
+        for name in FACT_COLUMNS
+        if name in table.numbers
+    )
 
 
 def _prefix(division: Division) -> str:

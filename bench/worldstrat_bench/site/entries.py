@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from worldstrat_bench.artefacts.record import Record, canonical_json
+from worldstrat_bench.artefacts.reference import References
 from worldstrat_bench.artefacts.result import Result
 from worldstrat_bench.artefacts.robustness import Robustness
 from worldstrat_bench.artefacts.speed import SpeedReport
@@ -30,6 +31,7 @@ from worldstrat_bench.site.extras import (
 )
 from worldstrat_bench.site.text import clean
 from worldstrat_bench.stats.aggregate import not_from_tiles
+from worldstrat_bench.stats.anchor import contradiction, reference_of
 from worldstrat_bench.stats.train_split import Declaration, assess
 
 MANIFEST = "data/site.json"
@@ -105,13 +107,16 @@ class RejectedEntry:
     reason: str
 
 
-def read_entries(paths: Iterable[Path], *, of_site: bool = False) -> tuple[list[Entry], list[RejectedEntry]]:
+def read_entries(
+    paths: Iterable[Path], *, of_site: bool = False, references: References | None = None
+) -> tuple[list[Entry], list[RejectedEntry]]:
     """Return every run under `paths`, in the order of their record ids, and what was refused.
 
     Parameters
     ----------
     paths : folders of submissions and runs.
     of_site : also read the copies that a built site offers for download, as the site's own check does.
+    references : what official records are held against; None for those that the package ships.
 
     Raises
     ------
@@ -128,7 +133,7 @@ def read_entries(paths: Iterable[Path], *, of_site: bool = False) -> tuple[list[
             found = True
             source = clean(str(folder.relative_to(root.parent)) if folder != root else root.name, 200)
             try:
-                entry = read_entry(folder, root, source)
+                entry = read_entry(folder, root, source, references)
             except InvalidArtefactError as error:
                 refused.append(RejectedEntry(source, clean(_reason(error), 400)))
                 continue
@@ -177,13 +182,14 @@ def _below_a_run(folder: Path, root: Path) -> bool:
     return folder.parent.name == "robustness" and run.is_relative_to(root) and (run / "record.json").is_file()
 
 
-def read_entry(folder: Path, root: Path, source: str) -> Entry:
+def read_entry(folder: Path, root: Path, source: str, references: References | None = None) -> Entry:
     """Read and check one run.
 
     Raises
     ------
     InvalidArtefactError
-        naming what does not fit: the schema, a hash, the protocol, or a number that does not follow from the tiles.
+        naming what does not fit: the schema, a hash, the protocol, a number that does not follow from the tiles, or
+        a fact of a tile that the reference of its release contradicts.
     """
     files = {
         name: data
@@ -196,6 +202,9 @@ def read_entry(folder: Path, root: Path, source: str) -> Entry:
     result = Result.parse(files[Record.FILE], files[TILES], folder).matching()
     record, table = result.record, result.table
     check_record(record, table)
+    reference = reference_of(record, references)
+    if reference is not None and (what := contradiction(record, table, reference)):
+        raise InvalidArtefactError(what, where=folder, remedy="evaluate on the release as it was published")
     manifest = parse_toml(files.get("submission.toml"))
     curves = robustness_of(files.get(Robustness.FILE), record)
     if curves is None:

@@ -113,7 +113,9 @@ def heading_of(division: Division) -> str:
     """The title of a division."""
     kind = {"official": "Leaderboard", "practice": "Practice board", "probe": "Out-of-split probe",
             "compatibility": "Compatibility board", "predictions": "Predictions handed in"}[division.kind]  # fmt: skip
-    published = division.kind != "practice" and {*division.release.split(", ")} <= {*release_names()}
+    published = (division.kind != "practice" or division.awaits_reference) and {*division.release.split(", ")} <= {
+        *release_names()
+    }
     source = f"WorldStrat {division.release}" if published else division.release
     return f"{kind}: {source}, {division.protocol.id}"
 

@@ -5,15 +5,35 @@ from __future__ import annotations
 from typing import Final, Literal, get_args
 
 from worldstrat_bench.artefacts.record import Record
+from worldstrat_bench.artefacts.reference import References
 from worldstrat_bench.data.split import releases
 from worldstrat_bench.protocol import load_protocol, protocol_ids, same_task
+from worldstrat_bench.stats.anchor import reference_of
 
 Kind = Literal["official", "probe", "compatibility", "practice", "predictions"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 
-def kind_of(record: Record) -> Kind:
-    """The kind of division that a record belongs to; predictions that were handed in have one of their own."""
+def kind_of(record: Record, references: References | None = None) -> Kind:
+    """Return the kind of division that a record belongs to.
+
+    What is to be official needs a reference of its release and protocol: without one nothing tells the real targets
+    from invented ones, and the board is for practice.
+
+    Parameters
+    ----------
+    references : None for those that the package ships.
+    """
+    return "practice" if awaits_reference(record, references) else claimed_kind(record)
+
+
+def awaits_reference(record: Record, references: References | None = None) -> bool:
+    """Return whether a record would be official, or a probe, if there were a reference to hold it against."""
+    return claimed_kind(record) in ("official", "probe") and reference_of(record, references) is None
+
+
+def claimed_kind(record: Record) -> Kind:
+    """Return the kind of division that a record says it belongs to; predictions that were handed in have their own."""
     if record.predictions is not None:
         return "predictions"
     data = record.dataset
@@ -24,8 +44,8 @@ def kind_of(record: Record) -> Kind:
     return "official" if data.list in ("full", "clean") else "probe"
 
 
-def board_key(record: Record) -> tuple[str, ...]:
-    """Records with the same key may be compared, those with different ones never.
+def board_key(record: Record, references: References | None = None) -> tuple[str, ...]:
+    """Return a key: records with the same one may be compared, those with different ones never.
 
     The first part is the kind, so that what was run never meets what was only handed in. The same pixels from two
     official releases share a board; practice sets never share with anything.
@@ -33,7 +53,7 @@ def board_key(record: Record) -> tuple[str, ...]:
     data = record.dataset
     release = "" if data.official else data.release
     return (
-        kind_of(record),
+        kind_of(record, references),
         record.protocol.id,
         record.protocol.sha256,
         data.inputs,

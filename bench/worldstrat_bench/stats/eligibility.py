@@ -21,7 +21,7 @@ from worldstrat_bench.data import split
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.stats.aggregate import metric_names, metric_values
-from worldstrat_bench.stats.boards import Kind, foreign_inputs, kind_of, ranking_list
+from worldstrat_bench.stats.boards import Kind, claimed_kind, foreign_inputs, kind_of, ranking_list
 from worldstrat_bench.stats.train_split import assess
 
 Rule = Literal[
@@ -72,6 +72,7 @@ def why_unranked(
     table: TileTable,
     *,
     verified: bool,
+    kind: Kind | None = None,
     released: Collection[str] = (),
     train_split: str | None = None,
     list_name: str | None = None,
@@ -82,16 +83,17 @@ def why_unranked(
     Parameters
     ----------
     verified : maintainers computed the numbers of the record; see :attr:`Verification.computed`.
+    kind : of the board that is asked about; None: of the one that the record goes to.
     released : digests of the released harnesses.
     train_split : as the manifest declares it, if the record does not.
     list_name : the list of the board that is asked about; None: any list of the record.
     metric : that ranks this board; None: any metric that ranks one.
     """
-    kind = kind_of(record)
+    kind = kind or kind_of(record)
     reasons = [
         *_of_run(record),
-        *_of_model(record, kind, train_split),
-        *_of_tiles(record, table, kind),
+        *_of_model(record, claimed_kind(record), train_split),
+        *_of_tiles(record, table, claimed_kind(record)),
         *(_of_provenance(record, released) if cites(kind) else ()),
     ]
     if cites(kind) and not verified:

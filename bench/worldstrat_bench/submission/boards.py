@@ -8,13 +8,15 @@ from pathlib import Path
 
 from worldstrat_bench.artefacts.harness import released_harnesses
 from worldstrat_bench.artefacts.record import Record
+from worldstrat_bench.artefacts.reference import References
 from worldstrat_bench.artefacts.result import Result
 from worldstrat_bench.artefacts.tiles import TILES, TileTable
 from worldstrat_bench.artefacts.verification import Verification, verification_in, verification_of
 from worldstrat_bench.data import split
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.protocol import Protocol, load_protocol
-from worldstrat_bench.stats.boards import board_key, kind_of, ranking_list
+from worldstrat_bench.stats.anchor import contradiction, reference_of
+from worldstrat_bench.stats.boards import Kind, board_key, kind_of, ranking_list
 from worldstrat_bench.stats.counting import Claim, claim_of, counting_rows
 from worldstrat_bench.stats.eligibility import WhyUnranked, cites, why_unranked
 from worldstrat_bench.submission.check_files import SUBMISSIONS
@@ -60,10 +62,12 @@ class Board:
 
     Attributes
     ----------
+    kind : official, practice, ...
     reasons : why the record has no rank yet.
     """
 
     protocol: Protocol
+    kind: Kind
     own: Competitor
     others: tuple[Competitor, ...]
     reasons: tuple[WhyUnranked, ...]
@@ -71,7 +75,7 @@ class Board:
     @property
     def cited(self) -> bool:
         """Whether ranks of this board may be cited, so that only verified records have one."""
-        return cites(kind_of(self.own.record))
+        return cites(self.kind)
 
     @property
     def list_name(self) -> str:
@@ -96,12 +100,15 @@ class Board:
         return counting_rows(row.claim() for row in rows)
 
 
-def boards_of(slug: str, submissions: Path, base: str | None = None) -> tuple[Board, ...]:
+def boards_of(
+    slug: str, submissions: Path, base: str | None = None, *, references: References | None = None
+) -> tuple[Board, ...]:
     """The boards on which a submission has a record.
 
     Parameters
     ----------
     base : take the others from this revision instead of from disk.
+    references : what official records are held against; None for those that the package ships.
 
     Raises
     ------
@@ -119,26 +126,36 @@ def boards_of(slug: str, submissions: Path, base: str | None = None) -> tuple[Bo
         raise InvalidArtefactError("the submission has no readable record", where=folder, remedy=remedy)
     others = tuple(_from_revision(submissions, base) if base else _from_disk(submissions))
     released = released_harnesses(submissions.resolve().parent)
-    boards = (_board(competitor, others, released) for competitor in own)
+    boards = (_board(competitor, others, released, references) for competitor in own)
     return tuple(board for board in boards if board is not None)
 
 
-def _board(own: Competitor, others: tuple[Competitor, ...], released: Collection[str]) -> Board | None:
+def _board(
+    own: Competitor, others: tuple[Competitor, ...], released: Collection[str], references: References | None
+) -> Board | None:
     try:
         protocol = load_protocol(own.record.protocol.id)
     except UsageError:
         return None
-    key, listed = board_key(own.record), ranking_list(own.record)
+    kind, key, listed = kind_of(own.record, references), board_key(own.record, references), ranking_list(own.record)
     rivals: dict[str, Competitor] = {}
     for other in others:
-        if other.slug != own.slug and board_key(other.record) == key and not _reasons(other, released, listed):
+        if other.slug == own.slug or board_key(other.record, references) != key:
+            continue
+        if not _contradicts(other, references) and not _reasons(other, kind, released, listed):
             rivals.setdefault(other.slug, other)
     ordered = tuple(rivals[slug] for slug in sorted(rivals))
-    return Board(protocol, own, ordered, _reasons(own, released, None))
+    return Board(protocol, kind, own, ordered, _reasons(own, kind, released, None))
 
 
-def _reasons(row: Competitor, released: Collection[str], listed: str | None) -> tuple[WhyUnranked, ...]:
-    return why_unranked(row.record, row.table, verified=row.verified, released=released, list_name=listed)
+def _contradicts(row: Competitor, references: References | None) -> bool:
+    """Whether a row is refused, since the real data say otherwise."""
+    reference = reference_of(row.record, references)
+    return reference is not None and bool(contradiction(row.record, row.table, reference))
+
+
+def _reasons(row: Competitor, kind: Kind, released: Collection[str], listed: str | None) -> tuple[WhyUnranked, ...]:
+    return why_unranked(row.record, row.table, verified=row.verified, kind=kind, released=released, list_name=listed)
 
 
 def _read(folder: Path) -> Iterator[Competitor]:

@@ -6,12 +6,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from worldstrat_bench.artefacts.reference import References
 from worldstrat_bench.artefacts.result import Result
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.submission.check_files import SUBMISSIONS, change_faults, changed_slugs, folder_faults
 from worldstrat_bench.submission.check_manifest import content_faults, submitted_manifest
 from worldstrat_bench.submission.check_others import name_faults, others_faults
-from worldstrat_bench.submission.check_record import manifest_faults, record_faults, submitted_result
+from worldstrat_bench.submission.check_record import (
+    manifest_faults,
+    record_faults,
+    reference_faults,
+    submitted_result,
+)
 from worldstrat_bench.submission.faults import CheckFinding, CheckReport
 from worldstrat_bench.submission.fingerprints import Fingerprints, dataset_fingerprints, imagery_faults
 from worldstrat_bench.submission.git import open_checkout
@@ -30,12 +36,15 @@ class Options:
     official : what is not ranked is an error.
     maintainer : the author may touch several submissions and add ``verification.json``.
     data : dataset whose imagery is looked for in wheels.
+    references : what official records are held against; None for those that the package ships, which is what every
+        command uses.
     """
 
     base: str | None = None
     official: bool = False
     maintainer: bool = False
     data: Path | None = None
+    references: References | None = None
 
 
 def check(paths: Sequence[Path], options: Options = Options()) -> CheckReport:  # frozen
@@ -113,6 +122,7 @@ def _check_folder(
         if isinstance(found, Result):
             results.append(found)
             faults += record_faults(found, folder, official=options.official)
+            faults += reference_faults(found, options.references)
         else:
             faults += found
     faults += others_faults(folder, results)

@@ -8,6 +8,7 @@ from pathlib import Path
 from worldstrat_bench.artefacts.harness import released_harnesses
 from worldstrat_bench.artefacts.identity import model_differences, short_value
 from worldstrat_bench.artefacts.record import Record
+from worldstrat_bench.artefacts.reference import References
 from worldstrat_bench.artefacts.result import Result, changed_file, read_result
 from worldstrat_bench.artefacts.robustness import Robustness
 from worldstrat_bench.artefacts.speed import TIME_AGAIN, SpeedReport
@@ -18,7 +19,8 @@ from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.measures import measure
 from worldstrat_bench.protocol import Protocol, load_protocol, protocol_ids
 from worldstrat_bench.stats.aggregate import not_from_tiles
-from worldstrat_bench.stats.boards import kind_of, ranking_list
+from worldstrat_bench.stats.anchor import contradiction, reference_of
+from worldstrat_bench.stats.boards import awaits_reference, claimed_kind, ranking_list
 from worldstrat_bench.stats.eligibility import computed_in, why_unranked
 from worldstrat_bench.stats.robustness import disagreements
 from worldstrat_bench.submission.check_tiles import table_faults
@@ -54,6 +56,23 @@ def record_faults(result: Result, slug_folder: Path, *, official: bool) -> Itera
         yield from plausibility_notices(result)
     yield from _companion_faults(result)
     yield from robustness_faults(result.folder, result.record)
+
+
+def reference_faults(result: Result, references: References | None = None) -> Iterator[CheckFinding]:
+    """Return what of an official record is not so on the real data; a notice where nothing tells.
+
+    Parameters
+    ----------
+    references : None for those that the package ships.
+    """
+    record, where = result.record, result.record_file
+    reference = reference_of(record, references)
+    if reference is not None and (what := contradiction(record, result.table, reference)):
+        remedy = "evaluate on the release as it was published: worldstrat-bench data check DIR --deep"
+        yield CheckFinding("reference", what, where=where, remedy=remedy)
+    if awaits_reference(record, references):
+        what = f"official pending a reference: this package has none of {record.dataset.release[:40]} under "
+        yield notice("reference", f"{what}{record.protocol.id[:40]}; the record goes to a practice board", where=where)
 
 
 def recomputed_faults(result: Result) -> tuple[CheckFinding, ...]:
@@ -180,11 +199,12 @@ def _ranking_faults(result: Result, slug_folder: Path, *, official: bool) -> Ite
     if record.dataset.shard is not None:
         remedy = "merge the shards: worldstrat-bench merge"
         yield CheckFinding("shard", f"shard {record.dataset.shard} of a run", where=where, remedy=remedy)
-    if kind_of(record) != "official":
-        text = f"not on the official board: it belongs on a {kind_of(record)} board"
+    claimed = claimed_kind(record)  # that the release has no reference yet is said once, by reference_faults
+    if claimed != "official":
+        text = f"not on the official board: it belongs on a {claimed} board"
         yield _unranked(text, where, official=official)
     verified, released = computed_in(result.folder, record), released_harnesses(slug_folder.resolve().parent.parent)
-    for reason in why_unranked(record, result.table, verified=verified, released=released):
+    for reason in why_unranked(record, result.table, verified=verified, kind=claimed, released=released):
         if reason.rule != "value":
             barring = official and reason.rule != "self-reported"
             yield _unranked(f"not ranked: {reason.text}", where, official=barring)

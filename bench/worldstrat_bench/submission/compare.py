@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from worldstrat_bench.artefacts.reference import References
 from worldstrat_bench.measures import measure
 from worldstrat_bench.stats.aggregate import metric_values
 from worldstrat_bench.stats.estimate import effective_groups
@@ -15,8 +16,14 @@ from worldstrat_bench.submission.boards import Board, boards_of
 from worldstrat_bench.submission.faults import escape_markdown
 
 
-def compare_markdown(slug: str, submissions: Path, base: str | None = None) -> str:
-    """Ranks, ties and differences to the nearest neighbours, per board and stratum.
+def compare_markdown(
+    slug: str, submissions: Path, base: str | None = None, *, references: References | None = None
+) -> str:
+    """Return ranks, ties and differences to the nearest neighbours, per board and stratum.
+
+    Parameters
+    ----------
+    references : what official records are held against; None for those that the package ships.
 
     Raises
     ------
@@ -24,7 +31,7 @@ def compare_markdown(slug: str, submissions: Path, base: str | None = None) -> s
         see :func:`worldstrat_bench.submission.boards.boards_of`.
     """
     lines = [f"### What {escape_markdown(slug)} does to the boards", ""]
-    for board in boards_of(slug, submissions, base):
+    for board in boards_of(slug, submissions, base, references=references):
         lines += _board_lines(board)
     return "\n".join(lines)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from factories import Facts, invented_facts, make_run, official_facts, relabel
+from factories import Facts, invented_facts, make_run, official_facts, references, relabel
 from site_scenes import write_manifest, write_speed, write_verification
 from worldstrat_bench.artefacts.record import ModelRef, Record, build_record
 from worldstrat_bench.artefacts.tiles import parse_tiles
@@ -33,9 +33,9 @@ full = partial(make_run, release="v1.1", list_name="full")
 
 
 def divisions(root: Path) -> tuple[Division, ...]:
-    entries, refused = read_entries([root])
+    entries, refused = read_entries([root], references=references())
     assert refused == []
-    return list_divisions(entries)
+    return list_divisions(entries, references())
 
 
 def change(folder: Path, edit: Callable[[dict[str, object]], None]) -> None:
@@ -60,10 +60,9 @@ def test_official_and_practice_never_share_a_board(tmp_path: Path) -> None:
 def test_the_same_pixels_of_two_releases_share_a_board(tmp_path: Path) -> None:
     full(tmp_path / "a", model="a", release="v1.0")
     full(tmp_path / "b", model="b", release="v1.1")
-    full(tmp_path / "c", model="c", targets_sha256="0" * 64)
-    found = divisions(tmp_path)
-    assert sorted(len(d.entries) for d in found) == [1, 2]
-    assert next(d for d in found if len(d.entries) == 2).release == "v1.0, v1.1"
+    (found,) = divisions(tmp_path)
+    assert len(found.entries) == 2
+    assert found.release == "v1.0, v1.1"
 
 
 def test_other_targets_protocols_and_inputs_are_other_boards(tmp_path: Path) -> None:
@@ -143,14 +142,18 @@ def test_one_run_of_a_submission_is_ranked_the_verified_one_first(tmp_path: Path
     assert "another run of the same entry" in division.apart[0].reason
 
 
-def test_a_run_with_other_facts_of_its_tiles_is_apart(tmp_path: Path) -> None:
+def test_runs_with_other_facts_of_their_tiles_are_another_board_however_many_they_are(tmp_path: Path) -> None:
     facts: tuple[Facts, ...] = invented_facts(36)
-    for i in range(3):
+    for i in range(2):
         mini(tmp_path / f"m{i}", model=f"m{i}", tiles=facts)
-    mini(tmp_path / "odd", model="odd", tiles=relabel(facts, ipcc="Water"))
-    (division,) = divisions(tmp_path)
-    assert [entry.record.model.name for entry in division.entries] == ["m0", "m1", "m2"]
-    assert "column ipcc" in division.apart[0].reason
+    before = divisions(tmp_path)[0].boards["test", "psnr"].standings
+    for i in range(3):
+        mini(tmp_path / f"odd{i}", model=f"odd{i}", tiles=relabel(facts, ipcc="Water"))
+    found = divisions(tmp_path)
+    names = {tuple(entry.record.model.name for entry in division.entries) for division in found}
+    assert names == {("m0", "m1"), ("odd0", "odd1", "odd2")}
+    assert before in [division.boards["test", "psnr"].standings for division in found]
+    assert len({division.prefix for division in found}) == 2
 
 
 def test_slugs_of_equal_names_get_a_hash(tmp_path: Path) -> None:
