@@ -92,7 +92,7 @@ def test_doctor_shows_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
 
 def test_evaluate_names_the_level_and_the_cause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The worker is real and has no such device; that the machine has it is made up."""
-    monkeypatch.setattr("worldstrat_bench.run.pipeline.resolve_devices", lambda text: ("cuda:99",))
+    monkeypatch.setattr("worldstrat_bench.run.run.resolve_devices", lambda text: ("cuda:99",))
     monkeypatch.setattr(cuda_trouble, "look_unconfined", lambda device: Sight("", ("/opt/driver/libcuda.so.1",), ()))
     data = small_dataset(tmp_path / "mini", 2)
     words = ("bicubic", "--data", data, "--out", tmp_path / "run", "--isolation", "strong", "--no-download")
