@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,6 +148,64 @@ def test_it_is_scored_again_and_not_run_again(scene: Scene, tmp_path: Path) -> N
     verify = run_cli("verify", tmp_path / "out", "--data", scene.data, "--model", "bicubic")
     assert verify.code == 2
     assert "handed in" in verify.err
+
+
+SUBMISSION = """\
+schema_version = 1
+protocols = ["wsb-1"]
+[submission]
+slug = "elsewhere"
+title = "Elsewhere"
+authors = ["Ada Example"]
+licence = "Apache-2.0"
+description = "Bicubic by NumPy and SciPy."
+[predictions]
+url = "https://example.org/predictions.zip"
+sha256 = "{sha256}"
+bytes = {size}
+licence = "CC-BY-4.0"
+[training]
+datasets = []
+train_split = "none"
+selection_split = "none"
+test_evaluations = 0
+uses_test = false
+"""
+
+
+def test_a_submission_of_predictions_is_scored_checked_and_verified(scene: Scene, tmp_path: Path) -> None:
+    archive = Path(
+        shutil.make_archive(str(tmp_path / "predictions"), "zip", tmp_path, _small(scene, tmp_path / "a").name)
+    )
+    folder = tmp_path / "submissions" / "elsewhere"
+    folder.mkdir(parents=True)
+    sha256 = hashlib.sha256(archive.read_bytes()).hexdigest()
+    text = SUBMISSION.format(sha256=sha256, size=archive.stat().st_size)
+    (folder / "submission.toml").write_text(text, encoding="utf-8")
+    told = ("--submission", folder, "--data", scene.data, "--no-download")
+    done = run_cli("score", archive, *told, "--out", tmp_path / "run")
+    assert done.code == 0, done.err
+    assert run_cli("submission", "add", tmp_path / "run", folder).code == 0
+    checked = run_cli("submission", "check", folder)
+    assert checked.code == 0, checked.out
+    (result,) = folder.glob("results/wsb-1/*")
+    assert result.name == "mini-handed-in"
+    verify = ("verify", result, "--data", scene.data, "--predictions")
+    assert run_cli(*verify, archive).code == 0
+    other = np.load(tmp_path / "a" / f"{min(scene.images)}.npy") * np.float32(1.01)
+    np.save(tmp_path / "a" / f"{min(scene.images)}.npy", other)
+    changed = run_cli(*verify, tmp_path / "a")
+    assert changed.code == 5
+    assert "not the files" in changed.out
+    assert "differs from tiles.csv" in changed.out
+    (folder / "submission.toml").write_text(text.replace(sha256, "0" * 64), encoding="utf-8")
+    stale = run_cli(*verify, archive)
+    assert stale.code == 5
+    assert "another size or sha256" in stale.out
+    assert run_cli("verify", scene.run, "--data", scene.data, "--predictions", archive).code == 2
+    assert run_cli(*verify, archive, "--maintainer", "me").code == 2
+    assert run_cli("evaluate", folder, "--data", scene.data, "--out", tmp_path / "never").code == 5
+    assert not (tmp_path / "never").exists()
 
 
 def test_changed_predictions_do_not_go_into_a_run_of_others(scene: Scene, tmp_path: Path) -> None:

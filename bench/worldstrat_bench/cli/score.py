@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from worldstrat_bench.handed.intake import HandInRequest
 
 RunArgument = Annotated[
-    Path, typer.Argument(metavar="DIR", help="A run with predictions, or a folder of predictions made elsewhere.")
+    Path,
+    typer.Argument(metavar="DIR", help="A run with predictions, or a folder or zip of predictions made elsewhere."),
 ]
 OtherOutOption = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="Where the scores go. [default: the run itself]")

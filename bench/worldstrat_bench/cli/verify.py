@@ -24,6 +24,10 @@ def verify(
         str | None, typer.Option("--model", metavar="MODEL", help="Entry point, wheel or submission; with --data.")
     ] = None,
     tiles: Annotated[int, typer.Option("-k", "--tiles", metavar="K", min=1, max=1000, help="Tiles to run again.")] = 10,
+    predictions: Annotated[
+        Path | None,
+        typer.Option("--predictions", metavar="PATH", help="Files that were handed in, or their zip; with --data."),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Random seed for choosing the tiles.")] = 0,
     loading: LoadingGroup,
     device: DeviceOption = "auto",
@@ -38,6 +42,9 @@ def verify(
     from worldstrat_bench.submission import verify as verifying
     from worldstrat_bench.submission.faults import CheckReport, as_text
 
+    if predictions is not None:
+        _verify_files(run, data, predictions, model=model, maintainer=maintainer, device=device, as_json=as_json)
+        return
     if (data is None) != (model is None):
         raise UsageError("--data and --model come together", remedy="give both, or neither to recompute only")
     request = verifying.VerifyRequest(
@@ -60,6 +67,29 @@ def verify(
         again = f"{len(report.tiles)} tiles run again" if data else "no tile run again: that needs --data and --model"
         typer.echo(as_text(CheckReport((str(run),), report.faults)) + again)
     if not report.passed:
+        raise typer.Exit(_EXIT_INVALID)
+
+
+def _verify_files(
+    run: Path, data: Path | None, predictions: Path, *, model: str | None, maintainer: str | None, device: str,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Score files that were handed in once more, and say whether the record holds."""
+    from worldstrat_bench.errors import UsageError
+    from worldstrat_bench.submission.faults import CheckReport, as_text
+    from worldstrat_bench.submission.faults import as_json as as_document
+    from worldstrat_bench.submission.verify_files import verify_files
+
+    if data is None or model is not None or maintainer is not None:
+        what = "--predictions goes with --data, and with neither --model nor --maintainer"
+        remedy = "no model of such a record can be run, and no rank of it may be cited"
+        raise UsageError(what, where="--predictions", remedy=remedy)
+    report = CheckReport((str(run),), verify_files(run, data, predictions, device=device))
+    if as_json:
+        print_json(as_document(report))
+    else:
+        typer.echo(as_text(report), nl=False)
+    if not report.ok:
         raise typer.Exit(_EXIT_INVALID)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,7 @@ from worldstrat_bench.data.layout import Tile, open_dataset
 from worldstrat_bench.data.loading import read_ahead
 from worldstrat_bench.data.target import ArrayCache
 from worldstrat_bench.errors import UsageError
+from worldstrat_bench.handed.archive import files_in
 from worldstrat_bench.handed.files import UnusableFileError, image_of, read_bytes, sha256_of
 from worldstrat_bench.handed.folder import Fault, Found, find_files, kind_of_file, refuse
 from worldstrat_bench.handed.manifest import Identities
@@ -55,7 +56,7 @@ class HandInRequest:
 
     Attributes
     ----------
-    files : the folder with one file a tile.
+    files : the folder with one file a tile, or a zip archive of them.
     name : of the model, as records and pages show it.
     out : the run directory that is made of them.
     stated : what the files do not say of themselves.
@@ -103,6 +104,11 @@ def score_handed_in(
 
 def take_in(request: HandInRequest, options: RunOptions, tell: Listener = ignore) -> None:
     """Make a run of the files, which :func:`~worldstrat_bench.run.rescore.score_run` scores; see there for raises."""
+    with files_in(request.files) as folder:
+        _take_in(replace(request, files=folder), options, tell)
+
+
+def _take_in(request: HandInRequest, options: RunOptions, tell: Listener) -> None:
     protocol = load_protocol(request.protocol)
     selection = select(open_dataset(request.data), request.list_name, request.limit)
     found = _find(request, selection)

@@ -12,6 +12,7 @@ from worldstrat_bench.errors import UsageError
 from worldstrat_bench.submission.check_files import SUBMISSIONS, change_faults, changed_slugs, folder_faults
 from worldstrat_bench.submission.check_manifest import content_faults, submitted_manifest
 from worldstrat_bench.submission.check_others import name_faults, others_faults
+from worldstrat_bench.submission.check_predictions import predictions_faults
 from worldstrat_bench.submission.check_record import (
     manifest_faults,
     record_faults,
@@ -126,6 +127,9 @@ def _check_folder(
         else:
             faults += found
     faults += others_faults(folder, results)
+    of_predictions = predictions_faults(folder, results)
+    if of_predictions is not None:
+        return None, [*faults, *of_predictions]
     manifest, text, problems = submitted_manifest(folder)
     faults += problems
     if manifest is None:

@@ -17,6 +17,7 @@ from worldstrat_bench.submission.harness_base import provided
 from worldstrat_bench.submission.locate import line_of
 from worldstrat_bench.submission.lock import Locked, LockError, load_lock
 from worldstrat_bench.submission.manifest import MANIFEST_NAME, Manifest, ManifestError, load_manifest, manifest_errors
+from worldstrat_bench.submission.predictions_manifest import PredictionsManifest
 
 MAX_TRAIN_TILES_BYTES = 512 * 1024
 
@@ -49,13 +50,8 @@ def content_faults(manifest: Manifest, text: str, folder: Path, records: Sequenc
     text : of the manifest, for the numbers of lines.
     records : of the submission.
     """
-    where, slug = folder / MANIFEST_NAME, manifest.submission.slug
-    if folder.resolve().name != slug:
-        what = f"slug is {slug!r} but the folder is {folder.resolve().name!r}"
-        yield CheckFinding(
-            "slug", what, where=where, line=line_of(text, ("submission", "slug")), remedy="give both the same name"
-        )
-    yield from _protocol_faults(manifest, text, where)
+    yield from slug_faults(manifest.submission.slug, text, folder)
+    yield from protocol_faults(manifest.protocols, text, folder / MANIFEST_NAME)
     yield from lock_faults(manifest, folder, text)
     yield from weights_faults(manifest, folder, text)
     ranked = any(record.dataset.official for record in records)
@@ -65,9 +61,18 @@ def content_faults(manifest: Manifest, text: str, folder: Path, records: Sequenc
         yield notice("records", "there is no record yet", where=folder, remedy=remedy)
 
 
-def _protocol_faults(manifest: Manifest, text: str, where: Path) -> Iterator[CheckFinding]:
+def slug_faults(slug: str, text: str, folder: Path) -> Iterator[CheckFinding]:
+    """A submission lies in a folder of its name."""
+    if folder.resolve().name != slug:
+        what = f"slug is {slug!r} but the folder is {folder.resolve().name!r}"
+        line = line_of(text, ("submission", "slug"))
+        yield CheckFinding("slug", what, where=folder / MANIFEST_NAME, line=line, remedy="give both the same name")
+
+
+def protocol_faults(protocols: Sequence[str], text: str, where: Path) -> Iterator[CheckFinding]:
+    """The protocols are those of the package."""
     line = line_of(text, ("protocols",))
-    for name in manifest.protocols:
+    for name in protocols:
         if name not in protocol_ids():
             remedy = f"one of: {', '.join(protocol_ids())}"
             yield CheckFinding("protocol", f"unknown protocol {name[:60]!r}", where=where, line=line, remedy=remedy)
@@ -147,7 +152,9 @@ def weights_faults(manifest: Manifest, folder: Path, text: str) -> Iterator[Chec
         yield CheckFinding("weights", what, where=where, line=line, remedy=f"sha256sum {weights.path}")
 
 
-def training_faults(manifest: Manifest, folder: Path, text: str, *, ranked: bool) -> Iterator[CheckFinding]:
+def training_faults(
+    manifest: Manifest | PredictionsManifest, folder: Path, text: str, *, ranked: bool
+) -> Iterator[CheckFinding]:
     """What the train list means for the test lists.
 
     Parameters

@@ -20,6 +20,7 @@ from worldstrat_bench.submission.check_tiles import facts_differ
 from worldstrat_bench.submission.faults import CheckFinding, notice, relative
 from worldstrat_bench.submission.locate import line_of
 from worldstrat_bench.submission.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, Manifest
+from worldstrat_bench.submission.predictions_manifest import PredictionsManifest
 from worldstrat_bench.submission.results import record_folders
 
 ALIKE: Final = 0.9999
@@ -96,7 +97,7 @@ class _Named:
     authors: tuple[str, ...]
 
 
-def name_faults(manifest: Manifest, text: str, folder: Path) -> Iterator[CheckFinding]:
+def name_faults(manifest: Manifest | PredictionsManifest, text: str, folder: Path) -> Iterator[CheckFinding]:
     """Check the title and the authors of a submission by themselves and against the others beside it.
 
     Parameters
@@ -108,9 +109,10 @@ def name_faults(manifest: Manifest, text: str, folder: Path) -> Iterator[CheckFi
     if fault := name_fault(about.title):
         remedy = "write the title in the letters of one script"
         yield CheckFinding("name", f"the title cannot be used: {fault}", where=where, line=title_line, remedy=remedy)
+    ours = isinstance(manifest, Manifest) and manifest.model.repository_folder is not None
     for author in about.authors:
         # The baselines of this repository are by its maintainers; everybody else names people.
-        if manifest.model.repository_folder is None and (fault := author_fault(author)):
+        if not ours and (fault := author_fault(author)):
             what = f"the author {author[:60]!r} cannot be named: {fault}"
             yield CheckFinding(
                 "name", what, where=where, line=authors_line, remedy="name the people who made the model"

@@ -34,7 +34,7 @@ from worldstrat_bench.run.model import choose_model
 from worldstrat_bench.run.notes import PredictInputs, protocol_ref, read_note
 from worldstrat_bench.run.request import RunOptions, RunRequest, ScoreRequest
 from worldstrat_bench.submission.git import open_checkout
-from worldstrat_bench.submission.manifest import load_manifest
+from worldstrat_bench.submission.manifest import hands_in_predictions, load_manifest, read_text
 from worldstrat_bench.submission.prepare import submitted_model
 from worldstrat_bench.submission.results import record_folders
 
@@ -160,7 +160,7 @@ class _Place:
 
 
 def find_submissions(folder: Path, changed_since: str | None = None) -> tuple[Path, ...]:
-    """Return the submissions of a folder, sorted by name.
+    """Return the submissions of models in a folder, sorted by name.
 
     Parameters
     ----------
@@ -171,7 +171,8 @@ def find_submissions(folder: Path, changed_since: str | None = None) -> tuple[Pa
     UsageError
         if there are none.
     """
-    found = sorted(path.parent for path in folder.glob("*/submission.toml"))
+    # Predictions that were handed in have no model that could be evaluated.
+    found = sorted(path.parent for path in folder.glob("*/submission.toml") if not _hands_in(path))
     if changed_since is not None:
         changed = _changed(folder, changed_since)
         found = [path for path in found if path.name in changed]
@@ -179,6 +180,13 @@ def find_submissions(folder: Path, changed_since: str | None = None) -> tuple[Pa
         since = f" that changed since {changed_since}" if changed_since else ""
         raise UsageError(f"there is no submission{since}", where=folder, remedy="worldstrat-bench submission new SLUG")
     return tuple(found)
+
+
+def _hands_in(path: Path) -> bool:
+    try:
+        return hands_in_predictions(read_text(path)[1])
+    except InvalidArtefactError:
+        return False
 
 
 def _changed(folder: Path, revision: str) -> frozenset[str]:

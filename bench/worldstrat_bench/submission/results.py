@@ -14,6 +14,7 @@ from worldstrat_bench.artefacts.tiles import TILES
 from worldstrat_bench.artefacts.verification import Verification
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.submission.manifest import Manifest, load_manifest
+from worldstrat_bench.submission.predictions_manifest import PredictionsManifest, load_predictions_manifest
 
 RESULT_FILES: dict[str, int] = {
     Record.FILE: 1_000_000,
@@ -68,6 +69,17 @@ def _refuse_other_model(record: Record, manifest: Manifest, run: Path) -> None:
         )
 
 
+def _refuse_other_predictions(record: Record, manifest: PredictionsManifest, slug_folder: Path, run: Path) -> None:
+    """The predictions were scored as those of this submission."""
+    slug = manifest.submission.slug
+    if (record.model.name, record.model.submission) != (slug, slug):
+        raise InvalidArtefactError(
+            f"the predictions were scored as {record.model.name}, not as those of the submission {slug}",
+            where=run,
+            remedy=f"worldstrat-bench score DIR --submission {slug_folder} --data DATA --out RUN",
+        )
+
+
 def add_run(run: Path, slug_folder: Path) -> Path:
     """Copy the record of a run to its place in a submission; the folder that was written.
 
@@ -77,9 +89,11 @@ def add_run(run: Path, slug_folder: Path) -> Path:
         if the folder is no submission, the run has no valid record or is of another model than the submission's, or
         another record is in that place: records never change.
     """
-    manifest = load_manifest(slug_folder)
     record = load_record(run)
-    _refuse_other_model(record, manifest, run)
+    if record.predictions is None:
+        _refuse_other_model(record, load_manifest(slug_folder), run)
+    else:
+        _refuse_other_predictions(record, load_predictions_manifest(slug_folder), slug_folder, run)
     folder = result_folder(slug_folder, record)
     existing = folder / Record.FILE
     if existing.exists() and load_record(existing).record_id != record.record_id:

@@ -19,6 +19,7 @@ import plain_bicubic as plain
 from run_helpers import small_dataset
 from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.errors import InvalidArtefactError, UsageError, WorldstratBenchError
+from worldstrat_bench.handed import archive
 from worldstrat_bench.handed import files as reading
 from worldstrat_bench.handed.files import npy_array
 from worldstrat_bench.handed.folder import find_files
@@ -61,9 +62,9 @@ def _header(shape: tuple[int, ...], kind: str = "<f4") -> bytes:
 
 
 def _zip(path: Path, members: dict[str, bytes]) -> None:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as written:
         for name, content in members.items():
-            archive.writestr(name, content)
+            written.writestr(name, content)
 
 
 def _npy(array: NDArray[Any]) -> bytes:
@@ -334,3 +335,37 @@ def test_an_empty_folder_names_every_tile(tmp_path: Path) -> None:
 def test_an_npy_file_is_a_view_of_its_bytes() -> None:
     content = _npy(np.arange(12.0).reshape(3, 4))
     assert np.shares_memory(npy_array(content), np.frombuffer(content, np.uint8))
+
+
+def _linked(path: Path) -> None:
+    member = zipfile.ZipInfo("x.npy")
+    member.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(path, "w") as written:
+        written.writestr(member, "/etc/passwd")
+
+
+ARCHIVES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no zip": (lambda p: p.write_bytes(b"PK\3\4"), "cannot be read"),
+    "a link": (_linked, "is a link"),
+    "two of one name": (lambda p: _zip(p, {"a/x.npy": b"1", "b/x.npy": b"2"}), "is there twice"),
+    "a bomb": (lambda p: _zip(p, {"x.npy": b"\0" * (2 << 20)}), "is larger than"),
+}
+
+
+@pytest.mark.parametrize("fault", ARCHIVES)
+def test_an_archive_with_a_fault(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+    monkeypatch.setattr(archive, "MAX_BYTES", 1 << 20)
+    write, says = ARCHIVES[fault]
+    write(tmp_path / "files.zip")
+    error = refused(tmp_path / "files.zip", data, tmp_path / "out")
+    assert isinstance(error, InvalidArtefactError)
+    assert says in error.what
+
+
+def test_an_archive_never_writes_outside(tmp_path: Path) -> None:
+    _zip(tmp_path / "files.zip", {"../../up.npy": b"1", "/root.npy": b"2", "c\\d.npy": b"3"})
+    with archive.files_in(tmp_path / "files.zip") as folder:
+        assert sorted(path.name for path in folder.iterdir()) == ["d.npy", "root.npy", "up.npy"]
+        kept = folder.parent
+    assert not kept.exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["files.zip"]

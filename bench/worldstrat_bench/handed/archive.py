@@ -1,0 +1,83 @@
+"""A zip archive of predictions, unpacked for as long as it is needed. It may come from a stranger."""
+
+from __future__ import annotations
+
+import stat
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+
+from worldstrat_bench.errors import InvalidArtefactError, UsageError
+from worldstrat_bench.handed.files import MAX_BYTES
+from worldstrat_bench.handed.folder import MOST_FILES
+
+_CHUNK = 1 << 20
+
+
+@contextmanager
+def files_in(path: Path) -> Iterator[Path]:
+    """Yield the folder of predictions that a path means: itself, or the files of a zip archive without their folders.
+
+    Raises
+    ------
+    UsageError
+        if it is neither.
+    InvalidArtefactError
+        for an archive that is damaged, or holds links, encrypted or enormous files, or two of one name.
+    """
+    if path.is_dir():
+        yield path
+        return
+    if path.suffix.lower() != ".zip" or not path.is_file():
+        remedy = "give the folder of the predictions, or a zip archive of them"
+        raise UsageError("there is no such folder", where=path, remedy=remedy)
+    with TemporaryDirectory(prefix="worldstrat-bench-") as scratch:
+        # Of the archive's name, so that messages say what was given.
+        folder = Path(scratch) / path.stem
+        folder.mkdir()
+        try:
+            with zipfile.ZipFile(path) as archive:
+                _unpack(archive, folder, path)
+        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError, ValueError) as error:
+            reason = " ".join(str(error).split())[:160]
+            raise InvalidArtefactError(f"the archive cannot be read: {reason}", where=path, remedy=_REMEDY) from None
+        yield folder
+
+
+_REMEDY = "make a zip archive of one file a tile, and nothing else"
+
+
+def _unpack(archive: zipfile.ZipFile, folder: Path, path: Path) -> None:
+    members = [member for member in archive.infolist() if not member.is_dir()]
+    if len(members) > MOST_FILES:
+        what = f"the archive holds more than {MOST_FILES:,} files"
+        raise InvalidArtefactError(what, where=path, remedy=_REMEDY)
+    for member in members:
+        name = PurePosixPath(member.filename.replace("\\", "/")).name
+        target = folder / name
+        if fault := _fault_of(member, name, target):
+            what = f"{name[:100]!r} in the archive {fault}"
+            raise InvalidArtefactError(what, where=path, remedy=_REMEDY)
+        with archive.open(member) as source, target.open("xb") as written:
+            left = MAX_BYTES  # the size that a header claims need not be true
+            while chunk := source.read(min(_CHUNK, left + 1)):
+                left -= len(chunk)
+                if left < 0:
+                    raise InvalidArtefactError(
+                        f"{name[:100]!r} in the archive is too large", where=path, remedy=_REMEDY
+                    )
+                written.write(chunk)
+
+
+def _fault_of(member: zipfile.ZipInfo, name: str, target: Path) -> str:
+    if not name or name in (".", "..") or "\0" in name:
+        return "has no name of a file"
+    if stat.S_ISLNK(member.external_attr >> 16):
+        return "is a link"
+    if member.flag_bits & 1:
+        return "is encrypted"
+    if member.file_size > MAX_BYTES:
+        return f"is larger than {MAX_BYTES >> 20} MiB"
+    return "is there twice" if target.exists() else ""
