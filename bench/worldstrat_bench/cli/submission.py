@@ -21,6 +21,12 @@ OfficialOption = Annotated[bool, typer.Option("--official", help="What is not ra
 MaintainerOption = Annotated[
     bool, typer.Option("--maintainer", help="Several submissions and verifications may change.")
 ]
+AuthorOption = Annotated[
+    str | None, typer.Option("--author", metavar="LOGIN", help="Who opened the pull request, as the forge names them.")
+]
+ChangedOption = Annotated[
+    Path | None, typer.Option("--changed", metavar="FILE", help="The forge's list of changed files, as JSON.")
+]
 MarkdownOption = Annotated[bool, typer.Option("--markdown", help="For the comment on a pull request.")]
 GithubOption = Annotated[bool, typer.Option("--github", help="Annotations for GitHub.")]
 
@@ -31,6 +37,8 @@ def check_command(
     base: BaseOption = None,
     official: OfficialOption = False,
     maintainer: MaintainerOption = False,
+    author: AuthorOption = None,
+    changed: ChangedOption = None,
     data: DataOption = None,
     as_json: JsonOption = False,
     as_markdown: MarkdownOption = False,
@@ -40,7 +48,7 @@ def check_command(
     from worldstrat_bench.submission import faults
     from worldstrat_bench.submission.check import Options, check
 
-    report = check(paths, Options(base, official, maintainer, data))
+    report = check(paths, Options(base, official, maintainer, data, author=author, changed=changed))
     if as_json:
         print_json(faults.as_json(report))
     elif as_markdown:

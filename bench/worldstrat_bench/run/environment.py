@@ -2,42 +2,58 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import worldstrat_bench
 from worldstrat_bench.artefacts.record import Harness
 from worldstrat_bench.digests import harness_sha256
+from worldstrat_bench.errors import UsageError
+from worldstrat_bench.run.git import git_text
 
 _PACKAGE = Path(worldstrat_bench.__file__).resolve().parent
 
 
 def probe_harness(package: Path = _PACKAGE) -> Harness:
-    """Return the harness's version, its code's digest and, in a git checkout, its commit and whether it is changed."""
+    """Return the harness's version, its code's digest and, in a git checkout, its commit and whether it is changed.
+
+    What git does not tell (no git, a checkout of another user, a damaged one) is null, and never "clean".
+    """
     root = package.parent.parent
-    version, code = worldstrat_bench.__version__, harness_sha256(package)
+    stated = Harness(version=worldstrat_bench.__version__, code_sha256=harness_sha256(package))
     if not (root / ".git").exists() or not (root / "pyproject.toml").is_file():
-        return Harness(version=version, code_sha256=code)
-    commit = _git(root, "rev-parse", "HEAD")
-    if commit is None:
-        return Harness(version=version, code_sha256=code)
-    changed = _git(root, "status", "--porcelain", "--untracked-files=all", "--", "bench")
-    dirty = None if changed is None else _is_code(changed)
-    return Harness(version=version, commit=commit, dirty=dirty, code_sha256=code)
-
-
-def _is_code(status: str) -> bool:
-    """Whether a porcelain status names a changed file or a new module; what else lies about decides nothing."""
-    return any(not line.startswith("??") or line.rstrip('"').endswith(".py") for line in status.splitlines())
-
-
-def _git(root: Path, *arguments: str) -> str | None:
-    command = ["git", "--no-optional-locks", "-C", str(root), *arguments]
+        return stated
+    # Where .git is damaged, git would go on to look in the folders above and answer for another repository.
+    above = {"GIT_CEILING_DIRECTORIES": str(root.resolve().parent)}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None
+        commit = git_text(root, "rev-parse", "--verify", "HEAD^{commit}", seconds=10, **above).strip()
+    except UsageError:
+        return stated
+    try:
+        dirty: bool | None = _is_changed(root, package.relative_to(root).as_posix(), above)
+    except (UsageError, OSError):
+        dirty = None
+    return stated.model_copy(update={"commit": commit, "dirty": dirty})
+
+
+def _is_changed(root: Path, package: str, above: dict[str, str]) -> bool:
+    """Return whether a file of the package is not as in HEAD, or a module or setting is there that HEAD lacks.
+
+    An index of our own is compared: that of the user may say "assume unchanged" of a changed file. Ignored files count:
+    a module runs whether or not git is told of it.
+    """
+    with TemporaryDirectory(prefix="worldstrat-index-") as folder:
+        index = above | {"GIT_INDEX_FILE": str(Path(folder) / "index")}
+        # The patterns of a sparse checkout would leave out files, changed ones among them.
+        git_text(root, "-c", "core.sparseCheckout=false", "read-tree", "HEAD", seconds=10, **index)
+        changed = git_text(root, "diff", "--name-only", "--no-ext-diff", "HEAD", "--", package, seconds=10, **index)
+        others = git_text(root, "ls-files", "--others", "-z", "--", package, seconds=10, **index)
+    return bool(changed) or any(_is_code(name) for name in others.split("\0"))
+
+
+def _is_code(name: str) -> bool:
+    """Return whether an unknown file would run or be read as a protocol; what else lies about decides nothing."""
+    return name.endswith((".py", ".so", ".toml")) or (name.endswith(".pyc") and "__pycache__" not in name)
 
 
 def nvidia_driver() -> str | None:

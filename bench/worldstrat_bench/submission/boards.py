@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from worldstrat_bench.artefacts.harness import released_harnesses
 from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.artefacts.reference import References
 from worldstrat_bench.artefacts.result import Result
-from worldstrat_bench.artefacts.tiles import TILES, TileTable
-from worldstrat_bench.artefacts.verification import Verification, verification_in, verification_of
+from worldstrat_bench.artefacts.tiles import TileTable
+from worldstrat_bench.artefacts.verification import Verification, verification_in
 from worldstrat_bench.data import split
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.protocol import Protocol, load_protocol
@@ -24,6 +25,7 @@ from worldstrat_bench.submission.check_record import submitted_result
 from worldstrat_bench.submission.git import open_checkout
 from worldstrat_bench.submission.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES
 from worldstrat_bench.submission.results import record_folders
+from worldstrat_bench.submission.siblings import folders_in
 
 _LATER = "9999"
 """Comes after every date of a verification."""
@@ -174,22 +176,12 @@ def _text(path: Path) -> str:
 
 
 def _from_disk(submissions: Path) -> Iterator[Competitor]:
-    for folder in sorted(p for p in submissions.iterdir() if p.is_dir() and not p.is_symlink()):
+    for folder in folders_in(submissions):
         yield from _read(folder)
 
 
 def _from_revision(submissions: Path, base: str) -> Iterator[Competitor]:
-    checkout = open_checkout(submissions, base)
-    files = frozenset(checkout.files(SUBMISSIONS))
-    for path in sorted(files):
-        if path.name == Record.FILE and len(path.parts) == 6:
-            try:
-                record, tiles = (checkout.read(path.parent / name).encode() for name in (Record.FILE, TILES))
-                found = Result.parse(record, tiles, Path(path.parent)).matching()
-            except (InvalidArtefactError, UsageError):
-                continue
-            beside, above = path.parent / Verification.FILE, path.parents[3] / MANIFEST_NAME
-            content = checkout.read(beside).encode() if beside in files else None
-            manifest = checkout.read(above) if above in files else ""
-            verification = verification_of(content, found.record)
-            yield Competitor(path.parts[1], found.record, found.table, verification, manifest)
+    with TemporaryDirectory(prefix="worldstrat-base-") as place:
+        open_checkout(submissions, base).export(SUBMISSIONS, Path(place))
+        for folder in folders_in(Path(place) / SUBMISSIONS):
+            yield from _read(folder)

@@ -1,14 +1,16 @@
-"""Checks of files: which ones a submission's folder may hold, and which ones a pull request may change."""
+"""Checks of files: which ones the folder of a submission, and the folder of all of them, may hold."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePosixPath
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
 
-from worldstrat_bench.submission.faults import CheckFinding, notice
-from worldstrat_bench.submission.git import LINK, SUBMODULE, Change
-from worldstrat_bench.submission.results import IMMUTABLE_FILES
+from worldstrat_bench.submission.faults import CheckFinding
+from worldstrat_bench.submission.manifest import MANIFEST_NAME
+from worldstrat_bench.submission.results import RESULT_FILES
 
 SUBMISSIONS = "submissions"
 MAX_FILES = 200
@@ -20,11 +22,21 @@ ALLOWED_SUFFIXES = (
 """A submission is data: no code is read from its folder but what is in a wheel."""
 
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+ -]*")
+_OURS: Final = (MANIFEST_NAME, "results", *RESULT_FILES)
+_PLAIN = "letters, digits, dot, dash, plus, space and underscore, a letter or digit first"
+
+
 def folder_faults(folder: Path) -> Iterator[CheckFinding]:
-    """What does not belong into a submission's folder: links, code, results in the wrong depth, large files."""
+    """Find what does not belong in a submission: links, code, odd names, results in the wrong depth, large files."""
     total = count = 0
+    if folder.is_symlink():
+        what = "a submission is a folder, not a link to one"
+        yield CheckFinding("files", what, where=folder, remedy="commit the folder itself")
+        return
     for root, folders, files in os.walk(folder, followlinks=False):
         folders.sort()
+        yield from name_twins(Path(root), folders + files)
         for name in sorted(files + [f for f in folders if (Path(root) / f).is_symlink()]):
             path = Path(root) / name
             fault = _unwanted(path, folder)
@@ -35,6 +47,39 @@ def folder_faults(folder: Path) -> Iterator[CheckFinding]:
     if count > MAX_FILES or total > MAX_TOTAL_BYTES:
         what = f"{count} files of {total / 1e6:.0f} MB: at most {MAX_FILES} and {MAX_TOTAL_BYTES // 10**6} MB"
         yield CheckFinding("size", what, where=folder, remedy="keep large files behind a URL in [weights]")
+
+
+def name_twins(folder: Path, names: Iterable[str]) -> Iterator[CheckFinding]:
+    """Find names that a reader or another system takes for others: odd letters, and names that differ in case alone.
+
+    Parameters
+    ----------
+    names : of the files and folders in `folder`.
+    """
+    ours = {name.casefold(): name for name in _OURS}
+    seen: dict[str, str] = {}
+    for name in sorted(names):
+        shown = ascii(name)[1:-1]
+        if not _NAME.fullmatch(name):
+            what = f"the name {shown[:80]} has characters that do not belong in one"
+            yield CheckFinding("files", what, where=folder, remedy=f"use {_PLAIN}")
+            continue
+        twin = seen.setdefault(name.casefold(), name)
+        meant = ours.get(name.casefold(), name)
+        if twin != name or meant != name:
+            what = f"{shown[:80]!r} differs from {(twin if twin != name else meant)[:80]!r} in case alone"
+            yield CheckFinding("files", what, where=folder, remedy="give it the right name, or another one")
+
+
+def loose_faults(submissions: Path) -> Iterator[CheckFinding]:
+    """Find what lies directly in the folder of all submissions: files, links, what a submodule left behind."""
+    for path in sorted(submissions.iterdir()):
+        if path.is_symlink() or not path.is_dir():
+            what = f"{ascii(path.name)[1:-1][:80]!r} is not the folder of a submission"
+            yield CheckFinding("files", what, where=submissions, remedy="remove it, or move it elsewhere")
+        elif not any(path.iterdir()) or (path / ".git").exists():
+            what = f"{ascii(path.name)[1:-1][:80]!r} is empty, or a repository of its own, as a submodule is"
+            yield CheckFinding("files", what, where=submissions, remedy="commit the files themselves")
 
 
 def _unwanted(path: Path, folder: Path) -> CheckFinding | None:
@@ -60,59 +105,3 @@ def _unwanted(path: Path, folder: Path) -> CheckFinding | None:
         limit = MAX_FILE_BYTES // 10**6
         return CheckFinding("size", f"larger than {limit} MB", where=where, remedy="put it behind a URL")
     return None
-
-
-def slug_of(path: PurePosixPath) -> str | None:
-    """The slug whose folder holds a path of the repository."""
-    return path.parts[1] if len(path.parts) > 2 and path.parts[0] == SUBMISSIONS else None
-
-
-def changed_slugs(changes: Sequence[Change]) -> tuple[str, ...]:
-    """The submissions that a pull request touches."""
-    return tuple(sorted({slug for slug in (slug_of(change.path) for change in changes) if slug}))
-
-
-def change_faults(changes: Sequence[Change], *, maintainer: bool) -> Iterator[CheckFinding]:
-    """Everything about the changes that a pull request with a submission must not do."""
-    slugs = changed_slugs(changes)
-    if not slugs:
-        if changes:
-            yield notice("changes", "no submission is changed, so there is nothing to check")
-        return
-    if not maintainer:
-        yield from _scope_faults(changes, slugs)
-    for change in changes:
-        if slug_of(change.path):
-            yield from _changed_file_faults(change, maintainer=maintainer)
-
-
-def _scope_faults(changes: Sequence[Change], slugs: tuple[str, ...]) -> Iterator[CheckFinding]:
-    outside = [str(change.path) for change in changes if slug_of(change.path) is None]
-    if outside:
-        what = f"{len(outside)} files outside of submissions/{slugs[0]}/ are changed as well"
-        yield CheckFinding("one-slug", what, where=outside[0], remedy="put them into a pull request of their own")
-    if len(slugs) > 1:
-        what = f"files of {len(slugs)} submissions are changed: {', '.join(slugs[:5])}"
-        yield CheckFinding("one-slug", what, where=f"{SUBMISSIONS}/{slugs[1]}", remedy="one submission a pull request")
-
-
-def _changed_file_faults(change: Change, *, maintainer: bool) -> Iterator[CheckFinding]:
-    where, name, existed = str(change.path), change.path.name, change.status not in ("A", "?")
-    if change.mode in (LINK, SUBMODULE):
-        yield CheckFinding(
-            "files", "links and submodules are not accepted", where=where, remedy="commit the file itself"
-        )
-    if "results" not in change.path.parts:
-        return
-    if name in IMMUTABLE_FILES and existed:
-        verb = "removed" if change.status == "D" else "altered"
-        what = f"an existing record is {verb}: {name}"
-        yield CheckFinding(
-            "immutable", what, where=where, remedy="records never change; submit a new version under another slug"
-        )
-    if name == "speed.json" and existed:
-        yield CheckFinding("immutable", "an existing speed.json is altered", where=where, remedy="restore it")
-    if name == "verification.json" and not maintainer:
-        yield CheckFinding(
-            "verification", "only maintainers add or change verification.json", where=where, remedy="remove it"
-        )

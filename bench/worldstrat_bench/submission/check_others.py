@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,13 +15,13 @@ from worldstrat_bench.stats.aggregate import metric_values
 from worldstrat_bench.stats.counting import code_digest
 from worldstrat_bench.stats.names import author_fault, name_fault, skeleton
 from worldstrat_bench.submission.check_files import SUBMISSIONS
-from worldstrat_bench.submission.check_record import SCORE_AGAIN, submitted_result
+from worldstrat_bench.submission.check_record import SCORE_AGAIN
 from worldstrat_bench.submission.check_tiles import facts_differ
-from worldstrat_bench.submission.faults import CheckFinding, notice, relative
+from worldstrat_bench.submission.faults import CheckFinding, notice
 from worldstrat_bench.submission.locate import line_of
 from worldstrat_bench.submission.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, Manifest
 from worldstrat_bench.submission.predictions_manifest import PredictionsManifest
-from worldstrat_bench.submission.results import record_folders
+from worldstrat_bench.submission.siblings import Siblings
 
 ALIKE: Final = 0.9999
 """Correlation of the gains on tiles above which two results are pointed out as nearly the same."""
@@ -29,18 +29,14 @@ ALIKE: Final = 0.9999
 _FEW_TILES = 5
 
 
-def others_faults(folder: Path, results: Sequence[Result]) -> Iterator[CheckFinding]:
-    """Find scores that were copied, and name facts of tiles that contradict another's on the same targets."""
+def others_faults(folder: Path, results: Sequence[Result], siblings: Siblings) -> Iterator[CheckFinding]:
+    """Find scores that were copied, and name facts of tiles that contradict another\'s on the same targets."""
     if not results:
         return
-    siblings = folder.resolve().parent
-    if siblings.name != SUBMISSIONS:
-        return
     codes: dict[str, list[str]] = {}
-    for other in other_results(siblings, folder.resolve().name):
-        slug = other.folder.relative_to(siblings).parts[0]
+    for slug, other in siblings.results(folder.resolve().name):
         for result in results:
-            yield from _pair_faults(result, other)
+            yield from _pair_faults(result, other, slug)
             code = code_digest(result.record.model)
             if code is not None and code == code_digest(other.record.model):
                 codes.setdefault(code, []).append(slug)
@@ -49,17 +45,9 @@ def others_faults(folder: Path, results: Sequence[Result]) -> Iterator[CheckFind
         yield notice("copies", what, where=folder)
 
 
-def other_results(submissions: Path, slug: str) -> Iterator[Result]:
-    """Return the readable results of every submission but one."""
-    for folder in sorted(p for p in submissions.iterdir() if p.is_dir() and not p.is_symlink() and p.name != slug):
-        for path in record_folders(folder):
-            found = submitted_result(path)
-            if isinstance(found, Result):
-                yield found
-
-
-def _pair_faults(result: Result, other: Result) -> Iterator[CheckFinding]:
-    where, who = result.tiles_file, relative(other.folder)
+def _pair_faults(result: Result, other: Result, slug: str) -> Iterator[CheckFinding]:
+    # Not the folder itself: those of a base lie in a temporary place.
+    where, who = result.tiles_file, f"{SUBMISSIONS}/{slug}/{'/'.join(other.folder.parts[-3:])}"
     if result.tiles_sha256 == other.tiles_sha256 and result.record.outcomes.get("ok"):
         what = f"tiles.csv is that of another submission: {who}"
         yield CheckFinding("copied", what, where=where, remedy=SCORE_AGAIN)
@@ -97,7 +85,9 @@ class _Named:
     authors: tuple[str, ...]
 
 
-def name_faults(manifest: Manifest | PredictionsManifest, text: str, folder: Path) -> Iterator[CheckFinding]:
+def name_faults(
+    manifest: Manifest | PredictionsManifest, text: str, folder: Path, siblings: Siblings
+) -> Iterator[CheckFinding]:
     """Check the title and the authors of a submission by themselves and against the others beside it.
 
     Parameters
@@ -117,7 +107,7 @@ def name_faults(manifest: Manifest | PredictionsManifest, text: str, folder: Pat
             yield CheckFinding(
                 "name", what, where=where, line=authors_line, remedy="name the people who made the model"
             )
-    others = tuple(_others(folder))
+    others = tuple(_others(siblings.before(folder.resolve().name)))
     look = skeleton(about.title)
     for other in others:
         if skeleton(other.title) == look:
@@ -130,12 +120,9 @@ def name_faults(manifest: Manifest | PredictionsManifest, text: str, folder: Pat
         yield notice("authors", what, where=where, line=authors_line)
 
 
-def _others(folder: Path) -> Iterator[_Named]:
-    siblings, slug = folder.resolve().parent, folder.resolve().name
-    if siblings.name != SUBMISSIONS:
-        return
-    for path in sorted(siblings.glob(f"*/{MANIFEST_NAME}")):
-        if path.parent.name == slug or path.is_symlink() or path.stat().st_size > MAX_MANIFEST_BYTES:
+def _others(folders: Iterable[Path]) -> Iterator[_Named]:
+    for path in (folder / MANIFEST_NAME for folder in folders):
+        if path.is_symlink() or not path.is_file() or path.stat().st_size > MAX_MANIFEST_BYTES:
             continue
         try:
             about = tomllib.loads(path.read_text(encoding="utf-8-sig"))["submission"]

@@ -12,14 +12,16 @@ from worldstrat_bench.submission.faults import CheckFinding, notice, relative
 from worldstrat_bench.submission.locate import line_of
 from worldstrat_bench.submission.manifest import MANIFEST_NAME, ManifestError, hands_in_predictions, read_text
 from worldstrat_bench.submission.predictions_manifest import PredictionsManifest, predictions_manifest_errors
+from worldstrat_bench.submission.siblings import Siblings
 
 
-def predictions_faults(folder: Path, results: Sequence[Result]) -> tuple[CheckFinding, ...] | None:
+def predictions_faults(folder: Path, results: Sequence[Result], siblings: Siblings) -> tuple[CheckFinding, ...] | None:
     """Return everything that is wrong with a submission of predictions; None if a folder is none.
 
     Parameters
     ----------
     results : the readable records of the submission.
+    siblings : with which titles and authors are compared.
     """
     try:
         path, text = read_text(folder)
@@ -30,7 +32,8 @@ def predictions_faults(folder: Path, results: Sequence[Result]) -> tuple[CheckFi
     found = predictions_manifest_errors(text, where=path)
     if not isinstance(found, PredictionsManifest):
         return tuple(CheckFinding("manifest", e.what, where=path, line=e.line, remedy=e.remedy or "") for e in found)
-    return (*_content_faults(found, text, folder, results), *_record_faults(found, folder, results))
+    named = name_faults(found, text, folder, siblings)
+    return (*_content_faults(found, text, folder, results), *named, *_record_faults(found, folder, results))
 
 
 def _content_faults(
@@ -40,7 +43,6 @@ def _content_faults(
     yield from protocol_faults(manifest.protocols, text, folder / MANIFEST_NAME)
     ranked = any(result.record.dataset.official for result in results)
     yield from training_faults(manifest, folder, text, ranked=ranked)
-    yield from name_faults(manifest, text, folder)
     for wheel in sorted(folder.glob("*.whl")):
         remedy = "remove it, or submit the model instead of its predictions"
         yield CheckFinding("files", "a submission of predictions holds no code", where=wheel, remedy=remedy)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from worldstrat_bench.artefacts.harness import released_harnesses
@@ -29,6 +30,8 @@ from worldstrat_bench.submission.manifest import Manifest
 from worldstrat_bench.submission.plausibility import plausibility_notices
 from worldstrat_bench.submission.results import RESULT_FILES, result_folder
 
+_CLOCKS = timedelta(days=1)
+
 SCORE_AGAIN = "a record is never edited by hand; score the run again and submit what that writes"
 
 REMADE = "mend the manifest, or: worldstrat-bench evaluate SUBMISSION --data DIR --out RUN, then submission add RUN"
@@ -50,6 +53,7 @@ def submitted_result(folder: Path) -> Result | tuple[CheckFinding, ...]:
 def record_faults(result: Result, slug_folder: Path, *, official: bool) -> Iterator[CheckFinding]:
     """Everything that can be said of a record without its manifest."""
     yield from recomputed_faults(result)
+    yield from _date_faults(result.record, where=result.record_file)
     if not isinstance(_protocol(result.record, result.record_file), CheckFinding):
         yield from _place_faults(result, slug_folder)
         yield from _ranking_faults(result, slug_folder, official=official)
@@ -73,6 +77,20 @@ def reference_faults(result: Result, references: References | None = None) -> It
     if awaits_reference(record, references):
         what = f"official pending a reference: this package has none of {record.dataset.release[:40]} under "
         yield notice("reference", f"{what}{record.protocol.id[:40]}; the record goes to a practice board", where=where)
+
+
+def _date_faults(record: Record, where: Path) -> Iterator[CheckFinding]:
+    """The date is one, and not in the future by more than clocks differ."""
+    try:
+        made = datetime.fromisoformat(record.created)
+        late = (made if made.tzinfo else made.replace(tzinfo=UTC)) > datetime.now(UTC) + _CLOCKS
+    except (ValueError, OverflowError):
+        what = f"created is {record.created[:40]!r}, which is not a time in ISO 8601"
+        yield CheckFinding("created", what, where=where, remedy=SCORE_AGAIN)
+        return
+    if late:
+        what = f"created is {record.created[:40]}, in the future"
+        yield CheckFinding("created", what, where=where, remedy="set the clock of the machine, and score the run again")
 
 
 def recomputed_faults(result: Result) -> tuple[CheckFinding, ...]:

@@ -14,6 +14,9 @@ from worldstrat_bench.errors import InvalidArtefactError, WorldstratBenchError
 
 Severity = Literal["error", "notice"]
 
+MOST_SHOWN = 200
+"""Findings in a report, and submissions."""
+
 _LONGEST = 400
 
 
@@ -121,8 +124,15 @@ def summary(report: CheckReport) -> str:
 
 
 def as_json(report: CheckReport) -> dict[str, object]:
-    """The document of ``--json``."""
-    return {"ok": report.ok, "checked": list(report.checked), "faults": [_fault_json(f) for f in report.faults]}
+    """The document of ``--json``; errors come first, and beyond the first findings only their number is said."""
+    found = [*report.errors, *report.notices]
+    if len(found) > MOST_SHOWN:
+        left = len(found) - MOST_SHOWN + 1
+        severity: Severity = "notice" if len(report.errors) < MOST_SHOWN else "error"
+        more = CheckFinding("more", f"{left} further findings are not listed", severity=severity)
+        found = [*found[: MOST_SHOWN - 1], more]
+    checked = list(report.checked[:MOST_SHOWN])
+    return {"ok": report.ok, "checked": checked, "faults": [_fault_json(fault) for fault in found]}
 
 
 def from_json(text: str, *, where: object = "report") -> CheckReport:
@@ -139,12 +149,15 @@ def from_json(text: str, *, where: object = "report") -> CheckReport:
         raise InvalidArtefactError(f"not the report of a check: {first_problem(error)}", where=where) from None
     except (ValueError, RecursionError):
         raise InvalidArtefactError("not the report of a check", where=where) from None
-    return CheckReport(tuple(found.checked), tuple(CheckFinding(**fault.model_dump()) for fault in found.faults))
+    report = CheckReport(tuple(found.checked), tuple(CheckFinding(**fault.model_dump()) for fault in found.faults))
+    if report.ok != found.ok:
+        raise InvalidArtefactError("the report contradicts itself: its verdict is not that of its faults", where=where)
+    return report
 
 
 def as_markdown(report: CheckReport) -> str:
     """For the comment on a pull request; foreign text cannot make links, mentions or HTML."""
-    lines = ["### Submission check", "", f"{'✅' if report.ok else '❌'} {escape_markdown(summary(report))}", ""]
+    lines = ["### Submission check", "", f"{_mark(report)} {escape_markdown(summary(report))}", ""]
     for title, faults in (("Faults", report.errors), ("Notices", report.notices)):
         if not faults:
             continue
@@ -155,6 +168,13 @@ def as_markdown(report: CheckReport) -> str:
         ]
         lines.append("")
     return "\n".join(lines)
+
+
+def _mark(report: CheckReport) -> str:
+    """A tick for one thing only: submissions were looked at, and all that is changed belongs to them."""
+    if not report.ok:
+        return "❌"
+    return "✅" if report.checked and not any(f.rule == "changes" for f in report.faults) else "ℹ️"
 
 
 def as_github(report: CheckReport) -> str:
@@ -200,8 +220,8 @@ class _Report(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     ok: bool
-    checked: Annotated[list[Annotated[str, Field(max_length=400)]], Field(max_length=100)]
-    faults: Annotated[list[_FaultDocument], Field(max_length=200)]
+    checked: Annotated[list[Annotated[str, Field(max_length=400)]], Field(max_length=MOST_SHOWN)]
+    faults: Annotated[list[_FaultDocument], Field(max_length=MOST_SHOWN)]
 
 
 def _fault_json(fault: CheckFinding) -> dict[str, object]:

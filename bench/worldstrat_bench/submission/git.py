@@ -1,19 +1,15 @@
-"""The few questions that a check asks git, of a checkout whose content is untrusted."""
+"""The few questions that a check asks git: what a pull request changes, and what is on its base."""
 
 from __future__ import annotations
 
-import os
-import subprocess
+import io
+import tarfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from worldstrat_bench.errors import InfrastructureError, UsageError
+from worldstrat_bench.errors import InvalidArtefactError, UsageError
+from worldstrat_bench.run.git import git_bytes, git_text
 
-_TIMEOUT_SECONDS = 60
-_SAFE = (
-    "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "core.quotePath=false",
-    "-c", "diff.external=", "-c", "protocol.allow=never", "-c", "core.attributesFile=/dev/null",
-)  # fmt: skip
 LINK, SUBMODULE = "120000", "160000"
 
 
@@ -28,69 +24,81 @@ class Change:
 
 @dataclass(frozen=True)
 class Checkout:
-    """A work tree and one revision of it to compare with."""
+    """A work tree and the revision that it is compared with.
+
+    Attributes
+    ----------
+    base : the commit of that revision: what is on the leaderboard now.
+    merge_base : where the work tree left it: what is changed is changed since then.
+    """
 
     root: Path
+    base: str
     merge_base: str
 
     def changes(self) -> tuple[Change, ...]:
-        """What differs between the merge base and the work tree, untracked files included, by path."""
-        raw = _git(self.root, "diff", "--raw", "-z", "--no-renames", "--no-ext-diff", "--no-textconv",
-                   "--ignore-submodules=none", "--no-abbrev", self.merge_base, "--")  # fmt: skip
+        """Return what differs between the merge base and the work tree, untracked files included, by path."""
+        raw = git_text(self.root, "diff", "--raw", "-z", "--no-renames", "--no-ext-diff", "--no-textconv",
+                       "--ignore-submodules=none", "--no-abbrev", self.merge_base, "--")  # fmt: skip
         parts = raw.split("\0")
         changes = [
             Change(header.split()[4][0], PurePosixPath(path), header.split()[1])
             for header, path in zip(parts[0::2], parts[1::2], strict=False)
             if header.startswith(":")
         ]
-        untracked = _git(self.root, "ls-files", "--others", "--exclude-standard", "-z").split("\0")
+        untracked = git_text(self.root, "ls-files", "--others", "--exclude-standard", "-z").split("\0")
         changes += [Change("?", PurePosixPath(path), "") for path in untracked if path]
         return tuple(sorted(changes, key=lambda change: str(change.path)))
 
     def files(self, folder: str) -> tuple[PurePosixPath, ...]:
-        """Paths of the merge base under `folder`, relative to the root."""
-        names = _git(self.root, "ls-tree", "-r", "-z", "--name-only", self.merge_base, "--", folder).split("\0")
+        """Return the paths of the base under `folder`, relative to the root."""
+        names = git_text(self.root, "ls-tree", "-r", "-z", "--name-only", self.base, "--", folder).split("\0")
         return tuple(PurePosixPath(name) for name in names if name)
 
-    def read(self, path: PurePosixPath) -> str:
-        """The text of a file in the merge base."""
-        return _git(self.root, "cat-file", "blob", f"{self.merge_base}:{path}")
+    def read(self, path: PurePosixPath | str) -> str:
+        """Return the text of a file in the base."""
+        return git_text(self.root, "cat-file", "blob", f"{self.base}:{path}")
+
+    def export(self, folder: str, into: Path) -> None:
+        """Write the files of the base under `folder` to a folder on disk; links in it are left out.
+
+        Raises
+        ------
+        UsageError
+            if its content is not here, as in a partial clone.
+        """
+        if not self.files(folder):
+            return
+        # As committed: no line endings of this machine, or the digests would not be those of the records.
+        plain = ("-c", "core.autocrlf=false", "-c", "core.eol=lf")
+        content = git_bytes(self.root, *plain, "archive", "--format=tar", self.base, "--", folder)
+        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+            members = [member for member in archive if member.isfile() or member.isdir()]
+            try:
+                archive.extractall(into, members, filter="data")
+            except tarfile.TarError as error:
+                raise InvalidArtefactError(f"the base holds what cannot be written: {error}", where=folder) from None
 
 
 def open_checkout(folder: Path, base: str) -> Checkout:
-    """The checkout around `folder`, compared with where it left `base`.
+    """Return the checkout around `folder`, compared with where it left `base`.
 
     Raises
     ------
     UsageError
         if there is no git, no checkout, no such revision or no common ancestor.
     """
-    root = Path(_git(folder, "rev-parse", "--show-toplevel").strip())
+    root = Path(git_text(folder, "rev-parse", "--show-toplevel").removesuffix("\n"))
     remedy = "fetch it first: git fetch origin; in CI check out with fetch-depth: 0"
     if base.startswith("-") or any(not c.isprintable() or c.isspace() for c in base):
         raise UsageError(f"{base[:60]!r} is no revision", where="--base", remedy=remedy)
     try:
-        commit = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{base}^{{commit}}").strip()
-        merge_base = _git(root, "merge-base", commit, "HEAD").strip()
+        commit = git_text(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{base}^{{commit}}").strip()
+        merge_base = git_text(root, "merge-base", commit, "HEAD").strip()
     except UsageError:
         what = f"there is no revision {base[:60]!r} that shares history with HEAD"
+        if git_text(root, "rev-parse", "--is-shallow-repository").strip() == "true":
+            what += ": this clone is shallow, and holds only the newest commits"
+            remedy = "git fetch --unshallow origin; in CI check out with fetch-depth: 0"
         raise UsageError(what, where="--base", remedy=remedy) from None
-    return Checkout(root, merge_base)
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
-    environment |= {"GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
-    try:
-        done = subprocess.run(
-            ["git", *_SAFE, *arguments], cwd=folder, env=environment, capture_output=True, check=False,
-            timeout=_TIMEOUT_SECONDS, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-    except FileNotFoundError:
-        raise UsageError("git is not installed", where="--base", remedy="install git, or leave --base out") from None
-    except subprocess.TimeoutExpired:
-        raise InfrastructureError("git did not answer within a minute", where=folder) from None
-    if done.returncode:
-        reason = done.stderr.decode("utf-8", "replace").strip()[:200]
-        raise UsageError(f"git {arguments[0]} failed: {reason}", where=folder, remedy="run it in a git checkout")
-    return done.stdout.decode("utf-8", "replace")
+    return Checkout(root, commit, merge_base)

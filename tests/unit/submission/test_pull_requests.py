@@ -24,6 +24,8 @@ def root(tmp_path: Path) -> Path:
     """A repository with one submission on main, on branch `mine`, with a commit on main that `mine` lacks."""
     git(tmp_path, "init", "--quiet", "--initial-branch", "main")
     make_submission(tmp_path, "old-sr")
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports" / "owners.toml").write_text('[[submission]]\nslug = "old-sr"\nowners = ["Ada"]\n')
     (tmp_path / "README.md").write_text("readme\n")
     commit(tmp_path)
     git(tmp_path, "switch", "--quiet", "-c", "mine")
@@ -39,8 +41,8 @@ def commit(root: Path) -> None:
     git(root, "commit", "--quiet", "-m", "change")
 
 
-def rules(root: Path, *, maintainer: bool = False) -> list[str]:
-    report = check([root / "submissions"], Options(base="main", maintainer=maintainer))
+def rules(root: Path, *, maintainer: bool = False, author: str | None = "ada") -> list[str]:
+    report = check([root / "submissions"], Options(base="main", maintainer=maintainer, author=author))
     return [fault.rule for fault in report.errors]
 
 

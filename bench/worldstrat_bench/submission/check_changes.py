@@ -1,0 +1,169 @@
+"""Checks of a pull request: which files of which submissions it may change, and who may."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from worldstrat_bench.artefacts.owners import Owners
+from worldstrat_bench.artefacts.speed import SpeedReport
+from worldstrat_bench.artefacts.verification import Verification
+from worldstrat_bench.errors import InvalidArtefactError
+from worldstrat_bench.submission.check_files import SUBMISSIONS
+from worldstrat_bench.submission.faults import CheckFinding, notice
+from worldstrat_bench.submission.git import LINK, SUBMODULE, Change
+from worldstrat_bench.submission.results import IMMUTABLE_FILES
+
+MOST_CHANGES: Final = 3000
+"""A forge lists no more changed files of one pull request."""
+
+_MAX_BYTES = 16 << 20
+_STATUS = {"added": "A", "copied": "A", "renamed": "A", "removed": "D"}
+_WRITTEN_ONCE = (*IMMUTABLE_FILES, SpeedReport.FILE, "speed-benchmark.json", "timings.csv")
+
+
+@dataclass(frozen=True)
+class Author:
+    """Who opened the pull request, and what was there before it.
+
+    Attributes
+    ----------
+    login : on the forge; None if it is not known, and then nothing is theirs.
+    maintainer : whether they may change every submission and add verifications.
+    owners : whose each submission is, as the base says.
+    existing : slugs on the base.
+    """
+
+    login: str | None = None
+    maintainer: bool = False
+    owners: Owners = field(default_factory=Owners)
+    existing: frozenset[str] = frozenset()
+
+    @property
+    def taken(self) -> frozenset[str]:
+        """Slugs that belong to somebody: on the base now, or at some time."""
+        return self.existing | frozenset(self.owners.slugs)
+
+
+def slug_of(path: PurePosixPath) -> str | None:
+    """Return the slug whose folder holds a path of the repository."""
+    return path.parts[1] if len(path.parts) > 2 and path.parts[0] == SUBMISSIONS else None
+
+
+def changed_slugs(changes: Sequence[Change]) -> tuple[str, ...]:
+    """Return the submissions that a pull request touches."""
+    return tuple(sorted({slug for slug in (slug_of(change.path) for change in changes) if slug}))
+
+
+def listed_changes(path: Path) -> tuple[Change, ...]:
+    """Read the changed files as a forge lists them: GitHub's "list pull request files", one page or an array of pages.
+
+    Raises
+    ------
+    InvalidArtefactError
+        if it is not such a list, or so long that the forge has cut it.
+    """
+    remedy = "gh api --paginate --slurp repos/OWNER/NAME/pulls/N/files > FILE"
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise InvalidArtefactError("the list of changed files is too long", where=path, remedy=remedy)
+        pages = json.loads(path.read_bytes().decode("utf-8-sig"))
+        rows = [row for page in pages for row in (page if isinstance(page, list) else [page])]
+        changes: list[Change] = []
+        for row in rows:
+            changes.append(Change(_STATUS.get(row["status"], "M"), PurePosixPath(row["filename"]), ""))
+            if row["status"] == "renamed":
+                changes.append(Change("D", PurePosixPath(row["previous_filename"]), ""))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        what = f"not a list of changed files: {type(error).__name__}"
+        raise InvalidArtefactError(what, where=path, remedy=remedy) from None
+    if len(rows) >= MOST_CHANGES:
+        raise InvalidArtefactError("the forge has cut the list of changed files", where=path, remedy="change fewer")
+    return tuple(changes)
+
+
+def united(changes: Iterable[Change], listed: Iterable[Change]) -> tuple[Change, ...]:
+    """Return the changes of git and those that a forge lists: git's where both have a path, for it knows modes."""
+    found = {change.path: change for change in (*listed, *changes)}
+    return tuple(sorted(found.values(), key=lambda change: str(change.path)))
+
+
+def change_faults(changes: Sequence[Change], author: Author) -> Iterator[CheckFinding]:
+    """Find everything about the changes that a pull request with a submission must not do."""
+    slugs = changed_slugs(changes)
+    loose = [change for change in changes if _is_loose(change)]
+    yield from (_loose_fault(change) for change in loose)
+    outside = [change for change in changes if slug_of(change.path) is None and change not in loose]
+    if not slugs:
+        if changes and not loose:
+            yield notice("changes", "no submission is changed, so there is nothing to check")
+        return
+    if not author.maintainer:
+        yield from _scope_faults(outside, slugs)
+        yield from _owner_faults(slugs, author)
+    elif outside:
+        what = f"{len(outside)} files outside of submissions are changed as well: this check does not judge them"
+        yield notice("changes", what, where=str(outside[0].path))
+    renewed = {change.path.parent for change in changes if change.path.name == Verification.FILE and author.maintainer}
+    for change in changes:
+        if slug_of(change.path):
+            yield from _changed_file_faults(change, author, renewed)
+
+
+def _is_loose(change: Change) -> bool:
+    """Whether a path lies beside the folders of submissions, or in a folder that only looks like theirs."""
+    top = change.path.parts[0]
+    if top != SUBMISSIONS:
+        return top.casefold() == SUBMISSIONS
+    return len(change.path.parts) <= 2 and change.status != "D"
+
+
+def _loose_fault(change: Change) -> CheckFinding:
+    where = str(change.path)
+    if change.mode in (LINK, SUBMODULE):
+        what = "a link or submodule in place of a submission's folder"
+        return CheckFinding("files", what, where=where, remedy="commit the folder and its files")
+    what = f"a file that is in no submission's folder: {SUBMISSIONS}/SLUG/"
+    return CheckFinding("files", what, where=where, remedy="move it into the folder of your submission, or remove it")
+
+
+def _scope_faults(outside: Sequence[Change], slugs: tuple[str, ...]) -> Iterator[CheckFinding]:
+    if outside:
+        what = f"{len(outside)} files outside of submissions/{slugs[0]}/ are changed as well"
+        remedy = "put them into a pull request of their own"
+        yield CheckFinding("one-slug", what, where=str(outside[0].path), remedy=remedy)
+    if len(slugs) > 1:
+        what = f"files of {len(slugs)} submissions are changed: {', '.join(slugs[:5])}"
+        yield CheckFinding("one-slug", what, where=f"{SUBMISSIONS}/{slugs[1]}", remedy="one submission a pull request")
+
+
+def _owner_faults(slugs: Iterable[str], author: Author) -> Iterator[CheckFinding]:
+    for slug in slugs:
+        if slug in author.taken and not author.owners.owns(author.login, slug):
+            who = f"{author.login[:60]!r} is not" if author.login else "who changes it is not known to be"
+            what = f"the submission {slug!r} is there already, and {who} one of its owners"
+            remedy = (
+                "submit under another slug; its owners (reports/owners.toml; --author LOGIN) and maintainers change it"
+            )
+            yield CheckFinding("owner", what, where=f"{SUBMISSIONS}/{slug}", remedy=remedy)
+
+
+def _changed_file_faults(change: Change, author: Author, renewed: Collection[PurePosixPath]) -> Iterator[CheckFinding]:
+    where, name, existed = str(change.path), change.path.name, change.status not in ("A", "?")
+    if change.mode in (LINK, SUBMODULE):
+        what = "links and submodules are not accepted"
+        yield CheckFinding("files", what, where=where, remedy="commit the file itself")
+    if "results" not in change.path.parts:
+        return
+    # A full verification replaces the authors' numbers by the maintainers', and says so beside them.
+    if name in _WRITTEN_ONCE and existed and change.path.parent not in renewed:
+        verb = "removed" if change.status == "D" else "altered"
+        what = f"an existing record is {verb}: {name}" if name in IMMUTABLE_FILES else f"{name} is {verb}"
+        remedy = "records never change; submit a new version under another slug"
+        yield CheckFinding("immutable", what, where=where, remedy=remedy)
+    if name == Verification.FILE and not author.maintainer:
+        what = f"only maintainers add or change {name}"
+        yield CheckFinding("verification", what, where=where, remedy="remove it")

@@ -1,0 +1,336 @@
+"""Pull requests of strangers: other people's rows, files beside a submission, dates, names, and copies of a sibling."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from conftest import ROOT
+from submission_factory import add_record, make_submission, rewrite_record, the_result
+from worldstrat_bench.artefacts.owners import load_owners, parse_owners
+from worldstrat_bench.cli.app import app
+from worldstrat_bench.errors import InvalidArtefactError
+from worldstrat_bench.submission.check import Options, check, refused_folders
+from worldstrat_bench.submission.faults import MOST_SHOWN, CheckFinding, CheckReport, as_json, as_markdown, from_json
+
+VICTIM, MINE = "victim-sr", "my-sr"
+OWNERS = f'[[submission]]\nslug = "{VICTIM}"\nowners = ["Ada-L"]\n'
+
+
+def git(root: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=T", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
+    done = subprocess.run(["git", *identity, *arguments], cwd=root, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def commit(root: Path) -> None:
+    git(root, "add", "-A")
+    git(root, "commit", "--quiet", "--allow-empty", "-m", "change")
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with the submission of a victim on main, and branch `mine` from there."""
+    root = tmp_path_factory.mktemp("repository")
+    git(root, "init", "--quiet", "--initial-branch", "main")
+    make_submission(root, VICTIM)
+    result = the_result(root / "submissions" / VICTIM)
+    (result / "timings.csv").write_text("tile,seconds\na,1\n")
+    (root / "reports").mkdir()
+    (root / "reports" / "owners.toml").write_text(OWNERS)
+    commit(root)
+    git(root, "switch", "--quiet", "-c", "mine")
+    return root
+
+
+@pytest.fixture
+def root(template: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(template, tmp_path / "clone", symlinks=True)
+
+
+def report_of(root: Path, **options: object) -> CheckReport:
+    commit(root)
+    return check([root / "submissions"], Options(base="main", **options))  # type: ignore[arg-type]
+
+
+def rules(root: Path, **options: object) -> set[str]:
+    report = report_of(root, **options)
+    assert ("✅" in as_markdown(report)) == (report.ok and bool(report.checked))
+    return {fault.rule for fault in report.errors}
+
+
+def retitle(root: Path) -> None:
+    path = root / "submissions" / VICTIM / "submission.toml"
+    path.write_text(path.read_text().replace(f'title = "{VICTIM}"', 'title = "Mine now"'))
+
+
+def other_device(root: Path) -> None:
+    add_record(root / "submissions" / VICTIM, VICTIM, device_class="H100-80GB", gain_db=-9.0)
+
+
+def more_words(root: Path) -> None:
+    (root / "submissions" / VICTIM / "README.md").write_text("a page of ours\n")
+
+
+ROW_ATTACKS: list[Callable[[Path], None]] = [retitle, other_device, more_words]
+
+
+@pytest.mark.parametrize("attack", ROW_ATTACKS, ids=lambda attack: attack.__name__)
+def test_a_row_is_changed_by_its_owner_alone(root: Path, attack: Callable[[Path], None]) -> None:
+    attack(root)
+    for stranger in (None, "mallory", "ada-l2", "", VICTIM):
+        assert "owner" in rules(root, author=stranger)
+    assert rules(root, author="ada-L") == set()  # forges do not tell case apart
+    assert rules(root, maintainer=True) == set()
+
+
+def test_who_owns_a_row_is_what_the_base_says(root: Path) -> None:
+    retitle(root)
+    (root / "reports" / "owners.toml").write_text(OWNERS.replace("Ada-L", "mallory"))
+    assert rules(root, author="mallory") == {"owner", "one-slug"}
+
+
+def test_a_slug_stays_its_owners_when_the_folder_is_gone(root: Path) -> None:
+    git(root, "switch", "--quiet", "main")
+    shutil.rmtree(root / "submissions" / VICTIM)
+    commit(root)
+    git(root, "switch", "--quiet", "-c", "squat")
+    make_submission(root, VICTIM)
+    assert "owner" in rules(root, author="mallory")
+    assert rules(root, author="Ada-L") == set()
+
+
+def test_a_branch_from_before_the_row_was_there_does_not_take_it(root: Path) -> None:
+    git(root, "switch", "--quiet", "--orphan", "fresh")
+    git(root, "commit", "--quiet", "--allow-empty", "-m", "start")
+    git(root, "switch", "--quiet", "-c", "old")
+    git(root, "switch", "--quiet", "fresh")
+    git(root, "checkout", "main", "--", ".")
+    commit(root)
+    git(root, "branch", "--force", "main", "fresh")
+    git(root, "switch", "--quiet", "old")
+    make_submission(root, VICTIM)
+    assert "owner" in rules(root, author="mallory")
+
+
+def test_a_copy_is_refused_from_an_old_branch_too(root: Path) -> None:
+    git(root, "switch", "--quiet", "--orphan", "fresh")
+    git(root, "commit", "--quiet", "--allow-empty", "-m", "start")
+    git(root, "branch", "old")
+    git(root, "checkout", "main", "--", ".")
+    commit(root)
+    victim = root / "submissions" / VICTIM
+    kept = shutil.copytree(victim, root.parent / "kept")
+    git(root, "branch", "--force", "main", "fresh")
+    git(root, "switch", "--quiet", "old")
+    assert not victim.exists()
+    mine = make_submission(root)
+    assert rules(root) == set()
+    shutil.copy(the_result(kept) / "tiles.csv", the_result(mine) / "tiles.csv")
+    rewrite_record(mine, lambda d: d.update(files=json.loads((the_result(kept) / "record.json").read_text())["files"]))
+    faults = [fault for fault in report_of(root).errors if fault.rule == "copied"]
+    assert len(faults) == 1
+    assert f"submissions/{VICTIM}/results/" in faults[0].what
+
+
+@pytest.mark.parametrize("name", ["timings.csv", "record.json"])
+def test_what_was_measured_is_altered_by_nobody(root: Path, name: str) -> None:
+    path = the_result(root / "submissions" / VICTIM) / name
+    path.write_text(path.read_text() + " ")
+    assert "immutable" in rules(root, author="Ada-L")
+    assert "immutable" in rules(root, maintainer=True)
+    (path.parent / "verification.json").write_text("{}")  # a full verification brings numbers of its own
+    assert "immutable" not in rules(root, maintainer=True)
+    assert "immutable" in rules(root, author="Ada-L")
+
+
+def loose_file(root: Path) -> None:
+    (root / "submissions" / "note.txt").write_text("hello\n")
+
+
+def other_case(root: Path) -> None:
+    (root / "Submissions" / MINE).mkdir(parents=True)
+    (root / "Submissions" / MINE / "submission.toml").write_text("")
+
+
+def gitlink(root: Path) -> None:
+    git(root, "update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},submissions/linked")
+    git(root, "commit", "--quiet", "-m", "link")
+    (root / "submissions" / "linked").mkdir()
+
+
+def nested(root: Path) -> None:
+    (root / "submissions" / "nested").mkdir()
+    git(root / "submissions" / "nested", "init", "--quiet")
+    git(root / "submissions" / "nested", "commit", "--quiet", "--allow-empty", "-m", "x")
+
+
+def linked_folder(root: Path) -> None:
+    (root / "submissions" / "twin-sr").symlink_to(VICTIM)
+
+
+BESIDE: list[Callable[[Path], None]] = [loose_file, other_case, gitlink, nested, linked_folder]
+
+
+@pytest.mark.parametrize("attack", BESIDE, ids=lambda attack: attack.__name__)
+@pytest.mark.parametrize("honest", [False, True], ids=["alone", "beside an honest submission"])
+def test_nothing_lies_beside_the_folders(root: Path, attack: Callable[[Path], None], honest: bool) -> None:
+    if honest:
+        make_submission(root)
+        assert rules(root) == set()
+    (root / "bench").mkdir()
+    (root / "bench" / "x.py").write_text("evil\n")
+    attack(root)
+    assert rules(root) == ({"files", "one-slug"} if honest else {"files"})
+    assert "files" in rules(root, maintainer=True)
+
+
+def test_on_main_links_loose_files_and_empty_folders_are_named(root: Path) -> None:
+    assert check([root / "submissions"]).ok
+    for attack in (loose_file, nested, linked_folder):
+        attack(root)
+    (root / "submissions" / "empty").mkdir()
+    found = {fault.what for fault in check([root / "submissions"]).errors if fault.rule == "files"}
+    for name in ("note.txt", "nested", "twin-sr", "empty"):
+        assert any(repr(name) in what for what in found), (name, found)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Submission.toml", "SUBMISSION.TOML", "notes\u202etxt.md", "read\u200bme.md", "re\u0301sume\u0301.md", "-rf.md"],
+)
+def test_names_are_what_they_look_like(root: Path, name: str) -> None:
+    folder = make_submission(root)
+    (folder / "notes (1).md").write_text("")
+    assert rules(root) == {"files"}
+    (folder / "notes (1).md").rename(folder / "notes 1.md")
+    assert rules(root) == set()
+    (folder / name).write_text("")
+    assert rules(root) == {"files"}
+
+
+def test_files_and_folders_of_results_have_no_twins_either(root: Path) -> None:
+    folder = make_submission(root)
+    (folder / "README.md").write_text("")
+    (folder / "Results").mkdir()
+    (folder / "Results" / "a.md").write_text("")
+    (folder / "readme.md").write_text("")
+    what = " ".join(fault.what for fault in report_of(root).errors)
+    assert "'readme.md' differs from 'README.md' in case alone" in what
+    assert "differs from 'results' in case alone" in what
+
+
+@pytest.mark.parametrize(
+    ("created", "refused"),
+    [
+        ("9999-12-31T00:00:00Z", True), ("soon", True), ("", True),
+        ((datetime.now(UTC) + timedelta(days=3)).isoformat(), True),
+        ((datetime.now(UTC) + timedelta(hours=2)).isoformat(), False),
+        ("2026-01-01T00:00:00+00:00", False),
+    ],
+)  # fmt: skip
+def test_no_record_is_of_the_future(root: Path, created: str, refused: bool) -> None:
+    folder = make_submission(root)
+    rewrite_record(folder, lambda d: d.update(created=created))
+    assert rules(root) == ({"created"} if refused else set())
+
+
+def listing(root: Path, *rows: dict[str, str], pages: bool = True) -> Path:
+    path = root.parent / "files.json"
+    path.write_text(json.dumps([list(rows)] if pages else list(rows)))
+    return path
+
+
+def test_what_the_forge_lists_counts_beside_git(root: Path) -> None:
+    folder = make_submission(root)
+    own = [{"filename": f"submissions/{MINE}/{path.name}", "status": "added"} for path in folder.glob("*.*")]
+    assert rules(root, changed=listing(root, *own)) == set()
+    assert rules(root, changed=listing(root, *own, pages=False)) == set()
+    outside = {"filename": ".github/workflows/evil.yml", "status": "added"}
+    assert rules(root, changed=listing(root, *own, outside)) == {"one-slug"}
+    moved = {"filename": f"submissions/{MINE}/a.md", "status": "renamed",
+             "previous_filename": f"submissions/{VICTIM}/README.md"}  # fmt: skip
+    assert rules(root, changed=listing(root, *own, moved)) == {"one-slug", "owner"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "[1]", '[{"filename": 1}]', '[{"filename": "a", "status": "renamed"}]', "[" * 100_000,
+     json.dumps([{"filename": f"a/{i}", "status": "added"} for i in range(3000)])],
+    ids=["empty", "brace", "number", "no name", "no old name", "deep", "cut"],
+)  # fmt: skip
+def test_a_list_that_cannot_be_used_is_refused(root: Path, content: str) -> None:
+    path = root.parent / "files.json"
+    path.write_text(content)
+    with pytest.raises(InvalidArtefactError):
+        report_of(root, changed=path)
+
+
+def test_a_tick_is_for_submissions_alone() -> None:
+    aside = CheckFinding("changes", "files outside", severity="notice")
+    assert "✅" in as_markdown(CheckReport((MINE,), ()))
+    for report in (CheckReport((), ()), CheckReport((MINE,), (aside,)), CheckReport((), (aside,))):
+        assert report.ok
+        assert "✅" not in as_markdown(report)
+
+
+def test_a_report_with_many_findings_is_cut_and_never_says_ok() -> None:
+    many = CheckReport((MINE,), tuple(CheckFinding("files", f"fault {i}") for i in range(5 * MOST_SHOWN)))
+    read = from_json(json.dumps(as_json(many)))
+    assert not read.ok
+    assert len(read.faults) == MOST_SHOWN
+    with pytest.raises(InvalidArtefactError, match="contradicts itself"):
+        from_json(json.dumps({**as_json(many), "faults": []}))
+
+
+def twins(root: Path, *, listed: str) -> dict[str, str]:
+    """Two submissions of one tiles.csv on main; what is refused there, by slug."""
+    first = make_submission(root, "zz-first")
+    second = make_submission(root, "aa-second")
+    shutil.copy(the_result(first) / "tiles.csv", the_result(second) / "tiles.csv")
+    stated = json.loads((the_result(first) / "record.json").read_text())
+    rewrite_record(second, lambda d: d.update(files=stated["files"], scores=stated["scores"]))
+    (root / "reports" / "owners.toml").write_text(OWNERS + listed)
+    return {folder.name: reason for folder, reason in refused_folders([root / "submissions"]).items()}
+
+
+def test_of_two_that_cannot_both_stand_the_one_that_was_merged_first_stays(root: Path) -> None:
+    merged = '[[submission]]\nslug = "zz-first"\nowners = []\n'
+    refused = twins(root, listed=merged)
+    assert set(refused) == {"aa-second"}
+    assert "copied" in refused["aa-second"]
+
+
+def test_where_the_order_is_not_known_neither_stays(root: Path) -> None:
+    assert set(twins(root, listed="")) == {"aa-second", "zz-first"}
+
+
+def test_owners_are_read_strictly() -> None:
+    assert parse_owners(OWNERS).of(VICTIM) == ("Ada-L",)
+    for bad in (OWNERS + OWNERS, OWNERS.replace("Ada-L", "a b"), "[[submission]]\n", "x = 1", OWNERS + "[", "\xff"):
+        with pytest.raises(InvalidArtefactError):
+            parse_owners(bad)
+
+
+def test_every_submission_of_this_repository_is_listed() -> None:
+    there = {path.parent.name for path in (ROOT / "submissions").glob("*/submission.toml")}
+    assert there <= set(load_owners(ROOT).slugs)
+
+
+def test_the_command_line_passes_them_on(root: Path) -> None:
+    make_submission(root)
+    (root / "submissions" / VICTIM / "README.md").write_text("ours\n")
+    commit(root)
+    files = listing(root, {"filename": "bench/x.py", "status": "modified"})
+    command = ["submission", "check", str(root / "submissions"), "--base", "main", "--json"]
+    stranger = json.loads(CliRunner().invoke(app, [*command, "--changed", str(files)]).stdout)
+    assert {fault["rule"] for fault in stranger["faults"]} >= {"owner", "one-slug"}
+    owner = json.loads(CliRunner().invoke(app, [*command, "--author", "ada-l"]).stdout)
+    assert "owner" not in {fault["rule"] for fault in owner["faults"]}
