@@ -33,6 +33,12 @@ def build_site(
     board: Annotated[
         Path | None, typer.Option("--board", metavar="FILE", help="board.toml: which boards and columns.")
     ] = None,
+    division: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--division", metavar="KIND", help="Only official, probe, compatibility, practice or predictions boards."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Build the site from records and tile tables; says what it used and why not the rest.
@@ -41,9 +47,11 @@ def build_site(
     none.
     """
     from worldstrat_bench.site import build
-    from worldstrat_bench.site.config import load_config
+    from worldstrat_bench.site.config import load_config, only_kinds
 
-    report = build(paths, out, data=data, predictions=predictions or (), previews=previews, config=load_config(board))
+    config = load_config(board)
+    config = only_kinds(config, division) if division else config
+    report = build(paths, out, data=data, predictions=predictions or (), previews=previews, config=config)
     if as_json:
         print_json(_build_document(report))
     else:

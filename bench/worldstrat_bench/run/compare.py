@@ -173,6 +173,10 @@ def _remarks(a: Record, b: Record, failed: frozenset[str]) -> tuple[str, ...]:
             remarks.append(f"{name} is shard {record.dataset.shard} of a run")
     if a.dataset.list != b.dataset.list:
         remarks.append(f"the runs are on different lists, {a.dataset.list} and {b.dataset.list}")
-    if a.device.type != b.device.type:
+    if (a.predictions is None) != (b.predictions is None):
+        remarks.append(
+            "the predictions of one were handed in, the other is of a model that was run: no board ranks both"
+        )
+    elif a.device.type != b.device.type:
         remarks.append("one run was made on a GPU, the other on a CPU")
     return tuple(remarks)

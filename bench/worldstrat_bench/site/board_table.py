@@ -174,7 +174,7 @@ def _entry_cells(entry: Entry) -> list[Cell]:
     return [
         text_cell(entry.status),
         text_cell(entry.family),
-        Cell(Markup(entry.frames), entry.record.model.frames, (entry.record.model.frames,)),
+        Cell(Markup(entry.frames), entry.frame_count or "", (entry.frame_count,)),
         text_cell(_clip(entry.declaration.title) + flag),
         Cell(text or Markup(NO_VALUE), speed.km2_per_second if speed else "",
              (speed.km2_per_second if speed else None, speed.device_class if speed else "")),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import Field, ValidationError
 
 from worldstrat_bench.artefacts.base import Part, first_problem
-from worldstrat_bench.errors import InvalidArtefactError
+from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.measures import MEASURES
 from worldstrat_bench.stats.boards import KINDS, Kind
 
@@ -50,3 +51,17 @@ def load_config(path: Path | None) -> BoardConfig:
         if name not in MEASURES:
             raise InvalidArtefactError(f"unknown metric {name[:40]!r}", where=path, remedy=", ".join(MEASURES))
     return config
+
+
+def only_kinds(config: BoardConfig, kinds: Sequence[str]) -> BoardConfig:
+    """Return what a board file says, for these kinds of boards only.
+
+    Raises
+    ------
+    UsageError
+        for a kind that there is not.
+    """
+    unknown = [kind for kind in kinds if kind not in KINDS]
+    if unknown:
+        raise UsageError(f"unknown kind of board {unknown[0][:40]!r}", where="--division", remedy=", ".join(KINDS))
+    return config.model_copy(update={"kinds": tuple(kind for kind in KINDS if kind in kinds)})

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from worldstrat_bench.artefacts.record import Record, canonical_json
+from worldstrat_bench.artefacts.record import NOT_KNOWN, Record, canonical_json
 from worldstrat_bench.artefacts.reference import References
 from worldstrat_bench.artefacts.result import Result
 from worldstrat_bench.artefacts.robustness import Robustness
@@ -83,19 +83,28 @@ class Entry:
         """The declared family, or what the number of frames says; "" if nobody says how many the model uses."""
         if self.card.family:
             return self.card.family
-        if self.record.model.frames == 1:
+        if self.frame_count == 1:
             return "single-frame"
         return "multi-frame" if self.declares_frames else ""
 
     @property
     def declares_frames(self) -> bool:
         """Whether a submission says how many frames the model uses: else the record only has what it was offered."""
+        if self.frame_count is None:
+            return False
         return "submission.toml" in self.files or self.record.model.submission is not None
+
+    @property
+    def frame_count(self) -> int | None:
+        """The number of frames that the model was given; None if its predictions were handed in."""
+        return None if self.record.predictions else self.record.model.frames
 
     @property
     def frames(self) -> str:
         """The number of frames; "offered" if the model may have used fewer of them."""
-        count = self.record.model.frames
+        count = self.frame_count
+        if count is None:
+            return NOT_KNOWN
         return str(count) if self.declares_frames or count == 1 else f"{count} offered"
 
 

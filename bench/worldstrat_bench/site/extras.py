@@ -52,12 +52,16 @@ class Speed:
 
 @dataclass(frozen=True)
 class Card:
-    """What the authors say about the model. All text is cleaned and clipped; links are http(s) or None."""
+    """What the authors say about the model and, if they handed in predictions, where these are.
+
+    All text is cleaned and clipped; links are http(s) or None.
+    """
 
     title: str
     family: str = ""
     authors: str = ""
     licence: str = ""
+    archive: str = ""
     description: str = ""
     paper: str | None = None
     code: str | None = None
@@ -103,10 +107,18 @@ def card_of(manifest: Mapping[str, Any], record: Record) -> Card:
         family=clean(family, 30),
         authors=clean(string_at(manifest, "submission", "authors"), 200),
         licence=clean(string_at(manifest, "submission", "licence"), 60),
+        archive=_archive(manifest),
         description=clean(string_at(manifest, "submission", "description"), 600),
         paper=safe_url(string_at(manifest, "submission", "paper")),
         code=safe_url(string_at(manifest, "submission", "code")),
     )
+
+
+def _archive(manifest: Mapping[str, Any]) -> str:
+    """Where predictions that were handed in can be had, and their licence; "" if a submission hands in none."""
+    url = safe_url(string_at(manifest, "predictions", "url"))
+    licence, sha256 = (string_at(manifest, "predictions", key) for key in ("licence", "sha256"))
+    return clean(f"{url}, {licence}, sha256 {sha256}", 400) if url else ""
 
 
 def speed_of(data: bytes | None, record: Record) -> tuple[Speed, ...]:

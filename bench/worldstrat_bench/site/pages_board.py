@@ -192,7 +192,7 @@ def _download(out: Output, division: Division, name: str, table: Table) -> None:
         scores = division.scores(entry, name)
         entries.append({
             "slug": entry.slug, "title": entry.title, "record_id": entry.record.record_id, "status": entry.status,
-            "family": entry.family, "frames": entry.record.model.frames, "train_split": entry.declaration.title,
+            "family": entry.family, "frames": entry.frame_count, "train_split": entry.declaration.title,
             "ranks": standings, "scores": {k: v.model_dump(mode="json") for k, v in scores.micro.items()},
             "macro": scores.macro, "failed": scores.failed,
         })  # fmt: skip

@@ -89,6 +89,7 @@ def _card(entry: Entry) -> Pairs:
         ("Train list", f"{clean(entry.declaration.title, 200)}. {entry.declaration.explanation}."),
         ("Device of the run", "" if entry.record.predictions else clean(entry.record.device.device_class, 80)),
         ("Predictions", _HANDED_IN if entry.record.predictions else ""),
+        ("Archive of the predictions", card.archive if entry.record.predictions else ""),
     ]
     rows += [row for speed in entry.speed for row in _speed_rows(speed)]
     rows += [("How it was timed", TIMED)] if entry.speed else []

@@ -36,7 +36,7 @@ _ENTRY = {
     "required": ["slug", "title", "record_id", "status", "ranks", "scores"],
     "properties": {
         "slug": _TEXT, "title": _TEXT, "record_id": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
-        "status": {"enum": ["verified", "self-reported"]}, "family": _TEXT, "frames": {"type": "integer"},
+        "status": {"enum": ["verified", "self-reported"]}, "family": _TEXT, "frames": {"type": ["integer", "null"]},
         "train_split": _TEXT, "failed": {"type": "integer"},
         "ranks": {"type": "object", "additionalProperties": _RANK},
         "scores": {"type": "object", "additionalProperties": _SUMMARY},

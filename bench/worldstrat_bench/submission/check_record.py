@@ -228,8 +228,8 @@ def _ranking_faults(result: Result, slug_folder: Path, *, official: bool) -> Ite
             yield _unranked(f"not ranked: {reason.text}", where, official=barring)
     lacking: dict[str, list[str]] = {}
     for metric in load_protocol(record.protocol.id).ranking.metrics:
-        asked = {"list_name": ranking_list(record), "metric": metric}
-        for reason in why_unranked(record, result.table, verified=verified, **asked):
+        listed = ranking_list(record)
+        for reason in why_unranked(record, result.table, verified=verified, list_name=listed, metric=metric):
             if reason.rule == "value":
                 lacking.setdefault(reason.text, []).append(metric)
     for text, metrics in lacking.items():

@@ -39,6 +39,8 @@ def compare_markdown(
 def _board_lines(board: Board) -> Iterator[str]:
     dataset = board.own.record.dataset
     official = "official" if dataset.official else "not official: these ranks are practice"
+    if board.own.record.predictions is not None:
+        official = "predictions handed in, which are ranked among themselves and never cited"
     title = f"{board.protocol.id}, {dataset.release}, list {board.list_name} ({len(board.tiles)} tiles), {official}"
     yield f"#### {escape_markdown(title)}"
     yield ""

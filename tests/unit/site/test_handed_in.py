@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from factories import make_run
+from run_helpers import run_cli
 from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.artefacts.result import read_result
 from worldstrat_bench.errors import InvalidArtefactError
@@ -132,3 +133,23 @@ def test_no_rank_of_theirs_may_be_cited(tmp_path: Path) -> None:
         assert [why.rule for why in why_unranked(found.record, found.table, verified=False)] == rules
     found = read_result(tmp_path / "a")
     assert why_unranked(found.record, found.table, verified=False) == ()
+
+
+def test_a_site_of_one_division_alone(tmp_path: Path) -> None:
+    mini(tmp_path / "runs" / "a", model="run-a")
+    mini(tmp_path / "runs" / "b", model="handed-b", handed_in=True)
+    for kind, shown in (("predictions", "handed-b"), ("practice", "run-a")):
+        out = tmp_path / kind
+        done = run_cli("site", "build", tmp_path / "runs", "--out", out, "--no-previews", "--division", kind, "--json")
+        assert done.code == 0, done.err
+        assert [board["kind"] for board in done.json["boards"]] == [kind]
+        assert [path.stem for path in out.rglob("m/*.html")] == [shown]
+    assert run_cli("site", "build", tmp_path / "runs", "--out", tmp_path / "x", "--division", "all").code == 2
+
+
+def test_frames_are_not_known(apart: tuple[Mapping[str, bytes], tuple[Division, ...]]) -> None:
+    files, divisions = apart
+    division = next(d for d in divisions if d.kind == "predictions")
+    assert {entry.frames for entry in division.entries} == {"not known"}
+    board = json.loads(files[f"{division.prefix}data/board-test.json"])
+    assert {entry["frames"] for entry in board["entries"]} == {None}

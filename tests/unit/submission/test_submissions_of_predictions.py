@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -161,3 +162,13 @@ def test_it_is_never_run(tmp_path: Path) -> None:
 def test_a_model_is_no_submission_of_predictions(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="is of a model"):
         load_predictions_manifest(make_submission(tmp_path))
+
+
+def test_the_manifest_in_the_docs_is_valid(tmp_path: Path) -> None:
+    page = Path(__file__).parents[3] / "docs" / "predictions.md"
+    (block,) = re.findall(r"```toml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    folder = tmp_path / "submissions" / "my-sr"
+    folder.mkdir(parents=True)
+    (folder / "submission.toml").write_text(block, encoding="utf-8")
+    assert load_predictions_manifest(folder).submission.slug == "my-sr"
+    assert check([folder]).errors == ()
