@@ -14,6 +14,7 @@ from typing import Any
 
 from factories import make_run
 from worldstrat_bench.artefacts.record import ModelRef, Record, load_record, record_id
+from worldstrat_bench.digests import listing_sha256
 from worldstrat_bench.submission.results import result_folder
 
 SLUG = "my-sr"
@@ -55,11 +56,23 @@ base = "harness"
 LOCK = f"example==1.2.3 \\\n    --hash=sha256:{'a' * 64}\n"
 
 
+def modules_of(name: str) -> dict[str, bytes]:
+    """The files of the package in :func:`make_wheel`."""
+    package = name.replace("-", "_")
+    plugin = b"def load(weights, device):\n    raise NotImplementedError\n"
+    return {f"{package}/__init__.py": b"", f"{package}/plugin.py": plugin}
+
+
+def code_of(name: str) -> str:
+    """The digest of the code in :func:`make_wheel`."""
+    return listing_sha256((path, hashlib.sha256(data).hexdigest()) for path, data in modules_of(name).items())
+
+
 def model_ref(slug: str = SLUG) -> ModelRef:
     """The model of :data:`MANIFEST`."""
     return ModelRef(
         name=slug, distribution=slug, version="1.0", entry_point="my_sr.plugin:load", frames=8,
-        parameters={"strength": 0.3},
+        parameters={"strength": 0.3}, code_sha256=code_of(slug),
     )  # fmt: skip
 
 
@@ -124,19 +137,21 @@ def record_of(folder: Path) -> Record:
 def make_wheel(
     folder: Path, *, name: str = "my-sr", version: str = "1.0", entry_point: str = "my-sr",
     files: Mapping[str, bytes] | None = None, tag: str = "py3-none-any", record: str | None = None,
-    entry_points: str | None = None,
+    entry_points: str | None = None, metadata: str = "", package_files: Mapping[str, bytes] | None = None,
 ) -> Path:  # fmt: skip
-    """A wheel with a package of one module and `files` beside it; RECORD is right unless `record` is given."""
+    """A wheel with a package of one module and `files` beside it; RECORD is right unless `record` is given.
+
+    `metadata` holds further lines of METADATA, and `package_files` replaces the package.
+    """
     package = name.replace("-", "_")
     info = f"{package}-{version}.dist-info"
     points = (
         f"[worldstrat_bench.models]\n{entry_point} = {package}.plugin:load\n" if entry_points is None else entry_points
     )
     content: dict[str, bytes] = {
-        f"{package}/__init__.py": b"",
-        f"{package}/plugin.py": b"def load(weights, device):\n    raise NotImplementedError\n",
+        **(modules_of(name) if package_files is None else package_files),
         **(files or {}),
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode(),
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{metadata}".encode(),
         f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: {tag}\n".encode(),
         f"{info}/entry_points.txt": points.encode(),
     }

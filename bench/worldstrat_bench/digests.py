@@ -44,7 +44,7 @@ def listing_sha256(digests: Iterable[tuple[str, str]]) -> str:
 
 def is_compiled(name: str) -> bool:
     """Return whether a relative name is Python's cache of a module: it follows from the source and is not content."""
-    return name.endswith(".pyc") or "__pycache__" in name.split("/")
+    return "__pycache__" in name.split("/")
 
 
 @cache

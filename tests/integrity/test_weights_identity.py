@@ -137,10 +137,13 @@ def test_a_folder_is_its_names_and_contents(tmp_path: Path) -> None:
     (tmp_path / "w" / "load.py").write_text("def load(): ...\n")
     (tmp_path / "w" / "b" / "net.safetensors").write_bytes(b"1")
     digest = weights_sha256(tmp_path / "w")
-    for hidden in (".git/config", "__pycache__/load.cpython-311.pyc", "b/.cache/lock", "load.pyc"):
+    for hidden in (".git/config", "__pycache__/load.cpython-311.pyc", "b/.cache/lock"):
         (tmp_path / "w" / hidden).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "w" / hidden).write_text("x")
     assert weights_sha256(tmp_path / "w") == digest, "what no worker sees"
+    (tmp_path / "w" / "more.pyc").write_bytes(b"Python imports it without a source")
+    assert weights_sha256(tmp_path / "w") != digest
+    (tmp_path / "w" / "more.pyc").unlink()
     (tmp_path / "w" / "b" / "net.safetensors").rename(tmp_path / "w" / "net.safetensors")
     assert weights_sha256(tmp_path / "w") != digest
 

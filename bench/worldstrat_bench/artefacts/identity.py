@@ -17,14 +17,15 @@ MODEL: Final = (
     "entry_point",
     "wheel_sha256",
     "code_sha256",
+    "editable",
     "weights_sha256",
     "parameters",
     "frames",
 )
 """The fields of a reference that decide what a model predicts; the others say what its authors state of it."""
 
-_MAY_BE_UNKNOWN: Final = frozenset({"entry_point", "wheel_sha256", "code_sha256"})
-"""Fields of which null means "not known"; null weights are a statement: the model is loaded without any."""
+_MAY_BE_UNKNOWN: Final = frozenset({"entry_point", "wheel_sha256", "code_sha256", "editable"})
+"""Fields of which null, or no entry, means "not known"; null weights are a statement: the model has none."""
 
 
 def targets_sha256(targets: Iterable[tuple[str, str]]) -> str:
@@ -55,7 +56,7 @@ def same_model(a: ModelRef, b: ModelRef, *, partial: bool = False) -> bool:
 
 def _same(name: str, a: ModelRef, b: ModelRef, *, partial: bool) -> bool:
     ours, theirs = getattr(a, name), getattr(b, name)
-    if ours == theirs or (partial and name in _MAY_BE_UNKNOWN and None in (ours, theirs)):
+    if ours == theirs or (partial and name in _MAY_BE_UNKNOWN and not (ours and theirs)):
         return True
     if name == "distribution" and ours and theirs:
         return _normal(ours) == _normal(theirs)

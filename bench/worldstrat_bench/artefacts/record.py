@@ -64,7 +64,14 @@ class ModelRef(Part):
     version: Text | None = None
     entry_point: Text | None = None
     wheel_sha256: Sha256 | None = None
-    code_sha256: Sha256 | None = Field(default=None, description="of the installed files, if it came as no wheel")
+    code_sha256: Sha256 | None = Field(
+        default=None, description="of the files of its distribution, installed, editable or in a wheel alike"
+    )
+    editable: dict[Name, Sha256] = Field(
+        default_factory=dict,
+        max_length=200,
+        description="code of every other distribution that the model's environment had in editable mode, by name",
+    )
     weights_sha256: Sha256 | None = None
     parameters: dict[str, str | int | float | bool] = Field(default_factory=dict)
     frames: int = Field(ge=1, le=16)

@@ -15,7 +15,7 @@ from pathlib import Path
 from worldstrat_bench.api import ENTRY_POINT_GROUP, PREPROCESSING_GROUP
 from worldstrat_bench.errors import ModelError
 from worldstrat_bench.plugins.interpreter import import_paths, inspect_interpreter, own_interpreter
-from worldstrat_bench.plugins.wheel import open_wheel
+from worldstrat_bench.plugins.wheel import open_wheel, unfit, wheel_tags
 
 MAX_METADATA_BYTES = 1 << 20
 _TARGET = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
@@ -92,10 +92,10 @@ def find_model(name_or_wheel: str, python: Path | None = None, scratch: Path | N
     """
     file, _, wanted = name_or_wheel.partition("::")
     if file.endswith(".whl"):
-        return _from_wheel(Path(file), wanted, scratch)
+        return _from_wheel(Path(file), wanted, scratch, python)
     site_paths = None if python is None else import_paths(inspect_interpreter(python))
     entries = installed_models(site_paths)
-    matches = [entry for entry in entries if entry.name == name_or_wheel]
+    matches = sorted((e for e in entries if e.name == name_or_wheel), key=lambda entry: entry.problem is not None)
     if not matches:
         known = ", ".join(sorted({entry.name for entry in entries if entry.name})) or "none"
         where = f"models of {python}: {known}" if python else f"installed models: {known}"
@@ -125,8 +125,13 @@ def installed_packages(site_paths: Sequence[Path]) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def _from_wheel(file: Path, wanted: str, scratch: Path | None) -> ModelEntry:
+def _from_wheel(file: Path, wanted: str, scratch: Path | None, python: Path | None) -> ModelEntry:
     wheel = open_wheel(file, scratch)
+    version = own_interpreter().version if python is None else inspect_interpreter(python).version
+    for folder in _metadata_folders(wheel.folder):
+        if reason := unfit(wheel_tags(file), _requires_python(folder), version):
+            what = f"the wheel does not fit Python {'.'.join(map(str, version))}: {reason}"
+            raise ModelError(what, where=file, remedy="give a Python that it fits, with --python PATH")
     entries = [entry for folder in _metadata_folders(wheel.folder) for entry in _entries(folder)]
     named = [entry for entry in entries if not wanted or entry.name == wanted]
     if not named:
@@ -168,7 +173,7 @@ def _entries(folder: Path) -> Iterator[ModelEntry]:
     version, summary = str(metadata.get("Version") or "")[:100], str(metadata.get("Summary") or "")[:500]
     problem = None if metadata.get("Name") and metadata.get("Version") else "its METADATA names no name or version"
     for name, target in pairs:
-        flaw = problem or _flaw(name, target)
+        flaw = problem or _flaw(name, target, distribution)
         yield ModelEntry(
             name[:100], target[:300], distribution, version, summary, flaw, declared=declared.get(name) == target
         )
@@ -179,7 +184,7 @@ def is_standard(module: str) -> bool:
     return module in sys.stdlib_module_names or module == "test"
 
 
-def _flaw(name: str, target: str) -> str | None:
+def _flaw(name: str, target: str, distribution: str) -> str | None:
     if not _NAME.fullmatch(name):
         return "its name holds characters that a model's name cannot have"
     if not _TARGET.fullmatch(target):
@@ -187,6 +192,8 @@ def _flaw(name: str, target: str) -> str | None:
     top = re.split(r"[.:]", target)[0]
     if is_standard(top):
         return f"its package {top!r} has the name of a module of Python's standard library, which is imported instead"
+    if name in REFERENCE_MODELS and distribution.lower() != BASELINES:
+        return f"{name!r} is the name of a reference model, which is kept free for {BASELINES}"
     return None
 
 
@@ -210,6 +217,13 @@ def _metadata(folder: Path) -> Message:
     return BytesHeaderParser().parsebytes(_small(file))
 
 
+def _requires_python(folder: Path) -> str:
+    try:
+        return str(_metadata(folder).get("Requires-Python") or "")
+    except (OSError, ValueError):
+        return ""  # what is wrong with the metadata is said where its models are read
+
+
 def _small(file: Path) -> bytes:
     with file.open("rb") as stream:
         data = stream.read(MAX_METADATA_BYTES + 1)
@@ -222,10 +236,11 @@ def _mark_duplicates(entries: list[ModelEntry]) -> tuple[ModelEntry, ...]:
     """Two distributions that announce one name: neither can be meant."""
     owners: dict[str, set[str]] = {}
     for entry in entries:
-        owners.setdefault(entry.name, set()).add(entry.distribution)
+        if entry.problem is None:  # what cannot be used takes no name from another
+            owners.setdefault(entry.name, set()).add(entry.distribution)
     marked = []
     for entry in entries:
-        others = sorted(owners[entry.name] - {entry.distribution})
+        others = sorted(owners.get(entry.name, set()) - {entry.distribution})
         if entry.name and others and entry.problem is None:
             entry = replace(entry, problem=f"{', '.join(others)} announces the same name; uninstall one of them")
         marked.append(entry)

@@ -93,11 +93,15 @@ def import_paths(interpreter: Interpreter) -> tuple[Path, ...]:
     found: dict[Path, None] = dict.fromkeys(interpreter.site_paths)
     for folder_of_packages in interpreter.site_paths:
         for file in sorted(folder_of_packages.glob("*.pth")):
-            for line in _pth_lines(file):
-                folder = Path(os.path.normpath(folder_of_packages / line))
-                if folder.is_dir():
-                    found[folder] = None
+            found.update(dict.fromkeys(pth_folders(file)))
     return tuple(found)
+
+
+def pth_folders(file: Path) -> tuple[Path, ...]:
+    """Return the folders that a ``.pth`` file adds to the path; its lines of code are not run."""
+    # normpath, not resolve: a folder keeps the name by which it is on the path
+    folders = (Path(os.path.normpath(file.parent / line)) for line in _pth_lines(file))
+    return tuple(folder for folder in folders if folder.is_dir())
 
 
 def _executable(python: Path) -> Path:

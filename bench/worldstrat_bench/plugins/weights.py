@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from worldstrat_bench.digests import file_sha256, is_compiled, tree_sha256
+from worldstrat_bench.digests import file_sha256, tree_sha256
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.plugins.onnx_data import external_data
+from worldstrat_bench.plugins.tree import read_tree
 
 MAX_FILES: Final = 2000
 _REMEDY = "--weights PATH"
@@ -25,7 +26,7 @@ class Weights:
     Attributes
     ----------
     path : what the model's ``load`` is given, absolute; links in it stay as they are spelled.
-    files : absolute path by relative name, sorted. Hidden files and compiled Python are not among those of a folder.
+    files : absolute path by relative name, sorted. Hidden files and `__pycache__` are not among those of a folder.
     folders : the folders whose entries a model may list: `path` and those below it if it is one; () for a file.
     """
 
@@ -89,26 +90,10 @@ def _inside(name: str, file: Path) -> str:
 
 
 def _folder(path: Path) -> Weights:
-    files: dict[str, Path] = {}
-    folders: list[Path] = []
-    pending: list[tuple[Path, frozenset[Path]]] = [(path, frozenset())]
-    while pending:
-        folder, above = pending.pop()
-        if folder.resolve() in above:  # a link to a folder that holds it
-            continue
-        above |= {folder.resolve()}
-        folders.append(folder)
-        for entry in sorted(folder.iterdir()):
-            name = entry.relative_to(path).as_posix()
-            if entry.name.startswith(".") or is_compiled(name):
-                continue
-            if entry.is_dir():
-                pending.append((entry, above))
-            elif entry.is_file():
-                files[name] = entry
-            elif entry.is_symlink():
-                raise UsageError("a link among the weights leads nowhere", where=entry, remedy="remove or correct it")
-        if len(files) > MAX_FILES or len(folders) > MAX_FILES:
-            what = f"more than {MAX_FILES} files or folders"
-            raise UsageError(what, where=path, remedy="give the weights a folder of their own")
-    return Weights(path, dict(sorted(files.items())), tuple(sorted(folders)))
+    tree = read_tree(path, MAX_FILES)
+    if max(len(tree.files), len(tree.folders)) > MAX_FILES:
+        what = f"more than {MAX_FILES} files or folders"
+        raise UsageError(what, where=path, remedy="give the weights a folder of their own")
+    if tree.broken:
+        raise UsageError("a link among the weights leads nowhere", where=tree.broken[0], remedy="remove or correct it")
+    return Weights(path, tree.files, tree.folders)

@@ -5,8 +5,15 @@ from __future__ import annotations
 import shutil
 import stat
 import zipfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Final
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.tags import Tag, compatible_tags, cpython_tags
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.version import InvalidVersion
 
 from worldstrat_bench.digests import file_sha256
 from worldstrat_bench.errors import UsageError
@@ -14,6 +21,8 @@ from worldstrat_bench.errors import UsageError
 MAX_FILES = 20_000
 MAX_BYTES = 4 << 30
 MAX_RATIO = 200
+LIBRARIES: Final = ("purelib", "platlib")
+"""Folders of a wheel's ``.data`` that are put among the modules."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +34,9 @@ class Wheel:
 
 
 def open_wheel(file: Path, scratch: Path | None) -> Wheel:
-    """Unpack a pure or binary wheel into a folder of `scratch` named by the wheel's hash.
+    """Unpack a pure or binary wheel into a folder of `scratch` named by the wheel's hash, as an installer would.
+
+    What belongs among the modules lies there, wherever in the wheel it was; scripts, headers and data are left out.
 
     Raises
     ------
@@ -45,10 +56,51 @@ def open_wheel(file: Path, scratch: Path | None) -> Wheel:
         with zipfile.ZipFile(file) as archive:
             _check(archive, file)
             for member in archive.infolist():
-                archive.extract(member, folder)
+                _unpack(archive, member, folder)
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
         raise UsageError(f"the wheel cannot be unpacked: {str(error)[:200]}", where=file) from None
     return Wheel(folder, digest)
+
+
+def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Path) -> None:
+    """Extract a member to where an installer puts it: ``x.data/purelib/y.py`` is the module ``y``."""
+    first, _, rest = member.filename.partition("/")
+    if first.endswith(".data"):
+        kind, _, inner = rest.partition("/")
+        if kind not in LIBRARIES or not inner:
+            return
+        member.filename = inner
+    archive.extract(member, folder)
+
+
+def unfit(tags: Iterable[Tag], requires: str, python: tuple[int, int, int]) -> str:
+    """Return why a wheel cannot run on a Python; "" if it can, as far as its name and its metadata tell.
+
+    Parameters
+    ----------
+    tags : of the file's name; none if it has not the name of a wheel.
+    requires : Requires-Python of its metadata, "" without.
+    """
+    version = ".".join(map(str, python))
+    try:
+        if requires and not SpecifierSet(requires).contains(version, prereleases=True):
+            return f"it requires Python {requires[:100]}"
+    except InvalidSpecifier:
+        return f"its Requires-Python {requires[:100]!r} cannot be read"
+    tags = frozenset(tags)
+    known = {*cpython_tags(python[:2]), *compatible_tags(python[:2], f"cp{python[0]}{python[1]}")}
+    if tags and not tags & known:
+        shown = ", ".join(sorted(map(str, tags))[:3])
+        return f"it is built for {shown}"
+    return ""
+
+
+def wheel_tags(file: Path) -> frozenset[Tag]:
+    """Return the tags in the name of a wheel; none if it has not the name of one."""
+    try:
+        return parse_wheel_filename(file.name)[3]
+    except (InvalidWheelFilename, InvalidVersion):
+        return frozenset()
 
 
 def _check(archive: zipfile.ZipFile, file: Path) -> None:

@@ -44,6 +44,8 @@ def differences(before: BaseModel, now: BaseModel, *, leave_out: frozenset[str] 
 def _word(name: str) -> str:
     if name.startswith("optional."):
         return f"version of the optional metric {name.removeprefix('optional.')} (--metrics)"
+    if name.startswith("model.editable."):
+        return f"code of {name.removeprefix('model.editable.')}, which is installed in editable mode"
     return _WORDS.get(name) or name.replace(".", " ").replace("_", " ")
 
 
@@ -53,7 +55,7 @@ def _flat(note: BaseModel) -> dict[str, object]:
         value = getattr(note, name)
         if isinstance(value, BaseModel):
             flat.update({f"{name}.{inner}": content for inner, content in _flat(value).items()})
-        elif name in ("packages", "optional"):  # the one that differs is what a reader looks for
+        elif name in ("packages", "optional", "editable"):  # the one that differs is what a reader looks for
             flat.update({f"{name}.{package}": version for package, version in value.items()})
         else:
             flat[name] = value

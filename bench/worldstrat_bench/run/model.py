@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from worldstrat_bench.artefacts.record import ModelRef
+from worldstrat_bench.plugins.code import code_sha256, editable_sha256, unpacked_code_sha256
 from worldstrat_bench.plugins.declared import declared_parameters
 from worldstrat_bench.plugins.discovery import ModelEntry, find_model
-from worldstrat_bench.plugins.interpreter import import_paths, inspect_interpreter
+from worldstrat_bench.plugins.interpreter import import_paths, inspect_interpreter, own_interpreter
 from worldstrat_bench.plugins.weights import spelled, weights_sha256
-from worldstrat_bench.run.identity import code_sha256
 from worldstrat_bench.worker.types import ModelSpec
 
 Parameter = str | int | float | bool
@@ -63,10 +63,12 @@ def choose_model(request: ModelRequest, scratch: Path) -> tuple[ModelRef, ModelS
 
 
 def _reference(request: ModelRequest, entry: ModelEntry, parameters: dict[str, Parameter]) -> ModelRef:
-    code = None
+    interpreter = own_interpreter() if request.python is None else inspect_interpreter(request.python)
+    paths = import_paths(interpreter)
     if entry.wheel_sha256 is None:
-        paths = None if request.python is None else import_paths(inspect_interpreter(request.python))
-        code = code_sha256(entry.distribution, entry.target, paths)
+        code = code_sha256(entry.distribution, paths)
+    else:
+        code = unpacked_code_sha256(entry.search_paths[0])
     return ModelRef(
         name=entry.name,
         distribution=entry.distribution,
@@ -74,6 +76,7 @@ def _reference(request: ModelRequest, entry: ModelEntry, parameters: dict[str, P
         entry_point=entry.target,
         wheel_sha256=entry.wheel_sha256 or request.wheel_sha256,
         code_sha256=code,
+        editable=editable_sha256(paths, but=entry.distribution),
         weights_sha256=weights_sha256(request.weights),
         parameters=parameters,
         frames=request.frames,

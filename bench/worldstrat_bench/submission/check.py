@@ -13,6 +13,7 @@ from worldstrat_bench.artefacts.reference import References
 from worldstrat_bench.artefacts.result import Result
 from worldstrat_bench.errors import UsageError, WorldstratBenchError
 from worldstrat_bench.submission.check_changes import Author, change_faults, changed_slugs, listed_changes, united
+from worldstrat_bench.submission.check_code import code_faults, read_code
 from worldstrat_bench.submission.check_files import SUBMISSIONS, folder_faults, loose_faults
 from worldstrat_bench.submission.check_manifest import content_faults, submitted_manifest
 from worldstrat_bench.submission.check_others import name_faults, others_faults
@@ -220,9 +221,12 @@ def _check_folder(
         return None, faults
     faults += content_faults(manifest, text, folder, [result.record for result in results])
     faults += name_faults(manifest, text, folder, siblings)
+    wheels = sorted(folder.glob("*.whl"))
+    codes = {path: code for path in wheels if (code := read_code(path)) is not None}
     for result in results:
         faults += manifest_faults(result, manifest, folder)
-    for wheel in sorted(folder.glob("*.whl")):
+        faults += code_faults(result, codes)
+    for wheel in wheels:
         faults += _wheel(wheel, _expected(manifest, pinned=True), known)
     return manifest, faults
 

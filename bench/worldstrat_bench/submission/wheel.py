@@ -7,9 +7,10 @@ import configparser
 import csv
 import hashlib
 import io
+import re
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from email.parser import HeaderParser
 from pathlib import Path, PurePosixPath
@@ -18,6 +19,7 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 
 from worldstrat_bench.api import ENTRY_POINT_GROUP
 from worldstrat_bench.digests import file_sha256
+from worldstrat_bench.plugins.code import library_name
 from worldstrat_bench.submission.faults import CheckFinding, notice
 
 MAX_ENTRIES = 5000
@@ -248,12 +250,17 @@ def _metadata_faults(
             remedy="build it again",
         )
     yield from _record_faults(archive, files, needed[2], where)
-    points = _entry_points(archive, files.get(f"{folder}/entry_points.txt"))
+    points = entry_points(archive)
     yield from _expectation_faults(wheel, expected, points, where)
+    for name, target in (points or {}).items():
+        if not _holds(wheel, target):
+            what = f"the module of the model {name[:60]!r}, {target[:100]!r}, is not in the wheel"
+            remedy = "the entry point names a module of the wheel's own package"
+            yield CheckFinding("wheel-entry-point", what, where=where, remedy=remedy)
 
 
 def _expectation_faults(
-    wheel: WheelFile, expected: Expected | None, points: tuple[str, ...] | None, where: Path
+    wheel: WheelFile, expected: Expected | None, points: Mapping[str, str] | None, where: Path
 ) -> Iterator[CheckFinding]:
     group = f'[project.entry-points."{ENTRY_POINT_GROUP}"]'
     if not points:
@@ -268,15 +275,28 @@ def _expectation_faults(
         yield CheckFinding("wheel-metadata", what, where=where, remedy="submit the wheel that the manifest names")
 
 
-def _entry_points(archive: zipfile.ZipFile, member: zipfile.ZipInfo | None) -> tuple[str, ...] | None:
-    if member is None:
-        return ()
+def entry_points(archive: zipfile.ZipFile) -> dict[str, str] | None:
+    """Return the targets ("module:attribute") of a wheel's models by name; None if they cannot be read."""
+    found = [m for m in archive.infolist() if re.fullmatch(r"[^/]+\.dist-info/entry_points\.txt", m.filename)]
+    if len(found) != 1:
+        return {}
     parser = configparser.ConfigParser(delimiters=("=",), interpolation=None, strict=True)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
     try:
-        parser.read_string(_text(archive, member))
-        return tuple(sorted(parser[ENTRY_POINT_GROUP])) if ENTRY_POINT_GROUP in parser else ()
+        parser.read_string(_text(archive, found[0]))
+        pairs = parser.items(ENTRY_POINT_GROUP) if ENTRY_POINT_GROUP in parser else []
     except configparser.Error:
         return None
+    return {name: re.sub(r"\s*\[.*\]\s*$", "", value).strip() for name, value in sorted(pairs)}
+
+
+def _holds(wheel: WheelFile, target: str) -> bool:
+    """Return whether the module of an entry point is a file of the wheel."""
+    module = target.partition(":")[0].strip().replace(".", "/")
+    names = {library_name(member.filename) or "" for member in wheel.members}
+    if names & {f"{module}.py", f"{module}/__init__.py"}:
+        return True
+    return any(name.startswith(f"{module}.") and name.endswith((".so", ".pyd")) for name in names)
 
 
 def _record_faults(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import ast
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from worldstrat_bench.errors import InfrastructureError
+from worldstrat_bench.plugins.code import expanded
+from worldstrat_bench.plugins.editable import editable_installs
 from worldstrat_bench.plugins.interpreter import Interpreter, import_paths
 from worldstrat_bench.plugins.weights import weights_at
 from worldstrat_bench.worker.plan import PACKAGE, Folders, base_python
@@ -57,9 +58,10 @@ def make_grants(interpreter: Interpreter, model: ModelSpec, folders: Folders, *,
         if there are no such weights.
     """
     weights = None if model.weights is None else weights_at(model.weights)
+    environment, listed = interpreter_paths(interpreter)
     wanted = [
         *map(Path, SYSTEM + SETTINGS + (KERNEL_CUDA + CUDA_FILES if cuda else KERNEL)),
-        *interpreter_paths(interpreter),
+        *environment,
         base_python().parent.parent,
         *model.search_paths,
         *(weights.files.values() if weights else ()),
@@ -70,8 +72,9 @@ def make_grants(interpreter: Interpreter, model: ModelSpec, folders: Folders, *,
         wanted += library_folders(os.environ.get("LD_LIBRARY_PATH", ""))
         devices += cuda_devices()
     read = spelled_out(path for path in wanted if path.exists())
-    listed = spelled_out(weights.folders, nested=True) if weights else ()
-    return Grants(read, (folders.scratch,), tuple(node for node in devices if node.exists()), listed)
+    listed += weights.folders if weights else ()
+    nodes = tuple(node for node in devices if node.exists())
+    return Grants(read, (folders.scratch,), nodes, spelled_out(listed, nested=True))
 
 
 def cuda_devices() -> list[Path]:
@@ -90,17 +93,24 @@ def holds_a_home(folder: Path) -> bool:
     return folder in TOO_WIDE or folder.parent == Path("/home") or Path.home().resolve().is_relative_to(folder)
 
 
-def interpreter_paths(interpreter: Interpreter) -> list[Path]:
-    """An environment, the installation behind it, and the folders of its editable packages."""
+def interpreter_paths(interpreter: Interpreter) -> tuple[list[Path], list[Path]]:
+    """Return what to read of an environment, the installation behind it and its editable packages; and what to list.
+
+    The folder that an editable install puts on the path is listed only: it may be a whole project, and the digest of
+    the code covers the packages and modules in it.
+    """
     paths = [interpreter.prefix, interpreter.base, *links_of(interpreter.executable)]
-    sites = set(interpreter.site_paths)
+    every = (install for _, install in editable_installs(interpreter.site_paths))
+    installs = [install for install in every if PACKAGE not in install.places.values()]
+    listed = {folder for install in installs for folder in install.folders}
+    for install in installs:
+        paths += install.places.values()
+        paths += (file for file in expanded(install.places).values() if file.is_symlink())  # what it points to
     for path in import_paths(interpreter):
-        if path != PACKAGE.parent or path in sites:  # the harness's own source is of no use to a model
+        # the harness's own source is of no use to a model
+        if path in interpreter.site_paths or path not in {PACKAGE.parent, *listed}:
             paths.append(path)
-    for site in interpreter.site_paths:
-        for finder in site.glob("__editable__*_finder.py"):
-            paths += editable_paths(finder)
-    return paths
+    return paths, sorted(listed - {PACKAGE.parent})
 
 
 def links_of(path: Path) -> list[Path]:
@@ -109,22 +119,6 @@ def links_of(path: Path) -> list[Path]:
     while chain[-1].is_symlink() and len(chain) < 40:
         chain.append(chain[-1].parent / chain[-1].readlink())
     return [Path(os.path.normpath(link)) for link in chain]
-
-
-def editable_paths(finder: Path) -> list[Path]:
-    """Where the packages of a setuptools editable install lie, read from its finder without running it."""
-    try:
-        tree = ast.parse(finder.read_text(encoding="utf-8"))
-    except (OSError, ValueError, SyntaxError):
-        return []
-    for node in tree.body:
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == "MAPPING":
-            try:
-                mapping = ast.literal_eval(node.value) if node.value is not None else {}
-            except ValueError:
-                return []
-            return [Path(place) for place in mapping.values() if isinstance(place, str) and Path(place).exists()]
-    return []
 
 
 def spelled_out(paths: Iterable[Path], *, nested: bool = False) -> tuple[Path, ...]:
@@ -146,7 +140,7 @@ def check_disjoint(grants: Grants, forbidden: Iterable[Path]) -> None:
     InfrastructureError
         naming both.
     """
-    granted = [path.resolve() for path in (*grants.read, *grants.write)]
+    granted = [path.resolve() for path in (*grants.read, *grants.write, *grants.listed)]
     for path in granted:
         if path in TOO_WIDE:
             raise InfrastructureError(

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from worldstrat_bench.plugins.code import expanded
+from worldstrat_bench.plugins.editable import editable_installs
 from worldstrat_bench.plugins.interpreter import Interpreter
 
 PACKAGE = Path(__file__).resolve().parent.parent
@@ -35,6 +37,11 @@ class Folders:
     root: Path
     harness: Path
     scratch: Path
+
+    @property
+    def built(self) -> Path:
+        """Links to the files of packages whose loader would build them."""
+        return self.harness / "built"
 
     @property
     def launch_file(self) -> Path:
@@ -66,6 +73,22 @@ def make_folders(root: Path) -> Folders:
     return folders
 
 
+def link_built(folders: Folders, interpreter: Interpreter) -> dict[str, str]:
+    """Lay out links to the packages of meson-python; return the environment variable that stops its loader.
+
+    The loader asks ninja at every import whether there is something to build, and keeps a log, which a worker cannot.
+    """
+    folders.built.mkdir()
+    builds = []
+    for _, install in editable_installs(interpreter.site_paths):
+        if install.build is not None:
+            builds.append(str(install.build))
+            for name, file in expanded(install.places).items():
+                (folders.built / name).parent.mkdir(parents=True, exist_ok=True)
+                (folders.built / name).symlink_to(file)
+    return {"MESONPY_EDITABLE_SKIP": os.pathsep.join(builds)} if builds else {}
+
+
 def environment(
     folders: Folders, interpreter: Interpreter, threads: int | None, host: Mapping[str, str]
 ) -> dict[str, str]:
@@ -78,7 +101,9 @@ def environment(
         HOME=home,
         USER="worker",
         LOGNAME="worker",
-        PYTHONPATH=os.pathsep.join(str(p) for p in (folders.harness, interpreter.user_site) if p is not None),
+        PYTHONPATH=os.pathsep.join(
+            str(p) for p in (folders.harness, folders.built, interpreter.user_site) if p is not None
+        ),
         PYTHONHASHSEED="0",
         PYTHONSAFEPATH="1",
         PYTHONNOUSERSITE="1",

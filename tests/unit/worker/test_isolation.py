@@ -18,7 +18,6 @@ from worldstrat_bench.worker.canaries import Canaries
 from worldstrat_bench.worker.grants import (
     Grants,
     check_disjoint,
-    editable_paths,
     library_folders,
     links_of,
     make_grants,
@@ -184,20 +183,6 @@ def test_paths_are_granted_once_and_as_they_are_spelled(tmp_path: Path) -> None:
     assert spelled_out([link, real / "inner", real]) == (link, real)
     (tmp_path / "second").symlink_to("link")
     assert links_of(tmp_path / "second") == [tmp_path / "second", link, real]
-
-
-def test_editable_packages_are_read_from_their_finder_without_running_it(tmp_path: Path) -> None:
-    package = tmp_path / "package"
-    package.mkdir()
-    finder = tmp_path / "__editable___x_finder.py"
-    finder.write_text(
-        f"raise SystemExit\nMAPPING: dict[str, str] = {{'package': {str(package)!r}, 'gone': '/nowhere/gone'}}\n",
-        encoding="utf-8",
-    )
-    assert editable_paths(finder) == [package]
-    for text in ("MAPPING: dict = open('/etc/passwd')", "((((", ""):
-        finder.write_text(text, encoding="utf-8")
-        assert editable_paths(finder) == []
 
 
 def test_a_worker_is_granted_its_own_folders_only(tmp_path: Path) -> None:

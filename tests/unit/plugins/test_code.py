@@ -10,8 +10,8 @@ import pytest
 
 from run_helpers import model_wheel
 from worldstrat_bench.errors import UsageError
+from worldstrat_bench.plugins.code import code_sha256
 from worldstrat_bench.plugins.weights import weights_sha256
-from worldstrat_bench.run.identity import code_sha256
 
 
 def install(wheel: Path, folder: Path) -> None:
@@ -26,11 +26,11 @@ def test_the_code_of_an_installed_model_is_known_by_its_content(tmp_path: Path) 
         folder = tmp_path / str(number)
         folder.mkdir()
         install(model_wheel(folder, source), folder / "site")
-        digests.append(code_sha256("odd_model", "odd_model:load", [folder / "site"]))
+        digests.append(code_sha256("odd_model", [folder / "site"]))
     assert digests[0]
     assert digests[0] == digests[1] != digests[2]
     (tmp_path / "0" / "site" / "odd_model.py").write_text("tampered")
-    assert code_sha256("odd_model", "odd_model:load", [tmp_path / "0" / "site"]) != digests[0]
+    assert code_sha256("odd_model", [tmp_path / "0" / "site"]) != digests[0]
 
 
 def test_editable_and_installed_are_the_same_model(tmp_path: Path) -> None:
@@ -48,20 +48,21 @@ def test_editable_and_installed_are_the_same_model(tmp_path: Path) -> None:
     record = "pkg/__init__.py,,\npkg/weights.bin,,\npkg-1.0.dist-info/METADATA,,\n../../bin/tool,,\n"
     (installed / "pkg-1.0.dist-info" / "RECORD").write_text(record)
     (editable / "pkg-1.0.dist-info" / "RECORD").write_text("__editable__.pkg.pth,,\n")
+    (editable / "__editable__.pkg.pth").write_text(f"{tmp_path / 'src'}\n")
     origin = f'{{"url": "{tmp_path.as_uri()}", "dir_info": {{"editable": true}}}}'
     (editable / "pkg-1.0.dist-info" / "direct_url.json").write_text(origin)
-    digest = code_sha256("pkg", "pkg:load", [installed])
+    digest = code_sha256("pkg", [installed])
     assert digest
-    assert code_sha256("pkg", "pkg:load", [editable]) == digest
+    assert code_sha256("pkg", [editable]) == digest
     (tmp_path / "src" / "pkg" / "__pycache__").mkdir()
     (tmp_path / "src" / "pkg" / "__pycache__" / "x.pyc").write_bytes(b"x")
-    assert code_sha256("pkg", "pkg:load", [editable]) == digest
+    assert code_sha256("pkg", [editable]) == digest
     (tmp_path / "src" / "pkg" / "weights.bin").write_bytes(b"\1\3")
-    assert code_sha256("pkg", "pkg:load", [editable]) != digest
+    assert code_sha256("pkg", [editable]) != digest
 
 
 def test_what_is_not_there_has_no_digest(tmp_path: Path) -> None:
-    assert code_sha256("no-such-distribution", "x:y") is None
+    assert code_sha256("no-such-distribution", []) is None
     assert weights_sha256(None) is None
     with pytest.raises(UsageError, match="no such weights"):
         weights_sha256(tmp_path / "absent")

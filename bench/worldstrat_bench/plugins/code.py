@@ -1,0 +1,143 @@
+"""Digests of the code of a model, computed by the host from files on disk. Nothing of the model is imported.
+
+One rule for a wheel, an installed copy and an editable install: every importable file and everything in the packages,
+but for hidden files, caches, prose, and what a run of this harness wrote there.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import csv
+import io
+import re
+import zipfile
+from collections.abc import Mapping, Sequence
+from importlib.metadata import Distribution, distributions
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from worldstrat_bench.digests import listing_sha256, tree_sha256
+from worldstrat_bench.plugins.editable import MODULES, editable_install, editable_installs, normal_name
+from worldstrat_bench.plugins.tree import counts, read_tree
+from worldstrat_bench.plugins.wheel import LIBRARIES
+
+HARNESS: Final = "worldstrat-bench"
+MAX_FILES: Final = 50_000
+_PROSE: Final = (".md", ".rst")
+_JOURNAL: Final = "run.sqlite"
+
+
+def code_sha256(distribution: str, site_paths: Sequence[Path]) -> str | None:
+    """Return the digest of the code of a distribution; None if it is not there or has no files.
+
+    Parameters
+    ----------
+    site_paths : folders that are searched, the first that has it wins.
+    """
+    found = next(iter(distributions(name=distribution, path=[str(site) for site in site_paths])), None)
+    files = {} if found is None else _files(found)
+    return tree_sha256(files) if files else None
+
+
+def editable_sha256(site_paths: Sequence[Path], *, but: str) -> dict[str, str]:
+    """Return the digest of every distribution in editable mode, by its name as indexes compare it.
+
+    Parameters
+    ----------
+    but : a distribution that is left out, the model's own; the harness always is.
+    """
+    installs = editable_installs(site_paths)
+    others = ((name, install) for name, install in installs if name not in (normal_name(but), HARNESS))
+    return dict(sorted((name, tree_sha256(expanded(install.places))) for name, install in others))
+
+
+def expanded(places: Mapping[str, Path]) -> dict[str, Path]:
+    """Return the files of an editable install that count, by the names that an installed copy has.
+
+    Of the folder of a run that lies in a package only code counts.
+
+    Parameters
+    ----------
+    places : of :class:`worldstrat_bench.plugins.editable.Editable`.
+    """
+    files: dict[str, Path] = {}
+    for name, place in places.items():
+        if not place.is_dir():
+            files[name] = place
+            continue
+        tree = read_tree(place, MAX_FILES)
+        runs = {folder for folder in tree.folders if (folder / _JOURNAL).is_file()}
+        for inner, path in tree.files.items():
+            if path.suffix in MODULES or not runs.intersection(path.parents):
+                files[f"{name}/{inner}"] = path
+    return {name: path for name, path in files.items() if _is_code(name)}
+
+
+def unpacked_code_sha256(folder: Path) -> str | None:
+    """Return the digest of the code of a wheel that was unpacked into `folder`; None if it has none."""
+    tree = read_tree(folder, MAX_FILES)
+    files = {
+        name: path for name, path in tree.files.items() if (inner := library_name(name)) == name and _is_code(inner)
+    }
+    return tree_sha256(files) if files else None
+
+
+def wheel_code_sha256(archive: zipfile.ZipFile) -> str | None:
+    """Return the digest of the code of a wheel, from its RECORD; None without a RECORD that can be read, or code."""
+    records = [name for name in archive.namelist() if re.fullmatch(r"[^/]+\.dist-info/RECORD", name)]
+    if len(records) != 1:
+        return None
+    digests: dict[str, str] = {}
+    try:
+        for row in csv.reader(io.StringIO(archive.read(records[0]).decode("utf-8")), strict=True):
+            name = library_name(row[0]) if row else None
+            if name is not None and _is_code(name):
+                digests[name] = _hexadecimal(row[1])
+    except (ValueError, IndexError, csv.Error):
+        return None
+    return listing_sha256(digests.items()) if digests else None
+
+
+def library_name(member: str) -> str | None:
+    """Return the name that a member of a wheel has once it is installed; None if it is not put among the modules."""
+    first, _, rest = member.partition("/")
+    if first.endswith((".dist-info", ".egg-info")):
+        return None
+    if not first.endswith(".data"):
+        return member
+    kind, _, inner = rest.partition("/")
+    return inner if kind in LIBRARIES and inner else None
+
+
+def _files(distribution: Distribution) -> dict[str, Path]:
+    """Return the files of a distribution that count, by the names that an installed copy has."""
+    editable = editable_install(distribution)
+    return expanded(editable.places) if editable is not None else _installed(distribution)
+
+
+def _installed(distribution: Distribution) -> dict[str, Path]:
+    """Return what RECORD lists, and whatever else lies in the packages that it lists."""
+    site = Path(str(distribution.locate_file("")))
+    listed = [PurePosixPath(file) for file in distribution.files or ()]
+    names = {str(name) for name in listed if not name.is_absolute() and ".." not in name.parts}
+    for package in sorted(name.parent for name in listed if name.name == "__init__.py" and ".." not in name.parts):
+        if str(package) != "." and (site / package).is_dir():
+            names |= {f"{package}/{inner}" for inner in read_tree(site / package, MAX_FILES).files}
+    return {name: site / name for name in names if library_name(name) and _is_code(name) and (site / name).is_file()}
+
+
+def _is_code(name: str) -> bool:
+    return counts(name) and not name.lower().endswith(_PROSE)
+
+
+def _hexadecimal(stated: str) -> str:
+    """Return in hex a digest as RECORD has it: "sha256=" and URL-safe base64 without padding."""
+    kind, _, text = stated.partition("=")
+    try:
+        digest = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except binascii.Error as error:
+        raise ValueError(str(error)) from None
+    if kind != "sha256" or len(digest) != 32:
+        raise ValueError("not a sha256")
+    return digest.hex()

@@ -1,0 +1,205 @@
+"""Packages in editable mode (``pip install -e``): where their files lie, read from what the installer wrote.
+
+Every build backend leaves something else in site-packages: a ``.pth`` file with a folder (flit, hatchling, pdm, poetry,
+uv, and setuptools for a `src` layout), a finder of setuptools, a loader of meson-python, or a hook of the package
+`editables`. These are programs; they are parsed here and never run.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import Distribution, distributions
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlparse
+
+from worldstrat_bench.plugins.interpreter import pth_folders
+
+MODULES: Final = (".py", ".pyc", ".so", ".pyd")
+"""Endings of files that Python imports."""
+
+_BESIDE_A_PACKAGE: Final = frozenset({
+    "benchmark", "benchmarks", "bin", "build", "ci", "conftest", "dist", "doc", "docs", "docsrc", "env", "example",
+    "examples", "fabfile", "htmlcov", "node_modules", "noxfile", "requirements", "script", "scripts", "setup", "site",
+    "submissions", "tasks", "test", "tests", "tools", "toxfile", "utils", "venv",
+})  # fmt: skip
+"""Importable names in the root of a project that are not of its package; setuptools leaves out much the same."""
+
+
+@dataclass(frozen=True)
+class Editable:
+    """Where a distribution in editable mode lies.
+
+    Attributes
+    ----------
+    places : folder or file by relative name, as an installed copy would have it ("package", "module.py", "a/b/c.py").
+    folders : what it puts on the path; Python lists them when it looks for a module.
+    build : folder of meson-python, whose loader builds the package again at every import.
+    """
+
+    places: Mapping[str, Path]
+    folders: tuple[Path, ...] = ()
+    build: Path | None = None
+
+
+def editable_install(distribution: Distribution) -> Editable | None:
+    """Return where the files of a distribution are; None unless it is installed in editable mode (PEP 610)."""
+    project = _project(distribution)
+    if project is None:
+        return None
+    site = Path(str(distribution.locate_file("")))
+    named = [Path(str(file)) for file in distribution.files or ()]
+    places: dict[str, Path] = {}
+    build: Path | None = None
+    folders: list[Path] = []
+    for file in (site / name for name in named if len(name.parts) == 1):
+        if file.suffix == ".pth":
+            folders += pth_folders(file)
+            for folder in folders:
+                places.update(_importable(folder, _stated_names(distribution), project=folder.resolve() == project))
+        elif file.suffix == ".py":
+            hook = _of_hook(file)
+            places.update(hook.places)
+            build = hook.build or build
+    return Editable(places or _linked(site, named), tuple(folders), build)
+
+
+def editable_installs(site_paths: Iterable[Path]) -> Iterator[tuple[str, Editable]]:
+    """Yield the name and the place of every distribution in editable mode in these folders, each name once."""
+    seen: set[str] = set()
+    for distribution in distributions(path=[str(site) for site in site_paths]):
+        name = normal_name(str(distribution.metadata["Name"] or ""))[:200]
+        install = editable_install(distribution) if name not in seen else None
+        if install is not None and name:
+            yield name, install
+        seen.add(name)
+
+
+def normal_name(distribution: str) -> str:
+    """Return the name of a distribution as package indexes compare it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def _project(distribution: Distribution) -> Path | None:
+    """Return the folder that was installed in editable mode."""
+    text = distribution.read_text("direct_url.json")
+    try:
+        origin = json.loads(text) if text else {}
+        editable = origin["dir_info"].get("editable") is True and origin["url"].startswith("file://")
+    except (ValueError, KeyError, AttributeError, TypeError):
+        return None
+    project = Path(unquote(urlparse(origin["url"]).path)) if editable else None
+    return project.resolve() if project is not None and project.is_dir() else None
+
+
+def _stated_names(distribution: Distribution) -> frozenset[str] | None:
+    """Return the top-level names that setuptools wrote down; None where another backend made it."""
+    text = distribution.read_text("top_level.txt")
+    return frozenset(text.split()) if text and text.strip() else None
+
+
+def _importable(folder: Path, stated: frozenset[str] | None, *, project: bool) -> dict[str, Path]:
+    """Return the modules and packages that a folder on the path adds; of a project not its tests or docs."""
+    found: dict[str, Path] = {}
+    for entry in sorted(folder.iterdir()):
+        name = entry.name.partition(".")[0]
+        if stated is not None and name not in stated:
+            continue
+        if stated is None and project and name in _BESIDE_A_PACKAGE:
+            continue
+        if name.isidentifier() and (_is_module(entry) or _is_package(entry)):
+            found[entry.name] = entry
+    return found
+
+
+def _is_module(path: Path) -> bool:
+    return path.suffix in MODULES and path.is_file()
+
+
+def _is_package(path: Path) -> bool:
+    """Return whether Python imports a folder: it holds a module, or is a namespace around folders that do."""
+    if "." in path.name or path.name == "__pycache__" or not path.is_dir() or (path / "pyvenv.cfg").exists():
+        return False
+    return any(_is_module(inner) or (not inner.is_symlink() and _is_package(inner)) for inner in path.iterdir())
+
+
+def _linked(site: Path, named: list[Path]) -> dict[str, Path]:
+    """Return the packages of ``flit install --symlink``, whose files are listed as if they were copied."""
+    tops = {
+        name.parts[0] for name in named if not name.parts[0].endswith((".dist-info", ".pth")) and name.parts[0] != ".."
+    }
+    return {top: site / top for top in sorted(tops) if (site / top).is_symlink() and (site / top).exists()}
+
+
+def _of_hook(file: Path) -> Editable:
+    """Read the modules that a finder, a loader or a hook knows."""
+    try:
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, SyntaxError):
+        return Editable({})
+    places: dict[str, Path] = {}
+    build: Path | None = None
+    for node in ast.walk(tree):
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
+            places.update(_of_setuptools(node.target.id, _literal(node.value)))
+        elif isinstance(node, ast.Call):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            given = [_literal(argument) for argument in node.args]
+            if called == "map_module" and len(given) == 2 and all(isinstance(text, str) for text in given):
+                places.update(_of_editables(str(given[0]), Path(str(given[1]))))
+            elif called == "MesonpyMetaFinder" and len(given) > 2 and isinstance(given[2], str):
+                build = Path(given[2])
+                places.update(_of_meson(build))
+    return Editable(places, build=build)
+
+
+def _literal(node: ast.expr) -> object:
+    try:
+        return ast.literal_eval(node)
+    except (ValueError, TypeError):
+        return None
+
+
+def _of_setuptools(name: str, value: object) -> Iterator[tuple[str, Path]]:
+    """Yield what the table MAPPING of a finder says: module or package, and where it is.
+
+    NAMESPACES need no look: they are the parents of what MAPPING holds, and of folders without a module of their own.
+    """
+    if name != "MAPPING" or not isinstance(value, dict):
+        return
+    for module, place in value.items():
+        if isinstance(module, str) and isinstance(place, str):
+            yield from _of_editables(module, Path(place))
+
+
+def _of_editables(module: str, place: Path) -> Iterator[tuple[str, Path]]:
+    """Yield the relative name of a module and its place, which may be that of a package's ``__init__.py``."""
+    name = module.replace(".", "/")
+    if place.name == "__init__.py":
+        place = place.parent
+    if place.is_dir():
+        yield name, place
+        return
+    for found in [place] if place.is_file() else sorted(place.parent.glob(f"{place.name}.*")):
+        if _is_module(found):
+            yield f"{name}{found.name[len(found.name.partition('.')[0]) :]}", found
+
+
+def _of_meson(build: Path) -> dict[str, Path]:
+    """Read meson's plan of what it would install into site-packages."""
+    try:
+        plan = json.loads((build / "meson-info" / "intro-install_plan.json").read_text(encoding="utf-8"))
+        entries = [
+            (str(entry["destination"]), Path(place)) for section in plan.values() for place, entry in section.items()
+        ]
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        return {}
+    return {
+        destination.partition("/")[2]: place
+        for destination, place in entries
+        if destination.startswith(("{py_purelib}/", "{py_platlib}/"))
+    }

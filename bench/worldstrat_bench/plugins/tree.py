@@ -1,0 +1,54 @@
+"""The files below a folder that count for a digest, by their relative names; links are followed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Tree:
+    """What lies below a folder.
+
+    Attributes
+    ----------
+    files : path by relative name, sorted.
+    folders : the folder and those below it.
+    broken : links that lead nowhere.
+    """
+
+    files: dict[str, Path]
+    folders: tuple[Path, ...]
+    broken: tuple[Path, ...]
+
+
+def counts(name: str) -> bool:
+    """Return whether a file of that relative name counts: it is not hidden, nor Python's cache of a module."""
+    return not any(part.startswith(".") or part == "__pycache__" for part in name.split("/"))
+
+
+def read_tree(root: Path, limit: int) -> Tree:
+    """Return the files below a folder that count; the walk ends once there are more than `limit` files or folders."""
+    files: dict[str, Path] = {}
+    folders: list[Path] = []
+    broken: list[Path] = []
+    pending: list[tuple[Path, frozenset[Path]]] = [(root, frozenset())]
+    while pending and max(len(files), len(folders)) <= limit:
+        folder, above = pending.pop()
+        if folder.resolve() in above:  # a link to a folder that holds it
+            continue
+        above |= {folder.resolve()}
+        folders.append(folder)
+        for entry in _entries(folder, root):
+            if entry.is_dir():
+                pending.append((entry, above))
+            elif entry.is_file():
+                files[entry.relative_to(root).as_posix()] = entry
+            elif entry.is_symlink():
+                broken.append(entry)
+    return Tree(dict(sorted(files.items())), tuple(sorted(folders)), tuple(broken))
+
+
+def _entries(folder: Path, root: Path) -> Iterator[Path]:
+    yield from (entry for entry in sorted(folder.iterdir()) if counts(entry.relative_to(root).as_posix()))
