@@ -10,11 +10,15 @@ from pathlib import Path
 import pytest
 
 from hostile_scene import REQUIRED, make_stub_environment
+from submission_factory import MANIFEST
+from worldstrat_bench.artefacts.record import ModelRef
 from worldstrat_bench.digests import file_sha256
-from worldstrat_bench.errors import ModelError, UsageError
+from worldstrat_bench.errors import DataError, InvalidArtefactError, ModelError, UsageError
 from worldstrat_bench.plugins import weights as weights_module
 from worldstrat_bench.plugins.onnx_data import external_data
 from worldstrat_bench.plugins.weights import weights_at, weights_sha256
+from worldstrat_bench.submission.manifest import Manifest, ManifestError, parse_manifest
+from worldstrat_bench.submission.prepare import weights_of
 from worldstrat_bench.worker import ModelSpec, Worker
 from worldstrat_bench.worker.isolation import LevelUnavailableError
 
@@ -245,3 +249,78 @@ def test_a_confined_worker_sees_the_recorded_files_of_a_folder(tmp_path: Path, s
     assert sorted(weights_at(folder).files) == ["inner/net", "linked", "load.py"]
     _, files = seen(level, folder, hidden, stub_python, tmp_path / "plugins")
     assert files == ["inner/net=2", "linked=3", "load.py=1"]
+
+
+WEIGHTS = """
+[weights]
+name = "net.onnx"
+url = "https://example.org/net.onnx"
+sha256 = "{model}"
+bytes = {size}
+format = "onnx"
+
+[[weights.files]]
+name = "data/net.bin"
+url = "https://example.org/net.bin"
+sha256 = "{data}"
+bytes = 6
+"""
+
+
+@pytest.fixture
+def weights_manifest(tmp_path: Path) -> tuple[Manifest, Path, Path]:
+    """A manifest of two files of weights, a store that holds both, and a folder with the same files by their names."""
+    store, plain = tmp_path / "store", tmp_path / "plain"
+    for folder in (store, plain / "data"):
+        folder.mkdir(parents=True)
+    content = {"net.onnx": onnx(field(5, tensor("data/net.bin"))), "data/net.bin": b"honest"}
+    for name, raw in content.items():
+        (plain / name).write_bytes(raw)
+        (store / file_sha256(plain / name)).write_bytes(raw)
+    text = WEIGHTS.format(
+        model=file_sha256(plain / "net.onnx"),
+        data=file_sha256(plain / "data" / "net.bin"),
+        size=len(content["net.onnx"]),
+    )
+    return parse_manifest(MANIFEST + text), store, plain
+
+
+def test_a_submission_names_every_file_of_its_weights(
+    tmp_path: Path, weights_manifest: tuple[Manifest, Path, Path]
+) -> None:
+    manifest, store, plain = weights_manifest
+    for _ in range(2):  # and finds what it laid out before
+        place = weights_of(manifest, tmp_path, store, offline=True)
+        assert place is not None
+        assert place.name == "net.onnx"
+        assert weights_sha256(place) == weights_sha256(plain / "net.onnx")
+    recorded = ModelRef(name="my-sr", frames=8)
+    assert manifest.reference(recorded).weights_sha256 == weights_sha256(plain / "net.onnx")
+
+
+def test_a_file_of_the_weights_that_was_changed_is_refused(
+    tmp_path: Path, weights_manifest: tuple[Manifest, Path, Path]
+) -> None:
+    manifest, store, plain = weights_manifest
+    (store / file_sha256(plain / "data" / "net.bin")).write_bytes(b"others")
+    with pytest.raises(InvalidArtefactError, match="another size or sha256"):
+        weights_of(manifest, tmp_path, store, offline=True)
+    (store / file_sha256(plain / "data" / "net.bin")).unlink()
+    with pytest.raises(DataError, match="not on this machine"):
+        weights_of(manifest, tmp_path, store, offline=True)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ('name = "net.onnx"\n', "", "name and files come together"),
+        ('name = "data/net.bin"', 'name = "net.onnx"', "a name of its own"),
+        ('name = "net.onnx"', 'name = "inner/net.onnx"', "name holds no folder"),
+        ('name = "data/net.bin"', 'name = "../net.bin"', "inside the submission"),
+    ],
+)
+def test_names_of_files_that_cannot_be_laid_out_are_refused(old: str, new: str, reason: str) -> None:
+    text = (MANIFEST + WEIGHTS).format(model="a" * 64, data="b" * 64, size=9)
+    assert isinstance(parse_manifest(text), Manifest)
+    with pytest.raises(ManifestError, match=reason):
+        parse_manifest(text.replace(old, new))

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from worldstrat_bench.artefacts.record import ModelRef
+from worldstrat_bench.digests import listing_sha256
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.submission.locate import line_of, line_of_syntax_error
 
@@ -99,8 +100,17 @@ class ModelSection(Section):
         return self
 
 
+class DataFile(Section):
+    """A file beside an ONNX file that holds some of its tensors."""
+
+    name: Annotated[InnerPath, Field(description="as the ONNX file spells it, such as net.onnx.data")]
+    url: Url
+    sha256: Sha256
+    bytes: Annotated[int, Field(ge=1, le=20 * 1024**3)]
+
+
 class Weights(Section):
-    """The trained parameters: one file, opened by the confined worker only."""
+    """The trained parameters: a file and what belongs to it, opened by the confined worker only."""
 
     url: Url | None = None
     path: Annotated[InnerPath | None, Field(description="a small file in the submission's folder, instead of url")] = (
@@ -109,12 +119,33 @@ class Weights(Section):
     sha256: Sha256
     bytes: Annotated[int, Field(ge=1, le=20 * 1024**3)]
     format: WeightsFormat
+    name: Annotated[
+        InnerPath | None, Field(description="file name of the weights, such as net.onnx, where there are files beside")
+    ] = None
+    files: Annotated[
+        tuple[DataFile, ...], Field(max_length=200, strict=False, description="the files of ONNX external data")
+    ] = ()
 
     @model_validator(mode="after")
     def _one_place(self) -> Weights:
         if (self.url is None) == (self.path is None):
             raise PydanticCustomError("weights", "exactly one of url and path says where the weights are")
+        if bool(self.files) != (self.name is not None):
+            raise PydanticCustomError("weights", "name and files come together: the names are a part of the digest")
+        names = [self.name, *(file.name for file in self.files)]
+        if (
+            len({PurePosixPath(name or "") for name in names}) != len(names)
+            or len(PurePosixPath(self.name or "").parts) > 1
+        ):
+            raise PydanticCustomError("weights", "every file has a name of its own, and name holds no folder")
         return self
+
+    @property
+    def set_sha256(self) -> str:
+        """The digest that a record of these weights holds."""
+        if self.name is None:
+            return self.sha256
+        return listing_sha256([(self.name, self.sha256), *((file.name, file.sha256) for file in self.files)])
 
 
 class Training(Section):
@@ -176,7 +207,7 @@ class Manifest(Section):
             distribution=model.distribution,
             version=model.version,
             wheel_sha256=model.wheel_sha256,
-            weights_sha256=self.weights.sha256 if self.weights else None,
+            weights_sha256=self.weights.set_sha256 if self.weights else None,
             parameters=model.parameters,
             frames=model.frames,
             train_split=self.training.train_split,

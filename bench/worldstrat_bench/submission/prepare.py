@@ -126,22 +126,46 @@ def environment_of(
 
 
 def weights_of(manifest: Manifest, folder: Path, store: Path, *, offline: bool = False) -> Path | None:
-    """The weights of a submission on this machine, their size and sha256 checked."""
+    """Return the weights of a submission on this machine, the size and sha256 of every file checked.
+
+    Where several files belong together they are linked into a folder of `store` by their names.
+    """
     weights = manifest.weights
     if weights is None:
         return None
     place = folder / weights.path if weights.path else store / weights.sha256
-    if not place.is_file() and weights.url:
+    _have(place, weights.url, weights.bytes, weights.sha256, offline=offline)
+    if weights.name is None:
+        return place
+    together = store / f"set-{weights.set_sha256}"
+    _link(together / weights.name, place)
+    for file in weights.files:
+        _have(store / file.sha256, file.url, file.bytes, file.sha256, offline=offline)
+        _link(together / file.name, store / file.sha256)
+    return together / weights.name
+
+
+def _have(place: Path, url: str | None, size: int, sha256: str, *, offline: bool) -> None:
+    """Download a file of the weights if it is not there, and check it."""
+    if not place.is_file() and url:
         if offline:
-            remedy = f"get {weights.url} and save it as {place}"
+            remedy = f"get {url} and save it as {place}"
             raise DataError("the weights are not on this machine", where=place, remedy=remedy)
-        download(weights.url, place, bytes_expected=weights.bytes, sha256=weights.sha256)
+        download(url, place, bytes_expected=size, sha256=sha256)
     if not place.is_file():
         raise InvalidArtefactError("the weights are missing", where=place, remedy="commit them, or give a url")
-    if place.stat().st_size != weights.bytes or file_sha256(place) != weights.sha256:
+    if place.stat().st_size != size or file_sha256(place) != sha256:
         what = "the weights have another size or sha256 than the manifest says"
         raise InvalidArtefactError(what, where=place, remedy="remove the file, or correct the manifest")
-    return place
+
+
+def _link(name: Path, place: Path) -> None:
+    """Make a link, replacing another one; two processes may do so at once."""
+    name.parent.mkdir(parents=True, exist_ok=True)
+    part = name.with_name(f".{name.name}.{os.getpid()}.part")
+    part.unlink(missing_ok=True)
+    part.symlink_to(place.resolve())
+    part.replace(name)
 
 
 class _Opened(Interface):
