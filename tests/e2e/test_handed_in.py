@@ -226,9 +226,11 @@ def test_a_run_takes_no_option_of_files(scene: Scene, more: tuple[object, ...]) 
 
 
 def test_a_folder_of_files_needs_a_name(scene: Scene, tmp_path: Path) -> None:
-    done = run_cli("score", _small(scene, tmp_path / "files"), "--data", scene.data, "--out", tmp_path / "out")
-    assert done.code == 2
-    assert "--name NAME" in done.err
+    files = _small(scene, tmp_path / "files")
+    for more, code in (((), 5), (("--scale", 2), 2)):
+        done = run_cli("score", files, "--data", scene.data, "--out", tmp_path / "out", *more)
+        assert done.code == code
+        assert "--name NAME" in done.err
     assert not (tmp_path / "out").exists()
 
 

@@ -140,8 +140,8 @@ class SpeedReport(Artefact):
         return self
 
     def is_of(self, record: Record) -> bool:
-        """Whether it is the speed of a record's model, compared with that very run."""
-        return self.record_id == record.record_id and self.model == record.model.name
+        """Whether it is the speed of a record's model, compared with that very run; handed-in files have none."""
+        return record.predictions is None and self.record_id == record.record_id and self.model == record.model.name
 
     @classmethod
     def _check_document(cls, document: object) -> None:

@@ -145,7 +145,7 @@ def _made_elsewhere(folder: Path, handed_in: HandedInGroup, shard: str | None) -
     UsageError
         if the options do not go with what the folder is.
     """
-    from worldstrat_bench.errors import UsageError
+    from worldstrat_bench.errors import InvalidArtefactError, UsageError
 
     is_run, given = (folder / "run.sqlite").exists(), handed_in.given
     if is_run and given:
@@ -154,10 +154,13 @@ def _made_elsewhere(folder: Path, handed_in: HandedInGroup, shard: str | None) -
             f"this is a run: {', '.join(given)} go with predictions made elsewhere", where=folder, remedy=remedy
         )
     if handed_in.name is None and handed_in.submission is None:
-        if not given and (is_run or not folder.is_dir()):
-            return False
+        holds_files = folder.is_dir() or folder.suffix.lower() == ".zip"
         remedy = "--name NAME says that it holds predictions made elsewhere, and by which model"
-        raise UsageError("this is no run: it has no journal", where=folder, remedy=remedy)
+        if given:
+            raise UsageError(f"{', '.join(given)} needs the name of a model", where=folder, remedy=remedy)
+        if holds_files and not is_run:
+            raise InvalidArtefactError("this is no run: it has no journal", where=folder, remedy=remedy)
+        return False
     if handed_in.name is not None and handed_in.submission is not None:
         raise UsageError("a submission names its model itself", where="--name", remedy="leave out --name")
     if shard is not None:

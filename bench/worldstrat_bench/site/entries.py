@@ -271,7 +271,9 @@ def _lists(record: Record, table: TileTable) -> dict[str, frozenset[str]]:
 def _identity(record: Record) -> str:
     if record.model.submission:
         return f"submission {record.model.submission}"
-    return "model " + canonical_json(record.model.model_dump(mode="json"))
+    model = "model " + canonical_json(record.model.model_dump(mode="json"))
+    # A name is all that is known of what made such files: others of that name are another entry.
+    return f"{model} files {record.predictions.files_sha256}" if record.predictions else model
 
 
 def _manifest(folder: Path, root: Path) -> Path:

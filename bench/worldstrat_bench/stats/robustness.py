@@ -65,6 +65,8 @@ def disagreements(stated: Robustness, record: Record) -> tuple[str, ...]:
     """What a file says that the record beside it contradicts, in words; empty if nothing."""
     if stated.record_id != record.record_id:
         return ("it names another record_id",)
+    if record.predictions is not None:
+        return ("predictions were handed in: there is no model that other frames could be given to",)
     if stated.list not in record.scores:
         return (f"the record has no list {stated.list[:40]!r}",)
     found = []

@@ -8,6 +8,7 @@ import os
 import pickle
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,10 @@ from worldstrat_bench.handed import archive
 from worldstrat_bench.handed import files as reading
 from worldstrat_bench.handed.files import npy_array
 from worldstrat_bench.handed.folder import find_files
-from worldstrat_bench.handed.intake import HandInRequest, take_in
+from worldstrat_bench.handed.intake import HandInRequest, score_handed_in, take_in
 from worldstrat_bench.handed.stated import Stated
 from worldstrat_bench.run.events import Event, Progress
+from worldstrat_bench.run.predictions import PredictionStore
 from worldstrat_bench.run.request import RunOptions
 
 SIDE = 48
@@ -289,8 +291,6 @@ def test_a_tile_needs_the_native_size_only(data: Path, names: tuple[str, ...], t
     np.savez(folder / f"{names[1]}.npz", other=np.zeros(3), prediction=np.moveaxis(swapped, 0, 2)[None])
     stated = Stated.parse("b02, g ,RED,b08")
     take_in(HandInRequest(folder, "my-sr", data, tmp_path / "out", stated=stated), OPTIONS)
-    from worldstrat_bench.run.predictions import PredictionStore
-
     store = PredictionStore(tmp_path / "out" / "predictions")
     for name in names:
         assert np.array_equal(store.read(name), image)
@@ -369,3 +369,41 @@ def test_an_archive_never_writes_outside(tmp_path: Path) -> None:
         kept = folder.parent
     assert not kept.exists()
     assert [path.name for path in tmp_path.iterdir()] == ["files.zip"]
+
+
+def test_what_was_interrupted_goes_on(
+    data: Path, names: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C after the first file: the same call stores the second one only, and the record is that of one call."""
+    folder = whole(tmp_path / "files", names)
+    written: list[str] = []
+    write = PredictionStore.write
+
+    def interrupted(store: PredictionStore, tile: str, *more: Any) -> str:
+        if len(written) == 1:
+            written.append("Ctrl-C")
+            raise KeyboardInterrupt
+        written.append(tile)
+        return write(store, tile, *more)
+
+    monkeypatch.setattr(PredictionStore, "write", interrupted)
+    request = HandInRequest(folder, "my-sr", data, tmp_path / "out")
+    options = replace(OPTIONS, download=False)
+    with pytest.raises(KeyboardInterrupt):
+        score_handed_in(request, options)
+    record = score_handed_in(request, options)
+    assert written == [names[0], "Ctrl-C", names[1]]
+    assert record.record_id == score_handed_in(replace(request, out=tmp_path / "once"), options).record_id
+
+
+def test_a_run_that_was_begun_with_other_words_is_not_continued(
+    data: Path, names: tuple[str, ...], tmp_path: Path
+) -> None:
+    folder = whole(tmp_path / "files", names)
+    request = HandInRequest(folder, "my-sr", data, tmp_path / "out")
+    take_in(request, OPTIONS)
+    for other in (Stated(("B", "G", "R")), Stated(scale=2.0), Stated(offset=0.1)):
+        with pytest.raises(UsageError, match="other inputs"):
+            take_in(replace(request, stated=other), OPTIONS)
+    with pytest.raises(UsageError, match="model: my-sr, now yours"):
+        take_in(replace(request, name="yours"), OPTIONS)

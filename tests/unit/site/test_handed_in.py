@@ -13,14 +13,17 @@ import pytest
 
 from factories import make_run
 from run_helpers import run_cli
-from worldstrat_bench.artefacts.record import Record
+from site_scenes import write_speed
+from worldstrat_bench.artefacts.record import Record, build_record
 from worldstrat_bench.artefacts.result import read_result
+from worldstrat_bench.artefacts.robustness import Robustness
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.site.builder import compose
 from worldstrat_bench.site.divisions import Division
 from worldstrat_bench.site.entries import read_entries
 from worldstrat_bench.stats.boards import board_key, kind_of
 from worldstrat_bench.stats.eligibility import cites, why_unranked
+from worldstrat_bench.stats.robustness import cloud_points, frames_point
 
 mini = partial(make_run, tiles=36, release="mini", list_name="test")
 
@@ -153,3 +156,28 @@ def test_frames_are_not_known(apart: tuple[Mapping[str, bytes], tuple[Division, 
     assert {entry.frames for entry in division.entries} == {"not known"}
     board = json.loads(files[f"{division.prefix}data/board-test.json"])
     assert {entry["frames"] for entry in board["entries"]} == {None}
+
+
+def test_files_have_neither_speed_nor_curves(tmp_path: Path) -> None:
+    for name, handed_in in (("handed", True), ("run", False)):
+        record = mini(tmp_path / name, model=name, handed_in=handed_in)
+        write_speed(tmp_path / name, record, 100.0)
+        curves = Robustness(record_id=record.record_id, list="test", frames=(frames_point(record, "test"),),
+                            cloud=cloud_points(record, "test"))  # fmt: skip
+        curves.save(tmp_path / name / Robustness.FILE)
+    entries, refused = read_entries([tmp_path])
+    assert refused == []
+    shown = {entry.record.model.name: (bool(entry.speed), entry.robustness is not None) for entry in entries}
+    assert shown == {"handed": (False, False), "run": (True, True)}
+
+
+def test_files_of_one_name_are_entries_of_their_own(tmp_path: Path) -> None:
+    """All that is known of what made them is a name: newer files do not displace others."""
+    for seed in (1, 2):
+        made = mini(tmp_path / str(seed), model="same", seed=seed, handed_in=True, gain_db=float(seed))
+        content = {**made.model_dump(mode="json"), "predictions": {"files_sha256": str(seed) * 64, "formats": ["npy"]}}
+        for key in ("record_id", "created", "schema_version"):
+            content.pop(key)
+        build_record(created=made.created, **content).save(tmp_path / str(seed) / "record.json")
+    (division,) = build(tmp_path)[1]
+    assert len(division.entries) == 2
