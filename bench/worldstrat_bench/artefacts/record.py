@@ -47,6 +47,12 @@ class DatasetRef(Part):
     official: bool
     limit: int | None = Field(default=None, description="a smoke test of the first tiles only; never ranked")
     shard: str | None = Field(default=None, description='"i/n" until the shards are merged; never ranked')
+    revisits: int | None = Field(
+        default=None,
+        ge=1,
+        description="the copy held revisits 1 to this of each tile; never official, and compared with no other copy; "
+        "null: all of them",
+    )
     no_target: tuple[Name, ...] = Field(default=(), description="tiles without enough valid pixels, in no list")
     inputs: Literal["real", "synthetic"] = Field(
         default="real", description="synthetic: inputs made from HR by a sensor model"
@@ -168,6 +174,17 @@ HANDED_IN_CLASS: Final = "handed in"
 """In place of the device's class in such a record."""
 
 
+class TileMessage(Part):
+    """What a model said of tiles that failed, or what the harness remarked of their values."""
+
+    outcome: Name = Field(description='of the tiles; "ok" for a remark on values that look odd')
+    message: Annotated[str, Field(max_length=500)] = Field(
+        description="the line that tells the cause, and what to do; paths of the machine and numbers of memory left out"
+    )
+    tiles: int = Field(ge=1, description="number of tiles with that message; those that differ in numbers are one")
+    names: Annotated[tuple[Name, ...], Field(max_length=10)] = Field(description="the first of them, by name")
+
+
 Summaries = dict[str, Summary]
 
 
@@ -202,6 +219,11 @@ class Record(Artefact):
     limits: LimitsRef | None = Field(default=None, description="null in records from before they were kept")
     seed: int
     outcomes: dict[str, int] = Field(description="number of tiles by outcome")
+    messages: Annotated[tuple[TileMessage, ...], Field(max_length=20)] = Field(
+        default=(),
+        description="of failed tiles and values that look odd, the most frequent first; empty in records from before "
+        "they were kept",
+    )
     scores: dict[str, ListScores]
     nulls: dict[str, Text] = Field(default_factory=dict, description="why a metric is null")
     lpips_backbone_sha256: Sha256 | None = None

@@ -14,7 +14,7 @@ import numpy as np
 from worldstrat_bench.audit import probes
 from worldstrat_bench.audit.probes import EXPLANATIONS, LIMITS, AuditedModel, NoPredictionError, ProbeResult
 from worldstrat_bench.data.layout import Tile, open_dataset
-from worldstrat_bench.data.reading import read_inputs
+from worldstrat_bench.data.reading import read_inputs, refuse_few_revisits
 from worldstrat_bench.errors import UsageError, WorldstratBenchError
 from worldstrat_bench.protocol import DEFAULT_PROTOCOL, Protocol, load_protocol
 from worldstrat_bench.worker.host import Worker
@@ -91,7 +91,9 @@ def run_audit(request: AuditRequest, say: Say = lambda _: None) -> AuditReport:
     """
     seed = secrets.randbelow(2**31) if request.seed is None else request.seed
     protocol = load_protocol(request.protocol)
-    tiles = _draw(open_dataset(request.data).tiles(request.list_name), request.tiles, seed)
+    dataset = open_dataset(request.data)
+    refuse_few_revisits(dataset, request.list_name, request.frames)
+    tiles = _draw(dataset.tiles(request.list_name), request.tiles, seed)
     with tempfile.TemporaryDirectory(prefix="worldstrat-audit-") as scratch:
         unseen: tuple[Tile, ...] = ()
         if "unseen" in request.probes:

@@ -183,6 +183,7 @@ def _document(report: CheckReport) -> dict[str, object]:
         "deep": report.deep,
         "faults": [{"file": fault.file, "what": fault.what} for fault in report.faults],
         "lists": {s.name: {"tiles": s.tiles, "present": s.present, "complete": s.complete} for s in report.lists},
+        "revisits": report.revisits,
         "notes": list(report.notes),
         "licence": report.licence,
     }

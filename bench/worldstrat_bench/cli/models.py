@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -73,10 +75,11 @@ def check(
         spec = ModelSpec(entry.target, parameters, asked.weights, entry.search_paths, asked.python)
         subject = Subject(spec, asked.frames, on, isolation, log=log)
         findings = []
-        for finding in check_model(subject):
-            findings.append(finding)
-            if not json:
-                _print_finding(finding)
+        with _confined_or_told(name):
+            for finding in check_model(subject):
+                findings.append(finding)
+                if not json:
+                    _print_finding(finding)
         failed = [finding for finding in findings if not finding.passed]
         sound, probes = True, None
         if audit and not failed:
@@ -95,8 +98,34 @@ def check(
     else:
         text = f"{len(failed)} of {len(findings)} checks failed" if failed else f"all {len(findings)} checks passed"
         console.stderr().print(text, markup=False, highlight=False)
+        if any(finding.refused for finding in failed):
+            text = (
+                f"the confinement refused something. If you trust the model, see how it does without: {_command(name)}"
+            )
+            console.stderr().print(console.printable(text), markup=False, highlight=False, soft_wrap=True)
     if failed or not sound:
         raise typer.Exit(3)
+
+
+def _command(name: str) -> str:
+    """Return the command that checks a model without confinement, with the other options as they were given."""
+    import shlex
+    import sys
+
+    given = sys.argv[1:] if sys.argv[1:3] == ["models", "check"] else ["models", "check", name]
+    return shlex.join(["worldstrat-bench", *given, "--isolation", "process"])
+
+
+@contextmanager
+def _confined_or_told(name: str) -> Iterator[None]:
+    """Name the command for a machine that cannot confine: a model is never checked unconfined unasked."""
+    from worldstrat_bench.worker.isolation import LevelUnavailableError
+
+    try:
+        yield
+    except LevelUnavailableError as error:
+        remedy = f"if you trust the model: {_command(name)}"
+        raise LevelUnavailableError(error.what, where=error.where, remedy=remedy) from None
 
 
 def _document(entry: ModelEntry) -> dict[str, str | None]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _WORDS = {"read": "reading predictions", "predict": "predicting", "score": "scoring"}
 _SECONDS_BETWEEN_LINES = 10.0
+LONGEST_LINE = 1000
+"""Characters of a tile's message: its cause and the way out."""
 
 
 class Display:
@@ -65,7 +67,7 @@ class Display:
 
     def _remark(self, event: Progress) -> None:
         """A failure with its reason, every time; a hint about odd values once."""
-        first = event.message.partition("\n")[0][:200]
+        first = event.message.partition("\n")[0][:LONGEST_LINE]
         if event.stage == "predict" and event.outcome not in ("", "ok"):
             self._line(f"{event.tile}: {event.outcome}{f': {first}' if first else ''}")
         elif first and first not in self._said:

@@ -39,12 +39,15 @@ def print_summary(record: Record, run: Path) -> None:
 
 def remarks(record: Record) -> list[str]:
     """What a reader must know beside the numbers, in sentences."""
+    from worldstrat_bench.run.messages import in_words
+
     dataset = record.dataset
     failed = {outcome: count for outcome, count in record.outcomes.items() if outcome != "ok" and count}
     lines = []
     if failed:
         words = ", ".join(f"{count} {outcome}" for outcome, count in failed.items())
         lines.append(f"{sum(failed.values())} tiles failed ({words}); lists and strata with one have no mean")
+    lines.extend(in_words(record.messages))
     for name, scores in record.scores.items():
         psnr = scores.micro.get("psnr")
         if psnr is not None and psnr.mean is not None and psnr.ci_low is None:
@@ -53,6 +56,10 @@ def remarks(record: Record) -> list[str]:
         lines.append(f"a smoke test of the first {dataset.limit} tiles: it cannot be ranked")
     if dataset.shard is not None:
         lines.append(f"shard {dataset.shard}: put the shards together with `worldstrat-bench merge`")
+    if dataset.revisits is not None:
+        lines.append(
+            f"a copy with revisits 1 to {dataset.revisits} of each tile: comparable with runs on such a copy only"
+        )
     if not dataset.official:
         lines.append("not an official test set: the numbers compare models on this data only")
     if dataset.no_target:

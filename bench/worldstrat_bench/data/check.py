@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from worldstrat_bench.data import raster
 from worldstrat_bench.data import split as fixed
-from worldstrat_bench.data.layout import OWN_LISTS, Dataset, Revisit, Tile
+from worldstrat_bench.data.layout import CORE_REVISITS, OWN_LISTS, Dataset, Revisit, Tile
 from worldstrat_bench.data.loading import read_ahead
 from worldstrat_bench.data.reading import has_data, offered_revisits
 from worldstrat_bench.data.target import check_hr_side, is_usable, valid_of
@@ -60,6 +60,7 @@ class CheckReport:
     notes : what a run can live with: what files say of their own numbers, pixels and frames without data, and
         differences from the fixed split.
     licence : licences and attribution.
+    revisits : the copy has the revisits 1 to this of the list's tiles; None if it has all.
     """
 
     root: Path
@@ -72,6 +73,7 @@ class CheckReport:
     lists: tuple[ListState, ...]
     notes: tuple[str, ...]
     licence: str
+    revisits: int | None = None
 
 
 def check_dataset(
@@ -98,11 +100,12 @@ def check_dataset(
     """
     resolved = dataset.resolve_list(list_name)
     names = dataset.names(resolved)
+    revisits = dataset.partial_revisits(names)
     faults: list[DatasetProblem] = []
     faulty: set[str] = set()
     notes: list[DatasetProblem] = []
     protocol = load_protocol()
-    pairs = read_ahead(names, lambda name: _examine_tile(dataset, name, protocol, deep), _THREADS)
+    pairs = read_ahead(names, lambda name: _examine_tile(dataset, name, protocol, deep, revisits), _THREADS)
     for done, (name, (found, said)) in enumerate(pairs, start=1):
         faults.extend(found)
         notes.extend(said)
@@ -119,8 +122,9 @@ def check_dataset(
         deep,
         tuple(faults),
         tuple(_list_states(dataset, faulty)),
-        (*map(str, notes), *_notes(dataset)),
+        (*_of_the_copy(dataset, resolved, names, revisits), *map(str, notes), *_notes(dataset)),
         licence_of(dataset),
+        revisits,
     )
 
 
@@ -133,8 +137,22 @@ def licence_of(dataset: Dataset) -> str:
     return "Not a release of WorldStrat: the folder's own terms apply. WorldStrat's:\n" + fixed.licence_text()
 
 
+def _of_the_copy(dataset: Dataset, list_name: str, names: tuple[str, ...], revisits: int | None) -> Iterator[str]:
+    """Yield what a copy that is not whole can be used for."""
+    if revisits is not None:
+        yield (
+            f"this copy has revisits 1..{revisits} of {CORE_REVISITS}: evaluate with --frames {revisits} or fewer; "
+            "such runs are not official and compare with runs on such a copy only"
+        )
+    if blind := dataset.without_hr(names):
+        yield f"this copy lacks the high-resolution images of {len(blind)} of {len(names)} tiles: none can be scored"
+    whole = dataset.whole_lists()
+    if whole and list_name not in whole:
+        yield f"this copy holds all tiles of {', '.join(whole)}: give --list {whole[0]}"
+
+
 def _examine_tile(
-    dataset: Dataset, name: str, protocol: Protocol, deep: bool
+    dataset: Dataset, name: str, protocol: Protocol, deep: bool, revisits: int | None
 ) -> tuple[list[DatasetProblem], list[DatasetProblem]]:
     """Return the faults of a tile's files, and notes of what a run can live with."""
     if name not in dataset.folder_set:
@@ -142,7 +160,7 @@ def _examine_tile(
         absent = " and ".join(label for label, folder in folders.items() if not folder.is_dir())
         return [DatasetProblem(name, f"the tile is missing from {absent}")], []
     try:
-        tile = dataset.tile(name)
+        tile = dataset.tile(name, revisits)
     except DataError as error:
         return [_fault(error, dataset.root)], []
     faults: list[DatasetProblem] = []

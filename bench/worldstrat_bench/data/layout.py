@@ -77,6 +77,9 @@ def open_dataset(root: Path) -> Dataset:
         if not (root / folder).is_dir():
             inner = next((p for p in _folders(root) if (root / p / folder).is_dir()), None)
             remedy = f"did you mean --data {root / inner}?" if inner else _GET
+            if not inner and folder == "hr_dataset" and (root / "lr_dataset").is_dir():
+                what = "this copy has no high-resolution images (hr_dataset/): scores need them, and sizes of targets"
+                raise DataError(what, where=root, remedy=_GET)
             raise DataError(f"the folder has no {folder}/ and is not in WorldStrat's layout", where=root, remedy=remedy)
     metadata_bytes, metadata_rows = tables.read_table(root / tables.METADATA_FILE)
     split_bytes, split_rows = tables.read_table(root / tables.SPLIT_FILE)
@@ -154,19 +157,69 @@ class Dataset:
         DataError
             if tiles are missing from the folder or the metadata; names the first few.
         """
-        names = self.names(list_name)[:limit]
+        every = self.names(list_name)
+        names = every[:limit]
         missing = [name for name in names if name not in self.folder_set]
         if missing:
             raise DataError(
                 f"{len(missing)} of {len(names)} tiles of the list {self.resolve_list(list_name)!r} are not here: "
                 f"{_some(missing)}",
                 where=self.root,
-                remedy="worldstrat-bench data fetch gets them; worldstrat-bench data check DIR lists all faults",
+                remedy=self._remedy_for(missing),
             )
-        return tuple(self.tile(name) for name in names)
+        revisits = self.partial_revisits(every)
+        return tuple(self.tile(name, revisits) for name in names)
 
-    def tile(self, name: str) -> Tile:
+    def whole_lists(self) -> tuple[str, ...]:
+        """Return the lists of which every tile has its folders here, the largest first."""
+        own = {row.split for row in self.split_rows}
+        lists = {name: self.names(name) for name in (*fixed.LISTS, *OWN_LISTS) if name in fixed.LISTS or name in own}
+        whole = [name for name, tiles in lists.items() if self.folder_set.issuperset(tiles)]
+        return tuple(sorted(whole, key=lambda name: (-len(lists[name]), name)))
+
+    def without_hr(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return the tiles that have low-resolution images and no folder of high-resolution ones."""
+        lr = _folders(self.root / "lr_dataset")
+        return tuple(name for name in names if name in lr and not self.hr_folder(name).is_dir())
+
+    def _remedy_for(self, missing: list[str]) -> str:
+        """Say what a copy without these tiles can be used for."""
+        if len(self.without_hr(missing)) == len(missing):
+            return f"this copy lacks their high-resolution images: scores need them, and sizes of targets; {_GET}"
+        whole = self.whole_lists()
+        if whole:
+            return f"this copy holds all of {', '.join(whole)}: give --list {whole[0]}, or get the rest with data fetch"
+        return "worldstrat-bench data fetch gets them; worldstrat-bench data check DIR lists all faults"
+
+    def partial_revisits(self, names: Iterable[str]) -> int | None:
+        """Return N if none of these tiles has a file of a revisit above N, although the metadata names such revisits.
+
+        A copy that was fetched with ``--frames N`` is like that. None for every other: what it lacks is a fault.
+        """
+        named = {name: [n for n in self.metadata.revisits.get(name, {}) if n <= CORE_REVISITS] for name in names}
+        most = max((max(numbers, default=0) for numbers in named.values()), default=0)
+        here = 0
+        for name in named:
+            here = max(here, *(n for n in self._on_disk(name)), 0)
+            if here >= most:
+                return None  # nearly always after the first tile
+        return here or None
+
+    @cached_property
+    def _partial(self) -> int | None:
+        return self.partial_revisits(self.folders)
+
+    def _on_disk(self, name: str) -> set[int]:
+        """Return the numbers of the revisits of which a tile has a file."""
+        suffixes = (file.removeprefix(name) for file in _files(self.root / "lr_dataset" / name / "L2A"))
+        return {int(match[1]) for suffix in suffixes if (match := _REVISIT.fullmatch(suffix))}
+
+    def tile(self, name: str, revisits: int | None = None) -> Tile:
         """One tile by name, its files unchecked.
+
+        Parameters
+        ----------
+        revisits : up to which number its revisits have to be here; None for what the copy as a whole holds.
 
         Raises
         ------
@@ -177,10 +230,9 @@ class Dataset:
             raise self.metadata.problems[name]
         folder = self.root / "lr_dataset" / name / "L2A"
         rows = self.metadata.revisits.get(name, {})
-        suffixes = (file.removeprefix(name) for file in _files(folder))
-        on_disk = {int(match[1]) for suffix in suffixes if (match := _REVISIT.fullmatch(suffix))}
+        core = min(CORE_REVISITS, revisits or self._partial or CORE_REVISITS)
         # A file of the core revisits that the metadata names and the disk lacks is a fault, not a shorter tile.
-        numbers = sorted(on_disk | {n for n in rows if n <= CORE_REVISITS})
+        numbers = sorted(self._on_disk(name) | {n for n in rows if n <= core})
         unknown = [n for n in numbers if n not in rows]
         if unknown:
             raise DataError(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from worldstrat_bench.data.layout import Revisit, Tile
+from worldstrat_bench.data.layout import Dataset, Revisit, Tile
 from worldstrat_bench.data.raster import read_cloud_mask, read_lr
 from worldstrat_bench.data.task import Task
 from worldstrat_bench.errors import DataError, UsageError
@@ -94,6 +94,29 @@ def read_inputs(tile: Tile, protocol: Protocol, frames: int) -> TileInputs:
         float(np.mean([frame.cloud for frame in offered])),
         ordered[0].revisit.days,
     )
+
+
+def refuse_few_revisits(dataset: Dataset, list_name: str, frames: int) -> int | None:
+    """Return up to which revisit a copy holds the tiles of a list, None if it holds all.
+
+    The best `frames` of a tile's revisits are other ones than those of a copy that has fewer, so that such a copy gives
+    no more frames than it has.
+
+    Raises
+    ------
+    UsageError
+        if the copy is partial and holds fewer revisits than `frames`.
+    DataError
+        if the list has no tile in this folder's split file.
+    """
+    revisits = dataset.partial_revisits(dataset.names(list_name))
+    if revisits is not None and frames > revisits:
+        raise UsageError(
+            f"this copy has revisits 1 to {revisits} of a tile, which are not enough for {frames} frames",
+            where=dataset.root,
+            remedy=f"--frames {revisits}, or get the others: worldstrat-bench data fetch {dataset.root} --frames 8",
+        )
+    return revisits
 
 
 def check_frames(frames: int, protocol: Protocol) -> None:

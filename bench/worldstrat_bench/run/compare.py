@@ -105,6 +105,15 @@ def _refuse_other_data(a: Result, b: Result) -> None:
             where=where,
             remedy="evaluate both with the same --lr and --protocol",
         )
+    if one.revisits != other.revisits:
+        copies = " and ".join(
+            "all revisits" if n is None else f"revisits 1 to {n}" for n in (one.revisits, other.revisits)
+        )
+        raise UsageError(
+            f"the runs are on copies of the dataset that hold {copies}: the models were given other frames",
+            where=where,
+            remedy="evaluate both on one copy; worldstrat-bench data fetch DIR --frames 8 makes it whole",
+        )
     if a.table.tiles == b.table.tiles:
         differs = one.targets_sha256 != other.targets_sha256
     else:

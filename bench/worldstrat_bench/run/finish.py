@@ -20,6 +20,7 @@ from worldstrat_bench.measures import optional_column
 from worldstrat_bench.protocol import OffsetFirst, Protocol, load_protocol, same_task
 from worldstrat_bench.run.folder import TIMINGS, RunFolder
 from worldstrat_bench.run.journal import Entry, Scored
+from worldstrat_bench.run.messages import log_messages, tile_messages
 from worldstrat_bench.run.notes import Notes, ScoreInputs
 from worldstrat_bench.run.selection import Selection
 from worldstrat_bench.run.spectra import SPECTRA, format_spectra
@@ -66,6 +67,7 @@ def finish(run: RunFolder, selection: Selection, protocol: Protocol, notes: Note
     write_durably(run.path / TIMINGS, _timings(rows).encode())
     if former is not None:
         return former
+    log_messages(run.path, record.messages)
     record.save(run.path / Record.FILE)
     return record
 
@@ -148,6 +150,7 @@ def _record(
             official=predicting.official and predicting.inputs == "real" and _asked_for_the_same(protocol, notes),
             limit=predicting.limit,
             shard=predicting.shard,
+            revisits=selection.revisits,
             no_target=tuple(row.facts.tile for row in rows if not row.scored.usable),
             inputs=predicting.inputs,
             inputs_protocol=None if predicting.protocol == scoring.protocol else predicting.protocol,
@@ -160,6 +163,7 @@ def _record(
         limits=None if predicting.predictions else predicting.limits,
         seed=predicting.seed,
         outcomes={outcome: counted[outcome] for outcome in OUTCOMES if counted[outcome] or outcome == "ok"},
+        messages=tile_messages(row.entry.predicted for row in usable),
         scores=aggregate(table, sublists(selection.list_name, table.tiles), protocol),
         nulls=_nulls(usable, protocol, scoring),
         lpips_backbone_sha256=scoring.lpips_backbone_sha256,

@@ -22,6 +22,7 @@ from worldstrat_bench.run.environment import nvidia_driver
 from worldstrat_bench.run.events import Listener, Tally
 from worldstrat_bench.run.folder import LOG, RESUME, RunFolder
 from worldstrat_bench.run.journal import Entry, Predicted
+from worldstrat_bench.run.messages import log_messages, tile_messages
 from worldstrat_bench.run.notes import SAME_LEVEL_IS_ENOUGH, Machine, PredictInputs, remember
 from worldstrat_bench.worker.host import Hello, Reply, Worker
 from worldstrat_bench.worker.inside.device import usable_cores
@@ -168,6 +169,8 @@ class Predictor:
             predicted = replace(predicted, sha256=self._run.store.write(tile.name, image, self._about))
         else:
             self._run.store.remove(tile.name)
+            # The model's own output is above it in the log, and does not say of which tile it is.
+            log_messages(self._run.path, tile_messages([predicted]))
         self._run.journal.set_predicted(predicted)
         finished(tile, inputs, predicted, image)
 
@@ -178,11 +181,12 @@ class Predictor:
             failures = self._failures_in_a_row
         if failures and failures == self._max_failures:
             storing.result()
-            what = f"{failures} tiles in a row failed, the last with {reply.outcome}: {reply.message}"
+            said = reply.message.partition("\n")[0]
+            what = f"{failures} tiles in a row failed, the last with {reply.outcome}: {said}"
             if reply.outcome == "infra_error":
-                remedy = "see to the machine, then give the same command again: such tiles are tried again"
+                remedy = "look at the machine, then give the same command again: such tiles are tried again"
                 raise InfrastructureError(what, where=self._run.path / LOG, remedy=remedy)
-            remedy = "mend the model and start anew, or give the same command again to go on with the other tiles"
+            remedy = "correct the model and start again, or give the same command again to go on with the other tiles"
             raise ModelError(what, where=self._run.path / LOG, remedy=remedy)
 
 

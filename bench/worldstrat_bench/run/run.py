@@ -17,7 +17,7 @@ from worldstrat_bench.artefacts.tiles import OUTCOMES
 from worldstrat_bench.data.inputs import read_tile
 from worldstrat_bench.data.layout import Tile, open_dataset
 from worldstrat_bench.data.raster import read_header
-from worldstrat_bench.data.reading import TileInputs
+from worldstrat_bench.data.reading import TileInputs, refuse_few_revisits
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.protocol import Protocol, load_protocol
 from worldstrat_bench.run.caching import open_cache, tell_what_fits
@@ -86,6 +86,8 @@ class Run:
         with tempfile.TemporaryDirectory(prefix="worldstrat-bench-") as scratch:
             reference, model = choose_model(request.model, Path(scratch))
             selection = select(open_dataset(request.data), request.list_name, request.limit, request.shard)
+            if request.inputs == "real":
+                refuse_few_revisits(selection.dataset, selection.list_name, request.model.frames)
             with hold_run(request.folder) as folder:
                 inputs = predict_inputs(
                     selection,

@@ -50,7 +50,10 @@ class Shard:
 
 @dataclass(frozen=True)
 class Selection:
-    """The tiles of a run: those of the list, then the first of them, then the shard's."""
+    """The tiles of a run: those of the list, then the first of them, then the shard's.
+
+    `revisits` is N if the copy of the dataset holds the revisits 1..N only.
+    """
 
     dataset: Dataset
     list_name: str
@@ -58,11 +61,14 @@ class Selection:
     tiles: tuple[Tile, ...]
     limit: int | None = None
     shard: Shard | None = None
+    revisits: int | None = None
 
     @property
     def official(self) -> bool:
-        """Whether these are the fixed tiles of a recognised release, all of them here."""
-        return self.dataset.official_release and self.list_name in LISTS and self.limit is None
+        """Whether these are the fixed tiles of a recognised release, all of them and their revisits here."""
+        return (
+            self.revisits is None and self.dataset.official_release and self.list_name in LISTS and self.limit is None
+        )
 
 
 def select(
@@ -80,4 +86,5 @@ def select(
     if shard and shard.count > len(tiles):
         raise UsageError(f"{len(tiles)} tiles cannot be dealt to {shard.count} shards", where="--shard")
     chosen = shard.take(tiles) if shard else tiles
-    return Selection(dataset, resolved, dataset.names(resolved), chosen, limit, shard)
+    names = dataset.names(resolved)
+    return Selection(dataset, resolved, names, chosen, limit, shard, dataset.partial_revisits(names))

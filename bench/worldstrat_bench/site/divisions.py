@@ -18,6 +18,7 @@ from worldstrat_bench.artefacts.record import ListScores, Record
 from worldstrat_bench.artefacts.reference import References
 from worldstrat_bench.artefacts.tiles import FACT_COLUMNS, TileTable
 from worldstrat_bench.protocol import Protocol
+from worldstrat_bench.run.messages import in_words
 from worldstrat_bench.site.entries import Entry, protocol_of
 from worldstrat_bench.site.text import clean, instant, short_hash, slugify
 from worldstrat_bench.site.versions import shown_versions, with_versions
@@ -286,7 +287,8 @@ def _unranked(entry: Entry, kind: str) -> str:
     failed = {k: v for k, v in sorted(record.outcomes.items()) if k != "ok" and v}
     if failed and all(scores.failed for scores in record.scores.values()):
         parts = ", ".join(f"{count} {outcome.replace('_', ' ')}" for outcome, count in failed.items())
-        return f"incomplete: {sum(failed.values())} of {record.dataset.tiles} tiles failed ({parts})"
+        why = "".join(f"; {clean(line, 600)}" for line in in_words(record.messages[:3]))
+        return f"incomplete: {sum(failed.values())} of {record.dataset.tiles} tiles failed ({parts}){why}"
     if on_official_list:
         from worldstrat_bench.data.split import list_tiles
 

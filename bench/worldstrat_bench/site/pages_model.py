@@ -60,9 +60,23 @@ def build_models(out: Output, analysis: Analysis, common: Context, partners: Par
             "reproduce": reproduce(entry.record),
             "run_files": [(name, f"{division.prefix}data/runs/{entry.slug}/{name}") for name in sorted(entry.files)],
             "nulls": [(_label(k), clean(v, 200)) for k, v in sorted(entry.record.nulls.items())],
+            "messages": _messages(entry.record),
             "warnings": [clean(w, 300) for w in entry.record.warnings] + version_notes(entry.record, division.versions),
         }
         out.page(f"{division.prefix}m/{entry.slug}.html", "model.html.j2", {**common, **context})
+
+
+def _messages(record: Record) -> list[tuple[str, str, str]]:
+    """Outcome, message, and tiles of everything that was said of tiles."""
+    return [
+        (
+            "looks odd" if one.outcome == "ok" else clean(one.outcome.replace("_", " "), 40),
+            clean(one.message, 500) or NO_VALUE,
+            f"{counted(one.tiles, 'tile')}: {', '.join(clean(name, 60) for name in one.names)}"
+            + (", ..." if one.tiles > len(one.names) else ""),
+        )
+        for one in record.messages
+    ]
 
 
 def _label(metric: str) -> str:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.data.loading import read_ahead
 from worldstrat_bench.data.raster import read_header
-from worldstrat_bench.data.reading import read_inputs
+from worldstrat_bench.data.reading import read_inputs, refuse_few_revisits
 from worldstrat_bench.data.sensor import simulate_revisits
 from worldstrat_bench.data.synthetic.scenes import make_scene
 from worldstrat_bench.data.task import Task
@@ -66,7 +66,9 @@ def dataset_tiles(
     names: Collection[str] | None = None,
 ) -> TimedTiles:
     """Read the first `count` tiles of a dataset's list, or those of them that `names` holds."""
-    tiles_of_list = open_dataset(folder).tiles(list_name)
+    dataset = open_dataset(folder)
+    refuse_few_revisits(dataset, list_name, frames)
+    tiles_of_list = dataset.tiles(list_name)
     chosen = tiles_of_list[:count] if names is None else [tile for tile in tiles_of_list if tile.name in names]
     # Only what a model is asked is decoded: nothing is scored here, so the target's pixels are not needed.
     tasks = tuple(task for _, task in read_ahead(chosen, lambda tile: read_inputs(tile, protocol, frames).task))

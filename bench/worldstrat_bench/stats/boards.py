@@ -52,6 +52,8 @@ def board_key(record: Record, references: References | None = None) -> tuple[str
     """
     data = record.dataset
     release = "" if data.official else data.release
+    if data.revisits is not None:
+        release += f" revisits 1-{data.revisits}"  # the best of them are other frames than the best of all
     return (
         kind_of(record, references),
         record.protocol.id,

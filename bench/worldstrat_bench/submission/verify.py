@@ -177,9 +177,15 @@ def choose_tiles(result: Result, count: int, seed: int) -> tuple[str, ...]:
 
 
 def _target_faults(result: Result, dataset: Dataset, protocol: Protocol) -> tuple[CheckFinding, ...]:
-    """The decoded targets of this machine are those of the record."""
+    """Whether the decoded targets of this machine are those of the record, and its revisits those of the run."""
     from worldstrat_bench.data.target import read_target
 
+    held, stated = dataset.partial_revisits(result.table.tiles), result.record.dataset.revisits
+    if held != stated:
+        copies = [f"revisits 1 to {n}" if n else "all revisits" for n in (held, stated)]
+        what = f"this copy of the dataset has {copies[0]} of its tiles, that of the run {copies[1]}: frames differ"
+        remedy = "verify on a copy like that of the run; worldstrat-bench data fetch DIR --frames N makes one"
+        return (CheckFinding("targets", what, where=str(dataset.root), remedy=remedy),)
     # From the files, never from the cache: a verification rests on nothing that was kept.
     targets = ((name, read_target(dataset.tile(name), protocol).sha256) for name in result.table.tiles)
     if targets_sha256(targets) == result.record.dataset.targets_sha256:

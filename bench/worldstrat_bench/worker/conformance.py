@@ -28,12 +28,16 @@ SEED = 1
 
 @dataclass(frozen=True)
 class Finding:
-    """One check: whether it passed, what was seen, and what to do if it did not."""
+    """One check: whether it passed, what was seen, and what to do if it did not.
+
+    `refused` says that it did not because the confinement refused something.
+    """
 
     check: str
     passed: bool
     seen: str
     fix: str = ""
+    refused: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,8 +52,15 @@ class Subject:
     log: Path | None = None
 
     def worker(self) -> Worker:
-        """A worker of its own."""
-        return Worker(self.model, device=self.device, isolation=self.isolation, limits=self.limits, log=self.log)
+        """Return a worker of its own; the model is never run unconfined unless that is asked for."""
+        return Worker(
+            self.model,
+            device=self.device,
+            isolation=self.isolation,
+            limits=self.limits,
+            log=self.log,
+            unconfined=False,
+        )
 
 
 def make_task(frames: int, height: int = HEIGHT, width: int = WIDTH, side: int = SIDE, seed: int = 0) -> Task:
@@ -80,7 +91,7 @@ def check_model(subject: Subject) -> Iterator[Finding]:
             if first.image is None:
                 return
             yield from _variants(worker, subject.frames)
-            yield from _repeats(worker, task, first.image)
+            yield from _repeats(worker, task, first)
             yield _batch(worker, subject.frames)
         with subject.worker() as worker:
             fresh = worker.predict(task, SEED)
@@ -90,7 +101,8 @@ def check_model(subject: Subject) -> Iterator[Finding]:
             )
             yield _same("fresh process", first.image, fresh, fix)
     except ModelError as error:
-        yield Finding("loads", False, str(error.what), "make the entry point return an object with a predict method")
+        fix = "make the entry point return an object with a predict method"
+        yield _broken("loads", str(error.what), fix)
 
 
 def _loaded(worker: Worker) -> Finding:
@@ -102,7 +114,7 @@ def _loaded(worker: Worker) -> Finding:
 def _first(reply: Reply, subject: Subject) -> Iterator[Finding]:
     if reply.image is None:
         fix = "see the message; the contract is in worldstrat_bench.api.SRModel"
-        yield Finding("predicts", False, f"{reply.outcome}: {reply.message}", fix)
+        yield _failed("predicts", reply, fix)
         return
     height, width = reply.image.shape[1:]
     on_grid = (height, width) == (SIDE, SIDE)
@@ -125,6 +137,17 @@ def _first(reply: Reply, subject: Subject) -> Iterator[Finding]:
         f"its input was {'changed in place' if reply.changed_input else 'left alone'}",
         "clone what you write to: other code may still need the input",
     )
+
+
+def _failed(check: str, reply: Reply, fix: str) -> Finding:
+    """Return the finding for a tile that has no prediction."""
+    return _broken(check, f"{reply.outcome}: {reply.message}", fix)
+
+
+def _broken(check: str, message: str, fix: str) -> Finding:
+    """Return a finding with the line that tells; the traceback below it is in the log."""
+    first = message.partition("\n")[0]
+    return Finding(check, False, first, fix, refused="the confinement" in first or "a confined worker" in first)
 
 
 def _range(image: NDArray[np.float32]) -> str:
@@ -150,20 +173,32 @@ def _variants(worker: Worker, frames: int) -> Iterator[Finding]:
     for name, case, fix in cases:
         reply = worker.predict(case, SEED)
         shape = " x ".join(map(str, case.images.shape[1:]))
-        seen = f"input {shape}" if reply.image is not None else f"{reply.outcome}: {reply.message}"
-        yield Finding(name, reply.image is not None, seen, fix)
+        yield _failed(name, reply, fix) if reply.image is None else Finding(name, True, f"input {shape}", fix)
 
 
-def _repeats(worker: Worker, task: Task, first: NDArray[np.float32]) -> Iterator[Finding]:
+def _repeats(worker: Worker, task: Task, first: Reply) -> Iterator[Finding]:
+    assert first.image is not None
     fix = "the prediction must not depend on earlier tiles: keep no state between calls, call model.eval()"
-    yield _same("same again", first, worker.predict(task, SEED), fix)
+    yield _same("same again", first.image, worker.predict(task, SEED), fix)
     worker.predict(make_task(task.frames, seed=7), SEED)
-    yield _same("after another tile", first, worker.predict(task, SEED), fix)
+    yield _same("after another tile", first.image, worker.predict(task, SEED), fix)
+    yield _chance(first.image, worker.predict(task, SEED + 1), first.training)
+
+
+def _chance(first: NDArray[np.float32], reply: Reply, training: str) -> Finding:
+    """One input under two seeds: a model may draw numbers, but dropout that was left on looks the same."""
+    found = _same("another seed", first, reply, "call model.eval() before predicting or exporting")
+    if found.passed or reply.image is None:
+        return found
+    if training:
+        return replace(found, seen=f"{found.seen}: in training mode are {training}")
+    seen = f"{found.seen}: the model draws random numbers; if it is not meant to, call model.eval() before the export"
+    return replace(found, passed=True, seen=seen)
 
 
 def _same(check: str, first: NDArray[np.float32], reply: Reply, fix: str) -> Finding:
     if reply.image is None:
-        return Finding(check, False, f"{reply.outcome}: {reply.message}", fix)
+        return _failed(check, reply, fix)
     if reply.image.shape != first.shape:
         return Finding(check, False, f"another size, {reply.image.shape[1:]}", fix)
     difference = float(np.abs(reply.image - first).max())
@@ -181,7 +216,7 @@ def _batch(worker: Worker, frames: int) -> Finding:
         timed.block(all_of_it, 1, every=1, wait=True)
         outputs, _ = timed.take([(0, 0), (0, 1)])
     except TimedCallError as error:
-        return Finding("batch of two", False, f"{error.outcome}: {error.message}", fix)
+        return _broken("batch of two", f"{error.outcome}: {error.message}", fix)
     for index, output in enumerate(outputs):
         finding = _same("batch of two", output[0], worker.predict(task.tile(index), SEED), fix)
         if not finding.passed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,6 +17,7 @@ from worldstrat_bench.data.task import Task
 from worldstrat_bench.errors import ModelError, WorldstratBenchError
 from worldstrat_bench.plugins.interpreter import inspect_interpreter, own_interpreter
 from worldstrat_bench.plugins.weights import spelled
+from worldstrat_bench.worker.causes import explained
 from worldstrat_bench.worker.inside.tensors import pieces_of
 from worldstrat_bench.worker.inside.wire import Message, WireClosedError, WireError, WireTimeoutError
 from worldstrat_bench.worker.isolation import (
@@ -54,6 +56,7 @@ class Worker:
     log : file that what the model prints is appended to.
     threads : CPU threads of torch; None leaves it to torch.
     granted : for tests only: confine a worker on the CPU as one on a GPU ("cuda"). None goes by the device.
+    unconfined : whether ``auto`` may end at ``process``, which confines nothing.
     """
 
     def __init__(
@@ -67,11 +70,12 @@ class Worker:
         log: Path | None = None,
         threads: int | None = None,
         granted: Profile | None = None,
+        unconfined: bool = True,
     ) -> None:
         self._model = model
         self._device = device
         self._request = parse_request(isolation)
-        self._levels = candidates(self._request)
+        self._levels = candidates(self._request, unconfined=unconfined)
         self._notes: tuple[str, ...] = ()
         self._limits = limits or Limits()
         # Decoded targets lie in the cache, those of earlier runs and of other data sets too.
@@ -174,6 +178,8 @@ class Worker:
             reply = answer
         if reply.outcome != "ok":
             self._stop()
+        if reply.outcome in ("model_error", "crash"):
+            reply = replace(reply, message=explained(reply.message, confined=self._confined))
         return reply
 
     def ask(
@@ -253,6 +259,7 @@ class Worker:
             "device": self._device,
             "threads": self._threads,
             "seed": 0,
+            "confined": self._confined,
         }
         deadline = time.monotonic() + self._limits.load_seconds
         started = time.monotonic()
@@ -277,6 +284,10 @@ class Worker:
         return make_hello(
             header, self._device, self._threads, self._interpreter, report, start_seconds, time.monotonic() - started
         )
+
+    @property
+    def _confined(self) -> bool:
+        return self._attempt is not None and self._attempt.level != "process"
 
     @property
     def _faults(self) -> LoadFaults:

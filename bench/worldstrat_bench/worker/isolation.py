@@ -82,9 +82,14 @@ def parse_request(text: str) -> Request:
     return cast(Request, text)
 
 
-def candidates(request: Request) -> tuple[Level, ...]:
-    """The levels to try in turn. A better one than asked for is never needed."""
-    return LEVELS if request == "auto" else (request,)
+def candidates(request: Request, *, unconfined: bool = True) -> tuple[Level, ...]:
+    """Return the levels to try in turn; `process` is one of those of ``auto`` only if the model may run unconfined.
+
+    A better level than asked for is never needed.
+    """
+    if request != "auto":
+        return (request,)
+    return LEVELS if unconfined else tuple(level for level in LEVELS if level != "process")
 
 
 def required(level: Level) -> frozenset[str]:

@@ -29,7 +29,7 @@ def judge(message: Message, task: Task, wall_seconds: float) -> Reply:
     except InvalidOutputError as error:
         return Reply("invalid_output", None, str(error), seconds)
     device, changed = short_text(header.get("output_device")), header.get("changed_input") is True
-    return Reply("ok", images[0], hint, seconds, device, changed)
+    return Reply("ok", images[0], hint, seconds, device, changed, short_text(header.get("training")))
 
 
 def failure_of(message: Message, wanted: str, wall_seconds: float) -> Reply | None:

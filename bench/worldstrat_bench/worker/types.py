@@ -75,6 +75,7 @@ class Reply:
     seconds : what the model took, as the worker measured it (never more than the host did).
     output_device : where the model's output was, if the call was examined and the worker says the truth.
     changed_input : whether the model wrote into its input; likewise.
+    training : kinds of its modules that are in training mode and compute otherwise there; likewise.
     retry : whether a second try may go otherwise: the machine failed, or the worker was killed and not by the host.
         Set by the host from what it saw itself, never from anything that a model can say.
     """
@@ -85,6 +86,7 @@ class Reply:
     seconds: float
     output_device: str = ""
     changed_input: bool = False
+    training: str = ""
     retry: bool = False
 
 

@@ -18,6 +18,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple
 
+from worldstrat_bench.worker.inside.refusals import refuse_semaphores
 from worldstrat_bench.worker.inside.tensors import arrays_of, pieces_of
 from worldstrat_bench.worker.inside.wire import Body, Buffer, Wire, WireClosedError
 
@@ -122,6 +123,8 @@ def load_model(header: Header) -> SRModel:
     """Import the entry point and call it."""
     import torch
 
+    if header.get("confined"):
+        refuse_semaphores()
     sys.path[:0] = header["search_paths"]
     importlib.invalidate_caches()
     seed_everything(int(header["seed"]))
@@ -182,6 +185,7 @@ def predict(model: SRModel, device: str, header: Header, body: Buffer) -> Answer
     if header.get("examine"):
         reply["output_device"] = str(getattr(output, "device", ""))
         reply["changed_input"] = changed(lr, tensors)
+        reply["training"] = training_parts()
     return reply, packed(to_host(output))
 
 
@@ -221,6 +225,21 @@ def changed(lr: LowRes, before: Dict[str, torch.Tensor]) -> bool:
     return not all(torch.equal(after[name].cpu(), before[name]) for name in after)
 
 
+def training_parts() -> str:
+    """The kinds of modules in training mode that compute otherwise there, of all that live in this process."""
+    import gc
+
+    import torch
+
+    found = set()
+    for one in gc.get_objects():
+        if torch.nn.Module in type(one).__mro__ and one.__dict__.get("training", getattr(one, "training", False)):
+            name = str(getattr(one, "original_name", type(one).__name__))
+            if "Dropout" in name or "BatchNorm" in name or "DropPath" in name:
+                found.add(name[:40])
+    return ", ".join(sorted(found))[:200]
+
+
 def to_host(output: Any) -> torch.Tensor:
     """(1, 3, H, W) as the model returned it, dense, on the CPU; the host checks shape, dtype and values."""
     import torch
@@ -254,10 +273,26 @@ def describe(error: BaseException) -> str:
     """The error in a line, then the end of its traceback without the harness's own frames."""
     lines = traceback.format_exception(type(error), error, strip_own(error.__traceback__))
     summary = "{}: {}".format(type(error).__name__, text_of(error)[:500]).strip().rstrip(":")
+    origin = origin_of(error)
+    if origin is not error:
+        # An error that was raised for another one seldom says what the other one says.
+        said = "{}: {}".format(type(origin).__name__, text_of(origin).partition("\n")[0][:300])
+        first, newline, rest = summary.partition("\n")
+        summary = "{}, from {}{}{}".format(first.rstrip(": "), said.strip().rstrip(":"), newline, rest)
     text = "".join(lines)
     sys.stderr.write(text)
     sys.stderr.flush()
     return "{}\n{}".format(summary, last_lines(text))
+
+
+def origin_of(error: BaseException) -> BaseException:
+    """The error that an error was raised for, at the end of at most ten links; itself if there is none."""
+    for _ in range(10):
+        inner = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        if inner is None:
+            break
+        error = inner
+    return error
 
 
 def text_of(error: BaseException) -> str:
