@@ -210,6 +210,21 @@ def test_every_other_editable_package_of_the_environment_is_recorded(tmp_path: P
     assert model_differences(first, ModelRef(name="user", frames=1, code_sha256="a" * 64), partial=True) == ()
 
 
+def test_a_namespace_package_on_the_path_is_in_the_digest(tmp_path: Path) -> None:
+    site, project = tmp_path / "site", tmp_path / "project"
+    module = project / "acme" / "sr" / "net" / "__init__.py"
+    module.parent.mkdir(parents=True)
+    module.write_text("x = 1\n")
+    (project / "results").mkdir()
+    distribution(site, "acme-net", "acme.pth,,\n", project=project)
+    (site / "acme.pth").write_text(f"{project}\n")
+    before = code_sha256("acme-net", [site])
+    (project / "results" / "tiles.csv").write_text("tile\n")
+    assert code_sha256("acme-net", [site]) == before
+    module.write_text("x = 2\n")
+    assert code_sha256("acme-net", [site]) not in (None, before)
+
+
 def finder(mapping: dict[str, str]) -> str:
     return f"raise SystemExit\nMAPPING: dict[str, str] = {mapping!r}\nNAMESPACES: dict[str, list[str]] = {{}}\n"
 

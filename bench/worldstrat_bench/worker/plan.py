@@ -78,7 +78,6 @@ def link_built(folders: Folders, interpreter: Interpreter) -> dict[str, str]:
 
     The loader asks ninja at every import whether there is something to build, and keeps a log, which a worker cannot.
     """
-    folders.built.mkdir()
     builds = []
     for _, install in editable_installs(interpreter.site_paths):
         if install.build is not None:
@@ -93,6 +92,7 @@ def environment(
     folders: Folders, interpreter: Interpreter, threads: int | None, host: Mapping[str, str]
 ) -> dict[str, str]:
     """A clean environment: no token, no proxy, no path of the user; caches in the scratch folder."""
+    added = [path for path in (folders.harness, folders.built, interpreter.user_site) if path and path.is_dir()]
     kept = {key: value for key, value in host.items() if key in _PASSED or key.startswith(_PASSED_PREFIXES)}
     home, cache, temporary = (str(folders.scratch / name) for name in ("home", "cache", "tmp"))
     kept.update(dict.fromkeys(("TMPDIR", "TEMP", "TMP", "TORCHINDUCTOR_CACHE_DIR", "CUDA_CACHE_PATH"), temporary))
@@ -101,9 +101,7 @@ def environment(
         HOME=home,
         USER="worker",
         LOGNAME="worker",
-        PYTHONPATH=os.pathsep.join(
-            str(p) for p in (folders.harness, folders.built, interpreter.user_site) if p is not None
-        ),
+        PYTHONPATH=os.pathsep.join(map(str, added)),
         PYTHONHASHSEED="0",
         PYTHONSAFEPATH="1",
         PYTHONNOUSERSITE="1",

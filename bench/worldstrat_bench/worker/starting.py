@@ -113,8 +113,8 @@ def _write(
         harness=str(folders.harness),
         cwd=str(folders.scratch),
         env={
+            **link_built(folders, request.interpreter),  # before the path is made, which names what it lays out
             **environment(folders, request.interpreter, request.threads, os.environ),
-            **link_built(folders, request.interpreter),
         },
         argv=worker_command(request.interpreter, wire_fd),
         wrapper=wrap(program, grants, folders, command) if program else None,
