@@ -138,7 +138,7 @@ def score(
 
 
 def _made_elsewhere(folder: Path, handed_in: HandedInGroup, shard: str | None) -> bool:
-    """Return what the folder is: predictions made elsewhere if they are named and it is no run.
+    """Return what the folder is: predictions made elsewhere if they are named and it does not hold a run.
 
     Raises
     ------

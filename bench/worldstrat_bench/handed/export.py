@@ -126,7 +126,7 @@ def _ids(tiles: Sequence[Tile], request: ExportRequest) -> dict[str, str]:
     drawn: set[str] = set()
     while len(drawn) < len(tiles):
         drawn.add(secrets.token_hex(6))
-    # The order of a set of random strings is no order of tiles either.
+    # Sorted ids would be dealt out in the order of names: which tile gets which is drawn, too.
     return {
         tile.name: key for tile, key in zip(tiles, sorted(drawn, key=lambda _: secrets.token_bytes(8)), strict=True)
     }

@@ -88,7 +88,7 @@ def _check_header(source: DatasetReader, stated: Stated) -> None:
 
 
 def _refuse_no_data(source: DatasetReader, image: NDArray[Any]) -> None:
-    """Refuse pixels that the file itself calls empty: a value for no data is no reflectance."""
+    """Refuse pixels that the file itself calls empty: a value that stands for no data does not measure light."""
     named = [value for value in source.nodatavals[: len(image)] if value is not None]
     # 0 is a legal value in one band: it stands for no data where all bands have it, and only if the file says so.
     hidden = no_data_of(source, image, zeros=0 in named)

@@ -38,7 +38,7 @@ def verify_files(run: Path, data: Path, predictions: Path, *, device: str = "aut
     UsageError
         if the record is of a model that was run.
     InvalidArtefactError
-        if there is no readable record, or the files are no predictions for every tile.
+        if there is no readable record, or the files are not one prediction for every tile.
     """
     result = read_result(run)
     handed_in = result.record.predictions

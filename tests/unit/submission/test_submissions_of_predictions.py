@@ -133,7 +133,7 @@ def test_a_record_that_was_copied_in_is_refused(tmp_path: Path) -> None:
 
 def test_predictions_of_another_name_are_not_added(tmp_path: Path) -> None:
     folder = submission(tmp_path, record=False)
-    scored(tmp_path / "run", slug="somebody-else")
+    scored(tmp_path / "run", slug="another-name")
     with pytest.raises(InvalidArtefactError, match="not as those of the submission"):
         add_run(tmp_path / "run", folder)
 
