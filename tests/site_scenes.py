@@ -23,12 +23,17 @@ MODELS = (
 )  # fmt: skip
 
 
-def write_manifest(folder: Path, *, slug: str, title: str, family: str = "", **extra: str) -> None:
+def write_manifest(
+    folder: Path, *, slug: str, title: str, family: str = "", authors: tuple[str, ...] = (), **extra: str
+) -> None:
     """A ``submission.toml`` with the fields that pages show; every string is written as JSON, which TOML reads."""
     lines = ["schema_version = 1", "[submission]", f"slug = {json.dumps(slug)}", f"title = {json.dumps(title)}"]
     lines += [f"{key} = {json.dumps(value)}" for key, value in extra.items()]
     lines += [f"family = {json.dumps(family)}"] if family else []
-    lines += ['authors = ["A. Author", "B. Author"]', 'licence = "Apache-2.0"']
+    lines += [
+        f"authors = {json.dumps(authors or (f'Author of {slug}'[:60], f'B. {slug}'[:60]))}",
+        'licence = "Apache-2.0"',
+    ]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "submission.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
@@ -77,7 +82,7 @@ def write_verification(
 
 
 def submissions(root: Path, *, official: bool) -> Path:
-    """Nine submissions as a repository holds them, and some runs that must not be ranked."""
+    """Nine submissions as a repository holds them, one of them self-reported, and some runs that must not be ranked."""
     facts = official_facts() if official else invented_facts(36)
     release, name_of_list = ("v1.1", "full") if official else ("mini", "test")
     make = partial(make_run, tiles=facts, release=release, list_name=name_of_list)
@@ -93,12 +98,12 @@ def submissions(root: Path, *, official: bool) -> Path:
         write_manifest(folder, slug=name, title=name, family=family, paper="https://example.org/paper",
                        code="https://example.org/code", description="What the model is, in a sentence.")  # fmt: skip
         write_speed(run, record, 400 / (1 + i * i), verdict="INVALID" if i == 6 else "VALID")
-        if i % 2:
+        if name != "esrgan-x4":
             write_verification(run, record)
     contaminated = root / "random-split"
     make(contaminated, model="random-split", train_split="worldstrat-random-2022")
     failed = {facts[5].tile: "timeout", facts[7].tile: "crash"}
-    make(root / "crashing", model="crashing", failed=failed)
+    write_verification(root / "crashing", make(root / "crashing", model="crashing", failed=failed))
     make(root / "smoke", model="smoke", limit=4)
     return root
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from factories import invented_facts, make_run, official_facts, references
+from site_scenes import write_verification
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.site import build
 from worldstrat_bench.site.checker import check
@@ -204,7 +205,8 @@ def hundred(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("hundred")
     facts = official_facts()
     for i in range(100):
-        make_run(root / f"m{i:03d}", model=f"model-{i:03d}", tiles=facts, gain_db=i * 0.03, seed=i)
+        run = root / f"m{i:03d}"
+        write_verification(run, make_run(run, model=f"model-{i:03d}", tiles=facts, gain_db=i * 0.03, seed=i))
     return root
 
 

@@ -83,7 +83,8 @@ def _build_document(report: BuildReport) -> dict[str, object]:
         "folder": str(report.folder), "entry_page": str(report.entry_page), "files": report.files,
         "bytes": report.bytes, "pictures": report.pictures,
         "boards": [
-            {"title": b.title, "kind": b.kind, "page": b.page, "tiles": b.tiles, "entries": list(b.ranked)}
+            {"title": b.title, "kind": b.kind, "page": b.page, "tiles": b.tiles, "entries": list(b.ranked),
+             "self_reported": list(b.reported)}
             for b in report.boards
         ],
         "apart": [{"source": source, "reason": reason} for source, reason in report.apart],
@@ -99,6 +100,8 @@ def _print_build(report: BuildReport) -> None:
         typer.echo(f"{printable(board.title)} ({size}): {counted(len(board.ranked), 'entry', 'entries')}")
         for source in board.ranked:
             typer.echo(f"  used         {printable(source)}")
+        for source in board.reported:
+            typer.echo(f"  no rank      {printable(source)}: self-reported")
     for source, reason in report.apart:
         typer.echo(f"  not ranked   {printable(source)}: {printable(reason)}")
     for source, reason in report.refused:

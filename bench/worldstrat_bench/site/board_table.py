@@ -34,6 +34,7 @@ def board_table(
     base: str = "",
     beside: Sequence[str] = ("ssim", "gain"),
     lists: bool = True,
+    reported: bool = False,
 ) -> Table:
     """Rows are entries, best first by `order_by`.
 
@@ -45,14 +46,15 @@ def board_table(
     base : path from the page to the division's folder.
     beside : metrics beside the ranked ones in the first group.
     lists : whether the other lists of the division get columns.
+    reported : the rows are the self-reported runs of the division; otherwise the ranked ones.
     """
-
     ranked = [m for m in division.protocol.ranking.metrics if division.measured(m)]
     rules = division.protocol.aggregation
     beside = [m for m in beside if optional_column(m) is None or division.measured(m)]
     others = [m for m in metrics_of(division) if m not in (*division.protocol.ranking.metrics, *beside)]
-    bounds = {m: _bounds([summaries(e).get(m, NOTHING) for e in division.entries], rules) for m in ranked}
-    entries = _ordered(division, summaries, order_by)
+    own_rows = division.reported if reported else division.entries
+    bounds = {m: _bounds([summaries(e).get(m, NOTHING) for e in own_rows], rules) for m in ranked}
+    entries = _ordered(own_rows, summaries, order_by)
     rows = []
     for entry in entries:
         own = summaries(entry)
@@ -72,14 +74,14 @@ def board_table(
     return Table(name, caption, Column("model", "Model", "", numeric=False), columns, tuple(rows), csv_columns)
 
 
-def _ordered(division: Division, summaries: Callable[[Entry], Summaries], metric: str) -> list[Entry]:
+def _ordered(entries: Sequence[Entry], summaries: Callable[[Entry], Summaries], metric: str) -> list[Entry]:
     sign = -1 if measure(metric).direction == "higher" else 1
 
     def key(entry: Entry) -> tuple[bool, float, str]:
         mean = summaries(entry).get(metric, NOTHING).mean
         return mean is None, sign * (mean or 0.0), entry.slug
 
-    return sorted(division.entries, key=key)
+    return sorted(entries, key=key)
 
 
 def _columns(
@@ -114,8 +116,8 @@ def _columns(
         columns += [metric_column(m, "lists", label=f"{measure(m).label} macro", key=f"{m}_macro") for m in ranked]
     return (
         *columns,
-        Column("status", "Status", "Verified: maintainers ran it. Self-reported: the authors did", "entry",
-               numeric=False),
+        Column("status", "Status", "Verified: maintainers ran the whole list. Self-reported: "
+               "the authors say so", "entry", numeric=False),
         Column("family", "Family", "As declared, else by the frames of a submission", "entry", numeric=False),
         Column("frames", "Frames", "Sentinel-2 revisits used at most; offered: no submission says how many", "entry"),
         Column("train", "Train list", "What the entry says it was trained on", "entry", numeric=False),
@@ -141,6 +143,8 @@ def _rank_cell(board: RankedBoard | None, slug: str) -> Cell:
     standing = board.standings[row]
     interval = _interval_text(standing.rank_low, standing.rank_high)
     letters = shown(standing.letters)
+    if not standing.counts:
+        letters = "not counting"
     markup = Markup('{}<small class="lt">{}</small>').format(interval, letters)
     return Cell(markup, row, (standing.rank_low, standing.rank_high, " ".join(standing.letters)))
 
@@ -182,9 +186,9 @@ def _entry_cells(entry: Entry) -> list[Cell]:
 
 
 def _measured_by(speed: Speed) -> str:
-    """Where, of what and by whom; verifying a record times nothing, so that the figure stays the authors' own."""
+    """Where, of what and by whom."""
     what = "" if speed.scenario == "offline" else ", single tiles"
-    return f"{speed.device_class}{what}, self-reported"
+    return f"{speed.device_class}{what}, {speed.by}"
 
 
 def _clip(text: str, limit: int = 28) -> str:
@@ -208,7 +212,7 @@ def _csv_names(key: str) -> tuple[str, ...]:
 
 def metrics_of(division: Division) -> list[str]:
     """The metrics that entries of a division have, in the order of pages."""
-    present = {m for entry in division.entries for m in division.scores(entry).micro}
+    present = {m for entry in division.entries or division.reported for m in division.scores(entry).micro}
     known = [m for m in MEASURES if m in present]
     return known + sorted(present - set(known))
 

@@ -12,10 +12,10 @@ from worldstrat_bench.artefacts.reference import References
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.site.analysis import Analysis
 from worldstrat_bench.site.config import BoardConfig
-from worldstrat_bench.site.divisions import Division, UnrankedEntry, list_divisions, unplaced
+from worldstrat_bench.site.divisions import Division, UnrankedEntry
 from worldstrat_bench.site.entries import MANIFEST, Entry, RejectedEntry, read_entries
 from worldstrat_bench.site.licences import footer
-from worldstrat_bench.site.pages_board import build_boards, heading_of
+from worldstrat_bench.site.pages_board import build_boards, empty_context, heading_of
 from worldstrat_bench.site.pages_model import build_models
 from worldstrat_bench.site.pages_more import build_compare, build_gallery
 from worldstrat_bench.site.pages_site import (
@@ -32,6 +32,7 @@ from worldstrat_bench.site.pictures import TilePictures
 from worldstrat_bench.site.previews import collect, open_source
 from worldstrat_bench.site.render import Output
 from worldstrat_bench.site.robustness import Partners, synthetic_partners
+from worldstrat_bench.site.sorting import list_divisions, unplaced
 from worldstrat_bench.site.text import counted
 
 CSP = (
@@ -48,6 +49,7 @@ class BoardUse:
     page: str
     tiles: int
     ranked: tuple[str, ...]
+    reported: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,14 @@ def build(
     if not kept:
         output.write(out)
     boards = tuple(
-        BoardUse(heading_of(d), d.kind, f"{d.prefix}index.html", len(d.tiles), tuple(e.source for e in d.entries))
+        BoardUse(
+            heading_of(d),
+            d.kind,
+            f"{d.prefix}index.html",
+            len(d.tiles),
+            tuple(e.source for e in d.entries),
+            tuple(e.source for e in d.reported),
+        )
         for d in divisions
     )
     return BuildReport(
@@ -152,8 +161,8 @@ def compose(
     references : see :func:`build`.
     """
     config = config or BoardConfig()
-    found = list_divisions(entries, references)
-    divisions = tuple(d for d in found if d.entries and d.kind in config.kinds)
+    found = list_divisions(entries, references, config.released)
+    divisions = tuple(d for d in found if d.shown and d.kind in config.kinds)
     loose = (*unplaced(entries), *(a for d in found if d not in divisions for a in _without_board(d)))
     apart = (*loose, *(a for d in divisions for a in d.apart))
     analyses = [Analysis(d, config) for d in divisions]
@@ -181,7 +190,7 @@ def compose(
 def _without_board(division: Division) -> tuple[UnrankedEntry, ...]:
     """The runs of a division that gets no pages: none may be ranked, or its kind is not published."""
     reason = f"{division.kind} boards are not published on this site"
-    return (*division.apart, *(UnrankedEntry(entry, reason) for entry in division.entries))
+    return (*division.apart, *(UnrankedEntry(entry, reason) for entry in division.shown))
 
 
 def _build_division(
@@ -240,12 +249,12 @@ def _banner(division: Division | None) -> str:
 
 def _home(analysis: Analysis, divisions: Sequence[Division], apart: Sequence[UnrankedEntry]) -> dict[str, object]:
     others = [
-        {"prefix": d.prefix, "title": heading_of(d), "entries": len(d.entries), "tiles": len(d.tiles)}
+        {"prefix": d.prefix, "title": heading_of(d), "entries": len(d.shown), "tiles": len(d.tiles)}
         for d in divisions
         if d is not analysis.division
     ]
     return {
-        "no_official": analysis.division.kind != "official" or not analysis.division.entries,
+        "no_official": analysis.division.kind != "official",
         "others": others, "apart": _apart_rows(apart),
     }  # fmt: skip
 
@@ -263,12 +272,9 @@ def _apart_rows(apart: Sequence[UnrankedEntry]) -> list[dict[str, str]]:
 
 
 def _empty_front(output: Output, apart: Sequence[UnrankedEntry]) -> None:
-    context = _common(None) | {
+    context = _common(None) | empty_context() | {
         "heading": "Leaderboard", "lead": "There is no record yet that could be ranked.", "no_official": True,
-        "lists": [], "facts": [], "orders": [], "table": None, "table_html": "", "legend": "",
-        "sentences": [], "rank_note": "", "unranked": "", "figures": [], "strata_links": [], "others": [],
-        "missing": [], "csv": "",
-        "apart": _apart_rows(apart),
+        "facts": [], "table": None, "table_html": "", "legend": "", "apart": _apart_rows(apart),
     }  # fmt: skip
     output.page("index.html", "board.html.j2", context)
 

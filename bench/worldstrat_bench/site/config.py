@@ -9,6 +9,8 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 
 from worldstrat_bench.artefacts.base import Part, first_problem
+from worldstrat_bench.artefacts.harness import released_harnesses
+from worldstrat_bench.artefacts.record import Sha256
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.measures import MEASURES
 from worldstrat_bench.stats.boards import KINDS, Kind
@@ -27,6 +29,10 @@ class BoardConfig(Part):
     tile_columns: tuple[str, ...] = Field(
         default=("psnr", "gain", "lpips", "ssim", "rmse", "sam", "lr_consistency", "lr_consistency_target"),
         description="metrics of a tile page",
+    )
+    released: tuple[Sha256, ...] = Field(
+        default=(),
+        description="digests of the released harnesses; reports/harness.toml beside the board file adds its own",
     )
     gallery: int = Field(default=12, ge=1, le=60, description="tiles in each part of the gallery")
 
@@ -50,7 +56,9 @@ def load_config(path: Path | None) -> BoardConfig:
     for name in (*config.beside, *config.tile_columns):
         if name not in MEASURES:
             raise InvalidArtefactError(f"unknown metric {name[:40]!r}", where=path, remedy=", ".join(MEASURES))
-    return config
+    folder = path.resolve().parent
+    listed = released_harnesses(folder.parent) if folder.name == "reports" else frozenset[str]()
+    return config.model_copy(update={"released": tuple(sorted({*config.released, *listed}))})
 
 
 def only_kinds(config: BoardConfig, kinds: Sequence[str]) -> BoardConfig:

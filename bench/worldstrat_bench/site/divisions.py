@@ -6,37 +6,24 @@ be ranked is kept beside it with the reason in words.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from worldstrat_bench.artefacts.record import ListScores, Record
-from worldstrat_bench.artefacts.reference import References
-from worldstrat_bench.artefacts.tiles import FACT_COLUMNS, TileTable
+from worldstrat_bench.artefacts.record import ListScores
+from worldstrat_bench.artefacts.tiles import TileTable
 from worldstrat_bench.protocol import Protocol
-from worldstrat_bench.run.messages import in_words
-from worldstrat_bench.site.entries import Entry, protocol_of
-from worldstrat_bench.site.text import clean, instant, short_hash, slugify
-from worldstrat_bench.site.versions import shown_versions, with_versions
+from worldstrat_bench.site.entries import Entry
+from worldstrat_bench.site.text import clean
 from worldstrat_bench.stats.aggregate import metric_names, metric_values
-from worldstrat_bench.stats.boards import (
-    KINDS,
-    Kind,
-    awaits_reference,
-    board_key,
-    claimed_kind,
-    foreign_inputs,
-    kind_of,
-)
+from worldstrat_bench.stats.boards import Kind
+from worldstrat_bench.stats.eligibility import cites, why_unranked
 from worldstrat_bench.stats.estimate import effective_groups
 from worldstrat_bench.stats.ranking import Display, RankedBoard, display_of, rank
 from worldstrat_bench.stats.strata import AXES, members, sort_strata, strata_of
-
-_LIST_ORDER = ("clean", "full", "strict")
 
 
 @dataclass(frozen=True)
@@ -55,7 +42,9 @@ class Division:
     ----------
     prefix : folder of its pages, "" for the main one, else ending in "/".
     versions : column of an optional metric to the version whose values are shown.
-    entries : runs on the boards, in the order of their slugs; each is ranked in the lists it completed.
+    entries : runs on the boards, in the order of their slugs; each is ranked in the lists it completed. Where ranks may
+        be cited these are the verified ones, and nothing that is shown of them depends on any other run.
+    reported : self-reported runs beside them, in the order of their slugs: shown with their scores, without a rank.
     apart : runs of this division that no board ranks.
     facts : the tiles with their labels, on which all entries agree; the scores in it are not to be used.
     lists : name to tiles, the ranking one first.
@@ -74,9 +63,20 @@ class Division:
     apart: tuple[UnrankedEntry, ...]
     facts: TileTable
     lists: Mapping[str, tuple[str, ...]]
+    reported: tuple[Entry, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     counting: frozenset[str] | None = None
     awaits_reference: bool = False
+
+    @property
+    def cited(self) -> bool:
+        """Whether its ranks may be cited, so that only verified runs have one."""
+        return cites(self.kind)
+
+    @property
+    def shown(self) -> tuple[Entry, ...]:
+        """All runs that have a page: the ranked ones, then the self-reported ones."""
+        return (*self.entries, *self.reported)
 
     @property
     def list_name(self) -> str:
@@ -95,7 +95,7 @@ class Division:
 
     @cached_property
     def by_slug(self) -> dict[str, Entry]:
-        """Entries by slug."""
+        """Ranked entries by slug."""
         return {entry.slug: entry for entry in self.entries}
 
     @cached_property
@@ -168,181 +168,29 @@ class Division:
         return self._matrices[metric]
 
     def measured(self, metric: str) -> bool:
-        """Whether any entry has the metric on any tile: LPIPS is missing where its weights were."""
-        return not bool(np.isnan(self.matrix(metric)).all())
+        """Whether any ranked entry has the metric on any tile: LPIPS is missing where its weights were."""
+        tables = (entry.table for entry in self.entries or self.reported)
+        return any(metric in metric_names(t) and not np.isnan(metric_values(t, metric)).all() for t in tables)
+
+    def ranks(self, entry: Entry) -> bool:
+        """Whether an entry is on the boards; it has a rank in the lists and by the metrics of which it has all."""
+        return entry.slug in self.by_slug
+
+    def counts(self, entry: Entry) -> bool:
+        """Whether a ranked entry moves ranks; the others have the rank that they would have if they alone joined."""
+        return self.counting is None or entry.slug in self.counting
+
+    def why_unranked(self, entry: Entry, list_name: str, metric: str) -> str:
+        """Return why an entry has no rank in a list by a metric, in words for pages."""
+        if not self.shows_ranks(list_name):
+            return f"under {self.protocol.aggregation.groups_min:g} effective groups"
+        reasons = why_unranked(
+            entry.record, entry.table, verified=bool(entry.verified), kind=self.kind, list_name=list_name, metric=metric
+        )
+        # What the build takes for known, such as a released harness, was decided when the entry got its place.
+        own = [why for why in reasons if why.rule in ("self-reported", "value", "failed")]
+        return clean(own[0].text, 400) if own else "no value"
 
     def scores(self, entry: Entry, list_name: str | None = None) -> ListScores:
         """An entry's scores on a list, by default the ranking one."""
         return entry.record.scores[list_name or self.list_name]
-
-
-def list_divisions(entries: Sequence[Entry], references: References | None = None) -> tuple[Division, ...]:
-    """Sort runs into divisions: the official one first (its pages have no prefix), then by kind.
-
-    How many runs a division has decides nothing, how many of them maintainers verified does.
-
-    Parameters
-    ----------
-    references : what official records are held against; None for those that the package ships.
-    """
-    groups: dict[tuple[str, ...], list[Entry]] = {}
-    for entry in entries:
-        groups.setdefault(board_key(entry.record, references), []).append(entry)
-    drafts = [
-        division
-        for key, own in sorted(groups.items())
-        for part, agreeing in enumerate(_agreeing(own))
-        if (division := _division(key, agreeing, part, references))
-    ]
-    drafts.sort(key=lambda d: (KINDS.index(d.kind), d.protocol.id, -d.verified, d.release, d.key))
-    main = next((d for d in drafts if d.kind == "official" and d.entries), None)
-    ordered = ([main] if main else []) + [d for d in drafts if d is not main]
-    return tuple(d if d is main else replace(d, prefix=_prefix(d)) for d in ordered)
-
-
-def unplaced(entries: Sequence[Entry]) -> tuple[UnrankedEntry, ...]:
-    """Runs that no division takes: they are limited or a shard, so that nothing else can be compared with them."""
-    return tuple(_apart(entry, reason) for entry in entries if (reason := _smoke_test(entry.record)))
-
-
-def _named(kept: Sequence[Entry]) -> list[Entry]:
-    """Entries of one division with their slugs: the name where it is alone in having it, else with a hash."""
-    plain = [slugify(_name(entry)) for entry in kept]
-    shared = Counter(plain)
-    return [
-        replace(entry, slug=name if shared[name] == 1 else f"{name[:50]}-{short_hash(entry.identity, 6)}")
-        for entry, name in zip(kept, plain, strict=True)
-    ]
-
-
-def _apart(entry: Entry, reason: str) -> UnrankedEntry:
-    """A run that is not ranked; its slug never takes the name that a ranked one may want."""
-    return UnrankedEntry(replace(entry, slug=f"{slugify(_name(entry))[:50]}-{entry.record.record_id[:8]}"), reason)
-
-
-def _name(entry: Entry) -> str:
-    return entry.record.model.submission or entry.record.model.name
-
-
-def _smoke_test(record: Record) -> str:
-    if record.dataset.limit is not None:
-        return f"limited to {record.dataset.limit} tiles: a smoke test"
-    if record.dataset.shard is not None:
-        return f"shard {clean(record.dataset.shard, 20)}: merge the shards first"
-    return ""
-
-
-def _division(
-    key: tuple[str, ...], group: Sequence[Entry], part: int, references: References | None
-) -> Division | None:
-    """Return the division of runs that agree about their tiles; `part` tells those of one key apart."""
-    whole = [entry for entry in group if not _smoke_test(entry.record)]
-    if not whole:
-        return None
-    apart: list[UnrankedEntry] = []
-    kept: list[Entry] = []
-    for entry in whole:
-        reason = _unranked(entry, claimed_kind(entry.record))
-        if reason:
-            apart.append(_apart(entry, reason))
-        else:
-            kept.append(entry)
-    kept, superseded = _newest(kept)
-    apart += superseded
-    facts = (kept or whole)[0].table
-    versions = shown_versions([entry.record for entry in kept])
-    kept = [with_versions(entry, versions) for entry in kept]
-    record = (kept or whole)[0].record
-    names = [name for name in _LIST_ORDER if name in record.scores] or sorted(record.scores)
-    lists = {name: _tiles_of(record, name, facts) for name in names}
-    releases = sorted({clean(entry.record.dataset.release, 40) for entry in whole})
-    return Division(
-        key="/".join((*key, str(part)) if part else key), kind=kind_of(record, references), prefix="",
-        protocol=protocol_of(record), release=", ".join(releases),
-        inputs=record.dataset.inputs, targets_sha256=record.dataset.targets_sha256,
-        entries=tuple(sorted(_named(kept), key=lambda e: e.slug)),
-        apart=tuple(sorted(apart, key=lambda a: a.entry.slug)),
-        facts=facts, lists=lists, versions=versions, awaits_reference=awaits_reference(record, references),
-    )  # fmt: skip
-
-
-def _tiles_of(record: Record, name: str, facts: TileTable) -> tuple[str, ...]:
-    from worldstrat_bench.data.split import sublists
-
-    if record.dataset.list in ("full", "clean"):
-        return tuple(sorted(sublists(record.dataset.list, facts.tiles)[name]))
-    return facts.tiles
-
-
-def _unranked(entry: Entry, kind: str) -> str:
-    """Why no board of its division may rank an entry; "" if some may."""
-    record, declared = entry.record, entry.declaration
-    if declared.status == "contaminated":
-        return f"contaminated: trained on {declared.title}. {declared.explanation}"
-    if reason := foreign_inputs(record):
-        return clean(reason, 200)
-    on_official_list = kind in ("official", "probe") or (kind == "predictions" and record.dataset.official)
-    if kind != "probe" and on_official_list and declared.status == "undeclared":
-        return "the train list is not declared"
-    failed = {k: v for k, v in sorted(record.outcomes.items()) if k != "ok" and v}
-    if failed and all(scores.failed for scores in record.scores.values()):
-        parts = ", ".join(f"{count} {outcome.replace('_', ' ')}" for outcome, count in failed.items())
-        why = "".join(f"; {clean(line, 600)}" for line in in_words(record.messages[:3]))
-        return f"incomplete: {sum(failed.values())} of {record.dataset.tiles} tiles failed ({parts}){why}"
-    if on_official_list:
-        from worldstrat_bench.data.split import list_tiles
-
-        expected = set(list_tiles(record.dataset.list)) - set(record.dataset.no_target)
-        if set(entry.table.tiles) != expected:
-            return f"claims to be official, but its tiles are not those of list {record.dataset.list}"
-    return ""
-
-
-def _newest(entries: Sequence[Entry]) -> tuple[list[Entry], list[UnrankedEntry]]:
-    """One run of each identity: a verified one before others, then the newest."""
-    best: dict[str, Entry] = {}
-    for entry in entries:
-        held = best.get(entry.identity)
-        if held is None or _age(entry) > _age(held):
-            best[entry.identity] = entry
-    others = [e for e in entries if best[e.identity] is not e]
-    return list(best.values()), [
-        _apart(e, f"another run of the same entry is on the board: record {best[e.identity].record.record_id[:12]}")
-        for e in others
-    ]
-
-
-def _age(entry: Entry) -> tuple[bool, float, str]:
-    return bool(entry.verified), instant(entry.record.created).timestamp(), entry.record.record_id
-
-
-def _agreeing(entries: Sequence[Entry]) -> list[list[Entry]]:
-    """Part runs on the same targets by what they state of the tiles, verified ones first, then by their ids.
-
-    Runs that agree are never parted by what others state: no majority decides which of two statements is true. Official
-    ones agree to begin with, since each agrees with the reference.
-    """
-    parts: list[list[Entry]] = []
-    for entry in sorted(entries, key=lambda e: (not e.verified, e.record.record_id)):
-        near = [part for part in parts if any(_same_facts(entry.table, other.table) for other in part)]
-        joined = [other for part in near for other in part]
-        first = parts.index(near[0]) if near else len(parts)
-        parts = [part for part in parts if part not in near]
-        parts.insert(first, [*joined, entry])
-    return parts
-
-
-def _same_facts(table: TileTable, other: TileTable) -> bool:
-    if table.tiles != other.tiles:
-        return False
-    texts = all(table.texts[name] == other.texts[name] for name in FACT_COLUMNS if name in table.texts)
-    return texts and all(
-        np.allclose(table.numbers[name], other.numbers[name], rtol=1e-3, atol=1e-9, equal_nan=True)
-        for name in FACT_COLUMNS
-        if name in table.numbers
-    )
-
-
-def _prefix(division: Division) -> str:
-    name = f"{division.kind}-{division.protocol.id}-{division.release}-{division.list_name}"
-    return f"{slugify(name[:60].replace(', ', '-').lower())}-{short_hash(division.key, 6)}/"

@@ -6,8 +6,9 @@ of the record have to follow from it. What fails is refused with the reason, nev
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from worldstrat_bench.artefacts.record import NOT_KNOWN, Record, canonical_json
@@ -16,7 +17,7 @@ from worldstrat_bench.artefacts.result import Result
 from worldstrat_bench.artefacts.robustness import Robustness
 from worldstrat_bench.artefacts.speed import SpeedReport
 from worldstrat_bench.artefacts.tiles import TILES, TileTable
-from worldstrat_bench.artefacts.verification import Verification
+from worldstrat_bench.artefacts.verification import Verification, verification_of
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.protocol import Protocol, load_protocol, protocol_ids
 from worldstrat_bench.site.extras import (
@@ -27,11 +28,11 @@ from worldstrat_bench.site.extras import (
     robustness_of,
     speed_of,
     string_at,
-    verified_by,
 )
-from worldstrat_bench.site.text import clean
+from worldstrat_bench.site.text import clean, short_hash, slugify
 from worldstrat_bench.stats.aggregate import not_from_tiles
 from worldstrat_bench.stats.anchor import contradiction, reference_of
+from worldstrat_bench.stats.names import skeleton
 from worldstrat_bench.stats.train_split import Declaration, assess
 
 MANIFEST = "data/site.json"
@@ -52,7 +53,8 @@ class Entry:
     identity : equal for two runs of the same submission, or of the same model without one.
     files : the bytes read, by name, for the downloads.
     robustness : its curves; None if there are none, or the file contradicts the record and is not shown at all.
-    verified : who verified it and when; empty if nobody did.
+    verification : of the record; None if it is its authors' word, or only some of its tiles were run again.
+    train_split : as the record states it, else the manifest.
     slug : name of its pages; unique on a site, given when all entries are known.
     """
 
@@ -63,7 +65,8 @@ class Entry:
     identity: str
     declaration: Declaration
     speed: tuple[Speed, ...]
-    verified: str
+    verification: Verification | None
+    train_split: str | None
     files: Mapping[str, bytes] = field(repr=False)
     robustness: Robustness | None = None
     slug: str = ""
@@ -72,6 +75,17 @@ class Entry:
     def title(self) -> str:
         """The name on pages."""
         return self.card.title
+
+    @property
+    def verified(self) -> str:
+        """Who computed its numbers and when; "" if they are its authors'."""
+        found = self.verification
+        return clean(f"{found.verified_by}, {found.verified_at}", 120) if found else ""
+
+    @cached_property
+    def author_group(self) -> frozenset[str]:
+        """Its authors as they are compared."""
+        return frozenset(skeleton(author) for author in self.card.people)
 
     @property
     def status(self) -> str:
@@ -218,14 +232,38 @@ def read_entry(folder: Path, root: Path, source: str, references: References | N
     curves = robustness_of(files.get(Robustness.FILE), record)
     if curves is None:
         files.pop(Robustness.FILE, None)
-    model = record.model
+    model, verified = record.model, verification_of(files.get(Verification.FILE), record)
+    verified = verified if verified is not None and verified.computed else None
     train_split = model.train_split or string_at(manifest, "training", "train_split") or None
     return Entry(
         source=source, record=record, table=table, card=card_of(manifest, record), identity=_identity(record),
-        declaration=assess(train_split), speed=speed_of(files.get(SpeedReport.FILE), record),
-        verified=verified_by(files.get(Verification.FILE), record), files=files,
-        robustness=curves,
+        declaration=assess(train_split), speed=speed_of(files.get(SpeedReport.FILE), record, verified),
+        verification=verified, train_split=train_split, files=files, robustness=curves,
     )  # fmt: skip
+
+
+def distinct_titles(entries: Sequence[Entry]) -> list[Entry]:
+    """Return the entries, with slug and hash in place of a title that readers would take for an earlier submission's.
+
+    Verified entries come first, then the order of verification and of the records' ids decides: a date that the
+    authors wrote does not.
+    """
+    owners: dict[str, str] = {}
+    found: dict[str, Entry] = {}
+    for entry in sorted(entries, key=_precedence):
+        submitted = "submission.toml" in entry.files or entry.record.model.submission is not None
+        if submitted and owners.setdefault(skeleton(entry.title), entry.identity) != entry.identity:
+            name = (
+                f"{slugify(entry.record.model.submission or entry.record.model.name)[:50]} {short_hash(entry.identity)}"
+            )
+            entry = replace(entry, card=replace(entry.card, title=name))
+        found[entry.record.record_id] = entry
+    return [found[entry.record.record_id] for entry in entries]
+
+
+def _precedence(entry: Entry) -> tuple[bool, str, str]:
+    verification = entry.verification
+    return verification is None, verification.verified_at if verification else "", entry.record.record_id
 
 
 def protocol_of(record: Record) -> Protocol:

@@ -5,6 +5,7 @@ What does not follow its schema, or is of another record, is left out; ``submiss
 
 from __future__ import annotations
 
+import hashlib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,9 +14,10 @@ from typing import Any
 from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.artefacts.robustness import Robustness
 from worldstrat_bench.artefacts.speed import SpeedReport, Timing
-from worldstrat_bench.artefacts.verification import verification_of
+from worldstrat_bench.artefacts.verification import Verification
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.site.text import clean, safe_url, short_hash
+from worldstrat_bench.stats.names import author_fault, name_fault
 from worldstrat_bench.stats.robustness import disagreements
 
 TIMED = (
@@ -34,6 +36,7 @@ class Speed:
     device : the card or processor itself.
     latency_ms : p50, p90 and p99 of single calls; empty where they were not timed.
     transfer_ms : a tile's way to the device, in none of the other figures; None on a CPU.
+    confirmed : maintainers timed it again and found what the report says.
     """
 
     device_class: str
@@ -48,6 +51,12 @@ class Speed:
     transfer_ms: float | None
     valid: bool
     reason: str
+    confirmed: bool
+
+    @property
+    def by(self) -> str:
+        """Whose figure it is."""
+        return "timed again by maintainers" if self.confirmed else "self-reported"
 
 
 @dataclass(frozen=True)
@@ -55,11 +64,16 @@ class Card:
     """What the authors say about the model and, if they handed in predictions, where these are.
 
     All text is cleaned and clipped; links are http(s) or None.
+
+    Attributes
+    ----------
+    people : the authors one by one, as the manifest spells them; never shown.
     """
 
     title: str
     family: str = ""
     authors: str = ""
+    people: tuple[str, ...] = ()
     licence: str = ""
     archive: str = ""
     description: str = ""
@@ -97,15 +111,28 @@ def _person(item: Any) -> str:
     return item if isinstance(item, str) else ""
 
 
+def authors_of(manifest: Mapping[str, Any]) -> tuple[str, ...]:
+    """The authors of a manifest; none if it does not name them as it should."""
+    about = manifest.get("submission")
+    named = about.get("authors") if isinstance(about, Mapping) else None
+    return tuple(name for item in named[:100] if (name := _person(item))) if isinstance(named, list) else ()
+
+
 def card_of(manifest: Mapping[str, Any], record: Record) -> Card:
     """What a manifest says about a model, the record's names where it says nothing."""
     model = record.model
-    title = clean(string_at(manifest, "submission", "title"), 60) or clean(model.name, 60)
+    # A title that says more than a name is not shown, but the first of its names that is one.
+    names = (string_at(manifest, "submission", "title"), model.submission or "", model.name)
+    title = next((clean(name, 60) for name in names if not name_fault(name)), "")
+    trusted = string_at(manifest, "model", "repository_folder")
+    people = authors_of(manifest)
+    authors = "" if not trusted and any(map(author_fault, people)) else ", ".join(people[:20])
     family = string_at(manifest, "submission", "family") or string_at(manifest, "model", "family")
     return Card(
         title=title or f"unnamed {short_hash(record.record_id)}",
         family=clean(family, 30),
-        authors=clean(string_at(manifest, "submission", "authors"), 200),
+        authors=clean(authors, 200),
+        people=people,
         licence=clean(string_at(manifest, "submission", "licence"), 60),
         archive=_archive(manifest),
         description=clean(string_at(manifest, "submission", "description"), 600),
@@ -121,8 +148,13 @@ def _archive(manifest: Mapping[str, Any]) -> str:
     return clean(f"{url}, {licence}, sha256 {sha256}", 400) if url else ""
 
 
-def speed_of(data: bytes | None, record: Record) -> tuple[Speed, ...]:
-    """The timings in ``speed.json``, valid and offline ones first; nothing if it is of another record."""
+def speed_of(data: bytes | None, record: Record, verified: Verification | None) -> tuple[Speed, ...]:
+    """The timings in ``speed.json``, valid and offline ones first; nothing if it is of another record.
+
+    Parameters
+    ----------
+    verified : the verification of the record; the figures are maintainers' only if it names this very file.
+    """
     if data is None:
         return ()
     try:
@@ -132,23 +164,19 @@ def speed_of(data: bytes | None, record: Record) -> tuple[Speed, ...]:
     device = clean(report.device.device_class, 60)
     if not report.is_of(record) or not device:
         return ()
-    found = [_speed(device, clean(report.device.name, 80), timing) for timing in report.timings]
+    again = verified.speed if verified is not None else None
+    confirmed = again is not None and again.agrees and again.speed_sha256 == hashlib.sha256(data).hexdigest()
+    found = [_speed(device, clean(report.device.name, 80), timing, confirmed) for timing in report.timings]
     return tuple(sorted(found, key=lambda s: (s.valid, s.scenario == "offline", s.km2_per_second), reverse=True))
 
 
-def _speed(device_class: str, device: str, timing: Timing) -> Speed:
+def _speed(device_class: str, device: str, timing: Timing, confirmed: bool) -> Speed:
     latencies = (timing.latency_p50_ms, timing.latency_p90_ms, timing.latency_p99_ms)
     return Speed(
         device_class, device, timing.scenario, clean(timing.precision, 20), timing.batch, timing.km2_per_second,
         timing.tiles_per_second, timing.times_reference, tuple(each for each in latencies if each is not None),
-        timing.transfer_ms, timing.verdict == "VALID", clean("; ".join(timing.reasons[:20]), 600),
+        timing.transfer_ms, timing.verdict == "VALID", clean("; ".join(timing.reasons[:20]), 600), confirmed,
     )  # fmt: skip
-
-
-def verified_by(data: bytes | None, record: Record) -> str:
-    """Return who computed the numbers of a record and when; "" if they are its authors'."""
-    found = verification_of(data, record)
-    return clean(f"{found.verified_by}, {found.verified_at}", 120) if found is not None and found.computed else ""
 
 
 def robustness_of(data: bytes | None, record: Record) -> Robustness | None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from worldstrat_bench.data.split import release_names
 from worldstrat_bench.measures import measure
 from worldstrat_bench.site.analysis import Analysis, shown_stratum
 from worldstrat_bench.site.board_table import board_table
 from worldstrat_bench.site.divisions import Division
+from worldstrat_bench.site.entries import Entry
 from worldstrat_bench.site.figures import board_figures
 from worldstrat_bench.site.render import Output
 from worldstrat_bench.site.tables import Table, legend, render, to_csv
@@ -42,6 +44,9 @@ def build_boards(out: Output, analysis: Analysis, common: Context, *, home: Cont
             page = division.prefix + list_page(division, name, metric)
             if metric == ranked[0]:
                 _download(out, division, name, table)
+                if division.reported:
+                    reported = _list_table(analysis, name, metric, base="", reported=True)
+                    out.put(f"{division.prefix}data/self-reported-{slugify(name)}.csv", to_csv(reported))
             if home is not None and page == "index.html":
                 context |= home
             out.page(page, "board.html.j2", {**common, **context})
@@ -53,18 +58,29 @@ def build_boards(out: Output, analysis: Analysis, common: Context, *, home: Cont
         out.page("index.html", "board.html.j2", {**common, **context})
 
 
+NOBODY: Final = "No record on this board is verified yet, so none is ranked."
+SELF_REPORTED: Final = (
+    "Computed by the authors, in the order of their scores. We checked that the files agree with each other, not that "
+    "the model made them: with public data anybody can compute consistent files. A rank, letters and a place in a "
+    "figure belong to verified records, and nothing here changes one of theirs. Speeds are the authors' own."
+)
+VERIFIED: Final = (
+    "Maintainers ran the submitted code over the whole list, and the numbers are those of their run. That does not "
+    "exclude that the model has seen the public test images, or that it is the best of many tries."
+)
 _WHY_MISSING = {"lpips": " (weights were missing)"}
 
 
-def _list_table(analysis: Analysis, name: str, metric: str, *, base: str) -> Table:
+def _list_table(analysis: Analysis, name: str, metric: str, *, base: str, reported: bool = False) -> Table:
+    """The ranked runs of a list, or the self-reported ones: these have values alone, no rank and no interval."""
     division = analysis.division
-    tiles = division.lists[name]
+    tiles, count = division.lists[name], len(division.reported if reported else division.entries)
     boards = {m: division.boards[name, m] for m in division.protocol.ranking.metrics}
-    caption = f"List {clean(name, 40)}: {counted(len(tiles), 'tile')}, {counted(len(division.entries), 'model')}"
+    caption = f"List {clean(name, 40)}: {counted(len(tiles), 'tile')}, {counted(count, 'model')}"
     return board_table(
-        division, "board", caption, boards, lambda entry: division.scores(entry, name).micro,
-        division.list_display(name), order_by=metric, base=base,
-        beside=analysis.config.beside, lists=name == division.list_name,
+        division, "self-reported" if reported else "board", f"{'Self-reported. ' if reported else ''}{caption}", boards,
+        lambda entry: division.scores(entry, name).micro, "values" if reported else division.list_display(name),
+        order_by=metric, base=base, beside=analysis.config.beside, lists=name == division.list_name, reported=reported,
     )  # fmt: skip
 
 
@@ -73,6 +89,7 @@ def empty_context() -> dict[str, object]:
     return {
         "no_official": False, "lists": [], "orders": [], "figures": [], "strata_links": [], "others": [],
         "missing": [], "apart": [], "unranked": "", "sentences": [], "rank_note": "", "csv": "",
+        "nobody": "", "not_counting": [], "reported_html": "", "reported_note": "", "reported_csv": "",
     }  # fmt: skip
 
 
@@ -84,12 +101,7 @@ def _list_context(analysis: Analysis, name: str, metric: str, table: Table, *, b
     orders = [m for m in ranked if m not in missing]
     boards = {m: division.boards[name, m] for m in orders}
     tiles = division.lists[name]
-    unranked = [
-        f"{e.title} ({counted(e.record.scores[name].failed, 'tile')} failed)"
-        for e in division.entries
-        if e.record.scores[name].failed
-    ]
-    return empty_context() | {
+    return empty_context() | _reported_context(analysis, name, metric, base) | {
         "tab": "Board",
         "heading": heading_of(division) if main else f"List {clean(name, 40)}",
         "lead": _lead(division, name),
@@ -105,8 +117,35 @@ def _list_context(analysis: Analysis, name: str, metric: str, table: Table, *, b
         "rank_note": rank_note(division, division.list_display(name)),
         "table": table, "table_html": render(table), "legend": legend(table),
         "csv": f"{division.prefix}data/board-{slugify(name)}",
-        "unranked": "; ".join(unranked),
+        "unranked": "; ".join(_unranked(division, name, orders)),
+        "nobody": NOBODY if division.cited and not division.entries else "",
+        "not_counting": [e.title for e in division.entries if not division.counts(e)],
     }  # fmt: skip
+
+
+def _reported_context(analysis: Analysis, name: str, metric: str, base: str) -> dict[str, object]:
+    """The section of self-reported runs below a board."""
+    division = analysis.division
+    if not division.reported:
+        return {}
+    table = _list_table(analysis, name, metric, base=base, reported=True)
+    return {"reported_html": render(table), "reported_note": SELF_REPORTED,
+            "reported_csv": f"{division.prefix}data/self-reported-{slugify(name)}"}  # fmt: skip
+
+
+def _unranked(division: Division, name: str, metrics: Sequence[str]) -> list[str]:
+    """Why runs on the board have no rank in a list, each reason with the metrics that it is about."""
+    found = []
+    for entry in division.entries:
+        reasons: dict[str, list[str]] = {}
+        for metric in metrics:
+            if entry.slug not in division.boards[name, metric].order:
+                reasons.setdefault(division.why_unranked(entry, name, metric), []).append(measure(metric).label)
+        found += [
+            f"{entry.title}{'' if len(by) == len(metrics) else ' by ' + ' and '.join(by)} ({text})"
+            for text, by in reasons.items()
+        ]
+    return found
 
 
 def heading_of(division: Division) -> str:
@@ -185,27 +224,31 @@ def rank_note(division: Division, display: Display) -> str:
 def _download(out: Output, division: Division, name: str, table: Table) -> None:
     path = f"{division.prefix}data/board-{slugify(name)}"
     out.put(f"{path}.csv", to_csv(table))
-    entries = []
-    for entry in division.entries:
-        ranked = division.protocol.ranking.metrics if division.shows_ranks(name) else ()
-        standings = {m: _standing(division.boards[name, m], entry.slug) for m in ranked}
-        scores = division.scores(entry, name)
-        entries.append({
-            "slug": entry.slug, "title": entry.title, "record_id": entry.record.record_id, "status": entry.status,
-            "family": entry.family, "frames": entry.frame_count, "train_split": entry.declaration.title,
-            "ranks": standings, "scores": {k: v.model_dump(mode="json") for k, v in scores.micro.items()},
-            "macro": scores.macro, "failed": scores.failed,
-        })  # fmt: skip
+    entries = [_downloaded(division, entry, name) for entry in division.entries]
     document = {
         "protocol": {"id": division.protocol.id, "sha256": division.protocol.sha256}, "kind": division.kind,
         "release": division.release, "list": name, "tiles": len(division.lists[name]),
-        "targets_sha256": division.targets_sha256, "entries": entries,
+        "targets_sha256": division.targets_sha256, "ranks_may_be_cited": division.cited, "entries": entries,
         "effective_groups": division.effective_groups(division.lists[name]),
         "detectable_difference": {
             m: division.boards[name, m].detectable for m in division.protocol.ranking.metrics
         },
     }  # fmt: skip
     out.put_json(f"{path}.json", document)
+
+
+def _downloaded(division: Division, entry: Entry, name: str) -> dict[str, object]:
+    """What the JSON of a board says of a ranked run."""
+    ranked = division.protocol.ranking.metrics if division.shows_ranks(name) else ()
+    scores = division.scores(entry, name)
+    return {
+        "slug": entry.slug, "title": entry.title, "record_id": entry.record.record_id, "status": entry.status,
+        "counts": division.counts(entry), "family": entry.family, "frames": entry.frame_count,
+        "train_split": entry.declaration.title,
+        "ranks": {m: _standing(division.boards[name, m], entry.slug) for m in ranked},
+        "scores": {k: v.model_dump(mode="json") for k, v in scores.micro.items()},
+        "macro": scores.macro, "failed": scores.failed,
+    }  # fmt: skip
 
 
 def _standing(board: RankedBoard, slug: str) -> dict[str, object] | None:

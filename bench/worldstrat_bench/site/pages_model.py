@@ -19,12 +19,13 @@ from worldstrat_bench.site.divisions import Division
 from worldstrat_bench.site.entries import Entry
 from worldstrat_bench.site.extras import TIMED, Speed
 from worldstrat_bench.site.figures import forest_figure, shift_figures
-from worldstrat_bench.site.pages_board import Context
+from worldstrat_bench.site.pages_board import SELF_REPORTED, VERIFIED, Context
 from worldstrat_bench.site.render import Output
 from worldstrat_bench.site.robustness import Partners, gap_block, robustness_figures
 from worldstrat_bench.site.tables import Cell, Column, Row, Table, link_cell, render, value_cell
 from worldstrat_bench.site.text import NO_VALUE, clean, counted, number, probability
 from worldstrat_bench.site.versions import version_notes
+from worldstrat_bench.stats.aggregate import metric_values
 from worldstrat_bench.stats.letters import shown
 from worldstrat_bench.stats.ranking import drawn_interval
 
@@ -40,11 +41,11 @@ _HANDED_IN = "made elsewhere and handed in as files; code, weights and speed are
 def build_models(out: Output, analysis: Analysis, common: Context, partners: Partners) -> None:
     """One page an entry; `partners` are the runs of the same models on the other kind of inputs."""
     division = analysis.division
-    for entry in division.entries:
+    for entry in division.shown:
         ranked = entry.table.take(entry.table.index_of(division.tiles))  # one set of tiles on the page
         context = {
             "e": entry,
-            "card": _card(entry),
+            "card": _card(entry, _entries_of_authors(division, entry)),
             "standings": _standings(analysis, entry),
             "scores_html": render(_scores(analysis, entry), sortable=False),
             "forests": [
@@ -54,7 +55,7 @@ def build_models(out: Output, analysis: Analysis, common: Context, partners: Par
             "curves": robustness_figures(entry),
             "shift_facts": _shift_facts(ranked),
             "shifts": shift_figures(ranked, _radius(analysis)),
-            "pairs_html": render(_pairs(analysis, entry), empty="There is no other model to compare with."),
+            "pairs_html": _pairs_html(analysis, entry),
             "extremes": _extremes(analysis, entry),
             "provenance": _provenance(entry.record),
             "reproduce": reproduce(entry.record),
@@ -90,12 +91,19 @@ def _measured(entry: Entry, metric: str) -> bool:
     return bool(np.isfinite(entry.table.numbers[metric]).any())
 
 
-def _card(entry: Entry) -> Pairs:
+def _entries_of_authors(division: Division, entry: Entry) -> int:
+    """Count the entries that share an author with one; a self-reported one adds nothing to what is said of a ranked."""
+    rows = division.entries if division.ranks(entry) else division.shown
+    return sum(bool(entry.author_group & other.author_group) for other in rows)
+
+
+def _card(entry: Entry, entries: int) -> Pairs:
     model = entry.record.model
     card = entry.card
     rows = [
-        ("Status", f"verified: {entry.verified}" if entry.verified else "self-reported"),
+        ("Status", f"verified: {entry.verified}. {VERIFIED}" if entry.verified else f"self-reported. {SELF_REPORTED}"),
         ("Authors", card.authors),
+        ("Entries of these authors", f"{entries}" if entries > 1 else ""),
         ("Licence", card.licence),
         ("Package", clean(" ".join(p for p in (model.distribution or "", model.version or "") if p), 120)),
         ("Family", entry.family or NO_VALUE),
@@ -113,7 +121,7 @@ def _card(entry: Entry) -> Pairs:
 def _speed_rows(speed: Speed) -> Pairs:
     """Throughput, latency and transfer of one scenario, with units, the card and the verdict."""
     verdict = "valid" if speed.valid else "invalid"
-    where = f"on {speed.device} ({speed.device_class}), precision {speed.precision}, {verdict}; self-reported"
+    where = f"on {speed.device} ({speed.device_class}), precision {speed.precision}, {verdict}; {speed.by}"
     batches = "one tile a call" if speed.batch == 1 else f"batches of {speed.batch}"
     rate = f"{three_digits(speed.km2_per_second)} km²/s, {three_digits(speed.tiles_per_second)} tiles/s"
     times = f"{three_digits(speed.times_reference)} times the time of bicubic"
@@ -138,21 +146,16 @@ def _standings(analysis: Analysis, entry: Entry) -> list[dict[str, str]]:
             board = division.boards[name, metric]
             row = board.order.get(entry.slug)
             if row is None or not division.shows_ranks(name):
-                text = "not ranked: " + _why_unranked(division, entry, name)
+                text = "not ranked: " + division.why_unranked(entry, name, metric)
                 found.append({"metric": m.label, "list": name, "rank": NO_VALUE, "letters": "", "text": text})
                 continue
             s = board.standings[row]
             rank = str(s.rank_low) if s.rank_low == s.rank_high else f"{s.rank_low}–{s.rank_high}"
             tied = f"not told apart from {s.ties}" if s.ties else "no other model is statistically tied"
-            text = f"of {board.counting}: beats {s.beats}, beaten by {s.beaten_by}; {tied}"
+            text = f"of {board.counting + (not s.counts)}: beats {s.beats}, beaten by {s.beaten_by}; {tied}"
+            text += "" if s.counts else "; it does not count: another entry of the same authors or code does"
             found.append({"metric": m.label, "list": name, "rank": rank, "letters": shown(s.letters), "text": text})
     return found
-
-
-def _why_unranked(division: Division, entry: Entry, name: str) -> str:
-    if not division.shows_ranks(name):
-        return f"under {division.protocol.aggregation.groups_min:g} effective groups"
-    return "tiles failed" if division.scores(entry, name).failed else "no value"
 
 
 def _scores(analysis: Analysis, entry: Entry) -> Table:
@@ -180,6 +183,13 @@ def _scores(analysis: Analysis, entry: Entry) -> Table:
     sizes = ", ".join(f"{clean(name, 40)} {counted(len(tiles), 'tile')}" for name, tiles in division.lists.items())
     return Table("scores", f"Means with 95 % intervals: {sizes}", Column("metric", "Metric", "", numeric=False),
                  tuple(columns), tuple(rows), {})  # fmt: skip
+
+
+def _pairs_html(analysis: Analysis, entry: Entry) -> Markup:
+    if not analysis.division.ranks(entry):
+        text = "Self-reported records are not tested against others here: <code>worldstrat-bench compare</code>."
+        return Markup(f'<p class="empty">{text}</p>')
+    return render(_pairs(analysis, entry), empty="There is no other model to compare with.")
 
 
 def _pairs(analysis: Analysis, entry: Entry) -> Table:
@@ -267,8 +277,7 @@ def _shift_facts(table: TileTable) -> Pairs:
 
 def _extremes(analysis: Analysis, entry: Entry) -> list[tuple[str, list[tuple[str, str, str]]]]:
     """The tiles with the largest and the smallest gain over bicubic."""
-    i = list(analysis.division.entries).index(entry)
-    gains = analysis.matrix("gain")[i]
+    gains = metric_values(entry.table, "gain")
     ranked = [analysis.row_of[tile] for tile in analysis.division.tiles]
     rows = sorted((r for r in ranked if not np.isnan(gains[r])), key=lambda r: (-gains[r], r))
 

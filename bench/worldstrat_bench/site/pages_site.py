@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Final
 
 from markupsafe import Markup, escape
 from pydantic import BaseModel
@@ -18,11 +19,14 @@ from worldstrat_bench.site import charts
 from worldstrat_bench.site.config import BoardConfig
 from worldstrat_bench.site.divisions import Division, UnrankedEntry
 from worldstrat_bench.site.entries import MANIFEST, Entry, RejectedEntry
-from worldstrat_bench.site.pages_board import Context, heading_of
+from worldstrat_bench.site.pages_board import SELF_REPORTED, VERIFIED, Context, heading_of
 from worldstrat_bench.site.render import Output
 from worldstrat_bench.site.schema import BOARD_SCHEMA
 from worldstrat_bench.site.text import clean, stamp
 from worldstrat_bench.stats.train_split import TRAIN_SPLITS
+
+FEED: Final = 100
+"""Ranked records in the feed, and as many self-reported ones at most."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,10 @@ def build_method(out: Output, common: Context) -> None:
          "sections": _sections(p)}
         for p in protocols
     ]  # fmt: skip
-    context = {"d": None, "protocols": shown, "measures": list(MEASURES.values()), "train_splits": TRAIN_SPLITS}
+    context = {
+        "d": None, "protocols": shown, "measures": list(MEASURES.values()), "train_splits": TRAIN_SPLITS,
+        "self_reported": SELF_REPORTED, "verified": VERIFIED,
+    }  # fmt: skip
     out.page("method.html", "method.html.j2", {**common, **context})
 
 
@@ -72,7 +79,7 @@ def _plain(value: object) -> str:
 
 def build_runs(out: Output, divisions: Sequence[Division], loose: Sequence[UnrankedEntry]) -> None:
     """Copies of what was read, so that the site can be built again from itself."""
-    placed = [(d.prefix, e) for d in divisions for e in (*d.entries, *(a.entry for a in d.apart))]
+    placed = [(d.prefix, e) for d in divisions for e in (*d.shown, *(a.entry for a in d.apart))]
     folders = [(f"{prefix}data/runs/{e.slug}", e) for prefix, e in placed]
     folders += [(f"data/apart/{item.entry.slug}", item.entry) for item in loose]
     for folder, entry in folders:
@@ -89,29 +96,32 @@ def build_schemas(out: Output) -> None:
 def build_badges(out: Output, divisions: Sequence[Division]) -> None:
     """A badge an entry: its rank intervals, or that it is not ranked; practice says so."""
     for division in divisions:
-        for entry in division.entries:
-            texts = []
-            for metric in RANKED:
-                board = division.boards.get((division.list_name, metric))
-                row = board.order.get(entry.slug) if board else None
-                if board is not None and row is not None and division.shows_ranks(division.list_name):
-                    s = board.standings[row]
-                    rank = str(s.rank_low) if s.rank_low == s.rank_high else f"{s.rank_low}–{s.rank_high}"
-                    texts.append(f"{metric.upper()} {rank} of {board.counting}")
-            left = (
-                f"WorldStrat {division.protocol.id}"
-                if division.kind == "official"
-                else f"{division.kind} {division.release}"
-            )
-            out.put(
-                f"{division.prefix}badge/{entry.slug}.svg", str(charts.badge(left, " · ".join(texts) or "not ranked"))
-            )
+        official = division.kind == "official"
+        left = f"WorldStrat {division.protocol.id}" if official else f"{division.kind} {division.release}"
+        for entry in division.shown:
+            out.put(f"{division.prefix}badge/{entry.slug}.svg", str(charts.badge(left, _badge_text(division, entry))))
+
+
+def _badge_text(division: Division, entry: Entry) -> str:
+    if not division.ranks(entry):
+        return "not ranked: self-reported"
+    texts = []
+    for metric in RANKED:
+        board = division.boards.get((division.list_name, metric))
+        row = board.order.get(entry.slug) if board else None
+        if board is not None and row is not None and division.shows_ranks(division.list_name):
+            s = board.standings[row]
+            rank = str(s.rank_low) if s.rank_low == s.rank_high else f"{s.rank_low}–{s.rank_high}"
+            texts.append(f"{metric.upper()} {rank} of {board.counting + (not s.counts)}")
+    return " · ".join(texts) or "not ranked"
 
 
 def build_feed(out: Output, divisions: Sequence[Division]) -> None:
     """Atom: one entry a record, newest first. Ids are URNs, so that the feed is right wherever it is served."""
-    items = [(stamp(e.record.created), e, d) for d in divisions for e in d.entries]
-    items.sort(key=lambda item: (item[0], item[1].slug), reverse=True)
+    ranked = _newest([(stamp(e.record.created), e, d) for d in divisions for e in d.entries])
+    reported = _newest([(stamp(e.record.created), e, d) for d in divisions for e in d.reported])
+    # Each has places of its own: a crowd of self-reported records must not push ranked ones out.
+    items = sorted((*ranked, *reported), key=_age, reverse=True)
     updated = items[0][0] if items else "1970-01-01T00:00:00Z"
     head = (
         '<?xml version="1.0" encoding="utf-8"?>\n<feed xmlns="http://www.w3.org/2005/Atom">\n'
@@ -120,14 +130,27 @@ def build_feed(out: Output, divisions: Sequence[Division]) -> None:
         "<author><name>worldstrat-bench</name></author>\n"
     )
     parts = [head]
-    for time, entry, division in items[:100]:
+    for time, entry, division in items:
         summary = f"{division.kind}, {division.protocol.id}, list {clean(division.list_name, 40)}, {entry.status}"
+        summary += "" if division.ranks(entry) else ", not ranked"
         parts.append(
             f"<entry><id>urn:sha256:{entry.record.record_id}</id><title>{escape(entry.title)}</title>"
             f'<updated>{time}</updated><link href="{escape(division.prefix)}m/{escape(entry.slug)}.html"/>'
             f"<summary>{escape(summary)}</summary></entry>\n"
         )
     out.put("feed.xml", str(Markup("".join(parts))) + "</feed>\n")  # texts were escaped above
+
+
+Item = tuple[str, Entry, Division]
+"""A record in the feed: when it was made, the entry, and where it is shown."""
+
+
+def _age(item: Item) -> tuple[str, str]:
+    return item[0], item[1].slug
+
+
+def _newest(items: Sequence[Item]) -> list[Item]:
+    return sorted(items, key=_age, reverse=True)[:FEED]
 
 
 def build_data(

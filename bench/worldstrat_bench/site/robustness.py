@@ -37,7 +37,8 @@ class GapBlock:
 def synthetic_partners(entries: Sequence[Entry]) -> Partners:
     """Runs of one model, protocol, list and set of targets on real and on synthetic inputs; of several the newest.
 
-    A run whose own list is not whole has no partner: no tile may be left out of a mean.
+    A run whose own list is not whole has no partner: no tile may be left out of a mean. A verified run has verified
+    partners only.
     """
     newest: dict[tuple[str, ...], dict[str, Entry]] = {}
     for entry in sorted(entries, key=lambda e: (instant(e.record.created), e.record.record_id)):
@@ -53,7 +54,7 @@ def synthetic_partners(entries: Sequence[Entry]) -> Partners:
 
 def _key(entry: Entry) -> tuple[str, ...]:
     data, protocol = entry.record.dataset, entry.record.protocol
-    return entry.identity, protocol.id, protocol.sha256, data.release, data.list, data.targets_sha256
+    return entry.status, entry.identity, protocol.id, protocol.sha256, data.release, data.list, data.targets_sha256
 
 
 def gap_block(entry: Entry, division: Division, partners: Partners) -> GapBlock | None:

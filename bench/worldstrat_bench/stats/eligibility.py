@@ -1,7 +1,7 @@
 """Why a record has no rank: one answer for the check of a submission, its comparison and every page of the site.
 
-Ranks that may be cited belong to records whose numbers maintainers computed. Practice boards, and those of predictions
-that were handed in, rank all rows: their banner says that nothing there may be cited.
+Ranks that may be cited belong to records whose numbers maintainers computed. Boards of practice data and of predictions
+that were handed in rank all rows: their banner says that these are ranked among themselves only.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def why_unranked(
     """
     kind = kind or kind_of(record)
     reasons = [
-        *_of_run(record),
+        *of_run(record),
         *_of_model(record, claimed_kind(record), train_split),
         *_of_tiles(record, table, claimed_kind(record)),
         *(_of_provenance(record, released) if cites(kind) else ()),
@@ -102,8 +102,12 @@ def why_unranked(
     return (*reasons, *(() if failed else _of_values(record, table, list_name, metric)))
 
 
-def _of_run(record: Record) -> Iterator[WhyUnranked]:
-    """A part of a list compares with nothing."""
+def _on_official_list(record: Record, kind: Kind) -> bool:
+    return kind in ("official", "probe") or (kind == "predictions" and record.dataset.official)
+
+
+def of_run(record: Record) -> Iterator[WhyUnranked]:
+    """Return why a run is only a part of one, which compares with nothing."""
     if record.dataset.limit is not None:
         yield WhyUnranked("partial", f"limited to {record.dataset.limit} tiles: a smoke test")
     if record.dataset.shard is not None:

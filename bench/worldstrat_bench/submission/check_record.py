@@ -227,8 +227,8 @@ def _ranking_faults(result: Result, slug_folder: Path, *, official: bool) -> Ite
             barring = official and reason.rule != "self-reported"
             yield _unranked(f"not ranked: {reason.text}", where, official=barring)
     lacking: dict[str, list[str]] = {}
+    listed = ranking_list(record)
     for metric in load_protocol(record.protocol.id).ranking.metrics:
-        listed = ranking_list(record)
         for reason in why_unranked(record, result.table, verified=verified, list_name=listed, metric=metric):
             if reason.rule == "value":
                 lacking.setdefault(reason.text, []).append(metric)

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,13 +24,20 @@ from worldstrat_bench.errors import UsageError
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.site import build
 from worldstrat_bench.site.board_table import metrics_of
-from worldstrat_bench.site.divisions import Division, list_divisions, unplaced
+from worldstrat_bench.site.divisions import Division
 from worldstrat_bench.site.entries import read_entries
+from worldstrat_bench.site.sorting import list_divisions, unplaced
 from worldstrat_bench.site.versions import version_notes
 from worldstrat_bench.stats.aggregate import aggregate
 
 mini = partial(make_run, tiles=36, release="mini", list_name="test")
-full = partial(make_run, release="v1.1", list_name="full")
+
+
+def full(folder: Path, **run: Any) -> Record:
+    """A verified run of the official list: others are not ranked."""
+    record = make_run(folder, **{"release": "v1.1", "list_name": "full", **run})
+    write_verification(folder, record)
+    return record
 
 
 def divisions(root: Path) -> tuple[Division, ...]:
@@ -45,7 +53,10 @@ def change(folder: Path, edit: Callable[[dict[str, object]], None]) -> None:
     created = content.pop("created")
     for key in ("record_id", "schema_version"):
         content.pop(key)
-    build_record(created=created, **content).save(folder / "record.json")
+    record = build_record(created=created, **content)
+    record.save(folder / "record.json")
+    if (folder / "verification.json").exists():
+        write_verification(folder, record)
 
 
 def test_official_and_practice_never_share_a_board(tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ import pytest
 
 from factories import make_run
 from worldstrat_bench.site import build
-from worldstrat_bench.site.divisions import list_divisions
 from worldstrat_bench.site.entries import read_entries
 from worldstrat_bench.site.licences import caption, footer
 from worldstrat_bench.site.pages_board import board_facts, board_sentences
+from worldstrat_bench.site.sorting import list_divisions
 from worldstrat_bench.site.text import counted
 
 

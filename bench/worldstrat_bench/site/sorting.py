@@ -1,0 +1,205 @@
+"""Which division a run belongs to, and whether it is ranked there, shown below, or listed apart."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from worldstrat_bench.artefacts.record import Record
+from worldstrat_bench.artefacts.reference import References
+from worldstrat_bench.artefacts.tiles import FACT_COLUMNS, TileTable
+from worldstrat_bench.run.messages import in_words
+from worldstrat_bench.site.divisions import Division, UnrankedEntry
+from worldstrat_bench.site.entries import Entry, distinct_titles, protocol_of
+from worldstrat_bench.site.text import clean, instant, short_hash, slugify
+from worldstrat_bench.site.versions import shown_versions, with_versions
+from worldstrat_bench.site.whole import with_whole_means
+from worldstrat_bench.stats.boards import KINDS, Kind, awaits_reference, board_key, kind_of
+from worldstrat_bench.stats.counting import Claim, claim_of, counting_rows
+from worldstrat_bench.stats.eligibility import WhyUnranked, cites, of_run, why_unranked
+
+_LIST_ORDER = ("clean", "full", "strict")
+
+
+def list_divisions(
+    entries: Sequence[Entry], references: References | None = None, released: Collection[str] = ()
+) -> tuple[Division, ...]:
+    """Sort runs into divisions: the official one first (its pages have no prefix), then by kind.
+
+    How many runs a division has decides nothing, how many of them maintainers verified does.
+
+    Parameters
+    ----------
+    references : what official records are held against; None for those that the package ships.
+    released : digests of the released harnesses.
+    """
+    groups: dict[tuple[str, ...], list[Entry]] = {}
+    for entry in distinct_titles(entries):
+        groups.setdefault(board_key(entry.record, references), []).append(entry)
+    drafts = [
+        division
+        for key, own in sorted(groups.items())
+        for part, agreeing in enumerate(_agreeing(own))
+        if (division := _division(key, agreeing, part, references, released))
+    ]
+    drafts.sort(key=lambda d: (KINDS.index(d.kind), d.protocol.id, -d.verified, d.release, d.key))
+    # A board of self-reported runs is the first page only where there is no official one of verified runs.
+    official = [d for d in drafts if d.kind == "official" and d.shown]
+    main = next((d for d in official if d.entries), next(iter(official), None))
+    ordered = ([main] if main else []) + [d for d in drafts if d is not main]
+    return tuple(d if d is main else replace(d, prefix=_prefix(d)) for d in ordered)
+
+
+def unplaced(entries: Sequence[Entry]) -> tuple[UnrankedEntry, ...]:
+    """Runs that no division takes: they are limited or a shard, so that nothing else can be compared with them."""
+    return tuple(_apart(entry, reason) for entry in entries if (reason := _partial(entry.record)))
+
+
+def _named(kept: Sequence[Entry], taken: Collection[str] = ()) -> tuple[Entry, ...]:
+    """Entries of one division with their slugs, by slug: the name where it is alone in having it, else with a hash."""
+    plain = [slugify(_name(entry)) for entry in kept]
+    shared = Counter([*plain, *taken])
+    named = [
+        replace(entry, slug=name if shared[name] == 1 else f"{name[:50]}-{short_hash(entry.identity, 6)}")
+        for entry, name in zip(kept, plain, strict=True)
+    ]
+    return tuple(sorted(named, key=lambda entry: entry.slug))
+
+
+def _apart(entry: Entry, reason: str) -> UnrankedEntry:
+    """A run that is not ranked; its slug never takes the name that a ranked one may want."""
+    return UnrankedEntry(replace(entry, slug=f"{slugify(_name(entry))[:50]}-{entry.record.record_id[:8]}"), reason)
+
+
+def _name(entry: Entry) -> str:
+    return entry.record.model.submission or entry.record.model.name
+
+
+def _partial(record: Record) -> str:
+    return next((clean(why.text, 200) for why in of_run(record)), "")
+
+
+def _division(
+    key: tuple[str, ...], group: Sequence[Entry], part: int, references: References | None, released: Collection[str]
+) -> Division | None:
+    """Return the division of runs that agree about their tiles; `part` tells those of one key apart."""
+    whole = [entry for entry in group if not _partial(entry.record)]
+    if not whole:
+        return None
+    kind = kind_of(whole[0].record, references)
+    ranked, reported, apart = _sorted(whole, kind, released)
+    # What a board says of its tiles, versions and releases is the word of the ranked runs, if there are any.
+    deciding = ranked or reported or whole
+    record, facts = deciding[0].record, deciding[0].table
+    versions = shown_versions([entry.record for entry in ranked or reported])
+    names = [name for name in _LIST_ORDER if name in record.scores] or sorted(record.scores)
+    ranking = protocol_of(record).ranking.metrics
+    placed = _named([with_whole_means(with_versions(entry, versions), ranking) for entry in ranked])
+    taken = [entry.slug for entry in placed]
+    return Division(
+        key="/".join((*key, str(part)) if part else key), kind=kind, prefix="", protocol=protocol_of(record),
+        release=", ".join(sorted({clean(entry.record.dataset.release, 40) for entry in deciding})),
+        inputs=record.dataset.inputs, targets_sha256=record.dataset.targets_sha256, entries=placed,
+        reported=_named([with_whole_means(with_versions(entry, versions), ranking) for entry in reported], taken),
+        apart=tuple(sorted(apart, key=lambda a: a.entry.slug)),
+        facts=facts, lists={name: _tiles_of(record, name, facts) for name in names}, versions=versions,
+        counting=counting_rows(_claim(entry) for entry in placed) if cites(kind) else None,
+        awaits_reference=awaits_reference(record, references),
+    )  # fmt: skip
+
+
+def _sorted(
+    whole: Sequence[Entry], kind: Kind, released: Collection[str]
+) -> tuple[list[Entry], list[Entry], list[UnrankedEntry]]:
+    """Return the runs that a board may rank, those that are their authors' word, and those that it may not show."""
+    kept: list[Entry] = []
+    apart: list[UnrankedEntry] = []
+    barred: dict[str, bool] = {}
+    for entry in whole:
+        reasons = why_unranked(
+            entry.record, entry.table, verified=bool(entry.verified), kind=kind, released=released,
+            train_split=entry.train_split,
+        )  # fmt: skip
+        barring = [why for why in reasons if why.rule not in ("self-reported", "value")]
+        if barring:
+            apart.append(_apart(entry, _in_words(entry, barring[0])))
+        else:
+            kept.append(entry)
+            barred[entry.record.record_id] = any(why.rule == "self-reported" for why in reasons)
+    kept, superseded = _newest(kept)
+    ranked = [entry for entry in kept if not barred[entry.record.record_id]]
+    reported = [entry for entry in kept if barred[entry.record.record_id]]
+    return ranked, reported, apart + superseded
+
+
+def _in_words(entry: Entry, why: WhyUnranked) -> str:
+    """A reason as pages show it; of tiles that failed also what was said of them."""
+    messages = in_words(entry.record.messages[:3]) if why.rule == "failed" else []
+    return clean(why.text, 400) + "".join(f"; {clean(line, 600)}" for line in messages)
+
+
+def _claim(entry: Entry) -> Claim:
+    manifest = entry.files.get("submission.toml", b"").decode("utf-8-sig", "replace")
+    since = entry.verification.verified_at if entry.verification else ""
+    return claim_of(entry.slug, entry.record.model, manifest, since)
+
+
+def _tiles_of(record: Record, name: str, facts: TileTable) -> tuple[str, ...]:
+    from worldstrat_bench.data.split import sublists
+
+    if record.dataset.list in ("full", "clean"):
+        return tuple(sorted(sublists(record.dataset.list, facts.tiles)[name]))
+    return facts.tiles
+
+
+def _newest(entries: Sequence[Entry]) -> tuple[list[Entry], list[UnrankedEntry]]:
+    """One run of each identity: a verified one before others, then the newest."""
+    best: dict[str, Entry] = {}
+    for entry in entries:
+        held = best.get(entry.identity)
+        if held is None or _age(entry) > _age(held):
+            best[entry.identity] = entry
+    others = [e for e in entries if best[e.identity] is not e]
+    return list(best.values()), [
+        _apart(e, f"another run of the same entry is on the board: record {best[e.identity].record.record_id[:12]}")
+        for e in others
+    ]
+
+
+def _age(entry: Entry) -> tuple[bool, float, str]:
+    return bool(entry.verified), instant(entry.record.created).timestamp(), entry.record.record_id
+
+
+def _agreeing(entries: Sequence[Entry]) -> list[list[Entry]]:
+    """Part runs on the same targets by what they state of the tiles, verified ones first, then by their ids.
+
+    Runs that agree are never parted by what others state: no majority decides which of two statements is true. Official
+    ones agree to begin with, since each agrees with the reference.
+    """
+    parts: list[list[Entry]] = []
+    for entry in sorted(entries, key=lambda e: (not e.verified, e.record.record_id)):
+        near = [part for part in parts if any(_same_facts(entry.table, other.table) for other in part)]
+        joined = [other for part in near for other in part]
+        first = parts.index(near[0]) if near else len(parts)
+        parts = [part for part in parts if part not in near]
+        parts.insert(first, [*joined, entry])
+    return parts
+
+
+def _same_facts(table: TileTable, other: TileTable) -> bool:
+    if table.tiles != other.tiles:
+        return False
+    texts = all(table.texts[name] == other.texts[name] for name in FACT_COLUMNS if name in table.texts)
+    return texts and all(
+        np.allclose(table.numbers[name], other.numbers[name], rtol=1e-3, atol=1e-9, equal_nan=True)
+        for name in FACT_COLUMNS
+        if name in table.numbers
+    )
+
+
+def _prefix(division: Division) -> str:
+    name = f"{division.kind}-{division.protocol.id}-{division.release}-{division.list_name}"
+    return f"{slugify(name[:60].replace(', ', '-').lower())}-{short_hash(division.key, 6)}/"
