@@ -1,0 +1,51 @@
+"""``submission compare`` among verified records: a record that is not verified is placed, and moves none of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from site_scenes import write_verification
+from submission_factory import MANIFEST, make_submission, record_of, the_result
+from worldstrat_bench.submission.compare import compare_markdown
+
+COMPATIBILITY = {"protocol": "worldstrat-2022", "tiles": None, "release": "v1.1", "list_name": "never-split"}
+
+
+def submitted(root: Path, slug: str, gain_db: float, *, verified: bool, author: str) -> Path:
+    """A submission on a board whose ranks may be cited and that needs no reference."""
+    text = (
+        MANIFEST.replace('"my-sr"', f'"{slug}"').replace('"wsb-1"', '"worldstrat-2022"').replace("Ada Example", author)
+    )
+    folder = make_submission(root, slug, manifest=text, official=True, gain_db=gain_db, spread_db=0.3, **COMPATIBILITY)
+    if verified:
+        write_verification(the_result(folder), record_of(folder))
+    return folder
+
+
+@pytest.fixture
+def submissions(tmp_path: Path) -> Path:
+    for slug, gain in (("low", 0.0), ("high", 2.0)):
+        submitted(tmp_path, slug, gain, verified=True, author=f"Author of {slug}")
+    for i in range(4):
+        submitted(tmp_path, f"forged-{i}", 9.0, verified=False, author=f"Eve {i}")
+    return tmp_path / "submissions"
+
+
+def test_a_record_is_placed_among_the_verified_ones_and_its_reason_is_said(submissions: Path, tmp_path: Path) -> None:
+    submitted(tmp_path, "mine", 1.0, verified=False, author="Ada")
+    text = compare_markdown("mine", submissions)
+    assert "Not ranked: self-reported" in text
+    assert "This one would count" in text
+    assert "rank 2 of 3" in text
+    assert "forged" not in text
+
+
+def test_a_second_entry_of_the_same_authors_would_not_count(submissions: Path, tmp_path: Path) -> None:
+    submitted(tmp_path, "more", 1.0, verified=False, author="Author of high")
+    text = compare_markdown("more", submissions)
+    assert "This one would not count" in text
+    rows = [line for line in text.splitlines() if line.startswith(("| low", "| high"))]
+    assert rows
+    assert all(line.split("|")[3] == line.split("|")[4] for line in rows)  # the same rank before and after
