@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 
 import numpy as np
 from markupsafe import Markup, escape
 
-from worldstrat_bench.artefacts.record import HandedIn, Record
+from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.artefacts.tiles import TileTable
 from worldstrat_bench.measures import MEASURES, measure, three_digits
-from worldstrat_bench.preprocessing import describe, shorten
 from worldstrat_bench.protocol import GaussianParabola
 from worldstrat_bench.site.analysis import Analysis, Pair
 from worldstrat_bench.site.board_table import metrics_of
@@ -20,6 +18,7 @@ from worldstrat_bench.site.entries import Entry
 from worldstrat_bench.site.extras import TIMED, Speed
 from worldstrat_bench.site.figures import forest_figure, shift_figures
 from worldstrat_bench.site.pages_board import SELF_REPORTED, VERIFIED, Context
+from worldstrat_bench.site.provenance import Pairs, provenance, reproduce
 from worldstrat_bench.site.render import Output
 from worldstrat_bench.site.robustness import Partners, gap_block, robustness_figures
 from worldstrat_bench.site.tables import Cell, Column, Row, Table, link_cell, render, value_cell
@@ -28,12 +27,6 @@ from worldstrat_bench.site.versions import version_notes
 from worldstrat_bench.stats.aggregate import metric_values
 from worldstrat_bench.stats.letters import shown
 from worldstrat_bench.stats.ranking import drawn_interval
-
-Pairs = list[tuple[str, str]]
-
-MINI_TILES = 36
-"""Test tiles that ``data mini`` writes unless it is told another number."""
-
 
 _HANDED_IN = "made elsewhere and handed in as files; code, weights and speed are not known"
 
@@ -57,7 +50,7 @@ def build_models(out: Output, analysis: Analysis, common: Context, partners: Par
             "shifts": shift_figures(ranked, _radius(analysis)),
             "pairs_html": _pairs_html(analysis, entry),
             "extremes": _extremes(analysis, entry),
-            "provenance": _provenance(entry.record),
+            "provenance": provenance(entry.record),
             "reproduce": reproduce(entry.record),
             "run_files": [(name, f"{division.prefix}data/runs/{entry.slug}/{name}") for name in sorted(entry.files)],
             "nulls": [(_label(k), clean(v, 200)) for k, v in sorted(entry.record.nulls.items())],
@@ -289,75 +282,3 @@ def _extremes(analysis: Analysis, entry: Entry) -> list[tuple[str, list[tuple[st
 
     count = min(8, len(rows) // 2)
     return [("Largest gain", items(rows[:count])), ("Smallest gain", items(rows[::-1][:count]))] if count else []
-
-
-def _provenance(record: Record) -> Pairs:
-    model, data = record.model, record.dataset
-    dirty = ", with local changes" if record.harness.dirty else ""
-    rows = [
-        ("Record", record.record_id), ("Created", record.created),
-        ("Protocol", f"{record.protocol.id}, sha256 {record.protocol.sha256}"),
-        ("Data", f"{data.release}, list {data.list}, {data.tiles} tiles"),
-        ("Decoded targets", data.targets_sha256),
-        ("Entry point", model.entry_point or ""), ("Wheel", model.wheel_sha256 or ""),
-        ("Weights", model.weights_sha256 or ""),
-        ("Parameters", ", ".join(f"{k} = {v}" for k, v in sorted(shorten(model.parameters).items()))),
-        ("Preprocessing", describe(model.parameters)),
-        ("Harness", f"{record.harness.version}, commit {record.harness.commit or 'unknown'}" + dirty),
-        *(_of_files(record.predictions) if record.predictions else _of_the_machine(record)),
-        ("LPIPS backbone", record.lpips_backbone_sha256 or ""), ("Seed", str(record.seed)),
-        ("Outcomes", ", ".join(f"{count} {name}" for name, count in sorted(record.outcomes.items()) if count)),
-    ]  # fmt: skip
-    return [(label, clean(value, 600)) for label, value in rows if value]
-
-
-def _of_the_machine(record: Record) -> Pairs:
-    env, iso = record.environment, record.isolation
-    held = [name for name, stopped in sorted(iso.held.items()) if stopped]
-    profile = " with what a GPU's driver needs" if iso.profile == "cuda" else ""
-    return [
-        ("Python and torch", f"{env.python}, torch {env.torch}" + (f", CUDA {env.cuda}" if env.cuda else "")),
-        ("Device", f"{record.device.name} ({record.device.device_class})"),
-        ("Isolation", iso.level + profile + (f"; stopped: {', '.join(held)}" if held else "")),
-    ]
-
-
-def _of_files(handed_in: HandedIn) -> Pairs:
-    stated = f", of which reflectance is (number + {handed_in.offset:g}) / {handed_in.scale or 1:g}"
-    numbers = stated if handed_in.scale is not None or handed_in.offset else ""
-    return [
-        ("Files handed in", f"{', '.join(handed_in.formats)}, bands {handed_in.bands}{numbers}"),
-        ("Digest of these files", handed_in.files_sha256),
-    ]
-
-
-def reproduce(record: Record) -> list[str]:
-    """The commands that make the record again; everything from the record is quoted for a shell."""
-    if record.predictions is not None:
-        return _score_again(record, record.predictions)
-    model = record.model
-    package = model.distribution or model.name
-    version = f"=={model.version}" if model.version else ""
-    mini = record.dataset.release == "mini"
-    data = "mini" if mini else "WORLDSTRAT"
-    size = "" if record.dataset.tiles == MINI_TILES else f" --test-tiles {record.dataset.tiles}"
-    parts = ["worldstrat-bench", "evaluate", shlex.quote(clean(model.name, 120)), "--data", data,
-             "--protocol", shlex.quote(record.protocol.id), "--list", shlex.quote(clean(record.dataset.list, 60)),
-             "--frames", str(model.frames), "--seed", str(record.seed)]  # fmt: skip
-    for key, value in sorted(shorten(model.parameters).items())[:40]:
-        parts += ["--param", shlex.quote(clean(f"{key}={value}", 400))]
-    if model.weights_sha256:
-        parts += ["--weights", "WEIGHTS"]
-    made = [f"worldstrat-bench data mini mini{size}"] if mini else []
-    return [f"pip install {shlex.quote(clean(package + version, 120))}", *made, " ".join([*parts, "--out", "run"]),
-            "worldstrat-bench compare run RUN"]  # fmt: skip
-
-
-def _score_again(record: Record, handed_in: HandedIn) -> list[str]:
-    """The commands that score the same files once more: the model cannot be run."""
-    parts = ["worldstrat-bench", "score", "PREDICTIONS", "--data", "DATASET", "--name",
-             shlex.quote(clean(record.model.name, 120)), "--protocol", shlex.quote(record.protocol.id),
-             "--list", shlex.quote(clean(record.dataset.list, 60)), "--bands", handed_in.bands]  # fmt: skip
-    parts += [] if handed_in.scale is None else ["--scale", f"{handed_in.scale:g}"]
-    parts += ["--offset", f"{handed_in.offset:g}"] if handed_in.offset else []
-    return [" ".join([*parts, "--out", "run"]), "worldstrat-bench compare run RUN"]

@@ -7,7 +7,7 @@ from pathlib import Path
 from factories import make_run
 from worldstrat_bench.artefacts.record import ModelRef
 from worldstrat_bench.preprocessing import complete
-from worldstrat_bench.site.pages_model import _provenance, reproduce
+from worldstrat_bench.site.provenance import provenance, reproduce
 
 
 def test_the_page_says_how_a_network_is_fed(tmp_path: Path) -> None:
@@ -16,7 +16,7 @@ def test_the_page_says_how_a_network_is_fed(tmp_path: Path) -> None:
     )
     model = ModelRef(name="onnx", distribution="d", version="1", entry_point="m:load", frames=1, parameters=given)
     record = make_run(tmp_path / "declared", tiles=4, model_ref=model)
-    rows = dict(_provenance(record))
+    rows = dict(provenance(record))
     assert "bands B02,B03,B04; input = reflectance x 10000 +0; mean 1100.0,1000.0,900.0" in rows["Preprocessing"]
     assert rows["Parameters"] == (
         "bands = B02,B03,B04, input_scale = 10000.0, mean = 1100.0,1000.0,900.0, normalised_output = True"
@@ -28,6 +28,6 @@ def test_the_page_says_how_a_network_is_fed(tmp_path: Path) -> None:
 
 def test_other_parameters_are_shown_as_they_are(tmp_path: Path) -> None:
     model = ModelRef(name="s", distribution="d", version="1", entry_point="m:load", frames=1, parameters={"spot": 0.4})
-    rows = dict(_provenance(make_run(tmp_path / "plain", tiles=4, model_ref=model)))
+    rows = dict(provenance(make_run(tmp_path / "plain", tiles=4, model_ref=model)))
     assert rows["Parameters"] == "spot = 0.4"
     assert "Preprocessing" not in rows
