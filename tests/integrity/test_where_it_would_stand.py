@@ -11,7 +11,12 @@ from site_scenes import write_verification
 from submission_factory import MANIFEST, make_submission, record_of, the_result
 from worldstrat_bench.submission.compare import compare_markdown
 
-COMPATIBILITY: dict[str, Any] = {"protocol": "worldstrat-2022", "tiles": None, "release": "v1.1", "list_name": "never-split"}
+COMPATIBILITY: dict[str, Any] = {
+    "protocol": "worldstrat-2022",
+    "tiles": None,
+    "release": "v1.1",
+    "list_name": "never-split",
+}
 
 
 def submitted(root: Path, slug: str, gain_db: float, *, verified: bool, author: str) -> Path:
