@@ -86,12 +86,15 @@ def test_an_honest_run_holds_and_a_maintainer_signs_it(data: Path, honest: tuple
     stored = json.loads((run / "verification.json").read_text())
     assert stored["record_id"] == load_record(run).record_id
     assert stored["verified_by"] == "Ada"
-    assert stored["passed"] is True
+    assert (stored["scope"], stored["passed"], stored["agrees"]) == ("sample", True, True)
+    assert stored["draw"] == document["draw"]
+    assert stored["draw"]["source"] == "system"
+    assert stored["columns"]["psnr"]["contradicted"] == 0
 
 
 def test_a_signature_needs_tiles(honest: tuple[Path, Path]) -> None:
     with pytest.raises(UsageError, match="tiles that were run again"):
-        verify(str(honest[1]), "--maintainer", "Ada")
+        verify(str(honest[1]), "--maintainer", "Ada", "-k", "5")
 
 
 def test_other_data_is_noticed(honest: tuple[Path, Path], tmp_path: Path) -> None:
@@ -119,7 +122,7 @@ def test_another_model_is_noticed(data: Path, honest: tuple[Path, Path], tmp_pat
     faults = str(document["faults"])
     assert "model.wheel_sha256 differs" in faults
     assert "the prediction differs from the stored one" in faults
-    assert "psnr differs" in faults
+    assert "psnr differs from tiles.csv on 2 of 2 tiles" in faults
 
 
 def test_a_model_that_depends_on_the_order_is_noticed(data: Path, tmp_path: Path) -> None:

@@ -47,7 +47,6 @@ class TileCheck(Part):
     order_difference: Finite | None = Field(
         default=None, description="largest absolute difference between the tile alone and in another order, reflectance"
     )
-    psnr_difference_db: Finite | None = Field(default=None, description="absolute difference to tiles.csv, dB")
 
 
 class ColumnCheck(Part):
@@ -55,7 +54,8 @@ class ColumnCheck(Part):
 
     largest: Difference | None = Field(description="difference to the submitted values, in the unit of the column")
     tile: Line | None = Field(description="where it is largest")
-    tolerance: Difference
+    tolerance: Difference = Field(description="largest difference that agrees, in the unit of the column")
+    relative: Difference = Field(default=0.0, description="of the value, allowed beside the tolerance")
     contradicted: int = Field(ge=0, description="tiles beyond the tolerance, or with a value on one side only")
 
 

@@ -98,8 +98,16 @@ def new_command(
 def add_command(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run.")],
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The submission's folder.")],
+    maintainer: Annotated[
+        bool, typer.Option("--maintainer", help="RUN is verified: its record replaces the one that it is of.")
+    ] = False,
 ) -> None:
     """Copy the record of a run to its place in a submission."""
+    if maintainer:
+        from worldstrat_bench.submission.verify_write import add_verified
+
+        typer.echo(str(add_verified(run, folder)))
+        return
     from worldstrat_bench.submission.results import add_run
 
     typer.echo(str(add_run(run, folder)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,63 +12,174 @@ from worldstrat_bench.cli.console import DeviceOption, JsonOption, print_json
 from worldstrat_bench.cli.groups import IsolationOption, LoadingGroup, with_groups
 
 if TYPE_CHECKING:
+    from worldstrat_bench.artefacts.speed import SpeedReport
     from worldstrat_bench.run.model import ModelRequest
+    from worldstrat_bench.submission.verify import TimeAgain, VerifyReport, VerifyRequest
 
 _EXIT_INVALID = 5
+
+DataOption = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="The dataset of the run.")]
+ModelOption = Annotated[
+    str | None, typer.Option("--model", metavar="MODEL", help="Entry point, wheel or submission; with --data.")
+]
+TilesOption = Annotated[
+    int | None,
+    typer.Option("-k", "--tiles", metavar="K", min=1, max=1000, help="Run K drawn tiles, not the list. [default: 10]"),
+]
+FullOption = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="Run the whole list, into this new folder.")
+]
+PredictionsOption = Annotated[
+    Path | None,
+    typer.Option("--predictions", metavar="PATH", help="Files that were handed in, or their zip; with --data."),
+]
+SeedOption = Annotated[
+    int | None,
+    typer.Option("--seed", metavar="N", min=0, help="Draw the tiles again as before. [default: at random]"),
+]
+MaintainerOption = Annotated[
+    str | None,
+    typer.Option("--maintainer", metavar="NAME", help="Write verification.json in this name; takes --out, or -k."),
+]
+CommitOption = Annotated[
+    str | None,
+    typer.Option("--commit", metavar="SHA", help="That holds the submission. [default: the checkout's, if clean]"),
+]
+WeightsOption = Annotated[
+    Path | None, typer.Option("--lpips-weights", metavar="FILE", help="AlexNet's weights; else torchvision's cache.")
+]
+DownloadOption = Annotated[bool, typer.Option("--download/--no-download", help="May LPIPS weights be downloaded?")]
 
 
 def verify(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run, or a result folder of a submission.")],
     *,
-    data: Annotated[Path | None, typer.Option("--data", metavar="DIR", help="The dataset of the run.")] = None,
-    model: Annotated[
-        str | None, typer.Option("--model", metavar="MODEL", help="Entry point, wheel or submission; with --data.")
-    ] = None,
-    tiles: Annotated[int, typer.Option("-k", "--tiles", metavar="K", min=1, max=1000, help="Tiles to run again.")] = 10,
-    predictions: Annotated[
-        Path | None,
-        typer.Option("--predictions", metavar="PATH", help="Files that were handed in, or their zip; with --data."),
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Random seed for choosing the tiles.")] = 0,
+    data: DataOption = None,
+    model: ModelOption = None,
+    tiles: TilesOption = None,
+    out: FullOption = None,
+    predictions: PredictionsOption = None,
+    seed: SeedOption = None,
     loading: LoadingGroup,
     device: DeviceOption = "auto",
     isolation: IsolationOption = "auto",
-    maintainer: Annotated[
-        str | None, typer.Option("--maintainer", metavar="NAME", help="Write verification.json in this name.")
-    ] = None,
+    lpips_weights: WeightsOption = None,
+    download: DownloadOption = False,
+    maintainer: MaintainerOption = None,
+    commit: CommitOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Recompute a record, run random tiles again, and say whether it holds."""
-    from worldstrat_bench.errors import UsageError
+    """Recompute a record, run its model again, and say whether it holds.
+
+    With --data and --model some tiles are run again, drawn at random; with --out the whole list, whose numbers replace
+    the submitted ones. Exits with code 5 if something contradicts the record.
+    """
+    from worldstrat_bench.cli import running
     from worldstrat_bench.submission import verify as verifying
-    from worldstrat_bench.submission.faults import CheckReport, as_text
 
     if predictions is not None:
         _verify_files(run, data, predictions, model=model, maintainer=maintainer, device=device, as_json=as_json)
         return
-    if (data is None) != (model is None):
-        raise UsageError("--data and --model come together", remedy="give both, or neither to recompute only")
+    _refuse_a_chosen_draw(maintainer, seed, tiles, out)
     request = verifying.VerifyRequest(
-        run=run, data=data, model=_model(model, run, loading), tiles=tiles, seed=seed, device=device,
-        isolation=isolation,
+        run=run, data=data, model=_model(model, run, loading), tiles=tiles, out=out, seed=seed, device=device,
+        isolation=isolation, lpips_weights=lpips_weights, download=download,
     )  # fmt: skip
-    report = verifying.verify(request, lambda line: typer.echo(line, err=True))
+    with running.resumable(), running.shown() as display:
+        report = verifying.verify(request, _say, display, _timer(request))
     if maintainer is not None:
-        typer.echo(f"wrote {verifying.write_verification(report, request, maintainer)}", err=True)
+        _say(f"wrote {_write(report, request, maintainer, commit, model)}")
     if as_json:
-        print_json(
-            {
-                "record_id": report.record.record_id,
-                "passed": report.passed,
-                "faults": [fault.what for fault in report.faults],
-                "tiles": [check.model_dump(mode="json") for check in report.tiles],
-            }
-        )
+        print_json(_document(report))
     else:
-        again = f"{len(report.tiles)} tiles run again" if data else "no tile run again: that needs --data and --model"
-        typer.echo(as_text(CheckReport((str(run),), report.faults)) + again)
-    if not report.passed:
+        typer.echo(_text(report, request), nl=False)
+    if not (report.agrees and report.passed):
         raise typer.Exit(_EXIT_INVALID)
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+def _refuse_a_chosen_draw(maintainer: str | None, seed: int | None, tiles: int | None, out: Path | None) -> None:
+    from worldstrat_bench.errors import UsageError
+
+    if maintainer is None:
+        return
+    if seed is not None:
+        what = "a maintainer's tiles are drawn at random: with a known seed a forger could spare them"
+        raise UsageError(what, where="--seed, --maintainer", remedy="leave out --seed")
+    if out is None and tiles is None:
+        what = "a verification is a run of the whole list, whose numbers replace the submitted ones"
+        remedy = "name a folder for it: --out DIR; -k K vouches for a sample, which ranks nothing"
+        raise UsageError(what, where="--maintainer", remedy=remedy)
+
+
+def _write(report: VerifyReport, request: VerifyRequest, name: str, commit: str | None, model: str | None) -> Path:
+    from worldstrat_bench.run.environment import probe_harness
+    from worldstrat_bench.submission.git import commit_of
+    from worldstrat_bench.submission.verify_write import write_verification
+
+    held = commit
+    if held is None and model is not None and Path(model).exists():
+        held = commit_of(Path(model))
+    return write_verification(
+        report, request, name, commit=held, harness_commit=probe_harness().commit, environment=os.environ
+    )
+
+
+def _timer(request: VerifyRequest) -> TimeAgain | None:
+    """Return what times the model beside a full run, as `speed` does."""
+    model = request.model
+    if model is None or not request.full:
+        return None
+
+    def time_again(run: Path) -> SpeedReport:
+        from worldstrat_bench.artefacts.record import load_record
+        from worldstrat_bench.speed.command import SpeedOptions, run_speed
+
+        options = SpeedOptions(
+            model, request.device, run=run, data=request.data, protocol=load_record(run).protocol.id,
+            isolation=request.isolation,
+        )  # fmt: skip
+        return run_speed(options, _say)
+
+    return time_again
+
+
+def _document(report: VerifyReport) -> dict[str, object]:
+    return {
+        "record_id": report.record.record_id,
+        "computed_record_id": None if report.computed is None else report.computed.record_id,
+        "passed": report.passed,
+        "agrees": report.agrees,
+        "faults": [fault.what for fault in report.faults],
+        "draw": None if report.draw is None else report.draw.model_dump(mode="json"),
+        "tiles": [check.model_dump(mode="json") for check in report.tiles],
+        "columns": {name: check.model_dump(mode="json") for name, check in report.columns.items()},
+        "speed": None if report.speed is None else report.speed.model_dump(mode="json"),
+    }
+
+
+def _text(report: VerifyReport, request: VerifyRequest) -> str:
+    """Return the findings, and in a line what was run and what that means."""
+    from worldstrat_bench.submission.faults import CheckReport, as_text
+
+    lines = [as_text(CheckReport((str(request.run),), report.faults))]
+    if report.model is None:
+        why = "no tile was run again" if report.faults else "no tile was run again: that needs --data and --model"
+        return "".join([*lines, why, "\n"])
+    if report.computed is None:
+        lines.append(f"{len(report.tiles)} of {report.record.dataset.tiles} tiles run again\n")
+        if report.draw is not None:
+            lines.append(f"drawn with {report.draw.source} randomness, seed {report.draw.seed}\n")
+    else:
+        lines.append(f"the whole list was run again, {report.compared} tiles: {request.out}\n")
+        if report.passed and not report.agrees:
+            lines.append("the submitted numbers do not hold; those of this run replace them\n")
+        if not report.passed:
+            lines.append("this run itself does not repeat, so that its numbers vouch for nothing\n")
+    return "".join(lines)
 
 
 def _verify_files(

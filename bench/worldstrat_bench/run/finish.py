@@ -51,7 +51,7 @@ def finish(run: RunFolder, selection: Selection, protocol: Protocol, notes: Note
     """
     rows = _rows(run, selection)
     usable = [row for row in rows if row.scored.usable]
-    text = format_tiles(_columns(row) for row in usable)
+    text = format_tiles(columns_of(row.facts, row.entry.predicted.outcome, row.scored) for row in usable)
     spectra = format_spectra((row.facts.tile, row.scored.curves) for row in usable)
     files = {TILES: text, **({SPECTRA: spectra} if spectra else {})}
     record = _record(rows, files, selection, protocol, notes)
@@ -104,8 +104,8 @@ def _rows(run: RunFolder, selection: Selection) -> list[_Row]:
     return rows
 
 
-def _columns(row: _Row) -> Mapping[str, Value]:
-    facts, scored, outcome = row.facts, row.scored, row.entry.predicted.outcome
+def columns_of(facts: TileFacts, outcome: str, scored: Scored) -> Mapping[str, Value]:
+    """Return the row of ``tiles.csv`` of one tile."""
     columns: dict[str, Value] = {
         "tile": facts.tile,
         "group": facts.group,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from worldstrat_bench.artefacts.harness import released_harnesses
@@ -229,7 +230,8 @@ def _ranking_faults(result: Result, slug_folder: Path, *, official: bool) -> Ite
     lacking: dict[str, list[str]] = {}
     listed = ranking_list(record)
     for metric in load_protocol(record.protocol.id).ranking.metrics:
-        for reason in why_unranked(record, result.table, verified=verified, list_name=listed, metric=metric):
+        on_board = partial(why_unranked, verified=verified, kind=claimed, list_name=listed)
+        for reason in on_board(record, result.table, metric=metric):
             if reason.rule == "value":
                 lacking.setdefault(reason.text, []).append(metric)
     for text, metrics in lacking.items():

@@ -7,7 +7,7 @@ import tarfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from worldstrat_bench.errors import InvalidArtefactError, UsageError
+from worldstrat_bench.errors import InvalidArtefactError, UsageError, WorldstratBenchError
 from worldstrat_bench.run.git import git_bytes, git_text
 
 LINK, SUBMODULE = "120000", "160000"
@@ -102,3 +102,15 @@ def open_checkout(folder: Path, base: str) -> Checkout:
             remedy = "git fetch --unshallow origin; in CI check out with fetch-depth: 0"
         raise UsageError(what, where="--base", remedy=remedy) from None
     return Checkout(root, commit, merge_base)
+
+
+def commit_of(path: Path) -> str | None:
+    """Return the commit that holds a file or folder as it is; None outside of a checkout, or if it was changed."""
+    folder, own = path if path.is_dir() else path.parent, str(path.resolve())
+    try:
+        commit = git_text(folder, "rev-parse", "--verify", "--quiet", "HEAD").strip()
+        changed = git_text(folder, "status", "--porcelain", "--untracked-files=all", "--ignored", "--", own)
+        tracked = git_text(folder, "ls-files", "--", own)
+    except WorldstratBenchError:
+        return None
+    return commit if tracked and not changed else None

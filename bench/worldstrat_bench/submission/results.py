@@ -80,8 +80,12 @@ def _refuse_other_predictions(record: Record, manifest: PredictionsManifest, slu
         )
 
 
-def add_run(run: Path, slug_folder: Path) -> Path:
-    """Copy the record of a run to its place in a submission; the folder that was written.
+def add_run(run: Path, slug_folder: Path, verification: Verification | None = None) -> Path:
+    """Copy the record of a run to its place in a submission; return the folder that was written.
+
+    Parameters
+    ----------
+    verification : of the run by maintainers: it is copied as well, and its record may replace the one that it is of.
 
     Raises
     ------
@@ -96,7 +100,10 @@ def add_run(run: Path, slug_folder: Path) -> Path:
         _refuse_other_predictions(record, load_predictions_manifest(slug_folder), slug_folder, run)
     folder = result_folder(slug_folder, record)
     existing = folder / Record.FILE
-    if existing.exists() and load_record(existing).record_id != record.record_id:
+    former = load_record(existing).record_id if existing.exists() else record.record_id
+    if verification is not None and former == verification.submitted_record_id != record.record_id:
+        shutil.rmtree(folder)
+    elif former != record.record_id:
         raise InvalidArtefactError(
             "another record is in that place, and records never change",
             where=existing,
@@ -106,6 +113,6 @@ def add_run(run: Path, slug_folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for name in RESULT_FILES:
         source = run / name
-        if source.is_file() and name != Verification.FILE:
+        if source.is_file() and (name != Verification.FILE or verification is not None):
             shutil.copyfile(source, folder / name)
     return folder

@@ -1,44 +1,62 @@
-"""``verify RUN``: recompute what can be recomputed, and run some tiles again, alone and in another order."""
+"""``verify RUN``: recompute what can be recomputed, and run the model again on drawn tiles or on the whole list."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterator, Sequence
+import hashlib
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Final
 
-import numpy as np
-from numpy.typing import NDArray
-
-from worldstrat_bench import __version__
 from worldstrat_bench.artefacts.identity import model_differences, targets_sha256
 from worldstrat_bench.artefacts.record import ModelRef, Record
 from worldstrat_bench.artefacts.result import Result, read_result
-from worldstrat_bench.artefacts.verification import Draw, TileCheck, Verification
+from worldstrat_bench.artefacts.speed import SpeedReport
+from worldstrat_bench.artefacts.verification import ColumnCheck, Draw, SpeedCheck, TileCheck
 from worldstrat_bench.errors import UsageError
-from worldstrat_bench.protocol import SAME_PREDICTION
+from worldstrat_bench.protocol import load_protocol
+from worldstrat_bench.stats.boards import foreign_inputs
 from worldstrat_bench.submission.check_record import recomputed_faults
 from worldstrat_bench.submission.faults import CheckFinding
+from worldstrat_bench.submission.verify_columns import (
+    SPEED_TOLERANCE,
+    column_faults,
+    compare_tables,
+    speed_difference,
+)
+from worldstrat_bench.submission.verify_tiles import (
+    Machine,
+    Say,
+    draw,
+    has_lpips,
+    limits_of,
+    optional_names,
+    perceptual_of,
+    predict_twice,
+    record_scorer,
+    score_again,
+    tile_checks,
+    tile_faults,
+)
 
 if TYPE_CHECKING:
-    from worldstrat_bench.data.layout import Dataset, Tile
+    from worldstrat_bench.data.layout import Dataset
     from worldstrat_bench.protocol import Protocol
+    from worldstrat_bench.run.events import Listener
     from worldstrat_bench.run.model import ModelRequest
-    from worldstrat_bench.worker.host import Worker
-    from worldstrat_bench.worker.types import ModelSpec, Reply
+    from worldstrat_bench.run.request import RunOptions
+    from worldstrat_bench.worker.types import ModelSpec
 
-PSNR_TOLERANCE_DB = 0.01
-"""Largest difference to the stored psnr: a prediction within `SAME_PREDICTION` moves it by less."""
+SAMPLE: Final = 10
+"""Tiles that are drawn unless a number is given."""
 
-ALONE = 3
-"""Tiles that get a worker of their own; the others share one, in the reverse order."""
+ORDER_TILES: Final = 20
+"""Tiles of a full run that are predicted again in other orders."""
 
-Image = NDArray[np.float32]
-Say = Callable[[str], None]
+TimeAgain = Callable[[Path], SpeedReport]
+"""Times the model beside a run, writes ``speed.json`` there and returns it."""
 
 
 @dataclass(frozen=True)
@@ -48,37 +66,90 @@ class VerifyRequest:
     Attributes
     ----------
     run : a run directory, or a result folder of a submission.
-    data, model : with both, `tiles` random tiles are predicted and scored again; a record without
-        predictions beside it is compared by its scores alone.
-    seed : with which the tiles are drawn.
+    data, model : with both, the model is run again; a record without predictions beside it is compared by its scores.
+    tiles : number of drawn tiles; None for the whole list if there is `out`, else `SAMPLE`.
+    out : an empty folder, or one of the same verification that was interrupted: the full run goes there.
+    seed : with which the tiles are drawn; None for the system's randomness.
     """
 
     run: Path
     data: Path | None = None
     model: ModelRequest | None = None
-    tiles: int = 10
-    seed: int = 0
+    tiles: int | None = None
+    out: Path | None = None
+    seed: int | None = None
     device: str = "auto"
     isolation: str = "auto"
+    lpips_weights: Path | None = None
+    download: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.data is None) != (self.model is None):
+            raise UsageError("--data and --model come together", remedy="give both, or neither to recompute only")
+        if self.out is None:
+            return
+        if self.tiles is not None or self.data is None:
+            what = "--out is for a full run" + ("" if self.tiles is not None else ", which takes --data and --model")
+            raise UsageError(what, where="--out", remedy="leave out -k to run the whole list, or leave out --out")
+        if self.out.resolve() == self.run.resolve():
+            raise UsageError("a full run needs a folder of its own", where="--out", remedy="name an empty folder")
+
+    @property
+    def full(self) -> bool:
+        """Whether the whole list is run."""
+        return self.out is not None
 
 
 @dataclass(frozen=True)
 class VerifyReport:
-    """What came of it."""
+    """What came of it.
+
+    Attributes
+    ----------
+    record : as it was submitted.
+    faults : what contradicts it.
+    computed : of the full run; None if there was none.
+    unsound : what keeps that run from being vouched for, whatever was submitted.
+    model : that ran; None if none did, and then the rest is empty.
+    compared : tiles whose values were compared.
+    """
 
     record: Record
     faults: tuple[CheckFinding, ...]
-    tiles: tuple[TileCheck, ...]
-    device_class: str
+    computed: Record | None = None
+    unsound: tuple[CheckFinding, ...] = ()
+    model: ModelRef | None = None
+    draw: Draw | None = None
+    tiles: tuple[TileCheck, ...] = ()
+    columns: dict[str, ColumnCheck] = field(default_factory=dict)
+    compared: int = 0
+    machine: Machine | None = None
+    speed: SpeedCheck | None = None
+
+    @property
+    def agrees(self) -> bool:
+        """Whether nothing contradicts the submitted record."""
+        return not self.faults
 
     @property
     def passed(self) -> bool:
-        """Nothing contradicts the record."""
-        return not self.faults
+        """Whether the record that is vouched for holds: that of the full run, else the submitted one."""
+        return self.agrees if self.computed is None else not self.unsound
 
 
-def verify(request: VerifyRequest, say: Say = lambda _: None) -> VerifyReport:
+def verify(
+    request: VerifyRequest,
+    say: Say = lambda _: None,
+    tell: Listener | None = None,
+    time_again: TimeAgain | None = None,
+) -> VerifyReport:
     """Verify a run.
+
+    Parameters
+    ----------
+    say : is given a line before each step.
+    tell : is given the events of a full run.
+    time_again : used in a full run of a model that has a ``speed.json``; None: speed is not compared.
 
     Raises
     ------
@@ -88,96 +159,166 @@ def verify(request: VerifyRequest, say: Say = lambda _: None) -> VerifyReport:
         if the dataset, the model or the machine fails.
     """
     result = read_result(request.run)
-    if result.record.predictions is not None and request.model is not None:
-        remedy = "leave out --model to recompute the record, or score the files again into another run and compare"
-        raise UsageError("its predictions were handed in: there is no model to run", where=request.run, remedy=remedy)
+    _refuse_what_cannot_be_run(result.record, request)
     say("recomputing the record from tiles.csv")
     faults = list(recomputed_faults(result))
     if request.data is None or request.model is None:
-        return VerifyReport(result.record, tuple(faults), (), "")
+        return VerifyReport(result.record, tuple(faults))
     from worldstrat_bench.data.layout import open_dataset
-    from worldstrat_bench.protocol import load_protocol
 
-    protocol = load_protocol(result.record.protocol.id)
-    dataset = open_dataset(request.data)
-    say("reading the targets")
+    protocol, dataset = load_protocol(result.record.protocol.id), open_dataset(request.data)
+    say(f"decoding the targets of {len(result.table)} tiles")
     faults += _target_faults(result, dataset, protocol)
     if faults:  # other data or another protocol: predictions would differ for that reason alone
-        return VerifyReport(result.record, tuple(faults), (), "")
+        return VerifyReport(result.record, tuple(faults))
     with _found(request.model) as (model, spec):
-        faults += _model_faults(result.record, model)
-        checks, device_class = _run_again(result, dataset, protocol, spec, request, say)
-    faults += [fault for check in checks for fault in tile_faults(check, request.run)]
-    return VerifyReport(result.record, tuple(faults), checks, device_class)
+        faults += model_faults(result.record, model)
+        verifying = _Verifying(request, result, dataset, protocol, model, spec, tuple(faults), say)
+        return verifying.full(tell, time_again) if request.full else verifying.sample()
 
 
-def write_verification(report: VerifyReport, request: VerifyRequest, maintainer: str) -> Path:
-    """Write ``verification.json`` beside the record; its path.
+@dataclass(frozen=True)
+class _Verifying:
+    """One verification, with all that its steps share; `faults` were found before the model ran."""
 
-    Raises
-    ------
-    UsageError
-        if no tile was run again: then there is nothing that a maintainer could vouch for.
-    """
-    if not report.tiles:
-        remedy = "give --data DIR and --model MODEL"
-        raise UsageError("a verification needs tiles that were run again", where="--maintainer", remedy=remedy)
-    record_id, model = report.record.record_id, report.record.model
-    verification = Verification(
-        record_id=record_id,
-        submitted_record_id=record_id,
-        scope="sample",
-        slug=model.submission,
-        package_sha256=model.wheel_sha256 or model.code_sha256,
-        weights_sha256=model.weights_sha256,
-        verified_by=maintainer,
-        verified_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        harness_version=__version__,
-        device_class=report.device_class,
-        isolation=report.record.isolation.level,
-        tolerance=SAME_PREDICTION,
-        draw=Draw(source="seed", seed=f"{request.seed:x}", of=report.record.dataset.tiles),
-        tiles=report.tiles,
-        compared=len(report.tiles),
-        columns={},
-        agrees=report.passed,
-        passed=report.passed,
-    )
-    path = request.run / Verification.FILE
-    verification.save(path)
-    return path
+    request: VerifyRequest
+    result: Result
+    dataset: Dataset
+    protocol: Protocol
+    model: ModelRef
+    spec: ModelSpec
+    faults: tuple[CheckFinding, ...]
+    say: Say
 
-
-def tile_faults(check: TileCheck, where: Path) -> tuple[CheckFinding, ...]:
-    """What one tile's comparison says against the record."""
-    if check.outcome != "ok":
-        what = f"tile {check.tile!r} was ok in the run and is {check.outcome} now"
-        return (CheckFinding("again", what, where=where, remedy="see the model's log"),)
-    limits = (
-        (check.order_difference, SAME_PREDICTION, "the prediction depends on other tiles or on chance", "reflectance"),
-        (check.prediction_difference, SAME_PREDICTION, "the prediction differs from the stored one", "reflectance"),
-        (check.psnr_difference_db, PSNR_TOLERANCE_DB, "psnr differs from tiles.csv", "dB"),
-    )
-    return tuple(
-        CheckFinding(
-            "again",
-            f"tile {check.tile!r}: {what}, by {value:.3g} {unit}",
-            where=where,
-            remedy="the record does not hold",
+    def sample(self) -> VerifyReport:
+        """Run drawn tiles again and compare them with what was submitted."""
+        request, result = self.request, self.result
+        options = self._options()
+        # What this machine lacks is said before hours of work.
+        scorer = record_scorer(result, self.protocol, options)
+        drawn, names = draw(result, request.tiles or SAMPLE, request.seed)
+        predicted = predict_twice(result, self.dataset, self.spec, names, request.device, request.isolation, self.say)
+        checks = tile_checks(predicted, request.run)
+        self.say("scoring them and comparing every column")
+        table = score_again(predicted, result.record, self.protocol, scorer)
+        columns = self._without_lpips(compare_tables(result.table, table))
+        faults = (
+            *self.faults,
+            *(fault for check in checks for fault in tile_faults(check, request.run)),
+            *column_faults(columns, len(table), request.run),
         )
-        for value, limit, what, unit in limits
-        if value is not None and not value <= limit
-    )
+        return VerifyReport(
+            result.record, faults, model=self.model, draw=drawn, tiles=checks, columns=columns, compared=len(table),
+            machine=predicted.machine,
+        )  # fmt: skip
+
+    def full(self, tell: Listener | None, time_again: TimeAgain | None) -> VerifyReport:
+        """Run the whole list into a run of its own, check that one, and compare what was submitted with it."""
+        request, result, out = self.request, self.result, self.request.out
+        assert out is not None
+        options = self._options()
+        if has_lpips(result):
+            perceptual_of(options)  # says before hours of work what this machine lacks
+        self.say(f"running the whole list, {len(result.table)} tiles")
+        self._evaluate(out, options, tell)
+        own = read_result(out).matching()
+        self.say("comparing every column with what was submitted")
+        columns = self._without_lpips(compare_tables(result.table, own.table))
+        faults = [*self.faults, *column_faults(columns, len(own.table), request.run)]
+        drawn, names = draw(own, ORDER_TILES, request.seed)
+        predicted = predict_twice(own, self.dataset, self.spec, names, request.device, request.isolation, self.say)
+        checks = tile_checks(predicted, out)
+        unsound = tuple(fault for check in checks for fault in tile_faults(check, out))
+        speed, slower = self._speed(out, predicted.machine, time_again)
+        return VerifyReport(
+            result.record, (*faults, *unsound, *slower), own.record, unsound, self.model, drawn, checks, columns,
+            len(own.table), predicted.machine, speed,
+        )  # fmt: skip
+
+    def _evaluate(self, out: Path, options: RunOptions, tell: Listener | None) -> None:
+        from worldstrat_bench.run.events import ignore
+        from worldstrat_bench.run.pipeline import evaluate_run
+        from worldstrat_bench.run.request import RunRequest
+
+        asked, dataset = self.request.model, self.result.record.dataset
+        assert asked is not None
+        request = RunRequest(
+            asked, self.dataset.root, out, self.result.record.protocol.id, dataset.list, dataset.limit,
+            seed=self.result.record.seed, inputs=dataset.inputs,
+        )  # fmt: skip
+        evaluate_run(request, options, tell or ignore)
+
+    def _options(self) -> RunOptions:
+        """Return options with which a run finds what the submitted one found; nothing comes from a cache."""
+        from worldstrat_bench.run.request import RunOptions
+
+        request, record = self.request, self.result.record
+        return RunOptions(
+            device=request.device, isolation=request.isolation, limits=limits_of(record), cache=False,
+            max_failures=5 if record.complete else 0, lpips_weights=request.lpips_weights, download=request.download,
+            metrics=optional_names(record),
+        )  # fmt: skip
+
+    def _without_lpips(self, columns: dict[str, ColumnCheck]) -> dict[str, ColumnCheck]:
+        """Leave LPIPS out where the record says that it was not measured: a null on some tiles stays a difference."""
+        measured = self.result.record.lpips_backbone_sha256 is not None or has_lpips(self.result)
+        return {name: check for name, check in columns.items() if measured or name != "lpips"}
+
+    def _speed(
+        self, out: Path, machine: Machine, time_again: TimeAgain | None
+    ) -> tuple[SpeedCheck | None, tuple[CheckFinding, ...]]:
+        """Time the model again where it was timed on such a device, and compare."""
+        path = self.result.folder / SpeedReport.FILE
+        if time_again is None or not path.is_file():
+            return None, ()
+        stated = SpeedReport.load(path)
+        if stated.device.device_class != machine.device_class:
+            self.say(f"the speed is of {stated.device.device_class[:60]}, this is {machine.device_class}: not compared")
+            return None, ()
+        self.say("timing the model again")
+        found = speed_difference(stated, time_again(out))
+        if found is None:
+            self.say("no VALID timing of both sessions compares: the speed stays the authors' own")
+            return None, ()
+        digest = hashlib.sha256((out / SpeedReport.FILE).read_bytes()).hexdigest()
+        agrees = found <= SPEED_TOLERANCE
+        check = SpeedCheck(speed_sha256=digest, largest=found, tolerance=SPEED_TOLERANCE, agrees=agrees)
+        what = f"a call takes {found:.0%} more or less than {SpeedReport.FILE} says"
+        fault = CheckFinding("speed", what, where=path, remedy=f"speeds agree within {SPEED_TOLERANCE:.0%}")
+        return check, () if agrees else (fault,)
 
 
-def choose_tiles(result: Result, count: int, seed: int) -> tuple[str, ...]:
-    """`count` random tiles that the run scored, in random order; the same for the same seed and record."""
-    scored = [tile for tile, ok in zip(result.table.tiles, result.table.ok, strict=True) if ok]
-    return tuple(random.Random(f"{seed} {result.record.record_id}").sample(scored, min(count, len(scored))))
+def model_faults(record: Record, model: ModelRef) -> tuple[CheckFinding, ...]:
+    """Return how the model that runs differs from the record's; a record that names no code differs, too."""
+    faults = [
+        CheckFinding(
+            "model", f"model.{key} differs from the record's", where=record.model.name, remedy="verify the same model"
+        )
+        for key in model_differences(record.model, model, partial=True)
+    ]
+    digests = [(getattr(record.model, key), getattr(model, key)) for key in ("wheel_sha256", "code_sha256")]
+    if not any(ours is not None and theirs is not None for ours, theirs in digests):
+        what = "nothing shows that this is the record's code: no digest of it is known to both"
+        remedy = "verify the wheel, or the installed package, with which the record was made"
+        faults.append(CheckFinding("model", what, where=record.model.name, remedy=remedy))
+    return tuple(faults)
+
+
+def _refuse_what_cannot_be_run(record: Record, request: VerifyRequest) -> None:
+    """Raise UsageError for records of which no model can be run, or not the whole list."""
+    if request.model is None:
+        return
+    if record.predictions is not None:
+        remedy = "leave out --model to recompute the record, or score the files again into another run and compare"
+        raise UsageError("its predictions were handed in: there is no model to run", where=request.run, remedy=remedy)
+    if record.dataset.shard is not None:
+        raise UsageError("this is one shard of a run", where=request.run, remedy="merge the shards, then verify")
+    if request.full and (reason := foreign_inputs(record)):
+        raise UsageError(f"it cannot be run as a whole: {reason}", where=request.run, remedy="give -k N for a sample")
 
 
 def _target_faults(result: Result, dataset: Dataset, protocol: Protocol) -> tuple[CheckFinding, ...]:
-    """Whether the decoded targets of this machine are those of the record, and its revisits those of the run."""
+    """Return a fault if the targets of this machine are not those of the record, or its revisits not those of the run."""
     from worldstrat_bench.data.target import read_target
 
     held, stated = dataset.partial_revisits(result.table.tiles), result.record.dataset.revisits
@@ -196,104 +337,8 @@ def _target_faults(result: Result, dataset: Dataset, protocol: Protocol) -> tupl
 
 @contextmanager
 def _found(request: ModelRequest) -> Iterator[tuple[ModelRef, ModelSpec]]:
-    """The model that was asked for, unpacked while the context lasts."""
-    from tempfile import TemporaryDirectory
-
+    """Yield the model that was asked for, unpacked while the context lasts."""
     from worldstrat_bench.run.model import choose_model
 
     with TemporaryDirectory(prefix="worldstrat-verify-") as scratch:
         yield choose_model(request, Path(scratch))
-
-
-def _model_faults(record: Record, model: ModelRef) -> tuple[CheckFinding, ...]:
-    """How the model differs from the record's; what only one of them knows is not compared."""
-    return tuple(
-        CheckFinding(
-            "model", f"model.{key} differs from the record's", where=record.model.name, remedy="verify the same model"
-        )
-        for key in model_differences(record.model, model, partial=True)
-    )
-
-
-def _run_again(
-    result: Result, dataset: Dataset, protocol: Protocol, spec: ModelSpec, request: VerifyRequest, say: Say
-) -> tuple[tuple[TileCheck, ...], str]:
-    """Predict the chosen tiles in random order, then in the reverse one or alone, and score them."""
-    from worldstrat_bench.run.devices import resolve_devices
-    from worldstrat_bench.worker.host import Worker
-
-    tiles = [dataset.tile(name) for name in choose_tiles(result, request.tiles, request.seed)]
-    forbidden = (dataset.root.resolve(), result.folder.resolve())
-    device = resolve_devices(request.device)[0]
-    worker = Worker(spec, device=device, isolation=request.isolation, forbidden=forbidden)
-    ask = partial(_replies, worker, result.record, protocol)
-    with worker:
-        say(f"running {len(tiles)} tiles again in random order")
-        first = ask(tiles)
-        say("running them in the reverse order, some alone")
-        again = ask(list(reversed(tiles[ALONE:])))
-        for tile in tiles[:ALONE]:
-            again |= ask([tile])
-        device_class = worker.hello.device_class
-    checks = tuple(_check(result, protocol, tile, first[tile.name], again[tile.name], request) for tile in tiles)
-    return checks, device_class
-
-
-def _replies(worker: Worker, record: Record, protocol: Protocol, tiles: Sequence[Tile]) -> dict[str, Reply]:
-    """Return the replies of one process to tiles in this order, asked as the run asked; end the process."""
-    from worldstrat_bench.data.inputs import read_tile
-    from worldstrat_bench.protocol import load_protocol
-
-    given = record.dataset.inputs_protocol
-    asked = protocol if given is None else load_protocol(given.id)  # what the model saw, not what scored it
-    replies = {}
-    for tile in tiles:
-        task = read_tile(tile, protocol=asked, frames=record.model.frames, source=record.dataset.inputs).task
-        replies[tile.name] = worker.predict(task, task.seed(record.seed))
-    worker.restart()  # the next tiles go to a process that has seen none of these, or their order would tell nothing
-    return replies
-
-
-def _check(
-    result: Result, protocol: Protocol, tile: Tile, first: Reply, again: Reply, request: VerifyRequest
-) -> TileCheck:
-    if first.image is None or again.image is None:
-        outcome = first.outcome if first.image is None else again.outcome
-        return TileCheck(tile=tile.name, outcome=outcome)
-    stored = _stored_prediction(request.run, tile.name)
-    psnr = float(result.table.numbers["psnr"][result.table.tiles.index(tile.name)])
-    scored = _psnr(first.image, tile, protocol, result.record)
-    return TileCheck(
-        tile=tile.name,
-        outcome="ok",
-        prediction_difference=None if stored is None else difference(first.image, stored),
-        order_difference=difference(first.image, again.image),
-        psnr_difference_db=None if scored is None or np.isnan(psnr) else abs(scored - psnr),
-    )
-
-
-def difference(a: Image, b: Image) -> float:
-    """Largest absolute difference of two (3, H, W) images; 1e9 if their shapes differ or a value is no number."""
-    if a.shape != b.shape:
-        return 1e9
-    largest = float(np.abs(a.astype(np.float64) - b).max())
-    return largest if np.isfinite(largest) else 1e9
-
-
-def _stored_prediction(run: Path, tile: str) -> Image | None:
-    from worldstrat_bench.run.predictions import PredictionStore
-
-    store = PredictionStore(run / "predictions")
-    return store.read(tile) if store.has(tile) else None
-
-
-def _psnr(image: Image, tile: Tile, protocol: Protocol, record: Record) -> float | None:
-    from worldstrat_bench.data.inputs import read_tile
-    from worldstrat_bench.data.target import read_target
-    from worldstrat_bench.run.score import FrameFacts, score_tile
-    from worldstrat_bench.scoring import make_scorer
-
-    source = record.dataset.inputs
-    facts = FrameFacts.of(read_tile(tile, protocol=protocol, frames=1, source=source, cache=None))
-    scored = score_tile(make_scorer(protocol), read_target(tile, protocol), facts, image)
-    return (scored.values or {}).get("psnr")

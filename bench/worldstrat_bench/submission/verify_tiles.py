@@ -1,0 +1,236 @@
+"""Tiles of a run, drawn at random, predicted again in two orders and scored as the run scored them."""
+
+from __future__ import annotations
+
+import random
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldstrat_bench.artefacts.record import Record
+from worldstrat_bench.artefacts.result import Result
+from worldstrat_bench.artefacts.tiles import TileTable, format_tiles, parse_tiles
+from worldstrat_bench.artefacts.verification import Draw, TileCheck
+from worldstrat_bench.errors import UsageError
+from worldstrat_bench.measures import optional_column
+from worldstrat_bench.protocol import SAME_PREDICTION, Protocol, load_protocol
+from worldstrat_bench.submission.faults import CheckFinding
+
+if TYPE_CHECKING:
+    from worldstrat_bench.data.layout import Dataset, Tile
+    from worldstrat_bench.metrics.perceptual import Perceptual
+    from worldstrat_bench.run.request import RunOptions
+    from worldstrat_bench.scoring.types import Scorer
+    from worldstrat_bench.worker.host import Worker
+    from worldstrat_bench.worker.types import Limits, ModelSpec, Reply
+
+ALONE = 3
+"""Tiles that get a worker of their own; the others share one, in the reverse order."""
+
+Image = NDArray[np.float32]
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where tiles were predicted again, and how the model was confined."""
+
+    device_class: str
+    isolation: str
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """The replies of two passes over the drawn tiles, by tile."""
+
+    tiles: tuple[Tile, ...]
+    first: Mapping[str, Reply]
+    again: Mapping[str, Reply]
+    machine: Machine
+
+
+def draw(result: Result, count: int, seed: int | None = None) -> tuple[Draw, tuple[str, ...]]:
+    """Draw `count` of the tiles that a run scored, in random order.
+
+    Without a seed they are drawn from the system's randomness: nobody who wrote the record could know which they
+    would be. With one they are the same for the same record, so that anybody can repeat a draw that was recorded.
+    """
+    drawn = Draw(
+        source="system" if seed is None else "seed",
+        seed=secrets.token_hex(16) if seed is None else f"{abs(seed):x}",
+        of=int(result.table.ok.sum()),
+    )
+    return drawn, drawn_tiles(result, drawn, count)
+
+
+def drawn_tiles(result: Result, drawn: Draw, count: int) -> tuple[str, ...]:
+    """Return the tiles of a recorded draw."""
+    scored = [tile for tile, ok in zip(result.table.tiles, result.table.ok, strict=True) if ok]
+    return tuple(random.Random(f"{drawn.seed} {result.record.record_id}").sample(scored, min(count, len(scored))))
+
+
+def limits_of(record: Record) -> Limits:
+    """Return what the model was allowed in the run."""
+    from worldstrat_bench.worker.types import Limits
+
+    if record.limits is None:
+        return Limits()
+    return Limits(tile_seconds=record.limits.tile_seconds, memory_bytes=record.limits.memory_bytes)
+
+
+def predict_twice(
+    result: Result, dataset: Dataset, spec: ModelSpec, names: Sequence[str], device: str, isolation: str, say: Say
+) -> Predicted:
+    """Predict tiles in the order given, then in the reverse one, some of them alone."""
+    from worldstrat_bench.run.devices import resolve_devices
+    from worldstrat_bench.worker.host import Worker
+
+    tiles = tuple(dataset.tile(name) for name in names)
+    forbidden = (dataset.root.resolve(), result.folder.resolve())
+    chosen = resolve_devices(device)[0]
+    limits = limits_of(result.record)
+    worker = Worker(spec, device=chosen, isolation=isolation, forbidden=forbidden, limits=limits)
+    with worker:
+        say(f"predicting {len(tiles)} drawn tiles in random order")
+        first = _replies(worker, result.record, tiles)
+        say(f"predicting them in the reverse order, {min(ALONE, len(tiles))} of them alone")
+        again = _replies(worker, result.record, tuple(reversed(tiles[ALONE:])))
+        for tile in tiles[:ALONE]:
+            again |= _replies(worker, result.record, (tile,))
+        machine = Machine(worker.hello.device_class, worker.hello.isolation.level)
+    return Predicted(tiles, first, again, machine)
+
+
+def _replies(worker: Worker, record: Record, tiles: Sequence[Tile]) -> dict[str, Reply]:
+    """Return the replies of one process to tiles in this order, asked as the run asked; end the process."""
+    from worldstrat_bench.data.inputs import read_tile
+
+    asked = load_protocol((record.dataset.inputs_protocol or record.protocol).id)  # what the model saw
+    replies = {}
+    for tile in tiles:
+        task = read_tile(tile, protocol=asked, frames=record.model.frames, source=record.dataset.inputs).task
+        replies[tile.name] = worker.predict(task, task.seed(record.seed))
+    worker.restart()  # the next tiles go to a process that has seen none of these, or their order would tell nothing
+    return replies
+
+
+def tile_checks(predicted: Predicted, stored: Path) -> tuple[TileCheck, ...]:
+    """Compare the two passes with each other and with stored predictions.
+
+    Parameters
+    ----------
+    stored : the run directory; where it holds no prediction of a tile nothing is compared.
+    """
+    return tuple(
+        _tile_check(tile.name, predicted.first[tile.name], predicted.again[tile.name], stored)
+        for tile in predicted.tiles
+    )
+
+
+def _tile_check(tile: str, first: Reply, again: Reply, run: Path) -> TileCheck:
+    if first.image is None or again.image is None:
+        return TileCheck(tile=tile, outcome=first.outcome if first.image is None else again.outcome)
+    stored = _stored_prediction(run, tile)
+    return TileCheck(
+        tile=tile,
+        outcome="ok",
+        prediction_difference=None if stored is None else difference(first.image, stored),
+        order_difference=difference(first.image, again.image),
+    )
+
+
+def tile_faults(check: TileCheck, where: Path) -> tuple[CheckFinding, ...]:
+    """Return what the comparison of one tile says against the model or the record."""
+    if check.outcome != "ok":
+        what = f"tile {check.tile!r} was ok in the run and is {check.outcome} now"
+        return (CheckFinding("again", what, where=where, remedy="see the model's log"),)
+    limits = (
+        (check.order_difference, "the prediction depends on other tiles or on chance"),
+        (check.prediction_difference, "the prediction differs from the stored one"),
+    )
+    return tuple(
+        CheckFinding(
+            "again",
+            f"tile {check.tile!r}: {what}, by {value:.3g} reflectance",
+            where=where,
+            remedy=f"predictions of a model agree to {SAME_PREDICTION:g}",
+        )
+        for value, what in limits
+        if value is not None and not value <= SAME_PREDICTION
+    )
+
+
+def difference(a: Image, b: Image) -> float:
+    """Largest absolute difference of two (3, H, W) images; 1e9 if their shapes differ or a value is no number."""
+    if a.shape != b.shape:
+        return 1e9
+    largest = float(np.abs(a.astype(np.float64) - b).max())
+    return largest if np.isfinite(largest) else 1e9
+
+
+def _stored_prediction(run: Path, tile: str) -> Image | None:
+    from worldstrat_bench.run.predictions import PredictionStore
+
+    store = PredictionStore(run / "predictions")
+    return store.read(tile) if store.has(tile) else None
+
+
+def optional_names(record: Record) -> tuple[str, ...]:
+    """Return the names of the optional metrics of a record."""
+    owners = [optional_column(column) for column in record.optional]
+    return tuple(sorted({owner.name for owner in owners if owner is not None}))
+
+
+def score_again(predicted: Predicted, record: Record, protocol: Protocol, scorer: Scorer) -> TileTable:
+    """Return the table of the first pass, with the columns that the run has."""
+    from worldstrat_bench.data.inputs import read_tile
+    from worldstrat_bench.data.target import read_target
+    from worldstrat_bench.run.finish import columns_of
+    from worldstrat_bench.run.score import FrameFacts, score_tile
+
+    rows = []
+    for tile in predicted.tiles:
+        reply = predicted.first[tile.name]
+        inputs = read_tile(tile, protocol=protocol, frames=1, source=record.dataset.inputs, cache=None)
+        scored = score_tile(scorer, read_target(tile, protocol), FrameFacts.of(inputs), reply.image)
+        rows.append(columns_of(tile.facts, reply.outcome, scored))
+    return parse_tiles(format_tiles(rows))
+
+
+def has_lpips(result: Result) -> bool:
+    """Return whether a record has LPIPS on any tile."""
+    values = result.table.numbers.get("lpips")
+    return values is not None and not bool(np.isnan(values).all())
+
+
+def perceptual_of(options: RunOptions) -> Perceptual:
+    """Return LPIPS, ready to use.
+
+    Raises
+    ------
+    UsageError
+        if its weights are not here: every tile would differ from the record.
+    """
+    from worldstrat_bench.metrics.lpips_metric import load_perceptual
+    from worldstrat_bench.metrics.perceptual import Unavailable
+
+    found = load_perceptual(options.lpips_weights, options.download)
+    if isinstance(found, Unavailable):
+        remedy = "give --lpips-weights FILE, or --download"
+        raise UsageError(f"the record has LPIPS, which this machine cannot compute: {found.reason}", remedy=remedy)
+    return found
+
+
+def record_scorer(result: Result, protocol: Protocol, options: RunOptions) -> Scorer:
+    """Return a scorer on the CPU with the metrics that a record has."""
+    from worldstrat_bench.metrics.optional import load_optional
+    from worldstrat_bench.scoring import make_scorer
+
+    optional = load_optional(options.metrics) if protocol.family == "wsb" else ()
+    perceptual = perceptual_of(options) if has_lpips(result) else None
+    return make_scorer(protocol, perceptual=perceptual, optional=optional)

@@ -1,0 +1,141 @@
+"""``verification.json`` of a verification, and what has to hold before it is added to a submission."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from worldstrat_bench import __version__
+from worldstrat_bench.artefacts.record import load_record
+from worldstrat_bench.artefacts.verification import Attestation, Verification
+from worldstrat_bench.errors import InfrastructureError, InvalidArtefactError, UsageError
+from worldstrat_bench.protocol import SAME_PREDICTION
+from worldstrat_bench.submission.results import add_run
+from worldstrat_bench.submission.verify import VerifyReport, VerifyRequest
+
+WORKFLOW: Final = ".github/workflows/evaluate.yml"
+"""The workflow whose runs are attested."""
+
+ATTESTED: Final = ("record.json", "tiles.csv", Verification.FILE)
+"""What it attests."""
+
+
+def write_verification(
+    report: VerifyReport,
+    request: VerifyRequest,
+    maintainer: str,
+    *,
+    commit: str | None = None,
+    harness_commit: str | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Path:
+    """Write ``verification.json`` beside the record that it vouches for; return its path.
+
+    Parameters
+    ----------
+    commit : that held the submission; None if it is not known.
+    environment : variables of the process; those of the evaluation workflow say where its attestation is found.
+
+    Raises
+    ------
+    UsageError
+        if no tile was run again: then there is nothing that a maintainer could vouch for; or if the tiles were not
+        drawn from the system's randomness.
+    """
+    if report.model is None or report.draw is None or report.machine is None:
+        remedy = "give --data DIR and --model MODEL"
+        if report.faults:
+            remedy = f"{report.faults[0].what}; {report.faults[0].remedy}"
+        raise UsageError("a verification needs tiles that were run again", where="--maintainer", remedy=remedy)
+    if report.draw.source != "system":
+        raise UsageError("the tiles of a verification are drawn at random", where="--seed", remedy="leave out --seed")
+    record = report.computed or report.record
+    verification = Verification(
+        record_id=record.record_id,
+        submitted_record_id=report.record.record_id,
+        scope="full" if report.computed else "sample",
+        slug=report.model.submission,
+        commit=commit,
+        package_sha256=report.model.wheel_sha256 or report.model.code_sha256,
+        weights_sha256=report.model.weights_sha256,
+        verified_by=maintainer,
+        verified_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        harness_version=__version__,
+        harness_commit=harness_commit,
+        device_class=report.machine.device_class,
+        isolation=report.machine.isolation,
+        tolerance=SAME_PREDICTION,
+        draw=report.draw,
+        tiles=report.tiles,
+        compared=report.compared,
+        columns=report.columns,
+        speed=report.speed,
+        attestation=attestation_of(environment or {}),
+        agrees=report.agrees,
+        passed=report.passed,
+    )
+    path = (request.out or request.run) / Verification.FILE
+    verification.save(path)
+    return path
+
+
+def attestation_of(environment: Mapping[str, str]) -> Attestation | None:
+    """Return where the evaluation workflow attests what this process writes; None if this is not that workflow."""
+    workflow = environment.get("GITHUB_WORKFLOW_REF", "")
+    repository, file = environment.get("GITHUB_REPOSITORY", ""), workflow.partition("@")[0]
+    if environment.get("GITHUB_ACTIONS") != "true" or file != f"{repository}/{WORKFLOW}":
+        return None
+    commit = environment.get("GITHUB_WORKFLOW_SHA", "")
+    return Attestation(repository=repository, workflow=f"{WORKFLOW}@{commit}", run=environment["GITHUB_RUN_ID"])
+
+
+def check_attestation(run: Path, attestation: Attestation) -> None:
+    """Have the forge's own tool confirm that the evaluation workflow made the files of a run.
+
+    Raises
+    ------
+    InvalidArtefactError
+        if it does not confirm one of :data:`ATTESTED`.
+    InfrastructureError
+        if the tool is not here, or gives no answer.
+    """
+    signer = f"{attestation.repository}/{WORKFLOW}"
+    for name in ATTESTED:
+        command = ["gh", "attestation", "verify", str(run / name), "--repo", attestation.repository,
+                   "--signer-workflow", signer]  # fmt: skip
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            what = f"the attestation cannot be checked: {type(error).__name__}"
+            remedy = "install GitHub's command line, gh, and log in"
+            raise InfrastructureError(what, where=run / name, remedy=remedy) from None
+        if done.returncode:
+            what = f"the forge does not confirm that {WORKFLOW} made this file"
+            remedy = "take the files from the artefact of the evaluation workflow's run, unchanged"
+            raise InvalidArtefactError(what, where=run / name, remedy=remedy)
+
+
+def add_verified(run: Path, slug_folder: Path) -> Path:
+    """Put a verification, and in a full one the maintainers' record, into a submission; return the folder.
+
+    The other files of a record that is replaced, such as its speed, leave with it: they name the former record.
+
+    Raises
+    ------
+    InvalidArtefactError
+        if the run has no verification of its record that passed, or the forge does not confirm where it was made; and
+        as :func:`~.results.add_run` does.
+    """
+    path = run / Verification.FILE
+    verification = Verification.load(path)
+    if not verification.passed:
+        raise InvalidArtefactError("the verification did not pass", where=path, remedy="it vouches for nothing")
+    if verification.record_id != load_record(run).record_id:
+        what = "the verification is of another record than the one beside it"
+        raise InvalidArtefactError(what, where=path, remedy="verify again")
+    if verification.attestation is not None:
+        check_attestation(run, verification.attestation)
+    return add_run(run, slug_folder, verification)
