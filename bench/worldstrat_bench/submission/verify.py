@@ -318,7 +318,7 @@ def _refuse_what_cannot_be_run(record: Record, request: VerifyRequest) -> None:
 
 
 def _target_faults(result: Result, dataset: Dataset, protocol: Protocol) -> tuple[CheckFinding, ...]:
-    """Return a fault if the targets of this machine are not those of the record, or its revisits not those of the run."""
+    """Return a fault if the targets or the revisits of this machine are not those of the record."""
     from worldstrat_bench.data.target import read_target
 
     held, stated = dataset.partial_revisits(result.table.tiles), result.record.dataset.revisits
