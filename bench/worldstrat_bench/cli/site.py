@@ -39,6 +39,9 @@ def build_site(
             "--division", metavar="KIND", help="Only official, probe, compatibility, practice or predictions boards."
         ),
     ] = None,
+    checked: Annotated[
+        bool, typer.Option("--checked", help="Leave out what `submission check` refuses, and say so on the pages.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Build the site from records and tile tables; says what it used and why not the rest.
@@ -51,7 +54,14 @@ def build_site(
 
     config = load_config(board)
     config = only_kinds(config, division) if division else config
-    report = build(paths, out, data=data, predictions=predictions or (), previews=previews, config=config)
+    refused: dict[Path, str] = {}
+    if checked:
+        from worldstrat_bench.submission.check import refused_folders
+
+        refused = refused_folders(paths)
+    report = build(
+        paths, out, data=data, predictions=predictions or (), previews=previews, config=config, left_out=refused
+    )
     if as_json:
         print_json(_build_document(report))
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,6 +90,7 @@ def build(
     previews: bool = True,
     config: BoardConfig | None = None,
     references: References | None = None,
+    left_out: Mapping[Path, str] | None = None,
 ) -> BuildReport:
     """Build the site.
 
@@ -103,6 +104,7 @@ def build(
     config : which boards and columns; none: the defaults.
     references : what official records are held against; None for those that the package ships, which is what every
         command uses.
+    left_out : folders of submissions that are not shown, each with the reason, which the page of the data gives.
 
     Raises
     ------
@@ -112,7 +114,7 @@ def build(
         if `data` is no data set.
     """
     _check_out(out)
-    entries, refused = read_entries(paths, references=references)
+    entries, refused = read_entries(paths, references=references, left_out=left_out)
     gathering = gc.isenabled()
     gc.disable()  # a build makes millions of small objects and no garbage: a fifth of its time
     try:

@@ -131,7 +131,11 @@ class RejectedEntry:
 
 
 def read_entries(
-    paths: Iterable[Path], *, of_site: bool = False, references: References | None = None
+    paths: Iterable[Path],
+    *,
+    of_site: bool = False,
+    references: References | None = None,
+    left_out: Mapping[Path, str] | None = None,
 ) -> tuple[list[Entry], list[RejectedEntry]]:
     """Return every run under `paths`, in the order of their record ids, and what was refused.
 
@@ -140,20 +144,31 @@ def read_entries(
     paths : folders of submissions and runs.
     of_site : also read the copies that a built site offers for download, as the site's own check does.
     references : what official records are held against; None for those that the package ships.
+    left_out : folders of submissions that are not read, each with the reason.
 
     Raises
     ------
     UsageError
         if a path does not exist.
     """
+    aside = {path.absolute(): reason for path, reason in (left_out or {}).items()}
     entries: dict[str, Entry] = {}
     refused: list[RejectedEntry] = []
     for root in paths:
         if not root.exists():
             raise UsageError("there is no such folder", where=root, remedy="give a submissions folder or a run")
+        refused += [
+            RejectedEntry(
+                clean(f"{root.name}/{path.name}" if path != root.absolute() else root.name, 200), clean(reason, 400)
+            )
+            for path, reason in sorted(aside.items())
+            if root.absolute() in (path, path.parent)
+        ]
         found = False
         for folder in find_runs(root, of_site=of_site):
             found = True
+            if not aside.keys().isdisjoint((folder.absolute(), *folder.absolute().parents)):
+                continue
             source = clean(str(folder.relative_to(root.parent)) if folder != root else root.name, 200)
             try:
                 entry = read_entry(folder, root, source, references)

@@ -64,27 +64,73 @@ def test_actions_are_pinned_by_commit_one_commit_each(path: Path) -> None:
 def test_tokens_are_asked_for_job_by_job(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert "\npermissions: {}\n" in text
-    assert "pull_request_target" not in text
+    assert ("pull_request_target" in text) == (path.name == "submission-check.yml")
     assert "secrets." not in text
     assert text.count("timeout-minutes:") == text.count("runs-on:")
     assert text.count("persist-credentials: false") == text.count("actions/checkout@")
 
 
-def test_a_pull_request_is_checked_by_the_harness_of_its_base() -> None:
+def test_a_pull_request_is_checked_by_the_workflow_and_the_harness_of_its_base() -> None:
     text = (GITHUB / "workflows" / "submission-check.yml").read_text(encoding="utf-8")
+    assert "\non:\n  pull_request_target:" in text
     assert "ref: ${{ github.event.pull_request.base.sha }}\n          path: harness" in text
-    assert not re.search(r"pip install[^\n]*pull", text)
+    assert not re.search(r"(pip|python|bash|sh|source) [^\n]*\bpull/", text)
     scripts = re.findall(r"run: \|\n((?: {10}.*\n)+)", text)
     assert scripts
     assert not any("${{" in script for script in scripts)
 
 
-def test_the_comment_is_written_from_data_alone() -> None:
-    text = (GITHUB / "workflows" / "submission-comment.yml").read_text(encoding="utf-8")
-    assert "head_sha }}\n          path" not in text
-    assert "ref: ${{ github.event.repository.default_branch }}" in text
-    assert "hostile/check.json" in text
-    assert "submission report" in text
+def test_what_is_checked_is_the_merge_result_with_the_forges_list_of_changes() -> None:
+    text = (GITHUB / "workflows" / "submission-check.yml").read_text(encoding="utf-8")
+    assert "refs/pull/${{ github.event.pull_request.number }}/merge\n          path: pull" in text
+    assert 'git -C pull rev-parse HEAD^2)\n          [[ "$merged" = "$HEAD_SHA" ]]' in text
+    assert "pulls/$NUMBER/files" in text
+    for option in ("--base HEAD^1", "--changed ../report/files.json", '--author "$AUTHOR"'):
+        assert option in text or option in text.replace("who=(", "")
+    assert "AUTHOR: ${{ github.event.pull_request.user.login }}" in text
+
+
+def test_the_job_that_reads_cannot_write_and_the_job_that_writes_reads_a_report() -> None:
+    text = (GITHUB / "workflows" / "submission-check.yml").read_text(encoding="utf-8")
+    check, comment = text.split("\n  comment:\n")
+    assert ": write" not in check
+    assert comment.count(": write") == 1
+    assert "refs/pull" not in comment
+    assert "head.sha" not in comment
+    assert "hostile/check.json" in comment
+    assert "submission report" in comment
+    assert '[ "$CHECK" != success ]' in comment
+
+
+def test_publishing_does_not_stop_at_a_bad_row() -> None:
+    text = (GITHUB / "workflows" / "pages.yml").read_text(encoding="utf-8")
+    assert "submission check submissions --maintainer || " in text
+    assert "--checked" in text
+
+
+def test_an_evaluation_is_pinned_confined_and_attested_with_what_it_was_of() -> None:
+    text = (GITHUB / "workflows" / "evaluate.yml").read_text(encoding="utf-8")
+    installs = re.findall(r"bin/pip\" install (.*)", text)
+    assert installs == ['"${locked[@]}"', "--no-deps --no-build-isolation ./harness ./harness/baselines"]
+    assert "--require-hashes --only-binary :all: --no-deps -r harness/.github/requirements/evaluate.txt" in text
+    assert "--isolation full" in text
+    assert '--commit "$COMMIT"' in text
+    attest = text.split("\n  attest:\n")[1]
+    assert all(f"run/{name}" in attest for name in ("record.json", "tiles.csv", "verification.json"))
+
+
+def test_every_requirement_of_a_workflow_is_hashed() -> None:
+    for path in sorted((GITHUB / "requirements").glob("*.txt")):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        pins = [i for i, line in enumerate(lines) if "==" in line and not line.startswith((" ", "#"))]
+        assert pins, path.name
+        assert all(lines[i].endswith("\\") and "--hash=sha256:" in lines[i + 1] for i in pins), path.name
+
+
+def test_maintainers_own_what_judges_and_what_verifies() -> None:
+    owned = (GITHUB / "CODEOWNERS").read_text(encoding="utf-8")
+    for place in ("/.github/", "/bench/", "/reports/", "/baselines/", "/tests/", "/submissions/*", "verification.json"):
+        assert re.search(rf"^{re.escape(place)} +@", owned, re.MULTILINE), place
 
 
 def test_a_hostile_report_is_refused_or_harmless(tmp_path: Path) -> None:

@@ -1,0 +1,116 @@
+"""Publishing: a bad row is left out and named, and everything else is published as if it were not there."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from submission_factory import make_submission, rewrite_record, the_result
+from worldstrat_bench.cli.app import app
+from worldstrat_bench.submission import check as checking
+from worldstrat_bench.submission.check_files import folder_faults
+
+BOARD_PAGES = ("index.html", "by-lpips.html", "compare.html", "strata.html")
+
+
+@pytest.fixture(scope="module")
+def honest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with two honest submissions, and the site of them beside it."""
+    root = tmp_path_factory.mktemp("repository")
+    for slug in ("one-sr", "two-sr"):
+        make_submission(root, slug, gain_db=1.0 if slug == "one-sr" else 2.0)
+    (root / "reports").mkdir()
+    entries = (f'[[submission]]\nslug = "{slug}"\nowners = []\n' for slug in ("one-sr", "two-sr"))
+    (root / "reports" / "owners.toml").write_text("".join(entries))
+    assert published(root) == {}
+    return root
+
+
+def published(root: Path, out: str = "site") -> dict[str, str]:
+    """Build and check the site; source to reason of what was left out."""
+    command = ["site", "build", str(root / "submissions"), "--out", str(root / out), "--checked", "--json"]
+    done = CliRunner().invoke(app, command, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert CliRunner().invoke(app, ["site", "check", str(root / out)], catch_exceptions=False).exit_code == 0
+    return {item["source"]: item["reason"] for item in json.loads(done.stdout)["refused"]}
+
+
+def damaged(root: Path) -> None:
+    folder = make_submission(root, "bad-sr", gain_db=9.0)
+    rewrite_record(folder, lambda d: d.update(created="9999-01-01T00:00:00Z"))
+
+
+def copied(root: Path) -> None:
+    folder = shutil.copytree(root / "submissions" / "two-sr", root / "submissions" / "bad-sr")
+    manifest = folder / "submission.toml"
+    manifest.write_text(manifest.read_text().replace("two-sr", "bad-sr"))
+    rewrite_record(folder, lambda d: d["model"].update(name="bad-sr", submission="bad-sr", distribution="bad-sr"))
+
+
+def empty(root: Path) -> None:
+    (root / "submissions" / "bad-sr").mkdir()
+
+
+def no_manifest(root: Path) -> None:
+    (make_submission(root, "bad-sr", gain_db=9.0) / "submission.toml").unlink()
+
+
+def binary(root: Path) -> None:
+    folder = make_submission(root, "bad-sr", gain_db=9.0)
+    (folder / "submission.toml").write_bytes(b"\xff\xfe\x00")
+    (the_result(folder) / "tiles.csv").write_bytes(b"\x00" * 50)
+
+
+def linked(root: Path) -> None:
+    (root / "submissions" / "bad-sr").symlink_to("two-sr")
+
+
+def loose(root: Path) -> None:
+    shutil.copy(the_result(root / "submissions" / "two-sr") / "record.json", root / "submissions" / "bad-sr.json")
+
+
+ATTACKS: list[Callable[[Path], None]] = [damaged, copied, empty, no_manifest, binary, linked, loose]
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.__name__)
+def test_the_boards_are_those_without_the_bad_row(honest: Path, tmp_path: Path, attack: Callable[[Path], None]) -> None:
+    root = shutil.copytree(honest, tmp_path / "clone", ignore=shutil.ignore_patterns("site"))
+    attack(root)
+    refused = published(root)
+    if attack is not loose:
+        assert refused["submissions/bad-sr"].startswith("refused by the check: ")
+    for page in BOARD_PAGES:
+        old, new = honest / "site" / page, root / "site" / page
+        assert old.exists() == new.exists()
+        assert not old.exists() or old.read_bytes() == new.read_bytes(), page
+    listed = (root / "site" / "data.html").read_text()
+    assert ("submissions/bad-sr" in listed) == (attack is not loose)
+
+
+def test_a_check_that_fails_itself_refuses_one_row_alone(
+    honest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = shutil.copytree(honest, tmp_path / "clone", ignore=shutil.ignore_patterns("site"))
+    plain = folder_faults
+
+    def broken(folder: Path) -> object:
+        if folder.name == "one-sr":
+            raise ZeroDivisionError("set off by a file")
+        return plain(folder)
+
+    monkeypatch.setattr(checking, "folder_faults", broken)
+    refused = published(root)
+    assert list(refused) == ["submissions/one-sr"]
+    assert "ZeroDivisionError" in refused["submissions/one-sr"]
+
+
+def test_without_the_option_the_site_checks_what_it_always_did(honest: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(honest, tmp_path / "clone", ignore=shutil.ignore_patterns("site"))
+    empty(root)
+    command = ["site", "build", str(root / "submissions"), "--out", str(root / "plain"), "--json"]
+    assert json.loads(CliRunner().invoke(app, command, catch_exceptions=False).stdout)["refused"] == []
