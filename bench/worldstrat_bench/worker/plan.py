@@ -49,8 +49,11 @@ class Folders:
 
     def remove(self) -> None:
         """Remove everything, read-only folders of the model included."""
-        for folder, _, _ in os.walk(self.root):
-            Path(folder).chmod(0o700)
+        for folder, inner, _ in os.walk(self.root):
+            # Before the walk goes in: an ordinary user cannot list a folder that a model made unreadable.
+            for path in (Path(folder, name) for name in inner):
+                if not path.is_symlink():
+                    path.chmod(0o700)
         shutil.rmtree(self.root, ignore_errors=True)
 
 
