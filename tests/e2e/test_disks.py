@@ -11,7 +11,6 @@ import pytest
 
 from run_helpers import run_cli, run_process, small_dataset
 from worldstrat_bench.artefacts.record import load_record
-from worldstrat_bench.run import folder as run_folder
 from worldstrat_bench.run.folder import hold_run
 
 
@@ -40,7 +39,7 @@ def test_a_full_disk_is_one_line_and_leaves_no_record(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(run_folder.shutil, "disk_usage", lambda _: usage._replace(free=1 << 20))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1 << 20))
     done = run_cli(*asked(data, tmp_path / "run"))
     assert (done.code, "bug" in done.err) == (6, False)
     assert "the disk is full" in done.err
@@ -48,8 +47,12 @@ def test_a_full_disk_is_one_line_and_leaves_no_record(
 
 
 def test_no_home_and_a_cache_that_cannot_be_written_spoil_nothing(data: Path, tmp_path: Path) -> None:
-    nowhere = {"HOME": "/proc/none", "XDG_CACHE_HOME": "", "WORLDSTRAT_BENCH_CACHE": "/proc/none/cache"}
-    done = run_process(*asked(data, tmp_path / "run"), **nowhere)
+    done = run_process(
+        *asked(data, tmp_path / "run"),
+        HOME="/proc/none",
+        XDG_CACHE_HOME="",
+        WORLDSTRAT_BENCH_CACHE="/proc/none/cache",
+    )
     assert done.code == 0, done.err
     assert "bug" not in done.err
 
