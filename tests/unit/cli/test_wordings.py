@@ -45,7 +45,7 @@ def test_a_table_that_goes_to_a_file_is_not_cut(tmp_path: Path) -> None:
 def test_the_verify_of_a_record_alone_says_so(tmp_path: Path) -> None:
     make_run(tmp_path, tiles=12, release="mini", list_name="test", official=False)
     done = run_cli("verify", tmp_path)
-    assert "no tile run again: that needs --data and --model" in done.out
+    assert "no tile was run again: that needs --data and --model" in done.out
 
 
 def test_a_run_that_is_not_there_is_named_as_such(tmp_path: Path) -> None:
