@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, sync_playwright
 import site_scenes
 from factories import references
 from site_browser import ARGUMENTS, browser_path
+from site_pictures import PictureScene, make_scene
 from worldstrat_bench.site import build
 
 
@@ -34,6 +35,15 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     mini = site_scenes.submissions(root / "mini", official=False)
     build([official, mini], root / "out", references=references())
     return root / "out"
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> PictureScene:
+    """A practice board of two models on three tiles, with pictures."""
+    scene = make_scene(tmp_path_factory.mktemp("pictures"))
+    report = build(scene.runs, scene.site, data=scene.data, predictions=scene.runs)
+    assert report.pictures >= 3 * (2 + 3 * 2 + 1)
+    return scene
 
 
 @pytest.fixture(scope="session")

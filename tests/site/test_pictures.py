@@ -1,10 +1,12 @@
-"""Pictures from a data set and stored predictions: the slider, error maps, revisits, the gallery."""
+"""Pictures from a data set and stored predictions: what is written, and what the check says of it."""
 
 from __future__ import annotations
 
-import hashlib
+import base64
 import io
 import json
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,117 +14,87 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser
 
-from factories import Facts, invented_facts, make_run
 from site_browser import violations, visit
+from site_pictures import WSB, PictureScene, size_of
 from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.data.mini import write_mini
 from worldstrat_bench.data.target import read_target
 from worldstrat_bench.errors import UsageError
-from worldstrat_bench.protocol import load_protocol
-from worldstrat_bench.run.predictions import PredictionStore
 from worldstrat_bench.site import build, imaging
 from worldstrat_bench.site.checker import check
-
-WSB = load_protocol("wsb-1")
-Scene = tuple[Path, Path, list[Path]]
-
-
-@pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
-    """A data set of three tiles, and two runs with predictions on it."""
-    root = tmp_path_factory.mktemp("pictures")
-    write_mini(root / "mini", test_tiles=3, train_tiles=1, size=200)
-    dataset = open_dataset(root / "mini")
-    names = dataset.names("test")
-    targets = {name: read_target(dataset.tile(name), WSB) for name in names}
-    lines = "".join(f"{name} {targets[name].sha256}\n" for name in sorted(names))
-    facts: list[Facts] = []
-    for invented, name in zip(invented_facts(len(names)), sorted(names), strict=True):
-        own = dataset.tile(name).facts
-        facts.append(
-            Facts(name, own.group, own.ipcc, own.smod, own.source, own.continent, own.lon, own.lat, invented.cloud,
-                  invented.days, invented.detail)
-        )  # fmt: skip
-    runs = []
-    for i, model in enumerate(("good", "blurred")):
-        run = root / "runs" / model
-        make_run(run, model=model, tiles=facts, release="mini", list_name="test", gain_db=1.0 - i,
-                 targets_sha256=hashlib.sha256(lines.encode()).hexdigest())  # fmt: skip
-        store = PredictionStore(run / "predictions")
-        for name, target in targets.items():
-            image = target.image if i == 0 else target.image[:, ::2, ::2]
-            store.write(name, np.ascontiguousarray(image), {})
-        runs.append(run)
-    return root, root / "mini", runs
+from worldstrat_bench.site.pictures import CELL
+from worldstrat_bench.site.studio import cell_around, cells_of
 
 
-@pytest.fixture(scope="module")
-def pictured(scene: Scene) -> Path:
-    root, data, runs = scene
-    report = build(runs, root / "out", data=data, predictions=runs)
-    assert report.pictures >= 3 * (2 + 2 * 2 + 1)
-    return root / "out"
-
-
-def tile_page(site: Path) -> Path:
-    return min(site.glob("practice-*/t/*.html"))
-
-
-def test_the_site_with_pictures_passes_its_check_and_rebuilds(pictured: Path) -> None:
-    report = check(pictured)
+def test_the_site_with_pictures_passes_its_check_and_rebuilds(pictures: PictureScene) -> None:
+    report = check(pictures.site)
     assert report.faults == ()
     assert report.rebuilt
     assert report.largest_tile_page <= 400_000
 
 
-def test_the_slider_works_by_keyboard(pictured: Path, browser: Browser) -> None:
-    with visit(browser, tile_page(pictured).as_uri()) as seen:
-        page = seen.page
-        clip = "e => getComputedStyle(e).clipPath"
-        pane, knob = page.locator(".pane.input"), page.locator(".knobs input[name=a]")
-        before = pane.evaluate(clip)
-        knob.focus()
-        page.keyboard.press("ArrowRight")
-        page.keyboard.press("ArrowRight")
-        assert knob.input_value() == "35"
-        assert pane.evaluate(clip) != before
-        page.keyboard.press("End")
-        assert page.locator(".knobs input[name=b]").input_value() == "100"
-        assert all(page.evaluate("[...document.images].filter(i => i.loading !== 'lazy').map(i => i.naturalWidth > 0)"))
-        page.select_option("select[name=prediction]", label="blurred")
-        assert "blurred" in (page.locator(".pane.sr img").get_attribute("src") or "")
-        seen.assert_quiet()
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_pages_with_pictures_are_accessible(pictured: Path, browser: Browser, scheme: str) -> None:
+def test_pages_with_pictures_are_accessible(pictures: PictureScene, browser: Browser, scheme: str) -> None:
 
-    for page in (tile_page(pictured), tile_page(pictured).parent.parent / "gallery.html", pictured / "index.html"):
+    for page in (
+        pictures.tile_pages()[0],
+        pictures.tile_pages()[0].parent.parent / "gallery.html",
+        pictures.site / "index.html",
+    ):
         with visit(browser, page.as_uri(), color_scheme=scheme, viewport={"width": 375, "height": 800}) as seen:
             assert violations(seen.page) == []
             assert seen.page.evaluate("document.documentElement.scrollWidth") <= 375
             seen.assert_quiet()
 
 
-def test_without_a_script_all_panels_are_side_by_side(pictured: Path, browser: Browser) -> None:
-    with visit(browser, tile_page(pictured).as_uri(), java_script_enabled=False) as seen:
-        for role in ("target", "sr", "input"):
-            assert seen.page.locator(f".pane.{role} img").is_visible()
-            assert seen.page.locator(f".pane.{role} figcaption").is_visible()
+def test_without_a_script_equal_panes_stand_side_by_side(pictures: PictureScene, browser: Browser) -> None:
+    with visit(browser, pictures.tile_pages()[0].as_uri(), java_script_enabled=False) as seen:
+        panes = seen.page.locator(".pane")
+        assert [text.split()[0] for text in panes.locator("figcaption").all_inner_texts()] == [
+            "Input", "A", "B", "Target",
+        ]  # fmt: skip
+        boxes = {(b["width"], b["height"]) for b in (i.bounding_box() for i in panes.locator("img").all()) if b}
+        assert len(boxes) == 1
+        assert boxes.pop()[0] > 200
         assert "Synthetic imagery, CC0." in seen.page.locator("#pictures").inner_text()
 
 
-def test_all_panels_of_a_tile_share_one_stretch(pictured: Path) -> None:
-    """The perfect prediction looks exactly like the target, and its error map is black."""
-    page = tile_page(pictured)
-    folder = min(page.parent.parent.glob("img/*"))
-    assert (folder / "p-good.webp").read_bytes() == (folder / "target.webp").read_bytes()
-    dark = np.asarray(Image.open(folder / "e-blurred.webp").convert("RGB")).astype(int)
-    assert dark.shape == (158, 158, 3)
+def test_all_panels_of_a_tile_share_one_stretch(pictures: PictureScene) -> None:
+    """The perfect prediction, delivered, looks exactly like the target."""
+    for folder in pictures.site.glob("practice-*/img/*"):
+        assert (folder / "d-good.webp").read_bytes() == (folder / "p-target.webp").read_bytes()
+        assert size_of(folder / "e-blurred.webp") == (158, 158)
 
 
-def test_no_previews_and_another_data_set_give_no_pictures(scene: Scene, tmp_path: Path) -> None:
-    _, data, runs = scene
+def test_a_crop_holds_the_stretched_values_exactly(pictures: PictureScene) -> None:
+    dataset = open_dataset(pictures.data)
+    index = json.loads(next(pictures.site.glob("practice-*/data/pictures.json")).read_text(encoding="utf-8"))
+    assert sorted(index) == sorted(dataset.names("test"))
+    for name, entry in index.items():
+        target = read_target(dataset.tile(name), WSB)
+        assert entry["cells"] == [[0, 0]]
+        script = next(pictures.site.glob(f"practice-*/{entry['folder']}/c-target-0-0.js")).read_text("ascii")
+        call = re.fullmatch(r'wsbCrop\("target",0,0,"(.+)"\);\n', script)
+        assert call is not None
+        pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(call[1]))).convert("RGB"))
+        stretch = imaging.stretch_of(target.image, target.valid)
+        assert entry["range"] == list(stretch)
+        assert (pixels == imaging.stretched(target.image, stretch)).all()
+
+
+def test_cells_cover_a_tile_and_a_detail_lies_inside() -> None:
+    cells = cells_of(632)
+    assert len(cells) == 9
+    seen = np.zeros((632, 632), dtype=int)
+    for x, y in cells:
+        seen[y : y + CELL, x : x + CELL] += 1
+    assert (seen == 1).all()
+    assert cell_around((10, 600), 632) == (0, 632 - CELL)
+    assert cell_around((60, 60), 120) == (0, 0)
+
+
+def test_no_previews_and_another_data_set_give_no_pictures(pictures: PictureScene, tmp_path: Path) -> None:
+    data, runs = pictures.data, pictures.runs
     assert build(runs, tmp_path / "a", data=data, predictions=runs, previews=False).pictures == 0
     write_mini(tmp_path / "other", test_tiles=3, train_tiles=1, size=200, seed=5)
     assert build(runs, tmp_path / "b", data=tmp_path / "other").pictures == 0
@@ -130,8 +102,8 @@ def test_no_previews_and_another_data_set_give_no_pictures(scene: Scene, tmp_pat
         build(runs, tmp_path / "c", predictions=runs)
 
 
-def test_the_gallery_shows_the_hardest_first(pictured: Path) -> None:
-    board = min(pictured.glob("practice-*"))
+def test_the_gallery_shows_the_hardest_first(pictures: PictureScene) -> None:
+    board = min(pictures.site.glob("practice-*"))
     index = json.loads((board / "data" / "pictures.json").read_text(encoding="utf-8"))
     assert len(index) == 3
     assert (board / "gallery.html").read_text(encoding="utf-8").count("<img") >= 3 * 3
@@ -140,19 +112,65 @@ def test_the_gallery_shows_the_hardest_first(pictured: Path) -> None:
 def test_an_error_of_known_size_has_a_known_colour() -> None:
     target = np.zeros((3, 40, 40), dtype=np.float32)
     valid = np.ones((40, 40), dtype=bool)
-    black = imaging.error_map(target + np.float32(0.3), target, valid, (0, 0), 20)
-    assert (black == (0, 0, 4)).all()  # a constant offset is taken out
-    moved = np.zeros_like(target)
-    target[:, 10:20, 10:20], moved[:, 12:22, 9:19] = 0.5, 0.5
-    assert (imaging.error_map(moved, target, valid, (2.2, -1.1), 40)[5:35, 5:35] == (0, 0, 4)).all()
-    halves = np.where(np.arange(40) < 20, 0.1, -0.1).astype(np.float32)
-    bright = imaging.error_map(
-        np.broadcast_to(halves, (3, 40, 40)).copy(), np.zeros((3, 40, 40), np.float32), valid, (0, 0), 20
+    halves = np.broadcast_to(np.where(np.arange(40) < 20, 0.1, -0.1), (3, 40, 40)).astype(np.float32)
+    assert (imaging.error_map(imaging.error_of(halves, target, valid), 20) == (252, 255, 164)).all()
+    assert (imaging.error_map(imaging.error_of(target, target, valid), 20) == (0, 0, 4)).all()
+    valid[:] = False
+    assert not imaging.error_of(halves, target, valid).any()
+
+
+def test_as_scored_is_moved_and_levelled() -> None:
+    rng = np.random.default_rng(1)
+    target = (0.3 + 0.2 * rng.random((3, 40, 40))).astype(np.float32)
+    valid = np.ones((40, 40), dtype=bool)
+    delivered = np.roll(target, (2, -1), axis=(1, 2)) + np.array([0.1, -0.1, 0.05], np.float32)[:, None, None]
+    inside = np.zeros_like(valid)
+    inside[5:35, 5:35] = True
+    scored = imaging.registered(delivered, target, inside, (2.0, -1.0))
+    np.testing.assert_allclose(scored[:, 5:35, 5:35], target[:, 5:35, 5:35], atol=1e-5)
+    smooth = np.broadcast_to(np.sin(np.arange(40) / 4) / 4 + 0.5, (3, 40, 40)).astype(np.float32)
+    later = np.broadcast_to(np.sin((np.arange(40) - 0.4) / 4) / 4 + 0.5, (3, 40, 40)).astype(np.float32)
+    np.testing.assert_allclose(
+        imaging.registered(later, smooth, inside, (0.0, 0.4))[:, 5:35, 10:30], smooth[:, 5:35, 10:30], atol=2e-3
     )
-    assert (bright == (252, 255, 164)).all()
+    assert (imaging.registered(target, target, ~valid, (0.0, 0.0)) == target).all()
 
 
-def test_a_large_picture_is_encoded_smaller() -> None:
+def test_the_detail_is_where_the_models_differ_most() -> None:
+    target = np.zeros((3, 128, 128), dtype=np.float32)
+    one, two = np.zeros((2, 128, 128), dtype=np.float32)
+    one[40:50, 100:110] = two[:20, :20] = 0.5
+    two[40:50, 100:110] = 0.4
+    assert imaging.detail_of([one, two], target) == (16, 16)
+    assert imaging.detail_of([one], target) == (112, 48)
+    target[:, 100:120, 64:90:2] = 0.2
+    assert imaging.detail_of([], target) == (80, 112)
+
+
+def test_own_stretch_is_that_of_the_picture_itself() -> None:
+    rng = np.random.default_rng(2)
+    image = rng.random((3, 64, 64)).astype(np.float32)
+    valid = np.ones((64, 64), dtype=bool)
+    slope, intercept = imaging.own_stretch(image, valid, (0.2, 0.6))
+    own = imaging.stretch_of(image, valid)
+    for value in own:
+        drawn = (value - 0.2) / 0.4
+        assert slope * drawn + intercept == pytest.approx((value - own[0]) / (own[1] - own[0]), abs=1e-3)
+
+
+def test_no_picture_is_too_large() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (632, 632, 3)).astype(np.uint8)
-    data = imaging.webp(noise)
-    assert Image.open(io.BytesIO(data)).size == (632, 632)
+    assert len(imaging.webp(noise)) <= imaging.MOST_BYTES
+    assert len(imaging.small(noise)) <= imaging.MOST_BYTES
+    assert Image.open(io.BytesIO(imaging.webp(noise // 64))).size[0] in (316, 632)
+    few = noise[:100, :100]
+    assert (np.asarray(Image.open(io.BytesIO(imaging.small(few))).convert("RGB")) == few).all()
+
+
+def test_a_script_that_is_no_crop_is_a_fault(pictures: PictureScene, tmp_path: Path) -> None:
+    copy = tmp_path / "site"
+    shutil.copytree(pictures.site, copy)
+    script = min(copy.glob("practice-*/img/*/c-*.js"))
+    script.write_text('wsbCrop("target",0,0,"");alert(1);\n')
+    faults = check(copy, rebuild=False).faults
+    assert any("a script that is no crop of a picture" in fault for fault in faults)

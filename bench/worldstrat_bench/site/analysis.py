@@ -138,6 +138,13 @@ class Analysis:
             key=lambda t: (sign * median[self.row_of[t]], t),
         )
 
+    def featured(self) -> frozenset[str]:
+        """The tiles that the gallery shows."""
+        order, shown = self.hardest(), self.config.gallery
+        median = [order[i] for i in positions(len(order), shown)]
+        differ = [tile for tile, *_ in self.disagreements()[:shown]]
+        return frozenset((*order[:shown], *median, *order[::-1][:shown], *differ))
+
     def disagreements(self, metric: str = "psnr") -> list[tuple[str, str, str, float]]:
         """(tile, better, worse, difference) for neighbours on the board, largest first, each tile once."""
         slugs = [standing.model for standing in self.board(metric).standings]

@@ -1,7 +1,7 @@
 """The style sheet and the script of the site, joined from the readable sources in ``assets/``.
 
 Modules do not load from ``file://``, so the script is one classic script: every module once, those that it imports
-first, without the import and export lines, in one function. Comments and indentation stay behind.
+first, without the import and export lines, in one function. Comments and spaces stay behind, and names become short.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import re
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
+
+from worldstrat_bench.site.minify import minified
 
 STYLES = (
     "tokens", "page", "tables", "controls", "figures", "strata", "content", "tile", "small", "print",
@@ -37,10 +39,11 @@ def bundled() -> dict[str, str]:
 
 
 def style_sheet(sources: list[str]) -> str:
-    """Return style sheets as one, a rule a line."""
+    """Return style sheets as one line, without what means nothing."""
     text = "".join(_INDENT.sub("", _BLOCK_COMMENT.sub("", source)) for source in sources)
-    text = re.sub(r"(?<=[{,;])\n(?!@|\})", "", text)  # one line a rule; a block of rules keeps its own
-    return re.sub(r";?\n?\}", "}", re.sub(r": (?=[^{}]*[;}])", ":", text.replace(" {", "{")))
+    text = re.sub(r": (?=[^{}]*[;}])", ":", text.replace(" {", "{").replace("\n", ""))
+    text = re.sub(r'="([A-Za-z][\w-]*)"\]', r"=\1]", text.replace(";}", "}"))
+    return re.sub(r"(?<=,) | (?=>)|(?<=>) |(?<![\d.])0(?=\.\d)", "", text) + "\n"
 
 
 def script(modules: dict[str, str], entry: str = ENTRY) -> str:
@@ -70,8 +73,8 @@ def script(modules: dict[str, str], entry: str = ENTRY) -> str:
             if defined in owner:
                 raise ValueError(f"{name}.js and {owner[defined]}.js both define {defined}")
             owner[defined] = name
-        parts.append(_INDENT.sub("", _LINE_COMMENT.sub("", _BLOCK_COMMENT.sub("", body))).strip())
-    return '"use strict";\n(() => {\n' + "\n".join(parts) + "\n})();\n"
+        parts.append(_LINE_COMMENT.sub("", _BLOCK_COMMENT.sub("", body)))
+    return '"use strict";' + minified("(() => {" + "".join(parts) + "})();") + "\n"
 
 
 def _visit(name: str, modules: dict[str, str], order: list[str], path: tuple[str, ...]) -> None:

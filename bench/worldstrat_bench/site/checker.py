@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import posixpath
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ INDEX_GZIPPED = 60_000
 ASSET_BYTES = 32_000
 TILE_PAGE_BYTES = 400_000
 SHOWN = 200
+_CROP = re.compile(rb'wsbCrop\("[\w.-]+",\d+,\d+,"[A-Za-z0-9+/]+={0,2}"\);\n')
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,8 @@ def _format_faults(files: Mapping[str, bytes]) -> Iterator[str]:
                 rows = list(csv.reader(io.StringIO(data.decode("utf-8")), strict=True))
                 if len({len(row) for row in rows}) > 1:
                     yield f"{path}: rows of different length"
+            elif path.endswith(".js") and not path.startswith("assets/") and not _CROP.fullmatch(data):
+                yield f"{path}: a script that is no crop of a picture"
         except (ValueError, ElementTree.ParseError, csv.Error) as error:
             yield f"{path}: cannot be read: {str(error)[:80]}"
 

@@ -1,23 +1,29 @@
-"""Arrays of reflectance as WebP: one stretch a tile, error maps on one fixed scale, clouds hatched."""
+"""Arrays of reflectance as WebP: one stretch a tile, error maps on one fixed scale, clouds hatched, lossless crops."""
 
 from __future__ import annotations
 
+import base64
 import io
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
 
 Image = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 
 QUALITY = (85, 75, 65, 50)
 """WebP qualities, the first of which that stays within :data:`MOST_BYTES` is taken."""
-MOST_BYTES = 150_000
+MOST_BYTES = 75_000
+"""Of one picture that a page shows at once: three of them, the input and the page stay within 400 kB."""
 
 ERROR_MAX = 0.1
 """Reflectance error that is drawn as the brightest; the same for every model and tile."""
 
-_INFERNO = ((0, 0, 4), (40, 11, 84), (101, 21, 110), (159, 42, 99), (212, 72, 66), (245, 125, 21), (250, 193, 39),
+INFERNO = ((0, 0, 4), (40, 11, 84), (101, 21, 110), (159, 42, 99), (212, 72, 66), (245, 125, 21), (250, 193, 39),
             (252, 255, 164))  # fmt: skip
 """Anchors of matplotlib's inferno (van der Walt and Smith, CC0): perceptually uniform, safe for colour-blind eyes."""
 
@@ -36,25 +42,62 @@ def stretched(image: Image, stretch: tuple[float, float]) -> Bytes:
     return np.ascontiguousarray((scaled * 255 + 0.5).astype(np.uint8).transpose(1, 2, 0))
 
 
-def error_map(
-    prediction: Image, target: Image, valid: NDArray[np.bool_], shift: tuple[float, float], side: int
-) -> Bytes:
-    """Root mean squared error over bands as (side, side, 3) colours.
+def registered(image: Image, target: Image, valid: NDArray[np.bool_], shift: tuple[float, float]) -> Image:
+    """Return a prediction as it is scored: read at `shift` (y, x) px, its mean difference per band removed, clipped.
 
-    The prediction is moved by `shift` (y, x) rounded to whole pixels, its mean difference removed band by band.
+    Parameters
+    ----------
+    image, target : (3, H, W) reflectance.
+    valid : (H, W), the pixels over which the mean difference is taken.
     """
-    moved = np.roll(prediction, (-round(shift[0]), -round(shift[1])), axis=(1, 2))
-    difference = moved - target
+    import torch
+
+    from worldstrat_bench.registration.moving import move
+
+    moved: Image = move(torch.from_numpy(np.ascontiguousarray(image)), *shift, border=0).numpy()
     if valid.any():
-        difference -= difference[:, valid].mean(axis=1)[:, None, None]
-    error = np.sqrt((difference**2).mean(axis=0))
+        moved = moved + (target - moved)[:, valid].mean(axis=1, dtype=np.float64)[:, None, None].astype(np.float32)
+    return np.clip(moved, 0, 1)
+
+
+def error_of(scored: Image, target: Image, valid: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Root mean squared error over bands, (H, W) reflectance, of a prediction as it is scored; 0 without data."""
+    error: NDArray[np.float32] = np.sqrt(((scored - target) ** 2).mean(axis=0))
     error[~valid] = 0
-    scaled = np.clip(_shrunk(error, side) / ERROR_MAX, 0, 1) * (len(_INFERNO) - 1)
-    anchors = np.array(_INFERNO, dtype=np.float64)
-    low = np.minimum(scaled.astype(int), len(_INFERNO) - 2)
+    return error
+
+
+def error_map(error: NDArray[np.float32], side: int) -> Bytes:
+    """An error of (H, W) reflectance as (side, side, 3) colours on the fixed scale."""
+    scaled = np.clip(shrunk(error, side) / ERROR_MAX, 0, 1) * (len(INFERNO) - 1)
+    anchors = np.array(INFERNO, dtype=np.float64)
+    low = np.minimum(scaled.astype(int), len(INFERNO) - 2)
     part = (scaled - low)[..., None]
     colours = anchors[low] * (1 - part) + anchors[low + 1] * part
     return np.ascontiguousarray((colours + 0.5).astype(np.uint8))
+
+
+def own_stretch(image: Image, valid: NDArray[np.bool_], stretch: tuple[float, float]) -> tuple[float, float]:
+    """Slope and intercept from `stretch`, drawn 0 to 1, to the stretch of the image itself."""
+    low, high = stretch_of(image, valid)
+    return round((stretch[1] - stretch[0]) / (high - low), 4), round((stretch[0] - low) / (high - low), 4)
+
+
+def detail_of(errors: list[NDArray[np.float32]], target: Image) -> tuple[int, int]:
+    """(x, y) of the middle of the 32 px block that is worth a look.
+
+    It is the one in which the errors of the models differ most; of one model the one with the greatest error; without
+    a model the one in which the target varies most.
+    """
+    if len(errors) > 1:
+        interest = np.std(errors, axis=0)
+    else:
+        interest = errors[0] if errors else np.abs(np.gradient(target.mean(axis=0))).sum(axis=0)
+    side = target.shape[-1]
+    blocks = shrunk(interest, max(1, side // 32))
+    y, x = np.unravel_index(int(blocks.argmax()), blocks.shape)
+    scale = side / blocks.shape[0]
+    return int((x + 0.5) * scale), int((y + 0.5) * scale)
 
 
 def hatched(image: Bytes, clear: NDArray[np.bool_]) -> Bytes:
@@ -67,23 +110,53 @@ def hatched(image: Bytes, clear: NDArray[np.bool_]) -> Bytes:
 
 
 def webp(image: Bytes, side: int | None = None) -> bytes:
-    """Encoded at the best quality that is not too large; resized to `side` x `side` px if given."""
+    """Encoded at the best quality that is not too large; resized to `side` x `side` px if given.
+
+    Where the lowest quality is too large, the picture is halved: a page must stay small on any image.
+    """
     from PIL import Image as Pillow
 
     picture = Pillow.fromarray(image)
     if side is not None and picture.size != (side, side):
         picture = picture.resize((side, side), Pillow.Resampling.BILINEAR)
-    data = b""
-    for quality in QUALITY:
-        buffer = io.BytesIO()
-        picture.save(buffer, "WEBP", quality=quality, method=4)
-        data = buffer.getvalue()
-        if len(data) <= MOST_BYTES:
-            break
-    return data
+    while True:
+        for quality in QUALITY:
+            data = _encoded(picture, quality=quality, method=4)
+            if len(data) <= MOST_BYTES:
+                return data
+        picture = picture.reduce(2)
 
 
-def _shrunk(image: NDArray[np.floating], side: int) -> NDArray[np.float64]:
+def lossless(image: Bytes) -> bytes:
+    """Encoded so that every byte comes back."""
+    from PIL import Image as Pillow
+
+    return _encoded(Pillow.fromarray(image), lossless=True, quality=40, method=2)
+
+
+def small(image: Bytes) -> bytes:
+    """Encoded without loss where that is not too large, as the few pixels of an input are."""
+    data = lossless(image)
+    return data if len(data) <= MOST_BYTES else webp(image)
+
+
+def crop_script(key: str, x: int, y: int, image: Bytes) -> str:
+    """A lossless crop as a script that hands it to the viewer.
+
+    A page opened as a file may load scripts of its site and read back pictures given as text, but not picture files:
+    a profile needs the values.
+    """
+    data = base64.b64encode(lossless(image)).decode("ascii")
+    return f'wsbCrop("{key}",{x},{y},"{data}");\n'
+
+
+def _encoded(picture: Picture, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "WEBP", **options)
+    return buffer.getvalue()
+
+
+def shrunk(image: NDArray[np.floating], side: int) -> NDArray[np.float64]:
     """(H, W) brought to (side, side) by means over blocks, for any H and W."""
     rows = np.arange(image.shape[0]) * side // image.shape[0]
     columns = np.arange(image.shape[1]) * side // image.shape[1]

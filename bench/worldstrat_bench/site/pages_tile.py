@@ -12,7 +12,7 @@ from worldstrat_bench.site import charts
 from worldstrat_bench.site.analysis import Analysis, shown_stratum
 from worldstrat_bench.site.licences import caption
 from worldstrat_bench.site.pages_board import Context
-from worldstrat_bench.site.pictures import NO_PICTURES, TilePictures
+from worldstrat_bench.site.pictures import CELL, NO_PICTURES, TilePictures
 from worldstrat_bench.site.render import Output
 from worldstrat_bench.site.text import NO_VALUE, counted, number
 from worldstrat_bench.stats.strata import axis, strata_of
@@ -38,9 +38,31 @@ def build_tiles(out: Output, analysis: Analysis, common: Context, pictures: Mapp
             "strip": charts.strip(named, f"PSNR of {counted(len(named), 'model')} on this tile", "dB") if named else "",
             "scored": len(named), "table_head": head, "body": Markup("".join(rows[i])),
             "previous": _neighbour(analysis, i - 1), "following": _neighbour(analysis, i + 1),
-            "pictures": pictures.get(tile, NO_PICTURES), "licence": licence,
+            "licence": licence, **_viewer(pictures.get(tile, NO_PICTURES), analysis.tile_titles[tile]),
         }  # fmt: skip
         out.page(division.prefix + analysis.tile_pages[tile], "tile.html.j2", {**common, **context})
+
+
+def _viewer(pictures: TilePictures, title: str) -> dict[str, object]:
+    """What the page shows of pictures without a script, and what the script needs."""
+    if pictures.target is None or pictures.input is None:
+        return {"pictures": NO_PICTURES}
+    models = pictures.models
+    best = list(zip("AB", models[:2], strict=False))
+    pairs = {"at": "A | target", "bt": "B | target", "ab": "A | B", "it": "input | target", "ia": "input | A"}
+    layers = (pictures.target, pictures.input, *models)
+    return {
+        "pictures": pictures,
+        "panes": [("Input", pictures.input), *best, ("Target", pictures.target)],
+        "pairs": [(key, label) for key, label in pairs.items() if models or key == "it"],
+        "whole": len(pictures.cells) * CELL**2 >= pictures.side**2,
+        "data": {
+            "title": title, "folder": f"../{pictures.folder}/", "side": pictures.side, "pixel": pictures.pixel,
+            "range": pictures.range, "shift": pictures.shift, "cells": pictures.cells, "cell": CELL,
+            "detail": pictures.detail, "infrared": pictures.infrared,
+            "layers": [(p.key, p.title, p.note, *p.own) for p in layers],
+        },
+    }  # fmt: skip
 
 
 def _neighbour(analysis: Analysis, i: int) -> tuple[str, str] | None:

@@ -1,9 +1,11 @@
 // Two models, tile by tile. The numbers are in the page, because a file cannot fetch any.
-import { el, find, findAll, svgEl } from "./dom.js";
+import { chart, figure } from "./chart.js";
+import { el, find, findAll, on } from "./dom.js";
 import { link, linked } from "./link.js";
 
 const MINUS = "\u2212";
-const FIELDS = ["a", "b", "m"];
+const BINS = 25;
+const CHOSEN = ["a", "b", "m"];
 
 /** Return a number with its sign, "\u2212" for minus, and none for 0. */
 export function signed(value, decimals) {
@@ -74,40 +76,26 @@ function sentence(metric, i, j, found) {
   );
 }
 
-function scatter(metric, first, second, found, tiles) {
-  const side = 360;
-  const pad = 44;
-  const values = [...first, ...second].filter((v) => v !== null);
-  const low = Math.min(...values) / metric.scale;
-  const high = Math.max(...values) / metric.scale;
-  const k = (side - pad - 28) / (high - low || 1);
-  const x = (v) => pad + (v - low) * k;
-  const y = (v) => side - pad - (v - low) * k;
-  const label = `Scatter plot of ${metric.label}`;
-  const box = { class: "fig", viewBox: `0 0 ${side} ${side}`, width: side, height: side, role: "img" };
-  const drawing = svgEl("svg", null, { ...box, "aria-label": label });
-  drawing.append(svgEl("path", null, { class: "zr", d: `M${x(low)} ${y(low)}L${x(high)} ${y(high)}` }));
-  for (const v of [low, (low + high) / 2, high]) {
-    const text = v.toFixed(metric.decimals > 2 ? 2 : 1);
-    drawing.append(
-      svgEl("text", text, { class: "tk", x: x(v), y: side - pad + 18, "text-anchor": "middle" }),
-      svgEl("text", text, { class: "tk", x: pad - 6, y: y(v) + 4, "text-anchor": "end" }),
-    );
-  }
-  for (const { tile } of found) {
-    const place = { cx: x(second[tile] / metric.scale), cy: y(first[tile] / metric.scale) };
-    const dot = svgEl("circle", null, { class: "dt", ...place, r: 3.5 });
-    dot.append(svgEl("title", tiles[tile][0]));
-    drawing.append(dot);
-  }
-  drawing.append(
-    svgEl("text", "second \u2192", { class: "hd", x: side - 20, y: side - 8, "text-anchor": "end" }),
-    svgEl("text", "first \u2191", { class: "hd", x: pad + 6, y: 20 }),
-  );
-  const figure = el("figure");
-  const caption = `${metric.label} of both models, ${found.length} tiles; on the line they are equal.`;
-  figure.append(drawing, el("figcaption", caption));
-  return figure;
+/** Return {counts, low, high}: how many differences fall into each of equal steps; 0 is the edge of a step. */
+export function spread(found, steps) {
+  const values = found.map((d) => d.value);
+  const width = (Math.max(0, ...values) - Math.min(0, ...values)) / (steps - 1) || 1;
+  const low = Math.floor(Math.min(0, ...values) / width) * width;
+  const counts = new Array(steps).fill(0);
+  for (const v of values) counts[Math.min(steps - 1, Math.floor((v - low) / width))] += 1;
+  return { counts, low, high: low + steps * width };
+}
+
+function distribution(metric, found) {
+  const { counts, low, high } = spread(found, BINS);
+  const most = Math.max(...counts);
+  const unit = metric.unit ? ` ${metric.unit}` : "";
+  const ends = [low, high].map((v) => signed(v, metric.decimals) + unit);
+  // Two points a step: a histogram has flat tops.
+  const line = counts.flatMap((n) => [n / most, n / most]);
+  const label = `How the differences in ${metric.label} are spread`;
+  const caption = `${label}: ${found.length} tiles, first minus second; the dashed line is no difference.`;
+  return figure(caption, chart(label, [["ln-a", line]], [360, 150], [...ends, `${most} tiles`], -low / (high - low)));
 }
 
 /** Return a table in a box that scrolls; a cell is a text or an element, and `numbers` the first right-aligned column. */
@@ -167,7 +155,7 @@ function draw(form, data, box) {
   const [up, down] = metric.sign > 0 ? ["the first", "the second"] : ["the second", "the first"];
   box.replaceChildren(
     el("p", sentence(metric, i, j, found)),
-    scatter(metric, first, second, found, data.tiles),
+    distribution(metric, found),
     strataTable(data, metric, found),
     ...largest(data, metric, found, 1, up),
     ...largest(data, metric, found, -1, down),
@@ -179,18 +167,18 @@ export function compare(form) {
   const data = JSON.parse(find("#cmp-data").textContent);
   const box = find("#cmp");
   const follow = () => {
-    for (const key of FIELDS) {
+    for (const key of CHOSEN) {
       const said = linked(key);
       const options = findAll("option", form.elements[key]);
       if (options.some((o) => o.value === said)) form.elements[key].value = said;
     }
     draw(form, data, box);
   };
-  form.addEventListener("input", () => {
-    link(Object.fromEntries(FIELDS.map((key) => [key, form.elements[key].value])));
+  on(form, "input", () => {
+    link(Object.fromEntries(CHOSEN.map((key) => [key, form.elements[key].value])));
     draw(form, data, box);
   });
-  form.addEventListener("submit", (event) => event.preventDefault());
+  on(form, "submit", (event) => event.preventDefault());
   follow();
   return follow;
 }

@@ -27,3 +27,8 @@ export function find(selector, root = document) {
 export function findAll(selector, root = document) {
   return [...root.querySelectorAll(selector)];
 }
+
+/** Call `act` on an event. */
+export function on(node, type, act, options) {
+  node.addEventListener(type, act, options);
+}

@@ -1,4 +1,5 @@
 // The controls above a board: search, filters, groups of columns.
+import { on } from "./dom.js";
 import { link, linked, linkedAll } from "./link.js";
 
 const GROUPS = ["metrics", "lists", "entry"];
@@ -23,7 +24,8 @@ export function passes(query, words, choices, own) {
 
 /** Return "3 of 10 models" or "10 models". */
 export function countText(seen, all) {
-  return `${seen === all ? "" : `${seen} of `}${all} ${all === 1 ? "model" : "models"}`;
+  const part = seen === all ? "" : `${seen} of `;
+  return `${part}${all} ${all === 1 ? "model" : "models"}`;
 }
 
 function apply(form, table) {
@@ -74,12 +76,12 @@ export function filters(form) {
     restoring = false;
     apply(form, table);
   };
-  form.addEventListener("input", () => {
+  on(form, "input", () => {
     apply(form, table);
     save(form);
   });
-  form.addEventListener("submit", (event) => event.preventDefault());
-  form.addEventListener("reset", () => {
+  on(form, "submit", (event) => event.preventDefault());
+  on(form, "reset", () => {
     // a reset event comes before the fields change
     if (!restoring) {
       setTimeout(() => {

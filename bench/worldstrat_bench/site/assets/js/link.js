@@ -1,4 +1,5 @@
 // The view of a page in its address: "#anchor&key=value&...". The part without "=" names a row or a section.
+import { findAll, on } from "./dom.js";
 
 /** Return {anchor, params} of a location's hash. */
 export function parseHash(hash) {
@@ -40,12 +41,12 @@ export function link(values) {
 
 /** Let the links between lists and orders keep the view. */
 function carry(hash) {
-  for (const a of document.querySelectorAll(".tabs a")) a.hash = hash;
+  for (const a of findAll(".tabs a")) a.hash = hash;
 }
 
 /** Mark and show the row that the address names: the browser does not find it beside other keys. */
 function showAnchor() {
-  for (const old of document.querySelectorAll(".here")) old.classList.remove("here");
+  for (const old of findAll(".here")) old.classList.remove("here");
   const place = view.anchor && document.getElementById(decodeURIComponent(view.anchor));
   if (!place) return;
   place.classList.add("here");
@@ -54,7 +55,7 @@ function showAnchor() {
 
 /** Call `apply` with every address that is pasted into the open page or gone back to, and show its row. */
 export function followAddress(apply) {
-  addEventListener("hashchange", () => {
+  on(window, "hashchange", () => {
     view = parseHash(location.hash);
     apply();
     carry(location.hash);

@@ -1,22 +1,25 @@
 // What starts when: colours and columns before the first paint, the rest when the page is there.
 import { compare } from "./compare.js";
-import { findAll } from "./dom.js";
+import { findAll, on } from "./dom.js";
 import { filters, startColumns } from "./filter.js";
 import { followAddress } from "./link.js";
-import { slider } from "./slider.js";
 import { sortAsLinked, sortable } from "./sort.js";
 import { startTheme, themeButton } from "./theme.js";
+import { viewer } from "./viewer.js";
 
 startTheme();
 document.documentElement.classList.add("js");
 startColumns();
 
-document.addEventListener("DOMContentLoaded", () => {
+on(document, "DOMContentLoaded", () => {
   themeButton();
   const tables = findAll("table.sortable");
   tables.forEach(sortable);
-  findAll(".slider").forEach(slider);
-  const follow = [...findAll("form.ctl[data-for]").map(filters), ...findAll("form.cmp").map(compare)];
+  const follow = [
+    ...findAll("form.ctl[data-for]").map(filters),
+    ...findAll("form.cmp").map(compare),
+    ...findAll(".viewer").map(viewer),
+  ];
   followAddress(() => {
     tables.forEach(sortAsLinked);
     for (const one of follow) one();

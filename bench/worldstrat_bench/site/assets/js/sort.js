@@ -1,4 +1,5 @@
 // Tables that are sorted by a click on a heading.
+import { el, on } from "./dom.js";
 import { link, linked } from "./link.js";
 
 const NOTHING = "\u2013";
@@ -56,11 +57,10 @@ export function sortAsLinked(table) {
 /** Make the headings of a table buttons. The first click shows the best values first. */
 export function sortable(table) {
   [...table.tHead.rows[0].cells].forEach((head, column) => {
-    const button = document.createElement("button");
-    button.type = "button";
+    const button = el("button", null, { type: "button" });
     button.append(...head.childNodes);
-    head.appendChild(button);
-    button.addEventListener("click", () => {
+    head.append(button);
+    on(button, "click", () => {
       const now = head.getAttribute("aria-sort");
       const first = button.textContent.includes("\u2191") ? -1 : 1;
       const direction = now ? (now === "ascending" ? -1 : 1) : first;
