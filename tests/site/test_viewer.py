@@ -277,3 +277,11 @@ def test_print_shows_the_pictures(seen: Visit) -> None:
     assert not page.locator(".view").is_visible()
     assert page.locator("#pictures").evaluate("e => getComputedStyle(e).breakInside") == "auto"
     assert all(window.is_visible() for window in page.locator(".window").all())
+
+
+def test_a_printed_board_is_not_cut(site: Path, browser: Browser) -> None:
+    with visit(browser, (site / "index.html").as_uri(), viewport={"width": 1040, "height": 700}) as seen:
+        seen.page.emulate_media(media="print")
+        box = seen.page.locator("#board").bounding_box()
+        assert box is not None
+        assert box["x"] + box["width"] <= 1040  # A4, landscape, within its margins

@@ -110,7 +110,7 @@ export function boxOf(panes) {
 /** Place everything in the panes; return {left, top, z} of the pictures in their windows. */
 export function place(tile, view, panes, back) {
   const box = boxOf(panes);
-  const z = view.z || box / tile.side;
+  const z = Math.max(view.z, box / tile.side); // a small tile fills its window at every zoom
   const size = tile.side * z;
   const [left, top] = [placed(view.x * z, size, box), placed(view.y * z, size, box)];
   const px = (value) => `${value}px`;
