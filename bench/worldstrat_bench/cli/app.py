@@ -75,6 +75,7 @@ _VERBS = (
     "score",
     "merge",
     "compare",
+    "table",
     "speed",
     "verify",
     "submission",

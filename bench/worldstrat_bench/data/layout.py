@@ -12,11 +12,17 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from worldstrat_bench.data import split as fixed
 from worldstrat_bench.data import tables
 from worldstrat_bench.data.continent import continent_of
 from worldstrat_bench.errors import DataError, UsageError
+from worldstrat_bench.protocol import DEFAULT_PROTOCOL, load_protocol
+
+if TYPE_CHECKING:
+    from worldstrat_bench.data.reading import TileInputs
+    from worldstrat_bench.data.target import TargetImage
 
 MINI_FILE = "mini.toml"
 """Marks a folder written by ``data mini``."""
@@ -62,15 +68,58 @@ class Tile:
         """The tile's name."""
         return self.facts.tile
 
+    def target(self, protocol: str = DEFAULT_PROTOCOL) -> TargetImage:
+        """Read the target: `image` (3, H, W) float32 reflectance and `valid` (H, W) bool.
 
-def open_dataset(root: Path) -> Dataset:
+        Raises
+        ------
+        UsageError
+            for an unknown protocol.
+        DataError
+            if the high-resolution file is missing or damaged.
+        """
+        from worldstrat_bench.data.target import read_target
+
+        return read_target(self, load_protocol(protocol))
+
+    def inputs(self, frames: int = 8, protocol: str = DEFAULT_PROTOCOL) -> TileInputs:
+        """Read what a model is given: see `task` of the result.
+
+        `task.images` are (1, T, 12, h, w) float32 reflectance, `task.clear` (1, T, 1, h, w) bool, `task.days` (1, T).
+
+        Parameters
+        ----------
+        frames : revisits at most, best first.
+
+        Raises
+        ------
+        UsageError
+            for an unknown protocol, or fewer than one frame.
+        DataError
+            if a file is missing or damaged.
+        """
+        from worldstrat_bench.data.inputs import read_tile
+
+        if frames < 1:
+            raise UsageError(f"{frames} frames are too few", where="frames", remedy="ask for 1 or more")
+        return read_tile(self, protocol=load_protocol(protocol), frames=frames)
+
+
+def open_dataset(root: Path | str) -> Dataset:
     """Open a folder in WorldStrat's layout; reads its two CSV files.
+
+    >>> tile = open_dataset("WorldStrat").tile("Landcover-1298301")  # doctest: +SKIP
+    >>> tile.target().image.shape, tile.inputs(frames=2).task.images.shape  # doctest: +SKIP
+    ((3, 632, 632), (1, 2, 12, 158, 158))
 
     Raises
     ------
     DataError
         if the folder, its image folders or its tables are missing or not in WorldStrat's form.
     """
+    if not isinstance(root, str | Path):
+        raise UsageError(f"a dataset's folder is of type {type(root).__name__}, not a path", where="data")
+    root = Path(root)
     if not root.is_dir():
         raise DataError("there is no such folder", where=root, remedy=_GET)
     for folder in ("hr_dataset", "lr_dataset"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from worldstrat_bench.protocol import Protocol, load_protocol
 from worldstrat_bench.scoring.factory import make_scorer
 from worldstrat_bench.scoring.types import Array, Frame
 
-_BESIDE = ("shift_y", "shift_x", "clipped")
+BESIDE = ("shift_y", "shift_x", "clipped")
 """What is returned beside the metrics."""
 
 
@@ -29,7 +30,7 @@ def score_pair(
     *,
     valid: Array | None = None,
     clear: Array | None = None,
-    metrics: Iterable[str] | None = None,
+    metrics: str | Iterable[str] | None = None,
 ) -> dict[str, float | None]:
     """Score one prediction against one target.
 
@@ -42,9 +43,9 @@ def score_pair(
     protocol : id of a protocol, see ``protocol.protocol_ids``.
     valid : (H, W) bool, or 0 and 1, True where the target has data; None: everywhere.
     clear : (h, w) or (1, h, w), the same where frame 0 is clear, of any size over the same footprint; None: everywhere.
-    metrics : names to return; None: all that a pair can have. `lpips` and the columns of optional metrics are computed
-        if asked for by name. ``"+stlpips"`` and the like add an optional metric's columns to what is returned; alone,
-        to all that a pair can have.
+    metrics : names to return, also in one text with commas; None: all that a pair can have. `lpips` and the columns of
+        optional metrics are computed if asked for by name. ``"+stlpips"`` and the like add an optional metric's
+        columns to what is returned; alone, to all that a pair can have.
 
     Returns
     -------
@@ -53,31 +54,58 @@ def score_pair(
     Raises
     ------
     UsageError
-        for an unknown protocol or metric, an optional metric under another protocol than wsb, or a target or a
-        mask of another shape, or a mask of other values than 0 and 1.
+        for an unknown protocol or metric, an optional metric under another protocol than wsb, a target or a mask of
+        another shape, a mask of other values than 0 and 1, or what is not an array or a tensor.
     DataError, ModelError
         as ``types.Scorer`` does.
     """
     rules = load_protocol(protocol)
-    names, added = _asked(metrics)
-    if added and rules.family != "wsb":
-        raise UsageError(f"{protocol} has no optional metrics", where="metrics", remedy="use wsb-1")
-    image, mask = _target(target, valid, rules)
+    names, added = asked_for(metrics, rules)
+    check_array(prediction, "prediction")
+    tile, frame = prepare_target(target, valid, clear, rules)
+    mask = tile.valid
     prediction, unseen = _unmasked(prediction, None)
     if unseen is not None:
         if unseen.shape != mask.shape:
             raise UsageError(
-                f"a masked prediction has shape {tuple(prediction.shape)}, the target {image.shape}",
+                f"a masked prediction has shape {tuple(prediction.shape)}, the target {tile.image.shape}",
                 where="prediction",
                 remedy="resample it to the target's grid first, or fill it",
             )
         mask = mask & ~unseen
+        tile = replace(tile, valid=mask, usable=is_usable(mask, rules.target))
     learned = load_perceptual() if names is not None and "lpips" in names else None
     scorer = make_scorer(rules, perceptual=learned, optional=load_optional(added))
+    score = scorer.score(prediction, scorer.prepare(tile, frame))
+    return named({**score.metrics, **{name: getattr(score, name) for name in BESIDE}}, names, protocol)
+
+
+def prepare_target(
+    target: Array, valid: Array | None, clear: Array | None, rules: Protocol
+) -> tuple[TargetImage, Frame | None]:
+    """Return what a scorer prepares, from arrays as :func:`score_pair` takes them.
+
+    Raises
+    ------
+    UsageError, DataError
+        see there.
+    """
+    for image, name in ((target, "target"), (valid, "valid"), (clear, "clear")):
+        if image is not None:
+            check_array(image, name)
+    image, mask = _target(target, valid, rules)
     frame = None if clear is None else Frame(None, _flags(clear, "clear"))
-    prepared = scorer.prepare(TargetImage(image, mask, "", is_usable(mask, rules.target)), frame)
-    score = scorer.score(prediction, prepared)
-    return _named({**score.metrics, **{name: getattr(score, name) for name in _BESIDE}}, names, protocol)
+    return TargetImage(image, mask, "", is_usable(mask, rules.target)), frame
+
+
+def check_array(image: object, where: str) -> None:
+    """Raise UsageError unless it is a numpy array or a tensor."""
+    if not isinstance(image, np.ndarray | torch.Tensor):
+        raise UsageError(
+            f"{where} is of type {type(image).__name__}, not a numpy array or a torch tensor",
+            where=where,
+            remedy="numpy.asarray(..., dtype=numpy.float32) makes an array of numbers in lists",
+        )
 
 
 def _target(target: Array, valid: Array | None, rules: Protocol) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -96,7 +124,7 @@ def _target(target: Array, valid: Array | None, rules: Protocol) -> tuple[NDArra
     return image, mask if hidden is None else mask & ~hidden
 
 
-def _named(values: dict[str, float | None], names: tuple[str, ...] | None, protocol: str) -> dict[str, float | None]:
+def named(values: dict[str, float | None], names: tuple[str, ...] | None, protocol: str) -> dict[str, float | None]:
     """Return the values of those names, None for all."""
     unknown = sorted(set(names or ()) - set(values))
     if unknown:
@@ -104,11 +132,24 @@ def _named(values: dict[str, float | None], names: tuple[str, ...] | None, proto
     return {name: values[name] for name in (values if names is None else names)}
 
 
-def _asked(metrics: Iterable[str] | None) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
-    """The names to return, None for all, and the optional metrics that have to be computed for them."""
+def asked_for(metrics: str | Iterable[str] | None, rules: Protocol) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
+    """Return the names to return, None for all, and the optional metrics that have to be computed for them.
+
+    Raises
+    ------
+    UsageError
+        for an unknown optional metric, or one under a protocol that has none.
+    """
+    names, added = _asked(metrics)
+    if added and rules.family != "wsb":
+        raise UsageError(f"{rules.id} has no optional metrics", where="metrics", remedy="use wsb-1")
+    return names, added
+
+
+def _asked(metrics: str | Iterable[str] | None) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
     if metrics is None:
         return None, ()
-    asked = tuple(metrics)
+    asked = tuple(name.strip() for name in metrics.split(",")) if isinstance(metrics, str) else tuple(metrics)
     added = parse_added((name for name in asked if name.startswith("+")), where="metrics")
     named = tuple(name for name in asked if not name.startswith("+"))
     owners = {owner.name for name in named if (owner := optional_column(name)) is not None}

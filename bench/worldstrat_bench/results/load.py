@@ -1,0 +1,106 @@
+"""Reading several runs, and whether they may stand in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from worldstrat_bench.artefacts.result import Result, load_result
+from worldstrat_bench.errors import UsageError
+from worldstrat_bench.stats.boards import board_key, ranking_list
+
+Paths: TypeAlias = str | Path | Iterable[str | Path]
+
+_KEY = (
+    "kind (runs, or predictions that were handed in)",
+    "protocol",
+    "protocol",
+    "inputs",
+    "list",
+    "targets",
+    "release",
+)
+"""What the parts of ``stats.boards.board_key`` are, in words."""
+
+
+@dataclass(frozen=True)
+class Named:
+    """A run and the name that tells it from the others: its model's, with the folder's where models share one."""
+
+    name: str
+    result: Result
+
+
+def load_runs(paths: Paths) -> tuple[Named, ...]:
+    """Read finished runs, in their order.
+
+    Raises
+    ------
+    UsageError
+        for no path, what is not a path, or a run that is given twice.
+    InvalidArtefactError
+        if one is not a finished run.
+    """
+    given: list[object] = [paths] if isinstance(paths, str | Path) else list(paths)
+    folders_given = [Path(path) for path in given if isinstance(path, str | Path)]
+    if len(folders_given) < len(given) or not given:
+        wrong = next((type(path).__name__ for path in given if not isinstance(path, str | Path)), "")
+        what = f"a run is of type {wrong}, not a path" if wrong else "no run is given"
+        raise UsageError(what, where="paths", remedy="give the folder of a run, or a list of them")
+    results = [load_result(path) for path in folders_given]
+    folders = [result.folder.resolve() for result in results]
+    twice = next((folder for folder in folders if folders.count(folder) > 1), None)
+    if twice is not None:
+        raise UsageError("a run is given twice", where=twice, remedy="give each run once")
+    return tuple(Named(name, result) for name, result in zip(_names(results), results, strict=True))
+
+
+def check_same_board(runs: Sequence[Named]) -> None:
+    """Raise UsageError unless all runs are of the same protocol, inputs, list, targets and kind.
+
+    Then their means and ranks may stand side by side.
+    """
+    first = board_key(runs[0].result.record)
+    for run in runs[1:]:
+        own = board_key(run.result.record)
+        if own == first:
+            continue
+        part, one, other = next((p, a, b) for p, a, b in zip(_KEY, first, own, strict=True) if a != b)
+        raise UsageError(
+            f"the runs differ in their {part}: {one[:16] or 'official'} and {other[:16] or 'official'}",
+            where=f"{runs[0].result.folder}, {run.result.folder}",
+            remedy="make one table for each; `worldstrat-bench score RUN --protocol ID --out DIR` scores a run again",
+        )
+
+
+def chosen_list(runs: Sequence[Named], name: str) -> str:
+    """Return the list to show; "auto" is the one that ranks the runs.
+
+    Raises
+    ------
+    UsageError
+        for a list that the runs do not have.
+    """
+    record = runs[0].result.record
+    if name == "auto":
+        return ranking_list(record)
+    if name not in record.scores:
+        raise UsageError(
+            f"the runs have no list {name[:40]!r}", where="--list", remedy=f"one of: {', '.join(record.scores)}"
+        )
+    return name
+
+
+def _names(results: Sequence[Result]) -> list[str]:
+    """The names of the models; where some are equal, with the name of the folder, then with the record's id."""
+    models = [result.record.model.submission or result.record.model.name for result in results]
+    folders = [
+        f"{model} ({result.folder.name})" if models.count(model) > 1 else model
+        for model, result in zip(models, results, strict=True)
+    ]
+    return [
+        f"{model} ({result.record.record_id[:8]})" if folders.count(folder) > 1 else folder
+        for folder, model, result in zip(folders, models, results, strict=True)
+    ]
