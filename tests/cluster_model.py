@@ -202,7 +202,7 @@ class _Course:
             self._at(begin, lambda task=task: self._begin(task))  # type: ignore[misc]
 
     def _begin(self, task: _Task) -> None:
-        """A GPU starts a worker, and then takes tile after tile, or vanishes meanwhile."""
+        """A GPU starts a worker, and then takes tile after tile, or vanishes on the way."""
         plan, costs, model = self.plan, self.plan.costs, self.models[task.model]
         tiles = min(task.tiles, 5) if model.lost else task.tiles
         work = [self._tile(model) for _ in range(tiles)]
@@ -269,7 +269,7 @@ class _Course:
 
 
 _FAST = Costs(score_seconds=0.02, host_seconds=0.02)
-"""Scoring on the GPU and a host that prepares the next tile meanwhile."""
+"""Score on the GPU while a host prepares the next tile."""
 _APART = replace(_FAST, merge_seconds_tile=0.0)
 """And merging is a task of its own, so that no process does it for all."""
 

@@ -53,9 +53,9 @@ def _ssim_loss(prediction: Tensor, truth: Tensor) -> Tensor:
     return ((1 - values) / 2).clamp(0, 1).mean()
 
 
-def peak_mebibytes(*, anew: bool = False) -> float:
-    """The most memory that this process has held, or (`anew`) holds now, forgetting what it held before. Linux only."""
-    if anew:
+def peak_mebibytes(*, fresh: bool = False) -> float:
+    """Return the most memory that this process has held, or (`fresh`) holds now. Linux only."""
+    if fresh:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     return float(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) / 1024

@@ -1,4 +1,4 @@
-"""Models and machines that are made up, on a clock that is: what a block takes follows from what they are."""
+"""Fake models and machines on a fake clock: what a block takes follows from what they are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A whole `speed` session on a made-up clock: the workers are made up, all else is the harness's own."""
+"""A whole `speed` session on a fake clock: the workers are made up, all else is the harness's own."""
 
 from __future__ import annotations
 
@@ -141,5 +141,5 @@ def run_session(
     tiles = synthetic_tiles(load_protocol(), frames=FRAMES, side=40)
     as_many = inputs.SET_BYTES // FULL_SIZE_BYTES * tiles.tasks[0].images.nbytes
     monkeypatch.setattr(inputs, "SET_BYTES", as_many)
-    request = SpeedRequest(ModelSpec("made_up:load"), "made-up", tiles, device, scenarios, plan=plan)
+    request = SpeedRequest(ModelSpec("made_up:load"), "fake", tiles, device, scenarios, plan=plan)
     return session.time_model(request, lambda line: heard.append((machine.now, line))), heard

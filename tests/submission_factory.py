@@ -79,7 +79,7 @@ def model_ref(slug: str = SLUG) -> ModelRef:
 def make_submission(
     root: Path, slug: str = SLUG, *, manifest: str | None = None, record: bool = True, **run: Any
 ) -> Path:
-    """Write ``root/submissions/<slug>``: a manifest, a lock and the record of a made-up run on 12 tiles."""
+    """Write ``root/submissions/<slug>``: a manifest, a lock and the record of a fake run on 12 tiles."""
     folder = root / "submissions" / slug
     folder.mkdir(parents=True)
     text = manifest or MANIFEST.replace('"my-sr"', f'"{slug}"')
@@ -91,7 +91,7 @@ def make_submission(
 
 
 def add_record(folder: Path, slug: str = SLUG, **run: Any) -> Record:
-    """Add the record of a made-up run to a submission."""
+    """Add the record of a fake run to a submission."""
     options: dict[str, Any] = {"tiles": 12, "release": "mini", "list_name": "test", "official": False, **run}
     scratch = folder / "results" / "scratch"
     made = make_run(scratch, model=slug, submission=slug, model_ref=model_ref(slug), **options)

@@ -1,4 +1,4 @@
-"""Write the records of the baselines' submissions anew, on mini: ``python tools/evaluate_baselines.py``.
+"""Write the records of the baselines' submissions again, on mini: ``python tools/evaluate_baselines.py``.
 
 Records of other submissions never change. These belong to this repository and follow its code: where a change of the
 harness changes a score, they are made again in the same commit. LPIPS is in them if torch's cache has its weights.

@@ -100,7 +100,7 @@ def test_batches_are_fed_one_by_one(exported: Path, town: KnownTile, farmland: K
     assert torch.equal(together[1:], model.predict(farmland.lr, TARGET))
 
 
-def test_an_answer_that_is_no_image(town: KnownTile) -> None:
+def test_an_answer_that_is_not_an_image(town: KnownTile) -> None:
     with pytest.raises(ValueError, match="answered"):
         FileModel(lambda x: x.mean((-2, -1)), declare()).predict(town.lr, TARGET)
 

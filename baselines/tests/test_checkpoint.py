@@ -156,7 +156,7 @@ def test_damaged_and_hostile_programs_are_one_error(program: bytes, tmp_path: Pa
         read_checkpoint(archive(tmp_path / "a.pt", program))
 
 
-def test_files_that_are_no_checkpoints(tmp_path: Path) -> None:
+def test_files_that_are_not_checkpoints(tmp_path: Path) -> None:
     (tmp_path / "a.ckpt").write_bytes(b"not a zip archive")
     with pytest.raises(CheckpointError, match=r"a\.ckpt"):
         read_checkpoint(tmp_path / "a.ckpt")
@@ -177,4 +177,4 @@ def test_the_converter_as_a_command(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert len(load_file(out)) == 8
     assert main([str(out), str(tmp_path / "b")]) == 3  # it is safetensors already
     assert main([]) == 2
-    assert "no checkpoint" in capsys.readouterr().err
+    assert "not a checkpoint" in capsys.readouterr().err

@@ -1,6 +1,6 @@
 """Two networks that others trained, through the confined worker and by themselves: the same predictions.
 
-Their files are no part of this repository. The tests skip, saying so, where they are absent.
+Their files are not part of this repository. The tests skip, saying so, where they are absent.
 """
 
 from __future__ import annotations

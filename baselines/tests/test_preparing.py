@@ -115,6 +115,6 @@ def test_tiles_do_not_touch_each_other_in_a_batch() -> None:
         (declare(window=8, overlap=20), lambda x: x),
     ],
 )
-def test_answers_that_are_no_image(says: Preprocessing, network: object) -> None:
+def test_answers_that_are_not_images(says: Preprocessing, network: object) -> None:
     with pytest.raises(ValueError, match=r"answer|window"):
         FileModel(network, says).predict(land(), TARGET)  # type: ignore[arg-type]

@@ -33,7 +33,7 @@ protocols = ["wsb-1"]
 [submission]
 slug = "{slug}"
 title = "A file"
-authors = ["Nobody"]
+authors = ["Test Author"]
 licence = "Apache-2.0"
 description = "The single-frame network of the baselines as a file."
 [model]

@@ -67,7 +67,7 @@ def crops(rows: list[Row], batch: int, side: int, generator: torch.Generator) ->
 
 
 def squared_error(prediction: Tensor, target: Tensor, sure: Tensor) -> Tensor:
-    """(B,) mean squared error after removing the bias of every band, on the pixels that somebody saw."""
+    """Return (B,) the mean squared error after removing the bias of every band, on the pixels seen by any frame."""
     count = sure.sum((-2, -1), keepdim=True).clamp_min(1)
     difference = prediction - target
     difference = difference - (difference * sure).sum((-2, -1), keepdim=True) / count

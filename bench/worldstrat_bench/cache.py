@@ -187,7 +187,7 @@ class DiskCache:
             self._held, self._full_until = None, 0.0
 
     def _files(self) -> list[tuple[Path, os.stat_result]]:
-        """Our own files in the folder; those that other processes delete meanwhile are left out."""
+        """Return our own files in the folder, without those that other processes delete during the listing."""
         found: list[tuple[Path, os.stat_result]] = []
         try:
             paths = list(self.folder.iterdir())

@@ -26,7 +26,7 @@ class Measure:
     direction : which way is better; "none" for a diagnostic without a better side.
     unit : as printed behind a value, "" for a pure number.
     decimals : digits after the point on a page.
-    explanation : one line for somebody who has not read the protocol.
+    explanation : one line for readers who have not read the protocol.
     ranked : whether it ranks a board.
     weight : the column by which tiles are weighted in a mean, so that it is a ratio of sums; "" for equal weights.
     """
@@ -158,7 +158,7 @@ OPTIONAL: dict[str, OptionalMetric] = {
         ),
     )
 }
-"""Every optional metric by name. They rank nothing and are no part of a protocol."""
+"""Every optional metric by name. They rank nothing and do not belong to a protocol."""
 
 WEIGHTS = frozenset(name for metric in OPTIONAL.values() for name in metric.weights)
 """Columns of ``tiles.csv`` that weight others."""

@@ -222,7 +222,7 @@ def _load(name: str) -> Protocol:
 def same_task(a: Protocol, b: Protocol) -> bool:
     """Whether a model is asked for the same under both: equal inputs, and an equal target.
 
-    The border that scores leave out is no part of the target.
+    The border that scores leave out is not part of the target.
     """
     return a.inputs == b.inputs and a.target.model_copy(update={"border": b.target.border}) == b.target
 
@@ -233,7 +233,7 @@ def parse_protocol(content: bytes, *, where: object = "protocol") -> Protocol:
     Raises
     ------
     InvalidArtefactError
-        if it is no TOML or does not follow the schema.
+        if it is not TOML or does not follow the schema.
     """
     try:
         data = tomllib.loads(content.decode("utf-8"))

@@ -104,7 +104,7 @@ def test_twenty_times_deaths_at_random(
 
 
 def survive(data: Path, wheel: Path, poison: tuple[str, float], local: Path, out: Path, chance: random.Random) -> None:
-    """A run of two Dask workers, of which one is killed, and so is a confined worker: nobody else must suffer."""
+    """A run of two Dask workers, of which one is killed, and so is a confined worker: no other may suffer."""
     words = arguments(wheel, data, out, "--param", f"poison={poison[1]!r}", "--param", "sleep=0.2", "--json")
     with (out.parent / f"{out.name}.log").open("wb") as log:
         process = subprocess.Popen(

@@ -35,7 +35,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The reference bicubic in a wheel of its own, which nobody edits meanwhile."""
+    """The reference bicubic in its own wheel, which no other test edits."""
     return model_wheel(tmp_path_factory.mktemp("wheel"), "return bicubic(lr, target)", name="plain")
 
 
@@ -366,7 +366,7 @@ def read_tiles_of(data: Path) -> list[str]:
     return [tile.name for tile in open_dataset(data).tiles()]
 
 
-def test_a_damaged_file_is_named_and_the_run_goes_on_when_it_is_mended(
+def test_a_damaged_file_is_named_and_the_run_goes_on_when_it_is_repaired(
     bicubic: Path, wheel: Path, data: Path, tmp_path: Path
 ) -> None:
     other = tmp_path / "other"
@@ -466,7 +466,7 @@ def test_python_does_what_the_command_line_does(bicubic: Path, wheel: Path, data
     assert [event.done for event in scored] == list(range(TILES + 1))
 
 
-def test_a_dataset_is_no_place_for_a_run(tmp_path: Path) -> None:
+def test_a_dataset_is_not_a_place_for_a_run(tmp_path: Path) -> None:
     data = small_dataset(tmp_path / "mini", 2)
     before = sorted(data.rglob("*"))
     done = run_cli("evaluate", "bicubic", "--data", data, "--out", data, "--no-download")

@@ -45,7 +45,7 @@ def test_the_curves_of_a_model(data: Path, tmp_path: Path) -> None:
     difference = synthetic.table.numbers["psnr"].mean() - real.table.numbers["psnr"].mean()
     assert gap.difference == pytest.approx(difference, abs=1e-9)  # every tile of mini is a group of its own
     assert gap.tiles == 3
-    assert list(find_runs(tmp_path / "runs")) == [run]  # the runs below are no entries of a board
+    assert list(find_runs(tmp_path / "runs")) == [run]  # the runs below are not entries of a board
 
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*.safetensors")}
     text = (run / "robustness.json").read_bytes()

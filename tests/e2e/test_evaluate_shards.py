@@ -98,7 +98,7 @@ def test_mixed_shards_are_refused(halves: Path, wheel: Path, data: Path, whole: 
     done = run_cli("merge", *parts, "--data", data, "--out", tmp_path / "m")
     assert (done.code, "seed: 0, now 9" in done.err) == (2, True)
     done = run_cli("merge", whole, "--data", data, "--out", tmp_path / "m")
-    assert (done.code, "no shard" in done.err) == (2, True)
+    assert (done.code, "not a shard" in done.err) == (2, True)
 
 
 def test_stored_predictions_are_scored_in_shards(whole: Path, data: Path, tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory, data: Path, wheel: Path) -> Path:
-    """The run that nobody interrupted."""
+    """The run that was not interrupted."""
     run = tmp_path_factory.mktemp("runs") / "whole"
     done = run_cli(*arguments(wheel, data, run))
     assert done.code == 0, done.err

@@ -58,7 +58,7 @@ def test_unknown_words_are_usage_errors() -> None:
     assert "declared, fp32, bf16, fp16" in done.stderr
 
 
-def test_a_report_that_is_none(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_report(tmp_path: Path) -> None:
     from worldstrat_bench.errors import InvalidArtefactError
 
     with pytest.raises(InvalidArtefactError, match="no speed report"):
@@ -100,7 +100,7 @@ def test_a_run_is_timed_compared_and_shown(scored: tuple[Path, Path], tmp_path: 
     assert document["single"]["machine_info"]["worldstrat_bench"]["device_class"] == report.device.device_class
     assert document["single"]["commit_info"] == {}, "nothing of the repository that the user stands in"
 
-    steady = (timing.call_ms,) * 3  # whatever else the machine does meanwhile
+    steady = (timing.call_ms,) * 3  # whatever else the machine does
     valid = timing.model_copy(update={"verdict": "VALID", "reasons": (), "repeat_medians_ms": steady})
     shown = report.model_copy(update={"timings": (valid,)})
     (run / "speed.json").write_text(shown.dump(), encoding="utf-8")

@@ -33,7 +33,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     packages = next((home / "lib").glob("python*/site-packages"))
     for old in packages.glob("setuptools*"):  # the one that venv brings is older than the package asks for
         shutil.rmtree(old)
-    # Plain lines: a worker is granted what they name, while lines of code in a .pth file are nobody's business there.
+    # Plain lines: a worker is granted what they name, while lines of code in a .pth file are ignored there.
     # Editable installs are .pth files of their own, which plain lines do not follow: the harness is named beside them.
     shared = [sysconfig.get_path("purelib"), str(Path(worldstrat_bench.__file__).parents[1])]
     (packages / "harness.pth").write_text("\n".join(shared) + "\n", encoding="utf-8")

@@ -143,7 +143,7 @@ def test_a_self_reported_crowd_changes_nothing_of_verified_rows(
 def test_a_verified_crowd_of_one_author_changes_no_rank_and_no_verdict_of_those_that_count(
     probe: Path, tmp_path: Path, crowd: Callable[[Path, Path], Iterator[Path]]
 ) -> None:
-    """Thirty verified rows of the authors of an honest one: they are placed, and move nobody."""
+    """Thirty verified rows of the authors of an honest one: they are placed, and move no other row."""
     make([probe], tmp_path / "before")
     for result in crowd(probe, tmp_path / "crowd"):
         folder = result.parents[2]
@@ -276,7 +276,7 @@ def test_a_folder_of_forged_rows_changes_nothing_of_verified_ones(tmp_path: Path
     assert check(tmp_path / "out", references=references()).faults == ()
 
 
-def test_a_board_without_verified_rows_ranks_nobody_and_says_so(tmp_path: Path) -> None:
+def test_a_board_without_verified_rows_ranks_no_row_and_says_so(tmp_path: Path) -> None:
     for slug, gain in HONEST:
         submit(tmp_path / "runs", slug, gain_db=gain)
     make([tmp_path / "runs"], tmp_path / "out")

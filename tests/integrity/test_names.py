@@ -1,4 +1,4 @@
-"""Titles and authors that are read as somebody else's, or as a verdict of the pages."""
+"""Titles and authors that are read as another's, or as a verdict of the pages."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_the_check_refuses_a_forged_title_and_a_second_one_that_looks_the_same(t
 )
 def test_an_author_is_neither_the_maintainers_nor_a_verdict(tmp_path: Path, author: str) -> None:
     assert author_fault(author) != ""
-    assert rules(submitted(tmp_path, "mine", "Mine", author)) in ({"name"}, {"manifest"})  # what is hidden is no line
+    assert rules(submitted(tmp_path, "mine", "Mine", author)) in ({"name"}, {"manifest"})  # hidden text is not a line
 
 
 @pytest.mark.parametrize(

@@ -173,7 +173,7 @@ def test_a_real_run_agrees_with_the_reference_of_its_data(data: Path, tmp_path: 
 
 
 def test_a_reference_is_made_of_a_release_only(data: Path) -> None:
-    with pytest.raises(DataError, match="no release of WorldStrat"):
+    with pytest.raises(DataError, match="not a release of WorldStrat"):
         make_reference(data, "wsb-1")
 
 

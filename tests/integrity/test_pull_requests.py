@@ -141,7 +141,7 @@ def test_a_copy_is_refused_from_an_old_branch_too(root: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["timings.csv", "record.json"])
-def test_what_was_measured_is_altered_by_nobody(root: Path, name: str) -> None:
+def test_no_one_alters_what_was_measured(root: Path, name: str) -> None:
     path = the_result(root / "submissions" / VICTIM) / name
     path.write_text(path.read_text() + " ")
     assert "immutable" in rules(root, author="Ada-L")

@@ -247,7 +247,7 @@ def test_wsb_with_near_infrared(figures: Figures, benchmark: Any, pair: Any, nam
 
 
 def test_operations_of_a_tile(benchmark: Any, pair: Any, publish: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a GPU would be told to do: operations that are no views, for one tile alone and for one of a batch."""
+    """What a GPU would be told to do: operations that are not views, for one tile alone and for one of a batch."""
     monkeypatch.setattr(filtering, "on_gpu", lambda image: True)
 
     def count() -> dict[int, float]:
@@ -313,7 +313,7 @@ scorer = make_scorer(load_protocol("worldstrat-2022-fixed"))
 target, prediction = target_of(land(500)), enlarged(land(500))
 torch.fft.rfft2(torch.rand(8, 8)) @ torch.rand(5, 8).to(torch.complex64)
 torch.nn.functional.conv2d(torch.rand(1, 1, 9, 9), torch.rand(1, 1, 3, 3))
-before = peak_mebibytes(anew=True)
+before = peak_mebibytes(fresh=True)
 if sys.argv[1] == "ours":
     scorer.score(prediction, scorer.prepare(target, None))
 else:

@@ -49,7 +49,7 @@ def test_no_text_is_a_wanted_member_by_accident(name: str) -> None:
 @given(st.lists(st.tuples(st.integers(0, 40_000), st.integers(40, 3_000_000)), min_size=1, max_size=60))
 @settings(max_examples=200, deadline=None)
 def test_spans_cover_every_member_once_and_waste_little(layout: list[tuple[int, int]]) -> None:
-    """`layout` is a gap that nobody needs and a member, again and again."""
+    """`layout` is a gap that is not needed and a member, again and again."""
     members, position = [], 0
     for index, (gap, length) in enumerate(layout):
         start = position + gap

@@ -174,8 +174,8 @@ def test_a_forged_page_is_caught_by_the_rebuild(small: Path, tmp_path: Path) -> 
     assert "method.html: a rebuild gives other bytes" in check(out).faults
 
 
-def test_a_folder_that_is_no_site_is_said_to_be_none(tmp_path: Path) -> None:
-    with pytest.raises(InvalidArtefactError, match="no built site"):
+def test_check_refuses_a_folder_that_is_not_a_site(tmp_path: Path) -> None:
+    with pytest.raises(InvalidArtefactError, match="not a built site"):
         check(tmp_path)
     assert command("site", "check", tmp_path).returncode == 5
 

@@ -167,10 +167,10 @@ def test_no_picture_is_too_large() -> None:
     assert (np.asarray(Image.open(io.BytesIO(imaging.small(few))).convert("RGB")) == few).all()
 
 
-def test_a_script_that_is_no_crop_is_a_fault(pictures: PictureScene, tmp_path: Path) -> None:
+def test_a_script_that_is_not_a_crop_is_a_fault(pictures: PictureScene, tmp_path: Path) -> None:
     copy = tmp_path / "site"
     shutil.copytree(pictures.site, copy)
     script = min(copy.glob("practice-*/img/*/c-*.js"))
     script.write_text('wsbCrop("target",0,0,"");alert(1);\n')
     faults = check(copy, rebuild=False).faults
-    assert any("a script that is no crop of a picture" in fault for fault in faults)
+    assert any("a script that is not a crop of a picture" in fault for fault in faults)

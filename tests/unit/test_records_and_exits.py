@@ -1,4 +1,4 @@
-"""What records say of their lists, and how the command line leaves when somebody else is at fault."""
+"""What records say of their lists, and the exit code when another program is at fault."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_record_that_calls_itself_official_and_one_that_does_not_share_no_boar
 
 
 @pytest.mark.parametrize("words", [("--help",), ("models", "list"), ("--version",)])
-def test_a_reader_that_leaves_early_is_no_failure(words: tuple[str, ...]) -> None:
+def test_a_reader_that_leaves_early_is_not_a_failure(words: tuple[str, ...]) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
@@ -50,7 +50,7 @@ def test_a_reader_that_leaves_early_is_no_failure(words: tuple[str, ...]) -> Non
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_a_disk_that_fails_is_no_bug(tmp_path: Path) -> None:
+def test_a_disk_that_fails_is_not_a_bug(tmp_path: Path) -> None:
     make_run(tmp_path / "run", tiles=4, list_name="test", release="mini")
     record = load_record(tmp_path / "run")
     assert record.outcomes == {"ok": 4}

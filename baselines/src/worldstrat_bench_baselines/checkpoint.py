@@ -47,7 +47,7 @@ _STORAGES: Mapping[str, tuple[type[np.generic], torch.dtype]] = {
 
 
 class CheckpointError(ValueError):
-    """A file that is no checkpoint, or one that tensors cannot be read from."""
+    """A file that is not a checkpoint, or one that tensors cannot be read from."""
 
 
 class _Hollow:
@@ -235,7 +235,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     Raises
     ------
     CheckpointError
-        if the file is no checkpoint, is damaged, or holds no tensor.
+        if the file is not a checkpoint, is damaged, or holds no tensor.
     """
     content = read_nested(path)
     inner = content.get("state_dict")
@@ -251,7 +251,7 @@ def read_nested(path: Path) -> Nested:
     Raises
     ------
     CheckpointError
-        if the file is no checkpoint, or is damaged.
+        if the file is not a checkpoint, or is damaged.
     """
     try:
         content = _read_archive(path) if zipfile.is_zipfile(path) else _read_old(path)
@@ -268,7 +268,7 @@ def _read_archive(path: Path) -> object:
             raise CheckpointError(f"more than {MAX_BYTES >> 30} GiB of numbers in {path.name}")
         programs = [name for name in archive.namelist() if name.endswith("/data.pkl") and name.count("/") == 1]
         if len(programs) != 1:
-            raise CheckpointError(f"{path.name} is no checkpoint of PyTorch")
+            raise CheckpointError(f"{path.name} is not a checkpoint of PyTorch")
         folder = programs[0].split("/", 1)[0]
         return _ArchiveReader(archive, folder, archive.read(programs[0])).load()
 
@@ -282,7 +282,7 @@ def is_old(path: Path) -> bool:
 
 def _read_old(path: Path) -> object:
     if not is_old(path):
-        raise CheckpointError(f"{path.name} is no checkpoint of PyTorch")
+        raise CheckpointError(f"{path.name} is not a checkpoint of PyTorch")
     size = path.stat().st_size
     if size > MAX_BYTES:
         raise CheckpointError(f"more than {MAX_BYTES >> 30} GiB of numbers in {path.name}")

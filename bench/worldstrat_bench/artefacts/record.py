@@ -1,7 +1,7 @@
 """``record.json``: what was run on what, and the scores, in one immutable file.
 
 ``record_id`` is the sha256 of the canonical content without ``created`` and ``record_id``, so that the same
-inputs give the same id. Everything here is untrusted when it comes from somebody else: strings have a
+inputs give the same id. Everything here is untrusted when others sent it: strings have a
 length, numbers are finite, unknown keys are errors.
 """
 

@@ -137,7 +137,7 @@ def parse_tiles(content: bytes | str, *, where: object = TILES) -> TileTable:
     Raises
     ------
     InvalidArtefactError
-        naming the line and column that is wrong: header, number of cells, a number or flag that is none,
+        naming the line and column that is wrong: header, number of cells, an invalid number or flag,
         an unknown outcome, a tile that is listed twice or out of order.
     """
     try:
@@ -189,7 +189,7 @@ def _number(cell: str, line: int, name: str, where: object) -> float:
     try:
         value = float(cell)
     except ValueError:
-        raise _invalid(f"line {line}, column {name}: {cell[:40]!r} is no number", where) from None
+        raise _invalid(f"line {line}, column {name}: {cell[:40]!r} is not a number", where) from None
     if not math.isfinite(value):
         raise _invalid(f"line {line}, column {name}: {cell[:40]!r} is not finite", where)
     return value

@@ -6,7 +6,7 @@ import sys
 
 
 def main() -> None:
-    """Entry point of the ``worldstrat-bench`` script; leaves with the exit code that the docs promise."""
+    """Run the ``worldstrat-bench`` script and exit with the code that the docs promise."""
     from worldstrat_bench.cli.app import app
     from worldstrat_bench.cli.console import debugging, flush_or_forget, print_error
     from worldstrat_bench.cli.streams import write_anything

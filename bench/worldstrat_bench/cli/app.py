@@ -15,23 +15,23 @@ from worldstrat_bench.cli.console import flush_or_forget, set_debugging
 
 
 class _Verbs(TyperGroup):
-    """The verbs; a reader of stdout that has seen enough (``... | head``) is no failure."""
+    """Command group that exits quietly when stdout is closed early (``... | head``)."""
 
     def make_context(self, *arguments: Any, **more: Any) -> Any:
         """Read the arguments; prints --help and --version."""
-        with _quiet_when_nobody_reads():
+        with _quiet_when_stdout_closes():
             return super().make_context(*arguments, **more)
 
     def invoke(self, ctx: Any) -> Any:
         """Run a verb."""
-        with _quiet_when_nobody_reads():
+        with _quiet_when_stdout_closes():
             result = super().invoke(ctx)
             sys.stdout.flush()
             return result
 
 
 @contextmanager
-def _quiet_when_nobody_reads() -> Iterator[None]:
+def _quiet_when_stdout_closes() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:

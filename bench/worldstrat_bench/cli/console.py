@@ -78,7 +78,7 @@ def stdout() -> Console:
 
     class Output(Console):
         def on_broken_pipe(self) -> None:
-            raise BrokenPipeError  # rich would leave with 1
+            raise BrokenPipeError  # rich would exit with 1
 
     wide = not sys.stdout.isatty() and "COLUMNS" not in os.environ
     return Output(width=_FILE_WIDTH if wide else None)

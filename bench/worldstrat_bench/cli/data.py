@@ -67,7 +67,7 @@ def check(
 ) -> None:
     """List everything that is wrong with a dataset: damaged, missing and ill-formed files, incomplete lists.
 
-    Leaves with 4 if there is a fault.
+    Exits with code 4 if there is a fault.
     """
     from worldstrat_bench.data.check import check_dataset
     from worldstrat_bench.data.layout import open_dataset

@@ -45,7 +45,7 @@ def list_models(python: PythonOption = None, json: console.JsonOption = False) -
     _print_entries(entries)
 
 
-@models.command("check", short_help="Try a model on made-up tiles and say what to mend.")
+@models.command("check", short_help="Check a model on synthetic tiles and say what to fix.")
 @with_groups
 def check(
     name: NameArgument,
@@ -57,7 +57,7 @@ def check(
     data: AuditDataOption = None,
     json: console.JsonOption = False,
 ) -> None:
-    """Try a model on made-up tiles and say what to mend; leaves with 3 if it breaks the contract."""
+    """Check a model on synthetic tiles and say what to fix; exits with code 3 if it breaks the contract."""
     import tempfile
 
     from worldstrat_bench.plugins.declared import declared_parameters

@@ -53,5 +53,5 @@ def _refuse_failures(outcomes: dict[str, int], run: Path) -> None:
         raise InfrastructureError(f"{machine} tiles failed by the machine's fault", where=run, remedy=remedy)
     failed = sum(count for outcome, count in outcomes.items() if outcome != "ok")
     if failed:
-        remedy = "lists with such tiles will have no rank; mend the model and predict into a new --out"
+        remedy = "lists with such tiles will have no rank; fix the model and predict into a new --out"
         raise ModelError(f"{failed} tiles failed", where=running.log_of(run), remedy=remedy)

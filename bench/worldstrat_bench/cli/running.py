@@ -28,7 +28,7 @@ def parse_parameters(pairs: list[str] | None) -> dict[str, Parameter]:
     Raises
     ------
     UsageError
-        for a pair without "=" or with a name that is no identifier, or one given twice.
+        for a pair without "=" or with a name that is not an identifier, or one given twice.
     """
     from worldstrat_bench.errors import UsageError
 
@@ -114,7 +114,7 @@ def report(record: Record, run: Path, json: bool) -> None:
         raise ModelError(
             f"{failed} of {record.dataset.tiles} tiles failed: {_spoiled(record)}",
             where=log_of(run),
-            remedy="mend the model and evaluate it into a new --out; `worldstrat-bench models check` helps",
+            remedy="fix the model and evaluate it into a new --out; `worldstrat-bench models check` helps",
         )
 
 

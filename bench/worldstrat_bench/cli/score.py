@@ -159,7 +159,7 @@ def _made_elsewhere(folder: Path, handed_in: HandedInGroup, shard: str | None) -
         if given:
             raise UsageError(f"{', '.join(given)} needs the name of a model", where=folder, remedy=remedy)
         if holds_files and not is_run:
-            raise InvalidArtefactError("this is no run: it has no journal", where=folder, remedy=remedy)
+            raise InvalidArtefactError("this is not a run: it has no journal", where=folder, remedy=remedy)
         return False
     if handed_in.name is not None and handed_in.submission is not None:
         raise UsageError("a submission names its model itself", where="--name", remedy="leave out --name")

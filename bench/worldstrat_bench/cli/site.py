@@ -46,8 +46,8 @@ def build_site(
 ) -> None:
     """Build the site from records and tile tables; says what it used and why not the rest.
 
-    Leaves with 5 if no record at all could be used: a site that is there stays as it was, a new one says that there is
-    none.
+    Exits with code 5 if no record could be used: an existing site stays as it was, a new one says
+    that there are no records.
     """
     from worldstrat_bench.site import build
     from worldstrat_bench.site.config import load_config, only_kinds

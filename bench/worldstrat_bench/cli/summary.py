@@ -1,4 +1,4 @@
-"""A record as somebody at a terminal reads it."""
+"""A summary of a record for the terminal."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def read_kept_inputs(tile: Tile, protocol: Protocol, frames: int, cache: ArrayCa
     if not cache.accepts(1):
         return read_inputs(tile, protocol, frames)
     arrays = _arrays(read_inputs(tile, protocol, protocol.inputs.frames))
-    if inputs_key(tile, protocol) == key:  # else a file was changed meanwhile
+    if inputs_key(tile, protocol) == key:  # else a file was changed during the read
         cache.put(key, arrays)
     return _first(arrays, tile, protocol, frames)
 

@@ -13,7 +13,7 @@ Result = TypeVar("Result")
 
 
 def read_ahead(items: Iterable[Item], read: Callable[[Item], Result], ahead: int = 2) -> ReadAhead[Item, Result]:
-    """Pairs of an item and what was read of it, in order, with `ahead` more being read meanwhile.
+    """Yield pairs of an item and what was read of it, in order, while the next `ahead` are being read.
 
     Reading begins at once, before the first pair is asked for. At most ``ahead + 1`` results exist at once. An
     exception of `read` is raised when its item's turn comes, after every earlier item was handed out. Leaving the loop

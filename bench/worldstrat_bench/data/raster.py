@@ -124,7 +124,7 @@ def read_cloud_mask(path: Path) -> NDArray[np.float32]:
     Raises
     ------
     DataError
-        if the file is missing, damaged or has more than one band, if it says that 0, which is clear sky, is no data,
+        if the file is missing, damaged or has more than one band, if it says that 0, which is clear sky, means no data,
         or for any other value than 0 to 1 and 255: what NaN or -1 means would be a guess.
     """
     with opened(path) as source:

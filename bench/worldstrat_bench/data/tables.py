@@ -159,7 +159,7 @@ def parse_metadata(rows: Iterable[Mapping[str, str]], path: Path) -> Metadata:
 def safe_name(tile: str, path: Path) -> str:
     """A tile's name that is a plain folder name; names come from outside and become paths."""
     if not tile or len(tile) > 120 or tile.startswith(".") or not tile.isprintable() or set(tile) & set('/\\:*?"<>|'):
-        raise DataError(f"{tile[:60]!r} is no name of a tile", where=path)
+        raise DataError(f"{tile[:60]!r} is not the name of a tile", where=path)
     return tile
 
 
@@ -185,7 +185,7 @@ def _number(cell: str, line: int, path: Path) -> int:
     except (ValueError, OverflowError):
         number = 0
     if not 1 <= number <= 999:
-        raise DataError(f"row {line}, column n: {cell[:30]!r} is no number of a revisit", where=path)
+        raise DataError(f"row {line}, column n: {cell[:30]!r} is not the number of a revisit", where=path)
     return number
 
 
@@ -193,7 +193,7 @@ def _date(cell: str, line: int, path: Path) -> date:
     try:
         return date.fromisoformat(cell[:10])
     except ValueError:
-        raise DataError(f"row {line}: {cell[:30]!r} is no date", where=path) from None
+        raise DataError(f"row {line}: {cell[:30]!r} is not a date", where=path) from None
 
 
 def _place(row: Mapping[str, str]) -> Iterator[tuple[float, float]]:

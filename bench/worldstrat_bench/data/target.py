@@ -85,7 +85,7 @@ def read_target(tile: Tile, protocol: Protocol, cache: ArrayCache | None = None)
         # The digest keys boards and stands in records: it is of the pixels, never what an entry claims.
         return target_of(stored["image"], stored["valid"], protocol, float(stored["pixel"]))
     target = make_target(_checked_hr(tile, protocol), protocol)
-    if _cache_key(tile.hr, protocol) == key:  # else the file was changed meanwhile
+    if _cache_key(tile.hr, protocol) == key:  # else the file was changed during the read
         cache.put(key, {"image": target.image, "valid": target.valid, "pixel": np.array(target.pixel)})
     return target
 

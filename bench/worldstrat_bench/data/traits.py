@@ -96,7 +96,7 @@ def no_data_of(source: DatasetReader, image: NDArray[Any], *, zeros: bool = True
     Parameters
     ----------
     image : (C, h, w), its first C bands as stored.
-    zeros : whether 0 in all bands is no data.
+    zeros : whether 0 in all bands means no data.
     """
     hidden = (image == 0).all(axis=0) if zeros else np.zeros(image.shape[1:], dtype=bool)
     for band, value in zip(image, source.nodatavals, strict=False):

@@ -145,7 +145,7 @@ def torchvision_cache() -> Path:
 
 
 def _why(error: OSError) -> str:
-    """The reason in words that are the same on every machine: they go into records. A number of the system is none."""
+    """Return a machine-independent reason for the record; errno values are omitted."""
     reason = error.reason if isinstance(error, urllib.error.URLError) else error
     host = urllib.parse.urlsplit(URL).hostname or URL
     if isinstance(error, urllib.error.HTTPError):

@@ -84,13 +84,13 @@ def sidecar_parameters(text: str) -> dict[str, Value]:
     Raises
     ------
     ValueError
-        if it is no mapping or says something impossible.
+        if it is not a mapping or says something impossible.
     """
     yaml = importlib.import_module("yaml")
     try:
         content = yaml.safe_load(text)
     except yaml.YAMLError:
-        raise ValueError("it is no YAML") from None
+        raise ValueError("it is not YAML") from None
     if not isinstance(content, Mapping) or not isinstance(content.get("bands"), list):
         raise ValueError("a sidecar is a mapping with bands, factor and margin")
     factor, margin_out = _number(content, "factor"), _number(content, "margin")
@@ -121,11 +121,11 @@ def mlm_parameters(text: str) -> dict[str, Value]:
     Raises
     ------
     ValueError
-        if it is no JSON object.
+        if it is not a JSON object.
     """
     content = json.loads(text)
     if not isinstance(content, dict):
-        raise ValueError("it is no JSON object")
+        raise ValueError("it is not a JSON object")
     properties = content.get("properties")
     inputs = properties.get("mlm:input") if isinstance(properties, dict) else None
     first = inputs[0] if isinstance(inputs, list) and inputs else {}

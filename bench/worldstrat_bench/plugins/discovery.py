@@ -88,7 +88,7 @@ def find_model(name_or_wheel: str, python: Path | None = None, scratch: Path | N
     ModelError
         if there is none, or its announcement is broken.
     UsageError
-        for a wheel that cannot be read, or an interpreter that is none.
+        for a wheel that cannot be read, or a path that is not an interpreter.
     """
     file, _, wanted = name_or_wheel.partition("::")
     if file.endswith(".whl"):
@@ -105,9 +105,9 @@ def find_model(name_or_wheel: str, python: Path | None = None, scratch: Path | N
 
 
 def remedy_of_unknown(name: str, entries: tuple[ModelEntry, ...]) -> str:
-    """What somebody meant who gave a name that no model has: a folder, a name like it, or the reference models."""
+    """Suggest what an unknown model name may mean: a folder, a similar name, or the reference models."""
     if "/" in name:
-        return "there is no such folder or wheel, or the folder has no submission.toml; see to the path"
+        return "there is no such folder or wheel, or the folder has no submission.toml; check the path"
     known = {entry.name for entry in entries if entry.name}
     near = get_close_matches(name[:100], sorted(known), n=1)
     if near:

@@ -51,7 +51,7 @@ def external_data(file: Path) -> tuple[str, ...]:
 
 
 def _locations(content: mmap.mmap) -> Iterator[str]:
-    """Yield the `location` of every tensor; ValueError where the bytes are no protocol buffer."""
+    """Yield the `location` of every tensor; ValueError where the bytes are not a protocol buffer."""
     pending = [("Model", 0, len(content))]
     while pending:
         message, start, end = pending.pop()

@@ -1,4 +1,4 @@
-"""Unpacking somebody else's wheel into a folder of ours, and nowhere else. Nothing in it is run."""
+"""Unpacking an untrusted wheel into a folder of ours, and nowhere else. Nothing in it is run."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def open_wheel(file: Path, scratch: Path | None) -> Wheel:
     Raises
     ------
     UsageError
-        if it is no wheel, leads out of its folder, holds links, or is unreasonably large.
+        if it is not a wheel, leads out of its folder, holds links, or is unreasonably large.
     """
     if scratch is None:
         raise UsageError("a wheel needs a scratch folder to be unpacked in", where=file)

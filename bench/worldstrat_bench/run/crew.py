@@ -20,7 +20,7 @@ _DID_NOT_START = "the worker did not start"
 
 
 class Crew:
-    """Workers that begin to start when this is made, so that the host can import torch and read tiles meanwhile.
+    """Workers that begin to start when this is made, so that the host imports torch and reads tiles at the same time.
 
     A context manager; leaving it ends the workers, also those that are still starting.
 

@@ -32,7 +32,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Notice:
-    """Something that the user should know and that is no error.
+    """A notice for the user that is not an error.
 
     Attributes
     ----------

@@ -47,5 +47,5 @@ def _sample(path: Path) -> bytes:
             return f"{size}\n".encode() + stream.read(_SAMPLE)
     except OSError as error:
         raise DataError(
-            f"a file cannot be read: {error.strerror}", where=path, remedy="see to its permissions and the disk"
+            f"a file cannot be read: {error.strerror}", where=path, remedy="check its permissions and the disk"
         ) from None

@@ -33,14 +33,14 @@ class RunFolder:
 
 @contextmanager
 def hold_run(path: Path, *, create: bool = True) -> Iterator[RunFolder]:
-    """Open a run directory for writing; nobody else can meanwhile, and the leavings of a killed process go.
+    """Open a run directory for writing: take an exclusive lock and remove temporary files of a killed process.
 
     Raises
     ------
     UsageError
         if another process holds it, a file is in the way, or it is a dataset.
     InvalidArtefactError
-        if it is no run and none is to be made, or its journal is damaged.
+        if it is not a run and none is to be made, or its journal is damaged.
     """
     if not create and not path.is_dir():
         raise InvalidArtefactError("there is no such run", where=path, remedy="worldstrat-bench predict ... --out RUN")

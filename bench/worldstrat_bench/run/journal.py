@@ -95,7 +95,7 @@ class Journal:
     Raises
     ------
     InvalidArtefactError
-        if the file is no journal, damaged, or of another version.
+        if the file is not a journal, damaged, or of another version.
     InfrastructureError
         if the disk refuses to lock or write.
     """
@@ -107,7 +107,7 @@ class Journal:
         create = create and not read_only
         if not create and not self.path.is_file():
             raise InvalidArtefactError(
-                "this is no run: it has no journal",
+                "this is not a run: it has no journal",
                 where=folder,
                 remedy="make one: worldstrat-bench predict ... --out RUN",
             )
@@ -186,7 +186,7 @@ class Journal:
                 return list(self._database.execute(statement, values))
             except sqlite3.OperationalError as error:
                 raise InfrastructureError(
-                    f"the journal cannot be used: {error}", where=self.path, remedy="see to the disk, then resume"
+                    f"the journal cannot be used: {error}", where=self.path, remedy="check the disk, then resume"
                 ) from None
             except sqlite3.DatabaseError as error:
                 raise self._damaged(error) from None
@@ -262,7 +262,7 @@ class Journal:
 
 
 def _share_lock(folder: Path) -> int | None:
-    """Share the lock that :func:`~worldstrat_bench.run.filesystem.locked` takes; None if somebody holds it alone."""
+    """Share the lock that :func:`~worldstrat_bench.run.filesystem.locked` takes; None if it is held exclusively."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -286,4 +286,4 @@ def _entry(row: tuple[object, ...]) -> Entry:
 def _number(value: object) -> float:
     if isinstance(value, int | float):
         return float(value)
-    raise TypeError(f"{value!r} is no number")
+    raise TypeError(f"{value!r} is not a number")

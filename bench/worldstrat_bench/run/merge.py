@@ -92,7 +92,7 @@ def expand(paths: Sequence[Path]) -> tuple[Path, ...]:
 def _open(run: RunFolder) -> _Part:
     predicting = read_note(run.journal, "predict", PredictInputs)
     if predicting.shard is None:
-        raise UsageError("this run is no shard", where=run.path, remedy="give only runs that were made with --shard")
+        raise UsageError("this run is not a shard", where=run.path, remedy="give only runs that were made with --shard")
     return _Part(
         run,
         Shard.parse(predicting.shard),

@@ -150,7 +150,7 @@ class Predictor:
                 raise
 
     def _predict(self, worker: Worker, task: Task) -> Reply | None:
-        """Predict one tile; None if the run was stopped meanwhile and the reply means nothing."""
+        """Predict one tile; None if the run was stopped in between and the reply means nothing."""
         seed = task.seed(self._inputs.seed)
         # A worker that the machine killed says nothing about the model, so such a tile gets another try.
         for _attempt in range(ATTEMPTS):

@@ -82,7 +82,7 @@ class PredictionStore:
 def _load(path: Path) -> NDArray[np.float32]:
     """Read the one layout that :meth:`PredictionStore.write` writes; anything else is a ValueError.
 
-    Written out rather than left to the library because a run may come from somebody else: the header has a size
+    Written out rather than left to the library because a run may come from others: the header has a size
     limit and one tensor, and nothing is allocated before the sizes agree.
     """
     with path.open("rb") as stream:

@@ -42,7 +42,7 @@ def make_reference(data: Path, protocol: str, progress: Progress = lambda done, 
     dataset, rules = open_dataset(data), load_protocol(protocol)
     if not dataset.official_release:
         raise DataError(
-            "this is no release of WorldStrat, by the md5 of its two CSV files",
+            "this is not a release of WorldStrat, by the md5 of its two CSV files",
             where=dataset.root,
             remedy="a reference is made on the data as published: worldstrat-bench data fetch",
         )

@@ -24,7 +24,7 @@ def score_run(request: ScoreRequest, options: RunOptions, tell: Listener = ignor
     UsageError
         if another protocol or a shard is asked for without `out`, or the dataset is not the run's.
     InvalidArtefactError
-        if `run` is no run, has no predictions yet, or they were changed.
+        if `run` is not a run, has no predictions yet, or they were changed.
     """
     devices = resolve_devices(options.device)
     if request.out is None or request.out.resolve() == request.run.resolve():
@@ -136,7 +136,7 @@ def _copy_outcomes(source: RunFolder, run: RunFolder, selection: Selection) -> N
     for tile in selection.tiles:
         before, now = present.get(tile.name), entries[tile.name].predicted
         if now.outcome == "infra_error":
-            continue  # it is no result: the tile is to be predicted again
+            continue  # it is not a result: the tile is to be predicted again
         same = before is not None and (before.predicted.outcome, before.predicted.sha256) == (now.outcome, now.sha256)
         if before is None or (before.scored is None and not same):
             run.journal.set_predicted(now)

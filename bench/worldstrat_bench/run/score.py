@@ -248,7 +248,7 @@ def unscored(
 
 @contextmanager
 def one_torch_thread() -> Iterator[None]:
-    """Let torch use one thread an operation in this process meanwhile, and keep memory for the next tile."""
+    """Let torch use one thread per operation while scoring, and keep memory for the next tile."""
     keep_freed_memory()
     before = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -103,6 +103,6 @@ def _remember_scoring(
         device_type=device.partition(":")[0],
         harness=probe_harness(),
     )
-    remedy = f"{RESUME}; `worldstrat-bench score RUN --out DIR` scores the predictions anew"
+    remedy = f"{RESUME}; `worldstrat-bench score RUN --out DIR` scores the predictions again"
     remember(run.journal, "score", now, remedy=remedy, leave_out=HARNESS_STATE | {"lpips_null"})
     return read_note(run.journal, "score", ScoreInputs).harness != now.harness

@@ -73,7 +73,7 @@ class Analysis:
         return self.division.matrix(metric)
 
     def median(self, metric: str) -> Floats:
-        """(n,) the median over the models on every tile; NaN where nobody has one."""
+        """Return (n,) the median over the models on every tile; NaN where no model has a value."""
         matrix = self.matrix(metric)
         result = np.full(matrix.shape[1], np.nan)
         known = ~np.isnan(matrix).all(axis=0) if len(matrix) else np.zeros(matrix.shape[1], dtype=bool)

@@ -111,7 +111,7 @@ def build(
     UsageError
         if a path does not exist, or `out` holds anything but a site.
     DataError
-        if `data` is no data set.
+        if `data` is not a data set.
     """
     _check_out(out)
     entries, refused = read_entries(paths, references=references, left_out=left_out)

@@ -90,7 +90,9 @@ def _manifest(folder: Path) -> Manifest:
     try:
         return read_manifest((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InvalidArtefactError(f"this is no built site: {error}", where=folder / MANIFEST, remedy=remedy) from None
+        raise InvalidArtefactError(
+            f"this is not a built site: {error}", where=folder / MANIFEST, remedy=remedy
+        ) from None
 
 
 def _manifest_faults(files: Mapping[str, bytes], manifest: Manifest) -> Iterator[str]:
@@ -130,7 +132,7 @@ def _format_faults(files: Mapping[str, bytes]) -> Iterator[str]:
                 if len({len(row) for row in rows}) > 1:
                     yield f"{path}: rows of different length"
             elif path.endswith(".js") and not path.startswith("assets/") and not _CROP.fullmatch(data):
-                yield f"{path}: a script that is no crop of a picture"
+                yield f"{path}: a script that is not a crop of a picture"
         except (ValueError, ElementTree.ParseError, csv.Error) as error:
             yield f"{path}: cannot be read: {str(error)[:80]}"
 

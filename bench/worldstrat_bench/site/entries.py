@@ -94,7 +94,7 @@ class Entry:
 
     @property
     def family(self) -> str:
-        """The declared family, or what the number of frames says; "" if nobody says how many the model uses."""
+        """Return the declared family, or the one that the number of frames implies; "" if that is not known."""
         if self.card.family:
             return self.card.family
         if self.frame_count == 1:

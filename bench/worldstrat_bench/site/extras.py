@@ -180,7 +180,7 @@ def _speed(device_class: str, device: str, timing: Timing, confirmed: bool) -> S
 
 
 def robustness_of(data: bytes | None, record: Record) -> Robustness | None:
-    """The curves in ``robustness.json``; None if it is no such file or contradicts the record."""
+    """Return the curves in ``robustness.json``; None if the file is invalid or contradicts the record."""
     if data is None:
         return None
     try:

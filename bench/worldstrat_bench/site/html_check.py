@@ -83,7 +83,7 @@ class _Reader(HTMLParser):
     def _open(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.seen.add(tag)
         if tag not in (_SVG if "svg" in self.stack else _HTML) and tag != "svg":
-            self._fault(f"<{tag}> is no element that pages use")
+            self._fault(f"<{tag}> is not an element that pages use")
         if tag in _BLOCKS and "p" in self.stack:
             self._fault(f"<{tag}> inside <p>")
         names = [name for name, _ in attrs]

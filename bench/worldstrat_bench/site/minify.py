@@ -1,6 +1,6 @@
 """Short names and no spaces for the script that is shipped, so that a page stays within its budget.
 
-This is no JavaScript parser. It relies on how the sources are written, which Biome and the tests hold: every statement
+This is not a JavaScript parser. It relies on the style of the sources, which Biome and the tests hold: every statement
 ends with a semicolon, one name a declaration, no template in a template, no method in an object and no default in
 a pattern of one, no label.
 """

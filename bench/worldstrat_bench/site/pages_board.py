@@ -58,10 +58,10 @@ def build_boards(out: Output, analysis: Analysis, common: Context, *, home: Cont
         out.page("index.html", "board.html.j2", {**common, **context})
 
 
-NOBODY: Final = "No record on this board is verified yet, so none is ranked."
+NONE_VERIFIED: Final = "No record on this board is verified yet, so none is ranked."
 SELF_REPORTED: Final = (
     "Computed by the authors, in the order of their scores. We checked that the files agree with each other, not that "
-    "the model made them: with public data anybody can compute consistent files. A rank, letters and a place in a "
+    "the model made them: with public data anyone can compute consistent files. A rank, letters and a place in a "
     "figure belong to verified records, and nothing here changes one of theirs. Speeds are the authors' own."
 )
 VERIFIED: Final = (
@@ -89,7 +89,7 @@ def empty_context() -> dict[str, object]:
     return {
         "no_official": False, "lists": [], "orders": [], "figures": [], "strata_links": [], "others": [],
         "missing": [], "apart": [], "unranked": "", "sentences": [], "rank_note": "", "csv": "",
-        "nobody": "", "not_counting": [], "reported_html": "", "reported_note": "", "reported_csv": "",
+        "none_verified": "", "not_counting": [], "reported_html": "", "reported_note": "", "reported_csv": "",
     }  # fmt: skip
 
 
@@ -118,7 +118,7 @@ def _list_context(analysis: Analysis, name: str, metric: str, table: Table, *, b
         "table": table, "table_html": render(table), "legend": legend(table),
         "csv": f"{division.prefix}data/board-{slugify(name)}",
         "unranked": "; ".join(_unranked(division, name, orders)),
-        "nobody": NOBODY if division.cited and not division.entries else "",
+        "none_verified": NONE_VERIFIED if division.cited and not division.entries else "",
         "not_counting": [e.title for e in division.entries if not division.counts(e)],
     }  # fmt: skip
 

@@ -230,7 +230,7 @@ def read_manifest(text: str) -> Manifest:
     Raises
     ------
     ValueError
-        if the text is no manifest.
+        if the text is not a manifest.
     """
     try:
         document = json.loads(text)

@@ -49,7 +49,7 @@ def open_source(data: Path | None, runs: Sequence[Path]) -> Source:
     UsageError
         if predictions are given without data, or a run has no predictions.
     DataError
-        if `data` is no data set.
+        if `data` is not a data set.
     InvalidArtefactError
         if a run has no record.
     """

@@ -100,7 +100,7 @@ def safe_url(text: str | None) -> str | None:
 
 
 def instant(text: str) -> datetime:
-    """A time as ISO 8601 in UTC; 1970 if the text is none, so that a bad record sorts last in the feed."""
+    """Return a time as ISO 8601 in UTC; 1970 if it is invalid, so that a bad record sorts last in the feed."""
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     try:
         parsed = datetime.fromisoformat(text[:40])

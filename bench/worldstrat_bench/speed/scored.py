@@ -105,7 +105,7 @@ def seconds_of_tiles(run: Path, names: Collection[str]) -> float | None:
         with (run / TIMINGS).open(encoding="utf-8", newline="") as file:
             seconds = [float(row["model_seconds"]) for row in csv.DictReader(file) if row["tile"] in names]
     except (OSError, ValueError, KeyError, TypeError, csv.Error):
-        return None  # the file is no part of the record: a run may have lost it
+        return None  # the file is not part of the record: a run may have lost it
     known = [value for value in seconds if math.isfinite(value) and value > 0]
     return float(np.percentile(known, 25)) if known else None
 

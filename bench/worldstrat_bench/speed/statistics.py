@@ -103,7 +103,7 @@ class RoundsPlugin:
         metafunc.parametrize("repeat", range(1, REPEATS + 1))
 
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
-        """The made-up timer, for every repeat."""
+        """Return the synthetic time, for every repeat."""
         import pytest
 
         for item in items:

@@ -1,7 +1,7 @@
 """One scenario, timed: warm-up, then blocks of calls, the model and the reference in turn (A B B A), in three repeats.
 
-Everything here follows from what a :class:`Subject` says that its blocks took, so that tests can let made-up models
-run on made-up clocks.
+Everything here follows from what a :class:`Subject` says that its blocks took, so that tests can let synthetic models
+run on synthetic clocks.
 """
 
 from __future__ import annotations

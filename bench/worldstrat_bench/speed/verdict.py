@@ -1,6 +1,6 @@
 """Whether a timing can be believed, and if not, why, in words.
 
-Pure functions of the measured blocks, so that every way of going wrong can be tested with a made-up clock.
+Pure functions of the measured blocks, so that every way of going wrong can be tested with a synthetic clock.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ def _spread(evidence: Evidence) -> str | None:
 
 
 def _ramp(evidence: Evidence) -> str | None:
-    """Every repeat rises: one that does so by chance is no ramp."""
+    """Return whether every repeat rises; a single rise can be chance."""
     rises = []
     for repeat in evidence.repeats:
         durations = np.array([block.per_call for block in repeat])

@@ -16,7 +16,7 @@ from worldstrat_bench.stats.estimate import Floats, estimate, group_index, group
 from worldstrat_bench.stats.strata import AXES, UNLABELLED, members, strata_of
 
 NOT_METRICS = frozenset({*FACT_COLUMNS, *WEIGHTS, "shift_y", "shift_x"})
-"""Number columns of ``tiles.csv`` that are no metrics."""
+"""Number columns of ``tiles.csv`` that are not metrics."""
 
 
 def metric_names(table: TileTable) -> tuple[str, ...]:
@@ -149,7 +149,7 @@ def _stored(value: float) -> float | None:
 
 
 def _macro(names: tuple[str, ...], classes: Mapping[str, Summaries], least: int) -> dict[str, float | None]:
-    """Mean over the IPCC classes of at least `least` values; null with fewer than two. No label is no class."""
+    """Return the mean over the IPCC classes of at least `least` values; null with fewer than two classes."""
     named = [summaries for label, summaries in classes.items() if label != UNLABELLED]
     macro: dict[str, float | None] = {}
     for name in names:

@@ -50,7 +50,7 @@ def claim_of(key: str, model: ModelRef, manifest: str, since: str) -> Claim:
 
     Parameters
     ----------
-    manifest : text of the submission's manifest; one that cannot be read names nobody.
+    manifest : text of the submission's manifest; one that cannot be read names no author.
     since : when maintainers verified the row, ISO 8601.
     """
     try:

@@ -68,9 +68,9 @@ def check(paths: Sequence[Path], options: Options = Options()) -> CheckReport:  
     Raises
     ------
     UsageError
-        if a path does not exist or is none of these, or `base` is no revision.
+        if a path does not exist or is not one of these, or `base` is not a revision.
     DataError
-        if `options.data` is no dataset.
+        if `options.data` is not a dataset.
     """
     wheels = [path for path in paths if path.suffix == ".whl"]
     known = dataset_fingerprints(options.data) if options.data else None

@@ -44,7 +44,7 @@ class Author:
 
     @property
     def taken(self) -> frozenset[str]:
-        """Slugs that belong to somebody: on the base now, or at some time."""
+        """Return the slugs that are taken: on the base now, or at some time."""
         return self.existing | frozenset(self.owners.slugs)
 
 

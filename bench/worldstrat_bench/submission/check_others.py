@@ -101,7 +101,7 @@ def name_faults(
         yield CheckFinding("name", f"the title cannot be used: {fault}", where=where, line=title_line, remedy=remedy)
     ours = isinstance(manifest, Manifest) and manifest.model.repository_folder is not None
     for author in about.authors:
-        # The baselines of this repository are by its maintainers; everybody else names people.
+        # The baselines of this repository are by its maintainers; all others name people.
         if not ours and (fault := author_fault(author)):
             what = f"the author {author[:60]!r} cannot be named: {fault}"
             yield CheckFinding(

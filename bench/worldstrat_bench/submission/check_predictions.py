@@ -16,7 +16,7 @@ from worldstrat_bench.submission.siblings import Siblings
 
 
 def predictions_faults(folder: Path, results: Sequence[Result], siblings: Siblings) -> tuple[CheckFinding, ...] | None:
-    """Return everything that is wrong with a submission of predictions; None if a folder is none.
+    """Return everything that is wrong with a submission of predictions; None for another kind of folder.
 
     Parameters
     ----------

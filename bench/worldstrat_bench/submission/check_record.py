@@ -35,7 +35,7 @@ _CLOCKS = timedelta(days=1)
 
 SCORE_AGAIN = "a record is never edited by hand; score the run again and submit what that writes"
 
-REMADE = "mend the manifest, or: worldstrat-bench evaluate SUBMISSION --data DIR --out RUN, then submission add RUN"
+REMADE = "fix the manifest, or: worldstrat-bench evaluate SUBMISSION --data DIR --out RUN, then submission add RUN"
 
 _ROBUSTNESS_REMEDY = "submit what `worldstrat-bench evaluate ... --robustness` wrote beside this record"
 

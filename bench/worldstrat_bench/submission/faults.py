@@ -141,7 +141,7 @@ def from_json(text: str, *, where: object = "report") -> CheckReport:
     Raises
     ------
     InvalidArtefactError
-        if it is no such document, or unreasonably long.
+        if it is not such a document, or unreasonably long.
     """
     try:
         found = TypeAdapter(_Report).validate_json(text)

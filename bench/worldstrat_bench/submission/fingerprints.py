@@ -71,7 +71,7 @@ def dataset_fingerprints(data: Path) -> Fingerprints:
     Raises
     ------
     DataError
-        if the folder is no dataset.
+        if the folder is not a dataset.
     """
     from worldstrat_bench.data.layout import open_dataset
     from worldstrat_bench.data.raster import read_hr, read_lr

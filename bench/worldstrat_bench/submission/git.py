@@ -91,12 +91,12 @@ def open_checkout(folder: Path, base: str) -> Checkout:
     root = Path(git_text(folder, "rev-parse", "--show-toplevel").removesuffix("\n"))
     remedy = "fetch it first: git fetch origin; in CI check out with fetch-depth: 0"
     if base.startswith("-") or any(not c.isprintable() or c.isspace() for c in base):
-        raise UsageError(f"{base[:60]!r} is no revision", where="--base", remedy=remedy)
+        raise UsageError(f"{base[:60]!r} is not a revision", where="--base", remedy=remedy)
     try:
         commit = git_text(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{base}^{{commit}}").strip()
         merge_base = git_text(root, "merge-base", commit, "HEAD").strip()
     except UsageError:
-        what = f"there is no revision {base[:60]!r} that shares history with HEAD"
+        what = f"there is not a revision {base[:60]!r} that shares history with HEAD"
         if git_text(root, "rev-parse", "--is-shallow-repository").strip() == "true":
             what += ": this clone is shallow, and holds only the newest commits"
             remedy = "git fetch --unshallow origin; in CI check out with fetch-depth: 0"

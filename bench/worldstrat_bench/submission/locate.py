@@ -54,7 +54,7 @@ def _key_lines(text: str) -> dict[tuple[str, ...], int]:
 
 
 def _path(statement: str) -> tuple[str, ...]:
-    """The dotted path that one statement (a header or ``key = 0``) creates; () if it is none."""
+    """Return the dotted path that one statement (a header or ``key = 0``) creates; () for any other line."""
     try:
         node: object = tomllib.loads(statement)
     except (tomllib.TOMLDecodeError, RecursionError):

@@ -93,7 +93,7 @@ class ModelSection(Section):
     def _wheel_is_pinned(self) -> ModelSection:
         if (self.wheel is None) != (self.wheel_sha256 is None):
             raise PydanticCustomError(
-                "wheel", "wheel and wheel_sha256 come together: an address without a hash is no pin"
+                "wheel", "wheel and wheel_sha256 come together: an address without a hash is not a pin"
             )
         if self.wheel and self.repository_folder:
             raise PydanticCustomError("wheel", "wheel and repository_folder exclude each other")

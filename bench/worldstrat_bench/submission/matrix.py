@@ -239,12 +239,12 @@ def _each(column: Callable[[Path], list[Cell]], submissions: Sequence[Path], at_
     try:
         yield from pool.map(column, submissions)
     finally:
-        # After an interrupt nobody waits for runs of which the others have not begun.
+        # After an interrupt, do not wait for runs of which the others have not begun.
         pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _named(name: str, tell: Listener) -> Listener:
-    """A listener for one of several runs at once: counting them together would tell nobody anything."""
+    """Return a listener for one of several runs at once: one counter for all would be meaningless."""
 
     def listener(event: Event) -> None:
         if isinstance(event, Notice):

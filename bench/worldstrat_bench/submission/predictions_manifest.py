@@ -23,7 +23,7 @@ from worldstrat_bench.submission.manifest import (
 
 
 class PredictionsSection(Section):
-    """Predictions that were made elsewhere: one archive that anybody can get."""
+    """Predictions that were made elsewhere: one public archive."""
 
     url: Annotated[Url, Field(description="https:// address of an archive with one file a tile")]
     sha256: Annotated[Sha256, Field(description="of the archive: 64 lower-case hexadecimal digits")]

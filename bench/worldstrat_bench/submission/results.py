@@ -90,7 +90,7 @@ def add_run(run: Path, slug_folder: Path, verification: Verification | None = No
     Raises
     ------
     InvalidArtefactError
-        if the folder is no submission, the run has no valid record or is of another model than the submission's, or
+        if the folder is not a submission, the run has no valid record or is of another model than the submission's, or
         another record is in that place: records never change.
     """
     record = load_record(run)

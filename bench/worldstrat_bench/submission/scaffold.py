@@ -67,7 +67,7 @@ def _targets(slug: str, package: str) -> dict[str, str]:
 def _package_name(slug: str) -> str:
     """The import name: a dash becomes an underscore, a digit in front gets an ``sr_``."""
     if not re.match(SLUG_PATTERN, slug) or "--" in slug:
-        what = f"{slug[:60]!r} is no slug"
+        what = f"{slug[:60]!r} is not a slug"
         raise UsageError(
             what, where="SLUG", remedy="a-z, 0-9 and single dashes between them, at most 60, such as my-sr"
         )

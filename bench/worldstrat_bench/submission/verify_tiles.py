@@ -57,8 +57,8 @@ class Predicted:
 def draw(result: Result, count: int, seed: int | None = None) -> tuple[Draw, tuple[str, ...]]:
     """Draw `count` of the tiles that a run scored, in random order.
 
-    Without a seed they are drawn from the system's randomness: nobody who wrote the record could know which they
-    would be. With one they are the same for the same record, so that anybody can repeat a draw that was recorded.
+    Without a seed they are drawn from the system's randomness: the author of the record cannot know which they
+    would be. With one they are the same for the same record, so that anyone can repeat a draw that was recorded.
     """
     drawn = Draw(
         source="system" if seed is None else "seed",
@@ -166,7 +166,7 @@ def tile_faults(check: TileCheck, where: Path) -> tuple[CheckFinding, ...]:
 
 
 def difference(a: Image, b: Image) -> float:
-    """Largest absolute difference of two (3, H, W) images; 1e9 if their shapes differ or a value is no number."""
+    """Return the largest absolute difference of two (3, H, W) images; 1e9 if their shapes differ or a value is NaN."""
     if a.shape != b.shape:
         return 1e9
     largest = float(np.abs(a.astype(np.float64) - b).max())

@@ -46,7 +46,7 @@ SHADOWED = frozenset({
     "pydantic", "lpips", "PIL", "filelock", "jinja2", "packaging", "platformdirs", "psutil", "pytest_benchmark",
     "requests", "rich", "tenacity", "typer", "urllib3",
 })  # fmt: skip
-"""Top-level names that are somebody else's; with those of the standard library."""
+"""Top-level names of other packages; with those of the standard library."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def wheel_faults(path: Path, expected: Expected | None = None) -> tuple[CheckFin
 
 
 def open_wheel(path: Path) -> WheelFile | CheckFinding:
-    """List a wheel, or say why it is none."""
+    """List a wheel, or say why it is not a valid one."""
     where = path
     try:
         name, version, _, tags = parse_wheel_filename(path.name)
@@ -191,7 +191,7 @@ def _content_faults(wheel: WheelFile, archive: zipfile.ZipFile, where: Path) -> 
 
 
 def _name_faults(path: PurePosixPath, where: Path) -> Iterator[CheckFinding]:
-    """Files that act by their name or take somebody else's."""
+    """Yield findings for files that act by their name or take one of another package."""
     parts = path.parts
     root = parts[0]
     if root.endswith(".data") and len(parts) > 1:
@@ -306,7 +306,7 @@ def _record_faults(
     try:
         rows = list(csv.reader(io.StringIO(_text(archive, files[record])), strict=True))
     except csv.Error:
-        yield CheckFinding("wheel-record", "RECORD is no CSV table", where=where, remedy="build it again")
+        yield CheckFinding("wheel-record", "RECORD is not a CSV table", where=where, remedy="build it again")
         return
     listed = {row[0]: row[1] for row in rows if len(row) == 3}
     for name, member in sorted(files.items()):

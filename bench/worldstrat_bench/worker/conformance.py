@@ -1,6 +1,6 @@
-"""Does a model keep the contract? A test for its author, which says what to mend.
+"""Check a model against the contract, for its author, and say what to fix.
 
-Everything runs through the confined worker, as in an evaluation, on made-up inputs of a tile's shape.
+Everything runs through the confined worker, as in an evaluation, on synthetic inputs of a tile's shape.
 """
 
 from __future__ import annotations

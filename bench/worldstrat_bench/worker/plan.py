@@ -63,7 +63,7 @@ def new_root() -> Path:
 
 
 def make_folders(root: Path) -> Folders:
-    """Fresh folders for nobody else to read, with the exposed modules in place."""
+    """Make fresh private folders with the exposed modules in place."""
     root.mkdir(mode=0o700)
     folders = Folders(root, root / "harness", root / "scratch")
     package = folders.harness / "worldstrat_bench"

@@ -30,10 +30,10 @@ class End:
 
     Attributes
     ----------
-    code : exit code, minus the signal's number, or None if nobody knows.
+    code : exit code, minus the signal's number, or None if unknown.
     killed : processes it had left behind.
     verdict : why the host ended it, if the host did.
-    kernel_killed : the kernel's own out-of-memory killer was at work meanwhile.
+    kernel_killed : the kernel's own out-of-memory killer was at work during the session.
     """
 
     code: int | None
@@ -143,7 +143,7 @@ class Session:
     def finish(self, grace_seconds: float = 0.0) -> End:
         """End the worker if it has not ended by itself within the grace, and wait until nothing of it is left.
 
-        Safe from any thread: whoever waits on the wire meanwhile finds it closed by the worker.
+        Safe from any thread: a thread that waits on the wire finds it closed by the worker.
         """
         with self._finishing:
             if self._end is None:

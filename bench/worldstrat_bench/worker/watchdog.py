@@ -126,7 +126,7 @@ class Watchdog:
 
 
 def folder_bytes(folder: Path) -> int:
-    """What the files below a folder occupy; what vanishes meanwhile counts nothing."""
+    """Return the bytes that the files below a folder occupy; files that vanish on the way count as 0."""
     total = 0
     pending = [folder]
     while pending:

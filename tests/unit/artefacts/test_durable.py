@@ -27,6 +27,6 @@ def test_a_write_is_whole_or_not_at_all(tmp_path: Path) -> None:
 
 def test_the_leavings_of_a_killed_process_go(tmp_path: Path) -> None:
     (tmp_path / ".a.safetensors.tmp").write_bytes(b"half")
-    (tmp_path / "a.tmp").write_bytes(b"somebody else's")
+    (tmp_path / "a.tmp").write_bytes(b"another process's")
     remove_temporary(tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["a.tmp"]

@@ -27,7 +27,7 @@ MADE = Robustness(record_id="a" * 64, list="test", frames=(POINT,), cloud=())
     ],
     ids=["empty", "list", "deep", "bare", "version", "nan", "large"],
 )
-def test_what_is_no_such_file_is_refused(text: str, tmp_path: Path) -> None:
+def test_an_invalid_file_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "robustness.json").write_text(text, encoding="utf-8")
     with pytest.raises(InvalidArtefactError):
         Robustness.load(tmp_path / "robustness.json")

@@ -1,4 +1,4 @@
-"""A report that contradicts itself is none, whoever sends it."""
+"""A report that contradicts itself is refused, whoever sends it."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ def repeat_value(model: Timed) -> float:
 
 
 @pytest.mark.parametrize("delays", [(0.0,), (0.3, 0.0, 0.002), (0.0, 0.02, 0.3, 0.0, 0.9), (0.02, 0.0, 0.0)])
-def test_an_honest_model_on_a_busy_machine_is_no_cache(delays: tuple[float, ...]) -> None:
+def test_an_honest_model_on_a_busy_machine_is_not_a_cache(delays: tuple[float, ...]) -> None:
     assert repeat_value(Timed(new=0.02, again=0.02, delays=delays)) < LIMITS["repeat"]
 
 

@@ -44,7 +44,7 @@ def test_parameters_are_what_they_look_like() -> None:
 
 
 @pytest.mark.parametrize("pairs", [["novalue"], ["2x=1"], ["=1"], ["a=1", "a=2"]])
-def test_what_is_no_parameter(pairs: list[str]) -> None:
+def test_what_is_not_a_parameter(pairs: list[str]) -> None:
     with pytest.raises(UsageError):
         parse_parameters(pairs)
 
@@ -180,7 +180,7 @@ def test_a_size_of_the_cache_that_is_not_one_is_refused(tmp_path: Path, size: st
     assert (done.code, "--cache-gib" in done.err) == (2, True)
 
 
-def test_doctor_names_a_folder_that_is_no_dataset(tmp_path: Path) -> None:
+def test_doctor_names_a_folder_that_is_not_a_dataset(tmp_path: Path) -> None:
     done = run_cli("doctor", "--data", tmp_path)
     assert done.code == (6 if len(re.findall(r"^ bad ", done.out, re.MULTILINE)) > 1 else 4)
     assert " bad  data: " in done.out

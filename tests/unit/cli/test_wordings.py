@@ -73,7 +73,7 @@ def test_a_run_is_added_only_to_the_submission_of_its_model(tmp_path: Path) -> N
     assert not (folder / "results").exists()
 
 
-def test_frames_beyond_those_offered_are_no_option() -> None:
+def test_frames_beyond_those_offered_are_not_an_option() -> None:
     for verb in ("evaluate", "predict", "speed"):
         done = run_cli(verb, "--help")
         assert re.search(r"1<=x<=8\b", done.out), verb

@@ -17,7 +17,7 @@ def builder(tmp_path: Path) -> FolderBuilder:
 
 @pytest.fixture(scope="session")
 def mini_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A mini dataset of small tiles; nobody writes into it."""
+    """A mini dataset of small tiles; no test writes into it."""
     folder = tmp_path_factory.mktemp("mini") / "set"
     write_mini(folder, test_tiles=9, train_tiles=2, size=160, seed=5)
     return folder

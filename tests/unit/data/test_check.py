@@ -141,7 +141,7 @@ def test_unknown_and_empty_lists(builder: FolderBuilder) -> None:
         check_dataset(dataset, "val")
 
 
-def test_the_command_leaves_with_4_and_prints_one_line_a_fault(builder: FolderBuilder) -> None:
+def test_the_command_exits_with_4_and_prints_one_line_a_fault(builder: FolderBuilder) -> None:
     done = run_check(str(broken_folder(builder)))
     assert done.returncode == 4
     lines = done.stdout.splitlines()
@@ -160,7 +160,7 @@ def test_json_is_one_document_on_stdout(builder: FolderBuilder) -> None:
     assert document["official_release"] is False
 
 
-def test_a_folder_that_is_none_leaves_with_4(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_dataset_exits_with_4(tmp_path: Path) -> None:
     done = run_check(str(tmp_path / "nowhere"))
     assert (done.returncode, done.stdout) == (4, "")
     assert "no such folder" in done.stderr

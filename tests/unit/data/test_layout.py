@@ -165,11 +165,11 @@ def test_the_published_split_file(shared: Path) -> None:
 def test_names_that_are_paths_are_refused(builder: FolderBuilder, name: str) -> None:
     builder.add_tile("Landcover-1")
     builder.add_split_row(name, "test")
-    with pytest.raises(DataError, match=r"no name of a tile|not a CSV"):
+    with pytest.raises(DataError, match=r"not the name of a tile|not a CSV"):
         open_dataset(builder.finish())
 
 
-def test_a_folder_that_is_none(tmp_path: Path, mini_folder: Path) -> None:
+def test_a_folder_that_is_not_a_dataset(tmp_path: Path, mini_folder: Path) -> None:
     with pytest.raises(DataError, match="no such folder"):
         open_dataset(tmp_path / "nowhere")
     with pytest.raises(DataError, match="not in WorldStrat's layout") as caught:
@@ -205,10 +205,10 @@ def test_any_bytes_are_a_table_or_a_data_error(tmp_path_factory: pytest.TempPath
 @pytest.mark.parametrize(
     ("column", "cell", "fault"),
     [
-        ("lowres_date", "2020-13-01", "row 2: '2020-13-01' is no date"),
-        ("highres_date", "", "row 2: '' is no date"),
-        ("n", "x", "row 2, column n: 'x' is no number of a revisit"),
-        ("n", "0", "row 2, column n: '0' is no number of a revisit"),
+        ("lowres_date", "2020-13-01", "row 2: '2020-13-01' is not a date"),
+        ("highres_date", "", "row 2: '' is not a date"),
+        ("n", "x", "row 2, column n: 'x' is not the number of a revisit"),
+        ("n", "0", "row 2, column n: '0' is not the number of a revisit"),
     ],
 )
 def test_a_row_that_makes_no_sense_spoils_its_tile_only(

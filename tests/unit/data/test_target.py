@@ -74,7 +74,7 @@ def test_the_kernels_overshoot_stays_within_0_and_1() -> None:
     assert image.max() == 1
 
 
-def test_black_bars_are_no_data_and_a_zero_in_one_band_is_not() -> None:
+def test_black_bars_mean_no_data_and_a_zero_in_one_band_does_not() -> None:
     hr = random_hr()
     hr[:, :3] = 0
     hr[:, :, :2] = 0

@@ -1,4 +1,4 @@
-"""What a model is asked: the seed that goes with it, batches, and what is no task."""
+"""What a model is asked: the seed that goes with it, batches, and what is not a task."""
 
 from __future__ import annotations
 

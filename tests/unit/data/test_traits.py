@@ -228,7 +228,7 @@ def test_scale_and_offset_of_a_high_resolution_file(
 
 
 def test_black_after_an_offset_is_data(builder: FolderBuilder) -> None:
-    """No data is tested on stored numbers: 1,000 with an offset of -1,000 is a dark pixel, 0 in all bands is none."""
+    """No data is tested on stored numbers: 1,000 with an offset of -1,000 is a dark pixel, 0 in all bands is not."""
     stored = (hr_image() // 2 + 2000).astype(np.uint16)
     stored[:, 80:110, 80:110], stored[:, :, :30] = 1000, 0
     _, tile = folder(builder)

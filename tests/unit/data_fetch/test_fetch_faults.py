@@ -91,7 +91,7 @@ def test_drip_of_small_pieces_ends(release: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["v1.1", "v1.0"])
-def test_file_that_changes_meanwhile(release: Path, tmp_path: Path, kind: str) -> None:
+def test_file_that_changes_during_the_fetch(release: Path, tmp_path: Path, kind: str) -> None:
     """What was fetched of the old version is replaced; the result is one version throughout."""
     old, new = tmp_path / "old", tmp_path / "new"
     other = dataclasses.replace(SHAPE, ps_bytes=30_000)

@@ -102,14 +102,14 @@ def test_tar_names_that_lead_out(tmp_path: Path, name: str, why: str) -> None:
     assert not fetched_files(tmp_path / "out")
 
 
-def test_unsafe_names_that_nobody_asks_for_are_ignored_and_counted(tmp_path: Path) -> None:
+def test_unsafe_names_that_are_not_wanted_are_ignored_and_counted(tmp_path: Path) -> None:
     source = zip_source(tmp_path, lambda archive: archive.writestr("../../etc/passwd", b"evil"))
     assert run(tmp_path, source, "v1.1").ignored_members == 1
     assert fetched_files(tmp_path / "out") == wanted_files(SHAPE)
     assert not outside(tmp_path, "src", "out")
 
 
-def test_unsafe_tar_names_that_nobody_asks_for(tmp_path: Path) -> None:
+def test_unsafe_tar_names_that_are_not_wanted(tmp_path: Path) -> None:
     source = tar_source(tmp_path, [(tar_member("/etc/cron.d/evil"), b"evil")])
     assert run(tmp_path, source, "v1.0").ignored_members == 1
     assert fetched_files(tmp_path / "out") == wanted_files(SHAPE)
@@ -253,7 +253,7 @@ def test_gzip_bomb_and_header_bomb(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", ["cut", "flip", "trailing", "not gzip", "empty", "tar cut inside gzip"])
 def test_damaged_tar_leaves_nothing(tmp_path: Path, damage: str) -> None:
-    """Also members that were read before the damage: without the archive's checksum nobody knows what they hold."""
+    """Also members that were read before the damage: without the archive's checksum their content is unknown."""
     source = write_tars(tmp_path / "src", SHAPE)
     path = source / "hr_dataset.tar.gz"
     good = path.read_bytes()

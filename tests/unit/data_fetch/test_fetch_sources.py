@@ -103,7 +103,7 @@ def test_full_disk_is_seen_before_anything_is_fetched(tmp_path: Path) -> None:
     assert not fetched_files(tmp_path / "out")
 
 
-def test_disk_that_fills_up_meanwhile(tmp_path: Path) -> None:
+def test_disk_that_fills_up_during_the_fetch(tmp_path: Path) -> None:
     """In a process that may write no file above 16 kB, which fails as a full disk does."""
     source = write_zips(tmp_path / "src", SHAPE)
     code = (
@@ -189,7 +189,7 @@ def test_sources_that_make_no_sense(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"<!doctype html>", b"\xff\xfe\x00", b"", b"tile\nx\n", b"tile,n\nx,nine\n"])
-def test_csv_files_that_are_none(tmp_path: Path, content: bytes) -> None:
+def test_files_that_are_not_csv(tmp_path: Path, content: bytes) -> None:
     source = write_zips(tmp_path / "src", SHAPE)
     good = (source / METADATA).read_bytes()
     (source / METADATA).write_bytes(content)

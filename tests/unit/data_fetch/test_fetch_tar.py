@@ -35,8 +35,8 @@ print(next(l.split()[1] for l in Path("/proc/self/io").read_text().splitlines() 
 
 def long_archive(path: Path) -> None:
     """As many headers as the real archive, an unwanted member of 160 MB, and the wanted ones between them."""
-    filler = tarfile.TarInfo("lr_dataset/nobody/L1C/nobody-1-L1C_data.tiff").tobuf()
-    big = tarfile.TarInfo("hr_dataset/nobody/nobody_pan.tiff")
+    filler = tarfile.TarInfo("lr_dataset/unused/L1C/unused-1-L1C_data.tiff").tobuf()
+    big = tarfile.TarInfo("hr_dataset/unused/unused_pan.tiff")
     big.size = UNWANTED_BYTES
     with gzip.open(path, "wb", compresslevel=1) as file:
         for _ in range(50):
@@ -61,7 +61,7 @@ def test_stream_holds_little_memory_and_writes_only_what_it_keeps(tmp_path: Path
     long_archive(source / "hr_dataset.tar.gz")
     with (source / "metadata.csv").open("a") as file:  # 18 MB, as the real one
         for tile in range(4000):
-            file.writelines(f"x,Nobody-{tile},{n},2020-05-21,2020-06-15,0,-25,20.0,{'5' * 240}\n" for n in range(1, 17))
+            file.writelines(f"x,Unused-{tile},{n},2020-05-21,2020-06-15,0,-25,20.0,{'5' * 240}\n" for n in range(1, 17))
     with serving(source) as server:
         command = [sys.executable, "-c", MEASURE, server.url, str(tmp_path / "out")]
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)

@@ -190,7 +190,7 @@ def refused(folder: Path, data: Path, out: Path, **more: Any) -> WorldstratBench
 
 
 @pytest.mark.parametrize("fault", CONTENTS)
-def test_a_file_that_is_no_prediction(
+def test_a_file_that_is_not_a_prediction(
     data: Path, names: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -41,7 +41,7 @@ def pairs_of(*sides_seeds: int, holes: bool = False) -> Pairs:
     )  # fmt: skip
 
 
-def test_the_registry_is_no_part_of_a_protocol_and_ranks_nothing() -> None:
+def test_the_registry_is_not_part_of_a_protocol_and_ranks_nothing() -> None:
     columns = [column for metric in OPTIONAL.values() for column in metric.columns]
     assert len({column.name for column in columns}) == len(columns)
     for column in columns:

@@ -185,7 +185,7 @@ def test_wheels_hold_no_links_and_no_bombs(tmp_path: Path) -> None:
         open_wheel(tmp_path / "bomb.whl", tmp_path / "s")
 
 
-def test_what_is_no_wheel_is_a_usage_error(tmp_path: Path) -> None:
+def test_what_is_not_a_wheel_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such wheel"):
         find_model(str(tmp_path / "none.whl"), scratch=tmp_path)
     (tmp_path / "junk.whl").write_bytes(b"junk" * 100)

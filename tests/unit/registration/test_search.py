@@ -81,7 +81,7 @@ def test_is_the_definition_on_every_real_tile_and_mask(realdata: Path, name: str
     assert_same(fast(prediction, target, chosen), reference.mismatch(prediction, target, whole, RADIUS, BORDER))
 
 
-def test_a_mask_of_everything_is_no_mask() -> None:
+def test_a_mask_of_everything_is_like_no_mask() -> None:
     target, prediction = land(120), blurred(land(120), 1.5)
     np.testing.assert_allclose(
         fast(prediction, target, np.ones((80, 80), dtype=bool)), fast(prediction, target, None), rtol=1e-11, atol=1e-18

@@ -75,13 +75,13 @@ def test_a_bug_is_told_and_does_not_travel(tmp_path: Path) -> None:
     task = tasks(tmp_path)[1]
     folder = task.folder
     folder.mkdir()
-    (folder / FAILURE).mkdir()  # unlink() of a folder is an error that nobody expects
+    (folder / FAILURE).mkdir()  # unlink() of a folder is an unexpected error
     assert Reply.model_validate_json(run_shard(write_task(task))).state == "failed"
     assert isinstance(read_failure(folder), InfrastructureError)
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff" * 100, b"x" * 5_000_000])
-def test_a_damaged_note_is_no_reason_to_fall(tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_note_does_not_fail_a_run(tmp_path: Path, content: bytes) -> None:
     (tmp_path / FAILURE).write_bytes(content)
     assert isinstance(read_failure(tmp_path), InfrastructureError)
 

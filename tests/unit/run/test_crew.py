@@ -1,4 +1,4 @@
-"""Workers that start in the background: what happens meanwhile, in which order, and how a start is given up."""
+"""Workers that start in the background: what happens during it, in which order, and how a start is given up."""
 
 from __future__ import annotations
 

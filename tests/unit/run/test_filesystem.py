@@ -17,7 +17,7 @@ MOUNTS = r"""22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
 31 30 8:1 / /data/local rw - xfs /dev/sda rw
 32 22 0:41 / /my\040share rw - cifs //server/share rw
 33 22 0:42 / /home/u/remote rw - fuse.sshfs u@h:/ rw
-a line that is none
+not a line
 """
 
 

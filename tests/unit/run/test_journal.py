@@ -140,7 +140,7 @@ def test_reading_changes_nothing_and_works_beside_a_writer(tmp_path: Path) -> No
     assert [p.name for p in tmp_path.iterdir()] == [FILE_NAME]
 
 
-def test_nobody_writes_while_a_journal_is_read_as_immutable(tmp_path: Path) -> None:
+def test_no_process_writes_while_a_journal_is_read_as_immutable(tmp_path: Path) -> None:
     with Journal(tmp_path) as journal:
         journal.set_predicted(Predicted("t", "ok"))
     with Journal(tmp_path, read_only=True) as one, Journal(tmp_path, read_only=True) as other:
@@ -161,7 +161,7 @@ def test_nobody_writes_while_a_journal_is_read_as_immutable(tmp_path: Path) -> N
 
 
 def test_faults_are_named(tmp_path: Path) -> None:
-    with pytest.raises(InvalidArtefactError, match="no run"):
+    with pytest.raises(InvalidArtefactError, match="not a run"):
         Journal(tmp_path, create=False)
     (tmp_path / FILE_NAME).write_bytes(b"not a database at all" * 100)
     with pytest.raises(InvalidArtefactError, match="damaged"):

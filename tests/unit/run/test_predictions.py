@@ -86,7 +86,7 @@ def header(**entry: object) -> bytes:
         header(dtype="F32", shape=[3, "a", 2]),
     ],
 )
-def test_what_is_no_prediction_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_what_is_not_a_prediction_is_refused(tmp_path: Path, content: bytes) -> None:
     store = PredictionStore(tmp_path)
     store.path("t").write_bytes(content)
     with pytest.raises(InvalidArtefactError, match="cannot be read"):

@@ -29,7 +29,7 @@ def test_shards_part_the_tiles_evenly(count: int, more: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("text", ["0/4", "5/4", "1", "a/b", "1/0", "-1/4", "1/4/2", "1/99999", " 1/4", ""])
-def test_what_is_no_shard(text: str) -> None:
+def test_what_is_not_a_shard(text: str) -> None:
     with pytest.raises(UsageError, match="not a shard"):
         Shard.parse(text)
 

@@ -58,7 +58,7 @@ def test_statistics_of_other_code_are_not_taken_from_the_cache(tmp_path: Path) -
         assert method_sha256(other) != method_sha256(), name
 
 
-def test_a_target_with_holes_that_are_no_numbers_is_refused() -> None:
+def test_a_target_with_holes_of_nan_is_refused() -> None:
     image = np.full((3, 160, 160), 0.3, dtype=np.float32)
     broken = image.copy()
     broken[1, 80, 80] = np.nan

@@ -120,7 +120,7 @@ def test_values_outside_the_range_are_clipped_and_counted() -> None:
     ],
     ids=["plane", "batch", "bands", "empty", "int", "nan", "inf"],
 )
-def test_what_is_no_prediction_is_the_models_fault(prediction: NDArray[Any]) -> None:
+def test_what_is_not_a_prediction_is_the_models_fault(prediction: NDArray[Any]) -> None:
     scorer = make_scorer(PROTOCOL)
     with pytest.raises(ModelError):
         scorer.score(prediction, scorer.prepare(target_of(land(200)), None))

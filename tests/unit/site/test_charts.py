@@ -101,7 +101,7 @@ def test_shades_run_over_all_classes() -> None:
 
 @pytest.mark.parametrize(
     ("body", "fault"),
-    [("<p><div></div></p>", "<div> inside <p>"), ("<b>", "closes <b>"), ("<i>x</i>", "no element that pages use"),
+    [("<p><div></div></p>", "<div> inside <p>"), ("<b>", "closes <b>"), ("<i>x</i>", "not an element that pages use"),
      ("<a id='a'></a><a id='a'></a>", "used twice"), ("<p style='x'></p>", "content policy"),
      ("<script>1</script>", "a script inside"), ("<img src='//x'>", "from elsewhere"),
      ("<p class='a' class='b'></p>", "two"),

@@ -48,7 +48,7 @@ def test_a_safe_name_is_kept() -> None:
 
 
 @pytest.mark.parametrize("text", ["=cmd()", "+1+1", "+0", "@x", "-2+3", "\t=1", "|calc", "%0A"])
-def test_csv_cells_are_no_formulas(text: str) -> None:
+def test_csv_cells_are_not_formulas(text: str) -> None:
     assert csv_cell(text) == "'" + text.replace("\t", " ")
 
 

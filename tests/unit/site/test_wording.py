@@ -52,7 +52,7 @@ def test_the_commands_make_the_mini_data_set(board: Path) -> None:
     assert "WORLDSTRAT" not in page
 
 
-def test_a_metric_that_no_record_has_is_no_second_board(board: Path) -> None:
+def test_a_metric_that_no_record_has_is_not_a_second_board(board: Path) -> None:
     index = read(board / "index.html")
     assert "No LPIPS yet: no record has it (weights were missing)." in index
     assert 'aria-label="Order"' not in index

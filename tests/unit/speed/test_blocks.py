@@ -152,7 +152,7 @@ def test_models_that_are_hard_to_time(name: str) -> None:
 
 
 class Lazy(torch.Tensor):
-    """A subclass that would compute when somebody looks."""
+    """A subclass that would compute when it is read."""
 
 
 WRONG: dict[str, tuple[Callable[[Placed], Any], str]] = {

@@ -28,7 +28,7 @@ class NVMLError(Exception):
 
 @dataclass
 class Library:
-    """NVML with made-up devices; a handle is what was asked for."""
+    """NVML with fake devices; a handle is what was asked for."""
 
     throttle: int = 0
     counts_energy: bool = True

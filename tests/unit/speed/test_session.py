@@ -1,4 +1,4 @@
-"""The whole command on a made-up clock: what it takes, what it says, what it makes of a device that throttles."""
+"""The whole command on a fake clock: what it takes, what it says, what it makes of a device that throttles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A scenario from warm-up to verdict, with made-up models on a made-up clock."""
+"""A scenario from warm-up to verdict, with fake models on a fake clock."""
 
 from __future__ import annotations
 
@@ -260,7 +260,7 @@ def test_pytest_benchmark_makes_the_document() -> None:
 @pytest.mark.parametrize(("plan", "longest"), [(Plan(), 60), (Plan(seconds=1.0, budget_seconds=16.0), 20), (QUICK, 10)])
 @pytest.mark.parametrize("seconds", [6e-5, 0.004, 0.05, 0.1, 0.25])
 def test_the_budget(plan: Plan, longest: float, seconds: float) -> None:
-    """What passes on the made-up clock, the warm-up included."""
+    """What passes on the fake clock, the warm-up included."""
     machine = Machine()
     model = MadeUp(seconds, machine=machine)
     _measure(model, MadeUp(5e-5, machine=machine), plan)

@@ -1,4 +1,4 @@
-"""Clocks that tell the truth about devices that work asynchronously; checked with a made-up device."""
+"""Clocks that tell the truth about devices that work asynchronously; checked with a fake device."""
 
 from __future__ import annotations
 

@@ -141,7 +141,7 @@ def test_spread_is_relative_to_the_median_of_medians() -> None:
     assert spread([1.0, 2.0, 4.0]) == pytest.approx(1.5)
 
 
-def test_copies_of_outputs_are_no_latency() -> None:
+def test_copies_of_outputs_are_not_latency() -> None:
     """A call of 2 ms, and 3 ms for each of the last five outputs: neither two groups of durations nor a tail."""
     durations = np.array([0.002] * 15 + [0.005] * 5)
     kept = replace(_of(durations, 10), kept=5)

@@ -158,7 +158,7 @@ def test_too_few_groups_have_neither_interval_nor_test() -> None:
 
 @pytest.mark.parametrize("value", [0.06, -0.06, 1e-5, 0.0, 1 / 3])
 def test_what_never_varies_is_certain_and_has_no_interval(value: float) -> None:
-    """Rounding errors are no variation: 30.1 + 0.06 - 30.1 is not the same on every tile."""
+    """Rounding errors are not variation: 30.1 + 0.06 - 30.1 is not the same on every tile."""
     base = np.round(np.random.default_rng(2).normal(30, 4, 60), 4)
     sums, sizes = group_sums(np.stack([base + value, base]), named([2] * 30))
     found = estimate(sums[0] - sums[1], sizes[0])

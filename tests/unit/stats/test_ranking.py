@@ -315,9 +315,9 @@ def test_a_row_that_does_not_count_is_placed_as_if_it_alone_joined() -> None:
     one, other = (b.standings[b.order["m3"]] for b in (found, joined))
     assert not one.counts
     assert (one.rank_low, one.rank_high, one.ties) == (other.rank_low, other.rank_high, other.ties)
-    nobody = rank(columns, groups, metric="psnr", protocol=WSB, counting=())
-    assert {(s.rank_low, s.rank_high, s.letters) for s in nobody.standings} == {(1, 1, ())}
-    assert nobody.detectable is None
+    unranked = rank(columns, groups, metric="psnr", protocol=WSB, counting=())
+    assert {(s.rank_low, s.rank_high, s.letters) for s in unranked.standings} == {(1, 1, ())}
+    assert unranked.detectable is None
 
 
 # Simulations.

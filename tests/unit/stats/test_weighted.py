@@ -28,7 +28,7 @@ def table_of(seed: int, **changes: Value) -> TileTable:
     return parse_tiles(format_tiles(rows))
 
 
-def test_a_weight_is_no_metric_and_belongs_to_one() -> None:
+def test_a_weight_is_not_a_metric_and_belongs_to_one() -> None:
     assert {MEASURES[name].weight for name in ("missed", "invented")} == WEIGHTS
     assert set(table_of(1).numbers) >= WEIGHTS
     assert not WEIGHTS & set(metric_names(table_of(1)))

@@ -173,7 +173,7 @@ BROKEN: dict[str, tuple[Break, str, str]] = {
     "impossible-ssim": (cell("ssim", "1.5"), "values", "ssim of tile"),
     "version-of-nothing": (record("optional", value={"stlpips": "1"}), "optional", "a version of 'stlpips'"),
     "contradicting-rmse": (cell("rmse", "0.5"), "values", "contradict"),
-    "not-a-number": (cell("psnr", "much"), "record-readable", "'much' is no number"),
+    "not-a-number": (cell("psnr", "much"), "record-readable", "'much' is not a number"),
     "infinite": (cell("psnr", "inf"), "record-readable", "is not finite"),
     "unknown-outcome": (cell("outcome", "great"), "record-readable", "unknown outcome"),
     "foreign-verification": (in_result("verification.json", b"{}"), "verification", "record_id"),

@@ -83,7 +83,7 @@ def test_other_images_pass_and_are_pointed_out(data: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("content", [b"", b"x" * 100, b"\x93NUMPY\x01\x00", b"PK\x03\x04", b"\x89PNG\r\n\x1a\n"])
-def test_unreadable_images_are_none(content: bytes) -> None:
+def test_unreadable_images_are_not_images(content: bytes) -> None:
     for name in ("a.png", "a.npy", "a.npz", "a.safetensors", "a.tif"):
         assert list(images_in(content, name)) == []
 

@@ -91,8 +91,8 @@ def test_compare_says_why_there_is_no_rank(tmp_path: Path) -> None:
     text = compare_markdown(SLUG, tmp_path / "submissions")
     assert "alone on its board" in text
     assert "no rank, because the metric is null: the AlexNet weights are not on this machine" in text
-    with pytest.raises(UsageError, match="no submission 'nobody'"):
-        compare_markdown("nobody", tmp_path / "submissions")
+    with pytest.raises(UsageError, match="no submission 'missing'"):
+        compare_markdown("missing", tmp_path / "submissions")
     empty = make_submission(tmp_path / "empty", record=False)
     with pytest.raises(InvalidArtefactError, match="no readable record"):
         compare_markdown(SLUG, empty.parent)

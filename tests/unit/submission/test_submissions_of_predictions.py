@@ -114,7 +114,7 @@ def test_a_manifest_is_checked_as_that_of_a_model(tmp_path: Path, change: Callab
     assert rule in rules(submission(tmp_path, change(TEXT), record=False))
 
 
-def test_a_record_of_a_model_is_no_record_of_predictions(tmp_path: Path) -> None:
+def test_a_record_of_a_model_is_not_a_record_of_predictions(tmp_path: Path) -> None:
     folder = submission(tmp_path, record=False)
     scored(tmp_path / "run", handed_in=False)
     with pytest.raises(InvalidArtefactError, match="hands in predictions"):
@@ -159,7 +159,7 @@ def test_it_is_never_run(tmp_path: Path) -> None:
     assert [path.name for path in find_submissions(folder.parent)] == ["a-model"]
 
 
-def test_a_model_is_no_submission_of_predictions(tmp_path: Path) -> None:
+def test_a_model_is_not_a_submission_of_predictions(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="is of a model"):
         load_predictions_manifest(make_submission(tmp_path))
 

@@ -90,7 +90,7 @@ def test_tasks_are_the_same_every_time() -> None:
     assert make_task(1).clear.all()
 
 
-def test_the_verb_leaves_with_3_and_says_why() -> None:
+def test_the_verb_exits_with_3_and_says_why() -> None:
     listed = run_cli("models", "list", "--json")
     assert listed.code == 0
     assert all(set(entry) >= {"name", "distribution", "problem"} for entry in listed.json)

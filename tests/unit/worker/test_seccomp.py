@@ -136,7 +136,7 @@ def test_cuda_may_make_unix_sockets_that_cannot_send_by_address(machine: str) ->
     for flags in (0, CLOEXEC, NONBLOCK, CLOEXEC | NONBLOCK):
         assert of("socket", 1, 1 | flags) == of("socket", 1, 5 | flags) == seccomp.ALLOW
         for kind in (0, 2, 3, 4, 6, 10, 13, 15):
-            assert of("socket", 1, kind | flags) == REFUSE, "datagram, raw, rdm, dccp, packet, and what is no type"
+            assert of("socket", 1, kind | flags) == REFUSE, "datagram, raw, rdm, dccp, packet, and an unknown type"
     for odd in (0x10, 0x100, 1 << 30, 1 << 31):
         assert of("socket", 1, 1 | odd) == of("socket", 1, 5 | odd) == REFUSE, "a flag that the filter does not know"
     for family in (0, 2, 10, 16, 17, 38, 40, 44, 0x101, 0x80000001):
@@ -162,7 +162,7 @@ def test_the_profiles_differ_in_three_calls(machine: str, scoped: bool, argument
     assert different == {syscalls.REFUSED[name][column] for name in names}
 
 
-def test_signals_stay_inside_where_landlock_does_not_see_to_it() -> None:
+def test_signals_stay_inside_where_landlock_does_not_scope_them() -> None:
     for name in ("kill", "tkill", "tgkill"):
         assert call(name, 1) == seccomp.ALLOW
         assert call(name, 1, scoped=False) == DENY

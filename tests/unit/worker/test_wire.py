@@ -69,11 +69,11 @@ def test_large_bodies_arrive_whole(pair: tuple[Wire, socket.socket]) -> None:
         (PREFIX.pack(MAGIC, 2**32 - 1, 0), "are allowed"),
         (PREFIX.pack(MAGIC, 2, 2**64 - 1) + b"{}", "are allowed"),
         (PREFIX.pack(MAGIC, 2, (1 << 20) + 1) + b"{}", "are allowed"),
-        (PREFIX.pack(MAGIC, 2, 0) + b"[]", "no JSON object"),
+        (PREFIX.pack(MAGIC, 2, 0) + b"[]", "not a JSON object"),
         (PREFIX.pack(MAGIC, 2, 0) + b"\xff\xfe", "not JSON"),
     ],
 )
-def test_what_is_no_message_is_refused_before_it_is_read(
+def test_what_is_not_a_message_is_refused_before_it_is_read(
     pair: tuple[Wire, socket.socket], data: bytes, words: str
 ) -> None:
     wire, other = pair

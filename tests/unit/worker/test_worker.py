@@ -202,7 +202,7 @@ def test_a_failed_tile_costs_a_worker_and_the_next_one_is_fine(make: Make, stub_
         ("missing", "missing"),
     ],
 )
-def test_a_model_that_cannot_be_loaded_is_the_authors_to_mend(
+def test_a_model_that_cannot_be_loaded_is_the_authors_to_fix(
     make: Make, stub_python: Path, entry: str, words: str
 ) -> None:
     pytest.importorskip("numpy")
@@ -232,7 +232,7 @@ def test_another_environment_is_used_and_described(make: Make, stub_python: Path
     assert ask(worker).outcome == "ok"
 
 
-def test_what_is_no_interpreter_is_a_usage_error(tmp_path: Path) -> None:
+def test_what_is_not_an_interpreter_is_a_usage_error(tmp_path: Path) -> None:
     for path in (tmp_path / "none", Path("/bin/ls")):
         with pytest.raises(UsageError, match="interpreter"):
             Worker(ModelSpec("a:b", python=path))

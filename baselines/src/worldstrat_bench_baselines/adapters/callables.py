@@ -34,7 +34,7 @@ def load_callable(
     Raises
     ------
     ValueError
-        if there is no such function, what it returns is no network, or a parameter makes no sense.
+        if there is no such function, what it returns is not a network, or a parameter is invalid.
     """
     says = declare(**parameters)
     maker = _find(function)

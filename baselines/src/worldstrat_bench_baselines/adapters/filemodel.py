@@ -73,7 +73,7 @@ def reflectance_of(answer: Tensor, says: Preprocessing, fed: tuple[int, ...]) ->
     Raises
     ------
     ValueError
-        if the answer is no image, or its red, green and blue cannot be told.
+        if the answer is not an image, or its red, green and blue bands are unknown.
     """
     if answer.ndim == 5 and answer.shape[1] == 1:
         answer = answer[:, 0]

@@ -28,7 +28,7 @@ _RATE_NEEDS_BYTES = MIB
 
 
 def _silent(_: Event) -> None:
-    """Report to nobody."""
+    """Discard every report."""
 
 
 def fetch(settings: Settings, report: Report = _silent) -> FetchResult:

@@ -40,7 +40,7 @@ class Job(Protocol):
     ----------
     members, members_present : files that the list needs from here, and those of them that are already right.
     bytes_needed, bytes_on_disk : what has still to be transferred or copied, and what it will take on the disk.
-    ignored : members with unsafe names that nobody asks for.
+    ignored : members with unsafe names that no file of the data set has.
     """
 
     members: int
@@ -107,7 +107,7 @@ class ZipJob:
         self.bytes_on_disk = sum(member.size for member in self._todo)
 
     def run(self) -> None:
-        """Fetch what the plan found missing; begin anew if the archive changes on the way."""
+        """Fetch what the plan found missing; start again if the archive changes on the way."""
         if not self._todo:
             return
         self._progress.begin(self._archive.name, self.bytes_needed)
@@ -142,7 +142,7 @@ class ZipJob:
             self._zip = zipfile.ZipFile(self._open())
         except (*DAMAGE, struct.error, ValueError, OverflowError, OSError) as error:
             raise DataError(
-                "the archive's directory is damaged or it is no ZIP", where=where, remedy="use another source"
+                "the archive is not a ZIP file or its directory is damaged", where=where, remedy="use another source"
             ) from error
         if self._sparse is not None:
             self._sparse.open_ended = False

@@ -72,7 +72,7 @@ class RemoteFile:
         self._identity = identity
 
     def forget(self) -> None:
-        """Begin anew after the file changed."""
+        """Start again after the file changed."""
         self._identity = None
 
     def chunks(self, start: int, end: int | None) -> Iterator[bytes]:

@@ -36,7 +36,7 @@ class Store:
         return self.root.joinpath(*name.split("/"))
 
     def has(self, name: str, size: int, crc: int) -> bool:
-        """Whether the file is there with this size and CRC-32, so that a file somebody truncated is fetched again."""
+        """Return whether the file is there with this size and CRC-32, so that a truncated file is fetched again."""
         path = self.path(name)
         try:
             return path.is_file() and path.stat().st_size == size and crc_of(path) == crc

@@ -1,7 +1,7 @@
 """tar.gz archives: streamed once, from a server or a disk, keeping only the members needed.
 
 A gzip stream can only be decompressed from its beginning. A connection that is lost is therefore taken up again by a
-range at the same compressed byte while the decompressor waits; a fetch that was ended begins its archive anew. Members
+range at the same compressed byte while the decompressor waits; a fetch that was ended starts its archive again. Members
 are kept aside until the archive's end has been reached and its checksum (gzip's CRC and length; the published md5 where
 the release is recognised) is right, because a tar member has no checksum of its own; then they get their final names,
 and a later fetch asks for the archive only if a member it needs is not among them.

@@ -88,7 +88,7 @@ def select(archive: zipfile.ZipFile, wanted: WantedFiles, where: str) -> tuple[l
 
 
 def join(members: Iterable[ZipMember]) -> list[Span]:
-    """Neighbours in one request: fewer round trips, at most 2 % of bytes that nobody needs."""
+    """Join neighbours into one request: fewer round trips, at most 2 % of bytes that are not needed."""
     spans: list[list[ZipMember]] = []
     waste = 0
     for member in members:

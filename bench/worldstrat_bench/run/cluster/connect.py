@@ -1,4 +1,4 @@
-"""The connection to Dask: a scheduler that somebody started, or workers of our own on this machine."""
+"""The connection to Dask: a scheduler that is already running, or workers of our own on this machine."""
 
 from __future__ import annotations
 

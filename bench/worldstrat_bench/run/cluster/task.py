@@ -158,7 +158,7 @@ def _make(task: ShardTask) -> None:
 
 
 def when_free(make: Callable[[], Record | None]) -> None:
-    """Make a shard; wait if somebody else makes it.
+    """Make a shard; wait if another process makes it.
 
     A scheduler that lost sight of a living Dask worker gives its task to another one. The second waits for the first
     and then finds everything done: a tile is predicted as often as need be and has one row.

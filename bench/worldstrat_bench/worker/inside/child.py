@@ -1,6 +1,6 @@
 """The worker's side: loads one model and answers one tile after the other.
 
-It trusts the host and is trusted by nobody: whatever a model makes of this process, the host checks what comes
+It trusts the host and is not trusted: whatever a model makes of this process, the host checks what comes
 out. Only the standard library, numpy, torch and safetensors are imported; syntax of Python 3.9.
 """
 

@@ -66,7 +66,7 @@ def descendants(root: int) -> Set[int]:
 
 
 def send_signal(pid: int, number: int) -> None:
-    """A signal to somebody who may be gone; a negative pid is a process group."""
+    """Send a signal to a process that may be gone; a negative pid is a process group."""
     try:
         os.kill(pid, number)
     except OSError:
@@ -91,7 +91,7 @@ def end_all(leader: int) -> int:
     """Stop, then kill every descendant until none is left; how many there were beside the leader."""
     me = os.getpid()
     seen: Set[int] = set()
-    send_signal(-leader, signal.SIGKILL)  # the whole group at once: nobody in it can fork any more
+    send_signal(-leader, signal.SIGKILL)  # the whole group at once, so that none of it can fork any more
     for _ in range(50):
         fresh = descendants(me) - seen
         if not fresh:
@@ -112,7 +112,7 @@ def end_all(leader: int) -> int:
 
 
 def hurry() -> None:
-    """Ask for the processor before everybody else, if we may: a fork bomb must not starve who is to end it."""
+    """Raise our own priority if allowed: a fork bomb must not starve the process that ends it."""
     if hasattr(os, "SCHED_RESET_ON_FORK"):
         try:
             os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))

@@ -26,7 +26,7 @@ Body = Union[Buffer, List[Buffer]]
 
 
 class WireError(Exception):
-    """The other side sent something that is no message."""
+    """The other side sent something that is not a message."""
 
 
 class WireClosedError(Exception):
@@ -136,11 +136,11 @@ class Wire:
 
 
 def parse_header(text: bytes) -> Dict[str, Any]:
-    """The JSON object of a header; :class:`WireError` if it is none."""
+    """Return the JSON object of a header; :class:`WireError` if it is not one."""
     try:
         header = json.loads(text.decode("utf-8"))
     except (ValueError, RecursionError):
         raise WireError("the header of a message is not JSON") from None
     if not isinstance(header, dict):
-        raise WireError("the header of a message is no JSON object")
+        raise WireError("the header of a message is not a JSON object")
     return header

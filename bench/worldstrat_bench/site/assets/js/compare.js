@@ -94,7 +94,7 @@ function distribution(metric, found) {
   // Two points a step: a histogram has flat tops.
   const line = counts.flatMap((n) => [n / most, n / most]);
   const label = `How the differences in ${metric.label} are spread`;
-  const caption = `${label}: ${found.length} tiles, first minus second; the dashed line is no difference.`;
+  const caption = `${label}: ${found.length} tiles, first minus second; the dashed line marks no difference.`;
   return figure(caption, chart(label, [["ln-a", line]], [360, 150], [...ends, `${most} tiles`], -low / (high - low)));
 }
 

@@ -68,7 +68,7 @@ export function moves(panes, viewer) {
     panes,
     "wheel",
     (event) => {
-      // The page scrolls until the pictures have the focus: nobody is caught in passing.
+      // The page scrolls until the pictures have the focus, so that scrolling past does not catch on them.
       if (!event.target.closest(".window") || !(event.ctrlKey || panes === document.activeElement)) return;
       event.preventDefault();
       zoomTo(stepZoom(viewer.view.z, fit(), -event.deltaY) || fit(), inside(event));

@@ -1,0 +1,85 @@
+"""The words that the field does not use stay out of messages, help texts, docstrings, comments and documentation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT
+
+FOLDERS = ("bench", "baselines", "docs", "tools", "tests", "changelog.d", ".github")
+SUFFIXES = {".py", ".md", ".j2", ".js", ".css", ".toml", ".yml", ".yaml"}
+
+# Between two words: a line break with the mark of a comment, or the underscore of a test's name.
+GAP = r"(?:\s+(?:#\s+|//\s+|\*\s+)?|_)"
+COMPARED = r"(?!(?:longer|more|less|fewer|worse|better)(?![a-z]))"
+DENIED = {
+    "nobody, somebody: say who": r"(?i:(?<![a-z])(?:no|some|any|every)body(?![a-z]))",
+    "anew: again": r"(?i:(?<![a-z])anew(?![a-z]))",
+    "mend: fix": r"(?i:(?<![a-z])mend(?:s|ed|ing)?(?![a-z]))",
+    "see to: check": rf"(?<![a-z])sees?{GAP}to{GAP}(?!what\b)",
+    "leaves with CODE: exits with": rf"(?i:(?<![a-z])leaves?{GAP}with{GAP}(?:\d|exit|the{GAP}exit))",
+    "X is no Y: is not a Y": rf"(?<!here )(?<!here_)(?<![a-z])(?:is|are){GAP}no{GAP}{COMPARED}",
+    "that is none: is not one, is missing": rf"(?<!here )(?<!here_)(?<![a-z])(?:is|are){GAP}none\b",
+    "made-up: synthetic, fake": r"(?<![a-z])made-up(?![a-z])",
+    "meanwhile: at the same time, in between": r"(?i:(?<![a-z])meanwhile(?![a-z]))",
+}
+
+
+def texts() -> Iterator[Path]:
+    """Yield the files that people read; released protocols are frozen, records and this list are left out."""
+    yield from ROOT.glob("*.md")
+    yield from ROOT.glob("submissions/*/README.md")
+    for folder in FOLDERS:
+        for path in sorted((ROOT / folder).rglob("*")):
+            parts = path.relative_to(ROOT).parts
+            if (
+                path.suffix in SUFFIXES
+                and not {"protocols", "golden", "node_modules"} & set(parts)
+                and path != Path(__file__)
+            ):
+                yield path
+
+
+def denied(text: str) -> list[tuple[int, str]]:
+    """Return the line and the reason of every denied phrase in a text."""
+    found = [
+        (text.count("\n", 0, hit.start()) + 1, why)
+        for why, pattern in DENIED.items()
+        for hit in re.finditer(pattern, text)
+    ]
+    return sorted(found)
+
+
+def test_the_tree_is_free_of_denied_phrases() -> None:
+    faults = [
+        f"{path.relative_to(ROOT)}:{line}: {why}"
+        for path in texts()
+        for line, why in denied(path.read_text(encoding="utf-8"))
+    ]
+    assert not faults, "\n".join(faults)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "It leaves with 3.",
+        "a number that is none",
+        "the file is no\n    # checkpoint",
+        "Nobody waits.",
+        "see to the disk",
+        "mend the model and score anew",
+    ],
+)
+def test_denied(text: str) -> None:
+    assert denied(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["there is no file", "is no longer there", "if value is None:", "None if there is none.", "amended"]
+)
+def test_allowed(text: str) -> None:
+    assert not denied(text)
