@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from worldstrat_bench.stats.paired import Comparison
 
 FirstArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A finished run.")]
-SecondArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Another one, on the same tiles.")]
-StrataOption = Annotated[str | None, typer.Option("--strata", metavar="AXIS", help="Also by ipcc, smod, source, ...")]
+SecondArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Another finished run on the same tiles.")]
+StrataOption = Annotated[
+    str | None, typer.Option("--strata", metavar="AXIS", help="Also compare by an axis: ipcc, smod, source, ...")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -29,7 +31,7 @@ def register(app: typer.Typer) -> None:
 def compare(
     first: FirstArgument, second: SecondArgument, strata: StrataOption = None, json: console.JsonOption = False
 ) -> None:
-    """Compare two runs tile by tile: paired difference, its interval and its test."""
+    """Compare two runs tile by tile: paired difference, confidence interval and test."""
     from worldstrat_bench.run.compare import compare_runs
 
     found = compare_runs(first, second)

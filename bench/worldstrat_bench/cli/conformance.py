@@ -17,7 +17,7 @@ CheckOption = Annotated[
     typer.Option(
         "--check",
         metavar="RESULTS",
-        help="Compare the expected.npz and expected.json of this folder, one folder a pair, with the kit in DIR.",
+        help="Compare the expected.npz and expected.json of this folder, one folder per pair, with the kit in DIR.",
         show_default=False,
     ),
 ]

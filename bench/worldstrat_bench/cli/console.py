@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from worldstrat_bench.errors import WorldstratBenchError
 
 DataOption = Annotated[Path, typer.Option("--data", metavar="DIR", help="The dataset's folder.")]
-ProtocolOption = Annotated[str, typer.Option("--protocol", metavar="ID", help="What a score means.")]
+ProtocolOption = Annotated[str, typer.Option("--protocol", metavar="ID", help="Scoring protocol.")]
 ListOption = Annotated[
     str, typer.Option("--list", metavar="NAME", help="auto, test, full, clean, strict or never-split.")
 ]
@@ -25,8 +25,8 @@ LimitOption = Annotated[
     int | None, typer.Option("--limit", metavar="N", min=1, help="Smoke test on N tiles; never ranked.")
 ]
 DeviceOption = Annotated[str, typer.Option("--device", metavar="D", help="auto, cpu, cuda or cuda:N.")]
-OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the result goes.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, all else on stderr.")]
+OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Output folder of the result.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, all else on stderr.")]
 
 _DEBUG = "WORLDSTRAT_BENCH_DEBUG"
 _FILE_WIDTH = 200

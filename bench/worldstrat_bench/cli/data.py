@@ -31,23 +31,23 @@ _EXIT_DATA = 4
 
 def register(app: typer.Typer) -> None:
     """Add the verb ``data`` with its own verbs."""
-    data = typer.Typer(help="Make, get and check a dataset.", no_args_is_help=True, rich_markup_mode=None)
+    data = typer.Typer(help="Make, fetch and check a dataset.", no_args_is_help=True, rich_markup_mode=None)
     data.command("mini")(mini)
     fetch.add_fetch(data)
-    data.command("check", short_help="List everything that is wrong with a dataset.")(check)
-    data.command("export", short_help="Write what a model would get, for any program.")(export)
+    data.command("check", short_help="List the faults of a dataset.")(check)
+    data.command("export", short_help="Export a model's inputs for any program.")(export)
     data.command("reference", short_help="For maintainers: write the reference of a release.")(reference)
     app.add_typer(data, name="data")
 
 
 def mini(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.", show_default=False)],
-    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same bytes.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Random seed; the same seed gives the same bytes.")] = 0,
     size: Annotated[
         int, typer.Option("--size", min=160, max=4096, help="Side of a tile in px; WorldStrat's is 1054.")
     ] = 320,
-    test_tiles: Annotated[int, typer.Option("--test-tiles", min=1, max=2000)] = 36,
-    train_tiles: Annotated[int, typer.Option("--train-tiles", min=0, max=2000)] = 4,
+    test_tiles: Annotated[int, typer.Option("--test-tiles", min=1, max=2000, help="Number of test tiles.")] = 36,
+    train_tiles: Annotated[int, typer.Option("--train-tiles", min=0, max=2000, help="Number of train tiles.")] = 4,
 ) -> None:
     """Write a small synthetic dataset in WorldStrat's layout."""
     from worldstrat_bench.data.mini import write_mini
@@ -65,7 +65,7 @@ def check(
     deep: Annotated[bool, typer.Option("--deep", help="Decode every pixel; slower.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List everything that is wrong with a dataset: damaged, missing and ill-formed files, incomplete lists.
+    """List the faults of a dataset: damaged, missing and ill-formed files, incomplete lists.
 
     Exits with code 4 if there is a fault.
     """
@@ -88,17 +88,18 @@ def export(
     data: DataOption,
     list_name: ListOption = "auto",
     frames: Annotated[
-        int, typer.Option("--frames", metavar="N", min=1, max=8, help="Revisits of a tile at most, best first.")
+        int,
+        typer.Option("--frames", metavar="N", min=1, max=8, help="Maximum number of revisits per tile, best first."),
     ] = 8,
     format_name: Annotated[str, typer.Option("--format", metavar="F", help="geotiff or npz.")] = "geotiff",
     anonymous: Annotated[
         Path | None,
-        typer.Option("--anonymous", metavar="FILE", help="Random names and no places; FILE keeps which tile is which."),
+        typer.Option("--anonymous", metavar="FILE", help="Replace tile names and drop places; FILE keeps the names."),
     ] = None,
     protocol: ProtocolOption = "wsb-1",
     limit: Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="Only the first N tiles.")] = None,
 ) -> None:
-    """Write exactly what a model would get, a folder or a file a tile; never the high-resolution image.
+    """Export exactly the inputs of a model, one folder or file per tile; never the high-resolution image.
 
     `score` takes the predictions that any program makes of it.
     """
@@ -115,7 +116,7 @@ def reference(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A release as published.", show_default=False)],
     protocol: ProtocolOption = "wsb-1",
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Where it goes. [default: ./RELEASE-PROTOCOL.json]")
+        Path | None, typer.Option("--out", metavar="FILE", help="Output file. [default: ./RELEASE-PROTOCOL.json]")
     ] = None,
 ) -> None:
     """Write the reference of a release: digests and facts of its tiles, against which official records are held.

@@ -10,13 +10,13 @@ import typer
 
 from worldstrat_bench.cli import console, groups, running
 
-DemoOutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where everything goes.")]
+DemoOutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Output folder.")]
 TilesOption = Annotated[int, typer.Option("--tiles", metavar="N", min=2, max=2000, help="Synthetic test tiles.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command("demo", short_help="From nothing to a leaderboard, without any data.")(groups.with_groups(demo))
+    app.command("demo", short_help="Build a leaderboard from synthetic data.")(groups.with_groups(demo))
 
 
 def demo(

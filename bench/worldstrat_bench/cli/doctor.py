@@ -10,11 +10,13 @@ import typer
 
 from worldstrat_bench.cli import console
 
-DataToSeeOption = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="A dataset to look at.")]
-OutToSeeOption = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where runs are to go.")]
+DataToSeeOption = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Dataset to check.")]
+OutToSeeOption = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="Folder for runs, to check its disk.")
+]
 
 AllDevicesOption = Annotated[
-    bool, typer.Option("--all-devices", help="Start confined workers on every GPU, not on the first one alone.")
+    bool, typer.Option("--all-devices", help="Start confined workers on every GPU, not only on the first.")
 ]
 
 _STYLES = {"ok": "green", "warn": "yellow", "bad": "bold red"}
@@ -22,7 +24,7 @@ _STYLES = {"ok": "green", "warn": "yellow", "bad": "bold red"}
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command("doctor", short_help="Look at what works on this machine.")(doctor)
+    app.command("doctor", short_help="Check what works on this machine.")(doctor)
 
 
 def doctor(
@@ -31,7 +33,7 @@ def doctor(
     all_devices: AllDevicesOption = False,
     json: console.JsonOption = False,
 ) -> None:
-    """Look at Python, torch, CUDA, isolation, GPUs, models, data, LPIPS weights, cache, disk and memory."""
+    """Check Python, torch, CUDA, isolation, GPUs, models, data, LPIPS weights, cache, disk and memory."""
     from worldstrat_bench.run.doctor import examine
 
     findings = []

@@ -19,14 +19,15 @@ OptionalModelArgument = Annotated[
     typer.Argument(metavar="MODEL", help="Name of an entry point, a wheel, a submission.toml or its folder."),
 ]
 AllOption = Annotated[
-    Path | None, typer.Option("--all", metavar="DIR", help="Instead of MODEL: every submission of a folder.")
+    Path | None, typer.Option("--all", metavar="DIR", help="Evaluate every submission of a folder instead of MODEL.")
 ]
 RobustnessOption = Annotated[
-    bool, typer.Option("--robustness", help="Then also with 1, 2, 4 and 8 frames and on synthetic inputs.")
+    bool, typer.Option("--robustness", help="Also evaluate with 1, 2, 4 and 8 frames and on synthetic inputs.")
 ]
 KeepOption = Annotated[bool, typer.Option("--keep/--no-keep", help="Keep predictions after scoring.")]
 ChangedOption = Annotated[
-    str | None, typer.Option("--changed-since", metavar="REV", help="With --all: only submissions changed since.")
+    str | None,
+    typer.Option("--changed-since", metavar="REV", help="With --all: only submissions changed since this revision."),
 ]
 
 

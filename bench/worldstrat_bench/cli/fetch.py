@@ -22,7 +22,7 @@ def add_fetch(data_app: typer.Typer) -> None:
 
 
 def fetch(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The dataset's folder; made if it is not there.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The dataset's folder; created if missing.")],
     *,
     release: Annotated[
         str | None,
@@ -31,19 +31,21 @@ def fetch(
     list_name: Annotated[
         str, typer.Option("--list", metavar="NAME", help="full, clean, strict, never-split, test, train or val.")
     ] = "auto",
-    frames: Annotated[int, typer.Option("--frames", min=1, max=9999, help="Revisits a tile.")] = 8,
+    frames: Annotated[int, typer.Option("--frames", min=1, max=9999, help="Revisits per tile.")] = 8,
     source: Annotated[
         str | None,
         typer.Option(
             "--source", metavar="URL|PATH", help="A base URL, a folder of archives, a .zip, an unpacked copy."
         ),
     ] = None,
-    connections: Annotated[int, typer.Option("--connections", min=1, max=16, help="Requests at a time.")] = 4,
-    timeout: Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds of silence that are a fault.")] = 30.0,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would take; write nothing.")] = False,
+    connections: Annotated[int, typer.Option("--connections", min=1, max=16, help="Concurrent requests.")] = 4,
+    timeout: Annotated[
+        float, typer.Option("--timeout", min=0.1, help="Retry after this many seconds without data.")
+    ] = 30.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be fetched; write nothing.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Get WorldStrat: only what a list needs, and only once. Run it again to continue.
+    """Fetch the files of WorldStrat that a list needs. Run it again to continue.
 
     With --json the result is one document on stdout and every event a JSON line on stderr.
     """

@@ -26,7 +26,7 @@ PythonOption = Annotated[
     Path | None, typer.Option("--python", metavar="FILE", help="Interpreter of the model's own environment.")
 ]
 IsolationOption = Annotated[
-    str, typer.Option("--isolation", metavar="L", help="Of the model's process: auto, full, strong or process.")
+    str, typer.Option("--isolation", metavar="L", help="Isolation of the model: auto, full, strong or process.")
 ]
 
 
@@ -64,9 +64,12 @@ def with_groups(verb: Callable[..., None]) -> Callable[..., None]:
 class LoadingGroup:
     """How the model is loaded."""
 
-    weights: Annotated[Path | None, typer.Option("--weights", metavar="PATH", help="For the model's load().")] = None
+    weights: Annotated[
+        Path | None, typer.Option("--weights", metavar="PATH", help="Weights for the model's load().")
+    ] = None
     param: Annotated[
-        list[str] | None, typer.Option("--param", metavar="K=V", help="For the model's load(); may be repeated.")
+        list[str] | None,
+        typer.Option("--param", metavar="K=V", help="Parameter for the model's load(); may be repeated."),
     ] = None
     python: PythonOption = None
 
@@ -102,7 +105,7 @@ class ModelGroup(LoadingGroup):
 
     frames: Annotated[
         int | None,
-        typer.Option("--frames", metavar="N", min=1, max=8, help="Revisits the model is given. [default: 8]"),
+        typer.Option("--frames", metavar="N", min=1, max=8, help="Revisits given to the model. [default: 8]"),
     ] = None
 
     def request(self, model: str) -> ModelRequest:
@@ -122,9 +125,9 @@ class TilesGroup:
         typer.Option("--seed", metavar="N", help="Random seed of the run; each tile's seed is derived from it."),
     ] = 0
     shard: ShardOption = None
-    lr: Annotated[str, typer.Option("--lr", metavar="KIND", help="real revisits, or synthetic ones made from HR.")] = (
-        "real"
-    )
+    lr: Annotated[
+        str, typer.Option("--lr", metavar="KIND", help="Inputs: real revisits, or synthetic ones made from HR.")
+    ] = "real"
 
     def request(self, model: ModelRequest, data: Path, out: Path) -> RunRequest:
         """Return the request for a run.
@@ -148,7 +151,7 @@ class WorkerGroup:
 
     isolation: IsolationOption = "auto"
     tile_seconds: Annotated[
-        float, typer.Option("--tile-seconds", metavar="S", min=0.1, help="Time limit of a tile.")
+        float, typer.Option("--tile-seconds", metavar="S", min=0.1, help="Time limit per tile in seconds.")
     ] = 60.0
     memory_gib: Annotated[
         float | None,
@@ -175,9 +178,11 @@ class ScoringGroup:
 
     lpips_weights: Annotated[
         Path | None,
-        typer.Option("--lpips-weights", metavar="FILE", help="AlexNet's weights; else torchvision's cache."),
+        typer.Option("--lpips-weights", metavar="FILE", help="AlexNet weights. [default: torchvision's cache]"),
     ] = None
-    download: Annotated[bool, typer.Option("--download/--no-download", help="May LPIPS weights be downloaded?")] = True
+    download: Annotated[
+        bool, typer.Option("--download/--no-download", help="Download the LPIPS weights if they are missing.")
+    ] = True
     metrics: Annotated[
         str,
         typer.Option("--metrics", metavar="+NAME,..", help="Optional metrics to add: +stlpips, +opensr, +spectral."),
@@ -195,7 +200,9 @@ class ScoringGroup:
 class OfflineScoringGroup(ScoringGroup):
     """The same where nothing is downloaded unless it is allowed."""
 
-    download: Annotated[bool, typer.Option("--download/--no-download", help="May LPIPS weights be downloaded?")] = False
+    download: Annotated[
+        bool, typer.Option("--download/--no-download", help="Download the LPIPS weights if they are missing.")
+    ] = False
 
 
 @dataclass(frozen=True)
@@ -207,7 +214,7 @@ class CacheGroup:
     ] = True
     cache_gib: Annotated[
         float | None,
-        typer.Option("--cache-gib", metavar="G", min=0, help="Size of that cache, both kinds together. [default: 6]"),
+        typer.Option("--cache-gib", metavar="G", min=0, help="Size limit of the cache in GiB. [default: 6]"),
     ] = None
 
     def applied(self, options: RunOptions) -> RunOptions:
@@ -255,7 +262,12 @@ class MachinesGroup:
     workers: Annotated[
         int | None,
         typer.Option(
-            "--workers", metavar="N", min=1, max=256, rich_help_panel=_PANEL, help="Dask workers started here."
+            "--workers",
+            metavar="N",
+            min=1,
+            max=256,
+            rich_help_panel=_PANEL,
+            help="Number of Dask workers to start here.",
         ),
     ] = None
     task_tiles: Annotated[

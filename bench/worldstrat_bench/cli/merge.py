@@ -16,13 +16,13 @@ RunsArgument = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command("merge", short_help="Put the shards of a run together.")(merge)
+    app.command("merge", short_help="Merge the shards of a run.")(merge)
 
 
 def merge(
     runs: RunsArgument, data: console.DataOption, out: console.OutOption, json: console.JsonOption = False
 ) -> None:
-    """Put the shards of a run together: the same result as of a run that was never cut."""
+    """Merge the shards of a run; the result is the same as of one run."""
     from worldstrat_bench.cli.running import report
     from worldstrat_bench.run.merge import merge_runs
 

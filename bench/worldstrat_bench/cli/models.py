@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from worldstrat_bench.plugins.discovery import ModelEntry
     from worldstrat_bench.worker.conformance import Finding
 
-models = typer.Typer(help="Which models are installed; whether one is sound.", no_args_is_help=True)
+models = typer.Typer(help="List the installed models; check one.", no_args_is_help=True)
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A model's name, a wheel, or a submission.")]
-LogOption = Annotated[Path | None, typer.Option("--log", metavar="FILE", help="Where the model's own output goes.")]
+LogOption = Annotated[Path | None, typer.Option("--log", metavar="FILE", help="File for the model's own output.")]
 
 
 def register(app: typer.Typer) -> None:

@@ -18,12 +18,14 @@ RunArgument = Annotated[
     typer.Argument(metavar="DIR", help="A run with predictions, or a folder or zip of predictions made elsewhere."),
 ]
 OtherOutOption = Annotated[
-    Path | None, typer.Option("--out", metavar="DIR", help="Where the scores go. [default: the run itself]")
+    Path | None, typer.Option("--out", metavar="DIR", help="Output folder of the scores. [default: the run itself]")
 ]
 OtherProtocolOption = Annotated[
     str | None,
     typer.Option(
-        "--protocol", metavar="ID", help="Of a run another one, with --out. [default: the run's own, or wsb-1]"
+        "--protocol",
+        metavar="ID",
+        help="Scoring protocol; needs --out unless it is the run's. [default: the run's, or wsb-1]",
     ),
 ]
 
@@ -50,7 +52,7 @@ class HandedInGroup:
     ] = None
     ids: Annotated[
         Path | None,
-        typer.Option("--ids", metavar="FILE", help="What `data export --anonymous` wrote beside the export."),
+        typer.Option("--ids", metavar="FILE", help="FILE that `data export --anonymous` wrote."),
     ] = None
     list_name: Annotated[
         str | None, typer.Option("--list", metavar="NAME", help="Tiles that have a prediction. [default: auto]")
@@ -118,7 +120,7 @@ def score(
 ) -> None:
     """Score stored predictions, under another protocol if you like; the model is not needed.
 
-    With --name, DIR is a folder of predictions made elsewhere: one GeoTIFF, NPZ, NPY, PNG or safetensors file a tile.
+    With --name, DIR is a folder of predictions made elsewhere: one GeoTIFF, NPZ, NPY, PNG or safetensors file per tile.
     """
     options = groups.run_options(device, scoring, caching)
     cluster = machines.chosen()

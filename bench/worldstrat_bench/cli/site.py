@@ -12,7 +12,9 @@ from worldstrat_bench.cli.console import JsonOption, print_json, printable, stde
 if TYPE_CHECKING:
     from worldstrat_bench.site import BuildReport, CheckReport
 
-site_app = typer.Typer(help="The leaderboard as static pages.", no_args_is_help=True, rich_markup_mode=None)
+site_app = typer.Typer(
+    help="Build and check the leaderboard as static pages.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -23,15 +25,17 @@ def register(app: typer.Typer) -> None:
 @site_app.command("build")
 def build_site(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Submissions folders and run directories.")],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the site goes.")],
-    data: Annotated[Path | None, typer.Option("--data", metavar="DIR", help="The dataset, for pictures.")] = None,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Output folder of the site.")],
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="DIR", help="Dataset for the pictures of tiles.")
+    ] = None,
     predictions: Annotated[
         list[Path] | None,
         typer.Option("--predictions", metavar="RUN", help="A run whose predictions are shown; may be repeated."),
     ] = None,
-    previews: Annotated[bool, typer.Option("--previews/--no-previews", help="Pictures of the tiles.")] = True,
+    previews: Annotated[bool, typer.Option("--previews/--no-previews", help="Make pictures of the tiles.")] = True,
     board: Annotated[
-        Path | None, typer.Option("--board", metavar="FILE", help="board.toml: which boards and columns.")
+        Path | None, typer.Option("--board", metavar="FILE", help="board.toml that selects boards and columns.")
     ] = None,
     division: Annotated[
         list[str] | None,
@@ -40,11 +44,11 @@ def build_site(
         ),
     ] = None,
     checked: Annotated[
-        bool, typer.Option("--checked", help="Leave out what `submission check` refuses, and say so on the pages.")
+        bool, typer.Option("--checked", help="Leave out and list what `submission check` refuses.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Build the site from records and tile tables; says what it used and why not the rest.
+    """Build the site from records and tile tables; list what is used, and why the rest is not.
 
     Exits with code 5 if no record could be used: an existing site stays as it was, a new one says
     that there are no records.

@@ -25,11 +25,13 @@ def speed(
     *,
     loading: ModelGroup,
     device: DeviceOption = "auto",
-    scenario: Annotated[str, typer.Option(metavar="S", help="single, offline or both.")] = "both",
-    precision: Annotated[str, typer.Option(metavar="P", help="declared, fp32, bf16 or fp16.")] = "declared",
+    scenario: Annotated[str, typer.Option(metavar="S", help="Scenario: single, offline or both.")] = "both",
+    precision: Annotated[str, typer.Option(metavar="P", help="Precision: declared, fp32, bf16 or fp16.")] = "declared",
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="RUN", help="A finished run of the model: speed.json goes beside its record."),
+        typer.Option(
+            "--out", metavar="RUN", help="Finished run of the model; speed.json is written beside its record."
+        ),
     ] = None,
     data: Annotated[
         Path | None, typer.Option("--data", metavar="DIR", help="Time on these tiles instead of synthetic ones.")
@@ -38,12 +40,10 @@ def speed(
     isolation: IsolationOption = "auto",
     seconds: Annotated[
         float | None,
-        typer.Option(
-            metavar="S", min=0.1, help="Of timed calls in each of 3 repeats. Default: 1 on a GPU, 2 on a CPU."
-        ),
+        typer.Option(metavar="S", min=0.1, help="Seconds of timed calls per repeat. [default: 1 on a GPU, 2 on a CPU]"),
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="About 10 s of timing, to see a figure; it is never VALID.")
+        bool, typer.Option("--quick", help="Time for about 10 s only; the result is never VALID.")
     ] = False,
     json: JsonOption = False,
 ) -> None:

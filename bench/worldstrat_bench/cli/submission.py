@@ -12,23 +12,25 @@ from worldstrat_bench.cli.console import JsonOption, print_json
 _EXIT_INVALID = 5
 _MAX_REPORT_BYTES = 1 << 20
 
-submission_app = typer.Typer(help="Submissions: new, check, add, compare.", no_args_is_help=True)
+submission_app = typer.Typer(help="Create, check, add and compare submissions.", no_args_is_help=True)
 
 PathsArgument = Annotated[list[Path], typer.Argument(metavar="PATH...", help="Submission folders, or wheels.")]
 BaseOption = Annotated[str | None, typer.Option("--base", metavar="REV", help="Git revision to compare with.")]
-DataOption = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Look for its imagery in wheels.")]
-OfficialOption = Annotated[bool, typer.Option("--official", help="What is not ranked is an error.")]
+DataOption = Annotated[
+    Path | None, typer.Option("--data", metavar="DIR", help="Dataset whose imagery is searched for in wheels.")
+]
+OfficialOption = Annotated[bool, typer.Option("--official", help="Fail if a record is not ranked.")]
 MaintainerOption = Annotated[
-    bool, typer.Option("--maintainer", help="Several submissions and verifications may change.")
+    bool, typer.Option("--maintainer", help="Allow changes to several submissions and verifications.")
 ]
 AuthorOption = Annotated[
-    str | None, typer.Option("--author", metavar="LOGIN", help="Who opened the pull request, as the forge names them.")
+    str | None, typer.Option("--author", metavar="LOGIN", help="Login of the pull request's author on the forge.")
 ]
 ChangedOption = Annotated[
-    Path | None, typer.Option("--changed", metavar="FILE", help="The forge's list of changed files, as JSON.")
+    Path | None, typer.Option("--changed", metavar="FILE", help="JSON list of the changed files from the forge.")
 ]
-MarkdownOption = Annotated[bool, typer.Option("--markdown", help="For the comment on a pull request.")]
-GithubOption = Annotated[bool, typer.Option("--github", help="Annotations for GitHub.")]
+MarkdownOption = Annotated[bool, typer.Option("--markdown", help="Print Markdown for the comment on a pull request.")]
+GithubOption = Annotated[bool, typer.Option("--github", help="Print annotations for GitHub.")]
 
 
 @submission_app.command("check", short_help="Check manifests, records, locks and wheels.")
@@ -63,7 +65,7 @@ def check_command(
 
 @submission_app.command("report", short_help="Show the report of an earlier check.")
 def report_command(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `submission check --json` wrote.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Output of `submission check --json`.")],
     as_markdown: MarkdownOption = False,
     as_github: GithubOption = False,
 ) -> None:
@@ -84,7 +86,7 @@ def report_command(
 @submission_app.command("new", short_help="Write a working model package with its manifest.")
 def new_command(
     slug: Annotated[str, typer.Argument(metavar="SLUG", help="a-z, 0-9 and -: the name of the submission.")],
-    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Default: ./SLUG.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="New folder. [default: ./SLUG]")] = None,
 ) -> None:
     """Write a complete working model package with its manifest."""
     from worldstrat_bench.submission.scaffold import write_scaffold
@@ -98,9 +100,7 @@ def new_command(
 def add_command(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run.")],
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The submission's folder.")],
-    maintainer: Annotated[
-        bool, typer.Option("--maintainer", help="RUN is verified: its record replaces the one that it is of.")
-    ] = False,
+    maintainer: Annotated[bool, typer.Option("--maintainer", help="RUN verifies a record and replaces it.")] = False,
 ) -> None:
     """Copy the record of a run to its place in a submission."""
     if maintainer:
@@ -117,9 +117,11 @@ def add_command(
 def compare_command(
     slug: Annotated[str, typer.Argument(metavar="SLUG", help="A submission in this checkout.")],
     base: BaseOption = None,
-    submissions: Annotated[Path, typer.Option("--submissions", metavar="DIR")] = Path("submissions"),
+    submissions: Annotated[
+        Path, typer.Option("--submissions", metavar="DIR", help="Folder of all submissions.")
+    ] = Path("submissions"),
 ) -> None:
-    """What a submission would do to the boards, as Markdown."""
+    """Show the effect of a submission on the boards, as Markdown."""
     from worldstrat_bench.submission.compare import compare_markdown
 
     typer.echo(compare_markdown(slug, submissions, base), nl=False)
@@ -127,7 +129,9 @@ def compare_command(
 
 @submission_app.command("schema", short_help="Write the JSON Schemas.")
 def schema_command(
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the schemas go.")] = Path("docs/schemas"),
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Output folder of the schemas.")] = Path(
+        "docs/schemas"
+    ),
 ) -> None:
     """Write the JSON Schemas of submission.toml, record.json and verification.json."""
     from worldstrat_bench.submission.schema import write_schemas

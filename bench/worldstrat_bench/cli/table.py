@@ -16,22 +16,24 @@ if TYPE_CHECKING:
 
 RunsArgument = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Finished runs on the same tiles.")]
 MetricsOption = Annotated[
-    str | None, typer.Option("--metrics", metavar="NAMES", help="Metrics by name, with commas [psnr,ssim,lpips].")
+    str | None,
+    typer.Option("--metrics", metavar="NAMES", help="Metrics to show, separated by commas [psnr,ssim,lpips]."),
 ]
 StrataOption = Annotated[
-    str | None, typer.Option("--strata", metavar="AXIS", help="Also the strata of an axis: ipcc, smod, cloud, ...")
+    str | None,
+    typer.Option("--strata", metavar="AXIS", help="Also print the strata of an axis: ipcc, smod, cloud, ..."),
 ]
 FormatOption = Annotated[
     str, typer.Option("--format", metavar="NAME", help="latex, markdown, csv or parquet; parquet needs --out.")
 ]
 IntervalsOption = Annotated[bool, typer.Option("--intervals", help="Print 95 % intervals behind the means.")]
-LettersOption = Annotated[bool, typer.Option("--letters", help="Mark models that are not told apart with a letter.")]
+LettersOption = Annotated[
+    bool, typer.Option("--letters", help="Mark models without a significant difference by letters.")
+]
 BibOption = Annotated[
     Path | None, typer.Option("--bib", metavar="FILE", help="Write BibTeX of models, data and benchmark to FILE.")
 ]
-MethodsOption = Annotated[
-    bool, typer.Option("--methods", help="Print, instead of a table, a paragraph on how the numbers came about.")
-]
+MethodsOption = Annotated[bool, typer.Option("--methods", help="Print a paragraph on methods instead of a table.")]
 FileOption = Annotated[
     Path | None, typer.Option("--out", metavar="FILE", help="Write the table to FILE instead of stdout.")
 ]

@@ -27,7 +27,7 @@ TilesOption = Annotated[
     typer.Option("-k", "--tiles", metavar="K", min=1, max=1000, help="Run K drawn tiles, not the list. [default: 10]"),
 ]
 FullOption = Annotated[
-    Path | None, typer.Option("--out", metavar="DIR", help="Run the whole list, into this new folder.")
+    Path | None, typer.Option("--out", metavar="DIR", help="Run the whole list and write it to this new folder.")
 ]
 PredictionsOption = Annotated[
     Path | None,
@@ -35,20 +35,24 @@ PredictionsOption = Annotated[
 ]
 SeedOption = Annotated[
     int | None,
-    typer.Option("--seed", metavar="N", min=0, help="Draw the tiles again as before. [default: at random]"),
+    typer.Option("--seed", metavar="N", min=0, help="Random seed for drawing the tiles. [default: at random]"),
 ]
 MaintainerOption = Annotated[
     str | None,
-    typer.Option("--maintainer", metavar="NAME", help="Write verification.json in this name; takes --out, or -k."),
+    typer.Option("--maintainer", metavar="NAME", help="Your name for verification.json; needs --out or -k."),
 ]
 CommitOption = Annotated[
     str | None,
-    typer.Option("--commit", metavar="SHA", help="That holds the submission. [default: the checkout's, if clean]"),
+    typer.Option(
+        "--commit", metavar="SHA", help="Commit that holds the submission. [default: the checkout's, if clean]"
+    ),
 ]
 WeightsOption = Annotated[
-    Path | None, typer.Option("--lpips-weights", metavar="FILE", help="AlexNet's weights; else torchvision's cache.")
+    Path | None, typer.Option("--lpips-weights", metavar="FILE", help="AlexNet weights. [default: torchvision's cache]")
 ]
-DownloadOption = Annotated[bool, typer.Option("--download/--no-download", help="May LPIPS weights be downloaded?")]
+DownloadOption = Annotated[
+    bool, typer.Option("--download/--no-download", help="Download the LPIPS weights if they are missing.")
+]
 
 
 def verify(
@@ -69,7 +73,7 @@ def verify(
     commit: CommitOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Recompute a record, run its model again, and say whether it holds.
+    """Recompute a record, run its model again, and report whether it holds.
 
     With --data and --model some tiles are run again, drawn at random; with --out the whole list, whose numbers replace
     the submitted ones. Exits with code 5 if something contradicts the record.
@@ -223,4 +227,4 @@ def _model(model: str | None, run: Path, loading: LoadingGroup) -> ModelRequest 
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command("verify", short_help="Say whether a record holds.")(with_groups(verify))
+    app.command("verify", short_help="Verify a record.")(with_groups(verify))

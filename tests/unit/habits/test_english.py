@@ -6,9 +6,12 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
+import typer
 
 from conftest import ROOT
+from worldstrat_bench.cli.app import app
 
 FOLDERS = ("bench", "baselines", "docs", "tools", "tests", "changelog.d", ".github")
 SUFFIXES = {".py", ".md", ".j2", ".js", ".css", ".toml", ".yml", ".yaml"}
@@ -83,3 +86,22 @@ def test_denied(text: str) -> None:
 )
 def test_allowed(text: str) -> None:
     assert not denied(text)
+
+
+def commands(command: click.Command, name: str = "worldstrat-bench") -> Iterator[tuple[str, click.Command]]:
+    """Yield every command of the command line with its full name, groups included."""
+    yield name, command
+    for below in getattr(command, "commands", {}).values():
+        yield from commands(below, f"{name} {below.name}")
+
+
+def test_help_texts_stand_alone() -> None:
+    openers = re.compile(r"(?:Of|That|What|Where|Whether|Which|Who|How|The verbs?)\b")
+    faults = []
+    for name, command in commands(typer.main.get_command(app)):
+        texts_of_command = [
+            (name, command.help),
+            *((f"{name} {p.name}", getattr(p, "help", None)) for p in command.params),
+        ]
+        faults += [f"{where}: {text!r}" for where, text in texts_of_command if not text or openers.match(text)]
+    assert not faults, "\n".join(faults)
