@@ -47,7 +47,7 @@ def main(facts: Path, wheel: Path) -> None:
 
 
 def tiles_csv(facts: Path) -> str:
-    """The table of the test tiles and of the tiles in no split, with attribution in comment lines."""
+    """Return the table of the test tiles and of the tiles in no split, with attribution in comment lines."""
     buffer = io.StringIO()
     buffer.writelines(f"# {line}\n" for line in CREDIT.splitlines())
     writer = csv.writer(buffer, lineterminator="\n")
@@ -97,7 +97,7 @@ def continents_json(wheel: Path) -> str:
 
 
 def read_shapes(content: bytes) -> Iterator[list[list[Point]]]:
-    """The rings of every polygon record of a .shp file (ESRI Shapefile Technical Description, 1998)."""
+    """Yield the rings of every polygon record of a .shp file (ESRI Shapefile Technical Description, 1998)."""
     offset = 100
     while offset < len(content):
         (words,) = struct.unpack_from(">i", content, offset + 4)
@@ -113,7 +113,7 @@ def read_shapes(content: bytes) -> Iterator[list[list[Point]]]:
 
 
 def read_table(content: bytes) -> Iterator[dict[str, str]]:
-    """The records of a dBase III table, as text."""
+    """Yield the records of a dBase III table, as text."""
     count, header, width = struct.unpack_from("<IHH", content, 4)
     fields = []
     for at in range(32, header - 1, 32):

@@ -86,7 +86,7 @@ def blur_curves(target: TargetImage) -> dict[str, Points]:
 
 
 def _bilinear(truth: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The truth half a pixel on, by the mean of four neighbours."""
+    """Return the truth half a pixel on, by the mean of four neighbours."""
     corners = [truth[:, 20 + y : y - 20, 20 + x : x - 20] for y in (0, 1) for x in (0, 1)]
     return np.asarray(sum(corners) / 4)
 
@@ -101,7 +101,7 @@ WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 380, 56, 12, 16, 46
 
 
 def draw(curves: dict[str, Points], x_label: str, y_label: str) -> str:
-    """A line chart as SVG, readable on a light and on a dark page."""
+    """Return a line chart as SVG, readable on a light and on a dark page."""
     xs = [x for points in curves.values() for x, _ in points]
     ys = [y for points in curves.values() for _, y in points]
     low, high = 5 * np.floor(min(ys) / 5), 5 * np.ceil(max(ys) / 5)

@@ -62,7 +62,7 @@ class DiskCache:
         self._full_until = 0.0
 
     def get(self, key: str) -> dict[str, NDArray[Any]] | None:
-        """The arrays of that key, or None.
+        """Return the arrays of that key, or None.
 
         Raises
         ------
@@ -117,7 +117,7 @@ class DiskCache:
             self._unlisted_bytes += size
 
     def accepts(self, size: int) -> bool:
-        """Whether an entry of that many bytes would be kept now; makes room for it if old entries can go."""
+        """Return whether an entry of that many bytes would be kept now; makes room for it if old entries can go."""
         if size > self.max_bytes or self.lacks_disk():
             return False
         with self._lock:
@@ -134,7 +134,7 @@ class DiskCache:
         return True
 
     def lacks_disk(self) -> bool:
-        """Whether the disk has less than twice the cache's size free: then nothing is added."""
+        """Return whether the disk has less than twice the cache's size free: then nothing is added."""
         place = next((path for path in (self.folder, *self.folder.absolute().parents) if path.is_dir()), None)
         try:
             return place is None or shutil.disk_usage(place).free < 2 * self.max_bytes
@@ -169,7 +169,7 @@ class DiskCache:
         return total
 
     def usage(self) -> dict[str, tuple[int, int]]:
-        """Number of entries and bytes by kind, the word before "-" in their keys; "" for those without."""
+        """Return the number of entries and bytes by kind, the word before "-" in their keys; "" for those without."""
         counts: Counter[str] = Counter()
         sizes: Counter[str] = Counter()
         for path, status in self._files():
@@ -225,7 +225,7 @@ def _write_all(descriptor: int, piece: bytes | memoryview) -> None:
 
 
 def cache_root() -> Path:
-    """The folder of all caches: $WORLDSTRAT_BENCH_CACHE, or the user's cache folder as platformdirs finds it.
+    """Return the folder of all caches: $WORLDSTRAT_BENCH_CACHE, or the user's cache folder as platformdirs finds it.
 
     ``tiles`` in it holds decoded tiles, ``weights`` and ``environments`` what submissions need.
     """
@@ -238,12 +238,12 @@ def cache_root() -> Path:
 
 
 def cache_folder() -> Path:
-    """Where decoded tiles are kept."""
+    """Return where decoded tiles are kept."""
     return cache_root() / "tiles"
 
 
 def cache_bytes() -> int:
-    """The size of the cache of decoded tiles: $WORLDSTRAT_BENCH_CACHE_GIB, or :data:`DEFAULT_BYTES`.
+    """Return the size of the cache of decoded tiles: $WORLDSTRAT_BENCH_CACHE_GIB, or :data:`DEFAULT_BYTES`.
 
     Raises
     ------
@@ -255,7 +255,7 @@ def cache_bytes() -> int:
 
 
 def gib_bytes(size: str | float, where: str) -> int:
-    """A size in GiB as bytes.
+    """Return a size in GiB as bytes.
 
     Raises
     ------
@@ -274,5 +274,5 @@ def gib_bytes(size: str | float, where: str) -> int:
 
 
 def default_cache() -> DiskCache:
-    """The cache of this user."""
+    """Return the cache of this user."""
     return DiskCache()

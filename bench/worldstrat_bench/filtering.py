@@ -22,7 +22,7 @@ COLUMNS_OF_DOUBLES = 12
 
 
 def gaussian_taps(sigma: float, radius: int) -> tuple[float, ...]:
-    """The 2 * radius + 1 values of a Gaussian of `sigma` px, cut at `radius` px, summing to 1.
+    """Return the 2 * radius + 1 values of a Gaussian of `sigma` px, cut at `radius` px, summing to 1.
 
     >>> [round(tap, 4) for tap in gaussian_taps(1.0, 1)]
     [0.2741, 0.4519, 0.2741]
@@ -43,7 +43,7 @@ def lanczos(x: float, lobes: int) -> float:
 
 
 def lanczos_taps(fraction: float, lobes: int) -> tuple[float, ...]:
-    """The 2 * lobes + 1 taps that read an image at `fraction` px after the centre tap, summing to 1.
+    """Return the 2 * lobes + 1 taps that read an image at `fraction` px after the centre tap, summing to 1.
 
     >>> lanczos_taps(0.0, 2)
     (0.0, 0.0, 1.0, 0.0, 0.0)
@@ -109,13 +109,13 @@ def correlate(image: Tensor, taps_y: Sequence[float], taps_x: Sequence[float]) -
 
 
 def on_gpu(image: Tensor) -> bool:
-    """Whether every launch costs and every answer is waited for, so that few large operations are the fast ones."""
+    """Return whether launches and answers cost, so that few large operations are the fast ones."""
     return image.device.type != "cpu"
 
 
 @lru_cache(maxsize=32)
 def banded(taps: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-    """The (BLOCK, BLOCK + K - 1) weights of :func:`correlate_stack`, kept on the device."""
+    """Return the (BLOCK, BLOCK + K - 1) weights of :func:`correlate_stack`, kept on the device."""
     return toeplitz(taps, BLOCK, torch.empty(0, dtype=dtype)).to(device, non_blocking=True)
 
 
@@ -151,7 +151,7 @@ def _stack_rows(image: Tensor, weights: Tensor) -> Tensor:
 
 
 def interleave(image: Tensor) -> Tensor:
-    """(..., H, W) as (1, P, H, W) whose planes lie interleaved in memory, the layout of :func:`correlate_planes`."""
+    """Return (..., H, W) as (1, P, H, W) with planes interleaved in memory, as :func:`correlate_planes` wants."""
     height, width = image.shape[-2:]
     planes = image.reshape(-1, height, width)
     count = planes.shape[0]
@@ -187,7 +187,7 @@ def correlate_planes(planes: Tensor, weights: Tensor) -> Tensor:
 
 
 def banded_rows(matrix: Tensor, image: Tensor, reach: float) -> Tensor:
-    """matrix @ image for a matrix that brings one size to another and is zero far from its diagonal.
+    """Return matrix @ image for a matrix that brings one size to another and is zero far from its diagonal.
 
     Parameters
     ----------
@@ -212,7 +212,7 @@ def banded_rows(matrix: Tensor, image: Tensor, reach: float) -> Tensor:
 
 
 def toeplitz(taps: Sequence[float], block: int, like: Tensor) -> Tensor:
-    """The (block, block + K - 1) matrix whose row i holds the taps from column i on."""
+    """Return the (block, block + K - 1) matrix whose row i holds the taps from column i on."""
     weights = torch.tensor(list(taps), dtype=torch.float64, device=like.device).to(like.dtype)
     matrix = like.new_zeros((block, block + len(taps) - 1))
     matrix.as_strided((block, len(taps)), (block + len(taps), 1)).copy_(weights.expand(block, -1))

@@ -196,12 +196,12 @@ RANKED: tuple[str, ...] = tuple(m.name for m in MEASURES.values() if m.ranked)
 
 
 def measure(name: str) -> Measure:
-    """The measure of that name; an unknown one gets a plain description of its own, without a direction."""
+    """Return the measure of that name; an unknown one gets a plain description of its own, without a direction."""
     return MEASURES.get(name) or Measure(name, name, "none", "", 4, "Optional metric of this run")
 
 
 def optional_column(column: str) -> OptionalMetric | None:
-    """The optional metric that a column of ``tiles.csv`` belongs to; None for any other column."""
+    """Return the optional metric that a column of ``tiles.csv`` belongs to; None for any other column."""
     return next((m for m in OPTIONAL.values() if column in m.names), None)
 
 
@@ -236,7 +236,7 @@ def parse_added(texts: Iterable[str], *, where: str = "--metrics", bare: bool = 
 
 
 def three_digits(value: float | None) -> str:
-    """A figure with three significant digits and never an exponent: 0.0123, 4.50, 1320; a dash for None.
+    """Return a figure with three significant digits and never an exponent: 0.0123, 4.50, 1320; a dash for None.
 
     >>> three_digits(1316.0)
     '1320'

@@ -31,7 +31,7 @@ class DamagedError(ValueError):
 
 
 def pack(name: str, arrays: Mapping[str, NDArray[Any]]) -> list[Buffer]:
-    """The pieces of a block, to be written one after the other; the arrays are not copied if they are dense.
+    """Return the pieces of a block, to be written one after the other; the arrays are not copied if they are dense.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def pack(name: str, arrays: Mapping[str, NDArray[Any]]) -> list[Buffer]:
 
 
 def unpack(name: str, block: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-    """The arrays of a block, as views of its bytes.
+    """Return the arrays of a block, as views of its bytes.
 
     Raises
     ------

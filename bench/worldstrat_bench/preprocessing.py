@@ -64,7 +64,7 @@ class Preprocessing:
     multiple: int = 0
 
     def rgb_channels(self, channels: int) -> tuple[int, int, int]:
-        """Which channels of an answer with that many are red, green and blue.
+        """Return which channels of an answer with that many are red, green and blue.
 
         Raises
         ------
@@ -149,7 +149,7 @@ def complete(given: Mapping[str, Value], found: Mapping[str, Value] | None = Non
 
 
 def same_parameters(stated: Mapping[str, Value], recorded: Mapping[str, Value]) -> bool:
-    """Whether a record's parameters are the stated ones, or the declaration that the stated ones complete to."""
+    """Return whether a record's parameters are the stated ones, or the declaration that the stated ones complete to."""
     if dict(stated) == dict(recorded):
         return True
     try:
@@ -171,7 +171,7 @@ def shorten(recorded: Mapping[str, Value]) -> dict[str, Value]:
 
 
 def describe(recorded: Mapping[str, Value]) -> str | None:
-    """A whole declaration in words, for a reader; None for other parameters."""
+    """Return a whole declaration in words, for a reader; None for other parameters."""
     if not set(NAMES) <= set(recorded):
         return None
     try:

@@ -103,8 +103,7 @@ class IntegerBest(Part):
 
 
 class OffsetFirst(Part):
-    """A robust offset per band is added, and the result clipped to [0, 1], before registration; then the bias, again
-    clipped."""
+    """A robust offset per band, added and clipped to [0, 1] before registration; then the bias, clipped again."""
 
     kind: Literal["offset-first"]
     pixels: Literal["clear"] = Field(description="it is taken over those that the registration compares")
@@ -194,14 +193,14 @@ class Protocol(Part):
 
 
 def protocol_ids() -> tuple[str, ...]:
-    """The ids of the protocols that the package carries, sorted."""
+    """Return the ids of the protocols that the package carries, sorted."""
     folder = resources.files("worldstrat_bench") / "protocols"
     names = (Path(entry.name) for entry in folder.iterdir())
     return tuple(sorted(p.stem for p in names if p.suffix == ".toml" and p.stem != "released"))
 
 
 def load_protocol(name: str = DEFAULT_PROTOCOL) -> Protocol:
-    """The protocol of that id.
+    """Return the protocol of that id.
 
     Raises
     ------
@@ -220,7 +219,7 @@ def _load(name: str) -> Protocol:
 
 
 def same_task(a: Protocol, b: Protocol) -> bool:
-    """Whether a model is asked for the same under both: equal inputs, and an equal target.
+    """Return whether a model is asked for the same under both: equal inputs, and an equal target.
 
     The border that scores leave out is not part of the target.
     """

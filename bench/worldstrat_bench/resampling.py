@@ -43,7 +43,7 @@ def _resize_rows(image: Tensor, height: int, lobes: int) -> Tensor:
 
 
 def resize_matrix(size_in: int, size_out: int, lobes: int, like: Tensor) -> Tensor:
-    """The (size_out, size_in) float64 matrix of :func:`lanczos_resize` along one axis."""
+    """Return the (size_out, size_in) float64 matrix of :func:`lanczos_resize` along one axis."""
     return _resize_matrix(size_in, size_out, lobes, like.device)
 
 
@@ -63,7 +63,7 @@ def _resize_matrix(size_in: int, size_out: int, lobes: int, device: torch.device
 
 
 def bicubic(rgb: Tensor, height: int, width: int) -> Tensor:
-    """The reference bicubic: torch's, align_corners=False, without antialiasing.
+    """Return the reference bicubic: torch's, align_corners=False, without antialiasing.
 
     (B, 3, h, w) float32 to (B, 3, height, width). Every `gain` is measured against it.
     """

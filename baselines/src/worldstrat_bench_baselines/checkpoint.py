@@ -165,7 +165,7 @@ class _Reader(pickle.Unpickler):
         return _Hollow
 
     def persistent_load(self, pid: object) -> object:
-        """The numbers of a storage: ("storage", class, key, device, count), and in old files a view of it."""
+        """Return the numbers of a storage: ("storage", class, key, device, count), and in old files a view of it."""
         if not isinstance(pid, tuple) or len(pid) not in (5, 6) or not isinstance(pid[1], _StorageType):
             return _Hollow()
         if pid[0] != "storage" or (len(pid) == 6 and pid[5] is not None):
@@ -176,7 +176,7 @@ class _Reader(pickle.Unpickler):
         return self.storages[key]
 
     def numbers(self, key: str, kind: _StorageType, count: object) -> Tensor:
-        """The numbers of a storage as a flat tensor."""
+        """Return the numbers of a storage as a flat tensor."""
         raise NotImplementedError
 
 
@@ -189,7 +189,7 @@ class _ArchiveReader(_Reader):
         self._folder = folder
 
     def numbers(self, key: str, kind: _StorageType, count: object) -> Tensor:
-        """A private copy of the file's numbers."""
+        """Return a private copy of the file's numbers."""
         try:
             raw = self._archive.read(f"{self._folder}/data/{key}")
         except KeyError:
@@ -246,7 +246,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
 
 
 def read_nested(path: Path) -> Nested:
-    """The dicts of a checkpoint with the tensors in them; everything else is left out.
+    """Return the dicts of a checkpoint with the tensors in them; everything else is left out.
 
     Raises
     ------
@@ -274,7 +274,7 @@ def _read_archive(path: Path) -> object:
 
 
 def is_old(path: Path) -> bool:
-    """Whether a file is a checkpoint as torch wrote them before 1.6."""
+    """Return whether a file is a checkpoint as torch wrote them before 1.6."""
     with path.open("rb") as stream:
         start = stream.read(64)
     return OLD_MAGIC.to_bytes(10, "little") in start and start[:1] == b"\x80"
@@ -296,7 +296,7 @@ def _read_old(path: Path) -> object:
 
 
 def _plain(content: object, depth: int = 0) -> Nested:
-    """The dicts with a name for everything, and the tensors in them."""
+    """Return the dicts with a name for everything, and the tensors in them."""
     found: Nested = {}
     for key, value in content.items() if isinstance(content, dict) and depth < 6 else ():
         if not isinstance(key, str):
@@ -318,7 +318,7 @@ def _named(content: Nested, prefix: str) -> Iterator[tuple[str, Tensor]]:
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a checkpoint by :func:`read_checkpoint`, or of a safetensors file; its content tells which.
+    """Return the tensors of a checkpoint by :func:`read_checkpoint`, or of a safetensors file; its content tells which.
 
     Raises
     ------
@@ -329,7 +329,7 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def load_nested(path: Path) -> Nested:
-    """The same with the dicts of a checkpoint as they are nested; a safetensors file has none.
+    """Return the same with the dicts of a checkpoint as they are nested; a safetensors file has none.
 
     Raises
     ------
@@ -340,7 +340,7 @@ def load_nested(path: Path) -> Nested:
 
 
 def is_checkpoint(path: Path) -> bool:
-    """Whether a file is a checkpoint of any age, by its first bytes."""
+    """Return whether a file is a checkpoint of any age, by its first bytes."""
     return zipfile.is_zipfile(path) or is_old(path)
 
 

@@ -47,12 +47,12 @@ class TemporalMedian:
 
     @torch.no_grad()
     def predict(self, lr: LowRes, target: Target) -> Tensor:
-        """(B, 3, target height, target width) float32 reflectance."""
+        """Return (B, 3, target height, target width) float32 reflectance."""
         return bicubic(masked_median(take_bands(lr.images, RGB), lr.clear), target.height, target.width)
 
 
 def own_noise(frame: Tensor, clear: Tensor, fits: Fits) -> Tensor:
-    """(C, 1, 1) reflectance: what two frames of (C, h, w) without any change between them would differ by.
+    """Return (C, 1, 1) reflectance: what two frames of (C, h, w) without any change between them would differ by.
 
     Half of the fine detail of frame 0 (that is what aliasing moves about), or the best agreement with another
     frame if that is better, and never below the noise of the sensor.
@@ -64,7 +64,7 @@ def own_noise(frame: Tensor, clear: Tensor, fits: Fits) -> Tensor:
 
 
 def matched_frames(first: Tensor, others: Tensor, soft: Tensor, fits: Fits, own: Tensor) -> tuple[Tensor, Tensor]:
-    """The `others` (T - 1, C, h, w) in the radiometry of the `first` (C, h, w), and weights of them without clouds.
+    """Return the `others` (T - 1, C, h, w) in the radiometry of the `first` (C, h, w), and their clear weights.
 
     A gain and a bias per band, then a bias that varies slowly over the tile, bring haze and season to frame 0.
     The weight falls where the frame still differs by more than `own`: something else has changed there.
@@ -128,7 +128,7 @@ class ShiftAndAdd:
 
     @torch.no_grad()
     def predict(self, lr: LowRes, target: Target) -> Tensor:
-        """(B, 3, target height, target width) float32 reflectance."""
+        """Return (B, 3, target height, target width) float32 reflectance."""
         images = take_bands(lr.images, (*RGB, NIR))
         return torch.stack([self._one(*tile, target) for tile in zip(images, lr.clear, strict=True)])
 
@@ -219,7 +219,7 @@ def spots(size_in: int, size_out: int, shifts: Tensor, sigma: float) -> Spots:
 
 
 def add_spots(frames: Tensor, size: tuple[int, int], shifts: Tensor, sigma: float) -> Tensor:
-    """(C, H, W): every pixel of (T, C, h, w) as a spot of its value at its own place on the finer grid, added up.
+    """Return (C, H, W): every pixel of (T, C, h, w) as a spot at its own place on the finer grid, added up.
 
     A dense matrix per frame and axis would be most of the work of the whole model, and nearly all zeros.
     """

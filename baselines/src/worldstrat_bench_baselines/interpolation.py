@@ -29,7 +29,7 @@ class Interpolator:
 
     @torch.no_grad()
     def predict(self, lr: LowRes, target: Target) -> Tensor:
-        """(B, 3, target height, target width) float32 reflectance."""
+        """Return (B, 3, target height, target width) float32 reflectance."""
         return self.enlarge(lr.rgb(0), target.height, target.width)
 
 
@@ -48,7 +48,7 @@ def load_nearest(weights: Path | None, device: torch.device) -> Interpolator:
 
 
 def load_bicubic(weights: Path | None, device: torch.device) -> Interpolator:
-    """The reference bicubic that every gain is counted from."""
+    """Return the reference bicubic that every gain is counted from."""
     return Interpolator(bicubic)
 
 

@@ -26,7 +26,7 @@ class ResidualBlock(nn.Module):
         self.second = nn.Conv2d(width, width, 3, padding=1, padding_mode="replicate")
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, width, h, w) to the same."""
+        """Map (B, width, h, w) to the same."""
         y: Tensor = x + self.second(F.relu(self.first(x)))
         return y
 
@@ -44,7 +44,7 @@ class Trunk(nn.Module):
             nn.init.zeros_(self.tail.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, inputs, h, w) to (B, 3, 4h, 4w), both in units of :data:`CONTRAST`."""
+        """Map (B, inputs, h, w) to (B, 3, 4h, 4w), both in units of :data:`CONTRAST`."""
         features = self.head(x)
         return F.pixel_shuffle(self.tail(features + self.body(features)), FACTOR)
 
@@ -60,7 +60,7 @@ class SingleFrameNet(nn.Module):
         self.trunk = Trunk(3, width, blocks)
 
     def forward(self, rgb: Tensor) -> Tensor:
-        """(B, 3, h, w) reflectance to (B, 3, 4h, 4w) reflectance."""
+        """Map (B, 3, h, w) reflectance to (B, 3, 4h, 4w) reflectance."""
         mean = rgb.mean(dim=(-2, -1), keepdim=True)
         base = F.interpolate(rgb, scale_factor=float(FACTOR), mode="bicubic", align_corners=False)
         residual: Tensor = self.trunk((rgb - mean) / CONTRAST)
@@ -88,5 +88,5 @@ class MultiFrameNet(nn.Module):
 
 
 def parameter_count(net: nn.Module) -> int:
-    """How many numbers were trained."""
+    """Return how many numbers were trained."""
     return sum(p.numel() for p in net.parameters())

@@ -89,24 +89,24 @@ def _erode(clear: Tensor, by: int = 2) -> Tensor:
 
 
 def _inside(clear: Tensor) -> Tensor:
-    """The mask without its border, so that no offset of the search reads beyond an image."""
+    """Return the mask without its border, so that no offset of the search reads beyond an image."""
     inside = torch.zeros_like(clear)
     inside[..., BORDER:-BORDER, BORDER:-BORDER] = clear[..., BORDER:-BORDER, BORDER:-BORDER]
     return inside
 
 
 def _weight_of(common: Tensor) -> Tensor:
-    """(T, 1, 1, 1) how many pixels of the mask are set."""
+    """Return the number of pixels of the mask that are set, (T, 1, 1, 1)."""
     return common.sum((-2, -1), keepdim=True)
 
 
 def _weighted_sum(values: Tensor, common: Tensor) -> Tensor:
-    """(T, C, 1, 1) sum of (T, C, h, w) over the pixels of the mask."""
+    """Return the sum of (T, C, h, w) over the pixels of the mask, (T, C, 1, 1)."""
     return (values * common).sum((-2, -1), keepdim=True)
 
 
 def _gain(variance: Tensor, covariance: Tensor) -> Tensor:
-    """The slope of a band on the reference, within :data:`GAINS`; 1 where the reference is flat."""
+    """Return the slope of a band on the reference, within :data:`GAINS`; 1 where the reference is flat."""
     return torch.where(variance > 1e-12, covariance / variance.clamp_min(1e-12), 1.0).clamp(*GAINS)
 
 
@@ -123,7 +123,7 @@ def _regress(reference: Tensor, moved: Tensor, common: Tensor) -> Regression:
 
 
 def _integer_search(reference: Tensor, frames: Tensor, common: Tensor) -> Tensor:
-    """(T, 2) float64: the offset within the radius whose regression leaves the smallest residual."""
+    """Return (T, 2) float64: the offset within the radius whose regression leaves the smallest residual."""
     weight, reference, frames = common.double(), reference.double(), frames.double()
     count = _weight_of(weight)
     reference = reference - _weighted_sum(reference, weight) / count
@@ -139,7 +139,7 @@ def _integer_search(reference: Tensor, frames: Tensor, common: Tensor) -> Tensor
 
 
 def _lags(still: Tensor, moving: Tensor) -> Tensor:
-    """Sums over the pixels p of still(p) * moving(p + offset): (T, C, side, side) over the offsets of the search.
+    """Return sums over pixels p of still(p) * moving(p + offset): (T, C, side, side) over offsets of the search.
 
     `still` is 0 near the edges, so a cyclic correlation wraps nothing; the sides grow to what an FFT is fast at. Only
     the few offsets wanted are transformed back.
@@ -156,7 +156,7 @@ def _lags(still: Tensor, moving: Tensor) -> Tensor:
 
 
 def _gauss_newton(reference: Tensor, frames: Tensor, common: Tensor, start: Tensor) -> Tensor:
-    """(T, 2): minimise the residual of the regression over the shifts, from `start`.
+    """Return (T, 2): minimise the residual of the regression over the shifts, from `start`.
 
     A frame stops where the image has no structure in some direction, or after a step that is small enough.
     """
@@ -178,7 +178,7 @@ def _gauss_newton(reference: Tensor, frames: Tensor, common: Tensor, start: Tens
 
 
 def _dot(one: Tensor, other: Tensor) -> Tensor:
-    """(T,) float64 scalar products of (T, C, h, w)."""
+    """Return the scalar products of two (T, C, h, w), (T,) float64."""
     product: Tensor = torch.linalg.vecdot(one.flatten(1), other.flatten(1))
     return product.double()
 

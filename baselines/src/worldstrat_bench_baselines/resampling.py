@@ -26,7 +26,7 @@ def lanczos_kernel(x: Tensor, lobes: int) -> Tensor:
 
 
 def lanczos_matrix(size_in: int, size_out: int, offset: float = 0.0, lobes: int = 8) -> Tensor:
-    """(size_out, size_in) float64 matrix that resamples one axis.
+    """Return (size_out, size_in) float64 matrix that resamples one axis.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def convolve(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 
 
 def bicubic(rgb: Tensor, height: int, width: int) -> Tensor:
-    """The reference bicubic: torch's, (B, C, h, w) to (B, C, height, width), align_corners=False, no antialias."""
+    """Return the reference bicubic: torch's, (B, C, h, w) to (B, C, height, width), without antialiasing."""
     return F.interpolate(rgb, size=(height, width), mode="bicubic", align_corners=False, antialias=False)
 
 

@@ -47,7 +47,7 @@ class Tiling:
             )
 
     def run(self, network: Network, image: Tensor) -> Tensor:
-        """The network's answer for `image` (..., h, w): (..., H, W), H / h being the network's factor."""
+        """Return the network's answer for `image` (..., h, w): (..., H, W), H / h being the network's factor."""
         height, width = image.shape[-2:]
         if not self.window:
             padded = _reflect(image, -height % self.multiple, -width % self.multiple)
@@ -80,7 +80,7 @@ class Tiling:
         return (total / weights).to(image.dtype)
 
     def _ramp(self, size_in: int, size_out: int, before: bool, after: bool) -> Tensor:
-        """(size_out,) float64 weights of a window along one axis; `before`, `after`: the image goes on there."""
+        """Return (size_out,) float64 weights of a window along one axis; `before`, `after`: the image goes on there."""
         position = (torch.arange(size_out, dtype=torch.float64) + 0.5) * size_in / size_out
         length = max(self.overlap - 2 * self.margin, 1e-9)
         weight = torch.ones_like(position)
@@ -92,7 +92,7 @@ class Tiling:
 
 
 def starts(size: int, window: int, overlap: int) -> tuple[int, ...]:
-    """Where windows begin along an axis of `size`: every window - overlap, the last one flush with the end."""
+    """Return where windows begin along an axis of `size`: every window - overlap, the last one flush with the end."""
     if size <= window:
         return (0,)
     regular = range(0, size - window, window - overlap)
@@ -100,7 +100,7 @@ def starts(size: int, window: int, overlap: int) -> tuple[int, ...]:
 
 
 def factor_of(answer: Tensor, piece: Tensor) -> tuple[float, float]:
-    """How much finer the answer is, rows and columns.
+    """Return how much finer the answer is, rows and columns.
 
     Raises
     ------

@@ -41,7 +41,7 @@ class SingleFrame:
 
     @torch.no_grad()
     def predict(self, lr: LowRes, target: Target) -> Tensor:
-        """(B, 3, target height, target width) float32 reflectance."""
+        """Return (B, 3, target height, target width) float32 reflectance."""
         image: Tensor = self.net(lr.rgb(0))
         return on_target(image, target)
 
@@ -55,7 +55,7 @@ class MultiFrame:
 
     @torch.no_grad()
     def predict(self, lr: LowRes, target: Target) -> Tensor:
-        """(B, 3, target height, target width) float32 reflectance."""
+        """Return (B, 3, target height, target width) float32 reflectance."""
         grid = Target(FACTOR * lr.images.shape[-2], FACTOR * lr.images.shape[-1])
         answers = []
         for images, clear in zip(take_bands(lr.images, (*RGB, NIR)), lr.clear, strict=True):
@@ -66,10 +66,10 @@ class MultiFrame:
 
 
 def load_single(weights: Path | None, device: torch.device) -> SingleFrame:
-    """The single-frame network; `weights` replaces the numbers that come with the package."""
+    """Return the single-frame network; `weights` replaces the numbers that come with the package."""
     return SingleFrame(load_net(SingleFrameNet(), weights or WEIGHTS / "single.safetensors", device))
 
 
 def load_multi(weights: Path | None, device: torch.device) -> MultiFrame:
-    """The multi-frame network; `weights` replaces the numbers that come with the package."""
+    """Return the multi-frame network; `weights` replaces the numbers that come with the package."""
     return MultiFrame(load_net(MultiFrameNet(), weights or WEIGHTS / "multi.safetensors", device), ShiftAndAdd())

@@ -45,7 +45,7 @@ class TwoConvolutions(nn.Module):
         self.second, self.second_slope = _conv(outputs, outputs, kernel), nn.PReLU()
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, inputs, h, w) to (B, outputs, h, w)."""
+        """Map (B, inputs, h, w) to (B, outputs, h, w)."""
         y: Tensor = self.second_slope(self.second(self.first_slope(self.first(x))))
         return y
 
@@ -61,7 +61,7 @@ class Renderer(nn.Module):
         self.second, self.second_slope = _conv(inner, 3, kernel), nn.PReLU()
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, hidden, h, w) to (B, 3, zoom h, zoom w)."""
+        """Map (B, hidden, h, w) to (B, 3, zoom h, zoom w)."""
         x = self.first_slope(self.first(F.pixel_shuffle(x, self.zoom)))
         y: Tensor = self.second_slope(self.second(x))
         return y
@@ -93,7 +93,7 @@ class Srcnn(nn.Module):
         self.render = Renderer(shape.hidden, shape.zoom, shape.sr_kernel)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, frames, bands, h, w) normalised to (B, 3, zoom h, zoom w) reflectance."""
+        """Map (B, frames, bands, h, w) normalised to (B, 3, zoom h, zoom w) reflectance."""
         batch, frames, _, height, width = x.shape
         encoded = self.encoder(x.flatten(0, 1)).reshape(batch, frames * self.shape.hidden, height, width)
         mixed = self.mix(encoded)
@@ -115,7 +115,7 @@ class HighResNet(nn.Module):
         self.render = Renderer(shape.hidden, shape.zoom, shape.sr_kernel)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, frames, bands, h, w) normalised to (B, 3, zoom h, zoom w) reflectance."""
+        """Map (B, frames, bands, h, w) normalised to (B, 3, zoom h, zoom w) reflectance."""
         batch, frames, _, height, width = x.shape
         encoded = self.encoder(x.flatten(0, 1)).reshape(batch, frames, self.shape.hidden, height, width)
         missing = (1 << math.ceil(math.log2(frames))) - frames
@@ -134,7 +134,7 @@ _RENDER = {"first": "1", "first_slope": "3", "second": "4", "second_slope": "6"}
 
 
 def upstream_name(name: str) -> str:
-    """What upstream calls one of our parameters, without the ``backbone.`` of its Lightning module."""
+    """Return what upstream calls one of our parameters, without the ``backbone.`` of its Lightning module."""
     module, _, rest = name.partition(".")
     if module == "render":
         layer, _, kind = rest.partition(".")
@@ -178,7 +178,7 @@ def shape_of(tensors: Mapping[str, Tensor], frames: int) -> Shape:
 
 
 def build(tensors: Mapping[str, Tensor], frames: int) -> Srcnn | HighResNet:
-    """The network that upstream's weights belong to, with them in it.
+    """Return the network that upstream's weights belong to, with them in it.
 
     Raises
     ------
@@ -206,7 +206,7 @@ class WorldStratModel:
 
     @torch.no_grad()
     def predict(self, lr: LowRes, target: Target) -> Tensor:
-        """(B, 3, 500, 500) float32 reflectance for inputs of about 160 px, 3.125 times the input for others."""
+        """Return (B, 3, 500, 500) float32 reflectance for inputs of about 160 px, 3.125 times the input for others."""
         images = pad_frames(lr, self.net.shape.frames).images
         if self.net.shape.bands == len(RGB):
             images = images[:, :, list(RGB)]

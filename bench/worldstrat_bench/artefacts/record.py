@@ -238,7 +238,7 @@ class Record(Artefact):
 
     @model_validator(mode="after")
     def _only_what_is_known(self) -> Self:
-        """What was never run has no code, weights, device or confinement that a record could vouch for."""
+        """Refuse code, weights, device or confinement in a record of what was never run."""
         model, handed_in = self.model, self.predictions is not None
         if handed_in != (self.device.type == "unknown"):
             raise ValueError("a device is unknown if predictions were handed in, and only then")
@@ -268,7 +268,7 @@ class Record(Artefact):
         return tuple(sorted(name for name, scores in self.scores.items() if scores.failed))
 
     def rankable(self, list_name: str) -> bool:
-        """True if a list was scored whole: none of its tiles failed, no limit, no shard."""
+        """Return True if a list was scored whole: none of its tiles failed, no limit, no shard."""
         partial = self.dataset.limit is not None or self.dataset.shard is not None
         return not partial and list_name in self.scores and list_name not in self.spoiled_lists
 
@@ -279,13 +279,13 @@ def canonical_json(data: object) -> str:
 
 
 def record_id(content: dict[str, Any]) -> str:
-    """The id of a record's content: a JSON object; ``record_id`` and ``created`` are left out."""
+    """Return the id of a record's content: a JSON object; ``record_id`` and ``created`` are left out."""
     kept = {key: value for key, value in content.items() if key not in ("record_id", "created")}
     return hashlib.sha256(canonical_json(kept).encode()).hexdigest()
 
 
 def build_record(*, created: str, **content: Any) -> Record:
-    """A record of that content, with its id.
+    """Return a record of that content, with its id.
 
     Parameters
     ----------

@@ -35,7 +35,7 @@ class ReferenceTile(Part):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        """A target has its detail."""
+        """Refuse a target without its detail."""
         if (self.target_sha256 is None) != (self.detail is None):
             raise ValueError("a tile has a target and its detail, or neither")
         return self

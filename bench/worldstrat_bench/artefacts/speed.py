@@ -33,12 +33,12 @@ _METRES_PER_PIXEL = (1.0, 15.0)
 
 
 def spread(medians: Sequence[float]) -> float:
-    """(largest - smallest) / median of some medians."""
+    """Return (largest - smallest) / median of some medians."""
     return (max(medians) - min(medians)) / statistics.median(medians)
 
 
 def faster_than_run(call_seconds: float, run_seconds: float) -> bool:
-    """Whether a call, of one tile or more, is faster than a single tile of the run can make one believe."""
+    """Return whether a call, of one tile or more, is faster than a single tile of the run can make one believe."""
     return RUN_FASTER_MAX * call_seconds < run_seconds - RUN_SECONDS_MIN
 
 
@@ -77,7 +77,7 @@ class Timing(Part):
 
     @model_validator(mode="after")
     def _figures_agree(self) -> Self:
-        """The figures follow from each other as in every report that was measured."""
+        """Check that the figures follow from each other as in every report that was measured."""
         if (self.verdict == "VALID") != (not self.reasons):
             raise ValueError("VALID has no reasons, INVALID has some")
         latencies = (self.latency_p50_ms, self.latency_p90_ms, self.latency_p99_ms)
@@ -132,7 +132,7 @@ class SpeedReport(Artefact):
 
     @model_validator(mode="after")
     def _beside_a_run(self) -> Self:
-        """What stands beside a record was compared with it, and says on what kind of device."""
+        """Check that a report beside a record was compared with it, and says on what kind of device."""
         if self.record_id and not self.compared_tiles and any(t.verdict == "VALID" for t in self.timings):
             raise ValueError("VALID beside a record takes a comparison with its predictions: compared_tiles is 0")
         if (self.device.type == "cpu") != self.device.device_class.startswith("CPU"):
@@ -140,7 +140,7 @@ class SpeedReport(Artefact):
         return self
 
     def is_of(self, record: Record) -> bool:
-        """Whether it is the speed of a record's model, compared with that very run; handed-in files have none."""
+        """Return whether it is the speed of a record's model, compared with that run; handed-in files have none."""
         return record.predictions is None and self.record_id == record.record_id and self.model == record.model.name
 
     @classmethod

@@ -73,7 +73,7 @@ class TileTable:
         return tuple(name for name in self.numbers if name not in COLUMNS)
 
     def without(self, names: Iterable[str]) -> TileTable:
-        """The table less those number columns."""
+        """Return the table less those number columns."""
         left_out = set(names)
         return replace(self, numbers={name: own for name, own in self.numbers.items() if name not in left_out})
 
@@ -83,7 +83,7 @@ class TileTable:
         return np.array([outcome == "ok" for outcome in self.texts["outcome"]], dtype=bool)
 
     def text(self, name: str) -> tuple[str, ...]:
-        """A text column, null as the empty string."""
+        """Return a text column, null as the empty string."""
         return tuple(value or "" for value in self.texts[name])
 
     @cached_property
@@ -97,7 +97,7 @@ class TileTable:
         return np.array([i for i, tile in enumerate(self.tiles) if tile in wanted], dtype=np.intp)
 
     def take(self, index: Sequence[int] | NDArray[np.intp]) -> TileTable:
-        """The table of those rows."""
+        """Return the table of those rows."""
         rows = [int(i) for i in index]
         return TileTable(
             tuple(self.tiles[i] for i in rows),
@@ -119,7 +119,7 @@ def format_value(value: Value) -> str:
 
 
 def format_tiles(rows: Iterable[Mapping[str, Value]]) -> str:
-    """The text of a ``tiles.csv`` for rows in any order; columns that a row lacks are null."""
+    """Return the text of a ``tiles.csv`` for rows in any order; columns that a row lacks are null."""
     ordered = sorted(rows, key=lambda row: str(row["tile"]))
     extra = sorted({name for row in ordered for name in row} - set(COLUMNS))
     header = [*COLUMNS, *extra]

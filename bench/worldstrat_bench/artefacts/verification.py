@@ -119,7 +119,7 @@ class Verification(Artefact):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        """The verdict follows from what was found."""
+        """Check that the verdict follows from what was found."""
         beyond = any(column.contradicted for column in self.columns.values())
         failed = any(check.outcome != "ok" for check in self.tiles)
         if self.agrees and (beyond or failed or (self.speed is not None and not self.speed.agrees)):

@@ -110,7 +110,7 @@ def run_audit(request: AuditRequest, say: Say = lambda _: None) -> AuditReport:
 
 
 def report_lines(report: AuditReport) -> tuple[str, ...]:
-    """The report for people: one line a probe, values of the controls behind it."""
+    """Return the report for people: one line a probe, values of the controls behind it."""
     lines = []
     for result in report.results:
         value = "no value" if result.value is None else f"{result.value:.3g}"

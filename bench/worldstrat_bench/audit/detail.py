@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 
 
 def fine_structure(image: NDArray[np.floating]) -> Floats:
-    """(3, H, W) minus its Gaussian blur of :data:`SIGMA`."""
+    """Return (3, H, W) minus its Gaussian blur of :data:`SIGMA`."""
     from scipy.ndimage import gaussian_filter
 
     values = np.asarray(image, dtype=np.float64)
@@ -37,7 +37,7 @@ def change(image: NDArray[np.floating], reference: NDArray[np.floating], border:
 
 
 def on_fourfold(image: NDArray[np.float32], height: int, width: int) -> Floats:
-    """A prediction on the grid of 4 h x 4 w px, resampled as the harness does where it is on another."""
+    """Return a prediction on the grid of 4 h x 4 w px, resampled as the harness does where it is on another."""
     values = np.asarray(image, dtype=np.float64)
     if values.shape[1:] == (4 * height, 4 * width):
         return values

@@ -138,7 +138,7 @@ class AuditedModel:
 
 
 def probe_determinism(model: AuditedModel, tasks: Sequence[Task]) -> float:
-    """The same input and seed, in one worker and in a new one."""
+    """Probe with the same input and seed, in one worker and in a new one."""
     task = tasks[0]
     first, second = model.image(task, 1), model.image(task, 1)
     model.restart()
@@ -171,12 +171,12 @@ def probe_gain(model: AuditedModel, tasks: Sequence[Task]) -> float:
 
 
 def probe_noise(model: AuditedModel, tasks: Sequence[Task]) -> float:
-    """A little noise changes little."""
+    """Check that a little noise changes little."""
     return _median(lambda s: change(model.image(with_noise(s, 3)), model.image(s)), tasks)
 
 
 def probe_shift(model: AuditedModel, tasks: Sequence[Task]) -> float:
-    """A crop of the input gives the crop of the output."""
+    """Check that a crop of the input gives the crop of the output."""
 
     def measure(task: Task) -> float:
         part = cropped(task)
@@ -204,7 +204,7 @@ def probe_mosaic(model: AuditedModel, tasks: Sequence[Task]) -> float:
 
 
 def probe_repeat(model: AuditedModel, tasks: Sequence[Task]) -> float:
-    """A cache answers a repeated tile sooner than a new one.
+    """Check for a cache: it answers a repeated tile sooner than a new one.
 
     Each new tile is compared with its own repeat, at once: the lower quartile of their ratios. On a busy machine a
     call is slow or not by chance, so hardly ever in three quarters of the pairs the first and not the second.

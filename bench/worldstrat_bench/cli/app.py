@@ -62,7 +62,7 @@ def common(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """A fixed, shift-aware benchmark of Sentinel-2 super-resolution on WorldStrat."""
+    """Take the options that stand before a verb."""
     set_debugging(debug)
 
 

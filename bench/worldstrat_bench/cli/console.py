@@ -40,12 +40,12 @@ def set_debugging(on: bool) -> None:
 
 
 def debugging() -> bool:
-    """Whether the user asked for tracebacks."""
+    """Return whether the user asked for tracebacks."""
     return bool(os.environ.get(_DEBUG))
 
 
 def print_error(error: WorldstratBenchError) -> None:
-    """What was wrong, where, and what to do, each on a line of its own, on stderr."""
+    """Print what was wrong, where, and what to do, each on its own line, on stderr."""
     console = stderr()
     console.print("error:", style="bold red", end=" ")
     console.print(printable(_without_traceback(error.what)), markup=False, highlight=False, soft_wrap=True)
@@ -55,7 +55,7 @@ def print_error(error: WorldstratBenchError) -> None:
 
 
 def _without_traceback(what: str) -> str:
-    """A bad argument of a model's ``load`` without the traceback: the message tells. The log and --debug have it."""
+    """Report a bad argument of a model's ``load`` without the traceback, which the log and --debug have."""
     says = re.match(r"the model cannot be loaded: (TypeError|ValueError): ", what)
     return what.partition("\nTraceback (most recent call last)")[0] if says else what
 
@@ -66,14 +66,14 @@ def printable(text: str) -> str:
 
 
 def stderr() -> Console:
-    """A console on stderr; colours only on a terminal, none if NO_COLOR is set."""
+    """Return a console on stderr; colours only on a terminal, none if NO_COLOR is set."""
     from rich.console import Console
 
     return Console(stderr=True)
 
 
 def stdout() -> Console:
-    """A console on stdout; colours only on a terminal, none if NO_COLOR is set."""
+    """Return a console on stdout; colours only on a terminal, none if NO_COLOR is set."""
     from rich.console import Console
 
     class Output(Console):

@@ -192,7 +192,7 @@ def _document(report: CheckReport) -> dict[str, object]:
 
 @contextmanager
 def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on a terminal; elsewhere nothing, the work takes seconds."""
+    """Show a bar on a terminal; elsewhere nothing, the work takes seconds."""
     if not sys.stderr.isatty():
         yield lambda done, total: None
         return

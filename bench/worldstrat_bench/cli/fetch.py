@@ -102,7 +102,7 @@ def _json_line(event: Event) -> None:
 
 
 def _plain_lines() -> Report:
-    """A line for whatever happens, and one for every tenth of the bytes."""
+    """Return a line for whatever happens, and one for every tenth of the bytes."""
     tenths = [0]
 
     def report(event: Event) -> None:
@@ -121,7 +121,7 @@ def _plain_lines() -> Report:
 
 @contextmanager
 def _bars() -> Iterator[Report]:
-    """A bar for the archive at hand and one for everything."""
+    """Show a bar for the archive at hand and one for everything."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
     text = TextColumn("{task.description}", markup=False)

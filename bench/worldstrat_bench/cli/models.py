@@ -141,7 +141,7 @@ def _document(entry: ModelEntry) -> dict[str, str | None]:
 
 
 def _print_entries(entries: tuple[ModelEntry, ...]) -> None:
-    """A distribution a paragraph: its name and summary, then its models."""
+    """Print a paragraph per distribution: its name and summary, then its models."""
     from itertools import groupby
     from operator import attrgetter
 

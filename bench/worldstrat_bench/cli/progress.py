@@ -66,7 +66,7 @@ class Display:
         self._line(notice.text)
 
     def _remark(self, event: Progress) -> None:
-        """A failure with its reason, every time; a hint about odd values once."""
+        """Print every failure with its reason, and a hint about odd values once."""
         first = event.message.partition("\n")[0][:LONGEST_LINE]
         if event.stage == "predict" and event.outcome not in ("", "ok"):
             self._line(f"{event.tile}: {event.outcome}{f': {first}' if first else ''}")

@@ -57,13 +57,13 @@ def _value(text: str) -> Parameter:
 
 
 def is_submission(model: str) -> bool:
-    """Whether MODEL names a submission rather than an entry point or a wheel."""
+    """Return whether MODEL names a submission rather than an entry point or a wheel."""
     path = Path(model)
     return path.name == "submission.toml" or (path.is_dir() and (path / "submission.toml").is_file())
 
 
 def shown() -> Display:
-    """The display of a run's progress."""
+    """Return the display of a run's progress."""
     from worldstrat_bench.cli.progress import Display
 
     return Display()
@@ -94,7 +94,7 @@ def resumable() -> Iterator[None]:
 
 
 def report(record: Record, run: Path, json: bool) -> None:
-    """The end of a run: its table or its JSON, and exit code 3 if the model failed tiles.
+    """Report the end of a run: its table or its JSON, and exit code 3 if the model failed tiles.
 
     Raises
     ------
@@ -119,13 +119,13 @@ def report(record: Record, run: Path, json: bool) -> None:
 
 
 def log_of(run: Path) -> Path:
-    """What the model printed; a merged run has none of its own, its shards below it do."""
+    """Return what the model printed; a merged run has none of its own, its shards below it do."""
     log = run / "log.txt"
     return log if log.exists() else run
 
 
 def _spoiled(record: Record) -> str:
-    """What failed tiles do to a run: they spoil the lists that contain them, and no others."""
+    """Return the error for failed tiles: they spoil the lists that contain them, and no others."""
     spoiled, whole = record.spoiled_lists, sorted(set(record.scores) - set(record.spoiled_lists))
     words = f"no mean and no rank on {', '.join(spoiled)}"
     return f"{words}; {', '.join(whole)} {'is' if len(whole) == 1 else 'are'} complete" if whole else words

@@ -65,7 +65,7 @@ def speed(
 
 
 def _print(report: SpeedReport) -> None:
-    """A table a person can read, then every verdict in words."""
+    """Print a table for people, then every verdict in words."""
     from rich import box
     from rich.table import Table
 

@@ -16,7 +16,7 @@ _LIST_ORDER = ("clean", "full", "strict")
 
 
 def print_summary(record: Record, run: Path) -> None:
-    """The means of every metric on every list, and what to know about them, on stdout."""
+    """Print the means of every metric on every list, and what to know about them, on stdout."""
     console = stdout()
     dataset, model = record.dataset, record.model
 
@@ -38,7 +38,7 @@ def print_summary(record: Record, run: Path) -> None:
 
 
 def remarks(record: Record) -> list[str]:
-    """What a reader must know beside the numbers, in sentences."""
+    """Return what a reader must know beside the numbers, in sentences."""
     from worldstrat_bench.run.messages import in_words
 
     dataset = record.dataset

@@ -101,7 +101,7 @@ def _give(text: str, out: Path | None) -> None:
 
 
 def _submissions(made: Table) -> dict[str, About]:
-    """What the submissions in whose folders runs lie say of their models; a manifest with faults is passed over."""
+    """Return what the submissions that hold the runs say of their models; a manifest with faults is skipped."""
     from worldstrat_bench.errors import WorldstratBenchError
     from worldstrat_bench.results.references import About
     from worldstrat_bench.submission.manifest import MANIFEST_NAME, load_manifest

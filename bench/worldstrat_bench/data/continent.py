@@ -30,7 +30,7 @@ class Outline:
 
 
 def continent_of(lon: float | None, lat: float | None) -> str:
-    """The continent at a longitude and latitude in degrees.
+    """Return the continent at a longitude and latitude in degrees.
 
     Inside a country of Natural Earth 1:110m it is that country's continent, elsewhere that of the nearest
     country by distance on a local equirectangular map. Russia is split at 60 E.
@@ -52,7 +52,7 @@ def continent_of(lon: float | None, lat: float | None) -> str:
 
 @cache
 def outlines() -> tuple[Outline, ...]:
-    """The land polygons of the package data, decoded."""
+    """Return the land polygons of the package data, decoded."""
     text = resources.files("worldstrat_bench.data.facts").joinpath("continents.json").read_text(encoding="utf-8")
     document = json.loads(text)
     return tuple(_outline(entry["continent"], entry["russia"], entry["ring"]) for entry in document["outlines"])

@@ -37,7 +37,7 @@ def read_tile(
 
 
 def synthetic_inputs(tile: Tile, protocol: Protocol, frames: int) -> TileInputs:
-    """Simulated revisits of a tile in place of its real ones; the same for every model, machine and run.
+    """Return simulated revisits of a tile in place of its real ones; the same for every model, machine and run.
 
     As many revisits are simulated as the protocol offers, then ordered by its rule and cut to `frames`.
 

@@ -62,7 +62,7 @@ def read_kept_inputs(tile: Tile, protocol: Protocol, frames: int, cache: ArrayCa
 
 
 def inputs_key(tile: Tile, protocol: Protocol) -> str | None:
-    """The name of a tile's decoded inputs; None if a file cannot be read: reading it will say why."""
+    """Return the name of a tile's decoded inputs; None if a file cannot be read: reading it will say why."""
     rules = protocol.inputs.model_dump_json()
     kernel = "" if protocol.inputs.side is None else protocol.target.kernel
     code = code_sha256(SOURCES, ("torch", "rasterio"))

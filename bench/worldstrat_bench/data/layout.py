@@ -178,7 +178,7 @@ class Dataset:
         return list_name
 
     def names(self, list_name: str = "auto") -> tuple[str, ...]:
-        """The names of a list's tiles, sorted, whether or not their files are there.
+        """Return the names of a list's tiles, sorted, whether or not their files are there.
 
         Raises
         ------
@@ -197,7 +197,7 @@ class Dataset:
         return tuple(sorted(names))
 
     def tiles(self, list_name: str = "auto", limit: int | None = None) -> tuple[Tile, ...]:
-        """The tiles of a list, sorted by name, or the first `limit` of them.
+        """Return the tiles of a list, sorted by name, or the first `limit` of them.
 
         Raises
         ------
@@ -291,7 +291,7 @@ class Dataset:
         return Tile(self.facts(name), hr, tuple(_revisits(folder, name, rows, numbers)))
 
     def hr_folder(self, name: str) -> Path:
-        """Where a tile's high-resolution files are; Kaggle's copy has one level more."""
+        """Return where a tile's high-resolution files are; Kaggle's copy has one level more."""
         kaggle = self.root / "hr_dataset" / "12bit" / name
         return kaggle if kaggle.is_dir() else self.root / "hr_dataset" / name
 
@@ -311,7 +311,7 @@ class Dataset:
         return frozenset(self.folders)
 
     def facts(self, name: str) -> fixed.TileFacts:
-        """A tile's facts: those of the package on a recognised release, else from the folder's tables."""
+        """Return a tile's facts: those of the package on a recognised release, else from the folder's tables."""
         lon, lat = self.metadata.places.get(name, (None, None))
         official = fixed.official_facts().get(name) if self.official_release else None
         if official is not None:
@@ -332,7 +332,7 @@ class Dataset:
         )
 
     def _leak(self, name: str, splits: set[str]) -> str:
-        """Why a test tile of a folder that the package does not know is not clean."""
+        """Return why a test tile of a folder that the package does not know is not clean."""
         if "test" not in splits:
             return ""
         if len(splits) > 1:

@@ -139,7 +139,7 @@ def _make(plan: PlannedTile, size: int, seed: int) -> _Made:
 
 
 def _spot(scene: NDArray[np.float64], plan: PlannedTile, rng: np.random.Generator) -> NDArray[np.uint16]:
-    """The pan-sharpened tile: another calibration than Sentinel-2's, noise, digital numbers."""
+    """Return the pan-sharpened tile: another calibration than Sentinel-2's, noise, digital numbers."""
     gains = 1 + 0.03 * rng.standard_normal((4, 1, 1))
     haze = np.array([0.004, 0.007, 0.011, 0.001])[:, None, None] * rng.random()
     noise = (0.0015 + 0.004 * scene) * rng.standard_normal(scene.shape)
@@ -184,7 +184,7 @@ def _write_lr(folder: Path, made: _Made) -> None:
 
 
 def _write_tiff(path: Path, image: NDArray[np.generic], place: tuple[float, float] | None = None) -> None:
-    """A deflated GeoTIFF; without a place it has no geotransform, as WorldStrat's high-resolution tiles."""
+    """Write a deflated GeoTIFF; without a place it has no geotransform, as WorldStrat's high-resolution tiles."""
     import warnings
 
     import rasterio

@@ -78,7 +78,7 @@ class PlannedTile:
 
 
 def plan_tiles(test_tiles: int, train_tiles: int, seed: int) -> tuple[PlannedTile, ...]:
-    """The tiles of a mini dataset, test tiles first; sub-tiles of one order come in groups of four."""
+    """Return the tiles of a mini dataset, test tiles first; sub-tiles of one order come in groups of four."""
     splits = ["test"] * test_tiles + ["train"] * train_tiles + ["val"] * ((train_tiles + 1) // 2)
     seen: dict[str, int] = {}
     return tuple(_plan(number, split, seed, seen) for number, split in enumerate(splits))
@@ -113,7 +113,7 @@ def _plan(number: int, split: str, seed: int, seen: dict[str, int]) -> PlannedTi
 
 
 def _name(source: str, count: int, split: str, country: str) -> str:
-    """A name in upstream's form with a number that upstream does not use."""
+    """Return a name in upstream's form with a number that upstream does not use."""
     if source == "Landcover":
         return f"Landcover-{9_500_000 + count}"
     if source == "UNHCR":

@@ -173,7 +173,7 @@ def _told_apart(image: NDArray[Any], hidden: NDArray[np.bool_]) -> NDArray[Any]:
 
 
 def _hr_unit(traits: Traits, path: Path) -> float:
-    """What brings scaled numbers of a high-resolution file to reflectance times 10,000."""
+    """Return what brings scaled numbers of a high-resolution file to reflectance times 10,000."""
     most = [
         np.iinfo(np.uint16).max * scale + offset for scale, offset in zip(traits.scales, traits.offsets, strict=True)
     ]

@@ -128,7 +128,7 @@ def check_frames(frames: int, protocol: Protocol) -> None:
 
 
 def offered_revisits(tile: Tile, protocol: Protocol) -> list[Revisit]:
-    """The revisits that a protocol offers, by number."""
+    """Return the revisits that a protocol offers, by number."""
     return [revisit for revisit in tile.revisits if revisit.n <= protocol.inputs.frames]
 
 
@@ -144,7 +144,7 @@ def frame_order(shares: Sequence[float], days: Sequence[int], numbers: Sequence[
 
 
 def has_data(image: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Where a revisit as ``raster.read_lr`` returns it, (12, h, w), has data: (h, w)."""
+    """Return where a revisit as ``raster.read_lr`` returns it, (12, h, w), has data: (h, w)."""
     data: NDArray[np.bool_] = (image != 0).any(axis=0)
     return data
 

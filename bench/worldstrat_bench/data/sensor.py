@@ -83,7 +83,7 @@ def simulate_revisits(
     offset: tuple[float, float] = (0.0, 0.0),
     sky: Sky | None = None,
 ) -> Revisits:
-    """What `frames` overpasses would have recorded of a scene.
+    """Return what `frames` overpasses would have recorded of a scene.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def sample(
 
 
 def sampling_weights(size: int, fine: int, margin: int, shift: float, ratio: float | None = None) -> Image:
-    """How much of every fine pixel a coarse one sees, along one axis.
+    """Return how much of every fine pixel a coarse one sees, along one axis.
 
     Parameters
     ----------
@@ -169,7 +169,7 @@ def _expose(
     sky: Sky,
     rng: np.random.Generator,
 ) -> Image:
-    """The twelve bands of one overpass on the 10 m grid, without clouds."""
+    """Return the twelve bands of one overpass on the 10 m grid, without clouds."""
     growth = float(np.clip(0.0016 * days + 0.02 * rng.standard_normal(), -0.15, 0.15))
     haze = float(rng.exponential(sky.haze))
     gains = 1 + 0.02 * rng.standard_normal() + 0.015 * rng.standard_normal(12)

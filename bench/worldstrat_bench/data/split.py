@@ -73,30 +73,30 @@ class ReleaseFiles:
 
 
 def group_of(tile: str) -> str:
-    """The parent order of a sub-tile (``Amnesty POI-10-1-2`` -> ``Amnesty POI-10``), else the tile itself."""
+    """Return the parent order of a sub-tile (``Amnesty POI-10-1-2`` -> ``Amnesty POI-10``), else the tile itself."""
     match = _SUB_TILE.match(tile)
     return match["order"] if match else tile
 
 
 def source_of(tile: str) -> str:
-    """Where a tile's location came from, by the first word of its name; ``unlabelled`` if unknown."""
+    """Return where a tile's location came from, by the first word of its name; ``unlabelled`` if unknown."""
     return next((source for source in _SOURCES if tile.startswith(source)), UNLABELLED)
 
 
 def ipcc_label(text: str | None) -> str:
-    """The IPCC class of a cell of a split file; ``unlabelled`` for an empty one."""
+    """Return the IPCC class of a cell of a split file; ``unlabelled`` for an empty one."""
     return (text or "").strip() or UNLABELLED
 
 
 def smod_label(text: str | None) -> str:
-    """The name of a settlement class given as its code (``11``, ``11.0``) or already as a name."""
+    """Return the name of a settlement class given as its code (``11``, ``11.0``) or already as a name."""
     stripped = (text or "").strip()
     return SMOD_CLASSES.get(stripped.removesuffix(".0"), stripped or UNLABELLED)
 
 
 @cache
 def official_facts() -> Mapping[str, TileFacts]:
-    """The 394 test tiles and the 38 tiles that are in no split, by name.
+    """Return the 394 test tiles and the 38 tiles that are in no split, by name.
 
     The split files say nothing about the latter: their labels are ``unlabelled`` and ``unlocated``.
     """
@@ -104,7 +104,7 @@ def official_facts() -> Mapping[str, TileFacts]:
 
 
 def list_tiles(name: str) -> tuple[str, ...]:
-    """The tiles of one of :data:`LISTS`, sorted.
+    """Return the tiles of one of :data:`LISTS`, sorted.
 
     Raises
     ------
@@ -126,7 +126,7 @@ def list_sha256(tiles: Iterable[str]) -> str:
 
 
 def sublists(name: str, tiles: Iterable[str]) -> dict[str, frozenset[str]]:
-    """The lists that a run over list `name` with these `tiles` yields.
+    """Return the lists that a run over list `name` with these `tiles` yields.
 
     ``full`` yields full, clean and strict, ``clean`` yields clean and strict; any other list yields itself.
     """
@@ -137,7 +137,7 @@ def sublists(name: str, tiles: Iterable[str]) -> dict[str, frozenset[str]]:
 
 @cache
 def releases() -> tuple[ReleaseFiles, ...]:
-    """The releases of WorldStrat with the md5 of their two small files."""
+    """Return the releases of WorldStrat with the md5 of their two small files."""
     document = tomllib.loads(_text("releases.toml"))
     return tuple(
         ReleaseFiles(name, entry["metadata.csv"]["md5"], entry["stratified_train_val_test_split.csv"]["md5"])
@@ -147,7 +147,7 @@ def releases() -> tuple[ReleaseFiles, ...]:
 
 @cache
 def release_names() -> tuple[str, ...]:
-    """The names of WorldStrat's releases: what a record on official data may state."""
+    """Return the names of WorldStrat's releases: what a record on official data may state."""
     return tuple(release.name for release in releases())
 
 

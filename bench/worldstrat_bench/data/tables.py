@@ -111,12 +111,12 @@ def _without_row_numbers(header: list[str], rows: list[list[str]]) -> Iterator[I
 
 
 def md5(content: bytes) -> str:
-    """The md5 of a file's bytes, as archives publish it; no security rests on it."""
+    """Return the md5 of a file's bytes, as archives publish it; no security rests on it."""
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
 def parse_split(rows: Iterable[Mapping[str, str]], path: Path) -> tuple[SplitRow, ...]:
-    """The rows of the split file, some tiles more than once, as upstream wrote them."""
+    """Return the rows of the split file, some tiles more than once, as upstream wrote them."""
     return tuple(
         SplitRow(
             safe_name(_tile(row, path), path),
@@ -130,7 +130,7 @@ def parse_split(rows: Iterable[Mapping[str, str]], path: Path) -> tuple[SplitRow
 
 
 def parse_metadata(rows: Iterable[Mapping[str, str]], path: Path) -> Metadata:
-    """The metadata by tile; of rows that repeat a tile and revisit the first counts.
+    """Return the metadata by tile; of rows that repeat a tile and revisit the first counts.
 
     A row without a number or dates is a fault of its tile, not of the other thousands.
 
@@ -157,7 +157,7 @@ def parse_metadata(rows: Iterable[Mapping[str, str]], path: Path) -> Metadata:
 
 
 def safe_name(tile: str, path: Path) -> str:
-    """A tile's name that is a plain folder name; names come from outside and become paths."""
+    """Return a tile's name that is a plain folder name; names come from outside and become paths."""
     if not tile or len(tile) > 120 or tile.startswith(".") or not tile.isprintable() or set(tile) & set('/\\:*?"<>|'):
         raise DataError(f"{tile[:60]!r} is not the name of a tile", where=path)
     return tile

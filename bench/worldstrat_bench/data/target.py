@@ -29,7 +29,7 @@ class ArrayCache(Interface):
     """A store of named arrays under a key; what was put may be gone again at any time."""
 
     def get(self, key: str) -> dict[str, NDArray[Any]] | None:
-        """The arrays of that key, or None."""
+        """Return the arrays of that key, or None."""
         ...
 
     def put(self, key: str, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -37,7 +37,7 @@ class ArrayCache(Interface):
         ...
 
     def accepts(self, size: int) -> bool:
-        """Whether an entry of that many bytes would be kept."""
+        """Return whether an entry of that many bytes would be kept."""
         ...
 
 
@@ -96,7 +96,7 @@ def target_bytes(side: int) -> int:
 
 
 def make_target(hr: NDArray[np.uint16] | NDArray[np.float64], protocol: Protocol) -> TargetImage:
-    """The target of a pan-sharpened tile, (4, S, S) reflectance times 10,000.
+    """Return the target of a pan-sharpened tile, (4, S, S) reflectance times 10,000.
 
     R, G, B are divided by 10,000, clipped to [0, 1] if the protocol says so, resampled by torch in float64 on the CPU
     and clipped. A pixel is valid if the same resampling of the mask of pixels that
@@ -166,7 +166,7 @@ def target_of(
 
 
 def _digest(image: NDArray[np.float32], valid: NDArray[np.bool_]) -> str:
-    """The same on every processor.
+    """Return a digest that is the same on every processor.
 
     The resampling may differ in the last bits between instruction sets, and one float32 that flips would split a
     board. Steps of 1e-4 absorb that; their edges lie at odd places, since averages of integers fall on halves.

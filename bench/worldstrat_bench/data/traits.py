@@ -79,7 +79,7 @@ def check_alpha(source: DatasetReader, path: Path) -> None:
 
 
 def _has_mask(source: DatasetReader) -> bool:
-    """Whether a mask of the whole file or of any band hides pixels; those of values for no data are read from them."""
+    """Return whether a mask of the file or a band hides pixels; those of no-data values are read from them."""
     from rasterio.enums import MaskFlags
 
     plain = {MaskFlags.all_valid, MaskFlags.nodata}
@@ -110,7 +110,7 @@ def no_data_of(source: DatasetReader, image: NDArray[Any], *, zeros: bool = True
 
 
 def _stored_as(band: NDArray[Any], value: float) -> Any:
-    """A no-data value as a band of that type holds it: 0.1 is another number in float32."""
+    """Return a no-data value as a band of that type holds it: 0.1 is another number in float32."""
     return band.dtype.type(value) if band.dtype.kind == "f" else value
 
 

@@ -109,7 +109,7 @@ def export_inputs(request: ExportRequest, progress: Callable[[int, int], None] =
 
 
 def _part_of(out: Path) -> Path:
-    """The folder to write to until all is complete; that of a killed process is removed."""
+    """Return the folder to write to until all is complete; that of a killed process is removed."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError("the folder is not empty", where=out, remedy="give a new or an empty folder")
     part = out.absolute().with_name(f".{out.name}.part")
@@ -153,7 +153,7 @@ def _write_tile(folder: Path, key: str, tile: Tile, inputs: TileInputs, request:
 
 
 def _places(tile: Tile, inputs: TileInputs) -> tuple[Georeference | None, ...]:
-    """Where each frame lies, on the grid that all frames of the tile share."""
+    """Return where each frame lies, on the grid that all frames of the tile share."""
     files = {revisit.n: revisit.data for revisit in tile.revisits}
     return tuple(georeference_of(files[n], inputs.task.size) for n in inputs.revisits)
 

@@ -235,7 +235,7 @@ def _safetensors(content: bytes, stated: Stated) -> Numbers:
 
 
 def _one_of(names: list[str]) -> int:
-    """Where the prediction is among the arrays of a file: the one of that name, or the only one."""
+    """Return where the prediction is among the arrays of a file: the one of that name, or the only one."""
     if names.count(_NAME) == 1:
         return names.index(_NAME)
     if len(names) == 1:

@@ -175,7 +175,7 @@ def _inputs(
     files: Mapping[str, Path],
     digests: Mapping[str, str],
 ) -> PredictInputs:
-    """What the journal notes. How many frames a model used is not known: it could use all that are offered."""
+    """Return what the journal notes. How many frames a model used is not known: it could use all that are offered."""
     stated = request.stated
     model = ModelRef(
         name=request.name,

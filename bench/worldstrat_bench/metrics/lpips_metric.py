@@ -50,7 +50,7 @@ class LearnedDistance:
     network: nn.Module
 
     def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """(B,) distances of two (B, 3, H, W) float32 images in [0, 1]. TF32 is off: CPU and GPU agree.
+        """Return (B,) distances of two (B, 3, H, W) float32 images in [0, 1]. TF32 is off: CPU and GPU agree.
 
         The network goes to the images' device when it is first called: before, a model may still be at work there.
         """
@@ -106,7 +106,7 @@ def load_perceptual(
 
 
 def build_network(backbone: Mapping[str, Tensor]) -> nn.Module:
-    """The lpips package's network with that AlexNet, "features.0.weight" and so on, and the package's own head.
+    """Return the lpips package's network with that AlexNet, "features.0.weight" and so on, and the package's own head.
 
     Raises
     ------
@@ -140,7 +140,7 @@ def build_network(backbone: Mapping[str, Tensor]) -> nn.Module:
 
 
 def torchvision_cache() -> Path:
-    """Where torchvision keeps downloaded weights."""
+    """Return where torchvision keeps downloaded weights."""
     return Path(torch.hub.get_dir()) / "checkpoints"
 
 

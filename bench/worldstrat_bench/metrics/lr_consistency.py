@@ -16,7 +16,7 @@ _CUT = 1e-8
 
 
 def sensor_matrix(size_in: int, size_out: int, mtf_nyquist: float, like: Tensor) -> Tensor:
-    """(size_out, size_in) weights that sample a fine axis with a Gaussian point spread function.
+    """Return (size_out, size_in) weights that sample a fine axis with a Gaussian point spread function.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class Sensor:
 
 
 def sensor(fine: tuple[int, int], coarse: tuple[int, int], mtf_nyquist: float, like: Tensor) -> Sensor:
-    """The sensor that sees an image of `fine` (height, width) as one of `coarse`; see :func:`sensor_matrix`."""
+    """Return the sensor that sees an image of `fine` (height, width) as one of `coarse`; see :func:`sensor_matrix`."""
     return _sensor(fine, coarse, mtf_nyquist, like.dtype, like.device)
 
 
@@ -61,7 +61,7 @@ def _sensor(
 
 
 def degrade(image: Tensor, seen_by: Sensor) -> Tensor:
-    """(..., H, W) as a coarser sensor sees it."""
+    """Return (..., H, W) as a coarser sensor sees it."""
     narrow = banded_rows(seen_by.rows, image, seen_by.reach[0])
     return banded_rows(seen_by.columns, narrow.transpose(-1, -2), seen_by.reach[1]).transpose(-1, -2)
 

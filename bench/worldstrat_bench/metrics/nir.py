@@ -28,5 +28,5 @@ class NirPsnr:
 
 
 def load_nir(_: torch.device | str = "cpu") -> NirPsnr:
-    """The computation, which every machine has."""
+    """Return the computation, which every machine has."""
     return NirPsnr()

@@ -68,7 +68,7 @@ class OpenSr:
     def shares(
         self, frame: Tensor, prediction: Tensor, target: Tensor, height: int, width: int, border: int
     ) -> dict[str, float]:
-        """The three shares by name; NaN where the package finds no pixel to judge.
+        """Return the three shares by name; NaN where the package finds no pixel to judge.
 
         Parameters
         ----------
@@ -86,7 +86,7 @@ class OpenSr:
         return {name: float(found[key]) for name, key in _KEYS.items()}
 
     def correctness(self, coarse: Tensor, prediction: Tensor, target: Tensor) -> Mapping[str, float]:
-        """The package's own answer for images whose sizes differ by a factor of 4."""
+        """Return the package's own answer for images whose sizes differ by a factor of 4."""
         answer: Mapping[str, float] = self._package.Metrics().correctness(
             lr=coarse, sr=prediction, hr=target, gradient_threshold="auto"
         )
@@ -94,7 +94,7 @@ class OpenSr:
 
 
 def load_opensr(_: torch.device | str = "cpu") -> OpenSr | Unavailable:
-    """The package, ready to use, or why it cannot be had here."""
+    """Return the package, ready to use, or why it cannot be had here."""
     try:
         import opensr_test
 
@@ -105,7 +105,7 @@ def load_opensr(_: torch.device | str = "cpu") -> OpenSr | Unavailable:
 
 @contextmanager
 def _random_state_kept() -> Iterator[None]:
-    """The package seeds every generator of the process and switches cuDNN to another mode: undone afterwards."""
+    """Undo what the package does: it seeds every generator of the process and switches cuDNN to another mode."""
     own, numpys = random.getstate(), np.random.get_state()
     cudnn = (torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark)
     try:

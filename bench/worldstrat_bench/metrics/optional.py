@@ -102,7 +102,7 @@ class Computation(Protocol):
     def software(self) -> str: ...
 
     def __call__(self, pairs: Pairs) -> Found:
-        """The columns of N pairs."""
+        """Return the columns of N pairs."""
         ...
 
 
@@ -121,7 +121,7 @@ class Loaded:
         return f"{self.metric.version}, {self.computation.software}".removesuffix(", ")
 
     def __call__(self, pairs: Pairs) -> Found:
-        """The columns of N pairs, each null with a reason."""
+        """Return the columns of N pairs, each null with a reason."""
         names = self.metric.names
         if isinstance(self.computation, Unavailable):
             nothing = torch.full((len(pairs),), torch.nan, dtype=torch.float64, device=pairs.prediction.device)
@@ -134,7 +134,7 @@ class Loaded:
 
 
 def load_optional(names: Iterable[str], device: torch.device | str = "cpu") -> tuple[Loaded, ...]:
-    """The optional metrics of those names and the automatic ones, in the order of the registry.
+    """Return the optional metrics of those names and the automatic ones, in the order of the registry.
 
     Raises
     ------

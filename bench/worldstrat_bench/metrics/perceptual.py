@@ -24,7 +24,7 @@ class Perceptual(Protocol):
     def sha256(self) -> str: ...
 
     def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """(B,) distances of two (B, 3, H, W) float32 images in [0, 1]."""
+        """Return (B,) distances of two (B, 3, H, W) float32 images in [0, 1]."""
         ...
 
 

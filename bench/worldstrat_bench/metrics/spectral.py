@@ -58,7 +58,7 @@ class Rings:
     lengths: Tensor
 
     def sums(self, values: Tensor) -> Tensor:
-        """(K, R) float64 sums over the rings of (K, h, w // 2 + 1) values."""
+        """Return (K, R) float64 sums over the rings of (K, h, w // 2 + 1) values."""
         picked = values.flatten(1)[:, self.order].double() * self.counts
         # Every ring is summed in one fixed order, so that no sum depends on what else is in the batch.
         return torch.stack([torch.segment_reduce(one, "sum", lengths=self.lengths) for one in picked])
@@ -84,7 +84,7 @@ class SpectralTarget:
 
 @lru_cache(maxsize=8)
 def rings(height: int, width: int, device: torch.device) -> Rings:
-    """The rings of an image of that size: frequencies in samples of the longer side, rounded."""
+    """Return the rings of an image of that size: frequencies in samples of the longer side, rounded."""
     samples = max(height, width)
     rows = torch.fft.fftfreq(height, dtype=torch.float64)[:, None]
     columns = torch.fft.rfftfreq(width, dtype=torch.float64)[None]
@@ -100,7 +100,7 @@ def rings(height: int, width: int, device: torch.device) -> Rings:
 
 
 def weights(valid: Tensor | None, height: int, width: int) -> tuple[Tensor, float]:
-    """(h, w) float64 weights on the CPU, and the share of them that the taper towards no-data leaves."""
+    """Return (h, w) float64 weights on the CPU, and the share of them that the taper towards no-data leaves."""
     hann = torch.from_numpy(np.outer(np.hanning(height), np.hanning(width)))
     if valid is None:
         return hann, 1.0
@@ -112,7 +112,7 @@ def weights(valid: Tensor | None, height: int, width: int) -> tuple[Tensor, floa
 
 
 def transform(image: Tensor, weight: Tensor) -> Tensor:
-    """(3, h, w // 2 + 1) complex64 transform of a (3, h, w) image less its weighted mean, times the (h, w) weight.
+    """Return the (3, h, w // 2 + 1) complex64 transform of a (3, h, w) image less its weighted mean, times the weight.
 
     Single precision is 1e-7 of reflectance, ten thousand times below the least detail that is measured.
     """
@@ -122,12 +122,12 @@ def transform(image: Tensor, weight: Tensor) -> Tensor:
 
 
 def power(spectrum: Tensor) -> Tensor:
-    """(h, w') sum over the bands of the squared magnitudes of (3, h, w')."""
+    """Return (h, w') sum over the bands of the squared magnitudes of (3, h, w')."""
     return (spectrum.real.square() + spectrum.imag.square()).sum(dim=0)
 
 
 def prepare_target(target: Tensor, valid: Tensor | None, pixel: float) -> SpectralTarget:
-    """What depends on a (3, h, w) target alone; `pixel` is its pixel in metres."""
+    """Return what depends on a (3, h, w) target alone; `pixel` is its pixel in metres."""
     height, width = target.shape[-2:]
     weight, share = weights(valid, height, width)
     energy = float(weight.square().sum())
@@ -185,7 +185,7 @@ class Spectral:
 
 
 def numbers(truth: Tensor, shown: Tensor, cross: Tensor, pixel: Tensor, samples: int) -> dict[str, Tensor]:
-    """The columns, each (N,), from ring sums S_H, S_P and X, each (N, R), and the pixel in metres, (N,)."""
+    """Return the columns, each (N,), from ring sums S_H, S_P and X, each (N, R), and the pixel in metres, (N,)."""
     contrast = _divided(cross, truth)
     above = torch.arange(truth.shape[-1], device=truth.device) / samples > pixel[:, None] / INPUT_NYQUIST_M
     energy = (truth * above).sum(dim=-1)
@@ -206,7 +206,7 @@ def coherence(truth: Tensor, shown: Tensor, cross: Tensor) -> Tensor:
 
 
 def resolution(coherent: Tensor, pixel: Tensor, samples: int) -> Tensor:
-    """(N,) metres: half the wavelength at which (N, R) coherences first stay below 1/2 for two rings."""
+    """Return (N,) metres: half the wavelength at which (N, R) coherences first stay below 1/2 for two rings."""
     positions = torch.arange(coherent.shape[-1] - 1, device=coherent.device)
     first = (pixel / COARSEST_M * samples - 1e-9).ceil()
     below = coherent < 0.5
@@ -220,7 +220,7 @@ def resolution(coherent: Tensor, pixel: Tensor, samples: int) -> Tensor:
 
 
 def binned(sums: Tensor, pixel: Tensor, samples: int) -> Tensor:
-    """(N, BINS) sums of (N, R) ring sums over bins of one width in cycles/m; the mean, ring 0, is left out."""
+    """Return (N, BINS) sums of (N, R) ring sums over bins of one width in cycles/m; the mean, ring 0, is left out."""
     position = torch.arange(1, sums.shape[-1], dtype=torch.float64, device=sums.device) / samples / pixel[:, None]
     bins = (position / BIN_WIDTH).long().clamp(max=BINS - 1)
     member = bins[..., None] == torch.arange(BINS, device=sums.device)
@@ -228,12 +228,12 @@ def binned(sums: Tensor, pixel: Tensor, samples: int) -> Tensor:
 
 
 def load_spectral(_: torch.device | str = "cpu") -> Spectral:
-    """The computation, which every machine has."""
+    """Return the computation, which every machine has."""
     return Spectral()
 
 
 def _cross(one: Tensor, other: Tensor) -> Tensor:
-    """(h, w') Re sum over the bands of A conj(B) of two (3, h, w') spectra."""
+    """Return (h, w') Re sum over the bands of A conj(B) of two (3, h, w') spectra."""
     return (one.real * other.real + one.imag * other.imag).sum(dim=0)
 
 
@@ -242,7 +242,7 @@ def _divided(above: Tensor, below: Tensor) -> Tensor:
 
 
 def _interpolated(curve: Tensor, position: Tensor) -> Tensor:
-    """(N,) values of (N, R) curves between their rings."""
+    """Return (N,) values of (N, R) curves between their rings."""
     low = position.floor().long().clamp(0, curve.shape[-1] - 2)
     left, right = (curve.gather(-1, one[:, None])[:, 0] for one in (low, low + 1))
     return left + (right - left) * (position - low)

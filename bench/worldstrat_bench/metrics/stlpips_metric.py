@@ -37,7 +37,7 @@ class ShownDistance:
 
 
 def load_shown_stlpips(device: torch.device | str = "cpu") -> ShownDistance | Unavailable:
-    """The optional metric, or why it cannot be had here."""
+    """Return the optional metric, or why it cannot be had here."""
     network = load_stlpips(device)
     if isinstance(network, Unavailable):
         return network

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def white_level(target: Tensor, valid: Tensor | None, *, white_min: float, percentile: float) -> float:
-    """The reflectance that is shown as white: a percentile over bands and pixels that count, at least `white_min`.
+    """Return the reflectance shown as white: a percentile over valid bands and pixels, at least `white_min`.
 
     Parameters
     ----------

@@ -28,7 +28,7 @@ EVOLAND_WINDOW = 128
 def declared_parameters(
     entry: ModelEntry, given: Mapping[str, Value], weights: Path | None, *, beside: bool = True
 ) -> dict[str, Value]:
-    """The parameters that a model is loaded with, sorted by name: completed if it takes a declared preprocessing.
+    """Return a model's load parameters, sorted by name: completed if it takes a declared preprocessing.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def declared_parameters(
 
 
 def found_beside(weights: Path | None) -> dict[str, Value]:
-    """What ``net.yaml`` says of ``net.onnx``, or ``mlm.json`` in a folder of weights says of it; {} without them.
+    """Return what ``net.yaml`` says of ``net.onnx``, or ``mlm.json`` of a folder of weights; {} without them.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def _read(path: Path, parse: Callable[[str], dict[str, Value]]) -> dict[str, Val
 
 
 def sidecar_parameters(text: str) -> dict[str, Value]:
-    """What a sidecar of EvoLand's sentinel2_superresolution says: bands, factor, and margin in output px.
+    """Return what a sidecar of EvoLand's sentinel2_superresolution says: bands, factor, and margin in output px.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def _number(content: Mapping[str, object], name: str) -> float:
 
 
 def mlm_parameters(text: str) -> dict[str, Value]:
-    """The bands of the first input of a STAC item with the MLM extension, where they are Sentinel-2's.
+    """Return the bands of the first input of a STAC item with the MLM extension, where they are Sentinel-2's.
 
     Its scaling is not read: in which unit the statistics are, an item does not say.
 

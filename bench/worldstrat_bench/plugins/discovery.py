@@ -75,7 +75,7 @@ def installed_models(site_paths: Sequence[Path] | None = None) -> tuple[ModelEnt
 
 
 def find_model(name_or_wheel: str, python: Path | None = None, scratch: Path | None = None) -> ModelEntry:
-    """The model of that name, or the one in a wheel.
+    """Return the model of that name, or the one in a wheel.
 
     Parameters
     ----------
@@ -157,7 +157,7 @@ def _metadata_folders(site: Path) -> list[Path]:
 
 
 def _entries(folder: Path) -> Iterator[ModelEntry]:
-    """The models of one distribution; one nameless entry with a problem if it cannot be read."""
+    """Yield the models of one distribution; one nameless entry with a problem if it cannot be read."""
     guess = folder.name.rpartition(".")[0].partition("-")[0]
     try:
         pairs = _entry_points(folder / "entry_points.txt", ENTRY_POINT_GROUP)

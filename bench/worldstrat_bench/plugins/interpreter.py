@@ -42,7 +42,7 @@ class Interpreter:
 
 
 def own_interpreter() -> Interpreter:
-    """The one that runs the harness. What only this process has on its path (a script's folder, say) is left out."""
+    """Return the harness's own interpreter, without what only this process has on its path."""
     user = Path(site.getusersitepackages())
     user_site = user if site.ENABLE_USER_SITE and str(user) in sys.path else None
     paths = [user_site, *map(Path, site.getsitepackages())]

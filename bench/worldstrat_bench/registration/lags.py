@@ -9,7 +9,7 @@ from worldstrat_bench.filtering import on_gpu
 
 
 def fft_length(size: int) -> int:
-    """The smallest length of at least `size` whose only prime factors are 2, 3 and 5, and even.
+    """Return the smallest length of at least `size` whose only prime factors are 2, 3 and 5, and even.
 
     >>> fft_length(608), fft_length(640), fft_length(156)
     (640, 640, 160)
@@ -28,7 +28,7 @@ def _smooth(number: int) -> bool:
 
 
 def spectrum(image: Tensor, height: int, width: int) -> Tensor:
-    """The real FFT of (..., h, w) float64, filled up with zeros to `height` x `width`."""
+    """Return the real FFT of (..., h, w) float64, filled up with zeros to `height` x `width`."""
     transformed: Tensor = torch.fft.rfft2(image, s=(height, width))
     return transformed
 
@@ -63,7 +63,7 @@ def first_lags(product: Tensor, lags: int, width: int) -> Tensor:
 
 
 def box_sums(image: Tensor, height: int, width: int) -> Tensor:
-    """Sums of (..., H, W) over every `height` x `width` window: (..., H - height + 1, W - width + 1).
+    """Return sums of (..., H, W) over every `height` x `width` window: (..., H - height + 1, W - width + 1).
 
     By two products with matrices of ones, which neither cancel nor accumulate as running sums do.
     """

@@ -79,7 +79,7 @@ def move_each(image: Tensor, shifts: Shifts, border: int, *, radius: int, fracti
 
 @lru_cache(maxsize=4)
 def _tap_table(lobes: int, fraction: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """(2 fraction + 1, BLOCK, BLOCK + 2 lobes) weights of the fractions -1 to 1; those of 0 copy exactly."""
+    """Return (2 fraction + 1, BLOCK, BLOCK + 2 lobes) weights of the fractions -1 to 1; those of 0 copy exactly."""
     steps = range(-fraction, fraction + 1)
     cpu = torch.device("cpu")
     taps = [banded(lanczos_taps(step / fraction, lobes), dtype, cpu) for step in steps]

@@ -74,13 +74,13 @@ def prepare_offset(image: Tensor, valid: Tensor | None, mask: Tensor | None, rul
 
 
 def total_of(image: Tensor, mask: Tensor | None) -> Tensor:
-    """The sum over the pixels of a (..., h, w) mask of (..., C, h, w), (..., C) float64."""
+    """Return the sum over the pixels of a (..., h, w) mask of (..., C, h, w), (..., C) float64."""
     kept = image if mask is None else torch.where(mask[..., None, :, :], image, 0)
     return kept.sum(dim=(-2, -1), dtype=torch.float64)
 
 
 def first_offset(prediction: Tensor, target: OffsetTarget) -> Tensor:
-    """Where the offset starts: the median of target - prediction over the sampled pixels.
+    """Return where the offset starts: the median of target - prediction over the sampled pixels.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def first_offset(prediction: Tensor, target: OffsetTarget) -> Tensor:
 
 
 def without_absurd(image: Tensor, first: Tensor, rule: OffsetFirst) -> Tensor:
-    """The image with each value clipped to [0, 1] that the first offset leaves where no reflectance is.
+    """Return the image with each value clipped to [0, 1] that the first offset leaves where no reflectance is.
 
     Beyond the limits is judged after the offset, so that a prediction that is off as a whole loses nothing; the value
     itself is clipped as it came, so that it ends where saving the prediction as an image would have left it.
@@ -119,7 +119,7 @@ def without_absurd(image: Tensor, first: Tensor, rule: OffsetFirst) -> Tensor:
 
 
 def robust_offset(prediction: Tensor, target: OffsetTarget, first: Tensor, rule: OffsetFirst) -> Tensor:
-    """What is added to every band so that it agrees with the target wherever neither is saturated.
+    """Return what is added to every band so that it agrees with the target wherever neither is saturated.
 
     Only the pixels of `target.clear` count. It starts as `first`. Then, until it changes by less than `rule.tolerance`
     and at most `rule.iterations` times, it is the mean of target - prediction where 0 < prediction + offset < 1; if
@@ -171,7 +171,7 @@ class _Bounds:
 
 
 def _median(values: Tensor, valid: Tensor | None) -> Tensor:
-    """The median along the last axis of (..., n) values, the mean of the middle two if they are even in number.
+    """Return the median along the last axis of (..., n) values, the mean of the middle two if they are even in number.
 
     Parameters
     ----------
@@ -192,7 +192,7 @@ def _median(values: Tensor, valid: Tensor | None) -> Tensor:
 def _mean_inside(
     prediction: Tensor, target: OffsetTarget, offset: Tensor, total: Tensor, bounds: _Bounds | None
 ) -> Tensor:
-    """The mean of target - prediction over the pixels that the offset leaves inside (0, 1), (..., C)."""
+    """Return the mean of target - prediction over the pixels that the offset leaves inside (0, 1), (..., C)."""
     if bounds is not None and bounds.inside(offset):
         return (target.clear.total - total) / target.clear.count
     shown = offset[..., None, None]
@@ -208,7 +208,7 @@ def _mean_inside(
 
 
 def remaining_bias(moved: Tensor, target: OffsetTarget) -> Tensor:
-    """The mean of target - moved prediction over the valid pixels: both (..., C, h, w), the result (..., C) float64."""
+    """Return the mean of target - moved prediction over valid pixels: both (..., C, h, w), to (..., C) float64."""
     valid = target.valid
     return (valid.total - total_of(moved, valid.mask)) / valid.count
 

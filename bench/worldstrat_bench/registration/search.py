@@ -122,7 +122,7 @@ def mismatch(moving: Tensor, target: SearchTarget) -> Tensor:
 
 
 def pick_shift(values: NDArray[np.float64], *, tie: float, fraction: int) -> Shift:
-    """The shift of least J: ties to the smaller length, then dy, then dx; then a parabola's vertex per axis.
+    """Return the shift of least J: ties to the smaller length, then dy, then dx; then a parabola's vertex per axis.
 
     Parameters
     ----------

@@ -111,7 +111,7 @@ def _energies(chips: Tensor, kernels: Sequence[Sequence[float]], weights: Tensor
 
 
 def _near(lines: Tensor, start: int, size: int, reach: int) -> Tensor:
-    """(N, Y, X + reach) to (N, size, reach + 1): [n, x, l] the sum over y of Z(y, start + x) Z(y, start + x + l)."""
+    """Map (N, Y, X + reach) to (N, size, reach + 1), [n, x, l]: sum over y of Z(y, start + x) Z(y, start + x + l)."""
     products = lines[..., start : start + size].transpose(1, 2) @ lines[..., start : start + size + reach]
     row = size + reach
     return products.as_strided((lines.shape[0], size, reach + 1), (size * row, row + 1, 1))

@@ -79,7 +79,7 @@ def _margins(table: Table) -> str:
 
 
 def _tie_text(column: Column) -> str:
-    """The sets of at least two runs that are not told apart; "" without any."""
+    """Return the sets of at least two runs that are not told apart; "" without any."""
     sets = [f"{letter} = {', '.join(names)}" for letter, names in column.ties.items() if len(names) > 1]
     where = f" on {stratum_name(column.axis, column.stratum)}" if column.stratum else ""
     return f"{measure(column.metric).label}{where}: {'; '.join(sets)}" if sets else ""
@@ -105,7 +105,7 @@ def _blocks(table: Table) -> list[tuple[str, list[int]]]:
 
 
 def _headings(table: Table, numbers: Sequence[int], arrow: Callable[[str], str]) -> list[str]:
-    """What stands over the columns: metrics with unit and direction, or strata with their number of tiles."""
+    """Return what stands over the columns: metrics with unit and direction, or strata with their number of tiles."""
     found = []
     for column in (table.columns[i] for i in numbers):
         about = measure(column.metric)
@@ -117,7 +117,7 @@ def _headings(table: Table, numbers: Sequence[int], arrow: Callable[[str], str])
 
 
 def _title(table: Table, metric: str) -> str:
-    """What a block is of: "" for all metrics, "PSNR (dB) ↑ by IPCC class" with strata."""
+    """Return what a block is of: "" for all metrics, "PSNR (dB) ↑ by IPCC class" with strata."""
     if not metric:
         return ""
     about = measure(metric)

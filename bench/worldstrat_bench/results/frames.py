@@ -87,7 +87,7 @@ def read_scores(paths: Paths) -> pd.DataFrame:
 
 
 def _column(axis: str) -> str:
-    """The column of an axis; ``cloud`` and ``detail`` are numbers of the table."""
+    """Return the column of an axis; ``cloud`` and ``detail`` are numbers of the table."""
     return f"{axis}_class" if axis in ("cloud", "detail") else axis
 
 
@@ -130,7 +130,7 @@ def _number(value: float | None) -> float:
 
 
 def _categories(frame: pd.DataFrame, known: Mapping[str, Sequence[str]]) -> pd.DataFrame:
-    """The frame with columns of text as categories: of a known order, else in that of their appearance."""
+    """Return the frame with columns of text as categories: of a known order, else in that of their appearance."""
     import pandas as pd
 
     for name in (*IDENTITY, *known):

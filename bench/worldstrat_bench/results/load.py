@@ -94,7 +94,7 @@ def chosen_list(runs: Sequence[Named], name: str) -> str:
 
 
 def _names(results: Sequence[Result]) -> list[str]:
-    """The names of the models; where some are equal, with the name of the folder, then with the record's id."""
+    """Return the names of the models; where some are equal, with the name of the folder, then with the record's id."""
     models = [result.record.model.submission or result.record.model.name for result in results]
     folders = [
         f"{model} ({result.folder.name})" if models.count(model) > 1 else model

@@ -118,7 +118,7 @@ def make_table(
 
 
 def _metrics(runs: Sequence[Named], list_name: str, asked: Iterable[str] | None) -> tuple[str, ...]:
-    """The metrics to show, each once.
+    """Return the metrics to show, each once.
 
     Raises
     ------
@@ -147,7 +147,7 @@ def _ordered(runs: Sequence[Named], list_name: str, metric: str) -> tuple[Named,
 
 
 def _sets(run: Named, list_name: str, axis: str | None) -> dict[str, frozenset[str]]:
-    """The whole list under "", then the strata in the order of pages. Cut as ``stats.aggregate`` cuts them."""
+    """Return the whole list under "", then the strata in the order of pages. Cut as ``stats.aggregate`` cuts them."""
     table = run.result.table
     lists = sublists(run.result.record.dataset.list, table.tiles)
     tiles = lists[list_name]
@@ -184,7 +184,7 @@ def _column(
 
 
 def _standing(board: RankedBoard | None, name: str) -> tuple[bool, tuple[str, ...]]:
-    """Whether a run beats all others of a board, and its letters."""
+    """Return whether a run beats all others of a board, and its letters."""
     place = None if board is None else board.order.get(name)
     if board is None or place is None or len(board.standings) < 2:
         return False, ()
@@ -204,7 +204,7 @@ def _ties(board: RankedBoard | None) -> dict[str, tuple[str, ...]]:
 
 
 def _summary(run: Named, list_name: str, metric: str, axis: str | None = None, stratum: str = "") -> Summary:
-    """The record's own numbers; without any where the run lacks the metric."""
+    """Return the record's own numbers; without any where the run lacks the metric."""
     scores = run.result.record.scores[list_name]
     found = scores.micro if axis is None else scores.strata.get(axis, {}).get(stratum, {})
     return found.get(metric) or Summary(n=0)

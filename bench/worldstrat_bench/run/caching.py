@@ -20,7 +20,7 @@ _GIB = 2**30
 
 
 def open_cache(options: RunOptions) -> DiskCache | None:
-    """The cache of decoded tiles; None if nothing is to be kept.
+    """Return the cache of decoded tiles; None if nothing is to be kept.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def tell_what_fits(cache: DiskCache, tiles: Sequence[Tile], protocol: Protocol, 
 
 
 def _bytes_of(tile: Tile, protocol: Protocol) -> int:
-    """What a tile takes; 0 if its files cannot be read, which is for the run to say."""
+    """Return what a tile takes; 0 if its files cannot be read, which is for the run to say."""
     revisits = offered_revisits(tile, protocol)
     try:
         side = protocol.target.size(read_header(tile.hr).height)

@@ -91,7 +91,7 @@ def compare_runs(path_a: Path, path_b: Path) -> RunComparison:
 
 
 def other_versions(a: Record, b: Record) -> tuple[str, ...]:
-    """The optional columns that both have and that are not the same metric: their versions differ."""
+    """Return the optional columns that both have and that are not the same metric: their versions differ."""
     return tuple(name for name in sorted(a.optional) if name in b.optional and a.optional[name] != b.optional[name])
 
 
@@ -129,14 +129,14 @@ def _same_inputs(a: ProtocolRef, b: ProtocolRef) -> bool:
 
 
 def _facts_differ(a: TileTable, b: TileTable) -> bool:
-    """Whether tiles of the same name are not the same: their detail follows from the target alone."""
+    """Return whether tiles of the same name are not the same: their detail follows from the target alone."""
     names = sorted(set(a.tiles) & set(b.tiles))
     one, other = (t.numbers["detail"][t.index_of(names)] for t in (a, b))
     return not np.allclose(one, other, rtol=1e-4, atol=1e-9, equal_nan=True)
 
 
 def _judged(comparisons: tuple[Comparison, ...], failed: frozenset[str]) -> tuple[Comparison, ...]:
-    """A failed tile is never dropped from a verdict: there is none then."""
+    """Withhold every verdict if a tile failed: a failed tile is never dropped."""
     return tuple(replace(one, verdict="none") for one in comparisons) if failed else comparisons
 
 
@@ -145,7 +145,7 @@ def _scored(table: TileTable) -> frozenset[str]:
 
 
 def _shared_lists(a: Record, b: Record, common: frozenset[str]) -> dict[str, frozenset[str]]:
-    """The lists that both have, over the tiles that both have; if the lists differ, the common tiles alone."""
+    """Return the lists that both have, over the tiles that both have; if the lists differ, the common tiles alone."""
     if a.dataset.list == b.dataset.list:
         return {name: tiles & common for name, tiles in sublists(a.dataset.list, common).items()}
     return {"common": common}

@@ -44,7 +44,7 @@ class Crew:
         self._started: Future[list[Worker]] = self._executor.submit(self._start)
 
     def workers(self) -> list[Worker]:
-        """The workers, a device each, with the model loaded; waits for them.
+        """Return the workers, a device each, with the model loaded; waits for them.
 
         Raises
         ------
@@ -102,7 +102,7 @@ class Crew:
         raise AssertionError("unreachable")
 
     def _enter_each(self, stack: ExitStack, isolation: str) -> list[Worker]:
-        """A worker a device; with `auto` the first one finds the level, and the others must reach it, too."""
+        """Return a worker a device; with `auto` the first one finds the level, and the others must reach it, too."""
         workers: list[Worker] = []
         for index, device in enumerate(self.devices):
             worker = Worker(

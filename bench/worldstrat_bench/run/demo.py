@@ -37,7 +37,7 @@ class DemoRun:
 
 
 def prepare_data(folder: Path, tiles: int, make: Callable[[Path, int], None]) -> Path:
-    """The synthetic dataset, made unless an earlier demonstration made it whole.
+    """Return the synthetic dataset, made unless an earlier demonstration made it whole.
 
     `make(folder, tiles)` writes it; it is made beside and renamed, so that an interrupted one is made again.
 

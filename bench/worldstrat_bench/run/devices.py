@@ -13,7 +13,7 @@ _GPU_NODES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/kfd", "/dev/dxg", "/dev/nv
 
 
 def resolve_devices(text: str) -> tuple[str, ...]:
-    """The devices that a word stands for, one worker each.
+    """Return the devices that a word stands for, one worker each.
 
     ``auto`` is every CUDA device that torch sees, else ``cpu``; ``cuda`` is every CUDA device; ``cuda:1`` is one, and
     ``cuda:0,cuda:2`` are some. CUDA_VISIBLE_DEVICES is respected.
@@ -46,7 +46,7 @@ def resolve_devices(text: str) -> tuple[str, ...]:
 
 
 def split_devices(text: str) -> tuple[str, ...]:
-    """The words of ``--device``, each once; whether such devices are there is not asked.
+    """Return the words of ``--device``, each once; whether such devices are there is not asked.
 
     Raises
     ------
@@ -60,12 +60,12 @@ def split_devices(text: str) -> tuple[str, ...]:
 
 
 def scoring_device(devices: tuple[str, ...]) -> str:
-    """Where scores are computed: on the first device."""
+    """Return where scores are computed: on the first device."""
     return devices[0]
 
 
 def _may_have_gpu() -> bool:
-    """Whether it is worth a second to import torch and ask it: on Linux a GPU has a device file."""
+    """Return whether it is worth a second to import torch and ask it: on Linux a GPU has a device file."""
     if sys.platform != "linux":
         return True
     return any(Path(node).exists() for node in _GPU_NODES)

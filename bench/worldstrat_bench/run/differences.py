@@ -31,7 +31,7 @@ _WORDS = {
 
 
 def differences(before: BaseModel, now: BaseModel, *, leave_out: frozenset[str] = frozenset()) -> tuple[str, ...]:
-    """What differs between two notes of one kind, each as "model version: 1.0, now 1.1"."""
+    """Return the differences between two notes of one kind, each as "model version: 1.0, now 1.1"."""
     old, new = _flat(before), _flat(now)
     names = [name for name in (*old, *(n for n in new if n not in old)) if name not in leave_out]
     return tuple(

@@ -44,7 +44,7 @@ def look_at_gpus(devices: Sequence[str], tell: Callable[[str], None], *, every: 
 
 
 def predict_there(device: str, level: Level) -> str:
-    """The name of a device on which a confined worker has just predicted a small tile.
+    """Return the name of a device on which a confined worker has just predicted a small tile.
 
     Raises
     ------

@@ -57,7 +57,7 @@ def _is_code(name: str) -> bool:
 
 
 def nvidia_driver() -> str | None:
-    """The version of NVIDIA's kernel module, if it is loaded."""
+    """Return the version of NVIDIA's kernel module, if it is loaded."""
     try:
         return Path("/sys/module/nvidia/version").read_text(encoding="ascii").strip() or None
     except (OSError, ValueError):

@@ -48,7 +48,7 @@ Listener = Callable[[Event], None]
 
 
 def ignore(event: Event) -> None:
-    """A listener that shows nothing."""
+    """Show nothing."""
 
 
 class Tally:

@@ -22,7 +22,7 @@ _MOUNTS = Path("/proc/self/mountinfo")
 
 
 def file_system_of(path: Path, mounts: str) -> str:
-    """The type of the file system that holds `path`, from the text of ``/proc/self/mountinfo``; "" if unknown."""
+    """Return the type of the file system that holds `path`, from ``/proc/self/mountinfo``'s text; "" if unknown."""
     best, kind = -1, ""
     for line in mounts.splitlines():
         left, _, right = line.partition(" - ")
@@ -36,7 +36,7 @@ def file_system_of(path: Path, mounts: str) -> str:
 
 
 def is_network(path: Path) -> bool:
-    """Whether `path` lies on a file system of another machine, as far as this one says."""
+    """Return whether `path` lies on a file system of another machine, as far as this one says."""
     if not _MOUNTS.exists():
         return False
     kind = file_system_of(path.resolve(), _MOUNTS.read_text(errors="replace"))
@@ -74,7 +74,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def make_folder(folder: Path) -> Path:
-    """The folder, made if need be, as an absolute path.
+    """Return the folder, made if need be, as an absolute path.
 
     Raises
     ------

@@ -13,7 +13,7 @@ _SAMPLE = 4096
 
 
 def files_sha256(tiles: Sequence[Tile]) -> str:
-    """A fingerprint of the files of those tiles: names, dates, sizes, and 4 KiB from the middle of the largest two.
+    """Return a fingerprint of those tiles' files: names, dates, sizes, and 4 KiB of the middle of the largest two.
 
     It tells another dataset, release or seed apart in milliseconds. Silent damage is for ``data check``, and the
     targets themselves are hashed when they are scored.

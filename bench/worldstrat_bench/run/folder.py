@@ -65,7 +65,7 @@ def read_run(path: Path) -> Iterator[RunFolder]:
 
 
 def enough_space(folder: Path, predictions_bytes: int) -> bool:
-    """Whether the disk can keep that many bytes of predictions and still has half a GiB.
+    """Return whether the disk can keep that many bytes of predictions and still has half a GiB.
 
     Raises
     ------

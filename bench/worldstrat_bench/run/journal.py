@@ -192,7 +192,7 @@ class Journal:
                 raise self._damaged(error) from None
 
     def note(self, name: str) -> str | None:
-        """A note of the run, or None."""
+        """Return a note of the run, or None."""
         rows = self._execute("SELECT text FROM note WHERE name = ?", (name,))
         return str(rows[0][0]) if rows else None
 

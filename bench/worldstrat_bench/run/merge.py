@@ -81,7 +81,7 @@ def merge_runs(paths: Sequence[Path], data: Path, out: Path) -> Record:
 
 
 def expand(paths: Sequence[Path]) -> tuple[Path, ...]:
-    """The run directories that are meant: of a folder without a journal of its own, the shards inside."""
+    """Return the run directories that are meant: of a folder without a journal of its own, the shards inside."""
     found: list[Path] = []
     for path in paths:
         inner = sorted(p.parent for p in (path / "shards").glob(f"*/{FILE_NAME}"))
@@ -138,7 +138,7 @@ def _all_there(parts: Sequence[_Part]) -> None:
 
 
 def _whole(parts: Sequence[_Part], selection: Selection) -> PredictInputs:
-    """The inputs of the run that was cut, after making sure that every shard has the tiles it should."""
+    """Return the inputs of the run that was cut, after making sure that every shard has the tiles it should."""
     stored = parts[0].predicting
     protocol = load_protocol(stored.protocol.id)
 

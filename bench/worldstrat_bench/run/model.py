@@ -43,7 +43,7 @@ class ModelRequest:
 
 
 def choose_model(request: ModelRequest, scratch: Path) -> tuple[ModelRef, ModelSpec]:
-    """What the record says of a model, and what a worker needs to start it.
+    """Return what the record says of a model, and what a worker needs to start it.
 
     Parameters
     ----------

@@ -89,7 +89,7 @@ def predict_inputs(
     harness_version: str,
     limits: LimitsRef,
 ) -> PredictInputs:
-    """The inputs of a run over those tiles; looks at the size and a few bytes of every file."""
+    """Return the inputs of a run over those tiles; looks at the size and a few bytes of every file."""
     return PredictInputs(
         protocol=protocol_ref(protocol),
         release=selection.dataset.release,
@@ -108,7 +108,7 @@ def predict_inputs(
 
 
 def protocol_ref(protocol: Protocol) -> ProtocolRef:
-    """How journals and records name a protocol."""
+    """Return how journals and records name a protocol."""
     return ProtocolRef(id=protocol.id, sha256=protocol.sha256)
 
 
@@ -137,7 +137,7 @@ N = TypeVar("N", bound=BaseModel)
 
 
 def read_note(journal: Journal, name: str, kind: type[N]) -> N:
-    """A note of the journal.
+    """Return a note of the journal.
 
     Raises
     ------

@@ -43,7 +43,7 @@ def tiles_ahead(workers: int, cores: int) -> int:
 
 
 def missing_predictions(tiles: Sequence[Tile], entries: Mapping[str, Entry], run: RunFolder) -> tuple[Tile, ...]:
-    """The tiles to predict: never tried, failed by the machine's fault, or lost before they were scored."""
+    """Return the tiles to predict: never tried, failed by the machine's fault, or lost before they were scored."""
 
     def missing(tile: Tile) -> bool:
         entry = entries.get(tile.name)
@@ -198,7 +198,7 @@ class _Shared:
         self._lock = threading.Lock()
 
     def take(self) -> tuple[Tile, TileInputs] | None:
-        """The next item, or None when there is none left."""
+        """Return the next item, or None when there is none left."""
         with self._lock:
             return next(self._source, None)
 
@@ -211,7 +211,7 @@ class _Shared:
 
 
 def _machine(hellos: Sequence[Hello]) -> Machine:
-    """What the record says of the workers, which must be alike.
+    """Return what the record says of the workers, which must be alike.
 
     Raises
     ------

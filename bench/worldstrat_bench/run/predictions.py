@@ -31,11 +31,11 @@ class PredictionStore:
         self.folder = folder
 
     def path(self, tile: str) -> Path:
-        """The file of a tile's prediction."""
+        """Return the file of a tile's prediction."""
         return self.folder / f"{tile}.safetensors"
 
     def has(self, tile: str) -> bool:
-        """Whether a prediction of the tile is stored."""
+        """Return whether a prediction of the tile is stored."""
         return self.path(tile).is_file()
 
     def write(self, tile: str, image: NDArray[np.float32], about: Mapping[str, str]) -> str:
@@ -50,7 +50,7 @@ class PredictionStore:
         return sha256
 
     def read(self, tile: str, sha256: str | None = None) -> NDArray[np.float32]:
-        """The (3, H, W) float32 prediction of a tile.
+        """Return the (3, H, W) float32 prediction of a tile.
 
         Raises
         ------

@@ -19,8 +19,9 @@ from worldstrat_bench.worker.types import Limits
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a run goes about its work; nothing here changes what it finds, except that `metrics` adds columns and that
-    LPIPS is null without weights.
+    """Options of a run that do not change its results.
+
+    Two exceptions: `metrics` adds columns, and LPIPS is null without weights.
 
     Attributes
     ----------

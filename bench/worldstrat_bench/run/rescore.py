@@ -94,7 +94,7 @@ def _refuse_unpredicted(source: RunFolder, selection: Selection) -> None:
 
 
 def _same_selection(stored: PredictInputs, dataset: Dataset, shard: Shard | None) -> tuple[Selection, PredictInputs]:
-    """The tiles of a stored run in the dataset at hand, after making sure that it is the same dataset."""
+    """Return the tiles of a stored run in the dataset at hand, after making sure that it is the same dataset."""
     own = Shard.parse(stored.shard) if stored.shard else None
     if own and shard and own != shard:
         raise UsageError("the run is a shard itself", where="--shard", remedy="merge the shards first")

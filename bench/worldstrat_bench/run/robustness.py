@@ -55,7 +55,7 @@ def check_robustness(request: RunRequest) -> None:
 
 
 def sub_runs(request: RunRequest, protocol: Protocol) -> tuple[SubRun, ...]:
-    """The further runs: fewer frames than declared, then synthetic inputs where the protocol has any."""
+    """Return the further runs: fewer frames than declared, then synthetic inputs where the protocol has any."""
     declared = request.model.frames
     runs = [
         _below(request, f"frames-{frames}", replace(request, model=replace(request.model, frames=frames)))
@@ -102,7 +102,7 @@ def add_robustness(
 
 
 def summarise(folder: Path, runs: Sequence[SubRun], protocol: Protocol) -> Robustness:
-    """The curves of a run from its own files and those of the runs below it.
+    """Return the curves of a run from its own files and those of the runs below it.
 
     Raises
     ------

@@ -47,7 +47,7 @@ class FrameFacts:
 
     @classmethod
     def of(cls, inputs: TileInputs) -> FrameFacts:
-        """Copies, so that the other frames need not stay in memory."""
+        """Return copies, so that the other frames need not stay in memory."""
         task = inputs.task
         return cls(task.images[0, 0, list(RGB)].copy(), task.clear[0, 0, 0].copy(), inputs.cloud, inputs.age)
 
@@ -55,7 +55,7 @@ class FrameFacts:
 def score_tile(
     scorer: Scorer, target: TargetImage, facts: FrameFacts, prediction: NDArray[np.float32] | None
 ) -> Scored:
-    """The score of one tile. A failed tile (`prediction` None) gets its facts; a tile without target not even those.
+    """Score one tile. A failed one (`prediction` None) gets its facts; a tile without target not even those.
 
     A metric that comes out as NaN or infinite is null, with that as its reason.
     """
@@ -70,7 +70,7 @@ def score_tile(
 
 
 def scored_tile(score: TileScore, prepared: Prepared, target_sha256: str, facts: FrameFacts) -> Scored:
-    """What the journal keeps of a tile that has a score."""
+    """Return what the journal keeps of a tile that has a score."""
     values, nulls = _finite(score)
     # The target's own consistency stands beside the prediction's: a protocol without the one has no use for the other.
     if "lr_consistency" in score.metrics:
@@ -236,7 +236,7 @@ class ScoringPool:
 def unscored(
     tiles: Sequence[Tile], entries: Mapping[str, Entry], source: PredictionStore
 ) -> Iterator[tuple[Tile, Predicted]]:
-    """The tiles with an outcome and without a score. Those that the machine failed wait for their next try."""
+    """Yield the tiles with an outcome and without a score. Those that the machine failed wait for their next try."""
     for tile in tiles:
         entry = entries.get(tile.name)
         if entry is None or entry.scored is not None or entry.predicted.outcome == "infra_error":

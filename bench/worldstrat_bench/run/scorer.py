@@ -68,7 +68,7 @@ class Scoring:
 
 
 def _optional(options: RunOptions, protocol: Protocol, tell: Listener) -> tuple[Loaded, ...]:
-    """The optional metrics that were asked for and the automatic ones; what this machine lacks is null, which is said.
+    """Return the optional metrics asked for and the automatic ones; one that this machine lacks is null.
 
     Raises
     ------

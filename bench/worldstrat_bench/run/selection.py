@@ -40,11 +40,11 @@ class Shard:
         return f"{self.index}/{self.count}"
 
     def take(self, items: Sequence[T]) -> tuple[T, ...]:
-        """The items of this part."""
+        """Return the items of this part."""
         return tuple(items[self.index - 1 :: self.count])
 
     def folder(self, out: Path) -> Path:
-        """The run directory of this part within a folder that all parts share."""
+        """Return the run directory of this part within a folder that all parts share."""
         return out / "shards" / f"{self.index}-of-{self.count}"
 
 

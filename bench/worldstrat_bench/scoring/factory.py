@@ -28,7 +28,7 @@ def make_scorer(
     cache: ArrayCache | None = None,
     batch: int | None = None,
 ) -> Scorer:
-    """The scorer of a protocol.
+    """Return the scorer of a protocol.
 
     Parameters
     ----------

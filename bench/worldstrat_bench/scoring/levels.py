@@ -62,7 +62,7 @@ def level_warnings(levels: Sequence[Levels], rule: OffsetFirst) -> tuple[str, ..
 
 
 def _explanation(levels: Sequence[Levels]) -> str:
-    """The offset or the scale that leaves less of what was added beyond the reference's, if either leaves little."""
+    """Return the offset or scale that leaves less of what was added beyond the reference's, if either suffices."""
     extra, level = [], []
     for one in levels:
         for bias, usual, target in zip(one.bias, one.reference_bias or (), one.target, strict=True):

@@ -158,7 +158,7 @@ def _asked(metrics: str | Iterable[str] | None) -> tuple[tuple[str, ...] | None,
 
 
 def _unmasked(image: Array, fill: float | None) -> tuple[Array, NDArray[np.bool_] | None]:
-    """A numpy masked array filled, by `fill` or each band by its own mean, and where any band is masked, (H, W)."""
+    """Return a numpy masked array filled, by `fill` or each band's mean, and where any band is masked, (H, W)."""
     if not isinstance(image, np.ma.MaskedArray) or image.ndim != 3:
         return image, None
     if fill is None:

@@ -18,7 +18,7 @@ _NATIVE_SHARE = 4  # the target is four times as fine as Sentinel-2
 
 
 def to_tensor(image: Array, device: torch.device) -> Tensor:
-    """An array or tensor of (C, H, W) or (H, W) on that device; copied if it is a read-only array."""
+    """Return an array or tensor of (C, H, W) or (H, W) on that device; copied if it is a read-only array."""
     if isinstance(image, Tensor):
         return image.detach().to(device)
     contiguous = np.ascontiguousarray(image)
@@ -77,7 +77,7 @@ def least_size(frame: Frame | None, height: int, width: int) -> tuple[int, int]:
 
 
 def on_grid(image: Tensor, height: int, width: int) -> Tensor:
-    """A (C, H, W) image resampled to the grid if it is on another; not clipped."""
+    """Return a (C, H, W) image resampled to the grid if it is on another; not clipped."""
     return lanczos_resize(image, height, width)
 
 

@@ -122,7 +122,7 @@ class ProbavScorer:
 
 
 def _window(target: SsimTarget, row: int, column: int, lags: int) -> SsimTarget:
-    """The statistics of the target's window at a lag: views, nothing is computed again."""
+    """Return the statistics of the target's window at a lag: views, nothing is computed again."""
 
     def part(array: Tensor) -> Tensor:
         return array[..., row : array.shape[-2] - lags + 1 + row, column : array.shape[-1] - lags + 1 + column]

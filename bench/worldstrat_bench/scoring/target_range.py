@@ -49,7 +49,7 @@ def check_range(image: NDArray[Any], valid: NDArray[np.bool_]) -> None:
 
 
 def _remedy(least: float, most: float) -> str:
-    """What probably brings values of that range to reflectance."""
+    """Return what probably brings values of that range to reflectance."""
     if least < LEAST:
         if least >= -_SIGNED and most <= _SIGNED:
             return "these look like -1 to 1: score (x + 1) / 2 of target and prediction"

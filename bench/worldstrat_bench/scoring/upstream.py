@@ -111,7 +111,7 @@ class UpstreamScorer:
         return {"psnr": psnr(mse, constants.mse_floor), "mse": mse, "mae": mae(seen, moved), "ssim_loss": loss}
 
     def _moved(self, chips: Tensor, best: list[tuple[int, int]]) -> Tensor:
-        """(N, 3, L, L) chips of the truth, each by its kernels of rows and of columns, outer zeros left out."""
+        """Return (N, 3, L, L) chips of the truth, each by its kernels of rows and of columns, outer zeros left out."""
         rows, columns = (torch.tensor([self.kernels[index] for index in axis], dtype=torch.float64)
                          for axis in zip(*best, strict=True))  # fmt: skip
         (top, bottom), (left, right) = _support(rows), _support(columns)
@@ -122,7 +122,7 @@ class UpstreamScorer:
         return moved.view(*chips.shape[:2], *moved.shape[-2:])
 
     def _chips(self, image: Tensor) -> Tensor:
-        """(3, side, side) to (N, 3, L, L), row by row."""
+        """Map (3, side, side) to (N, 3, L, L), row by row."""
         scale = image.shape[-1] / self.rule.lr_side
         side = round(self.rule.chip_side * scale)
         starts = [round(start * scale) for start in self.rule.chip_starts]
@@ -130,6 +130,6 @@ class UpstreamScorer:
 
 
 def _support(kernels: Tensor) -> tuple[int, int]:
-    """The first tap that is not zero in every kernel, and the one after the last."""
+    """Return the first tap that is not zero in every kernel, and the one after the last."""
     used = kernels.ne(0).any(dim=0).nonzero().flatten().tolist()
     return int(used[0]), int(used[-1]) + 1

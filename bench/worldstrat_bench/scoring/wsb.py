@@ -93,7 +93,7 @@ class WsbScorer:
         return self._tile_scores(found, [prepared])[0]
 
     def score_batch(self, predictions: Sequence[Array], prepared: Sequence[Prepared]) -> list[TileScore]:
-        """The scores of several predictions, `batch` at once where that is above 1: those of :meth:`score` to 1e-6.
+        """Score several predictions, `batch` at once where that is above 1: as :meth:`score` to 1e-6.
 
         No score depends on which predictions are given together; see ``wsb_batch``.
         """
@@ -113,7 +113,7 @@ class WsbScorer:
     def _score_filled(
         self, images: Sequence[Tensor], prepared: Sequence[WsbPrepared], chosen: Sequence[int]
     ) -> list[TileScore]:
-        """The scores of one batch; an index that comes again fills it up."""
+        """Return the scores of one batch; an index that comes again fills it up."""
         tiles = [prepared[index] for index in chosen]
         given = upload([images[index] for index in chosen], self.device)
         return self._tile_scores(self.on_device(given, tiles, len(chosen) - len(set(chosen))), tiles)
@@ -132,7 +132,7 @@ class WsbScorer:
         return self._added(pairs, {**measured.values, **_places(measured.shifts)})
 
     def _added(self, pairs: Pairs, values: Mapping[str, Tensor]) -> Found:
-        """The values with those of the learned and the optional metrics, why one is NaN, and curves."""
+        """Return the values with those of the learned and the optional metrics, why one is NaN, and curves."""
         nulls = [{"ssim": NO_WINDOW, "sam": NO_SPECTRUM, "lpips": NO_LPIPS} for _ in range(len(pairs))]
         added, curves = dict(values), dict[str, Tensor]()
         if isinstance(self._perceptual, Unavailable):
@@ -155,7 +155,7 @@ class WsbScorer:
         tiles: Sequence[WsbPrepared],
         fill: int = 0,
     ) -> Pairs:
-        """A batch as the learned and the optional metrics take it."""
+        """Return a batch as the learned and the optional metrics take it."""
         seen = [None if tile.frame is None or not tile.frame.usable else tile.frame.rgb for tile in tiles]
         return Pairs(
             prediction=result,
@@ -208,7 +208,7 @@ class WsbScorer:
 
 
 def _unseen(prepared: WsbPrepared) -> str:
-    """Why frame 0 cannot be used, if it cannot."""
+    """Return why frame 0 cannot be used, if it cannot."""
     return NO_FRAME if prepared.frame is None or prepared.frame.rgb is None else CLOUDY
 
 

@@ -49,8 +49,10 @@ class Levelled:
 
 
 def level(image: Tensor, target: OffsetTarget, rules: WsbRules) -> Levelled:
-    """Add the offset of a (C, H, W) prediction, not clipped, and clip: before registration, so that no wild value and
-    no offset steers it."""
+    """Add the offset of a (C, H, W) prediction, not clipped, and clip.
+
+    This comes before registration, so that no wild value and no offset steers it.
+    """
     window = crop_or_pad(image, rules.border)
     first = first_offset(window, target)
     possible = without_absurd(image, first, rules.offset)

@@ -49,7 +49,7 @@ class Measured:
 
 
 def kind(shape: Sequence[int], prepared: WsbPrepared) -> Hashable:
-    """What tiles have to have in common to be stacked: shapes, of the prediction too, and what is None or a number."""
+    """Return what tiles need in common to be stacked: shapes, also the prediction's, and what is None or a number."""
     frame = prepared.frame
     seen = SeenFrame.of(frame)
     seen_form = None if seen is None else (tuple(seen.rgb.shape), tuple(seen.clear.shape))
@@ -58,7 +58,7 @@ def kind(shape: Sequence[int], prepared: WsbPrepared) -> Hashable:
 
 
 def stack_tiles(tiles: Sequence[WsbPrepared]) -> Stack:
-    """The tiles, which are of one kind, with a leading axis."""
+    """Return the tiles, which are of one kind, with a leading axis."""
     target = torch.stack([tile.target for tile in tiles])
     frames = [SeenFrame.of(tile.frame) for tile in tiles]
     seen = None
@@ -77,7 +77,7 @@ def stack_tiles(tiles: Sequence[WsbPrepared]) -> Stack:
 
 
 def upload(images: Sequence[Tensor], device: torch.device) -> Tensor:
-    """(N, C, H, W) on the device, of N images that lie on the CPU or there already; nothing waits."""
+    """Return (N, C, H, W) on the device, of N images that lie on the CPU or there already; nothing waits."""
     if images[0].device.type == device.type != "cpu":
         return torch.stack(list(images))
     pinned = device.type == "cuda"
@@ -129,7 +129,7 @@ def in_batches(kinds: Sequence[Hashable], size: int, score: Callable[[list[int]]
 
 
 def _form(part: Any) -> Hashable:
-    """What has to be equal of two parts so that they can be stacked."""
+    """Return what has to be equal of two parts so that they can be stacked."""
     if isinstance(part, Tensor):
         return (tuple(part.shape), part.dtype)
     if is_dataclass(part):

@@ -48,7 +48,7 @@ class Truth:
 
     @classmethod
     def of(cls, prepared: WsbPrepared) -> Truth:
-        """Of one tile."""
+        """Return the truth of one tile."""
         target = prepared.target[:3]
         frame = SeenFrame.of(prepared.frame)
         return cls(target, prepared.valid, prepared.offset, prepared.ssim, prepared.white, frame)
@@ -56,8 +56,11 @@ class Truth:
 
 @dataclass(frozen=True)
 class Placed:
-    """A prediction at its target's level and place: `levelled` is S, `result` P (..., 3, h, w), `bias` b (..., 3), and
-    `raw` the prediction as it came, moved alike and clipped."""
+    """A prediction at its target's level and place.
+
+    `levelled` is S, `result` P (..., 3, h, w), `bias` b (..., 3), and `raw` the prediction as it came, moved alike and
+    clipped.
+    """
 
     levelled: Levelled
     result: Tensor

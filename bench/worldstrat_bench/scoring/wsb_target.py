@@ -110,7 +110,7 @@ class WsbPrepared:
 def prepare_wsb(
     target: TargetImage, frame: Frame | None, rules: WsbRules, device: torch.device, stored: Mapping[str, Any] | None
 ) -> WsbPrepared:
-    """The statistics of a tile; `stored` is what :func:`scalars` gave for the same tile, or None."""
+    """Return the statistics of a tile; `stored` is what :func:`scalars` gave for the same tile, or None."""
     image = to_tensor(target.image, device).to(torch.float32)
     everywhere = to_tensor(target.valid, device)
     window = crop_or_pad(image, rules.border).contiguous()
@@ -160,7 +160,7 @@ def method_sha256(package: Path | None = None) -> str:
 
 
 def cache_key(target: TargetImage, frame: Frame | None, protocol_sha256: str, device: torch.device) -> str:
-    """The name of a tile's statistics: their target, frame, protocol, method and kind of device."""
+    """Return the name of a tile's statistics: their target, frame, protocol, method and kind of device."""
     digest = hashlib.sha256(f"{method_sha256()} {protocol_sha256} {target.sha256} {device.type}".encode())
     for part in () if frame is None else (frame.rgb, frame.clear):
         if part is None:
@@ -172,7 +172,7 @@ def cache_key(target: TargetImage, frame: Frame | None, protocol_sha256: str, de
 
 
 def scalars(prepared: WsbPrepared) -> dict[str, np.ndarray[tuple[()], np.dtype[np.float64]]]:
-    """What of the statistics is worth keeping on disk; NaN for None."""
+    """Return what of the statistics is worth keeping on disk; NaN for None."""
     known = prepared.reference
     reference = (math.nan,) * len(REFERENCE) if known is None else (known.psnr, known.clipped, *known.bias)
     values = (prepared.white, prepared.detail, prepared.lr_consistency_target, *reference)
@@ -209,7 +209,7 @@ def _frame_image(frame: Frame, image: Tensor, constants: Metrics) -> FrameImage:
 
 
 def _search_mask(valid: Tensor | None, frame: FrameImage | None, image: Tensor, rules: WsbRules) -> Tensor | None:
-    """The window's valid pixels that are clear in frame 0, or all valid ones if too few of those are clear."""
+    """Return the window's valid pixels that are clear in frame 0, or all valid ones if too few of those are clear."""
     if frame is None:
         return valid
     clear = crop_or_pad(nearest(frame.clear, image.shape[-2], image.shape[-1]), rules.border)
@@ -221,7 +221,7 @@ def _search_mask(valid: Tensor | None, frame: FrameImage | None, image: Tensor, 
 
 
 def _reference(frame: Tensor, prepared: WsbPrepared, rules: WsbRules) -> Reference:
-    """The reference bicubic, scored like a prediction."""
+    """Return the reference bicubic, scored like a prediction."""
     image = bicubic(frame[None], prepared.height, prepared.width)[0]
     steps = align(image, prepared.offset, prepared.search, rules)
     mse = squared_error(steps.result, prepared.target[:3], prepared.valid)
@@ -230,7 +230,7 @@ def _reference(frame: Tensor, prepared: WsbPrepared, rules: WsbRules) -> Referen
 
 
 def _own_consistency(image: Tensor, valid: Tensor, rgb: Tensor, frame: FrameImage, rules: WsbRules) -> float | None:
-    """The target's own lr_consistency, over clear pixels that see no no-data."""
+    """Return the target's own lr_consistency, over clear pixels that see no no-data."""
     if not frame.usable:
         return None
     holes = degrade((~valid).to(torch.float32), frame.sensor)

@@ -69,7 +69,7 @@ class Analysis:
         return {tile: clean(tile, 80) for tile in self.division.facts.tiles}
 
     def matrix(self, metric: str) -> Floats:
-        """(m, n) values by entry and tile; see :meth:`Division.matrix`."""
+        """Return (m, n) values by entry and tile; see :meth:`Division.matrix`."""
         return self.division.matrix(metric)
 
     def median(self, metric: str) -> Floats:
@@ -93,7 +93,7 @@ class Analysis:
         return tuple(found)
 
     def board(self, metric: str) -> RankedBoard:
-        """The board of the ranking list."""
+        """Return the board of the ranking list."""
         return self.division.boards[self.division.list_name, metric]
 
     @cached_property
@@ -108,7 +108,7 @@ class Analysis:
         return found
 
     def pair_interval(self, metric: str, i: int, j: int) -> tuple[float, float] | None:
-        """The interval of the difference of two rows of the ranking list's board; None where pages draw none."""
+        """Return the interval of the difference of two rows of the ranking list's board; None where pages draw none."""
         ends = self._pair_intervals[metric][i][j]
         return None if math.isnan(ends[0]) else ends
 
@@ -139,14 +139,14 @@ class Analysis:
         )
 
     def featured(self) -> frozenset[str]:
-        """The tiles that the gallery shows."""
+        """Return the tiles that the gallery shows."""
         order, shown = self.hardest(), self.config.gallery
         median = [order[i] for i in positions(len(order), shown)]
         differ = [tile for tile, *_ in self.disagreements()[:shown]]
         return frozenset((*order[:shown], *median, *order[::-1][:shown], *differ))
 
     def disagreements(self, metric: str = "psnr") -> list[tuple[str, str, str, float]]:
-        """(tile, better, worse, difference) for neighbours on the board, largest first, each tile once."""
+        """Return (tile, better, worse, difference) for neighbours on the board, largest first, each tile once."""
         slugs = [standing.model for standing in self.board(metric).standings]
         order = {entry.slug: i for i, entry in enumerate(self.division.entries)}
         matrix, sign = self.matrix(metric), sign_of(metric)
@@ -161,7 +161,7 @@ class Analysis:
 
 
 def shown_stratum(axis_name: str, label: str) -> str:
-    """A stratum's label fit for a page: labels come from ``tiles.csv``."""
+    """Return a stratum's label fit for a page: labels come from ``tiles.csv``."""
     return clean(stratum_name(axis_name, label), 60)
 
 

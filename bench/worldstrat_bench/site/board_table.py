@@ -211,7 +211,7 @@ def _csv_names(key: str) -> tuple[str, ...]:
 
 
 def metrics_of(division: Division) -> list[str]:
-    """The metrics that entries of a division have, in the order of pages."""
+    """Return the metrics that entries of a division have, in the order of pages."""
     present = {m for entry in division.entries or division.reported for m in division.scores(entry).micro}
     known = [m for m in MEASURES if m in present]
     return known + sorted(present - set(known))

@@ -190,7 +190,7 @@ def compose(
 
 
 def _without_board(division: Division) -> tuple[UnrankedEntry, ...]:
-    """The runs of a division that gets no pages: none may be ranked, or its kind is not published."""
+    """Return the runs of a division that gets no pages: none may be ranked, or its kind is not published."""
     reason = f"{division.kind} boards are not published on this site"
     return (*division.apart, *(UnrankedEntry(entry, reason) for entry in division.shown))
 
@@ -219,7 +219,7 @@ def _common(division: Division | None) -> dict[str, object]:
 
 
 def _navigation(division: Division | None) -> dict[str, object]:
-    """Which division the links in the head of a page lead to."""
+    """Return which division the links in the head of a page lead to."""
     return {"nav": division is not None, "prefix": division.prefix if division else ""}
 
 

@@ -36,7 +36,7 @@ class Point:
 
 
 def span(value: float, low: float | None, high: float | None, bounds: tuple[float, float]) -> Markup:
-    """A dot with its interval on a common scale, 64 x 12 px, for a table cell."""
+    """Return a dot with its interval on a common scale, 64 x 12 px, for a table cell."""
     scale = Scale(bounds[0], bounds[1], 3, 61)
     bar = (
         f'<path class="iv" d="M{fmt(scale(low))} 6H{fmt(scale(high))}"/>'
@@ -131,7 +131,7 @@ def pareto(points: Sequence[Point], *, y_higher: bool) -> list[int]:
 
 
 def histogram(values: Sequence[float], edges: Sequence[float], label: str, x_title: str) -> Markup:
-    """Counts of values in bins; the last bin holds its upper edge."""
+    """Return counts of values in bins; the last bin holds its upper edge."""
     counts = [0] * (len(edges) - 1)
     for value in values:
         for i in range(len(counts)):
@@ -197,7 +197,7 @@ def strip(values: Sequence[tuple[str, float]], label: str, unit: str) -> Markup:
 
 
 def badge(left: str, right: str) -> Markup:
-    """A small label for a README, with colours of its own. Texts are drawn to measured widths."""
+    """Return a small label for a README, with colours of its own. Texts are drawn to measured widths."""
     a, b = 12 + 6.6 * len(left), 12 + 6.6 * len(right)
     total = a + b
     return Markup(
@@ -216,7 +216,7 @@ def _short(label: str, limit: int = 24) -> str:
 
 
 def _label_places(spots: Sequence[tuple[float, float]], right: float) -> list[tuple[float, float, str] | None]:
-    """Where each point's name goes without covering another one; None: only in its tooltip."""
+    """Return where each point's name goes without covering another one; None: only in its tooltip."""
     taken: list[tuple[float, float]] = []
     places: list[tuple[float, float, str] | None] = []
     for x, y in spots:

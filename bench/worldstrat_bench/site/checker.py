@@ -138,7 +138,7 @@ def _format_faults(files: Mapping[str, bytes]) -> Iterator[str]:
 
 
 def _page_bytes(path: str, page: Page, files: Mapping[str, bytes]) -> int:
-    """A page with everything that it loads at once."""
+    """Return a page with everything that it loads at once."""
     loads = {posixpath.normpath(posixpath.join(posixpath.dirname(path), s)) for s in set(page.loads) - set(page.lazy)}
     return len(files[path]) + sum(len(files.get(load, b"")) for load in loads)
 

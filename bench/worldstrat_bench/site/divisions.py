@@ -160,7 +160,7 @@ class Division:
         return {}
 
     def matrix(self, metric: str) -> NDArray[np.float64]:
-        """(m, n) values by entry and tile, NaN for null; entries in the order of their slugs."""
+        """Return (m, n) values by entry and tile, NaN for null; entries in the order of their slugs."""
         if metric not in self._matrices:
             none = np.full(len(self.facts), np.nan)
             rows = [metric_values(e.table, metric) if metric in metric_names(e.table) else none for e in self.entries]
@@ -168,16 +168,16 @@ class Division:
         return self._matrices[metric]
 
     def measured(self, metric: str) -> bool:
-        """Whether any ranked entry has the metric on any tile: LPIPS is missing where its weights were."""
+        """Return whether any ranked entry has the metric on any tile: LPIPS is missing where its weights were."""
         tables = (entry.table for entry in self.entries or self.reported)
         return any(metric in metric_names(t) and not np.isnan(metric_values(t, metric)).all() for t in tables)
 
     def ranks(self, entry: Entry) -> bool:
-        """Whether an entry is on the boards; it has a rank in the lists and by the metrics of which it has all."""
+        """Return whether an entry is on the boards; it has a rank in the lists and metrics of which it has all."""
         return entry.slug in self.by_slug
 
     def counts(self, entry: Entry) -> bool:
-        """Whether a ranked entry moves ranks; the others have the rank that they would have if they alone joined."""
+        """Return whether a ranked entry moves ranks; the others have the rank of joining alone."""
         return self.counting is None or entry.slug in self.counting
 
     def why_unranked(self, entry: Entry, list_name: str, metric: str) -> str:
@@ -192,5 +192,5 @@ class Division:
         return clean(own[0].text, 400) if own else "no value"
 
     def scores(self, entry: Entry, list_name: str | None = None) -> ListScores:
-        """An entry's scores on a list, by default the ranking one."""
+        """Return an entry's scores on a list, by default the ranking one."""
         return entry.record.scores[list_name or self.list_name]

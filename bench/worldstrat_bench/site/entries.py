@@ -89,7 +89,7 @@ class Entry:
 
     @property
     def status(self) -> str:
-        """ "verified" or "self-reported"."""
+        """Either "verified" or "self-reported"."""
         return "verified" if self.verified else "self-reported"
 
     @property
@@ -215,7 +215,7 @@ def _sites_below(root: Path) -> frozenset[Path]:
 
 
 def _below_a_run(folder: Path, root: Path) -> bool:
-    """Whether ``<run>/robustness/<name>`` is what a folder is, in a folder of runs."""
+    """Return whether ``<run>/robustness/<name>`` is what a folder is, in a folder of runs."""
     run = folder.parent.parent
     return folder.parent.name == "robustness" and run.is_relative_to(root) and (run / "record.json").is_file()
 
@@ -282,7 +282,7 @@ def _precedence(entry: Entry) -> tuple[bool, str, str]:
 
 
 def protocol_of(record: Record) -> Protocol:
-    """The package's protocol of that id and digest.
+    """Return the package's protocol of that id and digest.
 
     Raises
     ------
@@ -330,7 +330,7 @@ def _identity(record: Record) -> str:
 
 
 def _manifest(folder: Path, root: Path) -> Path:
-    """The manifest of the submission that a run belongs to: above it, but not above `root`."""
+    """Return the manifest of the submission that a run belongs to: above it, but not above `root`."""
     for parent in (folder, *folder.parents):
         if (parent / "submission.toml").is_file() or parent == root:
             return parent / "submission.toml"

@@ -96,7 +96,7 @@ def parse_toml(data: bytes | None) -> Mapping[str, Any]:
 
 
 def string_at(document: Mapping[str, Any], *keys: str) -> str:
-    """The text under nested keys; a list of texts or of tables with a `name` is joined; anything else is empty."""
+    """Return the text under nested keys; a list of texts or of tables with a `name` is joined; else ""."""
     value: Any = document
     for key in keys:
         value = value.get(key) if isinstance(value, Mapping) else None
@@ -112,14 +112,14 @@ def _person(item: Any) -> str:
 
 
 def authors_of(manifest: Mapping[str, Any]) -> tuple[str, ...]:
-    """The authors of a manifest; none if it does not name them as it should."""
+    """Return the authors of a manifest; none if it does not name them as it should."""
     about = manifest.get("submission")
     named = about.get("authors") if isinstance(about, Mapping) else None
     return tuple(name for item in named[:100] if (name := _person(item))) if isinstance(named, list) else ()
 
 
 def card_of(manifest: Mapping[str, Any], record: Record) -> Card:
-    """What a manifest says about a model, the record's names where it says nothing."""
+    """Return what a manifest says about a model, the record's names where it says nothing."""
     model = record.model
     # A title that says more than a name is not shown, but the first of its names that is one.
     names = (string_at(manifest, "submission", "title"), model.submission or "", model.name)
@@ -142,14 +142,14 @@ def card_of(manifest: Mapping[str, Any], record: Record) -> Card:
 
 
 def _archive(manifest: Mapping[str, Any]) -> str:
-    """Where predictions that were handed in can be had, and their licence; "" if a submission hands in none."""
+    """Return where predictions that were handed in can be had, and their licence; "" if a submission hands in none."""
     url = safe_url(string_at(manifest, "predictions", "url"))
     licence, sha256 = (string_at(manifest, "predictions", key) for key in ("licence", "sha256"))
     return clean(f"{url}, {licence}, sha256 {sha256}", 400) if url else ""
 
 
 def speed_of(data: bytes | None, record: Record, verified: Verification | None) -> tuple[Speed, ...]:
-    """The timings in ``speed.json``, valid and offline ones first; nothing if it is of another record.
+    """Return the timings in ``speed.json``, valid and offline ones first; nothing if it is of another record.
 
     Parameters
     ----------

@@ -134,7 +134,7 @@ def forest_figure(analysis: Analysis, entry: Entry, metric: str) -> Figure:
 
 
 def shift_figures(table: TileTable, radius: int) -> list[Figure]:
-    """The shift audit: where predictions had to be moved, how far, and what that gained."""
+    """Return the shift audit: where predictions had to be moved, how far, and what that gained."""
     y, x = table.numbers["shift_y"], table.numbers["shift_x"]
     known = ~np.isnan(x + y)
     if not known.any():

@@ -123,7 +123,7 @@ class _Reader(HTMLParser):
 
 
 def is_external(href: str) -> bool:
-    """Whether an address leaves the site."""
+    """Return whether an address leaves the site."""
     return href.lower().startswith(_EXTERNAL_SCHEMES)
 
 

@@ -29,14 +29,14 @@ INFERNO = ((0, 0, 4), (40, 11, 84), (101, 21, 110), (159, 42, 99), (212, 72, 66)
 
 
 def stretch_of(target: Image, valid: NDArray[np.bool_]) -> tuple[float, float]:
-    """The 2nd and 98th percentile of a target (3, H, W) over its valid pixels and all bands."""
+    """Return the 2nd and 98th percentile of a target (3, H, W) over its valid pixels and all bands."""
     values = target[:, valid] if valid.any() else target.reshape(3, -1)
     low, high = np.percentile(values, [2, 98])
     return float(low), float(max(high, low + 1e-3))
 
 
 def stretched(image: Image, stretch: tuple[float, float]) -> Bytes:
-    """(3, H, W) reflectance as (H, W, 3) bytes on that stretch."""
+    """Return (3, H, W) reflectance as (H, W, 3) bytes on that stretch."""
     low, high = stretch
     scaled = np.clip((np.nan_to_num(image) - low) / (high - low), 0, 1)
     return np.ascontiguousarray((scaled * 255 + 0.5).astype(np.uint8).transpose(1, 2, 0))
@@ -68,7 +68,7 @@ def error_of(scored: Image, target: Image, valid: NDArray[np.bool_]) -> NDArray[
 
 
 def error_map(error: NDArray[np.float32], side: int) -> Bytes:
-    """An error of (H, W) reflectance as (side, side, 3) colours on the fixed scale."""
+    """Return an error of (H, W) reflectance as (side, side, 3) colours on the fixed scale."""
     scaled = np.clip(shrunk(error, side) / ERROR_MAX, 0, 1) * (len(INFERNO) - 1)
     anchors = np.array(INFERNO, dtype=np.float64)
     low = np.minimum(scaled.astype(int), len(INFERNO) - 2)
@@ -84,7 +84,7 @@ def own_stretch(image: Image, valid: NDArray[np.bool_], stretch: tuple[float, fl
 
 
 def detail_of(errors: list[NDArray[np.float32]], target: Image) -> tuple[int, int]:
-    """(x, y) of the middle of the 32 px block that is worth a look.
+    """Return (x, y) of the middle of the 32 px block that is worth a look.
 
     It is the one in which the errors of the models differ most; of one model the one with the greatest error; without
     a model the one in which the target varies most.
@@ -101,7 +101,7 @@ def detail_of(errors: list[NDArray[np.float32]], target: Image) -> tuple[int, in
 
 
 def hatched(image: Bytes, clear: NDArray[np.bool_]) -> Bytes:
-    """(h, w, 3) with diagonal red lines where it is not clear."""
+    """Return (h, w, 3) with diagonal red lines where it is not clear."""
     rows, columns = np.indices(clear.shape)
     lines = ((rows + columns) % 8 < 2) & ~clear
     result = image.copy()
@@ -110,7 +110,7 @@ def hatched(image: Bytes, clear: NDArray[np.bool_]) -> Bytes:
 
 
 def webp(image: Bytes, side: int | None = None) -> bytes:
-    """Encoded at the best quality that is not too large; resized to `side` x `side` px if given.
+    """Encode at the best quality that is not too large; resized to `side` x `side` px if given.
 
     Where the lowest quality is too large, the picture is halved: a page must stay small on any image.
     """
@@ -128,20 +128,20 @@ def webp(image: Bytes, side: int | None = None) -> bytes:
 
 
 def lossless(image: Bytes) -> bytes:
-    """Encoded so that every byte comes back."""
+    """Encode so that every byte comes back."""
     from PIL import Image as Pillow
 
     return _encoded(Pillow.fromarray(image), lossless=True, quality=40, method=2)
 
 
 def small(image: Bytes) -> bytes:
-    """Encoded without loss where that is not too large, as the few pixels of an input are."""
+    """Encode without loss where that is not too large, as the few pixels of an input are."""
     data = lossless(image)
     return data if len(data) <= MOST_BYTES else webp(image)
 
 
 def crop_script(key: str, x: int, y: int, image: Bytes) -> str:
-    """A lossless crop as a script that hands it to the viewer.
+    """Return a lossless crop as a script that hands it to the viewer.
 
     A page opened as a file may load scripts of its site and read back pictures given as text, but not picture files:
     a profile needs the values.
@@ -157,7 +157,7 @@ def _encoded(picture: Picture, **options: object) -> bytes:
 
 
 def shrunk(image: NDArray[np.floating], side: int) -> NDArray[np.float64]:
-    """(H, W) brought to (side, side) by means over blocks, for any H and W."""
+    """Return (H, W) brought to (side, side) by means over blocks, for any H and W."""
     rows = np.arange(image.shape[0]) * side // image.shape[0]
     columns = np.arange(image.shape[1]) * side // image.shape[1]
     sums = np.zeros((side, side))

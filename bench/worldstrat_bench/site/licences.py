@@ -20,7 +20,7 @@ _CAPTION = {
 
 
 def footer(releases: Iterable[str]) -> str:
-    """The licence line of a page's footer.
+    """Return the licence line of a page's footer.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def footer(releases: Iterable[str]) -> str:
 
 
 def caption(releases: Iterable[str]) -> str:
-    """The licence line below the pictures of a tile."""
+    """Return the licence line below the pictures of a tile."""
     return _lines(_CAPTION, releases)
 
 

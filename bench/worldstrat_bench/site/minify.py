@@ -70,7 +70,7 @@ def minified(script: str) -> str:
 
 
 def _statements(tokens: list[str]) -> list[list[str]]:
-    """The statements of the outer function."""
+    """Return the statements of the outer function."""
     found: list[list[str]] = [[]]
     depth = 0
     for token in tokens:
@@ -83,7 +83,7 @@ def _statements(tokens: list[str]) -> list[list[str]]:
 
 
 def _tokens(script: str) -> Iterator[str]:
-    """The words, numbers, texts and marks of a script, without spaces."""
+    """Yield the words, numbers, texts and marks of a script, without spaces."""
     at, last = 0, ";"
     while at < len(script):
         regex = _REGEX.match(script, at) if last in _BEFORE_REGEX else None
@@ -119,7 +119,7 @@ def _arrows(tokens: list[str]) -> list[str]:
 
 
 def _body(block: list[str]) -> list[str]:
-    """What an arrow leads to: for a block that only returns, the value."""
+    """Return what an arrow leads to: for a block that only returns, the value."""
     inner = block[1:-2]
     if block[1] != "return" or block[-2] != ";" or ";" in inner:
         return block
@@ -141,14 +141,14 @@ def _is_word(token: str) -> bool:
 
 
 def _is_property(tokens: list[str], i: int) -> bool:
-    """Whether a word is what stands after a dot, or the key of an object."""
+    """Return whether a word is what stands after a dot, or the key of an object."""
     before = tokens[i - 1] if i else ""
     after = tokens[i + 1] if i + 1 < len(tokens) else ""
     return before in (".", "?.") or (after == ":" and before in ("{", ","))
 
 
 def _bound(tokens: list[str]) -> set[str]:
-    """The names that the script declares."""
+    """Return the names that the script declares."""
     found = set()
     for i, token in enumerate(tokens):
         if token in ("const", "let"):
@@ -161,7 +161,7 @@ def _bound(tokens: list[str]) -> set[str]:
 
 
 def _entries(tokens: list[str]) -> set[int]:
-    """Where a word is an entry of an object that has its value's name, as in {view}."""
+    """Return where a word is an entry of an object that has its value's name, as in {view}."""
     found, stack = set(), [""]
     for i, token in enumerate(tokens):
         if token in _CLOSING:
@@ -174,13 +174,13 @@ def _entries(tokens: list[str]) -> set[int]:
 
 
 def _gains(name: str, tokens: list[str], words: list[str], entries: set[int]) -> bool:
-    """Whether a short name saves more than it costs where {view} becomes {view:v}."""
+    """Return whether a short name saves more than it costs where {view} becomes {view:v}."""
     dear = sum(tokens[i] == name for i in entries)
     return (words.count(name) - dear) * (len(name) - 1.5) > 2.5 * dear
 
 
 def _opening(tokens: list[str], end: int) -> int:
-    """Where the bracket opens that closes at `end`."""
+    """Return where the bracket opens that closes at `end`."""
     depth = 0
     for i in range(end, -1, -1):
         depth += (tokens[i] in _ENDS) - (tokens[i] in _CLOSING)
@@ -190,7 +190,7 @@ def _opening(tokens: list[str], end: int) -> int:
 
 
 def _closing(tokens: list[str], start: int) -> int:
-    """Where the bracket closes that opens at `start`."""
+    """Return where the bracket closes that opens at `start`."""
     depth = 0
     for i in range(start, len(tokens)):
         depth += (tokens[i] in _CLOSING) - (tokens[i] in _ENDS)
@@ -200,7 +200,7 @@ def _closing(tokens: list[str], start: int) -> int:
 
 
 def _pattern(tokens: list[str], start: int) -> set[str]:
-    """The names that a pattern or a list of parameters binds."""
+    """Return the names that a pattern or a list of parameters binds."""
     return {
         tokens[i]
         for i in range(start, _closing(tokens, start))
@@ -214,7 +214,7 @@ def _short() -> Iterator[str]:
 
 
 def _joined(tokens: list[str], names: dict[str, str]) -> str:
-    """The tokens with short names; a space only where two would become one, and one ``let`` for many in a row."""
+    """Return the tokens with short names; a space only where needed, and one ``let`` for many in a row."""
     out: list[str] = []
     entries = _entries(tokens)
     declared = [False]  # by depth: whether the statement that ends next declares

@@ -72,7 +72,7 @@ _WHY_MISSING = {"lpips": " (weights were missing)"}
 
 
 def _list_table(analysis: Analysis, name: str, metric: str, *, base: str, reported: bool = False) -> Table:
-    """The ranked runs of a list, or the self-reported ones: these have values alone, no rank and no interval."""
+    """Return the ranked runs of a list, or the self-reported ones: these have values alone, no rank and no interval."""
     division = analysis.division
     tiles, count = division.lists[name], len(division.reported if reported else division.entries)
     boards = {m: division.boards[name, m] for m in division.protocol.ranking.metrics}
@@ -85,7 +85,7 @@ def _list_table(analysis: Analysis, name: str, metric: str, *, base: str, report
 
 
 def empty_context() -> dict[str, object]:
-    """What the board template needs, with nothing to show."""
+    """Return what the board template needs, with nothing to show."""
     return {
         "no_official": False, "lists": [], "orders": [], "figures": [], "strata_links": [], "others": [],
         "missing": [], "apart": [], "unranked": "", "sentences": [], "rank_note": "", "csv": "",
@@ -124,7 +124,7 @@ def _list_context(analysis: Analysis, name: str, metric: str, table: Table, *, b
 
 
 def _reported_context(analysis: Analysis, name: str, metric: str, base: str) -> dict[str, object]:
-    """The section of self-reported runs below a board."""
+    """Return the section of self-reported runs below a board."""
     division = analysis.division
     if not division.reported:
         return {}
@@ -134,7 +134,7 @@ def _reported_context(analysis: Analysis, name: str, metric: str, base: str) -> 
 
 
 def _unranked(division: Division, name: str, metrics: Sequence[str]) -> list[str]:
-    """Why runs on the board have no rank in a list, each reason with the metrics that it is about."""
+    """Return why runs on the board have no rank in a list, each reason with the metrics that it is about."""
     found = []
     for entry in division.entries:
         reasons: dict[str, list[str]] = {}
@@ -149,7 +149,7 @@ def _unranked(division: Division, name: str, metrics: Sequence[str]) -> list[str
 
 
 def heading_of(division: Division) -> str:
-    """The title of a division."""
+    """Return the title of a division."""
     kind = {"official": "Leaderboard", "practice": "Practice board", "probe": "Out-of-split probe",
             "compatibility": "Compatibility board", "predictions": "Predictions handed in"}[division.kind]  # fmt: skip
     published = (division.kind != "practice" or division.awaits_reference) and {*division.release.split(", ")} <= {
@@ -238,7 +238,7 @@ def _download(out: Output, division: Division, name: str, table: Table) -> None:
 
 
 def _downloaded(division: Division, entry: Entry, name: str) -> dict[str, object]:
-    """What the JSON of a board says of a ranked run."""
+    """Return what the JSON of a board says of a ranked run."""
     ranked = division.protocol.ranking.metrics if division.shows_ranks(name) else ()
     scores = division.scores(entry, name)
     return {

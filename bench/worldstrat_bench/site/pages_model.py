@@ -78,7 +78,7 @@ def _label(metric: str) -> str:
 
 
 def _measured(entry: Entry, metric: str) -> bool:
-    """Whether any tile has the metric; without one, a figure of it would be empty (the scores say why)."""
+    """Return whether any tile has the metric; without one, a figure of it would be empty (the scores say why)."""
     if metric == "gain":
         return bool(np.isfinite(entry.table.numbers["psnr"]).any())
     return bool(np.isfinite(entry.table.numbers[metric]).any())
@@ -269,7 +269,7 @@ def _shift_facts(table: TileTable) -> Pairs:
 
 
 def _extremes(analysis: Analysis, entry: Entry) -> list[tuple[str, list[tuple[str, str, str]]]]:
-    """The tiles with the largest and the smallest gain over bicubic."""
+    """Return the tiles with the largest and the smallest gain over bicubic."""
     gains = metric_values(entry.table, "gain")
     ranked = [analysis.row_of[tile] for tile in analysis.division.tiles]
     rows = sorted((r for r in ranked if not np.isnan(gains[r])), key=lambda r: (-gains[r], r))

@@ -21,7 +21,7 @@ SMALL = 30
 
 
 def build_compare(out: Output, analysis: Analysis, common: Context) -> None:
-    """The page for two models. The numbers are in the page, because ``file://`` cannot fetch any."""
+    """Write the page for two models. The numbers are in the page, because ``file://`` cannot fetch any."""
     division = analysis.division
     ranked = division.protocol.ranking.metrics
     order = [s.model for s in analysis.board(ranked[0]).standings]
@@ -37,7 +37,7 @@ def build_compare(out: Output, analysis: Analysis, common: Context) -> None:
 
 
 def compare_data(analysis: Analysis, order: Sequence[str]) -> dict[str, object]:
-    """What the script needs: whole numbers (values times a scale), tiles, strata, verdicts."""
+    """Return what the script needs: whole numbers (values times a scale), tiles, strata, verdicts."""
     division = analysis.division
     slugs = [entry.slug for entry in division.entries]
     rows = [slugs.index(slug) for slug in order]
@@ -68,7 +68,7 @@ def compare_data(analysis: Analysis, order: Sequence[str]) -> dict[str, object]:
 
 
 def _row_pairs(analysis: Analysis, metric: str, order: Sequence[str], row: int) -> list[list[str | int] | None]:
-    """What is said of a model and each of those after it; None where one of the two is not on the board.
+    """Return what is said of a model and each of those after it; None where one of the two is not on the board.
 
     Tiles won, tied and lost, the difference, then the ends of its interval and p where pages show them. The page shows
     these as they are: a script that computed them again from rounded values would show others.

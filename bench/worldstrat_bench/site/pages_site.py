@@ -39,7 +39,7 @@ class Section:
 
 
 def build_method(out: Output, common: Context) -> None:
-    """The method page, from the protocol files of the package."""
+    """Write the method page, from the protocol files of the package."""
     protocols = [load_protocol(name) for name in protocol_ids()]
     protocols.sort(key=lambda p: (not p.official, p.id))
     shown = [
@@ -78,7 +78,7 @@ def _plain(value: object) -> str:
 
 
 def build_runs(out: Output, divisions: Sequence[Division], loose: Sequence[UnrankedEntry]) -> None:
-    """Copies of what was read, so that the site can be built again from itself."""
+    """Write copies of what was read, so that the site can be built again from itself."""
     placed = [(d.prefix, e) for d in divisions for e in (*d.shown, *(a.entry for a in d.apart))]
     folders = [(f"{prefix}data/runs/{e.slug}", e) for prefix, e in placed]
     folders += [(f"data/apart/{item.entry.slug}", item.entry) for item in loose]
@@ -94,7 +94,7 @@ def build_schemas(out: Output) -> None:
 
 
 def build_badges(out: Output, divisions: Sequence[Division]) -> None:
-    """A badge an entry: its rank intervals, or that it is not ranked; practice says so."""
+    """Write a badge per entry: its rank intervals, or that it is not ranked; practice says so."""
     for division in divisions:
         official = division.kind == "official"
         left = f"WorldStrat {division.protocol.id}" if official else f"{division.kind} {division.release}"
@@ -161,7 +161,7 @@ def build_data(
     entries: Sequence[Entry],
     config: BoardConfig,
 ) -> None:
-    """The page of downloads, and the list of all files. Comes last: it hashes the others."""
+    """Write the page of downloads and the list of all files. Comes last: it hashes the others."""
     titles = {
         "boards": ("Boards", "Every board as CSV and JSON; strata.csv holds every stratum and metric."),
         "runs": ("Records", "The records and tile tables, byte for byte, from which every page was made."),
@@ -207,7 +207,7 @@ def _headings(divisions: Sequence[Division]) -> dict[str, str]:
 
 
 def _of_board(title: str, board: str, boards: int) -> str:
-    """A heading, with its board where there are several."""
+    """Return a heading, with its board where there are several."""
     return f"{title}. {board}" if board and boards > 1 and title != "Schemas" else title
 
 

@@ -58,7 +58,7 @@ def build_strata(out: Output, analysis: Analysis, common: Context) -> None:
 
 
 def _exploratory(analysis: Analysis, stratum: Stratum) -> str:
-    """How to read a stratum's table: its verdicts are some of very many."""
+    """Return how to read a stratum's table: its verdicts are some of very many."""
     note = rank_note(analysis.division, stratum.display)
     if stratum.display != "ranks":
         return note
@@ -67,7 +67,7 @@ def _exploratory(analysis: Analysis, stratum: Stratum) -> str:
 
 
 def build_heat(out: Output, analysis: Analysis, common: Context) -> None:
-    """The page of models by strata and the long table of all strata."""
+    """Write the page of models by strata and the long table of all strata."""
     division = analysis.division
     out.page(division.prefix + "strata.html", "strata.html.j2", {**common, **heat_blocks(analysis)})
     rows = [
@@ -103,7 +103,7 @@ def _ranks(stratum: Stratum, metric: str, entry: Entry) -> tuple[int | None, int
 
 
 def heat_blocks(analysis: Analysis) -> dict[str, object]:
-    """The models x strata tables, one an axis: mean gain, coloured on one scale."""
+    """Return the models x strata tables, one an axis: mean gain, coloured on one scale."""
     division = analysis.division
     entries = sorted(division.entries, key=lambda e: _position(analysis, e.slug))
     means = {

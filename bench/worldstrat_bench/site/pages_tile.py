@@ -44,7 +44,7 @@ def build_tiles(out: Output, analysis: Analysis, common: Context, pictures: Mapp
 
 
 def _viewer(pictures: TilePictures, title: str) -> dict[str, object]:
-    """What the page shows of pictures without a script, and what the script needs."""
+    """Return what the page shows of pictures without a script, and what the script needs."""
     if pictures.target is None or pictures.input is None:
         return {"pictures": NO_PICTURES}
     models = pictures.models

@@ -68,7 +68,7 @@ def open_source(data: Path | None, runs: Sequence[Path]) -> Source:
 
 
 def collect(output: Output, analysis: Analysis, source: Source, built: Path | None) -> Pictures:
-    """The pictures of a division; empty if the data set is not the one that its runs were scored on.
+    """Return the pictures of a division; empty if the data set is not the one that its runs were scored on.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def collect(output: Output, analysis: Analysis, source: Source, built: Path | No
 
 
 def _targets(analysis: Analysis, dataset: Dataset) -> dict[str, TargetImage] | None:
-    """The targets of all tiles, if they are the ones that the division's boards are keyed by."""
+    """Return the targets of all tiles, if they are the ones that the division's boards are keyed by."""
     from worldstrat_bench.cache import default_cache
     from worldstrat_bench.data.target import read_target
 

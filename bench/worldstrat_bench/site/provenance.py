@@ -56,7 +56,7 @@ def _of_files(handed_in: HandedIn) -> Pairs:
 
 
 def reproduce(record: Record) -> list[str]:
-    """The commands that make the record again; everything from the record is quoted for a shell."""
+    """Return the commands that make the record again; everything from the record is quoted for a shell."""
     if record.predictions is not None:
         return _score_again(record, record.predictions)
     model = record.model
@@ -78,7 +78,7 @@ def reproduce(record: Record) -> list[str]:
 
 
 def _score_again(record: Record, handed_in: HandedIn) -> list[str]:
-    """The commands that score the same files once more: the model cannot be run."""
+    """Return the commands that score the same files once more: the model cannot be run."""
     parts = ["worldstrat-bench", "score", "PREDICTIONS", "--data", "DATASET", "--name",
              shlex.quote(clean(record.model.name, 120)), "--protocol", shlex.quote(record.protocol.id),
              "--list", shlex.quote(clean(record.dataset.list, 60)), "--bands", handed_in.bands]  # fmt: skip

@@ -63,7 +63,7 @@ class Output:
         self.put(path, environment().get_template(template).render(root=root, path=path, **context))
 
     def put_assets(self) -> None:
-        """The style sheet and the script."""
+        """Write the style sheet and the script."""
         for name, text in bundled().items():
             self.put(f"assets/{name}", text)
 

@@ -35,7 +35,7 @@ class GapBlock:
 
 
 def synthetic_partners(entries: Sequence[Entry]) -> Partners:
-    """Runs of one model, protocol, list and set of targets on real and on synthetic inputs; of several the newest.
+    """Return the runs of one model, protocol, list and targets on real and on synthetic inputs; of several the newest.
 
     A run whose own list is not whole has no partner: no tile may be left out of a mean. A verified run has verified
     partners only.

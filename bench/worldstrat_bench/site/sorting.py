@@ -54,7 +54,7 @@ def list_divisions(
 
 
 def unplaced(entries: Sequence[Entry]) -> tuple[UnrankedEntry, ...]:
-    """Runs that no division takes: they are limited or a shard, so that nothing else can be compared with them."""
+    """Return runs that no division takes: they are limited or a shard, so nothing else can be compared with them."""
     return tuple(_apart(entry, reason) for entry in entries if (reason := _partial(entry.record)))
 
 
@@ -70,7 +70,7 @@ def _named(kept: Sequence[Entry], taken: Collection[str] = ()) -> tuple[Entry, .
 
 
 def _apart(entry: Entry, reason: str) -> UnrankedEntry:
-    """A run that is not ranked; its slug never takes the name that a ranked one may want."""
+    """Return a run that is not ranked; its slug never takes the name that a ranked one may want."""
     return UnrankedEntry(replace(entry, slug=f"{slugify(_name(entry))[:50]}-{entry.record.record_id[:8]}"), reason)
 
 
@@ -136,7 +136,7 @@ def _sorted(
 
 
 def _in_words(entry: Entry, why: WhyUnranked) -> str:
-    """A reason as pages show it; of tiles that failed also what was said of them."""
+    """Return a reason as pages show it; of tiles that failed also what was said of them."""
     messages = in_words(entry.record.messages[:3]) if why.rule == "failed" else []
     return clean(why.text, 400) + "".join(f"; {clean(line, 600)}" for line in messages)
 

@@ -86,7 +86,7 @@ class Studio:
         return sorted(self.analysis.division.entries, key=lambda e: (order.get(e.slug, len(order)), e.slug))
 
     def _median_shift(self, tile: str) -> tuple[float, float]:
-        """(y, x) px: the models' inputs are the same, so what most of them are moved by is the input's own offset."""
+        """Return (y, x) px, the input's own offset: what most models, given the same inputs, are moved by."""
         row = self.analysis.row_of[tile]
         shifts = np.array([_shift(entry, row) for entry in self.analysis.division.entries])
         y, x = np.median(shifts, axis=0)
@@ -180,25 +180,25 @@ class _Shot:
 
 
 def cells_of(side: int) -> tuple[tuple[int, int], ...]:
-    """(x, y) of the crops that cover a square of `side` px."""
+    """Return (x, y) of the crops that cover a square of `side` px."""
     starts = range(0, side, CELL)
     return tuple((x, y) for y in starts for x in starts)
 
 
 def cell_around(place: tuple[int, int], side: int) -> tuple[int, int]:
-    """(x, y) of the crop around a place, inside the square."""
+    """Return (x, y) of the crop around a place, inside the square."""
     x, y = (min(max(0, at - CELL // 2), max(0, side - CELL)) for at in place)
     return x, y
 
 
 def _shift(entry: Entry, row: int) -> tuple[float, float]:
-    """(y, x) px by which a model's prediction was moved; 0 where it has no score."""
+    """Return (y, x) px by which a model's prediction was moved; 0 where it has no score."""
     y, x = (float(entry.table.numbers[name][row]) for name in ("shift_y", "shift_x"))
     return (0.0, 0.0) if np.isnan(y + x) else (y, x)
 
 
 def _prediction(run: Path, tile: str, target: TargetImage) -> imaging.Image | None:
-    """A stored prediction on the target's grid; None if there is none of this tile."""
+    """Return a stored prediction on the target's grid; None if there is none of this tile."""
     from worldstrat_bench.run.predictions import PredictionStore
 
     store = PredictionStore(run / "predictions")

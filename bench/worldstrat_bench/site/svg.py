@@ -32,15 +32,15 @@ class Drawing:
         self._parts.append(element(tag, escape(content), **attributes))
 
     def line(self, x1: float, y1: float, x2: float, y2: float, css: str = "ax") -> None:
-        """A straight line."""
+        """Draw a straight line."""
         self._parts.append(f'<path class="{css}" d="M{fmt(x1)} {fmt(y1)}L{fmt(x2)} {fmt(y2)}"/>')
 
     def text(self, x: float, y: float, content: str, css: str = "", anchor: str = "") -> None:
-        """A text with its baseline at y."""
+        """Draw a text with its baseline at y."""
         self._parts.append(text_element(x, y, content, css, anchor))
 
     def dot(self, x: float, y: float, radius: float, css: str) -> None:
-        """A circle."""
+        """Draw a circle."""
         self._parts.append(f'<circle class="{css}" cx="{fmt(x)}" cy="{fmt(y)}" r="{fmt(radius)}"/>')
 
     def raw(self, markup: Markup) -> None:
@@ -48,7 +48,7 @@ class Drawing:
         self._parts.append(str(markup))
 
     def render(self) -> Markup:
-        """The whole drawing."""
+        """Return the whole drawing."""
         # a drawing with links is a group: inside an image no screen reader would find them
         role = "group" if any("<a " in part for part in self._parts) else "img"
         head = (
@@ -59,7 +59,7 @@ class Drawing:
 
 
 def element(tag: str, content: str | Markup = "", **attributes: Attribute) -> str:
-    """The markup of an element; `content` must be safe already."""
+    """Return the markup of an element; `content` must be safe already."""
     cells = []
     for name, value in attributes.items():
         if value is None:
@@ -71,7 +71,7 @@ def element(tag: str, content: str | Markup = "", **attributes: Attribute) -> st
 
 
 def text_element(x: float, y: float, content: str, css: str = "", anchor: str = "") -> str:
-    """A text; `css` and `anchor` are ours, the content is escaped."""
+    """Return a text; `css` and `anchor` are ours, the content is escaped."""
     kind = (f' class="{css}"' if css else "") + (f' text-anchor="{anchor}"' if anchor else "")
     return f'<text{kind} x="{fmt(x)}" y="{fmt(y)}">{escape(content)}</text>'
 
@@ -90,7 +90,7 @@ def nice_ticks(low: float, high: float, about: int = 5) -> list[float]:
 
 
 def tick_label(value: float, ticks: Sequence[float]) -> str:
-    """A tick's label with as many decimals as the step needs."""
+    """Return a tick's label with as many decimals as the step needs."""
     step = abs(ticks[1] - ticks[0]) if len(ticks) > 1 else 1.0
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
     return f"{value:.{decimals}f}".replace("-", "−")
@@ -105,7 +105,7 @@ class Scale:
         self.start, self.end = start, end
 
     def __call__(self, value: float) -> float:
-        """The position of a value."""
+        """Return the position of a value."""
         v = math.log10(value) if self.log else value
         span = self.high - self.low or 1.0
         return self.start + (v - self.low) / span * (self.end - self.start)

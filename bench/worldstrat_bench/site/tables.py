@@ -77,34 +77,34 @@ class Table:
         return tuple((key, title) for key, title in GROUPS.items() if key in present)
 
     def choices(self, key: str) -> tuple[str, ...]:
-        """The values that a filter can take."""
+        """Return the values that a filter can take."""
         return tuple(sorted({value for row in self.rows for name, value in row.filters if name == key and value}))
 
 
 def metric_column(name: str, group: Group, *, label: str = "", key: str = "", version: str = "") -> Column:
-    """The column of a metric; of an optional one with its version."""
+    """Return the column of a metric; of an optional one with its version."""
     m = measure(name)
     explanation = f"{m.explanation}, version {clean(version, 80)}" if version else m.explanation
     return Column(key or m.name, label or m.label, explanation, group, m.arrow, m.unit)
 
 
 def value_cell(value: float | None, decimals: int) -> Cell:
-    """A number."""
+    """Return a number."""
     return Cell(Markup(number(value, decimals)), None if value is not None else "", (value,))
 
 
 def text_cell(text: str, sort: float | str | None = None) -> Cell:
-    """A text from outside: escaped, and isolated so that its direction stays its own."""
+    """Return a text from outside: escaped, and isolated so that its direction stays its own."""
     return Cell(Markup("<bdi>{}</bdi>").format(text) if text else Markup(NO_VALUE), sort, (text,))
 
 
 def link_cell(text: str, href: str) -> Cell:
-    """A text from outside that links to a page of the site."""
+    """Return a text from outside that links to a page of the site."""
     return Cell(Markup('<a href="{}"><bdi>{}</bdi></a>').format(href, text), text.casefold(), (text,))
 
 
 def render(table: Table, *, sortable: bool = True, empty: str = "No entry.") -> Markup:
-    """The table as HTML, in a box of its own that scrolls sideways and can be reached by keyboard."""
+    """Return the table as HTML, in a box of its own that scrolls sideways and can be reached by keyboard."""
     if not table.rows:
         return Markup('<p class="empty">{}</p>').format(empty)
     kind = ' class="sortable"' if sortable else ""
@@ -128,7 +128,7 @@ def render(table: Table, *, sortable: bool = True, empty: str = "No entry.") -> 
 
 
 def legend(table: Table) -> Markup:
-    """What the columns mean, one line each."""
+    """Return what the columns mean, one line each."""
     items = [
         Markup("<div><dt>{}{}</dt><dd>{}.{}</dd></div>").format(
             c.label, f" {c.arrow}" if c.arrow else "", c.explanation, _direction(c.arrow)
@@ -142,7 +142,7 @@ def legend(table: Table) -> Markup:
 
 
 def to_csv(table: Table) -> str:
-    """The table as CSV: one or more columns for every column, in the order of the page."""
+    """Return the table as CSV: one or more columns for every column, in the order of the page."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     heads = [table.head, *table.columns]

@@ -36,12 +36,12 @@ def clean(text: str, limit: int = 120) -> str:
 
 
 def short_hash(text: str, length: int = 8) -> str:
-    """The first hexadecimal digits of a string's sha256."""
+    """Return the first hexadecimal digits of a string's sha256."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:length]
 
 
 def slugify(text: str, *, salt: str = "") -> str:
-    """A name for files and anchors: the text itself if it is safe, else what is left of it and a hash.
+    """Return a name for files and anchors: the text itself if it is safe, else what is left of it and a hash.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def slugify(text: str, *, salt: str = "") -> str:
 
 
 def csv_cell(value: str | float | int | None, digits: int = 7) -> str:
-    """A cell that no spreadsheet takes for a formula: such text gets an apostrophe in front. One line."""
+    """Return a cell that no spreadsheet takes for a formula: such text gets an apostrophe in front. One line."""
     if value is None:
         return ""
     if isinstance(value, int | float):
@@ -68,7 +68,7 @@ def csv_cell(value: str | float | int | None, digits: int = 7) -> str:
 
 
 def number(value: float | None, decimals: int, *, signed: bool = False) -> str:
-    """A number of fixed decimals with a real minus sign, so that a column aligns on the point."""
+    """Return a number of fixed decimals with a real minus sign, so that a column aligns on the point."""
     if value is None or not math.isfinite(value):
         return NO_VALUE
     text = f"{value:+.{decimals}f}" if signed else f"{value:.{decimals}f}"
@@ -83,12 +83,12 @@ def probability(value: float) -> str:
 
 
 def counted(count: int, noun: str, plural: str = "") -> str:
-    """A number of things: "1 model", "2 models"."""
+    """Return a number of things: "1 model", "2 models"."""
     return f"{count} {noun}" if count == 1 else f"{count} {plural or noun + 's'}"
 
 
 def safe_url(text: str | None) -> str | None:
-    """The address if it is plain http or https with a host, else None: never javascript:, data: or file:."""
+    """Return the address if it is plain http or https with a host, else None: never javascript:, data: or file:."""
     if not text or len(text) > 500 or any(c.isspace() or not c.isprintable() for c in text):
         return None
     try:
@@ -110,5 +110,5 @@ def instant(text: str) -> datetime:
 
 
 def stamp(text: str) -> str:
-    """A time as RFC 3339, second precision, Z."""
+    """Return a time as RFC 3339, second precision, Z."""
     return instant(text).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -23,7 +23,7 @@ def shown_versions(records: Sequence[Record]) -> dict[str, str]:
 
 
 def with_versions(entry: Entry, versions: Mapping[str, str]) -> Entry:
-    """The entry without the optional columns of other versions, and without those that no entry has a value of."""
+    """Return the entry without optional columns of other versions, and without those that have no values."""
     record = entry.record
     shown = {name: version for name, version in record.optional.items() if name not in WEIGHTS}
     other = frozenset(name for name, version in shown.items() if versions.get(name) != version)
@@ -35,7 +35,7 @@ def with_versions(entry: Entry, versions: Mapping[str, str]) -> Entry:
 
 
 def version_notes(record: Record, versions: Mapping[str, str]) -> list[str]:
-    """What a model's page says of the columns that its board does not show."""
+    """Return what a model's page says of the columns that its board does not show."""
     return [
         f"{measure(name).label} is not shown: the run has version {clean(version, 80)}, the board "
         f"{clean(versions[name], 80)}"

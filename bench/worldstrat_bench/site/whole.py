@@ -35,7 +35,7 @@ def _whole(scores: ListScores, metrics: Sequence[str]) -> ListScores:
 
 
 def _of_stratum(own: Summaries, partial: Sequence[str]) -> Mapping[str, Summary]:
-    """A stratum has as many tiles as its metric with the most values: some have one on every tile that was scored."""
+    """Empty the metrics of a stratum that have fewer values than its fullest metric."""
     tiles = max((summary.n for summary in own.values()), default=0)
     return {name: _emptied(s) if name in partial and s.n < tiles else s for name, s in own.items()}
 

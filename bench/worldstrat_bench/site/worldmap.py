@@ -47,7 +47,7 @@ def world_map(marks: Sequence[Mark], label: str, ends: tuple[str, str]) -> Marku
 
 
 def shade(value: float, low: float, high: float) -> int:
-    """The colour class of a value, 1 to :data:`CLASSES`, in equal steps."""
+    """Return the colour class of a value, 1 to :data:`CLASSES`, in equal steps."""
     if high <= low:
         return (CLASSES + 1) // 2
     return 1 + min(CLASSES - 1, max(0, int((value - low) / (high - low) * CLASSES)))
@@ -62,7 +62,7 @@ def _y(lat: float) -> float:
 
 
 def land_rings() -> list[list[tuple[float, float]]]:
-    """The outlines as (lon, lat) in degrees; stored as a start and steps, in 0.1 degree."""
+    """Return the outlines as (lon, lat) in degrees; stored as a start and steps, in 0.1 degree."""
     text = resources.files("worldstrat_bench.site").joinpath("assets", "land.json").read_text(encoding="utf-8")
     rings = []
     for flat in json.loads(text):
@@ -77,6 +77,6 @@ def land_rings() -> list[list[tuple[float, float]]]:
 
 @cache
 def _land() -> str:
-    """The path of all rings that reach into the map."""
+    """Return the path of all rings that reach into the map."""
     rings = [ring for ring in land_rings() if max(lat for _, lat in ring) > -60]
     return "".join("M" + "L".join(f"{fmt(_x(lon))} {fmt(_y(lat))}" for lon, lat in ring) + "Z" for ring in rings)

@@ -193,12 +193,12 @@ class OutputChecks:
 
 
 def _alike(a: Task, b: Task) -> bool:
-    """Whether a tile fits into a batch."""
+    """Return whether a tile fits into a batch."""
     return a.images.shape[1:] == b.images.shape[1:] and (a.height, a.width) == (b.height, b.width)
 
 
 def _questions(group: Sequence[Output], whole: bool) -> tuple[list[Seeded], list[int]]:
-    """The inputs of some tiles, whole batches or each tile alone, and which tile of each is meant."""
+    """Return the inputs of some tiles, whole batches or each tile alone, and which tile of each is meant."""
     if whole:
         return [each.input for each in group], [each.tile for each in group]
     return [Seeded(each.input.task.tile(each.tile), each.input.seed) for each in group], [0] * len(group)

@@ -82,7 +82,7 @@ def run_speed(options: SpeedOptions, say: Callable[[str], None]) -> SpeedReport:
 
 
 def plan_of(device: str, seconds: float | None = None, *, quick: bool = False) -> Plan:
-    """How long to time: a GPU is steadier than a CPU, and dearer, and gets half the time.
+    """Return how long to time: a GPU is steadier than a CPU, and dearer, and gets half the time.
 
     Parameters
     ----------

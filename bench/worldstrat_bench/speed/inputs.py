@@ -108,7 +108,7 @@ class Variations:
         self._noise = NOISE * self._rng.random(self._size + (1 << 16), dtype=np.float32)
 
     def inputs_at_most(self, batch: int) -> int:
-        """Inputs of `batch` tiles in one block: 64 tiles, or what 160 MiB hold; at least one."""
+        """Return inputs of `batch` tiles in one block: 64 tiles, or what 160 MiB hold; at least one."""
         return max(1, min(MOST_TILES, self.tiles_at_most) // batch)
 
     @property
@@ -134,7 +134,7 @@ class Variations:
 
 
 def _on_steps(images: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rounded to what a file can hold."""
+    """Round to what a file can hold."""
     found: NDArray[np.float32] = np.rint(images * np.float32(STEPS)) / np.float32(STEPS)
     return found
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def rounds(pytestconfig: pytest.Config) -> RoundsPlugin:
-    """The state of the scenario that is being timed."""
+    """Return the state of the scenario that is being timed."""
     from worldstrat_bench.speed.statistics import RoundsPlugin
 
     return next(plugin for plugin in pytestconfig.pluginmanager.get_plugins() if isinstance(plugin, RoundsPlugin))

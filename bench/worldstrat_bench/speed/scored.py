@@ -45,7 +45,7 @@ class Scored:
 
 
 def check_same(record: Record, model: ModelRef, protocol_id: str) -> None:
-    """The run is one of this model, made as it is about to be timed.
+    """Refuse a run that is not of this model, made as it is about to be timed.
 
     Raises
     ------

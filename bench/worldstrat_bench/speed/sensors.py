@@ -42,7 +42,7 @@ class Sensor:
 
     @classmethod
     def open(cls, device: str) -> Sensor | None:
-        """The sensor of ``cuda:N``; None for a CPU or without NVML."""
+        """Return the sensor of ``cuda:N``; None for a CPU or without NVML."""
         if not device.startswith("cuda"):
             return None
         try:
@@ -83,7 +83,7 @@ def _handle(nvml: Any, index: int) -> Any:
 
 
 def strangers(reading: Reading, ours: frozenset[int]) -> int | None:
-    """Processes on the device that are not ours.
+    """Return the processes on the device that are not ours.
 
     None if NVML does not tell, or tells numbers of which none is ours: in a container it gives those of the host.
     """

@@ -166,7 +166,7 @@ class _TimingSession:
         return self._worker.inspect()
 
     def _memory(self, run: _Run) -> PeakMemory:
-        """The memory's peak in a process that has just started: neither the sweep nor the harness's inputs count."""
+        """Return the memory's peak in a fresh process: neither the sweep nor the harness's inputs count."""
         self._worker.place([self._variations.task(run.batch)], [None])
         slow = run.series.blocks[0].guess >= LONG_CALL_SECONDS
         return self._worker.memory(1 if slow else MEMORY_CALLS)
@@ -281,7 +281,7 @@ def make_timing(
     inputs: Variations,
     km2: float,
 ) -> Timing:
-    """The figures of one scenario with their verdict.
+    """Return the figures of one scenario with their verdict.
 
     Parameters
     ----------

@@ -116,7 +116,7 @@ class RoundsPlugin:
         machine_info["worldstrat_bench"] = self._machine
 
     def pytest_benchmark_update_commit_info(self, config: Any, commit_info: dict[str, Any]) -> None:
-        """The repository that the user happens to stand in stays private."""
+        """Drop commit information: it describes the current directory, not the model."""
         commit_info.clear()
 
 

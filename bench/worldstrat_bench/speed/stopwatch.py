@@ -119,7 +119,7 @@ class Subject(Protocol):
         ...
 
     def inputs_at_most(self) -> int:
-        """How many inputs a block may have."""
+        """Return how many inputs a block may have."""
         ...
 
     @property
@@ -274,7 +274,7 @@ def measure(
 
 
 def blocks_of(plan: Plan, block_seconds: float, pair_seconds: float) -> int:
-    """How many blocks a repeat has: an even number of `plan.seconds` in all, within the budget."""
+    """Return how many blocks a repeat has: an even number of `plan.seconds` in all, within the budget."""
     wanted = max(plan.min_blocks, math.ceil(plan.seconds / block_seconds))
     affordable = plan.budget_seconds / REPEATS / pair_seconds
     count = math.ceil(min(wanted, max(2.0, affordable // 2 * 2)))
@@ -282,7 +282,7 @@ def blocks_of(plan: Plan, block_seconds: float, pair_seconds: float) -> int:
 
 
 def size_of(subject: Subject, seconds: float, block_seconds: float = BLOCK_SECONDS) -> BlockSize:
-    """A block of at least `block_seconds` and two cycles, of calls that take so many seconds."""
+    """Return a block of at least `block_seconds` and two cycles, of calls that take so many seconds."""
     least = max(CYCLES, math.ceil(1.1 * block_seconds / seconds))
     inputs = max(1, min(subject.inputs_at_most(), least // CYCLES))
     calls = inputs * math.ceil(least / inputs)
@@ -292,7 +292,7 @@ def size_of(subject: Subject, seconds: float, block_seconds: float = BLOCK_SECON
 
 
 def _block_seconds(size: BlockSize, seconds: float) -> float:
-    """What a block takes with its lead-in and its inputs, as a guess before: inputs are made at 30 ms each.
+    """Return what a block takes with its lead-in and its inputs, as a guess before: inputs are made at 30 ms each.
 
     A lead-in makes one more call, for the memory of the outputs.
     """

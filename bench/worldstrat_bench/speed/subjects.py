@@ -69,11 +69,11 @@ class WorkerSubject:
         return self.block_of([self.fresh() for _ in range(size.inputs)], size)
 
     def fresh(self) -> Seeded:
-        """An input that is nowhere else."""
+        """Return an input that is nowhere else."""
         return Seeded(self.variations.task(self.batch), self.new_seed())
 
     def block_of(self, inputs: Sequence[Seeded], size: BlockSize, lead_in: Sequence[Seeded] = ()) -> Block:
-        """A block on given inputs, which are as many as `size` says; the lead-in is on one fresh input if not given.
+        """Measure a block on given inputs, as many as `size` says; the lead-in is on one fresh input if not given.
 
         The worker has the block's inputs only after the lead-in: they cannot be worked on in what is not timed.
         """
@@ -136,7 +136,7 @@ class WorkerSubject:
 def outputs_of(
     worker: TimedWorker, inputs: Sequence[Seeded], tiles: Sequence[int] | None = None
 ) -> list[NDArray[np.float32]]:
-    """What a model returns for some inputs, one call each, untimed: one tile of each, the first if not told which."""
+    """Return a model's outputs for some inputs, one untimed call each: one tile of each, the first by default."""
     worker.place([each.task for each in inputs], [each.seed for each in inputs])
     everything = Cycle(0, len(inputs))
     worker.lead_in(Cycle(0, 1), 1, slots=len(inputs))
@@ -145,6 +145,6 @@ def outputs_of(
 
 
 def message_seconds(worker: TimedWorker) -> float:
-    """What a message takes by itself: the middle of some echoes."""
+    """Return what a message takes by itself: the middle of some echoes."""
     worker.echo(0)
     return float(np.median([worker.echo(0) for _ in range(ECHOES)]))

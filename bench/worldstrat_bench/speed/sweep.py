@@ -49,12 +49,12 @@ def sweep(subject_of: Callable[[int], Subject], batch_max: int, say: Callable[[s
 
 
 def _levelled_off(speeds: list[float]) -> bool:
-    """Whether two doublings in a row brought next to nothing: one alone may have been held up."""
+    """Return whether two doublings in a row brought next to nothing: one alone may have been held up."""
     return len(speeds) > 2 and max(speeds[-2:]) < GAIN * max(speeds[:-2])
 
 
 def best_batch(speeds: Sweep) -> int:
-    """The smallest batch that is within 3 % of the fastest."""
+    """Return the smallest batch that is within 3 % of the fastest."""
     best = max((speed for speed in speeds.values() if speed), default=0.0)
     return min((batch for batch, speed in speeds.items() if speed and speed >= WORTH * best), default=1)
 

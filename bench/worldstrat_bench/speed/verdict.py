@@ -167,7 +167,7 @@ def _ramp(evidence: Evidence) -> str | None:
 
 
 def _ratios(evidence: Evidence) -> str | None:
-    """A drift hits both neighbours and cancels; what does not cancel makes the ratio to the reference unknown."""
+    """Report drift that does not cancel between neighbours: it makes the ratio to the reference unknown."""
     if not evidence.references:
         return None
     pairs = zip(evidence.blocks, evidence.references, strict=True)
@@ -230,7 +230,7 @@ def _clocks(evidence: Evidence) -> str | None:
 
 
 def _claim(evidence: Evidence) -> str | None:
-    """The worker runs the model's code, so that its clock is not beyond doubt; the host's is."""
+    """Check the worker's clock against the host's: the worker runs the model's code."""
     blocks = evidence.blocks
     middle = float(np.median([block.seconds / block.host_seconds for block in blocks]))
     mean = sum(block.seconds for block in blocks) / sum(block.host_seconds for block in blocks)
@@ -241,7 +241,7 @@ def _claim(evidence: Evidence) -> str | None:
 
 
 def _audit(evidence: Evidence) -> str | None:
-    """A model that works harder where it may be looked at."""
+    """Report a model that works harder where it may be looked at."""
     if not evidence.audited:
         return None
     middle = float(np.median(evidence.audited))
@@ -252,7 +252,7 @@ def _audit(evidence: Evidence) -> str | None:
 
 
 def _run(evidence: Evidence) -> str | None:
-    """A call is a tile or more: it takes about as long as a tile of the run, or longer."""
+    """Report a call, of a tile or more, that is faster than a tile of the run."""
     if evidence.run_seconds is None or not faster_than_run(evidence.per_call, evidence.run_seconds):
         return None
     return (
@@ -262,7 +262,7 @@ def _run(evidence: Evidence) -> str | None:
 
 
 def _placing(evidence: Evidence) -> str | None:
-    """A model that works on its inputs when they are placed, before the clock starts."""
+    """Report a model that works on its inputs when they are placed, before the clock starts."""
     for model, reference in (evidence.placing, evidence.audit_placing):
         if not model or not reference:
             continue
@@ -274,7 +274,7 @@ def _placing(evidence: Evidence) -> str | None:
 
 
 def _late(evidence: Evidence) -> str | None:
-    """Outputs that are computed when they are asked for."""
+    """Report outputs that are computed when they are asked for."""
     if not evidence.late or min(evidence.late) <= LATE_SECONDS:
         return None
     return f"outputs are not there when they are asked for, but {min(evidence.late) * 1e3:.3g} ms later"
@@ -305,7 +305,7 @@ def _device(evidence: Evidence) -> str | None:
 
 
 def percentiles(blocks: Sequence[Block]) -> tuple[float, float, float]:
-    """The 50th, 90th and 99th percentile of the seconds a call."""
+    """Return the 50th, 90th and 99th percentile of the seconds a call."""
     durations = np.concatenate([block.durations for block in blocks])
     p50, p90, p99 = np.percentile(durations, (50, 90, 99))
     return float(p50), float(p90), float(p99)

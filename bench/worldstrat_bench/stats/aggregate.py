@@ -20,12 +20,12 @@ NOT_METRICS = frozenset({*FACT_COLUMNS, *WEIGHTS, "shift_y", "shift_x"})
 
 
 def metric_names(table: TileTable) -> tuple[str, ...]:
-    """The metrics of a table in its column order, with the derived ``gain`` at the end."""
+    """Return the metrics of a table in its column order, with the derived ``gain`` at the end."""
     return (*(name for name in table.numbers if name not in NOT_METRICS), "gain")
 
 
 def metric_values(table: TileTable, metric: str) -> Floats:
-    """(n,) one metric, NaN for null and for every tile that failed; ``gain`` is ``psnr`` - ``psnr_bicubic``.
+    """Return (n,) one metric, NaN for null and for every tile that failed; ``gain`` is ``psnr`` - ``psnr_bicubic``.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def weighted(values: Floats, weights: Floats) -> tuple[Floats, Floats]:
 
 
 def largest_list(lists: Mapping[str, frozenset[str]]) -> frozenset[str]:
-    """The list with the most tiles; of equally long ones the first by name."""
+    """Return the list with the most tiles; of equally long ones the first by name."""
     return min(lists.items(), key=lambda item: (-len(item[1]), item[0]))[1] if lists else frozenset()
 
 

@@ -66,12 +66,12 @@ def board_key(record: Record, references: References | None = None) -> tuple[str
 
 
 def ranking_list(record: Record) -> str:
-    """The list that ranks a record: ``clean`` where it has it, else the one that was evaluated."""
+    """Return the list that ranks a record: ``clean`` where it has it, else the one that was evaluated."""
     return "clean" if "clean" in record.scores else record.dataset.list
 
 
 def foreign_inputs(record: Record) -> str:
-    """Why the model was not asked for what the protocol of the scores asks for, in words; "" if it was."""
+    """Return why the model was not asked for what the protocol of the scores asks for, in words; "" if it was."""
     given = record.dataset.inputs_protocol
     if given is None or given == record.protocol:
         return ""

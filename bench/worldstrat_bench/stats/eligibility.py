@@ -140,7 +140,7 @@ def _of_tiles(record: Record, table: TileTable, kind: Kind) -> Iterator[WhyUnran
 
 
 def _of_provenance(record: Record, released: Collection[str]) -> Iterator[WhyUnranked]:
-    """What made the record is known, and could not read the answers."""
+    """Check that what made the record is known, and could not read the answers."""
     isolation = record.isolation
     if isolation.level not in CONFINED:
         yield WhyUnranked("isolation", f"its model ran with isolation {isolation.level!r}, not strong or full")
@@ -155,7 +155,7 @@ def _of_provenance(record: Record, released: Collection[str]) -> Iterator[WhyUnr
 
 
 def _of_values(record: Record, table: TileTable, list_name: str | None, metric: str | None) -> tuple[WhyUnranked, ...]:
-    """Why the boards that are asked about lack a value; nothing if one of them has all."""
+    """Return why the boards that are asked about lack a value; nothing if one of them has all."""
     try:
         metrics = (metric,) if metric else load_protocol(record.protocol.id).ranking.metrics
     except UsageError:  # a protocol of another package: nothing can be said of its metrics

@@ -159,7 +159,7 @@ class Estimate:
         return low, high
 
     def _inverse(self, x: Floats) -> Floats:
-        """The t whose transform is x: (cbrt(1 + 3a (x - a/2)) - 1) / a, written without its difference."""
+        """Return the t whose transform is x: (cbrt(1 + 3a (x - a/2)) - 1) / a, written without its difference."""
         a = self.skewness
         root = np.cbrt(1 + 3 * a * (x - a / 2))
         t: Floats = np.where(np.abs(a) < SYMMETRIC, x, 3 * (x - a / 2) / (root**2 + root + 1))

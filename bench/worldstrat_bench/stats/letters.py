@@ -50,7 +50,7 @@ def maximal_sets(tied: NDArray[np.bool_]) -> list[tuple[int, ...]] | None:
 
 
 def letter_display(tied: NDArray[np.bool_]) -> tuple[tuple[str, ...], ...] | None:
-    """The letters of every model, given in the order of the board; "a" belongs to the set of the first row."""
+    """Return the letters of every model, given in the order of the board; "a" belongs to the set of the first row."""
     sets = maximal_sets(tied)
     if sets is None:
         return None

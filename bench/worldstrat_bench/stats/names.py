@@ -126,6 +126,6 @@ def _script_of(character: str) -> str:
 
 
 def _stands_alone(name: str, place: int) -> bool:
-    """Whether neither neighbour of a character is a letter."""
+    """Return whether neither neighbour of a character is a letter."""
     around = name[max(0, place - 1) : place] + name[place + 1 : place + 2]
     return not any(character.isalpha() for character in around)

@@ -242,7 +242,7 @@ def _pairwise(sums: Floats, sizes: Floats) -> Estimate:
 
 
 def _detectable(pairs: Estimate, counts: Bools, metric: str, protocol: Protocol) -> float | None:
-    """The true difference that tells two neighbours apart with the protocol's power.
+    """Return the true difference that tells two neighbours apart with the protocol's power.
 
     max(margin, q s) + z(power) s, with s the median standard error of the paired difference over neighbours among
     counting rows, and q what t must exceed: the 1 - level / 2 point of Student's distribution.

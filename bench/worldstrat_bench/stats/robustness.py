@@ -19,13 +19,13 @@ METRICS: Final = ("psnr", "gain", "ssim", "lpips")
 
 
 def frames_point(record: Record, list_name: str) -> FramesPoint:
-    """The point of a run on the curve over frames."""
+    """Return the point of a run on the curve over frames."""
     scores = record.scores[list_name].micro
     return FramesPoint(frames=record.model.frames, record_id=record.record_id, scores=_kept(scores))
 
 
 def cloud_points(record: Record, list_name: str) -> tuple[CloudPoint, ...]:
-    """The cloud strata of a record that have tiles, from clear to cloudy."""
+    """Return the cloud strata of a record that have tiles, from clear to cloudy."""
     strata = record.scores[list_name].strata.get("cloud", {})
     return tuple(CloudPoint(stratum=name, scores=_kept(strata[name])) for name in CLOUD_LABELS if name in strata)
 
@@ -33,7 +33,7 @@ def cloud_points(record: Record, list_name: str) -> tuple[CloudPoint, ...]:
 def synthetic_gaps(
     real: TileTable, synthetic: TileTable, protocol: Protocol, tiles: Sequence[str] | None = None
 ) -> tuple[Gap, ...]:
-    """What a model scores on synthetic inputs beyond what it scores on real ones, metric by metric.
+    """Return what a model scores on synthetic inputs beyond what it scores on real ones, metric by metric.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def synthetic_gaps(
 
 
 def disagreements(stated: Robustness, record: Record) -> tuple[str, ...]:
-    """What a file says that the record beside it contradicts, in words; empty if nothing."""
+    """Return what a file says that the record beside it contradicts, in words; empty if nothing."""
     if stated.record_id != record.record_id:
         return ("it names another record_id",)
     if record.predictions is not None:

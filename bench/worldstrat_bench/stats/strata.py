@@ -70,12 +70,12 @@ AXES: tuple[str, ...] = tuple(axis.name for axis in _AXES)
 
 
 def axis(name: str) -> Axis:
-    """The axis of that name; an unknown one (from a newer record) gets a plain description."""
+    """Return the axis of that name; an unknown one (from a newer record) gets a plain description."""
     return next((a for a in _AXES if a.name == name), Axis(name, name, "Axis of this record"))
 
 
 def stratum_name(axis_name: str, stratum: str) -> str:
-    """The label as a page prints it beside its axis: "Dense urban cluster", "35-55°", "5-20 %"."""
+    """Return the label as a page prints it beside its axis: "Dense urban cluster", "35-55°", "5-20 %"."""
     if stratum in (UNLABELLED, UNLOCATED, UNKNOWN):
         return stratum
     dashed = stratum.replace("-", "–") if axis_name in ("latitude", "cloud", "age") else stratum
@@ -95,7 +95,7 @@ def sort_strata(axis_name: str, strata: Iterable[str]) -> tuple[str, ...]:
 
 
 def strata_of(table: TileTable, within: Iterable[str] | None = None) -> dict[str, tuple[str, ...]]:
-    """The stratum of every row on every axis.
+    """Return the stratum of every row on every axis.
 
     Parameters
     ----------

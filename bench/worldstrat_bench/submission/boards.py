@@ -105,7 +105,7 @@ class Board:
 def boards_of(
     slug: str, submissions: Path, base: str | None = None, *, references: References | None = None
 ) -> tuple[Board, ...]:
-    """The boards on which a submission has a record.
+    """Return the boards on which a submission has a record.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ def _board(
 
 
 def _contradicts(row: Competitor, references: References | None) -> bool:
-    """Whether a row is refused, since the real data say otherwise."""
+    """Return whether a row is refused, since the real data say otherwise."""
     reference = reference_of(row.record, references)
     return reference is not None and bool(contradiction(row.record, row.table, reference))
 

@@ -147,14 +147,14 @@ def _view(paths: Sequence[Path], options: Options, scratch: Path) -> _View:
 
 
 def _beside(place: Path) -> Siblings:
-    """The submissions in a folder, in the order in which its repository says that they were merged."""
+    """Return the submissions in a folder, in the order in which its repository says that they were merged."""
     if place.name != SUBMISSIONS:
         return Siblings()
     return Siblings(folders_in(place), load_owners(place.parent))
 
 
 def _owners_of(checkout: Checkout) -> Owners:
-    """The owners as the base says, whatever the pull request says."""
+    """Return the owners as the base says, whatever the pull request says."""
     listed = PurePosixPath(OWNERS_FILE) in checkout.files(OWNERS_FILE)
     return parse_owners(checkout.read(OWNERS_FILE)) if listed else Owners()
 
@@ -164,7 +164,7 @@ def _shown_name(folder: Path) -> str:
 
 
 def submission_folders(path: Path) -> tuple[Path, ...]:
-    """The submissions that a path means.
+    """Return the submissions that a path means.
 
     Raises
     ------

@@ -114,7 +114,7 @@ def change_faults(changes: Sequence[Change], author: Author) -> Iterator[CheckFi
 
 
 def _is_loose(change: Change) -> bool:
-    """Whether a path lies beside the folders of submissions, or in a folder that only looks like theirs."""
+    """Return whether a path lies beside the folders of submissions, or in a folder that only looks like theirs."""
     top = change.path.parts[0]
     if top != SUBMISSIONS:
         return top.casefold() == SUBMISSIONS

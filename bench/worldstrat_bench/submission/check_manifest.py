@@ -62,7 +62,7 @@ def content_faults(manifest: Manifest, text: str, folder: Path, records: Sequenc
 
 
 def slug_faults(slug: str, text: str, folder: Path) -> Iterator[CheckFinding]:
-    """A submission lies in a folder of its name."""
+    """Check that a submission lies in a folder of its name."""
     if folder.resolve().name != slug:
         what = f"slug is {slug!r} but the folder is {folder.resolve().name!r}"
         line = line_of(text, ("submission", "slug"))
@@ -70,7 +70,7 @@ def slug_faults(slug: str, text: str, folder: Path) -> Iterator[CheckFinding]:
 
 
 def protocol_faults(protocols: Sequence[str], text: str, where: Path) -> Iterator[CheckFinding]:
-    """The protocols are those of the package."""
+    """Check that the protocols are those of the package."""
     line = line_of(text, ("protocols",))
     for name in protocols:
         if name not in protocol_ids():
@@ -79,7 +79,7 @@ def protocol_faults(protocols: Sequence[str], text: str, where: Path) -> Iterato
 
 
 def lock_faults(manifest: Manifest, folder: Path, text: str) -> Iterator[CheckFinding]:
-    """The lock is readable, pinned and hashed, and the model itself can be installed."""
+    """Check that the lock is readable, pinned and hashed, and that the model itself can be installed."""
     environment, model = manifest.environment, manifest.model
     manifest_path = folder / MANIFEST_NAME
     path = folder / environment.lock
@@ -155,7 +155,7 @@ def weights_faults(manifest: Manifest, folder: Path, text: str) -> Iterator[Chec
 def training_faults(
     manifest: Manifest | PredictionsManifest, folder: Path, text: str, *, ranked: bool
 ) -> Iterator[CheckFinding]:
-    """What the train list means for the test lists.
+    """Yield what the train list means for the test lists.
 
     Parameters
     ----------

@@ -41,7 +41,7 @@ _ROBUSTNESS_REMEDY = "submit what `worldstrat-bench evaluate ... --robustness` w
 
 
 def submitted_result(folder: Path) -> Result | tuple[CheckFinding, ...]:
-    """The record and table of a result folder, or why they cannot be read. Sizes are looked at before contents."""
+    """Return the record and table of a result folder, or why they cannot be read. Sizes are checked first."""
     faults = tuple(_file_faults(folder))
     if faults:
         return faults
@@ -81,7 +81,7 @@ def reference_faults(result: Result, references: References | None = None) -> It
 
 
 def _date_faults(record: Record, where: Path) -> Iterator[CheckFinding]:
-    """The date is one, and not in the future by more than clocks differ."""
+    """Check that the date is one, and not in the future by more than clocks differ."""
     try:
         made = datetime.fromisoformat(record.created)
         late = (made if made.tzinfo else made.replace(tzinfo=UTC)) > datetime.now(UTC) + _CLOCKS
@@ -95,7 +95,7 @@ def _date_faults(record: Record, where: Path) -> Iterator[CheckFinding]:
 
 
 def recomputed_faults(result: Result) -> tuple[CheckFinding, ...]:
-    """What does not follow from tiles.csv and the package.
+    """Return what does not follow from tiles.csv and the package.
 
     The scores are recomputed only if nothing else is wrong: they would only repeat the other faults.
     """
@@ -121,7 +121,7 @@ def _hash_faults(result: Result) -> Iterator[CheckFinding]:
 
 
 def list_faults(result: Result) -> Iterator[CheckFinding]:
-    """The tiles are those of the list that the record names, all of them."""
+    """Check that the tiles are those of the list that the record names, all of them."""
     dataset, table = result.record.dataset, result.table
     where = result.record_file
     evaluated = set(table.tiles) | set(dataset.no_target)
@@ -173,7 +173,7 @@ def aggregate_faults(result: Result, protocol: Protocol) -> Iterator[CheckFindin
 
 
 def manifest_faults(result: Result, manifest: Manifest, slug_folder: Path) -> Iterator[CheckFinding]:
-    """The record is of the model that the manifest describes."""
+    """Check that the record is of the model that the manifest describes."""
     where, model = result.record_file, result.record.model
     if result.record.protocol.id not in manifest.protocols and result.record.protocol.id in protocol_ids():
         what = f"protocol {result.record.protocol.id!r} is not among the manifest's protocols"

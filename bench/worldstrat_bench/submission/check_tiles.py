@@ -71,7 +71,7 @@ def _range_faults(table: TileTable, where: Path) -> Iterator[CheckFinding]:
 
 
 def _null_faults(table: TileTable, record: Record, where: Path) -> Iterator[CheckFinding]:
-    """A scored tile has its scores and a failed one none; a metric without any value has a reason."""
+    """Check that a scored tile has its scores and a failed one none; a metric without any value has a reason."""
     ok = table.ok
     for row in np.flatnonzero(~ok):
         filled = [name for name in SCORES if not math.isnan(table.numbers[name][row])]
@@ -98,7 +98,7 @@ def _null_faults(table: TileTable, record: Record, where: Path) -> Iterator[Chec
 
 
 def _version_faults(table: TileTable, record: Record, where: Path) -> Iterator[CheckFinding]:
-    """The record gives the version of every column of an optional metric, and of no other."""
+    """Check that the record gives the version of every column of an optional metric, and of no other."""
     owners = {name: optional_column(name) for name in table.numbers}
     present = {name for name, owner in owners.items() if owner is not None}
     needed = {name for owner in owners.values() if owner is not None for name in owner.names}
@@ -160,7 +160,7 @@ def _label_faults(table: TileTable, record: Record, where: Path) -> Iterator[Che
 
 
 def facts_differ(a: TileTable, b: TileTable) -> str | None:
-    """Where two tables on the same targets contradict each other about a tile or the reference bicubic."""
+    """Return where two tables on the same targets contradict each other about a tile or the reference bicubic."""
     if a.tiles != b.tiles:
         return None
     for name in FACT_COLUMNS:

@@ -128,7 +128,7 @@ def _neighbour_lines(board: Board, metric: str, order: Sequence[str], place: int
 
 
 def _strata(board: Board) -> Iterator[tuple[str, frozenset[str]]]:
-    """The whole list, then every stratum with enough effective groups for an interval."""
+    """Yield the whole list, then every stratum with enough effective groups for an interval."""
     yield "all", board.tiles
     table = board.own.table
     labels = strata_of(table)

@@ -59,7 +59,7 @@ def build_environment(
     offline: bool = False,
     uv: bool | None = None,
 ) -> Path:
-    """The interpreter of the environment of `request` under `folder`, built if it is not there yet.
+    """Return the interpreter of the environment of `request` under `folder`, built if it is not there yet.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ def _packages(home: Path) -> Path:
 def _room(
     home: Path, scratch: Path, request: EnvironmentRequest, uv: str | None, find_links: Path | None, *, offline: bool
 ) -> BuildRoom:
-    """Where the lock is installed: what an installer needs, and the network unless told not to."""
+    """Return where the lock is installed: what an installer needs, and the network unless told not to."""
     own = Path(sys.executable)
     readable = [*installation_of(interpreter_of(request.python)), *installation_of(own)]
     readable += [Path(uv)] if uv else []
@@ -181,7 +181,7 @@ def _install(
 
 
 def _named(wheel: Path) -> str:
-    """The distribution of a wheel's file name."""
+    """Return the distribution of a wheel's file name."""
     try:
         return str(parse_wheel_filename(wheel.name)[0])
     except InvalidWheelFilename:
@@ -189,7 +189,7 @@ def _named(wheel: Path) -> str:
 
 
 def interpreter_of(version: str) -> Path:
-    """An interpreter of that version ("3.11"; "" is the harness's own).
+    """Return an interpreter of that version ("3.11"; "" is the harness's own).
 
     Raises
     ------

@@ -90,7 +90,7 @@ def from_error(rule: str, error: WorldstratBenchError) -> CheckFinding:
 
 
 def relative(path: Path) -> str:
-    """A path as the user would write it from here."""
+    """Return a path as the user would write it from here."""
     try:
         return str(path.resolve().relative_to(Path.cwd()))
     except (ValueError, OSError):
@@ -124,7 +124,7 @@ def summary(report: CheckReport) -> str:
 
 
 def as_json(report: CheckReport) -> dict[str, object]:
-    """The document of ``--json``; errors come first, and beyond the first findings only their number is said."""
+    """Return the document of ``--json``; errors come first, and beyond the first findings only their number is said."""
     found = [*report.errors, *report.notices]
     if len(found) > MOST_SHOWN:
         left = len(found) - MOST_SHOWN + 1
@@ -171,7 +171,7 @@ def as_markdown(report: CheckReport) -> str:
 
 
 def _mark(report: CheckReport) -> str:
-    """A tick for one thing only: submissions were looked at, and all that is changed belongs to them."""
+    """Return a tick that stands for one thing: submissions were checked, and all that is changed belongs to them."""
     if not report.ok:
         return "❌"
     return "✅" if report.checked and not any(f.rule == "changes" for f in report.faults) else "ℹ️"
@@ -240,5 +240,5 @@ def _count(n: int, noun: str) -> str:
 
 
 def only(faults: Iterable[CheckFinding | None]) -> tuple[CheckFinding, ...]:
-    """The findings among checks that may find nothing."""
+    """Return the findings among checks that may find nothing."""
     return tuple(f for f in faults if f is not None)

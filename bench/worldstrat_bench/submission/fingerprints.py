@@ -38,7 +38,7 @@ class Fingerprints:
     vectors: Floats
 
     def match(self, thumbnail: Floats) -> str | None:
-        """The tile that a thumbnail shows, in any of the eight orientations."""
+        """Return the tile that a thumbnail shows, in any of the eight orientations."""
         if not len(self.names):
             return None
         square = thumbnail.reshape(SIDE, SIDE)
@@ -49,7 +49,7 @@ class Fingerprints:
 
 
 def thumbnail_of(image: Floats) -> Floats | None:
-    """(H, W) to a unit vector of 256; None without texture or under 16 px."""
+    """Map (H, W) to a unit vector of 256; None without texture or under 16 px."""
     height, width = image.shape
     if min(height, width) < SIDE:
         return None
@@ -151,7 +151,7 @@ def _picture(content: bytes) -> Iterator[Floats]:
 
 
 def _planes(array: NDArray[Any]) -> Iterator[Floats]:
-    """The images in an array: (H, W), (C, H, W) or (H, W, C) with up to 13 bands, (N, ...) of those."""
+    """Yield the images in an array: (H, W), (C, H, W) or (H, W, C) with up to 13 bands, (N, ...) of those."""
     if array.dtype.kind not in "uif" or array.ndim < 2 or array.ndim > 5:
         return
     if array.ndim == 2:

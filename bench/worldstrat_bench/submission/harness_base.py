@@ -96,7 +96,7 @@ def _regular(folder: Path) -> bool:
 
 
 def _module(path: Path) -> str:
-    """The name that an entry of site-packages is imported by; "" for what cannot be imported."""
+    """Return the name that an entry of site-packages is imported by; "" for what cannot be imported."""
     stem = path.name.split(".")[0]
     if path.is_dir():
         return path.name if path.name.isidentifier() and path.name != "__pycache__" else ""

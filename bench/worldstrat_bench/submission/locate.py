@@ -15,7 +15,7 @@ _AT_LINE = re.compile(r"at line (\d+)")
 
 
 def line_of(text: str, key: Key) -> int | None:
-    """The 1-based line on which `key` is assigned, else that of the nearest table around it, else None.
+    """Return the 1-based line on which `key` is assigned, else that of the nearest table around it, else None.
 
     Positions inside an array (integers in `key`) are those of the array's own line.
     """
@@ -28,7 +28,7 @@ def line_of(text: str, key: Key) -> int | None:
 
 
 def line_of_syntax_error(message: str) -> int | None:
-    """The line that a message of ``tomllib`` names."""
+    """Return the line that a message of ``tomllib`` names."""
     found = _AT_LINE.search(message)
     return int(found.group(1)) if found else None
 

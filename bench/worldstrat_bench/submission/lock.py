@@ -28,7 +28,7 @@ class Locked:
     line: int
 
     def as_line(self) -> str:
-        """The requirement in the form that pip and uv read."""
+        """Return the requirement in the form that pip and uv read."""
         marker = f" ; {self.marker}" if self.marker else ""
         hashes = "".join(f" --hash=sha256:{digest}" for digest in self.hashes)
         separator = " " if self.pin.startswith("@") else ""

@@ -36,7 +36,7 @@ Python = Literal["3.9", "3.10", "3.11", "3.12", "3.13", "3.14"]
 
 
 def _inside(path: str) -> str:
-    """A relative path that stays in the submission's folder."""
+    """Return a relative path that stays in the submission's folder."""
     pure = PurePosixPath(path)
     if pure.is_absolute() or ".." in pure.parts or "\\" in path or "\0" in path or not pure.name:
         raise PydanticCustomError("outside", "must be a path inside the submission's folder")
@@ -280,7 +280,7 @@ def parse_manifest(text: str, *, where: object = MANIFEST_NAME) -> Manifest:
 
 
 def manifest_errors(text: str, *, where: object = MANIFEST_NAME) -> Manifest | tuple[ManifestError, ...]:
-    """The manifest of a model, or everything that is wrong with its text (at least one error)."""
+    """Return the manifest of a model, or everything that is wrong with its text (at least one error)."""
     return validated(text, Manifest, where)
 
 
@@ -323,7 +323,7 @@ def _message(detail: ErrorDetails) -> str:
 
 
 def _expectation(key: list[str | int], section: type[BaseModel]) -> str:
-    """What the schema of a section says about a key, as a remedy."""
+    """Return what the schema of a section says about a key, as a remedy."""
     description = ""
     for part in key:
         field = section.model_fields.get(part) if isinstance(part, str) else None

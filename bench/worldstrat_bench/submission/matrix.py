@@ -231,7 +231,7 @@ def _code_of(submission: Path) -> str | None:
 
 
 def _each(column: Callable[[Path], list[Cell]], submissions: Sequence[Path], at_once: int) -> Iterator[list[Cell]]:
-    """The columns in order, `at_once` of them being made at a time."""
+    """Yield the columns in order, `at_once` of them being made at a time."""
     if at_once == 1:
         yield from map(column, submissions)
         return
@@ -256,14 +256,14 @@ def _named(name: str, tell: Listener) -> Listener:
 
 
 def _has_predictions(folder: Path) -> bool:
-    """Whether a run still has what is to be scored again: --no-keep and full disks remove it."""
+    """Return whether a run still has what is to be scored again: --no-keep and full disks remove it."""
     with read_run(folder) as run:
         ok = [tile for tile, entry in run.journal.entries().items() if entry.predicted.outcome == "ok"]
         return bool(ok) and all(run.store.has(tile) for tile in ok)
 
 
 def _of_this_dataset(place: Path, record: Record, dataset: Dataset, list_name: str, protocol: Protocol) -> bool:
-    """Whether a record is of these very tiles: by its journal if it has one, else by the targets, decoded here."""
+    """Return whether a record is of these tiles: by its journal if it has one, else by the decoded targets."""
     from worldstrat_bench.cache import default_cache
 
     resolved, stated = dataset.resolve_list(list_name), record.dataset

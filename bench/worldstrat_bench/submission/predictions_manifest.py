@@ -67,5 +67,5 @@ def load_predictions_manifest(path: Path) -> PredictionsManifest:
 def predictions_manifest_errors(
     text: str, *, where: object = MANIFEST_NAME
 ) -> PredictionsManifest | tuple[ManifestError, ...]:
-    """The manifest of predictions, or everything that is wrong with its text (at least one error)."""
+    """Return the manifest of predictions, or everything that is wrong with its text (at least one error)."""
     return validated(text, PredictionsManifest, where)

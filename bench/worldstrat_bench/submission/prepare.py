@@ -108,7 +108,7 @@ def submitted_model(path: Path, *, python: Path | None = None) -> ModelRequest:
 def environment_of(
     manifest: Manifest, folder: Path, environments: Path, *, offline: bool = False, find_links: Path | None = None
 ) -> Path | None:
-    """The interpreter of a submission; None if the harness's own will do: an empty lock over the harness."""
+    """Return the interpreter of a submission; None if the harness's own will do: an empty lock over the harness."""
     section, model = manifest.environment, manifest.model
     path = folder / section.lock
     wheels = tuple((wheel, _wheel_sha256(manifest, wheel)) for wheel in sorted(folder.glob("*.whl")))

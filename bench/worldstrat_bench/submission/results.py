@@ -32,12 +32,12 @@ IMMUTABLE_FILES: tuple[str, ...] = (Record.FILE, TILES, "spectra.csv")
 
 
 def folder_name(text: str) -> str:
-    """A name as part of a path: letters, digits, dot and dash, at most 60."""
+    """Return a name as part of a path: letters, digits, dot and dash, at most 60."""
     return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")[:60] or "unknown"
 
 
 def result_folder(slug_folder: Path, record: Record) -> Path:
-    """Where the record of a submission belongs. Unofficial lists and inputs are part of the dataset's name."""
+    """Return where the record of a submission belongs. Unofficial lists and inputs are part of the dataset's name."""
     dataset = record.dataset.release
     if record.dataset.list not in ("full", "test"):
         dataset = f"{dataset}-{record.dataset.list}"
@@ -48,7 +48,7 @@ def result_folder(slug_folder: Path, record: Record) -> Path:
 
 
 def record_folders(slug_folder: Path) -> tuple[Path, ...]:
-    """The folders under ``results/`` two levels down, sorted, whatever they hold."""
+    """Return the folders under ``results/`` two levels down, sorted, whatever they hold."""
     results = slug_folder / "results"
     if results.is_symlink() or not results.is_dir():
         return ()
@@ -56,7 +56,7 @@ def record_folders(slug_folder: Path) -> tuple[Path, ...]:
 
 
 def _refuse_other_model(record: Record, manifest: Manifest, run: Path) -> None:
-    """The record is of the distribution and entry point that the manifest names."""
+    """Refuse a record of another distribution or entry point than the manifest names."""
     model, section = record.model, manifest.model
     # Other differences are for `submission check`, which names them all.
     if {"name", "distribution"} & {*model_differences(model, manifest.reference(model))}:
@@ -70,7 +70,7 @@ def _refuse_other_model(record: Record, manifest: Manifest, run: Path) -> None:
 
 
 def _refuse_other_predictions(record: Record, manifest: PredictionsManifest, slug_folder: Path, run: Path) -> None:
-    """The predictions were scored as those of this submission."""
+    """Refuse predictions that were not scored as those of this submission."""
     slug = manifest.submission.slug
     if (record.model.name, record.model.submission) != (slug, slug):
         raise InvalidArtefactError(

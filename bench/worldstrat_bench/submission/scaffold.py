@@ -65,7 +65,7 @@ def _targets(slug: str, package: str) -> dict[str, str]:
 
 
 def _package_name(slug: str) -> str:
-    """The import name: a dash becomes an underscore, a digit in front gets an ``sr_``."""
+    """Return the import name: a dash becomes an underscore, a digit in front gets an ``sr_``."""
     if not re.match(SLUG_PATTERN, slug) or "--" in slug:
         what = f"{slug[:60]!r} is not a slug"
         raise UsageError(

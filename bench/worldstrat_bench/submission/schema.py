@@ -24,7 +24,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
 
 
 def schema_text(model: type[BaseModel]) -> str:
-    """The JSON Schema (2020-12) of a model, as committed."""
+    """Return the JSON Schema (2020-12) of a model, as committed."""
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema()}
     return json.dumps(schema, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 

@@ -54,7 +54,7 @@ def verify_files(run: Path, data: Path, predictions: Path, *, device: str = "aut
 
 
 def _archive_faults(run: Path, predictions: Path) -> Iterator[CheckFinding]:
-    """The archive is the one that the submission around the record names."""
+    """Check that the archive is the one that the submission around the record names."""
     folder = next((parent for parent in run.resolve().parents if (parent / MANIFEST_NAME).is_file()), None)
     if folder is None:
         return

@@ -118,7 +118,7 @@ def open_wheel(path: Path) -> WheelFile | CheckFinding:
 
 
 def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
-    """A member's content, never more than it claims nor than :data:`MAX_MEMBER_BYTES`."""
+    """Return a member's content, never more than it claims nor than :data:`MAX_MEMBER_BYTES`."""
     with archive.open(member) as stream:
         return stream.read(min(member.file_size, MAX_MEMBER_BYTES))
 
@@ -219,7 +219,7 @@ def _native(wheel: WheelFile, name: str, where: Path) -> CheckFinding:
 
 
 def _pickled(head: bytes) -> bool:
-    """The header of pickle protocols 2 to 5, or of an archive that torch.save wrote."""
+    """Return the header of pickle protocols 2 to 5, or of an archive that torch.save wrote."""
     zipped = head.startswith(b"PK\x03\x04") and (b"data.pkl" in head or b"/version" in head)
     return zipped or (len(head) > 2 and head[0] == 0x80 and 2 <= head[1] <= 5)
 

@@ -15,7 +15,7 @@ __all__ = ["Hello", "Limits", "ModelSpec", "Reply", "Worker"]
 
 
 def __getattr__(name: str) -> Any:
-    """The host's names, imported when first used: the worker itself has no use for them."""
+    """Return the host's names, imported when first used: the worker itself has no use for them."""
     if name not in __all__:
         raise AttributeError("module {!r} has no attribute {!r}".format(__name__, name))  # noqa: UP032 also read by old Pythons
     from importlib import import_module

@@ -21,13 +21,13 @@ NAMESPACES = (
 
 
 def find_bubblewrap() -> Path | None:
-    """Where it is installed, if it is."""
+    """Return where it is installed, if it is."""
     found = shutil.which("bwrap") if sys.platform == "linux" else None
     return Path(found) if found else None
 
 
 def wrap(program: Path, grants: Grants, folders: Folders, command: list[str]) -> list[str]:
-    """The command inside its own namespaces: no network, no other process, no file but the granted ones."""
+    """Return the command inside its own namespaces: no network, no other process, no file but the granted ones."""
     line = [str(program), *NAMESPACES, "--uid", "1000", "--gid", "1000", "--hostname", "worker"]
     line += ["--cap-drop", "ALL", "--die-with-parent", "--new-session"]
     line += ["--proc", "/proc", "--dev", "/dev", "--size", str(SHARED_MEMORY_BYTES), "--tmpfs", "/dev/shm"]

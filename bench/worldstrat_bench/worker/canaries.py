@@ -71,7 +71,7 @@ class Canaries:
         return self._folder / "hr.tiff"
 
     def describe(self, forbidden: Iterable[Path]) -> dict[str, Any]:
-        """Where they are, for the self-test."""
+        """Return where they are, for the self-test."""
         return {
             "folder": str(self._folder),
             "host_pid": os.getpid(),
@@ -83,7 +83,7 @@ class Canaries:
         }
 
     def confirm(self, held: Mapping[str, bool]) -> dict[str, bool]:
-        """What the self-test claims, corrected by what the host sees."""
+        """Return what the self-test claims, corrected by what the host sees."""
         seen = dict(held)
         for name, sock in self._sockets.items():
             touched = _touched(sock)

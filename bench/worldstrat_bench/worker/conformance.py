@@ -156,7 +156,7 @@ def _range(image: NDArray[np.float32]) -> str:
 
 
 def _variants(worker: Worker, frames: int) -> Iterator[Finding]:
-    """Inputs that occur in WorldStrat and that a model meets sooner or later."""
+    """Yield inputs that occur in WorldStrat and that a model meets sooner or later."""
     task = make_task(frames)
     cloudy = replace(task, clear=np.zeros_like(task.clear))
     black = replace(task, images=np.zeros_like(task.images))

@@ -25,14 +25,14 @@ def main(device: str) -> None:
 
 
 def driver_libraries(maps: str) -> list[str]:
-    """The paths of the driver's libraries among the mappings of a process, as /proc/PID/maps lists them."""
+    """Return the paths of the driver's libraries among the mappings of a process, as /proc/PID/maps lists them."""
     fields = [line.split(maxsplit=5) for line in maps.splitlines()]
     paths = {words[5] for words in fields if len(words) == 6}
     return sorted(path for path in paths if Path(path).name.startswith(("libcuda.so", "libnvidia-")))
 
 
 def open_nodes(prefixes: tuple[str, ...]) -> list[str]:
-    """The files with those prefixes that this process holds open."""
+    """Return the files with those prefixes that this process holds open."""
     found = set()
     for entry in Path("/proc/self/fd").glob("*"):
         try:

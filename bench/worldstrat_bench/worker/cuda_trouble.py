@@ -59,7 +59,7 @@ def look_unconfined(device: str) -> Sight:
 
 
 def explain(device: str, interpreter: Interpreter, attempt: Attempt, said: str) -> WorldstratBenchError:
-    """The error to raise for a worker that could not use its device.
+    """Return the error to raise for a worker that could not use its device.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def explain(device: str, interpreter: Interpreter, attempt: Attempt, said: str) 
 
 
 def likely_cause(attempt: Attempt, seen: Sight) -> str:
-    """What the confined worker lacked of what the unconfined process used."""
+    """Return what the confined worker lacked of what the unconfined process used."""
     if attempt.refused:
         return f"this kernel refuses what the driver does at its start ({attempt.refused})"
     if attempt.level == "process" or attempt.grants is None:
@@ -119,7 +119,7 @@ def _readable(path: Path, grants: Grants) -> bool:
 
 
 def _own_worker_fails(device: str, level: Literal["full", "strong", "process"]) -> WorldstratBenchError | None:
-    """The error of a worker with the harness's own interpreter and model at that level; None if that one works."""
+    """Return the error of a worker with the harness's interpreter and model at that level; None if that works."""
     from worldstrat_bench.worker.host import Worker
 
     try:

@@ -70,13 +70,13 @@ def fit_of(image: NDArray[np.float32], tile: NDArray[np.float32]) -> Fit:
 
 
 def seen(fit: Fit) -> str:
-    """The comparison in words."""
+    """Return the comparison in words."""
     gains, offsets = ("/".join(f"{x:.3g}" for x in values) for values in (fit.gain, fit.offset))
     return f"R, G, B show {', '.join(BANDS[b] for b in fit.shown)} of the input, contrast x {gains}, offset {offsets}"
 
 
 def mistake(fit: Fit, parameters: Mapping[str, Value]) -> str:
-    """The mistake that the comparison points to and what to do about it; "" if the answer fits.
+    """Return the mistake that the comparison points to and what to do about it; "" if the answer fits.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def _declared(fit: Fit, says: Preprocessing | None) -> str:
     scale, offset = says.output_scale, says.output_offset
 
     def read(gain: FloatArray, constant: FloatArray) -> bool:
-        """Whether an answer gain * reflectance + constant of the network is what was seen, once read as declared."""
+        """Return whether an answer gain * reflectance + constant is what was seen, once read as declared."""
         if says.normalised_output:
             gain, constant = gain * std, constant * std + mean
         return _near(fit, gain / scale, (constant - offset) / scale)
@@ -150,7 +150,7 @@ def _unit(fit: Fit, says: Preprocessing | None) -> str:
 
 
 def _normalised(fit: Fit, says: Preprocessing | None) -> str:
-    """An answer in standard deviations: large contrast, and the reflectance that becomes 0 is a plausible mean."""
+    """Return advice if an answer looks normalised: large contrast, and a plausible mean becomes 0."""
     mean = -fit.offset / np.where(fit.gain == 0, 1, fit.gain)
     # a standard deviation of land is below 0.2; smaller gains are rather a mean over a standard deviation
     if float(fit.gain.min()) < 5 or not _within(mean, 0.02, 1.0) or float(fit.offset.max()) > 0:
@@ -201,7 +201,7 @@ def _contrast(fit: Fit, says: Preprocessing | None) -> str:
 
 
 def _near(fit: Fit, gain: FloatArray, offset: FloatArray) -> bool:
-    """Whether gain and offset are those within what a network may add; never for those of a right answer."""
+    """Return whether gain and offset are those within what a network may add; never for those of a right answer."""
     if _within(gain, *CONTRAST) and float(np.abs(offset).max()) < OFFSET:
         return False
     near = np.abs(fit.gain - gain) < 0.15 * np.abs(gain)

@@ -48,7 +48,7 @@ class Grants:
 
 
 def make_grants(interpreter: Interpreter, model: ModelSpec, folders: Folders, *, cuda: bool) -> Grants:
-    """What this worker needs: the system, the two interpreters, the model, its weights, its scratch folder.
+    """Return what this worker needs: the system, the two interpreters, the model, its weights, its scratch folder.
 
     Of the weights it is given the very files whose digest the record holds.
 
@@ -78,18 +78,18 @@ def make_grants(interpreter: Interpreter, model: ModelSpec, folders: Folders, *,
 
 
 def cuda_devices() -> list[Path]:
-    """The device nodes that a worker on a GPU is granted, of those that are there now."""
+    """Return the device nodes that a worker on a GPU is granted, of those that are there now."""
     return [node for pattern in CUDA_DEVICES for node in Path("/dev").glob(pattern) if not node.is_dir()]
 
 
 def library_folders(variable: str) -> list[Path]:
-    """The folders of ``LD_LIBRARY_PATH``, where some machines keep the GPU driver's libraries; no whole home folder."""
+    """Return the folders of ``LD_LIBRARY_PATH``, where some machines keep the GPU driver's libraries; never a home."""
     folders = [Path(text) for text in variable.split(os.pathsep) if text]
     return [folder for folder in folders if folder.is_absolute() and not holds_a_home(folder.resolve())]
 
 
 def holds_a_home(folder: Path) -> bool:
-    """Whether a folder is the home of a user, or so wide that it may hold one."""
+    """Return whether a folder is the home of a user, or so wide that it may hold one."""
     return folder in TOO_WIDE or folder.parent == Path("/home") or Path.home().resolve().is_relative_to(folder)
 
 
@@ -114,7 +114,7 @@ def interpreter_paths(interpreter: Interpreter) -> tuple[list[Path], list[Path]]
 
 
 def links_of(path: Path) -> list[Path]:
-    """A symbolic link, what it points to, and so on to the file."""
+    """Return a symbolic link, what it points to, and so on to the file."""
     chain = [path]
     while chain[-1].is_symlink() and len(chain) < 40:
         chain.append(chain[-1].parent / chain[-1].readlink())

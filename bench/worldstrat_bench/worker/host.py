@@ -224,7 +224,7 @@ class Worker:
             session.finish()
 
     def _launch(self) -> tuple[Session, IsolationReport]:
-        """A worker that is confined, and shown to be, but has not imported the model."""
+        """Return a worker that is confined, and shown to be, but has not imported the model."""
         attempts: list[Attempt] = []
         for level in self._levels:
             session, attempt = launch(self._launch_request(level), self._log)

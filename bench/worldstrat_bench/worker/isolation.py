@@ -76,7 +76,7 @@ class Attempt:
 
 
 def parse_request(text: str) -> Request:
-    """The value of ``--isolation``."""
+    """Return the value of ``--isolation``."""
     if text not in ("auto", *LEVELS):
         raise UsageError(f"there is no isolation level {text[:40]!r}", remedy="use auto, full, strong or process")
     return cast(Request, text)
@@ -93,18 +93,18 @@ def candidates(request: Request, *, unconfined: bool = True) -> tuple[Level, ...
 
 
 def required(level: Level) -> frozenset[str]:
-    """The probes that a level must stop."""
+    """Return the probes that a level must stop."""
     return {"full": PROBES, "strong": PROBES - ONLY_FULL, "process": frozenset[str]()}[level]
 
 
 def judge_level(level: Level, held: Mapping[str, bool]) -> Attempt:
-    """Whether the self-test's result is what the level promises."""
+    """Return whether the self-test's result is what the level promises."""
     failed = sorted(name for name in required(level) if not held.get(name, False))
     return Attempt(level, held, f"not stopped: {', '.join(failed)}" if failed else None)
 
 
 def make_report(request: Request, attempts: list[Attempt]) -> IsolationReport:
-    """What the record says: the level that was reached, what held, and why nothing better."""
+    """Return what the record says: the level that was reached, what held, and why nothing better."""
     reached = attempts[-1]
     notes = tuple(f"{a.level}: {a.problem}" for a in attempts if a.problem)
     return IsolationReport(
@@ -117,7 +117,7 @@ def make_report(request: Request, attempts: list[Attempt]) -> IsolationReport:
 
 
 def unavailable(request: Request, attempts: list[Attempt]) -> LevelUnavailableError:
-    """The error where nothing that was asked for is to be had."""
+    """Return the error where nothing that was asked for is to be had."""
     reasons = "; ".join(f"{a.level}: {a.problem}" for a in attempts)
     return LevelUnavailableError(
         f"isolation {request!r} is not available on this machine",

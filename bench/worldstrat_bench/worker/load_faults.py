@@ -73,7 +73,7 @@ class LoadFaults:
         return self.plain(f"the model cannot be loaded: {message}")
 
     def plain(self, what: str, kind: type[ModelError] = ModelError, remedy: str = ALONE) -> ModelError:
-        """An error that names the model and its interpreter."""
+        """Return an error that names the model and its interpreter."""
         return kind(what, where=f"{self.model.target}, {self.interpreter.executable}", remedy=remedy)
 
     @property

@@ -36,11 +36,11 @@ class ModelLog:
         return thread
 
     def note(self, text: str) -> None:
-        """A line of the harness itself."""
+        """Write a line of the harness itself."""
         self._add(f"[worldstrat-bench] {text}\n".encode())
 
     def last_lines(self, count: int = 10) -> str:
-        """The end of what the model printed, at most 4 KiB."""
+        """Return the end of what the model printed, at most 4 KiB."""
         with self._lock:
             recent = self._recent
         lines = recent.decode("utf-8", "replace").strip().splitlines()

@@ -58,7 +58,7 @@ class Folders:
 
 
 def new_root() -> Path:
-    """A name for a worker's folders below the system's temporary one. Nothing is made yet."""
+    """Return a name for a worker's folders below the system's temporary one. Nothing is made yet."""
     return Path(tempfile.gettempdir()).resolve() / f"worldstrat-bench-worker-{secrets.token_hex(8)}"
 
 
@@ -94,7 +94,7 @@ def link_built(folders: Folders, interpreter: Interpreter) -> dict[str, str]:
 def environment(
     folders: Folders, interpreter: Interpreter, threads: int | None, host: Mapping[str, str]
 ) -> dict[str, str]:
-    """A clean environment: no token, no proxy, no path of the user; caches in the scratch folder."""
+    """Return a clean environment: no token, no proxy, no path of the user; caches in the scratch folder."""
     added = [path for path in (folders.harness, folders.built, interpreter.user_site) if path and path.is_dir()]
     kept = {key: value for key, value in host.items() if key in _PASSED or key.startswith(_PASSED_PREFIXES)}
     home, cache, temporary = (str(folders.scratch / name) for name in ("home", "cache", "tmp"))
@@ -122,28 +122,28 @@ def environment(
 
 
 def base_python() -> Path:
-    """The harness's own interpreter without its virtual environment: what keeper and launcher run on."""
+    """Return the harness's own interpreter without its virtual environment: what keeper and launcher run on."""
     return Path(getattr(sys, "_base_executable", sys.executable)).resolve()
 
 
 def keeper_command(control_fd: int, wire_fd: int, root: Path, shared_memory: Path) -> list[str]:
-    """The command line of the keeper."""
+    """Return the command line of the keeper."""
     script = PACKAGE / "worker" / "inside" / "supervise.py"
     words = (script, control_fd, wire_fd, root, shared_memory)
     return [str(base_python()), "-I", "-S", "-B", *map(str, words)]
 
 
 def launcher_command(folders: Folders) -> list[str]:
-    """The command line of the launcher, where it needs a process of its own."""
+    """Return the command line of the launcher, where it needs a process of its own."""
     script = folders.harness / "worldstrat_bench" / "worker" / "inside" / "launch.py"
     return [str(base_python()), "-I", "-S", "-B", str(script), str(folders.launch_file)]
 
 
 def worker_command(interpreter: Interpreter, wire_fd: int) -> list[str]:
-    """The command line of the worker itself."""
+    """Return the command line of the worker itself."""
     return [str(interpreter.executable), "-s", "-m", "worldstrat_bench.worker.inside", str(wire_fd)]
 
 
 def write_launch(folders: Folders, **content: object) -> None:
-    """What keeper and launcher read."""
+    """Write the file that keeper and launcher read."""
     folders.launch_file.write_text(json.dumps(content), encoding="utf-8")

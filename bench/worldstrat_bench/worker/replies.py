@@ -82,12 +82,12 @@ def make_hello(
 
 
 def short_text(value: object, limit: int = 200) -> str:
-    """A string of limited length, "" for anything else."""
+    """Return a string of limited length, "" for anything else."""
     return value[:limit] if isinstance(value, str) else ""
 
 
 def possible_seconds(value: object, wall_seconds: float) -> float:
-    """What the worker claims, if it is possible; else what the host measured."""
+    """Return what the worker claims, if it is possible; else what the host measured."""
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= wall_seconds:
         return float(value)
     return wall_seconds

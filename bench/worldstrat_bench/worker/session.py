@@ -168,7 +168,7 @@ class Session:
         return End(code, killed, self._verdict, kernel_kills() > self._kernel_kills)
 
     def _read_control(self, seconds: float) -> bytes | None:
-        """The keeper's last words; None if they did not come in time, b"" if it went without any."""
+        """Return the keeper's last words; None if they did not come in time, b"" if it went without any."""
         deadline = time.monotonic() + seconds
         data = b""
         while not data.endswith(b"\n"):
@@ -185,7 +185,7 @@ class Session:
         return data
 
     def _end_keeper(self) -> None:
-        """The keeper leaves by itself; if the model killed or blocked it, end it and what is known of its tree."""
+        """Wait for the keeper to end; if the model killed or blocked it, end it and what is known of its tree."""
         try:
             self._keeper.wait(timeout=2)
         except subprocess.TimeoutExpired:
@@ -236,7 +236,7 @@ def parse_end(line: bytes | None) -> tuple[int | None, int, int]:
 
 
 def kernel_kills() -> int:
-    """How often the kernel's out-of-memory killer was at work since the machine started."""
+    """Return how often the kernel's out-of-memory killer was at work since the machine started."""
     try:
         text = Path("/proc/vmstat").read_text(encoding="ascii")
     except OSError:

@@ -57,7 +57,7 @@ class LaunchRequest:
 
 
 def launch(request: LaunchRequest, log: ModelLog) -> tuple[Session | None, Attempt]:
-    """A worker that has passed its self-test but has not imported the model; None with the reason if it cannot be.
+    """Return a worker that passed its self-test but has not imported the model; None with the reason on failure.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def launch(request: LaunchRequest, log: ModelLog) -> tuple[Session | None, Attem
 def _write(
     request: LaunchRequest, folders: Folders, grants: Grants, canaries: Canaries, program: Path | None, wire_fd: int
 ) -> None:
-    """What the keeper starts."""
+    """Write the launch file: what the keeper starts."""
     command = launcher_command(folders)
     write = [*grants.write, *(Path(p) for p in ("/tmp", "/dev/shm") if program)]
     write_launch(

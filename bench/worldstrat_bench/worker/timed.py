@@ -91,7 +91,7 @@ class TimedWorker:
         self._slots = slots
 
     def block(self, cycle: Cycle, calls: int, *, every: int, wait: bool) -> BlockTimes:
-        """Timed calls; see :class:`worldstrat_bench.worker.inside.blocks.BlockPlan`."""
+        """Make timed calls; see :class:`worldstrat_bench.worker.inside.blocks.BlockPlan`."""
         times = self._block(cycle, calls, every, wait, None)
         last = range(max(0, calls - self._slots), calls)
         self._kept = tuple(cycle.first + i % cycle.inputs for i in last)
@@ -131,7 +131,7 @@ class TimedWorker:
         return ModelFigures(_count(header.get("parameters")), _count(header.get("flops")))
 
     def memory(self, calls: int) -> PeakMemory:
-        """The memory's peak with so many further calls on the first input."""
+        """Return the memory's peak with so many further calls on the first input."""
         question: dict[str, object] = {"op": "memory", "calls": calls, "precision": self._precision}
         header, _, _ = self._ask(question, "remembered", seconds=calls * self._longest)
         return PeakMemory(_count(header.get("host_bytes")), _count(header.get("device_bytes")))
@@ -162,7 +162,7 @@ class TimedWorker:
     def _ask(
         self, header: dict[str, object], op: str, *, tensors: Tensors | None = None, seconds: float = SECONDS
     ) -> tuple[dict[str, Any], Tensors, float]:
-        """The answer's header and tensors, and the seconds waited."""
+        """Return the answer's header and tensors, and the seconds waited."""
         answer = self._worker.ask(header, tensors or {}, seconds)
         if isinstance(answer, Reply):
             raise TimedCallError(answer.outcome, answer.message, self._who)
@@ -183,7 +183,7 @@ class TimedWorker:
 
 
 def _possible(marks: NDArray[Any], count: int, host_seconds: float) -> bool:
-    """Whether these are times since a start that can have been: none beyond what the host itself waited."""
+    """Return whether these are times since a start that can have been: none beyond what the host itself waited."""
     if marks.dtype != np.float64 or marks.shape != (count,) or not np.isfinite(marks).all():
         return False
     return bool(marks[0] >= 0 and marks[-1] > 0 and (np.diff(marks) >= 0).all() and marks[-1] <= host_seconds)

@@ -27,7 +27,7 @@ class InvalidOutputError(Exception):
 
 
 def check_output(body: bytearray, task: Task) -> tuple[NDArray[np.float32], str]:
-    """A private copy (B, 3, H, W) of the predictions, and a hint if the values of the first look odd.
+    """Return a private copy (B, 3, H, W) of the predictions, and a hint if the values of the first look odd.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def check_output(body: bytearray, task: Task) -> tuple[NDArray[np.float32], str]
 
 
 def check_image(image: NDArray[np.generic] | None, task: Task) -> NDArray[np.float32]:
-    """The same of predictions that are decoded already.
+    """Return the same of predictions that are decoded already.
 
     Raises
     ------
@@ -128,7 +128,7 @@ def _hint(image: NDArray[np.float32], task: Task) -> str:
 
 
 def block_means(image: NDArray[np.float32], cells: int) -> NDArray[np.float64]:
-    """(C, cells, cells) means over blocks of (C, H, W): enough to tell bands and orientation at any resolution."""
+    """Return (C, cells, cells) block means of (C, H, W): enough to tell bands and orientation."""
     rows = np.linspace(0, image.shape[1], cells, endpoint=False).astype(int)
     columns = np.linspace(0, image.shape[2], cells, endpoint=False).astype(int)
     sums = np.add.reduceat(np.add.reduceat(image.astype(np.float64), rows, axis=1), columns, axis=2)

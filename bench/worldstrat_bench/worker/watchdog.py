@@ -31,7 +31,7 @@ class Verdict:
 
 
 def memory_limit(limits: Limits) -> int:
-    """The limit in bytes: what was asked for, or half the machine's memory."""
+    """Return the limit in bytes: what was asked for, or half the machine's memory."""
     return limits.memory_bytes or psutil.virtual_memory().total // 2
 
 
@@ -60,7 +60,7 @@ class Watchdog:
             self._thread.join()
 
     def leftovers(self) -> list[psutil.Process]:
-        """Processes of the tree as last seen that are still there."""
+        """Return the processes of the tree as last seen that are still there."""
         return [process for process in self._tree if process.is_running()]
 
     def _watch(self) -> None:

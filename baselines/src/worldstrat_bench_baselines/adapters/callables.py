@@ -21,7 +21,7 @@ _TARGET = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*
 def load_callable(
     weights: Path | None, device: torch.device, function: str = "", arguments: str = "", **parameters: Value
 ) -> FileModel:
-    """What `function` returns: a torch module, or a function of a tensor.
+    """Return what `function` returns: a torch module, or a function of a tensor.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def load_callable(
 
 
 def _find(function: str) -> Callable[..., object]:
-    """The function of that name.
+    """Return the function of that name.
 
     Raises
     ------

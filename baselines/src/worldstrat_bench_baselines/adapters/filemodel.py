@@ -23,7 +23,7 @@ class FileModel:
 
     @torch.no_grad()
     def predict(self, lr: LowRes, target: Target) -> Tensor:
-        """(B, 3, H, W) float32 reflectance on the network's own grid; the harness resamples it."""
+        """Return (B, 3, H, W) float32 reflectance on the network's own grid; the harness resamples it."""
         answers = []
         for b in range(lr.images.shape[0]):  # many exported files take a batch of one only
             one = LowRes(lr.images[b : b + 1], lr.clear[b : b + 1], lr.days[b : b + 1])
@@ -34,7 +34,7 @@ class FileModel:
 
 
 def tiling_of(says: Preprocessing) -> Tiling:
-    """How the network is given an image in pieces.
+    """Return how the network is given an image in pieces.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def tiling_of(says: Preprocessing) -> Tiling:
 
 
 def prepare(lr: LowRes, says: Preprocessing) -> Tensor:
-    """The network's input for one tile: (1, C, h, w), or (1, T, C, h, w) by the rule "stack".
+    """Return the network's input for one tile: (1, C, h, w), or (1, T, C, h, w) by the rule "stack".
 
     With `per_band` the bands become the batch: (C, 1, h, w), (C, T, 1, h, w), or (C, T, h, w) by the rule "channels".
     """
@@ -68,7 +68,7 @@ def prepare(lr: LowRes, says: Preprocessing) -> Tensor:
 
 
 def reflectance_of(answer: Tensor, says: Preprocessing, fed: tuple[int, ...]) -> Tensor:
-    """(1, 3, H, W) float32 reflectance of a network's answer to an input of the shape `fed`.
+    """Return (1, 3, H, W) float32 reflectance of a network's answer to an input of the shape `fed`.
 
     Raises
     ------
@@ -92,12 +92,12 @@ def reflectance_of(answer: Tensor, says: Preprocessing, fed: tuple[int, ...]) ->
 
 
 def _per_band(numbers: tuple[float, ...], images: Tensor, default: float) -> Tensor:
-    """(C, 1, 1) beside images (..., C, h, w), without a wait for the device."""
+    """Return (C, 1, 1) beside images (..., C, h, w), without a wait for the device."""
     return torch.tensor(numbers or (default,)).to(images, non_blocking=True)[:, None, None]
 
 
 def need_file(weights: Path | None, what: str) -> Path:
-    """The model file.
+    """Return the model file.
 
     Raises
     ------

@@ -19,7 +19,7 @@ BUILDERS = ("compiled_model", "trainable_model")
 
 
 def load_mlstac(weights: Path | None, device: torch.device, arguments: str = "", **parameters: Value) -> FileModel:
-    """What ``compiled_model(folder, ...)`` of the folder's ``load.py`` returns, or else ``trainable_model``.
+    """Return what ``compiled_model(folder, ...)`` of the folder's ``load.py`` returns, or else ``trainable_model``.
 
     The function is called with those of the names `device` and `stac_item` (the content of ``mlm.json``) that it takes.
 
@@ -50,7 +50,7 @@ def load_mlstac(weights: Path | None, device: torch.device, arguments: str = "",
 
 
 def _import(folder: Path) -> object:
-    """The folder's ``load.py``, which may import its neighbours."""
+    """Return the folder's ``load.py``, which may import its neighbours."""
     spec = importlib.util.spec_from_file_location("mlstac_load", folder / LOADER)
     if spec is None or spec.loader is None:
         raise ValueError(f"{LOADER} cannot be imported")

@@ -41,13 +41,13 @@ class ModuleNetwork:
 
 
 def precision_of(module: nn.Module) -> torch.dtype:
-    """The type of the module's numbers if all are of one, else float32: a network in half precision wants the same."""
+    """Return the module's dtype if all its tensors share one, else float32."""
     kinds = {p.dtype for p in module.parameters() if p.is_floating_point()}
     return kinds.pop() if len(kinds) == 1 else torch.float32
 
 
 def as_network(made: object, device: torch.device, maker: str) -> ModuleNetwork:
-    """A module on the device and ready for inference, or a function as it is.
+    """Return a module on the device and ready for inference, or a function as it is.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def call_with(maker: Callable[..., object], *positional: object, arguments: str,
 
 
 def takes(maker: Callable[..., object], name: str) -> bool:
-    """Whether a function says that it takes an argument of that name."""
+    """Return whether a function says that it takes an argument of that name."""
     return name in (_names(maker) or [])
 
 

@@ -39,7 +39,7 @@ class OnnxNetwork:
 
 
 def load_onnx(weights: Path | None, device: torch.device, **parameters: Value) -> FileModel:
-    """An ONNX file with one input (1, C, h, w) or (1, T, C, h, w) of floating-point numbers.
+    """Return an ONNX file with one input (1, C, h, w) or (1, T, C, h, w) of floating-point numbers.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def load_onnx(weights: Path | None, device: torch.device, **parameters: Value) -
 
 
 def input_flaw(shape: Sequence[int | str | None], says: Preprocessing) -> str:
-    """Why an input of that shape cannot be fed as declared, and what to say instead; "" if it can.
+    """Return why an input of that shape cannot be fed as declared, and what to say instead; "" if it can.
 
     Sizes that the file leaves open are text or None.
     """
@@ -96,7 +96,7 @@ def _shown(shape: Sequence[int | str | None]) -> str:
 
 
 def open_session(path: Path, device: torch.device) -> Any:
-    """An onnxruntime session on the device: CUDA with the CPU behind it, or the CPU alone."""
+    """Return an onnxruntime session on the device: CUDA with the CPU behind it, or the CPU alone."""
     runtime = importlib.import_module("onnxruntime")
     options = runtime.SessionOptions()
     options.use_deterministic_compute = True

@@ -19,7 +19,7 @@ from worldstrat_bench_baselines.adapters.statedict import state_dicts
 
 
 def load_spandrel(weights: Path | None, device: torch.device, **parameters: Value) -> FileModel:
-    """A single-frame RGB network of a family that spandrel knows, from a state dict, a checkpoint or safetensors.
+    """Load a single-frame RGB network of a family that spandrel knows: state dict, checkpoint or safetensors.
 
     The file is read by :func:`state_dicts`, so a pickle in it runs nothing; wrappers and prefixes of training scripts
     are taken off. `multiple` follows the family's own wish where it is not said.
@@ -45,7 +45,7 @@ def load_spandrel(weights: Path | None, device: torch.device, **parameters: Valu
 
 
 def _recognise(path: Path) -> Any:
-    """spandrel's descriptor of the first state dict in the file that it knows."""
+    """Return spandrel's descriptor of the first state dict in the file that it knows."""
     spandrel = importlib.import_module("spandrel")
     loader = spandrel.ModelLoader()
     flaw = "no family that spandrel knows has these names"

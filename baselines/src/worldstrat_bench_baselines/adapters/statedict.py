@@ -22,7 +22,7 @@ MAX_PREFIXES = 3
 
 
 def state_dicts(path: Path) -> Iterator[dict[str, Tensor]]:
-    """What in a file may be the network's state dict, the likeliest first: without wrappers, then without prefixes.
+    """Yield what may be the network's state dict, the likeliest first: without wrappers, then without prefixes.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def state_dicts(path: Path) -> Iterator[dict[str, Tensor]]:
 
 
 def unwrap(content: Nested) -> Nested:
-    """The dict that holds the tensors: below a known key, or below the only one."""
+    """Return the dict that holds the tensors: below a known key, or below the only one."""
     for _ in range(4):
         if any(isinstance(value, Tensor) for value in content.values()):
             return content

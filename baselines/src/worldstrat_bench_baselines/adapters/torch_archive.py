@@ -19,7 +19,7 @@ TRAINING = "was exported in training mode: {} is part of the program. Call model
 
 
 def load_torchscript(weights: Path | None, device: torch.device, **parameters: Value) -> FileModel:
-    """A file written by ``torch.jit.save``; parameters as in :func:`declare`.
+    """Return a file written by ``torch.jit.save``; parameters as in :func:`declare`.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def load_torchscript(weights: Path | None, device: torch.device, **parameters: V
 
 
 def load_exported(weights: Path | None, device: torch.device, **parameters: Value) -> FileModel:
-    """An archive written by ``torch.export.save``; parameters as in :func:`declare`.
+    """Return an archive written by ``torch.export.save``; parameters as in :func:`declare`.
 
     A program exported without dynamic sizes wants `window` and `fixed`.
 
@@ -57,7 +57,7 @@ def load_exported(weights: Path | None, device: torch.device, **parameters: Valu
 
 
 def _scripted_training(module: Any) -> str:
-    """What a traced module does as in training, with no flag to turn it off: dropout, batch statistics, or ""."""
+    """Return what a traced module does as in training with no flag to stop it: dropout, batch statistics, or ""."""
     for node in module.inlined_graph.nodes():
         kind = node.kind()
         place = {"aten::dropout": 2, "aten::feature_dropout": 2, "aten::batch_norm": 5}.get(kind)
@@ -69,7 +69,7 @@ def _scripted_training(module: Any) -> str:
 
 
 def _exported_training(graph: torch.fx.Graph) -> str:
-    """The same of an exported graph."""
+    """Do the same for an exported graph."""
     places = {"dropout": 2, "feature_dropout": 2, "native_dropout": 2, "batch_norm": 5, "_native_batch_norm_legit": 5}
     for node in graph.nodes:
         name = str(node.target).removeprefix("aten.").partition(".")[0]

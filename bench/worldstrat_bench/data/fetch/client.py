@@ -185,7 +185,7 @@ def retry_after(response: requests.Response) -> float | None:
 
 
 def final_error(fault: FetchAttemptFailed, where: str, attempts: int) -> DataError | InfrastructureError:
-    """The error that a fault becomes when it does not go away."""
+    """Return the error that a fault becomes when it does not go away."""
     if fault.damaged:
         return DataError(
             f"{fault.what}, {attempts} times in a row",

@@ -19,7 +19,7 @@ _LARGEST_RATIO = 200
 
 
 def is_unsafe(name: str) -> bool:
-    """Whether a member's name leads out of the folder, or cannot be a name on some system."""
+    """Return whether a member's name leads out of the folder, or cannot be a name on some system."""
     return (
         name.startswith(("/", "\\"))
         or bool(_DRIVE.match(name))
@@ -30,7 +30,7 @@ def is_unsafe(name: str) -> bool:
 
 
 def classify(name: str, wanted: WantedFiles, where: str) -> Member | None:
-    """The file that a member is, or None if it is not wanted.
+    """Return the file that a member is, or None if it is not wanted.
 
     Raises
     ------

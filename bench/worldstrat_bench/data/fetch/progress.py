@@ -29,12 +29,12 @@ class Progress:
         return self._members
 
     def plan(self, message: str, total_bytes: int, total_members: int) -> None:
-        """What is ahead, once it is known."""
+        """Report what is ahead, once it is known."""
         self._total, self._members_total = total_bytes, total_members
         self._emit("plan", message)
 
     def begin(self, file: str, total_bytes: int) -> None:
-        """The file whose bytes come next."""
+        """Report the file whose bytes come next."""
         self._file, self._file_bytes, self._file_total = file, 0, total_bytes
         self._emit("file", f"{file}: {megabytes(total_bytes)}")
 
@@ -43,12 +43,12 @@ class Progress:
         self._emit("note", message)
 
     def retry(self, message: str) -> None:
-        """An attempt failed and another one follows."""
+        """Report that an attempt failed and another one follows."""
         with self._lock:
             self._emit("retry", message)
 
     def done(self, message: str) -> None:
-        """The end."""
+        """Report the end."""
         self._emit("progress", "")
         self._emit("done", message)
 
@@ -60,7 +60,7 @@ class Progress:
             self._sometimes()
 
     def add_member(self, size: int) -> None:
-        """A member that is complete."""
+        """Report a member that is complete."""
         with self._lock:
             self._members += 1
             self.bytes_written += size
@@ -89,7 +89,7 @@ class Progress:
 
 
 def megabytes(size: int) -> str:
-    """A size as people read it: decimal units, as disks and archives state theirs."""
+    """Return a size as people read it: decimal units, as disks and archives state theirs."""
     value, unit = float(size), "B"
     for larger in ("kB", "MB", "GB", "TB"):
         if value < 1000:
@@ -99,7 +99,7 @@ def megabytes(size: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time as people read it."""
+    """Return a time as people read it."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -63,7 +63,7 @@ def releases() -> Mapping[str, Release]:
 
 
 def release_named(name: str) -> Release:
-    """The release `name`; raises UsageError for an unknown one."""
+    """Return the release `name`; raises UsageError for an unknown one."""
     try:
         return releases()[name]
     except KeyError:
@@ -72,7 +72,7 @@ def release_named(name: str) -> Release:
 
 
 def recognise(md5s: Mapping[str, str]) -> str | None:
-    """The release whose two CSV files have these md5 sums (by file name), or None."""
+    """Return the release whose two CSV files have these md5 sums (by file name), or None."""
     for release in releases().values():
         if all(md5s.get(file) == release.files[file].md5 for file in (METADATA, SPLIT)):
             return release.name

@@ -37,7 +37,7 @@ class Identity:
         return self.etag if self.etag and not self.etag.startswith("W/") else self.modified
 
     def differs(self, other: Identity) -> bool:
-        """Whether `other` is another file; a header that one of them lacks says nothing."""
+        """Return whether `other` is another file; a header that one of them lacks says nothing."""
         pairs = ((self.etag, other.etag), (self.modified, other.modified))
         return self.size != other.size or any(mine and theirs and mine != theirs for mine, theirs in pairs)
 
@@ -76,7 +76,7 @@ class RemoteFile:
         self._identity = None
 
     def chunks(self, start: int, end: int | None) -> Iterator[bytes]:
-        """The bytes `start` to `end` (exclusive; None is the end of the file), in one attempt.
+        """Yield the bytes `start` to `end` (exclusive; None is the end of the file), in one attempt.
 
         Without a start and an end a plain request is sent. Where the whole file is being read, a server that
         ignores ranges is put up with: the beginning is read again and dropped.
@@ -106,7 +106,7 @@ class RemoteFile:
                 raise
 
     def _check(self, response: requests.Response, start: int, end: int | None, *, ranged: bool) -> tuple[int, int]:
-        """Where the body begins in the file, and how long it is."""
+        """Return where the body begins in the file, and how long it is."""
         headers = response.headers
         if response.status_code not in (200, 206):
             raise self._refusal(response)
@@ -199,7 +199,7 @@ class RetryingReader:
         self._faults = FaultCount()
 
     def next(self) -> bytes:
-        """The next bytes; empty at the end."""
+        """Return the next bytes; empty at the end."""
         return self._remote.client.retrying(self._next, where=self._remote.name, faults=self._faults)
 
     def _next(self) -> bytes:

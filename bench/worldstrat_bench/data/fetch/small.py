@@ -51,7 +51,7 @@ def _put_into_place(notes: Store, contents: dict[str, bytes]) -> None:
 
 
 def _content(source: Source, store: Store, name: str) -> bytes:
-    """The file as the source has it, read from the folder if an earlier fetch put the same version there."""
+    """Return the file as the source has it, read from the folder if an earlier fetch put the same version there."""
     place = source.csv_files[name]
     path = store.path(name)
     if isinstance(place, RemoteFile) and path.is_file():

@@ -80,7 +80,7 @@ class Source:
 
 
 def open_source(text: str | None, release: str | None, client: Client) -> Source:
-    """The source that `text` names; nothing is read from a network yet.
+    """Return the source that `text` names; nothing is read from a network yet.
 
     Raises
     ------
@@ -177,7 +177,7 @@ def _whole(remote: RemoteFile) -> bytes:
 
 
 def keeps_changing(remote: RemoteFile) -> InfrastructureError:
-    """The error for a file that is never the same for long enough."""
+    """Return the error for a file that is never the same for long enough."""
     return InfrastructureError(
         "the file keeps changing on the server", where=remote.url, remedy="try again later, or use another source"
     )

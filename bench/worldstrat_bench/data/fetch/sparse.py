@@ -107,7 +107,7 @@ class SparseFile(io.BufferedIOBase):
 
     @classmethod
     def restore(cls, remote: RemoteFile, store: Store) -> SparseFile | None:
-        """The directory that an earlier fetch kept, unless the file has changed since."""
+        """Return the directory that an earlier fetch kept, unless the file has changed since."""
         head, _, block = (store.read_note(note_name(remote)) or b"").partition(b"\n")
         try:
             noted = json.loads(head)
@@ -124,5 +124,5 @@ class SparseFile(io.BufferedIOBase):
 
 
 def note_name(remote: RemoteFile) -> str:
-    """Where the directory of an archive is kept."""
+    """Return where the directory of an archive is kept."""
     return f"{remote.name}.directory"

@@ -32,7 +32,7 @@ class Store:
             (self.notes / "partial").mkdir(parents=True, exist_ok=True)
 
     def path(self, name: str) -> Path:
-        """The file `name` (relative, made by this package from checked parts) below the root."""
+        """Return the file `name` (relative, made by this package from checked parts) below the root."""
         return self.root.joinpath(*name.split("/"))
 
     def has(self, name: str, size: int, crc: int) -> bool:
@@ -45,7 +45,7 @@ class Store:
 
     @contextmanager
     def writing(self, name: str) -> Iterator[BinaryIO]:
-        """A file to write to; it takes its final name when the block ends well and vanishes when it does not.
+        """Open a file to write to; it takes its final name when the block ends well and vanishes when it does not.
 
         Raises
         ------
@@ -64,7 +64,7 @@ class Store:
                 partial.unlink(missing_ok=True)
 
     def partial(self) -> Path:
-        """A new name among the partial files, on the same file system as the root."""
+        """Return a new name among the partial files, on the same file system as the root."""
         return self.notes / "partial" / uuid4().hex
 
     def adopt(self, partial: Path, name: str) -> None:
@@ -81,7 +81,7 @@ class Store:
         return shutil.disk_usage(place).free
 
     def read_note(self, name: str) -> bytes | None:
-        """A note of an earlier fetch, or None."""
+        """Return a note of an earlier fetch, or None."""
         try:
             return (self.notes / name).read_bytes()
         except OSError:

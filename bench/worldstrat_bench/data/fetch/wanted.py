@@ -43,7 +43,7 @@ class WantedFiles:
     revisits: dict[str, frozenset[int]]
 
     def member(self, name: str) -> Member | None:
-        """The file that the member `name` (parts separated by /) is, or None if no tile of the list needs it.
+        """Return the file that the member `name` (parts separated by /) is, or None if no tile of the list needs it.
 
         Archives begin at different folders (``hr_dataset/``, ``./hr_dataset/``, Kaggle's ``hr_dataset/12bit/``), so
         the end of the name decides; the path returned is made from the tile's name alone.
@@ -60,7 +60,7 @@ class WantedFiles:
         return None
 
     def expected(self) -> Iterator[str]:
-        """The paths that the list cannot do without, sorted by tile."""
+        """Yield the paths that the list cannot do without, sorted by tile."""
         for tile in sorted(self.tiles):
             yield hr_path(tile)
             for n in sorted(self.revisits.get(tile, ())):
@@ -69,17 +69,17 @@ class WantedFiles:
 
 
 def hr_path(tile: str) -> str:
-    """Where the HR image of a tile goes."""
+    """Return where the HR image of a tile goes."""
     return f"hr_dataset/{tile}/{tile}_ps.tiff"
 
 
 def lr_path(tile: str, n: int, kind: str) -> str:
-    """Where a file of revisit `n` of a tile goes; `kind` is ``L2A_data`` or ``CLM``."""
+    """Return where a file of revisit `n` of a tile goes; `kind` is ``L2A_data`` or ``CLM``."""
     return f"lr_dataset/{tile}/L2A/{tile}-{n}-{kind}.tiff"
 
 
 def choose(list_name: str, frames: int, metadata: Path, split: Path, *, official: bool) -> WantedFiles:
-    """The tiles of `list_name` in the dataset that these two CSV files describe.
+    """Return the tiles of `list_name` in the dataset that these two CSV files describe.
 
     The lists of the package are for recognised releases, and for files that know all their tiles; other names are
     values of the split column. ``auto`` is ``full`` for a recognised release and ``test`` for anything else.
@@ -156,7 +156,7 @@ def _rows(path: Path, columns: Collection[str]) -> Iterator[dict[str, str]]:
 
 
 def _checked_name(tile: str, where: Path) -> str:
-    """A tile's name becomes a folder's: letters, digits, space, ``_ . -`` and nothing that a path understands."""
+    """Return whether a tile's name can be a folder's: letters, digits, space, ``_ . -`` and no path syntax."""
     if not _TILE.fullmatch(tile) or ".." in tile or tile.endswith((" ", ".")):
         raise DataError(f"tile name {tile[:60]!r} is not allowed", where=where, remedy=_OTHER_COPY)
     return tile

@@ -60,7 +60,7 @@ class Span:
 
 
 def select(archive: zipfile.ZipFile, wanted: WantedFiles, where: str) -> tuple[list[ZipMember], int]:
-    """The members that `wanted` asks for, in the order of the archive, and how many unsafe names were ignored.
+    """Return the members that `wanted` asks for, in the order of the archive, and how many unsafe names were ignored.
 
     Raises
     ------
@@ -196,5 +196,5 @@ class RemoteFetcher:
 
 
 def unfinished(members: Sequence[ZipMember], store: Store) -> list[ZipMember]:
-    """The members that are not yet on the disk with the right size and CRC."""
+    """Return the members that are not yet on the disk with the right size and CRC."""
     return [member for member in members if not store.has(member.path, member.size, member.info.CRC)]

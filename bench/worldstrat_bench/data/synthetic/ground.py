@@ -60,12 +60,12 @@ class Ground:
         return int(self.x.shape[0])
 
     def noise(self, slope: float, longest_metres: float | None = None) -> Field:
-        """A fractal field on this ground; see :func:`fractal`."""
+        """Return a fractal field on this ground; see :func:`fractal`."""
         longest = None if longest_metres is None else longest_metres / METRES
         return fractal(self.rng, self.side, slope, longest)
 
     def uniform(self, low: float, high: float) -> float:
-        """A random number."""
+        """Return a random number."""
         return float(self.rng.uniform(low, high))
 
     def turned(self, angle: float, warp_metres: float = 0.0, slope: float = 7.0) -> tuple[Field, Field]:

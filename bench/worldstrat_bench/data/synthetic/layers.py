@@ -97,7 +97,7 @@ def trees(
 def road(
     g: Ground, centre: Field, width: float, cover: str = "asphalt", cars: bool = True, along: Field | None = None
 ) -> None:
-    """A road where `centre`, the distance in metres across it, is small; with verges, a line and cars."""
+    """Draw a road where `centre`, the distance in metres across it, is small; with verges, a line and cars."""
     distance = np.abs(centre)
     g.paint(step(distance - width / 2 - 2.0, 3.0) * 0.75, "dry grass")
     g.paint(step(distance - width / 2, _EDGE), cover, 1 + 0.05 * g.noise(1.2, 30.0))

@@ -12,7 +12,7 @@ Cells = NDArray[np.int64]
 
 
 def fractal(rng: np.random.Generator, side: int, slope: float, longest: float | None = None) -> Field:
-    """A random field of side x side with power spectrum f^-slope, zero mean and unit deviation.
+    """Return a random field of side x side with power spectrum f^-slope, zero mean and unit deviation.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def fractal(rng: np.random.Generator, side: int, slope: float, longest: float | 
 
 
 def cell_random(i: Cells, j: Cells, salt: int) -> Field:
-    """A uniform number in [0, 1) for every integer cell, the same wherever the cell is asked for."""
+    """Return a uniform number in [0, 1) for every integer cell, the same wherever the cell is asked for."""
     i0, j0 = int(i.min()), int(j.min())
     rows, columns = int(i.max()) - i0 + 1, int(j.max()) - j0 + 1
     if rows * columns >= i.size:
@@ -52,7 +52,7 @@ def _hashed(i: Cells, j: Cells, salt: int) -> Field:
 
 
 def cells(coordinate: Field) -> Cells:
-    """The integer cell of every coordinate."""
+    """Return the integer cell of every coordinate."""
     return np.floor(coordinate).astype(np.int64)
 
 
@@ -68,7 +68,7 @@ class Seeds:
 
 
 def nearest_seed(x: Field, y: Field, salt: int, jitter: float = 0.9) -> Seeds:
-    """The nearest of one jittered seed per unit cell (Worley 1996), jitter from 0 (a grid) to 1."""
+    """Return the nearest of one jittered seed per unit cell (Worley 1996), jitter from 0 (a grid) to 1."""
     ci, cj = cells(x), cells(y)
     i = np.arange(int(ci.min()) - 1, int(ci.max()) + 2)[:, None]
     j = np.arange(int(cj.min()) - 1, int(cj.max()) + 2)[None, :]

@@ -25,7 +25,7 @@ VILLAGE = Plan(
 
 
 def make_scene(ipcc: str, variant: int, side: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """A scene of side x side pixels of 1.5 m: (4, side, side) reflectance R, G, B, NIR, noise-free.
+    """Return a scene of side x side pixels of 1.5 m: (4, side, side) reflectance R, G, B, NIR, noise-free.
 
     Parameters
     ----------

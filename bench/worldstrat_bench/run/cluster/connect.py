@@ -50,7 +50,7 @@ class ClusterOptions:
 
 @contextmanager
 def connected(options: ClusterOptions, devices: Sequence[str], tell: Listener) -> Iterator[Client]:
-    """A client of the cluster, for as long as the context lasts.
+    """Connect a client to the cluster, for as long as the context lasts.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def connected(options: ClusterOptions, devices: Sequence[str], tell: Listener) -
 
 
 def _configuration(dashboard: bool) -> dict[str, Any]:
-    """What Dask does of its own accord and we do not want.
+    """Return settings that stop what Dask does by itself and we do not want.
 
     It sets one thread for numerical libraries, which the model's process would inherit; it serves web pages.
     """
@@ -93,7 +93,7 @@ def _configuration(dashboard: bool) -> dict[str, Any]:
 
 
 def _await_file(path: Path, tell: Listener) -> None:
-    """A job may start before its scheduler has; a name that was mistyped never comes."""
+    """Wait for the scheduler's file: a job may start before its scheduler has; a mistyped name never comes."""
     tell(Notice(f"waiting for the scheduler file {path}, {_FILE_SECONDS} s at most"))
     deadline = time.monotonic() + _FILE_SECONDS
     while not path.is_file():
@@ -129,7 +129,7 @@ def _client(options: ClusterOptions, tell: Listener) -> Iterator[Client]:
 
 
 def is_address(text: str) -> bool:
-    """Whether a scheduler is named by its address; else it is the path of a scheduler file."""
+    """Return whether a scheduler is named by its address; else it is the path of a scheduler file."""
     host, colon, port = text.rpartition(":")
     return "://" in text or bool(colon and port.isdigit() and host and "/" not in host)
 
@@ -152,7 +152,7 @@ def _security(options: ClusterOptions) -> Security:
 
 @contextmanager
 def _own_cluster(options: ClusterOptions, devices: Sequence[str], tell: Listener) -> Iterator[SpecCluster]:
-    """A scheduler and workers on the loopback interface, behind keys that exist in memory only.
+    """Start a scheduler and workers on the loopback interface, behind keys that exist in memory only.
 
     Whoever can speak to a Dask scheduler can run code: without keys that would be every user of this machine, and a
     model that is confined without a network namespace.

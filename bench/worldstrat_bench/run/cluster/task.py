@@ -72,18 +72,18 @@ class Failure(Part):
     remedy: str | None = None
 
     def error(self) -> WorldstratBenchError:
-        """The error that was raised on the other machine."""
+        """Return the error that was raised on the other machine."""
         kind = next((kind for kind in _KINDS if kind.exit_code == self.exit_code), WorldstratBenchError)
         return kind(self.what, where=self.where, remedy=self.remedy)
 
 
 def write_task(task: ShardTask) -> str:
-    """The text of a task."""
+    """Return the text of a task."""
     return TypeAdapter(ShardTask).dump_json(task).decode()
 
 
 def read_task(text: str) -> ShardTask:
-    """The task of a text.
+    """Return the task of a text.
 
     Raises
     ------
@@ -123,7 +123,7 @@ def run_shard(text: str) -> str:
 
 
 def read_failure(folder: Path) -> WorldstratBenchError:
-    """Why the shard in `folder` failed; the file is not trusted to be there, short or well-formed."""
+    """Return why the shard in `folder` failed; the file is not trusted to be there, short or well-formed."""
     try:
         with (folder / FAILURE).open("rb") as stream:
             return Failure.model_validate_json(stream.read(_FAILURE_BYTES)).error()

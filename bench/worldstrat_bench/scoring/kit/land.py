@@ -61,7 +61,7 @@ class Land:
         return self.level[:, None, None] + self.contrast[:, None, None] * (0.6 * smooth + 0.4 * ridges)
 
     def seen(self, size: tuple[int, int], grid: tuple[int, int], move: tuple[float, float] = (0.0, 0.0)) -> Floats:
-        """A sensor of `size` pixels over a target of `grid` pixels: means of 3 x 3 points a pixel, (bands, h, w).
+        """Return a sensor of `size` pixels over a target of `grid` pixels: means of 3 x 3 points, (bands, h, w).
 
         Parameters
         ----------
@@ -77,5 +77,5 @@ class Land:
 
 
 def _times(left: Floats, right: Floats) -> Floats:
-    """(bands, K, h) and (K, w) to (bands, h, w)."""
+    """Map (bands, K, h) and (K, w) to (bands, h, w)."""
     return np.asarray(left.transpose(0, 2, 1) @ right)

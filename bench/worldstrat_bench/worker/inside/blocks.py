@@ -90,7 +90,7 @@ class Kept:
         self._used += 1
 
     def output(self, number: int) -> torch.Tensor:
-        """A kept output by its number, from 0 for the oldest."""
+        """Return a kept output by its number, from 0 for the oldest."""
         if not 0 <= number < self._used:
             raise NotPlainError("no output of that number was kept")
         return self._slots[number]
@@ -260,7 +260,7 @@ class Bench:
         return {"op": "block", "wall_seconds": wall}, {"marks": torch.tensor(marks, dtype=torch.float64)}
 
     def take(self, header: Header, body: bytes) -> Tuple[Header, Tensors]:
-        """The tiles of kept outputs that the host names: the number of the output, and which tile of its batch."""
+        """Return the tiles of kept outputs that the host names: the output's number, and the tile in its batch."""
         self._clock.wait()  # a copy is there when the device says so, not when it was asked for
         found = [self._kept.tile(int(number), int(tile)) for number, tile in header["tiles"]]
         return {"op": "taken"}, {"output.{}".format(k): tile for k, tile in enumerate(found)}
@@ -275,7 +275,7 @@ class Bench:
         return {"op": "inspected", "parameters": timing.count_parameters(self._model), "flops": flops}, {}
 
     def memory(self, header: Header, body: bytes) -> Tuple[Header, Tensors]:
-        """The memory's peak over some calls on the first input, with no output kept."""
+        """Return the memory's peak over some calls on the first input, with no output kept."""
         import torch
 
         self._kept = Kept()

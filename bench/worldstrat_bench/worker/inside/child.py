@@ -61,7 +61,7 @@ def serve(wire: Wire) -> None:
 
 
 def answers_of(model: SRModel, device: str) -> Answers:
-    """What a worker that holds a model can be asked for."""
+    """Return what a worker that holds a model can be asked for."""
     import safetensors.torch
 
     from worldstrat_bench.worker.inside.blocks import Bench, NotPlainError
@@ -190,7 +190,7 @@ def predict(model: SRModel, device: str, header: Header, body: Buffer) -> Answer
 
 
 def packed(output: torch.Tensor) -> Body:
-    """A dense prediction on the CPU as a message: as it lies if it is what is asked for, else by the library."""
+    """Return a dense prediction on the CPU as a message: as it lies if it is what is asked for, else by the library."""
     import safetensors.torch
     import torch
 
@@ -200,7 +200,7 @@ def packed(output: torch.Tensor) -> Body:
 
 
 def low_res(tensors: Dict[str, torch.Tensor], device: str) -> LowRes:
-    """The inputs of a batch on the model's device."""
+    """Return the inputs of a batch on the model's device."""
     from worldstrat_bench.api import LowRes
 
     return LowRes(*(tensors[name].to(device) for name in ("images", "clear", "days")))
@@ -218,7 +218,7 @@ def run_model(model: SRModel, lr: LowRes, target: Any, device: str) -> Any:
 
 
 def changed(lr: LowRes, before: Dict[str, torch.Tensor]) -> bool:
-    """Whether the inputs are no longer what they were."""
+    """Return whether the inputs are no longer what they were."""
     import torch
 
     after = {"images": lr.images, "clear": lr.clear, "days": lr.days}
@@ -226,7 +226,7 @@ def changed(lr: LowRes, before: Dict[str, torch.Tensor]) -> bool:
 
 
 def training_parts() -> str:
-    """The kinds of modules in training mode that compute otherwise there, of all that live in this process."""
+    """Return the kinds of modules in training mode that compute otherwise there, of all that live in this process."""
     import gc
 
     import torch
@@ -241,7 +241,7 @@ def training_parts() -> str:
 
 
 def to_host(output: Any) -> torch.Tensor:
-    """(1, 3, H, W) as the model returned it, dense, on the CPU; the host checks shape, dtype and values."""
+    """Return (1, 3, H, W) as the model returned it, dense, on the CPU; the host checks shape, dtype and values."""
     import torch
 
     if not isinstance(output, torch.Tensor):
@@ -270,7 +270,7 @@ def outcome_of(error: BaseException) -> str:
 
 
 def describe(error: BaseException) -> str:
-    """The error in a line, then the end of its traceback without the harness's own frames."""
+    """Return the error in a line, then the end of its traceback without the harness's own frames."""
     lines = traceback.format_exception(type(error), error, strip_own(error.__traceback__))
     summary = "{}: {}".format(type(error).__name__, text_of(error)[:500]).strip().rstrip(":")
     origin = origin_of(error)
@@ -286,7 +286,7 @@ def describe(error: BaseException) -> str:
 
 
 def origin_of(error: BaseException) -> BaseException:
-    """The error that an error was raised for, at the end of at most ten links; itself if there is none."""
+    """Return the error that an error was raised for, at the end of at most ten links; itself if there is none."""
     for _ in range(10):
         inner = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
         if inner is None:
@@ -296,7 +296,7 @@ def origin_of(error: BaseException) -> BaseException:
 
 
 def text_of(error: BaseException) -> str:
-    """What an exception says; its class is the model's, too."""
+    """Return what an exception says; its class is the model's, too."""
     try:
         return str(error)
     except Exception:
@@ -304,7 +304,7 @@ def text_of(error: BaseException) -> str:
 
 
 def strip_own(tb: Any) -> Any:
-    """The traceback from the first frame that is not the harness's."""
+    """Return the traceback from the first frame that is not the harness's."""
     here = os.path.dirname(os.path.abspath(__file__))
     first = tb
     while tb is not None and os.path.dirname(os.path.abspath(tb.tb_frame.f_code.co_filename)) == here:
@@ -313,11 +313,11 @@ def strip_own(tb: Any) -> Any:
 
 
 def last_lines(text: str) -> str:
-    """The end of a text, at most 20 lines."""
+    """Return the end of a text, at most 20 lines."""
     return "\n".join(text.strip().splitlines()[-20:])[-MAX_TEXT:]
 
 
 def type_name(value: object) -> str:
-    """The type of a value as its author calls it."""
+    """Return the type of a value as its author calls it."""
     kind = type(value)
     return kind.__qualname__ if kind.__module__ == "builtins" else "{}.{}".format(kind.__module__, kind.__qualname__)

@@ -21,7 +21,7 @@ def usable_cores() -> int:
 
 
 def cpu_name() -> str:
-    """The processor's own name, as far as the system tells."""
+    """Return the processor's own name, as far as the system tells."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
             found = re.search(r"^model name\s*:\s*(.+)$", file.read(), re.MULTILINE)
@@ -47,14 +47,14 @@ def cuda_class(name: str, memory_bytes: int) -> str:
 
 
 def _marketed(memory_bytes: int) -> int:
-    """The capacity that is printed on the box: drivers keep up to a twelfth of it for themselves."""
+    """Return the capacity that is printed on the box: drivers keep up to a twelfth of it for themselves."""
     gib = memory_bytes / 2**30
     sizes = (2, 3, 4, 6, 8, 10, 11, 12, 16, 20, 24, 32, 40, 48, 64, 80, 94, 96, 128, 141, 180, 192, 288)
     return next((size for size in sizes if gib <= size * 1.01), round(gib))
 
 
 def device_problem(device: str) -> str:
-    """Why this process cannot use a torch device, in torch's words; "" if it can.
+    """Return why this process cannot use a torch device, in torch's words; "" if it can.
 
     A CUDA device is really started and described, without allocating on it: what the driver refuses is then known
     before any code of a model runs, and its settings of the allocator still count.

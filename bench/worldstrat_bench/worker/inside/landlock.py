@@ -33,13 +33,13 @@ SCOPE_SOCKETS_AND_SIGNALS = 0b11
 
 
 def version() -> int:
-    """Of the kernel's Landlock; 0 where there is none or it is switched off."""
+    """Return the version of the kernel's Landlock ABI; 0 if it is unavailable or switched off."""
     result = _libc().syscall(CREATE_RULESET, None, ctypes.c_size_t(0), VERSION_FLAG)
     return max(0, int(result))
 
 
 def scopes_signals() -> bool:
-    """Whether this kernel keeps signals and abstract sockets inside."""
+    """Return whether this kernel keeps signals and abstract sockets inside."""
     return version() >= 6
 
 

@@ -76,7 +76,7 @@ def confine(launch: Launch) -> Dict[str, Any]:
 
 
 def hold_own_tasks() -> str:
-    """The folder of this process's threads, which is kept open for as long as the process lives, exec included.
+    """Return the folder of this process's threads, which is kept open for as long as the process lives, exec included.
 
     libcuda names its threads by writing to ``comm`` there. A Landlock rule belongs to the folder's inode in memory. The
     ruleset pins that inode, but not the directory entry: the kernel drops entries of /proc when it wants memory, and
@@ -89,7 +89,7 @@ def hold_own_tasks() -> str:
 
 
 def send_report(wire_fd: int, report: Dict[str, Any]) -> None:
-    """The first message on the wire, before the model can write to it."""
+    """Send the first message on the wire, before the model can write to it."""
     from worldstrat_bench.worker.inside.wire import Wire
 
     sock = socket.socket(fileno=wire_fd)

@@ -24,7 +24,7 @@ Canaries = Dict[str, Any]
 
 
 def stopped(attempt: Callable[[], object]) -> bool:
-    """Whether an attempt failed."""
+    """Return whether an attempt failed."""
     try:
         attempt()
     except OSError:
@@ -159,7 +159,7 @@ def rehearse_cuda() -> str:
 
 
 def capabilities() -> None:
-    """Whether any capability is left; without one, this fails as the others do."""
+    """Check whether any capability is left; without one, this fails as the others do."""
     with open("/proc/self/status", encoding="ascii", errors="replace") as file:
         lines = [line for line in file if line.startswith("CapEff:")]
     if not lines or int(lines[0].split()[1], 16) == 0:

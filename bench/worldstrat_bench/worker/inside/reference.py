@@ -17,7 +17,7 @@ class ReferenceBicubic:
     """Bicubic interpolation of frame 0's R, G, B, as :func:`worldstrat_bench.resampling.bicubic` does it."""
 
     def predict(self, lr: LowRes, target: Target) -> torch.Tensor:
-        """(B, 3, H, W) reflectance."""
+        """Return (B, 3, H, W) reflectance."""
         import torch
 
         size = (target.height, target.width)
@@ -25,5 +25,5 @@ class ReferenceBicubic:
 
 
 def load(weights: object, device: torch.device, **parameters: Any) -> ReferenceBicubic:
-    """The entry point."""
+    """Return the entry point."""
     return ReferenceBicubic()

@@ -52,7 +52,7 @@ class Machine:
         self.seccomp = seccomp
 
     def number(self, pair: Tuple[int, int]) -> int:
-        """Of one table entry; -1 where this machine has no such call."""
+        """Return the number of one table entry; -1 where this machine has no such call."""
         return pair[self.column]
 
 
@@ -63,7 +63,7 @@ MACHINES: Dict[str, Machine] = {
 
 
 def this_machine() -> Machine:
-    """Of the processor at hand; OSError where the filter has no table for it."""
+    """Return the processor at hand; OSError where the filter has no table for it."""
     machine = MACHINES.get(platform.machine())
     if machine is None:
         raise OSError(errno.ENOSYS, "no seccomp table for " + platform.machine())
@@ -71,7 +71,7 @@ def this_machine() -> Machine:
 
 
 def program(machine: Machine, pid: int, signals_scoped: bool, profile: str = "cpu") -> List[Instruction]:
-    """The filter.
+    """Return the filter.
 
     Parameters
     ----------
@@ -166,7 +166,7 @@ class _Program(ctypes.Structure):
 
 
 def assemble(code: List[Instruction]) -> bytes:
-    """The program as the kernel reads it."""
+    """Return the program as the kernel reads it."""
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in code)
 
 

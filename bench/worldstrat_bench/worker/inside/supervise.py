@@ -49,7 +49,7 @@ def parents() -> Dict[int, int]:
 
 
 def descendants(root: int) -> Set[int]:
-    """Processes below `root`, zombies included."""
+    """Return the processes below `root`, zombies included."""
     if not os.path.isdir("/proc/self"):
         return set()
     children: Dict[int, List[int]] = {}
@@ -121,7 +121,7 @@ def hurry() -> None:
 
 
 def tasks() -> int:
-    """Processes and threads on the whole machine: one cheap look."""
+    """Return the number of processes and threads on the whole machine: one cheap look."""
     try:
         with open("/proc/loadavg", encoding="ascii") as file:
             return int(file.read().split()[3].partition("/")[2])

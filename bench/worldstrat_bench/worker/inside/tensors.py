@@ -57,8 +57,10 @@ def pieces_of(arrays: Mapping[str, NDArray[Any]], metadata: Optional[Mapping[str
 
 
 def arrays_of(message: Buffer) -> Dict[str, NDArray[Any]]:
-    """Return the arrays of a message that this harness made; the largest shares the message's memory if it may be
-    written to, so that a model can change its inputs. Nothing is checked: a message from elsewhere is for the library.
+    """Return the arrays of a message that this harness made.
+
+    The largest shares the message's memory if it may be written to, so that a model can change its inputs. Nothing is
+    checked: a message from elsewhere is for the library.
     """
     import numpy as np
 

@@ -115,14 +115,14 @@ class CudaClock:
 
 
 def clock_for(device: str) -> Clock:
-    """The clock that tells the truth about a device."""
+    """Return the clock that tells the truth about a device."""
     import torch
 
     return CudaClock(device) if torch.device(device).type == "cuda" else WallClock()
 
 
 def precision_context(precision: str, device: str) -> ContextManager[Any]:
-    """How a call computes: ``declared`` leaves it to the model, the others force it where torch can.
+    """Return how a call computes: ``declared`` leaves it to the model, the others force it where torch can.
 
     ``fp32`` also turns TF32 off; ``bf16`` and ``fp16`` are torch's autocast.
     """

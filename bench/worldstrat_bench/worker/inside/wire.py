@@ -95,7 +95,7 @@ class Wire:
         return Message(header, self._read(body_bytes, deadline))
 
     def pending(self) -> bool:
-        """Whether the other side has sent something, or hung up, unasked."""
+        """Return whether the other side has sent something, or hung up, unasked."""
         try:
             self._socket.settimeout(0)
             self._socket.recv(1, socket.MSG_PEEK)
