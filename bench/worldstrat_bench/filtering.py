@@ -164,7 +164,7 @@ def interleave(image: Tensor) -> Tensor:
 
 
 def correlate_planes(planes: Tensor, weights: Tensor) -> Tensor:
-    """Correlate many interleaved planes without padding, each with a kernel of its own.
+    """Correlate many interleaved planes without padding, each with its own kernel.
 
     One vector instruction works on as many planes as it is wide, so that small kernels cost a fifth of a matrix
     product. It takes a stack of planes to be worth it: nine chips of three bands, not one image.

@@ -192,11 +192,11 @@ MEASURES: dict[str, Measure] = {
 """Every metric by name, in the order in which pages show them."""
 
 RANKED: tuple[str, ...] = tuple(m.name for m in MEASURES.values() if m.ranked)
-"""The metrics that rank a board, each a board of its own."""
+"""The metrics that rank, each on its own board."""
 
 
 def measure(name: str) -> Measure:
-    """Return the measure of that name; an unknown one gets a plain description of its own, without a direction."""
+    """Return the measure of that name; an unknown one gets its own plain description, without a direction."""
     return MEASURES.get(name) or Measure(name, name, "none", "", 4, "Optional metric of this run")
 
 

@@ -314,7 +314,7 @@ def test_a_file_of_the_weights_that_was_changed_is_refused(
     ("old", "new", "reason"),
     [
         ('name = "net.onnx"\n', "", "name and files come together"),
-        ('name = "data/net.bin"', 'name = "net.onnx"', "a name of its own"),
+        ('name = "data/net.bin"', 'name = "net.onnx"', "its own name"),
         ('name = "net.onnx"', 'name = "inner/net.onnx"', "name holds no folder"),
         ('name = "data/net.bin"', 'name = "../net.bin"', "inside the submission"),
     ],

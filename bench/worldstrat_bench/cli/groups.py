@@ -315,7 +315,7 @@ class MachinesGroup:
                 remedy="give one of both; the dashboard of a scheduler is where that was started",
             )
         if self.workers is not None and tls:
-            raise UsageError("workers that are started here make keys of their own", where="--tls-...")
+            raise UsageError("workers that are started here make their own keys", where="--tls-...")
         from worldstrat_bench.run.cluster.connect import ClusterOptions
 
         return ClusterOptions(

@@ -50,7 +50,7 @@ def _refuse_failures(outcomes: dict[str, int], run: Path) -> None:
     machine = outcomes.get("infra_error", 0)
     if machine:
         remedy = "give the same command again: only such tiles are tried again"
-        raise InfrastructureError(f"{machine} tiles failed by the machine's fault", where=run, remedy=remedy)
+        raise InfrastructureError(f"{machine} tiles failed by an infrastructure error", where=run, remedy=remedy)
     failed = sum(count for outcome, count in outcomes.items() if outcome != "ok")
     if failed:
         remedy = "lists with such tiles will have no rank; fix the model and predict into a new --out"

@@ -32,7 +32,7 @@ OtherProtocolOption = Annotated[
 
 @dataclass(frozen=True)
 class HandedInGroup:
-    """What is said of predictions that were made elsewhere; none of it goes with a run."""
+    """Options for predictions that were made elsewhere; none of them goes with a run."""
 
     name: Annotated[
         str | None, typer.Option("--name", metavar="NAME", help="DIR holds predictions made elsewhere, by this model.")

@@ -241,7 +241,7 @@ def _check_mask(revisit: Revisit) -> list[str]:
     try:
         shape = raster.read_header(revisit.data).shape
     except DataError:
-        return notes  # that file has a line of its own
+        return notes  # that file has its own line
     if shape != mask.shape:
         raise DataError(
             f"is {mask.shape[0]} x {mask.shape[1]} px, its revisit {shape[0]} x {shape[1]}", where=revisit.cloud_mask

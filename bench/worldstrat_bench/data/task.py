@@ -140,7 +140,7 @@ class Task:
         return int.from_bytes(digest[:8], "big") >> 1
 
     def tile(self, k: int) -> Task:
-        """Return tile `k` of the batch as a task of its own."""
+        """Return tile `k` of the batch as its own task."""
         part = slice(k, k + 1)
         return Task(self.images[part], self.clear[part], self.days[part], self.height, self.width)
 

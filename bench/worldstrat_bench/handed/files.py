@@ -57,7 +57,7 @@ class Numbers:
     Attributes
     ----------
     image : (C, H, W) numbers.
-    scaled : whether the file had a scale or an offset of its own, which `image` has applied.
+    scaled : whether the file had its own scale or offset, which `image` has applied.
     """
 
     image: NDArray[Any]
@@ -143,7 +143,7 @@ def _reflectance(numbers: Numbers, stated: Stated) -> NDArray[np.float32]:
     check_numbers(image.dtype.kind)
     if numbers.scaled and stated.says_a_scale:
         remedy = "leave out --scale and --offset: what the file says is applied"
-        raise UnusableFileError("has a scale or an offset of its own, and another one is given", remedy)
+        raise UnusableFileError("has its own scale or offset, and another one is given", remedy)
     if image.dtype.kind != "f" and not numbers.scaled and stated.scale is None:
         remedy = "say what they mean: --scale 10000 for digital numbers, 255 or 65535 for a picture"
         raise UnusableFileError("holds whole numbers and no scale", remedy)

@@ -167,7 +167,7 @@ def _literal(node: ast.expr) -> object:
 def _of_setuptools(name: str, value: object) -> Iterator[tuple[str, Path]]:
     """Yield what the table MAPPING of a finder says: module or package, and where it is.
 
-    NAMESPACES need no look: they are the parents of what MAPPING holds, and of folders without a module of their own.
+    NAMESPACES need no look: they are the parents of what MAPPING holds, and of folders without their own module.
     """
     if name != "MAPPING" or not isinstance(value, dict):
         return

@@ -93,7 +93,7 @@ def _folder(path: Path) -> Weights:
     tree = read_tree(path, MAX_FILES)
     if max(len(tree.files), len(tree.folders)) > MAX_FILES:
         what = f"more than {MAX_FILES} files or folders"
-        raise UsageError(what, where=path, remedy="give the weights a folder of their own")
+        raise UsageError(what, where=path, remedy="give the weights their own folder")
     if tree.broken:
         raise UsageError("a link among the weights leads nowhere", where=tree.broken[0], remedy="remove or correct it")
     return Weights(path, tree.files, tree.folders)

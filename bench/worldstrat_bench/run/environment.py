@@ -39,7 +39,7 @@ def probe_harness(package: Path = _PACKAGE) -> Harness:
 def _is_changed(root: Path, package: str, above: dict[str, str]) -> bool:
     """Return whether a file of the package is not as in HEAD, or a module or setting is there that HEAD lacks.
 
-    An index of our own is compared: that of the user may say "assume unchanged" of a changed file. Ignored files count:
+    A separate index is compared: that of the user may say "assume unchanged" of a changed file. Ignored files count:
     a module runs whether or not git is told of it.
     """
     with TemporaryDirectory(prefix="worldstrat-index-") as folder:

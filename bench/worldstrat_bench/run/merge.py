@@ -81,7 +81,7 @@ def merge_runs(paths: Sequence[Path], data: Path, out: Path) -> Record:
 
 
 def expand(paths: Sequence[Path]) -> tuple[Path, ...]:
-    """Return the run directories that are meant: of a folder without a journal of its own, the shards inside."""
+    """Return the run directories that are meant: of a folder without its own journal, the shards inside."""
     found: list[Path] = []
     for path in paths:
         inner = sorted(p.parent for p in (path / "shards").glob(f"*/{FILE_NAME}"))

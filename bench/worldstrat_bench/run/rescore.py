@@ -69,7 +69,7 @@ def _opened(
         raise UsageError(
             "another protocol or a part of the tiles cannot be scored into the run itself",
             where=folder.path,
-            remedy="give the scores a folder of their own: --out DIR",
+            remedy="give the scores their own folder: --out DIR",
         )
     selection, inputs = _same_selection(stored, open_dataset(request.data), request.shard)
     return Run(folder, source.store, selection, protocol, inputs, options, devices, tell)
@@ -87,7 +87,7 @@ def _refuse_unpredicted(source: RunFolder, selection: Selection) -> None:
     failed = [entry.predicted.tile for entry in present if entry and entry.predicted.outcome == "infra_error"]
     if failed:
         raise InfrastructureError(
-            f"{len(failed)} tiles failed by the machine's fault: {', '.join(failed[:3])}; the others are scored",
+            f"{len(failed)} tiles failed by an infrastructure error: {', '.join(failed[:3])}; the others are scored",
             where=source.path,
             remedy="give the run's `predict` command again, which tries only such tiles, and then this one",
         )

@@ -197,7 +197,7 @@ def strip(values: Sequence[tuple[str, float]], label: str, unit: str) -> Markup:
 
 
 def badge(left: str, right: str) -> Markup:
-    """Return a small label for a README, with colours of its own. Texts are drawn to measured widths."""
+    """Return a small label for a README, with its own colours. Texts are drawn to measured widths."""
     a, b = 12 + 6.6 * len(left), 12 + 6.6 * len(right)
     total = a + b
     return Markup(

@@ -104,7 +104,7 @@ def link_cell(text: str, href: str) -> Cell:
 
 
 def render(table: Table, *, sortable: bool = True, empty: str = "No entry.") -> Markup:
-    """Return the table as HTML, in a box of its own that scrolls sideways and can be reached by keyboard."""
+    """Return the table as HTML, in its own box that scrolls sideways and can be reached by keyboard."""
     if not table.rows:
         return Markup('<p class="empty">{}</p>').format(empty)
     kind = ' class="sortable"' if sortable else ""

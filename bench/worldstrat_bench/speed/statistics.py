@@ -1,7 +1,7 @@
 """pytest-benchmark in the host: it keeps the statistics and the document, its timer advanced by measured durations.
 
 What a round is, how long it is and when it happens is the harness's own (:mod:`stopwatch`): pytest-benchmark measures
-functions of its own process, and a model runs in another, on a device of its own.
+functions of its own process, and a model runs in another, on its own device.
 """
 
 from __future__ import annotations

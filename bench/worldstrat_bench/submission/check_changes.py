@@ -133,7 +133,7 @@ def _loose_fault(change: Change) -> CheckFinding:
 def _scope_faults(outside: Sequence[Change], slugs: tuple[str, ...]) -> Iterator[CheckFinding]:
     if outside:
         what = f"{len(outside)} files outside of submissions/{slugs[0]}/ are changed as well"
-        remedy = "put them into a pull request of their own"
+        remedy = "put them into a separate pull request"
         yield CheckFinding("one-slug", what, where=str(outside[0].path), remedy=remedy)
     if len(slugs) > 1:
         what = f"files of {len(slugs)} submissions are changed: {', '.join(slugs[:5])}"

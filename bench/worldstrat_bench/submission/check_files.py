@@ -78,7 +78,7 @@ def loose_faults(submissions: Path) -> Iterator[CheckFinding]:
             what = f"{ascii(path.name)[1:-1][:80]!r} is not the folder of a submission"
             yield CheckFinding("files", what, where=submissions, remedy="remove it, or move it elsewhere")
         elif not any(path.iterdir()) or (path / ".git").exists():
-            what = f"{ascii(path.name)[1:-1][:80]!r} is empty, or a repository of its own, as a submodule is"
+            what = f"{ascii(path.name)[1:-1][:80]!r} is empty, or a separate repository, as a submodule is"
             yield CheckFinding("files", what, where=submissions, remedy="commit the files themselves")
 
 

@@ -137,7 +137,7 @@ class Weights(Section):
             len({PurePosixPath(name or "") for name in names}) != len(names)
             or len(PurePosixPath(self.name or "").parts) > 1
         ):
-            raise PydanticCustomError("weights", "every file has a name of its own, and name holds no folder")
+            raise PydanticCustomError("weights", "every file has its own name, and name holds no folder")
         return self
 
     @property

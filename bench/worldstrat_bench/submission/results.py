@@ -107,7 +107,7 @@ def add_run(run: Path, slug_folder: Path, verification: Verification | None = No
         raise InvalidArtefactError(
             "another record is in that place, and records never change",
             where=existing,
-            remedy=f"if it was submitted, submit a new version under a slug of its own; if not, remove {folder.name!r} "
+            remedy=f"if it was submitted, submit a new version under its own slug; if not, remove {folder.name!r} "
             "there and add the run again",
         )
     folder.mkdir(parents=True, exist_ok=True)

@@ -92,7 +92,7 @@ class VerifyRequest:
             what = "--out is for a full run" + ("" if self.tiles is not None else ", which takes --data and --model")
             raise UsageError(what, where="--out", remedy="leave out -k to run the whole list, or leave out --out")
         if self.out.resolve() == self.run.resolve():
-            raise UsageError("a full run needs a folder of its own", where="--out", remedy="name an empty folder")
+            raise UsageError("a full run needs its own folder", where="--out", remedy="name an empty folder")
 
     @property
     def full(self) -> bool:
@@ -213,7 +213,7 @@ class _Verifying:
         )  # fmt: skip
 
     def full(self, tell: Listener | None, time_again: TimeAgain | None) -> VerifyReport:
-        """Run the whole list into a run of its own, check that one, and compare what was submitted with it."""
+        """Run the whole list into a separate run, check that one, and compare what was submitted with it."""
         request, result, out = self.request, self.result, self.request.out
         assert out is not None
         options = self._options()

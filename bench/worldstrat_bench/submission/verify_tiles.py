@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from worldstrat_bench.worker.types import Limits, ModelSpec, Reply
 
 ALONE = 3
-"""Tiles that get a worker of their own; the others share one, in the reverse order."""
+"""Tiles that get their own worker; the others share one, in the reverse order."""
 
 Image = NDArray[np.float32]
 Say = Callable[[str], None]

@@ -171,7 +171,7 @@ def _content_faults(wheel: WheelFile, archive: zipfile.ZipFile, where: Path) -> 
         yield from _name_faults(path, where)
         with archive.open(member) as stream:
             head = stream.read(512)
-        startup = path.suffix == ".pth" and len(path.parts) == 1  # has a message of its own
+        startup = path.suffix == ".pth" and len(path.parts) == 1  # has its own message
         if (path.suffix.lower() in PICKLES and not startup) or _pickled(head):
             what = f"{member.filename[:80]!r} is a pickle or compiled code, which could do anything when opened"
             yield CheckFinding("wheel-pickle", what, where=where, remedy="ship safetensors or ONNX under [weights]")

@@ -1,4 +1,4 @@
-"""The command line that gives a worker a world of its own: bubblewrap with namespaces and read-only binds."""
+"""The command line that gives a worker its own world: bubblewrap with namespaces and read-only binds."""
 
 from __future__ import annotations
 

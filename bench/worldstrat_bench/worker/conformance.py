@@ -52,7 +52,7 @@ class Subject:
     log: Path | None = None
 
     def worker(self) -> Worker:
-        """Return a worker of its own; the model is never run unconfined unless that is asked for."""
+        """Return a separate worker; the model is never run unconfined unless that is asked for."""
         return Worker(
             self.model,
             device=self.device,

@@ -1,6 +1,6 @@
 """``python -P -m worldstrat_bench.worker.cuda_probe DEVICE``: can CUDA be used without any confinement?
 
-Runs the harness's own code on the harness's own interpreter, as a process of its own: never a model, nor anything of
+Runs the harness's own code on the harness's own interpreter, as a separate process: never a model, nor anything of
 its environment. Prints one JSON object; see :class:`worldstrat_bench.worker.cuda_trouble.Sight`.
 """
 

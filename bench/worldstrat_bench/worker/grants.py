@@ -146,7 +146,7 @@ def check_disjoint(grants: Grants, forbidden: Iterable[Path]) -> None:
             raise InfrastructureError(
                 "the model would have to be given a folder that holds other people's files",
                 where=path,
-                remedy="use a virtual environment in a folder of its own, or --isolation process",
+                remedy="use a virtual environment in its own folder, or --isolation process",
             )
     for kept_out in (path.resolve() for path in forbidden):
         for path in granted:
@@ -154,6 +154,6 @@ def check_disjoint(grants: Grants, forbidden: Iterable[Path]) -> None:
                 raise InfrastructureError(
                     f"the model must not read {kept_out}, but needs {path}, and one lies in the other",
                     where=kept_out,
-                    remedy="move the dataset, or the model and its weights, to a folder of its own, "
+                    remedy="move the dataset, or the model and its weights, to its own folder, "
                     "or use --isolation process if you trust the model",
                 )

@@ -41,7 +41,7 @@ __all__ = ["Hello", "KilledWhileLoadingError", "Limits", "ModelSpec", "Reply", "
 
 
 class Worker:
-    """One model in a process of its own.
+    """One model in its own process.
 
     A context manager: ``with Worker(spec) as worker: worker.predict(...)``. Methods are to be called from one
     thread at a time.

@@ -12,7 +12,7 @@ _DROP = bytes(b for b in range(32) if b not in b"\t\n") + b"\x7f"
 
 
 class ModelLog:
-    """Reads a pipe in a thread of its own until every process that holds its other end is gone.
+    """Reads a pipe in its own thread until every process that holds its other end is gone.
 
     Parameters
     ----------

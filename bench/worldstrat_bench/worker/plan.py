@@ -134,7 +134,7 @@ def keeper_command(control_fd: int, wire_fd: int, root: Path, shared_memory: Pat
 
 
 def launcher_command(folders: Folders) -> list[str]:
-    """Return the command line of the launcher, where it needs a process of its own."""
+    """Return the command line of the launcher, where it needs its own process."""
     script = folders.harness / "worldstrat_bench" / "worker" / "inside" / "launch.py"
     return [str(base_python()), "-I", "-S", "-B", str(script), str(folders.launch_file)]
 

@@ -67,7 +67,7 @@ def _decode(body: bytearray, batch: int) -> NDArray[np.float32]:
     tensor = tensors["prediction"]
     dtype, shape = str(tensor["dtype"]), tuple(int(n) for n in tensor["shape"])
     _check_kind(DTYPES.get(dtype, dtype), shape, batch)
-    # The reader has copied it already, into a bytearray of its own.
+    # The reader has copied it already, into its own bytearray.
     return np.frombuffer(tensor["data"], dtype="<f4").reshape(shape).astype(np.float32, copy=False)
 
 

@@ -87,7 +87,7 @@ def test_groups_make_the_options_of_a_run() -> None:
         ({"scheduler": "s.json", "dashboard": True}, "of workers that are started here"),
         ({"task_tiles": 3}, "go with Dask"),
         ({"tls_key": Path("k")}, "go with Dask"),
-        ({"workers": 2, "tls_ca": Path("k")}, "keys of their own"),
+        ({"workers": 2, "tls_ca": Path("k")}, "their own keys"),
     ],
 )
 def test_options_that_contradict_each_other(options: dict[str, Any], words: str) -> None:

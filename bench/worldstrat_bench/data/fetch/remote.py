@@ -79,7 +79,7 @@ class RemoteFile:
         """Yield the bytes `start` to `end` (exclusive; None is the end of the file), in one attempt.
 
         Without a start and an end a plain request is sent. Where the whole file is being read, a server that
-        ignores ranges is put up with: the beginning is read again and dropped.
+        ignores ranges is accepted: the beginning is read again and discarded.
 
         Raises
         ------

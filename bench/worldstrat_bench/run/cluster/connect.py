@@ -54,7 +54,7 @@ def connected(options: ClusterOptions, devices: Sequence[str], tell: Listener) -
 
     Parameters
     ----------
-    devices : of this machine, for workers of our own: ``("cpu",)``, or ``cuda:N`` of which each gets one.
+    devices : of this machine, for our own workers: ``("cpu",)``, or ``cuda:N`` of which each gets one.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """Blocks of timed calls, in the worker: inputs on the device before, outputs on the device after.
 
 A set of inputs is placed on the device; a block calls the model on them in turn, many times, with nothing in
-between; the last outputs are copied to memory of their own, and the host names some of them afterwards. This module
+between; the last outputs are copied to their own memory, and the host names some of them afterwards. This module
 runs in the worker: standard library and torch only, syntax of Python 3.9.
 """
 
@@ -110,7 +110,7 @@ def _fits(slot: torch.Tensor, output: torch.Tensor) -> bool:
 
 
 def check_plain(output: Any, lr: LowRes, thorough: bool) -> None:
-    """Raise NotPlainError for anything but a (B, 3, H, W) float32 tensor with memory of its own on the input's device.
+    """Raise NotPlainError for anything but a (B, 3, H, W) float32 tensor with its own memory on the input's device.
 
     A subclass may put the work off until its values are read: what is timed has to be done.
     """

@@ -1,6 +1,6 @@
 """The keeper of one worker: starts it, and ends every process it left behind, whatever happens to the host.
 
-A process of its own, because "kill on parent's death" follows the thread that forked, and because children that
+A separate process, because "kill on parent's death" follows the thread that forked, and because children that
 daemonise themselves are only handed to a process that asked for them (a subreaper). It trusts the host, runs
 none of the model's code, and needs only the standard library: ``python -I -S supervise.py FD WIRE ROOT MEMORY``.
 
