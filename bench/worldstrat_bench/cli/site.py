@@ -25,6 +25,7 @@ def register(app: typer.Typer) -> None:
 @site_app.command("build")
 def build_site(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Submissions folders and run directories.")],
+    *,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Output folder of the site.")],
     data: Annotated[
         Path | None, typer.Option("--data", metavar="DIR", help="Dataset for the pictures of tiles.")

@@ -36,6 +36,7 @@ GithubOption = Annotated[bool, typer.Option("--github", help="Print annotations 
 @submission_app.command("check", short_help="Check manifests, records, locks and wheels.")
 def check_command(
     paths: PathsArgument,
+    *,
     base: BaseOption = None,
     official: OfficialOption = False,
     maintainer: MaintainerOption = False,

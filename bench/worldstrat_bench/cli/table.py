@@ -46,6 +46,7 @@ def register(app: typer.Typer) -> None:
 
 def table(
     runs: RunsArgument,
+    *,
     metrics: MetricsOption = None,
     strata: StrataOption = None,
     list_name: console.ListOption = "auto",
