@@ -24,7 +24,7 @@ COMMON_NAMES = {
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How to feed a network and read its answer.
+    """Preprocessing of a network's input and output.
 
     The network sees ((reflectance * input_scale + input_offset) limited to `clip` - mean) / std. Its answer, times
     std plus mean if `normalised_output`, is (reflectance * output_scale + output_offset).

@@ -15,7 +15,7 @@ from worldstrat_bench.artefacts.record import Harness, Name, Sha256
 from worldstrat_bench.errors import InvalidArtefactError
 
 RELEASED_FILE: Final = "reports/harness.toml"
-"""Where a repository lists the digests of the harnesses that were released."""
+"""File in which a repository lists the digests of the harnesses that were released."""
 
 MAX_BYTES: Final = 1 << 20
 UNKNOWN: Final = "the harness is neither at a known clean commit nor a released one"

@@ -114,7 +114,7 @@ class Verification(Artefact):
 
     @property
     def computed(self) -> bool:
-        """Whether the numbers of the record were computed by maintainers, which is what a rank takes."""
+        """True if the numbers of the record were computed by maintainers, which is what a rank takes."""
         return self.scope == "full" and self.passed
 
     @model_validator(mode="after")

@@ -27,7 +27,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class AuditRequest:
-    """What to audit, and with what.
+    """A model to audit, and the data for it.
 
     Attributes
     ----------
@@ -56,24 +56,24 @@ class AuditRequest:
 
 @dataclass(frozen=True)
 class AuditReport:
-    """What the probes found. `controls` has the values of the honest models, by name and probe."""
+    """Results of the probes. `controls` has the values of the honest models, by name and probe."""
 
     results: tuple[ProbeResult, ...]
     controls: Mapping[str, tuple[ProbeResult, ...]]
 
     @property
     def failed(self) -> tuple[ProbeResult, ...]:
-        """What refuses the model."""
+        """The findings that refuse the model."""
         return tuple(result for result in self.results if result.verdict == "fail")
 
     @property
     def flagged(self) -> tuple[ProbeResult, ...]:
-        """What a person should look at; a control over the limit makes a probe inconclusive."""
+        """The findings that a person should check; a control over the limit makes a probe inconclusive."""
         return tuple(result for result in self.results if result.verdict in ("flag", "unknown"))
 
     @property
     def passed(self) -> bool:
-        """Whether nothing refuses the model; flags do not."""
+        """True if nothing refuses the model; flags do not."""
         return not self.failed
 
 

@@ -72,7 +72,7 @@ _TIMER_SECONDS = 0.005
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """What one probe found. `value` is None if the model gave no prediction; `message` says why."""
+    """Result of one probe. `value` is None if the model gave no prediction; `message` says why."""
 
     probe: str
     value: float | None
@@ -85,7 +85,7 @@ class ProbeResult:
 
     @property
     def verdict(self) -> Verdict:
-        """What follows for the model."""
+        """Consequence for the model."""
         if self.value is None:
             return "unknown"
         if self.value <= self.limit:

@@ -1,4 +1,4 @@
-"""What every verb shares: options, errors as a user reads them, tables and JSON."""
+"""Shared by all verbs: options, errors as a user reads them, tables and JSON."""
 
 from __future__ import annotations
 

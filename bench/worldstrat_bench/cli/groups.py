@@ -62,7 +62,7 @@ def with_groups(verb: Callable[..., None]) -> Callable[..., None]:
 
 @dataclass(frozen=True)
 class LoadingGroup:
-    """How the model is loaded."""
+    """Options for loading the model."""
 
     weights: Annotated[
         Path | None, typer.Option("--weights", metavar="PATH", help="Weights for the model's load().")
@@ -115,7 +115,7 @@ class ModelGroup(LoadingGroup):
 
 @dataclass(frozen=True)
 class TilesGroup:
-    """Which tiles are evaluated, under which protocol, on which inputs."""
+    """Options for tiles, protocol and inputs."""
 
     protocol: console.ProtocolOption = "wsb-1"
     list_name: console.ListOption = "auto"
@@ -147,7 +147,7 @@ class TilesGroup:
 
 @dataclass(frozen=True)
 class WorkerGroup:
-    """How the model's process is confined and limited."""
+    """Options for confining and limiting the model's process."""
 
     isolation: IsolationOption = "auto"
     tile_seconds: Annotated[
@@ -174,7 +174,7 @@ class WorkerGroup:
 
 @dataclass(frozen=True)
 class ScoringGroup:
-    """What is measured."""
+    """Options for metrics."""
 
     lpips_weights: Annotated[
         Path | None,
@@ -207,7 +207,7 @@ class OfflineScoringGroup(ScoringGroup):
 
 @dataclass(frozen=True)
 class CacheGroup:
-    """What is kept for the next run."""
+    """Options for the cache and stored predictions."""
 
     cache: Annotated[
         bool, typer.Option("--cache/--no-cache", help="Keep decoded inputs and targets for the next run.")
@@ -253,7 +253,7 @@ _PANEL = "Many machines (Dask)"
 
 @dataclass(frozen=True)
 class MachinesGroup:
-    """Which other machines take part."""
+    """Options for a Dask cluster."""
 
     scheduler: Annotated[
         str | None,

@@ -1,4 +1,4 @@
-"""What the verbs that run share: the model that is named, progress, and the end of a run."""
+"""Shared by the verbs that run a model: the model that is named, progress, and the end of a run."""
 
 from __future__ import annotations
 

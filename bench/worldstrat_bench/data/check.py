@@ -38,7 +38,7 @@ class DatasetProblem:
 
 @dataclass(frozen=True)
 class ListState:
-    """How much of a list is in the folder; `complete` also needs every checked tile to be without fault."""
+    """Completeness of a list in the folder; `complete` also needs every checked tile to be without fault."""
 
     name: str
     tiles: int
@@ -48,7 +48,7 @@ class ListState:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What a check found.
+    """Result of a check.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Where the files of a WorldStrat folder are: releases v1.0 and v1.1, Kaggle's copy, and mini.
+"""Layout of a WorldStrat folder: releases v1.0 and v1.1, Kaggle's copy, and mini.
 
 No pixel is read here. Names on disk decide nothing that the fixed split decides: for the tiles of the
 package lists on a recognised release, labels come from :mod:`worldstrat_bench.data.split`.
@@ -165,7 +165,7 @@ class Dataset:
 
     @property
     def official_release(self) -> bool:
-        """Whether the md5 of both tables are those of one release."""
+        """True if the md5 of both tables are those of one release."""
         return self.release in {release.name for release in fixed.releases()}
 
     def resolve_list(self, list_name: str) -> str:

@@ -53,7 +53,7 @@ _INTEGERS = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "ui
 
 @dataclass(frozen=True)
 class Header:
-    """What the header of a raster says; `bands` leaves out the `alpha` band, if there is one."""
+    """Header of a raster; `bands` leaves out the `alpha` band, if there is one."""
 
     bands: int
     height: int

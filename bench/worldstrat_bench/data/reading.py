@@ -17,7 +17,7 @@ from worldstrat_bench.protocol import Protocol
 
 @dataclass(frozen=True)
 class TileInputs:
-    """What a model is asked about one tile, and what the harness keeps to itself about the frames.
+    """Task of a model on one tile, with facts of the frames that the harness keeps to itself.
 
     Attributes
     ----------

@@ -41,7 +41,7 @@ _SOURCES = ("ASMSpotter", "Amnesty", "Landcover", "UNHCR")
 
 @dataclass(frozen=True)
 class TileFacts:
-    """What is known of a tile beside its pixels.
+    """Facts of a tile beside its pixels.
 
     Attributes
     ----------

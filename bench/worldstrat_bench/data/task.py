@@ -1,4 +1,4 @@
-"""What a model is asked: some frames of a tile, and the size of the image that it is to make of them."""
+"""The task of a model: some frames of a tile, and the size of the image that it is to make of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from worldstrat_bench.data.raster import read_header
 from worldstrat_bench.protocol import Protocol
 
 InputSource = Literal["real", "synthetic"]
-"""Where frames come from: the dataset's revisits, or a sensor model applied to the high-resolution image."""
+"""Source of frames: the dataset's revisits, or a sensor model applied to the high-resolution image."""
 
 BANDS = 12
 

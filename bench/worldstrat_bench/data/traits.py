@@ -41,7 +41,7 @@ class Traits:
 
     @property
     def scaled(self) -> bool:
-        """Whether any band has a scale or an offset."""
+        """True if any band has a scale or an offset."""
         return set(self.scales) != {1.0} or set(self.offsets) != {0.0}
 
     def __str__(self) -> str:

@@ -33,7 +33,7 @@ _UNKNOWN = "The licence of the data set holds for these files, too."
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """What is written out.
+    """Tiles and form of an export.
 
     Attributes
     ----------

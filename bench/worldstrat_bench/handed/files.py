@@ -32,7 +32,7 @@ KINDS: Final[Mapping[str, Kind]] = {
 """Suffix, in lower case, to the kind of file."""
 
 MAX_BYTES: Final = 512 << 20
-"""Of a file, and of the array in it: an image of 4,096 px in eight bands of four bytes."""
+"""Size limit of a file, and of the array in it: an image of 4,096 px in eight bands of four bytes."""
 
 MAX_SIDE: Final = 4096
 
@@ -52,7 +52,7 @@ class UnusableFileError(Exception):
 
 @dataclass(frozen=True)
 class Numbers:
-    """What a file holds, in its own order and unit.
+    """Content of a file, in its own order and unit.
 
     Attributes
     ----------

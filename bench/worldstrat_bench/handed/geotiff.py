@@ -15,7 +15,7 @@ from worldstrat_bench.data.raster import opened
 
 @dataclass(frozen=True)
 class Georeference:
-    """Where an image lies.
+    """Place of an image.
 
     Attributes
     ----------

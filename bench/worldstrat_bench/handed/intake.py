@@ -52,7 +52,7 @@ _UNKNOWN_MACHINE = Machine(
 
 @dataclass(frozen=True)
 class HandInRequest:
-    """Which predictions are scored, and as what.
+    """Predictions to score, and their labels.
 
     Attributes
     ----------

@@ -15,7 +15,7 @@ _REMEDY = "worldstrat-bench data export DIR --data DATASET writes one"
 
 
 class ExportedTile(Part):
-    """What was written of one tile."""
+    """Entry of one tile."""
 
     id: Name = Field(description="name of its folder or file, and of the prediction: <id>.tif, <id>.npz, ...")
     height: int = Field(ge=1, description="px, of the image that is asked for")
@@ -28,7 +28,7 @@ class ExportedTile(Part):
 
 
 class ExportManifest(Artefact):
-    """What lies in an export."""
+    """Content of an export."""
 
     FILE: ClassVar = "manifest.json"
     KIND: ClassVar = "manifest of an export"
@@ -48,7 +48,7 @@ class ExportManifest(Artefact):
 
 
 class Identities(Artefact):
-    """Which tile an anonymous id stands for; kept apart from the export."""
+    """Key from anonymous ids to tiles; kept apart from the export."""
 
     FILE: ClassVar = "ids.json"
     KIND: ClassVar = "list of the ids of an export"

@@ -17,7 +17,7 @@ _BAND: Final = re.compile(r"[A-Z0-9]{1,10}")
 
 @dataclass(frozen=True)
 class Stated:
-    """What was said of the files that were handed in.
+    """Statement about files that were handed in.
 
     Attributes
     ----------
@@ -59,10 +59,10 @@ class Stated:
 
     @property
     def rgb(self) -> list[int]:
-        """Where red, green and blue are."""
+        """Indices of red, green and blue."""
         return [self.bands.index(name) for name in ("R", "G", "B")]
 
     @property
     def says_a_scale(self) -> bool:
-        """Whether numbers are to be changed as it says."""
+        """True if numbers are to be changed as it says."""
         return self.scale is not None or self.offset != 0.0

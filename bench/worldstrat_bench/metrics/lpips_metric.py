@@ -29,10 +29,10 @@ from worldstrat_bench.metrics.perceptual import Perceptual, Unavailable
 
 BACKBONE_FILE = "alexnet-owt-7be5be79.pth"
 BACKBONE_SHA256 = "7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02"
-"""Of torchvision's AlexNet_Weights.IMAGENET1K_V1; the file's name holds its first eight digits."""
+"""Digest of torchvision's AlexNet_Weights.IMAGENET1K_V1; the file's name holds its first eight digits."""
 
 HEAD_SHA256 = "df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0"
-"""Of the five linear layers, weights/v0.1/alex.pth of the lpips package."""
+"""Digest of the five linear layers, weights/v0.1/alex.pth of the lpips package."""
 
 URL = f"https://download.pytorch.org/models/{BACKBONE_FILE}"
 TIMEOUT_SECONDS = 30.0

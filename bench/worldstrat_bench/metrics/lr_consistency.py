@@ -1,4 +1,4 @@
-"""Does the prediction, seen by the low-resolution sensor, look like what that sensor saw?"""
+"""Consistency of a prediction with the low-resolution input, seen by the same sensor."""
 
 from __future__ import annotations
 

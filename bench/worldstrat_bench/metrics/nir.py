@@ -10,7 +10,7 @@ from worldstrat_bench.metrics.optional import Found, Pairs
 from worldstrat_bench.metrics.psnr import psnr, squared_error
 
 MSE_FLOOR = 1e-10
-"""Where PSNR ends, as in ``wsb-1``."""
+"""Upper limit of PSNR, as in ``wsb-1``."""
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ INPUT_NYQUIST_M = 20.0
 COARSEST_M = 80.0
 """Wavelength from which on the coherence is followed, metres."""
 FINEST_RESOLUTION_M, COARSEST_RESOLUTION_M = 2.5, 40.0
-"""What `resolution_m` is limited to."""
+"""Limits of `resolution_m`."""
 TAPER_PX = 16.0
 """Distance from no-data at which the taper ends."""
 WEIGHT_MIN = 0.75

@@ -19,7 +19,7 @@ from worldstrat_bench.metrics.optional import Found, Pairs
 from worldstrat_bench.metrics.perceptual import Perceptual, Unavailable
 
 WEIGHTS_SHA256 = "b356b382f96010f77d085ee8343ecd9fd322d0a56e8de2b2d0549fafcad8b9ee"
-"""Of weights/vST0.0/alex_shift_tolerant.pth in stlpips-pytorch 0.0.2."""
+"""Digest of weights/vST0.0/alex_shift_tolerant.pth in stlpips-pytorch 0.0.2."""
 
 
 @dataclass(frozen=True)

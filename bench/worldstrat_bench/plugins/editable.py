@@ -32,7 +32,7 @@ _BESIDE_A_PACKAGE: Final = frozenset({
 
 @dataclass(frozen=True)
 class Editable:
-    """Where a distribution in editable mode lies.
+    """Place of a distribution in editable mode.
 
     Attributes
     ----------

@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Tree:
-    """What lies below a folder.
+    """Files below a folder.
 
     Attributes
     ----------

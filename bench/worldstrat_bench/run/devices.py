@@ -9,7 +9,7 @@ from pathlib import Path
 from worldstrat_bench.errors import InfrastructureError, UsageError
 
 _GPU_NODES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/kfd", "/dev/dxg", "/dev/nvhost-ctrl", "/dev/nvmap")
-"""Of NVIDIA's driver on servers, in WSL and on Tegra, and of AMD's."""
+"""Device files of NVIDIA's driver on servers, in WSL and on Tegra, and of AMD's."""
 
 
 def resolve_devices(text: str) -> tuple[str, ...]:

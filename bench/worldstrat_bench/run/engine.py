@@ -1,4 +1,4 @@
-"""Where a run is carried out: on this machine, or on several."""
+"""Place where a run is carried out: on this machine, or on several."""
 
 from __future__ import annotations
 

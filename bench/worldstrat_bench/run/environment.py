@@ -1,4 +1,4 @@
-"""Which harness is running, and the driver under it."""
+"""Version of the running harness and of the driver under it."""
 
 from __future__ import annotations
 

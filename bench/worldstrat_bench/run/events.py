@@ -1,4 +1,4 @@
-"""What a run tells while it goes; whoever shows it decides how."""
+"""Events of a run; the listener decides how to show them."""
 
 from __future__ import annotations
 

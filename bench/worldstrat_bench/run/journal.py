@@ -35,7 +35,7 @@ CREATE TABLE IF NOT EXISTS tile (
 
 
 class Scored(BaseModel):
-    """What scoring found on one tile; everything of its row in ``tiles.csv`` that is neither label nor outcome.
+    """Result of scoring one tile; everything of its row in ``tiles.csv`` that is neither label nor outcome.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class Scored(BaseModel):
 
 @dataclass(frozen=True)
 class Predicted:
-    """What became of one tile in the worker: its outcome, why, and how long the model took."""
+    """Outcome of one tile in the worker: its outcome, why, and how long the model took."""
 
     tile: str
     outcome: str

@@ -1,4 +1,4 @@
-"""How this process gives memory back to the system while it scores."""
+"""Return of memory to the system while a process scores."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class ScoreInputs(Part):
 
 
 class Machine(Part):
-    """Where the predictions were made, as the worker said at its start."""
+    """Machine that made the predictions, as the worker stated at its start."""
 
     environment: Environment
     device: Device
@@ -160,7 +160,7 @@ def read_note(journal: Journal, name: str, kind: type[N]) -> N:
 
 @dataclass(frozen=True)
 class Notes:
-    """What the journal says of a run beside its tiles."""
+    """Content of the journal beside the tiles."""
 
     predicting: PredictInputs
     scoring: ScoreInputs

@@ -1,4 +1,4 @@
-"""What a run is asked for, as values that check themselves: the same for the command line, Python and Dask."""
+"""Requests to a run, as values that check themselves: the same for the command line, Python and Dask."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ _LEAST = {"tile_seconds": 0.1, "load_seconds": 0.1}
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What a run is asked to find out.
+    """Request for a run.
 
     Attributes
     ----------
@@ -123,7 +123,7 @@ class RunRequest:
 
 @dataclass(frozen=True)
 class ScoreRequest:
-    """Which stored predictions are scored, under which protocol.
+    """Stored predictions to score, and the protocol.
 
     Attributes
     ----------

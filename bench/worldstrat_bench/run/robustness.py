@@ -20,7 +20,7 @@ from worldstrat_bench.stats.boards import ranking_list
 from worldstrat_bench.stats.robustness import FRAMES, cloud_points, frames_point, synthetic_gaps
 
 FOLDER = "robustness"
-"""Where the further runs lie in a run directory."""
+"""Folder of the further runs in a run directory."""
 SYNTHETIC = "synthetic"
 
 

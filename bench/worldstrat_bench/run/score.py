@@ -38,7 +38,7 @@ KINDS_WAITING = 4
 
 @dataclass(frozen=True)
 class FrameFacts:
-    """What scoring needs of a tile's inputs: frame 0 and two facts of all frames."""
+    """Facts of a tile's inputs that scoring needs: frame 0 and two facts of all frames."""
 
     rgb: NDArray[np.float32]
     clear: NDArray[np.bool_]

@@ -65,7 +65,7 @@ class Selection:
 
     @property
     def official(self) -> bool:
-        """Whether these are the fixed tiles of a recognised release, all of them and their revisits here."""
+        """True if these are the fixed tiles of a recognised release, all of them and their revisits here."""
         return (
             self.revisits is None and self.dataset.official_release and self.list_name in LISTS and self.limit is None
         )

@@ -1,4 +1,4 @@
-"""What goes into a scorer and what comes out."""
+"""Inputs and results of a scorer."""
 
 from __future__ import annotations
 

@@ -186,7 +186,7 @@ def _entry_cells(entry: Entry) -> list[Cell]:
 
 
 def _measured_by(speed: Speed) -> str:
-    """Where, of what and by whom."""
+    """Return where a speed was measured, in which scenario and by whom."""
     what = "" if speed.scenario == "offline" else ", single tiles"
     return f"{speed.device_class}{what}, {speed.by}"
 

@@ -54,7 +54,7 @@ class BoardUse:
 
 @dataclass(frozen=True)
 class BuildReport:
-    """What a build used, and why not the rest.
+    """Runs that a build used, and reasons against the rest.
 
     Attributes
     ----------

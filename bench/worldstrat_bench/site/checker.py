@@ -31,7 +31,7 @@ _CROP = re.compile(rb'wsbCrop\("[\w.-]+",\d+,\d+,"[A-Za-z0-9+/]+={0,2}"\);\n')
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What a check found.
+    """Result of a check.
 
     Attributes
     ----------

@@ -19,7 +19,7 @@ _REMEDY = "reports/board.toml of the repository is an example"
 
 
 class BoardConfig(Part):
-    """What ``reports/board.toml`` may say; without a file these are the values."""
+    """Content of ``reports/board.toml``; without a file these are the values."""
 
     kinds: tuple[Kind, ...] = Field(default=KINDS, description="boards that are published")
     beside: tuple[str, ...] = Field(

@@ -70,7 +70,7 @@ class Division:
 
     @property
     def cited(self) -> bool:
-        """Whether its ranks may be cited, so that only verified runs have one."""
+        """True if its ranks may be cited, so that only verified runs have one."""
         return cites(self.kind)
 
     @property

@@ -103,7 +103,7 @@ class Entry:
 
     @property
     def declares_frames(self) -> bool:
-        """Whether a submission says how many frames the model uses: else the record only has what it was offered."""
+        """True if a submission says how many frames the model uses: else the record only has what it was offered."""
         if self.frame_count is None:
             return False
         return "submission.toml" in self.files or self.record.model.submission is not None

@@ -23,7 +23,7 @@ _EXTERNAL_SCHEMES = ("http:", "https:", "//", "ftp:", "file:", "javascript:", "d
 
 @dataclass
 class Page:
-    """What one page holds.
+    """Content of one page.
 
     Attributes
     ----------

@@ -18,7 +18,7 @@ Bytes = NDArray[np.uint8]
 QUALITY = (85, 75, 65, 50)
 """WebP qualities, the first of which that stays within :data:`MOST_BYTES` is taken."""
 MOST_BYTES = 75_000
-"""Of one picture that a page shows at once: three of them, the input and the page stay within 400 kB."""
+"""Size limit of one picture that a page shows at once: three of them, the input and the page stay within 400 kB."""
 
 ERROR_MAX = 0.1
 """Reflectance error that is drawn as the brightest; the same for every model and tile."""

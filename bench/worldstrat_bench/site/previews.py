@@ -29,7 +29,7 @@ _PICTURES = TypeAdapter(TilePictures)
 
 @dataclass(frozen=True)
 class Source:
-    """Where pictures come from.
+    """Source of pictures.
 
     Attributes
     ----------

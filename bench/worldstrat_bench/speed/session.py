@@ -39,7 +39,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class SpeedRequest:
-    """What is to be timed.
+    """Request for a timing.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ class SpeedResult:
 
 @dataclass
 class _Run:
-    """What one scenario gave, before its outputs are compared with those of a fresh process."""
+    """Result of one scenario, before its outputs are compared with those of a fresh process."""
 
     scenario: Scenario
     batch: int

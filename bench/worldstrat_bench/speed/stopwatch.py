@@ -37,7 +37,7 @@ KEPT_SHARE = 4
 
 @dataclass(frozen=True)
 class BlockSize:
-    """How long a block is, agreed on before it starts.
+    """Length of a block, agreed on before it starts.
 
     Attributes
     ----------
@@ -130,7 +130,7 @@ class Subject(Protocol):
 
 @dataclass(frozen=True)
 class Plan:
-    """How long to time.
+    """Duration of a measurement.
 
     Attributes
     ----------
@@ -155,7 +155,7 @@ QUICK = Plan(seconds=0.4, budget_seconds=4.0, min_blocks=2, warm_up_seconds=1.0,
 
 @dataclass(frozen=True)
 class Series:
-    """What was measured in one scenario.
+    """Measurements of one scenario.
 
     Attributes
     ----------
@@ -172,7 +172,7 @@ class Series:
 
     @property
     def blocks(self) -> tuple[Block, ...]:
-        """Of the model, in order."""
+        """Blocks of the model, in order."""
         return tuple(block for repeat in self.repeats for block in repeat)
 
     @property

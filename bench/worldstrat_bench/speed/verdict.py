@@ -64,7 +64,7 @@ Seconds = tuple[float, ...]
 
 @dataclass(frozen=True)
 class Evidence:
-    """What was seen while timing one scenario.
+    """Evidence from timing one scenario.
 
     Attributes
     ----------

@@ -49,7 +49,7 @@ class Competitor:
 
     @property
     def verified(self) -> bool:
-        """Whether maintainers computed its numbers."""
+        """True if maintainers computed its numbers."""
         return self.verification is not None and self.verification.computed
 
     def claim(self) -> Claim:
@@ -76,7 +76,7 @@ class Board:
 
     @property
     def cited(self) -> bool:
-        """Whether ranks of this board may be cited, so that only verified records have one."""
+        """True if ranks of this board may be cited, so that only verified records have one."""
         return cites(self.kind)
 
     @property

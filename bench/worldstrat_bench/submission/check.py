@@ -35,7 +35,7 @@ from worldstrat_bench.submission.wheel import Expected, wheel_faults
 
 @dataclass(frozen=True)
 class Options:
-    """How strictly to look.
+    """Strictness of a check.
 
     Attributes
     ----------

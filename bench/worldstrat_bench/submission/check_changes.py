@@ -27,7 +27,7 @@ _WRITTEN_ONCE = (*IMMUTABLE_FILES, SpeedReport.FILE, "speed-benchmark.json", "ti
 
 @dataclass(frozen=True)
 class Author:
-    """Who opened the pull request, and what was there before it.
+    """Author of a pull request, and the state before it.
 
     Attributes
     ----------

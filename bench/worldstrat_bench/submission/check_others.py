@@ -78,7 +78,7 @@ def _correlation(result: Result, other: Result) -> float:
 
 @dataclass(frozen=True)
 class _Named:
-    """What another submission is called and by whom."""
+    """Title and authors of another submission."""
 
     slug: str
     title: str

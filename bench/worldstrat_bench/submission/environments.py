@@ -28,7 +28,7 @@ READY = "worldstrat-environment.json"
 
 @dataclass(frozen=True)
 class EnvironmentRequest:
-    """What an environment is made of.
+    """Parts of an environment.
 
     Attributes
     ----------

@@ -60,7 +60,7 @@ class Section(BaseModel):
 
 
 class About(Section):
-    """Who submits what."""
+    """Title, authors and paper of a submission."""
 
     slug: Annotated[str, Field(pattern=SLUG_PATTERN, description="the name of the folder: a-z, 0-9 and -, at most 60")]
     title: Annotated[Line, Field(max_length=100, description="as pages show it")]
@@ -76,7 +76,7 @@ class About(Section):
 
 
 class ModelSection(Section):
-    """Which code is run, and how."""
+    """Code of the model, and how it is run."""
 
     entry_point: Annotated[str, Field(pattern=_ENTRY_POINT, description='name in "worldstrat_bench.models"')]
     distribution: Annotated[str, Field(pattern=_DISTRIBUTION, description="name of the Python distribution")]
@@ -149,7 +149,7 @@ class Weights(Section):
 
 
 class Training(Section):
-    """What the model has seen: a statement by its authors, checked where it can be."""
+    """Training data of the model: a statement by its authors, checked where it can be."""
 
     datasets: Annotated[
         tuple[Line, ...], Field(max_length=50, strict=False, description="all data sets, [] if untrained")

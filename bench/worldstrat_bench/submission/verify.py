@@ -61,7 +61,7 @@ TimeAgain = Callable[[Path], SpeedReport]
 
 @dataclass(frozen=True)
 class VerifyRequest:
-    """What to verify, and how.
+    """Request for a verification.
 
     Attributes
     ----------
@@ -96,13 +96,13 @@ class VerifyRequest:
 
     @property
     def full(self) -> bool:
-        """Whether the whole list is run."""
+        """True if the whole list is run."""
         return self.out is not None
 
 
 @dataclass(frozen=True)
 class VerifyReport:
-    """What came of it.
+    """Result of a verification.
 
     Attributes
     ----------
@@ -128,12 +128,12 @@ class VerifyReport:
 
     @property
     def agrees(self) -> bool:
-        """Whether nothing contradicts the submitted record."""
+        """True if nothing contradicts the submitted record."""
         return not self.faults
 
     @property
     def passed(self) -> bool:
-        """Whether the record that is vouched for holds: that of the full run, else the submitted one."""
+        """True if the record that is vouched for holds: that of the full run, else the submitted one."""
         return self.agrees if self.computed is None else not self.unsound
 
 

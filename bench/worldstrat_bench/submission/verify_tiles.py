@@ -38,7 +38,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Machine:
-    """Where tiles were predicted again, and how the model was confined."""
+    """Machine that predicted tiles again, and the confinement of the model."""
 
     device_class: str
     isolation: str

@@ -62,7 +62,7 @@ class WheelFile:
 
 @dataclass(frozen=True)
 class Expected:
-    """What a manifest says of its wheel."""
+    """Statement of a manifest about its wheel."""
 
     distribution: str
     version: str

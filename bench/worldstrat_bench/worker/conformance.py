@@ -42,7 +42,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Subject:
-    """What is checked, and how it is started."""
+    """The model to check, and how it is started."""
 
     model: ModelSpec
     frames: int = 8

@@ -1,4 +1,4 @@
-"""Does a prediction fit its tile? If not, which mistake of the preprocessing would make it look like that.
+"""Compare a prediction with its tile, and tell which mistake of the preprocessing would make it look like that.
 
 A super-resolved image, made coarse again, is the tile. So each channel of the answer is compared with every band of
 the tile, and its gain and offset with those that the usual mistakes leave behind: pred = gain * reflectance + offset.

@@ -60,7 +60,7 @@ REFUSALS = (
         f"the confinement refuses this call: see docs/security.md, {_TRUST}",
     ),
 )
-"""Of a confined worker."""
+"""Hints for a confined worker."""
 
 _SIZE = (
     "the network takes one size or multiples of one: set window and fixed, or multiple, of a declared preprocessing; "
@@ -116,4 +116,4 @@ HINTS = (
         "were weights forgotten? give them with --weights FILE",
     ),
 )
-"""Of any worker."""
+"""Hints for any worker."""

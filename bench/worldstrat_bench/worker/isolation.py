@@ -51,12 +51,12 @@ class LevelUnavailableError(InfrastructureError):
 
 @dataclass(frozen=True)
 class Attempt:
-    """What came of trying a level.
+    """Result of trying a level.
 
     Attributes
     ----------
     held : the probes, and whether each was stopped.
-    problem : why the level is not to be had; None if it was reached.
+    problem : why the level is not available; None if it was reached.
     profile : what was granted.
     refused : with the profile "cuda", the first call of libcuda's start that is refused nevertheless, and why.
     grants : the paths that the worker may use; None if it was not started.
@@ -71,7 +71,7 @@ class Attempt:
 
     @property
     def good(self) -> bool:
-        """Whether the level was reached."""
+        """True if the level was reached."""
         return self.problem is None
 
 
@@ -117,7 +117,7 @@ def make_report(request: Request, attempts: list[Attempt]) -> IsolationReport:
 
 
 def unavailable(request: Request, attempts: list[Attempt]) -> LevelUnavailableError:
-    """Return the error where nothing that was asked for is to be had."""
+    """Return the error if no requested level is available."""
     reasons = "; ".join(f"{a.level}: {a.problem}" for a in attempts)
     return LevelUnavailableError(
         f"isolation {request!r} is not available on this machine",

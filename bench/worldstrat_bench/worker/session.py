@@ -26,7 +26,7 @@ KEEPER_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class End:
-    """How a worker ended.
+    """End of a worker.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class End:
 
     @property
     def may_be_chance(self) -> bool:
-        """Whether a worker was killed, neither by its host nor for want of memory.
+        """True if a worker was killed, neither by its host nor for want of memory.
 
         It was an operator, a scheduler or the model itself. From here the last looks like the first two, but a model
         that kills itself does it again when it is tried again.
@@ -115,12 +115,12 @@ class Session:
 
     @property
     def pid(self) -> int:
-        """Of the keeper; the worker is below it."""
+        """Process id of the keeper; the worker is below it."""
         return self._keeper.pid
 
     @property
     def verdict(self) -> Verdict | None:
-        """Why the host ended the worker, if it did."""
+        """Reason why the host ended the worker, if it did."""
         return self._verdict
 
     @property

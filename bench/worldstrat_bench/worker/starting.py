@@ -33,7 +33,7 @@ LAUNCH_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class LaunchRequest:
-    """What to start, and how confined.
+    """A worker to start, and its confinement.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class LaunchRequest:
 
     @property
     def profile(self) -> Profile:
-        """What the confinement leaves open."""
+        """The parts that the confinement leaves open."""
         return self.granted or ("cuda" if self.device.startswith("cuda") else "cpu")
 
 

@@ -1,4 +1,4 @@
-"""What goes into a worker and what comes out, as values."""
+"""Inputs and results of a worker, as values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GIB = 1 << 30
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """Which model to load, and how.
+    """A model to load, with its parameters.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class ModelSpec:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a model may use.
+    """Limits on the resources of a model.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Reply:
-    """What became of one tile.
+    """Outcome of one tile.
 
     Attributes
     ----------
@@ -108,7 +108,7 @@ class BlockTimes:
 
 @dataclass(frozen=True)
 class ModelFigures:
-    """What was counted beside the time: of the model, and of one call on the first input."""
+    """Counts beside the time: of the model, and of one call on the first input."""
 
     parameters: int | None
     flops: int | None
@@ -124,7 +124,7 @@ class PeakMemory:
 
 @dataclass(frozen=True)
 class Hello:
-    """What a worker that has loaded its model says about itself."""
+    """Statement of a worker that has loaded its model about itself."""
 
     python: str
     torch: str

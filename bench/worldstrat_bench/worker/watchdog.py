@@ -24,7 +24,7 @@ FLOOR_BYTES = 256 * MIB
 
 @dataclass(frozen=True)
 class Verdict:
-    """Why a worker was ended: an outcome and the reason in words."""
+    """Reason for ending a worker: an outcome and the reason in words."""
 
     outcome: str
     message: str

@@ -12,7 +12,7 @@ MIB = 1 << 20
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How patient a fetch is with a server.
+    """Retries and timeouts of a fetch.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class RetryPolicy:
 
 @dataclass(frozen=True)
 class Settings:
-    """What to fetch and from where.
+    """Files to fetch, and their source.
 
     Attributes
     ----------
@@ -74,7 +74,7 @@ Report = Callable[[Event], None]
 
 @dataclass(frozen=True)
 class FetchResult:
-    """What a fetch did, or with ``dry_run`` would do.
+    """Result of a fetch, or with ``dry_run`` would do.
 
     Attributes
     ----------

@@ -28,7 +28,7 @@ GPU = "GPU"
 
 @dataclass(frozen=True)
 class ClusterOptions:
-    """Which machines make the shards.
+    """Machines that make the shards.
 
     Attributes
     ----------

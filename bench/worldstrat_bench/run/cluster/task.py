@@ -51,7 +51,7 @@ class ShardTask:
 
 
 class Reply(Part):
-    """What a Dask worker answers.
+    """Answer of a Dask worker.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class Reply(Part):
 
 
 class Failure(Part):
-    """Why a shard failed, as :class:`~worldstrat_bench.errors.WorldstratBenchError` has it."""
+    """Failure of a shard, as :class:`~worldstrat_bench.errors.WorldstratBenchError` has it."""
 
     exit_code: int
     what: str

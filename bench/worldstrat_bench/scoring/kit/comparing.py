@@ -24,7 +24,7 @@ EXACT = frozenset({"valid", "mask", "shift_y", "shift_x", "at_edge"})
 
 @dataclass(frozen=True)
 class Difference:
-    """What is wrong with one field: its name and a phrase that follows it."""
+    """Fault of one field: its name and a phrase that follows it."""
 
     field: str
     what: str
