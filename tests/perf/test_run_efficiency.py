@@ -20,9 +20,10 @@ import psutil
 import pytest
 
 from run_helpers import command, environment
-from worldstrat_bench.data.layout import Tile, open_dataset
+from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.data.mini import write_mini
 from worldstrat_bench.data.target import read_target
+from worldstrat_bench.data.tile import Tile
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.run.events import Event, Progress
 from worldstrat_bench.run.model import ModelRequest

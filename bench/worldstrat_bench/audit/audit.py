@@ -13,8 +13,9 @@ import numpy as np
 
 from worldstrat_bench.audit import probes
 from worldstrat_bench.audit.probes import EXPLANATIONS, LIMITS, AuditedModel, NoPredictionError, ProbeResult
-from worldstrat_bench.data.layout import Tile, open_dataset
+from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.data.reading import read_inputs, refuse_few_revisits
+from worldstrat_bench.data.tile import Tile
 from worldstrat_bench.errors import UsageError, WorldstratBenchError
 from worldstrat_bench.protocol import DEFAULT_PROTOCOL, Protocol, load_protocol
 from worldstrat_bench.worker.host import Worker

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from worldstrat_bench.data import raster
 from worldstrat_bench.data import split as fixed
-from worldstrat_bench.data.layout import CORE_REVISITS, OWN_LISTS, Dataset, Revisit, Tile
+from worldstrat_bench.data.layout import CORE_REVISITS, OWN_LISTS, Dataset
 from worldstrat_bench.data.loading import read_ahead
 from worldstrat_bench.data.reading import has_data, offered_revisits
 from worldstrat_bench.data.target import check_hr_side, is_usable, valid_of
+from worldstrat_bench.data.tile import Revisit, Tile
 from worldstrat_bench.errors import DataError
 from worldstrat_bench.protocol import Protocol, load_protocol
 

@@ -11,12 +11,12 @@ import hashlib
 import numpy as np
 
 from worldstrat_bench.data.kept import read_kept_inputs
-from worldstrat_bench.data.layout import Tile
 from worldstrat_bench.data.raster import REFLECTANCE_SCALE, read_hr
 from worldstrat_bench.data.reading import TileInputs, frame_order
 from worldstrat_bench.data.sensor import simulate_revisits
 from worldstrat_bench.data.target import ArrayCache
 from worldstrat_bench.data.task import InputSource, Task
+from worldstrat_bench.data.tile import Tile
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.protocol import Protocol
 

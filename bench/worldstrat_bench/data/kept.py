@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from worldstrat_bench.data.layout import Tile
 from worldstrat_bench.data.raster import files_of
 from worldstrat_bench.data.reading import TileInputs, check_frames, offered_revisits, read_inputs
 from worldstrat_bench.data.target import ArrayCache
 from worldstrat_bench.data.task import Task
+from worldstrat_bench.data.tile import Tile
 from worldstrat_bench.digests import code_sha256
 from worldstrat_bench.protocol import Protocol
 

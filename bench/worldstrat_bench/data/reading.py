@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from worldstrat_bench.data.layout import Dataset, Revisit, Tile
+from worldstrat_bench.data.layout import Dataset
 from worldstrat_bench.data.raster import read_cloud_mask, read_lr
 from worldstrat_bench.data.task import Task
+from worldstrat_bench.data.tile import Revisit, Tile
 from worldstrat_bench.errors import DataError, UsageError
 from worldstrat_bench.protocol import Protocol
 

@@ -12,8 +12,8 @@ from typing import Protocol as Interface
 import numpy as np
 from numpy.typing import NDArray
 
-from worldstrat_bench.data.layout import Tile
 from worldstrat_bench.data.raster import REFLECTANCE_SCALE, files_of, read_hr
+from worldstrat_bench.data.tile import Tile
 from worldstrat_bench.digests import code_sha256
 from worldstrat_bench.errors import DataError
 from worldstrat_bench.protocol import Protocol, TargetGrid

@@ -10,8 +10,8 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from worldstrat_bench.data.layout import Tile
 from worldstrat_bench.data.raster import read_header
+from worldstrat_bench.data.tile import Tile
 from worldstrat_bench.protocol import Protocol
 
 InputSource = Literal["real", "synthetic"]

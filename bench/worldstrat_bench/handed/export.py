@@ -17,9 +17,10 @@ from worldstrat_bench.api import BANDS
 from worldstrat_bench.artefacts.durable import write_durably
 from worldstrat_bench.artefacts.record import ProtocolRef
 from worldstrat_bench.data.inputs import read_tile
-from worldstrat_bench.data.layout import Dataset, Tile, open_dataset
+from worldstrat_bench.data.layout import Dataset, open_dataset
 from worldstrat_bench.data.reading import TileInputs, check_frames
 from worldstrat_bench.data.split import licence_text, release_names
+from worldstrat_bench.data.tile import Tile
 from worldstrat_bench.errors import InfrastructureError, UsageError
 from worldstrat_bench.handed.geotiff import Georeference, georeference_of, write_frame
 from worldstrat_bench.handed.manifest import ExportedTile, ExportManifest, Format, Identities

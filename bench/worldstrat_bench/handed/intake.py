@@ -23,9 +23,10 @@ from worldstrat_bench.artefacts.record import (
     Record,
 )
 from worldstrat_bench.data.inputs import read_tile
-from worldstrat_bench.data.layout import Tile, open_dataset
+from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.data.loading import read_ahead
 from worldstrat_bench.data.target import ArrayCache
+from worldstrat_bench.data.tile import Tile
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.handed.archive import files_in
 from worldstrat_bench.handed.files import UnusableFileError, image_of, read_bytes, sha256_of

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from worldstrat_bench.cache import DiskCache
 from worldstrat_bench.data.kept import inputs_bytes
-from worldstrat_bench.data.layout import Tile
 from worldstrat_bench.data.raster import read_header
 from worldstrat_bench.data.reading import offered_revisits
 from worldstrat_bench.data.target import target_bytes
+from worldstrat_bench.data.tile import Tile
 from worldstrat_bench.errors import DataError
 from worldstrat_bench.protocol import Protocol
 from worldstrat_bench.run.events import Listener, Notice

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from worldstrat_bench.data.layout import Tile
+from worldstrat_bench.data.tile import Tile
 from worldstrat_bench.errors import DataError
 
 _SAMPLE = 4096

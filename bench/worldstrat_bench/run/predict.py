@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldstrat_bench.artefacts.record import Device, Environment
-from worldstrat_bench.data.layout import Tile
 from worldstrat_bench.data.loading import read_ahead
 from worldstrat_bench.data.reading import TileInputs
 from worldstrat_bench.data.task import Task
+from worldstrat_bench.data.tile import Tile
 from worldstrat_bench.errors import InfrastructureError, ModelError, UsageError
 from worldstrat_bench.protocol import Protocol
 from worldstrat_bench.run.crew import ATTEMPTS, Crew

@@ -10,8 +10,9 @@ from worldstrat_bench import __version__
 from worldstrat_bench.artefacts.reference import Reference, ReferenceTile
 from worldstrat_bench.artefacts.tiles import format_value
 from worldstrat_bench.data.inputs import read_tile
-from worldstrat_bench.data.layout import Dataset, Tile, open_dataset
+from worldstrat_bench.data.layout import Dataset, open_dataset
 from worldstrat_bench.data.target import read_target
+from worldstrat_bench.data.tile import Tile
 from worldstrat_bench.errors import DataError
 from worldstrat_bench.protocol import Protocol, load_protocol
 from worldstrat_bench.run.notes import protocol_ref

@@ -15,9 +15,10 @@ from worldstrat_bench import __version__
 from worldstrat_bench.artefacts.record import LimitsRef, Record
 from worldstrat_bench.artefacts.tiles import OUTCOMES
 from worldstrat_bench.data.inputs import read_tile
-from worldstrat_bench.data.layout import Tile, open_dataset
+from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.data.raster import read_header
 from worldstrat_bench.data.reading import TileInputs, refuse_few_revisits
+from worldstrat_bench.data.tile import Tile
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.protocol import Protocol, load_protocol
 from worldstrat_bench.run.caching import open_cache, tell_what_fits

@@ -17,9 +17,9 @@ import torch
 from numpy.typing import NDArray
 
 from worldstrat_bench.api import RGB
-from worldstrat_bench.data.layout import Tile
 from worldstrat_bench.data.reading import TileInputs
 from worldstrat_bench.data.target import TargetImage, read_target
+from worldstrat_bench.data.tile import Tile
 from worldstrat_bench.run.batches import Batches
 from worldstrat_bench.run.events import Tally
 from worldstrat_bench.run.folder import RunFolder

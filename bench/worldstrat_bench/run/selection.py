@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from worldstrat_bench.data.layout import Dataset, Tile
+from worldstrat_bench.data.layout import Dataset
 from worldstrat_bench.data.split import LISTS
+from worldstrat_bench.data.tile import Tile
 from worldstrat_bench.errors import UsageError
 
 T = TypeVar("T")

@@ -22,7 +22,8 @@ from worldstrat_bench.protocol import SAME_PREDICTION, Protocol, load_protocol
 from worldstrat_bench.submission.faults import CheckFinding
 
 if TYPE_CHECKING:
-    from worldstrat_bench.data.layout import Dataset, Tile
+    from worldstrat_bench.data.layout import Dataset
+    from worldstrat_bench.data.tile import Tile
     from worldstrat_bench.metrics.perceptual import Perceptual
     from worldstrat_bench.run.request import RunOptions
     from worldstrat_bench.scoring.types import Scorer

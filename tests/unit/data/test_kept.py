@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from worldstrat_bench.cache import DiskCache
 from worldstrat_bench.data import kept
 from worldstrat_bench.data.kept import inputs_bytes, inputs_key, read_kept_inputs
-from worldstrat_bench.data.layout import Tile, open_dataset
+from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.data.reading import TileInputs, read_inputs
 from worldstrat_bench.data.target import read_target
+from worldstrat_bench.data.tile import Tile
 from worldstrat_bench.errors import DataError, UsageError
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_folder import FolderBuilder

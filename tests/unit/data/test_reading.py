@@ -12,9 +12,10 @@ import torch
 from numpy.typing import NDArray
 from rasterio.transform import Affine
 
-from worldstrat_bench.data.layout import Tile, open_dataset
+from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.data.reading import frame_order, read_inputs
 from worldstrat_bench.data.target import read_target
+from worldstrat_bench.data.tile import Tile
 from worldstrat_bench.errors import DataError, UsageError
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.resampling import lanczos_resize

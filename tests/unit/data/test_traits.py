@@ -17,10 +17,11 @@ from rasterio.errors import NotGeoreferencedWarning
 from worldstrat_bench.cache import DiskCache
 from worldstrat_bench.data.check import check_dataset
 from worldstrat_bench.data.kept import read_kept_inputs
-from worldstrat_bench.data.layout import Dataset, Tile, open_dataset
+from worldstrat_bench.data.layout import Dataset, open_dataset
 from worldstrat_bench.data.raster import read_cloud_mask, read_hr, read_lr, read_traits
 from worldstrat_bench.data.reading import read_inputs
 from worldstrat_bench.data.target import read_target
+from worldstrat_bench.data.tile import Tile
 from worldstrat_bench.errors import DataError
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_folder import FolderBuilder

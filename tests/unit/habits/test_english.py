@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import click
 import pytest
 import typer
 
@@ -88,8 +88,11 @@ def test_allowed(text: str) -> None:
     assert not denied(text)
 
 
-def commands(command: click.Command, name: str = "worldstrat-bench") -> Iterator[tuple[str, click.Command]]:
-    """Yield every command of the command line with its full name, groups included."""
+def commands(command: Any, name: str = "worldstrat-bench") -> Iterator[tuple[str, Any]]:
+    """Yield every command of the command line with its full name, groups included.
+
+    Typer brings a copy of click or uses click itself, by version: so the types stay open.
+    """
     yield name, command
     for below in getattr(command, "commands", {}).values():
         yield from commands(below, f"{name} {below.name}")

@@ -13,7 +13,7 @@ import pytest
 
 from run_helpers import small_dataset
 from worldstrat_bench.data import inputs
-from worldstrat_bench.data.layout import Tile
+from worldstrat_bench.data.tile import Tile
 from worldstrat_bench.errors import ModelError
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.run import run as opened
