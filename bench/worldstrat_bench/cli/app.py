@@ -76,6 +76,7 @@ _VERBS = (
     "merge",
     "compare",
     "table",
+    "plot",
     "speed",
     "verify",
     "submission",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from worldstrat_bench.artefacts.record import Summary
@@ -114,7 +114,8 @@ def make_table(
             columns.append(column)
             cells.append(own)
     rows = tuple(zip(*cells, strict=True))
-    return Table(protocol, chosen, len(sets[""]), runs, tuple(columns), rows, _notes(runs, chosen))
+    notes = notes_on(runs, chosen, USUAL if metrics is None else names)
+    return Table(protocol, chosen, len(sets[""]), runs, tuple(columns), rows, notes)
 
 
 def _metrics(runs: Sequence[Named], list_name: str, asked: Iterable[str] | None) -> tuple[str, ...]:
@@ -210,7 +211,8 @@ def _summary(run: Named, list_name: str, metric: str, axis: str | None = None, s
     return found.get(metric) or Summary(n=0)
 
 
-def _notes(runs: Sequence[Named], list_name: str) -> tuple[str, ...]:
+def notes_on(runs: Sequence[Named], list_name: str, metrics: Collection[str]) -> tuple[str, ...]:
+    """Return what a reader must know beside the numbers of those metrics, in sentences without a full stop."""
     notes = []
     if any(run.result.record.predictions is not None for run in runs):
         notes.append("the predictions were handed in, and code, weights and speed are not known")
@@ -223,6 +225,8 @@ def _notes(runs: Sequence[Named], list_name: str) -> tuple[str, ...]:
         elif not record.rankable(list_name):
             notes.append(f"{run.name} failed on {record.scores[list_name].failed} tiles and has no mean there")
         notes += [
-            f"{measure(name).label} of {run.name} is null: {why}" for name, why in record.nulls.items() if name in USUAL
+            f"{measure(name).label} of {run.name} is null: {why}"
+            for name, why in record.nulls.items()
+            if name in metrics
         ]
     return tuple(dict.fromkeys(notes))

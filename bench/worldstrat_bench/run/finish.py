@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from worldstrat_bench.artefacts.durable import write_durably
 from worldstrat_bench.artefacts.identity import targets_sha256
 from worldstrat_bench.artefacts.record import DatasetRef, Record, build_record, load_record
+from worldstrat_bench.artefacts.spectra import SPECTRA, format_spectra
 from worldstrat_bench.artefacts.tiles import OUTCOMES, TILES, TileTable, Value, format_tiles, parse_tiles
 from worldstrat_bench.data.split import TileFacts, sublists
 from worldstrat_bench.errors import InfrastructureError, InvalidArtefactError
@@ -23,7 +24,6 @@ from worldstrat_bench.run.journal import Entry, Scored
 from worldstrat_bench.run.messages import log_messages, tile_messages
 from worldstrat_bench.run.notes import Notes, ScoreInputs
 from worldstrat_bench.run.selection import Selection
-from worldstrat_bench.run.spectra import SPECTRA, format_spectra
 from worldstrat_bench.scoring.levels import level_warnings
 from worldstrat_bench.stats.aggregate import aggregate
 

@@ -13,7 +13,7 @@ from worldstrat_bench.errors import UsageError
 from worldstrat_bench.measures import measure
 from worldstrat_bench.protocol import Protocol
 from worldstrat_bench.stats.aggregate import metric_names, metric_values, metric_weights
-from worldstrat_bench.stats.estimate import Bools, Estimate, estimate, group_sums
+from worldstrat_bench.stats.estimate import Bools, Estimate, Floats, estimate, group_sums
 
 
 def sign_of(metric: str) -> int:
@@ -34,6 +34,29 @@ def decided(difference: Estimate, metric: str, protocol: Protocol) -> Bools:
     surely = (p <= protocol.ranking.level) | difference.certain(rules)
     found: Bools = surely & (size > 0) & (size >= protocol.ranking.margin.get(metric, 0.0))
     return found
+
+
+def verdict_interval(difference: Estimate, protocol: Protocol) -> tuple[Floats, Floats]:
+    """Return the ends of the interval that excludes 0 exactly where every test is below the level of a verdict.
+
+    It holds the intervals of all tests of the protocol at that level, hence is wider than the 95 % interval. NaN where
+    there is no test. A verdict also needs the margin.
+    """
+    from scipy.special import stdtrit
+
+    level = protocol.ranking.level
+    rules = protocol.aggregation.model_copy(update={"confidence": 1 - level})
+    ends: list[tuple[Floats, Floats]] = []
+    if "skewness-corrected-t" in protocol.ranking.tests:
+        ends.append(difference.interval(rules))
+    if "t" in protocol.ranking.tests:
+        tested = difference.tested(rules)
+        half = difference.error * stdtrit(np.where(tested, difference.effective, 2.0) - 1, 1 - level / 2)
+        left, right = difference.value - half, difference.value + half
+        ends.append((np.where(tested, left, np.nan), np.where(tested, right, np.nan)))
+    low: Floats = np.min([low for low, _ in ends], axis=0)
+    high: Floats = np.max([high for _, high in ends], axis=0)
+    return low, high
 
 
 @dataclass(frozen=True)

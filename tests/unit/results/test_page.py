@@ -67,6 +67,12 @@ def test_frames(run: Path) -> None:
     assert not names["means"].empty
 
 
+def test_plot(run: Path) -> None:
+    pytest.importorskip("matplotlib")
+    assert "PSNR less that of" in execute(block("import draw"))["caption"]
+    assert Path("forest.pdf").read_bytes().startswith(b"%PDF")
+
+
 @pytest.mark.parametrize("service", ["mlflow", "wandb", "tensorboard"])
 def test_services_get_every_mean(run: Path, service: str, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = Tracker()

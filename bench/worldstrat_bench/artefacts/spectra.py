@@ -1,0 +1,70 @@
+"""``spectra.csv``: the curves that optional metrics keep of every tile, for pages and plots that draw them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldstrat_bench.artefacts.base import decoded, read_file
+from worldstrat_bench.artefacts.result import Result, changed_file
+from worldstrat_bench.errors import InvalidArtefactError
+
+SPECTRA: Final = "spectra.csv"
+MAX_BYTES: Final = 16_000_000
+"""Larger files are refused unread."""
+_REMEDY: Final = "spectra.csv is never edited by hand; evaluate again with --metrics +spectral"
+
+Curves = Mapping[str, Mapping[str, NDArray[np.float64]]]
+"""Name of a curve to tile to its values."""
+
+
+def format_spectra(tiles: Iterable[tuple[str, Mapping[str, tuple[float, ...]]]]) -> str:
+    """Return the text of the file for (tile, its curves by name): a row a tile and curve, sorted; "" without curves."""
+    rows = [(tile, name, *curve) for tile, curves in sorted(tiles) for name, curve in sorted(curves.items())]
+    if not rows:
+        return ""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    longest = max(len(row) for row in rows) - 2
+    writer.writerow(["tile", "curve", *(f"b{i:02d}" for i in range(longest))])
+    writer.writerows([row[0], row[1], *(f"{value:.4g}" for value in row[2:])] for row in rows)
+    return buffer.getvalue()
+
+
+def read_spectra(result: Result) -> Curves:
+    """Return the curves of a run.
+
+    Raises
+    ------
+    InvalidArtefactError
+        if there is no file, it is not the one that the record names, or it is not valid.
+    """
+    path = result.folder / SPECTRA
+    content = read_file(path, SPECTRA, MAX_BYTES, "evaluate the model with --metrics +spectral")
+    fault = changed_file(result.record, content, path)
+    if fault is not None:
+        raise fault
+    try:
+        return _parsed(decoded(content))
+    except ValueError as error:
+        raise InvalidArtefactError(f"not a valid {SPECTRA}: {error}", where=path, remedy=_REMEDY) from None
+
+
+def _parsed(text: str) -> dict[str, dict[str, NDArray[np.float64]]]:
+    header, *rows = csv.reader(io.StringIO(text)) if text else [[]]
+    if header[:2] != ["tile", "curve"]:
+        raise ValueError("line 1 does not start with tile,curve")
+    curves: dict[str, dict[str, NDArray[np.float64]]] = {}
+    for line, row in enumerate(rows, start=2):
+        if len(row) != len(header):
+            raise ValueError(f"line {line} has {len(row)} cells, the header {len(header)}")
+        values = np.array(row[2:], dtype=np.float64)
+        if not np.isfinite(values).all():
+            raise ValueError(f"line {line} holds a value that is not finite")
+        curves.setdefault(row[1], {})[row[0]] = values
+    return curves
