@@ -7,8 +7,9 @@ finite are errors, and every error says what is wrong, in which file, and how to
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -23,6 +24,9 @@ class Part(BaseModel):
     """A value that never changes; unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+P = TypeVar("P", bound=Part)
 
 
 class Artefact(Part):
@@ -146,6 +150,28 @@ def read_json(content: bytes | str) -> Any:
         return json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"not JSON: {str(error)[:_LONGEST_REASON]}") from None
+
+
+def parse_toml(kind: type[P], content: bytes | str, *, name: str, where: object, remedy: str) -> P:
+    """Return the content of a TOML file that a repository holds.
+
+    Parameters
+    ----------
+    kind : what it has to be.
+    name : what messages call it.
+
+    Raises
+    ------
+    InvalidArtefactError
+        naming the first key that is wrong: not UTF-8, not TOML, or not of the schema.
+    """
+    try:
+        return kind.model_validate(tomllib.loads(decoded(content)))
+    except ValidationError as error:
+        reason = first_problem(error)
+    except (ValueError, RecursionError) as error:
+        reason = str(error)
+    raise InvalidArtefactError(f"not a valid {name}: {reason}", where=where, remedy=remedy)
 
 
 def first_problem(error: ValidationError) -> str:

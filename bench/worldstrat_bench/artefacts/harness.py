@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
-from pydantic import ValidationError
-
-from worldstrat_bench.artefacts.base import Part, decoded, first_problem, read_file
+from worldstrat_bench.artefacts.base import Part, parse_toml, read_file
 from worldstrat_bench.artefacts.record import Harness, Name, Sha256
-from worldstrat_bench.errors import InvalidArtefactError
 
 RELEASED_FILE: Final = "reports/harness.toml"
 """File in which a repository lists the digests of the harnesses that were released."""
@@ -50,12 +46,7 @@ def released_harnesses(root: Path) -> frozenset[str]:
     if not path.exists():
         return frozenset()
     content = read_file(path, _KIND, MAX_BYTES, _REMEDY)
-    try:
-        listed = _Released.model_validate(tomllib.loads(decoded(content)))
-    except ValidationError as error:
-        raise InvalidArtefactError(f"not a valid {_KIND}: {first_problem(error)}", where=path, remedy=_REMEDY) from None
-    except (ValueError, RecursionError) as error:
-        raise InvalidArtefactError(f"not a valid {_KIND}: {error}", where=path, remedy=_REMEDY) from None
+    listed = parse_toml(_Released, content, name=_KIND, where=path, remedy=_REMEDY)
     return frozenset(one.code_sha256 for one in listed.released)
 
 

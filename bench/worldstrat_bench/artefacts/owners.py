@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from worldstrat_bench.artefacts.base import Part, decoded, first_problem, read_file
+from worldstrat_bench.artefacts.base import Part, parse_toml, read_file
 from worldstrat_bench.errors import InvalidArtefactError
 
 OWNERS_FILE: Final = "reports/owners.toml"
@@ -58,13 +57,7 @@ def parse_owners(content: bytes | str) -> Owners:
     InvalidArtefactError
         if it cannot be used, or names a submission twice.
     """
-    try:
-        found = Owners.model_validate(tomllib.loads(decoded(content)))
-    except ValidationError as error:
-        problem = first_problem(error)
-        raise InvalidArtefactError(f"not a valid {_KIND}: {problem}", where=OWNERS_FILE, remedy=_REMEDY) from None
-    except (ValueError, RecursionError) as error:
-        raise InvalidArtefactError(f"not a valid {_KIND}: {error}", where=OWNERS_FILE, remedy=_REMEDY) from None
+    found = parse_toml(Owners, content, name=_KIND, where=OWNERS_FILE, remedy=_REMEDY)
     if len(set(found.slugs)) < len(found.submission):
         raise InvalidArtefactError("a submission is listed twice", where=OWNERS_FILE, remedy=_REMEDY)
     return found
