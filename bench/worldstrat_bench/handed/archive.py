@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
+from worldstrat_bench.archives import DAMAGED
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.handed.files import MAX_BYTES
 from worldstrat_bench.handed.folder import MOST_FILES
@@ -40,7 +41,7 @@ def files_in(path: Path) -> Iterator[Path]:
         try:
             with zipfile.ZipFile(path) as archive:
                 _unpack(archive, folder, path)
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError, ValueError) as error:
+        except DAMAGED as error:
             reason = " ".join(str(error).split())[:160]
             raise InvalidArtefactError(f"the archive cannot be read: {reason}", where=path, remedy=_REMEDY) from None
         yield folder

@@ -15,6 +15,7 @@ from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import InvalidVersion
 
+from worldstrat_bench.archives import DAMAGED
 from worldstrat_bench.digests import file_sha256
 from worldstrat_bench.errors import UsageError
 
@@ -57,7 +58,7 @@ def open_wheel(file: Path, scratch: Path | None) -> Wheel:
             _check(archive, file)
             for member in archive.infolist():
                 _unpack(archive, member, folder)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+    except DAMAGED as error:
         raise UsageError(f"the wheel cannot be unpacked: {str(error)[:200]}", where=file) from None
     return Wheel(folder, digest)
 

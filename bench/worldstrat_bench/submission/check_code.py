@@ -9,6 +9,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
+from worldstrat_bench.archives import DAMAGED
 from worldstrat_bench.artefacts.identity import short_value
 from worldstrat_bench.artefacts.result import Result
 from worldstrat_bench.digests import file_sha256
@@ -39,7 +40,7 @@ def read_code(path: Path) -> WheelCode | None:
     try:
         with zipfile.ZipFile(path) as archive:
             code, targets = wheel_code_sha256(archive), entry_points(archive) or {}
-    except (OSError, EOFError, NotImplementedError, RuntimeError, ValueError, zipfile.BadZipFile):
+    except DAMAGED:
         return None
     return WheelCode(path, wheel.name, file_sha256(path), code, targets)
 

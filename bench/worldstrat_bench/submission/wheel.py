@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from worldstrat_bench.api import ENTRY_POINT_GROUP
+from worldstrat_bench.archives import DAMAGED
 from worldstrat_bench.digests import file_sha256
 from worldstrat_bench.plugins.code import library_name
 from worldstrat_bench.submission.faults import CheckFinding, notice
@@ -82,11 +83,7 @@ def wheel_faults(path: Path, expected: Expected | None = None) -> tuple[CheckFin
             if not faults:  # a bomb or an escaping name: its contents are not looked at
                 faults += _content_faults(wheel, archive, where)
                 faults += _metadata_faults(wheel, archive, expected, where)
-    except (zipfile.BadZipFile, OSError, NotImplementedError, EOFError, RuntimeError, ValueError) as error:
-        return (CheckFinding("wheel", f"the wheel is damaged: {error}", where=where, remedy="build it again"),)
-    except Exception as error:  # zlib.error, struct.error, lzma errors: a hostile archive, never a traceback
-        if type(error).__name__ not in ("error", "LZMAError"):
-            raise
+    except DAMAGED as error:
         return (CheckFinding("wheel", f"the wheel is damaged: {error}", where=where, remedy="build it again"),)
     if expected and expected.sha256 and file_sha256(path) != expected.sha256:
         what = "the wheel's sha256 is not the one in submission.toml"
@@ -111,7 +108,7 @@ def open_wheel(path: Path) -> WheelFile | CheckFinding:
     try:
         with zipfile.ZipFile(path) as archive:
             members = tuple(archive.infolist())
-    except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError, EOFError) as error:
+    except DAMAGED as error:
         return CheckFinding("wheel", f"the wheel cannot be opened: {error}", where=where, remedy="build it again")
     pure = all(tag.platform == "any" and tag.abi == "none" for tag in tags)
     return WheelFile(path, name, str(version), pure, members)
