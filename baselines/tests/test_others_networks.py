@@ -22,6 +22,8 @@ from worldstrat_bench.preprocessing import Value
 from worldstrat_bench.worker import ModelSpec, Worker
 from worldstrat_bench.worker.conformance import make_task
 from worldstrat_bench.worker.fit import fit_of, mistake
+from worldstrat_bench.worker.trials import better_preprocessing
+from worldstrat_bench.worker.types import Reply
 
 MODELS = Path(__file__).resolve().parents[2].parent / "shared" / "models"
 LAND = random_land(11, 1, 48, 44, 0.0)
@@ -93,3 +95,38 @@ def test_a_wrong_declaration_of_carn_is_named(parameters: dict[str, Value], word
     text = mistake(fit_of(answer, images[0, 0].numpy()), whole)
     assert bool(text) == bool(words)
     assert words in text
+
+
+SWAPPED: dict[str, Value] = {"mean": "0.14,0.12,0.1", "std": "0.05,0.04,0.045", "normalised_output": True}
+
+
+@pytest.mark.filterwarnings("ignore:torch.meshgrid")
+@pytest.mark.parametrize(
+    ("file", "parameters", "words"),
+    [
+        ("carn_light.onnx", {"bands": CARN_BANDS, "input_scale": 10_000}, ""),
+        ("carn_light.onnx", {"bands": CARN_BANDS, "input_scale": 255}, "inputs 255 times larger"),
+        ("craft_x4.pth", {"input_scale": 1}, ""),
+        ("craft_x4.pth", {"input_scale": 255}, "times smaller, so that the scale is wrong"),
+        ("craft_x4.pth", {"input_scale": 10_000}, "inputs 10,000 times smaller"),
+        ("craft_x4.pth", SWAPPED, "mean and std exchanged"),
+    ],
+)
+def test_a_unit_that_only_costs_quality_is_named(file: str, parameters: dict[str, Value], words: str) -> None:
+    onnx = file.endswith("onnx")
+    path = theirs(file, "onnxruntime" if onnx else "spandrel")
+    entry = find_model("onnx" if onnx else "spandrel")
+    whole = declared_parameters(entry, parameters, path)
+    module, _, function = entry.target.partition(":")
+    model = getattr(importlib.import_module(module), function)(path, torch.device("cpu"), **whole)
+
+    def predict(task: Task) -> Reply:
+        inputs = (torch.from_numpy(array) for array in (task.images, task.clear, task.days))
+        with torch.no_grad():
+            answer = model.predict(LowRes(*inputs), Target(task.height, task.width))
+        return Reply("ok", answer[0].numpy(), "", 0.0)
+
+    hint, gain = better_preprocessing(predict, 1, whole)
+    assert bool(hint) == bool(words)
+    assert words in hint
+    assert (gain > 0.4) == bool(words)

@@ -18,6 +18,7 @@ from worldstrat_bench.protocol import SAME_PREDICTION
 from worldstrat_bench.worker.fit import fit_of, mistake, seen
 from worldstrat_bench.worker.host import Worker
 from worldstrat_bench.worker.timed import Cycle, TimedCallError, TimedWorker
+from worldstrat_bench.worker.trials import better_preprocessing
 from worldstrat_bench.worker.types import Limits, ModelSpec, Reply
 
 HEIGHT, WIDTH, SIDE = 158, 156, 632
@@ -90,6 +91,7 @@ def check_model(subject: Subject) -> Iterator[Finding]:
             yield from _first(first, subject)
             if first.image is None:
                 return
+            yield _trial(worker, subject)
             yield from _variants(worker, subject.frames)
             yield from _repeats(worker, task, first)
             yield _batch(worker, subject.frames)
@@ -137,6 +139,14 @@ def _first(reply: Reply, subject: Subject) -> Iterator[Finding]:
         f"its input was {'changed in place' if reply.changed_input else 'left alone'}",
         "clone what you write to: other code may still need the input",
     )
+
+
+def _trial(worker: Worker, subject: Subject) -> Finding:
+    """Other units and orders of the inputs: what a model does clearly better with is what it was trained on."""
+    hint, gain = better_preprocessing(lambda task: worker.predict(task, SEED), subject.frames, subject.model.parameters)
+    if hint:
+        return Finding("other units", False, f"{gain:.1f} dB better on a scene with a known truth", hint)
+    return Finding("other units", True, "no other scale, order of bands or offset is clearly better")
 
 
 def _failed(check: str, reply: Reply, fix: str) -> Finding:
