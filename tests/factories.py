@@ -32,6 +32,7 @@ from worldstrat_bench.artefacts.record import (
 )
 from worldstrat_bench.artefacts.reference import Reference, References, ReferenceTile
 from worldstrat_bench.artefacts.tiles import OUTCOMES, Value, format_tiles, parse_tiles
+from worldstrat_bench.measures import measure
 from worldstrat_bench.protocol import Protocol, load_protocol, protocol_ids
 from worldstrat_bench.stats.aggregate import aggregate
 from worldstrat_bench.stats.strata import SMOD_LABELS
@@ -187,6 +188,8 @@ def make_run(
     for row in rows:
         if row["outcome"] == "ok":
             row.update({name: float(_rng(name, model, row["tile"]).uniform(0.1, 0.2)) for name in optional or {}})
+            weights = {measure(name).weight for name in optional or {}} - {""}
+            row.update({name: float(_rng(name, row["tile"]).uniform(1, 2)) for name in weights})
     text = format_tiles(rows)
     table = parse_tiles(text)
     outcomes = [outcome or "" for outcome in table.texts["outcome"]]

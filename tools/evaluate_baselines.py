@@ -34,8 +34,8 @@ def main(slugs: list[str]) -> None:
                 continue
             shutil.rmtree(folder / "results", ignore_errors=True)
             out = Path(scratch) / folder.name
-            # ST-LPIPS is the one perceptual score whose weights need no download
-            chosen = ("--device", "cpu", "--no-download", "--metrics", "+stlpips")
+            # ST-LPIPS is the one perceptual score whose weights need no download; spectral scores need none
+            chosen = ("--device", "cpu", "--no-download", "--metrics", "+stlpips,+spectral")
             run("evaluate", str(folder), "--data", str(mini), "--out", str(out), *chosen)
             run("submission", "add", str(out), str(folder))
     run("submission", "check", str(SUBMISSIONS))

@@ -12,10 +12,9 @@ import pytest
 from run_helpers import run_cli, small_dataset
 from worldstrat_bench import RunOptions, evaluate
 from worldstrat_bench.artefacts.result import load_result
-from worldstrat_bench.artefacts.spectra import SPECTRA
+from worldstrat_bench.artefacts.spectra import CURVES, SPECTRA
 from worldstrat_bench.measures import OPTIONAL
 from worldstrat_bench.metrics.perceptual import Unavailable
-from worldstrat_bench.metrics.spectral import CURVES
 from worldstrat_bench.metrics.stlpips_metric import load_stlpips
 
 OPENSR = tuple(column.name for column in OPTIONAL["opensr"].columns)

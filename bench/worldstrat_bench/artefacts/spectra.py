@@ -5,19 +5,28 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from worldstrat_bench.artefacts.base import decoded, read_file
+from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.artefacts.result import Result, changed_file
 from worldstrat_bench.errors import InvalidArtefactError
 
 SPECTRA: Final = "spectra.csv"
 MAX_BYTES: Final = 16_000_000
 """Larger files are refused unread."""
+BINS: Final = 40
+BIN_WIDTH: Final = 0.005
+"""Bins of a curve and their width in cycles/m; the last one also holds what is finer."""
+CURVES: Final = ("spectrum_target", "spectrum_prediction", "spectrum_cross")
+"""Sums of S_H, S_P and X over the bins: energy of the target, of the prediction, and of what they share."""
 _REMEDY: Final = "spectra.csv is never edited by hand; evaluate again with --metrics +spectral"
+_DIGITS: Final = 2e-3
+"""Relative error that the four digits of the file excuse."""
 
 Curves = Mapping[str, Mapping[str, NDArray[np.float64]]]
 """Name of a curve to tile to its values."""
@@ -46,13 +55,30 @@ def read_spectra(result: Result) -> Curves:
     """
     path = result.folder / SPECTRA
     content = read_file(path, SPECTRA, MAX_BYTES, "evaluate the model with --metrics +spectral")
-    fault = changed_file(result.record, content, path)
+    return parse_spectra(result.record, content, path)
+
+
+def parse_spectra(record: Record, content: bytes, path: Path) -> Curves:
+    """Return the curves of a run from the content of its file.
+
+    Parameters
+    ----------
+    path : where the content is from, for messages.
+
+    Raises
+    ------
+    InvalidArtefactError
+        if it is not the file that the record names, or not valid.
+    """
+    fault = changed_file(record, content, path)
     if fault is not None:
         raise fault
     try:
-        return _parsed(decoded(content))
+        curves = _parsed(decoded(content))
+        _check_curves(curves)
     except ValueError as error:
         raise InvalidArtefactError(f"not a valid {SPECTRA}: {error}", where=path, remedy=_REMEDY) from None
+    return curves
 
 
 def _parsed(text: str) -> dict[str, dict[str, NDArray[np.float64]]]:
@@ -66,5 +92,24 @@ def _parsed(text: str) -> dict[str, dict[str, NDArray[np.float64]]]:
         values = np.array(row[2:], dtype=np.float64)
         if not np.isfinite(values).all():
             raise ValueError(f"line {line} holds a value that is not finite")
-        curves.setdefault(row[1], {})[row[0]] = values
+        if row[0] in curves.setdefault(row[1], {}):
+            raise ValueError(f"line {line} repeats a tile and curve")
+        curves[row[1]][row[0]] = values
     return curves
+
+
+def _check_curves(curves: Curves) -> None:
+    """Raise ValueError unless all tiles have the three curves, of energies that images can have."""
+    if set(CURVES) - set(curves) or len({frozenset(curves[name]) for name in CURVES}) != 1:
+        raise ValueError(f"a tile lacks one of {', '.join(CURVES)}")
+    target, prediction, cross = (curves[name] for name in CURVES)
+    for tile, truth in target.items():
+        shown, shared = prediction[tile], cross[tile]
+        if len(truth) != BINS:
+            raise ValueError(f"a curve has {len(truth)} values, not {BINS}")
+        if (truth < 0).any() or (shown < 0).any():
+            raise ValueError(f"an energy of {tile[:80]} is negative")
+        with np.errstate(over="ignore"):
+            most = np.sqrt(truth) * np.sqrt(shown) * (1 + _DIGITS)
+        if (np.abs(shared) > most).any():
+            raise ValueError(f"prediction and target of {tile[:80]} share more energy than they have")

@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from worldstrat_bench.artefacts.spectra import BIN_WIDTH, BINS, CURVES
 from worldstrat_bench.metrics.optional import Found, Pairs
+from worldstrat_bench.stats.spectra import INPUT_NYQUIST_M
 
-INPUT_NYQUIST_M = 20.0
-"""Wavelength of the input's Nyquist frequency, metres: two of its pixels."""
 COARSEST_M = 80.0
 """Wavelength from which on the coherence is followed, metres."""
 FINEST_RESOLUTION_M, COARSEST_RESOLUTION_M = 2.5, 40.0
@@ -30,13 +30,9 @@ WEIGHT_MIN = 0.75
 """Least share of the weight that the taper may leave."""
 DETAIL_MIN = 0.002
 """Least weighted RMS of the target's detail above the input's Nyquist frequency, reflectance."""
-BINS, BIN_WIDTH = 40, 0.005
-"""Bins of the curves that a run keeps, and their width in cycles/m."""
 
 HOLES = "no-data leaves under 75 % of the weight"
 NO_DETAIL = "the target has no detail above the input's Nyquist frequency (RMS under 0.002)"
-CURVES = ("spectrum_target", "spectrum_prediction", "spectrum_cross")
-"""Sums of S_H, S_P and X over the bins of a run's curves."""
 COLUMNS = ("resolution_m", "contrast_nyquist", "missed", "invented", "detail_energy")
 
 

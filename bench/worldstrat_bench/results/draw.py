@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from worldstrat_bench.artefacts.spectra import BIN_WIDTH
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.measures import Measure, measure
 from worldstrat_bench.results import plot
@@ -18,6 +19,7 @@ from worldstrat_bench.results.load import Paths
 from worldstrat_bench.results.table import Table, make_table, notes_on
 from worldstrat_bench.stats.paired import sign_of
 from worldstrat_bench.stats.ranking import RankedBoard, display_of
+from worldstrat_bench.stats.spectra import INPUT_NYQUIST_M
 from worldstrat_bench.stats.strata import axis as axis_named
 from worldstrat_bench.stats.strata import stratum_name
 
@@ -232,8 +234,6 @@ def _shift(shown: plot.Runs, width: float) -> Drawn:
 
 def _spectrum(shown: plot.Runs, width: float) -> Drawn:
     from matplotlib.figure import Figure
-
-    from worldstrat_bench.metrics.spectral import BIN_WIDTH, INPUT_NYQUIST_M
 
     curves, tiles = plot.spectra(shown)
     wide = width > WIDTHS[1]

@@ -10,10 +10,10 @@ from typing import Final, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from worldstrat_bench.artefacts.spectra import SPECTRA, read_spectra
+from worldstrat_bench.artefacts.spectra import CURVES, read_spectra
 from worldstrat_bench.artefacts.tiles import TileTable
 from worldstrat_bench.data.split import sublists
-from worldstrat_bench.errors import InvalidArtefactError, UsageError
+from worldstrat_bench.errors import UsageError
 from worldstrat_bench.measures import measure
 from worldstrat_bench.protocol import Protocol, load_protocol
 from worldstrat_bench.results.load import Named, Paths, check_same_board, chosen_list, load_runs
@@ -163,14 +163,9 @@ def spectra(shown: Runs) -> tuple[tuple[Curve, ...], int]:
     InvalidArtefactError
         if a run has no curves, or they are not valid.
     """
-    from worldstrat_bench.metrics.spectral import CURVES
-
     found = []
     for run in shown.runs:
         curves = read_spectra(run.result)
-        if set(CURVES) - set(curves) or len({frozenset(curves[name]) for name in CURVES}) != 1:
-            what = f"not a valid {SPECTRA}: a tile lacks one of {', '.join(CURVES)}"
-            raise InvalidArtefactError(what, where=run.result.folder / SPECTRA)
         target, prediction, cross = (curves[name] for name in CURVES)
         found.append((target, prediction, cross))
     tiles = reduce(frozenset.intersection, (frozenset(own[0]) for own in found), shown.tiles)

@@ -107,14 +107,14 @@ def scatter(
     if len(front) > 1:
         path = "L".join(f"{fmt(sx(points[i].x))} {fmt(sy(points[i].y))}" for i in front)
         drawing.add("path", css="fr", d=f"M{path}")
-    places = _label_places([(sx(p.x), sy(p.y)) for p in points], right)
+    places = label_places([(sx(p.x), sy(p.y)) for p in points], right)
     for point, place in zip(points, places, strict=True):
         circle = element("circle", element("title", escape(point.label)), css="ho" if point.hollow else "pt",
                          cx=sx(point.x), cy=sy(point.y), r=4.0)  # fmt: skip
         text = ""
         if place is not None:
             x, y, anchor = place
-            text = element("text", escape(_short(point.label)), x=x, y=y, text_anchor=anchor)
+            text = element("text", escape(short(point.label)), x=x, y=y, text_anchor=anchor)
         drawing.raw(Markup(element("a", Markup(circle + text), href=point.href)))
     return drawing.render()
 
@@ -211,11 +211,12 @@ def badge(left: str, right: str) -> Markup:
     )
 
 
-def _short(label: str, limit: int = 24) -> str:
+def short(label: str, limit: int = 24) -> str:
+    """Return a name cut to what a drawing has room for."""
     return label if len(label) <= limit else label[: limit - 1] + "…"
 
 
-def _label_places(spots: Sequence[tuple[float, float]], right: float) -> list[tuple[float, float, str] | None]:
+def label_places(spots: Sequence[tuple[float, float]], right: float) -> list[tuple[float, float, str] | None]:
     """Return where each point's name goes without covering another one; None: only in its tooltip."""
     taken: list[tuple[float, float]] = []
     places: list[tuple[float, float, str] | None] = []

@@ -23,7 +23,7 @@ class BoardConfig(Part):
 
     kinds: tuple[Kind, ...] = Field(default=KINDS, description="boards that are published")
     beside: tuple[str, ...] = Field(
-        default=("ssim", "stlpips", "gain"),
+        default=("ssim", "stlpips", "resolution_m", "contrast_nyquist", "gain"),
         description="metrics beside the ranked ones; an optional one where a row has it",
     )
     tile_columns: tuple[str, ...] = Field(

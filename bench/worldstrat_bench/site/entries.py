@@ -15,6 +15,7 @@ from worldstrat_bench.artefacts.record import NOT_KNOWN, Record, canonical_json
 from worldstrat_bench.artefacts.reference import References
 from worldstrat_bench.artefacts.result import Result
 from worldstrat_bench.artefacts.robustness import Robustness
+from worldstrat_bench.artefacts.spectra import SPECTRA, Curves, parse_spectra
 from worldstrat_bench.artefacts.speed import SpeedReport
 from worldstrat_bench.artefacts.tiles import TILES, TileTable
 from worldstrat_bench.artefacts.verification import Verification, verification_of
@@ -39,7 +40,7 @@ MANIFEST = "data/site.json"
 """Lists every file of a site with its sha256; marks a folder as a built site."""
 
 MAX_BYTES = 8_000_000
-FILES = (Record.FILE, TILES, SpeedReport.FILE, Verification.FILE, Robustness.FILE, "submission.toml")
+FILES = (Record.FILE, TILES, SPECTRA, SpeedReport.FILE, Verification.FILE, Robustness.FILE, "submission.toml")
 """What the site reads of a run, and copies into its downloads."""
 
 
@@ -53,6 +54,7 @@ class Entry:
     identity : equal for two runs of the same submission, or of the same model without one.
     files : the bytes read, by name, for the downloads.
     robustness : its curves; None if there are none, or the file contradicts the record and is not shown at all.
+    spectra : its curves over frequency; None if it was evaluated without them.
     verification : of the record; None if it is its authors' word, or only some of its tiles were run again.
     train_split : as the record states it, else the manifest.
     slug : name of its pages; unique on a site, given when all entries are known.
@@ -69,6 +71,7 @@ class Entry:
     train_split: str | None
     files: Mapping[str, bytes] = field(repr=False)
     robustness: Robustness | None = None
+    spectra: Curves | None = field(default=None, repr=False, compare=False)
     slug: str = ""
 
     @property
@@ -243,6 +246,7 @@ def read_entry(folder: Path, root: Path, source: str, references: References | N
     reference = reference_of(record, references)
     if reference is not None and (what := contradiction(record, table, reference)):
         raise InvalidArtefactError(what, where=folder, remedy="evaluate on the release as it was published")
+    spectra = parse_spectra(record, files[SPECTRA], folder / SPECTRA) if SPECTRA in files else None
     manifest = parse_toml(files.get("submission.toml"))
     curves = robustness_of(files.get(Robustness.FILE), record)
     if curves is None:
@@ -253,7 +257,7 @@ def read_entry(folder: Path, root: Path, source: str, references: References | N
     return Entry(
         source=source, record=record, table=table, card=card_of(manifest, record), identity=_identity(record),
         declaration=assess(train_split), speed=speed_of(files.get(SpeedReport.FILE), record, verified),
-        verification=verified, train_split=train_split, files=files, robustness=curves,
+        verification=verified, train_split=train_split, files=files, robustness=curves, spectra=spectra,
     )  # fmt: skip
 
 

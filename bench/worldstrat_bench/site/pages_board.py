@@ -12,8 +12,10 @@ from worldstrat_bench.site.analysis import Analysis, shown_stratum
 from worldstrat_bench.site.board_table import board_table
 from worldstrat_bench.site.divisions import Division
 from worldstrat_bench.site.entries import Entry
-from worldstrat_bench.site.figures import board_figures
+from worldstrat_bench.site.figures import Figure, board_figures
 from worldstrat_bench.site.render import Output
+from worldstrat_bench.site.spectra_figures import plane_figure
+from worldstrat_bench.site.stability import stability_block
 from worldstrat_bench.site.tables import Table, legend, render, to_csv
 from worldstrat_bench.site.text import clean, counted, number, slugify
 from worldstrat_bench.stats.ranking import Display, RankedBoard
@@ -40,7 +42,7 @@ def build_boards(out: Output, analysis: Analysis, common: Context, *, home: Cont
             table = _list_table(analysis, name, metric, base="")
             context = _list_context(analysis, name, metric, table, base="")
             if name == division.list_name:
-                context |= {"figures": board_figures(analysis, ""), "strata_links": _strata_links(analysis, "")}
+                context |= {"figures": _figures(analysis, ""), "strata_links": _strata_links(analysis, "")}
             page = division.prefix + list_page(division, name, metric)
             if metric == ranked[0]:
                 _download(out, division, name, table)
@@ -54,7 +56,7 @@ def build_boards(out: Output, analysis: Analysis, common: Context, *, home: Cont
         base = division.prefix
         table = _list_table(analysis, division.list_name, ranked[0], base=base)
         context = _list_context(analysis, division.list_name, ranked[0], table, base=base)
-        context |= {"figures": board_figures(analysis, base), "strata_links": _strata_links(analysis, base), **home}
+        context |= {"figures": _figures(analysis, base), "strata_links": _strata_links(analysis, base), **home}
         out.page("index.html", "board.html.j2", {**common, **context})
 
 
@@ -89,7 +91,8 @@ def empty_context() -> dict[str, object]:
     return {
         "no_official": False, "lists": [], "orders": [], "figures": [], "strata_links": [], "others": [],
         "missing": [], "apart": [], "unranked": "", "sentences": [], "rank_note": "", "csv": "",
-        "none_verified": "", "not_counting": [], "reported_html": "", "reported_note": "", "reported_csv": "",
+        "none_verified": "", "not_counting": [], "stability": None,
+        "reported_html": "", "reported_note": "", "reported_csv": "",
     }  # fmt: skip
 
 
@@ -120,6 +123,7 @@ def _list_context(analysis: Analysis, name: str, metric: str, table: Table, *, b
         "unranked": "; ".join(_unranked(division, name, orders)),
         "none_verified": NONE_VERIFIED if division.cited and not division.entries else "",
         "not_counting": [e.title for e in division.entries if not division.counts(e)],
+        "stability": stability_block(division, name, base),
     }  # fmt: skip
 
 
@@ -268,6 +272,10 @@ def links_by_axis(analysis: Analysis, only: str = "") -> list[tuple[str, list[tu
             item = (shown_stratum(stratum.axis, stratum.label), stratum.page, len(stratum.tiles))
             found.setdefault(axis(stratum.axis).title, []).append(item)
     return list(found.items())
+
+
+def _figures(analysis: Analysis, base: str) -> list[Figure]:
+    return [*board_figures(analysis, base), *plane_figure(analysis, base)]
 
 
 def _strata_links(analysis: Analysis, base: str) -> list[tuple[str, list[tuple[str, str, int]]]]:

@@ -21,6 +21,7 @@ from worldstrat_bench.site.pages_board import SELF_REPORTED, VERIFIED, Context
 from worldstrat_bench.site.provenance import Pairs, provenance, reproduce
 from worldstrat_bench.site.render import Output
 from worldstrat_bench.site.robustness import Partners, gap_block, robustness_figures
+from worldstrat_bench.site.spectra_figures import spectrum_figures
 from worldstrat_bench.site.tables import Cell, Column, Row, Table, link_cell, render, value_cell
 from worldstrat_bench.site.text import NO_VALUE, clean, counted, number, probability
 from worldstrat_bench.site.versions import version_notes
@@ -45,6 +46,7 @@ def build_models(out: Output, analysis: Analysis, common: Context, partners: Par
                 forest_figure(analysis, entry, metric) for metric in ("gain", "lpips") if _measured(entry, metric)
             ],
             "gap": gap_block(entry, division, partners),
+            "spectra": spectrum_figures(analysis, entry),
             "curves": robustness_figures(entry),
             "shift_facts": _shift_facts(ranked),
             "shifts": shift_figures(ranked, _radius(analysis)),

@@ -14,12 +14,10 @@ from scipy import ndimage
 
 import spectral_reference
 from scoring_scenes import land, real_tile, target_of
+from worldstrat_bench.artefacts.spectra import BIN_WIDTH, BINS, CURVES
 from worldstrat_bench.metrics.optional import Found, Pairs, load_optional
 from worldstrat_bench.metrics.spectral import (
-    BIN_WIDTH,
-    BINS,
     COLUMNS,
-    CURVES,
     HOLES,
     NO_DETAIL,
     Spectral,

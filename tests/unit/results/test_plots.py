@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -13,9 +12,9 @@ import pytest
 
 from factories import invented_facts, make_run
 from run_helpers import run_cli
-from worldstrat_bench.artefacts.record import Record, record_id
+from spectra_files import add_spectra
 from worldstrat_bench.artefacts.result import load_result
-from worldstrat_bench.artefacts.spectra import SPECTRA, format_spectra, read_spectra
+from worldstrat_bench.artefacts.spectra import SPECTRA, read_spectra
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.results.plot import KINDS, board_of, differences, plotted_runs, shifts, spectra
@@ -23,24 +22,9 @@ from worldstrat_bench.stats.estimate import Estimate, estimate
 from worldstrat_bench.stats.paired import compare, verdict_interval
 
 FACTS = invented_facts(60)
+TILES = [fact.tile for fact in FACTS]
 RULES = load_protocol("wsb-1")
 mini: Any = partial(make_run, tiles=FACTS, release="mini", list_name="test")
-
-
-def add_spectra(folder: Path, blur: float) -> None:
-    """Curves of an image that keeps a share `blur` ** bin of its amplitude, and the record that names their file."""
-    share = blur ** np.arange(40)
-    rows = []
-    for number, fact in enumerate(FACTS):
-        truth = (number + 1.0) * np.ones(40)
-        curves = {"target": truth, "prediction": truth * share**2, "cross": truth * share}
-        rows.append((fact.tile, {f"spectrum_{name}": tuple(values) for name, values in curves.items()}))
-    text = format_spectra(rows)
-    (folder / SPECTRA).write_text(text, encoding="utf-8", newline="")
-    record = Record.load(folder / "record.json")
-    files = record.files | {SPECTRA: hashlib.sha256(text.encode()).hexdigest()}
-    changed = record.model_copy(update={"files": files})
-    changed.model_copy(update={"record_id": record_id(changed.model_dump(mode="json"))}).save(folder / "record.json")
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +33,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     root = tmp_path_factory.mktemp("runs")
     for name, gain, blur in (("one", 2.0, 0.99), ("two", 2.0, 0.97), ("b$_x^", 0.0, 0.9)):
         mini(root / name, model=name, gain_db=gain, spread_db=0.3)
-        add_spectra(root / name, blur)
+        add_spectra(root / name, blur, TILES)
     return [root / "b$_x^", root / "one", root / "two"]
 
 
@@ -135,7 +119,7 @@ def test_curves_that_are_not_the_records_are_refused(tmp_path: Path) -> None:
     mini(tmp_path / "a")
     with pytest.raises(InvalidArtefactError, match=r"no spectra\.csv .* --metrics \+spectral"):
         spectra(plotted_runs(tmp_path / "a"))
-    add_spectra(tmp_path / "a", 0.9)
+    add_spectra(tmp_path / "a", 0.9, TILES)
     text = (tmp_path / "a" / SPECTRA).read_text(encoding="utf-8")
     (tmp_path / "a" / SPECTRA).write_text(text + "x,spectrum_cross,1\n", encoding="utf-8", newline="")
     with pytest.raises(InvalidArtefactError, match="sha256 differs"):
