@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
+from worldstrat_bench.arguments import check_text
 from worldstrat_bench.errors import UsageError
 
 Direction = Literal["higher", "lower", "none"]
@@ -222,7 +223,8 @@ def parse_added(texts: Iterable[str], *, where: str = "--metrics", bare: bool = 
     """
     asked = set()
     # A lone text would be taken letter by letter.
-    for text in [texts] if isinstance(texts, str) else texts:
+    for text in texts.split(",") if isinstance(texts, str) else texts:
+        check_text(text, where, "give names of optional metrics")
         name = text.strip().removeprefix("+")
         if name not in OPTIONAL or not (bare or text.strip().startswith("+")):
             kind = "unknown" if name not in OPTIONAL else "not added"

@@ -209,7 +209,7 @@ def load_protocol(name: str = DEFAULT_PROTOCOL) -> Protocol:
     """
     if name not in protocol_ids():
         known = ", ".join(protocol_ids())
-        raise UsageError(f"unknown protocol {name[:60]!r}", where="--protocol", remedy=f"one of: {known}")
+        raise UsageError(f"unknown protocol {str(name)[:60]!r}", where="--protocol", remedy=f"one of: {known}")
     return _load(name)
 
 

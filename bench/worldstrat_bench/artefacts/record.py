@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
+from worldstrat_bench.arguments import path_of
 from worldstrat_bench.artefacts.base import Artefact, Part
 from worldstrat_bench.errors import InvalidArtefactError
 
@@ -304,7 +305,7 @@ def load_record(path: Path | str) -> Record:
     InvalidArtefactError
         if the run is not finished, or the record cannot be read, is not of the schema, or was changed.
     """
-    file = Path(path)
+    file = path_of(path, "path")
     file = file / Record.FILE if file.is_dir() else file
     if not file.exists():
         remedy = "finish the run: worldstrat-bench evaluate ... --out RUN"

@@ -65,7 +65,8 @@ class LoadingGroup:
     """Options for loading the model."""
 
     weights: Annotated[
-        Path | None, typer.Option("--weights", metavar="PATH", help="Weights for the model's load().")
+        Path | None,
+        typer.Option("--weights", metavar="PATH", help="Weights for the model's load(); of a submission: a copy."),
     ] = None
     param: Annotated[
         list[str] | None,
@@ -90,13 +91,13 @@ class LoadingGroup:
             return ModelRequest(model, frames or 8, self.weights, parameters, self.python)
         from worldstrat_bench.submission.prepare import submitted_model
 
-        if parameters or frames is not None or self.weights is not None:
+        if parameters or frames is not None:
             raise UsageError(
-                "a submission states its frames, parameters and weights itself",
-                where="--frames, --param, --weights",
+                "a submission states its frames and parameters itself",
+                where="--frames, --param",
                 remedy="change submission.toml, or give the entry point's name instead of the submission",
             )
-        return submitted_model(Path(model), python=self.python)
+        return submitted_model(Path(model), python=self.python, weights=self.weights)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,9 @@ _MAX_REPORT_BYTES = 1 << 20
 
 submission_app = typer.Typer(help="Create, check, add and compare submissions.", no_args_is_help=True)
 
-PathsArgument = Annotated[list[Path], typer.Argument(metavar="PATH...", help="Submission folders, or wheels.")]
+PathsArgument = Annotated[
+    list[Path], typer.Argument(metavar="SUBMISSION...", help="Submissions by folder or slug, folders of them, wheels.")
+]
 BaseOption = Annotated[str | None, typer.Option("--base", metavar="REV", help="Git revision to compare with.")]
 DataOption = Annotated[
     Path | None, typer.Option("--data", metavar="DIR", help="Dataset whose imagery is searched for in wheels.")
@@ -100,32 +102,44 @@ def new_command(
 @submission_app.command("add")
 def add_command(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run.")],
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The submission's folder.")],
+    folder: Annotated[Path, typer.Argument(metavar="SUBMISSION", help="The submission's folder or slug.")],
     maintainer: Annotated[bool, typer.Option("--maintainer", help="RUN verifies a record and replaces it.")] = False,
 ) -> None:
     """Copy the record of a run to its place in a submission."""
+    from worldstrat_bench.submission.folders import named_submission
+
+    place = named_submission(folder)
     if maintainer:
         from worldstrat_bench.submission.verify_write import add_verified
 
-        typer.echo(str(add_verified(run, folder)))
+        typer.echo(str(add_verified(run, place)))
         return
     from worldstrat_bench.submission.results import add_run
 
-    typer.echo(str(add_run(run, folder)))
+    typer.echo(str(add_run(run, place)))
 
 
 @submission_app.command("compare")
 def compare_command(
-    slug: Annotated[str, typer.Argument(metavar="SLUG", help="A submission in this checkout.")],
+    folder: Annotated[Path, typer.Argument(metavar="SUBMISSION", help="The submission's folder or slug.")],
+    *,
     base: BaseOption = None,
+    board: Annotated[
+        str | None,
+        typer.Option(
+            "--board", metavar="PLACE", help="Site or checkout with the other records: an https address or a folder."
+        ),
+    ] = None,
     submissions: Annotated[
-        Path, typer.Option("--submissions", metavar="DIR", help="Folder of all submissions.")
+        Path, typer.Option("--submissions", metavar="DIR", help="Folder in which a slug is looked for.")
     ] = Path("submissions"),
 ) -> None:
-    """Show the effect of a submission on the boards, as Markdown."""
+    """Show the effect of a submission on the boards, as Markdown; with --board without a checkout of them."""
     from worldstrat_bench.submission.compare import compare_markdown
+    from worldstrat_bench.submission.folders import named_submission
 
-    typer.echo(compare_markdown(slug, submissions, base), nl=False)
+    place = named_submission(folder, submissions).resolve()
+    typer.echo(compare_markdown(place.name, place.parent, base, board=board), nl=False)
 
 
 @submission_app.command("schema", short_help="Write the JSON Schemas.")

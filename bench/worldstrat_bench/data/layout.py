@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+from worldstrat_bench.arguments import path_of
 from worldstrat_bench.data import split as fixed
 from worldstrat_bench.data import tables
 from worldstrat_bench.data.continent import continent_of
@@ -42,9 +43,7 @@ def open_dataset(root: Path | str) -> Dataset:
     DataError
         if the folder, its image folders or its tables are missing or not in WorldStrat's form.
     """
-    if not isinstance(root, str | Path):
-        raise UsageError(f"a dataset's folder is of type {type(root).__name__}, not a path", where="data")
-    root = Path(root)
+    root = path_of(root, "data")
     if not root.is_dir():
         raise DataError("there is no such folder", where=root, remedy=_GET)
     for folder in ("hr_dataset", "lr_dataset"):
@@ -99,7 +98,7 @@ class Dataset:
             return "full" if self.official_release else "test"
         if list_name not in (*fixed.LISTS, *OWN_LISTS):
             known = ", ".join(("auto", *fixed.LISTS, *OWN_LISTS))
-            raise UsageError(f"unknown list {list_name[:60]!r}", where="--list", remedy=f"one of: {known}")
+            raise UsageError(f"unknown list {str(list_name)[:60]!r}", where="--list", remedy=f"one of: {known}")
         return list_name
 
     def names(self, list_name: str = "auto") -> tuple[str, ...]:

@@ -43,7 +43,7 @@ def load_runs(paths: Paths) -> tuple[Named, ...]:
     InvalidArtefactError
         if one is not a finished run.
     """
-    given: list[object] = [paths] if isinstance(paths, str | Path) else list(paths)
+    given: list[object] = list(paths) if isinstance(paths, Iterable) and not isinstance(paths, str) else [paths]
     folders_given = [Path(path) for path in given if isinstance(path, str | Path)]
     if len(folders_given) < len(given) or not given:
         wrong = next((type(path).__name__ for path in given if not isinstance(path, str | Path)), "")

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from worldstrat_bench.arguments import path_or_none
 from worldstrat_bench.artefacts.record import ModelRef
+from worldstrat_bench.errors import UsageError
 from worldstrat_bench.plugins.code import code_sha256, editable_sha256, unpacked_code_sha256
 from worldstrat_bench.plugins.declared import declared_parameters
 from worldstrat_bench.plugins.discovery import ModelEntry, find_model
@@ -30,6 +32,11 @@ class ModelRequest:
     python : the interpreter of the model's own environment.
     train_split, submission : what a submission declares; kept in the record.
     wheel_sha256 : of the wheel that the environment of `python` was built from, where a lock file says so.
+
+    Raises
+    ------
+    UsageError
+        for a value of another type, naming it. Paths may be given as text, and `name` as the path of a wheel.
     """
 
     name: str
@@ -40,6 +47,40 @@ class ModelRequest:
     train_split: str | None = None
     submission: str | None = None
     wheel_sha256: str | None = None
+
+    def __post_init__(self) -> None:
+        # A frozen value settles the types here, so that requests which mean the same compare equal.
+        object.__setattr__(self, "name", _name(self.name))
+        object.__setattr__(self, "weights", path_or_none(self.weights, "weights"))
+        object.__setattr__(self, "python", path_or_none(self.python, "python"))
+        _check_parameters(self.parameters)
+
+
+_NAMED = (
+    "give the name of an entry point or the path of a wheel; `worldstrat-bench submission new NAME` writes a package "
+    "for a model, and worldstrat_bench.Scorer scores what a model in memory predicts"
+)
+
+
+def _name(given: object) -> str:
+    """Return the name of a model, which may be the path of a wheel."""
+    if not isinstance(given, str | Path):
+        what = f"a model is given by its name, not as an object of type {type(given).__name__}"
+        raise UsageError(what, where="model", remedy=_NAMED)
+    return str(given)
+
+
+def _check_parameters(parameters: object) -> None:
+    if parameters is None:
+        return
+    if not isinstance(parameters, Mapping):
+        what = f"parameters are of type {type(parameters).__name__}, not a mapping of names to values"
+        raise UsageError(what, where="parameters", remedy='such as {"bands": "B04,B03,B02"}')
+    for name, value in parameters.items():
+        if not isinstance(name, str) or not isinstance(value, str | int | float | bool):
+            what = f"the parameter {name!r:.40} is of type {type(value).__name__}"
+            remedy = "names are text; values are text, numbers, True or False; text can hold JSON"
+            raise UsageError(what, where="parameters", remedy=remedy)
 
 
 def choose_model(request: ModelRequest, scratch: Path) -> tuple[ModelRef, ModelSpec]:

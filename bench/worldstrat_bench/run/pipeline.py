@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from worldstrat_bench.arguments import check_kind, check_text, path_of, path_or_none
 from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.data.task import InputSource
 from worldstrat_bench.errors import UsageError
@@ -20,7 +21,7 @@ from worldstrat_bench.run.selection import Shard
 
 
 def evaluate(
-    model: str | ModelRequest,
+    model: str | Path | ModelRequest,
     *,
     data: Path | str,
     out: Path | str,
@@ -29,9 +30,9 @@ def evaluate(
     limit: int | None = None,
     shard: str | None = None,
     frames: int | None = None,
-    weights: Path | None = None,
+    weights: Path | str | None = None,
     parameters: Mapping[str, Parameter] | None = None,
-    python: Path | None = None,
+    python: Path | str | None = None,
     seed: int = 0,
     lr: InputSource = "real",
     robustness: bool = False,
@@ -66,24 +67,49 @@ def evaluate(
     Raises
     ------
     WorldstratBenchError
-        see ``worldstrat_bench.errors``; what was computed before is kept and the same call continues.
+        see ``worldstrat_bench.errors``; what was computed before is kept and the same call continues. A wrong type is
+        a UsageError that names the argument.
     """
     chosen = _model(model, frames, weights, parameters, python)
+    if shard is not None:
+        check_text(shard, "--shard", "i/n with 1 <= i <= n, say 1/4")
     part = Shard.parse(shard) if shard else None
-    request = RunRequest(chosen, Path(data), Path(out), protocol, list, limit, part, seed, lr)
-    how = replace(options or RunOptions(), **changes)
+    request = RunRequest(chosen, path_of(data, "data"), path_of(out, "out"), protocol, list, limit, part, seed, lr)
+    how = _options(options, changes)
     return evaluate_on(engine or ThisMachine(), request, how, progress or ignore, robustness=robustness)
 
 
+def _options(options: RunOptions | None, changes: Mapping[str, Any]) -> RunOptions:
+    """Return the options of a call with what differs from them."""
+    if options is not None:
+        check_kind(options, RunOptions, "options", 'worldstrat_bench.RunOptions(device="cpu", ...)')
+    known = [field.name for field in fields(RunOptions)]
+    unknown = next((name for name in changes if name not in known), None)
+    if unknown is not None:
+        what = f"there is no argument and no option {unknown[:40]!r}"
+        raise UsageError(what, where="evaluate", remedy=f"options are {', '.join(known)}")
+    return replace(options or RunOptions(), **changes)
+
+
+def _refuse_submission(model: object) -> None:
+    if isinstance(model, str | Path) and (Path(model) / "submission.toml").is_file():
+        remedy = f"evaluate(submitted_model({str(model)!r}), ...) of worldstrat_bench.submission.prepare"
+        raise UsageError("a submission is not the name of a model", where=model, remedy=remedy)
+
+
 def _model(
-    model: str | ModelRequest,
+    model: str | Path | ModelRequest,
     frames: int | None,
-    weights: Path | None,
+    weights: Path | str | None,
     parameters: Mapping[str, Parameter] | None,
-    python: Path | None,
+    python: Path | str | None,
 ) -> ModelRequest:
     if not isinstance(model, ModelRequest):
-        return ModelRequest(model, 8 if frames is None else frames, weights, parameters, python)
+        _refuse_submission(model)
+        own, of_python = path_or_none(weights, "weights"), path_or_none(python, "python")
+        # A path is the path of a wheel; what is neither is refused by the request.
+        name = str(model) if isinstance(model, Path) else model
+        return ModelRequest(name, 8 if frames is None else frames, own, parameters, of_python)
     if (frames, weights, parameters, python) != (None, None, None, None):
         raise UsageError(
             "a ModelRequest states its frames, weights, parameters and interpreter itself",

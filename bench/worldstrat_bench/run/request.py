@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from worldstrat_bench.arguments import check_kind, check_text, check_whole, path_of, path_or_none
 from worldstrat_bench.data.task import InputSource
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.measures import parse_added
@@ -57,6 +58,7 @@ class RunOptions:
     metrics: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        check_text(self.device, "--device", "auto, cpu, cuda or cuda:N")
         split_devices(self.device)
         if self.isolation not in ("auto", *LEVELS):
             raise UsageError(
@@ -64,11 +66,13 @@ class RunOptions:
                 where="--isolation",
                 remedy="auto, full, strong or process",
             )
+        check_kind(self.limits, Limits, "limits", "worldstrat_bench.Limits(tile_seconds=30, ...)")
         for name, value in vars(self.limits).items():
             _at_least(_LIMITS.get(name, f"limits.{name}"), value, _LEAST.get(name, 1))
         _at_least("--max-failures", self.max_failures, 0)
         _at_least("--cache-gib", self.cache_bytes, 0)
         _at_least("threads", self.threads, 1)
+        object.__setattr__(self, "lpips_weights", path_or_none(self.lpips_weights, "lpips_weights"))
         # A frozen value settles the order here, so that options which mean the same compare equal.
         object.__setattr__(self, "metrics", parse_added(self.metrics, bare=True))
 
@@ -108,6 +112,13 @@ class RunRequest:
     inputs: InputSource = "real"
 
     def __post_init__(self) -> None:
+        check_kind(self.model, ModelRequest, "model", 'ModelRequest("bicubic", frames=1)')
+        object.__setattr__(self, "data", path_of(self.data, "data"))
+        object.__setattr__(self, "out", path_of(self.out, "out"))
+        check_text(self.list_name, "--list", "auto, test, full, clean, strict or never-split")
+        for option, value in (("--seed", self.seed), ("--limit", self.limit), ("--frames", self.model.frames)):
+            if value is not None:
+                check_whole(value, option)
         _at_least("--limit", self.limit, 1)
         _at_least("--frames", self.model.frames, 1)
         if str(self.inputs) not in ("real", "synthetic"):

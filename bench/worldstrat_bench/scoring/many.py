@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Self, TypeAlias
@@ -122,7 +123,7 @@ class Scorer:
     def _chosen(self, count: int, index: Sequence[int] | None) -> list[Prepared]:
         if not self._targets:
             raise UsageError("there are no targets", where="Scorer.score", remedy="call prepare(targets) first")
-        numbers = list(range(len(self._targets))) if index is None else [int(i) for i in index]
+        numbers = list(range(len(self._targets))) if index is None else _numbers(index)
         if len(numbers) != count:
             raise UsageError(
                 f"{count} predictions for {len(numbers)} targets",
@@ -142,6 +143,21 @@ class Scorer:
             with _located(f"batch[{index}]"):
                 scores.append(self._scorer.score(image, tile))
         return scores
+
+
+def _numbers(index: Iterable[object]) -> list[int]:
+    """Return the numbers of targets, which may also be an array or a tensor.
+
+    Raises
+    ------
+    UsageError
+        for anything but whole numbers.
+    """
+    try:
+        return [operator.index(number) for number in index]  # type: ignore[arg-type]
+    except TypeError:
+        remedy = "give a list of the numbers of targets, from 0"
+        raise UsageError("index does not hold whole numbers", where="index", remedy=remedy) from None
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from worldstrat_bench.arguments import check_text
 from worldstrat_bench.data.target import TargetImage, is_usable
 from worldstrat_bench.errors import DataError, UsageError
 from worldstrat_bench.measures import OPTIONAL, optional_column, parse_added
@@ -149,12 +150,19 @@ def asked_for(metrics: str | Iterable[str] | None, rules: Protocol) -> tuple[tup
 def _asked(metrics: str | Iterable[str] | None) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
     if metrics is None:
         return None, ()
-    asked = tuple(name.strip() for name in metrics.split(",")) if isinstance(metrics, str) else tuple(metrics)
+    asked = tuple(name.strip() for name in metrics.split(",")) if isinstance(metrics, str) else _names(metrics)
     added = parse_added((name for name in asked if name.startswith("+")), where="metrics")
     named = tuple(name for name in asked if not name.startswith("+"))
     owners = {owner.name for name in named if (owner := optional_column(name)) is not None}
     columns = tuple(column.name for name in added for column in OPTIONAL[name].columns if column.name not in named)
     return (*named, *columns) if named or not added else None, tuple(sorted({*added, *owners}))
+
+
+def _names(metrics: object) -> tuple[str, ...]:
+    names = tuple(metrics) if isinstance(metrics, Iterable) else (metrics,)
+    for name in names:
+        check_text(name, "metrics", 'give names, such as "psnr,ssim" or ["psnr", "ssim"]')
+    return tuple(str(name) for name in names)
 
 
 def _unmasked(image: Array, fill: float | None) -> tuple[Array, NDArray[np.bool_] | None]:

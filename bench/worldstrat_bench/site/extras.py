@@ -68,6 +68,7 @@ class Card:
     Attributes
     ----------
     people : the authors one by one, as the manifest spells them; never shown.
+    training : what they say of training, as (label, value).
     """
 
     title: str
@@ -76,6 +77,7 @@ class Card:
     people: tuple[str, ...] = ()
     licence: str = ""
     archive: str = ""
+    training: tuple[tuple[str, str], ...] = ()
     description: str = ""
     paper: str | None = None
     code: str | None = None
@@ -135,10 +137,28 @@ def card_of(manifest: Mapping[str, Any], record: Record) -> Card:
         people=people,
         licence=clean(string_at(manifest, "submission", "licence"), 60),
         archive=_archive(manifest),
+        training=_training(manifest),
         description=clean(string_at(manifest, "submission", "description"), 600),
         paper=safe_url(string_at(manifest, "submission", "paper")),
         code=safe_url(string_at(manifest, "submission", "code")),
     )
+
+
+def _training(manifest: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Return what a manifest says of training data, of the choice of hyperparameters and of earlier evaluations."""
+    data, words, chosen = (
+        clean(string_at(manifest, "training", key), length)
+        for key, length in (("datasets", 400), ("description", 600), ("selection_split", 60))
+    )
+    training = manifest.get("training")
+    times = training.get("test_evaluations") if isinstance(training, Mapping) else None
+    evaluated = f"{times} times before this record" if isinstance(times, int) and times > 0 else ""
+    rows = (
+        ("Training data", ". ".join(part.rstrip(".") for part in (data, words) if part)),
+        ("Hyperparameters chosen on", "" if chosen == "none" else chosen),
+        ("Evaluated on the test tiles", evaluated),
+    )
+    return tuple((label, value) for label, value in rows if value)
 
 
 def _archive(manifest: Mapping[str, Any]) -> str:

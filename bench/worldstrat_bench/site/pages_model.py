@@ -104,6 +104,7 @@ def _card(entry: Entry, entries: int) -> Pairs:
         ("Family", entry.family or NO_VALUE),
         ("Frames", entry.frames),
         ("Train list", f"{clean(entry.declaration.title, 200)}. {entry.declaration.explanation}."),
+        *card.training,
         ("Device of the run", "" if entry.record.predictions else clean(entry.record.device.device_class, 80)),
         ("Predictions", _HANDED_IN if entry.record.predictions else ""),
         ("Archive of the predictions", card.archive if entry.record.predictions else ""),

@@ -35,6 +35,10 @@ TRAIN_SPLITS: tuple[TrainSplit, ...] = (
         "none", "No training data", False, "The model has no trained weights, or none that saw satellite imagery"
     ),
     TrainSplit(
+        "other", "Other than satellite images", False,
+        "The authors state that the weights saw no satellite image, but photographs or synthetic images",
+    ),
+    TrainSplit(
         "worldstrat-train", "WorldStrat train", False,
         "The train rows of the stratified split file, without the tiles that are also test rows",
     ),
@@ -60,7 +64,7 @@ _ALSO_CONTAMINATED = frozenset(
 )
 _IN_WORDS = {
     "listed": "The submission holds the list of its train tiles, which its check compares with the test tiles",
-    "described": "The submission describes its training data in words",
+    "described": "The authors describe their training data in words, which no list can be held against",
 }
 
 

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from worldstrat_bench.artefacts.harness import released_harnesses
 from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.artefacts.reference import References
-from worldstrat_bench.artefacts.result import Result
+from worldstrat_bench.artefacts.result import Result, read_result
 from worldstrat_bench.artefacts.tiles import TileTable
 from worldstrat_bench.artefacts.verification import Verification, verification_in
 from worldstrat_bench.data import split
@@ -22,6 +22,7 @@ from worldstrat_bench.stats.counting import Claim, claim_of, counting_rows
 from worldstrat_bench.stats.eligibility import WhyUnranked, cites, why_unranked
 from worldstrat_bench.submission.check_files import SUBMISSIONS
 from worldstrat_bench.submission.check_record import submitted_result
+from worldstrat_bench.submission.elsewhere import board_at
 from worldstrat_bench.submission.git import open_checkout
 from worldstrat_bench.submission.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES
 from worldstrat_bench.submission.results import record_folders
@@ -103,13 +104,19 @@ class Board:
 
 
 def boards_of(
-    slug: str, submissions: Path, base: str | None = None, *, references: References | None = None
+    slug: str,
+    submissions: Path,
+    base: str | None = None,
+    *,
+    board: str | None = None,
+    references: References | None = None,
 ) -> tuple[Board, ...]:
     """Return the boards on which a submission has a record.
 
     Parameters
     ----------
     base : take the others from this revision instead of from disk.
+    board : take the others from this site or checkout; see ``elsewhere.board_at``. What a site ranks is ranked.
     references : what official records are held against; None for those that the package ships.
 
     Raises
@@ -126,14 +133,40 @@ def boards_of(
     if not own:
         remedy = "worldstrat-bench submission check says why, if there is one"
         raise InvalidArtefactError("the submission has no readable record", where=folder, remedy=remedy)
-    others = tuple(_from_revision(submissions, base) if base else _from_disk(submissions))
+    if base and board:
+        raise UsageError("--base and --board both say where the others are", where="--board", remedy="give one of them")
+    ranked = None
+    if board:
+        others, ranked = _from_elsewhere(board)
+    else:
+        others = tuple(_from_revision(submissions, base) if base else _from_disk(submissions))
     released = released_harnesses(submissions.resolve().parent)
-    boards = (_board(competitor, others, released, references) for competitor in own)
-    return tuple(board for board in boards if board is not None)
+    boards = (_board(competitor, others, released, references, ranked) for competitor in own)
+    return tuple(found for found in boards if found is not None)
+
+
+def _from_elsewhere(place: str) -> tuple[tuple[Competitor, ...], frozenset[str] | None]:
+    """Return the records of another place, and the ids of those that it ranks; None if they have to be judged here."""
+    with board_at(place) as found:
+        if found.submissions:
+            return tuple(row for folder in found.submissions for row in _read(folder)), None
+        return tuple(_of_site(path) for path in found.runs), found.ranked
+
+
+def _of_site(folder: Path) -> Competitor:
+    """Read the copy of a record that a site offers."""
+    found = read_result(folder).matching()
+    slug = found.record.model.submission or folder.name
+    verification = verification_in(folder, found.record)
+    return Competitor(slug, found.record, found.table, verification, _text(folder / MANIFEST_NAME))
 
 
 def _board(
-    own: Competitor, others: tuple[Competitor, ...], released: Collection[str], references: References | None
+    own: Competitor,
+    others: tuple[Competitor, ...],
+    released: Collection[str],
+    references: References | None,
+    ranked: frozenset[str] | None,
 ) -> Board | None:
     try:
         protocol = load_protocol(own.record.protocol.id)
@@ -144,7 +177,9 @@ def _board(
     for other in others:
         if other.slug == own.slug or board_key(other.record, references) != key:
             continue
-        if not _contradicts(other, references) and not _reasons(other, kind, released, listed):
+        if _contradicts(other, references):
+            continue
+        if not _reasons(other, kind, released, listed) if ranked is None else other.record.record_id in ranked:
             rivals.setdefault(other.slug, other)
     ordered = tuple(rivals[slug] for slug in sorted(rivals))
     return Board(protocol, kind, own, ordered, _reasons(own, kind, released, None))

@@ -17,6 +17,7 @@ from worldstrat_bench.submission.check_code import code_faults, read_code
 from worldstrat_bench.submission.check_files import SUBMISSIONS, folder_faults, loose_faults
 from worldstrat_bench.submission.check_manifest import content_faults, submitted_manifest
 from worldstrat_bench.submission.check_others import name_faults, others_faults
+from worldstrat_bench.submission.check_partial import partial_faults
 from worldstrat_bench.submission.check_predictions import predictions_faults
 from worldstrat_bench.submission.check_record import (
     manifest_faults,
@@ -26,6 +27,7 @@ from worldstrat_bench.submission.check_record import (
 )
 from worldstrat_bench.submission.faults import CheckFinding, CheckReport, from_error
 from worldstrat_bench.submission.fingerprints import Fingerprints, dataset_fingerprints, imagery_faults
+from worldstrat_bench.submission.folders import is_submission_folder, named_submission
 from worldstrat_bench.submission.git import Checkout, open_checkout
 from worldstrat_bench.submission.manifest import MANIFEST_NAME, Manifest
 from worldstrat_bench.submission.results import record_folders
@@ -171,16 +173,11 @@ def submission_folders(path: Path) -> tuple[Path, ...]:
     UsageError
         if there is none.
     """
-    if path.name == MANIFEST_NAME and path.is_file():
-        return (path.parent,)
-    if (path / MANIFEST_NAME).is_file() or (path / "results").is_dir():
-        return (path,)
-    if path.is_dir():
+    if path.is_dir() and not is_submission_folder(path):
         inner = tuple(sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith(".")))
         if path.resolve().name == SUBMISSIONS or any((p / MANIFEST_NAME).is_file() for p in inner):
             return inner
-    remedy = "give a folder with a submission.toml, or start one: worldstrat-bench submission new SLUG"
-    raise UsageError("there is no submission", where=path, remedy=remedy)
+    return (named_submission(path),)
 
 
 def _safely_checked(
@@ -218,7 +215,8 @@ def _check_folder(
     manifest, text, problems = submitted_manifest(folder)
     faults += problems
     if manifest is None:
-        return None, faults
+        # What the valid sections say is checked all the same: an author learns of everything in one round.
+        return None, [*faults, *partial_faults(folder)]
     faults += content_faults(manifest, text, folder, [result.record for result in results])
     faults += name_faults(manifest, text, folder, siblings)
     wheels = sorted(folder.glob("*.whl"))

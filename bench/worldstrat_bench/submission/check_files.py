@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import tomllib
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from worldstrat_bench.submission.faults import CheckFinding
-from worldstrat_bench.submission.manifest import MANIFEST_NAME
+from worldstrat_bench.submission.manifest import MANIFEST_NAME, WEIGHTS_SUFFIXES, ManifestError, read_text
 from worldstrat_bench.submission.results import RESULT_FILES
 
 SUBMISSIONS = "submissions"
@@ -27,6 +28,23 @@ _OURS: Final = (MANIFEST_NAME, "results", *RESULT_FILES)
 _PLAIN = "letters, digits, dot, dash, plus, space and underscore, a letter or digit first"
 
 
+def stated_weights(folder: Path) -> PurePosixPath | None:
+    """Return the file that a manifest names as weights beside it, if its name ends as its format's do.
+
+    No suffix is allowed to every file: a checkpoint is a program to whoever opens it, and so belongs where the
+    manifest says that it is one.
+    """
+    try:
+        weights = tomllib.loads(read_text(folder)[1]).get("weights")
+    except (ManifestError, ValueError, RecursionError, OverflowError):
+        return None
+    if not isinstance(weights, dict) or not isinstance(weights.get("path"), str):
+        return None
+    path = PurePosixPath(weights["path"])
+    suffixes = {name: ends for name, ends in WEIGHTS_SUFFIXES.items() if name == weights.get("format")}
+    return path if any(path.suffix.lower() in ends for ends in suffixes.values()) else None
+
+
 def folder_faults(folder: Path) -> Iterator[CheckFinding]:
     """Find what does not belong in a submission: links, code, odd names, results in the wrong depth, large files."""
     total = count = 0
@@ -34,12 +52,13 @@ def folder_faults(folder: Path) -> Iterator[CheckFinding]:
         what = "a submission is a folder, not a link to one"
         yield CheckFinding("files", what, where=folder, remedy="commit the folder itself")
         return
+    weights = stated_weights(folder)
     for root, folders, files in os.walk(folder, followlinks=False):
         folders.sort()
         yield from name_twins(Path(root), folders + files)
         for name in sorted(files + [f for f in folders if (Path(root) / f).is_symlink()]):
             path = Path(root) / name
-            fault = _unwanted(path, folder)
+            fault = _unwanted(path, folder, weights)
             if fault:
                 yield fault
             count += 1
@@ -82,7 +101,7 @@ def loose_faults(submissions: Path) -> Iterator[CheckFinding]:
             yield CheckFinding("files", what, where=submissions, remedy="commit the files themselves")
 
 
-def _unwanted(path: Path, folder: Path) -> CheckFinding | None:
+def _unwanted(path: Path, folder: Path, weights: PurePosixPath | None) -> CheckFinding | None:
     where = path
     if path.is_symlink() or not path.is_file():
         return CheckFinding(
@@ -91,16 +110,15 @@ def _unwanted(path: Path, folder: Path) -> CheckFinding | None:
     parts = path.relative_to(folder).parts
     if parts[0] == "results":
         if len(parts) != 4:
-            what = "results lie in results/<protocol>/<dataset>-<device class>/"
+            what = "results lie in results/<protocol>/<dataset>-<8 digits of the targets>-<device class>/"
             return CheckFinding(
                 "files", what, where=where, remedy="let `worldstrat-bench submission add RUN FOLDER` place them"
             )
         return None  # the record's own check knows what may be there
-    if path.suffix.lower() not in ALLOWED_SUFFIXES:
+    if path.suffix.lower() not in ALLOWED_SUFFIXES and PurePosixPath(*parts) != weights:
         what = f"files of type {path.suffix[:20]!r} do not belong in a submission"
-        return CheckFinding(
-            "files", what, where=where, remedy="code goes into the model's package, weights behind a URL"
-        )
+        remedy = "code goes into the model's package; weights are named in [weights], by path (to 5 MB) or by url"
+        return CheckFinding("files", what, where=where, remedy=remedy)
     if path.stat().st_size > MAX_FILE_BYTES:
         limit = MAX_FILE_BYTES // 10**6
         return CheckFinding("size", f"larger than {limit} MB", where=where, remedy="put it behind a URL")

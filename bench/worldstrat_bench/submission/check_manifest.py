@@ -16,7 +16,14 @@ from worldstrat_bench.submission.faults import CheckFinding, notice, relative
 from worldstrat_bench.submission.harness_base import provided
 from worldstrat_bench.submission.locate import line_of
 from worldstrat_bench.submission.lock import Locked, LockError, load_lock
-from worldstrat_bench.submission.manifest import MANIFEST_NAME, Manifest, ManifestError, load_manifest, manifest_errors
+from worldstrat_bench.submission.manifest import (
+    MANIFEST_NAME,
+    WEIGHTS_SUFFIXES,
+    Manifest,
+    ManifestError,
+    load_manifest,
+    manifest_errors,
+)
 from worldstrat_bench.submission.predictions_manifest import PredictionsManifest
 
 MAX_TRAIN_TILES_BYTES = 512 * 1024
@@ -137,6 +144,11 @@ def weights_faults(manifest: Manifest, folder: Path, text: str) -> Iterator[Chec
     if weights.path is None:
         return
     path = folder / weights.path
+    suffixes = WEIGHTS_SUFFIXES[weights.format]
+    if path.suffix.lower() not in suffixes:
+        what = f"weights of format {weights.format!r} do not end in {path.suffix[:20]!r}"
+        line = line_of(text, ("weights", "path"))
+        yield CheckFinding("weights", what, where=where, line=line, remedy=f"name the file *{', *'.join(suffixes)}")
     if path.is_symlink() or not path.is_file():
         line = line_of(text, ("weights", "path"))
         yield CheckFinding(
@@ -165,10 +177,12 @@ def training_faults(
     line = line_of(text, ("training", "train_split"))
     if training.train_split == "none" and (training.datasets or manifest.weights):
         given = "datasets are named" if training.datasets else "there are weights"
-        remedy = 'train_split = "described", with a description, for data sets other than WorldStrat'
         yield CheckFinding(
-            "contamination", f'train_split is "none" and yet {given}', where=where, line=line, remedy=remedy
+            "contamination", f'train_split is "none" and yet {given}', where=where, line=line, remedy=_OTHER_DATA
         )
+    if training.train_split == "other" and (named := _of_satellites(training.datasets)):
+        what = f'train_split is "other", for weights that saw no satellite image, and yet {named[:60]!r} is named'
+        yield CheckFinding("contamination", what, where=where, line=line, remedy=_OTHER_DATA)
     declared = assess(training.train_split)
     if declared.status == "contaminated":
         what = f"train_split = {training.train_split!r}: the model has seen the test set. {declared.explanation}"
@@ -184,6 +198,18 @@ def training_faults(
         yield notice("contamination", "the train list is described in words: a person reads it", where=where, line=line)
     if training.train_tiles:
         yield from _listed_faults(folder / training.train_tiles, ranked=ranked)
+
+
+_OTHER_DATA = (
+    'train_split = "other" for weights that saw photographs or synthetic images only, or "described", with a '
+    "description, for satellite images other than WorldStrat's"
+)
+
+
+def _of_satellites(datasets: Sequence[str]) -> str | None:
+    """Return the first data set whose name says that it holds images of a satellite that this benchmark uses."""
+    words = ("worldstrat", "sentinel", "spot6", "spot-6", "spot 6", "sen2", "satellite")
+    return next((name for name in datasets if any(word in name.casefold() for word in words)), None)
 
 
 def _listed_faults(path: Path, *, ranked: bool) -> Iterator[CheckFinding]:

@@ -17,12 +17,18 @@ from worldstrat_bench.submission.faults import escape_markdown
 
 
 def compare_markdown(
-    slug: str, submissions: Path, base: str | None = None, *, references: References | None = None
+    slug: str,
+    submissions: Path,
+    base: str | None = None,
+    *,
+    board: str | None = None,
+    references: References | None = None,
 ) -> str:
     """Return ranks, ties and differences to the nearest neighbours, per board and stratum.
 
     Parameters
     ----------
+    board : site or checkout with the others; None: those in `submissions`, or in its revision `base`.
     references : what official records are held against; None for those that the package ships.
 
     Raises
@@ -31,8 +37,8 @@ def compare_markdown(
         see :func:`worldstrat_bench.submission.boards.boards_of`.
     """
     lines = [f"### What {escape_markdown(slug)} does to the boards", ""]
-    for board in boards_of(slug, submissions, base, references=references):
-        lines += _board_lines(board)
+    for found in boards_of(slug, submissions, base, board=board, references=references):
+        lines += _board_lines(found)
     return "\n".join(lines)
 
 

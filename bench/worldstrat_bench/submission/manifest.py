@@ -25,13 +25,22 @@ _ENTRY_POINT = r"^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?$"
 _URL = r"^https://[A-Za-z0-9.-]+(?::[0-9]{1,5})?/[!-#%-;=?-Z_a-z~\[\]]{0,900}$"
 
 TrainSplit = Literal[
-    "none", "worldstrat-train", "worldstrat-train-unleaked", "worldstrat-random-2022", "mini-train", "listed",
+    "none", "other", "worldstrat-train", "worldstrat-train-unleaked", "worldstrat-random-2022", "mini-train", "listed",
     "described",
 ]  # fmt: skip
 """Known lists of :mod:`worldstrat_bench.stats.train_split`; `listed` comes with names, `described` with words."""
 
 SelectionSplit = Literal["none", "worldstrat-val", "worldstrat-train", "mini-train", "described"]
 WeightsFormat = Literal["safetensors", "onnx", "torchscript", "pt2", "state_dict"]
+WEIGHTS_SUFFIXES: dict[WeightsFormat, tuple[str, ...]] = {
+    "safetensors": (".safetensors",),
+    "onnx": (".onnx",),
+    "torchscript": (".pt", ".pth", ".ts", ".torchscript"),
+    "pt2": (".pt2",),
+    "state_dict": (".pt", ".pth", ".ckpt", ".bin"),
+}
+"""How the names of weights that lie beside a manifest end."""
+
 Python = Literal["3.9", "3.10", "3.11", "3.12", "3.13", "3.14"]
 
 
@@ -167,8 +176,12 @@ class Training(Section):
     def _described(self) -> Training:
         if (self.train_split == "listed") != (self.train_tiles is not None):
             raise PydanticCustomError("training", 'train_split = "listed" and train_tiles come together')
+        if self.train_split == "other" and not self.datasets:
+            raise PydanticCustomError("training", 'train_split = "other" needs datasets: what the weights have seen')
         if "described" in (self.train_split, self.selection_split) and len(self.description.strip()) < 20:
-            raise PydanticCustomError("training", "description must say on which tiles, in a sentence or two")
+            raise PydanticCustomError(
+                "training", 'for "described" the description must say on which tiles or images, in a sentence or two'
+            )
         return self
 
 

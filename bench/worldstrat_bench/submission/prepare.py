@@ -12,13 +12,14 @@ from typing import Protocol as Interface
 
 from packaging.utils import canonicalize_name
 
+from worldstrat_bench.arguments import path_of, path_or_none
 from worldstrat_bench.cache import cache_root
 from worldstrat_bench.digests import file_sha256
 from worldstrat_bench.errors import DataError, InfrastructureError, InvalidArtefactError
 from worldstrat_bench.run.model import ModelRequest
 from worldstrat_bench.submission.environments import EnvironmentRequest, build_environment
 from worldstrat_bench.submission.lock import load_lock
-from worldstrat_bench.submission.manifest import MANIFEST_NAME, Manifest, load_manifest
+from worldstrat_bench.submission.manifest import MANIFEST_NAME, DataFile, Manifest, Weights, load_manifest
 
 _CHUNK = 1 << 20
 
@@ -46,9 +47,14 @@ class Prepared:
 
 
 def prepare(
-    path: Path, *, cache: Path | None = None, offline: bool = False, find_links: Path | None = None,
+    path: Path,
+    *,
+    cache: Path | None = None,
+    offline: bool = False,
+    find_links: Path | None = None,
     environment: bool = True,
-) -> Prepared:  # fmt: skip
+    weights: Path | None = None,
+) -> Prepared:
     """Read a manifest, get its weights and build its environment, each only if it is not there yet.
 
     Parameters
@@ -57,6 +63,7 @@ def prepare(
     offline : neither download weights nor ask an index.
     find_links : folder of wheels to install from.
     environment : False if the caller chooses the interpreter.
+    weights : a copy of the weights on this machine, to be used in place of the one that the manifest names.
 
     Raises
     ------
@@ -70,34 +77,39 @@ def prepare(
     folder = path.parent if path.name == MANIFEST_NAME else path
     manifest = load_manifest(folder)
     store = cache or cache_root()
-    weights = weights_of(manifest, folder, store / "weights", offline=offline)
+    found = weights_of(manifest, folder, store / "weights", offline=offline, given=weights)
     python = None
     if environment:
         python = environment_of(manifest, folder, store / "environments", offline=offline, find_links=find_links)
-    return Prepared(folder, manifest, weights, python)
+    return Prepared(folder, manifest, found, python)
 
 
-def submitted_model(path: Path, *, python: Path | None = None) -> ModelRequest:
+def submitted_model(
+    path: Path | str, *, python: Path | str | None = None, weights: Path | str | None = None
+) -> ModelRequest:
     """Return the model of a submission as a run asks for it: weights fetched, environment built, its manifest read.
 
     Parameters
     ----------
     path : the folder or its ``submission.toml``.
     python : an interpreter to use instead of the submission's environment.
+    weights : a copy of the weights, to rehearse a submission whose address is not there yet. It has to be the file
+        that the manifest describes; other files of a set lie beside it.
 
     Raises
     ------
     InvalidArtefactError, DataError, InfrastructureError
         as :func:`prepare`.
     """
-    prepared = prepare(path, environment=python is None)
+    own, interpreter = path_or_none(weights, "weights"), path_or_none(python, "python")
+    prepared = prepare(path_of(path, "path"), environment=interpreter is None, weights=own)
     manifest = prepared.manifest
     return ModelRequest(
         name=prepared.model,
         frames=manifest.model.frames,
         weights=prepared.weights,
         parameters=dict(manifest.model.parameters),
-        python=python or prepared.python,
+        python=interpreter or prepared.python,
         train_split=manifest.training.train_split,
         submission=manifest.submission.slug,
         # Only the environment that was built from the lock file is known to hold that wheel.
@@ -125,38 +137,59 @@ def environment_of(
     return build_environment(request, environments, offline=offline, find_links=find_links)
 
 
-def weights_of(manifest: Manifest, folder: Path, store: Path, *, offline: bool = False) -> Path | None:
+def weights_of(
+    manifest: Manifest, folder: Path, store: Path, *, offline: bool = False, given: Path | None = None
+) -> Path | None:
     """Return the weights of a submission on this machine, the size and sha256 of every file checked.
 
     Where several files belong together they are linked into a folder of `store` by their names.
+
+    Parameters
+    ----------
+    given : a copy of the weights, which is used in place of what the manifest names; other files lie beside it.
     """
     weights = manifest.weights
     if weights is None:
+        if given is not None:
+            what = "the submission states no weights, and some are given"
+            raise InvalidArtefactError(what, where=folder / MANIFEST_NAME, remedy=_stated(given))
         return None
-    place = folder / weights.path if weights.path else store / weights.sha256
-    _have(place, weights.url, weights.bytes, weights.sha256, offline=offline)
+    place = given or (folder / weights.path if weights.path else store / weights.sha256)
+    url = None if given else weights.url
+    _have(place, url, weights, offline=offline, rehearsed=given is not None)
     if weights.name is None:
         return place
     together = store / f"set-{weights.set_sha256}"
     _link(together / weights.name, place)
     for file in weights.files:
-        _have(store / file.sha256, file.url, file.bytes, file.sha256, offline=offline)
-        _link(together / file.name, store / file.sha256)
+        beside = given.parent / file.name if given else store / file.sha256
+        _have(beside, None if given else file.url, file, offline=offline, rehearsed=given is not None)
+        _link(together / file.name, beside)
     return together / weights.name
 
 
-def _have(place: Path, url: str | None, size: int, sha256: str, *, offline: bool) -> None:
+def _stated(file: Path) -> str:
+    """Return what a manifest has to say of a file of weights, as a remedy."""
+    if not file.is_file():
+        return "give a file, or leave out --weights"
+    return f'state it in [weights]: sha256 = "{file_sha256(file)}", bytes = {file.stat().st_size}'
+
+
+def _have(place: Path, url: str | None, stated: Weights | DataFile, *, offline: bool, rehearsed: bool) -> None:
     """Download a file of the weights if it is not there, and check it."""
+    size, sha256 = stated.bytes, stated.sha256
     if not place.is_file() and url:
         if offline:
             remedy = f"get {url} and save it as {place}"
             raise DataError("the weights are not on this machine", where=place, remedy=remedy)
         download(url, place, bytes_expected=size, sha256=sha256)
     if not place.is_file():
-        raise InvalidArtefactError("the weights are missing", where=place, remedy="commit them, or give a url")
+        remedy = "give the file itself: --weights FILE" if rehearsed else "commit them, or give a url"
+        raise InvalidArtefactError("the weights are missing", where=place, remedy=remedy)
     if place.stat().st_size != size or file_sha256(place) != sha256:
         what = "the weights have another size or sha256 than the manifest says"
-        raise InvalidArtefactError(what, where=place, remedy="remove the file, or correct the manifest")
+        remedy = f"give another file, or {_stated(place)}" if rehearsed else "remove the file, or correct the manifest"
+        raise InvalidArtefactError(what, where=place, remedy=remedy)
 
 
 def _link(name: Path, place: Path) -> None:
@@ -183,7 +216,8 @@ def download(url: str, place: Path, *, bytes_expected: int, sha256: str) -> None
             raise InvalidArtefactError("the download is not the file that the manifest describes", where=url)
         part.replace(place)
     except (urllib.error.URLError, OSError, TimeoutError) as error:
-        raise InfrastructureError(f"the download failed: {error}", where=url, remedy="try again later") from None
+        remedy = "try again later; --weights FILE takes a copy of this machine, for a file that is not published yet"
+        raise InfrastructureError(f"the download failed: {error}", where=url, remedy=remedy) from None
     finally:
         part.unlink(missing_ok=True)
 

@@ -1,4 +1,4 @@
-"""Where records lie in a submission: ``results/<protocol>/<dataset>-<device class>/``."""
+"""Where records lie in a submission: ``results/<protocol>/<dataset>-<8 digits of the targets>-<device class>/``."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ def result_folder(slug_folder: Path, record: Record) -> Path:
         dataset = f"{dataset}-{record.dataset.list}"
     if record.dataset.inputs != "real":
         dataset = f"{dataset}-{record.dataset.inputs}"
-    name = f"{folder_name(dataset)}-{folder_name(record.device.device_class)}"
+    # Data sets of one release, or of none that is known, differ in their targets: each has a folder.
+    name = f"{folder_name(dataset)}-{record.dataset.targets_sha256[:8]}-{folder_name(record.device.device_class)}"
     return slug_folder / "results" / folder_name(record.protocol.id) / name
 
 

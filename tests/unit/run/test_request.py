@@ -119,8 +119,8 @@ def test_single_options_may_be_given_by_name(tmp_path: Path) -> None:
     for wrong in ({"max_failures": -1}, {"isolation": "some"}):
         with pytest.raises(UsageError):
             given(**wrong)
-    with pytest.raises(TypeError, match="sharpness"):
-        given(sharpness=1)
+    with pytest.raises(UsageError, match="sharpness"):
+        evaluate("bicubic", data=tmp_path, out=tmp_path / "run", sharpness=1)
 
 
 def test_a_model_request_states_its_own_options(tmp_path: Path) -> None:

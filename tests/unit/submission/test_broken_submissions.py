@@ -188,6 +188,82 @@ def test_the_good_one_passes(folder: Path) -> None:
     assert faults_of(str(folder.parent)) == (0, [])
 
 
+def test_all_faults_are_told_in_one_round(folder: Path) -> None:
+    edit('licence = "Apache-2.0"\n', "")(folder)
+    edit("test_evaluations = 1", "test_evaluations = -1")(folder)
+    edit('slug = "my-sr"', 'slug = "other"')(folder)
+    edit('"wsb-1"', '"wsb-0"')(folder)
+    (folder / "requirements.lock").unlink()
+    (folder / "notes.py").write_text("")
+    _, faults = faults_of(str(folder))
+    # The slug stands in a section that is not valid, and so waits.
+    assert sorted(fault["rule"] for fault in faults) == ["files", "lock", "manifest", "manifest", "protocol"]
+    edit("[submission]", '[submission]\nlicence = "MIT"')(folder)
+    _, faults = faults_of(str(folder))
+    assert sorted(fault["rule"] for fault in faults) == ["files", "lock", "manifest", "protocol", "slug"]
+
+
+def weights_beside(name: str, form: str, content: bytes = b"w") -> Break:
+    """Put a file beside the manifest and state it as the weights."""
+
+    def change(folder: Path) -> None:
+        (folder / name).write_bytes(content)
+        text = f'[weights]\npath = "{name}"\nsha256 = "{hashlib.sha256(content).hexdigest()}"\n'
+        text += f'bytes = {len(content)}\nformat = "{form}"\n\n[training]'
+        edit("[training]", text)(folder)
+        # Its record is of a model without weights.
+        shutil.rmtree(folder / "results")
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [("n.safetensors", "safetensors"), ("n.onnx", "onnx"), ("n.pt", "torchscript"), ("n.pth", "torchscript"),
+     ("n.pt2", "pt2"), ("n.pth", "state_dict"), ("n.ckpt", "state_dict"), ("N.PT", "state_dict")],
+)  # fmt: skip
+def test_weights_of_every_format_may_lie_beside_the_manifest(folder: Path, name: str, form: str) -> None:
+    weights_beside(name, form)(folder)
+    assert faults_of(str(folder)) == (0, [])
+    (folder / "stray.pth").write_bytes(b"")
+    assert [(f["rule"], f["where"].rpartition("/")[2]) for f in faults_of(str(folder))[1]] == [("files", "stray.pth")]
+
+
+@pytest.mark.parametrize(
+    ("name", "form"), [("n.py", "torchscript"), ("n.pth", "onnx"), ("n.pkl", "state_dict"), ("n.sh", "onnx")]
+)
+def test_a_manifest_makes_weights_of_their_own_suffixes_only(folder: Path, name: str, form: str) -> None:
+    weights_beside(name, form)(folder)
+    assert {"files", "weights"} == {fault["rule"] for fault in faults_of(str(folder))[1]}
+
+
+def test_networks_of_photographs_have_a_word_of_their_own(folder: Path) -> None:
+    shutil.rmtree(folder / "results")
+    edit('train_split = "worldstrat-train"', 'train_split = "other"')(folder)
+    _, faults = faults_of(str(folder))
+    assert [(fault["rule"], "'WorldStrat' is named" in fault["what"]) for fault in faults] == [("contamination", True)]
+    edit('datasets = ["WorldStrat"]', 'datasets = ["DIV2K", "Flickr2K"]')(folder)
+    assert faults_of(str(folder)) == (0, [])
+    edit('datasets = ["DIV2K", "Flickr2K"]', "datasets = []")(folder)
+    _, faults = faults_of(str(folder))
+    assert [(fault["rule"], "needs datasets" in fault["what"]) for fault in faults] == [("manifest", True)]
+
+
+def test_a_slug_a_folder_and_a_manifest_mean_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder.parent.parent)
+    words = (SLUG, f"submissions/{SLUG}", f"submissions/{SLUG}/submission.toml", str(folder))
+    assert {faults_of(word) == (0, []) for word in words} == {True}
+    shown = [CliRunner().invoke(app, ["submission", "compare", word]).stdout for word in words]
+    assert len(set(shown)) == 1
+    assert "alone on its board" in shown[0]
+    for verb in (("check", "nothing"), ("compare", "nothing"), ("add", "run", "nothing")):
+        result = CliRunner().invoke(app, ["submission", *verb])
+        assert "there is no submission" in str(result.exception)
+    package = folder.parent.parent.rename(folder.parent.parent.parent / SLUG)
+    monkeypatch.chdir(package.parent)
+    assert faults_of(SLUG) == (0, [])
+
+
 @pytest.mark.parametrize("name", BROKEN)
 def test_one_fault_one_message(folder: Path, name: str) -> None:
     change, rule, fragment = BROKEN[name]

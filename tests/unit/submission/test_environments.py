@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,7 +14,7 @@ from worldstrat_bench.digests import file_sha256
 from worldstrat_bench.errors import DataError, InvalidArtefactError, UsageError
 from worldstrat_bench.submission.environments import EnvironmentRequest, build_environment, interpreter_of
 from worldstrat_bench.submission.lock import LockError, parse_lock
-from worldstrat_bench.submission.prepare import prepare
+from worldstrat_bench.submission.prepare import prepare, submitted_model
 
 BUILDERS = [pytest.param(False, id="pip"), pytest.param(True, id="uv")]
 
@@ -110,6 +111,46 @@ def test_weights_are_looked_for_by_their_hash(tmp_path: Path) -> None:
         prepare(folder, cache=cache, offline=True)
     (cache / "weights" / sha).write_bytes(b"abc")
     assert prepare(folder, cache=cache, offline=True).weights == cache / "weights" / sha
+
+
+def test_weights_that_are_not_published_are_rehearsed_with_a_copy(tmp_path: Path) -> None:
+    sha = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # of b"abc"
+    folder = make_submission(tmp_path, record=False, manifest=MANIFEST.replace("[training]", WEIGHTS.format(sha=sha)))
+    (folder / "requirements.lock").write_text("")
+    copy, cache = tmp_path / "mine.safetensors", tmp_path / "cache"
+    with pytest.raises(InvalidArtefactError, match="missing"):
+        prepare(folder, cache=cache, weights=copy)
+    copy.write_bytes(b"abcd")
+    with pytest.raises(InvalidArtefactError, match="another size or sha256") as caught:
+        prepare(folder, cache=cache, weights=copy)
+    assert f'sha256 = "{hashlib.sha256(b"abcd").hexdigest()}", bytes = 4' in (caught.value.remedy or "")
+    copy.write_bytes(b"abc")
+    assert prepare(folder, cache=cache, weights=copy).weights == copy
+    assert submitted_model(str(folder), weights=str(copy)).weights == copy
+    bare = make_submission(tmp_path / "bare", record=False)
+    with pytest.raises(InvalidArtefactError, match="states no weights") as caught:
+        prepare(bare, cache=cache, weights=copy)
+    assert f'sha256 = "{sha}", bytes = 3' in (caught.value.remedy or "")
+
+
+def test_a_set_of_weights_is_rehearsed_with_the_files_beside_the_copy(tmp_path: Path) -> None:
+    digests = [hashlib.sha256(content).hexdigest() for content in (b"net", b"data")]
+    text = (
+        WEIGHTS.format(sha=digests[0])
+        .replace("safetensors", "onnx")
+        .replace('"https://example.org/w"', '"https://e.org/n"')
+    )
+    text = text.replace("\n\n[training]", '\nname = "net.onnx"\n[[weights.files]]\nname = "net.onnx.data"\n')
+    text += f'url = "https://e.org/d"\nsha256 = "{digests[1]}"\nbytes = 4\n\n[training]'
+    folder = make_submission(tmp_path, record=False, manifest=MANIFEST.replace("[training]", text))
+    (folder / "requirements.lock").write_text("")
+    (tmp_path / "copy.onnx").write_bytes(b"net")
+    with pytest.raises(InvalidArtefactError, match="missing"):
+        prepare(folder, cache=tmp_path / "cache", weights=tmp_path / "copy.onnx")
+    (tmp_path / "net.onnx.data").write_bytes(b"data")
+    found = prepare(folder, cache=tmp_path / "cache", weights=tmp_path / "copy.onnx").weights
+    assert found is not None
+    assert (found.name, (found.parent / "net.onnx.data").read_bytes()) == ("net.onnx", b"data")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,39 @@
+"""Which submission a word means: every verb of ``submission`` takes a folder, a manifest or a slug."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from worldstrat_bench.errors import UsageError
+from worldstrat_bench.submission.check_files import SUBMISSIONS
+from worldstrat_bench.submission.manifest import MANIFEST_NAME
+
+_REMEDY = "give its folder or its slug, or start one: worldstrat-bench submission new SLUG"
+
+
+def named_submission(given: Path, submissions: Path = Path(SUBMISSIONS)) -> Path:
+    """Return the folder of a submission.
+
+    Parameters
+    ----------
+    given : its folder, its ``submission.toml``, its slug, or the folder that ``submission new`` wrote.
+    submissions : where a slug is looked for.
+
+    Raises
+    ------
+    UsageError
+        if there is none.
+    """
+    if given.name == MANIFEST_NAME and given.is_file():
+        return given.parent
+    beside = [submissions / given.name] if len(given.parts) == 1 else []
+    places = (given, *beside, given / SUBMISSIONS / given.resolve().name)
+    found = next((place for place in places if is_submission_folder(place)), None)
+    if found is None:
+        raise UsageError("there is no submission", where=given, remedy=_REMEDY)
+    return found
+
+
+def is_submission_folder(path: Path) -> bool:
+    """Return whether a folder holds a manifest, or results of a submission whose manifest is missing."""
+    return (path / MANIFEST_NAME).is_file() or (path / "results").is_dir()
