@@ -12,15 +12,18 @@ from worldstrat_bench.worker import ModelSpec
 from worldstrat_bench.worker.conformance import Subject, check_model, make_task
 
 FAULTY = """
-import os
 import torch
+from pathlib import Path
 
 def enlarge(lr, target):
     return torch.nn.functional.interpolate(lr.rgb(), (target.height, target.width), mode="bilinear")
 
 class Model:
     def __init__(self, faults):
-        self.faults, self.calls, self.chance = faults.split(), 0, int.from_bytes(os.urandom(4), 'big') / 2**33
+        self.faults, self.calls = faults.split(), 0
+        self.loads = Path(__file__).with_name('loads')  # each process draws another number, and never one by chance
+        self.loads.write_text(self.loads.read_text() + 'x' if self.loads.exists() else 'x')
+        self.chance = 0.05 * len(self.loads.read_text())
 
     def predict(self, lr, target):
         self.calls += 1
