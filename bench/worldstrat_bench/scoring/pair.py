@@ -21,7 +21,7 @@ from worldstrat_bench.scoring.factory import make_scorer
 from worldstrat_bench.scoring.types import Array, Frame
 
 BESIDE = ("shift_y", "shift_x", "clipped")
-"""What is returned beside the metrics."""
+"""Keys that are returned beside the metrics."""
 
 
 def score_pair(
