@@ -25,15 +25,9 @@ _ENTRY_POINT = r"^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?$"
 _URL = r"^https://[A-Za-z0-9.-]+(?::[0-9]{1,5})?/[!-#%-;=?-Z_a-z~\[\]]{0,900}$"
 
 TrainSplit = Literal[
-    "none",
-    "other",
-    "worldstrat-train",
-    "worldstrat-train-unleaked",
-    "worldstrat-random-2022",
-    "mini-train",
-    "listed",
+    "none", "other", "worldstrat-train", "worldstrat-train-unleaked", "worldstrat-random-2022", "mini-train", "listed",
     "described",
-]
+]  # fmt: skip
 """Known lists of :mod:`worldstrat_bench.stats.train_split`; `listed` comes with names, `described` with words."""
 
 SelectionSplit = Literal["none", "worldstrat-val", "worldstrat-train", "mini-train", "described"]
