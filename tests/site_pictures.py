@@ -13,6 +13,7 @@ from factories import Facts, invented_facts, make_run
 from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.data.mini import write_mini
 from worldstrat_bench.data.target import read_target
+from worldstrat_bench.data.task import Answer
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.run.predictions import PredictionStore
 
@@ -59,7 +60,7 @@ def make_scene(root: Path) -> PictureScene:
         store = PredictionStore(run / "predictions")
         for name, target in targets.items():
             image = target.image if i == 0 else target.image[:, ::2, ::2]
-            store.write(name, np.ascontiguousarray(image), {})
+            store.write(name, Answer(np.ascontiguousarray(image)), {})
         runs.append(run)
     return PictureScene(root, root / "mini", runs)
 

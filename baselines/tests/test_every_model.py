@@ -1,4 +1,4 @@
-"""Tests that every model without a file of the user has to pass."""
+"""What every model that needs no file of the user has to stand."""
 
 from __future__ import annotations
 
@@ -10,15 +10,8 @@ import torch
 from worldstrat_bench.api import LowRes, SRModel, Target
 
 NAMES = (
-    "nearest",
-    "bicubic",
-    "lanczos",
-    "bicubic-shifted",
-    "median",
-    "shift-and-add",
-    "trained-single",
-    "trained-multi",
-)
+    "nearest", "bicubic", "lanczos", "bicubic-shifted", "median", "shift-and-add", "trained-single", "trained-multi",
+)  # fmt: skip
 FILES = ("worldstrat-srcnn", "worldstrat-highresnet", "onnx", "torchscript", "exported", "spandrel", "mlstac")
 TARGET = Target(128, 120)
 

@@ -1,4 +1,4 @@
-"""The interface for model authors: the inputs, the target size, and the one method of a model.
+"""What a model author imports: the inputs, the target size, and the one method of a model.
 
 The module is deliberately small and imports torch only when a function needs it, so that metadata tools
 can read it for nothing and a model's own environment needs no more than numpy, torch and safetensors.
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-BANDS: tuple[str, ...] = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12")
+BANDS: tuple[str, ...] = (
+    "B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12",
+)  # fmt: skip
 """The twelve Sentinel-2 L2A bands in the order of axis 2 of :attr:`LowRes.images`."""
 
 RGB: tuple[int, int, int] = (3, 2, 1)
@@ -61,16 +63,32 @@ class Target:
     width: int
 
 
+@dataclass(frozen=True)
+class Prediction:
+    """What a model returns that knows how far to trust itself.
+
+    Attributes
+    ----------
+    image : (B, 3 or 4, H, W), as :meth:`SRModel.predict` returns it.
+    expected_error : (B, 1, H, W) or one for each band of `image`, float32: the standard deviation of a Gaussian error,
+        reflectance, not negative; None: the model does not say.
+    """
+
+    image: Tensor
+    expected_error: Tensor | None = None
+
+
 class SRModel(Protocol):
     """A super-resolution model, as the harness sees it."""
 
-    def predict(self, lr: LowRes, target: Target) -> Tensor:
+    def predict(self, lr: LowRes, target: Target) -> Tensor | Prediction:
         """Super-resolve a batch.
 
         Returns
         -------
-        (B, 3, H, W) float32 reflectance in the order R, G, B, covering the same footprint as `lr`. H x W is
-        best equal to `target`; any other size from the native one up is resampled by the harness.
+        (B, 3, H, W) float32 reflectance in the order R, G, B, or (B, 4, H, W) with the near infrared behind them,
+        covering the same footprint as `lr`; or a :class:`Prediction` with such an image. H x W is best equal to
+        `target`; any other size from the native one up is resampled by the harness.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Errors that reading an untrusted zip archive can raise, listed once for all readers."""
+"""What reading a zip archive from a stranger can raise, said once for every reader of one."""
 
 from __future__ import annotations
 

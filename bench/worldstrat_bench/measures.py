@@ -79,6 +79,7 @@ class OptionalMetric:
 
 
 _STLPIPS = "Shift-tolerant learned perceptual distance (Ghildyal and Liu 2022), optional"
+_WITHIN = "Share of the errors within the expected interval of"
 _OPENSR = "a share, opensr-test (Aybar et al. 2024), optional"
 
 OPTIONAL: dict[str, OptionalMetric] = {
@@ -88,9 +89,58 @@ OPTIONAL: dict[str, OptionalMetric] = {
             name="psnr_nir",
             version="1",
             columns=(Measure("psnr_nir", "PSNR NIR", "higher", "dB", 2, "PSNR of the near infrared band, optional"),),
-            needs="a prediction and a target of four bands",
-            home="worldstrat_bench.metrics.nir:load_nir",
+            needs="a prediction of four bands",
+            home="worldstrat_bench.metrics.nir:load_psnr_nir",
             null="no pixel counts",
+            automatic=True,
+        ),
+        OptionalMetric(
+            name="sam4",
+            version="1",
+            columns=(Measure("sam4", "SAM 4", "lower", "°", 2, "Mean spectral angle of R, G, B and NIR, optional"),),
+            needs="a prediction of four bands",
+            home="worldstrat_bench.metrics.nir:load_sam4",
+            null="no pixel has a spectrum",
+            automatic=True,
+        ),
+        OptionalMetric(
+            name="ndvi_mae",
+            version="1",
+            columns=(Measure("ndvi_mae", "NDVI error", "lower", "", 4, "Mean absolute error of NDVI, optional"),),
+            needs="a prediction of four bands, and a pixel of the target with R + NIR above 0.05",
+            home="worldstrat_bench.metrics.nir:load_ndvi",
+            null="no pixel of the target has R + NIR above 0.05",
+            automatic=True,
+        ),
+        OptionalMetric(
+            name="uncertainty",
+            version="1",
+            columns=(
+                Measure("coverage_68", "Within 68 %", "none", "", 3, f"{_WITHIN} 68 %: 0.68 is right, optional"),
+                Measure("coverage_95", "Within 95 %", "none", "", 3, f"{_WITHIN} 95 %: 0.95 is right, optional"),
+                Measure(
+                    "ence",
+                    "ENCE",
+                    "lower",
+                    "",
+                    3,
+                    "Relative distance of expected from actual error, by size of the former (Levi 2020), optional",
+                ),
+                Measure(
+                    "ause",
+                    "AUSE",
+                    "lower",
+                    "",
+                    3,
+                    "How much worse than by the true errors values are sorted by the expected ones, optional",
+                ),
+                Measure(
+                    "crps", "CRPS", "lower", "", 4, "Score of the whole expected distribution, reflectance, optional"
+                ),
+            ),
+            needs="a prediction with an expected error",
+            home="worldstrat_bench.metrics.uncertainty:load_uncertainty",
+            null="the prediction has no error",
             automatic=True,
         ),
         OptionalMetric(
@@ -167,61 +217,29 @@ WEIGHTS = frozenset(name for metric in OPTIONAL.values() for name in metric.weig
 MEASURES: dict[str, Measure] = {
     m.name: m
     for m in (
-        Measure(
-            "psnr",
-            "PSNR",
-            "higher",
-            "dB",
-            2,
-            "Peak signal-to-noise ratio after registration and removal of a per-band bias",
-            ranked=True,
-        ),
+        Measure("psnr", "PSNR", "higher", "dB", 2,
+                "Peak signal-to-noise ratio after registration and removal of a per-band bias", ranked=True),
         Measure("ssim", "SSIM", "higher", "", 3, "Structural similarity on the tile's own stretch (Wang et al. 2004)"),
-        Measure(
-            "lpips",
-            "LPIPS",
-            "lower",
-            "",
-            3,
-            "Learned perceptual distance, AlexNet v0.1 (Zhang et al. 2018)",
-            ranked=True,
-        ),
+        Measure("lpips", "LPIPS", "lower", "", 3,
+                "Learned perceptual distance, AlexNet v0.1 (Zhang et al. 2018)", ranked=True),
         Measure("gain", "Gain", "higher", "dB", 2, "PSNR minus that of the reference bicubic on the same tile"),
         Measure("rmse", "RMSE", "lower", "", 4, "Root mean squared error, reflectance"),
         Measure("psnr_raw", "PSNR raw", "higher", "dB", 2, "PSNR after registration, bias kept"),
         Measure("psnr_unregistered", "PSNR unreg.", "higher", "dB", 2, "PSNR without registration, bias removed"),
         Measure("sam", "SAM", "lower", "°", 2, "Mean spectral angle between the R, G, B vectors"),
-        Measure(
-            "lr_consistency",
-            "LR cons.",
-            "none",
-            "",
-            4,
-            "Mean absolute difference to the input after degrading the prediction to 10 m, reflectance",
-        ),
-        Measure(
-            "lr_consistency_target",
-            "LR cons. HR",
-            "none",
-            "",
-            4,
-            "LR consistency of the target itself on the same tile: what a perfect prediction would have",
-        ),
+        Measure("lr_consistency", "LR cons.", "none", "", 4,
+                "Mean absolute difference to the input after degrading the prediction to 10 m, reflectance"),
+        Measure("lr_consistency_target", "LR cons. HR", "none", "", 4,
+                "LR consistency of the target itself on the same tile: what a perfect prediction would have"),
         Measure("psnr_bicubic", "PSNR bicubic", "none", "dB", 2, "PSNR of the reference bicubic on the same tile"),
-        Measure(
-            "clipped",
-            "Clipped",
-            "none",
-            "",
-            4,
-            "Share of values outside [0, 1] once the offset is removed, where the target is inside",
-        ),
+        Measure("clipped", "Clipped", "none", "", 4,
+                "Share of values outside [0, 1] once the offset is removed, where the target is inside"),
         Measure("mse", "MSE", "lower", "", 6, "Mean squared error, reflectance squared; 2022 protocols"),
         Measure("mae", "MAE", "lower", "", 4, "Mean absolute error, reflectance; 2022 protocols"),
         Measure("ssim_loss", "SSIM loss", "lower", "", 4, "Half of 1 - SSIM, clamped to 0..1; 2022 protocols"),
         *(column for metric in OPTIONAL.values() for column in metric.columns),
     )
-}
+}  # fmt: skip
 """Every metric by name, in the order in which pages show them."""
 
 RANKED: tuple[str, ...] = tuple(m.name for m in MEASURES.values() if m.ranked)

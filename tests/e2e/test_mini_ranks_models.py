@@ -24,8 +24,9 @@ interpolation = pytest.importorskip("worldstrat_bench_baselines.interpolation")
 def psnr(model: SRModel, task: Task, target: TargetImage) -> float:
     batch = (torch.from_numpy(a) for a in (task.images, task.clear, task.days))
     with torch.no_grad():
-        image = model.predict(LowRes(*batch), Target(task.height, task.width))[0]
-    scores = score_pair(image, target.image, valid=target.valid, clear=task.clear[0, 0, 0], metrics=["psnr"])
+        image = model.predict(LowRes(*batch), Target(task.height, task.width))
+    assert isinstance(image, torch.Tensor)
+    scores = score_pair(image[0], target.image, valid=target.valid, clear=task.clear[0, 0, 0], metrics=["psnr"])
     value = scores["psnr"]
     assert value is not None
     return value

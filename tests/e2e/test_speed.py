@@ -73,17 +73,15 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A dataset, and a finished run of bicubic on it."""
     folder = tmp_path_factory.mktemp("scored")
     data, run = small_dataset(folder / "mini"), folder / "run"
-    done = run_cli(
-        "evaluate", "bicubic", "--data", data, "--out", run, "--device", "cpu", "--no-download", "--frames", "1"
-    )
+    done = run_cli("evaluate", "bicubic", "--data", data, "--out", run, "--device", "cpu", "--no-download",
+                   "--frames", "1")  # fmt: skip
     assert done.code == 0, done.err
     return data, run
 
 
 def _time_run(run: Path, *more: object) -> Done:
-    return run_cli(
-        "speed", "bicubic", "--out", run, "--scenario", "single", "--quick", "--frames", "1", "--device", "cpu", *more
-    )
+    return run_cli("speed", "bicubic", "--out", run, "--scenario", "single", "--quick", "--frames", "1",
+                   "--device", "cpu", *more)  # fmt: skip
 
 
 def test_a_run_is_timed_compared_and_shown(scored: tuple[Path, Path], tmp_path: Path) -> None:
@@ -122,9 +120,9 @@ def test_outputs_that_are_not_those_of_the_run_are_invalid(scored: tuple[Path, P
     (run / "speed.json").unlink(missing_ok=True)
     store = PredictionStore(run / "predictions")
     for path in store.folder.glob("*.safetensors"):
-        image = store.read(path.stem)
-        image[1, 3, 5] += 0.25
-        store.write(path.stem, image, {})
+        answer = store.read(path.stem)
+        answer.image[1, 3, 5] += 0.25
+        store.write(path.stem, answer, {})
     done = _time_run(run, "--data", data)
     assert done.code == 0, done.err
     assert "INVALID: the timed outputs differ from the scored ones by 0.25 reflectance" in done.out

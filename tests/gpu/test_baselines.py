@@ -15,15 +15,8 @@ pytestmark = [
 ]
 
 NAMES = (
-    "nearest",
-    "bicubic",
-    "lanczos",
-    "bicubic-shifted",
-    "median",
-    "shift-and-add",
-    "trained-single",
-    "trained-multi",
-)
+    "nearest", "bicubic", "lanczos", "bicubic-shifted", "median", "shift-and-add", "trained-single", "trained-multi",
+)  # fmt: skip
 
 
 def lowres() -> LowRes:
@@ -43,6 +36,9 @@ def test_cpu_and_gpu_agree(name: str) -> None:
     on_cpu: SRModel = entry.load()(None, torch.device("cpu"))
     on_gpu: SRModel = entry.load()(None, torch.device("cuda:0"))
     answer = on_gpu.predict(LowRes(lr.images.cuda(), lr.clear.cuda(), lr.days.cuda()), target)
+    expected = on_cpu.predict(lr, target)
+    assert isinstance(answer, torch.Tensor)
+    assert isinstance(expected, torch.Tensor)
     assert answer.device.type == "cuda"
     # convolutions may use TF32 there: a thousandth of reflectance
-    assert float((answer.cpu() - on_cpu.predict(lr, target)).abs().max()) < 1e-3
+    assert float((answer.cpu() - expected).abs().max()) < 1e-3

@@ -137,14 +137,8 @@ def monitor_that_sees_nothing(root: Path) -> None:
 
 
 CHANGES: list[Callable[[Path], None]] = [
-    assumed_unchanged,
-    skipped,
-    excluded_module,
-    ignored_by_the_user,
-    staged,
-    removed,
-    monitor_that_sees_nothing,
-]
+    assumed_unchanged, skipped, excluded_module, ignored_by_the_user, staged, removed, monitor_that_sees_nothing,
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)

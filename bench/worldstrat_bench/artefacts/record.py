@@ -116,14 +116,14 @@ class Device(Part):
 
 
 class LimitsRef(Part):
-    """Limits of the model that decide outcomes."""
+    """What the model was allowed, where that decides outcomes."""
 
     tile_seconds: Finite = Field(gt=0, description="time limit of a tile")
     memory_bytes: int | None = Field(default=None, description="of the resident set; null: half of the machine's")
 
 
 class IsolationReport(Part):
-    """Confinement of the model, as the self-test and the host's canaries found it."""
+    """What confined the model, as the self-test and the host's canaries found it."""
 
     level: Literal["none", "process", "strong", "full"]
     requested: Literal["auto", "process", "strong", "full"] = "auto"
@@ -176,7 +176,7 @@ HANDED_IN_CLASS: Final = "handed in"
 
 
 class TileMessage(Part):
-    """Message of a model about tiles that failed, or remark of the harness about their values."""
+    """What a model said of tiles that failed, or what the harness remarked of their values."""
 
     outcome: Name = Field(description='of the tiles; "ok" for a remark on values that look odd')
     message: Annotated[str, Field(max_length=500)] = Field(

@@ -74,14 +74,15 @@ def parse_spectra(record: Record, content: bytes, path: Path) -> Curves:
     if fault is not None:
         raise fault
     try:
-        curves = _parsed(decoded(content))
+        curves = parsed_curves(decoded(content))
         _check_curves(curves)
     except ValueError as error:
         raise InvalidArtefactError(f"not a valid {SPECTRA}: {error}", where=path, remedy=_REMEDY) from None
     return curves
 
 
-def _parsed(text: str) -> dict[str, dict[str, NDArray[np.float64]]]:
+def parsed_curves(text: str) -> dict[str, dict[str, NDArray[np.float64]]]:
+    """Return the curves in the text of a file of curves; ValueError if it is not one."""
     header, *rows = csv.reader(io.StringIO(text)) if text else [[]]
     if header[:2] != ["tile", "curve"]:
         raise ValueError("line 1 does not start with tile,curve")

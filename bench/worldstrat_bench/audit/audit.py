@@ -15,6 +15,7 @@ from worldstrat_bench.audit import probes
 from worldstrat_bench.audit.probes import EXPLANATIONS, LIMITS, AuditedModel, NoPredictionError, ProbeResult
 from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.data.reading import read_inputs, refuse_few_revisits
+from worldstrat_bench.data.task import Answer
 from worldstrat_bench.data.tile import Tile
 from worldstrat_bench.errors import UsageError, WorldstratBenchError
 from worldstrat_bench.protocol import DEFAULT_PROTOCOL, Protocol, load_protocol
@@ -90,7 +91,6 @@ def run_audit(request: AuditRequest, say: Say = lambda _: None) -> AuditReport:
     DataError, InfrastructureError
         see the readers and the worker.
     """
-    # Drawn for each audit: a model must not know which tiles will be asked for.
     seed = secrets.randbelow(2**31) if request.seed is None else request.seed
     protocol = load_protocol(request.protocol)
     dataset = open_dataset(request.data)
@@ -98,7 +98,6 @@ def run_audit(request: AuditRequest, say: Say = lambda _: None) -> AuditReport:
     tiles = _draw(dataset.tiles(request.list_name), request.tiles, seed)
     with tempfile.TemporaryDirectory(prefix="worldstrat-audit-") as scratch:
         unseen: tuple[Tile, ...] = ()
-        # Made only if asked for: writing scenes in WorldStrat's layout takes seconds.
         if "unseen" in request.probes:
             say("making scenes that no model has seen")
             unseen = _unseen_tiles(Path(scratch), tiles[0], protocol, seed)
@@ -143,7 +142,6 @@ def _probe(
     request: AuditRequest, spec: ModelSpec, frames: int, material: _Material, say: Say
 ) -> tuple[ProbeResult, ...]:
     tasks = [read_inputs(tile, material.protocol, frames).task for tile in material.known]
-    # One worker a model: what a probe leaves in its memory is part of what is looked for.
     worker = Worker(
         spec,
         device=request.device,
@@ -211,9 +209,10 @@ def _gains(model: AuditedModel, tiles: Sequence[Tile], protocol: Protocol, frame
     gains = []
     for tile in tiles:
         facts = FrameFacts.of(read_inputs(tile, protocol, 1))
-        image = model.image(read_inputs(tile, protocol, frames).task)
+        # The gain is of R, G and B: the near infrared of the target need not be read.
+        answer = Answer(model.image(read_inputs(tile, protocol, frames).task)[:3])
         try:
-            scored = score_tile(scorer, read_target(tile, protocol), facts, image).values or {}
+            scored = score_tile(scorer, read_target(tile, protocol), facts, answer).values or {}
         except WorldstratBenchError as error:
             raise NoPredictionError(f"{tile.name}: {error.what}") from None
         psnr, bicubic = scored.get("psnr"), scored.get("psnr_bicubic")
@@ -221,5 +220,4 @@ def _gains(model: AuditedModel, tiles: Sequence[Tile], protocol: Protocol, frame
             gains.append(psnr - bicubic)
     if not gains:
         raise NoPredictionError("no tile has a psnr")
-    # A median: on a tile of flat water bicubic is nearly exact, and a gain over it may be any number of dB.
     return float(np.median(gains))

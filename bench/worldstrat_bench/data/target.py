@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from typing import Protocol as Interface
@@ -55,9 +55,9 @@ class TargetImage:
 
     Attributes
     ----------
-    image : (3, H, W) float32 reflectance R, G, B in [0, 1].
+    image : (3, H, W) float32 reflectance R, G, B in [0, 1]; the near infrared may follow, see :func:`with_nir`.
     valid : (H, W) bool, False where the high-resolution image has no data.
-    sha256 : of both, the image in steps of 1e-4; boards are keyed by it.
+    sha256 : of R, G, B in steps of 1e-4 and of `valid`; boards are keyed by it.
     usable : whether enough of the window, the image less the protocol's border, is valid.
     pixel : metres that a pixel spans; what the grid's rule aims at where the side of the HR image is not known.
     """
@@ -85,9 +85,28 @@ def read_target(tile: Tile, protocol: Protocol, cache: ArrayCache | None = None)
         # The digest keys boards and stands in records: it is of the pixels, never what an entry claims.
         return target_of(stored["image"], stored["valid"], protocol, float(stored["pixel"]))
     target = make_target(_checked_hr(tile, protocol), protocol)
-    if _cache_key(tile.hr, protocol) == key:  # else the file was changed during the read
+    if _cache_key(tile.hr, protocol) == key:  # else it changed during the read
         cache.put(key, {"image": target.image, "valid": target.valid, "pixel": np.array(target.pixel)})
     return target
+
+
+def with_nir(target: TargetImage, tile: Tile, protocol: Protocol, cache: ArrayCache | None = None) -> TargetImage:
+    """Return a tile's target with the near infrared as its fourth band, made as the others are; its digest stays.
+
+    Raises
+    ------
+    DataError
+        see :func:`read_target`.
+    """
+    key = "" if cache is None else _cache_key(tile.hr, protocol, "nir")
+    stored = None if cache is None else cache.get(key)
+    if stored is not None and set(stored) == {"nir"} and stored["nir"].shape[1:] == target.valid.shape:
+        nir: NDArray[np.float32] = stored["nir"]
+    else:
+        nir = _on_grid(_checked_hr(tile, protocol)[3:], protocol)
+        if cache is not None and _cache_key(tile.hr, protocol, "nir") == key:  # else it changed during the read
+            cache.put(key, {"nir": nir})
+    return replace(target, image=np.concatenate([target.image, nir]))
 
 
 def target_bytes(side: int) -> int:
@@ -102,15 +121,21 @@ def make_target(hr: NDArray[np.uint16] | NDArray[np.float64], protocol: Protocol
     and clipped. A pixel is valid if the same resampling of the mask of pixels that
     are 0 in all four bands does not exceed the protocol's limit.
     """
+    image = _on_grid(hr[:3], protocol)
+    valid = valid_of((hr == 0).all(axis=0), protocol.target)
+    return target_of(image, valid, protocol, HR_PIXEL_M * hr.shape[1] / image.shape[1])
+
+
+def _on_grid(hr: NDArray[np.uint16] | NDArray[np.float64], protocol: Protocol) -> NDArray[np.float32]:
+    """Return bands of a high-resolution image, (C, S, S) reflectance times 10,000, on the target's grid, in [0, 1]."""
     import torch
 
-    rgb = torch.from_numpy(hr[:3].astype(np.float64) / REFLECTANCE_SCALE)
+    bands = torch.from_numpy(hr.astype(np.float64) / REFLECTANCE_SCALE)
     if protocol.target.clip_before:
-        rgb = rgb.clamp(0, 1)
-    side = protocol.target.size(hr.shape[1])
-    image = resize_antialiased(rgb, side, protocol.target.kernel).clamp(0, 1)
-    valid = valid_of((hr == 0).all(axis=0), protocol.target)
-    return target_of(image.to(torch.float32).numpy(), valid, protocol, HR_PIXEL_M * hr.shape[1] / side)
+        bands = bands.clamp(0, 1)
+    image = resize_antialiased(bands, protocol.target.size(hr.shape[1]), protocol.target.kernel).clamp(0, 1)
+    found: NDArray[np.float32] = image.to(torch.float32).numpy()
+    return found
 
 
 def valid_of(no_data: NDArray[np.bool_], grid: TargetGrid) -> NDArray[np.bool_]:
@@ -186,7 +211,7 @@ def is_usable(valid: NDArray[np.bool_], grid: TargetGrid) -> bool:
     return window.size > 0 and float(window.mean()) >= grid.valid_share_min
 
 
-def _cache_key(path: Path, protocol: Protocol) -> str:
+def _cache_key(path: Path, protocol: Protocol, what: str = "target") -> str:
     digest = hashlib.sha256()
     try:
         for part in files_of(path):
@@ -196,4 +221,4 @@ def _cache_key(path: Path, protocol: Protocol) -> str:
         raise DataError(f"{path.name} cannot be read: {error.strerror}", where=path) from None
     digest.update(protocol.target.model_dump_json().encode())
     digest.update(code_sha256(_SOURCES, ("torch",)).encode())
-    return f"target-{digest.hexdigest()}"
+    return f"{what}-{digest.hexdigest()}"

@@ -1,4 +1,4 @@
-"""The task of a model: some frames of a tile, and the size of the image that it is to make of them."""
+"""The task of a model, some frames of a tile and the size of the image that it is to make of them; and its answer."""
 
 from __future__ import annotations
 
@@ -143,6 +143,26 @@ class Task:
         """Return tile `k` of the batch as its own task."""
         part = slice(k, k + 1)
         return Task(self.images[part], self.clear[part], self.days[part], self.height, self.width)
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What a model made of a task of one tile: the host's form of :class:`worldstrat_bench.api.Prediction`.
+
+    Attributes
+    ----------
+    image : (3, H, W) float32 reflectance R, G, B, or (4, H, W) with the near infrared.
+    expected_error : (1, H, W) or one for each band, float32, the standard deviation that the model expects of its
+        error, reflectance, not negative; None if it does not say.
+    """
+
+    image: NDArray[np.float32]
+    expected_error: NDArray[np.float32] | None = None
+
+    @property
+    def has_nir(self) -> bool:
+        """True if the fourth band is there."""
+        return len(self.image) > 3
 
 
 def inputs_sha256(images: NDArray[np.float32], clear: NDArray[np.bool_], days: NDArray[np.int64]) -> str:

@@ -20,6 +20,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from worldstrat_bench.data.task import Answer
 from worldstrat_bench.errors import DataError
 from worldstrat_bench.handed.stated import MOST_BANDS, Stated
 from worldstrat_bench.units import thinned, unit_fault
@@ -27,13 +28,8 @@ from worldstrat_bench.units import thinned, unit_fault
 Kind = Literal["geotiff", "npz", "npy", "png", "safetensors"]
 
 KINDS: Final[Mapping[str, Kind]] = {
-    ".tif": "geotiff",
-    ".tiff": "geotiff",
-    ".npz": "npz",
-    ".npy": "npy",
-    ".png": "png",
-    ".safetensors": "safetensors",
-}
+    ".tif": "geotiff", ".tiff": "geotiff", ".npz": "npz", ".npy": "npy", ".png": "png", ".safetensors": "safetensors",
+}  # fmt: skip
 """Suffix, in lower case, to the kind of file."""
 
 MAX_BYTES: Final = 512 << 20
@@ -44,6 +40,7 @@ MAX_SIDE: Final = 4096
 ONE_IMAGE: Final = "hand in one image of one tile a file"
 
 _NAME: Final = "prediction"
+_ERROR: Final = "expected_error"
 _ARRAYS_IN_ARCHIVE: Final = 64
 
 
@@ -63,10 +60,12 @@ class Numbers:
     ----------
     image : (C, H, W) numbers.
     scaled : whether the file had its own scale or offset, which `image` has applied.
+    expected_error : (1 or C, H, W) numbers in the unit of `image`; None if the file has none.
     """
 
     image: NDArray[Any]
     scaled: bool = False
+    expected_error: NDArray[Any] | None = None
 
 
 def read_bytes(path: Path) -> bytes:
@@ -99,8 +98,8 @@ def sha256_of(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def image_of(content: bytes, kind: Kind, stated: Stated, least: tuple[int, int]) -> NDArray[np.float32]:
-    """Return the prediction in the content of a file, (3, H, W) float32 reflectance R, G, B.
+def answer_of(content: bytes, kind: Kind, stated: Stated, least: tuple[int, int]) -> Answer:
+    """Return the prediction in the content of a file, with the near infrared and an expected error if it has them.
 
     Parameters
     ----------
@@ -125,7 +124,8 @@ def image_of(content: bytes, kind: Kind, stated: Stated, least: tuple[int, int])
         reason = " ".join(str(error.__cause__ or error).split())[:160]
         raise UnusableFileError(f"is damaged or not a {kind} file: {reason}", "write it again") from None
     check_size(numbers.image.shape[1], numbers.image.shape[2], least)
-    return _reflectance(numbers, stated)
+    image = _reflectance(numbers, stated)
+    return Answer(image, _expected_error(numbers, stated, image))
 
 
 def check_size(height: int, width: int, least: tuple[int, int] = (1, 1)) -> None:
@@ -144,7 +144,7 @@ def check_numbers(kind: str) -> None:
 
 
 def _reflectance(numbers: Numbers, stated: Stated) -> NDArray[np.float32]:
-    image = numbers.image[stated.rgb]
+    image = numbers.image[stated.taken]
     check_numbers(image.dtype.kind)
     if numbers.scaled and stated.says_a_scale:
         remedy = "leave out --scale and --offset: what the file says is applied"
@@ -161,22 +161,43 @@ def _reflectance(numbers: Numbers, stated: Stated) -> NDArray[np.float32]:
     if not finite.all():
         share = 1 - float(finite.mean())
         raise UnusableFileError(f"has values that are not finite: {share:.2%} of them", "predict every pixel")
-    fault = unit_fault(thinned(found))
-    if fault:
-        raise UnusableFileError(f"is not in reflectance: {fault}", "give --scale, and --offset if there is one")
+    # Red, green and blue are judged without the near infrared, as they are scored.
+    for bands in (found[:3], found[3:]):
+        if len(bands) and (fault := unit_fault(thinned(bands))):
+            raise UnusableFileError(f"is not in reflectance: {fault}", "give --scale, and --offset if there is one")
     return found
 
 
-def _arranged(array: NDArray[Any], stated: Stated) -> NDArray[Any]:
-    """Return an array as (C, H, W): bands come first or last, and a batch of one may stand before."""
+def _expected_error(numbers: Numbers, stated: Stated, image: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    """Return the expected error of an image in reflectance: a scale holds for it, an offset does not."""
+    if numbers.expected_error is None:
+        return None
+    given = numbers.expected_error
+    if given.shape[1:] != image.shape[1:]:
+        sizes = f"{given.shape[1]} x {given.shape[2]} px, the prediction {image.shape[1]} x {image.shape[2]}"
+        raise UnusableFileError(f"has an expected error of another size: {sizes}", "store one value for each pixel")
+    chosen = given if len(given) == 1 else given[stated.taken]
+    with np.errstate(over="ignore"):
+        found = (chosen.astype(np.float64) / (stated.scale or 1.0)).astype(np.float32)
+    if not np.isfinite(found).all() or found.min() < 0:
+        raise UnusableFileError("has an expected error below 0 or not finite", "store a standard deviation")
+    return found
+
+
+def _arranged(array: NDArray[Any], stated: Stated, *, also_one: bool = False) -> NDArray[Any]:
+    """Return an array as (C, H, W): bands come first or last, and a batch of one may stand before.
+
+    `also_one`: a single band stands for all.
+    """
     check_numbers(array.dtype.kind)
     count, shape = len(stated.bands), array.shape
     if array.ndim == 4 and shape[0] == 1:
         array = array[0]
-    if array.ndim == 3 and array.shape[0] == count:
-        return array
-    if array.ndim == 3 and array.shape[2] == count:
-        return np.moveaxis(array, 2, 0)
+    for bands in (count, 1) if also_one else (count,):
+        if array.ndim == 3 and array.shape[0] == bands:
+            return array
+        if array.ndim == 3 and array.shape[2] == bands:
+            return np.moveaxis(array, 2, 0)
     what = f"has shape {shape}, not ({count}, H, W) or (H, W, {count})"
     raise UnusableFileError(what, f"name its bands with --bands; {','.join(stated.bands)} are expected")
 
@@ -208,44 +229,50 @@ def _npz(content: bytes, stated: Stated) -> Numbers:
         members = archive.infolist()
         if len(members) > _ARRAYS_IN_ARCHIVE:
             raise UnusableFileError(f"holds more than {_ARRAYS_IN_ARCHIVE} arrays", ONE_IMAGE)
-        chosen = _one_of([member.filename.removesuffix(".npy") for member in members])
-        member = members[chosen]
-        if member.file_size > MAX_BYTES:
-            raise UnusableFileError(f"unpacks to more than {MAX_BYTES >> 20} MiB", ONE_IMAGE)
+        names = [member.filename.removesuffix(".npy") for member in members]
+        image = _arranged(npy_array(_unpacked(archive, members[_one_of(names)])), stated)
+        if _error_among(names) is None:
+            return Numbers(image)
+        error = npy_array(_unpacked(archive, members[names.index(_ERROR)]))
+    return Numbers(image, expected_error=_arranged(error, stated, also_one=True))
+
+
+def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    content = b""
+    if member.file_size <= MAX_BYTES:
         with archive.open(member) as stream:
-            unpacked = stream.read(MAX_BYTES + 1)  # the size that a header claims need not be true
-    if len(unpacked) > MAX_BYTES:
+            content = stream.read(MAX_BYTES + 1)  # the size that a header claims need not be true
+    if max(len(content), member.file_size) > MAX_BYTES:
         raise UnusableFileError(f"unpacks to more than {MAX_BYTES >> 20} MiB", ONE_IMAGE)
-    return _npy(unpacked, stated)
+    return content
 
 
 _TENSORS: Final = {
-    "F64": "<f8",
-    "F32": "<f4",
-    "F16": "<f2",
-    "U8": "u1",
-    "U16": "<u2",
-    "U32": "<u4",
-    "U64": "<u8",
-    "I8": "i1",
-    "I16": "<i2",
-    "I32": "<i4",
-    "I64": "<i8",
-}
+    "F64": "<f8", "F32": "<f4", "F16": "<f2", "U8": "u1", "U16": "<u2", "U32": "<u4", "U64": "<u8", "I8": "i1",
+    "I16": "<i2", "I32": "<i4", "I64": "<i8",
+}  # fmt: skip
 
 
 def _safetensors(content: bytes, stated: Stated) -> Numbers:
     import safetensors
 
     found = safetensors.deserialize(content)  # type: ignore[no-untyped-call]
-    tensor = found[_one_of([str(name) for name, _ in found])][1]
+    names = [str(name) for name, _ in found]
+    image = _arranged(_numbers_of(found[_one_of(names)][1]), stated)
+    error = _error_among(names)
+    if error is None:
+        return Numbers(image)
+    return Numbers(image, expected_error=_arranged(_numbers_of(found[error][1]), stated, also_one=True))
+
+
+def _numbers_of(tensor: Mapping[str, Any]) -> NDArray[Any]:
     kind = str(tensor["dtype"])
     if kind == "BF16":  # the upper half of a float32
         halves = np.frombuffer(tensor["data"], "<u2").astype("<u4") << np.uint32(16)
-        return Numbers(_arranged(halves.view("<f4").reshape(tensor["shape"]), stated))
+        return halves.view("<f4").reshape(tensor["shape"])
     if kind not in _TENSORS:
         raise UnusableFileError(f"holds a tensor of type {kind[:20]}", "store float32 reflectance")
-    return Numbers(_arranged(np.frombuffer(tensor["data"], _TENSORS[kind]).reshape(tensor["shape"]), stated))
+    return np.frombuffer(tensor["data"], _TENSORS[kind]).reshape(tensor["shape"])
 
 
 def _one_of(names: list[str]) -> int:
@@ -258,6 +285,11 @@ def _one_of(names: list[str]) -> int:
     raise UnusableFileError(f"holds {held}", f"store one array, or call it {_NAME!r}")
 
 
+def _error_among(names: list[str]) -> int | None:
+    """Return where the expected error of a prediction is, which has its name too; None without one."""
+    return names.index(_ERROR) if names.count(_ERROR) == 1 and _NAME in names else None
+
+
 def _raster(driver: str) -> Callable[[bytes, Stated], Numbers]:
     def read(content: bytes, stated: Stated) -> Numbers:
         from worldstrat_bench.handed.rasters import read_raster
@@ -268,11 +300,7 @@ def _raster(driver: str) -> Callable[[bytes, Stated], Numbers]:
 
 
 _READERS: Final[Mapping[Kind, Callable[[bytes, Stated], Numbers]]] = {
-    "geotiff": _raster("GTiff"),
-    "png": _raster("PNG"),
-    "npz": _npz,
-    "npy": _npy,
-    "safetensors": _safetensors,
-}
+    "geotiff": _raster("GTiff"), "png": _raster("PNG"), "npz": _npz, "npy": _npy, "safetensors": _safetensors,
+}  # fmt: skip
 
 assert MOST_BANDS * MAX_SIDE * MAX_SIDE <= MAX_BYTES

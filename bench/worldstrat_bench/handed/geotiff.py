@@ -60,15 +60,9 @@ def write_frame(
     count, height, width = image.shape
     with MemoryFile() as memory:
         with memory.open(
-            driver="GTiff",
-            count=count,
-            height=height,
-            width=width,
-            dtype=image.dtype,
-            compress="deflate",
-            zlevel=1,
+            driver="GTiff", count=count, height=height, width=width, dtype=image.dtype, compress="deflate", zlevel=1,
             **where,
-        ) as file:
+        ) as file:  # fmt: skip
             file.write(image)
             file.descriptions = tuple(bands)
             file.update_tags(**about)

@@ -7,9 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from worldstrat_bench import __version__
 from worldstrat_bench.artefacts.record import (
     HANDED_IN_CLASS,
@@ -26,10 +23,11 @@ from worldstrat_bench.data.inputs import read_tile
 from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.data.loading import read_ahead
 from worldstrat_bench.data.target import ArrayCache
+from worldstrat_bench.data.task import Answer
 from worldstrat_bench.data.tile import Tile
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.handed.archive import files_in
-from worldstrat_bench.handed.files import UnusableFileError, image_of, read_bytes, sha256_of
+from worldstrat_bench.handed.files import UnusableFileError, answer_of, read_bytes, sha256_of
 from worldstrat_bench.handed.folder import Fault, Found, find_files, kind_of_file, refuse
 from worldstrat_bench.handed.manifest import Identities
 from worldstrat_bench.handed.stated import Stated
@@ -148,7 +146,7 @@ def _checked(
         least = read_tile(tile, protocol=protocol, frames=1, cache=cache).task.size
         try:
             content = read_bytes(path)
-            _image(path, content, request.stated, least)
+            _answer(path, content, request.stated, least)
         except UnusableFileError as error:
             return Fault(path.name, str(error), error.remedy)
         return sha256_of(content)
@@ -162,11 +160,11 @@ def _checked(
     return checked
 
 
-def _image(path: Path, content: bytes, stated: Stated, least: tuple[int, int] = (1, 1)) -> NDArray[np.float32]:
+def _answer(path: Path, content: bytes, stated: Stated, least: tuple[int, int] = (1, 1)) -> Answer:
     kind = kind_of_file(path)
     if kind is None:
         raise UnusableFileError("is of a kind that is not read")
-    return image_of(content, kind, stated, least)
+    return answer_of(content, kind, stated, least)
 
 
 def _inputs(
@@ -224,5 +222,5 @@ def _store(
         content = read_bytes(path)
         if sha256_of(content) != digests[tile]:
             refuse(request.files, [Fault(path.name, "was changed while it was read", "give the same command again")])
-        image = _image(path, content, request.stated)
-        run.journal.set_predicted(Predicted(tile, "ok", sha256=run.store.write(tile, image, about)))
+        answer = _answer(path, content, request.stated)
+        run.journal.set_predicted(Predicted(tile, "ok", sha256=run.store.write(tile, answer, about)))

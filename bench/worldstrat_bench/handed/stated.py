@@ -1,4 +1,4 @@
-"""Statements about handed-in files: the order of their bands, and the unit of their numbers."""
+"""What the person who hands in predictions says of the files: the order of bands, what the numbers mean."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from worldstrat_bench.errors import UsageError
 
 MOST_BANDS: Final = 16
 
-_ALIASES: Final = {"B04": "R", "B03": "G", "B02": "B", "RED": "R", "GREEN": "G", "BLUE": "B"}
+_ALIASES: Final = {"B04": "R", "B03": "G", "B02": "B", "RED": "R", "GREEN": "G", "BLUE": "B", "B08": "NIR"}
 _BAND: Final = re.compile(r"[A-Z0-9]{1,10}")
 
 
@@ -21,7 +21,7 @@ class Stated:
 
     Attributes
     ----------
-    bands : of every file, in its order; R, G and B are taken, others left out.
+    bands : of every file, in its order; R, G, B and NIR are taken, others left out.
     scale : reflectance is (number + offset) / scale; None: the numbers are reflectance, or the file has its own scale.
     offset : added to a number before it is divided.
 
@@ -58,9 +58,9 @@ class Stated:
         return cls(names, scale, offset)
 
     @property
-    def rgb(self) -> list[int]:
-        """Indices of red, green and blue."""
-        return [self.bands.index(name) for name in ("R", "G", "B")]
+    def taken(self) -> list[int]:
+        """Indices of red, green and blue, and of the near infrared if it is there."""
+        return [self.bands.index(name) for name in ("R", "G", "B", "NIR") if name in self.bands]
 
     @property
     def says_a_scale(self) -> bool:

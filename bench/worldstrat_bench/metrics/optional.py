@@ -1,4 +1,4 @@
-"""The base of optional metrics: they get registered pairs of one size, and return columns.
+"""What optional metrics have in common: they are handed registered pairs of one size, and return columns.
 
 Which metrics there are is data, ``measures.OPTIONAL``; here is how one is loaded and called. A computation takes a
 batch, so that a network runs once for several tiles; none of its numbers may depend on which tiles share a batch.
@@ -36,6 +36,8 @@ class Pairs:
     kept : one store a target for what a computation derives from it alone, under the metric's name.
     height, width, border : of the whole grid, and the px of it outside the window on every side.
     nir, target_nir : (N, 1, h, w) float32 near infrared, the prediction's as `prediction`; None unless both have it.
+    expected_error : (N, 1 or 3, h, w) float32, what each model says of the error of its prediction, moved alike;
+        None if it says nothing.
     fill : pairs at the end that only fill the batch up: their numbers are dropped, and a computation that takes one
         pair after the other may leave them out.
     """
@@ -53,6 +55,7 @@ class Pairs:
     border: int
     nir: Tensor | None = None
     target_nir: Tensor | None = None
+    expected_error: Tensor | None = None
     fill: int = 0
 
     def __len__(self) -> int:
@@ -115,7 +118,7 @@ class Loaded:
 
     @property
     def version(self) -> str:
-        """Versions that a record states beside the columns: numbers of other versions are never compared."""
+        """What a record says beside the columns: numbers of other versions are never compared."""
         if isinstance(self.computation, Unavailable):
             return f"{self.metric.version}, not computed"
         return f"{self.metric.version}, {self.computation.software}".removesuffix(", ")

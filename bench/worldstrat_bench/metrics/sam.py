@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import combinations
+
 import torch
 from torch import Tensor
 
 
 def sam(prediction: Tensor, target: Tensor, valid: Tensor | None = None, *, norm_min: float = 1e-6) -> Tensor:
-    """Mean angle between the spectra of two images of three bands, degrees.
+    """Mean angle between the spectra of two images of the same bands, degrees.
 
-    The angle is atan2(|p x t|, p . t): the arc cosine of the cosine loses half the digits near 0.
+    The angle is atan2(|p ^ t|, p . t): the arc cosine of the cosine loses half the digits near 0.
 
     Parameters
     ----------
-    prediction, target : (..., 3, H, W).
+    prediction, target : (..., C, H, W).
     valid : (..., H, W) bool, pixels that count; None: all.
     norm_min : pixels where either norm is not above this do not count.
 
@@ -25,16 +28,26 @@ def sam(prediction: Tensor, target: Tensor, valid: Tensor | None = None, *, norm
     >>> round(float(sam(reddish, grey)), 4)
     54.7356
     """
-    p0, p1, p2 = prediction.unbind(dim=-3)
-    t0, t1, t2 = target.unbind(dim=-3)
-    x, y, z = p1 * t2 - p2 * t1, p2 * t0 - p0 * t2, p0 * t1 - p1 * t0
-    angle = torch.atan2((x * x + y * y + z * z).sqrt(), p0 * t0 + p1 * t1 + p2 * t2)
-    counts = (_square_norm(p0, p1, p2) > norm_min**2) & (_square_norm(t0, t1, t2) > norm_min**2)
+    p, t = prediction.unbind(dim=-3), target.unbind(dim=-3)
+    # From the last pair of bands to the first: three bands are added up as the cross product always was, to the bit.
+    pairs = reversed(list(combinations(range(len(p)), 2)))
+    across = _square_norm([p[i] * t[j] - p[j] * t[i] for i, j in pairs])
+    along = _total([own * other for own, other in zip(p, t, strict=True)])
+    angle = torch.atan2(across.sqrt(), along)
+    counts = (_square_norm(p) > norm_min**2) & (_square_norm(t) > norm_min**2)
     if valid is not None:
         counts = counts & valid
     total = torch.where(counts, angle, 0).sum(dim=(-2, -1), dtype=torch.float64)
     return torch.rad2deg(total / counts.sum(dim=(-2, -1)))
 
 
-def _square_norm(red: Tensor, green: Tensor, blue: Tensor) -> Tensor:
-    return red * red + green * green + blue * blue
+def _square_norm(bands: Sequence[Tensor]) -> Tensor:
+    return _total([band * band for band in bands])
+
+
+def _total(terms: Sequence[Tensor]) -> Tensor:
+    """Return the sum, from the first term to the last."""
+    found = terms[0]
+    for term in terms[1:]:
+        found = found + term
+    return found

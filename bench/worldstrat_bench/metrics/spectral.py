@@ -62,7 +62,7 @@ class Rings:
 
 @dataclass(frozen=True)
 class SpectralTarget:
-    """The part that depends on the target alone.
+    """What depends on the target alone.
 
     Attributes
     ----------

@@ -44,7 +44,7 @@ class Shifts:
 
 @dataclass(frozen=True)
 class SearchTarget:
-    """The part of a search that depends on the target alone.
+    """What a search needs of the target alone.
 
     Attributes
     ----------

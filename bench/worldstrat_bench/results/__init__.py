@@ -1,1 +1,1 @@
-"""From runs into a paper: data frames, tables and references. Reads runs, computes no score."""
+"""What goes from runs into a paper: data frames, tables and references. Reads runs, computes no score."""

@@ -22,7 +22,7 @@ _KEY = (
     "targets",
     "release",
 )
-"""Names of the parts of ``stats.boards.board_key``."""
+"""What the parts of ``stats.boards.board_key`` are, in words."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Differences between two notes of a run, in the words of its user."""
+"""What differs between two notes of a run, in the words of its user."""
 
 from __future__ import annotations
 

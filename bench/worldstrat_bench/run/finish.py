@@ -6,15 +6,15 @@ import csv
 import hashlib
 import io
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from worldstrat_bench.artefacts.durable import write_durably
 from worldstrat_bench.artefacts.identity import targets_sha256
 from worldstrat_bench.artefacts.record import DatasetRef, Record, build_record, load_record
-from worldstrat_bench.artefacts.spectra import SPECTRA, format_spectra
 from worldstrat_bench.artefacts.tiles import OUTCOMES, TILES, TileTable, Value, format_tiles, parse_tiles
+from worldstrat_bench.artefacts.uncertainty import curve_files
 from worldstrat_bench.data.split import TileFacts, sublists
 from worldstrat_bench.errors import InfrastructureError, InvalidArtefactError
 from worldstrat_bench.measures import optional_column
@@ -27,6 +27,8 @@ from worldstrat_bench.run.selection import Selection
 from worldstrat_bench.scoring.levels import level_warnings
 from worldstrat_bench.stats.aggregate import aggregate
 
+NOT_RETURNED = "the model did not return it"
+
 
 @dataclass(frozen=True)
 class _Row:
@@ -38,7 +40,7 @@ class _Row:
 
 
 def finish(run: RunFolder, selection: Selection, protocol: Protocol, notes: Notes) -> Record:
-    """Write ``tiles.csv``, ``timings.csv``, ``spectra.csv`` if tiles have curves, ``record.json``; return the record.
+    """Write ``tiles.csv``, ``timings.csv``, files of curves if tiles have any, ``record.json``; return the record.
 
     The run has to have every tile. One that was finished before keeps its record if it says the same.
 
@@ -52,8 +54,7 @@ def finish(run: RunFolder, selection: Selection, protocol: Protocol, notes: Note
     rows = _rows(run, selection)
     usable = [row for row in rows if row.scored.usable]
     text = format_tiles(columns_of(row.facts, row.entry.predicted.outcome, row.scored) for row in usable)
-    spectra = format_spectra((row.facts.tile, row.scored.curves) for row in usable)
-    files = {TILES: text, **({SPECTRA: spectra} if spectra else {})}
+    files = {TILES: text, **curve_files((row.facts.tile, row.scored.curves) for row in usable)}
     record = _record(rows, files, selection, protocol, notes)
     former = _former(run)
     if former is not None and former.record_id != record.record_id:
@@ -182,10 +183,11 @@ def _asked_for_the_same(protocol: Protocol, notes: Notes) -> bool:
 def _nulls(rows: list[_Row], protocol: Protocol, scoring: ScoreInputs) -> dict[str, str]:
     """Metric to the reason why it is null on some tiles or all; the reasons of failed tiles are their outcomes."""
     scored = [row.scored for row in rows if row.entry.predicted.outcome == "ok"]
-    names = sorted({name for one in scored for name in one.nulls})
+    names = sorted({name for one in scored for name in (*one.nulls, *_partial(scored))})
     nulls: dict[str, str] = {}
     for name in names:
-        counts = Counter(one.nulls[name] for one in scored if name in one.nulls)
+        reasons = [NOT_RETURNED if name not in one.values else one.nulls.get(name) for one in scored]
+        counts = Counter(reason for reason in reasons if reason is not None)
         parts = [
             reason if count == len(scored) else f"{count} of {len(scored)} tiles: {reason}"
             for reason, count in sorted(counts.items())
@@ -194,6 +196,12 @@ def _nulls(rows: list[_Row], protocol: Protocol, scoring: ScoreInputs) -> dict[s
     if scoring.lpips_null and "lpips" in protocol.metrics.names:
         nulls["lpips"] = scoring.lpips_null
     return nulls
+
+
+def _partial(scored: Sequence[Scored]) -> dict[str, int]:
+    """Return the optional columns that only some tiles have, since the model returned more there; with their number."""
+    counts = Counter(name for one in scored for name in one.values if optional_column(name) is not None)
+    return {name: count for name, count in sorted(counts.items()) if count < len(scored)}
 
 
 def _optional(table: TileTable, scoring: ScoreInputs) -> dict[str, str]:
@@ -212,6 +220,13 @@ def _warnings(rows: list[_Row], protocol: Protocol, notes: Notes) -> tuple[str, 
             f"{edge} of {len(scored)} tiles have their best shift at the edge of the search of "
             f"{registration.radius} px; the model may move the image"
         )
+    ok = [row.scored for row in rows if row.entry.predicted.outcome == "ok"]
+    partial = _partial(ok)
+    for what, column in (("the near infrared", "psnr_nir"), ("an expected error", "crps")):
+        if column in partial:
+            warnings.append(
+                f"the model returned {what} for {partial[column]} of {len(ok)} tiles; the means are of these alone"
+            )
     if isinstance(protocol.offset, OffsetFirst):
         warnings.extend(level_warnings([one.levels for one in scored if one.levels is not None], protocol.offset))
     if not _asked_for_the_same(protocol, notes):

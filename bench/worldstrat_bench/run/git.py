@@ -11,23 +11,10 @@ from typing import Final
 from worldstrat_bench.errors import UsageError
 
 _SAFE = (
-    "-c",
-    "core.fsmonitor=false",
-    "-c",
-    "core.hooksPath=/dev/null",
-    "-c",
-    "core.quotePath=false",
-    "-c",
-    "diff.external=",
-    "-c",
-    "protocol.allow=never",
-    "-c",
-    "core.attributesFile=/dev/null",
-    "-c",
-    "core.excludesFile=/dev/null",
-    "-c",
-    "submodule.recurse=false",
-)
+    "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "core.quotePath=false",
+    "-c", "diff.external=", "-c", "protocol.allow=never", "-c", "core.attributesFile=/dev/null",
+    "-c", "core.excludesFile=/dev/null", "-c", "submodule.recurse=false",
+)  # fmt: skip
 _KEPT = re.compile(r"GIT_(CONFIG_(GLOBAL|SYSTEM|NOSYSTEM|COUNT|KEY_\d+|VALUE_\d+)|DISCOVERY_ACROSS_FILESYSTEM)")
 """Variables with settings of the user and the machine, ``safe.directory`` for one; the others name a repository."""
 
@@ -83,14 +70,9 @@ def git_bytes(folder: Path, *arguments: str, seconds: float = 60, **variables: s
     """
     try:
         done = subprocess.run(
-            ["git", *_SAFE, *arguments],
-            cwd=folder,
-            env=git_environment(**variables),
-            capture_output=True,
-            check=False,
-            timeout=seconds,
-            stdin=subprocess.DEVNULL,
-        )
+            ["git", *_SAFE, *arguments], cwd=folder, env=git_environment(**variables), capture_output=True, check=False,
+            timeout=seconds, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
     except FileNotFoundError:
         raise UsageError("git is not installed", where=folder, remedy="install git") from None
     except subprocess.TimeoutExpired:

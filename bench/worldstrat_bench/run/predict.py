@@ -7,13 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from worldstrat_bench.artefacts.record import Device, Environment
 from worldstrat_bench.data.loading import read_ahead
 from worldstrat_bench.data.reading import TileInputs
-from worldstrat_bench.data.task import Task
+from worldstrat_bench.data.task import Answer, Task
 from worldstrat_bench.data.tile import Tile
 from worldstrat_bench.errors import InfrastructureError, ModelError, UsageError
 from worldstrat_bench.protocol import Protocol
@@ -27,9 +24,8 @@ from worldstrat_bench.run.notes import SAME_LEVEL_IS_ENOUGH, Machine, PredictInp
 from worldstrat_bench.worker.host import Hello, Reply, Worker
 from worldstrat_bench.worker.inside.device import usable_cores
 
-Image = NDArray[np.float32]
 Read = Callable[[Tile], TileInputs]
-Finished = Callable[[Tile, TileInputs, Predicted, Image | None], None]
+Finished = Callable[[Tile, TileInputs, Predicted, Answer | None], None]
 """Called with a tile, what was read of it, what became of it, and the prediction that is stored, if there is one."""
 
 
@@ -102,9 +98,9 @@ class Predictor:
             # Only now: loading the model is not part of predicting.
             tally = Tally("predict", total - len(tiles), total, tell)
 
-            def stored(tile: Tile, inputs: TileInputs, predicted: Predicted, image: Image | None) -> None:
+            def stored(tile: Tile, inputs: TileInputs, predicted: Predicted, answer: Answer | None) -> None:
                 tally.add(tile.name, predicted.outcome, predicted.message)
-                finished(tile, inputs, predicted, image)
+                finished(tile, inputs, predicted, answer)
 
             machine = _machine([worker.hello for worker in workers])
             remember(self._run.journal, "machine", machine, remedy=RESUME, leave_out=SAME_LEVEL_IS_ENOUGH)
@@ -164,15 +160,15 @@ class Predictor:
         # In this order: after a kill a row must not name a prediction that is not there. A prediction without a row
         # is made again.
         predicted = Predicted(tile.name, reply.outcome, reply.message, reply.seconds)
-        image = reply.image if reply.outcome == "ok" else None
-        if image is not None:
-            predicted = replace(predicted, sha256=self._run.store.write(tile.name, image, self._about))
+        answer = reply.answer if reply.outcome == "ok" else None
+        if answer is not None:
+            predicted = replace(predicted, sha256=self._run.store.write(tile.name, answer, self._about))
         else:
             self._run.store.remove(tile.name)
             # The model's own output is above it in the log, and does not say of which tile it is.
             log_messages(self._run.path, tile_messages([predicted]))
         self._run.journal.set_predicted(predicted)
-        finished(tile, inputs, predicted, image)
+        finished(tile, inputs, predicted, answer)
 
     def _count(self, reply: Reply, storing: Future[None]) -> None:
         """Stop the run after so many failures in a row; the last of them is stored first."""

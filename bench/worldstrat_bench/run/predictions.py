@@ -6,21 +6,27 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from worldstrat_bench.artefacts.durable import remove_temporary, write_durably
+from worldstrat_bench.data.task import Answer
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.worker.inside.tensors import pieces_of
 
 _HEADER_LIMIT = 64 * 1024
+_IMAGE, _ERROR = "prediction", "expected_error"
 
 
-def image_sha256(image: NDArray[np.float32]) -> str:
-    """sha256 of the shape and the little-endian float32 values of a (3, H, W) prediction."""
-    digest = hashlib.sha256(f"float32 {'x'.join(map(str, image.shape))}\n".encode())
-    digest.update(np.ascontiguousarray(image, dtype="<f4").data)
+def answer_sha256(answer: Answer) -> str:
+    """sha256 of shapes and little-endian float32 values: of the image, then of the expected error if there is one."""
+    digest = hashlib.sha256()
+    for label, array in (("", answer.image), (f"{_ERROR} ", answer.expected_error)):
+        if array is not None:
+            digest.update(f"{label}float32 {'x'.join(map(str, array.shape))}\n".encode())
+            digest.update(np.ascontiguousarray(array, dtype="<f4").data)
     return digest.hexdigest()
 
 
@@ -38,19 +44,22 @@ class PredictionStore:
         """Return whether a prediction of the tile is stored."""
         return self.path(tile).is_file()
 
-    def write(self, tile: str, image: NDArray[np.float32], about: Mapping[str, str]) -> str:
-        """Store a (3, H, W) float32 prediction and return its sha256; whole or not at all, and on the disk.
+    def write(self, tile: str, answer: Answer, about: Mapping[str, str]) -> str:
+        """Store a prediction and return its sha256; whole or not at all, and on the disk.
 
         `about` goes into the file's header: protocol, model and whatever else tells where the image is from.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        sha256 = image_sha256(image)
+        sha256 = answer_sha256(answer)
         metadata = {**about, "sha256": sha256, "outcome": "ok"}
-        write_durably(self.path(tile), pieces_of({"prediction": image}, metadata))
+        arrays = {_IMAGE: answer.image}
+        if answer.expected_error is not None:
+            arrays[_ERROR] = answer.expected_error
+        write_durably(self.path(tile), pieces_of(arrays, metadata))
         return sha256
 
-    def read(self, tile: str, sha256: str | None = None) -> NDArray[np.float32]:
-        """Return the (3, H, W) float32 prediction of a tile.
+    def read(self, tile: str, sha256: str | None = None) -> Answer:
+        """Return the prediction of a tile.
 
         Raises
         ------
@@ -60,14 +69,14 @@ class PredictionStore:
         path = self.path(tile)
         remedy = "remove the file and resume with `worldstrat-bench evaluate`, which predicts it again"
         try:
-            image = _load(path)
+            answer = _load(path)
         except FileNotFoundError:
             raise InvalidArtefactError("a prediction is missing", where=path, remedy=remedy) from None
         except (OSError, ValueError) as error:
             raise InvalidArtefactError(f"a prediction cannot be read: {error}", where=path, remedy=remedy) from None
-        if sha256 is not None and image_sha256(image) != sha256:
+        if sha256 is not None and answer_sha256(answer) != sha256:
             raise InvalidArtefactError("a prediction was changed after the run", where=path, remedy=remedy)
-        return image
+        return answer
 
     def remove(self, tile: str) -> None:
         """Remove a prediction if there is one."""
@@ -79,25 +88,46 @@ class PredictionStore:
             remove_temporary(self.folder)
 
 
-def _load(path: Path) -> NDArray[np.float32]:
+def _load(path: Path) -> Answer:
     """Read the one layout that :meth:`PredictionStore.write` writes; anything else is a ValueError.
 
     Written out rather than left to the library because a run may come from others: the header has a size
-    limit and one tensor, and nothing is allocated before the sizes agree.
+    limit and at most two tensors, and nothing is allocated before the sizes agree.
     """
     with path.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
         if not 2 <= length <= _HEADER_LIMIT:
             raise ValueError("not a safetensors file of one prediction")
         header = json.loads(stream.read(length))
-        entry = header.get("prediction") if isinstance(header, dict) else None
-        entry = entry if isinstance(entry, dict) else {}
-        shape = entry.get("shape")
-        if not isinstance(shape, list) or len(shape) != 3 or shape[0] != 3 or entry.get("dtype") != "F32":
-            raise ValueError("not a float32 image of three bands")
-        sizes = [int(size) for size in shape]
-        count = sizes[0] * sizes[1] * sizes[2]
-        if min(sizes) < 1 or path.stat().st_size != 8 + length + 4 * count:
+        entries = header if isinstance(header, dict) else {}
+        image = _shape(entries.get(_IMAGE), (3, 4))
+        error = None
+        if _ERROR in entries:
+            error = _shape(entries[_ERROR], (1, image[0]))
+            if error[1:] != image[1:]:
+                raise ValueError("the expected error is of another size than the image")
+        # The image is the larger one or as large, and was written first.
+        shapes = [image] if error is None else [image, error]
+        counts = [shape[0] * shape[1] * shape[2] for shape in shapes]
+        if path.stat().st_size != 8 + length + 4 * sum(counts):
             raise ValueError("the file is cut short or too long")
-        image = np.fromfile(stream, dtype="<f4", count=count)
-    return image.reshape(sizes).astype(np.float32, copy=False)
+        arrays = [
+            _array(np.fromfile(stream, dtype="<f4", count=n), shape) for n, shape in zip(counts, shapes, strict=True)
+        ]
+    return Answer(*arrays)
+
+
+def _shape(entry: Any, bands: tuple[int, ...]) -> tuple[int, int, int]:
+    """Return the shape of a float32 image of so many bands, as a header states it; ValueError for anything else."""
+    stated = entry if isinstance(entry, dict) else {}
+    shape = stated.get("shape")
+    if not isinstance(shape, list) or len(shape) != 3 or shape[0] not in bands or stated.get("dtype") != "F32":
+        raise ValueError(f"not a float32 image of {' or '.join(map(str, bands))} bands")
+    count, height, width = (int(size) for size in shape)
+    if min(height, width) < 1:
+        raise ValueError("an image without pixels")
+    return count, height, width
+
+
+def _array(flat: NDArray[np.float32], shape: tuple[int, int, int]) -> NDArray[np.float32]:
+    return flat.reshape(shape).astype(np.float32, copy=False)

@@ -18,6 +18,7 @@ from worldstrat_bench.data.inputs import read_tile
 from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.data.raster import read_header
 from worldstrat_bench.data.reading import TileInputs, refuse_few_revisits
+from worldstrat_bench.data.task import Answer
 from worldstrat_bench.data.tile import Tile
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.protocol import Protocol, load_protocol
@@ -30,7 +31,7 @@ from worldstrat_bench.run.folder import RESUME, RunFolder, enough_space, hold_ru
 from worldstrat_bench.run.journal import Predicted
 from worldstrat_bench.run.model import choose_model
 from worldstrat_bench.run.notes import PredictInputs, notes_of, predict_inputs, read_note, remember
-from worldstrat_bench.run.predict import Finished, Image, Predictor, missing_predictions
+from worldstrat_bench.run.predict import Finished, Predictor, missing_predictions
 from worldstrat_bench.run.predictions import PredictionStore
 from worldstrat_bench.run.request import RunOptions, RunRequest
 from worldstrat_bench.run.selection import Selection, select
@@ -108,7 +109,7 @@ class Run:
     def predict(self) -> dict[str, int]:
         """Predict the tiles that have no prediction yet; return the number of tiles of the run by outcome."""
 
-        def finished(tile: Tile, inputs: TileInputs, predicted: Predicted, image: Image | None) -> None:
+        def finished(tile: Tile, inputs: TileInputs, predicted: Predicted, answer: Answer | None) -> None:
             """Nothing follows."""
 
         todo = self._unpredicted()
@@ -133,9 +134,9 @@ class Run:
         with self._workers(todo) as crew, self._scoring(keep=keep) as scores:
             from worldstrat_bench.run.score import FrameFacts
 
-            def finished(tile: Tile, inputs: TileInputs, predicted: Predicted, image: Image | None) -> None:
+            def finished(tile: Tile, inputs: TileInputs, predicted: Predicted, answer: Answer | None) -> None:
                 if overlap and predicted.outcome != "infra_error":
-                    scores.submit(tile, predicted, FrameFacts.of(inputs), image)
+                    scores.submit(tile, predicted, FrameFacts.of(inputs), answer)
 
             if overlap:
                 self._score_waiting(scores)

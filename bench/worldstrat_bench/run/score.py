@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 
 from worldstrat_bench.api import RGB
 from worldstrat_bench.data.reading import TileInputs
-from worldstrat_bench.data.target import TargetImage, read_target
+from worldstrat_bench.data.target import ArrayCache, TargetImage, read_target, with_nir
+from worldstrat_bench.data.task import Answer
 from worldstrat_bench.data.tile import Tile
+from worldstrat_bench.protocol import Protocol
 from worldstrat_bench.run.batches import Batches
 from worldstrat_bench.run.events import Tally
 from worldstrat_bench.run.folder import RunFolder
@@ -52,21 +54,32 @@ class FrameFacts:
         return cls(task.images[0, 0, list(RGB)].copy(), task.clear[0, 0, 0].copy(), inputs.cloud, inputs.age)
 
 
-def score_tile(
-    scorer: Scorer, target: TargetImage, facts: FrameFacts, prediction: NDArray[np.float32] | None
-) -> Scored:
-    """Score one tile. A failed one (`prediction` None) gets its facts; a tile without target not even those.
+def score_tile(scorer: Scorer, target: TargetImage, facts: FrameFacts, answer: Answer | None) -> Scored:
+    """Score one tile. A failed one (`answer` None) gets its facts; a tile without target not even those.
 
     A metric that comes out as NaN or infinite is null, with that as its reason.
     """
     if not target.usable:
         return Scored(target_sha256=target.sha256, usable=False, cloud=facts.cloud, days=facts.days)
     prepared = scorer.prepare(target, Frame(facts.rgb, facts.clear))
-    if prediction is None:
+    if answer is None:
         return Scored(
             target_sha256=target.sha256, usable=True, cloud=facts.cloud, days=facts.days, detail=prepared.detail
         )
-    return scored_tile(scorer.score(prediction, prepared), prepared, target.sha256, facts)
+    if isinstance(scorer, WsbScorer):
+        score = scorer.score(answer.image, prepared, answer.expected_error)
+    else:  # a protocol of others has its own metrics and no more
+        score = scorer.score(answer.image, prepared)
+    return scored_tile(score, prepared, target.sha256, facts)
+
+
+def target_for(
+    answer: Answer | None, target: TargetImage, tile: Tile, protocol: Protocol, cache: ArrayCache | None = None
+) -> TargetImage:
+    """Return the target with the near infrared if the answer has that band and the protocol can judge it."""
+    if answer is None or not answer.has_nir or protocol.family != "wsb":
+        return target
+    return with_nir(target, tile, protocol, cache)
 
 
 def scored_tile(score: TileScore, prepared: Prepared, target_sha256: str, facts: FrameFacts) -> Scored:
@@ -114,9 +127,16 @@ class Waiting:
     predicted: Predicted
     facts: FrameFacts
     target_sha256: str
-    image: NDArray[np.float32]
+    answer: Answer
     prepared: WsbPrepared
     seconds: float
+
+    @property
+    def kind(self) -> Hashable:
+        """Equal for tiles that can be scored together."""
+        error = self.answer.expected_error
+        shape = (*self.answer.image.shape, *(() if error is None else error.shape))
+        return kind(shape, self.prepared)
 
 
 class ScoringPool:
@@ -158,7 +178,7 @@ class ScoringPool:
         tile: Tile,
         predicted: Predicted,
         facts: FrameFacts | None = None,
-        image: NDArray[np.float32] | None = None,
+        answer: Answer | None = None,
     ) -> None:
         """Score a tile soon; waits for a place. What is not given is read. Raises what an earlier tile raised."""
         self._places.acquire()
@@ -166,7 +186,7 @@ class ScoringPool:
             if self._failed is not None:
                 self._places.release()
                 raise self._failed
-            future = self._pool.submit(self._score, tile, predicted, facts, image)
+            future = self._pool.submit(self._score, tile, predicted, facts, answer)
             self._futures.add(future)
         future.add_done_callback(self._finished)
 
@@ -178,26 +198,26 @@ class ScoringPool:
             if error is not None and self._failed is None:
                 self._failed = error
 
-    def _score(
-        self, tile: Tile, predicted: Predicted, facts: FrameFacts | None, image: NDArray[np.float32] | None
-    ) -> None:
+    def _score(self, tile: Tile, predicted: Predicted, facts: FrameFacts | None, answer: Answer | None) -> None:
         if self._leaving:
             return
         began = time.perf_counter()
         facts = facts or self._read_facts(tile)
         target = read_target(tile, self._protocol, self._cache)
         ok = predicted.outcome == "ok"
-        if image is None and ok and target.usable:
-            image = self._source.read(tile.name, predicted.sha256)
-        if self._batches is None or image is None or not target.usable:
-            scored = score_tile(self._scorer, target, facts, image)
+        if answer is None and ok and target.usable:
+            answer = self._source.read(tile.name, predicted.sha256)
+        if target.usable:
+            target = target_for(answer, target, tile, self._protocol, self._cache)
+        if self._batches is None or answer is None or not target.usable:
+            scored = score_tile(self._scorer, target, facts, answer)
             self._keep_score(tile, predicted, scored, time.perf_counter() - began)
             return
         prepared = self._scorer.prepare(target, Frame(facts.rgb, facts.clear))
         assert isinstance(prepared, WsbPrepared)
         spent = time.perf_counter() - began
-        waiting = Waiting(tile, predicted, facts, target.sha256, image, prepared, spent)
-        self._score_together(self._batches.add(kind(image.shape, prepared), waiting))
+        waiting = Waiting(tile, predicted, facts, target.sha256, answer, prepared, spent)
+        self._score_together(self._batches.add(waiting.kind, waiting))
 
     def _score_together(self, waiting: Sequence[Waiting]) -> None:
         """Score tiles of one kind; each is said to have taken its share of the batch's time."""
@@ -205,7 +225,11 @@ class ScoringPool:
             return
         assert isinstance(self._scorer, WsbScorer)
         began = time.perf_counter()
-        scores = self._scorer.score_batch([one.image for one in waiting], [one.prepared for one in waiting])
+        scores = self._scorer.score_batch(
+            [one.answer.image for one in waiting],
+            [one.prepared for one in waiting],
+            [one.answer.expected_error for one in waiting],
+        )
         share = (time.perf_counter() - began) / len(waiting)
         for one, score in zip(waiting, scores, strict=True):
             scored = scored_tile(score, one.prepared, one.target_sha256, one.facts)

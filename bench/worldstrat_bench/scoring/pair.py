@@ -18,10 +18,11 @@ from worldstrat_bench.metrics.lpips_metric import load_perceptual
 from worldstrat_bench.metrics.optional import load_optional
 from worldstrat_bench.protocol import Protocol, load_protocol
 from worldstrat_bench.scoring.factory import make_scorer
-from worldstrat_bench.scoring.types import Array, Frame
+from worldstrat_bench.scoring.types import Array, Frame, Prepared, Scorer, TileScore
+from worldstrat_bench.scoring.wsb import WsbScorer
 
 BESIDE = ("shift_y", "shift_x", "clipped")
-"""Keys that are returned beside the metrics."""
+"""What is returned beside the metrics."""
 
 
 def score_pair(
@@ -32,21 +33,25 @@ def score_pair(
     valid: Array | None = None,
     clear: Array | None = None,
     metrics: str | Iterable[str] | None = None,
+    expected_error: Array | None = None,
 ) -> dict[str, float | None]:
     """Score one prediction against one target.
 
     Parameters
     ----------
-    prediction : (3, H, W) reflectance on the protocol's grid; another size, from a quarter of the target's up, is
-        resampled to it. What a numpy masked array hides is not valid and is filled with the mean of the rest; it must
-        be on the target's grid.
-    target : (3, H, W) reflectance, clipped to [0, 1]; a numpy masked array is not valid where it is masked in any band.
+    prediction : (3, H, W) reflectance on the protocol's grid, or (4, H, W) with the near infrared; another size, from
+        a quarter of the target's up, is resampled to it. What a numpy masked array hides is not valid and is filled
+        with the mean of the rest; it must be on the target's grid.
+    target : (3 or 4, H, W) reflectance, clipped to [0, 1]; a numpy masked array is not valid where it is masked in any
+        band.
     protocol : id of a protocol, see ``protocol.protocol_ids``.
     valid : (H, W) bool, or 0 and 1, True where the target has data; None: everywhere.
     clear : (h, w) or (1, h, w), the same where frame 0 is clear, of any size over the same footprint; None: everywhere.
     metrics : names to return, also in one text with commas; None: all that a pair can have. `lpips` and the columns of
         optional metrics are computed if asked for by name. ``"+stlpips"`` and the like add an optional metric's
         columns to what is returned; alone, to all that a pair can have.
+    expected_error : (1, H, W) or one for each band of the prediction, the standard deviation of its error, reflectance;
+        adds the columns of ``+uncertainty``. For the wsb protocols.
 
     Returns
     -------
@@ -77,8 +82,18 @@ def score_pair(
         tile = replace(tile, valid=mask, usable=is_usable(mask, rules.target))
     learned = load_perceptual() if names is not None and "lpips" in names else None
     scorer = make_scorer(rules, perceptual=learned, optional=load_optional(added))
-    score = scorer.score(prediction, scorer.prepare(tile, frame))
+    score = _scored(scorer, prediction, scorer.prepare(tile, frame), expected_error)
     return named({**score.metrics, **{name: getattr(score, name) for name in BESIDE}}, names, protocol)
+
+
+def _scored(scorer: Scorer, prediction: Array, prepared: Prepared, expected_error: Array | None) -> TileScore:
+    if expected_error is None:
+        return scorer.score(prediction, prepared)
+    check_array(expected_error, "expected_error")
+    if isinstance(scorer, WsbScorer):
+        return scorer.score(prediction, prepared, expected_error)
+    what = f"{scorer.protocol.id} scores no expected error"
+    raise UsageError(what, where="expected_error", remedy="use wsb-1")
 
 
 def prepare_target(

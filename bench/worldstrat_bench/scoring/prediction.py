@@ -14,6 +14,7 @@ from worldstrat_bench.scoring.types import Array, Frame
 from worldstrat_bench.units import IMPOSSIBLE_REFLECTANCE, thinned, unit_fault
 
 _REMEDY = "return a float32 tensor of (3, H, W) reflectance, at least as large as the native grid"
+_DEVIATION = "return the standard deviation of each value's error: (1, H, W) or one for each band, reflectance"
 _NATIVE_SHARE = 4  # the target is four times as fine as Sentinel-2
 
 
@@ -57,16 +58,36 @@ def check_prediction(prediction: Array, device: torch.device, least: tuple[int, 
     return image
 
 
+def check_expected_error(expected_error: Array, image: Tensor) -> Tensor:
+    """Return an expected error as float32 where the prediction, (C, H, W), lies.
+
+    Raises
+    ------
+    ModelError
+        unless it is (1 or C, H, W), real floating point, finite and nowhere below 0.
+    """
+    shape = tuple(expected_error.shape)
+    if len(shape) != 3 or shape[0] not in (1, len(image)) or shape[1:] != tuple(image.shape[1:]):
+        raise ModelError(f"an expected error has shape {shape}, the prediction {tuple(image.shape)}", remedy=_DEVIATION)
+    found = to_tensor(expected_error, image.device)
+    if not found.is_floating_point():
+        raise ModelError(f"an expected error is {found.dtype}, not float32", remedy=_DEVIATION)
+    low, high = torch.stack(found.aminmax()).tolist()
+    if not (math.isfinite(low) and math.isfinite(high)) or low < 0:
+        raise ModelError("an expected error has values below 0 or not finite", remedy=_DEVIATION)
+    return found.to(torch.float32)
+
+
 def _check_values(image: Tensor) -> None:
     low, high = torch.stack(image.aminmax()).tolist()  # NaN and infinities show in them
     if not (math.isfinite(low) and math.isfinite(high)):
         raise ModelError("a prediction has values that are not finite", remedy=_REMEDY)
     if max(-low, high) <= IMPOSSIBLE_REFLECTANCE:
         return  # so is the median
-    # R, G, B alone, as the worker judges them.
-    fault = unit_fault(thinned(image[:3]).cpu().numpy())
-    if fault:
-        raise ModelError(f"a prediction is not reflectance: {fault}", remedy=_REMEDY)
+    # R, G, B without the near infrared, as the worker judges them.
+    for bands in (image[:3], image[3:]):
+        if len(bands) and (fault := unit_fault(thinned(bands).cpu().numpy())):
+            raise ModelError(f"a prediction is not reflectance: {fault}", remedy=_REMEDY)
 
 
 def least_size(frame: Frame | None, height: int, width: int) -> tuple[int, int]:

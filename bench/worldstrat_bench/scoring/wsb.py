@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,11 +16,20 @@ from worldstrat_bench.metrics.perceptual import Perceptual, Unavailable
 from worldstrat_bench.protocol import GaussianParabola, OffsetFirst, Protocol
 from worldstrat_bench.registration import Shift, Shifts
 from worldstrat_bench.scoring.levels import Levels
-from worldstrat_bench.scoring.prediction import check_prediction, on_grid
+from worldstrat_bench.scoring.prediction import check_expected_error, check_prediction, on_grid
 from worldstrat_bench.scoring.target_range import checked_target
 from worldstrat_bench.scoring.types import Array, Frame, Prepared, TileScore
 from worldstrat_bench.scoring.wsb_align import WsbRules, align, level, moved, unbiased
-from worldstrat_bench.scoring.wsb_batch import BATCH, in_batches, kind, measure, stack_tiles, upload
+from worldstrat_bench.scoring.wsb_batch import (
+    BATCH,
+    in_batches,
+    kind,
+    measure,
+    move_all,
+    near_infrared,
+    stack_tiles,
+    upload,
+)
 from worldstrat_bench.scoring.wsb_ranked import BIASES, Placed, Truth, ranked
 from worldstrat_bench.scoring.wsb_target import SCALARS, WsbPrepared, cache_key, prepare_wsb, scalars
 
@@ -76,29 +86,46 @@ class WsbScorer:
         self._cache.put(key, scalars(prepared))
         return prepared
 
-    def score(self, prediction: Array, prepared: Prepared) -> TileScore:
-        """See ``types.Scorer.score``."""
+    def score(self, prediction: Array, prepared: Prepared, expected_error: Array | None = None) -> TileScore:
+        """See ``types.Scorer.score``.
+
+        Parameters
+        ----------
+        expected_error : (1, H', W') or one for each band, the standard deviation of the prediction's error.
+        """
         if not isinstance(prepared, WsbPrepared):
             raise TypeError("prepared by another scorer")
-        image = on_grid(check_prediction(prediction, self.device, prepared.least), prepared.height, prepared.width)
-        steps = align(image[:3], prepared.offset, prepared.search, self.rules)
-        raw = moved(image[:3].clamp(0, 1), steps.shift, self.rules).clamp(0, 1)
+        given = check_prediction(prediction, self.device, prepared.least)
+        spread = None if expected_error is None else check_expected_error(expected_error, given)
+        # R, G, B by themselves from the start: what else there is must not change a bit of their scores.
+        image = on_grid(given[:3], prepared.height, prepared.width)
+        steps = align(image, prepared.offset, prepared.search, self.rules)
+        raw = moved(image.clamp(0, 1), steps.shift, self.rules).clamp(0, 1)
         placed = Placed(steps.levelled, steps.result, steps.bias, raw)
         values = {name: value[None] for name, value in ranked(placed, Truth.of(prepared), self.rules).items()}
-        near = self._near_infrared(image, steps.shift, prepared)
-        pairs = self._pairs(steps.result[None], steps.levelled.image[None], prepared.target[None], near, [prepared])
         shift = steps.shift
+        near = self._near_infrared(given[3:], shift, prepared)
+        pairs = self._pairs(steps.result[None], steps.levelled.image[None], prepared.target[None], near, [prepared])
+        if spread is not None and self._optional:
+            spread = moved(on_grid(spread[:3], prepared.height, prepared.width), shift, self.rules)
+            pairs = replace(pairs, expected_error=spread[None])
         y, x, edge = (image.new_full((1,), value, dtype=torch.float64) for value in (shift.y, shift.x, shift.at_edge))
         found = self._added(pairs, {**values, **_places(Shifts(y, x, edge))})
         return self._tile_scores(found, [prepared])[0]
 
-    def score_batch(self, predictions: Sequence[Array], prepared: Sequence[Prepared]) -> list[TileScore]:
+    def score_batch(
+        self,
+        predictions: Sequence[Array],
+        prepared: Sequence[Prepared],
+        expected_errors: Sequence[Array | None] | None = None,
+    ) -> list[TileScore]:
         """Score several predictions, `batch` at once where that is above 1: as :meth:`score` to 1e-6.
 
         No score depends on which predictions are given together; see ``wsb_batch``.
         """
+        stated = [None] * len(predictions) if expected_errors is None else expected_errors
         if self.batch == 1:
-            return [self.score(*pair) for pair in zip(predictions, prepared, strict=True)]
+            return [self.score(*pair) for pair in zip(predictions, prepared, stated, strict=True)]
         tiles = [own for own in prepared if isinstance(own, WsbPrepared)]
         if len(tiles) < len(prepared):
             raise TypeError("prepared by another scorer")
@@ -107,29 +134,49 @@ class WsbScorer:
             check_prediction(own, own.device if isinstance(own, Tensor) else CPU, tile.least)
             for own, tile in zip(predictions, tiles, strict=True)
         ]
-        kinds = [kind(image.shape, tile) for image, tile in zip(images, tiles, strict=True)]
-        return in_batches(kinds, self.batch, lambda chosen: self._score_filled(images, tiles, chosen))
+        spreads = [
+            None if own is None else check_expected_error(own, image) for own, image in zip(stated, images, strict=True)
+        ]
+        kinds = [
+            kind((*image.shape, *(() if spread is None else spread.shape)), tile)
+            for image, spread, tile in zip(images, spreads, tiles, strict=True)
+        ]
+        return in_batches(kinds, self.batch, lambda chosen: self._score_filled(images, spreads, tiles, chosen))
 
     def _score_filled(
-        self, images: Sequence[Tensor], prepared: Sequence[WsbPrepared], chosen: Sequence[int]
+        self,
+        images: Sequence[Tensor],
+        spreads: Sequence[Tensor | None],
+        prepared: Sequence[WsbPrepared],
+        chosen: Sequence[int],
     ) -> list[TileScore]:
         """Return the scores of one batch; an index that comes again fills it up."""
         tiles = [prepared[index] for index in chosen]
         given = upload([images[index] for index in chosen], self.device)
-        return self._tile_scores(self.on_device(given, tiles, len(chosen) - len(set(chosen))), tiles)
+        known = [spread for index in chosen if (spread := spreads[index]) is not None]
+        spread = upload(known, self.device) if known and self._optional else None
+        return self._tile_scores(self.on_device(given, tiles, len(chosen) - len(set(chosen)), spread), tiles)
 
-    def on_device(self, images: Tensor, tiles: Sequence[WsbPrepared], fill: int = 0) -> Found:
+    def on_device(
+        self, images: Tensor, tiles: Sequence[WsbPrepared], fill: int = 0, spread: Tensor | None = None
+    ) -> Found:
         """Metrics and shifts of (N, C, H, W) predictions of one kind, before anything is copied back.
 
-        The last `fill` of them only fill the batch up.
+        The last `fill` of them only fill the batch up. `spread` are their expected errors, (N, 1 or C, H, W).
         """
-        placed = on_grid(images, tiles[0].height, tiles[0].width)
+        size = tiles[0].height, tiles[0].width
         stack = stack_tiles(tiles)
-        near = bool(self._optional) and images.shape[1] == 4
-        measured = measure(placed, stack, self.rules, near)
+        measured = measure(on_grid(images[:, :3].contiguous(), *size), stack, self.rules)
+        shifts, nir = measured.shifts, None
+        if self._optional and images.shape[1] == 4 and stack.offset_nir is not None:
+            nir = near_infrared(on_grid(images[:, 3:].contiguous(), *size), stack.offset_nir, shifts, self.rules)
         result, levelled = measured.placed.result, measured.placed.levelled.image
-        pairs = self._pairs(result, levelled, stack.target, measured.nir, tiles, fill)
-        return self._added(pairs, {**measured.values, **_places(measured.shifts)})
+        pairs = self._pairs(result, levelled, stack.target, nir, tiles, fill)
+        if spread is not None:
+            pairs = replace(
+                pairs, expected_error=move_all(on_grid(spread[:, :3].contiguous(), *size), shifts, self.rules)
+            )
+        return self._added(pairs, {**measured.values, **_places(shifts)})
 
     def _added(self, pairs: Pairs, values: Mapping[str, Tensor]) -> Found:
         """Return the values with those of the learned and the optional metrics, why one is NaN, and curves."""
@@ -189,11 +236,11 @@ class WsbScorer:
             scores.append(TileScore(metrics, missing, y, x, bool(edge), clipped, tile.detail, levels, kept))
         return scores
 
-    def _near_infrared(self, image: Tensor, shift: Shift, prepared: WsbPrepared) -> Tensor | None:
+    def _near_infrared(self, band: Tensor, shift: Shift, prepared: WsbPrepared) -> Tensor | None:
         """P of a fourth band, (1, 1, h, w): offset and bias its own, the shift that of the others."""
-        if not self._optional or image.shape[0] != 4 or prepared.offset_nir is None:
+        if not self._optional or not len(band) or prepared.offset_nir is None:
             return None
-        own = level(image[3:], prepared.offset_nir, self.rules).image
+        own = level(on_grid(band, prepared.height, prepared.width), prepared.offset_nir, self.rules).image
         return unbiased(moved(own, shift, self.rules), prepared.offset_nir)[0][None]
 
     def _finish(

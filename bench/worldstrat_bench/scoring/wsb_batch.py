@@ -40,12 +40,11 @@ class Stack:
 
 @dataclass(frozen=True)
 class Measured:
-    """Results of a batch: `values` by name, (N,) each, the shifts, P and S of every tile, and P of the fourth band."""
+    """What a batch gives: `values` by name, (N,) each, the shifts, P and S of every tile."""
 
     values: dict[str, Tensor]
     shifts: Shifts
     placed: Placed
-    nir: Tensor | None
 
 
 def kind(shape: Sequence[int], prepared: WsbPrepared) -> Hashable:
@@ -70,7 +69,8 @@ def stack_tiles(tiles: Sequence[WsbPrepared]) -> Stack:
     white = torch.stack([target.new_full((1, 1, 1), tile.white) for tile in tiles])
     valid = None if tiles[0].valid is None else torch.stack([tile.valid for tile in tiles if tile.valid is not None])
     offset = _stacked([tile.offset for tile in tiles])
-    truth = Truth(target[:, :3], valid, offset, _stacked([tile.ssim for tile in tiles]), white, seen)
+    # In one piece, as without a fourth band: a kernel may add in another order where rows lie apart.
+    truth = Truth(target[:, :3].contiguous(), valid, offset, _stacked([tile.ssim for tile in tiles]), white, seen)
     return Stack(
         truth, _stacked([tile.search for tile in tiles]), _stacked([tile.offset_nir for tile in tiles]), target
     )
@@ -86,32 +86,30 @@ def upload(images: Sequence[Tensor], device: torch.device) -> Tensor:
     return gathered.to(device, non_blocking=True)
 
 
-def measure(images: Tensor, stack: Stack, rules: WsbRules, nir: bool) -> Measured:
-    """Align and score (N, C, H, W) images on the grid, not clipped; `nir`: their fourth band too. Nothing waits.
+def measure(images: Tensor, stack: Stack, rules: WsbRules) -> Measured:
+    """Align and score (N, 3, H, W) images on the grid, not clipped. Nothing waits.
 
     The same steps as ``wsb_align.align`` and the same functions; only the shift is found and applied on the device.
     """
-    rgb, search, truth = images[:, :3], rules.search, stack.truth
-    levelled = level(rgb, truth.offset, rules)
+    search, truth = rules.search, stack.truth
+    levelled = level(images, truth.offset, rules)
     values = mismatch(smooth(levelled.image, search.radius, rules), stack.search)
     shifts = pick_shifts(values, tie=search.tie, fraction=search.fraction)
-    layers = [levelled.image, rgb.clamp(0, 1)]
-    if nir and stack.offset_nir is not None:
-        layers.append(level(images[:, 3:], stack.offset_nir, rules).image)
-    placed = move_each(
-        torch.cat(layers, dim=1),
-        shifts,
-        rules.border,
-        radius=search.radius,
-        fraction=search.fraction,
-        lobes=search.lobes,
-    )
+    placed = move_all(torch.cat([levelled.image, images.clamp(0, 1)], dim=1), shifts, rules)
     result, bias = unbiased(placed[:, :3], truth.offset)
-    fourth = None
-    if nir and stack.offset_nir is not None:
-        fourth, _ = unbiased(placed[:, 6:], stack.offset_nir)
-    found = Placed(levelled, result, bias, placed[:, 3:6].clamp(0, 1))
-    return Measured(ranked(found, truth, rules), shifts, found, fourth)
+    found = Placed(levelled, result, bias, placed[:, 3:].clamp(0, 1))
+    return Measured(ranked(found, truth, rules), shifts, found)
+
+
+def near_infrared(band: Tensor, target: OffsetTarget, shifts: Shifts, rules: WsbRules) -> Tensor:
+    """P of (N, 1, H, W) fourth bands on the grid, (N, 1, h, w): offset and bias their own, the shifts the others'."""
+    return unbiased(move_all(level(band, target, rules).image, shifts, rules), target)[0]
+
+
+def move_all(images: Tensor, shifts: Shifts, rules: WsbRules) -> Tensor:
+    """T_d of (N, C, H, W) images over the window, each by its own shift."""
+    search = rules.search
+    return move_each(images, shifts, rules.border, radius=search.radius, fraction=search.fraction, lobes=search.lobes)
 
 
 def in_batches(kinds: Sequence[Hashable], size: int, score: Callable[[list[int]], Sequence[T]]) -> list[T]:

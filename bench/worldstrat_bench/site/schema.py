@@ -59,4 +59,4 @@ BOARD_SCHEMA: Final = {
         "entries": {"type": "array", "items": _ENTRY},
     },
 }  # fmt: skip
-"""Content of ``data/schema/board.schema.json``."""
+"""What ``data/schema/board.schema.json`` says."""

@@ -23,7 +23,7 @@ PERCEPTUAL = ("lpips", "stlpips")
 
 @dataclass(frozen=True)
 class StabilityBlock:
-    """Statement of a board about its own order.
+    """What a board says of its own order.
 
     Attributes
     ----------

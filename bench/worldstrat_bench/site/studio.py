@@ -133,7 +133,7 @@ class Studio:
 
 @dataclass(frozen=True)
 class _Shot:
-    """Properties that all pictures of one tile share.
+    """What all pictures of one tile share.
 
     Attributes
     ----------
@@ -205,7 +205,7 @@ def _prediction(run: Path, tile: str, target: TargetImage) -> imaging.Image | No
     if "/" in tile or not store.has(tile):
         return None
     try:
-        image = store.read(tile)
+        image = store.read(tile).image[:3]
     except InvalidArtefactError:
         return None
     if image.shape != target.image.shape:

@@ -1,4 +1,4 @@
-"""Inputs of a timed model: the content of real tiles, and no two calls alike."""
+"""What is fed to a model while it is timed: the content of real tiles, and no two calls alike."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Predictions of a finished run to compare a timed model with, and the check that it is the same model."""
+"""What a finished run holds of a model that is to be timed: is it the same model, and what did it predict?"""
 
 from __future__ import annotations
 
@@ -111,4 +111,4 @@ def seconds_of_tiles(run: Path, names: Collection[str]) -> float | None:
 
 
 def _scored(record: Record, task: Task, store: PredictionStore) -> Output:
-    return Output(Seeded(task, task.seed(record.seed)), 0, store.read(task.name)[None])
+    return Output(Seeded(task, task.seed(record.seed)), 0, store.read(task.name).image[None])

@@ -1,4 +1,4 @@
-"""Comparison of a submission with the others beside it: copies, facts of tiles, titles, authors."""
+"""What a submission has in common with the others beside it: copies, facts of tiles, titles, authors."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from worldstrat_bench.artefacts.result import Result, changed_file, read_result
 from worldstrat_bench.artefacts.robustness import Robustness
 from worldstrat_bench.artefacts.speed import TIME_AGAIN, SpeedReport
 from worldstrat_bench.artefacts.tiles import TILES
+from worldstrat_bench.artefacts.uncertainty import CURVE_FILES
 from worldstrat_bench.artefacts.verification import Verification
 from worldstrat_bench.data import split
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
@@ -109,12 +110,13 @@ def recomputed_faults(result: Result) -> tuple[CheckFinding, ...]:
 
 
 def _hash_faults(result: Result) -> Iterator[CheckFinding]:
-    spectra = result.folder / "spectra.csv"
-    content = spectra.read_bytes() if spectra.is_file() else None
-    for problem in (result.mismatch, changed_file(result.record, content, spectra)):
+    problems = [result.mismatch]
+    for path in (result.folder / name for name in CURVE_FILES):
+        problems.append(changed_file(result.record, path.read_bytes() if path.is_file() else None, path))
+    for problem in problems:
         if problem is not None:
             yield from_error("record-files", problem)
-    extra = sorted(set(result.record.files) - {TILES, spectra.name})
+    extra = sorted(set(result.record.files) - {TILES, *CURVE_FILES})
     if extra:
         what = f"the record hashes {extra[0]!r}, which no result holds"
         yield CheckFinding("record-files", what, where=result.record_file, remedy=SCORE_AGAIN)

@@ -9,8 +9,10 @@ from pathlib import Path
 from worldstrat_bench.artefacts.identity import model_differences
 from worldstrat_bench.artefacts.record import Record, load_record
 from worldstrat_bench.artefacts.robustness import Robustness
+from worldstrat_bench.artefacts.spectra import SPECTRA
 from worldstrat_bench.artefacts.speed import SpeedReport
 from worldstrat_bench.artefacts.tiles import TILES
+from worldstrat_bench.artefacts.uncertainty import UNCERTAINTY
 from worldstrat_bench.artefacts.verification import Verification
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.submission.manifest import Manifest, load_manifest
@@ -19,7 +21,8 @@ from worldstrat_bench.submission.predictions_manifest import PredictionsManifest
 RESULT_FILES: dict[str, int] = {
     Record.FILE: 1_000_000,
     TILES: 300_000,
-    "spectra.csv": 1_000_000,
+    SPECTRA: 1_000_000,
+    UNCERTAINTY: 1_000_000,
     SpeedReport.FILE: 100_000,
     "speed-benchmark.json": 500_000,
     "timings.csv": 100_000,
@@ -28,7 +31,7 @@ RESULT_FILES: dict[str, int] = {
 }
 """The files that a result may hold, with the largest size of each in bytes."""
 
-IMMUTABLE_FILES: tuple[str, ...] = (Record.FILE, TILES, "spectra.csv")
+IMMUTABLE_FILES: tuple[str, ...] = (Record.FILE, TILES, SPECTRA, UNCERTAINTY)
 
 
 def folder_name(text: str) -> str:

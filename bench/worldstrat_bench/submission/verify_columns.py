@@ -23,22 +23,11 @@ SPEED_TOLERANCE: Final = 0.1
 
 _DB: Final = 0.01
 _ABSOLUTE: Final[Mapping[str, float]] = {
-    "psnr": _DB,
-    "psnr_raw": _DB,
-    "psnr_unregistered": _DB,
-    "psnr_bicubic": _DB,
-    "psnr_nir": _DB,
-    "ssim": 1e-3,
-    "lpips": 1e-3,
-    "stlpips": 1e-3,
-    "rmse": 1e-4,
-    "sam": 0.05,
-    "lr_consistency": 1e-4,
-    "lr_consistency_target": 1e-4,
-    "clipped": 1e-3,
-    "shift_y": 0.02,
-    "shift_x": 0.02,
-}
+    "psnr": _DB, "psnr_raw": _DB, "psnr_unregistered": _DB, "psnr_bicubic": _DB, "psnr_nir": _DB,
+    "sam4": 0.05, "ndvi_mae": 5e-3, "coverage_68": 0.01, "coverage_95": 0.01, "ause": 0.01, "crps": 1e-4,
+    "ssim": 1e-3, "lpips": 1e-3, "stlpips": 1e-3, "rmse": 1e-4, "sam": 0.05, "lr_consistency": 1e-4,
+    "lr_consistency_target": 1e-4, "clipped": 1e-3, "shift_y": 0.02, "shift_x": 0.02,
+}  # fmt: skip
 """Largest difference, in the unit of the column: a prediction within `SAME_PREDICTION` moves it by less."""
 
 _FACTS: Final = frozenset(FACT_COLUMNS)
@@ -82,12 +71,9 @@ def compare_tables(submitted: TileTable, again: TileTable) -> dict[str, ColumnCh
             found[name] = _check(compared, here, absolute, relative, lacking)
         else:
             found[name] = ColumnCheck(
-                largest=None,
-                tile=here[0] if here else None,
-                tolerance=absolute,
-                relative=relative,
+                largest=None, tile=here[0] if here else None, tolerance=absolute, relative=relative,
                 contradicted=len(again.tiles),
-            )
+            )  # fmt: skip
     return found
 
 
@@ -113,12 +99,9 @@ def _check(found: Compared, tiles: list[str], absolute: float, relative: float, 
     worst = int(np.argmax(order if found.beyond.any() else found.distance)) if tiles else None
     largest = float(found.distance[found.known].max()) if found.known.any() else None
     return ColumnCheck(
-        largest=largest,
-        tile=None if worst is None else tiles[worst],
-        tolerance=absolute,
-        relative=relative,
+        largest=largest, tile=None if worst is None else tiles[worst], tolerance=absolute, relative=relative,
         contradicted=contradicted,
-    )
+    )  # fmt: skip
 
 
 def column_faults(columns: Mapping[str, ColumnCheck], compared: int, where: Path) -> Iterator[CheckFinding]:

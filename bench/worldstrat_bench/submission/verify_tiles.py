@@ -23,6 +23,7 @@ from worldstrat_bench.submission.faults import CheckFinding
 
 if TYPE_CHECKING:
     from worldstrat_bench.data.layout import Dataset
+    from worldstrat_bench.data.task import Answer
     from worldstrat_bench.data.tile import Tile
     from worldstrat_bench.metrics.perceptual import Perceptual
     from worldstrat_bench.run.request import RunOptions
@@ -134,14 +135,14 @@ def tile_checks(predicted: Predicted, stored: Path) -> tuple[TileCheck, ...]:
 
 
 def _tile_check(tile: str, first: Reply, again: Reply, run: Path) -> TileCheck:
-    if first.image is None or again.image is None:
-        return TileCheck(tile=tile, outcome=first.outcome if first.image is None else again.outcome)
+    if first.answer is None or again.answer is None:
+        return TileCheck(tile=tile, outcome=first.outcome if first.answer is None else again.outcome)
     stored = _stored_prediction(run, tile)
     return TileCheck(
         tile=tile,
         outcome="ok",
-        prediction_difference=None if stored is None else difference(first.image, stored),
-        order_difference=difference(first.image, again.image),
+        prediction_difference=None if stored is None else answer_difference(first.answer, stored),
+        order_difference=answer_difference(first.answer, again.answer),
     )
 
 
@@ -166,15 +167,23 @@ def tile_faults(check: TileCheck, where: Path) -> tuple[CheckFinding, ...]:
     )
 
 
+def answer_difference(a: Answer, b: Answer) -> float:
+    """Return the largest absolute difference of two answers, expected errors included; 1e9 if only one has them."""
+    found = difference(a.image, b.image)
+    if a.expected_error is None or b.expected_error is None:
+        return found if a.expected_error is b.expected_error else 1e9
+    return max(found, difference(a.expected_error, b.expected_error))
+
+
 def difference(a: Image, b: Image) -> float:
-    """Return the largest absolute difference of two (3, H, W) images; 1e9 if their shapes differ or a value is NaN."""
+    """Return the largest absolute difference of two (C, H, W) images; 1e9 if their shapes differ or a value is NaN."""
     if a.shape != b.shape:
         return 1e9
     largest = float(np.abs(a.astype(np.float64) - b).max())
     return largest if np.isfinite(largest) else 1e9
 
 
-def _stored_prediction(run: Path, tile: str) -> Image | None:
+def _stored_prediction(run: Path, tile: str) -> Answer | None:
     from worldstrat_bench.run.predictions import PredictionStore
 
     store = PredictionStore(run / "predictions")
@@ -192,13 +201,14 @@ def score_again(predicted: Predicted, record: Record, protocol: Protocol, scorer
     from worldstrat_bench.data.inputs import read_tile
     from worldstrat_bench.data.target import read_target
     from worldstrat_bench.run.finish import columns_of
-    from worldstrat_bench.run.score import FrameFacts, score_tile
+    from worldstrat_bench.run.score import FrameFacts, score_tile, target_for
 
     rows = []
     for tile in predicted.tiles:
         reply = predicted.first[tile.name]
         inputs = read_tile(tile, protocol=protocol, frames=1, source=record.dataset.inputs, cache=None)
-        scored = score_tile(scorer, read_target(tile, protocol), FrameFacts.of(inputs), reply.image)
+        target = target_for(reply.answer, read_target(tile, protocol), tile, protocol)
+        scored = score_tile(scorer, target, FrameFacts.of(inputs), reply.answer)
         rows.append(columns_of(tile.facts, reply.outcome, scored))
     return parse_tiles(format_tiles(rows))
 

@@ -53,7 +53,8 @@ class Fit:
 
 
 def fit_of(image: NDArray[np.float32], tile: NDArray[np.float32]) -> Fit:
-    """Compare an answer (3, H, W) with the bands (12, h, w) of the first frame of its tile."""
+    """Compare R, G, B of an answer (3 or 4, H, W) with the bands (12, h, w) of the first frame of its tile."""
+    image = image[: len(RGB)]
     cells = min(CELLS, *tile.shape[1:])
     inner = (slice(None), slice(1, -1), slice(1, -1))  # a model may do as it likes along the edges
     answer, bands = (block_means(x, cells)[inner].reshape(len(x), -1) for x in (image, tile))

@@ -1,4 +1,4 @@
-"""Reading a worker's answers: nothing in them is taken on trust."""
+"""What a worker's answers amount to: nothing in them is taken on trust."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ def judge(message: Message, task: Task, wall_seconds: float) -> Reply:
     header = message.header
     seconds = possible_seconds(header.get("seconds"), wall_seconds)
     try:
-        images, hint = check_output(message.body, task)
+        images, errors, hint = check_output(message.body, task)
     except InvalidOutputError as error:
         return Reply("invalid_output", None, str(error), seconds)
     device, changed = short_text(header.get("output_device")), header.get("changed_input") is True
-    return Reply("ok", images[0], hint, seconds, device, changed, short_text(header.get("training")))
+    training, spread = short_text(header.get("training")), None if errors is None else errors[0]
+    return Reply("ok", images[0], hint, seconds, device, changed, training, expected_error=spread)
 
 
 def failure_of(message: Message, wanted: str, wall_seconds: float) -> Reply | None:

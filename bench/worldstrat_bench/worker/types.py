@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from worldstrat_bench.data.task import Answer
+
 if TYPE_CHECKING:
     from worldstrat_bench.artefacts.record import IsolationReport
 
@@ -70,12 +72,13 @@ class Reply:
     Attributes
     ----------
     outcome : one of :data:`worldstrat_bench.artefacts.tiles.OUTCOMES`.
-    image : (3, H, W) float32 reflectance, finite, the host's own copy; None unless `outcome` is ``ok``.
+    image : (3 or 4, H, W) float32 reflectance, finite, the host's own copy; None unless `outcome` is ``ok``.
     message : why it failed; with ``ok``, a hint if the values look odd, else empty.
     seconds : what the model took, as the worker measured it (never more than the host did).
     output_device : where the model's output was, if the call was examined and the worker says the truth.
     changed_input : whether the model wrote into its input; likewise.
     training : kinds of its modules that are in training mode and compute otherwise there; likewise.
+    expected_error : (1, H, W) or one for each band of `image`, float32, finite, not negative; None if there is none.
     retry : whether a second try may go otherwise: the machine failed, or the worker was killed and not by the host.
         Set by the host from what it saw itself, never from anything that a model can say.
     """
@@ -88,6 +91,12 @@ class Reply:
     changed_input: bool = False
     training: str = ""
     retry: bool = False
+    expected_error: NDArray[np.float32] | None = None
+
+    @property
+    def answer(self) -> Answer | None:
+        """Image and expected error together, to be stored and scored; None without an image."""
+        return None if self.image is None else Answer(self.image, self.expected_error)
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import numpy as np
 import safetensors
 from numpy.typing import NDArray
 
-from worldstrat_bench.api import RGB
+from worldstrat_bench.api import BANDS, RGB
 from worldstrat_bench.data.task import Task
 from worldstrat_bench.units import thinned, unit_fault
 
@@ -19,6 +22,8 @@ DTYPES = {
     "I64": "int64",
     "BOOL": "bool",
 }
+BAND_COUNTS = (3, 4)
+"""Bands of a prediction: R, G, B, and perhaps the near infrared."""
 COARSE = 16
 
 
@@ -26,18 +31,28 @@ class InvalidOutputError(Exception):
     """A prediction that breaks the contract; the message says what to fix."""
 
 
-def check_output(body: bytearray, task: Task) -> tuple[NDArray[np.float32], str]:
-    """Return a private copy (B, 3, H, W) of the predictions, and a hint if the values of the first look odd.
+def check_output(body: bytearray, task: Task) -> tuple[NDArray[np.float32], NDArray[np.float32] | None, str]:
+    """Return private copies of the predictions and of their expected errors, and a hint if the first looks odd.
+
+    Returns
+    -------
+    (B, 3 or 4, H, W) images, (B, 1, H, W) or one for each band of expected errors or None, and the hint.
 
     Raises
     ------
     InvalidOutputError
-        for anything but a finite float32 tensor (B, 3, H, W), H and W from the native size up, in reflectance.
+        for anything but finite float32 tensors of these shapes, H and W from the native size up, in reflectance,
+        expected errors not negative.
     """
-    images = _decode(body, task.batch)
+    sent = _decode(body)
+    images = _array(sent["prediction"], lambda dtype, shape: _check_kind(dtype, shape, task.batch))
     _check_size(images, task)
     _check_values(images)
-    return images, _hint(images[0], task)
+    errors = None
+    if "expected_error" in sent:
+        errors = _array(sent["expected_error"], lambda dtype, shape: _check_error_kind(dtype, shape, images.shape))
+        _check_errors(errors)
+    return images, errors, _hint(images[0, :3], task)
 
 
 def check_image(image: NDArray[np.generic] | None, task: Task) -> NDArray[np.float32]:
@@ -57,22 +72,26 @@ def check_image(image: NDArray[np.generic] | None, task: Task) -> NDArray[np.flo
     return values
 
 
-def _decode(body: bytearray, batch: int) -> NDArray[np.float32]:
+def _decode(body: bytearray) -> dict[str, Mapping[str, Any]]:
     try:
         tensors = dict(safetensors.deserialize(bytes(body)))  # type: ignore[no-untyped-call]
     except Exception as error:  # noqa: BLE001 whatever a hostile body makes the reader do
         raise InvalidOutputError(f"the reply is not a safetensors message: {str(error)[:200]}") from None
-    if set(tensors) != {"prediction"}:
+    if set(tensors) not in ({"prediction"}, {"prediction", "expected_error"}):
         raise InvalidOutputError("the reply does not hold exactly one prediction")
-    tensor = tensors["prediction"]
+    return tensors
+
+
+def _array(tensor: Mapping[str, Any], check: Callable[[str, tuple[int, ...]], None]) -> NDArray[np.float32]:
+    """Return a tensor of a message, once its type and shape have passed the check."""
     dtype, shape = str(tensor["dtype"]), tuple(int(n) for n in tensor["shape"])
-    _check_kind(DTYPES.get(dtype, dtype), shape, batch)
+    check(DTYPES.get(dtype, dtype), shape)
     # The reader has copied it already, into its own bytearray.
     return np.frombuffer(tensor["data"], dtype="<f4").reshape(shape).astype(np.float32, copy=False)
 
 
 def _check_kind(dtype: str, shape: tuple[int, ...], batch: int) -> None:
-    if len(shape) != 4 or shape[:2] != (batch, 3):
+    if len(shape) != 4 or shape[0] != batch or shape[1] not in BAND_COUNTS:
         advice = _shape_advice(shape)
         raise InvalidOutputError(f"predict returned shape {shape}, not ({batch}, 3, H, W){advice}")
     if dtype != "float32":
@@ -80,13 +99,35 @@ def _check_kind(dtype: str, shape: tuple[int, ...], batch: int) -> None:
 
 
 def _shape_advice(shape: tuple[int, ...]) -> str:
-    if len(shape) == 4 and shape[-1] == 3:
+    if len(shape) == 4 and shape[-1] in BAND_COUNTS:
         return ": channels come second, use output.permute(0, 3, 1, 2)"
-    if len(shape) == 4 and shape[1] in (4, 12):
-        return ": return R, G, B only"
-    if len(shape) == 3 and shape[0] == 3:
+    if len(shape) == 4 and shape[1] == len(BANDS):
+        return ": return R, G, B only, or R, G, B and near infrared"
+    if len(shape) == 3 and shape[0] in BAND_COUNTS:
         return ": the batch axis is missing, use output.unsqueeze(0)"
     return ""
+
+
+def _check_error_kind(dtype: str, shape: tuple[int, ...], image: tuple[int, ...]) -> None:
+    batch, bands, height, width = image
+    if shape not in ((batch, 1, height, width), image):
+        wanted = f"({batch}, 1, {height}, {width}) or ({batch}, {bands}, {height}, {width}), the size of the image"
+        raise InvalidOutputError(f"expected_error has shape {shape}, not {wanted}")
+    if dtype != "float32":
+        raise InvalidOutputError(f"expected_error is {dtype}: return expected_error.float()")
+
+
+def _check_errors(errors: NDArray[np.float32]) -> None:
+    if not np.isfinite(errors).all():
+        share = 1 - float(np.isfinite(errors).mean())
+        raise InvalidOutputError(f"{share:.2%} of the values of expected_error are NaN or infinite")
+    if errors.min() < 0:
+        raise InvalidOutputError(
+            "expected_error has values below 0: it is a standard deviation; "
+            "take the root of a variance, and (0.5 * x).exp() of the logarithm of one"
+        )
+    if fault := unit_fault(thinned(errors)):
+        raise InvalidOutputError(f"expected_error: {fault}")
 
 
 def _check_size(image: NDArray[np.float32], task: Task) -> None:
@@ -104,9 +145,10 @@ def _check_values(image: NDArray[np.float32]) -> None:
         share = 1 - float(finite.mean())
         kind = "NaN" if np.isnan(image).any() else "infinite"
         raise InvalidOutputError(f"{share:.2%} of the values are {kind if kind == 'infinite' else 'NaN or infinite'}")
-    fault = unit_fault(thinned(image))
-    if fault:
-        raise InvalidOutputError(fault)
+    # Red, green and blue are judged without the near infrared, as they are scored.
+    for bands, name in ((image[:, :3], ""), (image[:, 3:], "near infrared: ")):
+        if bands.size and (fault := unit_fault(thinned(bands))):
+            raise InvalidOutputError(name + fault)
 
 
 def _hint(image: NDArray[np.float32], task: Task) -> str:

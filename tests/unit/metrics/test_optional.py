@@ -33,18 +33,12 @@ def pairs_of(*sides_seeds: int, holes: bool = False) -> Pairs:
     hole = torch.ones(96, 96, dtype=torch.bool)
     hole[10:30, 10:30] = False
     return Pairs(
-        prediction=soft,
-        unmoved=soft,
-        target=targets,
+        prediction=soft, unmoved=soft, target=targets,
         valid=[hole if holes and i == 0 else None for i in range(len(targets))],
         white=[0.3 + 0.1 * i for i in range(len(targets))],
-        frames=[one[:, ::4, ::4] for one in targets],
-        pixel=[2.5] * len(targets),
-        kept=[{} for _ in targets],
-        height=96,
-        width=96,
-        border=0,
-    )
+        frames=[one[:, ::4, ::4] for one in targets], pixel=[2.5] * len(targets), kept=[{} for _ in targets],
+        height=96, width=96, border=0,
+    )  # fmt: skip
 
 
 def test_the_registry_is_not_part_of_a_protocol_and_ranks_nothing() -> None:
@@ -123,7 +117,7 @@ def test_opensr_takes_a_batch_pair_by_pair_and_says_which_pair_had_no_frame() ->
 
 
 def test_near_infrared_is_psnr_of_the_fourth_band() -> None:
-    (nir,) = load_optional(())
+    nir = load_optional(())[0]
     batch = pairs_of(0, 1, holes=True)
     assert dict(nir(batch).values) == {}
     four = replace(batch, nir=batch.prediction[:, :1], target_nir=batch.target[:, :1])

@@ -46,7 +46,7 @@ def refusal(image: NDArray[np.generic]) -> str:
 
 def test_a_good_prediction_is_copied_without_a_hint() -> None:
     sent = body(good())
-    images, hint = check_output(sent, TASK)
+    images, _, hint = check_output(sent, TASK)
     sent[-100:] = bytes(100)
     np.testing.assert_array_equal(images, good())
     assert hint == ""
@@ -82,7 +82,7 @@ def test_values_are_diagnosed() -> None:
 
 def test_odd_values_give_a_hint_but_pass() -> None:
     def hint(image: NDArray[np.float32]) -> str:
-        return check_output(body(image), TASK)[1]
+        return check_output(body(image), TASK)[2]
 
     assert "R, G, B" in hint(good()[:, ::-1])
     assert "upside down" in hint(good()[:, :, ::-1])
@@ -104,11 +104,69 @@ def test_no_bytes_do_more_than_be_refused(junk: bytes) -> None:
 
 def test_batches() -> None:
     pair = np.concatenate([good(), good() / 2])
-    images, _ = check_output(body(pair), Task.together([TASK, TASK]))
+    images, _, _ = check_output(body(pair), Task.together([TASK, TASK]))
     np.testing.assert_array_equal(images, pair)
 
 
 def test_tiles_smaller_than_the_grid_of_the_hint_are_fine() -> None:
     frame = scene(7, 9)
     image = np.repeat(np.repeat(frame[[3, 2, 1]], 4, axis=1), 4, axis=2)[None]
-    assert check_output(body(image), task_of(frame))[1] == ""
+    assert check_output(body(image), task_of(frame))[2] == ""
+
+
+def sent(image: NDArray[np.generic], error: NDArray[np.generic]) -> bytearray:
+    tensors = {"prediction": np.ascontiguousarray(image), "expected_error": np.ascontiguousarray(error)}
+    return bytearray(safetensors.numpy.save(tensors))
+
+
+def four_bands() -> NDArray[np.float32]:
+    return np.concatenate([good(), good()[:, :1] + np.float32(0.2)], axis=1)
+
+
+def test_four_bands_are_taken_and_hinted_at_by_the_first_three() -> None:
+    images, errors, hint = check_output(body(four_bands()), TASK)
+    np.testing.assert_array_equal(images, four_bands())
+    assert errors is None
+    assert hint == ""
+    assert "reversed" in check_output(body(four_bands()[:, [2, 1, 0, 3]]), TASK)[2]
+    digital = four_bands()
+    digital[:, 3] *= 10_000
+    assert "near infrared: values look like 0..10,000" in refusal(digital)
+    assert "permute" in refusal(four_bands().transpose(0, 2, 3, 1))
+
+
+@pytest.mark.parametrize("bands", [1, 3])
+def test_an_expected_error_is_copied(bands: int) -> None:
+    error = np.full((1, bands, 160, 152), 0.02, np.float32)
+    images, errors, hint = check_output(sent(good(), error), TASK)
+    np.testing.assert_array_equal(images, good())
+    assert errors is not None
+    np.testing.assert_array_equal(errors, error)
+    assert hint == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (np.full((1, 2, 160, 152), 0.1, np.float32), "expected_error has shape (1, 2, 160, 152), not (1, 1, 160, 152)"),
+        (np.full((1, 4, 160, 152), 0.1, np.float32), "or (1, 3, 160, 152)"),
+        (np.full((1, 1, 40, 38), 0.1, np.float32), "the size of the image"),
+        (np.full((160, 152), 0.1, np.float32), "expected_error has shape"),
+        (np.full((1, 1, 160, 152), 0.1, np.float64), "expected_error is float64: return expected_error.float()"),
+        (np.full((1, 1, 160, 152), -3.0, np.float32), "(0.5 * x).exp()"),
+        (np.full((1, 1, 160, 152), np.nan, np.float32), "of expected_error are NaN"),
+        (np.full((1, 1, 160, 152), 120.0, np.float32), "expected_error: values look like 0..255"),
+    ],
+)
+def test_an_expected_error_is_diagnosed(error: NDArray[np.generic], words: str) -> None:
+    with pytest.raises(InvalidOutputError) as caught:
+        check_output(sent(good(), error), TASK)
+    assert words in str(caught.value)
+
+
+def test_a_reply_with_another_tensor_beside_is_refused() -> None:
+    tensors = {"prediction": good(), "loss": np.zeros(1, np.float32)}
+    with pytest.raises(InvalidOutputError, match="exactly one"):
+        check_output(bytearray(safetensors.numpy.save(tensors)), TASK)
+    with pytest.raises(InvalidOutputError, match="exactly one"):
+        check_output(body(good(), "expected_error"), TASK)

@@ -1,4 +1,4 @@
-"""Faults of a transfer, before it is known whether the user has to be told."""
+"""What can go wrong on the way, before it is known whether the user has to hear of it."""
 
 from __future__ import annotations
 

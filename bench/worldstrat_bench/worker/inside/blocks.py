@@ -24,7 +24,7 @@ Seed = Callable[[int], None]
 
 
 class NotPlainError(Exception):
-    """The model's output cannot be timed; the message says what to fix."""
+    """What the model returned cannot be timed; the message says what to fix."""
 
 
 class Placed(NamedTuple):
@@ -96,7 +96,7 @@ class Kept:
         return self._slots[number]
 
     def tile(self, number: int, tile: int) -> torch.Tensor:
-        """One tile of a kept output, (1, 3, H, W), in host memory of its own: whole batches fill a message."""
+        """One tile of a kept output, (1, C, H, W), in host memory of its own: whole batches fill a message."""
         import torch
 
         output = self.output(number)
@@ -109,10 +109,23 @@ def _fits(slot: torch.Tensor, output: torch.Tensor) -> bool:
     return slot.shape == output.shape and slot.device == output.device and slot.stride() == output.stride()
 
 
-def check_plain(output: Any, lr: LowRes, thorough: bool) -> None:
-    """Raise NotPlainError for anything but a (B, 3, H, W) float32 tensor with its own memory on the input's device.
+def image_of(output: Any, lr: LowRes, thorough: bool) -> torch.Tensor:
+    """Return the image of what a model returned, once it is known to be there: see :func:`check_plain`."""
+    from worldstrat_bench.api import Prediction
 
-    A subclass may put the work off until its values are read: what is timed has to be done.
+    if not isinstance(output, Prediction):
+        check_plain(output, lr, thorough, (3, 4))
+        return output  # type: ignore[no-any-return]
+    check_plain(output.image, lr, thorough, (3, 4))
+    if output.expected_error is not None:
+        check_plain(output.expected_error, lr, thorough, (1, output.image.shape[1]))
+    return output.image
+
+
+def check_plain(output: Any, lr: LowRes, thorough: bool, bands: Tuple[int, ...]) -> None:
+    """Raise NotPlainError for anything but a (B, C, H, W) float32 tensor with its own memory on the input's device.
+
+    C is one of `bands`. A subclass may put the work off until its values are read: what is timed has to be done.
     """
     import torch
 
@@ -124,10 +137,15 @@ def check_plain(output: Any, lr: LowRes, thorough: bool) -> None:
                 kind.__module__, kind.__qualname__
             )
         )
-    if output.dtype != torch.float32 or output.dim() != 4 or output.shape[:2] != (images.shape[0], 3):
+    if (
+        output.dtype != torch.float32
+        or output.dim() != 4
+        or output.shape[0] != images.shape[0]
+        or output.shape[1] not in bands
+    ):
         raise NotPlainError(
-            "predict returned shape {} of {}, not ({}, 3, H, W) of torch.float32".format(
-                tuple(output.shape), output.dtype, images.shape[0]
+            "predict returned shape {} of {}, not ({}, {}, H, W) of torch.float32".format(
+                tuple(output.shape), output.dtype, images.shape[0], bands[0]
             )
         )
     if output.device != images.device:
@@ -155,14 +173,9 @@ def _check_memory(output: torch.Tensor) -> None:
 
 
 def run_block(
-    call: Callable[[Placed], Any],
-    inputs: Sequence[Placed],
-    plan: BlockPlan,
-    kept: Kept,
-    clock: timing.Clock,
-    seed: Optional[Seed] = None,
-    now: Callable[[], float] = time.perf_counter,
-) -> Tuple[List[float], float]:
+    call: Callable[[Placed], Any], inputs: Sequence[Placed], plan: BlockPlan, kept: Kept, clock: timing.Clock,
+    seed: Optional[Seed] = None, now: Callable[[], float] = time.perf_counter,
+) -> Tuple[List[float], float]:  # fmt: skip
     """Make the calls of a block; seconds to each mark by the clock, and seconds by the wall clock around it.
 
     The last ``kept.size`` outputs are kept. Every output is looked at for what it is, none for what it holds. Where
@@ -177,8 +190,7 @@ def run_block(
         placed = chosen[i % plan.inputs]
         if seed is not None and placed.seed is not None:
             seed(placed.seed)
-        output = call(placed)
-        check_plain(output, placed.lr, i >= keep_from)
+        output = image_of(call(placed), placed.lr, i >= keep_from)
         marked = (i + 1) % plan.every == 0
         if marked and plan.wait:
             clock.mark(True)
@@ -192,7 +204,7 @@ def run_block(
 
 
 class Bench:
-    """State of a timed worker: the placed inputs and the kept outputs.
+    """What a worker times its model with: the placed inputs and the kept outputs.
 
     Parameters
     ----------
@@ -208,13 +220,9 @@ class Bench:
         self._kept = Kept()
         self._clock = timing.clock_for(device) if clock is None else clock
         self.answers: Dict[str, Callable[[Header, bytes], Tuple[Header, Tensors]]] = {
-            "place": self.place,
-            "block": self.block,
-            "take": self.take,
-            "echo": self.echo,
-            "inspect": self.inspect,
+            "place": self.place, "block": self.block, "take": self.take, "echo": self.echo, "inspect": self.inspect,
             "memory": self.memory,
-        }
+        }  # fmt: skip
 
     def echo(self, header: Header, body: bytes) -> Tuple[Header, Tensors]:
         """Answer at once, with so many bytes: what a message costs by itself."""
@@ -260,8 +268,8 @@ class Bench:
             with torch.no_grad():
                 marks, wall = run_block(call, self._inputs, plan, self._kept, self._clock, self._seed)
                 if header["slots"] is not None:
-                    like = call(self._inputs[plan.first]).detach()
-                    self._kept.prepare(header["slots"], like)
+                    first = self._inputs[plan.first]
+                    self._kept.prepare(header["slots"], image_of(call(first), first.lr, False).detach())
                     self._clock.wait()
         finally:
             if collecting:

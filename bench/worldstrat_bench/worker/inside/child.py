@@ -40,7 +40,7 @@ class NoDeviceError(Exception):
 
 
 class OutputError(Exception):
-    """The model's output cannot be sent; the message says what to fix."""
+    """What the model returned cannot be sent; the message says what to fix."""
 
 
 def serve(wire: Wire) -> None:
@@ -182,21 +182,32 @@ def predict(model: SRModel, device: str, header: Header, body: Buffer) -> Answer
     started = time.perf_counter()
     output = run_model(model, lr, Target(int(header["height"]), int(header["width"])), device)
     reply = {"op": "prediction", "seconds": time.perf_counter() - started}
+    parts = parts_of(output)
     if header.get("examine"):
-        reply["output_device"] = str(getattr(output, "device", ""))
+        reply["output_device"] = str(getattr(parts["prediction"], "device", ""))
         reply["changed_input"] = changed(lr, tensors)
         reply["training"] = training_parts()
-    return reply, packed(to_host(output))
+    return reply, packed({name: to_host(part, name) for name, part in parts.items()})
 
 
-def packed(output: torch.Tensor) -> Body:
-    """Return a dense prediction on the CPU as a message: as it lies if it is what is asked for, else by the library."""
+def parts_of(output: Any) -> Dict[str, Any]:
+    """Return what the model returned, by the names of the message: its image and, if it has one, its expected error."""
+    from worldstrat_bench.api import Prediction
+
+    if not isinstance(output, Prediction):
+        return {"prediction": output}
+    parts = {"prediction": output.image, "expected_error": output.expected_error}
+    return {name: part for name, part in parts.items() if name == "prediction" or part is not None}
+
+
+def packed(parts: Dict[str, torch.Tensor]) -> Body:
+    """Return dense tensors on the CPU as a message: as they lie if they are what is asked for, else by the library."""
     import safetensors.torch
     import torch
 
-    if output.dtype != torch.float32:
-        return safetensors.torch.save({"prediction": output})
-    return pieces_of({"prediction": output.numpy()})
+    if any(part.dtype != torch.float32 for part in parts.values()):
+        return safetensors.torch.save(parts)
+    return pieces_of({name: part.numpy() for name, part in parts.items()})
 
 
 def low_res(tensors: Dict[str, torch.Tensor], device: str) -> LowRes:
@@ -240,14 +251,15 @@ def training_parts() -> str:
     return ", ".join(sorted(found))[:200]
 
 
-def to_host(output: Any) -> torch.Tensor:
-    """Return (1, 3, H, W) as the model returned it, dense, on the CPU; the host checks shape, dtype and values."""
+def to_host(output: Any, name: str = "prediction") -> torch.Tensor:
+    """Return a tensor as the model returned it, dense, on the CPU; the host checks shape, dtype and values."""
     import torch
 
+    said = "predict returned" if name == "prediction" else name + " is"
     if not isinstance(output, torch.Tensor):
-        raise OutputError("predict returned {}, not a torch.Tensor".format(type_name(output)))
+        raise OutputError("{} {}, not a torch.Tensor".format(said, type_name(output)))
     if output.layout != torch.strided or output.is_quantized:
-        raise OutputError("predict returned a sparse or quantised tensor; return a dense float32 one")
+        raise OutputError("{} a sparse or quantised tensor; return a dense float32 one".format(said))
     return output.detach().cpu().contiguous().resolve_neg()
 
 

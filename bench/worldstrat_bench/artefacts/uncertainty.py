@@ -1,0 +1,71 @@
+"""``uncertainty.csv``: how often the expected error of a model held on every tile, for pages that draw it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+from worldstrat_bench.artefacts.base import decoded
+from worldstrat_bench.artefacts.record import Record
+from worldstrat_bench.artefacts.result import changed_file
+from worldstrat_bench.artefacts.spectra import SPECTRA, Curves, format_spectra, parsed_curves
+from worldstrat_bench.errors import InvalidArtefactError
+
+UNCERTAINTY: Final = "uncertainty.csv"
+CURVES: Final = ("coverage", "sparsification", "sparsification_oracle")
+"""Share of the errors within the expected interval of a level; relative RMSE without the values of the largest
+expected errors, and without those of the largest errors."""
+POINTS: Final = 20
+LEVELS: Final = tuple((k + 0.5) / POINTS for k in range(POINTS))
+"""Levels of the coverage. The other two are without 0, 1 / POINTS, 2 / POINTS ... of the values."""
+CURVE_FILES: Final = (SPECTRA, UNCERTAINTY)
+"""Every file of curves that a run may have."""
+_REMEDY: Final = "uncertainty.csv is never edited by hand; evaluate the model again"
+
+
+def curve_files(tiles: Iterable[tuple[str, Mapping[str, tuple[float, ...]]]]) -> dict[str, str]:
+    """Return the files of curves that a run of these tiles has, by name: every kind of curve has its own."""
+    listed = list(tiles)
+    found = {}
+    for file in CURVE_FILES:
+        own = [
+            (tile, {name: one for name, one in curves.items() if (name in CURVES) == (file == UNCERTAINTY)})
+            for tile, curves in listed
+        ]
+        if text := format_spectra(own):
+            found[file] = text
+    return found
+
+
+def parse_uncertainty(record: Record, content: bytes, path: Path) -> Curves:
+    """Return the curves of a run from the content of its file.
+
+    Parameters
+    ----------
+    path : where the content is from, for messages.
+
+    Raises
+    ------
+    InvalidArtefactError
+        if it is not the file that the record names, or not valid.
+    """
+    fault = changed_file(record, content, path)
+    if fault is not None:
+        raise fault
+    try:
+        curves = parsed_curves(decoded(content))
+        _check(curves)
+    except ValueError as error:
+        raise InvalidArtefactError(f"not a valid {UNCERTAINTY}: {error}", where=path, remedy=_REMEDY) from None
+    return curves
+
+
+def _check(curves: Curves) -> None:
+    """Raise ValueError unless all tiles have the three curves, of values that they can have."""
+    if set(curves) != set(CURVES) or len({frozenset(own) for own in curves.values()}) != 1:
+        raise ValueError(f"a tile lacks one of {', '.join(CURVES)}")
+    for name, most in zip(CURVES, (1.0, 5.0, 1.001), strict=True):
+        for tile, values in curves[name].items():
+            if len(values) != POINTS or (values < 0).any() or (values > most).any():
+                raise ValueError(f"{name} of {tile[:80]} is not {POINTS} values from 0 to {most:g}")
