@@ -173,9 +173,16 @@ class _Course:
             happen()
         whole = self.plan.gpus * self.end
         return Outcome(
-            self.end / 3600, self.busy / whole, self.useful / whole, self.scheduler.worked / self.end,
-            self.folder.worked / self.end, self.client.worked / self.end, self.deaths, self.rows, self.twice,
-        )  # fmt: skip
+            self.end / 3600,
+            self.busy / whole,
+            self.useful / whole,
+            self.scheduler.worked / self.end,
+            self.folder.worked / self.end,
+            self.client.worked / self.end,
+            self.deaths,
+            self.rows,
+            self.twice,
+        )
 
     def _at(self, when: float, happen: Callable[[], None]) -> None:
         self.number += 1

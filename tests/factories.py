@@ -74,12 +74,19 @@ def invented_facts(count: int, prefix: str = "Mini") -> tuple[Facts, ...]:
         lon, lat = (None, None) if i % 17 == 16 else (float(rng.uniform(-170, 170)), float(rng.uniform(-55, 70)))
         facts.append(
             Facts(
-                tile=name, group=f"{prefix} POI-{i // 20}" if sub else name, ipcc=CLASSES[i % len(CLASSES)],
-                smod=SMOD[i % len(SMOD)], source=SOURCES[i % 4], continent="" if lon is None else "Africa",
-                lon=lon, lat=lat, cloud=float(rng.beta(0.6, 2)), days=int(rng.integers(-40, 40)),
+                tile=name,
+                group=f"{prefix} POI-{i // 20}" if sub else name,
+                ipcc=CLASSES[i % len(CLASSES)],
+                smod=SMOD[i % len(SMOD)],
+                source=SOURCES[i % 4],
+                continent="" if lon is None else "Africa",
+                lon=lon,
+                lat=lat,
+                cloud=float(rng.beta(0.6, 2)),
+                days=int(rng.integers(-40, 40)),
                 detail=float(rng.gamma(2, 1e-4)),
             )
-        )  # fmt: skip
+        )
     return tuple(facts)
 
 
@@ -93,18 +100,33 @@ def official_facts(list_name: str = "full") -> tuple[Facts, ...]:
         own, rng = known[tile], _rng("facts", tile)
         facts.append(
             Facts(
-                tile=tile, group=own.group, ipcc=own.ipcc, smod=own.smod, source=own.source,
-                continent=own.continent, lon=own.lon, lat=own.lat, cloud=float(rng.beta(0.6, 2)),
-                days=int(rng.integers(-40, 40)), detail=float(rng.gamma(2, 1e-4)),
+                tile=tile,
+                group=own.group,
+                ipcc=own.ipcc,
+                smod=own.smod,
+                source=own.source,
+                continent=own.continent,
+                lon=own.lon,
+                lat=own.lat,
+                cloud=float(rng.beta(0.6, 2)),
+                days=int(rng.integers(-40, 40)),
+                detail=float(rng.gamma(2, 1e-4)),
             )
-        )  # fmt: skip
+        )
     return tuple(facts)
 
 
 def score_rows(
-    facts: Sequence[Facts], model: str, *, seed: int = 0, gain_db: float = 0.8, spread_db: float = 1.0,
-    shift_db: float = 0.0, failed: Mapping[str, str] | None = None, lpips: bool = True,
-) -> list[dict[str, Value]]:  # fmt: skip
+    facts: Sequence[Facts],
+    model: str,
+    *,
+    seed: int = 0,
+    gain_db: float = 0.8,
+    spread_db: float = 1.0,
+    shift_db: float = 0.0,
+    failed: Mapping[str, str] | None = None,
+    lpips: bool = True,
+) -> list[dict[str, Value]]:
     """One row a tile: a reference bicubic that all models share, and this model's gain over it."""
     rows = []
     for fact in facts:
@@ -112,10 +134,19 @@ def score_rows(
         bicubic = float(np.clip(shared.normal(31, 4), 18, 48))
         psnr = bicubic + gain_db + shift_db + float(own.normal(0, spread_db))
         row: dict[str, Value] = {
-            "tile": fact.tile, "group": fact.group, "ipcc": fact.ipcc or None, "smod": fact.smod or None,
-            "source": fact.source or None, "continent": fact.continent or None, "lon": fact.lon, "lat": fact.lat,
-            "cloud": fact.cloud, "days": fact.days, "detail": fact.detail, "psnr_bicubic": bicubic,
-        }  # fmt: skip
+            "tile": fact.tile,
+            "group": fact.group,
+            "ipcc": fact.ipcc or None,
+            "smod": fact.smod or None,
+            "source": fact.source or None,
+            "continent": fact.continent or None,
+            "lon": fact.lon,
+            "lat": fact.lat,
+            "cloud": fact.cloud,
+            "days": fact.days,
+            "detail": fact.detail,
+            "psnr_bicubic": bicubic,
+        }
         outcome = (failed or {}).get(fact.tile, "ok")
         row["outcome"] = outcome
         if outcome == "ok":
@@ -123,13 +154,19 @@ def score_rows(
             shift = np.clip(np.round(shift * 16) / 16, -8, 8)
             distance = float(np.clip(0.55 - 0.012 * (psnr - 20) + own.normal(0, 0.02), 0.01, 1))
             row.update(
-                psnr=psnr, ssim=float(np.clip(0.3 + psnr / 60, 0, 1)), lpips=distance if lpips else None,
-                rmse=10 ** (-psnr / 20), psnr_raw=psnr - abs(float(own.normal(0, 0.5))),
-                psnr_unregistered=psnr - float(np.hypot(*shift)) * 0.6, sam=float(own.gamma(3, 0.8)),
+                psnr=psnr,
+                ssim=float(np.clip(0.3 + psnr / 60, 0, 1)),
+                lpips=distance if lpips else None,
+                rmse=10 ** (-psnr / 20),
+                psnr_raw=psnr - abs(float(own.normal(0, 0.5))),
+                psnr_unregistered=psnr - float(np.hypot(*shift)) * 0.6,
+                sam=float(own.gamma(3, 0.8)),
                 lr_consistency=None if fact.cloud > 0.75 else float(own.gamma(2, 0.004)),
-                clipped=float(own.beta(0.3, 40)), shift_y=float(shift[0]), shift_x=float(shift[1]),
+                clipped=float(own.beta(0.3, 40)),
+                shift_y=float(shift[0]),
+                shift_x=float(shift[1]),
                 shift_at_edge=bool(np.abs(shift).max() >= 7.5),
-            )  # fmt: skip
+            )
         rows.append(row)
     return rows
 
@@ -183,8 +220,9 @@ def make_run(
     rules = load_protocol(protocol) if isinstance(protocol, str) else protocol
     facts = _facts(tiles, list_name)[:limit]
     names = [fact.tile for fact in facts]
-    rows = score_rows(facts, model, seed=seed, gain_db=gain_db, spread_db=spread_db, shift_db=shift_db,
-                      failed=failed, lpips=lpips)  # fmt: skip
+    rows = score_rows(
+        facts, model, seed=seed, gain_db=gain_db, spread_db=spread_db, shift_db=shift_db, failed=failed, lpips=lpips
+    )
     for row in rows:
         if row["outcome"] == "ok":
             row.update({name: float(_rng(name, model, row["tile"]).uniform(0.1, 0.2)) for name in optional or {}})
@@ -201,17 +239,24 @@ def make_run(
         created=created,
         protocol=ProtocolRef(id=rules.id, sha256=rules.sha256),
         dataset=DatasetRef(
-            release=release, list=list_name, tiles=len(names), list_sha256=_sha("\n".join(sorted(names)) + "\n"),
+            release=release,
+            list=list_name,
+            tiles=len(names),
+            list_sha256=_sha("\n".join(sorted(names)) + "\n"),
             targets_sha256=targets_sha256 or digest_of((name, _sha(f"target {name}")) for name in names),
-            official=official if official is not None else release in ("v1.0", "v1.1"), limit=limit, shard=shard,
+            official=official if official is not None else release in ("v1.0", "v1.1"),
+            limit=limit,
+            shard=shard,
             inputs=inputs,
         ),
         model=reference.model_copy(update={"train_split": train_split, "submission": submission}),
         harness=Harness(version="0.1.0", commit="0" * 40, dirty=False),
         environment=Environment(python="3.11.7", torch="2.6.0", packages={"numpy": "2.0.0"}),
-        device=Device(type="unknown", name=NOT_KNOWN, device_class=HANDED_IN_CLASS) if handed_in
+        device=Device(type="unknown", name=NOT_KNOWN, device_class=HANDED_IN_CLASS)
+        if handed_in
         else Device(type="cpu", name="Test CPU", device_class=device_class),
-        isolation=IsolationReport(level="none") if handed_in
+        isolation=IsolationReport(level="none")
+        if handed_in
         else IsolationReport(level="strong", requested="auto", held={"network": True, "file_outside": True}),
         seed=seed,
         outcomes={name: outcomes.count(name) for name in OUTCOMES if name in outcomes},
@@ -222,7 +267,7 @@ def make_run(
         warnings=warnings,
         files={"tiles.csv": _sha(text)},
         predictions=HandedIn(files_sha256=_sha(model), formats=("npy",)) if handed_in else None,
-    )  # fmt: skip
+    )
     record.save(folder / "record.json")
     return record
 

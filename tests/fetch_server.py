@@ -14,9 +14,21 @@ from pathlib import Path
 from urllib.parse import unquote
 
 FAULTS = (
-    "ignore_range", "cut", "stall", "wrong_bytes", "html", "429", "429_date", "500", "503", "no_answer", "other_range",
-    "no_length", "drip_cut", "encoded",
-)  # fmt: skip
+    "ignore_range",
+    "cut",
+    "stall",
+    "wrong_bytes",
+    "html",
+    "429",
+    "429_date",
+    "500",
+    "503",
+    "no_answer",
+    "other_range",
+    "no_length",
+    "drip_cut",
+    "encoded",
+)
 """Every way of misbehaving that an attempt can get over."""
 
 LOSING = frozenset({"ignore_range", "html", "other_range", "encoded", "no_length"})

@@ -122,9 +122,15 @@ def evaluate(pair: Pair, rules: Rules = Rules()) -> dict[str, Any]:
         extra, _ = offset_first(on_grid[3:], scene, rules, band=3)
         values["psnr_nir"] = score_moved(extra, truth[3:], found.shift, scene, rules)
     return {
-        **values, "target": scene.target, "valid": scene.valid, "mask": scene.mask,
-        "offset": found.offset, "mismatch": found.table, "bias": bias, "result": result,
-    }  # fmt: skip
+        **values,
+        "target": scene.target,
+        "valid": scene.valid,
+        "mask": scene.mask,
+        "offset": found.offset,
+        "mismatch": found.table,
+        "bias": bias,
+        "result": result,
+    }
 
 
 def prepare(pair: Pair, rules: Rules) -> Scene:

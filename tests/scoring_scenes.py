@@ -23,10 +23,20 @@ from worldstrat_bench.scoring import Frame
 Image = NDArray[np.float32]
 
 REAL_TILES = (
-    "ASMSpotter-901-1-1", "Amnesty POI-901-1-1", "Landcover-9000001", "Landcover-9000002", "Landcover-9000003",
-    "Landcover-9000004", "Landcover-9000005", "Landcover-9000006", "Landcover-9000007", "Landcover-9000008",
-    "Landcover-9000009", "UNHCR-CUBs900001", "UNHCR-NLDs900002",
-)  # fmt: skip
+    "ASMSpotter-901-1-1",
+    "Amnesty POI-901-1-1",
+    "Landcover-9000001",
+    "Landcover-9000002",
+    "Landcover-9000003",
+    "Landcover-9000004",
+    "Landcover-9000005",
+    "Landcover-9000006",
+    "Landcover-9000007",
+    "Landcover-9000008",
+    "Landcover-9000009",
+    "UNHCR-CUBs900001",
+    "UNHCR-NLDs900002",
+)
 
 
 @lru_cache(maxsize=8)

@@ -50,9 +50,12 @@ def spectra(image: NDArray[np.floating], weight: Floats) -> list[NDArray[np.comp
 
 
 def scores(
-    prediction: NDArray[np.floating], target: NDArray[np.floating], *, valid: NDArray[np.bool_] | None = None,
+    prediction: NDArray[np.floating],
+    target: NDArray[np.floating],
+    *,
+    valid: NDArray[np.bool_] | None = None,
     pixel: float = 2.5,
-) -> Scores:  # fmt: skip
+) -> Scores:
     """The scores of (3, n, n) images with the pixel in metres."""
     side = target.shape[-1]
     mask = np.ones(target.shape[-2:], dtype=bool) if valid is None else valid

@@ -118,9 +118,15 @@ class MadeUpTimed:
 
 
 def run_session(
-    monkeypatch: pytest.MonkeyPatch, seconds: float, plan: Plan, *, machine: Machine, device: str = "cpu",
-    scenarios: tuple[Scenario, ...] = session.SCENARIOS, reference_seconds: float = 0.004,
-) -> tuple[SpeedResult, list[tuple[float, str]]]:  # fmt: skip
+    monkeypatch: pytest.MonkeyPatch,
+    seconds: float,
+    plan: Plan,
+    *,
+    machine: Machine,
+    device: str = "cpu",
+    scenarios: tuple[Scenario, ...] = session.SCENARIOS,
+    reference_seconds: float = 0.004,
+) -> tuple[SpeedResult, list[tuple[float, str]]]:
     """Time a model of `seconds` a tile; the result, and what was said when."""
 
     def process(spec: ModelSpec, *, device: str = "cpu", **more: Any) -> MadeUpProcess:

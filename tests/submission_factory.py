@@ -71,9 +71,14 @@ def code_of(name: str) -> str:
 def model_ref(slug: str = SLUG) -> ModelRef:
     """The model of :data:`MANIFEST`."""
     return ModelRef(
-        name=slug, distribution=slug, version="1.0", entry_point="my_sr.plugin:load", frames=8,
-        parameters={"strength": 0.3}, code_sha256=code_of(slug),
-    )  # fmt: skip
+        name=slug,
+        distribution=slug,
+        version="1.0",
+        entry_point="my_sr.plugin:load",
+        frames=8,
+        parameters={"strength": 0.3},
+        code_sha256=code_of(slug),
+    )
 
 
 def make_submission(
@@ -135,10 +140,18 @@ def record_of(folder: Path) -> Record:
 
 
 def make_wheel(
-    folder: Path, *, name: str = "my-sr", version: str = "1.0", entry_point: str = "my-sr",
-    files: Mapping[str, bytes] | None = None, tag: str = "py3-none-any", record: str | None = None,
-    entry_points: str | None = None, metadata: str = "", package_files: Mapping[str, bytes] | None = None,
-) -> Path:  # fmt: skip
+    folder: Path,
+    *,
+    name: str = "my-sr",
+    version: str = "1.0",
+    entry_point: str = "my-sr",
+    files: Mapping[str, bytes] | None = None,
+    tag: str = "py3-none-any",
+    record: str | None = None,
+    entry_points: str | None = None,
+    metadata: str = "",
+    package_files: Mapping[str, bytes] | None = None,
+) -> Path:
     """A wheel with a package of one module and `files` beside it; RECORD is right unless `record` is given.
 
     `metadata` holds further lines of METADATA, and `package_files` replaces the package.

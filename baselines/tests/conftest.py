@@ -45,9 +45,15 @@ def exported(our_net: SingleFrameNet, tmp_path_factory: pytest.TempPathFactory) 
         torch.jit.trace(our_net, example).save(str(folder / "net.pt"))  # type: ignore[no-untyped-call]
         sizes = {"input": {2: "h", 3: "w"}, "output": {2: "H", 3: "W"}}
         torch.onnx.export(
-            our_net, (example,), str(folder / "net.onnx"), dynamo=False, opset_version=17,
-            input_names=["input"], output_names=["output"], dynamic_axes=sizes,
-        )  # fmt: skip
+            our_net,
+            (example,),
+            str(folder / "net.onnx"),
+            dynamo=False,
+            opset_version=17,
+            input_names=["input"],
+            output_names=["output"],
+            dynamic_axes=sizes,
+        )
     return folder
 
 

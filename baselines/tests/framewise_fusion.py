@@ -259,7 +259,7 @@ def spots(size_in: int, size_out: int, shift: float, sigma: float) -> Tensor:
 
 
 def predict(lr: LowRes, target: Target) -> Tensor:
-    """What shift-and-add answers: (B, 3, H, W)."""
+    """Return the answer of shift-and-add, (B, 3, H, W)."""
     answers = []
     for images, clear in zip(lr.images, lr.clear, strict=True):
         fused = fuse(ShiftAndAdd(), images[:, [*RGB, NIR]], clear, target)

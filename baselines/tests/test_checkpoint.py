@@ -131,10 +131,14 @@ class Reaching:
 @pytest.mark.parametrize(
     "claim",
     [
-        Reaching((1000, 1000), (1000, 1)), Reaching((2,), (1,), 3), Reaching((2, 2), (0, 0), 9),
-        Reaching((10**6, 10**6), (0, 0)), Reaching((2,), (-1,)), Reaching((2, 2), (1,)),
+        Reaching((1000, 1000), (1000, 1)),
+        Reaching((2,), (1,), 3),
+        Reaching((2, 2), (0, 0), 9),
+        Reaching((10**6, 10**6), (0, 0)),
+        Reaching((2,), (-1,)),
+        Reaching((2, 2), (1,)),
     ],
-)  # fmt: skip
+)
 def test_a_tensor_cannot_reach_beyond_its_storage(claim: Reaching, tmp_path: Path) -> None:
     stream = io.BytesIO()
     _Writer(stream, protocol=2).dump({"a": claim})
@@ -145,12 +149,15 @@ def test_a_tensor_cannot_reach_beyond_its_storage(claim: Reaching, tmp_path: Pat
 @pytest.mark.parametrize(
     "program",
     [
-        b"", b"garbage", pickle.dumps([1, 2]), b"\x80\x02cbuiltins\neval\nX\x04\x00\x00\x001/0 \x85R.",
+        b"",
+        b"garbage",
+        pickle.dumps([1, 2]),
+        b"\x80\x02cbuiltins\neval\nX\x04\x00\x00\x001/0 \x85R.",
         b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n}X\x08\x00\x00\x00__code__K\x01sb.",
         b"\x80\x02" + b"]" * 50_000 + b"e" * 50_000 + b".",
     ],
     ids=["empty", "garbage", "no tensors", "eval", "build on a function", "deep"],
-)  # fmt: skip
+)
 def test_damaged_and_hostile_programs_are_one_error(program: bytes, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError):
         read_checkpoint(archive(tmp_path / "a.pt", program))

@@ -1,4 +1,4 @@
-"""What every model that needs no file of the user has to stand."""
+"""Tests that every model without a file of the user has to pass."""
 
 from __future__ import annotations
 
@@ -10,8 +10,15 @@ import torch
 from worldstrat_bench.api import LowRes, SRModel, Target
 
 NAMES = (
-    "nearest", "bicubic", "lanczos", "bicubic-shifted", "median", "shift-and-add", "trained-single", "trained-multi",
-)  # fmt: skip
+    "nearest",
+    "bicubic",
+    "lanczos",
+    "bicubic-shifted",
+    "median",
+    "shift-and-add",
+    "trained-single",
+    "trained-multi",
+)
 FILES = ("worldstrat-srcnn", "worldstrat-highresnet", "onnx", "torchscript", "exported", "spandrel", "mlstac")
 TARGET = Target(128, 120)
 

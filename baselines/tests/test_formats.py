@@ -200,12 +200,16 @@ def test_weights_are_loaded_into_the_module_of_a_package(package: str, tmp_path:
 @pytest.mark.parametrize(
     ("function", "arguments", "message"),
     [
-        ("", "", "package.module:name"), ("their_net.build", "", "package.module:name"),
-        ("their_net:missing", "", "no function 'missing'"), ("not_there:f", "", "not_there"),
-        ("their_net:nothing", "", "returned int"), ("their_net:build", '{"size": 3}', "it takes device, gain"),
-        ("their_net:build", "gain=3", "JSON"), ("their_net:build", "[3]", "JSON"),
+        ("", "", "package.module:name"),
+        ("their_net.build", "", "package.module:name"),
+        ("their_net:missing", "", "no function 'missing'"),
+        ("not_there:f", "", "not_there"),
+        ("their_net:nothing", "", "returned int"),
+        ("their_net:build", '{"size": 3}', "it takes device, gain"),
+        ("their_net:build", "gain=3", "JSON"),
+        ("their_net:build", "[3]", "JSON"),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_with_a_function_is_said(package: str, function: str, arguments: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         load_callable(None, CPU, function, arguments)
@@ -260,16 +264,22 @@ def test_an_mlstac_folder_without_a_network(mlstac_folder: Path) -> None:
 @pytest.mark.parametrize(
     ("shape", "parameters", "words"),
     [
-        ([1, 3, "h", "w"], {}, ""), (["n", 3, None, None], {}, ""), ([1, 3, 64, 64], {}, "window = 64"),
-        ([1, 3, 64, 64], {"window": 64, "fixed": True, "overlap": 16}, ""), ([1, 3, 64, 32], {}, "not square"),
-        ([1, "h", "w", 3], {}, "come last"), ([4, 3, "h", "w"], {}, "batch of 4"),
+        ([1, 3, "h", "w"], {}, ""),
+        (["n", 3, None, None], {}, ""),
+        ([1, 3, 64, 64], {}, "window = 64"),
+        ([1, 3, 64, 64], {"window": 64, "fixed": True, "overlap": 16}, ""),
+        ([1, 3, 64, 32], {}, "not square"),
+        ([1, "h", "w", 3], {}, "come last"),
+        ([4, 3, "h", "w"], {}, "batch of 4"),
         ([1, 10, "h", "w"], {}, "10 channels"),
-        ([1, 8, 3, "h", "w"], {}, "5 axes"), ([1, 8, 3, "h", "w"], {"frame_rule": "stack"}, "frames = 8"),
-        ([1, 8, 3, "h", "w"], {"frame_rule": "stack", "frames": 8}, ""), ([3, 1, "h", "w"], {"per_band": True}, ""),
+        ([1, 8, 3, "h", "w"], {}, "5 axes"),
+        ([1, 8, 3, "h", "w"], {"frame_rule": "stack"}, "frames = 8"),
+        ([1, 8, 3, "h", "w"], {"frame_rule": "stack", "frames": 8}, ""),
+        ([3, 1, "h", "w"], {"per_band": True}, ""),
         ([1, 24, "h", "w"], {"frame_rule": "channels", "frames": 8}, ""),
         ([1, 1, "h", "w"], {"per_band": True}, "of 1"),
     ],
-)  # fmt: skip
+)
 def test_inputs_of_onnx_files(shape: list[int | str | None], parameters: dict[str, Any], words: str) -> None:
     flaw = input_flaw(shape, declare(**parameters))
     assert words in flaw
@@ -282,10 +292,11 @@ def write_onnx(path: Path, kind: str) -> None:
     types = {"half": onnx.TensorProto.FLOAT16, "double": onnx.TensorProto.DOUBLE, "whole": onnx.TensorProto.INT32}
     shape = [1, 3, "h", "w"]
     graph = onnx.helper.make_graph(
-        [onnx.helper.make_node("Identity", ["x"], ["y"])], "g",
+        [onnx.helper.make_node("Identity", ["x"], ["y"])],
+        "g",
         [onnx.helper.make_tensor_value_info("x", types[kind], shape)],
         [onnx.helper.make_tensor_value_info("y", types[kind], shape)],
-    )  # fmt: skip
+    )
     onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=9), path)
 
 
@@ -307,9 +318,12 @@ def test_onnx_files_of_whole_numbers_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("available", "in_use", "message"),
-    [([], [], "onnxruntime-gpu"), (["CUDAExecutionProvider"], ["CPUExecutionProvider"], "could not start"),
-     (["CUDAExecutionProvider"], ["CUDAExecutionProvider", "CPUExecutionProvider"], "")],
-)  # fmt: skip
+    [
+        ([], [], "onnxruntime-gpu"),
+        (["CUDAExecutionProvider"], ["CPUExecutionProvider"], "could not start"),
+        (["CUDAExecutionProvider"], ["CUDAExecutionProvider", "CPUExecutionProvider"], ""),
+    ],
+)
 def test_a_gpu_that_onnxruntime_cannot_use_is_said(
     available: list[str], in_use: list[str], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

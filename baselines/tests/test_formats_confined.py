@@ -69,9 +69,11 @@ def make(kind: str, folder: Path) -> tuple[str, dict[str, Value], Path]:
 
 
 KINDS = (
-    "one network for each band, several frames", "mlstac folder", "Lightning checkpoint of a package",
+    "one network for each band, several frames",
+    "mlstac folder",
+    "Lightning checkpoint of a package",
     "old checkpoint of a package",
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize("level", [pytest.param("strong", marks=pytest.mark.soak), "full"])

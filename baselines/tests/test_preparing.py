@@ -1,4 +1,4 @@
-"""What a network sees and how its answer is read, against the formula written out by hand."""
+"""The input of a network and the reading of its answer, against the formula written out by hand."""
 
 from __future__ import annotations
 
@@ -31,8 +31,16 @@ def land() -> LowRes:
     return random_land(3, 4, 24, 22, 0.1)
 
 
-def by_hand(lr: LowRes, frame: int, bands: list[str], scale: float, offset: float, clip: tuple[float, float],
-            mean: list[float], std: list[float]) -> Tensor:  # fmt: skip
+def by_hand(
+    lr: LowRes,
+    frame: int,
+    bands: list[str],
+    scale: float,
+    offset: float,
+    clip: tuple[float, float],
+    mean: list[float],
+    std: list[float],
+) -> Tensor:
     seen = []
     for band, m, s in zip(bands, mean, std, strict=True):
         image = lr.images[0, frame, BANDS.index(band)].numpy().astype(np.float64)
@@ -42,9 +50,13 @@ def by_hand(lr: LowRes, frame: int, bands: list[str], scale: float, offset: floa
 
 MEAN, STD = [0.1, 0.2, 0.15, 0.4], [0.05, 0.06, 0.07, 0.2]
 WHOLE: dict[str, Value] = {
-    "bands": "B02,B04,B03,B08", "input_scale": 2.0, "input_offset": 0.01, "clip": "0.02,0.9",
-    "mean": "0.1,0.2,0.15,0.4", "std": "0.05,0.06,0.07,0.2",
-}  # fmt: skip
+    "bands": "B02,B04,B03,B08",
+    "input_scale": 2.0,
+    "input_offset": 0.01,
+    "clip": "0.02,0.9",
+    "mean": "0.1,0.2,0.15,0.4",
+    "std": "0.05,0.06,0.07,0.2",
+}
 
 
 def expected(lr: LowRes, frame: int) -> Tensor:
@@ -58,9 +70,13 @@ def test_every_step_in_its_order(rule: str, per_band: bool) -> None:
     fed = prepare(lr, declare(**WHOLE, frame_rule=rule, frames=3, per_band=per_band))
     frames = [expected(lr, t) for t in range(1 if rule == "first" else 3)]
     shapes = {
-        ("first", False): (1, 4, 24, 22), ("stack", False): (1, 3, 4, 24, 22), ("channels", False): (1, 12, 24, 22),
-        ("first", True): (4, 1, 24, 22), ("stack", True): (4, 3, 1, 24, 22), ("channels", True): (4, 3, 24, 22),
-    }  # fmt: skip
+        ("first", False): (1, 4, 24, 22),
+        ("stack", False): (1, 3, 4, 24, 22),
+        ("channels", False): (1, 12, 24, 22),
+        ("first", True): (4, 1, 24, 22),
+        ("stack", True): (4, 3, 1, 24, 22),
+        ("channels", True): (4, 3, 24, 22),
+    }
     assert tuple(fed.shape) == shapes[rule, per_band]
     for t, frame in enumerate(frames):
         for c in range(4):
@@ -82,9 +98,14 @@ def test_the_median_is_taken_before_the_scaling() -> None:
 def test_an_identity_network_gives_the_tile_back_whatever_is_declared(per_band: bool) -> None:
     lr = land()
     says = declare(
-        bands="B03,B08,B02,B04", input_scale=10_000, input_offset=1000, mean="2000,3000,1500,2500",
-        std="500,900,400,600", normalised_output=True, per_band=per_band,
-    )  # fmt: skip
+        bands="B03,B08,B02,B04",
+        input_scale=10_000,
+        input_offset=1000,
+        mean="2000,3000,1500,2500",
+        std="500,900,400,600",
+        normalised_output=True,
+        per_band=per_band,
+    )
     spy = Spy()
     answer = FileModel(spy, says).predict(lr, TARGET)
     assert torch.allclose(answer[..., ::2, ::2], lr.rgb(0), atol=1e-5)

@@ -76,9 +76,13 @@ def submission(folder: Path, entry_point: str, source: Path, kind: str) -> Path:
     (folder / source.name).write_bytes(content)
     (folder / "requirements.lock").write_text("", "utf-8")
     manifest = MANIFEST.format(
-        slug=folder.name, entry_point=entry_point, file=source.name, format=kind, bytes=len(content),
+        slug=folder.name,
+        entry_point=entry_point,
+        file=source.name,
+        format=kind,
+        bytes=len(content),
         sha256=hashlib.sha256(content).hexdigest(),
-    )  # fmt: skip
+    )
     (folder / "submission.toml").write_text(manifest, "utf-8")
     return folder
 

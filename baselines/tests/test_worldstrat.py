@@ -52,14 +52,21 @@ def upstream_weights(kind: str, frames: int, hidden: int = 16) -> dict[str, Tens
 
 UPSTREAM_NAMES = {
     "srcnn": {
-        "encoder.doubleconv2d.0.weight", "encoder.doubleconv2d.2.weight", "fusion.0.doubleconv2d.4.bias",
-        "fusion.1.0.residualblock.doubleconv2d.6.weight", "sr.upsample.1.weight", "sr.upsample.6.weight",
+        "encoder.doubleconv2d.0.weight",
+        "encoder.doubleconv2d.2.weight",
+        "fusion.0.doubleconv2d.4.bias",
+        "fusion.1.0.residualblock.doubleconv2d.6.weight",
+        "sr.upsample.1.weight",
+        "sr.upsample.6.weight",
     },
     "highresnet": {
-        "encoder.doubleconv2d.6.weight", "fusion.fusion.0.fuse.0.residualblock.doubleconv2d.0.weight",
-        "fusion.fusion.0.fuse.1.bias", "fusion.fusion.0.fuse.3.weight", "sr.upsample.3.weight",
+        "encoder.doubleconv2d.6.weight",
+        "fusion.fusion.0.fuse.0.residualblock.doubleconv2d.0.weight",
+        "fusion.fusion.0.fuse.1.bias",
+        "fusion.fusion.0.fuse.3.weight",
+        "sr.upsample.3.weight",
     },
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", ["srcnn", "highresnet"])

@@ -132,19 +132,36 @@ def train(kind: str, samples: int, minutes: float, threads: int) -> None:
         kind, net, average, validation, best, log, step, time.monotonic() - began_training, running / max(1, step % 100)
     )
     facts = {
-        "network": type(net).__name__, "parameters": parameter_count(net), "train_seed": TRAIN_SEED,
-        "validation_seed": VALIDATION_SEED, "samples": samples, "steps": step, "lr_side": LR_SIDE, "hr_side": HR_SIDE,
-        "minutes": minutes, "preparation_seconds": round(prepared_seconds), "threads": threads,
-        "torch": torch.__version__, "machine": platform.machine(), "validation_db_before": round(start, 3),
+        "network": type(net).__name__,
+        "parameters": parameter_count(net),
+        "train_seed": TRAIN_SEED,
+        "validation_seed": VALIDATION_SEED,
+        "samples": samples,
+        "steps": step,
+        "lr_side": LR_SIDE,
+        "hr_side": HR_SIDE,
+        "minutes": minutes,
+        "preparation_seconds": round(prepared_seconds),
+        "threads": threads,
+        "torch": torch.__version__,
+        "machine": platform.machine(),
+        "validation_db_before": round(start, 3),
         "validation_db_best": max(float(line.split(",")[3]) for line in log[1:]),
-    }  # fmt: skip
+    }
     (HERE / f"{kind}.json").write_text(json.dumps(facts, indent=1) + "\n")
 
 
 def _check(
-    kind: str, net: torch.nn.Module, average: dict[str, Tensor], validation: list[Row], best: float, log: list[str],
-    step: int, seconds: float, loss: float,
-) -> float:  # fmt: skip
+    kind: str,
+    net: torch.nn.Module,
+    average: dict[str, Tensor],
+    validation: list[Row],
+    best: float,
+    log: list[str],
+    step: int,
+    seconds: float,
+    loss: float,
+) -> float:
     """Score the averaged weights; write them if they are the best so far. Returns the best score."""
     own = {k: v.clone() for k, v in net.state_dict().items()}
     net.load_state_dict(average)

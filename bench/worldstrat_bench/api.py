@@ -1,4 +1,4 @@
-"""What a model author imports: the inputs, the target size, and the one method of a model.
+"""The interface for model authors: the inputs, the target size, and the one method of a model.
 
 The module is deliberately small and imports torch only when a function needs it, so that metadata tools
 can read it for nothing and a model's own environment needs no more than numpy, torch and safetensors.
@@ -13,9 +13,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-BANDS: tuple[str, ...] = (
-    "B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12",
-)  # fmt: skip
+BANDS: tuple[str, ...] = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12")
 """The twelve Sentinel-2 L2A bands in the order of axis 2 of :attr:`LowRes.images`."""
 
 RGB: tuple[int, int, int] = (3, 2, 1)

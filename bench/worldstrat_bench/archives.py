@@ -1,4 +1,4 @@
-"""What reading a zip archive from a stranger can raise, said once for every reader of one."""
+"""Errors that reading an untrusted zip archive can raise, listed once for all readers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was decoded from the images, kept on disk between runs.
+"""Decoded images, kept on disk between runs.
 
 A folder of files, one an entry, named by its kind and the sha256 of what it was made from: an entry never goes stale,
 and runs at the same time write the same bytes. An entry is written to a temporary name and renamed; one that is

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 
 class WorldstratBenchError(Exception):
-    """What was wrong, where, and what to do about it.
+    """An error with its cause, its place, and the way out.
 
     Parameters
     ----------

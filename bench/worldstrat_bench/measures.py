@@ -217,29 +217,61 @@ WEIGHTS = frozenset(name for metric in OPTIONAL.values() for name in metric.weig
 MEASURES: dict[str, Measure] = {
     m.name: m
     for m in (
-        Measure("psnr", "PSNR", "higher", "dB", 2,
-                "Peak signal-to-noise ratio after registration and removal of a per-band bias", ranked=True),
+        Measure(
+            "psnr",
+            "PSNR",
+            "higher",
+            "dB",
+            2,
+            "Peak signal-to-noise ratio after registration and removal of a per-band bias",
+            ranked=True,
+        ),
         Measure("ssim", "SSIM", "higher", "", 3, "Structural similarity on the tile's own stretch (Wang et al. 2004)"),
-        Measure("lpips", "LPIPS", "lower", "", 3,
-                "Learned perceptual distance, AlexNet v0.1 (Zhang et al. 2018)", ranked=True),
+        Measure(
+            "lpips",
+            "LPIPS",
+            "lower",
+            "",
+            3,
+            "Learned perceptual distance, AlexNet v0.1 (Zhang et al. 2018)",
+            ranked=True,
+        ),
         Measure("gain", "Gain", "higher", "dB", 2, "PSNR minus that of the reference bicubic on the same tile"),
         Measure("rmse", "RMSE", "lower", "", 4, "Root mean squared error, reflectance"),
         Measure("psnr_raw", "PSNR raw", "higher", "dB", 2, "PSNR after registration, bias kept"),
         Measure("psnr_unregistered", "PSNR unreg.", "higher", "dB", 2, "PSNR without registration, bias removed"),
         Measure("sam", "SAM", "lower", "°", 2, "Mean spectral angle between the R, G, B vectors"),
-        Measure("lr_consistency", "LR cons.", "none", "", 4,
-                "Mean absolute difference to the input after degrading the prediction to 10 m, reflectance"),
-        Measure("lr_consistency_target", "LR cons. HR", "none", "", 4,
-                "LR consistency of the target itself on the same tile: what a perfect prediction would have"),
+        Measure(
+            "lr_consistency",
+            "LR cons.",
+            "none",
+            "",
+            4,
+            "Mean absolute difference to the input after degrading the prediction to 10 m, reflectance",
+        ),
+        Measure(
+            "lr_consistency_target",
+            "LR cons. HR",
+            "none",
+            "",
+            4,
+            "LR consistency of the target itself on the same tile: what a perfect prediction would have",
+        ),
         Measure("psnr_bicubic", "PSNR bicubic", "none", "dB", 2, "PSNR of the reference bicubic on the same tile"),
-        Measure("clipped", "Clipped", "none", "", 4,
-                "Share of values outside [0, 1] once the offset is removed, where the target is inside"),
+        Measure(
+            "clipped",
+            "Clipped",
+            "none",
+            "",
+            4,
+            "Share of values outside [0, 1] once the offset is removed, where the target is inside",
+        ),
         Measure("mse", "MSE", "lower", "", 6, "Mean squared error, reflectance squared; 2022 protocols"),
         Measure("mae", "MAE", "lower", "", 4, "Mean absolute error, reflectance; 2022 protocols"),
         Measure("ssim_loss", "SSIM loss", "lower", "", 4, "Half of 1 - SSIM, clamped to 0..1; 2022 protocols"),
         *(column for metric in OPTIONAL.values() for column in metric.columns),
     )
-}  # fmt: skip
+}
 """Every metric by name, in the order in which pages show them."""
 
 RANKED: tuple[str, ...] = tuple(m.name for m in MEASURES.values() if m.ranked)

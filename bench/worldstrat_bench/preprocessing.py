@@ -1,4 +1,4 @@
-"""What a model file does not say about itself: how to feed the network and how to read its answer.
+"""The declared preprocessing of a model file: how to feed the network and how to read its answer.
 
 One declaration for every adapter, written as parameters of a run or a submission and kept in full in the record. The
 host completes the parameters, the adapter in the model's process reads them: only the standard library, Python 3.9.
@@ -16,9 +16,19 @@ from worldstrat_bench.api import BANDS, RGB
 Value = Union[str, int, float, bool]
 FRAME_RULES = ("first", "median", "stack", "channels")
 COMMON_NAMES = {
-    "coastal": "B01", "blue": "B02", "green": "B03", "red": "B04", "rededge1": "B05", "rededge2": "B06",
-    "rededge3": "B07", "nir": "B08", "nir08": "B8A", "nir09": "B09", "swir16": "B11", "swir22": "B12",
-}  # fmt: skip
+    "coastal": "B01",
+    "blue": "B02",
+    "green": "B03",
+    "red": "B04",
+    "rededge1": "B05",
+    "rededge2": "B06",
+    "rededge3": "B07",
+    "nir": "B08",
+    "nir08": "B8A",
+    "nir09": "B09",
+    "swir16": "B11",
+    "swir22": "B12",
+}
 """Names of the bands that STAC items use."""
 
 
@@ -185,8 +195,10 @@ def describe(recorded: Mapping[str, Value]) -> str | None:
     parts += [f"{name} {recorded[name]}" for name in ("mean", "std") if recorded[name]]
     frames = f" of {says.frames}" if says.frames else ""
     parts.append(f"frames: {says.frame_rule}{frames}")
-    parts.append(f"output = reflectance x {says.output_scale:g} {says.output_offset:+g}"
-                 + (", normalised like the input" if says.normalised_output else ""))  # fmt: skip
+    parts.append(
+        f"output = reflectance x {says.output_scale:g} {says.output_offset:+g}"
+        + (", normalised like the input" if says.normalised_output else "")
+    )
     if says.output:
         parts.append(f"R, G, B are channels {recorded['output']}")
     if says.window:

@@ -16,7 +16,7 @@ import pytest
 
 from dask_helpers import confined_below, dask_workers, scheduler_and_workers, tls_files
 from run_helpers import command, environment, model_wheel, run_process, small_dataset
-from worldstrat_bench.artefacts.tiles import read_tiles
+from worldstrat_bench.artefacts.tiles import parse_tiles
 from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.data.reading import read_inputs
 from worldstrat_bench.protocol import load_protocol
@@ -119,7 +119,7 @@ def survive(data: Path, wheel: Path, poison: tuple[str, float], local: Path, out
     assert all(killed.values()), (killed, text)
     assert code == 3, text
     assert_same(out, local)
-    table = read_tiles(out / "tiles.csv")
+    table = parse_tiles((out / "tiles.csv").read_bytes())
     failed = {
         tile: outcome for tile, outcome in zip(table.tiles, table.texts["outcome"], strict=True) if outcome != "ok"
     }
@@ -164,9 +164,14 @@ def on(scheduler: Path, tls: dict[str, Path]) -> tuple[object, ...]:
 
 
 def test_workers_of_a_scheduler_file_and_scores_of_stored_predictions(
-    scheduler: Path, tls: dict[str, Path], data: Path, wheel: Path, local: Path, poison: tuple[str, float],
+    scheduler: Path,
+    tls: dict[str, Path],
+    data: Path,
+    wheel: Path,
+    local: Path,
+    poison: tuple[str, float],
     tmp_path: Path,
-) -> None:  # fmt: skip
+) -> None:
     words = arguments(wheel, data, tmp_path / "run", "--param", f"poison={poison[1]!r}", "--param", "sleep=0.2")
     done = run_process(*words, *on(scheduler, tls))
     assert done.code == 3, done.err
@@ -214,7 +219,7 @@ def test_a_matrix_of_submissions_two_at_once(scheduler: Path, tls: dict[str, Pat
     done = run_process(*words, "--device", "cpu", *on(scheduler, tls), "--json")
     assert done.code == 3, done.err
     assert {cell["name"]: cell["state"] for cell in done.json} == {"bicubic": "ran", "nearest": "failed"}
-    assert len(read_tiles(tmp_path / "out" / "bicubic" / "wsb-1-auto" / "tiles.csv")) == TILES
+    assert len(parse_tiles((tmp_path / "out" / "bicubic" / "wsb-1-auto" / "tiles.csv").read_bytes())) == TILES
 
 
 def test_nothing_of_dask_is_imported_by_a_run_of_this_machine(data: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from run_helpers import command, environment, leftovers, model_wheel, run_cli, run_process, small_dataset
 from worldstrat_bench.artefacts.record import LimitsRef, Record, load_record
-from worldstrat_bench.artefacts.tiles import TileTable, read_tiles
+from worldstrat_bench.artefacts.tiles import TileTable, parse_tiles
 from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.protocol import load_protocol
@@ -50,7 +50,7 @@ def bicubic(tmp_path_factory: pytest.TempPathFactory, data: Path, wheel: Path) -
 
 
 def read(run: Path) -> tuple[Record, TileTable]:
-    return load_record(run), read_tiles(run / "tiles.csv")
+    return load_record(run), parse_tiles((run / "tiles.csv").read_bytes())
 
 
 def content(run: Path) -> dict[str, object]:
@@ -306,7 +306,7 @@ def test_a_failed_tile_is_a_row_with_its_facts(bicubic: Path, data: Path, tmp_pa
     assert record.scores["test"].micro["psnr"].mean is None
     assert record.scores["test"].failed == 1
     failed = int(np.flatnonzero(~table.ok)[0])
-    reference = read_tiles(bicubic / "tiles.csv")
+    reference = parse_tiles((bicubic / "tiles.csv").read_bytes())
     for name in ("cloud", "days", "detail", "lon"):
         assert table.numbers[name][failed] == reference.numbers[name][failed]
     assert np.isnan(table.numbers["psnr"][failed])
@@ -334,7 +334,7 @@ def test_the_seed_of_a_tile_does_not_depend_on_its_place(data: Path, tmp_path: P
     runs = [tmp_path / name for name in ("all", "two", "other")]
     for run, more in zip(runs, ((), ("--limit", "2"), ("--limit", "2", "--seed", "1")), strict=True):
         assert run_cli("evaluate", wheel, "--data", data, "--out", run, "--no-download", *more).code == 0
-    whole, part, other = (read_tiles(run / "tiles.csv").numbers["psnr_raw"] for run in runs)
+    whole, part, other = (parse_tiles((run / "tiles.csv").read_bytes()).numbers["psnr_raw"] for run in runs)
     np.testing.assert_array_equal(part, whole[:2])
     assert not np.array_equal(other, part)
 
@@ -438,7 +438,10 @@ def test_compare_two_runs(bicubic: Path, wheel: Path, data: Path, tmp_path: Path
     done = run_cli("compare", bicubic, run, "--json")
     assert done.code == 0, done.err
     psnr = done.json["lists"]["test"]["psnr"]
-    expected = read_tiles(bicubic / "tiles.csv").numbers["psnr"] - read_tiles(run / "tiles.csv").numbers["psnr"]
+    expected = (
+        parse_tiles((bicubic / "tiles.csv").read_bytes()).numbers["psnr"]
+        - parse_tiles((run / "tiles.csv").read_bytes()).numbers["psnr"]
+    )
     assert psnr["difference"] == pytest.approx(float(expected.mean()))
     assert psnr["difference"] == pytest.approx(psnr["mean_a"] - psnr["mean_b"])
     assert (psnr["ci_low"], psnr["p_value"], psnr["verdict"]) == (None, None, "tie")  # too few tiles to say more

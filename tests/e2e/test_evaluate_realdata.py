@@ -9,14 +9,17 @@ import pytest
 
 from run_helpers import run_cli
 from worldstrat_bench.artefacts.record import load_record
-from worldstrat_bench.artefacts.tiles import TileTable, read_tiles
+from worldstrat_bench.artefacts.tiles import TileTable, parse_tiles
 
 PSNR_DB = {"Landcover-9000001": 29.12239, "Landcover-9000004": 30.30166, "Landcover-9000005": 39.9344}
 SSIM = {"Landcover-9000001": 0.5618098, "Landcover-9000004": 0.3949182, "Landcover-9000005": 0.7832594}
 UNREGISTERED_DB = {"Landcover-9000001": 29.07345, "Landcover-9000004": 29.56178, "Landcover-9000005": 39.20853}
 RAW_DB = {"Landcover-9000001": 26.40579, "Landcover-9000004": 30.19795, "Landcover-9000005": 39.48373}
-SHIFTS_PX = {"Landcover-9000001": (0.0625, 0.8125), "Landcover-9000004": (1.1875, 1.3125),
-             "Landcover-9000005": (1.3125, -1.125)}  # fmt: skip
+SHIFTS_PX = {
+    "Landcover-9000001": (0.0625, 0.8125),
+    "Landcover-9000004": (1.1875, 1.3125),
+    "Landcover-9000005": (1.3125, -1.125),
+}
 TEXTURED = 1e-4
 """Detail from which a tile has texture that shows a shift; the water tile has less."""
 
@@ -39,7 +42,7 @@ def column(table: TileTable, name: str) -> dict[str, float]:
 
 
 def test_the_figures_of_bicubic(runs: dict[str, Path]) -> None:
-    table = read_tiles(runs["bicubic"] / "tiles.csv")
+    table = parse_tiles((runs["bicubic"] / "tiles.csv").read_bytes())
     assert column(table, "psnr") == pytest.approx(PSNR_DB, abs=1e-3)
     assert column(table, "psnr_unregistered") == pytest.approx(UNREGISTERED_DB, abs=1e-3)
     assert column(table, "psnr_raw") == pytest.approx(RAW_DB, abs=1e-3)
@@ -51,7 +54,7 @@ def test_the_figures_of_bicubic(runs: dict[str, Path]) -> None:
 
 
 def test_the_harness_holds_the_same_bicubic(runs: dict[str, Path]) -> None:
-    table = read_tiles(runs["bicubic"] / "tiles.csv")
+    table = parse_tiles((runs["bicubic"] / "tiles.csv").read_bytes())
     np.testing.assert_allclose(table.numbers["psnr"], table.numbers["psnr_bicubic"], atol=1e-6)
     assert load_record(runs["bicubic"]).scores["test"].micro["gain"].mean == pytest.approx(0, abs=1e-6)
 
@@ -63,7 +66,7 @@ def test_the_record_says_what_the_data_is(runs: dict[str, Path]) -> None:
 
 
 def test_a_known_offset_is_seen_through(runs: dict[str, Path]) -> None:
-    plain, shifted = (read_tiles(runs[name] / "tiles.csv") for name in ("bicubic", "bicubic-shifted"))
+    plain, shifted = (parse_tiles((runs[name] / "tiles.csv").read_bytes()) for name in ("bicubic", "bicubic-shifted"))
     np.testing.assert_allclose(shifted.numbers["psnr"], plain.numbers["psnr"], atol=0.02)
     textured = plain.numbers["detail"] > TEXTURED
     assert textured.sum() == 2
@@ -93,8 +96,8 @@ def test_synthetic_inputs_are_another_matter(runs: dict[str, Path], realdata: Pa
     assert done.code == 0, done.err
     assert done.json["record"]["dataset"]["inputs"] == "synthetic"
     assert done.json["record"]["dataset"]["official"] is False
-    real = read_tiles(runs["bicubic"] / "tiles.csv")
-    made = read_tiles(tmp_path / "tiles.csv")
+    real = parse_tiles((runs["bicubic"] / "tiles.csv").read_bytes())
+    made = parse_tiles((tmp_path / "tiles.csv").read_bytes())
     assert made.tiles == real.tiles
     assert not np.allclose(made.numbers["psnr"], real.numbers["psnr"], atol=0.1)
     refused = run_cli("evaluate", model, "--data", realdata, "--out", tmp_path, "--no-download")

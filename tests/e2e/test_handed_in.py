@@ -125,8 +125,10 @@ def test_the_record_says_what_is_not_known(scene: Scene, tmp_path: Path) -> None
         None
     }
     assert (record.device.type, record.device.device_class, record.environment.torch) == (
-        "unknown", HANDED_IN_CLASS, NOT_KNOWN,
-    )  # fmt: skip
+        "unknown",
+        HANDED_IN_CLASS,
+        NOT_KNOWN,
+    )
     assert (record.isolation.level, record.limits) == ("none", None)
     assert leftovers(tmp_path / "out") == []
 

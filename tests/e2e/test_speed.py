@@ -73,15 +73,17 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A dataset, and a finished run of bicubic on it."""
     folder = tmp_path_factory.mktemp("scored")
     data, run = small_dataset(folder / "mini"), folder / "run"
-    done = run_cli("evaluate", "bicubic", "--data", data, "--out", run, "--device", "cpu", "--no-download",
-                   "--frames", "1")  # fmt: skip
+    done = run_cli(
+        "evaluate", "bicubic", "--data", data, "--out", run, "--device", "cpu", "--no-download", "--frames", "1"
+    )
     assert done.code == 0, done.err
     return data, run
 
 
 def _time_run(run: Path, *more: object) -> Done:
-    return run_cli("speed", "bicubic", "--out", run, "--scenario", "single", "--quick", "--frames", "1",
-                   "--device", "cpu", *more)  # fmt: skip
+    return run_cli(
+        "speed", "bicubic", "--out", run, "--scenario", "single", "--quick", "--frames", "1", "--device", "cpu", *more
+    )
 
 
 def test_a_run_is_timed_compared_and_shown(scored: tuple[Path, Path], tmp_path: Path) -> None:

@@ -40,9 +40,14 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     script = home / "bin" / "worldstrat-bench"
     script.write_text(f"#!{home}/bin/python\nfrom worldstrat_bench.cli import main\nmain()\n", encoding="utf-8")
     script.chmod(0o755)
-    return {**os.environ, "PATH": f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}", "PIP_NO_INDEX": "1",
-            "PIP_NO_BUILD_ISOLATION": "0",  # sic: pip reads the variable the other way round; no network is needed
-            "PIP_DISABLE_PIP_VERSION_CHECK": "1", "OMP_NUM_THREADS": "1"}  # fmt: skip
+    return {
+        **os.environ,
+        "PATH": f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "PIP_NO_INDEX": "1",
+        "PIP_NO_BUILD_ISOLATION": "0",  # sic: pip reads the variable the other way round; no network is needed
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "OMP_NUM_THREADS": "1",
+    }
 
 
 def run(command: str, folder: Path, environment: dict[str, str]) -> str:

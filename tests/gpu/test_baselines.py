@@ -15,8 +15,15 @@ pytestmark = [
 ]
 
 NAMES = (
-    "nearest", "bicubic", "lanczos", "bicubic-shifted", "median", "shift-and-add", "trained-single", "trained-multi",
-)  # fmt: skip
+    "nearest",
+    "bicubic",
+    "lanczos",
+    "bicubic-shifted",
+    "median",
+    "shift-and-add",
+    "trained-single",
+    "trained-multi",
+)
 
 
 def lowres() -> LowRes:

@@ -13,7 +13,7 @@ import torch
 import worldstrat_bench
 from run_helpers import run_cli, small_dataset
 from worldstrat_bench.artefacts.record import load_record
-from worldstrat_bench.artefacts.tiles import read_tiles
+from worldstrat_bench.artefacts.tiles import parse_tiles
 from worldstrat_bench.run.events import Event, Progress
 
 pytestmark = [
@@ -32,7 +32,7 @@ def test_cuda_and_cpu_agree(data: Path, tmp_path: Path) -> None:
         run = tmp_path / device[:4]
         done = run_cli("evaluate", "bicubic", "--data", data, "--out", run, "--device", device, "--no-download")
         assert done.code == 0, done.err
-    cpu, cuda = (read_tiles(tmp_path / name / "tiles.csv") for name in ("cpu", "cuda"))
+    cpu, cuda = (parse_tiles((tmp_path / name / "tiles.csv").read_bytes()) for name in ("cpu", "cuda"))
     for name in ("psnr", "psnr_raw", "psnr_unregistered"):
         np.testing.assert_allclose(cuda.numbers[name], cpu.numbers[name], atol=1e-4)
     np.testing.assert_array_equal(cuda.numbers["shift_y"], cpu.numbers["shift_y"])

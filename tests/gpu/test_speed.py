@@ -96,9 +96,14 @@ def streams() -> Call:
 
 
 MODELS: dict[str, Callable[[], Call]] = {
-    "plain": plain, "channels-last": channels_last, "bf16": bf16, "graph": graph, "streams": streams,
-    "compiled": lambda: compiled("default"), "reduce-overhead": lambda: compiled("reduce-overhead"),
-}  # fmt: skip
+    "plain": plain,
+    "channels-last": channels_last,
+    "bf16": bf16,
+    "graph": graph,
+    "streams": streams,
+    "compiled": lambda: compiled("default"),
+    "reduce-overhead": lambda: compiled("reduce-overhead"),
+}
 
 
 def block_of(call: Call, inputs: list[Placed], *, wait: bool = False) -> tuple[float, float, Kept]:

@@ -124,8 +124,10 @@ def test_the_report_says_what_was_granted(worker: Worker, level: str) -> None:
     assert worker._attempt.refused == ""
 
 
-@pytest.mark.parametrize(("action", "outcomes"), [(FILLS, ("out_of_memory",)), (ASSERTS, ("model_error", "crash")),
-                                                  (HALF, ("invalid_output",))])  # fmt: skip
+@pytest.mark.parametrize(
+    ("action", "outcomes"),
+    [(FILLS, ("out_of_memory",)), (ASSERTS, ("model_error", "crash")), (HALF, ("invalid_output",))],
+)
 def test_a_failed_tile_costs_itself(odd: Worker, action: int, outcomes: tuple[str, ...]) -> None:
     reply = ask(odd, action)
     assert reply.outcome in outcomes, reply.message

@@ -137,8 +137,14 @@ def monitor_that_sees_nothing(root: Path) -> None:
 
 
 CHANGES: list[Callable[[Path], None]] = [
-    assumed_unchanged, skipped, excluded_module, ignored_by_the_user, staged, removed, monitor_that_sees_nothing,
-]  # fmt: skip
+    assumed_unchanged,
+    skipped,
+    excluded_module,
+    ignored_by_the_user,
+    staged,
+    removed,
+    monitor_that_sees_nothing,
+]
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)

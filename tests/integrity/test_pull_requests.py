@@ -260,17 +260,27 @@ def test_what_the_forge_lists_counts_beside_git(root: Path) -> None:
     assert rules(root, changed=listing(root, *own, pages=False)) == set()
     outside = {"filename": ".github/workflows/evil.yml", "status": "added"}
     assert rules(root, changed=listing(root, *own, outside)) == {"one-slug"}
-    moved = {"filename": f"submissions/{MINE}/a.md", "status": "renamed",
-             "previous_filename": f"submissions/{VICTIM}/README.md"}  # fmt: skip
+    moved = {
+        "filename": f"submissions/{MINE}/a.md",
+        "status": "renamed",
+        "previous_filename": f"submissions/{VICTIM}/README.md",
+    }
     assert rules(root, changed=listing(root, *own, moved)) == {"one-slug", "owner"}
 
 
 @pytest.mark.parametrize(
     "content",
-    ["", "{", "[1]", '[{"filename": 1}]', '[{"filename": "a", "status": "renamed"}]', "[" * 100_000,
-     json.dumps([{"filename": f"a/{i}", "status": "added"} for i in range(3000)])],
+    [
+        "",
+        "{",
+        "[1]",
+        '[{"filename": 1}]',
+        '[{"filename": "a", "status": "renamed"}]',
+        "[" * 100_000,
+        json.dumps([{"filename": f"a/{i}", "status": "added"} for i in range(3000)]),
+    ],
     ids=["empty", "brace", "number", "no name", "no old name", "deep", "cut"],
-)  # fmt: skip
+)
 def test_a_list_that_cannot_be_used_is_refused(root: Path, content: str) -> None:
     path = root.parent / "files.json"
     path.write_text(content)

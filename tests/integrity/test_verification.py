@@ -255,9 +255,12 @@ def test_an_attestation_is_checked_before_a_verification_is_added(
 
 def test_only_the_evaluation_workflow_attests() -> None:
     environment = {
-        "GITHUB_ACTIONS": "true", "GITHUB_REPOSITORY": "o/r", "GITHUB_RUN_ID": "17",
-        "GITHUB_WORKFLOW_SHA": "a" * 40, "GITHUB_WORKFLOW_REF": "o/r/.github/workflows/evaluate.yml@refs/heads/main",
-    }  # fmt: skip
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_REPOSITORY": "o/r",
+        "GITHUB_RUN_ID": "17",
+        "GITHUB_WORKFLOW_SHA": "a" * 40,
+        "GITHUB_WORKFLOW_REF": "o/r/.github/workflows/evaluate.yml@refs/heads/main",
+    }
     assert attestation_of(environment) == ATTESTED
     for name, value in (
         ("GITHUB_ACTIONS", ""),

@@ -99,9 +99,12 @@ def _evaluate(request: RunRequest) -> dict[str, float]:
     rows = list(csv.DictReader((request.out / "timings.csv").read_text(encoding="utf-8").splitlines()))
     model, scoring = (sum(float(row[name]) for row in rows) for name in ("model_seconds", "score_seconds"))
     return {
-        "start": loaded[0] - began, "wall": ended - loaded[0], "finish": ended - scored[-1], "model": model,
+        "start": loaded[0] - began,
+        "wall": ended - loaded[0],
+        "finish": ended - scored[-1],
+        "model": model,
         "scoring": scoring,
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.usefixtures("own_cache")
@@ -196,8 +199,19 @@ def test_peak_memory_by_number_of_tiles(benchmark: Any, publish: Any, full_size:
 
     def evaluate() -> None:
         for count in (FEW, MANY):
-            words = command("evaluate", "shift-and-add", "--data", full_size, "--out", tmp_path / str(count),
-                            "--limit", count, "--device", "cpu", "--no-download")  # fmt: skip
+            words = command(
+                "evaluate",
+                "shift-and-add",
+                "--data",
+                full_size,
+                "--out",
+                tmp_path / str(count),
+                "--limit",
+                count,
+                "--device",
+                "cpu",
+                "--no-download",
+            )
             done = subprocess.run(
                 [sys.executable, "-c", PEAK, *words], env=environment(), capture_output=True, text=True, check=True
             )

@@ -181,9 +181,14 @@ def test_ssim_by_scikit_image(figures: Figures, benchmark: Any, pair: Any) -> No
 
     def call() -> object:
         return similarity(
-            target, prediction, channel_axis=2, data_range=1.0, gaussian_weights=True, sigma=1.5,
+            target,
+            prediction,
+            channel_axis=2,
+            data_range=1.0,
+            gaussian_weights=True,
+            sigma=1.5,
             use_sample_covariance=False,
-        )  # fmt: skip
+        )
 
     take(figures, benchmark, "ssim: scikit-image", call)
 

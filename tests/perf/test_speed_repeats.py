@@ -60,8 +60,17 @@ def test_five_sessions_of_three_models(benchmark: Any, publish: Any, found: Timi
 
     def session() -> None:
         for model in MODELS:
-            done = run_process("speed", model, "--scenario", "single", "--device", DEVICE, "--json", timeout=1200,
-                               OMP_NUM_THREADS=str(torch.get_num_threads()))  # fmt: skip
+            done = run_process(
+                "speed",
+                model,
+                "--scenario",
+                "single",
+                "--device",
+                DEVICE,
+                "--json",
+                timeout=1200,
+                OMP_NUM_THREADS=str(torch.get_num_threads()),
+            )
             assert done.code == 0, done.err
             timing = done.json["timings"][0]
             found[model].append(timing)
@@ -135,10 +144,11 @@ def _inputs() -> list[Placed]:
     return [
         Placed(
             LowRes(*(torch.from_numpy(array).to(DEVICE) for array in (task.images, task.clear, task.days))),
-            Target(task.height, task.width), None,
+            Target(task.height, task.width),
+            None,
         )
         for task in tasks
-    ]  # fmt: skip
+    ]
 
 
 def _block(call: Any, inputs: list[Placed]) -> float:

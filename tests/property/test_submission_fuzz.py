@@ -28,9 +28,13 @@ MANIFEST_TREE = tomllib.loads(MANIFEST)
 _quiet = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
 
 scalars = (
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
     | st.sampled_from(["", "\x00", "../../etc", "\u202e", "9" * 5000, "1e999", "my-sr", "https://"])
-)  # fmt: skip
+)
 json_values = st.recursive(
     scalars,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
@@ -72,8 +76,10 @@ def spoilt_text(original: str) -> st.SearchStrategy[bytes]:
     places = st.integers(0, len(data))
     return st.builds(
         lambda a, b, new: data[: min(a, b)] + new + data[max(a, b) :],
-        places, places, st.binary(max_size=12) | st.sampled_from([b"[" * 3000, b'"', b"\n", b"{}", b",", b"\xff\xfe"]),
-    )  # fmt: skip
+        places,
+        places,
+        st.binary(max_size=12) | st.sampled_from([b"[" * 3000, b'"', b"\n", b"{}", b",", b"\xff\xfe"]),
+    )
 
 
 def answers(folder: Path) -> None:

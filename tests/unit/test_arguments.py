@@ -59,7 +59,7 @@ WRONG: dict[str, tuple[Callable[[], object], str]] = {
     "targets": (lambda: wsb.Scorer(device="cpu").prepare(5), "int"),  # type: ignore[arg-type]
     "index": (lambda: wsb.Scorer(device="cpu").prepare(IMAGE).score(IMAGE, ["first"]), "whole"),  # type: ignore[list-item]
     "one index": (lambda: wsb.Scorer(device="cpu").prepare(IMAGE).score(IMAGE, 0), "whole"),  # type: ignore[arg-type]
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", WRONG)

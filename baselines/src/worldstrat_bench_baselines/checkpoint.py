@@ -27,7 +27,7 @@ MAX_BYTES = 2 << 30
 """No checkpoint of a model of this benchmark is larger."""
 
 OLD_MAGIC = 0x1950A86A20F9469CFC6C
-"""What a checkpoint from before torch 1.6 begins with, as a pickled number."""
+"""First number of a checkpoint from before torch 1.6, as it is pickled."""
 
 Nested = dict[str, "Tensor | Nested"]
 """Dicts of tensors as a training script wraps them."""
@@ -113,7 +113,7 @@ class _Dict(dict[object, object]):
 
 
 class _RebuildTensor(_Inert):
-    """What ``torch._utils._rebuild_tensor_v2`` does, with the bounds checked."""
+    """Rebuild a tensor as ``torch._utils._rebuild_tensor_v2`` does, with the bounds checked."""
 
     __slots__ = ()
 
@@ -131,7 +131,7 @@ class _RebuildTensor(_Inert):
 
 
 class _RebuildParameter(_Inert):
-    """What ``torch._utils._rebuild_parameter`` does, less the gradient."""
+    """Rebuild a parameter as ``torch._utils._rebuild_parameter`` does, less the gradient."""
 
     __slots__ = ()
 

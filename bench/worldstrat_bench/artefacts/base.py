@@ -70,8 +70,10 @@ class Artefact(Part):
             if len(content) > cls.MAX_BYTES:
                 raise ValueError(f"larger than {cls.MAX_BYTES:,} bytes")
             document = read_json(content)
+            # First: an older schema is told in its own words, not as a list of keys that are unknown today.
             cls._check_document(document)
             found = cls.model_validate(document)
+            # Given the document as it was written: a digest over it must not include defaults that were filled in.
             found._check_content(document)
         except ValidationError as error:
             reason = first_problem(error)
@@ -112,6 +114,7 @@ def read_file(path: Path, kind: str, max_bytes: int, remedy: str) -> bytes:
         if it is missing, cannot be read or is larger than `max_bytes`.
     """
     try:
+        # Measured before it is read: a file of a stranger may be of any size.
         if path.stat().st_size > max_bytes:
             what = f"not a valid {kind}: larger than {max_bytes:,} bytes"
             raise InvalidArtefactError(what, where=path, remedy=remedy)

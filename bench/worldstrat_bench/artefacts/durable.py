@@ -31,6 +31,7 @@ def write_durably(path: Path, content: bytes | Sequence[bytes | bytearray | memo
             # The content has to be on the disk before its name is: a rename may be written first.
             os.fsync(stream.fileno())
         temporary.replace(path)
+        # The new name is an entry of the folder, which has a place on the disk of its own.
         _sync_folder(path.parent)
     except OSError as error:
         with suppress(OSError):

@@ -60,5 +60,6 @@ def unknown_harness(harness: Harness, released: Collection[str] = ()) -> str:
     """
     if harness.code_sha256 is not None and harness.code_sha256 in released:
         return ""
+    # `dirty` may be null, which is not known, and does not count as clean.
     clean = harness.dirty is False and harness.commit is not None and _COMMIT.fullmatch(harness.commit)
     return "" if clean else UNKNOWN

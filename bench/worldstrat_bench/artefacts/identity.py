@@ -56,6 +56,7 @@ def same_model(a: ModelRef, b: ModelRef, *, partial: bool = False) -> bool:
 
 def _same(name: str, a: ModelRef, b: ModelRef, *, partial: bool) -> bool:
     ours, theirs = getattr(a, name), getattr(b, name)
+    # Unknown on one side only says that the two were recorded in different ways.
     if ours == theirs or (partial and name in _MAY_BE_UNKNOWN and not (ours and theirs)):
         return True
     if name == "distribution" and ours and theirs:

@@ -58,6 +58,7 @@ def parse_owners(content: bytes | str) -> Owners:
         if it cannot be used, or names a submission twice.
     """
     found = parse_toml(Owners, content, name=_KIND, where=OWNERS_FILE, remedy=_REMEDY)
+    # The first entry would win everywhere and hide the second owner's.
     if len(set(found.slugs)) < len(found.submission):
         raise InvalidArtefactError("a submission is listed twice", where=OWNERS_FILE, remedy=_REMEDY)
     return found

@@ -116,14 +116,14 @@ class Device(Part):
 
 
 class LimitsRef(Part):
-    """What the model was allowed, where that decides outcomes."""
+    """Limits of the model that decide outcomes."""
 
     tile_seconds: Finite = Field(gt=0, description="time limit of a tile")
     memory_bytes: int | None = Field(default=None, description="of the resident set; null: half of the machine's")
 
 
 class IsolationReport(Part):
-    """What confined the model, as the self-test and the host's canaries found it."""
+    """Confinement of the model, as the self-test and the host's canaries found it."""
 
     level: Literal["none", "process", "strong", "full"]
     requested: Literal["auto", "process", "strong", "full"] = "auto"
@@ -176,7 +176,7 @@ HANDED_IN_CLASS: Final = "handed in"
 
 
 class TileMessage(Part):
-    """What a model said of tiles that failed, or what the harness remarked of their values."""
+    """Message of a model about tiles that failed, or remark of the harness about their values."""
 
     outcome: Name = Field(description='of the tiles; "ok" for a remark on values that look odd')
     message: Annotated[str, Field(max_length=500)] = Field(

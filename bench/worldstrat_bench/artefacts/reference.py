@@ -18,7 +18,7 @@ from worldstrat_bench.artefacts.record import Finite, Name, ProtocolRef, Record,
 
 
 class ReferenceTile(Part):
-    """What a row of ``tiles.csv`` says of its tile whatever the model."""
+    """Facts of a tile in ``tiles.csv`` that are the same for every model."""
 
     group: Name
     ipcc: Name

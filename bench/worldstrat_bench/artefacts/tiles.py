@@ -8,13 +8,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from worldstrat_bench.artefacts.base import decoded, read_file
+from worldstrat_bench.artefacts.base import decoded
 from worldstrat_bench.errors import InvalidArtefactError
 
 TILES: Final = "tiles.csv"
@@ -26,23 +25,50 @@ MAX_BYTES: Final = 8_000_000
 Kind = Literal["text", "number", "flag"]
 Value = str | int | float | bool | None
 
-OUTCOMES: tuple[str, ...] = (
-    "ok", "model_error", "invalid_output", "timeout", "out_of_memory", "crash", "infra_error",
-)  # fmt: skip
-"""What can become of a tile. Only ``ok`` is scored and only ``infra_error`` is retried for free."""
+OUTCOMES: tuple[str, ...] = ("ok", "model_error", "invalid_output", "timeout", "out_of_memory", "crash", "infra_error")
+"""Outcomes of a tile. Only ``ok`` is scored and only ``infra_error`` is retried for free."""
 
 COLUMNS: dict[str, Kind] = {
-    "tile": "text", "group": "text", "ipcc": "text", "smod": "text", "source": "text", "continent": "text",
-    "lon": "number", "lat": "number", "cloud": "number", "days": "number", "detail": "number", "outcome": "text",
-    "psnr": "number", "ssim": "number", "lpips": "number", "rmse": "number", "psnr_raw": "number",
-    "psnr_unregistered": "number", "sam": "number", "lr_consistency": "number", "psnr_bicubic": "number",
-    "clipped": "number", "shift_y": "number", "shift_x": "number", "shift_at_edge": "flag",
-}  # fmt: skip
+    "tile": "text",
+    "group": "text",
+    "ipcc": "text",
+    "smod": "text",
+    "source": "text",
+    "continent": "text",
+    "lon": "number",
+    "lat": "number",
+    "cloud": "number",
+    "days": "number",
+    "detail": "number",
+    "outcome": "text",
+    "psnr": "number",
+    "ssim": "number",
+    "lpips": "number",
+    "rmse": "number",
+    "psnr_raw": "number",
+    "psnr_unregistered": "number",
+    "sam": "number",
+    "lr_consistency": "number",
+    "psnr_bicubic": "number",
+    "clipped": "number",
+    "shift_y": "number",
+    "shift_x": "number",
+    "shift_at_edge": "flag",
+}
 """The fixed columns, in order. Optional metrics follow them, in alphabetical order, all of kind number."""
 
 FACT_COLUMNS: tuple[str, ...] = (
-    "group", "ipcc", "smod", "source", "continent", "lon", "lat", "cloud", "days", "detail",
-)  # fmt: skip
+    "group",
+    "ipcc",
+    "smod",
+    "source",
+    "continent",
+    "lon",
+    "lat",
+    "cloud",
+    "days",
+    "detail",
+)
 """Columns that describe a tile and are the same for every model."""
 
 
@@ -149,12 +175,14 @@ def parse_tiles(content: bytes | str, *, where: object = TILES) -> TileTable:
     if not rows or rows[0][: len(COLUMNS)] != list(COLUMNS):
         raise _invalid("the header does not start with the fixed columns", where)
     header, body = rows[0], rows[1:]
+    # By name, a second column would replace the first without a word.
     if sorted(set(header)) != sorted(header):
         raise _invalid("a column is named twice", where)
     for line, row in enumerate(body, start=2):
         if len(row) != len(header):
             raise _invalid(f"line {line} has {len(row)} cells, the header has {len(header)}", where)
     tiles = tuple(row[0] for row in body)
+    # One order, or two tables of the same numbers would have different digests.
     if list(tiles) != sorted(set(tiles)):
         raise _invalid("tiles are not sorted by name, each once", where)
     texts: dict[str, tuple[str | None, ...]] = {}
@@ -176,11 +204,6 @@ def parse_tiles(content: bytes | str, *, where: object = TILES) -> TileTable:
         if outcome not in OUTCOMES:
             raise _invalid(f"line {line}: unknown outcome {(outcome or '')[:40]!r}", where)
     return TileTable(tiles, texts, numbers, flags)
-
-
-def read_tiles(path: Path) -> TileTable:
-    """Read a ``tiles.csv`` from disk; see :func:`parse_tiles`."""
-    return parse_tiles(read_file(path, TILES, MAX_BYTES, REMEDY), where=path)
 
 
 def _number(cell: str, line: int, name: str, where: object) -> float:

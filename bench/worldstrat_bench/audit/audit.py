@@ -91,6 +91,7 @@ def run_audit(request: AuditRequest, say: Say = lambda _: None) -> AuditReport:
     DataError, InfrastructureError
         see the readers and the worker.
     """
+    # Drawn for each audit: a model must not know which tiles will be asked for.
     seed = secrets.randbelow(2**31) if request.seed is None else request.seed
     protocol = load_protocol(request.protocol)
     dataset = open_dataset(request.data)
@@ -98,6 +99,7 @@ def run_audit(request: AuditRequest, say: Say = lambda _: None) -> AuditReport:
     tiles = _draw(dataset.tiles(request.list_name), request.tiles, seed)
     with tempfile.TemporaryDirectory(prefix="worldstrat-audit-") as scratch:
         unseen: tuple[Tile, ...] = ()
+        # Made only if asked for: writing scenes in WorldStrat's layout takes seconds.
         if "unseen" in request.probes:
             say("making scenes that no model has seen")
             unseen = _unseen_tiles(Path(scratch), tiles[0], protocol, seed)
@@ -142,6 +144,7 @@ def _probe(
     request: AuditRequest, spec: ModelSpec, frames: int, material: _Material, say: Say
 ) -> tuple[ProbeResult, ...]:
     tasks = [read_inputs(tile, material.protocol, frames).task for tile in material.known]
+    # One worker a model: what a probe leaves in its memory is part of what is looked for.
     worker = Worker(
         spec,
         device=request.device,
@@ -220,4 +223,5 @@ def _gains(model: AuditedModel, tiles: Sequence[Tile], protocol: Protocol, frame
             gains.append(psnr - bicubic)
     if not gains:
         raise NoPredictionError("no tile has a psnr")
+    # A median: on a tile of flat water bicubic is nearly exact, and a gain over it may be any number of dB.
     return float(np.median(gains))

@@ -1,4 +1,4 @@
-"""What an audit asks a model: tasks of the dataset changed in ways that do not change what a good answer is."""
+"""Questions of an audit: tasks of the dataset, changed in ways that do not change a good answer."""
 
 from __future__ import annotations
 
@@ -55,6 +55,7 @@ def mosaic(tasks: Sequence[Task]) -> Task:
 
     All are cut to the smallest size and number of frames; the target is four times that size.
     """
+    # Sizes differ by a few pixels from tile to tile, and a mosaic has one.
     height = min(task.size[0] for task in tasks)
     width = min(task.size[1] for task in tasks)
     frames = min(task.frames for task in tasks)

@@ -33,6 +33,8 @@ def change(image: NDArray[np.floating], reference: NDArray[np.floating], border:
     """
     inner = (slice(None), slice(border, -border or None), slice(border, -border or None))
     a, b = fine_structure(image)[inner], fine_structure(reference)[inner]
+    # Over the reference's own detail, so that one limit fits flat and busy tiles; the floor keeps flat ones from
+    # counting.
     return float(np.sqrt(np.mean((a - b) ** 2)) / max(float(np.sqrt(np.mean(b**2))), FLOOR))
 
 

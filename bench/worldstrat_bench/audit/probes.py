@@ -97,7 +97,7 @@ class NoPredictionError(Exception):
     """The model failed on a task; the message says how."""
 
 
-class Asked(Protocol):
+class AskedWorker(Protocol):
     """The part of :class:`worldstrat_bench.worker.host.Worker` that a probe uses."""
 
     def predict(self, task: Task, seed: int) -> Reply:
@@ -113,7 +113,7 @@ class Asked(Protocol):
 class AuditedModel:
     """The model under audit in its worker, asked as a run asks it."""
 
-    worker: Asked
+    worker: AskedWorker
 
     def image(self, task: Task, seed: int = 0) -> NDArray[np.float32]:
         """Return the prediction of a task, (3, H, W); `seed` is a run's, which the task's own is made from."""
@@ -141,6 +141,7 @@ def probe_determinism(model: AuditedModel, tasks: Sequence[Task]) -> float:
     """Probe with the same input and seed, in one worker and in a new one."""
     task = tasks[0]
     first, second = model.image(task, 1), model.image(task, 1)
+    # A model that remembers its first answer repeats itself within one process only.
     model.restart()
     return max(largest(first, second), largest(first, model.image(task, 1)))
 
@@ -151,6 +152,7 @@ def probe_order(model: AuditedModel, tasks: Sequence[Task]) -> float:
     forwards = [model.image(task, 2) for task in few]
     model.restart()
     backwards = [model.image(task, 2) for task in reversed(few)][::-1]
+    # Tile by tile: each was asked for after others in one of the two workers.
     return max(largest(a, b) for a, b in zip(forwards, backwards, strict=True))
 
 
@@ -200,6 +202,7 @@ def probe_mosaic(model: AuditedModel, tasks: Sequence[Task]) -> float:
         own = on_fourfold(model.image(source), *source.size)
         place = (slice(None), _fourfold(rows), _fourfold(columns))
         changes.append(change(made[place], own[place], border=0))
+    # A median: a cell of a cloud's edge may change by any amount for an honest model.
     return float(np.median(changes))
 
 

@@ -12,6 +12,7 @@ def main() -> None:
     from worldstrat_bench.cli.streams import write_anything
     from worldstrat_bench.errors import InfrastructureError, WorldstratBenchError
 
+    # Before anything is printed: --help and --version must not fail on a terminal in Latin-1 either.
     write_anything()
     try:
         app(prog_name="worldstrat-bench")

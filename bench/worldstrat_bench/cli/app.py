@@ -26,6 +26,7 @@ class _Verbs(TyperGroup):
         """Run a verb."""
         with _quiet_when_stdout_closes():
             result = super().invoke(ctx)
+            # A closed pipe often shows only when the buffer is written; here it is still ours to handle.
             sys.stdout.flush()
             return result
 
@@ -36,6 +37,7 @@ def _quiet_when_stdout_closes() -> Iterator[None]:
         yield
     except BrokenPipeError:
         flush_or_forget()
+        # The reader has seen enough; that is not a failure of the command.
         raise typer.Exit(0) from None
 
 

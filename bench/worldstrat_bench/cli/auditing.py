@@ -41,6 +41,7 @@ def audit_model(
         raise UsageError(
             "an audit needs a dataset", where="--audit", remedy="--data DIR; `data mini DIR` makes a small one"
         )
+    # What honest models do on the same tiles tells a limit that is too tight from a model that cheats.
     controls = {}
     for name in CONTROLS:
         try:

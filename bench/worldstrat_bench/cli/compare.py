@@ -35,6 +35,7 @@ def compare(
     from worldstrat_bench.run.compare import compare_runs
 
     found = compare_runs(first, second)
+    # Only the two runs know which axes their tiles have, so the word is checked after they are read.
     if strata is not None and strata not in found.strata:
         from worldstrat_bench.errors import UsageError
 

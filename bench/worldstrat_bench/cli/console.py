@@ -56,6 +56,7 @@ def print_error(error: WorldstratBenchError) -> None:
 
 def _without_traceback(what: str) -> str:
     """Report a bad argument of a model's ``load`` without the traceback, which the log and --debug have."""
+    # A wrong --param is the user's to correct; any other failure of load() needs its traceback.
     says = re.match(r"the model cannot be loaded: (TypeError|ValueError): ", what)
     return what.partition("\nTraceback (most recent call last)")[0] if says else what
 
@@ -80,6 +81,7 @@ def stdout() -> Console:
         def on_broken_pipe(self) -> None:
             raise BrokenPipeError  # rich would exit with 1
 
+    # Rich takes 80 columns for a pipe and cuts cells to fit; what a file holds must be whole.
     wide = not sys.stdout.isatty() and "COLUMNS" not in os.environ
     return Output(width=_FILE_WIDTH if wide else None)
 
@@ -89,6 +91,7 @@ def flush_or_forget() -> bool:
     try:
         sys.stdout.flush()
     except BrokenPipeError:
+        # Without this Python flushes at exit, fails again, and prints a message of its own.
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())  # what is left in buffers goes there when the process ends
         os.close(nowhere)

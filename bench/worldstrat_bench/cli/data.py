@@ -193,6 +193,7 @@ def _document(report: CheckReport) -> dict[str, object]:
 @contextmanager
 def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
     """Show a bar on a terminal; elsewhere nothing, the work takes seconds."""
+    # A log would hold every state of the bar.
     if not sys.stderr.isatty():
         yield lambda done, total: None
         return

@@ -32,6 +32,7 @@ def demo(
     def say(text: str) -> None:
         screen.print(console.printable(text), markup=False, highlight=False, soft_wrap=True)
 
+    # On a CPU everywhere: the first numbers that a user sees are those of the docs.
     options = replace(groups.run_options("cpu", scoring), isolation=isolation)
     with running.resumable():
         say(f"a synthetic dataset of {tiles} test tiles: {out / 'mini'}")

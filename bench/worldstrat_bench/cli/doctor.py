@@ -54,6 +54,7 @@ def doctor(
                 )
     if json:
         console.print_json([asdict(finding) for finding in findings])
+    # Only what the data lack is the data's fault; anything else is the machine's.
     bad = {finding.name for finding in findings if finding.state == "bad"}
     if bad:
         raise typer.Exit(4 if bad == {"data"} else 6)

@@ -57,6 +57,7 @@ def evaluate(
     """Run a model on the test tiles and score it; the same command continues a run that was interrupted."""
     options = groups.run_options(device, worker, scoring, caching, keep=keep)
     cluster = machines.chosen()
+    # With --all each submission states what the other options would say of one model.
     if every is not None:
         from worldstrat_bench.submission.matrix import Matrix, find_submissions
 
@@ -115,6 +116,7 @@ def _evaluate_all(matrix: Matrix, machines: ClusterOptions | None, json: bool) -
         _print(cells)
     failed = [cell for cell in cells if cell.state in ("failed", "failed tiles")]
     if failed:
+        # One exit code for many failures: of several, one that needs no author of a model to fix it.
         raise error_of({cell.exit_code for cell in failed})(
             f"{len(failed)} of {len(cells)} evaluations failed",
             where=", ".join(dict.fromkeys(cell.name for cell in failed)),

@@ -108,6 +108,7 @@ def _plain_lines() -> Report:
     def report(event: Event) -> None:
         if event.kind == "progress":
             tenth = 10 * event.bytes // max(1, event.bytes_total)
+            # A fetch of hours would otherwise fill a log with lines that say the same.
             if tenth <= tenths[0]:
                 return
             tenths[0] = tenth

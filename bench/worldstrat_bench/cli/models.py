@@ -16,7 +16,7 @@ from worldstrat_bench.cli.groups import IsolationOption, ModelGroup, PythonOptio
 
 if TYPE_CHECKING:
     from worldstrat_bench.plugins.discovery import ModelEntry
-    from worldstrat_bench.worker.conformance import Finding
+    from worldstrat_bench.worker.conformance import ModelFinding
 
 models = typer.Typer(help="List the installed models; check one.", no_args_is_help=True)
 
@@ -63,7 +63,7 @@ def check(
     from worldstrat_bench.plugins.declared import declared_parameters
     from worldstrat_bench.plugins.discovery import find_model
     from worldstrat_bench.run.devices import resolve_devices
-    from worldstrat_bench.worker.conformance import Subject, check_model
+    from worldstrat_bench.worker.conformance import ModelToCheck, check_model
     from worldstrat_bench.worker.types import ModelSpec
 
     on = resolve_devices(device)[0]
@@ -73,7 +73,7 @@ def check(
         beside = asked.submission is None
         parameters = declared_parameters(entry, asked.parameters or {}, asked.weights, beside=beside)
         spec = ModelSpec(entry.target, parameters, asked.weights, entry.search_paths, asked.python)
-        subject = Subject(spec, asked.frames, on, isolation, log=log)
+        subject = ModelToCheck(spec, asked.frames, on, isolation, log=log)
         findings = []
         with _confined_or_told(name):
             for finding in check_model(subject):
@@ -82,6 +82,7 @@ def check(
                     _print_finding(finding)
         failed = [finding for finding in findings if not finding.passed]
         sound, probes = True, None
+        # An audit of a model that breaks the contract would report the same faults as leaks.
         if audit and not failed:
             from worldstrat_bench.cli.auditing import audit_model
 
@@ -159,7 +160,7 @@ def _print_entries(entries: tuple[ModelEntry, ...]) -> None:
                 out.print(f"    problem: {problem}", style="red", markup=False, highlight=False, soft_wrap=True)
 
 
-def _print_finding(finding: Finding) -> None:
+def _print_finding(finding: ModelFinding) -> None:
     out = console.stdout()
     mark, style = ("ok  ", "green") if finding.passed else ("FAIL", "bold red")
     out.print(mark, style=style, end=" ")

@@ -86,6 +86,7 @@ class Display:
 
     def _plain(self, event: Progress) -> None:
         now = time.monotonic()
+        # A log wants a line now and then, and the last one; a line a tile would hide the failures.
         due = now - self._last_line.get(event.stage, 0.0) >= _SECONDS_BETWEEN_LINES
         if event.tile and (due or event.done == event.total):
             self._last_line[event.stage] = now

@@ -51,6 +51,7 @@ def _value(text: str) -> Parameter:
             value = kind(text)
         except ValueError:
             continue
+        # NaN and infinities are not JSON, and parameters go into the record: they stay words.
         if value == value and abs(value) != float("inf"):
             return value
     return text

@@ -85,9 +85,18 @@ class HandedInGroup:
             slug, train_split = manifest.submission.slug, manifest.training.train_split
             name = slug
         return HandInRequest(
-            files, name, data, out, stated, protocol or DEFAULT_PROTOCOL, self.list_name or "auto", self.limit,
-            self.ids, train_split, slug,
-        )  # fmt: skip
+            files,
+            name,
+            data,
+            out,
+            stated,
+            protocol or DEFAULT_PROTOCOL,
+            self.list_name or "auto",
+            self.limit,
+            self.ids,
+            train_split,
+            slug,
+        )
 
     @property
     def given(self) -> tuple[str, ...]:
@@ -149,6 +158,8 @@ def _made_elsewhere(folder: Path, handed_in: HandedInGroup, shard: str | None) -
     """
     from worldstrat_bench.errors import InvalidArtefactError, UsageError
 
+    # A run has a journal; the user's own files never do. So the folder itself says which of the two commands is
+    # meant.
     is_run, given = (folder / "run.sqlite").exists(), handed_in.given
     if is_run and given:
         remedy = "leave them out to score the run again, or give the folder of the predictions"

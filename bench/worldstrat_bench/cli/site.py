@@ -95,16 +95,25 @@ def check_site(
 
 def _build_document(report: BuildReport) -> dict[str, object]:
     return {
-        "folder": str(report.folder), "entry_page": str(report.entry_page), "files": report.files,
-        "bytes": report.bytes, "pictures": report.pictures,
+        "folder": str(report.folder),
+        "entry_page": str(report.entry_page),
+        "files": report.files,
+        "bytes": report.bytes,
+        "pictures": report.pictures,
         "boards": [
-            {"title": b.title, "kind": b.kind, "page": b.page, "tiles": b.tiles, "entries": list(b.ranked),
-             "self_reported": list(b.reported)}
+            {
+                "title": b.title,
+                "kind": b.kind,
+                "page": b.page,
+                "tiles": b.tiles,
+                "entries": list(b.ranked),
+                "self_reported": list(b.reported),
+            }
             for b in report.boards
         ],
         "apart": [{"source": source, "reason": reason} for source, reason in report.apart],
         "refused": [{"source": source, "reason": reason} for source, reason in report.refused],
-    }  # fmt: skip
+    }
 
 
 def _print_build(report: BuildReport) -> None:
@@ -133,10 +142,15 @@ def _print_build(report: BuildReport) -> None:
 
 def _check_document(report: CheckReport) -> dict[str, object]:
     return {
-        "folder": str(report.folder), "files": report.files, "pages": report.pages,
-        "index_gzipped": report.index_gzipped, "assets": report.assets,
-        "largest_tile_page": report.largest_tile_page, "rebuilt": report.rebuilt, "faults": list(report.faults),
-    }  # fmt: skip
+        "folder": str(report.folder),
+        "files": report.files,
+        "pages": report.pages,
+        "index_gzipped": report.index_gzipped,
+        "assets": report.assets,
+        "largest_tile_page": report.largest_tile_page,
+        "rebuilt": report.rebuilt,
+        "faults": list(report.faults),
+    }
 
 
 def _print_check(report: CheckReport) -> None:

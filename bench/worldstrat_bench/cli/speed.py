@@ -74,15 +74,33 @@ def _print(report: SpeedReport) -> None:
 
     title = printable(f"{report.model} on {report.device.device_class}")
     table = Table(title=title, title_justify="left", box=box.SIMPLE, pad_edge=False)
-    headings = ("scenario", "batch", "ms a tile", "p50 ms", "p90 ms", "p99 ms", "transfer ms", "km2/s", "Mpx/s",
-                "x bicubic", "verdict")  # fmt: skip
+    headings = (
+        "scenario",
+        "batch",
+        "ms a tile",
+        "p50 ms",
+        "p90 ms",
+        "p99 ms",
+        "transfer ms",
+        "km2/s",
+        "Mpx/s",
+        "x bicubic",
+        "verdict",
+    )
     for heading in headings:
         left = heading in ("scenario", "verdict")
         table.add_column(heading, justify="left" if left else "right", no_wrap=True)
     for timing in report.timings:
-        figures = (timing.call_ms / timing.batch, timing.latency_p50_ms, timing.latency_p90_ms, timing.latency_p99_ms,
-                   timing.transfer_ms, timing.km2_per_second, timing.output_megapixels_per_second,
-                   timing.times_reference)  # fmt: skip
+        figures = (
+            timing.call_ms / timing.batch,
+            timing.latency_p50_ms,
+            timing.latency_p90_ms,
+            timing.latency_p99_ms,
+            timing.transfer_ms,
+            timing.km2_per_second,
+            timing.output_megapixels_per_second,
+            timing.times_reference,
+        )
         table.add_row(timing.scenario, str(timing.batch), *map(three_digits, figures), timing.verdict)
     console = stdout()
     console.print(table)

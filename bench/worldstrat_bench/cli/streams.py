@@ -7,12 +7,36 @@ import sys
 
 _HANDLER = "worldstrat-bench-plain"
 _PLAIN = {
-    "\u2191": "^", "\u2193": "v", "\u2013": "-", "\u2014": "-", "\u2212": "-", "\u2026": "...", "\u00d7": "x",
-    "\u00b1": "+-", "\u2264": "<=", "\u2265": ">=", "\u2248": "~", "\u00b7": ".", "\u2020": "*", "\u0394": "delta",
-    "\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u00b2": "2", "\u00b0": " deg", "\u2500": "-",
-    "\u2501": "-", "\u2502": "|", "\u2022": "*", "\u2713": "ok", "\u2714": "ok", "\u2705": "ok", "\u274c": "FAIL",
-}  # fmt: skip
-"""What is written for the characters of our own texts where the encoding lacks them."""
+    "\u2191": "^",
+    "\u2193": "v",
+    "\u2013": "-",
+    "\u2014": "-",
+    "\u2212": "-",
+    "\u2026": "...",
+    "\u00d7": "x",
+    "\u00b1": "+-",
+    "\u2264": "<=",
+    "\u2265": ">=",
+    "\u2248": "~",
+    "\u00b7": ".",
+    "\u2020": "*",
+    "\u0394": "delta",
+    "\u2018": "'",
+    "\u2019": "'",
+    "\u201c": '"',
+    "\u201d": '"',
+    "\u00b2": "2",
+    "\u00b0": " deg",
+    "\u2500": "-",
+    "\u2501": "-",
+    "\u2502": "|",
+    "\u2022": "*",
+    "\u2713": "ok",
+    "\u2714": "ok",
+    "\u2705": "ok",
+    "\u274c": "FAIL",
+}
+"""Replacements for characters of the harness's own texts where the encoding lacks them."""
 
 
 def write_anything() -> None:

@@ -86,9 +86,17 @@ def verify(
         return
     _refuse_a_chosen_draw(maintainer, seed, tiles, out)
     request = verifying.VerifyRequest(
-        run=run, data=data, model=_model(model, run, loading), tiles=tiles, out=out, seed=seed, device=device,
-        isolation=isolation, lpips_weights=lpips_weights, download=download,
-    )  # fmt: skip
+        run=run,
+        data=data,
+        model=_model(model, run, loading),
+        tiles=tiles,
+        out=out,
+        seed=seed,
+        device=device,
+        isolation=isolation,
+        lpips_weights=lpips_weights,
+        download=download,
+    )
     with running.resumable(), running.shown() as display:
         report = verifying.verify(request, _say, display, _timer(request))
     if maintainer is not None:
@@ -143,9 +151,13 @@ def _timer(request: VerifyRequest) -> TimeAgain | None:
         from worldstrat_bench.speed.command import SpeedOptions, run_speed
 
         options = SpeedOptions(
-            model, request.device, run=run, data=request.data, protocol=load_record(run).protocol.id,
+            model,
+            request.device,
+            run=run,
+            data=request.data,
+            protocol=load_record(run).protocol.id,
             isolation=request.isolation,
-        )  # fmt: skip
+        )
         return run_speed(options, _say)
 
     return time_again
@@ -187,9 +199,15 @@ def _text(report: VerifyReport, request: VerifyRequest) -> str:
 
 
 def _verify_files(
-    run: Path, data: Path | None, predictions: Path, *, model: str | None, maintainer: str | None, device: str,
+    run: Path,
+    data: Path | None,
+    predictions: Path,
+    *,
+    model: str | None,
+    maintainer: str | None,
+    device: str,
     as_json: bool,
-) -> None:  # fmt: skip
+) -> None:
     """Score files that were handed in once more, and say whether the record holds."""
     from worldstrat_bench.errors import UsageError
     from worldstrat_bench.submission.faults import CheckReport, as_text

@@ -199,9 +199,19 @@ def _write_tiff(path: Path, image: NDArray[np.generic], place: tuple[float, floa
         across = down / max(float(np.cos(np.radians(place[1]))), 0.05)
         transform = Affine(across, 0, place[0] - across * width / 2, 0, -down, place[1] + down * height / 2)
     with rasterio.open(
-        path, "w", driver="GTiff", count=bands, height=height, width=width, dtype=image.dtype.name,
-        crs="EPSG:4326", transform=transform, compress="deflate", zlevel=1, interleave="pixel" if bands > 1 else "band",
-    ) as file:  # fmt: skip
+        path,
+        "w",
+        driver="GTiff",
+        count=bands,
+        height=height,
+        width=width,
+        dtype=image.dtype.name,
+        crs="EPSG:4326",
+        transform=transform,
+        compress="deflate",
+        zlevel=1,
+        interleave="pixel" if bands > 1 else "band",
+    ) as file:
         file.write(image)
 
 

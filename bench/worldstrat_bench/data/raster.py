@@ -40,7 +40,7 @@ REFLECTANCE_RANGE = (-1.0, 50.0)
 HR_BANDS = 4
 
 BLACK = 1e-30
-"""What tells a pixel with data that is 0 in all bands from one without data."""
+"""Rules that tell a pixel with data that is 0 in all bands from one without data."""
 
 HR_SIDE_MAX = 4_096
 """Side of a high-resolution file, px. All of it is read at once, and a header of a few bytes can claim gigabytes."""

@@ -27,10 +27,19 @@ _NATIVE = (6, 1, 1, 1, 2, 2, 2, 1, 2, 6, 2, 2)  # size of a band's own pixels, i
 _NANOMETRES = (443, 490, 560, 665, 705, 740, 783, 842, 865, 945, 1610, 2190)
 # Every band as a mixture of R, G, B and NIR: least squares on real L2A spectra, rounded; plausible, not measured.
 _MIXTURE = (
-    (0.00, 0.00, 0.95, 0.00), (0.00, 0.00, 1.00, 0.00), (0.00, 1.00, 0.00, 0.00), (1.00, 0.00, 0.00, 0.00),
-    (0.91, -0.12, 0.03, 0.18), (0.15, -0.05, 0.09, 0.73), (-0.06, 0.26, -0.23, 0.90), (0.00, 0.00, 0.00, 1.00),
-    (0.08, -0.12, -0.09, 1.03), (0.10, 0.00, 0.00, 0.95), (1.66, -2.34, 0.90, 0.64), (1.24, -1.95, 1.16, 0.33),
-)  # fmt: skip
+    (0.00, 0.00, 0.95, 0.00),
+    (0.00, 0.00, 1.00, 0.00),
+    (0.00, 1.00, 0.00, 0.00),
+    (1.00, 0.00, 0.00, 0.00),
+    (0.91, -0.12, 0.03, 0.18),
+    (0.15, -0.05, 0.09, 0.73),
+    (-0.06, 0.26, -0.23, 0.90),
+    (0.00, 0.00, 0.00, 1.00),
+    (0.08, -0.12, -0.09, 1.03),
+    (0.10, 0.00, 0.00, 0.95),
+    (1.66, -2.34, 0.90, 0.64),
+    (1.24, -1.95, 1.16, 0.33),
+)
 _HAZE_EXPONENT = -2.5
 _NOISE = (0.0012, 0.006)  # constant and proportional parts
 
@@ -39,7 +48,7 @@ Image = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Sky:
-    """What differs between acquisitions beside the place of the grid.
+    """Differences between acquisitions beside the position of the grid.
 
     Attributes
     ----------

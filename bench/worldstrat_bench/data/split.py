@@ -21,18 +21,24 @@ from worldstrat_bench.errors import UsageError
 LISTS: tuple[str, ...] = ("full", "clean", "strict", "never-split")
 """The lists that the package fixes. ``clean`` ranks a board; ``full`` contains ``clean`` contains ``strict``."""
 
-IPCC_CLASSES: tuple[str, ...] = (
-    "Agriculture", "Forest", "Grassland", "Other", "Settlement", "Water", "Wetland",
-)  # fmt: skip
+IPCC_CLASSES: tuple[str, ...] = ("Agriculture", "Forest", "Grassland", "Other", "Settlement", "Water", "Wetland")
 """The seven land-use classes of the IPCC as WorldStrat spells them."""
 
 UNLABELLED = "unlabelled"
 """The label of a tile that has none."""
 
-SMOD_CLASSES: Mapping[str, str] = MappingProxyType({
-    "10": "Water", "11": "Very low density rural", "12": "Low density rural", "13": "Rural cluster",
-    "21": "Suburban", "22": "Semi-dense urban cluster", "23": "Dense urban cluster", "30": "Urban centre",
-})  # fmt: skip
+SMOD_CLASSES: Mapping[str, str] = MappingProxyType(
+    {
+        "10": "Water",
+        "11": "Very low density rural",
+        "12": "Low density rural",
+        "13": "Rural cluster",
+        "21": "Suburban",
+        "22": "Semi-dense urban cluster",
+        "23": "Dense urban cluster",
+        "30": "Urban centre",
+    }
+)
 """Names of the codes of the GHS settlement model (GHS-SMOD R2019A, level 2)."""
 
 _SUB_TILE = re.compile(r"^(?P<order>(?:ASMSpotter|Amnesty POI)-\d+)-\d+-\d+$")

@@ -1,4 +1,4 @@
-"""What a raster says of its own numbers: values and masks for no data, scales and offsets (protocol 1.2)."""
+"""Tags of a raster about its own numbers: no-data values, masks, scales and offsets (protocol 1.2)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def raster_fault(what: str, path: Path, remedy: str = _GET) -> DataError:
 
 @dataclass(frozen=True)
 class Traits:
-    """What a raster says of its own numbers.
+    """Tags of a raster about its own numbers.
 
     Attributes
     ----------

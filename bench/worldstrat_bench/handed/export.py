@@ -171,8 +171,12 @@ def _as_geotiff(key: str, inputs: TileInputs, places: Sequence[Georeference | No
 
 def _as_npz(key: str, inputs: TileInputs, places: Sequence[Georeference | None]) -> Contents:
     task = inputs.task
-    arrays = {"images": task.images[0], "clear": task.clear[0], "days": task.days[0],
-              "target_size": np.array([task.height, task.width])}  # fmt: skip
+    arrays = {
+        "images": task.images[0],
+        "clear": task.clear[0],
+        "days": task.days[0],
+        "target_size": np.array([task.height, task.width]),
+    }
     known = [place for place in places if place is not None]
     if len(known) == len(places):
         arrays["crs"] = np.array([place.crs for place in known])

@@ -28,8 +28,13 @@ from worldstrat_bench.units import thinned, unit_fault
 Kind = Literal["geotiff", "npz", "npy", "png", "safetensors"]
 
 KINDS: Final[Mapping[str, Kind]] = {
-    ".tif": "geotiff", ".tiff": "geotiff", ".npz": "npz", ".npy": "npy", ".png": "png", ".safetensors": "safetensors",
-}  # fmt: skip
+    ".tif": "geotiff",
+    ".tiff": "geotiff",
+    ".npz": "npz",
+    ".npy": "npy",
+    ".png": "png",
+    ".safetensors": "safetensors",
+}
 """Suffix, in lower case, to the kind of file."""
 
 MAX_BYTES: Final = 512 << 20
@@ -248,9 +253,18 @@ def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
 
 
 _TENSORS: Final = {
-    "F64": "<f8", "F32": "<f4", "F16": "<f2", "U8": "u1", "U16": "<u2", "U32": "<u4", "U64": "<u8", "I8": "i1",
-    "I16": "<i2", "I32": "<i4", "I64": "<i8",
-}  # fmt: skip
+    "F64": "<f8",
+    "F32": "<f4",
+    "F16": "<f2",
+    "U8": "u1",
+    "U16": "<u2",
+    "U32": "<u4",
+    "U64": "<u8",
+    "I8": "i1",
+    "I16": "<i2",
+    "I32": "<i4",
+    "I64": "<i8",
+}
 
 
 def _safetensors(content: bytes, stated: Stated) -> Numbers:
@@ -300,7 +314,11 @@ def _raster(driver: str) -> Callable[[bytes, Stated], Numbers]:
 
 
 _READERS: Final[Mapping[Kind, Callable[[bytes, Stated], Numbers]]] = {
-    "geotiff": _raster("GTiff"), "png": _raster("PNG"), "npz": _npz, "npy": _npy, "safetensors": _safetensors,
-}  # fmt: skip
+    "geotiff": _raster("GTiff"),
+    "png": _raster("PNG"),
+    "npz": _npz,
+    "npy": _npy,
+    "safetensors": _safetensors,
+}
 
 assert MOST_BANDS * MAX_SIDE * MAX_SIDE <= MAX_BYTES

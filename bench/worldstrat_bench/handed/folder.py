@@ -13,7 +13,7 @@ from worldstrat_bench.handed.files import KINDS, Kind
 
 MOST_FILES: Final = 50_000
 _BESIDE: Final = (".*", "readme*", "licen[cs]e*", "manifest.json")
-"""What may lie beside predictions and is not looked at; in lower case."""
+"""Names that may lie beside predictions and are ignored; in lower case."""
 
 _MOST_LINES: Final = 1000
 _FORMATS: Final = "GeoTIFF, NPZ, NPY, PNG and safetensors files are read"

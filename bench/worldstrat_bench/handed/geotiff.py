@@ -60,9 +60,15 @@ def write_frame(
     count, height, width = image.shape
     with MemoryFile() as memory:
         with memory.open(
-            driver="GTiff", count=count, height=height, width=width, dtype=image.dtype, compress="deflate", zlevel=1,
+            driver="GTiff",
+            count=count,
+            height=height,
+            width=width,
+            dtype=image.dtype,
+            compress="deflate",
+            zlevel=1,
             **where,
-        ) as file:  # fmt: skip
+        ) as file:
             file.write(image)
             file.descriptions = tuple(bands)
             file.update_tags(**about)

@@ -1,4 +1,4 @@
-"""What an export says of itself: ``manifest.json`` in it, and the file that keeps the names of anonymous tiles."""
+"""Files that describe an export: its ``manifest.json``, and the key to the names of anonymous tiles."""
 
 from __future__ import annotations
 

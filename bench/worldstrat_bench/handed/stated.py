@@ -1,4 +1,4 @@
-"""What the person who hands in predictions says of the files: the order of bands, what the numbers mean."""
+"""Statements about handed-in files: the order of their bands, and the unit of their numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What optional metrics have in common: they are handed registered pairs of one size, and return columns.
+"""The base of optional metrics: they get registered pairs of one size, and return columns.
 
 Which metrics there are is data, ``measures.OPTIONAL``; here is how one is loaded and called. A computation takes a
 batch, so that a network runs once for several tiles; none of its numbers may depend on which tiles share a batch.
@@ -118,7 +118,7 @@ class Loaded:
 
     @property
     def version(self) -> str:
-        """What a record says beside the columns: numbers of other versions are never compared."""
+        """Versions that a record states beside the columns: numbers of other versions are never compared."""
         if isinstance(self.computation, Unavailable):
             return f"{self.metric.version}, not computed"
         return f"{self.metric.version}, {self.computation.software}".removesuffix(", ")

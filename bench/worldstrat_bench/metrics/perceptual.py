@@ -1,4 +1,4 @@
-"""What learned metrics have in common: a network with weights that may not be on this machine."""
+"""The base of learned metrics: a network with weights that may not be on this machine."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class Rings:
 
 @dataclass(frozen=True)
 class SpectralTarget:
-    """What depends on the target alone.
+    """The part that depends on the target alone.
 
     Attributes
     ----------

@@ -21,7 +21,7 @@ K1, K2 = 0.01, 0.03
 
 @dataclass(frozen=True)
 class SsimTarget:
-    """What SSIM needs of the target alone.
+    """The part of SSIM that depends on the target alone.
 
     Attributes
     ----------

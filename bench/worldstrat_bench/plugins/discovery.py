@@ -21,11 +21,26 @@ MAX_METADATA_BYTES = 1 << 20
 _TARGET = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._+-]{0,98}[A-Za-z0-9])?")
 BASELINES = "worldstrat-bench-baselines"
-REFERENCE_MODELS = frozenset({
-    "bicubic", "bicubic-shifted", "callable", "exported", "lanczos", "median", "mlstac", "nearest", "onnx",
-    "shift-and-add", "spandrel", "torchscript", "trained-multi", "trained-single", "worldstrat-highresnet",
-    "worldstrat-srcnn",
-})  # fmt: skip
+REFERENCE_MODELS = frozenset(
+    {
+        "bicubic",
+        "bicubic-shifted",
+        "callable",
+        "exported",
+        "lanczos",
+        "median",
+        "mlstac",
+        "nearest",
+        "onnx",
+        "shift-and-add",
+        "spandrel",
+        "torchscript",
+        "trained-multi",
+        "trained-single",
+        "worldstrat-highresnet",
+        "worldstrat-srcnn",
+    }
+)
 """Names of the reference models' distribution, kept free for it even where it is not installed."""
 BASELINES_REMEDY = "install the reference models with `pip install ./baselines`, or see `worldstrat-bench models list`"
 
@@ -208,8 +223,7 @@ def _entry_points(file: Path, group: str) -> list[tuple[str, str]]:
     parser.read_string(text)
     if not parser.has_section(group):
         return []
-    return [(name.strip(), re.sub(r"\s*\[.*\]\s*$", "", value).strip()) for name, value in
-            parser.items(group)]  # fmt: skip
+    return [(name.strip(), re.sub(r"\s*\[.*\]\s*$", "", value).strip()) for name, value in parser.items(group)]
 
 
 def _metadata(folder: Path) -> Message:

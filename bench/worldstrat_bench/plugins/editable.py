@@ -22,11 +22,40 @@ from worldstrat_bench.plugins.interpreter import pth_folders
 MODULES: Final = (".py", ".pyc", ".so", ".pyd")
 """Endings of files that Python imports."""
 
-_BESIDE_A_PACKAGE: Final = frozenset({
-    "benchmark", "benchmarks", "bin", "build", "ci", "conftest", "dist", "doc", "docs", "docsrc", "env", "example",
-    "examples", "fabfile", "htmlcov", "node_modules", "noxfile", "requirements", "script", "scripts", "setup", "site",
-    "submissions", "tasks", "test", "tests", "tools", "toxfile", "utils", "venv",
-})  # fmt: skip
+_BESIDE_A_PACKAGE: Final = frozenset(
+    {
+        "benchmark",
+        "benchmarks",
+        "bin",
+        "build",
+        "ci",
+        "conftest",
+        "dist",
+        "doc",
+        "docs",
+        "docsrc",
+        "env",
+        "example",
+        "examples",
+        "fabfile",
+        "htmlcov",
+        "node_modules",
+        "noxfile",
+        "requirements",
+        "script",
+        "scripts",
+        "setup",
+        "site",
+        "submissions",
+        "tasks",
+        "test",
+        "tests",
+        "tools",
+        "toxfile",
+        "utils",
+        "venv",
+    }
+)
 """Importable names in the root of a project that are not of its package; setuptools leaves out much the same."""
 
 

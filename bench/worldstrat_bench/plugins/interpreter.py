@@ -1,4 +1,4 @@
-"""What can be known of a Python interpreter and its site-packages without running any code of its packages."""
+"""Facts of a Python interpreter and its site-packages, found without running any code of its packages."""
 
 from __future__ import annotations
 

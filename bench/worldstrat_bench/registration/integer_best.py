@@ -20,7 +20,7 @@ from worldstrat_bench.registration.lags import box_sums, fft_length, lag_table, 
 
 @dataclass(frozen=True)
 class WindowedTruth:
-    """What the search needs of the truth alone.
+    """The part of the search that depends on the truth alone.
 
     Attributes
     ----------

@@ -38,7 +38,7 @@ class Pixels:
 
 @dataclass(frozen=True)
 class OffsetTarget:
-    """What the offset, and the bias that is left after the shift, need of the target alone.
+    """The part of the offset, and of the bias left after the shift, that depends on the target alone.
 
     Attributes
     ----------

@@ -44,7 +44,7 @@ class Shifts:
 
 @dataclass(frozen=True)
 class SearchTarget:
-    """What a search needs of the target alone.
+    """The part of a search that depends on the target alone.
 
     Attributes
     ----------

@@ -55,7 +55,7 @@ def _window(phase: float, lobes: int) -> float:
 
 @dataclass(frozen=True)
 class Truth:
-    """What the search needs of N chips of the truth alone.
+    """The part of the search that depends on N chips of the truth alone.
 
     Attributes
     ----------

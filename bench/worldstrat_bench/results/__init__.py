@@ -1,1 +1,1 @@
-"""What goes from runs into a paper: data frames, tables and references. Reads runs, computes no score."""
+"""From runs into a paper: data frames, tables and references. Reads runs, computes no score."""

@@ -22,7 +22,7 @@ _KEY = (
     "targets",
     "release",
 )
-"""What the parts of ``stats.boards.board_key`` are, in words."""
+"""Names of the parts of ``stats.boards.board_key``."""
 
 
 @dataclass(frozen=True)

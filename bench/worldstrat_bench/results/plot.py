@@ -1,4 +1,4 @@
-"""What a plot of runs shows: the numbers of tables, boards and curves, before anything is drawn."""
+"""Content of a plot: the numbers of tables, boards and curves, before anything is drawn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a paper has to say beside the numbers: references in BibTeX, and how the numbers came about."""
+"""References in BibTeX, and a sentence on how the numbers of a table were made."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ SSIM = r"""@article{ssim2004,
 
 @dataclass(frozen=True)
 class About:
-    """What a submission says of its model; a run of no submission has none."""
+    """A submission's description of its model; a run without a submission has none."""
 
     title: str
     authors: tuple[str, ...]

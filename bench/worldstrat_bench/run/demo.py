@@ -21,7 +21,7 @@ REQUESTS = (
     ModelRequest("trained-single", frames=1, train_split="described"),
     ModelRequest("trained-multi", frames=8, train_split="described"),
 )
-"""What is easy, the best without learning, and two networks whose weights come with the reference models.
+"""A simple model, the best without learning, and two networks whose weights come with the reference models.
 
 Frames and train lists are those of their submissions, which an installed package does not carry.
 """

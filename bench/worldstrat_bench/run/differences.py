@@ -1,4 +1,4 @@
-"""What differs between two notes of a run, in the words of its user."""
+"""Differences between two notes of a run, in the words of its user."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What this machine can do for a run: one finding a line, each with what to do about it."""
+"""Checks of this machine for a run: one finding a line, each with its remedy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _GIB = 1 << 30
 
 
 @dataclass(frozen=True)
-class Finding:
+class MachineFinding:
     """One thing that was looked at.
 
     Attributes
@@ -41,7 +41,7 @@ def examine(
     *,
     all_devices: bool = False,
     tell: Callable[[str], None] = lambda _: None,
-) -> Iterator[Finding]:
+) -> Iterator[MachineFinding]:
     """Look at everything, one finding at a time; what raises is a finding too.
 
     Parameters
@@ -50,7 +50,7 @@ def examine(
     all_devices : start workers on every GPU, not on the first alone.
     tell : called with a line before each step that takes seconds.
     """
-    checks: tuple[tuple[str, Callable[[], Iterator[Finding]]], ...] = (
+    checks: tuple[tuple[str, Callable[[], Iterator[MachineFinding]]], ...] = (
         ("python", _python),
         ("packages", _packages),
         ("harness", _harness),
@@ -68,20 +68,26 @@ def examine(
         try:
             yield from check()
         except WorldstratBenchError as error:
-            yield Finding("bad", name, f"{error.what}{f' ({error.where})' if error.where else ''}", error.remedy or "")
+            yield MachineFinding(
+                "bad", name, f"{error.what}{f' ({error.where})' if error.where else ''}", error.remedy or ""
+            )
         except (OSError, ImportError, RuntimeError) as error:
-            yield Finding("bad", name, f"{type(error).__name__}: {error}", "install the harness again: pip install .")
+            yield MachineFinding(
+                "bad", name, f"{type(error).__name__}: {error}", "install the harness again: pip install ."
+            )
 
 
-def _python() -> Iterator[Finding]:
+def _python() -> Iterator[MachineFinding]:
     text = f"{platform.python_version()} on {platform.system()} {platform.machine()}, {sys.executable}"
     if platform.system() != "Linux":
-        yield Finding("warn", "python", text, "models are confined on Linux only; elsewhere run only those you trust")
+        yield MachineFinding(
+            "warn", "python", text, "models are confined on Linux only; elsewhere run only those you trust"
+        )
     else:
-        yield Finding("ok", "python", text)
+        yield MachineFinding("ok", "python", text)
 
 
-def _packages() -> Iterator[Finding]:
+def _packages() -> Iterator[MachineFinding]:
     missing = []
     for name in ("numpy", "torch", "torchvision", "lpips", "rasterio", "scikit-image", "safetensors", "pydantic"):
         try:
@@ -89,35 +95,39 @@ def _packages() -> Iterator[Finding]:
         except PackageNotFoundError:
             missing.append(name)
     if missing:
-        yield Finding("bad", "packages", f"not installed: {', '.join(missing)}", f"pip install {' '.join(missing)}")
+        yield MachineFinding(
+            "bad", "packages", f"not installed: {', '.join(missing)}", f"pip install {' '.join(missing)}"
+        )
     else:
-        yield Finding("ok", "packages", f"worldstrat-bench {version('worldstrat-bench')} and what it needs")
+        yield MachineFinding("ok", "packages", f"worldstrat-bench {version('worldstrat-bench')} and what it needs")
 
 
-def _harness() -> Iterator[Finding]:
+def _harness() -> Iterator[MachineFinding]:
     """Say what records will say of the harness itself."""
     from worldstrat_bench.run.environment import probe_harness
 
     harness = probe_harness()
     state = {True: "with local changes", False: "clean", None: "changes unknown"}[harness.dirty]
     commit = f"commit {harness.commit}, {state}" if harness.commit else "no git commit is known"
-    yield Finding("ok", "harness", f"code sha256 {harness.code_sha256}, {commit}")
+    yield MachineFinding("ok", "harness", f"code sha256 {harness.code_sha256}, {commit}")
 
 
-def _torch() -> Iterator[Finding]:
+def _torch() -> Iterator[MachineFinding]:
     import torch
 
     from worldstrat_bench.worker.inside.device import usable_cores
 
-    yield Finding("ok", "torch", f"{torch.__version__}, {usable_cores()} CPU cores")
+    yield MachineFinding("ok", "torch", f"{torch.__version__}, {usable_cores()} CPU cores")
     if torch.cuda.is_available():
         names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-        yield Finding("ok", "cuda", f"{torch.version.cuda}: {', '.join(names)}")
+        yield MachineFinding("ok", "cuda", f"{torch.version.cuda}: {', '.join(names)}")
     elif torch.version.cuda:
         remedy = "--device auto uses the CPU; if there is a GPU, look at `nvidia-smi` and CUDA_VISIBLE_DEVICES"
-        yield Finding("warn", "cuda", f"torch was built for CUDA {torch.version.cuda}, but sees no device", remedy)
+        yield MachineFinding(
+            "warn", "cuda", f"torch was built for CUDA {torch.version.cuda}, but sees no device", remedy
+        )
     else:
-        yield Finding(
+        yield MachineFinding(
             "warn",
             "cuda",
             "this torch is for CPUs only: --device auto uses the CPU",
@@ -125,19 +135,19 @@ def _torch() -> Iterator[Finding]:
         )
 
 
-def _isolation() -> Iterator[Finding]:
+def _isolation() -> Iterator[MachineFinding]:
     """Start a worker at every level; it is confined and tests itself, and no model is loaded."""
     problems = {level: _level_problem(level) for level in ("full", "strong")}
     if problems["full"] is None:
-        yield Finding("ok", "isolation", "full: bubblewrap, Landlock and seccomp hold")
+        yield MachineFinding("ok", "isolation", "full: bubblewrap, Landlock and seccomp hold")
         if problems["strong"] is not None:
-            yield Finding("warn", "isolation", f"strong: {problems['strong']}", "full is better and is there")
+            yield MachineFinding("warn", "isolation", f"strong: {problems['strong']}", "full is better and is there")
     elif problems["strong"] is None:
         remedy = "install bubblewrap (apt install bubblewrap) and allow user namespaces"
-        yield Finding("warn", "isolation", f"strong holds; full does not: {problems['full']}", remedy)
+        yield MachineFinding("warn", "isolation", f"strong holds; full does not: {problems['full']}", remedy)
     else:
         text = f"time and memory limits only; full: {problems['full']}; strong: {problems['strong']}"
-        yield Finding("warn", "isolation", text, "run only models you trust here; see docs/security.md")
+        yield MachineFinding("warn", "isolation", text, "run only models you trust here; see docs/security.md")
 
 
 def _level_problem(level: Literal["full", "strong"]) -> str | None:
@@ -154,7 +164,7 @@ def _level_problem(level: Literal["full", "strong"]) -> str | None:
     return attempt.problem
 
 
-def _gpus(tell: Callable[[str], None], *, every: bool) -> Iterator[Finding]:
+def _gpus(tell: Callable[[str], None], *, every: bool) -> Iterator[MachineFinding]:
     from worldstrat_bench.run.devices import resolve_devices
     from worldstrat_bench.run.doctor_cuda import look_at_gpus
 
@@ -163,24 +173,26 @@ def _gpus(tell: Callable[[str], None], *, every: bool) -> Iterator[Finding]:
         yield from look_at_gpus(devices, tell, every=every)
 
 
-def _models() -> Iterator[Finding]:
+def _models() -> Iterator[MachineFinding]:
     from worldstrat_bench.plugins.discovery import BASELINES_REMEDY, installed_models
 
     entries = installed_models()
     usable = [entry.name for entry in entries if entry.problem is None]
     if usable:
-        yield Finding("ok", "models", ", ".join(usable))
+        yield MachineFinding("ok", "models", ", ".join(usable))
     else:
-        yield Finding("warn", "models", "no model is installed", BASELINES_REMEDY)
+        yield MachineFinding("warn", "models", "no model is installed", BASELINES_REMEDY)
     for entry in entries:
         if entry.problem is not None:
-            yield Finding("warn", "models", f"{entry.name or entry.distribution}: {entry.problem}", "install it again")
+            yield MachineFinding(
+                "warn", "models", f"{entry.name or entry.distribution}: {entry.problem}", "install it again"
+            )
 
 
-def _data(data: Path | None) -> Iterator[Finding]:
+def _data(data: Path | None) -> Iterator[MachineFinding]:
     if data is None:
         remedy = "--data DIR looks at one; `worldstrat-bench data mini DIR` makes one, `data fetch` gets WorldStrat"
-        yield Finding("warn", "data", "no dataset was named", remedy)
+        yield MachineFinding("warn", "data", "no dataset was named", remedy)
         return
     from worldstrat_bench.data.layout import open_dataset
 
@@ -189,24 +201,26 @@ def _data(data: Path | None) -> Iterator[Finding]:
     tiles = dataset.tiles(name)
     text = f"{len(tiles)} tiles of the list {name!r}, release {dataset.release}, in {data}"
     if dataset.official_release:
-        yield Finding("ok", "data", text)
+        yield MachineFinding("ok", "data", text)
     else:
-        yield Finding("warn", "data", text, "not an official release: its scores compare models on this data only")
+        yield MachineFinding(
+            "warn", "data", text, "not an official release: its scores compare models on this data only"
+        )
 
 
-def _lpips() -> Iterator[Finding]:
+def _lpips() -> Iterator[MachineFinding]:
     from worldstrat_bench.metrics.lpips_metric import load_perceptual
     from worldstrat_bench.metrics.perceptual import Unavailable
 
     loaded = load_perceptual(None, False)
     if isinstance(loaded, Unavailable):
         remedy = "the first run downloads them, or copy the file here and give --lpips-weights FILE"
-        yield Finding("warn", "LPIPS", loaded.reason, remedy)
+        yield MachineFinding("warn", "LPIPS", loaded.reason, remedy)
     else:
-        yield Finding("ok", "LPIPS", f"weights {loaded.sha256[:12]}")
+        yield MachineFinding("ok", "LPIPS", f"weights {loaded.sha256[:12]}")
 
 
-def _cache() -> Iterator[Finding]:
+def _cache() -> Iterator[MachineFinding]:
     """Each kind apart: decoded tiles have a size that they are kept below, what submissions need has none."""
     from worldstrat_bench.cache import cache_root, default_cache
 
@@ -214,44 +228,50 @@ def _cache() -> Iterator[Finding]:
     used = cache.usage()
     for kind, what in (("inputs", "inputs"), ("target", "targets"), ("statistics", "statistics of targets")):
         count, size = used.pop(kind, (0, 0))
-        yield Finding("ok", "cache", f"{size / _GIB:.2f} GiB, {count} decoded {what}, in {cache.folder}")
+        yield MachineFinding("ok", "cache", f"{size / _GIB:.2f} GiB, {count} decoded {what}, in {cache.folder}")
     if used:
         left = sum(size for _, size in used.values()) / _GIB
-        yield Finding("ok", "cache", f"{left:.2f} GiB of an older version, which go first, in {cache.folder}")
+        yield MachineFinding("ok", "cache", f"{left:.2f} GiB of an older version, which go first, in {cache.folder}")
     for name in ("weights", "environments"):
         folder = cache_root() / name
-        yield Finding("ok", "cache", f"{_size_of(folder) / _GIB:.2f} GiB of submissions' {name} in {folder}")
+        yield MachineFinding("ok", "cache", f"{_size_of(folder) / _GIB:.2f} GiB of submissions' {name} in {folder}")
     bound = f"the size for decoded tiles is {cache.max_bytes / _GIB:.2f} GiB"
     if cache.max_bytes and cache.lacks_disk():
         remedy = "free the disk, or set a smaller WORLDSTRAT_BENCH_CACHE_GIB or another folder, WORLDSTRAT_BENCH_CACHE"
-        yield Finding("warn", "cache", f"{bound} and the disk has less than twice that free: nothing is added", remedy)
+        yield MachineFinding(
+            "warn", "cache", f"{bound} and the disk has less than twice that free: nothing is added", remedy
+        )
     else:
-        yield Finding("ok", "cache", bound)
+        yield MachineFinding("ok", "cache", bound)
 
 
 def _size_of(folder: Path) -> int:
     return sum(file.lstat().st_size for file in folder.rglob("*") if file.is_file()) if folder.is_dir() else 0
 
 
-def _disk(out: Path) -> Iterator[Finding]:
+def _disk(out: Path) -> Iterator[MachineFinding]:
     from worldstrat_bench.run.filesystem import is_network
 
     place = next(p for p in (out.absolute(), *out.absolute().parents) if p.exists())
     free = shutil.disk_usage(place).free / _GIB
     if free < 4:
         remedy = "a run on all 394 tiles keeps 1.9 GB of predictions; --no-keep removes them"
-        yield Finding("bad" if free < 0.5 else "warn", "disk", f"{free:.1f} GiB free in {place}", remedy)
+        yield MachineFinding("bad" if free < 0.5 else "warn", "disk", f"{free:.1f} GiB free in {place}", remedy)
     else:
-        yield Finding("ok", "disk", f"{free:.0f} GiB free in {place}")
+        yield MachineFinding("ok", "disk", f"{free:.0f} GiB free in {place}")
     if is_network(place):
-        yield Finding("warn", "disk", f"{place} is on a network file system", "runs work there, a local disk is faster")
+        yield MachineFinding(
+            "warn", "disk", f"{place} is on a network file system", "runs work there, a local disk is faster"
+        )
 
 
-def _memory() -> Iterator[Finding]:
+def _memory() -> Iterator[MachineFinding]:
     import psutil
 
     total = psutil.virtual_memory().total / _GIB
     if total < 4:
-        yield Finding("warn", "memory", f"{total:.1f} GiB", "a model may use half of it; a run wants 4 GiB in all")
+        yield MachineFinding(
+            "warn", "memory", f"{total:.1f} GiB", "a model may use half of it; a run wants 4 GiB in all"
+        )
     else:
-        yield Finding("ok", "memory", f"{total:.0f} GiB")
+        yield MachineFinding("ok", "memory", f"{total:.0f} GiB")

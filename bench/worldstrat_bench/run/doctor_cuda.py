@@ -8,7 +8,7 @@ import numpy as np
 
 from worldstrat_bench.data.task import Task
 from worldstrat_bench.errors import InfrastructureError, WorldstratBenchError
-from worldstrat_bench.run.doctor import Finding, State
+from worldstrat_bench.run.doctor import MachineFinding, State
 from worldstrat_bench.worker import Worker
 from worldstrat_bench.worker.cuda_trouble import REFERENCE, SEE_DOCTOR
 from worldstrat_bench.worker.isolation import LEVELS, Level, LevelUnavailableError
@@ -16,7 +16,7 @@ from worldstrat_bench.worker.isolation import LEVELS, Level, LevelUnavailableErr
 SIDE = 16
 
 
-def look_at_gpus(devices: Sequence[str], tell: Callable[[str], None], *, every: bool) -> Iterator[Finding]:
+def look_at_gpus(devices: Sequence[str], tell: Callable[[str], None], *, every: bool) -> Iterator[MachineFinding]:
     """One finding for each level of isolation, on the first device or on each; `tell` hears what is tried next."""
     chosen = devices if every else devices[:1]
     done = 0
@@ -27,9 +27,11 @@ def look_at_gpus(devices: Sequence[str], tell: Callable[[str], None], *, every: 
             tell(f"starting a worker on {device} at {level} ({done} of {len(chosen) * len(LEVELS)})")
             try:
                 found = predict_there(device, level)
-                yield Finding("ok", f"GPU at {level}", f"{device} is usable: {found}")
+                yield MachineFinding("ok", f"GPU at {level}", f"{device} is usable: {found}")
             except LevelUnavailableError as error:
-                yield Finding("warn", f"GPU at {level}", f"{device} was not tried: {error.where}", error.remedy or "")
+                yield MachineFinding(
+                    "warn", f"GPU at {level}", f"{device} was not tried: {error.where}", error.remedy or ""
+                )
                 continue
             except WorldstratBenchError as error:
                 # `auto` takes the first level that is available, whether or not the GPU works there.
@@ -37,10 +39,10 @@ def look_at_gpus(devices: Sequence[str], tell: Callable[[str], None], *, every: 
                 where = f" ({error.where})" if error.where else ""
                 text = f"{device} is not usable: {error.what}{where}"
                 remedy = (error.remedy or "see docs/security.md").removeprefix(SEE_DOCTOR)
-                yield Finding(state, f"GPU at {level}", text, remedy)
+                yield MachineFinding(state, f"GPU at {level}", text, remedy)
             default = default or level
     if len(chosen) < len(devices):
-        yield Finding("ok", "GPU", f"not tried: {', '.join(devices[1:])} (--all-devices tries them)")
+        yield MachineFinding("ok", "GPU", f"not tried: {', '.join(devices[1:])} (--all-devices tries them)")
 
 
 def predict_there(device: str, level: Level) -> str:

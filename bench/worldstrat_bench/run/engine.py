@@ -10,7 +10,7 @@ from worldstrat_bench.run.request import RunOptions, RunRequest, ScoreRequest
 
 
 class Engine(Protocol):
-    """Whatever carries out a run. The result does not depend on it."""
+    """The machine or the machines that carry out a run. The result does not depend on it."""
 
     @property
     def at_once(self) -> int:

@@ -1,4 +1,4 @@
-"""What a run asks of the file system: one process at a time, no half-written file, a journal to be trusted."""
+"""File systems as runs need them: one process at a time, and which of them are network file systems."""
 
 from __future__ import annotations
 
@@ -11,10 +11,31 @@ from pathlib import Path
 
 from worldstrat_bench.errors import InfrastructureError, UsageError
 
-NETWORK_FILE_SYSTEMS = frozenset({
-    "9p", "acfs", "afs", "beegfs", "ceph", "cifs", "coda", "fhgfs", "glusterfs", "gpfs", "lustre", "nfs", "nfs3",
-    "nfs4", "orangefs", "panfs", "smb2", "smb3", "smbfs", "virtiofs", "wekafs",
-})  # fmt: skip
+NETWORK_FILE_SYSTEMS = frozenset(
+    {
+        "9p",
+        "acfs",
+        "afs",
+        "beegfs",
+        "ceph",
+        "cifs",
+        "coda",
+        "fhgfs",
+        "glusterfs",
+        "gpfs",
+        "lustre",
+        "nfs",
+        "nfs3",
+        "nfs4",
+        "orangefs",
+        "panfs",
+        "smb2",
+        "smb3",
+        "smbfs",
+        "virtiofs",
+        "wekafs",
+    }
+)
 """Types, as mount names them, on which SQLite's shared-memory log must not be used."""
 
 _REMOTE_FUSE = ("sshfs", "s3fs", "gcsfuse", "rclone", "goofys", "blobfuse", "juicefs", "glusterfs", "cephfs", "davfs")

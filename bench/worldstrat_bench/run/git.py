@@ -11,10 +11,23 @@ from typing import Final
 from worldstrat_bench.errors import UsageError
 
 _SAFE = (
-    "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "core.quotePath=false",
-    "-c", "diff.external=", "-c", "protocol.allow=never", "-c", "core.attributesFile=/dev/null",
-    "-c", "core.excludesFile=/dev/null", "-c", "submodule.recurse=false",
-)  # fmt: skip
+    "-c",
+    "core.fsmonitor=false",
+    "-c",
+    "core.hooksPath=/dev/null",
+    "-c",
+    "core.quotePath=false",
+    "-c",
+    "diff.external=",
+    "-c",
+    "protocol.allow=never",
+    "-c",
+    "core.attributesFile=/dev/null",
+    "-c",
+    "core.excludesFile=/dev/null",
+    "-c",
+    "submodule.recurse=false",
+)
 _KEPT = re.compile(r"GIT_(CONFIG_(GLOBAL|SYSTEM|NOSYSTEM|COUNT|KEY_\d+|VALUE_\d+)|DISCOVERY_ACROSS_FILESYSTEM)")
 """Variables with settings of the user and the machine, ``safe.directory`` for one; the others name a repository."""
 
@@ -70,9 +83,14 @@ def git_bytes(folder: Path, *arguments: str, seconds: float = 60, **variables: s
     """
     try:
         done = subprocess.run(
-            ["git", *_SAFE, *arguments], cwd=folder, env=git_environment(**variables), capture_output=True, check=False,
-            timeout=seconds, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+            ["git", *_SAFE, *arguments],
+            cwd=folder,
+            env=git_environment(**variables),
+            capture_output=True,
+            check=False,
+            timeout=seconds,
+            stdin=subprocess.DEVNULL,
+        )
     except FileNotFoundError:
         raise UsageError("git is not installed", where=folder, remedy="install git") from None
     except subprocess.TimeoutExpired:

@@ -31,7 +31,7 @@ from worldstrat_bench.run.notes import (
 from worldstrat_bench.run.selection import Selection, Shard, select
 
 _OWN = frozenset({"shard", "files_sha256"})
-"""What may differ between the shards of one run: a shard knows the files of its own tiles only."""
+"""Fields that may differ between the shards of one run: a shard knows the files of its own tiles only."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What models said of tiles, gathered for the record, the log and the terminal: each thing once, with its tiles."""
+"""Messages about tiles for the record, the log and the terminal: each one once, with its tiles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run is about, as its journal notes it when it starts and compares it when it resumes."""
+"""Inputs of a run, which its journal notes when it starts and compares when it resumes."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Machine(Part):
 
 
 HARNESS_STATE = frozenset({"harness.commit", "harness.dirty", "harness.code_sha256"})
-"""What may differ between the processes of one run; the record says so if it does. The version may not."""
+"""Facts that may differ between the processes of one run; the record says so if they do. The version may not."""
 
 SAME_LEVEL_IS_ENOUGH = frozenset({"isolation.held", "isolation.notes", "isolation.requested"})
 """How a level of isolation came about may differ between them; the level may not."""

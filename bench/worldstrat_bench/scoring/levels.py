@@ -1,4 +1,4 @@
-"""What a prediction's level says of its model: an offset costs nothing, but its author should know (protocol 3.5)."""
+"""Offsets of predictions, which cost nothing, but of which authors should know (protocol 3.5)."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from worldstrat_bench.scoring.types import Array, Frame, Prepared, Scorer, TileS
 from worldstrat_bench.scoring.wsb import WsbScorer
 
 BESIDE = ("shift_y", "shift_x", "clipped")
-"""What is returned beside the metrics."""
+"""Keys that are returned beside the metrics."""
 
 
 def score_pair(

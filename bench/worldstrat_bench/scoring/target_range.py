@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from worldstrat_bench.protocol import Protocol
 
 LEAST, MOST = -0.01, 1.5
-"""What a target may hold, reflectance: the clamped images of the harness lie in [0, 1], others may overshoot."""
+"""Range of a target, reflectance: the clamped images of the harness lie in [0, 1], others may overshoot."""
 
 _SIGNED = 1.05
 _UNCLIPPED = 7.0

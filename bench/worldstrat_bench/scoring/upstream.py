@@ -112,8 +112,10 @@ class UpstreamScorer:
 
     def _moved(self, chips: Tensor, best: list[tuple[int, int]]) -> Tensor:
         """Return (N, 3, L, L) chips of the truth, each by its kernels of rows and of columns, outer zeros left out."""
-        rows, columns = (torch.tensor([self.kernels[index] for index in axis], dtype=torch.float64)
-                         for axis in zip(*best, strict=True))  # fmt: skip
+        rows, columns = (
+            torch.tensor([self.kernels[index] for index in axis], dtype=torch.float64)
+            for axis in zip(*best, strict=True)
+        )
         (top, bottom), (left, right) = _support(rows), _support(columns)
         weights = (rows[:, :, None] * columns[:, None, :])[:, top:bottom, left:right]
         reach, side = rows.shape[1] - 1, chips.shape[-1]

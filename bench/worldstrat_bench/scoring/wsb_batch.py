@@ -40,7 +40,7 @@ class Stack:
 
 @dataclass(frozen=True)
 class Measured:
-    """What a batch gives: `values` by name, (N,) each, the shifts, P and S of every tile."""
+    """Results of a batch: `values` by name, (N,) each, the shifts, P and S of every tile, and P of the fourth band."""
 
     values: dict[str, Tensor]
     shifts: Shifts

@@ -37,7 +37,7 @@ class SeenFrame:
 
 @dataclass(frozen=True)
 class Truth:
-    """What the metrics need of a target, or of N targets with a leading axis; see ``wsb_target.WsbPrepared``."""
+    """Quantities of a target that metrics use, or of N targets with a leading axis; see ``wsb_target.WsbPrepared``."""
 
     target: Tensor
     valid: Tensor | None

@@ -1,4 +1,4 @@
-"""What the wsb scorer computes once per tile: everything that depends on the target and frame 0 alone."""
+"""The part of the wsb scorer that is computed once per tile: it depends on the target and frame 0 alone."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ SOURCES = ("registration/*.py", "metrics/*.py", "scoring/*.py", "filtering.py", 
 """The files of the package whose arithmetic decides what is kept on disk."""
 
 REFERENCE = ("psnr_bicubic", "reference_clipped", "reference_bias_r", "reference_bias_g", "reference_bias_b")
-"""What is known of the reference bicubic, in the order of :class:`Reference`."""
+"""Values of the reference bicubic, in the order of :class:`Reference`."""
 
 SCALARS = ("white", "detail", "lr_consistency_target", *REFERENCE)
-"""What is kept on disk. The arrays are not: 21 MB a tile take as long to read as to compute."""
+"""Fields that are kept on disk. The arrays are not: 21 MB a tile take as long to read as to compute."""
 
 
 @dataclass(frozen=True)

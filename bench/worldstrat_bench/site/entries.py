@@ -41,7 +41,7 @@ MANIFEST = "data/site.json"
 
 MAX_BYTES = 8_000_000
 FILES = (Record.FILE, TILES, SPECTRA, SpeedReport.FILE, Verification.FILE, Robustness.FILE, "submission.toml")
-"""What the site reads of a run, and copies into its downloads."""
+"""Files of a run that the site reads, and copies into its downloads."""
 
 
 @dataclass(frozen=True)

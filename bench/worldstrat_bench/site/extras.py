@@ -1,4 +1,4 @@
-"""What may lie beside a record: the manifest's card, a speed report, a verification. All of it is optional.
+"""Optional files beside a record: the manifest's card, a speed report, a verification.
 
 What does not follow its schema, or is of another record, is left out; ``submission check`` says why.
 """
@@ -61,7 +61,7 @@ class Speed:
 
 @dataclass(frozen=True)
 class Card:
-    """What the authors say about the model and, if they handed in predictions, where these are.
+    """The authors' description of the model and, if they handed in predictions, where these are.
 
     All text is cleaned and clipped; links are http(s) or None.
 

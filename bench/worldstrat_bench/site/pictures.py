@@ -1,4 +1,4 @@
-"""What pictures of a tile there are: made by ``previews.py``, shown by tile pages and the gallery."""
+"""Index of the pictures of tiles: made by ``previews.py``, shown by tile pages and the gallery."""
 
 from __future__ import annotations
 

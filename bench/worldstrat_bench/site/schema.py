@@ -59,4 +59,4 @@ BOARD_SCHEMA: Final = {
         "entries": {"type": "array", "items": _ENTRY},
     },
 }  # fmt: skip
-"""What ``data/schema/board.schema.json`` says."""
+"""Content of ``data/schema/board.schema.json``."""

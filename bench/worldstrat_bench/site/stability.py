@@ -23,7 +23,7 @@ PERCEPTUAL = ("lpips", "stlpips")
 
 @dataclass(frozen=True)
 class StabilityBlock:
-    """What a board says of its own order.
+    """Statement of a board about its own order.
 
     Attributes
     ----------

@@ -133,7 +133,7 @@ class Studio:
 
 @dataclass(frozen=True)
 class _Shot:
-    """What all pictures of one tile share.
+    """Properties that all pictures of one tile share.
 
     Attributes
     ----------

@@ -82,6 +82,7 @@ class OutputChecks:
 
     def after_block(self, index: int, count: int) -> None:
         """Take an output of block `index` of `count`, which has just ended, if it is one of those drawn for it."""
+        # Drawn after the first block has ended, so that a model cannot know them when it starts.
         if index == 0:
             self.places = frozenset(random.SystemRandom().sample(range(count), min(LOOKS, count)))
         if index in self.places:

@@ -58,6 +58,7 @@ def run_speed(options: SpeedOptions, say: Callable[[str], None]) -> SpeedReport:
         scored, list_name = None, "auto"
         if options.run is not None:
             record = load_record(options.run)
+            # Before minutes are spent: a figure beside the record of another model would be refused at the end.
             check_same(record, model, protocol.id)
             scored = scored_of(options.run, record, options.data, protocol)
             list_name = record.dataset.list

@@ -1,4 +1,4 @@
-"""What is fed to a model while it is timed: the content of real tiles, and no two calls alike."""
+"""Inputs of a timed model: the content of real tiles, and no two calls alike."""
 
 from __future__ import annotations
 

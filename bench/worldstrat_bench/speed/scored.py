@@ -1,4 +1,4 @@
-"""What a finished run holds of a model that is to be timed: is it the same model, and what did it predict?"""
+"""Predictions of a finished run to compare a timed model with, and the check that it is the same model."""
 
 from __future__ import annotations
 

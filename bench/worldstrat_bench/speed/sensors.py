@@ -1,4 +1,4 @@
-"""What the device says about itself while it is timed: clocks, other processes, energy. NVML, where there is one."""
+"""Readings of the device while it is timed: clocks, other processes, energy. By NVML, where it is installed."""
 
 from __future__ import annotations
 

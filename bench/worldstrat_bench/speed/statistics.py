@@ -21,7 +21,7 @@ from worldstrat_bench.speed.stopwatch import REPEATS, Rounds
 
 TICK = 1e-9
 PUBLISHED_OF_MACHINE = frozenset({"machine", "python_implementation", "python_version", "system", "cpu"})
-"""What a submission may tell of the machine that it was timed on, by pytest-benchmark's names."""
+"""Facts of the machine that a submission may publish, by pytest-benchmark's names."""
 
 
 class VirtualTimer:
@@ -52,6 +52,7 @@ def run_rounds(
         report = Path(folder, "benchmark.json")
         output = io.StringIO()
         plugin = RoundsPlugin(rounds, machine, _outside(say))
+        # What pytest prints is shown only if it fails: it speaks of tests, and the user asked for a time.
         with _no_other_plugins(), contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
             code = pytest.main(
                 [
@@ -82,7 +83,7 @@ def run_rounds(
 
 
 class RoundsPlugin:
-    """What :mod:`rounds` needs from outside, as a pytest plugin."""
+    """The rounds, the machine and the clock for :mod:`rounds`, as a pytest plugin."""
 
     def __init__(self, rounds: Rounds, machine: dict[str, Any], say: Callable[[int], None]) -> None:
         self.rounds = rounds

@@ -260,6 +260,7 @@ def measure(
     from worldstrat_bench.speed import statistics
 
     say("warming up")
+    # The reference first: the model's warm-up is then the shorter time before its own blocks.
     warm_reference, warm = warm_up(reference, plan.warm_up_seconds), warm_up(subject, plan.warm_up_seconds)
     length = plan.block_seconds
     size, reference_size = size_of(subject, warm.seconds, length), size_of(reference, warm_reference.seconds, length)

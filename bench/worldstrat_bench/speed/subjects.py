@@ -28,7 +28,7 @@ class Seeded:
 
 @dataclass(frozen=True)
 class Output:
-    """What a model made of one tile, (1, 3, H, W), the input that holds it, and its place in that batch."""
+    """A model's output for one tile, (1, 3, H, W), the input that holds it, and its place in that batch."""
 
     input: Seeded
     tile: int

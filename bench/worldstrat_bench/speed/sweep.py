@@ -37,6 +37,7 @@ def sweep(subject_of: Callable[[int], Subject], batch_max: int, say: Callable[[s
             guess = subject.block(BlockSize(1, 1, 1, 1)).guess
             seconds = subject.block(size_of(subject, guess, SWEEP_SECONDS)).per_call
         except TimedCallError as error:
+            # Out of memory ends a sweep in good order, but not at one tile: then the model cannot be timed at all.
             if error.outcome != "out_of_memory" or not speeds:
                 raise
             speeds[batch] = None

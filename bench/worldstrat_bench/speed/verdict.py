@@ -39,7 +39,7 @@ CLOCKS_MAX = 0.05
 """The device's clock and the wall clock may differ by this much over the blocks."""
 
 CLAIM_MIN = 0.95
-"""What the worker claims over what the host waited, in the middle block, at least: a block is 0.2 s or more."""
+"""Smallest share of the host's wait that the worker may report, in the middle block: a block is 0.2 s or more."""
 
 CLAIM_MEAN_MIN = 0.90
 """... and over all blocks together: the host may be held up now and then."""
@@ -57,7 +57,7 @@ PLACE_SECONDS_MIN = 0.010
 """... and by less than this in any case."""
 
 LATE_SECONDS = 0.010
-"""What the host may wait for the outputs that it names, beyond what such an answer takes, in the best case."""
+"""Longest wait for the outputs that the host names, beyond what such an answer takes, in the best case."""
 
 Seconds = tuple[float, ...]
 
@@ -161,6 +161,7 @@ def _ramp(evidence: Evidence) -> str | None:
         if third < 1:
             return None
         rises.append(float(np.median(durations[-third:]) / np.median(durations[:third]) - 1))
+    # The least of them: in all repeats at once a rise is not chance.
     if min(rises) <= RAMP_MAX:
         return None
     return f"calls get slower while it runs (by {min(rises):.0%} or more within every repeat): heat or a backlog"

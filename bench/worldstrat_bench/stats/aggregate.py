@@ -104,9 +104,14 @@ def _list_scores(
 
 
 def _summaries(
-    names: tuple[str, ...], values: Floats, weights: Floats, groups: NDArray[np.intp],
-    sets: Sequence[NDArray[np.intp]], ok: NDArray[np.bool_], rules: Aggregation,
-) -> list[Summaries]:  # fmt: skip
+    names: tuple[str, ...],
+    values: Floats,
+    weights: Floats,
+    groups: NDArray[np.intp],
+    sets: Sequence[NDArray[np.intp]],
+    ok: NDArray[np.bool_],
+    rules: Aggregation,
+) -> list[Summaries]:
     """Summarise the metrics on sets of tiles; no mean and no interval on a set with a tile that failed.
 
     Parameters

@@ -1,4 +1,4 @@
-"""What a title or an author may be called, and which names readers would take for each other.
+"""Rules for titles and names of authors, and which names readers would take for each other.
 
 A name that looks like another's, or that says "verified", is read as what it looks like. So a name uses the letters of
 one script, and two names must differ in their *skeleton*: what is left when letters that look alike are made one, after

@@ -127,13 +127,23 @@ def compare(
     margin = protocol.ranking.margin.get(metric, 0.0)
     gains = sign_of(metric) * (left - right)
     return Comparison(
-        metric=metric, tiles=len(pairs), groups=int(found.groups[0]), effective_groups=float(found.effective[0]),
-        mean_a=means[0], mean_b=means[1], difference=float(found.value[0]),
-        ci_low=_known(low[0]), ci_high=_known(high[0]), standard_error=_known(found.error[0]),
-        p_value=_known(p[0]), p_plain=_known(plain[0]),
-        wins=int((gains > margin).sum()), losses=int((gains < -margin).sum()),
-        ties=int((np.abs(gains) <= margin).sum()), verdict=_verdict(found, metric, protocol),
-    )  # fmt: skip
+        metric=metric,
+        tiles=len(pairs),
+        groups=int(found.groups[0]),
+        effective_groups=float(found.effective[0]),
+        mean_a=means[0],
+        mean_b=means[1],
+        difference=float(found.value[0]),
+        ci_low=_known(low[0]),
+        ci_high=_known(high[0]),
+        standard_error=_known(found.error[0]),
+        p_value=_known(p[0]),
+        p_plain=_known(plain[0]),
+        wins=int((gains > margin).sum()),
+        losses=int((gains < -margin).sum()),
+        ties=int((np.abs(gains) <= margin).sum()),
+        verdict=_verdict(found, metric, protocol),
+    )
 
 
 def compare_all(

@@ -212,12 +212,17 @@ def _placed(
     won, lost = (beats & counts).sum(axis=1), (beats & counts[:, None]).sum(axis=0)
     standings = tuple(
         Standing(
-            model=model, mean=means[model], counts=bool(counts[i]), rank_low=1 + int(lost[i]),
-            rank_high=len(rows) + int(not counts[i]) - int(won[i]), letters=own.get(i, ()), beats=int(won[i]),
+            model=model,
+            mean=means[model],
+            counts=bool(counts[i]),
+            rank_low=1 + int(lost[i]),
+            rank_high=len(rows) + int(not counts[i]) - int(won[i]),
+            letters=own.get(i, ()),
+            beats=int(won[i]),
             beaten_by=int(lost[i]),
         )
         for i, model in enumerate(models)
-    )  # fmt: skip
+    )
     return standings, letters is not None
 
 
@@ -235,10 +240,13 @@ def _pairwise(sums: Floats, sizes: Floats) -> Estimate:
         value[i, after], error[i, after], skewness[i, after] = row.value, row.error, row.skewness
         varies[i, after] = row.varies
     return Estimate(
-        value=value - value.T, error=error + error.T, skewness=skewness - skewness.T,
-        groups=np.full((count, count), len(sizes)), effective=np.full((count, count), effective_number(sizes)),
+        value=value - value.T,
+        error=error + error.T,
+        skewness=skewness - skewness.T,
+        groups=np.full((count, count), len(sizes)),
+        effective=np.full((count, count), effective_number(sizes)),
         varies=varies | varies.T,
-    )  # fmt: skip
+    )
 
 
 def _detectable(pairs: Estimate, counts: Bools, metric: str, protocol: Protocol) -> float | None:

@@ -54,11 +54,19 @@ def synthetic_gaps(
     found = (compare(synthetic, real, metric=metric, protocol=protocol, tiles=wanted) for metric in METRICS)
     return tuple(
         Gap(
-            metric=c.metric, tiles=c.tiles, groups=c.groups, effective_groups=c.effective_groups,
-            real=c.mean_b, synthetic=c.mean_a, difference=c.difference, ci_low=c.ci_low, ci_high=c.ci_high,
+            metric=c.metric,
+            tiles=c.tiles,
+            groups=c.groups,
+            effective_groups=c.effective_groups,
+            real=c.mean_b,
+            synthetic=c.mean_a,
+            difference=c.difference,
+            ci_low=c.ci_low,
+            ci_high=c.ci_high,
         )
-        for c in found if c is not None
-    )  # fmt: skip
+        for c in found
+        if c is not None
+    )
 
 
 def disagreements(stated: Robustness, record: Record) -> tuple[str, ...]:

@@ -39,9 +39,15 @@ class Axis:
 
 
 SMOD_LABELS = (
-    "Water", "Very low density rural", "Low density rural", "Rural cluster", "Suburban", "Semi-dense urban cluster",
-    "Dense urban cluster", "Urban centre",
-)  # fmt: skip
+    "Water",
+    "Very low density rural",
+    "Low density rural",
+    "Rural cluster",
+    "Suburban",
+    "Semi-dense urban cluster",
+    "Dense urban cluster",
+    "Urban centre",
+)
 
 LATITUDE = (0.0, 23.5, 35.0, 55.0, 90.0)
 """Edges of the latitude bands, degrees; a band holds its lower edge, the last one both."""

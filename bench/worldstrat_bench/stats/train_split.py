@@ -1,4 +1,4 @@
-"""What a model may have been trained on, and which declarations mean that it has seen test tiles.
+"""Train lists: which there are, and which declarations mean that a model has seen test tiles.
 
 One vocabulary for manifests, pull request checks and boards. Everything else is free text: it is shown as the
 authors wrote it, with a flag.
@@ -35,28 +35,38 @@ TRAIN_SPLITS: tuple[TrainSplit, ...] = (
         "none", "No training data", False, "The model has no trained weights, or none that saw satellite imagery"
     ),
     TrainSplit(
-        "other", "Other than satellite images", False,
+        "other",
+        "Other than satellite images",
+        False,
         "The authors state that the weights saw no satellite image, but photographs or synthetic images",
     ),
     TrainSplit(
-        "worldstrat-train", "WorldStrat train", False,
+        "worldstrat-train",
+        "WorldStrat train",
+        False,
         "The train rows of the stratified split file, without the tiles that are also test rows",
     ),
     TrainSplit(
-        "worldstrat-train-unleaked", "WorldStrat train, unleaked", False,
+        "worldstrat-train-unleaked",
+        "WorldStrat train, unleaked",
+        False,
         "The train rows without duplicates, siblings and shared acquisitions of test tiles",
     ),
     TrainSplit(
-        "worldstrat-train-clean", "WorldStrat train, clean", False,
+        "worldstrat-train-clean",
+        "WorldStrat train, clean",
+        False,
         "The train rows without duplicates, siblings and shared acquisitions of test tiles",
     ),
     TrainSplit("mini-train", "Mini train", False, "The train tiles of the mini data set"),
     TrainSplit(
-        "worldstrat-random-2022", "WorldStrat random split", True,
+        "worldstrat-random-2022",
+        "WorldStrat random split",
+        True,
         "Upstream's script splits at random: its published seed puts 318 of the 394 test tiles into train",
     ),
     TrainSplit("worldstrat-all", "All of WorldStrat", True, "Every tile, the 394 test tiles included"),
-)  # fmt: skip
+)
 """The known train lists, in the order of documentation."""
 
 _ALSO_CONTAMINATED = frozenset(
@@ -70,7 +80,7 @@ _IN_WORDS = {
 
 @dataclass(frozen=True)
 class Declaration:
-    """What follows from a declared train list."""
+    """Consequences of a declared train list."""
 
     status: Status
     title: str

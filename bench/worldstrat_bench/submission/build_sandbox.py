@@ -27,8 +27,14 @@ PROXY: Final = "WORLDSTRAT_BENCH_PROXY"
 """Variable that names a proxy for the builders."""
 
 _NETWORK = (
-    "/etc/ca-certificates", "/etc/gai.conf", "/etc/host.conf", "/etc/hosts", "/etc/pki", "/etc/resolv.conf", "/etc/ssl",
-)  # fmt: skip
+    "/etc/ca-certificates",
+    "/etc/gai.conf",
+    "/etc/host.conf",
+    "/etc/hosts",
+    "/etc/pki",
+    "/etc/resolv.conf",
+    "/etc/ssl",
+)
 _BUILD_SECONDS = 1800
 
 
@@ -63,9 +69,14 @@ class BuildRoom:
         line = self._wrapped(program, command) if program is not None and usable(program) else list(command)
         try:
             done = subprocess.run(
-                line, capture_output=True, check=False, timeout=_BUILD_SECONDS, env=self.variables(),
-                stdin=subprocess.DEVNULL, cwd=self.scratch,
-            )  # fmt: skip
+                line,
+                capture_output=True,
+                check=False,
+                timeout=_BUILD_SECONDS,
+                env=self.variables(),
+                stdin=subprocess.DEVNULL,
+                cwd=self.scratch,
+            )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise InfrastructureError(f"could not {purpose}: {error}", remedy="the same command tries again") from None
         if done.returncode:
@@ -76,11 +87,17 @@ class BuildRoom:
     def variables(self) -> dict[str, str]:
         """Return the builder's whole environment: a lock cannot name what is not in it."""
         made = {
-            "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(self.scratch), "TMPDIR": str(self.scratch),
-            "LANG": "C.UTF-8", "PIP_CONFIG_FILE": os.devnull, "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-            "UV_NO_CONFIG": "1", "UV_CACHE_DIR": str(self.scratch / "uv"), "UV_LINK_MODE": "copy",
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "HOME": str(self.scratch),
+            "TMPDIR": str(self.scratch),
+            "LANG": "C.UTF-8",
+            "PIP_CONFIG_FILE": os.devnull,
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            "UV_NO_CONFIG": "1",
+            "UV_CACHE_DIR": str(self.scratch / "uv"),
+            "UV_LINK_MODE": "copy",
             "UV_PYTHON_DOWNLOADS": "never",
-        }  # fmt: skip
+        }
         if index := os.environ.get(INDEX):
             made |= {"PIP_INDEX_URL": index, "UV_DEFAULT_INDEX": index}
         if proxy := os.environ.get(PROXY):

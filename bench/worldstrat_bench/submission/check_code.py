@@ -23,7 +23,7 @@ _REMADE = "evaluate again with the wheel that is submitted, or submit the wheel 
 
 @dataclass(frozen=True)
 class WheelCode:
-    """What a wheel says of its code: digests of the file and of what is in it, and the targets of its entry points."""
+    """Code of a wheel: digests of the file and of its content, and the targets of its entry points."""
 
     path: Path
     distribution: str

@@ -17,9 +17,7 @@ SUBMISSIONS = "submissions"
 MAX_FILES = 200
 MAX_TOTAL_BYTES = 20 * 1024 * 1024
 MAX_FILE_BYTES = 5 * 1024 * 1024
-ALLOWED_SUFFIXES = (
-    ".toml", ".lock", ".txt", ".md", ".json", ".csv", ".whl", ".safetensors", ".onnx", ".in", ".cff",
-)  # fmt: skip
+ALLOWED_SUFFIXES = (".toml", ".lock", ".txt", ".md", ".json", ".csv", ".whl", ".safetensors", ".onnx", ".in", ".cff")
 """A submission is data: no code is read from its folder but what is in a wheel."""
 
 

@@ -1,4 +1,4 @@
-"""What a submission has in common with the others beside it: copies, facts of tiles, titles, authors."""
+"""Comparison of a submission with the others beside it: copies, facts of tiles, titles, authors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a check found: faults that refuse a submission and notices for its reader, in four formats."""
+"""Findings of a check: faults that refuse a submission and notices for its reader, in four formats."""
 
 from __future__ import annotations
 

@@ -38,8 +38,19 @@ class Checkout:
 
     def changes(self) -> tuple[Change, ...]:
         """Return what differs between the merge base and the work tree, untracked files included, by path."""
-        raw = git_text(self.root, "diff", "--raw", "-z", "--no-renames", "--no-ext-diff", "--no-textconv",
-                       "--ignore-submodules=none", "--no-abbrev", self.merge_base, "--")  # fmt: skip
+        raw = git_text(
+            self.root,
+            "diff",
+            "--raw",
+            "-z",
+            "--no-renames",
+            "--no-ext-diff",
+            "--no-textconv",
+            "--ignore-submodules=none",
+            "--no-abbrev",
+            self.merge_base,
+            "--",
+        )
         parts = raw.split("\0")
         changes = [
             Change(header.split()[4][0], PurePosixPath(path), header.split()[1])

@@ -10,7 +10,7 @@ from pathlib import Path
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.plugins.discovery import BASELINES, REFERENCE_MODELS, installed_models, is_standard
 from worldstrat_bench.submission.manifest import SLUG_PATTERN
-from worldstrat_bench.submission.wheel import SHADOWED
+from worldstrat_bench.submission.shadowed import SHADOWED
 
 REPOSITORY = "worldstrat-bench/worldstrat-bench"
 CHECKOUT = ("3d3c42e5aac5ba805825da76410c181273ba90b1", "v7.0.1")
@@ -94,7 +94,12 @@ def _render(template: str, values: dict[str, str]) -> str:
     source = resources.files("worldstrat_bench.submission").joinpath("templates", template).read_text(encoding="utf-8")
     # The targets are TOML, Python, Markdown and YAML with ${{ }} of their own; values hold only [a-z0-9- ].
     environment = Environment(
-        autoescape=False, undefined=StrictUndefined, keep_trailing_newline=True,
-        variable_start_string="<<", variable_end_string=">>", block_start_string="<%", block_end_string="%>",
-    )  # fmt: skip
+        autoescape=False,
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        variable_start_string="<<",
+        variable_end_string=">>",
+        block_start_string="<%",
+        block_end_string="%>",
+    )
     return environment.from_string(source).render(values)

@@ -71,9 +71,12 @@ def compare_tables(submitted: TileTable, again: TileTable) -> dict[str, ColumnCh
             found[name] = _check(compared, here, absolute, relative, lacking)
         else:
             found[name] = ColumnCheck(
-                largest=None, tile=here[0] if here else None, tolerance=absolute, relative=relative,
+                largest=None,
+                tile=here[0] if here else None,
+                tolerance=absolute,
+                relative=relative,
                 contradicted=len(again.tiles),
-            )  # fmt: skip
+            )
     return found
 
 
@@ -99,9 +102,12 @@ def _check(found: Compared, tiles: list[str], absolute: float, relative: float, 
     worst = int(np.argmax(order if found.beyond.any() else found.distance)) if tiles else None
     largest = float(found.distance[found.known].max()) if found.known.any() else None
     return ColumnCheck(
-        largest=largest, tile=None if worst is None else tiles[worst], tolerance=absolute, relative=relative,
+        largest=largest,
+        tile=None if worst is None else tiles[worst],
+        tolerance=absolute,
+        relative=relative,
         contradicted=contradicted,
-    )  # fmt: skip
+    )
 
 
 def column_faults(columns: Mapping[str, ColumnCheck], compared: int, where: Path) -> Iterator[CheckFinding]:

@@ -76,11 +76,17 @@ def _scored(record: Record, handed_in: HandedIn, data: Path, predictions: Path, 
     from worldstrat_bench.run.request import RunOptions
 
     request = HandInRequest(
-        predictions, record.model.name, data, out,
+        predictions,
+        record.model.name,
+        data,
+        out,
         Stated(tuple(handed_in.bands.split(",")), handed_in.scale, handed_in.offset),
-        record.protocol.id, record.dataset.list, record.dataset.limit,
-        train_split=record.model.train_split, submission=record.model.submission,
-    )  # fmt: skip
+        record.protocol.id,
+        record.dataset.list,
+        record.dataset.limit,
+        train_split=record.model.train_split,
+        submission=record.model.submission,
+    )
     # Nothing that was kept is used: a verification rests on the files of the dataset.
     score_handed_in(request, RunOptions(device=device, cache=False, download=False))
     return load_result(out)

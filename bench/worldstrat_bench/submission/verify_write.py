@@ -20,7 +20,7 @@ WORKFLOW: Final = ".github/workflows/evaluate.yml"
 """The workflow whose runs are attested."""
 
 ATTESTED: Final = ("record.json", "tiles.csv", Verification.FILE)
-"""What it attests."""
+"""The claim that it attests."""
 
 
 def write_verification(
@@ -104,8 +104,16 @@ def check_attestation(run: Path, attestation: Attestation) -> None:
     """
     signer = f"{attestation.repository}/{WORKFLOW}"
     for name in ATTESTED:
-        command = ["gh", "attestation", "verify", str(run / name), "--repo", attestation.repository,
-                   "--signer-workflow", signer]  # fmt: skip
+        command = [
+            "gh",
+            "attestation",
+            "verify",
+            str(run / name),
+            "--repo",
+            attestation.repository,
+            "--signer-workflow",
+            signer,
+        ]
         try:
             done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
         except (OSError, subprocess.TimeoutExpired) as error:

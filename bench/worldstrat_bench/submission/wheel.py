@@ -22,6 +22,7 @@ from worldstrat_bench.archives import DAMAGED
 from worldstrat_bench.digests import file_sha256
 from worldstrat_bench.plugins.code import library_name
 from worldstrat_bench.submission.faults import CheckFinding, notice
+from worldstrat_bench.submission.shadowed import SHADOWED
 
 MAX_ENTRIES = 5000
 MAX_MEMBER_BYTES = 64 * 1024**2
@@ -41,13 +42,6 @@ NATIVE_MAGIC = (
     b"\xfe\xed\xfa",
     b"!<arch>\n",
 )
-SHADOWED = frozenset({
-    "worldstrat_bench", "worldstrat_bench_baselines", "torch", "torchvision", "numpy", "safetensors", "pip",
-    "setuptools", "pkg_resources", "wheel", "sitecustomize", "usercustomize", "rasterio", "skimage", "scipy", "pandas",
-    "pydantic", "lpips", "PIL", "filelock", "jinja2", "packaging", "platformdirs", "psutil", "pytest_benchmark",
-    "requests", "rich", "tenacity", "typer", "urllib3",
-})  # fmt: skip
-"""Top-level names of other packages; with those of the standard library."""
 
 
 @dataclass(frozen=True)
@@ -154,9 +148,14 @@ def _shape_faults(wheel: WheelFile, where: Path) -> Iterator[CheckFinding]:
 def _unsafe(name: str) -> bool:
     path = PurePosixPath(name)
     return (
-        not name or path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name
-        or any(not c.isprintable() for c in name) or len(name) > 300
-    )  # fmt: skip
+        not name
+        or path.is_absolute()
+        or ".." in path.parts
+        or "\\" in name
+        or ":" in name
+        or any(not c.isprintable() for c in name)
+        or len(name) > 300
+    )
 
 
 def _content_faults(wheel: WheelFile, archive: zipfile.ZipFile, where: Path) -> Iterator[CheckFinding]:

@@ -1,4 +1,4 @@
-"""What the host lays out for the self-test to trip over, and its own look at it afterwards."""
+"""Files that the host lays out for the self-test to attack, and its own check of them afterwards."""
 
 from __future__ import annotations
 

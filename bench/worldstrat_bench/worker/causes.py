@@ -29,7 +29,7 @@ _ADVICE = re.compile(r"^(please|for debugging|compile with|consider|you can|note
 
 @dataclass(frozen=True)
 class Cause:
-    """What an error comes down to.
+    """The cause of an error, and the way out.
 
     Attributes
     ----------

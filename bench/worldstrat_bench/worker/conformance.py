@@ -28,7 +28,7 @@ SEED = 1
 
 
 @dataclass(frozen=True)
-class Finding:
+class ModelFinding:
     """One check: whether it passed, what was seen, and what to do if it did not.
 
     `refused` says that it did not because the confinement refused something.
@@ -42,7 +42,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Subject:
+class ModelToCheck:
     """The model to check, and how it is started."""
 
     model: ModelSpec
@@ -81,7 +81,7 @@ def make_task(frames: int, height: int = HEIGHT, width: int = WIDTH, side: int =
     return Task.single(np.clip(images, 0.001, None), clear, days, side, side)
 
 
-def check_model(subject: Subject) -> Iterator[Finding]:
+def check_model(subject: ModelToCheck) -> Iterator[ModelFinding]:
     """Every check, one after the other; ends early if the model cannot be loaded or cannot predict at all."""
     try:
         with subject.worker() as worker:
@@ -107,13 +107,13 @@ def check_model(subject: Subject) -> Iterator[Finding]:
         yield _broken("loads", str(error.what), fix)
 
 
-def _loaded(worker: Worker) -> Finding:
+def _loaded(worker: Worker) -> ModelFinding:
     hello = worker.hello
     seen = f"Python {hello.python}, torch {hello.torch}, {hello.device_name}, isolation {hello.isolation.level}"
-    return Finding("loads", True, f"in {hello.load_seconds:.1f} s; {seen}")
+    return ModelFinding("loads", True, f"in {hello.load_seconds:.1f} s; {seen}")
 
 
-def _first(reply: Reply, subject: Subject) -> Iterator[Finding]:
+def _first(reply: Reply, subject: ModelToCheck) -> Iterator[ModelFinding]:
     if reply.image is None:
         fix = "see the message; the contract is in worldstrat_bench.api.SRModel"
         yield _failed("predicts", reply, fix)
@@ -121,19 +121,19 @@ def _first(reply: Reply, subject: Subject) -> Iterator[Finding]:
     height, width = reply.image.shape[1:]
     on_grid = (height, width) == (SIDE, SIDE)
     size = "the target's size" if on_grid else f"will be resampled to the target's {SIDE} x {SIDE} by the harness"
-    yield Finding("predicts", True, f"{height} x {width} float32 in {reply.seconds:.2f} s; {size}")
-    yield Finding("plausible values", not reply.message, reply.message or _range(reply.image), reply.message)
+    yield ModelFinding("predicts", True, f"{height} x {width} float32 in {reply.seconds:.2f} s; {size}")
+    yield ModelFinding("plausible values", not reply.message, reply.message or _range(reply.image), reply.message)
     fit = fit_of(reply.image, make_task(subject.frames).images[0, 0])
     fix = mistake(fit, subject.model.parameters)
-    yield Finding("preprocessing", not fix, seen(fit), fix)
+    yield ModelFinding("preprocessing", not fix, seen(fit), fix)
     where = reply.output_device.partition(":")[0]
-    yield Finding(
+    yield ModelFinding(
         "device",
         where == subject.device.partition(":")[0],
         f"the output is on {where or 'no device'}",
         "return a tensor on the device that load() was given: timing includes the way there",
     )
-    yield Finding(
+    yield ModelFinding(
         "input unchanged",
         not reply.changed_input,
         f"its input was {'changed in place' if reply.changed_input else 'left alone'}",
@@ -141,23 +141,23 @@ def _first(reply: Reply, subject: Subject) -> Iterator[Finding]:
     )
 
 
-def _trial(worker: Worker, subject: Subject) -> Finding:
+def _trial(worker: Worker, subject: ModelToCheck) -> ModelFinding:
     """Other units and orders of the inputs: what a model does clearly better with is what it was trained on."""
     hint, gain = better_preprocessing(lambda task: worker.predict(task, SEED), subject.frames, subject.model.parameters)
     if hint:
-        return Finding("other units", False, f"{gain:.1f} dB better on a scene with a known truth", hint)
-    return Finding("other units", True, "no other scale, order of bands or offset is clearly better")
+        return ModelFinding("other units", False, f"{gain:.1f} dB better on a scene with a known truth", hint)
+    return ModelFinding("other units", True, "no other scale, order of bands or offset is clearly better")
 
 
-def _failed(check: str, reply: Reply, fix: str) -> Finding:
+def _failed(check: str, reply: Reply, fix: str) -> ModelFinding:
     """Return the finding for a tile that has no prediction."""
     return _broken(check, f"{reply.outcome}: {reply.message}", fix)
 
 
-def _broken(check: str, message: str, fix: str) -> Finding:
+def _broken(check: str, message: str, fix: str) -> ModelFinding:
     """Return a finding with the line that tells; the traceback below it is in the log."""
     first = message.partition("\n")[0]
-    return Finding(check, False, first, fix, refused="the confinement" in first or "a confined worker" in first)
+    return ModelFinding(check, False, first, fix, refused="the confinement" in first or "a confined worker" in first)
 
 
 def _range(image: NDArray[np.float32]) -> str:
@@ -165,7 +165,7 @@ def _range(image: NDArray[np.float32]) -> str:
     return f"1st to 99th percentile {low:.3f} to {high:.3f}"
 
 
-def _variants(worker: Worker, frames: int) -> Iterator[Finding]:
+def _variants(worker: Worker, frames: int) -> Iterator[ModelFinding]:
     """Yield inputs that occur in WorldStrat and that a model meets sooner or later."""
     task = make_task(frames)
     cloudy = replace(task, clear=np.zeros_like(task.clear))
@@ -183,10 +183,10 @@ def _variants(worker: Worker, frames: int) -> Iterator[Finding]:
     for name, case, fix in cases:
         reply = worker.predict(case, SEED)
         shape = " x ".join(map(str, case.images.shape[1:]))
-        yield _failed(name, reply, fix) if reply.image is None else Finding(name, True, f"input {shape}", fix)
+        yield _failed(name, reply, fix) if reply.image is None else ModelFinding(name, True, f"input {shape}", fix)
 
 
-def _repeats(worker: Worker, task: Task, first: Reply) -> Iterator[Finding]:
+def _repeats(worker: Worker, task: Task, first: Reply) -> Iterator[ModelFinding]:
     assert first.image is not None
     fix = "the prediction must not depend on earlier tiles: keep no state between calls, call model.eval()"
     yield _same("same again", first.image, worker.predict(task, SEED), fix)
@@ -195,7 +195,7 @@ def _repeats(worker: Worker, task: Task, first: Reply) -> Iterator[Finding]:
     yield _chance(first.image, worker.predict(task, SEED + 1), first.training)
 
 
-def _chance(first: NDArray[np.float32], reply: Reply, training: str) -> Finding:
+def _chance(first: NDArray[np.float32], reply: Reply, training: str) -> ModelFinding:
     """One input under two seeds: a model may draw numbers, but dropout that was left on looks the same."""
     found = _same("another seed", first, reply, "call model.eval() before predicting or exporting")
     if found.passed or reply.image is None:
@@ -206,16 +206,16 @@ def _chance(first: NDArray[np.float32], reply: Reply, training: str) -> Finding:
     return replace(found, passed=True, seen=seen)
 
 
-def _same(check: str, first: NDArray[np.float32], reply: Reply, fix: str) -> Finding:
+def _same(check: str, first: NDArray[np.float32], reply: Reply, fix: str) -> ModelFinding:
     if reply.image is None:
         return _failed(check, reply, fix)
     if reply.image.shape != first.shape:
-        return Finding(check, False, f"another size, {reply.image.shape[1:]}", fix)
+        return ModelFinding(check, False, f"another size, {reply.image.shape[1:]}", fix)
     difference = float(np.abs(reply.image - first).max())
-    return Finding(check, difference <= SAME_PREDICTION, f"largest difference {difference:.2g} reflectance", fix)
+    return ModelFinding(check, difference <= SAME_PREDICTION, f"largest difference {difference:.2g} reflectance", fix)
 
 
-def _batch(worker: Worker, frames: int) -> Finding:
+def _batch(worker: Worker, frames: int) -> ModelFinding:
     """Two tiles at once, as throughput is measured; each as if it were alone."""
     task = Task.together([make_task(frames, seed=seed) for seed in (0, 3)])
     fix = "mind the batch axis: throughput is measured with several tiles at once"

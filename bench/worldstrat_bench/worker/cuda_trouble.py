@@ -28,7 +28,7 @@ OTHERWISE = "--isolation chooses another level (`process` only for models you tr
 
 @dataclass(frozen=True)
 class Sight:
-    """What an unconfined process made of a CUDA device.
+    """Result of opening a CUDA device in an unconfined process.
 
     Attributes
     ----------

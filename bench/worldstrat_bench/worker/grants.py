@@ -1,4 +1,4 @@
-"""What a confined worker may reach, and the refusal to start where that would hold something forbidden."""
+"""Files that a confined worker may reach, and the refusal to start where they would hold something forbidden."""
 
 from __future__ import annotations
 
@@ -17,9 +17,18 @@ from worldstrat_bench.worker.types import ModelSpec
 
 SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/nix/store", "/gnu/store")
 SETTINGS = (
-    "/etc/alternatives", "/etc/group", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/ld.so.preload",
-    "/etc/localtime", "/etc/nsswitch.conf", "/etc/os-release", "/etc/passwd", "/etc/timezone",
-)  # fmt: skip
+    "/etc/alternatives",
+    "/etc/group",
+    "/etc/ld.so.cache",
+    "/etc/ld.so.conf",
+    "/etc/ld.so.conf.d",
+    "/etc/ld.so.preload",
+    "/etc/localtime",
+    "/etc/nsswitch.conf",
+    "/etc/os-release",
+    "/etc/passwd",
+    "/etc/timezone",
+)
 KERNEL = ("/sys/devices/system",)
 KERNEL_CUDA = ("/sys",)
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")

@@ -32,7 +32,7 @@ from worldstrat_bench.worker.isolation import (
 from worldstrat_bench.worker.load_faults import KilledWhileLoadingError, LoadFaults
 from worldstrat_bench.worker.log import ModelLog
 from worldstrat_bench.worker.replies import judge, make_hello
-from worldstrat_bench.worker.session import Session
+from worldstrat_bench.worker.session import WorkerSession
 from worldstrat_bench.worker.starting import LaunchRequest, launch
 from worldstrat_bench.worker.types import Hello, Limits, ModelSpec, Reply
 from worldstrat_bench.worker.watchdog import Verdict
@@ -84,8 +84,8 @@ class Worker:
         self._granted = granted
         self._log = ModelLog(log, self._limits.log_bytes)
         self._interpreter = own_interpreter() if model.python is None else inspect_interpreter(model.python)
-        self._session: Session | None = None
-        self._starting: Session | None = None
+        self._session: WorkerSession | None = None
+        self._starting: WorkerSession | None = None
         self._abandoned = False
         self._hello: Hello | None = None
         self._attempt: Attempt | None = None
@@ -99,7 +99,7 @@ class Worker:
 
     @property
     def hello(self) -> Hello:
-        """What the worker said when it last started; starts it if it never did."""
+        """The worker's greeting from its last start; starts it if it never did."""
         return self._hello or self.start()
 
     @property
@@ -223,7 +223,7 @@ class Worker:
         if session is not None:
             session.finish()
 
-    def _launch(self) -> tuple[Session, IsolationReport]:
+    def _launch(self) -> tuple[WorkerSession, IsolationReport]:
         """Return a worker that is confined, and shown to be, but has not imported the model."""
         attempts: list[Attempt] = []
         for level in self._levels:
@@ -249,7 +249,7 @@ class Worker:
             self._granted,
         )
 
-    def _load(self, session: Session, report: IsolationReport, start_seconds: float) -> Hello:
+    def _load(self, session: WorkerSession, report: IsolationReport, start_seconds: float) -> Hello:
         request = {
             "op": "load",
             "target": self._model.target,

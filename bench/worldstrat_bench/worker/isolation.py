@@ -13,7 +13,7 @@ from worldstrat_bench.worker.grants import Grants
 Level = Literal["full", "strong", "process"]
 Request = Literal["auto", "full", "strong", "process"]
 Profile = Literal["cpu", "cuda"]
-"""What a confined worker may do beside computing: nothing more, or also what libcuda does at its start."""
+"""Extra rights of a confined worker: none, or those that libcuda needs at its start."""
 
 LEVELS: tuple[Level, ...] = ("full", "strong", "process")
 """From the best to the least."""

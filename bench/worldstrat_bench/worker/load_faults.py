@@ -11,7 +11,7 @@ from worldstrat_bench.worker.causes import explained
 from worldstrat_bench.worker.cuda_trouble import explain
 from worldstrat_bench.worker.isolation import Attempt
 from worldstrat_bench.worker.log import ModelLog
-from worldstrat_bench.worker.session import End
+from worldstrat_bench.worker.session import WorkerEnd
 from worldstrat_bench.worker.types import ModelSpec
 
 ALONE = "try it alone with `worldstrat-bench models check NAME`; the model's own output is in the log"
@@ -24,7 +24,7 @@ class KilledWhileLoadingError(ModelError):
 
 @dataclass(frozen=True)
 class LoadFaults:
-    """What is known of the worker that did not load its model.
+    """Facts of a worker that did not load its model.
 
     `prepared`, in the methods, says that the worker had its device and was about to import the model. From then on the
     model may say anything in the worker's name: what it says is then always its own fault, or it could make the harness
@@ -49,7 +49,7 @@ class LoadFaults:
             return self._device_fault(f"the device did not start within {seconds:g} s")
         return self.plain(f"the model's environment did not start within {seconds:g} s", remedy=UNPREPARED)
 
-    def ended(self, end: End, *, prepared: bool) -> WorldstratBenchError:
+    def ended(self, end: WorkerEnd, *, prepared: bool) -> WorldstratBenchError:
         """For a worker that hung up."""
         said = end.outcome(self.log)[1]
         if prepared:

@@ -1,4 +1,4 @@
-"""What a model prints: drained for as long as it prints, kept as a head and a tail."""
+"""The output of a model: drained for as long as it prints, kept as a head and a tail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one worker is started with: its folders, its environment, its command line."""
+"""The start of one worker: its folders, its environment, its command line."""
 
 from __future__ import annotations
 

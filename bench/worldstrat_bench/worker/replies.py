@@ -1,4 +1,4 @@
-"""What a worker's answers amount to: nothing in them is taken on trust."""
+"""Reading a worker's answers: nothing in them is taken on trust."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ KEEPER_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
-class End:
+class WorkerEnd:
     """End of a worker.
 
     Attributes
@@ -96,7 +96,7 @@ class Keeper:
         self.process.wait()
 
 
-class Session:
+class WorkerSession:
     """A running worker. Whoever makes it ends it."""
 
     def __init__(self, keeper: Keeper, wire: Wire, folders: Folders, limits: Limits, log: ModelLog) -> None:
@@ -105,7 +105,7 @@ class Session:
         self._keeper = keeper.process
         self._control = keeper.control
         self._verdict: Verdict | None = None
-        self._end: End | None = None
+        self._end: WorkerEnd | None = None
         self._lock = threading.Lock()
         self._finishing = threading.Lock()
         self._kernel_kills = kernel_kills()
@@ -140,7 +140,7 @@ class Session:
         with contextlib.suppress(OSError):
             self._control.shutdown(socket.SHUT_WR)
 
-    def finish(self, grace_seconds: float = 0.0) -> End:
+    def finish(self, grace_seconds: float = 0.0) -> WorkerEnd:
         """End the worker if it has not ended by itself within the grace, and wait until nothing of it is left.
 
         Safe from any thread: a thread that waits on the wire finds it closed by the worker.
@@ -150,7 +150,7 @@ class Session:
                 self._end = self._finish(grace_seconds)
             return self._end
 
-    def _finish(self, grace_seconds: float) -> End:
+    def _finish(self, grace_seconds: float) -> WorkerEnd:
         line = self._read_control(grace_seconds)
         if line is None:
             with contextlib.suppress(OSError):
@@ -165,7 +165,7 @@ class Session:
         code, killed, crowd = parse_end(line)
         if crowd:
             self._verdict = self._verdict or Verdict("crash", f"the model started {crowd} processes")
-        return End(code, killed, self._verdict, kernel_kills() > self._kernel_kills)
+        return WorkerEnd(code, killed, self._verdict, kernel_kills() > self._kernel_kills)
 
     def _read_control(self, seconds: float) -> bytes | None:
         """Return the keeper's last words; None if they did not come in time, b"" if it went without any."""

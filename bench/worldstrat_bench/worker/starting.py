@@ -25,7 +25,7 @@ from worldstrat_bench.worker.plan import (
     worker_command,
     write_launch,
 )
-from worldstrat_bench.worker.session import Session, start_keeper
+from worldstrat_bench.worker.session import WorkerSession, start_keeper
 from worldstrat_bench.worker.types import Limits, ModelSpec
 
 LAUNCH_SECONDS = 30.0
@@ -56,7 +56,7 @@ class LaunchRequest:
         return self.granted or ("cuda" if self.device.startswith("cuda") else "cpu")
 
 
-def launch(request: LaunchRequest, log: ModelLog) -> tuple[Session | None, Attempt]:
+def launch(request: LaunchRequest, log: ModelLog) -> tuple[WorkerSession | None, Attempt]:
     """Return a worker that passed its self-test but has not imported the model; None with the reason on failure.
 
     Raises
@@ -86,7 +86,7 @@ def launch(request: LaunchRequest, log: ModelLog) -> tuple[Session | None, Attem
         ours.close()
         canaries.remove()
         raise
-    session = Session(keeper, Wire(ours, request.limits.output_bytes + 4096), folders, request.limits, log)
+    session = WorkerSession(keeper, Wire(ours, request.limits.output_bytes + 4096), folders, request.limits, log)
     try:
         attempt = replace(_start(request, session, canaries, log), profile=request.profile, grants=grants)
     except BaseException:
@@ -129,7 +129,7 @@ def _write(
     )
 
 
-def _start(request: LaunchRequest, session: Session, canaries: Canaries, log: ModelLog) -> Attempt:
+def _start(request: LaunchRequest, session: WorkerSession, canaries: Canaries, log: ModelLog) -> Attempt:
     """Let it start, and judge its self-test."""
     session.go()
     try:

@@ -53,8 +53,13 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         (root / name).mkdir()
     shutil.copy(PLUGIN, root / "plugins")
     secret = root / "data" / "secret_ps.tiff"
-    for file in (secret, root / "run" / "prediction", root / "private" / "id_rsa", root / "outside" / "decoy",
-                 root / "outside" / "deletable"):  # fmt: skip
+    for file in (
+        secret,
+        root / "run" / "prediction",
+        root / "private" / "id_rsa",
+        root / "outside" / "decoy",
+        root / "outside" / "deletable",
+    ):
         file.write_bytes(b"secret" * 100)
         file.chmod(0o600)
     shared = Path(f"/dev/shm/worldstrat-bench-test-{os.getpid()}")
@@ -73,13 +78,23 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     }
     sockets |= dict(heard(abstract, packets, datagrams))
     facts = {
-        "hr": str(secret), "hr_fd": opened, "host": os.getpid(), "keeper": 0,
+        "hr": str(secret),
+        "hr_fd": opened,
+        "host": os.getpid(),
+        "keeper": 0,
         "prediction": str(root / "run/prediction"),
-        "private": str(root / "private/id_rsa"), "shared_memory": str(shared), "outside": str(root / "outside"),
-        "decoy": str(root / "outside/decoy"), "deletable": str(root / "outside/deletable"),
-        "tcp": sockets["tcp"].getsockname()[1], "udp": sockets["udp"].getsockname()[1], "socket": str(root / "s"),
-        "datagrams": str(root / "d"), "abstract": name[1:], "address": ctypes.addressof(buffer),
-    }  # fmt: skip
+        "private": str(root / "private/id_rsa"),
+        "shared_memory": str(shared),
+        "outside": str(root / "outside"),
+        "decoy": str(root / "outside/decoy"),
+        "deletable": str(root / "outside/deletable"),
+        "tcp": sockets["tcp"].getsockname()[1],
+        "udp": sockets["udp"].getsockname()[1],
+        "socket": str(root / "s"),
+        "datagrams": str(root / "d"),
+        "abstract": name[1:],
+        "address": ctypes.addressof(buffer),
+    }
     yield Scene(root, facts, sockets)
     os.close(opened)
     shared.unlink()

@@ -24,14 +24,34 @@ ALWAYS = {"read_secret_of_environment"}
 """What no level lets through."""
 
 DEPENDS = {
-    "ptrace_host", "peek_into_host", "new_namespace", "mount", "io_uring", "keyring", "netlink", "make_sysv_memory",
-    "read_hr_through_parent_root", "read_hr_through_host_root", "read_hr_from_host_descriptor", "read_host_memory",
-    "uevents", "tcp_over_ipv6", "raw_ip", "virtual_machine_socket", "link_layer", "kernel_crypto",
-    "send_over_unconnected_stream", "send_over_unconnected_seqpacket", "send_over_pair_to_name",
-    "write_tasks_of_host_through_own", "make_file_in_own_task", "write_settings_of_kernel",
+    "ptrace_host",
+    "peek_into_host",
+    "new_namespace",
+    "mount",
+    "io_uring",
+    "keyring",
+    "netlink",
+    "make_sysv_memory",
+    "read_hr_through_parent_root",
+    "read_hr_through_host_root",
+    "read_hr_from_host_descriptor",
+    "read_host_memory",
+    "uevents",
+    "tcp_over_ipv6",
+    "raw_ip",
+    "virtual_machine_socket",
+    "link_layer",
+    "kernel_crypto",
+    "send_over_unconnected_stream",
+    "send_over_unconnected_seqpacket",
+    "send_over_pair_to_name",
+    "write_tasks_of_host_through_own",
+    "make_file_in_own_task",
+    "write_settings_of_kernel",
     "write_own_program",  # which runs
-    "pin_host", "pin_neighbour",  # where there is one core only, no process can be kept to fewer
-}  # fmt: skip
+    "pin_host",
+    "pin_neighbour",  # where there is one core only, no process can be kept to fewer
+}
 """What the level ``process`` leaves to the machine's own settings, or to Linux itself."""
 
 

@@ -21,7 +21,7 @@ from hostile_scene import (
     or_skip,
     processes_of,
     wait_until,
-)  # fmt: skip
+)
 from worldstrat_bench.worker import Limits, Worker
 
 QUICK = Limits(**{**vars(LIMITS), "tile_seconds": 1.5})
@@ -67,9 +67,7 @@ EXPECTED: dict[str, tuple[tuple[str, ...], str]] = {
 HARMLESS = ("daemonises", "gigabyte_of_junk", "replies_in_advance", "changes_buffer_after_reply", "lies_about_time")
 """What does not even cost its own tile."""
 
-SLOW = frozenset({
-    "stops_itself", "endless_loop", "ignores_sigterm", "blocks_native", "half_a_frame",
-})  # fmt: skip
+SLOW = frozenset({"stops_itself", "endless_loop", "ignores_sigterm", "blocks_native", "half_a_frame"})
 
 
 @pytest.fixture(params=CUDA_IN_SOAK, scope="module")

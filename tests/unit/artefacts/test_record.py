@@ -19,8 +19,12 @@ def content() -> dict[str, Any]:
     return {
         "protocol": {"id": "wsb-1", "sha256": HASH},
         "dataset": {
-            "release": "v1.1", "list": "full", "tiles": 1, "list_sha256": HASH,
-            "targets_sha256": HASH, "official": True,
+            "release": "v1.1",
+            "list": "full",
+            "tiles": 1,
+            "list_sha256": HASH,
+            "targets_sha256": HASH,
+            "official": True,
         },
         "model": {"name": "bicubic", "frames": 1},
         "harness": {"version": "0.1.0"},
@@ -33,7 +37,7 @@ def content() -> dict[str, Any]:
             "full": {"tiles": 1, "failed": 0, "micro": {"psnr": {"n": 1, "mean": 30.0}}, "macro": {}, "strata": {}}
         },
         "files": {"tiles.csv": HASH},
-    }  # fmt: skip
+    }
 
 
 def test_same_content_same_id_whenever_it_was_made() -> None:

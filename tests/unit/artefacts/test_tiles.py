@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from worldstrat_bench.artefacts.tiles import COLUMNS, Value, format_tiles, format_value, parse_tiles, read_tiles
+from worldstrat_bench.artefacts.tiles import COLUMNS, Value, format_tiles, format_value, parse_tiles
 from worldstrat_bench.errors import InvalidArtefactError
 
 ROW: dict[str, Value] = {"tile": "Amnesty POI-10-1-2", "group": "Amnesty POI-10", "outcome": "ok", "psnr": 31.234567891}
@@ -94,12 +93,9 @@ def test_a_flag_is_true_or_false() -> None:
         parse_tiles(text)
 
 
-def test_missing_and_undecodable_files(tmp_path: Path) -> None:
-    with pytest.raises(InvalidArtefactError, match=r"there is no tiles\.csv"):
-        read_tiles(tmp_path / "tiles.csv")
-    (tmp_path / "tiles.csv").write_bytes(b"\xff\xfe")
+def test_a_table_that_is_not_text() -> None:
     with pytest.raises(InvalidArtefactError, match="not UTF-8"):
-        read_tiles(tmp_path / "tiles.csv")
+        parse_tiles(b"\xff\xfe")
 
 
 def test_take_and_index_of() -> None:

@@ -113,8 +113,15 @@ def test_the_summary_says_what_a_reader_must_know(tmp_path: Path, capsys: pytest
         }
     )
     text = "\n".join(remarks(changed))
-    for word in ("2 tiles failed (2 crash)", "first 3 tiles", "shard 1/2", "not an official", "watch out",
-                 "lpips is null: no weights", "1 tiles have no target: t"):  # fmt: skip
+    for word in (
+        "2 tiles failed (2 crash)",
+        "first 3 tiles",
+        "shard 1/2",
+        "not an official",
+        "watch out",
+        "lpips is null: no weights",
+        "1 tiles have no target: t",
+    ):
         assert word in text
 
 

@@ -32,12 +32,22 @@ def parameters(draw: some.DrawFn) -> dict[str, Value]:
     count = len(bands)
     per_band = some.lists(scales, min_size=count, max_size=count).map(lambda xs: ",".join(map(repr, xs)))
     every: dict[str, some.SearchStrategy[Value]] = {
-        "input_scale": scales, "input_offset": numbers, "output_scale": scales, "output_offset": numbers,
-        "clip": some.one_of(scales, some.just("-1,1")), "mean": some.one_of(numbers, per_band), "std": per_band,
-        "frame_rule": some.sampled_from(["first", "median", "stack", "channels"]), "frames": some.integers(0, 16),
-        "per_band": some.booleans(), "output": some.just("2,1,0"), "normalised_output": some.booleans(),
-        "window": some.integers(0, 200), "fixed": some.booleans(), "multiple": some.integers(0, 64),
-    }  # fmt: skip
+        "input_scale": scales,
+        "input_offset": numbers,
+        "output_scale": scales,
+        "output_offset": numbers,
+        "clip": some.one_of(scales, some.just("-1,1")),
+        "mean": some.one_of(numbers, per_band),
+        "std": per_band,
+        "frame_rule": some.sampled_from(["first", "median", "stack", "channels"]),
+        "frames": some.integers(0, 16),
+        "per_band": some.booleans(),
+        "output": some.just("2,1,0"),
+        "normalised_output": some.booleans(),
+        "window": some.integers(0, 200),
+        "fixed": some.booleans(),
+        "multiple": some.integers(0, 64),
+    }
     chosen = draw(some.sets(some.sampled_from(sorted(every))))
     return {"bands": ",".join(bands), **{name: draw(every[name]) for name in sorted(chosen)}}
 
@@ -62,11 +72,14 @@ def test_two_declarations_are_the_same_only_if_they_do_the_same(one: dict[str, V
 @pytest.mark.parametrize(
     ("negative", "plain"),
     [
-        ({"mean": -0.0}, {"mean": 0.0}), ({"mean": "-0.0,1,-0"}, {"mean": "0,1,0"}),
-        ({"clip": "-0,1"}, {"clip": "0,1"}), ({"input_offset": -0.0}, {}),
-        ({"output_offset": "-0.0"}, {}), ({"output_scale": -0.0}, {}),
+        ({"mean": -0.0}, {"mean": 0.0}),
+        ({"mean": "-0.0,1,-0"}, {"mean": "0,1,0"}),
+        ({"clip": "-0,1"}, {"clip": "0,1"}),
+        ({"input_offset": -0.0}, {}),
+        ({"output_offset": "-0.0"}, {}),
+        ({"output_scale": -0.0}, {}),
     ],
-)  # fmt: skip
+)
 def test_a_negative_zero_is_zero(negative: dict[str, Value], plain: dict[str, Value]) -> None:
     assert complete(negative) == complete(plain)
     assert declare(**negative) == declare(**plain)
@@ -88,17 +101,28 @@ def test_defaults() -> None:
 @pytest.mark.parametrize(
     ("written", "message"),
     [
-        ({"bands": "B04,B99"}, "B99"), ({"bands": "B04,red"}, "B04 is there twice"), ({"bands": ""}, "bands"),
-        ({"frame_rule": "best"}, "frame_rule"), ({"output": "1,2"}, "output"), ({"input_scale": 0}, "input_scale"),
-        ({"input_scale": "much"}, "input_scale"), ({"input_scale": "nan"}, "input_scale"),
+        ({"bands": "B04,B99"}, "B99"),
+        ({"bands": "B04,red"}, "B04 is there twice"),
+        ({"bands": ""}, "bands"),
+        ({"frame_rule": "best"}, "frame_rule"),
+        ({"output": "1,2"}, "output"),
+        ({"input_scale": 0}, "input_scale"),
+        ({"input_scale": "much"}, "input_scale"),
+        ({"input_scale": "nan"}, "input_scale"),
         ({"std": "0.1,0,0.1"}, "std"),
-        ({"mean": "0.1,0.2"}, "3 bands"), ({"mean": "a,b,c"}, "mean"), ({"clip": "1,0"}, "clip"),
-        ({"clip": "0,1,2"}, "clip"), ({"frames": 2.5}, "frames"), ({"frames": 1000}, "frames"),
+        ({"mean": "0.1,0.2"}, "3 bands"),
+        ({"mean": "a,b,c"}, "mean"),
+        ({"clip": "1,0"}, "clip"),
+        ({"clip": "0,1,2"}, "clip"),
+        ({"frames": 2.5}, "frames"),
+        ({"frames": 1000}, "frames"),
         ({"window": -1}, "window"),
-        ({"fixed": "perhaps"}, "fixed"), ({"gamma": 2.2}, "gamma"), ({"input_scale": 10**400}, "input_scale"),
+        ({"fixed": "perhaps"}, "fixed"),
+        ({"gamma": 2.2}, "gamma"),
+        ({"input_scale": 10**400}, "input_scale"),
         ({"normalised_output": True, "bands": "B08"}, "normalised_output"),
     ],
-)  # fmt: skip
+)
 def test_what_makes_no_sense_is_named(written: dict[str, Value], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         declare(**written)
@@ -124,8 +148,20 @@ def test_other_parameters_are_left_alone() -> None:
 
 
 def test_in_words() -> None:
-    text = describe(complete({"bands": "B02,B03,B04", "input_scale": 10_000, "clip": 1, "std": 2, "frames": 8,
-                              "frame_rule": "stack", "normalised_output": True, "per_band": True}))  # fmt: skip
+    text = describe(
+        complete(
+            {
+                "bands": "B02,B03,B04",
+                "input_scale": 10_000,
+                "clip": 1,
+                "std": 2,
+                "frames": 8,
+                "frame_rule": "stack",
+                "normalised_output": True,
+                "per_band": True,
+            }
+        )
+    )
     assert text is not None
     for part in ("B02,B03,B04, one at a time", "x 10000 +0", "0 .. 1", "std 2.0,2.0,2.0", "stack of 8", "normalised"):
         assert part in text

@@ -88,6 +88,18 @@ def test_allowed(text: str) -> None:
     assert not denied(text)
 
 
+def test_docstrings_of_the_packages_say_the_thing() -> None:
+    """A docstring is a noun for a class or a value and an order for a function, never "What it is"."""
+    faults = [
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for folder in ("bench", "baselines/src")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if re.match(r'\s*"""(?:What|Whatever)\b', line)
+    ]
+    assert not faults, "\n".join(faults)
+
+
 def commands(command: Any, name: str = "worldstrat-bench") -> Iterator[tuple[str, Any]]:
     """Yield every command of the command line with its full name, groups included.
 

@@ -178,7 +178,7 @@ CONTENTS: dict[str, tuple[str, Callable[[Path], object], str]] = {
         lambda p: _raster(p, np.concatenate([good(), good()[:1] * 0]).astype(np.uint8), driver="PNG"),
         "without data",
     ),
-}  # fmt: skip
+}
 
 
 def refused(folder: Path, data: Path, out: Path, **more: Any) -> WorldstratBenchError:

@@ -33,12 +33,18 @@ def pairs_of(*sides_seeds: int, holes: bool = False) -> Pairs:
     hole = torch.ones(96, 96, dtype=torch.bool)
     hole[10:30, 10:30] = False
     return Pairs(
-        prediction=soft, unmoved=soft, target=targets,
+        prediction=soft,
+        unmoved=soft,
+        target=targets,
         valid=[hole if holes and i == 0 else None for i in range(len(targets))],
         white=[0.3 + 0.1 * i for i in range(len(targets))],
-        frames=[one[:, ::4, ::4] for one in targets], pixel=[2.5] * len(targets), kept=[{} for _ in targets],
-        height=96, width=96, border=0,
-    )  # fmt: skip
+        frames=[one[:, ::4, ::4] for one in targets],
+        pixel=[2.5] * len(targets),
+        kept=[{} for _ in targets],
+        height=96,
+        width=96,
+        border=0,
+    )
 
 
 def test_the_registry_is_not_part_of_a_protocol_and_ranks_nothing() -> None:

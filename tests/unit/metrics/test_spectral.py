@@ -57,10 +57,18 @@ def pairs_of(*pairs: tuple[Image, Image], valid: NDArray[np.bool_] | None = None
     prediction, target = (torch.from_numpy(np.stack([pair[i] for pair in pairs])).float() for i in (0, 1))
     mask = None if valid is None else torch.from_numpy(valid)
     return Pairs(
-        prediction=prediction, unmoved=prediction, target=target, valid=[mask] * len(pairs),
-        white=[1.0] * len(pairs), frames=["none"] * len(pairs), pixel=[pixel] * len(pairs),
-        kept=[{} for _ in pairs], height=target.shape[-2], width=target.shape[-1], border=0,
-    )  # fmt: skip
+        prediction=prediction,
+        unmoved=prediction,
+        target=target,
+        valid=[mask] * len(pairs),
+        white=[1.0] * len(pairs),
+        frames=["none"] * len(pairs),
+        pixel=[pixel] * len(pairs),
+        kept=[{} for _ in pairs],
+        height=target.shape[-2],
+        width=target.shape[-1],
+        border=0,
+    )
 
 
 def found(prediction: Image, target: Image, valid: NDArray[np.bool_] | None = None) -> dict[str, float]:
@@ -227,8 +235,13 @@ def holes(*blocks: tuple[slice, slice]) -> NDArray[np.bool_]:
 
 
 QUARTER = SIDE // 4
-CORNERS = holes(*((rows, columns) for rows in (slice(QUARTER), slice(-QUARTER, None))
-                  for columns in (slice(QUARTER), slice(-QUARTER, None))))  # fmt: skip
+CORNERS = holes(
+    *(
+        (rows, columns)
+        for rows in (slice(QUARTER), slice(-QUARTER, None))
+        for columns in (slice(QUARTER), slice(-QUARTER, None))
+    )
+)
 STRIP = holes((slice(None), slice(QUARTER)))
 
 
@@ -244,8 +257,9 @@ def test_a_quarter_of_holes_changes_little(valid: NDArray[np.bool_]) -> None:
 def test_what_cannot_be_measured_is_null_with_its_reason() -> None:
     middle = holes((slice(70, 190), slice(70, 190)))
     metric = load_optional(["spectral"])[-1]
-    batch = metric(replace(pairs_of((scene(), scene()), (scene(), low_pass(scene(), 10))), valid=[
-        torch.from_numpy(middle), None]))  # fmt: skip
+    batch = metric(
+        replace(pairs_of((scene(), scene()), (scene(), low_pass(scene(), 10))), valid=[torch.from_numpy(middle), None])
+    )
     assert spectral_reference.scores(scene(), scene(), valid=middle).null == "holes"
     assert spectral_reference.scores(scene(), low_pass(scene(), 11)).null == "no detail"
     assert all(torch.isnan(batch.values[name]).all() for name in COLUMNS)

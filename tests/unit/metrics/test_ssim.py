@@ -22,9 +22,15 @@ from worldstrat_bench.metrics.stretch import stretch, white_level
 def scikit(prediction: NDArray[Any], target: NDArray[Any], *, full: bool = False) -> Any:
     similarity: Any = structural_similarity
     return similarity(
-        target.astype(np.float64), prediction.astype(np.float64), channel_axis=0, data_range=1.0,
-        gaussian_weights=True, sigma=1.5, use_sample_covariance=False, full=full,
-    )  # fmt: skip
+        target.astype(np.float64),
+        prediction.astype(np.float64),
+        channel_axis=0,
+        data_range=1.0,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+        full=full,
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

@@ -49,9 +49,18 @@ def test_a_sidecar_speaks_for_its_file_unless_something_is_said(tmp_path: Path) 
 
 @pytest.mark.parametrize(
     "text",
-    ["just words", "bands: B2", "bands: [B2]\nfactor: 0", "bands: [B2]\nfactor: 4\nmargin: many", "[" * 5000, "a: [b",
-     "bands: [B2]\nfactor: true", "bands: [B2]\nfactor: .nan", "# " + "x" * (1 << 18)],
-)  # fmt: skip
+    [
+        "just words",
+        "bands: B2",
+        "bands: [B2]\nfactor: 0",
+        "bands: [B2]\nfactor: 4\nmargin: many",
+        "[" * 5000,
+        "a: [b",
+        "bands: [B2]\nfactor: true",
+        "bands: [B2]\nfactor: .nan",
+        "# " + "x" * (1 << 18),
+    ],
+)
 def test_a_sidecar_that_makes_no_sense_is_an_error(text: str, tmp_path: Path) -> None:
     pytest.importorskip("yaml")
     (tmp_path / "net.yaml").write_text(text, "utf-8")

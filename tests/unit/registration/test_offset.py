@@ -81,9 +81,18 @@ def mask_of(given: NDArray[np.bool_] | None) -> torch.Tensor | None:
 
 
 CASES = (
-    "plain", "wild", "dark", "snow", "opposite", "holes", "odd holes", "sparse", "clouds", "clouds and holes",
+    "plain",
+    "wild",
+    "dark",
+    "snow",
+    "opposite",
+    "holes",
+    "odd holes",
+    "sparse",
+    "clouds",
+    "clouds and holes",
     "cloudy but for a few",
-)  # fmt: skip
+)
 
 
 def as_numpy(mask: torch.Tensor | None) -> NDArray[np.bool_]:

@@ -18,7 +18,7 @@ from factories import invented_facts, make_run
 from run_helpers import run_cli
 from submission_factory import make_submission, the_result
 from worldstrat_bench import load_record, read_runs, read_scores
-from worldstrat_bench.artefacts.tiles import read_tiles
+from worldstrat_bench.artefacts.tiles import parse_tiles
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.measures import measure
 from worldstrat_bench.protocol import load_protocol
@@ -51,7 +51,7 @@ def test_tiles_have_types_and_the_values_of_the_table(runs: list[Path]) -> None:
     assert frame["tile"].dtype == "string"
     assert frame["shift_at_edge"].dtype == "boolean"
     assert frame["in_test"].all()
-    table = read_tiles(runs[1] / "tiles.csv")
+    table = parse_tiles((runs[1] / "tiles.csv").read_bytes())
     own = frame[frame["run"] == "ahead_50%&co"].set_index("tile")
     for name, values in table.numbers.items():
         assert own[name].dtype == np.float64

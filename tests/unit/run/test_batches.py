@@ -9,7 +9,7 @@ import pytest
 
 from run_helpers import run_cli, small_dataset
 from worldstrat_bench import filtering
-from worldstrat_bench.artefacts.tiles import read_tiles
+from worldstrat_bench.artefacts.tiles import parse_tiles
 from worldstrat_bench.run.batches import Batches
 from worldstrat_bench.scoring import wsb
 
@@ -61,6 +61,6 @@ def test_a_run_in_batches_has_the_bytes_of_its_shards_and_the_scores_of_single_t
     assert run_cli("merge", tmp_path / "shards", "--data", data, "--out", tmp_path / "merged").code == 0
     whole = (tmp_path / "whole" / "tiles.csv").read_bytes()
     assert (tmp_path / "merged" / "tiles.csv").read_bytes() == whole
-    single, batched = (read_tiles(tmp_path / name / "tiles.csv") for name in ("single", "whole"))
+    single, batched = (parse_tiles((tmp_path / name / "tiles.csv").read_bytes()) for name in ("single", "whole"))
     for name, numbers in single.numbers.items():
         assert batched.numbers[name] == pytest.approx(numbers, abs=1e-6, nan_ok=True), name

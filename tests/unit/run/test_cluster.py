@@ -123,9 +123,16 @@ def test_a_shard_that_another_process_makes_is_waited_for(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("tls://a:1", True), ("10.0.0.1:8786", True), ("host:8786", True), ("scheduler.json", False),
-     ("/shared/s.json", False), ("a/b:3", False), ("C:file", False)],
-)  # fmt: skip
+    [
+        ("tls://a:1", True),
+        ("10.0.0.1:8786", True),
+        ("host:8786", True),
+        ("scheduler.json", False),
+        ("/shared/s.json", False),
+        ("a/b:3", False),
+        ("C:file", False),
+    ],
+)
 def test_addresses_and_files(text: str, expected: bool) -> None:
     assert is_address(text) == expected
 

@@ -9,7 +9,7 @@ import pytest
 from run_helpers import run_cli, small_dataset
 from worldstrat_bench.errors import InfrastructureError
 from worldstrat_bench.run import devices, doctor_cuda
-from worldstrat_bench.run.doctor import Finding
+from worldstrat_bench.run.doctor import MachineFinding
 from worldstrat_bench.worker import cuda_trouble
 from worldstrat_bench.worker.cuda_trouble import Sight
 from worldstrat_bench.worker.isolation import LevelUnavailableError
@@ -32,7 +32,7 @@ def fake(monkeypatch: pytest.MonkeyPatch, **faults: Exception) -> list[tuple[str
     return tried
 
 
-def states(findings: list[Finding]) -> list[tuple[str, str]]:
+def states(findings: list[MachineFinding]) -> list[tuple[str, str]]:
     return [(finding.name, finding.state) for finding in findings]
 
 

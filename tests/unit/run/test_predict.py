@@ -24,9 +24,17 @@ from worldstrat_bench.worker.host import Hello, ModelSpec, Reply
 from worldstrat_bench.worker.inside.reference import __name__ as reference_module
 
 HELLO = Hello(
-    python="3.11.7", torch="2.6.0", cuda="12.4", device_type="cuda", device_name="GPU", device_class="GPU-80GB",
-    packages={}, isolation=IsolationReport(level="full"), start_seconds=1.0, load_seconds=1.0,
-)  # fmt: skip
+    python="3.11.7",
+    torch="2.6.0",
+    cuda="12.4",
+    device_type="cuda",
+    device_name="GPU",
+    device_class="GPU-80GB",
+    packages={},
+    isolation=IsolationReport(level="full"),
+    start_seconds=1.0,
+    load_seconds=1.0,
+)
 
 
 @pytest.fixture(scope="module")

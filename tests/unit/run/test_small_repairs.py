@@ -12,7 +12,7 @@ import pytest
 import worldstrat_bench
 from run_helpers import run_cli, small_dataset
 from worldstrat_bench import score_pair
-from worldstrat_bench.artefacts.tiles import read_tiles
+from worldstrat_bench.artefacts.tiles import parse_tiles
 from worldstrat_bench.errors import DataError, UsageError
 from worldstrat_bench.run.demo import prepare_data
 from worldstrat_bench.run.environment import probe_harness
@@ -34,7 +34,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Path:
 
 
 def test_the_consistency_of_the_target_itself_lies_beside_that_of_the_prediction(run: Path) -> None:
-    table = read_tiles(run / "tiles.csv")
+    table = parse_tiles((run / "tiles.csv").read_bytes())
     own, predicted = table.numbers["lr_consistency_target"], table.numbers["lr_consistency"]
     assert np.array_equal(np.isnan(own), np.isnan(predicted))
     assert not np.isnan(own).all()

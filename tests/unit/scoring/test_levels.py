@@ -32,8 +32,10 @@ class Shown:
 
 def assert_the_same(found: TileScore, expected: TileScore) -> None:
     assert (found.shift_y, found.shift_x, found.shift_at_edge) == (
-        expected.shift_y, expected.shift_x, expected.shift_at_edge,
-    )  # fmt: skip
+        expected.shift_y,
+        expected.shift_x,
+        expected.shift_at_edge,
+    )
     for name, tolerance in {"psnr": 1e-4, "psnr_unregistered": 1e-4, "ssim": 1e-5, "lpips": 1e-5, "sam": 1e-4}.items():
         assert found.metrics[name] == pytest.approx(expected.metrics[name], abs=tolerance), name
 

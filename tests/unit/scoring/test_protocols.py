@@ -67,5 +67,7 @@ def test_every_protocol_scores(name: str) -> None:
     assert result.clipped == 0
     assert result.detail == prepared.detail > 0
     assert set(make_scorer(protocol).score(image, scorer.prepare(target_of(image), None)).nulls) <= {
-        "lpips", "psnr_bicubic", "lr_consistency",
-    }  # fmt: skip
+        "lpips",
+        "psnr_bicubic",
+        "lr_consistency",
+    }

@@ -11,7 +11,7 @@ import pytest
 from factories import invented_facts, make_run
 from worldstrat_bench.artefacts.record import ModelRef, Record
 from worldstrat_bench.artefacts.robustness import Robustness, SyntheticGap
-from worldstrat_bench.artefacts.tiles import read_tiles
+from worldstrat_bench.artefacts.tiles import parse_tiles
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.site import build
 from worldstrat_bench.site import check as check_site
@@ -62,7 +62,7 @@ def test_both_scores_of_a_model_stand_on_its_page_and_never_on_one_board(tmp_pat
     assert not report.refused
     found = pages(site)
     assert len(found) == 2
-    tables = [read_tiles(runs / name / "tiles.csv") for name in ("real", "synthetic")]
+    tables = [parse_tiles((runs / name / "tiles.csv").read_bytes()) for name in ("real", "synthetic")]
     gap = synthetic_gaps(tables[0], tables[1], load_protocol("wsb-1"))[0]
     for text in found:
         assert "Synthetic gap" in text
@@ -102,8 +102,8 @@ def test_curves_with_their_numbers_of_tiles(tmp_path: Path) -> None:
     record = run(runs / "net")
     below = [run(runs / "net" / "robustness" / f"frames-{n}", frames=n, seed=n) for n in (1, 2, 4)]
     other = run(runs / "net" / "robustness" / "synthetic", inputs="synthetic", gain_db=3.0)
-    real = read_tiles(runs / "net" / "tiles.csv")
-    made = read_tiles(runs / "net" / "robustness" / "synthetic" / "tiles.csv")
+    real = parse_tiles((runs / "net" / "tiles.csv").read_bytes())
+    made = parse_tiles((runs / "net" / "robustness" / "synthetic" / "tiles.csv").read_bytes())
     gaps = synthetic_gaps(real, made, load_protocol("wsb-1"))
     curves_beside(runs / "net", record, *below, synthetic=SyntheticGap(record_id=other.record_id, gaps=gaps))
     run(runs / "other", model="other")
@@ -148,7 +148,7 @@ def test_a_file_that_cannot_be_believed_is_not_shown(tmp_path: Path, spoil: Any)
 def test_a_metric_with_a_hostile_name_is_text(tmp_path: Path) -> None:
     runs, site = tmp_path / "runs", tmp_path / "site"
     record = run(runs / "net")
-    real = read_tiles(runs / "net" / "tiles.csv")
+    real = parse_tiles((runs / "net" / "tiles.csv").read_bytes())
     gap = synthetic_gaps(real, real, load_protocol("wsb-1"))[0].model_copy(update={"metric": "<script>x</script>"})
     curves_beside(runs / "net", record, synthetic=SyntheticGap(record_id="b" * 64, gaps=(gap,)))
     build([runs], site)

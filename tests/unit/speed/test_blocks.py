@@ -214,8 +214,10 @@ def bench_with(model: Any, seeds: tuple[int | None, ...] = (1, 2)) -> Bench:
 
 
 def block(bench: Bench, calls: int = 4, slots: int | None = None, precision: str = "declared") -> tuple[Any, Any]:
-    return bench.block({"first": 0, "inputs": 2, "calls": calls, "every": 2, "wait": False, "slots": slots,
-                        "precision": precision}, b"")  # fmt: skip
+    return bench.block(
+        {"first": 0, "inputs": 2, "calls": calls, "every": 2, "wait": False, "slots": slots, "precision": precision},
+        b"",
+    )
 
 
 def test_a_seed_belongs_to_its_input() -> None:

@@ -150,9 +150,13 @@ def test_energy_is_that_of_the_model_alone(library: Library, monkeypatch: pytest
     monkeypatch.setattr(TimedWorker, "_ask", recorded)
     monkeypatch.setattr(Sensor, "read", recorded_reading)
     request = SpeedRequest(
-        ModelSpec("worldstrat_bench.worker.inside.reference:load"), "bicubic", tiles, scenarios=("single",),
-        plan=Plan(seconds=0.3, min_blocks=2, warm_up_seconds=0.2), isolation="process",
-    )  # fmt: skip
+        ModelSpec("worldstrat_bench.worker.inside.reference:load"),
+        "bicubic",
+        tiles,
+        scenarios=("single",),
+        plan=Plan(seconds=0.3, min_blocks=2, warm_up_seconds=0.2),
+        isolation="process",
+    )
     report = time_model(request, lambda line: None).report
     assert report.timings[0].verdict == "INVALID"
     assert any("process" in reason for reason in report.timings[0].reasons), "11 is not ours"

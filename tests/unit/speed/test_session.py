@@ -20,8 +20,9 @@ def test_the_command_keeps_its_budget(
 ) -> None:
     """Both scenarios: workers that start, sweep, warm-up, blocks, audits, the fresh process. See docs/speed.md."""
     machine = Machine()
-    result, heard = run_session(monkeypatch, seconds, plan_of(device), machine=machine, device=device,
-                                reference_seconds=reference)  # fmt: skip
+    result, heard = run_session(
+        monkeypatch, seconds, plan_of(device), machine=machine, device=device, reference_seconds=reference
+    )
     assert [timing.verdict for timing in result.report.timings] == ["VALID", "VALID"]
     assert 20 < machine.now <= longest, "\n".join(f"{now:.0f} s: {line}" for now, line in heard)
 

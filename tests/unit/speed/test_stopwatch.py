@@ -209,8 +209,9 @@ def test_throttling() -> None:
     """The device slows down by a fifth after some seconds, and says that it lowered its clocks."""
     machine = Machine(speed=lambda now: 1.0 if now < 4 else 0.8)
     model, throttled = MadeUp(machine=machine), []
-    series = measure(model, MadeUp(0.002, machine=machine), PLAN, {},
-                     lambda index, count: throttled.append(machine.now >= 4))  # fmt: skip
+    series = measure(
+        model, MadeUp(0.002, machine=machine), PLAN, {}, lambda index, count: throttled.append(machine.now >= 4)
+    )
     verdict = judge(_evidence_of(series, throttled=any(throttled)))
     assert "the device lowered its clocks while it ran" in verdict.reasons
     assert any("the repeats differ by 20%" in reason for reason in verdict.reasons), verdict.reasons

@@ -10,7 +10,7 @@ import pytest
 from factories import invented_facts, make_run, score_rows
 from statistics_reference import answer
 from worldstrat_bench.artefacts.record import ListScores, load_record
-from worldstrat_bench.artefacts.tiles import TileTable, format_tiles, parse_tiles, read_tiles
+from worldstrat_bench.artefacts.tiles import TileTable, format_tiles, parse_tiles
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.stats.aggregate import aggregate, metric_names, metric_values
 
@@ -110,5 +110,5 @@ def test_a_run_of_the_factory_reads_back_and_its_scores_follow_from_its_tiles(tm
     record = make_run(tmp_path / "run", tiles=36, release="mini", list_name="test")
     assert load_record(tmp_path / "run") == record
     assert not record.dataset.official
-    table = read_tiles(tmp_path / "run" / "tiles.csv")
+    table = parse_tiles((tmp_path / "run" / "tiles.csv").read_bytes())
     assert aggregate(table, {"test": frozenset(table.tiles)}, WSB) == record.scores

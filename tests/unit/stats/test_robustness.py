@@ -12,7 +12,7 @@ import pytest
 from factories import invented_facts, make_run
 from worldstrat_bench.artefacts.record import ModelRef, Record
 from worldstrat_bench.artefacts.robustness import Robustness
-from worldstrat_bench.artefacts.tiles import TileTable, read_tiles
+from worldstrat_bench.artefacts.tiles import TileTable, parse_tiles
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.stats.robustness import cloud_points, disagreements, frames_point, synthetic_gaps
 
@@ -21,7 +21,7 @@ PROTOCOL = load_protocol("wsb-1")
 
 def run(folder: Path, **options: Any) -> tuple[Record, TileTable]:
     options = {"tiles": 24, "release": "mini", "list_name": "test", **options}
-    return make_run(folder, **options), read_tiles(folder / "tiles.csv")
+    return make_run(folder, **options), parse_tiles((folder / "tiles.csv").read_bytes())
 
 
 def with_frames(folder: Path, frames: int) -> Record:

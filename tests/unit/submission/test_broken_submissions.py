@@ -136,7 +136,8 @@ BROKEN: dict[str, tuple[Break, str, str]] = {
     "uses-test": (edit("uses_test = false", "uses_test = true"), "manifest", "training.uses_test"),
     "http-paper": (edit("https://example", "http://example"), "manifest", "submission.paper"),
     "wheel-without-hash": (
-        edit("frames = 8", 'wheel = "https://example.org/a-1.whl"\nframes = 8'), "manifest",
+        edit("frames = 8", 'wheel = "https://example.org/a-1.whl"\nframes = 8'),
+        "manifest",
         "wheel_sha256 come together",
     ),
     "unknown-protocol": (edit('["wsb-1"]', '["wsb-1", "wsb-99"]'), "protocol", "unknown protocol 'wsb-99'"),
@@ -157,11 +158,13 @@ BROKEN: dict[str, tuple[Break, str, str]] = {
     "no-tiles": (lambda f: (the_result(f) / "tiles.csv").unlink(), "files", "tiles.csv is missing"),
     "record-elsewhere": (moved_record, "record-place", "belongs into"),
     "one-digit": (
-        record("scores", "test", "micro", "psnr", "mean", value=31.5), "record-aggregates",
+        record("scores", "test", "micro", "psnr", "mean", value=31.5),
+        "record-aggregates",
         "scores.test.micro.psnr.mean",
     ),
     "one-digit-old-id": (
-        record("scores", "test", "micro", "psnr", "mean", value=31.5, consistent_id=False), "record-readable",
+        record("scores", "test", "micro", "psnr", "mean", value=31.5, consistent_id=False),
+        "record-readable",
         "record_id",
     ),
     "swapped-protocol": (record("protocol", "sha256", value="0" * 64), "protocol", "made with another 'wsb-1'"),
@@ -180,7 +183,7 @@ BROKEN: dict[str, tuple[Break, str, str]] = {
     "foreign-speed": (foreign_speed, "speed", "another record_id"),
     "broken-speed": (in_result("speed.json", b'{"record_id": "0"}'), "speed", "not a valid speed report: record_id"),
     "bad-utf8": (file("submission.toml", MANIFEST.encode() + b"\xff"), "manifest", "UTF-8"),
-}  # fmt: skip
+}
 
 
 def test_the_good_one_passes(folder: Path) -> None:
@@ -219,9 +222,17 @@ def weights_beside(name: str, form: str, content: bytes = b"w") -> Break:
 
 @pytest.mark.parametrize(
     ("name", "form"),
-    [("n.safetensors", "safetensors"), ("n.onnx", "onnx"), ("n.pt", "torchscript"), ("n.pth", "torchscript"),
-     ("n.pt2", "pt2"), ("n.pth", "state_dict"), ("n.ckpt", "state_dict"), ("N.PT", "state_dict")],
-)  # fmt: skip
+    [
+        ("n.safetensors", "safetensors"),
+        ("n.onnx", "onnx"),
+        ("n.pt", "torchscript"),
+        ("n.pth", "torchscript"),
+        ("n.pt2", "pt2"),
+        ("n.pth", "state_dict"),
+        ("n.ckpt", "state_dict"),
+        ("N.PT", "state_dict"),
+    ],
+)
 def test_weights_of_every_format_may_lie_beside_the_manifest(folder: Path, name: str, form: str) -> None:
     weights_beside(name, form)(folder)
     assert faults_of(str(folder)) == (0, [])
@@ -319,7 +330,9 @@ WHEELS: dict[str, tuple[Callable[[Path], Path], str, str]] = {
     "absolute": (lambda f: renamed(f, "/etc/evil.py"), "wheel-names", "unsafe"),
     "twice": (lambda f: renamed(f, "MY_SR/plugin.py"), "wheel-names", "twice"),
     "pickle": (
-        lambda f: make_wheel(f, files={"my_sr/w.dat": pickle.dumps([1], protocol=4)}), "wheel-pickle", "w.dat",
+        lambda f: make_wheel(f, files={"my_sr/w.dat": pickle.dumps([1], protocol=4)}),
+        "wheel-pickle",
+        "w.dat",
     ),
     "checkpoint": (lambda f: make_wheel(f, files={"my_sr/w.pt": b"x"}), "wheel-pickle", "w.pt"),
     "bytecode": (lambda f: make_wheel(f, files={"my_sr/plugin.pyc": b"x"}), "wheel-pickle", "plugin.pyc"),
@@ -328,12 +341,16 @@ WHEELS: dict[str, tuple[Callable[[Path], Path], str, str]] = {
     "shadow": (lambda f: make_wheel(f, files={"torch/__init__.py": b""}), "wheel-shadow", "'torch'"),
     "stdlib": (lambda f: make_wheel(f, files={"json.py": b""}), "wheel-shadow", "'json'"),
     "harness": (
-        lambda f: make_wheel(f, files={"worldstrat_bench/metrics/x.py": b""}), "wheel-shadow", "worldstrat_bench",
+        lambda f: make_wheel(f, files={"worldstrat_bench/metrics/x.py": b""}),
+        "wheel-shadow",
+        "worldstrat_bench",
     ),
     "site": (lambda f: make_wheel(f, files={"sitecustomize.py": b""}), "wheel-shadow", "sitecustomize"),
     "scripts": (lambda f: make_wheel(f, files={"my_sr-1.0.data/scripts/pip": b"#!"}), "wheel-scripts", "outside"),
     "hidden-shadow": (
-        lambda f: make_wheel(f, files={"my_sr-1.0.data/purelib/numpy/__init__.py": b""}), "wheel-shadow", "'numpy'",
+        lambda f: make_wheel(f, files={"my_sr-1.0.data/purelib/numpy/__init__.py": b""}),
+        "wheel-shadow",
+        "'numpy'",
     ),
     "record": (lambda f: make_wheel(f, record=""), "wheel-record", "not what RECORD says"),
     "no-model": (lambda f: make_wheel(f, entry_points=""), "wheel-entry-point", "announces no model"),
@@ -341,7 +358,7 @@ WHEELS: dict[str, tuple[Callable[[Path], Path], str, str]] = {
     "other-model": (lambda f: make_wheel(f, entry_point="other"), "wheel-entry-point", "no model 'my-sr'"),
     "other-version": (lambda f: make_wheel(f, version="2.0"), "wheel-metadata", "submission.toml says"),
     "not-a-zip": (lambda f: _garbage(f), "wheel", "cannot be opened"),
-}  # fmt: skip
+}
 
 
 def _garbage(folder: Path) -> Path:

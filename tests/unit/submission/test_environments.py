@@ -156,13 +156,18 @@ def test_a_set_of_weights_is_rehearsed_with_the_files_beside_the_copy(tmp_path: 
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("a==1", "no --hash"), ("a", "not pinned"), ("a==1.* --hash=sha256:" + "a" * 64, "not pinned"),
-        ("-e .", "options of pip"), ("-r other.txt", "options of pip"), ("--no-binary :all:", "options of pip"),
-        ("a @ http://x/a.whl --hash=sha256:" + "a" * 64, "https"), ("a==1 --hash=md5:aa", "not understood"),
+        ("a==1", "no --hash"),
+        ("a", "not pinned"),
+        ("a==1.* --hash=sha256:" + "a" * 64, "not pinned"),
+        ("-e .", "options of pip"),
+        ("-r other.txt", "options of pip"),
+        ("--no-binary :all:", "options of pip"),
+        ("a @ http://x/a.whl --hash=sha256:" + "a" * 64, "https"),
+        ("a==1 --hash=md5:aa", "not understood"),
         ("a==1 --hash=sha256:" + "a" * 64 + "\na==1 --hash=sha256:" + "a" * 64, "twice"),
         ("a==1 --global-option=x --hash=sha256:" + "a" * 64, "not understood"),
     ],
-)  # fmt: skip
+)
 def test_a_lock_is_nothing_but_pins(line: str, reason: str) -> None:
     with pytest.raises(LockError, match=reason) as caught:
         parse_lock(f"# comment\n{line}\n")

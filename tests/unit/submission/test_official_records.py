@@ -23,7 +23,7 @@ from submission_factory import (
     rewrite_record,
     rewrite_tiles,
     the_result,
-)  # fmt: skip
+)
 from worldstrat_bench.data import split
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.stats.train_split import assess

@@ -59,8 +59,16 @@ def submission(root: Path, text: str = TEXT, *, record: bool = True, **run: Any)
 def scored(folder: Path, *, handed_in: bool = True, slug: str = SLUG, **run: Any) -> None:
     names = [f"Mini-{i:04d}" for i in range(9)]
     sha256 = hashlib.sha256(("\n".join(names) + "\n").encode()).hexdigest()
-    made = make_run(folder, tiles=9, release="mini", list_name="test", submission=slug, handed_in=handed_in,
-                    model_ref=ModelRef(name=slug, frames=8) if handed_in else None, **run)  # fmt: skip
+    made = make_run(
+        folder,
+        tiles=9,
+        release="mini",
+        list_name="test",
+        submission=slug,
+        handed_in=handed_in,
+        model_ref=ModelRef(name=slug, frames=8) if handed_in else None,
+        **run,
+    )
     assert made.dataset.list_sha256 == sha256
 
 

@@ -149,7 +149,13 @@ def test_a_hostile_report_is_refused_or_harmless(tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert "<b>" not in result.stdout
     assert "@all" not in result.stdout
-    for bad in ("[]", "{", "[" * 10_000, json.dumps({**good, "x": 1}), json.dumps({**good, "faults": [fault] * 999}),
-                json.dumps({**good, "faults": [{**fault, "rule": "`x`"}]})):  # fmt: skip
+    for bad in (
+        "[]",
+        "{",
+        "[" * 10_000,
+        json.dumps({**good, "x": 1}),
+        json.dumps({**good, "faults": [fault] * 999}),
+        json.dumps({**good, "faults": [{**fault, "rule": "`x`"}]}),
+    ):
         with pytest.raises(InvalidArtefactError):
             from_json(bad)

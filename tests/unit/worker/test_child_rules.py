@@ -66,6 +66,10 @@ def test_modules_load_in_other_pythons(version: str, tmp_path: Path) -> None:
         shutil.copy(PACKAGE / name, tmp_path / "worldstrat_bench" / name)
     modules = [n.removesuffix(".py").replace("/", ".") for n in IN_CHILD if not n.endswith("__.py")]
     code = "; ".join(f"import worldstrat_bench.{m}" for m in modules)
-    done = subprocess.run([python, "-I", "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {code}"],
-                          capture_output=True, text=True, check=False)  # fmt: skip
+    done = subprocess.run(
+        [python, "-I", "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {code}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr

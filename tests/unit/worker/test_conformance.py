@@ -9,18 +9,21 @@ import pytest
 
 from run_helpers import run_cli
 from worldstrat_bench.worker import ModelSpec
-from worldstrat_bench.worker.conformance import Subject, check_model, make_task
+from worldstrat_bench.worker.conformance import ModelToCheck, check_model, make_task
 
 FAULTY = """
-import os
 import torch
+from pathlib import Path
 
 def enlarge(lr, target):
     return torch.nn.functional.interpolate(lr.rgb(), (target.height, target.width), mode="bilinear")
 
 class Model:
     def __init__(self, faults):
-        self.faults, self.calls, self.chance = faults.split(), 0, int.from_bytes(os.urandom(4), 'big') / 2**33
+        self.faults, self.calls = faults.split(), 0
+        self.loads = Path(__file__).with_name('loads')  # each process draws another number, and never one by chance
+        self.loads.write_text(self.loads.read_text() + 'x' if self.loads.exists() else 'x')
+        self.chance = 0.05 * len(self.loads.read_text())
 
     def predict(self, lr, target):
         self.calls += 1
@@ -52,7 +55,7 @@ def folder(tmp_path: Path) -> Path:
 
 def failed(folder: Path, fault: str) -> dict[str, str]:
     """The failed checks and what to do about them."""
-    subject = Subject(ModelSpec("faulty:load", {"fault": fault}, search_paths=(folder,)), isolation="process")
+    subject = ModelToCheck(ModelSpec("faulty:load", {"fault": fault}, search_paths=(folder,)), isolation="process")
     findings = list(check_model(subject))
     assert {"loads", "predicts"} <= {finding.check for finding in findings}
     assert all(finding.fix or finding.passed for finding in findings)
@@ -77,7 +80,7 @@ def test_faults_in_what_a_prediction_depends_on_are_found(folder: Path) -> None:
 
 
 def test_a_model_that_cannot_be_loaded_is_one_finding() -> None:
-    (finding,) = check_model(Subject(ModelSpec("nowhere:load"), isolation="process"))
+    (finding,) = check_model(ModelToCheck(ModelSpec("nowhere:load"), isolation="process"))
     assert not finding.passed
     assert "nowhere" in finding.seen
 

@@ -63,7 +63,7 @@ MISTAKES: list[tuple[str, Callable[[Image], Image], str, str]] = [
     ("exchanged coming out", lambda x: (x - MEAN) / STD * MEAN + STD, "were exchanged", "were exchanged"),
     ("constant", lambda x: 0 * x + 1, "hardly shows the tile", "set input_scale"),
     ("half the contrast", lambda x: x * 0.5 + 0.001, "contrast is off by 0.49", "output_scale"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("tile", TILES)
@@ -99,13 +99,23 @@ NETWORKS: list[tuple[str, Callable[[Image], Image], dict[str, Value], dict[str, 
     ("undone inside", lambda z: z * STD + MEAN, DECLARED, SWAPPED, "mean and std look exchanged"),
     ("undone inside", lambda z: z * STD + MEAN, DECLARED, {**DECLARED, "normalised_output": True}, "second time"),
     ("normalised", lambda z: z, {**DECLARED, "normalised_output": True}, DECLARED, "normalised_output = true"),
-    ("digital numbers in, reflectance out", lambda x: x / 10_000, {"input_scale": 10_000, "output_scale": 1},
-     {"input_scale": 1}, "times too small"),
+    (
+        "digital numbers in, reflectance out",
+        lambda x: x / 10_000,
+        {"input_scale": 10_000, "output_scale": 1},
+        {"input_scale": 1},
+        "times too small",
+    ),
     ("0..255 out", lambda x: x * 255, {"output_scale": 255}, {}, "255 times too large"),
-    ("offset inside", lambda x: (x - 1000) / 10_000, {"input_scale": 10_000, "input_offset": 1000, "output_scale": 1,
-     "output_offset": 0}, {"input_scale": 10_000, "output_scale": 1}, "-1000 in digital numbers"),
+    (
+        "offset inside",
+        lambda x: (x - 1000) / 10_000,
+        {"input_scale": 10_000, "input_offset": 1000, "output_scale": 1, "output_offset": 0},
+        {"input_scale": 10_000, "output_scale": 1},
+        "-1000 in digital numbers",
+    ),
     ("answers BGR", lambda x: x[::-1], {"output": "2,1,0"}, {}, "BGR for RGB"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("name", "network", "right", "wrong", "words"), NETWORKS)

@@ -33,7 +33,7 @@ from worldstrat_bench.worker.isolation import (
     make_report,
     required,
     unavailable,
-)  # fmt: skip
+)
 from worldstrat_bench.worker.plan import BESIDE, PACKAGE, make_folders, new_root
 from worldstrat_bench.worker.starting import LaunchRequest
 from worldstrat_bench.worker.types import Limits, ModelSpec
@@ -151,8 +151,12 @@ def test_forbidden_and_granted_must_be_disjoint(tmp_path: Path) -> None:
     check_disjoint(grants(other), [data])
     link = tmp_path / "link"
     for granted, forbidden in (
-        (data, data), (data, data / "hr"), (data / "hr", data), (link, data), (data, link / "hr"),
-    ):  # fmt: skip
+        (data, data),
+        (data, data / "hr"),
+        (data / "hr", data),
+        (link, data),
+        (data, link / "hr"),
+    ):
         with pytest.raises(InfrastructureError, match="must not read"):
             check_disjoint(grants(granted), [forbidden])
     with pytest.raises(InfrastructureError, match="other people's files"):

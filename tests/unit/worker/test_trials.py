@@ -74,11 +74,15 @@ def found(network: Network, declared: dict[str, Value] | None = None, scale: flo
 
 
 RIGHT: list[tuple[Network, dict[str, Value] | None, float]] = [
-    (of_digital_numbers, {"input_scale": 10_000}, 1), (of_digital_numbers, None, 10_000), (of_eight_bits, None, 255),
-    (of_reflectance, {}, 1), (of_red_first, None, 1), (with_the_offset, None, 10_000),
+    (of_digital_numbers, {"input_scale": 10_000}, 1),
+    (of_digital_numbers, None, 10_000),
+    (of_eight_bits, None, 255),
+    (of_reflectance, {}, 1),
+    (of_red_first, None, 1),
+    (with_the_offset, None, 10_000),
     (of_normalised(), {"mean": 0.15, "std": 0.06, "normalised_output": True}, 1),
     (lambda x: F.interpolate(x, scale_factor=2), None, 1),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("network", "declared", "scale"), RIGHT)
@@ -98,7 +102,7 @@ WRONG: list[tuple[Network, dict[str, Value] | None, float, str]] = [
     (of_reflectance, {"input_scale": 255}, 1, "times smaller, so that the scale is wrong"),
     (lambda x: of_red_first(x.flip(1)).flip(1), None, 1, "BGR for RGB"),
     (with_the_offset, None, 10_000, "+1,000 in digital numbers: an offset is forgotten"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("network", "declared", "scale", "words"), WRONG)

@@ -206,8 +206,9 @@ def test_a_model_that_cannot_be_loaded_is_the_authors_to_fix(
     make: Make, stub_python: Path, entry: str, words: str
 ) -> None:
     pytest.importorskip("numpy")
-    worker = make(entry, limits=Limits(load_seconds=1.5 if "ever" in entry else 60), isolation="process",
-                  python=stub_python)  # fmt: skip
+    worker = make(
+        entry, limits=Limits(load_seconds=1.5 if "ever" in entry else 60), isolation="process", python=stub_python
+    )
     with pytest.raises(ModelError, match=words) as caught:
         worker.start()
     assert "some_models" in str(caught.value.where)

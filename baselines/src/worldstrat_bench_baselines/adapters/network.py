@@ -1,4 +1,4 @@
-"""What Python code or an archive gives as a network: a module or a function, called with one tensor."""
+"""Networks from Python code or an archive: a module or a function, called with one tensor."""
 
 from __future__ import annotations
 

@@ -13,10 +13,26 @@ WRAPPERS = ("model_state_dict", "state_dict", "params_ema", "params-ema", "param
 """Keys under which a whole state dict lies, the averaged weights before the last ones."""
 
 PREFIXES = (
-    "params_ema.", "params-ema.", "params.", "model_ema.", "ema_model.", "generator_ema.", "net_g_ema.", "module.",
-    "_orig_mod.", "model.", "net.", "network.", "generator.", "net_g.", "netG.", "sr_model.", "student.", "backbone.",
-)  # fmt: skip
-"""What Lightning modules and their like put before the names of one network among others, averaged weights first."""
+    "params_ema.",
+    "params-ema.",
+    "params.",
+    "model_ema.",
+    "ema_model.",
+    "generator_ema.",
+    "net_g_ema.",
+    "module.",
+    "_orig_mod.",
+    "model.",
+    "net.",
+    "network.",
+    "generator.",
+    "net_g.",
+    "netG.",
+    "sr_model.",
+    "student.",
+    "backbone.",
+)
+"""Prefixes that Lightning modules and their like give to one network among others, averaged weights first."""
 
 MAX_PREFIXES = 3
 

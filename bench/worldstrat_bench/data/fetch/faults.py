@@ -1,4 +1,4 @@
-"""What can go wrong on the way, before it is known whether the user has to hear of it."""
+"""Faults of a transfer, before it is known whether the user has to be told."""
 
 from __future__ import annotations
 

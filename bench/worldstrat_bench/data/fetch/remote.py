@@ -25,7 +25,7 @@ _NO_RANGES = "download the archives by other means and give their folder as --so
 
 @dataclass(frozen=True)
 class Identity:
-    """What must not change while a file is being fetched: its size, and an ETag or a date if the server sends one."""
+    """Identity of a remote file, fixed during a fetch: its size, and an ETag or a date if the server sends one."""
 
     size: int
     etag: str

@@ -1,4 +1,4 @@
-"""What a fetch is asked to do, what it reports on the way, and what it answers. Standard library only."""
+"""Settings, progress events and result of a fetch. Standard library only."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ from worldstrat_bench.errors import DataError
 _BLOCK = 1 << 20
 _READ_BYTES = 256 << 10
 _HEADERS_BYTES = 4 << 20
-"""What the headers of one member may take: a long name or an extended header is a few hundred bytes."""
+"""Largest size of the headers of one member: a long name or an extended header is a few hundred bytes."""
 _LARGEST_RATIO = 200
 _RATIO_GRACE_BYTES = 64 << 20
 _OTHER_SOURCE = "run it again; if that does not help, use another source: this archive is damaged or made to harm"

@@ -26,7 +26,7 @@ _LARGEST_SPAN_BYTES = 8 << 20
 _LARGEST_GAP_BYTES = 16 << 10
 _GAP_SHARE = 0.02
 DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError, RuntimeError)
-"""What zipfile raises for bytes that are not what the directory promised."""
+"""Raised by zipfile for bytes that do not match the archive's directory."""
 
 
 @dataclass(frozen=True)

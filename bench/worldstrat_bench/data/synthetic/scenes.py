@@ -265,12 +265,14 @@ def _middle(g: Ground) -> float:
     return 0.5 * g.side * METRES
 
 
-_PAINTERS: Mapping[str, tuple[Callable[[Ground], None], ...]] = MappingProxyType({
-    "Agriculture": (_arable, _smallholdings, _irrigated),
-    "Settlement": (_suburb, _city, _village),
-    "Forest": (_woods, _jungle, _plantation),
-    "Grassland": (_pasture, _savanna),
-    "Wetland": (_marsh,),
-    "Water": (_coast, _lake),
-    "Other": (_dunes, _mountain, _wadi),
-})  # fmt: skip
+_PAINTERS: Mapping[str, tuple[Callable[[Ground], None], ...]] = MappingProxyType(
+    {
+        "Agriculture": (_arable, _smallholdings, _irrigated),
+        "Settlement": (_suburb, _city, _village),
+        "Forest": (_woods, _jungle, _plantation),
+        "Grassland": (_pasture, _savanna),
+        "Wetland": (_marsh,),
+        "Water": (_coast, _lake),
+        "Other": (_dunes, _mountain, _wadi),
+    }
+)

@@ -28,8 +28,12 @@ FAILURE = "failure.json"
 _HELD_SECONDS = 900.0
 _FAILURE_BYTES = 1 << 20
 _KINDS: tuple[type[WorldstratBenchError], ...] = (
-    errors.UsageError, errors.ModelError, errors.DataError, errors.InvalidArtefactError, errors.InfrastructureError,
-)  # fmt: skip
+    errors.UsageError,
+    errors.ModelError,
+    errors.DataError,
+    errors.InvalidArtefactError,
+    errors.InfrastructureError,
+)
 
 # Torch's number of threads is a setting of the process, and so is the GPU: a Dask worker that was given several threads
 # still makes one shard at a time.

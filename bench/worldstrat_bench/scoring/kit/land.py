@@ -41,12 +41,14 @@ class Land:
         length = 3 * 20 ** rng.random(count)
         turn = 2 * np.pi * rng.random(count)
         strength = length**0.6
-        waves = np.stack([
-            np.sin(turn) / length,
-            np.cos(turn) / length,
-            2 * np.pi * rng.random(count),
-            strength / np.sqrt(0.5 * np.sum(strength**2)),
-        ])  # fmt: skip
+        waves = np.stack(
+            [
+                np.sin(turn) / length,
+                np.cos(turn) / length,
+                2 * np.pi * rng.random(count),
+                strength / np.sqrt(0.5 * np.sum(strength**2)),
+            ]
+        )
         own = 0.75 + 0.5 * rng.random((len(LEVEL), count))
         return cls(waves, own, np.array(LEVEL), np.array(CONTRAST))
 

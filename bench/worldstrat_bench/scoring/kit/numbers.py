@@ -1,4 +1,4 @@
-"""What the package's scorer makes of a pair, with every step in between."""
+"""The package's scorer on one pair, with every step in between."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STATED = {*load_protocol(PROTOCOL).metrics.names, "psnr_bicubic", "psnr_nir"} - 
 
 @dataclass(frozen=True)
 class Numbers:
-    """What wsb-1 says of one pair.
+    """Results of wsb-1 for one pair.
 
     Attributes
     ----------

@@ -19,7 +19,7 @@ FRAME_MOVE = (1.7, -0.9)
 
 @dataclass(frozen=True)
 class Inputs:
-    """What goes into one pair.
+    """Content of one pair.
 
     Attributes
     ----------
@@ -269,7 +269,7 @@ def _wild(scene: _Scene) -> Inputs:
 
 
 def _four_times(scene: _Scene) -> Inputs:
-    """What an x4 network returns, four times the size of frame 0: resampled to the target's grid."""
+    """The output of an x4 network, four times the size of frame 0: resampled to the target's grid."""
     return scene.inputs(scene.guess((0.5, 1.4), size=(4 * scene.coarse[0], 4 * scene.coarse[1])))
 
 
@@ -322,4 +322,4 @@ _PAIRS: tuple[tuple[Callable[[_Scene], Inputs], int, str], ...] = (
     (_four_bands, 200, "3.5"),
     (_no_frame, 300, "3.5"),
 )
-"""What makes a pair, the side of its HR in px, and the section of docs/protocol.md that it stresses."""
+"""Function that makes a pair, the side of its HR in px, and the section of docs/protocol.md that it stresses."""

@@ -24,7 +24,7 @@ Seed = Callable[[int], None]
 
 
 class NotPlainError(Exception):
-    """What the model returned cannot be timed; the message says what to fix."""
+    """The model's output cannot be timed; the message says what to fix."""
 
 
 class Placed(NamedTuple):
@@ -173,9 +173,14 @@ def _check_memory(output: torch.Tensor) -> None:
 
 
 def run_block(
-    call: Callable[[Placed], Any], inputs: Sequence[Placed], plan: BlockPlan, kept: Kept, clock: timing.Clock,
-    seed: Optional[Seed] = None, now: Callable[[], float] = time.perf_counter,
-) -> Tuple[List[float], float]:  # fmt: skip
+    call: Callable[[Placed], Any],
+    inputs: Sequence[Placed],
+    plan: BlockPlan,
+    kept: Kept,
+    clock: timing.Clock,
+    seed: Optional[Seed] = None,
+    now: Callable[[], float] = time.perf_counter,
+) -> Tuple[List[float], float]:
     """Make the calls of a block; seconds to each mark by the clock, and seconds by the wall clock around it.
 
     The last ``kept.size`` outputs are kept. Every output is looked at for what it is, none for what it holds. Where
@@ -204,7 +209,7 @@ def run_block(
 
 
 class Bench:
-    """What a worker times its model with: the placed inputs and the kept outputs.
+    """State of a timed worker: the placed inputs and the kept outputs.
 
     Parameters
     ----------
@@ -220,9 +225,13 @@ class Bench:
         self._kept = Kept()
         self._clock = timing.clock_for(device) if clock is None else clock
         self.answers: Dict[str, Callable[[Header, bytes], Tuple[Header, Tensors]]] = {
-            "place": self.place, "block": self.block, "take": self.take, "echo": self.echo, "inspect": self.inspect,
+            "place": self.place,
+            "block": self.block,
+            "take": self.take,
+            "echo": self.echo,
+            "inspect": self.inspect,
             "memory": self.memory,
-        }  # fmt: skip
+        }
 
     def echo(self, header: Header, body: bytes) -> Tuple[Header, Tensors]:
         """Answer at once, with so many bytes: what a message costs by itself."""

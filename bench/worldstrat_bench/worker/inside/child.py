@@ -40,7 +40,7 @@ class NoDeviceError(Exception):
 
 
 class OutputError(Exception):
-    """What the model returned cannot be sent; the message says what to fix."""
+    """The model's output cannot be sent; the message says what to fix."""
 
 
 def serve(wire: Wire) -> None:

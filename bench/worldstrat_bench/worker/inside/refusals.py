@@ -1,4 +1,4 @@
-"""What a confined worker refuses in Python already, because the kernel's own refusal comes too late or says nothing.
+"""Refusals in Python, for calls that the kernel would refuse too late or without a reason.
 
 This is for clear errors and confines nothing: landlock and seccomp do. Standard library only, syntax of Python 3.9.
 """

@@ -44,7 +44,7 @@ Instruction = Tuple[int, int, int, int]
 
 
 class Machine:
-    """What differs between processors: the audit architecture, the column of the tables, the call seccomp(2)."""
+    """Facts of a processor family: audit architecture, column of the tables, number of seccomp(2)."""
 
     def __init__(self, audit: int, column: int, seccomp: int) -> None:
         self.audit = audit

@@ -22,7 +22,7 @@ BUFFER_BYTES = 1 << 22
 
 Buffer = Union[bytes, bytearray, memoryview]
 Body = Union[Buffer, List[Buffer]]
-"""What is sent after a header, in one piece or in several."""
+"""The body of a message, sent after its header in one piece or in several."""
 
 
 class WireError(Exception):
