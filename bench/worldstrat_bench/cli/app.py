@@ -79,6 +79,7 @@ _VERBS = (
     "compare",
     "table",
     "plot",
+    "sensitivity",
     "speed",
     "verify",
     "submission",

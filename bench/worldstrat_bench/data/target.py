@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from typing import Protocol as Interface
 
 import numpy as np
@@ -20,6 +21,9 @@ from worldstrat_bench.protocol import Protocol, TargetGrid
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+Resize: TypeAlias = "Callable[[Tensor, int], Tensor]"
+"""How a (C, S, S) image becomes one of (C, side, side)."""
 
 _SOURCES = ("data/target.py", "data/raster.py", "data/traits.py")
 """The code that makes what is kept: its digest is a part of every key."""
@@ -114,38 +118,47 @@ def target_bytes(side: int) -> int:
     return 13 * side * side + 1024
 
 
-def make_target(hr: NDArray[np.uint16] | NDArray[np.float64], protocol: Protocol) -> TargetImage:
+def make_target(
+    hr: NDArray[np.uint16] | NDArray[np.float64], protocol: Protocol, resize: Resize | None = None
+) -> TargetImage:
     """Return the target of a pan-sharpened tile, (4, S, S) reflectance times 10,000.
 
     R, G, B are divided by 10,000, clipped to [0, 1] if the protocol says so, resampled by torch in float64 on the CPU
     and clipped. A pixel is valid if the same resampling of the mask of pixels that
     are 0 in all four bands does not exceed the protocol's limit.
+
+    Parameters
+    ----------
+    resize : another way to bring (C, S, S) to (C, side, side); None: the protocol's kernel.
     """
-    image = _on_grid(hr[:3], protocol)
-    valid = valid_of((hr == 0).all(axis=0), protocol.target)
+    image = _on_grid(hr[:3], protocol, resize)
+    valid = valid_of((hr == 0).all(axis=0), protocol.target, resize)
     return target_of(image, valid, protocol, HR_PIXEL_M * hr.shape[1] / image.shape[1])
 
 
-def _on_grid(hr: NDArray[np.uint16] | NDArray[np.float64], protocol: Protocol) -> NDArray[np.float32]:
+def _on_grid(
+    hr: NDArray[np.uint16] | NDArray[np.float64], protocol: Protocol, resize: Resize | None = None
+) -> NDArray[np.float32]:
     """Return bands of a high-resolution image, (C, S, S) reflectance times 10,000, on the target's grid, in [0, 1]."""
     import torch
 
     bands = torch.from_numpy(hr.astype(np.float64) / REFLECTANCE_SCALE)
     if protocol.target.clip_before:
         bands = bands.clamp(0, 1)
-    image = resize_antialiased(bands, protocol.target.size(hr.shape[1]), protocol.target.kernel).clamp(0, 1)
+    side = protocol.target.size(hr.shape[1])
+    image = (resize or _by_kernel(protocol.target))(bands, side).clamp(0, 1)
     found: NDArray[np.float32] = image.to(torch.float32).numpy()
     return found
 
 
-def valid_of(no_data: NDArray[np.bool_], grid: TargetGrid) -> NDArray[np.bool_]:
+def valid_of(no_data: NDArray[np.bool_], grid: TargetGrid, resize: Resize | None = None) -> NDArray[np.bool_]:
     """Return where a target is valid, (H, W), from where its high-resolution image has no data, (S, S)."""
     import torch
 
     side = grid.size(no_data.shape[0])
     if not no_data.any():
         return np.ones((side, side), dtype=bool)
-    share = resize_antialiased(torch.from_numpy(no_data.astype(np.float64))[None], side, grid.kernel)[0]
+    share = (resize or _by_kernel(grid))(torch.from_numpy(no_data.astype(np.float64))[None], side)[0]
     valid: NDArray[np.bool_] = (share <= grid.no_data_above).numpy()
     return valid
 
@@ -162,6 +175,10 @@ def resize_antialiased(image: Tensor, side: int, kernel: str) -> Tensor:
     mode = kernel.removesuffix("-antialiased")
     resized: Tensor = interpolate(image[None], size=(side, side), mode=mode, align_corners=False, antialias=True)
     return resized[0]
+
+
+def _by_kernel(grid: TargetGrid) -> Resize:
+    return partial(resize_antialiased, kernel=grid.kernel)
 
 
 def _checked_hr(tile: Tile, protocol: Protocol) -> NDArray[np.uint16] | NDArray[np.float64]:

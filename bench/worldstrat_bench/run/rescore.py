@@ -31,7 +31,7 @@ def score_run(request: ScoreRequest, options: RunOptions, tell: Listener = ignor
         with hold_run(request.run, create=False) as folder:
             return _score(_opened(request, options, devices, folder, folder, tell), folder)
     with read_run(request.run) as source:
-        _refuse_lost_predictions(source)  # before the new folder is made, so that a refusal leaves nothing behind
+        refuse_lost_predictions(source)  # before the new folder is made, so that a refusal leaves nothing behind
         with hold_run(request.folder) as folder:
             run = _opened(request, options, devices, source, folder, tell)
             inputs, machine = run.inputs, read_note(source.journal, "machine", Machine)
@@ -41,7 +41,7 @@ def score_run(request: ScoreRequest, options: RunOptions, tell: Listener = ignor
             return _score(run, source)
 
 
-def _refuse_lost_predictions(source: RunFolder) -> None:
+def refuse_lost_predictions(source: RunFolder) -> None:
     """Raise InvalidArtefactError if tiles were predicted and their predictions are not in the run any more."""
     predicted = [name for name, entry in source.journal.entries().items() if entry.predicted.outcome == "ok"]
     lost = [name for name in predicted if not source.store.has(name)]
@@ -71,7 +71,7 @@ def _opened(
             where=folder.path,
             remedy="give the scores their own folder: --out DIR",
         )
-    selection, inputs = _same_selection(stored, open_dataset(request.data), request.shard)
+    selection, inputs = same_selection(stored, open_dataset(request.data), request.shard)
     return Run(folder, source.store, selection, protocol, inputs, options, devices, tell)
 
 
@@ -93,8 +93,14 @@ def _refuse_unpredicted(source: RunFolder, selection: Selection) -> None:
         )
 
 
-def _same_selection(stored: PredictInputs, dataset: Dataset, shard: Shard | None) -> tuple[Selection, PredictInputs]:
-    """Return the tiles of a stored run in the dataset at hand, after making sure that it is the same dataset."""
+def same_selection(stored: PredictInputs, dataset: Dataset, shard: Shard | None) -> tuple[Selection, PredictInputs]:
+    """Return the tiles of a stored run in the dataset at hand, after making sure that it is the same dataset.
+
+    Raises
+    ------
+    UsageError
+        if it is another one, or a part is asked for of what is a part itself.
+    """
     own = Shard.parse(stored.shard) if stored.shard else None
     if own and shard and own != shard:
         raise UsageError("the run is a shard itself", where="--shard", remedy="merge the shards first")
