@@ -63,7 +63,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model returns that knows how far to trust itself.
+    """A prediction of a model that knows how far to trust itself.
 
     Attributes
     ----------

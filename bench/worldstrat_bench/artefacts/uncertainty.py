@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
 from worldstrat_bench.artefacts.base import decoded
 from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.artefacts.result import changed_file
-from worldstrat_bench.artefacts.spectra import SPECTRA, Curves, format_spectra, parsed_curves
+from worldstrat_bench.artefacts.spectra import Curves, parsed_curves
 from worldstrat_bench.errors import InvalidArtefactError
 
 UNCERTAINTY: Final = "uncertainty.csv"
@@ -19,23 +18,7 @@ expected errors, and without those of the largest errors."""
 POINTS: Final = 20
 LEVELS: Final = tuple((k + 0.5) / POINTS for k in range(POINTS))
 """Levels of the coverage. The other two are without 0, 1 / POINTS, 2 / POINTS ... of the values."""
-CURVE_FILES: Final = (SPECTRA, UNCERTAINTY)
-"""Every file of curves that a run may have."""
 _REMEDY: Final = "uncertainty.csv is never edited by hand; evaluate the model again"
-
-
-def curve_files(tiles: Iterable[tuple[str, Mapping[str, tuple[float, ...]]]]) -> dict[str, str]:
-    """Return the files of curves that a run of these tiles has, by name: every kind of curve has its own."""
-    listed = list(tiles)
-    found = {}
-    for file in CURVE_FILES:
-        own = [
-            (tile, {name: one for name, one in curves.items() if (name in CURVES) == (file == UNCERTAINTY)})
-            for tile, curves in listed
-        ]
-        if text := format_spectra(own):
-            found[file] = text
-    return found
 
 
 def parse_uncertainty(record: Record, content: bytes, path: Path) -> Curves:

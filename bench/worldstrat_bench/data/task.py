@@ -147,7 +147,7 @@ class Task:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What a model made of a task of one tile: the host's form of :class:`worldstrat_bench.api.Prediction`.
+    """Answer of a model to a task of one tile: the host's form of :class:`worldstrat_bench.api.Prediction`.
 
     Attributes
     ----------

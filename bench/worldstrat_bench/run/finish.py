@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from worldstrat_bench.artefacts.curves import curve_files
 from worldstrat_bench.artefacts.durable import write_durably
 from worldstrat_bench.artefacts.identity import targets_sha256
 from worldstrat_bench.artefacts.record import DatasetRef, Record, build_record, load_record
 from worldstrat_bench.artefacts.tiles import OUTCOMES, TILES, TileTable, Value, format_tiles, parse_tiles
-from worldstrat_bench.artefacts.uncertainty import curve_files
 from worldstrat_bench.data.split import TileFacts, sublists
 from worldstrat_bench.errors import InfrastructureError, InvalidArtefactError
 from worldstrat_bench.measures import optional_column

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+from worldstrat_bench.artefacts.curves import CURVE_FILES, Curves, parse_curves
 from worldstrat_bench.artefacts.record import NOT_KNOWN, Record, canonical_json
 from worldstrat_bench.artefacts.reference import References
 from worldstrat_bench.artefacts.result import Result
 from worldstrat_bench.artefacts.robustness import Robustness
-from worldstrat_bench.artefacts.spectra import SPECTRA, Curves, parse_spectra
 from worldstrat_bench.artefacts.speed import SpeedReport
 from worldstrat_bench.artefacts.tiles import TILES, TileTable
 from worldstrat_bench.artefacts.verification import Verification, verification_of
@@ -40,7 +40,7 @@ MANIFEST = "data/site.json"
 """Lists every file of a site with its sha256; marks a folder as a built site."""
 
 MAX_BYTES = 8_000_000
-FILES = (Record.FILE, TILES, SPECTRA, SpeedReport.FILE, Verification.FILE, Robustness.FILE, "submission.toml")
+FILES = (Record.FILE, TILES, *CURVE_FILES, SpeedReport.FILE, Verification.FILE, Robustness.FILE, "submission.toml")
 """Files of a run that the site reads, and copies into its downloads."""
 
 
@@ -54,7 +54,7 @@ class Entry:
     identity : equal for two runs of the same submission, or of the same model without one.
     files : the bytes read, by name, for the downloads.
     robustness : its curves; None if there are none, or the file contradicts the record and is not shown at all.
-    spectra : its curves over frequency; None if it was evaluated without them.
+    curves : of its optional metrics, by the file that holds them; empty if it was evaluated without.
     verification : of the record; None if it is its authors' word, or only some of its tiles were run again.
     train_split : as the record states it, else the manifest.
     slug : name of its pages; unique on a site, given when all entries are known.
@@ -71,7 +71,7 @@ class Entry:
     train_split: str | None
     files: Mapping[str, bytes] = field(repr=False)
     robustness: Robustness | None = None
-    spectra: Curves | None = field(default=None, repr=False, compare=False)
+    curves: Mapping[str, Curves] = field(default_factory=dict, repr=False, compare=False)
     slug: str = ""
 
     @property
@@ -246,10 +246,10 @@ def read_entry(folder: Path, root: Path, source: str, references: References | N
     reference = reference_of(record, references)
     if reference is not None and (what := contradiction(record, table, reference)):
         raise InvalidArtefactError(what, where=folder, remedy="evaluate on the release as it was published")
-    spectra = parse_spectra(record, files[SPECTRA], folder / SPECTRA) if SPECTRA in files else None
+    curves = parse_curves(record, files, folder)
     manifest = parse_toml(files.get("submission.toml"))
-    curves = robustness_of(files.get(Robustness.FILE), record)
-    if curves is None:
+    robustness = robustness_of(files.get(Robustness.FILE), record)
+    if robustness is None:
         files.pop(Robustness.FILE, None)
     model, verified = record.model, verification_of(files.get(Verification.FILE), record)
     verified = verified if verified is not None and verified.computed else None
@@ -257,7 +257,7 @@ def read_entry(folder: Path, root: Path, source: str, references: References | N
     return Entry(
         source=source, record=record, table=table, card=card_of(manifest, record), identity=_identity(record),
         declaration=assess(train_split), speed=speed_of(files.get(SpeedReport.FILE), record, verified),
-        verification=verified, train_split=train_split, files=files, robustness=curves, spectra=spectra,
+        verification=verified, train_split=train_split, files=files, robustness=robustness, curves=curves,
     )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ from worldstrat_bench.site.robustness import Partners, gap_block, robustness_fig
 from worldstrat_bench.site.spectra_figures import spectrum_figures
 from worldstrat_bench.site.tables import Cell, Column, Row, Table, link_cell, render, value_cell
 from worldstrat_bench.site.text import NO_VALUE, clean, counted, number, probability
+from worldstrat_bench.site.uncertainty import returned, uncertainty_block
 from worldstrat_bench.site.versions import version_notes
 from worldstrat_bench.stats.aggregate import metric_values
 from worldstrat_bench.stats.letters import shown
@@ -47,6 +48,7 @@ def build_models(out: Output, analysis: Analysis, common: Context, partners: Par
             ],
             "gap": gap_block(entry, division, partners),
             "spectra": spectrum_figures(analysis, entry),
+            "trust": uncertainty_block(analysis.division, entry),
             "curves": robustness_figures(entry),
             "shift_facts": _shift_facts(ranked),
             "shifts": shift_figures(ranked, _radius(analysis)),
@@ -103,6 +105,7 @@ def _card(entry: Entry, entries: int) -> Pairs:
         ("Package", clean(" ".join(p for p in (model.distribution or "", model.version or "") if p), 120)),
         ("Family", entry.family or NO_VALUE),
         ("Frames", entry.frames),
+        ("Returns", returned(entry.record)),
         ("Train list", f"{clean(entry.declaration.title, 200)}. {entry.declaration.explanation}."),
         *card.training,
         ("Device of the run", "" if entry.record.predictions else clean(entry.record.device.device_class, 80)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from worldstrat_bench.artefacts.spectra import CURVES
+from worldstrat_bench.artefacts.spectra import CURVES, SPECTRA
 from worldstrat_bench.site.analysis import Analysis
 from worldstrat_bench.site.charts import Point
 from worldstrat_bench.site.entries import Entry
@@ -15,7 +15,7 @@ from worldstrat_bench.stats.spectra import banded
 def spectrum_figures(analysis: Analysis, entry: Entry) -> list[Figure]:
     """Return coherence and contrast of a model on the ranking list; nothing without ``spectra.csv``."""
     division = analysis.division
-    curves = entry.spectra
+    curves = entry.curves.get(SPECTRA)
     if curves is None or not set(division.tiles) <= set(curves[CURVES[0]]):
         return []  # a tile that failed has no curve, and is never left out of a mean
     own = {tile: division.facts.groups[division.row_of[tile]] for tile in division.tiles}

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+from worldstrat_bench.artefacts.curves import CURVE_FILES
 from worldstrat_bench.artefacts.harness import released_harnesses
 from worldstrat_bench.artefacts.identity import model_differences, short_value
 from worldstrat_bench.artefacts.record import Record
@@ -15,7 +16,6 @@ from worldstrat_bench.artefacts.result import Result, changed_file, read_result
 from worldstrat_bench.artefacts.robustness import Robustness
 from worldstrat_bench.artefacts.speed import TIME_AGAIN, SpeedReport
 from worldstrat_bench.artefacts.tiles import TILES
-from worldstrat_bench.artefacts.uncertainty import CURVE_FILES
 from worldstrat_bench.artefacts.verification import Verification
 from worldstrat_bench.data import split
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
