@@ -118,7 +118,7 @@ def test_a_board_draws_the_column_only_where_it_has_values(plain: Path, data: Pa
     heads = [next(csv.reader([table.splitlines()[0]])) for table in tables]
     assert any("stlpips" in head and "model" in head for head in heads)
     compared = run_cli("compare", tmp_path / "run", tmp_path / "run")
-    assert "stlpips" in compared.out
+    assert "ST-LPIPS" in compared.out
 
 
 def test_what_is_not_installed_is_null_and_said(plain: Path, data: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from worldstrat_bench.arguments import path_of
 from worldstrat_bench.artefacts.base import read_file
 from worldstrat_bench.artefacts.record import Record, load_record
 from worldstrat_bench.artefacts.tiles import MAX_BYTES, REMEDY, TILES, TileTable, parse_tiles
@@ -84,17 +85,20 @@ def read_result(folder: Path) -> Result:
     return _joined(record, read_file(folder / TILES, TILES, MAX_BYTES, REMEDY), folder)
 
 
-def load_result(path: Path) -> Result:
+def load_result(path: Path | str) -> Result:
     """Read a run directory, or the folder of a ``record.json``.
 
     Raises
     ------
+    UsageError
+        for what is not a path.
     InvalidArtefactError
         if the run is not finished, a file is not valid, or ``tiles.csv`` is not the one of the record.
     """
-    folder = path.parent if path.name == Record.FILE else path
+    given = path_of(path, "path")
+    folder = given.parent if given.name == Record.FILE else given
     if not folder.is_dir():
-        raise InvalidArtefactError("there is no such run", where=path, remedy="give the folder that --out named")
+        raise InvalidArtefactError("there is no such run", where=given, remedy="give the folder that --out named")
     return read_result(folder).matching()
 
 

@@ -18,6 +18,8 @@ from worldstrat_bench.data.reading import read_inputs, refuse_few_revisits
 from worldstrat_bench.data.task import Answer
 from worldstrat_bench.data.tile import Tile
 from worldstrat_bench.errors import UsageError, WorldstratBenchError
+from worldstrat_bench.measures import three_digits
+from worldstrat_bench.pace import Pace
 from worldstrat_bench.protocol import DEFAULT_PROTOCOL, Protocol, load_protocol
 from worldstrat_bench.worker.host import Worker
 from worldstrat_bench.worker.types import Limits, ModelSpec
@@ -104,25 +106,42 @@ def run_audit(request: AuditRequest, say: Say = lambda _: None) -> AuditReport:
             say("making scenes that no model has seen")
             unseen = _unseen_tiles(Path(scratch), tiles[0], protocol, seed)
         material = _Material(tiles, unseen, protocol)
-        say("probing the model")
-        results = _probe(request, request.model, request.frames, material, say)
-        controls = {}
-        for name, spec in request.controls.items():
-            say(f"probing the control {name}")
-            controls[name] = _probe(request, spec, request.frames, material, lambda _: None)
+        count = _Count(len(request.probes) * (1 + len(request.controls)), say)
+        results = _probe(request, request.model, request.frames, material, count.of("the model"))
+        controls = {
+            name: _probe(request, spec, request.frames, material, count.of(f"the control {name}"))
+            for name, spec in request.controls.items()
+        }
     return AuditReport(results, controls)
+
+
+class _Count:
+    """Numbers the probes of the model and of all controls, and says about how long the rest takes."""
+
+    def __init__(self, total: int, say: Say) -> None:
+        self._say, self._total, self._done, self._pace = say, total, 0, Pace(say, "probes")
+
+    def of(self, whom: str) -> Say:
+        """Return what is told of each probe of one model before it starts."""
+
+        def tell(probe: str) -> None:
+            left = self._pace.left(self._done, self._total)
+            self._done += 1
+            self._say(f"probe {self._done} of {self._total}: {probe} of {whom}{left}")
+
+        return tell
 
 
 def report_lines(report: AuditReport) -> tuple[str, ...]:
     """Return the report for people: one line a probe, values of the controls behind it."""
     lines = []
     for result in report.results:
-        value = "no value" if result.value is None else f"{result.value:.3g}"
+        value = "no value" if result.value is None else _shown(result.value)
         line = (
             f"{result.verdict:7s} {result.probe:12s} {value:>9s} (limit {result.limit:g}) {EXPLANATIONS[result.probe]}"
         )
         others = [
-            f"{name} {control.value:.3g}"
+            f"{name} {_shown(control.value)}"
             for name, found in report.controls.items()
             for control in found
             if control.probe == result.probe and control.value is not None
@@ -131,6 +150,11 @@ def report_lines(report: AuditReport) -> tuple[str, ...]:
             line + (f"; {', '.join(others)}" if others else "") + (f"; {result.message}" if result.message else "")
         )
     return tuple(lines)
+
+
+def _shown(value: float) -> str:
+    """Return a value of a probe; what is below a millionth is 0 to a reader."""
+    return "0" if abs(value) < 1e-6 else three_digits(value)
 
 
 @dataclass(frozen=True)
@@ -167,7 +191,7 @@ def _probe(
         }
         results = []
         for probe in request.probes:
-            say(f"probe: {probe}")
+            say(probe)
             results.append(_result(probe, measures[probe]))
         return tuple(results)
 

@@ -1,8 +1,10 @@
-"""``compare RUN RUN``: which is better, by how much, and is it more than chance?"""
+"""``compare RUN RUN...``: which is better, by how much, and is it more than chance?"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,8 +18,13 @@ if TYPE_CHECKING:
     from worldstrat_bench.run.compare import RunComparison
     from worldstrat_bench.stats.paired import Comparison
 
-FirstArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A finished run.")]
-SecondArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Another finished run on the same tiles.")]
+RunsArgument = Annotated[
+    list[Path], typer.Argument(metavar="RUN RUN...", help="Two or more finished runs on the same tiles.")
+]
+MetricsOption = Annotated[
+    str | None,
+    typer.Option("--metrics", metavar="NAMES", help="Metrics, with commas. [default: all of two runs, ranked of more]"),
+]
 StrataOption = Annotated[
     str | None, typer.Option("--strata", metavar="AXIS", help="Also compare by an axis: ipcc, smod, source, ...")
 ]
@@ -25,51 +32,132 @@ StrataOption = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command("compare", short_help="Compare two runs tile by tile.")(compare)
+    app.command("compare", short_help="Compare runs tile by tile.")(compare)
 
 
 def compare(
-    first: FirstArgument, second: SecondArgument, strata: StrataOption = None, json: console.JsonOption = False
+    runs: RunsArgument,
+    *,
+    metrics: MetricsOption = None,
+    strata: StrataOption = None,
+    json: console.JsonOption = False,
 ) -> None:
-    """Compare two runs tile by tile: paired difference, confidence interval and test."""
+    """Compare runs tile by tile, each with each: paired difference, confidence interval and test."""
+    from worldstrat_bench.errors import UsageError
+    from worldstrat_bench.results.load import load_runs
     from worldstrat_bench.run.compare import compare_runs
 
-    found = compare_runs(first, second)
-    # Only the two runs know which axes their tiles have, so the word is checked after they are read.
-    if strata is not None and strata not in found.strata:
-        from worldstrat_bench.errors import UsageError
-
-        raise UsageError(f"unknown axis {strata[:40]!r}", where="--strata", remedy=f"one of: {', '.join(found.strata)}")
+    if len(runs) < 2:
+        raise UsageError("one run alone is compared with nothing", where="RUN", remedy="give two runs or more")
+    # The same run twice is a question with a known answer, which two runs may ask.
+    names = [run.name for run in load_runs(runs)] if len(runs) > 2 else []
+    pairs = [compare_runs(one, other) for one, other in combinations(runs, 2)]
+    # Only the runs know which axes their tiles have, so the word is checked after they are read.
+    for found in pairs:
+        if strata is not None and strata not in found.strata:
+            remedy = f"one of: {', '.join(found.strata)}"
+            raise UsageError(f"unknown axis {strata[:40]!r}", where="--strata", remedy=remedy)
     if json:
-        console.print_json(_document(found, strata))
+        documents = [_document(found, strata) for found in pairs]
+        console.print_json(documents[0] if len(runs) == 2 else documents)
         return
-    _print(found, strata)
+    shown = _shown_metrics(pairs, metrics)
+    if len(runs) == 2:
+        _print(pairs[0], strata, shown)
+    else:
+        _print_many(dict(zip(combinations(names, 2), pairs, strict=True)), strata, shown)
 
 
-def _print(found: RunComparison, axis: str | None) -> None:
+def _shown_metrics(pairs: Sequence[RunComparison], wanted: str | None) -> tuple[str, ...]:
+    """Return the metrics to print: those asked for, or all of two runs that can differ, or those that rank several.
+
+    Raises
+    ------
+    UsageError
+        for a metric that no two runs have in common.
+    """
+    from worldstrat_bench.errors import UsageError
+    from worldstrat_bench.run.compare import OF_THE_TARGET
+
+    known = dict.fromkeys(one.metric for found in pairs for rows in found.lists.values() for one in rows)
+    if wanted is None:
+        if len(pairs) == 1:
+            return tuple(name for name in known if name not in OF_THE_TARGET)
+        return tuple(name for name in pairs[0].ranking if name in known)
+    asked = [name.strip() for name in wanted.split(",") if name.strip()]
+    unknown = next((name for name in asked if name not in known), None)
+    if unknown is not None or not asked:
+        what = f"the runs have no metric {(unknown or wanted)[:40]!r} in common"
+        raise UsageError(what, where="--metrics", remedy=f"one or more of: {', '.join(known)}")
+    return tuple(asked)
+
+
+def _say(text: str) -> None:
+    console.stdout().print(console.printable(text), markup=False, highlight=False, soft_wrap=True)
+
+
+def _print(found: RunComparison, axis: str | None, metrics: Sequence[str]) -> None:
+    """Print two runs side by side, a row a metric."""
     out = console.stdout()
-
-    def say(text: str) -> None:
-        out.print(console.printable(text), markup=False, highlight=False, soft_wrap=True)
-
-    say(f"a: {_title(found, 'a')}")
-    say(f"b: {_title(found, 'b')}")
+    _say(f"a: {_title(found, 'a')}")
+    _say(f"b: {_title(found, 'b')}")
     for name, rows in found.lists.items():
-        out.print(
-            _table(f"{name} ({max((row.tiles for row in rows), default=0)} tiles)", [(r.metric, r) for r in rows])
-        )
+        count = max((row.tiles for row in rows), default=0)
+        kept = sorted((row for row in rows if row.metric in metrics), key=lambda row: metrics.index(row.metric))
+        out.print(_table(f"{name} ({count} tiles)", [(_label(row.metric), row) for row in kept]))
     if axis is not None:
-        pairs = [(f"{stratum}: {row.metric}", row) for stratum, rows in found.strata[axis].items() for row in rows]
-        out.print(_table(f"by {axis}", pairs))
-    say(
+        strata = found.strata[axis].items()
+        out.print(_table(f"by {axis}", [(f"{s}: {_label(row.metric)}", row) for s, rows in strata for row in rows]))
+    _explain(found)
+    if found.only_a or found.only_b:
+        _say(f"- left out: {len(found.only_a)} tiles that only a scored, {len(found.only_b)} that only b scored")
+    for remark in found.remarks:
+        _say(f"- {remark}")
+
+
+def _print_many(pairs: dict[tuple[str, str], RunComparison], axis: str | None, metrics: Sequence[str]) -> None:
+    """Print several runs, a table a metric and in it a row a pair, in the order given."""
+    out = console.stdout()
+    first = next(iter(pairs.values()))
+    for name in first.lists:
+        for metric in metrics:
+            found = {
+                pair: row for pair, own in pairs.items() for row in own.lists.get(name, ()) if row.metric == metric
+            }
+            if found:
+                title = f"{name} ({max(row.tiles for row in found.values())} tiles): {_label(metric)}"
+                out.print(_table(title, [(f"{a} - {b}", row) for (a, b), row in found.items()]))
+    if axis is not None:
+        for stratum in first.strata[axis]:
+            rows = [
+                (f"{a} - {b}: {_label(row.metric)}", row)
+                for (a, b), own in pairs.items()
+                for row in own.strata[axis].get(stratum, ())
+                if row.metric in metrics
+            ]
+            out.print(_table(f"{axis} {stratum}", rows))
+    _explain(first)
+    for (a, b), own in pairs.items():
+        if own.only_a or own.only_b:
+            _say(f"- {a} and {b}: left out are tiles that only one scored, {len(own.only_a)} and {len(own.only_b)}")
+        for remark in own.remarks:
+            _say(f"- {a} is a, {b} is b: {remark}")
+
+
+def _explain(found: RunComparison) -> None:
+    _say(
         "differences are a - b, paired by tile, with 95 % intervals and p where there are "
         f"{found.groups_min:g} effective groups or more; better: p of this pair, and p without its "
         f"correction for skewness, are at most {found.level:.2g}{_margins(found)}"
     )
-    if found.only_a or found.only_b:
-        say(f"- left out: {len(found.only_a)} tiles that only a scored, {len(found.only_b)} that only b scored")
-    for remark in found.remarks:
-        say(f"- {remark}")
+
+
+def _label(metric: str) -> str:
+    """Return a metric as the terminal's summary and pages call it."""
+    from worldstrat_bench.measures import measure
+
+    about = measure(metric)
+    return f"{about.label} {about.arrow} {about.unit}".strip()
 
 
 def _margins(found: RunComparison) -> str:
@@ -91,10 +179,8 @@ def _table(title: str, rows: list[tuple[str, Comparison]]) -> Table:
     from worldstrat_bench.measures import measure
 
     table = Table(title=console.printable(title), title_justify="left", box=None, pad_edge=False)
-    for heading in (title.split()[0], "a", "b", "a - b", "95 % interval", "p", "tiles", "better"):
-        table.add_column(
-            heading if heading != title.split()[0] else "", justify="left" if heading == "better" else "right"
-        )
+    for heading in ("", "a", "b", "a - b", "95 % interval", "p", "tiles", "better"):
+        table.add_column(heading, justify="left" if heading in ("better", "") else "right")
     for label, row in rows:
         d = measure(row.metric).decimals
         interval = "" if row.ci_low is None or row.ci_high is None else f"{row.ci_low:+.{d}f} .. {row.ci_high:+.{d}f}"

@@ -192,10 +192,12 @@ def _document(report: CheckReport) -> dict[str, object]:
 
 @contextmanager
 def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on a terminal; elsewhere nothing, the work takes seconds."""
+    """Show a bar on a terminal; elsewhere a line now and then, if the work takes long."""
     # A log would hold every state of the bar.
     if not sys.stderr.isatty():
-        yield lambda done, total: None
+        from worldstrat_bench.pace import Pace
+
+        yield Pace(lambda text: typer.echo(text, err=True), what)
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

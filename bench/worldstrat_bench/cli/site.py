@@ -65,7 +65,14 @@ def build_site(
 
         refused = refused_folders(paths)
     report = build(
-        paths, out, data=data, predictions=predictions or (), previews=previews, config=config, left_out=refused
+        paths,
+        out,
+        data=data,
+        predictions=predictions or (),
+        previews=previews,
+        config=config,
+        left_out=refused,
+        say=lambda text: typer.echo(printable(text), err=True),
     )
     if as_json:
         print_json(_build_document(report))

@@ -119,7 +119,7 @@ def add_command(
     typer.echo(str(add_run(run, place)))
 
 
-@submission_app.command("compare")
+@submission_app.command("compare", short_help="Show the effect of a submission on the boards.")
 def compare_command(
     folder: Annotated[Path, typer.Argument(metavar="SUBMISSION", help="The submission's folder or slug.")],
     *,

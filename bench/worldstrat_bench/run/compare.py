@@ -19,6 +19,9 @@ from worldstrat_bench.stats.aggregate import largest_list
 from worldstrat_bench.stats.paired import Comparison, compare_all
 from worldstrat_bench.stats.strata import AXES, members, strata_of
 
+OF_THE_TARGET = ("psnr_bicubic", "lr_consistency_target", "gain")
+"""Metrics whose difference says nothing more: they follow from the target, or differ as `psnr` does."""
+
 
 @dataclass(frozen=True)
 class RunComparison:
@@ -31,6 +34,7 @@ class RunComparison:
     strata : comparisons of the ranked metric (psnr) by axis and stratum, over the largest list that both have.
     only_a, only_b : tiles that one scored and the other did not.
     remarks : what makes the comparison weaker than it looks.
+    ranking : the metrics that rank.
     level, margin, groups_min : what a verdict takes: the largest p of each test, the smallest difference by metric, and
         the fewest effective groups.
     """
@@ -42,12 +46,13 @@ class RunComparison:
     only_a: tuple[str, ...]
     only_b: tuple[str, ...]
     remarks: tuple[str, ...]
+    ranking: tuple[str, ...]
     level: float
     margin: Mapping[str, float]
     groups_min: float
 
 
-def compare_runs(path_a: Path, path_b: Path) -> RunComparison:
+def compare_runs(path_a: Path | str, path_b: Path | str) -> RunComparison:
     """Compare two runs on the tiles that both have. Where one failed such a tile, the verdict is "none".
 
     Raises
@@ -84,6 +89,7 @@ def compare_runs(path_a: Path, path_b: Path) -> RunComparison:
         tuple(sorted(_scored(a.table) - both)),
         tuple(sorted(_scored(b.table) - both)),
         _remarks(a.record, b.record, common - both),
+        tuple(protocol.ranking.metrics),
         protocol.ranking.level,
         protocol.ranking.margin,
         protocol.aggregation.groups_min,

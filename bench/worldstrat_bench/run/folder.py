@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ PREDICTIONS = "predictions"
 
 RESUME = "give the inputs that the run was started with, or another --out"
 _RESERVE_BYTES = 512 << 20
+_LONGEST_NAME, _LONGEST = 255, 3800
+"""Bytes of a name and of a path, 4096 in Linux, with room for the files below it."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ def hold_run(path: Path, *, create: bool = True) -> Iterator[RunFolder]:
     InvalidArtefactError
         if it is not a run and none is to be made, or its journal is damaged.
     """
+    refuse_long_path(path)
     if not create and not path.is_dir():
         raise InvalidArtefactError("there is no such run", where=path, remedy="worldstrat-bench predict ... --out RUN")
     if create and ((path / "metadata.csv").exists() or (path / "hr_dataset").exists()):
@@ -74,7 +78,18 @@ def enough_space(folder: Path, predictions_bytes: int) -> bool:
     """
     free = shutil.disk_usage(folder).free
     if free < _RESERVE_BYTES:
+        kept = f"; {predictions_bytes >> 20} MiB more keep all predictions" if predictions_bytes else ""
         raise InfrastructureError(
-            f"the disk is full: {free >> 20} MiB left", where=folder, remedy="make room or give another --out"
+            f"the disk is full: {free >> 20} MiB left, a run needs {_RESERVE_BYTES >> 20} MiB{kept}",
+            where=folder,
+            remedy="make room or give another --out",
         )
     return free - _RESERVE_BYTES >= predictions_bytes
+
+
+def refuse_long_path(folder: Path) -> None:
+    """Raise UsageError for a path under which the files of a run could not be named."""
+    parts = folder.absolute().parts
+    if max(len(os.fsencode(part)) for part in parts) > _LONGEST_NAME or len(os.fsencode(folder.absolute())) > _LONGEST:
+        what = f"the path is too long: {_LONGEST_NAME} bytes a name and {_LONGEST} in all are possible"
+        raise UsageError(what, where=f"{str(folder)[:80]}...", remedy="give a shorter --out")

@@ -156,6 +156,9 @@ class Run:
         """Start the workers in the background, none if there is nothing to predict."""
         if self.model is None:
             raise ValueError("the run was opened to score stored predictions: it has no model")
+        total, done = len(self.selection.tiles), len(self.selection.tiles) - len(todo)
+        if done:
+            self.tell(Notice(f"{done} of {total} tiles were predicted before; the run goes on with the others"))
         if todo:
             self.tell(Notice("starting the model"))
         return Crew(self.folder, self.model, self.selection.dataset.root, self.devices if todo else (), self.options)
@@ -220,7 +223,9 @@ class Run:
             return False
         tiles = self.selection.tiles
         side = self.protocol.target.size(read_header(tiles[0].hr).height) if tiles else 0
-        if enough_space(self.folder.path, 12 * side * side * len(tiles)):
+        needed = 12 * side * side * len(tiles)
+        if enough_space(self.folder.path, needed):
             return True
-        self.tell(Notice("the disk is too small for all predictions: they are removed as soon as they are scored"))
+        what = f"the disk is too small for all predictions, {needed / 1e9:.1f} GB"
+        self.tell(Notice(f"{what}: they are removed as soon as they are scored"))
         return False

@@ -10,6 +10,7 @@ from pathlib import Path
 from worldstrat_bench import __version__
 from worldstrat_bench.artefacts.reference import References
 from worldstrat_bench.errors import UsageError
+from worldstrat_bench.pace import Say
 from worldstrat_bench.site.analysis import Analysis
 from worldstrat_bench.site.config import BoardConfig
 from worldstrat_bench.site.divisions import Division, UnrankedEntry
@@ -91,6 +92,7 @@ def build(
     config: BoardConfig | None = None,
     references: References | None = None,
     left_out: Mapping[Path, str] | None = None,
+    say: Say = lambda _: None,
 ) -> BuildReport:
     """Build the site.
 
@@ -105,6 +107,7 @@ def build(
     references : what official records are held against; None for those that the package ships, which is what every
         command uses.
     left_out : folders of submissions that are not shown, each with the reason, which the page of the data gives.
+    say : is told now and then how many tiles have their pictures.
 
     Raises
     ------
@@ -119,7 +122,7 @@ def build(
     gc.disable()  # a build makes millions of small objects and no garbage: a fifth of its time
     try:
         shown = (data, predictions) if previews else (None, ())
-        output, divisions, apart = compose(entries, refused, *shown, config=config, references=references)
+        output, divisions, apart = compose(entries, refused, *shown, config=config, references=references, say=say)
     finally:
         if gathering:
             gc.enable()
@@ -154,13 +157,14 @@ def compose(
     config: BoardConfig | None = None,
     pictures_from: Path | None = None,
     references: References | None = None,
+    say: Say = lambda _: None,
 ) -> tuple[Output, tuple[Division, ...], tuple[UnrankedEntry, ...]]:
     """All files of the site in memory, its divisions, and the runs that are listed apart.
 
     Parameters
     ----------
     pictures_from : a built site whose pictures are taken over instead of made again.
-    references : see :func:`build`.
+    references, say : see :func:`build`.
     """
     config = config or BoardConfig()
     found = list_divisions(entries, references, config.released)
@@ -168,7 +172,7 @@ def compose(
     loose = (*unplaced(entries), *(a for d in found if d not in divisions for a in _without_board(d)))
     apart = (*loose, *(a for d in divisions for a in d.apart))
     analyses = [Analysis(d, config) for d in divisions]
-    source = open_source(data, predictions)
+    source = open_source(data, predictions, say)
     partners = synthetic_partners(entries)
     output = Output()
     output.put_assets()

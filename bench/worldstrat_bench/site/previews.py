@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from worldstrat_bench.artefacts.identity import targets_sha256
 from worldstrat_bench.artefacts.record import load_record
 from worldstrat_bench.errors import DataError, UsageError
+from worldstrat_bench.pace import Pace, Say
 from worldstrat_bench.site.analysis import Analysis
 from worldstrat_bench.site.pictures import TilePictures
 from worldstrat_bench.site.render import Output
@@ -35,13 +36,15 @@ class Source:
     ----------
     dataset : opened, or None for no pictures.
     predictions : record id to run folder.
+    say : is told now and then how many tiles have their pictures.
     """
 
     dataset: Dataset | None
     predictions: Mapping[str, Path]
+    say: Say = lambda _: None
 
 
-def open_source(data: Path | None, runs: Sequence[Path]) -> Source:
+def open_source(data: Path | None, runs: Sequence[Path], say: Say = lambda _: None) -> Source:
     """Open the data set and look at the runs.
 
     Raises
@@ -64,7 +67,7 @@ def open_source(data: Path | None, runs: Sequence[Path]) -> Source:
         if not (run / "predictions").is_dir():
             raise UsageError("the run has kept no predictions", where=run, remedy="evaluate it without --no-keep")
         found[load_record(run).record_id] = run
-    return Source(open_dataset(data), found)
+    return Source(open_dataset(data), found, say)
 
 
 def collect(output: Output, analysis: Analysis, source: Source, built: Path | None) -> Pictures:
@@ -79,24 +82,30 @@ def collect(output: Output, analysis: Analysis, source: Source, built: Path | No
     dataset = source.dataset
     if dataset is None or dataset.release not in analysis.division.release.split(", "):
         return {}
-    targets = _targets(analysis, dataset)
+    targets = _targets(analysis, dataset, Pace(source.say, "targets read"))
     if targets is None:
         return {}
     featured = analysis.featured()
     studio = Studio(output, analysis, dataset, source.predictions)
-    pictures = {tile: studio.make(tile, target, whole=tile in featured) for tile, target in targets.items()}
+    pace, pictures = Pace(source.say, "tiles with pictures"), Pictures()
+    for tile, target in targets.items():
+        pictures[tile] = studio.make(tile, target, whole=tile in featured)
+        pace(len(pictures), len(targets))
     output.put_json(analysis.division.prefix + INDEX, {tile: asdict(p) for tile, p in sorted(pictures.items())})
     return pictures
 
 
-def _targets(analysis: Analysis, dataset: Dataset) -> dict[str, TargetImage] | None:
+def _targets(analysis: Analysis, dataset: Dataset, pace: Pace) -> dict[str, TargetImage] | None:
     """Return the targets of all tiles, if they are the ones that the division's boards are keyed by."""
     from worldstrat_bench.cache import default_cache
     from worldstrat_bench.data.target import read_target
 
     division, cache = analysis.division, default_cache()
+    targets = {}
     try:
-        targets = {tile: read_target(dataset.tile(tile), division.protocol, cache) for tile in division.facts.tiles}
+        for tile in division.facts.tiles:
+            targets[tile] = read_target(dataset.tile(tile), division.protocol, cache)
+            pace(len(targets), len(division.facts.tiles))
     except DataError:
         return None
     digest = targets_sha256((tile, target.sha256) for tile, target in targets.items() if target.usable)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from worldstrat_bench.measures import three_digits
 from worldstrat_bench.speed.stopwatch import BlockSize, Subject, size_of
 from worldstrat_bench.worker.timed import TimedCallError
 
@@ -43,7 +44,7 @@ def sweep(subject_of: Callable[[int], Subject], batch_max: int, say: Callable[[s
             speeds[batch] = None
             break
         speeds[batch] = batch / seconds
-        say(f"batches of {batch}: {batch / seconds:.3g} tiles/s")
+        say(f"batches of {batch}: {three_digits(batch / seconds)} tiles/s")
         if 2 * seconds > LONGEST_CALL or _levelled_off([speed for speed in speeds.values() if speed]):
             break
     return speeds

@@ -16,6 +16,7 @@ from worldstrat_bench.artefacts.result import Result, read_result
 from worldstrat_bench.artefacts.speed import SpeedReport
 from worldstrat_bench.artefacts.verification import ColumnCheck, Draw, SpeedCheck, TileCheck
 from worldstrat_bench.errors import UsageError
+from worldstrat_bench.pace import Pace
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.stats.boards import foreign_inputs
 from worldstrat_bench.submission.check_record import recomputed_faults
@@ -168,7 +169,7 @@ def verify(
 
     protocol, dataset = load_protocol(result.record.protocol.id), open_dataset(request.data)
     say(f"decoding the targets of {len(result.table)} tiles")
-    faults += _target_faults(result, dataset, protocol)
+    faults += _target_faults(result, dataset, protocol, Pace(say, "decoded"))
     if faults:  # other data or another protocol: predictions would differ for that reason alone
         return VerifyReport(result.record, tuple(faults))
     with _found(request.model) as (model, spec):
@@ -317,7 +318,7 @@ def _refuse_what_cannot_be_run(record: Record, request: VerifyRequest) -> None:
         raise UsageError(f"it cannot be run as a whole: {reason}", where=request.run, remedy="give -k N for a sample")
 
 
-def _target_faults(result: Result, dataset: Dataset, protocol: Protocol) -> tuple[CheckFinding, ...]:
+def _target_faults(result: Result, dataset: Dataset, protocol: Protocol, pace: Pace) -> tuple[CheckFinding, ...]:
     """Return a fault if the targets or the revisits of this machine are not those of the record."""
     from worldstrat_bench.data.target import read_target
 
@@ -328,7 +329,10 @@ def _target_faults(result: Result, dataset: Dataset, protocol: Protocol) -> tupl
         remedy = "verify on a copy like that of the run; worldstrat-bench data fetch DIR --frames N makes one"
         return (CheckFinding("targets", what, where=str(dataset.root), remedy=remedy),)
     # From the files, never from the cache: a verification rests on nothing that was kept.
-    targets = ((name, read_target(dataset.tile(name), protocol).sha256) for name in result.table.tiles)
+    targets = []
+    for name in result.table.tiles:
+        targets.append((name, read_target(dataset.tile(name), protocol).sha256))
+        pace(len(targets), len(result.table))
     if targets_sha256(targets) == result.record.dataset.targets_sha256:
         return ()
     what = "the targets of this dataset are not those of the record"

@@ -18,6 +18,7 @@ from worldstrat_bench.artefacts.tiles import TileTable, format_tiles, parse_tile
 from worldstrat_bench.artefacts.verification import Draw, TileCheck
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.measures import optional_column
+from worldstrat_bench.pace import Pace
 from worldstrat_bench.protocol import SAME_PREDICTION, Protocol, load_protocol
 from worldstrat_bench.submission.faults import CheckFinding
 
@@ -98,17 +99,21 @@ def predict_twice(
     limits = limits_of(result.record)
     worker = Worker(spec, device=chosen, isolation=isolation, forbidden=forbidden, limits=limits)
     with worker:
-        say(f"predicting {len(tiles)} drawn tiles in random order")
-        first = _replies(worker, result.record, tiles)
-        say(f"predicting them in the reverse order, {min(ALONE, len(tiles))} of them alone")
-        again = _replies(worker, result.record, tuple(reversed(tiles[ALONE:])))
-        for tile in tiles[:ALONE]:
-            again |= _replies(worker, result.record, (tile,))
+        say(f"predicting {len(tiles)} drawn tiles in random order, then in the reverse one, some of them alone")
+        pace = Pace(say, "predicted")
+
+        def count(before: int) -> Callable[[int], None]:
+            return lambda done: pace(before + done, 2 * len(tiles))
+
+        first = _replies(worker, result.record, tiles, count(0))
+        again: dict[str, Reply] = {}
+        for part in (tuple(reversed(tiles[ALONE:])), *((tile,) for tile in tiles[:ALONE])):
+            again |= _replies(worker, result.record, part, count(len(tiles) + len(again)))
         machine = Machine(worker.hello.device_class, worker.hello.isolation.level)
     return Predicted(tiles, first, again, machine)
 
 
-def _replies(worker: Worker, record: Record, tiles: Sequence[Tile]) -> dict[str, Reply]:
+def _replies(worker: Worker, record: Record, tiles: Sequence[Tile], count: Callable[[int], None]) -> dict[str, Reply]:
     """Return the replies of one process to tiles in this order, asked as the run asked; end the process."""
     from worldstrat_bench.data.inputs import read_tile
 
@@ -117,6 +122,7 @@ def _replies(worker: Worker, record: Record, tiles: Sequence[Tile]) -> dict[str,
     for tile in tiles:
         task = read_tile(tile, protocol=asked, frames=record.model.frames, source=record.dataset.inputs).task
         replies[tile.name] = worker.predict(task, task.seed(record.seed))
+        count(len(replies))
     worker.restart()  # the next tiles go to a process that has seen none of these, or their order would tell nothing
     return replies
 

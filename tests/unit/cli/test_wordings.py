@@ -38,7 +38,7 @@ def test_a_table_that_goes_to_a_file_is_not_cut(tmp_path: Path) -> None:
         _mini(tmp_path / name, seed=number)
     done = run_process("compare", tmp_path / "a", tmp_path / "b")
     assert done.code == 0, done.err
-    assert "psnr_unregistered" in done.out
+    assert "PSNR unreg." in done.out
     assert "…" not in done.out
 
 

@@ -96,6 +96,8 @@ def test_services_get_every_mean(run: Path, service: str, monkeypatch: pytest.Mo
     assert record.record_id in kept.logged.values()
 
 
+@pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")  # of lightning, with torch 2.14
+@pytest.mark.filterwarnings("ignore:.*does not have many workers")
 def test_lightning() -> None:
     lightning = pytest.importorskip("lightning")
     pytest.importorskip("torchmetrics")

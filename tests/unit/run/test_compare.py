@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import partial
+from itertools import combinations
 from pathlib import Path
 
 import pytest
 
 from factories import invented_facts, make_run, relabel
+from run_helpers import run_cli
 from worldstrat_bench.artefacts.record import DatasetRef, Record, build_record, load_record
 from worldstrat_bench.errors import UsageError
+from worldstrat_bench.measures import measure
 from worldstrat_bench.protocol import load_protocol
-from worldstrat_bench.run.compare import compare_runs
+from worldstrat_bench.run.compare import OF_THE_TARGET, compare_runs
 
 FACTS = invented_facts(36)
 mini: Callable[..., Record] = partial(make_run, tiles=FACTS, release="mini", list_name="test")
@@ -72,3 +76,47 @@ def test_another_version_of_an_optional_metric_is_not_compared_and_that_is_said(
     assert ("stlpips" in found, "opensr_omission" in found, "psnr" in found) == (False, True, True)
     assert other.remarks == ("ST-LPIPS is not compared: version 1, package 1.0 and version 1, package 1.1",)
     assert not {"stlpips", "opensr_omission"} & {one.metric for one in without.lists["test"]}
+
+
+def shown(*words: object) -> str:
+    done = run_cli("compare", *words)
+    assert done.code == 0, done.err
+    return done.out
+
+
+def test_any_number_of_runs_is_compared_each_with_each(tmp_path: Path) -> None:
+    runs = [tmp_path / name for name in "abc"]
+    for run, gain in zip(runs, (3.0, 1.0, 0.0), strict=True):
+        mini(run, model=f"model-{run.name}", gain_db=gain)
+    text = shown(*runs)
+    rows = [line.split() for line in text.splitlines() if line.startswith("model-")]
+    pairs = [("model-a", "model-b"), ("model-a", "model-c"), ("model-b", "model-c")]
+    ranked = load_protocol("wsb-1").ranking.metrics
+    assert [(row[0], row[2]) for row in rows] == pairs * len(ranked)
+    for (one, other), row in zip(pairs, rows[:3], strict=True):
+        alone = compare_runs(tmp_path / one[-1], tmp_path / other[-1])
+        psnr = next(row for row in alone.lists["test"] if row.metric == "psnr")
+        assert float(row[5]) == pytest.approx(psnr.difference, abs=0.006)
+        assert row[-1] == psnr.verdict == "a"
+    assert "PSNR ↑ dB" in text
+    documents = json.loads(shown(*runs, "--json"))
+    assert [(found["a"], found["b"]) for found in documents] == [
+        (load_record(a).record_id, load_record(b).record_id) for a, b in combinations(runs, 2)
+    ]
+    assert shown(*runs, "--metrics", "ssim").count("model-a - model-b") == 1
+    assert shown(*runs, "--strata", "ipcc").count("model-a - model-b") > len(ranked)
+    for words, fragment in (((runs[0],), "compared with nothing"), ((*runs, "--metrics", "sharpness"), "sharpness"),
+                            ((*runs, runs[0]), "given twice"), ((*runs, "--strata", "colour"), "colour")):  # fmt: skip
+        done = run_cli("compare", *words)
+        assert (done.code, fragment in done.err) == (2, True), done.err
+
+
+def test_rows_that_cannot_differ_are_left_out_unless_they_are_asked_for(tmp_path: Path) -> None:
+    for name, gain in (("a", 1.0), ("b", 0.0)):
+        mini(tmp_path / name, model=name, gain_db=gain)
+    text = shown(tmp_path / "a", tmp_path / "b")
+    labels = {name: measure(name).label for name in OF_THE_TARGET}
+    printed = [line for line in text.splitlines() if line.lstrip().startswith(tuple(labels.values()))]
+    assert printed == []
+    assert "PSNR ↑ dB" in text
+    assert labels["gain"] in shown(tmp_path / "a", tmp_path / "b", "--metrics", "gain")
