@@ -22,6 +22,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ class DiskCache:
                 if status.st_size > self.max_bytes:  # nothing that was kept here is larger, whatever the file claims
                     return None
                 block = np.empty(status.st_size, dtype=np.uint8)
-                complete = _fill(file.fileno(), block)
+                complete = _fill(file, block)
         except OSError:
             return None
         try:
@@ -210,10 +211,10 @@ class DiskCache:
             path.unlink(missing_ok=True)
 
 
-def _fill(descriptor: int, block: NDArray[np.uint8]) -> int:
+def _fill(file: FileIO, block: NDArray[np.uint8]) -> int:
     """Read a file into a block; the bytes that there were."""
     view, done = block.data, 0
-    while done < len(view) and (count := os.readv(descriptor, [view[done:]])):
+    while done < len(view) and (count := file.readinto(view[done:])):
         done += count
     return done
 

@@ -191,6 +191,8 @@ def _write_tiff(path: Path, image: NDArray[np.generic], place: tuple[float, floa
     from rasterio.errors import NotGeoreferencedWarning
     from rasterio.transform import Affine
 
+    from worldstrat_bench.data.raster import gdal_name
+
     warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
     bands, height, width = image.shape
     transform = None
@@ -199,7 +201,7 @@ def _write_tiff(path: Path, image: NDArray[np.generic], place: tuple[float, floa
         across = down / max(float(np.cos(np.radians(place[1]))), 0.05)
         transform = Affine(across, 0, place[0] - across * width / 2, 0, -down, place[1] + down * height / 2)
     with rasterio.open(
-        path,
+        gdal_name(path),
         "w",
         driver="GTiff",
         count=bands,

@@ -6,6 +6,7 @@ here (protocol 1.2), so that whoever reads further knows one convention: a pixel
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -263,6 +264,21 @@ def header_of(source: DatasetReader) -> Header:
     return Header(source.count - alpha, source.height, source.width, str(source.dtypes[0]), alpha)
 
 
+def gdal_name(path: Path) -> str:
+    """Return a path as GDAL, which takes every name for UTF-8, finds it, whatever the locale.
+
+    Raises
+    ------
+    DataError
+        if the bytes of the name are not UTF-8.
+    """
+    try:
+        return os.fsencode(path).decode("utf-8")
+    except UnicodeDecodeError:
+        what = "the name of the file or of a folder above it is not UTF-8, and GDAL finds no such file"
+        raise DataError(what, where=path, remedy="rename it, or give the folder by a link whose name is") from None
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[DatasetReader]:
     """Open a TIFF; whatever goes wrong with it inside the block becomes a DataError."""
@@ -277,7 +293,7 @@ def opened(path: Path) -> Iterator[DatasetReader]:
         # High-resolution tiles carry no geotransform, and nothing here is aligned by one. Not catch_warnings():
         # it restores the filters of another thread.
         warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
-        with rasterio.open(path, driver="GTiff") as source:
+        with rasterio.open(gdal_name(path), driver="GTiff") as source:
             check_alpha(source, path)
             yield source
     except RasterioError as error:

@@ -51,16 +51,20 @@ _REMEDY = "make a zip archive of one file a tile, and nothing else"
 
 
 def _unpack(archive: zipfile.ZipFile, folder: Path, path: Path) -> None:
-    members = [member for member in archive.infolist() if not member.is_dir()]
+    members = [member for member in archive.infolist() if not member.filename.endswith(("/", "\\"))]
     if len(members) > MOST_FILES:
         what = f"the archive holds more than {MOST_FILES:,} files"
         raise InvalidArtefactError(what, where=path, remedy=_REMEDY)
+    seen: dict[str, str] = {}
     for member in members:
         name = PurePosixPath(member.filename.replace("\\", "/")).name
         target = folder / name
-        if fault := _fault_of(member, name, target):
-            what = f"{name[:100]!r} in the archive {fault}"
+        # By case, too: on macOS and Windows the second file would replace the first.
+        fault = _fault_of(member, name) or _double(member, name, seen.get(name.casefold()))
+        if fault:
+            what = f"{member.filename[:100]!r} in the archive {fault}"
             raise InvalidArtefactError(what, where=path, remedy=_REMEDY)
+        seen[name.casefold()] = member.filename
         with archive.open(member) as source, target.open("xb") as written:
             left = MAX_BYTES  # the size that a header claims need not be true
             while chunk := source.read(min(_CHUNK, left + 1)):
@@ -72,13 +76,25 @@ def _unpack(archive: zipfile.ZipFile, folder: Path, path: Path) -> None:
                 written.write(chunk)
 
 
-def _fault_of(member: zipfile.ZipInfo, name: str, target: Path) -> str:
+def _fault_of(member: zipfile.ZipInfo, name: str) -> str:
     if not name or name in (".", "..") or "\0" in name:
         return "has no name of a file"
-    if stat.S_ISLNK(member.external_attr >> 16):
-        return "is a link"
+    kind = stat.S_IFMT(member.external_attr >> 16)
+    if kind not in (0, stat.S_IFREG):
+        return "is a link" if kind == stat.S_IFLNK else "is not a plain file"
     if member.flag_bits & 1:
         return "is encrypted"
     if member.file_size > MAX_BYTES:
         return f"is larger than {MAX_BYTES >> 20} MiB"
-    return "is there twice" if target.exists() else ""
+    return ""
+
+
+def _double(member: zipfile.ZipInfo, name: str, earlier: str | None) -> str:
+    """Return what is wrong with a second file of a name; "" if there is none before it."""
+    if earlier is None:
+        return ""
+    if earlier == member.filename:
+        return "is there twice"
+    if PurePosixPath(earlier.replace("\\", "/")).name == name:
+        return f"has the name of {earlier[:100]!r}: folders do not count"
+    return f"differs from {earlier[:100]!r} by case alone"

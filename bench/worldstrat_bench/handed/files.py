@@ -73,6 +73,13 @@ class Numbers:
     expected_error: NDArray[Any] | None = None
 
 
+_TO_READ: Final = os.O_RDONLY | sum(
+    # O_NONBLOCK: opening a pipe must not wait for its other end. Windows lacks both, and has a text mode to leave.
+    getattr(os, name, 0)
+    for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY")
+)
+
+
 def read_bytes(path: Path) -> bytes:
     """Return the content of a regular file.
 
@@ -82,8 +89,7 @@ def read_bytes(path: Path) -> bytes:
         for a link, anything but a regular file, one that is empty, too large, or cannot be read.
     """
     try:
-        # O_NONBLOCK: opening a pipe must not wait for its other end.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        descriptor = os.open(path, _TO_READ)
         with os.fdopen(descriptor, "rb") as stream:
             state = os.fstat(descriptor)
             if not stat.S_ISREG(state.st_mode):

@@ -12,7 +12,7 @@ from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.handed.files import KINDS, Kind
 
 MOST_FILES: Final = 50_000
-_BESIDE: Final = (".*", "readme*", "licen[cs]e*", "manifest.json")
+_BESIDE: Final = (".*", "readme*", "licen[cs]e*", "manifest.json", "thumbs.db", "desktop.ini")
 """Names that may lie beside predictions and are ignored; in lower case."""
 
 _MOST_LINES: Final = 1000

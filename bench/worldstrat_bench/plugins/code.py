@@ -90,7 +90,7 @@ def wheel_code_sha256(archive: zipfile.ZipFile) -> str | None:
         return None
     digests: dict[str, str] = {}
     try:
-        for row in csv.reader(io.StringIO(archive.read(records[0]).decode("utf-8")), strict=True):
+        for row in csv.reader(io.StringIO(archive.read(records[0]).decode("utf-8-sig")), strict=True):
             name = library_name(row[0]) if row else None
             if name is not None and _is_code(name):
                 digests[name] = _hexadecimal(row[1])

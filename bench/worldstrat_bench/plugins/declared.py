@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from worldstrat_bench.artefacts.base import decoded
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.plugins.discovery import ModelEntry
 from worldstrat_bench.preprocessing import Value, complete, parse_bands
@@ -71,7 +72,7 @@ def _read(path: Path, parse: Callable[[str], dict[str, Value]]) -> dict[str, Val
             raw = file.read(MAX_SIDECAR_BYTES + 1)
         if len(raw) > MAX_SIDECAR_BYTES:
             raise ValueError(f"it is larger than {MAX_SIDECAR_BYTES >> 10} KiB")
-        return parse(raw.decode("utf-8"))
+        return parse(decoded(raw))
     except ImportError:
         raise UsageError("reading it takes PyYAML", where=path, remedy="pip install pyyaml") from None
     except (OSError, ValueError, RecursionError) as error:

@@ -215,7 +215,7 @@ def _flaw(name: str, target: str, distribution: str) -> str | None:
 def _entry_points(file: Path, group: str) -> list[tuple[str, str]]:
     if not file.exists():
         return []
-    text = _small(file).decode("utf-8")
+    text = _small(file).decode("utf-8-sig")
     if group not in text:
         return []
     parser = configparser.ConfigParser(delimiters=("=",), interpolation=None, strict=False)

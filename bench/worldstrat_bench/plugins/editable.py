@@ -167,7 +167,7 @@ def _linked(site: Path, named: list[Path]) -> dict[str, Path]:
 def _of_hook(file: Path) -> Editable:
     """Read the modules that a finder, a loader or a hook knows."""
     try:
-        tree = ast.parse(file.read_text(encoding="utf-8"))
+        tree = ast.parse(file.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, SyntaxError):
         return Editable({})
     places: dict[str, Path] = {}

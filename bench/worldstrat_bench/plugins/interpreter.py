@@ -118,14 +118,14 @@ def _venv_prefix(executable: Path) -> Path | None:
 
 
 def _sees_system(prefix: Path) -> bool:
-    text = (prefix / "pyvenv.cfg").read_text(encoding="utf-8", errors="replace").lower()
+    text = (prefix / "pyvenv.cfg").read_text(encoding="utf-8-sig", errors="replace").lower()
     pairs = (line.partition("=") for line in text.splitlines())
     return any(key.strip() == "include-system-site-packages" and value.strip() == "true" for key, _, value in pairs)
 
 
 def _pth_lines(file: Path) -> list[str]:
     try:
-        text = file.read_text(encoding="utf-8", errors="replace")
+        text = file.read_text(encoding="utf-8-sig", errors="replace")
     except OSError:
         return []
     lines = (line.strip() for line in text.splitlines())

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
-import fcntl
+import importlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from worldstrat_bench.errors import InfrastructureError, UsageError
 
@@ -40,6 +41,17 @@ NETWORK_FILE_SYSTEMS = frozenset(
 
 _REMOTE_FUSE = ("sshfs", "s3fs", "gcsfuse", "rclone", "goofys", "blobfuse", "juicefs", "glusterfs", "cephfs", "davfs")
 _MOUNTS = Path("/proc/self/mountinfo")
+
+
+def _module_of_locks() -> Any:
+    """Return the module ``fcntl``; None on Windows."""
+    try:
+        return importlib.import_module("fcntl")
+    except ImportError:
+        return None
+
+
+_FCNTL = _module_of_locks()
 
 
 def file_system_of(path: Path, mounts: str) -> str:
@@ -77,21 +89,60 @@ def locked(folder: Path) -> Iterator[None]:
     HeldError
         if another process holds it.
     """
+    if _FCNTL is None:
+        with _locked_file(folder):
+            yield
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _FCNTL.flock(descriptor, _FCNTL.LOCK_EX | _FCNTL.LOCK_NB)
         except OSError as error:
             if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-                raise HeldError(
-                    "another process is working on this run",
-                    where=folder,
-                    remedy="wait for it, stop it, or give another --out",
-                ) from None
+                raise _held(folder) from None
             # Some network file systems lock no directories; SQLite's exclusive lock on the journal guards there.
         yield
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def _locked_file(folder: Path) -> Iterator[None]:
+    """Hold a folder where folders cannot be opened, as on Windows: by a file in it."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise _held(folder) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _held(folder: Path) -> HeldError:
+    remedy = "wait for it, stop it, or give another --out"
+    return HeldError("another process is working on this run", where=folder, remedy=remedy)
+
+
+def share_lock(folder: Path) -> int | None:
+    """Share the lock of :func:`locked`; None if a process holds it, or if this system cannot tell.
+
+    The caller closes the descriptor.
+    """
+    if _FCNTL is None:
+        return None
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        _FCNTL.flock(descriptor, _FCNTL.LOCK_SH | _FCNTL.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    except OSError:
+        pass  # some network file systems lock no folders: nothing is known of writers there
+    return descriptor
 
 
 def make_folder(folder: Path) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
 import threading
@@ -15,7 +14,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from worldstrat_bench.errors import InfrastructureError, InvalidArtefactError
-from worldstrat_bench.run.filesystem import is_network
+from worldstrat_bench.run.filesystem import is_network, share_lock
 from worldstrat_bench.scoring.levels import Levels
 
 FILE_NAME = "run.sqlite"
@@ -123,7 +122,7 @@ class Journal:
         lock; sharing it while the journal is open keeps them away. Where one is at work, the file is read as one that
         may change.
         """
-        self._shared = _share_lock(self.path.parent)
+        self._shared = share_lock(self.path.parent)
         pending = self.path.with_name(f"{FILE_NAME}-wal").exists()
         query = "mode=ro" if pending or self._shared is None else "mode=ro&immutable=1"
         try:
@@ -259,19 +258,6 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _share_lock(folder: Path) -> int | None:
-    """Share the lock that :func:`~worldstrat_bench.run.filesystem.locked` takes; None if it is held exclusively."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    except OSError:
-        pass  # some network file systems lock no folders: nothing is known of writers there
-    return descriptor
 
 
 def _entry(row: tuple[object, ...]) -> Entry:

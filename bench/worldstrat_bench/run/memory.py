@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import sys
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 _LARGEST = 32 << 20
@@ -17,9 +16,10 @@ def keep_freed_memory() -> bool:
     A tile takes dozens of images of 4 to 9 MB. Given back to the system each time, every page of the next one is
     cleared and mapped again, a sixth of the time of a score. One heap for all threads keeps them for all threads.
     """
-    if sys.platform != "linux":
+    try:
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    except (OSError, TypeError):  # Windows, and a Python without a dynamic linker: there is no library of the process
         return False
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return False
     settings = ((_M_ARENA_MAX, 1), (_M_MMAP_THRESHOLD, _LARGEST), (_M_TRIM_THRESHOLD, _KEPT))

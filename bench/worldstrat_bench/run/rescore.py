@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.data.layout import Dataset, open_dataset
 from worldstrat_bench.errors import InfrastructureError, InvalidArtefactError, UsageError
@@ -46,12 +48,16 @@ def refuse_lost_predictions(source: RunFolder) -> None:
     predicted = [name for name, entry in source.journal.entries().items() if entry.predicted.outcome == "ok"]
     lost = [name for name in predicted if not source.store.has(name)]
     if lost:
-        what = "no predictions" if len(lost) == len(predicted) else f"no prediction of {len(lost)} tiles"
+        what = "no predictions" if len(lost) == len(predicted) else f"no prediction of {len(lost)} {_tiles(lost)}"
         raise InvalidArtefactError(
             f"the run holds {what}: they were removed once scored (--no-keep, or a disk that was too small)",
             where=source.path,
             remedy="run the model again and keep them: worldstrat-bench evaluate MODEL --data DIR --out OTHER-RUN",
         )
+
+
+def _tiles(names: Sequence[str]) -> str:
+    return "tile" if len(names) == 1 else "tiles"
 
 
 def _opened(
@@ -87,7 +93,8 @@ def _refuse_unpredicted(source: RunFolder, selection: Selection) -> None:
     failed = [entry.predicted.tile for entry in present if entry and entry.predicted.outcome == "infra_error"]
     if failed:
         raise InfrastructureError(
-            f"{len(failed)} tiles failed by an infrastructure error: {', '.join(failed[:3])}; the others are scored",
+            f"{len(failed)} {_tiles(failed)} failed by an infrastructure error: {', '.join(failed[:3])}; "
+            "the others are scored",
             where=source.path,
             remedy="give the run's `predict` command again, which tries only such tiles, and then this one",
         )
@@ -135,7 +142,7 @@ def _copy_outcomes(source: RunFolder, run: RunFolder, selection: Selection) -> N
     missing = [tile.name for tile in selection.tiles if tile.name not in entries]
     if missing:
         raise InvalidArtefactError(
-            f"the run has no prediction of {len(missing)} tiles: {', '.join(missing[:3])}",
+            f"the run has no prediction of {len(missing)} {_tiles(missing)}: {', '.join(missing[:3])}",
             where=source.path,
             remedy="finish it first: worldstrat-bench predict ... --out RUN",
         )

@@ -344,6 +344,10 @@ def _manifest(folder: Path, root: Path) -> Path:
 def _read(path: Path) -> bytes | None:
     if not path.is_file() or path.is_symlink():
         return None
-    if path.stat().st_size > MAX_BYTES:
-        raise InvalidArtefactError(f"{path.name} is larger than {MAX_BYTES // 1_000_000} MB", where=path)
-    return path.read_bytes()
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise InvalidArtefactError(f"{path.name} is larger than {MAX_BYTES // 1_000_000} MB", where=path)
+        return path.read_bytes()
+    except OSError as error:
+        # One file that its owner keeps to himself must not end the page of all others.
+        raise InvalidArtefactError(f"{path.name} cannot be read: {error.strerror or error}", where=path) from None

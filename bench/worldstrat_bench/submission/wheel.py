@@ -323,4 +323,4 @@ def _record_faults(
 
 
 def _text(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> str:
-    return read_member(archive, member).decode("utf-8", "replace")
+    return read_member(archive, member).decode("utf-8-sig", "replace")

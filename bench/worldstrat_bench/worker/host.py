@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import time
 from dataclasses import replace
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from worldstrat_bench.artefacts.record import IsolationReport
 from worldstrat_bench.cache import cache_folder
 from worldstrat_bench.data.task import Task
-from worldstrat_bench.errors import ModelError, WorldstratBenchError
+from worldstrat_bench.errors import InfrastructureError, ModelError, WorldstratBenchError
 from worldstrat_bench.plugins.interpreter import inspect_interpreter, own_interpreter
 from worldstrat_bench.plugins.weights import spelled
 from worldstrat_bench.worker.causes import explained
@@ -225,6 +226,11 @@ class Worker:
 
     def _launch(self) -> tuple[WorkerSession, IsolationReport]:
         """Return a worker that is confined, and shown to be, but has not imported the model."""
+        if not hasattr(os, "fork"):  # as on Windows; asked here, where it matters, not when the module is imported
+            what = "models run on Linux and macOS only"
+            raise InfrastructureError(
+                what, remedy="on Windows use WSL; score, compare, table, site and data need no model"
+            )
         attempts: list[Attempt] = []
         for level in self._levels:
             session, attempt = launch(self._launch_request(level), self._log)

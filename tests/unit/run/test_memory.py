@@ -42,6 +42,17 @@ def test_images_are_not_mapped_again() -> None:
     assert kept < given / 4
 
 
-def test_other_systems_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worldstrat_bench.run.memory.sys.platform", "darwin")
+@pytest.mark.parametrize("error", [TypeError("bad argument type"), OSError("no dynamic linker")])
+def test_systems_without_a_library_of_the_process_are_left_alone(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def library(name: str | None) -> object:
+        raise error
+
+    monkeypatch.setattr("worldstrat_bench.run.memory.ctypes.CDLL", library)
+    assert memory.keep_freed_memory() is False
+
+
+def test_other_c_libraries_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worldstrat_bench.run.memory.ctypes.CDLL", lambda name: object())
     assert memory.keep_freed_memory() is False

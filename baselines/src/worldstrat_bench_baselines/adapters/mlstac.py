@@ -43,7 +43,7 @@ def load_mlstac(weights: Path | None, device: torch.device, arguments: str = "",
     builder = next((found for name in BUILDERS if callable(found := getattr(module, name, None))), None)
     if builder is None:
         raise ValueError(f"{LOADER} has neither {' nor '.join(BUILDERS)}")
-    item = json.loads((weights / "mlm.json").read_text("utf-8"))
+    item = json.loads((weights / "mlm.json").read_text("utf-8-sig"))
     # the device is given as text, as mlstac's own examples do
     network = call_with(builder, weights, arguments=arguments, device=str(device), stac_item=item)
     return FileModel(as_network(network, device, LOADER), says)

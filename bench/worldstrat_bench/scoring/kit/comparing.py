@@ -78,7 +78,7 @@ def read_numbers(folder: Path) -> dict[str, Any]:
 
 def _document(path: Path) -> dict[str, Any]:
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise InvalidArtefactError(f"is not a JSON file: {error}", where=path) from None
     if not isinstance(document, dict):
