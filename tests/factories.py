@@ -15,6 +15,7 @@ from typing import Literal
 
 import numpy as np
 
+from worldstrat_bench.artefacts.harness import KnownHarnesses
 from worldstrat_bench.artefacts.identity import targets_sha256 as digest_of
 from worldstrat_bench.artefacts.record import (
     HANDED_IN_CLASS,
@@ -39,6 +40,10 @@ from worldstrat_bench.stats.strata import SMOD_LABELS
 
 CLASSES = ("Agriculture", "Forest", "Settlement", "Grassland", "Other", "Wetland", "")
 SMOD = SMOD_LABELS
+COMMIT = "0" * 40
+"""Commit of the harness in every record of :func:`make_run`; a test says whether the main branch was ever there."""
+
+KNOWN = KnownHarnesses(commits=frozenset({COMMIT}))
 SOURCES = ("Landcover", "UNHCR", "ASMSpotter", "Amnesty")
 
 
@@ -250,7 +255,7 @@ def make_run(
             inputs=inputs,
         ),
         model=reference.model_copy(update={"train_split": train_split, "submission": submission}),
-        harness=Harness(version="0.1.0", commit="0" * 40, dirty=False),
+        harness=Harness(version="0.1.0", commit=COMMIT, dirty=False),
         environment=Environment(python="3.11.7", torch="2.6.0", packages={"numpy": "2.0.0"}),
         device=Device(type="unknown", name=NOT_KNOWN, device_class=HANDED_IN_CLASS)
         if handed_in

@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from factories import make_run, official_facts, references
+from factories import COMMIT, make_run, official_facts, references
 from site_scenes import write_manifest, write_speed, write_verification
 from worldstrat_bench.artefacts.record import ModelRef, Record, build_record
 from worldstrat_bench.site import build
 from worldstrat_bench.site.builder import BuildReport
 from worldstrat_bench.site.checker import check
+from worldstrat_bench.site.config import BoardConfig
 
 HONEST = (("nearest", -1.0), ("bicubic", 0.0), ("srcnn", 0.5), ("fusion", 1.2))
 PROBE = {"release": "v1.1", "list_name": "never-split", "official": True}
@@ -26,7 +27,7 @@ CROWD = 30
 
 def make(paths: list[Path], out: Path) -> BuildReport:
     """Build a site of which the official records are held against the reference of the tests."""
-    return build(paths, out, references=references())
+    return build(paths, out, references=references(), config=BoardConfig(commits=(COMMIT,)))
 
 
 def submit(root: Path, slug: str, *, title: str = "", authors: tuple[str, ...] = (), **run: Any) -> Path:
@@ -184,6 +185,7 @@ def forge(root: Path, **run: Any) -> None:
         "leaky": lambda d: d["isolation"]["held"].update(file_outside=False),
         "dirty": lambda d: d["harness"].update(dirty=True),
         "nowhere": lambda d: d["harness"].update(commit="of nowhere", dirty=None),
+        "invented": lambda d: d["harness"].update(commit="1234567890" * 4),
         "limited": lambda d: d["dataset"].update(limit=3),
         "contaminated": lambda d: d["model"].update(train_split="worldstrat-all"),
         "victims-name": lambda d: d["model"].update(submission="fusion", name="fusion"),
@@ -201,7 +203,7 @@ def forge(root: Path, **run: Any) -> None:
     without = submit(root, "hard-tiles-left-out", **great)
     drop_psnr(without)
     facts = official_facts(run.get("list_name", "never-split"))
-    other = tuple(type(f)(**{**vars(f), "cloud": 0.99}) for f in facts)
+    other = tuple(type(f)(**{**vars(f), "cloud": 0.74}) for f in facts)
     for i in range(3):
         submit(root, f"other-facts-{i}", tiles=other, **great)
 
@@ -259,6 +261,7 @@ def test_a_folder_of_forged_rows_changes_nothing_of_verified_ones(tmp_path: Path
         "leaky": "did not hold: file_outside",
         "dirty": "clean commit",
         "nowhere": "clean commit",
+        "invented": "was never that of the main branch",
         "contaminated": "contaminated",
         "limited": "smoke test",
         "sampled": "self-reported",
@@ -266,7 +269,7 @@ def test_a_folder_of_forged_rows_changes_nothing_of_verified_ones(tmp_path: Path
         "timed": "self-reported",
         "foreign-verification": "self-reported",
         "victims-name": "another run of the same entry",
-        "hard-tiles-left-out": "self-reported",
+        "hard-tiles-left-out": "is ok and has no psnr",
     }.items():
         assert words in called[f"forged/{slug}/results/wsb-1/x"], slug
     texts = "".join(p.read_text(encoding="utf-8") for p in (tmp_path / "out").rglob("*.html"))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT
-from worldstrat_bench.artefacts.harness import UNKNOWN, released_harnesses, unknown_harness
+from worldstrat_bench.artefacts.harness import UNKNOWN, KnownHarnesses, released_harnesses
 from worldstrat_bench.artefacts.record import Harness
 from worldstrat_bench.digests import harness_sha256
 from worldstrat_bench.errors import InvalidArtefactError
@@ -19,6 +19,7 @@ from worldstrat_bench.run.environment import probe_harness
 PACKAGE = ROOT / "bench" / "worldstrat_bench"
 RELEASED = "a" * 64
 CLEAN = Harness(version="1", commit="0123456789" * 4, dirty=False)
+HERE = KnownHarnesses(frozenset({RELEASED}), frozenset({"0123456789" * 4}))
 
 
 @pytest.fixture
@@ -38,8 +39,9 @@ def test_an_installed_harness_is_known_by_its_code_alone(package: Path) -> None:
     stated = probe_harness(package)
     assert stated.commit is None
     assert stated.code_sha256 == digest(package)
-    assert unknown_harness(stated) == UNKNOWN
-    assert unknown_harness(stated, {stated.code_sha256}) == ""
+    assert stated.code_sha256 is not None
+    assert KnownHarnesses().why_unknown(stated) == UNKNOWN
+    assert KnownHarnesses(frozenset({stated.code_sha256})).why_unknown(stated) == ""
 
 
 @pytest.mark.parametrize("change", ["altered", "added", "removed", "renamed"])
@@ -76,7 +78,7 @@ def test_what_python_keeps_beside_the_code_is_not_code(package: Path) -> None:
     ],
 )
 def test_a_harness_that_others_cannot_get_is_unknown(harness: Harness) -> None:
-    assert unknown_harness(harness, {RELEASED}) == UNKNOWN
+    assert HERE.why_unknown(harness) == UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -89,7 +91,7 @@ def test_a_harness_that_others_cannot_get_is_unknown(harness: Harness) -> None:
 )
 def test_a_clean_commit_and_a_release_are_known(harness: Harness) -> None:
     """The last: a dirty file elsewhere in the checkout, and the code is the released one all the same."""
-    assert unknown_harness(harness, {RELEASED}) == ""
+    assert HERE.why_unknown(harness) == ""
 
 
 def test_the_list_of_the_repository_can_be_read() -> None:

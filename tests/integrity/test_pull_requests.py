@@ -68,7 +68,8 @@ def rules(root: Path, **options: object) -> set[str]:
 
 def retitle(root: Path) -> None:
     path = root / "submissions" / VICTIM / "submission.toml"
-    path.write_text(path.read_text().replace(f'title = "{VICTIM}"', 'title = "Mine now"'))
+    text = path.read_text().replace(f'title = "{VICTIM}"', 'title = "Mine now"')
+    path.write_text(text + '[[correction]]\ndate = "2026-11-20"\nwhat = "The title was that of a draft."\n')
 
 
 def other_device(root: Path) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from factories import make_run, official_facts, references
+from factories import COMMIT, KNOWN, make_run, official_facts, references
+from worldstrat_bench.artefacts.harness import KnownHarnesses
 from worldstrat_bench.artefacts.record import Record, build_record
 from worldstrat_bench.artefacts.result import read_result
 from worldstrat_bench.stats.boards import kind_of
@@ -46,7 +47,8 @@ def forged(folder: Path, change: Change) -> Record:
 def rules(folder: Path, change: Change = lambda d: None, *, verified: bool = True, **asked: Any) -> list[str]:
     record = forged(folder, change)
     table = read_result(folder).table
-    asked |= {"kind": kind_of(record, references()), "released": {RELEASED}}
+    known = KnownHarnesses(frozenset({RELEASED}), frozenset({COMMIT}))
+    asked |= {"kind": kind_of(record, references()), "known": known}
     return [why.rule for why in why_unranked(record, table, verified=verified, **asked)]
 
 
@@ -62,6 +64,8 @@ def rules(folder: Path, change: Change = lambda d: None, *, verified: bool = Tru
         (lambda d: d["harness"].update(dirty=None), "harness"),
         (lambda d: d["harness"].update(commit=None, dirty=None), "harness"),
         (lambda d: d["harness"].update(commit="of nowhere"), "harness"),
+        (lambda d: d["harness"].update(commit="1" * 40), "harness"),
+        (lambda d: d["harness"].update(commit="1" * 40, code_sha256="b" * 64), "harness"),
         (lambda d: d["harness"].update(commit=None, dirty=None, code_sha256="b" * 64), "harness"),
         (lambda d: d["model"].update(train_split=None), "undeclared"),
         (lambda d: d["model"].update(train_split="worldstrat-random-2022"), "contaminated"),
@@ -112,9 +116,9 @@ def test_a_board_ranks_only_whole_columns(tmp_path: Path, metric: str) -> None:
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     result = read_result(tmp_path / "run")
     other = {"psnr": "lpips", "lpips": "psnr"}[metric]
-    (why,) = why_unranked(result.record, result.table, verified=True, list_name="clean", metric=metric)
+    (why,) = why_unranked(result.record, result.table, verified=True, known=KNOWN, list_name="clean", metric=metric)
     assert why.text == f"no {metric} on 1 of 334 tiles of list clean"
-    assert why_unranked(result.record, result.table, verified=True, list_name="clean", metric=other) == ()
+    assert why_unranked(result.record, result.table, verified=True, known=KNOWN, list_name="clean", metric=other) == ()
 
 
 def test_a_null_mean_is_not_ranked(official: Path) -> None:
@@ -122,5 +126,5 @@ def test_a_null_mean_is_not_ranked(official: Path) -> None:
         document["scores"]["clean"]["micro"]["psnr"]["mean"] = None
 
     record, table = forged(official, change), read_result(official).table
-    (why,) = why_unranked(record, table, verified=True, list_name="clean", metric="psnr")
+    (why,) = why_unranked(record, table, verified=True, known=KNOWN, list_name="clean", metric="psnr")
     assert why.rule == "value"

@@ -12,10 +12,11 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 import site_scenes
-from factories import references
+from factories import COMMIT, references
 from site_browser import ARGUMENTS, browser_path
 from site_pictures import PictureScene, make_scene
 from worldstrat_bench.site import build
+from worldstrat_bench.site.config import BoardConfig
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +34,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("site")
     official = site_scenes.submissions(root / "official", official=True)
     mini = site_scenes.submissions(root / "mini", official=False)
-    build([official, mini], root / "out", references=references())
+    build([official, mini], root / "out", references=references(), config=BoardConfig(commits=(COMMIT,)))
     return root / "out"
 
 

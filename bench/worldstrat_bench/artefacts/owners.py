@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from worldstrat_bench.artefacts.base import Part, parse_toml, read_file
+from worldstrat_bench.artefacts.record import Sha256
 from worldstrat_bench.errors import InvalidArtefactError
 
 OWNERS_FILE: Final = "reports/owners.toml"
@@ -23,6 +24,9 @@ class Owned(Part):
 
     slug: Slug
     owners: tuple[Login, ...] = Field(description="logins on the forge; none: only maintainers change it")
+    records: tuple[Sha256, ...] = Field(
+        default=(), description="record ids in the order of their merges; of two on a board the last one is shown"
+    )
 
 
 class Owners(Part):
@@ -35,6 +39,11 @@ class Owners(Part):
     def slugs(self) -> tuple[str, ...]:
         """The submissions that are listed."""
         return tuple(one.slug for one in self.submission)
+
+    @property
+    def records(self) -> tuple[str, ...]:
+        """The records that are listed."""
+        return tuple(record for one in self.submission for record in one.records)
 
     def of(self, slug: str) -> tuple[str, ...]:
         """Return who may change a submission, beside the maintainers."""

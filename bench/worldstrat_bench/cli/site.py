@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from worldstrat_bench.cli.console import JsonOption, print_json, printable, stderr
+from worldstrat_bench.cli.console import JsonOption, print_error, print_json, printable, stderr
 
 if TYPE_CHECKING:
     from worldstrat_bench.site import BuildReport, CheckReport
@@ -55,9 +55,11 @@ def build_site(
     that there are no records.
     """
     from worldstrat_bench.site import build
-    from worldstrat_bench.site.config import load_config, only_kinds
+    from worldstrat_bench.site.config import load_config, of_repository, only_kinds
 
-    config = load_config(board)
+    config, faults = of_repository(load_config(board), board, paths)
+    for fault in faults:
+        print_error(fault)
     config = only_kinds(config, division) if division else config
     refused: dict[Path, str] = {}
     if checked:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from worldstrat_bench import __version__
@@ -166,14 +166,14 @@ def compose(
     pictures_from : a built site whose pictures are taken over instead of made again.
     references, say : see :func:`build`.
     """
-    config = config or BoardConfig()
-    found = list_divisions(entries, references, config.released)
-    divisions = tuple(d for d in found if d.shown and d.kind in config.kinds)
+    config = (config or BoardConfig()).about([entry.record for entry in entries])
+    found = list_divisions(entries, references, config)
+    divisions = tuple(d for d in found if d.paged and d.kind in config.kinds)
     loose = (*unplaced(entries), *(a for d in found if d not in divisions for a in _without_board(d)))
-    apart = (*loose, *(a for d in divisions for a in d.apart))
+    apart = (*loose, *(a for d in divisions for a in (*_withdrawn(d), *d.apart)))
     analyses = [Analysis(d, config) for d in divisions]
     source = open_source(data, predictions, say)
-    partners = synthetic_partners(entries)
+    partners = synthetic_partners(entries, config.records)
     output = Output()
     output.put_assets()
     for i, analysis in enumerate(analyses):
@@ -193,10 +193,21 @@ def compose(
     return output, divisions, apart
 
 
+def _withdrawn(division: Division) -> tuple[UnrankedEntry, ...]:
+    """Return the runs that keep their page without a rank, with its address."""
+    return tuple(replace(item, page=f"{division.prefix}m/{item.entry.slug}.html") for item in division.withdrawn)
+
+
 def _without_board(division: Division) -> tuple[UnrankedEntry, ...]:
     """Return the runs of a division that gets no pages: none may be ranked, or its kind is not published."""
     reason = f"{division.kind} boards are not published on this site"
-    return (*division.apart, *(UnrankedEntry(entry, reason) for entry in division.shown))
+    unpublished = (*division.withdrawn, *(UnrankedEntry(entry, reason) for entry in division.shown))
+    return (*division.apart, *(replace(item, entry=_with_its_record(item.entry)) for item in unpublished))
+
+
+def _with_its_record(entry: Entry) -> Entry:
+    """Return an entry under a name that no entry of another board has."""
+    return replace(entry, slug=f"{entry.slug[:50]}-{entry.record.record_id[:8]}")
 
 
 def _build_division(
@@ -269,6 +280,7 @@ def _apart_rows(apart: Sequence[UnrankedEntry]) -> list[dict[str, str]]:
     return [
         {
             "title": a.entry.title,
+            "page": a.page,
             "reason": a.reason,
             "data": f"{a.entry.record.dataset.release[:40]}, list {a.entry.record.dataset.list[:40]}, "
             f"{counted(a.entry.record.dataset.tiles, 'tile')}, {a.entry.record.protocol.id[:40]}",

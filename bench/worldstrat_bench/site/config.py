@@ -5,17 +5,23 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated, Final
 
 from pydantic import Field, ValidationError
 
 from worldstrat_bench.artefacts.base import Part, first_problem
-from worldstrat_bench.artefacts.harness import released_harnesses
-from worldstrat_bench.artefacts.record import Sha256
+from worldstrat_bench.artefacts.harness import KnownHarnesses, released_harnesses
+from worldstrat_bench.artefacts.owners import Owners, load_owners
+from worldstrat_bench.artefacts.record import Record, Sha256
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.measures import MEASURES
+from worldstrat_bench.run.known import SUBMISSIONS, with_history
 from worldstrat_bench.stats.boards import KINDS, Kind
 
 _REMEDY = "reports/board.toml of the repository is an example"
+
+
+Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]
 
 
 class BoardConfig(Part):
@@ -32,9 +38,41 @@ class BoardConfig(Part):
     )
     released: tuple[Sha256, ...] = Field(
         default=(),
-        description="digests of the released harnesses; reports/harness.toml beside the board file adds its own",
+        description="digests of the released harnesses; reports/harness.toml of the repository adds its own",
+    )
+    commits: tuple[Commit, ...] | None = Field(
+        default=None,
+        description="commits that the main branch was at; the git history of the repository adds its own",
+    )
+    shallow: bool = Field(default=False, description="older commits are missing from that history")
+    merged: tuple[str, ...] = Field(
+        default=(), description="submissions in the order of their merges; reports/owners.toml gives it"
+    )
+    records: tuple[Sha256, ...] = Field(
+        default=(), description="records in the order of their merges; reports/owners.toml gives it"
     )
     gallery: int = Field(default=12, ge=1, le=60, description="tiles in each part of the gallery")
+
+    @property
+    def known(self) -> KnownHarnesses:
+        """The harnesses that others can get."""
+        commits = None if self.commits is None else frozenset(self.commits)
+        return KnownHarnesses(frozenset(self.released), commits, self.shallow)
+
+    def about(self, records: Sequence[Record]) -> BoardConfig:
+        """Return what decides about some records alone: a site keeps that, to be built again from itself."""
+        ids, slugs = {r.record_id for r in records}, {r.model.submission for r in records}
+        named = {r.harness.commit for r in records}
+        return self.model_copy(
+            update={
+                "commits": None if self.commits is None else tuple(sorted({*self.commits} & named)),
+                "merged": tuple(slug for slug in self.merged if slug in slugs),
+                "records": tuple(record for record in self.records if record in ids),
+            }
+        )
+
+
+DEFAULTS: Final = BoardConfig()
 
 
 def load_config(path: Path | None) -> BoardConfig:
@@ -46,7 +84,7 @@ def load_config(path: Path | None) -> BoardConfig:
         if it is missing, no TOML, has an unknown key, or names an unknown metric.
     """
     if path is None:
-        return BoardConfig()
+        return DEFAULTS
     try:
         config = BoardConfig.model_validate(tomllib.loads(path.read_text(encoding="utf-8-sig")))
     except ValidationError as error:
@@ -56,9 +94,46 @@ def load_config(path: Path | None) -> BoardConfig:
     for name in (*config.beside, *config.tile_columns):
         if name not in MEASURES:
             raise InvalidArtefactError(f"unknown metric {name[:40]!r}", where=path, remedy=", ".join(MEASURES))
-    folder = path.resolve().parent
-    listed = released_harnesses(folder.parent) if folder.name == "reports" else frozenset[str]()
-    return config.model_copy(update={"released": tuple(sorted({*config.released, *listed}))})
+    return config
+
+
+def of_repository(
+    config: BoardConfig, board: Path | None, paths: Sequence[Path]
+) -> tuple[BoardConfig, tuple[InvalidArtefactError, ...]]:
+    """Return what a board file says together with what its repository knows, and what of that cannot be used.
+
+    The repository is the one whose ``reports`` folder holds the board file, else the one of the first folder
+    ``submissions``. A list that cannot be used keeps nothing from being published: it is taken for empty.
+    """
+    root = _repository(board, paths)
+    if root is None:
+        return config, ()
+    faults: list[InvalidArtefactError] = []
+    released, owners = frozenset[str](), Owners()
+    try:
+        released = released_harnesses(root)
+    except InvalidArtefactError as error:
+        faults.append(error)
+    try:
+        owners = load_owners(root)
+    except InvalidArtefactError as error:
+        faults.append(error)
+    known = with_history(released | {*config.released}, root)
+    commits = config.commits if known.commits is None else tuple(sorted(known.commits | {*(config.commits or ())}))
+    found = {
+        "released": tuple(sorted(known.released)),
+        "commits": commits,
+        "shallow": known.shallow,
+        "merged": (*config.merged, *owners.slugs),
+        "records": (*config.records, *owners.records),
+    }
+    return config.model_copy(update=found), tuple(faults)
+
+
+def _repository(board: Path | None, paths: Sequence[Path]) -> Path | None:
+    if board is not None and (folder := board.resolve().parent).name == "reports":
+        return folder.parent
+    return next((path.resolve().parent for path in paths if path.resolve().name == SUBMISSIONS), None)
 
 
 def only_kinds(config: BoardConfig, kinds: Sequence[str]) -> BoardConfig:

@@ -28,10 +28,16 @@ from worldstrat_bench.stats.strata import AXES, members, sort_strata, strata_of
 
 @dataclass(frozen=True)
 class UnrankedEntry:
-    """A run that is shown but not ranked, and why."""
+    """A run that is shown but not ranked, and why.
+
+    Attributes
+    ----------
+    page : of the run, from the top of the site; "" if it has none.
+    """
 
     entry: Entry
     reason: str
+    page: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,8 @@ class Division:
         be cited these are the verified ones, and nothing that is shown of them depends on any other run.
     reported : self-reported runs beside them, in the order of their slugs: shown with their scores, without a rank.
     apart : runs of this division that no board ranks.
+    withdrawn : runs of submissions that were withdrawn or are in dispute, in the order of their slugs: they keep their
+        page, which says so, and have a place in no table.
     facts : the tiles with their labels, on which all entries agree; the scores in it are not to be used.
     lists : name to tiles, the ranking one first.
     awaits_reference : whether it would be official if the package had a reference of the release.
@@ -64,6 +72,7 @@ class Division:
     facts: TileTable
     lists: Mapping[str, tuple[str, ...]]
     reported: tuple[Entry, ...] = ()
+    withdrawn: tuple[UnrankedEntry, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     counting: frozenset[str] | None = None
     awaits_reference: bool = False
@@ -75,8 +84,13 @@ class Division:
 
     @property
     def shown(self) -> tuple[Entry, ...]:
-        """All runs that have a page: the ranked ones, then the self-reported ones."""
+        """The runs in its tables: the ranked ones, then the self-reported ones."""
         return (*self.entries, *self.reported)
+
+    @property
+    def paged(self) -> tuple[Entry, ...]:
+        """All runs that have a page."""
+        return (*self.shown, *(item.entry for item in self.withdrawn))
 
     @property
     def list_name(self) -> str:
@@ -182,6 +196,8 @@ class Division:
 
     def why_unranked(self, entry: Entry, list_name: str, metric: str) -> str:
         """Return why an entry has no rank in a list by a metric, in words for pages."""
+        if entry.state.word != "active":
+            return clean(entry.state.text, 400)
         if not self.shows_ranks(list_name):
             return f"under {self.protocol.aggregation.groups_min:g} effective groups"
         reasons = why_unranked(

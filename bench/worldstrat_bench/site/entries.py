@@ -17,10 +17,10 @@ from worldstrat_bench.artefacts.reference import References
 from worldstrat_bench.artefacts.result import Result
 from worldstrat_bench.artefacts.robustness import Robustness
 from worldstrat_bench.artefacts.speed import SpeedReport
+from worldstrat_bench.artefacts.state import ACTIVE, Correction, State, corrections_of, state_of
 from worldstrat_bench.artefacts.tiles import TILES, TileTable
 from worldstrat_bench.artefacts.verification import Verification, verification_of
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
-from worldstrat_bench.protocol import Protocol, load_protocol, protocol_ids
 from worldstrat_bench.site.extras import (
     Card,
     Speed,
@@ -31,9 +31,10 @@ from worldstrat_bench.site.extras import (
     string_at,
 )
 from worldstrat_bench.site.text import clean, short_hash, slugify
-from worldstrat_bench.stats.aggregate import not_from_tiles
 from worldstrat_bench.stats.anchor import contradiction, reference_of
+from worldstrat_bench.stats.consistency import contradictions
 from worldstrat_bench.stats.names import skeleton
+from worldstrat_bench.stats.order import named_first
 from worldstrat_bench.stats.train_split import Declaration, assess
 
 MANIFEST = "data/site.json"
@@ -57,6 +58,7 @@ class Entry:
     curves : of its optional metrics, by the file that holds them; empty if it was evaluated without.
     verification : of the record; None if it is its authors' word, or only some of its tiles were run again.
     train_split : as the record states it, else the manifest.
+    state, corrections : of its submission.
     slug : name of its pages; unique on a site, given when all entries are known.
     """
 
@@ -72,6 +74,8 @@ class Entry:
     files: Mapping[str, bytes] = field(repr=False)
     robustness: Robustness | None = None
     curves: Mapping[str, Curves] = field(default_factory=dict, repr=False, compare=False)
+    state: State = ACTIVE
+    corrections: tuple[Correction, ...] = ()
     slug: str = ""
 
     @property
@@ -242,7 +246,8 @@ def read_entry(folder: Path, root: Path, source: str, references: References | N
             raise InvalidArtefactError(f"{name} is missing", where=folder, remedy="copy the whole result folder")
     result = Result.parse(files[Record.FILE], files[TILES], folder).matching()
     record, table = result.record, result.table
-    check_record(record, table)
+    if wrong := contradictions(record, table):
+        raise InvalidArtefactError(clean(wrong[0].what, 300), where=folder, remedy=wrong[0].remedy)
     reference = reference_of(record, references)
     if reference is not None and (what := contradiction(record, table, reference)):
         raise InvalidArtefactError(what, where=folder, remedy="evaluate on the release as it was published")
@@ -258,18 +263,25 @@ def read_entry(folder: Path, root: Path, source: str, references: References | N
         source=source, record=record, table=table, card=card_of(manifest, record), identity=_identity(record),
         declaration=assess(train_split), speed=speed_of(files.get(SpeedReport.FILE), record, verified),
         verification=verified, train_split=train_split, files=files, robustness=robustness, curves=curves,
+        state=state_of(manifest), corrections=corrections_of(manifest),
     )  # fmt: skip
 
 
-def distinct_titles(entries: Sequence[Entry]) -> list[Entry]:
+def distinct_titles(entries: Sequence[Entry], merged: Sequence[str] = ()) -> list[Entry]:
     """Return the entries, with slug and hash in place of a title that readers would take for an earlier submission's.
 
-    Verified entries come first, then the order of verification and of the records' ids decides: a date that the
-    authors wrote does not.
+    Parameters
+    ----------
+    merged : slugs in the order of their merges; a date that the authors wrote decides nothing.
     """
+
+    def order(entry: Entry) -> tuple[bool, int, str, str]:
+        record = entry.record
+        return named_first(record.model.submission, record.record_id, entry.verification, merged)
+
     owners: dict[str, str] = {}
     found: dict[str, Entry] = {}
-    for entry in sorted(entries, key=_precedence):
+    for entry in sorted(entries, key=order):
         submitted = "submission.toml" in entry.files or entry.record.model.submission is not None
         if submitted and owners.setdefault(skeleton(entry.title), entry.identity) != entry.identity:
             name = (
@@ -278,51 +290,6 @@ def distinct_titles(entries: Sequence[Entry]) -> list[Entry]:
             entry = replace(entry, card=replace(entry.card, title=name))
         found[entry.record.record_id] = entry
     return [found[entry.record.record_id] for entry in entries]
-
-
-def _precedence(entry: Entry) -> tuple[bool, str, str]:
-    verification = entry.verification
-    return verification is None, verification.verified_at if verification else "", entry.record.record_id
-
-
-def protocol_of(record: Record) -> Protocol:
-    """Return the package's protocol of that id and digest.
-
-    Raises
-    ------
-    InvalidArtefactError
-        if the package carries none such.
-    """
-    if record.protocol.id not in protocol_ids():
-        known = f"the package carries {', '.join(protocol_ids())}"
-        raise InvalidArtefactError(f"unknown protocol {clean(record.protocol.id, 40)!r}", remedy=known)
-    protocol = load_protocol(record.protocol.id)
-    if protocol.sha256 != record.protocol.sha256:
-        what = f"another version of protocol {protocol.id} than this package's"
-        raise InvalidArtefactError(what, remedy="score the run again with this package")
-    return protocol
-
-
-def check_record(record: Record, table: TileTable) -> None:
-    """Refuse a record whose outcomes, means or intervals do not follow from its tiles."""
-    outcomes = [outcome or "" for outcome in table.texts["outcome"]]
-    counted = {name: outcomes.count(name) for name in set(outcomes)}
-    if {k: v for k, v in record.outcomes.items() if v} != counted or record.dataset.tiles != len(table):
-        raise InvalidArtefactError("the record's outcomes are not those of tiles.csv", remedy=Record.REMEDY)
-    difference = not_from_tiles(record.scores, table, _lists(record, table), protocol_of(record))
-    if difference:
-        key, stated, computed = difference
-        numbers = f"the record says {clean(str(stated), 30)}, the tiles give {clean(str(computed), 30)}"
-        what = f"scores.{clean(key, 120)} does not follow from tiles.csv: {numbers}"
-        raise InvalidArtefactError(what, remedy=Record.REMEDY)
-
-
-def _lists(record: Record, table: TileTable) -> dict[str, frozenset[str]]:
-    from worldstrat_bench.data.split import sublists
-
-    if not record.dataset.official and record.dataset.list not in ("full", "clean"):
-        return {record.dataset.list: frozenset(table.tiles)}
-    return sublists(record.dataset.list, table.tiles)
 
 
 def _identity(record: Record) -> str:

@@ -36,10 +36,12 @@ _HANDED_IN = "made elsewhere and handed in as files; code, weights and speed are
 def build_models(out: Output, analysis: Analysis, common: Context, partners: Partners) -> None:
     """One page an entry; `partners` are the runs of the same models on the other kind of inputs."""
     division = analysis.division
-    for entry in division.shown:
+    for entry in division.paged:
         ranked = entry.table.take(entry.table.index_of(division.tiles))  # one set of tiles on the page
         context = {
             "e": entry,
+            "state": clean(entry.state.text, 500),
+            "corrections": [(clean(c.date, 40), clean(c.what, 400)) for c in entry.corrections],
             "card": _card(entry, _entries_of_authors(division, entry)),
             "standings": _standings(analysis, entry),
             "scores_html": render(_scores(analysis, entry), sortable=False),
@@ -185,6 +187,8 @@ def _scores(analysis: Analysis, entry: Entry) -> Table:
 
 
 def _pairs_html(analysis: Analysis, entry: Entry) -> Markup:
+    if entry.state.word != "active":
+        return Markup('<p class="empty">{}</p>').format(f"Nothing is compared with a {entry.state.word} submission.")
     if not analysis.division.ranks(entry):
         text = "Self-reported records are not tested against others here: <code>worldstrat-bench compare</code>."
         return Markup(f'<p class="empty">{text}</p>')

@@ -79,7 +79,7 @@ def _plain(value: object) -> str:
 
 def build_runs(out: Output, divisions: Sequence[Division], loose: Sequence[UnrankedEntry]) -> None:
     """Write copies of what was read, so that the site can be built again from itself."""
-    placed = [(d.prefix, e) for d in divisions for e in (*d.shown, *(a.entry for a in d.apart))]
+    placed = [(d.prefix, e) for d in divisions for e in (*d.paged, *(a.entry for a in d.apart))]
     folders = [(f"{prefix}data/runs/{e.slug}", e) for prefix, e in placed]
     folders += [(f"data/apart/{item.entry.slug}", item.entry) for item in loose]
     for folder, entry in folders:
@@ -98,11 +98,13 @@ def build_badges(out: Output, divisions: Sequence[Division]) -> None:
     for division in divisions:
         official = division.kind == "official"
         left = f"WorldStrat {division.protocol.id}" if official else f"{division.kind} {division.release}"
-        for entry in division.shown:
+        for entry in division.paged:
             out.put(f"{division.prefix}badge/{entry.slug}.svg", str(charts.badge(left, _badge_text(division, entry))))
 
 
 def _badge_text(division: Division, entry: Entry) -> str:
+    if entry.state.word != "active":
+        return entry.state.word
     if not division.ranks(entry):
         return "not ranked: self-reported"
     texts = []
@@ -118,7 +120,8 @@ def _badge_text(division: Division, entry: Entry) -> str:
 
 def build_feed(out: Output, divisions: Sequence[Division]) -> None:
     """Atom: one entry a record, newest first. Ids are URNs, so that the feed is right wherever it is served."""
-    ranked = _newest([(stamp(e.record.created), e, d) for d in divisions for e in d.entries])
+    # A verification is dated by maintainers.
+    ranked = _newest([(_since(e), e, d) for d in divisions for e in d.entries])
     reported = _newest([(stamp(e.record.created), e, d) for d in divisions for e in d.reported])
     # Each has places of its own: a crowd of self-reported records must not push ranked ones out.
     items = sorted((*ranked, *reported), key=_age, reverse=True)
@@ -142,7 +145,11 @@ def build_feed(out: Output, divisions: Sequence[Division]) -> None:
 
 
 Item = tuple[str, Entry, Division]
-"""A record in the feed: when it was made, the entry, and where it is shown."""
+"""A record in the feed: when it was verified or made, the entry, and where it is shown."""
+
+
+def _since(entry: Entry) -> str:
+    return stamp(entry.verification.verified_at if entry.verification else entry.record.created)
 
 
 def _age(item: Item) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from markupsafe import Markup
 
@@ -11,16 +12,19 @@ from worldstrat_bench.artefacts.record import Summary
 from worldstrat_bench.artefacts.robustness import Gap, Robustness
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.measures import measure
-from worldstrat_bench.protocol import Aggregation
+from worldstrat_bench.protocol import Aggregation, load_protocol
 from worldstrat_bench.site.curves import Step, curve
 from worldstrat_bench.site.divisions import Division
-from worldstrat_bench.site.entries import Entry, protocol_of
+from worldstrat_bench.site.entries import Entry
 from worldstrat_bench.site.figures import Figure
 from worldstrat_bench.site.tables import Cell, Column, Row, Table, render
-from worldstrat_bench.site.text import NO_VALUE, clean, instant, number
+from worldstrat_bench.site.text import NO_VALUE, clean, number
+from worldstrat_bench.stats.order import shown_first
 from worldstrat_bench.stats.ranking import drawn_interval
 from worldstrat_bench.stats.robustness import synthetic_gaps
 from worldstrat_bench.stats.strata import stratum_name
+
+SELF_REPORTED: Final = "Self-reported: no verification covers this curve."
 
 Partners = Mapping[str, Entry]
 """Record id of a run to the run of the same model on the other kind of inputs."""
@@ -34,18 +38,22 @@ class GapBlock:
     caption: str
 
 
-def synthetic_partners(entries: Sequence[Entry]) -> Partners:
-    """Return the runs of one model, protocol, list and targets on real and on synthetic inputs; of several the newest.
+def synthetic_partners(entries: Sequence[Entry], listed: Sequence[str] = ()) -> Partners:
+    """Return the runs of one model, protocol, list and targets on real and on synthetic inputs, as boards choose them.
 
     A run whose own list is not whole has no partner: no tile may be left out of a mean. A verified run has verified
     partners only.
+
+    Parameters
+    ----------
+    listed : record ids in the order of their merges.
     """
-    newest: dict[tuple[str, ...], dict[str, Entry]] = {}
-    for entry in sorted(entries, key=lambda e: (instant(e.record.created), e.record.record_id)):
+    chosen: dict[tuple[str, ...], dict[str, Entry]] = {}
+    for entry in sorted(entries, key=lambda e: shown_first(e.record.record_id, e.verification, listed)):
         if entry.record.rankable(entry.record.dataset.list):
-            newest.setdefault(_key(entry), {})[entry.record.dataset.inputs] = entry
+            chosen.setdefault(_key(entry), {})[entry.record.dataset.inputs] = entry
     partners: dict[str, Entry] = {}
-    for pair in newest.values():
+    for pair in chosen.values():
         if len(pair) == 2:
             partners[pair["real"].record.record_id] = pair["synthetic"]
             partners[pair["synthetic"].record.record_id] = pair["real"]
@@ -68,7 +76,7 @@ def gap_block(entry: Entry, division: Division, partners: Partners) -> GapBlock 
         stated = entry.robustness
         if stated is None or stated.synthetic is None or stated.list != division.list_name:
             return None
-        gaps, origin = stated.synthetic.gaps, f"as {Robustness.FILE} beside the record states it"
+        gaps, origin = stated.synthetic.gaps, f"self-reported, as {Robustness.FILE} beside the record states it"
         other = f"The run on synthetic inputs is record {stated.synthetic.record_id[:12]}"
     if not gaps:
         return None
@@ -114,7 +122,7 @@ def robustness_figures(entry: Entry) -> list[Figure]:
     stated = entry.robustness
     if stated is None:
         return []
-    axis_title, rules = f"{measure('psnr').label}, dB", protocol_of(entry.record).aggregation
+    axis_title, rules = f"{measure('psnr').label}, dB", load_protocol(entry.record.protocol.id).aggregation
     name = clean(stated.list, 40)
     over_frames = [_step(str(point.frames), point.scores.get("psnr"), rules) for point in stated.frames]
     over_cloud = [_step(stratum_name("cloud", p.stratum), p.scores.get("psnr"), rules) for p in stated.cloud]
@@ -122,7 +130,7 @@ def robustness_figures(entry: Entry) -> list[Figure]:
     if len(over_frames) > 1:
         caption = (
             f"Mean PSNR and 95 % interval on list {name}, n tiles, the same at every step. Runs with fewer frames are "
-            f"the model's own, {entry.record.model.frames} is what it declares."
+            f"the model's own, {entry.record.model.frames} is what it declares. {SELF_REPORTED}"
         )
         svg = curve(over_frames, "PSNR against the number of frames", "frames given at most", axis_title)
         figures.append(Figure("curve-frames", "PSNR against the number of frames", caption, svg))

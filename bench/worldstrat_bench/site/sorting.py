@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.artefacts.reference import References
 from worldstrat_bench.artefacts.tiles import FACT_COLUMNS, TileTable
+from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.run.messages import in_words
+from worldstrat_bench.site.config import DEFAULTS, BoardConfig
 from worldstrat_bench.site.divisions import Division, UnrankedEntry
-from worldstrat_bench.site.entries import Entry, distinct_titles, protocol_of
-from worldstrat_bench.site.text import clean, instant, short_hash, slugify
+from worldstrat_bench.site.entries import Entry, distinct_titles
+from worldstrat_bench.site.text import clean, short_hash, slugify
 from worldstrat_bench.site.versions import shown_versions, with_versions
 from worldstrat_bench.site.whole import with_whole_means
 from worldstrat_bench.stats.boards import KINDS, Kind, awaits_reference, board_key, kind_of
 from worldstrat_bench.stats.counting import Claim, claim_of, counting_rows
 from worldstrat_bench.stats.eligibility import WhyUnranked, cites, of_run, why_unranked
+from worldstrat_bench.stats.order import shown_first
 
 _LIST_ORDER = ("clean", "full", "strict")
 
 
 def list_divisions(
-    entries: Sequence[Entry], references: References | None = None, released: Collection[str] = ()
+    entries: Sequence[Entry],
+    references: References | None = None,
+    config: BoardConfig = DEFAULTS,
 ) -> tuple[Division, ...]:
     """Sort runs into divisions: the official one first (its pages have no prefix), then by kind.
 
@@ -34,16 +39,16 @@ def list_divisions(
     Parameters
     ----------
     references : what official records are held against; None for those that the package ships.
-    released : digests of the released harnesses.
+    config : which harnesses are known, and what was merged in which order.
     """
     groups: dict[tuple[str, ...], list[Entry]] = {}
-    for entry in distinct_titles(entries):
+    for entry in distinct_titles(entries, config.merged):
         groups.setdefault(board_key(entry.record, references), []).append(entry)
     drafts = [
         division
         for key, own in sorted(groups.items())
         for part, agreeing in enumerate(_agreeing(own))
-        if (division := _division(key, agreeing, part, references, released))
+        if (division := _division(key, agreeing, part, references, config))
     ]
     drafts.sort(key=lambda d: (KINDS.index(d.kind), d.protocol.id, -d.verified, d.release, d.key))
     # A board of self-reported runs is the first page only where there is no official one of verified runs.
@@ -58,8 +63,9 @@ def unplaced(entries: Sequence[Entry]) -> tuple[UnrankedEntry, ...]:
     return tuple(_apart(entry, reason) for entry in entries if (reason := _partial(entry.record)))
 
 
-def _named(kept: Sequence[Entry], taken: Collection[str] = ()) -> tuple[Entry, ...]:
+def _named(kept: Iterable[Entry], taken: Collection[str] = ()) -> tuple[Entry, ...]:
     """Entries of one division with their slugs, by slug: the name where it is alone in having it, else with a hash."""
+    kept = tuple(kept)
     plain = [slugify(_name(entry)) for entry in kept]
     shared = Counter([*plain, *taken])
     named = [
@@ -83,56 +89,75 @@ def _partial(record: Record) -> str:
 
 
 def _division(
-    key: tuple[str, ...], group: Sequence[Entry], part: int, references: References | None, released: Collection[str]
+    key: tuple[str, ...], group: Sequence[Entry], part: int, references: References | None, config: BoardConfig
 ) -> Division | None:
     """Return the division of runs that agree about their tiles; `part` tells those of one key apart."""
     whole = [entry for entry in group if not _partial(entry.record)]
     if not whole:
         return None
     kind = kind_of(whole[0].record, references)
-    ranked, reported, apart = _sorted(whole, kind, released)
+    found = _sorted(whole, kind, config)
     # What a board says of its tiles, versions and releases is the word of the ranked runs, if there are any.
-    deciding = ranked or reported or whole
+    deciding = found.ranked or found.reported or whole
     record, facts = deciding[0].record, deciding[0].table
-    versions = shown_versions([entry.record for entry in ranked or reported])
+    versions = shown_versions([entry.record for entry in found.ranked or found.reported])
     names = [name for name in _LIST_ORDER if name in record.scores] or sorted(record.scores)
-    ranking = protocol_of(record).ranking.metrics
-    placed = _named([with_whole_means(with_versions(entry, versions), ranking) for entry in ranked])
-    taken = [entry.slug for entry in placed]
+    protocol = load_protocol(record.protocol.id)
+    ranking = protocol.ranking.metrics
+
+    def shown(entries: Sequence[Entry], taken: Sequence[Entry] = ()) -> tuple[Entry, ...]:
+        prepared = (with_whole_means(with_versions(entry, versions), ranking) for entry in entries)
+        return _named(prepared, [entry.slug for entry in taken])
+
+    placed = shown(found.ranked)
+    reported = shown(found.reported, placed)
+    withdrawn = shown(found.withdrawn, (*placed, *reported))
     return Division(
-        key="/".join((*key, str(part)) if part else key), kind=kind, prefix="", protocol=protocol_of(record),
+        key="/".join((*key, str(part)) if part else key), kind=kind, prefix="", protocol=protocol,
         release=", ".join(sorted({clean(entry.record.dataset.release, 40) for entry in deciding})),
         inputs=record.dataset.inputs, targets_sha256=record.dataset.targets_sha256, entries=placed,
-        reported=_named([with_whole_means(with_versions(entry, versions), ranking) for entry in reported], taken),
-        apart=tuple(sorted(apart, key=lambda a: a.entry.slug)),
+        reported=reported, apart=tuple(sorted(found.apart, key=lambda a: a.entry.slug)),
+        withdrawn=tuple(UnrankedEntry(entry, clean(entry.state.text, 400)) for entry in withdrawn),
         facts=facts, lists={name: _tiles_of(record, name, facts) for name in names}, versions=versions,
         counting=counting_rows(_claim(entry) for entry in placed) if cites(kind) else None,
         awaits_reference=awaits_reference(record, references),
     )  # fmt: skip
 
 
-def _sorted(
-    whole: Sequence[Entry], kind: Kind, released: Collection[str]
-) -> tuple[list[Entry], list[Entry], list[UnrankedEntry]]:
-    """Return the runs that a board may rank, those that are their authors' word, and those that it may not show."""
+@dataclass(frozen=True)
+class _Sorted:
+    """Runs that a board ranks, those that are their authors' word, those that were withdrawn, and those not shown."""
+
+    ranked: list[Entry]
+    reported: list[Entry]
+    withdrawn: list[Entry]
+    apart: list[UnrankedEntry]
+
+
+def _sorted(whole: Sequence[Entry], kind: Kind, config: BoardConfig) -> _Sorted:
+    """Sort the runs of a board by what it may say of them."""
     kept: list[Entry] = []
+    withdrawn: list[Entry] = []
     apart: list[UnrankedEntry] = []
     barred: dict[str, bool] = {}
     for entry in whole:
         reasons = why_unranked(
-            entry.record, entry.table, verified=bool(entry.verified), kind=kind, released=released,
-            train_split=entry.train_split,
+            entry.record, entry.table, verified=bool(entry.verified), kind=kind, known=config.known,
+            state=entry.state, train_split=entry.train_split,
         )  # fmt: skip
         barring = [why for why in reasons if why.rule not in ("self-reported", "value")]
-        if barring:
+        if barring and barring[0].rule in ("withdrawn", "disputed"):
+            withdrawn.append(entry)
+        elif barring:
             apart.append(_apart(entry, _in_words(entry, barring[0])))
         else:
             kept.append(entry)
             barred[entry.record.record_id] = any(why.rule == "self-reported" for why in reasons)
-    kept, superseded = _newest(kept)
+    kept, superseded = _one_each(kept, config.records)
+    withdrawn, more = _one_each(withdrawn, config.records)
     ranked = [entry for entry in kept if not barred[entry.record.record_id]]
     reported = [entry for entry in kept if barred[entry.record.record_id]]
-    return ranked, reported, apart + superseded
+    return _Sorted(ranked, reported, withdrawn, apart + superseded + more)
 
 
 def _in_words(entry: Entry, why: WhyUnranked) -> str:
@@ -155,22 +180,16 @@ def _tiles_of(record: Record, name: str, facts: TileTable) -> tuple[str, ...]:
     return facts.tiles
 
 
-def _newest(entries: Sequence[Entry]) -> tuple[list[Entry], list[UnrankedEntry]]:
-    """One run of each identity: a verified one before others, then the newest."""
+def _one_each(entries: Sequence[Entry], listed: Sequence[str]) -> tuple[list[Entry], list[UnrankedEntry]]:
+    """Return one run of each identity, and the others with the reason; `listed` are records in the order of merges."""
     best: dict[str, Entry] = {}
-    for entry in entries:
-        held = best.get(entry.identity)
-        if held is None or _age(entry) > _age(held):
-            best[entry.identity] = entry
+    for entry in sorted(entries, key=lambda e: shown_first(e.record.record_id, e.verification, listed)):
+        best[entry.identity] = entry
     others = [e for e in entries if best[e.identity] is not e]
     return list(best.values()), [
         _apart(e, f"another run of the same entry is on the board: record {best[e.identity].record.record_id[:12]}")
         for e in others
     ]
-
-
-def _age(entry: Entry) -> tuple[bool, float, str]:
-    return bool(entry.verified), instant(entry.record.created).timestamp(), entry.record.record_id
 
 
 def _agreeing(entries: Sequence[Entry]) -> list[list[Entry]]:

@@ -6,15 +6,16 @@ that were handed in rank all rows: their banner says that these are ranked among
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
 
-from worldstrat_bench.artefacts.harness import unknown_harness
+from worldstrat_bench.artefacts.harness import NONE_KNOWN, KnownHarnesses
 from worldstrat_bench.artefacts.record import ONLY_FULL, Record
+from worldstrat_bench.artefacts.state import ACTIVE, State
 from worldstrat_bench.artefacts.tiles import TileTable
 from worldstrat_bench.artefacts.verification import verification_in
 from worldstrat_bench.data import split
@@ -25,6 +26,8 @@ from worldstrat_bench.stats.boards import Kind, claimed_kind, foreign_inputs, ki
 from worldstrat_bench.stats.train_split import assess
 
 Rule = Literal[
+    "withdrawn",
+    "disputed",
     "partial",
     "contaminated",
     "inputs",
@@ -73,7 +76,8 @@ def why_unranked(
     *,
     verified: bool,
     kind: Kind | None = None,
-    released: Collection[str] = (),
+    known: KnownHarnesses = NONE_KNOWN,
+    state: State = ACTIVE,
     train_split: str | None = None,
     list_name: str | None = None,
     metric: str | None = None,
@@ -84,17 +88,19 @@ def why_unranked(
     ----------
     verified : maintainers computed the numbers of the record; see :attr:`Verification.computed`.
     kind : of the board that is asked about; None: of the one that the record goes to.
-    released : digests of the released harnesses.
+    known : harnesses that others can get.
+    state : of the submission, as its manifest says.
     train_split : as the manifest declares it, if the record does not.
     list_name : the list of the board that is asked about; None: any list of the record.
     metric : that ranks this board; None: any metric that ranks one.
     """
     kind = kind or kind_of(record)
     reasons = [
+        *_of_state(state),
         *of_run(record),
         *_of_model(record, claimed_kind(record), train_split),
         *_of_tiles(record, table, claimed_kind(record)),
-        *(_of_provenance(record, released) if cites(kind) else ()),
+        *(_of_provenance(record, known) if cites(kind) else ()),
     ]
     if cites(kind) and not verified:
         reasons.append(WhyUnranked("self-reported", SELF_REPORTED))
@@ -102,8 +108,10 @@ def why_unranked(
     return (*reasons, *(() if failed else _of_values(record, table, list_name, metric)))
 
 
-def _on_official_list(record: Record, kind: Kind) -> bool:
-    return kind in ("official", "probe") or (kind == "predictions" and record.dataset.official)
+def _of_state(state: State) -> Iterator[WhyUnranked]:
+    """Say that a submission was withdrawn or is in dispute."""
+    if state.word != "active":
+        yield WhyUnranked(state.word, state.text)
 
 
 def of_run(record: Record) -> Iterator[WhyUnranked]:
@@ -139,7 +147,7 @@ def _of_tiles(record: Record, table: TileTable, kind: Kind) -> Iterator[WhyUnran
             yield WhyUnranked("tiles", what)
 
 
-def _of_provenance(record: Record, released: Collection[str]) -> Iterator[WhyUnranked]:
+def _of_provenance(record: Record, known: KnownHarnesses) -> Iterator[WhyUnranked]:
     """Check that what made the record is known, and could not read the answers."""
     isolation = record.isolation
     if isolation.level not in CONFINED:
@@ -150,7 +158,7 @@ def _of_provenance(record: Record, released: Collection[str]) -> Iterator[WhyUnr
     if opened := sorted(name for name, stopped in isolation.held.items() if not stopped and name not in allowed):
         more = f" and {len(opened) - 3} more" if len(opened) > 3 else ""
         yield WhyUnranked("isolation", f"its isolation did not hold: {', '.join(o[:40] for o in opened[:3])}{more}")
-    if unknown := unknown_harness(record.harness, released):
+    if unknown := known.why_unknown(record.harness):
         yield WhyUnranked("harness", unknown)
 
 

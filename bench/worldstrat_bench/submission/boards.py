@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from worldstrat_bench.artefacts.harness import released_harnesses
+from worldstrat_bench.artefacts.harness import KnownHarnesses
+from worldstrat_bench.artefacts.owners import load_owners
 from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.artefacts.reference import References
 from worldstrat_bench.artefacts.result import Result, read_result
+from worldstrat_bench.artefacts.state import state_in
 from worldstrat_bench.artefacts.tiles import TileTable
 from worldstrat_bench.artefacts.verification import Verification, verification_in
 from worldstrat_bench.data import split
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.protocol import Protocol, load_protocol
+from worldstrat_bench.run.known import known_harnesses
 from worldstrat_bench.stats.anchor import contradiction, reference_of
 from worldstrat_bench.stats.boards import Kind, board_key, kind_of, ranking_list
 from worldstrat_bench.stats.counting import Claim, claim_of, counting_rows
 from worldstrat_bench.stats.eligibility import WhyUnranked, cites, why_unranked
+from worldstrat_bench.stats.order import shown_first
 from worldstrat_bench.submission.check_files import SUBMISSIONS
 from worldstrat_bench.submission.check_record import submitted_result
 from worldstrat_bench.submission.elsewhere import board_at
@@ -110,6 +114,7 @@ def boards_of(
     *,
     board: str | None = None,
     references: References | None = None,
+    known: KnownHarnesses | None = None,
 ) -> tuple[Board, ...]:
     """Return the boards on which a submission has a record.
 
@@ -118,6 +123,7 @@ def boards_of(
     base : take the others from this revision instead of from disk.
     board : take the others from this site or checkout; see ``elsewhere.board_at``. What a site ranks is ranked.
     references : what official records are held against; None for those that the package ships.
+    known : harnesses that others can get; None for those that the repository knows.
 
     Raises
     ------
@@ -137,20 +143,24 @@ def boards_of(
         raise UsageError("--base and --board both say where the others are", where="--board", remedy="give one of them")
     ranked = None
     if board:
-        others, ranked = _from_elsewhere(board)
+        others, ranked, its_own = _from_elsewhere(board)
+        known = known or its_own
     else:
         others = tuple(_from_revision(submissions, base) if base else _from_disk(submissions))
-    released = released_harnesses(submissions.resolve().parent)
-    boards = (_board(competitor, others, released, references, ranked) for competitor in own)
+    root = submissions.resolve().parent
+    known = known or (open_checkout(submissions, base).known() if base else known_harnesses(root))
+    judge = _Judge(known, references, load_owners(root).records, ranked)
+    boards = (_board(competitor, others, judge) for competitor in own)
     return tuple(found for found in boards if found is not None)
 
 
-def _from_elsewhere(place: str) -> tuple[tuple[Competitor, ...], frozenset[str] | None]:
-    """Return the records of another place, and the ids of those that it ranks; None if they have to be judged here."""
+def _from_elsewhere(place: str) -> tuple[tuple[Competitor, ...], frozenset[str] | None, KnownHarnesses | None]:
+    """Return the records of another place, and the ids of those that it ranks, or the harnesses that it knows."""
     with board_at(place) as found:
         if found.submissions:
-            return tuple(row for folder in found.submissions for row in _read(folder)), None
-        return tuple(_of_site(path) for path in found.runs), found.ranked
+            known = known_harnesses(found.submissions[0].resolve().parents[1])
+            return tuple(row for folder in found.submissions for row in _read(folder)), None, known
+        return tuple(_of_site(path) for path in found.runs), found.ranked, None
 
 
 def _of_site(folder: Path) -> Competitor:
@@ -161,38 +171,62 @@ def _of_site(folder: Path) -> Competitor:
     return Competitor(slug, found.record, found.table, verification, _text(folder / MANIFEST_NAME))
 
 
-def _board(
-    own: Competitor,
-    others: tuple[Competitor, ...],
-    released: Collection[str],
-    references: References | None,
-    ranked: frozenset[str] | None,
-) -> Board | None:
+@dataclass(frozen=True)
+class _Judge:
+    """Everything that decides which records have a rank beside the records themselves.
+
+    Attributes
+    ----------
+    known : harnesses that others can get.
+    references : what official records are held against; None for those that the package ships.
+    merged : record ids in the order of their merges.
+    ranked : ids of the records that a site ranks; None: the others are judged here.
+    """
+
+    known: KnownHarnesses
+    references: References | None
+    merged: tuple[str, ...]
+    ranked: frozenset[str] | None = None
+
+    def contradicts(self, row: Competitor) -> bool:
+        """Return whether a row is refused, since the real data say otherwise."""
+        reference = reference_of(row.record, self.references)
+        return reference is not None and bool(contradiction(row.record, row.table, reference))
+
+    def reasons(self, row: Competitor, kind: Kind, listed: str | None) -> tuple[WhyUnranked, ...]:
+        """Return why a row has no rank."""
+        return why_unranked(
+            row.record, row.table, verified=row.verified, kind=kind, known=self.known, state=state_in(row.manifest),
+            list_name=listed,
+        )  # fmt: skip
+
+    def ranks(self, row: Competitor, kind: Kind, listed: str) -> bool:
+        """Return whether a row of another submission has a rank."""
+        if self.contradicts(row):
+            return False
+        return not self.reasons(row, kind, listed) if self.ranked is None else row.record.record_id in self.ranked
+
+    def place(self, row: Competitor) -> tuple[bool, str, int, str]:
+        """Return a key: of several rows of a submission the one with the largest key is on the board."""
+        verification = row.verification if row.verified else None
+        return shown_first(row.record.record_id, verification, self.merged)
+
+
+def _board(own: Competitor, others: tuple[Competitor, ...], judge: _Judge) -> Board | None:
     try:
         protocol = load_protocol(own.record.protocol.id)
     except UsageError:
         return None
+    references = judge.references
     kind, key, listed = kind_of(own.record, references), board_key(own.record, references), ranking_list(own.record)
     rivals: dict[str, Competitor] = {}
-    for other in others:
+    for other in sorted(others, key=judge.place):
         if other.slug == own.slug or board_key(other.record, references) != key:
             continue
-        if _contradicts(other, references):
-            continue
-        if not _reasons(other, kind, released, listed) if ranked is None else other.record.record_id in ranked:
-            rivals.setdefault(other.slug, other)
+        if judge.ranks(other, kind, listed):
+            rivals[other.slug] = other
     ordered = tuple(rivals[slug] for slug in sorted(rivals))
-    return Board(protocol, kind, own, ordered, _reasons(own, kind, released, None))
-
-
-def _contradicts(row: Competitor, references: References | None) -> bool:
-    """Return whether a row is refused, since the real data say otherwise."""
-    reference = reference_of(row.record, references)
-    return reference is not None and bool(contradiction(row.record, row.table, reference))
-
-
-def _reasons(row: Competitor, kind: Kind, released: Collection[str], listed: str | None) -> tuple[WhyUnranked, ...]:
-    return why_unranked(row.record, row.table, verified=row.verified, kind=kind, released=released, list_name=listed)
+    return Board(protocol, kind, own, ordered, judge.reasons(own, kind, None))
 
 
 def _read(folder: Path) -> Iterator[Competitor]:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
+from worldstrat_bench.artefacts.harness import NONE_KNOWN, KnownHarnesses, released_harnesses
 from worldstrat_bench.artefacts.owners import OWNERS_FILE, Owners, load_owners, parse_owners
 from worldstrat_bench.artefacts.reference import References
 from worldstrat_bench.artefacts.result import Result
-from worldstrat_bench.errors import UsageError, WorldstratBenchError
+from worldstrat_bench.artefacts.state import state_in
+from worldstrat_bench.errors import InvalidArtefactError, UsageError, WorldstratBenchError
+from worldstrat_bench.run.known import with_history
 from worldstrat_bench.submission.check_changes import Author, change_faults, changed_slugs, listed_changes, united
 from worldstrat_bench.submission.check_code import code_faults, read_code
 from worldstrat_bench.submission.check_files import SUBMISSIONS, folder_faults, loose_faults
 from worldstrat_bench.submission.check_manifest import content_faults, submitted_manifest
+from worldstrat_bench.submission.check_manifest_changes import manifest_change_faults
 from worldstrat_bench.submission.check_others import name_faults, others_faults
 from worldstrat_bench.submission.check_partial import partial_faults
 from worldstrat_bench.submission.check_predictions import predictions_faults
@@ -29,10 +35,12 @@ from worldstrat_bench.submission.faults import CheckFinding, CheckReport, from_e
 from worldstrat_bench.submission.fingerprints import Fingerprints, dataset_fingerprints, imagery_faults
 from worldstrat_bench.submission.folders import is_submission_folder, named_submission
 from worldstrat_bench.submission.git import Checkout, open_checkout
-from worldstrat_bench.submission.manifest import MANIFEST_NAME, Manifest
+from worldstrat_bench.submission.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, Manifest
 from worldstrat_bench.submission.results import record_folders
 from worldstrat_bench.submission.siblings import Siblings, folders_in
 from worldstrat_bench.submission.wheel import Expected, wheel_faults
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,7 @@ class Options:
     data : dataset whose imagery is looked for in wheels.
     references : what official records are held against; None for those that the package ships, which is what every
         command uses.
+    known : harnesses that others can get; None for those that the repository knows.
     """
 
     base: str | None = None
@@ -58,6 +67,7 @@ class Options:
     references: References | None = None
     author: str | None = None
     changed: Path | None = None
+    known: KnownHarnesses | None = None
 
 
 def check(paths: Sequence[Path], options: Options = Options()) -> CheckReport:  # frozen
@@ -80,8 +90,8 @@ def check(paths: Sequence[Path], options: Options = Options()) -> CheckReport:  
         view = _view([path for path in paths if path.suffix != ".whl"], options, Path(scratch))
         faults = list(view.faults)
         manifests: list[Manifest] = []
-        for folder, siblings in view.folders.items():
-            manifest, found = _safely_checked(folder, siblings, options, known)
+        for folder, beside in view.folders.items():
+            manifest, found = _safely_checked(folder, beside, options, known)
             faults += found
             manifests += [manifest] if manifest else []
     for wheel in wheels:
@@ -104,8 +114,8 @@ def refused_folders(paths: Sequence[Path]) -> dict[Path, str]:
     for path in paths:
         if path.resolve().name != SUBMISSIONS and not (path / MANIFEST_NAME).is_file():
             continue
-        for folder, siblings in _view([path], Options(), path).folders.items():
-            _, found = _safely_checked(folder, siblings, Options(), None)
+        for folder, beside in _view([path], Options(), path).folders.items():
+            _, found = _safely_checked(folder, beside, Options(), None)
             errors = [fault for fault in found if fault.severity == "error"]
             if errors:
                 more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
@@ -114,10 +124,18 @@ def refused_folders(paths: Sequence[Path]) -> dict[Path, str]:
 
 
 @dataclass(frozen=True)
-class _View:
-    """The submissions to look at, each with those that it is compared with, and what is wrong before that."""
+class _Beside:
+    """The repository around a submission: those that it is compared with, and the harnesses that others can get."""
 
-    folders: dict[Path, Siblings]
+    siblings: Siblings = field(default_factory=Siblings)
+    harnesses: KnownHarnesses = NONE_KNOWN
+
+
+@dataclass(frozen=True)
+class _View:
+    """The submissions to look at, each with what is beside it, and what is wrong before that."""
+
+    folders: dict[Path, _Beside]
     faults: tuple[CheckFinding, ...] = ()
 
 
@@ -130,29 +148,64 @@ def _view(paths: Sequence[Path], options: Options, scratch: Path) -> _View:
     """
     folders = tuple(dict.fromkeys(folder for path in paths for folder in submission_folders(path)))
     if options.base is None or not paths:
-        places = {folder: Path(os.path.abspath(folder)).parent for folder in folders}  # noqa: PTH100  # links stay
-        beside = {place: _beside(place) for place in dict.fromkeys(places.values())}
-        loose = (fault for path in paths if path.resolve().name == SUBMISSIONS for fault in loose_faults(path))
-        return _View({folder: beside[place] for folder, place in places.items()}, tuple(loose))
+        return _view_on_disk(paths, folders)
     checkout = open_checkout(paths[0] if paths[0].is_dir() else paths[0].parent, options.base)
     listed = listed_changes(options.changed) if options.changed else ()
     changes = united(checkout.changes(), listed)
     checkout.export(SUBMISSIONS, scratch)
     before = folders_in(scratch / SUBMISSIONS)
     names = frozenset(path.name for path in before)
-    author = Author(options.author, options.maintainer, _owners_of(checkout), names)
-    faults = (replace(f, where=checkout.root / f.where) if f.where else f for f in change_faults(changes, author))
+    faults: list[CheckFinding] = []
+    owners = _or_fault(lambda: _owners_of(checkout), Owners(), faults)
+    released = _or_fault(checkout.released, frozenset[str](), faults)
+    author = Author(options.author, options.maintainer, owners, names)
+    found = (*change_faults(changes, author), *_manifest_faults(checkout, scratch, changed_slugs(changes), author))
+    faults += (replace(f, where=checkout.root / f.where) if f.where else f for f in found)
     new = (path for path in folders_in(checkout.root / SUBMISSIONS) if path.name not in names)
-    siblings = Siblings((*before, *new))
+    beside = _Beside(Siblings((*before, *new)), with_history(released, checkout.root, checkout.base))
     touched = {(checkout.root / SUBMISSIONS / slug).resolve() for slug in changed_slugs(changes)}
-    return _View({folder: siblings for folder in folders if folder.resolve() in touched}, tuple(faults))
+    return _View({folder: beside for folder in folders if folder.resolve() in touched}, tuple(faults))
 
 
-def _beside(place: Path) -> Siblings:
-    """Return the submissions in a folder, in the order in which its repository says that they were merged."""
-    if place.name != SUBMISSIONS:
-        return Siblings()
-    return Siblings(folders_in(place), load_owners(place.parent))
+def _view_on_disk(paths: Sequence[Path], folders: Sequence[Path]) -> _View:
+    """Return every submission, with those beside it in the order in which its repository says they were merged."""
+    places = {folder: Path(os.path.abspath(folder)).parent for folder in folders}  # noqa: PTH100  # links stay
+    faults = [fault for path in paths if path.resolve().name == SUBMISSIONS for fault in loose_faults(path)]
+    beside: dict[Path, _Beside] = {}
+    for place in dict.fromkeys(places.values()):
+        beside[place] = _Beside()
+        if place.name == SUBMISSIONS:
+            root = place.resolve().parent
+            owners = _or_fault(partial(load_owners, root), Owners(), faults)
+            released = _or_fault(partial(released_harnesses, root), frozenset[str](), faults)
+            beside[place] = _Beside(Siblings(folders_in(place), owners), with_history(released, root))
+    return _View({folder: beside[place] for folder, place in places.items()}, tuple(faults))
+
+
+def _or_fault(read: Callable[[], T], otherwise: T, faults: list[CheckFinding]) -> T:
+    """Return what a maintainers' list says; where it cannot be used add a fault, and go on without it."""
+    try:
+        return read()
+    except InvalidArtefactError as error:
+        faults.append(from_error("lists", error))
+        return otherwise
+
+
+def _manifest_faults(checkout: Checkout, before: Path, slugs: Iterable[str], author: Author) -> Iterator[CheckFinding]:
+    """Compare the manifests of the submissions that are changed with those of the base, exported to `before`."""
+    for slug in slugs:
+        path = PurePosixPath(SUBMISSIONS) / slug / MANIFEST_NAME
+        old, now = _text(before / path), _text(checkout.root / path)
+        if now is not None:
+            yield from manifest_change_faults(old, now, author, where=str(path))
+
+
+def _text(path: Path) -> str | None:
+    """Return the text of a manifest; None if there is none that can be read, which its own check says."""
+    try:
+        return None if path.is_symlink() else path.read_bytes()[:MAX_MANIFEST_BYTES].decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 def _owners_of(checkout: Checkout) -> Owners:
@@ -181,11 +234,11 @@ def submission_folders(path: Path) -> tuple[Path, ...]:
 
 
 def _safely_checked(
-    folder: Path, siblings: Siblings, options: Options, known: Fingerprints | None
+    folder: Path, beside: _Beside, options: Options, known: Fingerprints | None
 ) -> tuple[Manifest | None, list[CheckFinding]]:
     """Check one submission. A fault of the check itself refuses that one, and keeps no other from being published."""
     try:
-        return _check_folder(folder, siblings, options, known)
+        return _check_folder(folder, beside, options, known)
     except WorldstratBenchError as error:
         return None, [from_error("check", error)]
     except Exception as error:  # noqa: BLE001  # files of strangers: whatever they set off is their submission's alone
@@ -194,17 +247,18 @@ def _safely_checked(
 
 
 def _check_folder(
-    folder: Path, siblings: Siblings, options: Options, known: Fingerprints | None
+    folder: Path, beside: _Beside, options: Options, known: Fingerprints | None
 ) -> tuple[Manifest | None, list[CheckFinding]]:
     faults = list(folder_faults(folder))
     if folder.is_symlink():
         return None, faults
+    siblings, state = beside.siblings, state_in(_text(folder / MANIFEST_NAME) or "")
     results: list[Result] = []
     for result_folder in record_folders(folder):
         found = submitted_result(result_folder)
         if isinstance(found, Result):
             results.append(found)
-            faults += record_faults(found, folder, official=options.official)
+            faults += record_faults(found, folder, options.known or beside.harnesses, state, official=options.official)
             faults += reference_faults(found, options.references)
         else:
             faults += found

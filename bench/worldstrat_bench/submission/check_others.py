@@ -11,12 +11,12 @@ from typing import Final
 import numpy as np
 
 from worldstrat_bench.artefacts.result import Result
+from worldstrat_bench.artefacts.tiles import FACT_COLUMNS, TileTable
 from worldstrat_bench.stats.aggregate import metric_values
+from worldstrat_bench.stats.contradiction import SCORE_AGAIN
 from worldstrat_bench.stats.counting import code_digest
 from worldstrat_bench.stats.names import author_fault, name_fault, skeleton
 from worldstrat_bench.submission.check_files import SUBMISSIONS
-from worldstrat_bench.submission.check_record import SCORE_AGAIN
-from worldstrat_bench.submission.check_tiles import facts_differ
 from worldstrat_bench.submission.faults import CheckFinding, notice
 from worldstrat_bench.submission.locate import line_of
 from worldstrat_bench.submission.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, Manifest
@@ -55,13 +55,32 @@ def _pair_faults(result: Result, other: Result, slug: str) -> Iterator[CheckFind
     mine, theirs = result.record.dataset, other.record.dataset
     same = (mine.targets_sha256, mine.inputs) == (theirs.targets_sha256, theirs.inputs)
     if same and result.record.protocol.sha256 == other.record.protocol.sha256:
-        difference = facts_differ(result.table, other.table)
+        difference = _facts_differ(result.table, other.table)
         if difference:
             what = f"{difference} differs from the one in {who}, on the same targets"
             yield notice("facts", f"{what}: which of the two is right no submission decides", where=where)
         elif (alike := _correlation(result, other)) > ALIKE:
             what = f"the gains on tiles are those of {who}, with a correlation of {alike:.6f}"
             yield notice("copies", what, where=where, remedy="a person compares the two models")
+
+
+def _facts_differ(a: TileTable, b: TileTable) -> str | None:
+    """Return where two tables on the same targets contradict each other about a tile or the reference bicubic."""
+    if a.tiles != b.tiles:
+        return None
+    for name in FACT_COLUMNS:
+        if name in a.texts:
+            pairs = zip(a.text(name), b.text(name), strict=True)
+            row = next((i for i, (x, y) in enumerate(pairs) if x != y), None)
+        else:
+            x, y = a.numbers[name], b.numbers[name]
+            rows = np.flatnonzero(~(np.isclose(x, y, rtol=1e-4, atol=1e-7) | (np.isnan(x) & np.isnan(y))))
+            row = int(rows[0]) if len(rows) else None
+        if row is not None:
+            return f"{name} of tile {a.tiles[row]!r}"
+    x, y = a.numbers["psnr_bicubic"], b.numbers["psnr_bicubic"]
+    rows = np.flatnonzero(np.abs(x - y) > 0.01)
+    return f"psnr_bicubic of tile {a.tiles[int(rows[0])]!r}" if len(rows) else None
 
 
 def _correlation(result: Result, other: Result) -> float:

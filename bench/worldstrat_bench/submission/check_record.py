@@ -8,33 +8,31 @@ from functools import partial
 from pathlib import Path
 
 from worldstrat_bench.artefacts.curves import CURVE_FILES
-from worldstrat_bench.artefacts.harness import released_harnesses
+from worldstrat_bench.artefacts.harness import KnownHarnesses
 from worldstrat_bench.artefacts.identity import model_differences, short_value
 from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.artefacts.reference import References
 from worldstrat_bench.artefacts.result import Result, changed_file, read_result
 from worldstrat_bench.artefacts.robustness import Robustness
 from worldstrat_bench.artefacts.speed import TIME_AGAIN, SpeedReport
+from worldstrat_bench.artefacts.state import State
 from worldstrat_bench.artefacts.tiles import TILES
 from worldstrat_bench.artefacts.verification import Verification
-from worldstrat_bench.data import split
-from worldstrat_bench.errors import InvalidArtefactError, UsageError
+from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.measures import measure
-from worldstrat_bench.protocol import Protocol, load_protocol, protocol_ids
-from worldstrat_bench.stats.aggregate import not_from_tiles
+from worldstrat_bench.protocol import load_protocol, protocol_ids
 from worldstrat_bench.stats.anchor import contradiction, reference_of
 from worldstrat_bench.stats.boards import awaits_reference, claimed_kind, ranking_list
+from worldstrat_bench.stats.consistency import contradictions, unknown_protocol
+from worldstrat_bench.stats.contradiction import SCORE_AGAIN
 from worldstrat_bench.stats.eligibility import computed_in, why_unranked
 from worldstrat_bench.stats.robustness import disagreements
-from worldstrat_bench.submission.check_tiles import table_faults
 from worldstrat_bench.submission.faults import CheckFinding, from_error, notice
 from worldstrat_bench.submission.manifest import Manifest
 from worldstrat_bench.submission.plausibility import plausibility_notices
 from worldstrat_bench.submission.results import RESULT_FILES, result_folder
 
 _CLOCKS = timedelta(days=1)
-
-SCORE_AGAIN = "a record is never edited by hand; score the run again and submit what that writes"
 
 REMADE = "fix the manifest, or: worldstrat-bench evaluate SUBMISSION --data DIR --out RUN, then submission add RUN"
 
@@ -52,13 +50,22 @@ def submitted_result(folder: Path) -> Result | tuple[CheckFinding, ...]:
         return (from_error("record-readable", error),)
 
 
-def record_faults(result: Result, slug_folder: Path, *, official: bool) -> Iterator[CheckFinding]:
-    """Everything that can be said of a record without its manifest."""
+def record_faults(
+    result: Result, slug_folder: Path, known: KnownHarnesses, state: State, *, official: bool
+) -> Iterator[CheckFinding]:
+    """Everything that can be said of a record without the rest of its manifest.
+
+    Parameters
+    ----------
+    known : harnesses that others can get.
+    state : of the submission.
+    official : what is not ranked is an error.
+    """
     yield from recomputed_faults(result)
     yield from _date_faults(result.record, where=result.record_file)
-    if not isinstance(_protocol(result.record, result.record_file), CheckFinding):
+    if not unknown_protocol(result.record):
         yield from _place_faults(result, slug_folder)
-        yield from _ranking_faults(result, slug_folder, official=official)
+        yield from _ranking_faults(result, known, state, official=official)
         yield from plausibility_notices(result)
     yield from _companion_faults(result)
     yield from robustness_faults(result.folder, result.record)
@@ -96,17 +103,11 @@ def _date_faults(record: Record, where: Path) -> Iterator[CheckFinding]:
 
 
 def recomputed_faults(result: Result) -> tuple[CheckFinding, ...]:
-    """Return what does not follow from tiles.csv and the package.
-
-    The scores are recomputed only if nothing else is wrong: they would only repeat the other faults.
-    """
-    faults = [*_hash_faults(result)]
-    protocol = _protocol(result.record, result.record_file)
-    if isinstance(protocol, CheckFinding):
-        return (*faults, protocol)
-    faults += list_faults(result)
-    faults += table_faults(result.table, result.record, where=result.tiles_file)
-    return (*faults, *(() if faults else aggregate_faults(result, protocol)))
+    """Return what does not follow from the files beside the record, from tiles.csv and from the package."""
+    files = {"record": result.record_file, "tiles": result.tiles_file}
+    hashes = tuple(_hash_faults(result))
+    found = contradictions(result.record, result.table, scores=not hashes)
+    return (*hashes, *(CheckFinding(c.rule, c.what, where=files[c.file], line=c.line, remedy=c.remedy) for c in found))
 
 
 def _hash_faults(result: Result) -> Iterator[CheckFinding]:
@@ -120,58 +121,6 @@ def _hash_faults(result: Result) -> Iterator[CheckFinding]:
     if extra:
         what = f"the record hashes {extra[0]!r}, which no result holds"
         yield CheckFinding("record-files", what, where=result.record_file, remedy=SCORE_AGAIN)
-
-
-def list_faults(result: Result) -> Iterator[CheckFinding]:
-    """Check that the tiles are those of the list that the record names, all of them."""
-    dataset, table = result.record.dataset, result.table
-    where = result.record_file
-    evaluated = set(table.tiles) | set(dataset.no_target)
-    if dataset.tiles != len(table):
-        what = f"the record counts {dataset.tiles} tiles, tiles.csv has {len(table)}"
-        yield CheckFinding("list-complete", what, where=where, remedy=SCORE_AGAIN)
-    partial = dataset.limit is not None or dataset.shard is not None
-    if dataset.official or (dataset.release in split.release_names() and dataset.list in split.LISTS and not partial):
-        yield from _official_list_faults(result, evaluated)
-    elif not partial and dataset.list_sha256 != split.list_sha256(evaluated):
-        what = "list_sha256 is not the hash of the tiles in tiles.csv: the list is stale or tiles were removed"
-        yield CheckFinding("list-hash", what, where=where, remedy=SCORE_AGAIN)
-
-
-def _official_list_faults(result: Result, evaluated: set[str]) -> Iterator[CheckFinding]:
-    dataset, where = result.record.dataset, result.record_file
-    if dataset.list not in split.LISTS or dataset.release not in split.release_names():
-        what = f"a record on list {dataset.list!r} of release {dataset.release!r} cannot be official"
-        remedy = f"official lists are {', '.join(split.LISTS)} of {' and '.join(split.release_names())}"
-        yield CheckFinding("official", what, where=where, remedy=remedy)
-        return
-    wanted = set(split.list_tiles(dataset.list))
-    missing, foreign = sorted(wanted - evaluated), sorted(evaluated - wanted)
-    table = result.tiles_file
-    if foreign:
-        what = f"{len(foreign)} tiles are not on list {dataset.list!r}, {foreign[0]!r} for one"
-        yield CheckFinding("list-complete", what, where=table, remedy="evaluate the list as the package defines it")
-    if missing and dataset.limit is None and dataset.shard is None:
-        what = f"{len(missing)} tiles of list {dataset.list!r} are missing, {missing[0]!r} for one"
-        yield CheckFinding(
-            "list-complete",
-            what,
-            where=table,
-            remedy="a tile is never left out; a failed one stays in with its outcome",
-        )
-    if dataset.list_sha256 != split.list_sha256(wanted):
-        what = f"list_sha256 is not that of list {dataset.list!r} in this version of the package: it is stale"
-        yield CheckFinding("list-hash", what, where=where, remedy="update worldstrat-bench and evaluate again")
-
-
-def aggregate_faults(result: Result, protocol: Protocol) -> Iterator[CheckFinding]:
-    """Every mean and interval follows from tiles.csv, to a relative 1e-7."""
-    lists = split.sublists(result.record.dataset.list, result.table.tiles)
-    difference = not_from_tiles(result.record.scores, result.table, lists, protocol)
-    if difference:
-        key, stored, computed = difference
-        what = f"scores.{key} is {short_value(stored)} but tiles.csv gives {short_value(computed)}"
-        yield CheckFinding("record-aggregates", what, where=result.record_file, remedy=SCORE_AGAIN)
 
 
 def manifest_faults(result: Result, manifest: Manifest, slug_folder: Path) -> Iterator[CheckFinding]:
@@ -198,20 +147,7 @@ def _place_faults(result: Result, slug_folder: Path) -> Iterator[CheckFinding]:
         yield CheckFinding("record-place", what, where=result.folder, remedy=remedy)
 
 
-def _protocol(record: Record, where: Path) -> Protocol | CheckFinding:
-    try:
-        protocol = load_protocol(record.protocol.id)
-    except UsageError as error:
-        return CheckFinding("protocol", error.what, where=where, remedy=error.remedy or "")
-    if protocol.sha256 != record.protocol.sha256:
-        what = f"the record was made with another {protocol.id!r}: the protocol's sha256 differs from the package's"
-        return CheckFinding(
-            "protocol", what, where=where, remedy="protocols never change; use the one of a release and score again"
-        )
-    return protocol
-
-
-def _ranking_faults(result: Result, slug_folder: Path, *, official: bool) -> Iterator[CheckFinding]:
+def _ranking_faults(result: Result, known: KnownHarnesses, state: State, *, official: bool) -> Iterator[CheckFinding]:
     """Say why the record has no rank that may be cited, and by which metric it has none.
 
     Verification comes after the check: that it is missing stays a notice where all else is an error.
@@ -224,8 +160,8 @@ def _ranking_faults(result: Result, slug_folder: Path, *, official: bool) -> Ite
     if claimed != "official":
         text = f"not on the official board: it belongs on a {claimed} board"
         yield _unranked(text, where, official=official)
-    verified, released = computed_in(result.folder, record), released_harnesses(slug_folder.resolve().parent.parent)
-    for reason in why_unranked(record, result.table, verified=verified, kind=claimed, released=released):
+    verified = computed_in(result.folder, record)
+    for reason in why_unranked(record, result.table, verified=verified, kind=claimed, known=known, state=state):
         if reason.rule != "value":
             barring = official and reason.rule != "self-reported"
             yield _unranked(f"not ranked: {reason.text}", where, official=barring)

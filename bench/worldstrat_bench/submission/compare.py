@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from worldstrat_bench.artefacts.harness import KnownHarnesses
 from worldstrat_bench.artefacts.reference import References
 from worldstrat_bench.measures import measure
 from worldstrat_bench.stats.aggregate import metric_values
@@ -23,6 +24,7 @@ def compare_markdown(
     *,
     board: str | None = None,
     references: References | None = None,
+    known: KnownHarnesses | None = None,
 ) -> str:
     """Return ranks, ties and differences to the nearest neighbours, per board and stratum.
 
@@ -30,6 +32,7 @@ def compare_markdown(
     ----------
     board : site or checkout with the others; None: those in `submissions`, or in its revision `base`.
     references : what official records are held against; None for those that the package ships.
+    known : harnesses that others can get; None for those that the repository knows.
 
     Raises
     ------
@@ -37,7 +40,7 @@ def compare_markdown(
         see :func:`worldstrat_bench.submission.boards.boards_of`.
     """
     lines = [f"### What {escape_markdown(slug)} does to the boards", ""]
-    for found in boards_of(slug, submissions, base, board=board, references=references):
+    for found in boards_of(slug, submissions, base, board=board, references=references, known=known):
         lines += _board_lines(found)
     return "\n".join(lines)
 

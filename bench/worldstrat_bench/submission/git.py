@@ -7,8 +7,10 @@ import tarfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from worldstrat_bench.artefacts.harness import RELEASED_FILE, KnownHarnesses, parse_released
 from worldstrat_bench.errors import InvalidArtefactError, UsageError, WorldstratBenchError
 from worldstrat_bench.run.git import git_bytes, git_text
+from worldstrat_bench.run.known import with_history
 
 LINK, SUBMODULE = "120000", "160000"
 
@@ -69,6 +71,27 @@ class Checkout:
     def read(self, path: PurePosixPath | str) -> str:
         """Return the text of a file in the base."""
         return git_text(self.root, "cat-file", "blob", f"{self.base}:{path}")
+
+    def released(self) -> frozenset[str]:
+        """Return the digests of the released harnesses that the base lists.
+
+        Raises
+        ------
+        InvalidArtefactError
+            if its list cannot be used.
+        """
+        listed = PurePosixPath(RELEASED_FILE) in self.files(RELEASED_FILE)
+        return parse_released(self.read(RELEASED_FILE)) if listed else frozenset()
+
+    def known(self) -> KnownHarnesses:
+        """Return the harnesses that the base knows.
+
+        Raises
+        ------
+        InvalidArtefactError
+            if its list of released harnesses cannot be used.
+        """
+        return with_history(self.released(), self.root, self.base)
 
     def export(self, folder: str, into: Path) -> None:
         """Write the files of the base under `folder` to a folder on disk; links in it are left out.

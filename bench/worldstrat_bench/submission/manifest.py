@@ -7,22 +7,21 @@ import tomllib
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal, TypeVar, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from worldstrat_bench.artefacts.record import ModelRef
 from worldstrat_bench.digests import listing_sha256
 from worldstrat_bench.errors import InvalidArtefactError
+from worldstrat_bench.submission.about import About, Corrections, Line, Prose, Section, Sha256, Url
 from worldstrat_bench.submission.locate import line_of, line_of_syntax_error
 
 MANIFEST_NAME = "submission.toml"
 MAX_MANIFEST_BYTES = 64 * 1024
 
-SLUG_PATTERN = r"^[a-z0-9](?:[a-z0-9-]{0,58}[a-z0-9])?$"
 _DISTRIBUTION = r"^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?$"
 _VERSION = r"^[0-9][0-9A-Za-z.!+-]{0,60}$"
 _ENTRY_POINT = r"^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?$"
-_URL = r"^https://[A-Za-z0-9.-]+(?::[0-9]{1,5})?/[!-#%-;=?-Z_a-z~\[\]]{0,900}$"
 
 TrainSplit = Literal[
     "none", "other", "worldstrat-train", "worldstrat-train-unleaked", "worldstrat-random-2022", "mini-train", "listed",
@@ -52,36 +51,8 @@ def _inside(path: str) -> str:
     return path
 
 
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="64 lower-case hexadecimal digits")]
-Url = Annotated[str, Field(pattern=_URL, description="an https:// address")]
-Line = Annotated[
-    str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]+$")
-]
-Prose = Annotated[str, Field(max_length=4000)]
 InnerPath = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_inside)]
 Parameter = Annotated[str, Field(max_length=1000)] | bool | int | Annotated[float, Field(allow_inf_nan=False)]
-
-
-class Section(BaseModel):
-    """A part of a manifest; unknown keys are errors, and nothing is converted."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class About(Section):
-    """Title, authors and paper of a submission."""
-
-    slug: Annotated[str, Field(pattern=SLUG_PATTERN, description="the name of the folder: a-z, 0-9 and -, at most 60")]
-    title: Annotated[Line, Field(max_length=100, description="as pages show it")]
-    authors: Annotated[tuple[Line, ...], Field(min_length=1, max_length=100, strict=False)]
-    licence: Annotated[Line, Field(description="SPDX expression of the model's code, such as Apache-2.0")]
-    paper: Url | None = None
-    code: Url | None = None
-    description: Annotated[Prose, Field(min_length=1, description="a few sentences: what the model is")]
-    main: Annotated[
-        bool,
-        Field(description="of several entries of the same authors, the one that moves ranks; else it is the first"),
-    ] = False
 
 
 class ModelSection(Section):
@@ -206,6 +177,7 @@ class Manifest(Section):
     weights: Weights | None = None
     training: Training
     environment: EnvironmentSection
+    correction: Corrections = ()
 
     def reference(self, recorded: ModelRef) -> ModelRef:
         """Return the reference to the declared model, to be compared with the one in a record.

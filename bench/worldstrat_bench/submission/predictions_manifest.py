@@ -7,15 +7,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from worldstrat_bench.submission.about import About, Corrections, Line, Section, Sha256, Url
 from worldstrat_bench.submission.manifest import (
     MANIFEST_NAME,
-    About,
-    Line,
     ManifestError,
-    Section,
-    Sha256,
     Training,
-    Url,
     hands_in_predictions,
     read_text,
     validated,
@@ -39,6 +35,7 @@ class PredictionsManifest(Section):
     submission: About
     predictions: PredictionsSection
     training: Training
+    correction: Corrections = ()
 
     @property
     def weights(self) -> None:

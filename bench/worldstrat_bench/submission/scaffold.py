@@ -9,7 +9,7 @@ from pathlib import Path
 
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.plugins.discovery import BASELINES, REFERENCE_MODELS, installed_models, is_standard
-from worldstrat_bench.submission.manifest import SLUG_PATTERN
+from worldstrat_bench.submission.about import SLUG_PATTERN
 from worldstrat_bench.submission.shadowed import SHADOWED
 
 REPOSITORY = "worldstrat-bench/worldstrat-bench"

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from factories import Facts, invented_facts, make_run, official_facts, references, relabel
+from factories import COMMIT, Facts, invented_facts, make_run, official_facts, references, relabel
 from site_scenes import write_manifest, write_speed, write_verification
 from worldstrat_bench.artefacts.record import ModelRef, Record, build_record
 from worldstrat_bench.artefacts.tiles import parse_tiles
@@ -24,6 +24,7 @@ from worldstrat_bench.errors import UsageError
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.site import build
 from worldstrat_bench.site.board_table import metrics_of
+from worldstrat_bench.site.config import BoardConfig
 from worldstrat_bench.site.divisions import Division
 from worldstrat_bench.site.entries import read_entries
 from worldstrat_bench.site.sorting import list_divisions, unplaced
@@ -40,10 +41,10 @@ def full(folder: Path, **run: Any) -> Record:
     return record
 
 
-def divisions(root: Path) -> tuple[Division, ...]:
+def divisions(root: Path, records: tuple[str, ...] = ()) -> tuple[Division, ...]:
     entries, refused = read_entries([root], references=references())
     assert refused == []
-    return list_divisions(entries, references())
+    return list_divisions(entries, references(), BoardConfig(commits=(COMMIT,), records=records))
 
 
 def change(folder: Path, edit: Callable[[dict[str, object]], None]) -> None:
@@ -137,15 +138,20 @@ def test_limited_and_sharded_runs_are_unplaced(tmp_path: Path) -> None:
 
 def test_a_claim_to_be_official_is_checked_against_the_list(tmp_path: Path) -> None:
     full(tmp_path / "a", tiles=official_facts("full")[:390])
-    (division,) = divisions(tmp_path)
-    assert "claims to be official" in division.apart[0].reason
+    entries, refused = read_entries([tmp_path], references=references())
+    assert entries == []
+    assert "4 tiles of list 'full' are missing" in refused[0].reason
 
 
 def test_one_run_of_a_submission_is_ranked_the_verified_one_first(tmp_path: Path) -> None:
     old = mini(tmp_path / "old", model="a", submission="a", created="2026-01-01T00:00:00Z")
-    mini(tmp_path / "new", model="a", submission="a", created="2026-02-01T00:00:00Z", seed=1)
-    (division,) = divisions(tmp_path)
-    assert division.entries[0].source.endswith("new")
+    new = mini(tmp_path / "new", model="a", submission="a", created="2026-02-01T00:00:00Z", seed=1)
+    ids = {"old": old.record_id, "new": new.record_id}
+    for order in (("old", "new"), ("new", "old")):  # whatever dates the records state
+        (division,) = divisions(tmp_path, records=tuple(ids[name] for name in order))
+        assert division.entries[0].source.endswith(order[-1])
+    (division,) = divisions(tmp_path, records=(old.record_id,))
+    assert division.entries[0].source.endswith("old")  # a record that no maintainer listed replaces none
     write_verification(tmp_path / "old", old)
     (division,) = divisions(tmp_path)
     assert division.entries[0].source.endswith("old")
@@ -245,10 +251,10 @@ def remove_tiles(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("spoil", "reason"),
-    [(spoil_tiles, "not the file that the record names"), (spoil_mean, "scores.test.micro.psnr.mean does not follow"),
-     (spoil_interval, "scores.test.micro.psnr.ci_low does not follow"),
+    [(spoil_tiles, "not the file that the record names"), (spoil_mean, "scores.test.micro.psnr.mean is"),
+     (spoil_interval, "scores.test.micro.psnr.ci_low is"),
      (spoil_stratum, "scores.test.strata.smod.Invented"),
-     (spoil_outcomes, "outcomes"), (spoil_protocol, "another version of protocol"),
+     (spoil_outcomes, "outcomes"), (spoil_protocol, "was made with another 'wsb-1'"),
      (spoil_unknown_protocol, "unknown protocol"), (spoil_json, "not JSON"), (remove_tiles, "missing")],
 )  # fmt: skip
 def test_a_record_that_does_not_hold_together_is_refused(
@@ -342,6 +348,7 @@ def test_a_column_without_a_value_is_not_drawn(tmp_path: Path) -> None:
     def edit(content: dict[str, object]) -> None:
         content["scores"] = {name: own.model_dump() for name, own in scores.items()}
         content["files"] = {"tiles.csv": hashlib.sha256(empty.encode()).hexdigest()}
+        content["nulls"] = {"stlpips": "its weights are not on this machine"}
 
     change(tmp_path / "a", edit)
     (division,) = divisions(tmp_path)

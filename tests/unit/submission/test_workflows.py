@@ -111,7 +111,7 @@ def test_publishing_does_not_stop_at_a_bad_row() -> None:
 def test_an_evaluation_is_pinned_confined_and_attested_with_what_it_was_of() -> None:
     text = (GITHUB / "workflows" / "evaluate.yml").read_text(encoding="utf-8")
     installs = re.findall(r"bin/pip\" install (.*)", text)
-    assert installs == ['"${locked[@]}"', "--no-deps --no-build-isolation ./harness ./harness/baselines"]
+    assert installs == ['"${locked[@]}"', "--no-deps --no-build-isolation -e ./harness ./harness/baselines"]
     assert "--require-hashes --only-binary :all: --no-deps -r harness/.github/requirements/evaluate.txt" in text
     assert "--isolation full" in text
     assert '--commit "$COMMIT"' in text

@@ -1,21 +1,18 @@
-"""Checks of ``tiles.csv``: labels against the package, numbers against each other."""
+"""Contradictions of ``tiles.csv`` in itself: labels against the package, numbers against each other."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from worldstrat_bench.artefacts.record import Record
-from worldstrat_bench.artefacts.tiles import FACT_COLUMNS, TileTable
+from worldstrat_bench.artefacts.tiles import TileTable
 from worldstrat_bench.data import split
 from worldstrat_bench.measures import optional_column
-from worldstrat_bench.submission.faults import CheckFinding
-
-_REMEDY = "tiles.csv is never edited by hand; score the run again and submit what that writes"
+from worldstrat_bench.stats.contradiction import Contradiction
 
 RANGES: dict[str, tuple[float, float]] = {
     "psnr": (-60, 100),
@@ -61,83 +58,73 @@ _DB_TOLERANCE = 0.001
 """Two columns of seven digits that say the same agree to this, in dB."""
 
 
-def table_faults(table: TileTable, record: Record, *, where: Path) -> Iterator[CheckFinding]:
+def table_contradictions(table: TileTable, record: Record) -> Iterator[Contradiction]:
     """Everything that a table says wrongly, at most one fault a rule."""
-    yield from _first(_outcome_faults(table, record, where))
-    yield from _first(_range_faults(table, where))
-    yield from _first(_null_faults(table, record, where))
-    yield from _first(_version_faults(table, record, where))
-    yield from _first(_consistency_faults(table, record, where))
-    yield from _first(_label_faults(table, record, where))
+    yield from _first(_outcome_faults(table, record))
+    yield from _first(_range_faults(table))
+    yield from _first(_null_faults(table, record))
+    yield from _first(_version_faults(table, record))
+    yield from _first(_consistency_faults(table, record))
+    yield from _first(_label_faults(table, record))
 
 
-def _first(faults: Iterator[CheckFinding]) -> Iterator[CheckFinding]:
+def _first(faults: Iterator[Contradiction]) -> Iterator[Contradiction]:
     found = next(faults, None)
     if found:
         yield found
 
 
-def _outcome_faults(table: TileTable, record: Record, where: Path) -> Iterator[CheckFinding]:
+def _outcome_faults(table: TileTable, record: Record) -> Iterator[Contradiction]:
     outcomes = table.text("outcome")
     counted = {name: outcomes.count(name) for name in set(outcomes)}
     stored = {name: n for name, n in record.outcomes.items() if n}
     if counted != stored:
         what = f"the record's outcomes are {_counts(stored)}, tiles.csv has {_counts(counted)}"
-        yield CheckFinding("outcomes", what, where=where, remedy=_REMEDY)
+        yield Contradiction("outcomes", what, "tiles")
 
 
-def _range_faults(table: TileTable, where: Path) -> Iterator[CheckFinding]:
+def _range_faults(table: TileTable) -> Iterator[Contradiction]:
     for name, (low, high) in RANGES.items():
         if name not in table.numbers:
             continue  # an optional column
         values = table.numbers[name]
         for row in np.flatnonzero(~np.isnan(values) & ((values < low) | (values > high))):
             what = f"{name} of tile {table.tiles[row]!r} is {values[row]:.7g}, outside {low:g} to {high:g}"
-            yield CheckFinding("values", what, where=where, line=int(row) + 2, remedy=_REMEDY)
+            yield Contradiction("values", what, "tiles", line=int(row) + 2)
 
 
-def _null_faults(table: TileTable, record: Record, where: Path) -> Iterator[CheckFinding]:
+def _null_faults(table: TileTable, record: Record) -> Iterator[Contradiction]:
     """Check that a scored tile has its scores and a failed one none; a metric without any value has a reason."""
     ok = table.ok
     for row in np.flatnonzero(~ok):
         filled = [name for name in SCORES if not math.isnan(table.numbers[name][row])]
         if filled:
             what = f"tile {table.tiles[row]!r} failed and yet has {filled[0]}"
-            yield CheckFinding("nulls", what, where=where, line=int(row) + 2, remedy=_REMEDY)
+            yield Contradiction("nulls", what, "tiles", line=int(row) + 2)
     for row in np.flatnonzero(ok & np.isnan(table.numbers["psnr"])):
         # Every protocol of ours has a PSNR for every tile that was scored, whatever reason the record gives.
         if "psnr" not in record.nulls or record.protocol.id.startswith("wsb-"):
-            yield CheckFinding(
-                "nulls",
-                f"tile {table.tiles[row]!r} is ok and has no psnr",
-                where=where,
-                line=int(row) + 2,
-                remedy=_REMEDY,
-            )
+            yield Contradiction("nulls", f"tile {table.tiles[row]!r} is ok and has no psnr", "tiles", line=int(row) + 2)
     for name in (*SCORES, *record.optional):
         if name not in table.numbers:
             continue
         if ok.any() and np.isnan(table.numbers[name][ok]).all() and name not in record.nulls:
-            yield CheckFinding(
-                "nulls", f"{name} is null on every tile and the record does not say why", where=where, remedy=_REMEDY
-            )
+            yield Contradiction("nulls", f"{name} is null on every tile and the record does not say why", "tiles")
 
 
-def _version_faults(table: TileTable, record: Record, where: Path) -> Iterator[CheckFinding]:
+def _version_faults(table: TileTable, record: Record) -> Iterator[Contradiction]:
     """Check that the record gives the version of every column of an optional metric, and of no other."""
     owners = {name: optional_column(name) for name in table.numbers}
     present = {name for name, owner in owners.items() if owner is not None}
     needed = {name for owner in owners.values() if owner is not None for name in owner.names}
     for name in sorted(needed - present):
-        yield CheckFinding(
-            "optional", f"the column {name!r} is missing beside others of its metric", where=where, remedy=_REMEDY
-        )
+        yield Contradiction("optional", f"the column {name!r} is missing beside others of its metric", "tiles")
     for name in sorted(present ^ set(record.optional)):
         what = f"has no version of the column {name!r}" if name in present else f"gives a version of {name[:60]!r}"
-        yield CheckFinding("optional", f"the record {what}, contrary to tiles.csv", where=where, remedy=_REMEDY)
+        yield Contradiction("optional", f"the record {what}, contrary to tiles.csv", "tiles")
 
 
-def _consistency_faults(table: TileTable, record: Record, where: Path) -> Iterator[CheckFinding]:
+def _consistency_faults(table: TileTable, record: Record) -> Iterator[Contradiction]:
     """In the wsb protocols rmse and psnr are one number, and bias removal cannot lower psnr."""
     if not record.protocol.id.startswith("wsb-"):
         return
@@ -145,63 +132,37 @@ def _consistency_faults(table: TileTable, record: Record, where: Path) -> Iterat
     both = ~np.isnan(psnr) & ~np.isnan(rmse) & (rmse > 1e-4)
     derived = np.full_like(psnr, np.nan)
     derived[both] = -20 * np.log10(rmse[both])
-    yield from _rows(
-        both & (np.abs(psnr - derived) > _DB_TOLERANCE), table, where, "psnr and rmse contradict each other"
-    )
+    yield from _rows(both & (np.abs(psnr - derived) > _DB_TOLERANCE), table, "psnr and rmse contradict each other")
     raw = table.numbers["psnr_raw"]
     higher = ~np.isnan(psnr) & ~np.isnan(raw) & (raw > psnr + _DB_TOLERANCE)
-    yield from _rows(higher, table, where, "psnr_raw is above psnr, which removes a bias from the same pixels")
+    yield from _rows(higher, table, "psnr_raw is above psnr, which removes a bias from the same pixels")
 
 
-def _rows(bad: NDArray[np.bool_], table: TileTable, where: Path, what: str) -> Iterator[CheckFinding]:
+def _rows(bad: NDArray[np.bool_], table: TileTable, what: str) -> Iterator[Contradiction]:
     for row in np.flatnonzero(bad):
-        yield CheckFinding(
-            "values", f"tile {table.tiles[row]!r}: {what}", where=where, line=int(row) + 2, remedy=_REMEDY
-        )
+        yield Contradiction("values", f"tile {table.tiles[row]!r}: {what}", "tiles", line=int(row) + 2)
 
 
-def _label_faults(table: TileTable, record: Record, where: Path) -> Iterator[CheckFinding]:
+def _label_faults(table: TileTable, record: Record) -> Iterator[Contradiction]:
     """Labels and groups of official tiles are the package's own; other groups follow from the names."""
+    if not (record.dataset.official or record.dataset.release in split.release_names()):
+        return
     known = split.official_facts()
-    official = record.dataset.official or record.dataset.release in split.release_names()
+    texts = {name: table.text(name) for name in _LABELS}
     for row, tile in enumerate(table.tiles):
-        facts = known.get(tile) if official else None
+        facts = known.get(tile)
         if facts is None:
             continue
-        for name in _LABELS:
-            stated, own = table.text(name)[row], str(getattr(facts, name))
+        for name, column in texts.items():
+            stated, own = column[row], str(getattr(facts, name))
             if stated != own and own not in (split.UNLABELLED, "unlocated"):
                 what = f"{name} of tile {tile!r} is {stated!r}, the package says {own!r}"
-                yield CheckFinding("labels", what, where=where, line=row + 2, remedy=_REMEDY)
+                yield Contradiction("labels", what, "tiles", line=row + 2)
         for name in ("lon", "lat"):
             value, fact = float(table.numbers[name][row]), getattr(facts, name)
             if fact is not None and not abs(value - fact) < 1e-4:
-                yield CheckFinding(
-                    "labels",
-                    f"{name} of tile {tile!r} is {value:.7g}, the package says {fact:.7g}",
-                    where=where,
-                    line=row + 2,
-                    remedy=_REMEDY,
-                )
-
-
-def facts_differ(a: TileTable, b: TileTable) -> str | None:
-    """Return where two tables on the same targets contradict each other about a tile or the reference bicubic."""
-    if a.tiles != b.tiles:
-        return None
-    for name in FACT_COLUMNS:
-        if name in a.texts:
-            pairs = zip(a.text(name), b.text(name), strict=True)
-            row = next((i for i, (x, y) in enumerate(pairs) if x != y), None)
-        else:
-            x, y = a.numbers[name], b.numbers[name]
-            rows = np.flatnonzero(~(np.isclose(x, y, rtol=1e-4, atol=1e-7) | (np.isnan(x) & np.isnan(y))))
-            row = int(rows[0]) if len(rows) else None
-        if row is not None:
-            return f"{name} of tile {a.tiles[row]!r}"
-    x, y = a.numbers["psnr_bicubic"], b.numbers["psnr_bicubic"]
-    rows = np.flatnonzero(np.abs(x - y) > 0.01)
-    return f"psnr_bicubic of tile {a.tiles[int(rows[0])]!r}" if len(rows) else None
+                what = f"{name} of tile {tile!r} is {value:.7g}, the package says {fact:.7g}"
+                yield Contradiction("labels", what, "tiles", line=row + 2)
 
 
 def _counts(counts: dict[str, int]) -> str:

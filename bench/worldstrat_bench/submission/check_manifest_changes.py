@@ -1,0 +1,86 @@
+"""Changes to the manifest of a merged submission: its status, and statements that are corrected only in the open."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from worldstrat_bench.artefacts.state import corrections_of, state_of
+from worldstrat_bench.submission.check_changes import Author
+from worldstrat_bench.submission.faults import CheckFinding
+from worldstrat_bench.submission.locate import line_of
+
+STATED: Final = (
+    ("submission", "title"),
+    ("submission", "authors"),
+    ("submission", "licence"),
+    ("training",),
+)
+"""Statements that readers rely on: a change of one is a correction, and the manifest says so."""
+
+
+def manifest_change_faults(before: str | None, now: str, author: Author, *, where: str) -> Iterator[CheckFinding]:
+    """Find what a pull request must not do to a manifest.
+
+    Parameters
+    ----------
+    before : the text on the base; None for a new submission, or a text that could not be read.
+    now : the text in the pull request; one that is not TOML is refused by the check of the submission.
+    where : path of the manifest, for messages.
+    """
+    new = _parsed(now)
+    if new is None:
+        return
+    old = _parsed(before) if before is not None else {}
+    yield from _status_faults(old or {}, new, author, now, where)
+    if old:
+        yield from _correction_faults(old, new, now, where)
+
+
+def _parsed(text: str) -> Mapping[str, Any] | None:
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _status_faults(
+    old: Mapping[str, Any], new: Mapping[str, Any], author: Author, text: str, where: str
+) -> Iterator[CheckFinding]:
+    """Allow owners to withdraw what is theirs, and nothing else: all else that is said of a status maintainers say."""
+    former, state = state_of(old), state_of(new)
+    if state == former or author.maintainer:
+        return
+    line = line_of(text, ("submission", "status"))
+    if not old:
+        what, remedy = f"a new submission is {state.word}", "leave status out: a new submission is active"
+    elif former.word == "active" and state.word == "withdrawn":
+        return  # whose submission it is has been checked
+    else:
+        what = f"the status goes from {former.word} to {state.word}" if former.word != state.word else "what is said "
+        what += "" if former.word != state.word else f"of a {state.word} submission is changed"
+        remedy = "owners withdraw a submission; ask a maintainer for every other change of a status"
+    yield CheckFinding("status", what, where=where, line=line, remedy=remedy)
+
+
+def _correction_faults(old: Mapping[str, Any], new: Mapping[str, Any], text: str, where: str) -> Iterator[CheckFinding]:
+    """Check that a changed statement comes with a correction, and that former corrections stay."""
+    former, corrections = corrections_of(old), corrections_of(new)
+    line = line_of(text, ("correction",))
+    if corrections[: len(former)] != former:
+        what = "a former correction is changed or removed"
+        yield CheckFinding("correction", what, where=where, line=line, remedy="keep it, and add another [[correction]]")
+        return
+    changed = [".".join(key) for key in STATED if _at(old, key) != _at(new, key)]
+    if changed and len(corrections) == len(former):
+        what = f"{' and '.join(changed)} changed without a word about it"
+        remedy = 'add at the end: [[correction]] with date = "YYYY-MM-DD" and what = "..."; the page shows it'
+        yield CheckFinding("correction", what, where=where, line=line_of(text, STATED[0]), remedy=remedy)
+
+
+def _at(document: Mapping[str, Any], key: tuple[str, ...]) -> object:
+    value: Any = document
+    for part in key:
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
