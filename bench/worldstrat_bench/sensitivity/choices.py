@@ -31,7 +31,7 @@ SCORED: Final = ("radius", "sigma", "border", "level", "target")
 
 
 class Choice(Part, Generic[T]):
-    """What the protocol does, and what it could as well do."""
+    """One choice: the option of the protocol, and others that could as well be taken."""
 
     title: str = Field(min_length=1, max_length=80)
     usual: T

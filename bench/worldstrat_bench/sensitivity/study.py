@@ -47,7 +47,7 @@ _REMEDY: Final = "give another --out"
 
 
 class Begun(Artefact):
-    """What a study is about, kept when it begins and compared when it goes on."""
+    """Inputs of a study, noted when it begins and compared when it goes on."""
 
     FILE: ClassVar = "study.json"
     KIND: ClassVar = "note of a study"

@@ -1,4 +1,4 @@
-"""What a study of sensitivity says: places over variants, shares of pairs, and which choice moves the order most.
+"""Findings of a study of sensitivity: places over variants, shares of pairs, and which choice moves the order most.
 
 Variants are related: they score the same predictions of the same tiles. A share of them is not a probability.
 """
