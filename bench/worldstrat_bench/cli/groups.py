@@ -33,6 +33,7 @@ IsolationOption = Annotated[
 def with_groups(verb: Callable[..., None]) -> Callable[..., None]:
     """Return a command for typer in which the fields of each group stand in place of the group."""
     hints = get_type_hints(verb, include_extras=True)
+    # Typer reads the signature alone, where annotations are strings until they are resolved here.
     hints.pop("return", None)
     groups: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
     parameters: list[inspect.Parameter] = []

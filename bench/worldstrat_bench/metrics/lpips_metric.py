@@ -7,8 +7,6 @@ is checked whichever way, it is loaded with ``weights_only=True``, and without i
 
 from __future__ import annotations
 
-import hashlib
-import os
 import pickle
 import socket
 import threading
@@ -24,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from worldstrat_bench.digests import file_sha256
+from worldstrat_bench.downloads import download as download_file
 from worldstrat_bench.errors import DataError
 from worldstrat_bench.metrics.perceptual import Perceptual, Unavailable
 
@@ -35,7 +34,8 @@ HEAD_SHA256 = "df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0"
 """Digest of the five linear layers, weights/v0.1/alex.pth of the lpips package."""
 
 URL = f"https://download.pytorch.org/models/{BACKBONE_FILE}"
-TIMEOUT_SECONDS = 30.0
+MOST_BYTES = 1 << 29
+"""The file has 233 MB."""
 
 
 _ON_DEVICE = threading.Lock()
@@ -92,7 +92,7 @@ def load_perceptual(
         if weights is None and not path.is_file():
             if not download:
                 return Unavailable(f"no LPIPS weights on this machine: --lpips-weights FILE with {BACKBONE_FILE}")
-            _download(URL, path, sha256)
+            download_file(URL, path, sha256=sha256, most_bytes=MOST_BYTES)
         found = file_sha256(path)
     except OSError as error:
         return _refuse(f"LPIPS weights cannot be had: {_why(error)}", weights)
@@ -167,26 +167,3 @@ def _refuse(reason: str, weights: Path | None) -> Unavailable:
     if weights is not None:
         raise DataError(reason, where=weights, remedy=f"give the file {BACKBONE_FILE} that torchvision publishes")
     return Unavailable(reason)
-
-
-def _download(url: str, path: Path, sha256: str) -> None:
-    """Fetch a file so that the path holds it whole and checked, or nothing.
-
-    Raises
-    ------
-    OSError
-        if the network fails or the digest is another.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    digest = hashlib.sha256()
-    try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as source, temporary.open("wb") as file:
-            while block := source.read(1 << 20):
-                digest.update(block)
-                file.write(block)
-        if digest.hexdigest() != sha256:
-            raise OSError(f"{url} has sha256 {digest.hexdigest()[:16]}..., not {sha256[:16]}...")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

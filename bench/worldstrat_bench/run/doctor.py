@@ -89,7 +89,7 @@ def _python() -> Iterator[MachineFinding]:
 
 def _packages() -> Iterator[MachineFinding]:
     missing = []
-    for name in ("numpy", "torch", "torchvision", "lpips", "rasterio", "scikit-image", "safetensors", "pydantic"):
+    for name in ("numpy", "torch", "torchvision", "lpips", "rasterio", "safetensors", "pydantic"):
         try:
             version(name)
         except PackageNotFoundError:

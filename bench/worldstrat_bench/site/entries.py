@@ -180,7 +180,7 @@ def read_entries(
             try:
                 entry = read_entry(folder, root, source, references)
             except InvalidArtefactError as error:
-                refused.append(RejectedEntry(source, clean(_reason(error), 400)))
+                refused.append(RejectedEntry(source, clean("; ".join(filter(None, (error.what, error.remedy))), 400)))
                 continue
             if entry.record.record_id in entries:
                 refused.append(RejectedEntry(source, f"the same record as {entries[entry.record.record_id].source}"))
@@ -194,10 +194,6 @@ def read_entries(
             )
             refused.append(RejectedEntry(clean(root.name, 200), why))
     return [entries[key] for key in sorted(entries)], refused
-
-
-def _reason(error: InvalidArtefactError) -> str:
-    return f"{error.what}; {error.remedy}" if error.remedy else error.what
 
 
 def find_runs(root: Path, *, of_site: bool = False) -> Iterator[Path]:

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from markupsafe import Markup, escape
 from pydantic import BaseModel
 
 from worldstrat_bench.artefacts.record import Record
@@ -125,23 +125,26 @@ def build_feed(out: Output, divisions: Sequence[Division]) -> None:
     reported = _newest([(stamp(e.record.created), e, d) for d in divisions for e in d.reported])
     # Each has places of its own: a crowd of self-reported records must not push ranked ones out.
     items = sorted((*ranked, *reported), key=_age, reverse=True)
-    updated = items[0][0] if items else "1970-01-01T00:00:00Z"
-    head = (
-        '<?xml version="1.0" encoding="utf-8"?>\n<feed xmlns="http://www.w3.org/2005/Atom">\n'
-        "<id>urn:worldstrat-bench:records</id><title>worldstrat-bench: new records</title>\n"
-        f'<updated>{updated}</updated><link rel="self" href="feed.xml"/>'
-        "<author><name>worldstrat-bench</name></author>\n"
-    )
-    parts = [head]
+    feed = Element("feed", xmlns="http://www.w3.org/2005/Atom")
+    _texts(feed, id="urn:worldstrat-bench:records", title="worldstrat-bench: new records")
+    _texts(feed, updated=items[0][0] if items else "1970-01-01T00:00:00Z")
+    SubElement(feed, "link", rel="self", href="feed.xml")
+    _texts(SubElement(feed, "author"), name="worldstrat-bench")
     for time, entry, division in items:
         summary = f"{division.kind}, {division.protocol.id}, list {clean(division.list_name, 40)}, {entry.status}"
         summary += "" if division.ranks(entry) else ", not ranked"
-        parts.append(
-            f"<entry><id>urn:sha256:{entry.record.record_id}</id><title>{escape(entry.title)}</title>"
-            f'<updated>{time}</updated><link href="{escape(division.prefix)}m/{escape(entry.slug)}.html"/>'
-            f"<summary>{escape(summary)}</summary></entry>\n"
-        )
-    out.put("feed.xml", str(Markup("".join(parts))) + "</feed>\n")  # texts were escaped above
+        item = SubElement(feed, "entry")
+        _texts(item, id=f"urn:sha256:{entry.record.record_id}", title=entry.title, updated=time)
+        SubElement(item, "link", href=f"{division.prefix}m/{entry.slug}.html")
+        _texts(item, summary=summary)
+    indent(feed, " ")
+    # Not with the library's declaration: it writes single quotes, and the encoding as Python spells it.
+    out.put("feed.xml", '<?xml version="1.0" encoding="utf-8"?>\n' + tostring(feed, encoding="unicode") + "\n")
+
+
+def _texts(parent: Element, **texts: str) -> None:
+    for name, text in texts.items():
+        SubElement(parent, name).text = text
 
 
 Item = tuple[str, Entry, Division]

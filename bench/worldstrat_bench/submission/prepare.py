@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol as Interface
 
 from packaging.utils import canonicalize_name
 
 from worldstrat_bench.arguments import path_of, path_or_none
 from worldstrat_bench.cache import cache_root
 from worldstrat_bench.digests import file_sha256
+from worldstrat_bench.downloads import OtherFileError
+from worldstrat_bench.downloads import download as download_file
 from worldstrat_bench.errors import DataError, InfrastructureError, InvalidArtefactError
 from worldstrat_bench.run.model import ModelRequest
 from worldstrat_bench.submission.environments import EnvironmentRequest, build_environment
 from worldstrat_bench.submission.lock import load_lock
 from worldstrat_bench.submission.manifest import MANIFEST_NAME, DataFile, Manifest, Weights, load_manifest
-
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -201,36 +197,15 @@ def _link(name: Path, place: Path) -> None:
     part.replace(name)
 
 
-class _Opened(Interface):
-    def read(self, size: int) -> bytes: ...
-
-
 def download(url: str, place: Path, *, bytes_expected: int, sha256: str) -> None:
     """Fetch a file of known size and hash; nothing is left behind unless both are right."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    part = place.with_name(f".{place.name}.{os.getpid()}.part")
     try:
-        with urllib.request.urlopen(url, timeout=60) as response:
-            size, digest = _copy(response, part, bytes_expected)
-        if size != bytes_expected or digest != sha256:
-            raise InvalidArtefactError("the download is not the file that the manifest describes", where=url)
-        part.replace(place)
-    except (urllib.error.URLError, OSError, TimeoutError) as error:
+        download_file(url, place, sha256=sha256, most_bytes=bytes_expected)
+    except OtherFileError:
+        raise InvalidArtefactError("the download is not the file that the manifest describes", where=url) from None
+    except OSError as error:
         remedy = "try again later; --weights FILE takes a copy of this machine, for a file that is not published yet"
         raise InfrastructureError(f"the download failed: {error}", where=url, remedy=remedy) from None
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _copy(response: _Opened, part: Path, limit: int) -> tuple[int, str]:
-    """Copy up to `limit` bytes and one more, so that a file that is too long is noticed."""
-    digest, size = hashlib.sha256(), 0
-    with part.open("wb") as stream:
-        while size <= limit and (piece := response.read(min(_CHUNK, limit + 1 - size))):
-            stream.write(piece)
-            digest.update(piece)
-            size += len(piece)
-    return size, digest.hexdigest()
 
 
 def _wheel_sha256(manifest: Manifest, path: Path) -> str:
