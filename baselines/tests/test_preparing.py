@@ -9,8 +9,8 @@ from baselines.tests.known_tiles import random_land
 from torch import Tensor
 
 from worldstrat_bench.api import BANDS, LowRes, Target
-from worldstrat_bench.preprocessing import Preprocessing, Value, declare
-from worldstrat_bench_baselines.adapters.filemodel import FileModel, prepare
+from worldstrat_bench.preprocessing import Preprocessing, Value, declare, describe
+from worldstrat_bench_baselines.adapters.filemodel import FileModel, prepare, reflectance_of
 
 TARGET = Target(96, 88)
 
@@ -139,3 +139,18 @@ def test_tiles_do_not_touch_each_other_in_a_batch() -> None:
 def test_answers_that_are_not_images(says: Preprocessing, network: object) -> None:
     with pytest.raises(ValueError, match=r"answer|window"):
         FileModel(network, says).predict(land(), TARGET)  # type: ignore[arg-type]
+
+
+def test_a_fourth_channel_of_the_answer_is_near_infrared_and_normalised_as_its_own_band() -> None:
+    says = declare(
+        bands="B02,B03,B04,B08", output="2,1,0,3", input_scale=10_000, mean="100,200,300,400", std="10,20,30,40",
+        normalised_output=True,
+    )  # fmt: skip
+    answer = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    found = reflectance_of(answer, says, (1, 4, 8, 8))
+    for band, (channel, mean, std) in enumerate([(2, 300, 30), (1, 200, 20), (0, 100, 10), (3, 400, 40)]):
+        torch.testing.assert_close(found[0, band], (answer[0, channel] * std + mean) / 10_000)
+    assert declare(**says.parameters()) == says
+    assert "R, G, B, NIR are channels 2,1,0,3" in str(describe(says.parameters()))
+    with pytest.raises(ValueError, match="B08"):
+        declare(bands="B02,B03,B04", output="2,1,0,0", normalised_output=True)

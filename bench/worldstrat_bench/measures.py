@@ -14,6 +14,8 @@ from worldstrat_bench.arguments import check_text
 from worldstrat_bench.errors import UsageError
 
 Direction = Literal["higher", "lower", "none"]
+Returned = Literal["near-infrared", "expected-error"]
+"""Words for what a model may return beside R, G and B."""
 
 
 @dataclass(frozen=True)
@@ -210,6 +212,9 @@ OPTIONAL: dict[str, OptionalMetric] = {
     )
 }
 """Every optional metric by name. They rank nothing and do not belong to a protocol."""
+
+RETURNED: dict[Returned, str] = {"near-infrared": "psnr_nir", "expected-error": "crps"}
+"""For each of them a column that a run has if the model returned it."""
 
 WEIGHTS = frozenset(name for metric in OPTIONAL.values() for name in metric.weights)
 """Columns of ``tiles.csv`` that weight others."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Union
 
-from worldstrat_bench.api import BANDS, RGB
+from worldstrat_bench.api import BANDS, NIR, RGB
 
 Value = Union[str, int, float, bool]
 FRAME_RULES = ("first", "median", "stack", "channels")
@@ -48,7 +48,8 @@ class Preprocessing:
     frame_rule : "first" and "median" make (B, C, h, w); "stack" (B, T, C, h, w); "channels" (B, T C, h, w).
     frames : for the last two rules, the fixed number of frames; the revisits are repeated in turn. 0: all there are.
     per_band : one network for each band alone: the bands are the batch, and C is 1.
-    output : channels of the answer that are red, green, blue; None: by the bands if there are as many, else 0, 1, 2.
+    output : channels of the answer that are red, green, blue and, if there are four, near infrared; None: red, green
+        and blue by the bands if there are as many, else 0, 1, 2.
     output_scale, output_offset : of the answer.
     normalised_output : whether the answer is still divided by `std` and less `mean` of its band.
     window, overlap, margin, fixed, multiple : tiling, input px; `multiple` 0: what the file itself asks for, or 1.
@@ -63,7 +64,7 @@ class Preprocessing:
     frame_rule: str = "first"
     frames: int = 0
     per_band: bool = False
-    output: tuple[int, int, int] | None = None
+    output: tuple[int, ...] | None = None
     output_scale: float = 1.0
     output_offset: float = 0.0
     normalised_output: bool = False
@@ -73,8 +74,8 @@ class Preprocessing:
     fixed: bool = False
     multiple: int = 0
 
-    def rgb_channels(self, channels: int) -> tuple[int, int, int]:
-        """Return which channels of an answer with that many are red, green and blue.
+    def shown_channels(self, channels: int) -> tuple[int, ...]:
+        """Return which channels of an answer with that many are red, green and blue, and perhaps near infrared.
 
         Raises
         ------
@@ -200,7 +201,7 @@ def describe(recorded: Mapping[str, Value]) -> str | None:
         + (", normalised like the input" if says.normalised_output else "")
     )
     if says.output:
-        parts.append(f"R, G, B are channels {recorded['output']}")
+        parts.append(f"{'R, G, B, NIR' if len(says.output) == 4 else 'R, G, B'} are channels {recorded['output']}")
     if says.window:
         parts.append(f"windows of {says.window} px, overlap {says.overlap}, margin {says.margin}")
     return "; ".join(parts)
@@ -239,6 +240,8 @@ def _check(says: Preprocessing, clip_numbers: int) -> None:
         raise ValueError("std: every standard deviation is positive")
     if says.normalised_output and not set(RGB) <= set(says.bands):
         raise ValueError("normalised_output wants B04, B03 and B02 among the bands: their mean and std undo it")
+    if says.normalised_output and len(says.output or ()) == 4 and NIR not in says.bands:
+        raise ValueError("normalised_output wants B08 among the bands if the answer has the near infrared")
     if min(says.frames, says.window, says.overlap, says.margin, says.multiple) < 0:
         raise ValueError("frames, window, overlap, margin and multiple cannot be negative")
     if says.frames > 64:
@@ -285,11 +288,12 @@ def _spread(numbers: tuple[float, ...], bands: int) -> tuple[float, ...]:
     return numbers
 
 
-def _parse_output(text: str) -> tuple[int, int, int] | None:
+def _parse_output(text: str) -> tuple[int, ...] | None:
     if not text:
         return None
     parts = text.split(",")
-    if len(parts) != 3 or not all(part.strip().isdigit() for part in parts):
-        raise ValueError(f'output is three channel numbers such as "0,1,2", not {text[:40]!r}')
-    red, green, blue = (int(part) for part in parts)
-    return red, green, blue
+    if len(parts) not in (3, 4) or not all(part.strip().isdigit() for part in parts):
+        raise ValueError(
+            f'output is three channel numbers such as "0,1,2", or four with the infrared, not {text[:40]!r}'
+        )
+    return tuple(int(part) for part in parts)

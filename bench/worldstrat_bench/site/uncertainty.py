@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.artefacts.spectra import Curves
 from worldstrat_bench.artefacts.uncertainty import CURVES, LEVELS, POINTS, UNCERTAINTY
-from worldstrat_bench.measures import OPTIONAL, Measure
+from worldstrat_bench.measures import OPTIONAL, RETURNED, Measure
 from worldstrat_bench.site.divisions import Division
 from worldstrat_bench.site.entries import Entry
 from worldstrat_bench.site.figures import Figure
@@ -51,8 +51,7 @@ class TrustBlock:
 
 def returned(record: Record) -> str:
     """Return what a model gives beside red, green and blue; "" if that is nothing."""
-    more = [("psnr_nir", "near infrared"), ("crps", "expected errors")]
-    named = [name for column, name in more if column in record.optional]
+    named = [what.replace("-", " ") for what, column in RETURNED.items() if column in record.optional]
     return f"red, green, blue, {', '.join(named)}" if named else ""
 
 

@@ -19,7 +19,7 @@ from worldstrat_bench.artefacts.state import State
 from worldstrat_bench.artefacts.tiles import TILES
 from worldstrat_bench.artefacts.verification import Verification
 from worldstrat_bench.errors import InvalidArtefactError
-from worldstrat_bench.measures import measure
+from worldstrat_bench.measures import RETURNED, measure
 from worldstrat_bench.protocol import load_protocol, protocol_ids
 from worldstrat_bench.stats.anchor import contradiction, reference_of
 from worldstrat_bench.stats.boards import awaits_reference, claimed_kind, ranking_list
@@ -137,6 +137,21 @@ def manifest_faults(result: Result, manifest: Manifest, slug_folder: Path) -> It
         made, said = short_value(getattr(model, key)), short_value(getattr(stated, key))
         what = f"the record was made with model.{key} = {made}, the manifest says {said}"
         yield CheckFinding("record-manifest", what, where=where, remedy=REMADE)
+    yield from _returned_faults(result, manifest)
+
+
+def _returned_faults(result: Result, manifest: Manifest) -> Iterator[CheckFinding]:
+    """Check that the model returned what the manifest says, where the protocol can tell."""
+    protocol = result.record.protocol.id
+    if protocol not in protocol_ids() or load_protocol(protocol).family != "wsb" or not result.table.ok.any():
+        return
+    for what, column in RETURNED.items():
+        stated, found = what in manifest.model.returns, column in result.table.numbers
+        if stated != found:
+            text = "says nothing of it" if found else f"says that the model returns {what}"
+            said = f"the record has {'its' if found else 'no'} column {column}, the manifest {text}"
+            remedy = f'state in [model] what it returns beside R, G and B, such as returns = ["{what}"]; {REMADE}'
+            yield CheckFinding("record-manifest", said, where=result.record_file, remedy=remedy)
 
 
 def _place_faults(result: Result, slug_folder: Path) -> Iterator[CheckFinding]:

@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from worldstrat_bench.artefacts.record import ModelRef
 from worldstrat_bench.digests import listing_sha256
 from worldstrat_bench.errors import InvalidArtefactError
+from worldstrat_bench.measures import Returned
 from worldstrat_bench.submission.about import About, Corrections, Line, Prose, Section, Sha256, Url
 from worldstrat_bench.submission.locate import line_of, line_of_syntax_error
 
@@ -67,6 +68,7 @@ class ModelSection(Section):
         Literal["baselines"] | None, Field(description="the model ships with this repository, in that folder")
     ] = None
     frames: Annotated[int, Field(ge=1, le=8, description="revisits that the model wants")]
+    returns: Annotated[tuple[Returned, ...], Field(max_length=2, strict=False, description="beside R, G and B")] = ()
     parameters: Annotated[dict[str, Parameter], Field(max_length=64)] = Field(default_factory=dict)
 
     @model_validator(mode="after")

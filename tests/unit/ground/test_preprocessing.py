@@ -133,10 +133,10 @@ def test_bands_by_name() -> None:
     assert parse_bands("B4, b03,B02") == RGB
     assert parse_bands("red,Green,blue") == RGB
     assert [BANDS[b] for b in parse_bands("nir,nir08,swir16,swir22")] == ["B08", "B8A", "B11", "B12"]
-    assert declare(output="2,1,0").rgb_channels(5) == (2, 1, 0)
-    assert declare(bands="B02,B03,B04,B08").rgb_channels(4) == (2, 1, 0)
+    assert declare(output="2,1,0").shown_channels(5) == (2, 1, 0)
+    assert declare(bands="B02,B03,B04,B08").shown_channels(4) == (2, 1, 0)
     with pytest.raises(ValueError, match="output"):
-        declare(bands="B08").rgb_channels(4)
+        declare(bands="B08").shown_channels(4)
 
 
 def test_other_parameters_are_left_alone() -> None:

@@ -89,7 +89,7 @@ def test_the_section_has_all_five_numbers_and_both_drawings(site: Path) -> None:
     assert section.count("<figure") == 2
     assert "Mean over 40 tiles of list test." in section
     assert len(points(text, "uncertainty-sparsification", "fr")) == POINTS
-    assert "red, green, blue, expected errors" in text
+    assert "red, green, blue, expected error" in text
     mute = page(site, "m/mute.html")
     assert "uncertainty" not in mute
     assert "Returns" not in mute

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from worldstrat_bench.api import RGB, LowRes, Target, pad_frames
+from worldstrat_bench.api import NIR, RGB, LowRes, Target, pad_frames
 from worldstrat_bench.preprocessing import Preprocessing
 from worldstrat_bench_baselines.fusion import masked_median, take_bands
 from worldstrat_bench_baselines.tiling import Network, Tiling
@@ -23,7 +23,7 @@ class FileModel:
 
     @torch.no_grad()
     def predict(self, lr: LowRes, target: Target) -> Tensor:
-        """Return (B, 3, H, W) float32 reflectance on the network's own grid; the harness resamples it."""
+        """Return (B, 3 or 4, H, W) float32 reflectance on the network's own grid; the harness resamples it."""
         answers = []
         for b in range(lr.images.shape[0]):  # many exported files take a batch of one only
             one = LowRes(lr.images[b : b + 1], lr.clear[b : b + 1], lr.days[b : b + 1])
@@ -68,7 +68,7 @@ def prepare(lr: LowRes, says: Preprocessing) -> Tensor:
 
 
 def reflectance_of(answer: Tensor, says: Preprocessing, fed: tuple[int, ...]) -> Tensor:
-    """Return (1, 3, H, W) float32 reflectance of a network's answer to an input of the shape `fed`.
+    """Return (1, 3 or 4, H, W) float32 reflectance of a network's answer to an input of the shape `fed`.
 
     Raises
     ------
@@ -83,12 +83,13 @@ def reflectance_of(answer: Tensor, says: Preprocessing, fed: tuple[int, ...]) ->
         answer = answer.transpose(0, 1)
     if answer.ndim != 4 or answer.shape[0] != 1:
         raise ValueError(f"the network answered {tuple(answer.shape)} to {fed}")
-    rgb = answer[:, list(says.rgb_channels(answer.shape[1]))].float()
+    channels = says.shown_channels(answer.shape[1])
+    shown = answer[:, list(channels)].float()
     if says.normalised_output:
-        order = [says.bands.index(band) for band in RGB]
+        order = [says.bands.index(band) for band in (*RGB, NIR)[: len(channels)]]
         mean, std = (tuple(x[i] for i in order) if x else () for x in (says.mean, says.std))
-        rgb = rgb * _per_band(std, rgb, 1.0) + _per_band(mean, rgb, 0.0)
-    return (rgb - says.output_offset) / says.output_scale
+        shown = shown * _per_band(std, shown, 1.0) + _per_band(mean, shown, 0.0)
+    return (shown - says.output_offset) / says.output_scale
 
 
 def _per_band(numbers: tuple[float, ...], images: Tensor, default: float) -> Tensor:
