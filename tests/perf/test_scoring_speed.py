@@ -36,6 +36,7 @@ from worldstrat_bench.metrics.ssim import ssim, ssim_target
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.registration import mismatch, move, prepare_search
 from worldstrat_bench.scoring import Frame, make_scorer
+from worldstrat_bench.scoring.many import Scorer
 from worldstrat_bench.scoring.upstream import UpstreamPrepared, UpstreamScorer
 from worldstrat_bench.scoring.wsb import WsbScorer
 from worldstrat_bench.scoring.wsb_batch import BATCH
@@ -58,6 +59,8 @@ class Figures:
         ("SSIM, target prepared", "ssim", "ssim: scikit-image"),
         ("wsb-1, all but LPIPS, target prepared", "wsb-1", "ssim: scikit-image"),
         ("wsb-1, all but LPIPS, nothing prepared", "wsb-1 from nothing", "ssim: scikit-image"),
+        ("Scorer, PSNR and SSIM, a pair of a batch of 16", "Scorer", "ssim: scikit-image"),
+        ("Scorer, PSNR and SSIM, one pair", "Scorer alone", "ssim: scikit-image"),
         ("wsb-1 with spectral scores, target prepared", "wsb-1 spectral", "wsb-1"),
         ("wsb-1 with spectral scores, nothing prepared", "wsb-1 spectral from nothing", "wsb-1 from nothing"),
         ("wsb-1 with ST-LPIPS, target prepared", "wsb-1 stlpips", "wsb-1"),
@@ -209,6 +212,15 @@ def test_wsb_from_nothing(figures: Figures, benchmark: Any, pair: Any) -> None:
     target, given = target_of(pair[1]), frame()
     call = lambda: scorer.score(pair[0], scorer.prepare(target, given))  # noqa: E731
     take(figures, benchmark, "wsb-1 from nothing", call, rounds=7)
+
+
+@pytest.mark.parametrize(("name", "count"), [("Scorer", 16), ("Scorer alone", 1)])
+def test_scorer_of_a_training_loop(figures: Figures, benchmark: Any, pair: Any, name: str, count: int) -> None:
+    """A pair against its prepared target, as ``Scorer`` scores it while a network is trained."""
+    scorer = Scorer(device="cpu", metrics="psnr,ssim").prepare(np.stack([pair[1]] * count))
+    batch = np.stack([pair[0]] * count)
+    take(figures, benchmark, name, lambda: scorer.score(batch), rounds=5)
+    figures.values[name] /= count
 
 
 def test_wsb_with_spectral_scores(figures: Figures, benchmark: Any, pair: Any) -> None:

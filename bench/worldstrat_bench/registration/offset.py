@@ -179,7 +179,8 @@ def _median(values: Tensor, valid: Tensor | None) -> Tensor:
     """
     size = values.shape[-1]
     if valid is None and not filtering.on_gpu(values):  # a selection, which a GPU does not make deterministically
-        return (values.kthvalue((size - 1) // 2 + 1).values + values.kthvalue(size // 2 + 1).values) / 2
+        lower = values.kthvalue((size - 1) // 2 + 1).values
+        return lower if size % 2 else (lower + values.kthvalue(size // 2 + 1).values) / 2
     if valid is None:
         ordered = values.sort(dim=-1).values
         return (ordered[..., (size - 1) // 2] + ordered[..., size // 2]) / 2

@@ -27,6 +27,7 @@ def make_scorer(
     optional: Sequence[Loaded] | None = None,
     cache: ArrayCache | None = None,
     batch: int | None = None,
+    wanted: frozenset[str] | None = None,
 ) -> Scorer:
     """Return the scorer of a protocol.
 
@@ -38,11 +39,12 @@ def make_scorer(
         unavailable ones are null. None: the automatic ones.
     cache : of what depends on a target alone.
     batch : predictions that the scorer of a wsb protocol takes at once; None: 8 on a GPU, 1 on a CPU.
+    wanted : metrics that the scorer of a wsb protocol computes, without the learned and optional ones; None: all.
     """
     where = torch.device(device)
     if isinstance(protocol.registration, GaussianParabola):
         added = load_optional((), where) if optional is None else optional
-        return WsbScorer(protocol, where, perceptual, cache, added, batch)
+        return WsbScorer(protocol, where, perceptual, cache, added, batch, wanted)
     if isinstance(protocol.registration, ShiftedTruth):
         return UpstreamScorer(protocol, where)
     return ProbavScorer(protocol, where)

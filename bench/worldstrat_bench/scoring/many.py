@@ -58,7 +58,12 @@ class Scorer:
             raise UsageError(f"there is no metric {unknown[0][:40]!r}", where="metrics", remedy=", ".join(MEASURES))
         learned = load_perceptual(device=self.device) if self._names is not None and "lpips" in self._names else None
         self._scorer = make_scorer(
-            self._rules, device=self.device, perceptual=learned, optional=load_optional(added, self.device)
+            self._rules,
+            device=self.device,
+            perceptual=learned,
+            optional=load_optional(added, self.device),
+            # What is not asked for costs as much as what usually is.
+            wanted=None if self._names is None else frozenset(self._names),
         )
         self._targets: list[Prepared] = []
 

@@ -61,13 +61,16 @@ class WsbScorer:
         cache: ArrayCache | None = None,
         optional: Sequence[Loaded] = (),
         batch: int | None = None,
+        wanted: frozenset[str] | None = None,
     ) -> None:
         assert isinstance(protocol.registration, GaussianParabola)
         assert isinstance(protocol.offset, OffsetFirst)
         grid = protocol.target
         self.protocol = protocol
         self.device = device
-        self.rules = WsbRules(protocol.offset, protocol.registration, protocol.metrics, grid.border, grid.no_data_above)
+        self.rules = WsbRules(
+            protocol.offset, protocol.registration, protocol.metrics, grid.border, grid.no_data_above, wanted
+        )
         self._perceptual = perceptual
         self._cache = cache
         self._optional = tuple(optional)
@@ -100,7 +103,9 @@ class WsbScorer:
         # R, G, B by themselves from the start: what else there is must not change a bit of their scores.
         image = on_grid(given[:3], prepared.height, prepared.width)
         steps = align(image, prepared.offset, prepared.search, self.rules)
-        raw = moved(image.clamp(0, 1), steps.shift, self.rules).clamp(0, 1)
+        raw = steps.result
+        if self.rules.computes("psnr_raw"):
+            raw = moved(image.clamp(0, 1), steps.shift, self.rules).clamp(0, 1)
         placed = Placed(steps.levelled, steps.result, steps.bias, raw)
         values = {name: value[None] for name, value in ranked(placed, Truth.of(prepared), self.rules).items()}
         shift = steps.shift
@@ -248,7 +253,8 @@ class WsbScorer:
     ) -> tuple[dict[str, float | None], dict[str, str]]:
         """Every metric of the protocol, those that could not be computed as None with the reason."""
         added = [name for one in self._optional for name in one.metric.names if name in numbers]
-        metrics = {name: numbers.get(name) for name in (*self.rules.metrics.names, *added)}
+        ranked_names = (name for name in self.rules.metrics.names if self.rules.computes(name))
+        metrics = {name: numbers.get(name) for name in (*ranked_names, *added)}
         metrics["psnr_bicubic"] = prepared.psnr_bicubic
         reasons = {**nulls, "lr_consistency": _unseen(prepared), "psnr_bicubic": NO_FRAME}
         return metrics, {name: reasons[name] for name, value in metrics.items() if value is None}

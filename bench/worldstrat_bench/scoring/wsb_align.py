@@ -23,13 +23,23 @@ from worldstrat_bench.registration.offset import (
 
 @dataclass(frozen=True)
 class WsbRules:
-    """The constants of a wsb protocol that its arithmetic needs."""
+    """The constants of a wsb protocol that its arithmetic needs.
+
+    Attributes
+    ----------
+    wanted : the metrics to compute; None: all that need no network. Those that are computed do not depend on it.
+    """
 
     offset: OffsetFirst
     search: GaussianParabola
     metrics: Metrics
     border: int
     no_data_above: float
+    wanted: frozenset[str] | None = None
+
+    def computes(self, *names: str) -> bool:
+        """Return whether one of these metrics is wanted."""
+        return self.wanted is None or not self.wanted.isdisjoint(names)
 
 
 @dataclass(frozen=True)

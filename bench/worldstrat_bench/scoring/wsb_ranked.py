@@ -69,23 +69,23 @@ class Placed:
 
 
 def ranked(placed: Placed, truth: Truth, rules: WsbRules) -> dict[str, Tensor]:
-    """Every such metric, the share of clipped values and what was added to every band, (...) each."""
+    """Every such metric that is wanted, the share of clipped values and what was added to every band, (...) each."""
     constants, floor, valid = rules.metrics, rules.metrics.mse_floor, truth.valid
     target, levelled, fixed = truth.target, placed.levelled, placed.result
-    still, _ = unbiased(crop_or_pad(levelled.image, rules.border), truth.offset)
-    shown = stretch(fixed, truth.white)
-    mse = squared_error(fixed, target, valid)
-    values = {
-        "psnr": psnr(mse, floor),
-        "ssim": ssim(shown, truth.ssim),
-        "rmse": rmse(mse, floor),
-        "psnr_raw": psnr(squared_error(placed.raw, target, valid), floor),
-        "psnr_unregistered": psnr(squared_error(still, target, valid), floor),
-        "sam": sam(fixed, target, valid, norm_min=constants.sam_norm_min),
-        "clipped": levelled.clipped,
-        **dict(zip(BIASES, (levelled.offset + placed.bias).unbind(dim=-1), strict=True)),
-    }
-    if truth.frame is not None:
+    values = {"clipped": levelled.clipped, **dict(zip(BIASES, (levelled.offset + placed.bias).unbind(-1), strict=True))}
+    if rules.computes("psnr", "rmse"):
+        mse = squared_error(fixed, target, valid)
+        values |= {"psnr": psnr(mse, floor), "rmse": rmse(mse, floor)}
+    if rules.computes("ssim"):
+        values["ssim"] = ssim(stretch(fixed, truth.white), truth.ssim)
+    if rules.computes("psnr_raw"):
+        values["psnr_raw"] = psnr(squared_error(placed.raw, target, valid), floor)
+    if rules.computes("psnr_unregistered"):
+        still, _ = unbiased(crop_or_pad(levelled.image, rules.border), truth.offset)
+        values["psnr_unregistered"] = psnr(squared_error(still, target, valid), floor)
+    if rules.computes("sam"):
+        values["sam"] = sam(fixed, target, valid, norm_min=constants.sam_norm_min)
+    if truth.frame is not None and rules.computes("lr_consistency"):
         seen = truth.frame
         values["lr_consistency"] = lr_consistency(levelled.image, seen.rgb, seen.clear, seen.sensor)
     return values

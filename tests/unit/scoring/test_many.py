@@ -142,3 +142,14 @@ def test_torchmetrics_means_over_batches_and_processes() -> None:
     assert float(metric.total.sum()) == 0
     with pytest.raises(UsageError, match="equal weight"):
         WorldStratScore(metrics="missed")
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_what_is_asked_for_does_not_depend_on_what_else_is(monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
+    monkeypatch.setattr("worldstrat_bench.scoring.wsb.usual_batch", lambda device: batch)
+    (predictions, targets), (_, clear) = pairs(2), masks(2)
+    whole = Scorer(device="cpu").prepare(targets, clear=clear).score(predictions)
+    for name in ("psnr", "ssim", "rmse", "psnr_raw", "psnr_unregistered", "sam", "shift_y", "clipped"):
+        found = Scorer(device="cpu", metrics=name).prepare(targets, clear=clear).score(predictions)
+        assert list(found) == [name]
+        np.testing.assert_array_equal(found[name], whole[name])
