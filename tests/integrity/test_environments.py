@@ -5,13 +5,15 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from submission_factory import LOCK, MANIFEST, make_submission, make_wheel
 from worldstrat_bench.digests import file_sha256
-from worldstrat_bench.errors import InvalidArtefactError
+from worldstrat_bench.errors import InvalidArtefactError, WorldstratBenchError
+from worldstrat_bench.plugins.interpreter import inspect_interpreter
 from worldstrat_bench.submission.build_sandbox import BuildRoom, usable
 from worldstrat_bench.submission.check import check
 from worldstrat_bench.submission.environments import EnvironmentRequest, build_environment
@@ -19,6 +21,7 @@ from worldstrat_bench.submission.harness_base import provided, refuse_replaced
 from worldstrat_bench.submission.lock import LockError, parse_lock
 from worldstrat_bench.submission.manifest import ManifestError, parse_manifest
 from worldstrat_bench.worker.bubblewrap import find_bubblewrap
+from worldstrat_bench.worker.grants import interpreter_paths
 
 HASH = f"--hash=sha256:{'a' * 64}"
 BUILDERS = [pytest.param(False, id="pip"), pytest.param(True, id="uv")]
@@ -42,14 +45,78 @@ def test_a_lock_names_no_variable_of_the_builder(line: str) -> None:
     assert caught.value.line == 2
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://evil.example/a-1.tar.gz",
+        "https://evil.example/a-1.zip",
+        "https://evil.example/a",
+        "https://evil.example/",
+        "https://evil.example/a-1.tar.gz?x=a-1-py3-none-any.whl",
+        "https://evil.example/a-1.tar.gz#a-1-py3-none-any.whl",
+        "https://evil.example/a-1-py3-none-any.whl#egg=a",
+        "https://evil.example/a-1-py3-none-any.whl#subdirectory=x",
+        "https://evil.example/a-1-py3-none-any.whl%2Fa-1.tar.gz",
+        "https://evil.example/a-1-py3-none-any.whl/",
+        "https://evil.example/a-1-py3-none-any.WHL",
+        "https://evil.example/b-1-py3-none-any.whl",
+        "https://evil.example/x.whl",
+    ],
+)
+def test_an_address_is_that_of_a_wheel(address: str) -> None:
+    """An installer builds whatever else it finds at an address, and so runs code of it, outside of every worker."""
+    with pytest.raises(LockError, match=r"wheel|fragment"):
+        parse_lock(f"a @ {address} {HASH}\n")
+    pinned = f'frames = 8\nwheel = "{address}"\nwheel_sha256 = "{"a" * 64}"'
+    with pytest.raises(ManifestError, match=r"wheel|fragment|model\.wheel"):
+        parse_manifest(MANIFEST.replace("my-sr", "a").replace("frames = 8", pinned))
+
+
+REACHING = {
+    "pth": {"{site}/evil.pth": b"/etc\n"},
+    "pth-by-data": {"evil-1.0.data/data/lib/{python}/site-packages/evil.pth": b"/etc\n"},
+    "editable": {"evil-1.0.dist-info/direct_url.json": b'{"url": "file:///etc", "dir_info": {"editable": true}}'},
+    "interpreter": {"evil-1.0.data/scripts/python": b"#!python\nprint(1)\n"},
+    "configuration": {"evil-1.0.data/data/pyvenv.cfg": b"include-system-site-packages = true\n"},
+}
+"""Files of a wheel that make a worker read what is outside, or the harness run what is inside."""
+
+
+@pytest.mark.parametrize("uv", BUILDERS)
+@pytest.mark.parametrize("attack", REACHING)
+def test_a_wheel_of_a_lock_does_not_reach_out_of_its_environment(tmp_path: Path, attack: str, uv: bool) -> None:
+    if uv and shutil.which("uv") is None and not Path(sys.executable).with_name("uv").is_file():
+        pytest.skip("uv is not installed")
+    names = {"site": "", "python": f"python{sys.version_info.major}.{sys.version_info.minor}"}
+    files = {name.format(**names).lstrip("/"): data for name, data in REACHING[attack].items()}
+    (tmp_path / "wheels").mkdir()
+    wheel = make_wheel(tmp_path / "wheels", name="evil", files=files)
+    lock = f"evil==1.0 --hash=sha256:{file_sha256(wheel)}\n"
+    folder = tmp_path / "environments"
+    with pytest.raises(WorldstratBenchError) as refused:
+        build_environment(EnvironmentRequest(lock), folder, find_links=wheel.parent, offline=True, uv=uv)
+    assert isinstance(refused.value, InvalidArtefactError)
+    assert not list(folder.glob("*/bin/python"))  # nothing is left that could be taken for built
+    honest = make_wheel(tmp_path / "wheels", name="honest")
+    lock = f"honest==1.0 --hash=sha256:{file_sha256(honest)}\n"
+    python = build_environment(EnvironmentRequest(lock), folder, find_links=wheel.parent, offline=True, uv=uv)
+    paths, listed = interpreter_paths(inspect_interpreter(python))
+    base = inspect_interpreter(python).base
+    assert all(path.is_relative_to(folder) or path.resolve().is_relative_to(base.resolve()) for path in paths)
+    assert listed == []
+
+
 def test_a_lock_with_an_address_and_a_marker_is_read() -> None:
     marker = 'python_version >= "3.9" and platform_machine == "x86_64"'
-    lock = f"a @ https://example.org/a%24-1.whl ; {marker} {HASH}\nb==1+cpu {HASH}  # costs 3 $ {{or more}}\n"
+    address = "https://example.org/a-1%2Bcpu-py3-none-any.whl?x=1"
+    lock = f"a @ {address} ; {marker} {HASH}\nb==1+cpu {HASH}  # costs 3 $ {{or more}}\n"
     assert [item.name for item in parse_lock(lock)] == ["a", "b"]
 
 
 def test_nor_does_the_address_of_a_wheel() -> None:
-    pinned = 'wheel = "https://example.org/{}/w.whl"\nwheel_sha256 = "' + "a" * 64 + '"\nframes = 8'
+    pinned = (
+        'wheel = "https://example.org/{}/my_sr-1.0-py3-none-any.whl"\nwheel_sha256 = "' + "a" * 64 + '"\nframes = 8'
+    )
     assert parse_manifest(MANIFEST.replace("frames = 8", pinned.format("v1,2;3"))).model.wheel is not None
     for name in ("$SECRET", "${SECRET}", "{SECRET}"):
         with pytest.raises(ManifestError, match=r"model\.wheel"):

@@ -21,9 +21,14 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.submission.build_sandbox import BuildRoom, installation_of
 from worldstrat_bench.submission.harness_base import refuse_replaced, refuse_shadowed
+from worldstrat_bench.submission.installed import contents, refuse_reaching_out
 from worldstrat_bench.submission.lock import Locked, parse_lock
 
 READY = "worldstrat-environment.json"
+RULES = "wheels are looked at after the installation"
+"""Part of the key: an environment that was built by older rules is built again."""
+
+HARNESS_PTH = "worldstrat-harness.pth"
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class EnvironmentRequest:
     @property
     def key(self) -> str:
         """Names the environment: the same content is built once."""
-        parts = [self.lock, self.python, str(self.over_harness), sys.version, sysconfig.get_platform()]
+        parts = [RULES, self.lock, self.python, str(self.over_harness), sys.version, sysconfig.get_platform()]
         parts += [sha256 for _, sha256 in self.wheels]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 
@@ -116,7 +121,9 @@ def _build(
         for place in (home, scratch):
             place.mkdir(exist_ok=True)
         _create(home, scratch, request, uv)
+        made = contents(home)
         _install(_room(home, scratch, request, uv, find_links, offline=offline), request, locked, uv, find_links)
+        refuse_reaching_out(home, made)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     if request.over_harness:
@@ -134,7 +141,7 @@ def _create(home: Path, scratch: Path, request: EnvironmentRequest, uv: str | No
     BuildRoom(home, scratch, readable, network=False).run([*command, str(home)], "create the environment")
     if request.over_harness:
         lines = "".join(f"{path}\n" for path in _harness_packages())
-        (_packages(home) / "worldstrat-harness.pth").write_text(lines, encoding="utf-8")
+        (_packages(home) / HARNESS_PTH).write_text(lines, encoding="utf-8")
 
 
 def _harness_packages() -> tuple[Path, ...]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from worldstrat_bench.errors import InvalidArtefactError
 
@@ -116,11 +118,32 @@ def _locked(line: str, number: int, where: object) -> Locked:
         raise LockError(f"{requirement.name} is not pinned to one version", where=where, line=number)
     if requirement.url is not None and not requirement.url.startswith("https://"):
         raise LockError(f"{requirement.name} is not fetched by https", where=where, line=number)
+    if requirement.url is not None and (fault := wheel_address_fault(requirement.url, requirement.name)):
+        remedy = "give the address of a wheel (.whl): anything else is built, which runs its code"
+        raise LockError(f"{requirement.name}: {fault}", where=where, line=number, remedy=remedy)
     if not hashes:
         raise LockError(f"{requirement.name} has no --hash=sha256:", where=where, line=number)
     pin = f"@ {requirement.url}" if requirement.url else str(pins[0])
     marker = str(requirement.marker) if requirement.marker else ""
     return Locked(canonicalize_name(requirement.name), pin, marker, hashes, number)
+
+
+def wheel_address_fault(url: str, distribution: str) -> str:
+    """Return why an address is not that of a wheel of a distribution; "" if it is one.
+
+    Installers obey "wheels only" for what they look up by name, and build whatever else an address leads to.
+    """
+    parts = urlsplit(url)
+    name = posixpath.basename(unquote(parts.path))
+    if parts.fragment or name != unquote(posixpath.basename(parts.path)):
+        return "the address has a fragment or an encoded slash, after which installers take it for something else"
+    try:
+        found = parse_wheel_filename(name)[0]
+    except InvalidWheelFilename:
+        return f"the address ends in {name[:60]!r}, which is not the name of a wheel"
+    if found != canonicalize_name(distribution):
+        return f"the address is of a wheel of {found}"
+    return ""
 
 
 _REMEDY = "write it with: uv pip compile --generate-hashes --no-header requirements.in -o requirements.lock"

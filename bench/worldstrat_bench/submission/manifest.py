@@ -16,6 +16,7 @@ from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.measures import Returned
 from worldstrat_bench.submission.about import About, Corrections, Line, Prose, Section, Sha256, Url
 from worldstrat_bench.submission.locate import line_of, line_of_syntax_error
+from worldstrat_bench.submission.lock import wheel_address_fault
 
 MANIFEST_NAME = "submission.toml"
 MAX_MANIFEST_BYTES = 64 * 1024
@@ -77,6 +78,8 @@ class ModelSection(Section):
             raise PydanticCustomError(
                 "wheel", "wheel and wheel_sha256 come together: an address without a hash is not a pin"
             )
+        if self.wheel is not None and (fault := wheel_address_fault(self.wheel, self.distribution)):
+            raise PydanticCustomError("wheel", "{fault}", {"fault": fault})
         if self.wheel and self.repository_folder:
             raise PydanticCustomError("wheel", "wheel and repository_folder exclude each other")
         return self

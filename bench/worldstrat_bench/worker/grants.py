@@ -35,7 +35,7 @@ DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 CUDA_DEVICES = ("nvidia*", "nvidia-caps/*", "dxg")
 """Below /dev. Not ``nvidia-caps-imex-channels/*``: such a channel gives access to the GPU memory of other machines."""
 CUDA_FILES = ("/etc/nvidia", "/etc/OpenCL", "/run/nvidia", "/run/opengl-driver", "/proc/driver/nvidia")
-TOO_WIDE = (Path("/"), Path("/home"), Path("/root"), Path("/mnt"), Path("/media"), Path("/data"), Path("/tmp"))
+TOO_WIDE = tuple(map(Path, ("/", "/home", "/root", "/mnt", "/media", "/data", "/tmp", "/etc", "/var", "/srv", "/run")))
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def check_disjoint(grants: Grants, forbidden: Iterable[Path]) -> None:
     """
     granted = [path.resolve() for path in (*grants.read, *grants.write, *grants.listed)]
     for path in granted:
-        if path in TOO_WIDE:
+        if holds_a_home(path):
             raise InfrastructureError(
                 "the model would have to be given a folder that holds other people's files",
                 where=path,

@@ -21,7 +21,17 @@ BESIDE = ("__init__.py", "api.py", "errors.py", "preprocessing.py", "worker/__in
 """The harness's modules that a worker can see beside the folder :mod:`worldstrat_bench.worker.inside`."""
 
 _PASSED = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-_PASSED_PREFIXES = ("CUDA_", "NVIDIA_", "NCCL_")
+_PASSED_CUDA = (
+    "CUDA_VISIBLE_DEVICES",
+    "CUDA_DEVICE_ORDER",
+    "CUDA_DEVICE_MAX_CONNECTIONS",
+    "CUDA_LAUNCH_BLOCKING",
+    "CUDA_MODULE_LOADING",
+    "NVIDIA_VISIBLE_DEVICES",
+    "NVIDIA_DRIVER_CAPABILITIES",
+    "NVIDIA_TF32_OVERRIDE",
+)
+"""Settings of the GPU, name by name: tokens are called NVIDIA_API_KEY and the like."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +106,7 @@ def environment(
 ) -> dict[str, str]:
     """Return a clean environment: no token, no proxy, no path of the user; caches in the scratch folder."""
     added = [path for path in (folders.harness, folders.built, interpreter.user_site) if path and path.is_dir()]
-    kept = {key: value for key, value in host.items() if key in _PASSED or key.startswith(_PASSED_PREFIXES)}
+    kept = {key: value for key, value in host.items() if key in _PASSED + _PASSED_CUDA}
     home, cache, temporary = (str(folders.scratch / name) for name in ("home", "cache", "tmp"))
     kept.update(dict.fromkeys(("TMPDIR", "TEMP", "TMP", "TORCHINDUCTOR_CACHE_DIR", "CUDA_CACHE_PATH"), temporary))
     kept.update(dict.fromkeys(("XDG_CACHE_HOME", "TORCH_HOME", "HF_HOME", "TRITON_CACHE_DIR", "MPLCONFIGDIR"), cache))

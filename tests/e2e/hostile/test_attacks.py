@@ -32,6 +32,7 @@ DEPENDS = {
     "keyring",
     "netlink",
     "make_sysv_memory",
+    "use_ipc_of_others_by_number",
     "read_hr_through_parent_root",
     "read_hr_through_host_root",
     "read_hr_from_host_descriptor",
@@ -62,7 +63,8 @@ def got_through(confinement: Confinement, scene: Scene, stub_python: Path) -> di
     The model has the real torch under one profile and a stub under the other, which starts faster.
     """
     python = stub_python if confinement.profile == "cuda" else None
-    os.environ["HOSTILE_SECRET_TOKEN"] = "hunter2"
+    secrets = ("HOSTILE_SECRET_TOKEN", "NVIDIA_API_KEY", "CUDA_PASSWORD", "NCCL_TOKEN")
+    os.environ.update(dict.fromkeys(secrets, "hunter2"))
     answers = {}
     decoy = Path(scene.facts["decoy"])
     try:
@@ -79,7 +81,8 @@ def got_through(confinement: Confinement, scene: Scene, stub_python: Path) -> di
                     answers[name] = bool(reply.image.mean() > 0.5)
                     answers[name] |= seen_by_host(scene, name) or scheduling_of(pid) != before
     finally:
-        del os.environ["HOSTILE_SECRET_TOKEN"]
+        for name in secrets:
+            del os.environ[name]
     return answers
 
 

@@ -62,8 +62,19 @@ DENIED: Numbers = {
     "shmat": (30, 196),
     "shmctl": (31, 195),
     "msgget": (68, 186),
+    "msgsnd": (69, 189),
+    "msgrcv": (70, 188),
+    "msgctl": (71, 187),
     "semget": (64, 190),
+    "semop": (65, 193),
+    "semtimedop": (220, 192),
+    "semctl": (66, 191),
     "mq_open": (240, 180),
+    "mq_unlink": (241, 181),
+    "mq_timedsend": (242, 182),
+    "mq_timedreceive": (243, 183),
+    "mq_notify": (244, 184),
+    "mq_getsetattr": (245, 185),
     "truncate": (76, 45),
     "fanotify_init": (300, 262),
     "inotify_add_watch": (254, 27),
@@ -74,8 +85,9 @@ DENIED: Numbers = {
     "migrate_pages": (256, 238),
     "move_pages": (279, 239),
 }
-"""Fail with EPERM: other processes, namespaces, mounts, the kernel, the machine, IPC objects without a path, and
-watches on folders, which name the files there and which Landlock does not restrict."""
+"""Fail with EPERM: other processes, namespaces, mounts, the kernel, the machine, IPC objects without a path (by number,
+too: /proc lists those of others), and watches on folders, which name the files there and which Landlock does not
+restrict."""
 
 REFUSED: Numbers = {
     "socket": (41, 198),

@@ -170,7 +170,8 @@ class Attacks:
         read("/proc/{}/environ".format(self.facts["host"]))
 
     def read_secret_of_environment(self):
-        if "HOSTILE_SECRET_TOKEN" not in os.environ:
+        secrets = ("HOSTILE_SECRET_TOKEN", "NVIDIA_API_KEY", "CUDA_PASSWORD", "NCCL_TOKEN")
+        if not any(name in os.environ for name in secrets):
             raise OSError("clean")
 
     def read_other_file(self):
@@ -185,6 +186,17 @@ class Attacks:
     def make_sysv_memory(self):
         segment = check(LIBC.shmget(0, 4096, 0o1600))
         LIBC.shmctl(segment, 0, None)
+
+    def use_ipc_of_others_by_number(self):
+        """Messages, semaphores and queues that another program made: only the filter says EPERM to these numbers."""
+        calls = ((69, 189), (70, 188), (71, 187), (65, 193), (220, 192), (66, 191), (242, 182), (243, 183), (244, 184))
+        name = ctypes.c_char_p(b"worldstrat-bench-of-another-program")
+        asked = [(numbers, -1) for numbers in calls] + [((241, 181), name), ((245, 185), -1)]
+        for numbers, first in asked:
+            ctypes.set_errno(0)
+            if LIBC.syscall(number_of_call(*numbers), first, 0, 0, 0, 0) >= 0 or ctypes.get_errno() != errno.EPERM:
+                return
+        raise OSError("not one")
 
     def tcp(self):
         connect(socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", self.facts["tcp"]))
