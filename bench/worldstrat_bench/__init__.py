@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from worldstrat_bench.data.layout import open_dataset as open_dataset
     from worldstrat_bench.results.frames import read_runs as read_runs
     from worldstrat_bench.results.frames import read_scores as read_scores
+    from worldstrat_bench.results.predicted import read_prediction as read_prediction
     from worldstrat_bench.run import evaluate as evaluate
     from worldstrat_bench.run.request import RunOptions as RunOptions
     from worldstrat_bench.scoring.many import Scorer as Scorer
@@ -26,6 +27,7 @@ __all__ = [
     "evaluate",
     "load_record",
     "open_dataset",
+    "read_prediction",
     "read_runs",
     "read_scores",
     "score_pair",
@@ -39,6 +41,7 @@ _HOMES = {
     "load_record": "worldstrat_bench.artefacts.record",
     "evaluate": "worldstrat_bench.run",
     "open_dataset": "worldstrat_bench.data.layout",
+    "read_prediction": "worldstrat_bench.results.predicted",
     "read_runs": "worldstrat_bench.results.frames",
     "read_scores": "worldstrat_bench.results.frames",
     "score_pair": "worldstrat_bench.scoring",

@@ -23,7 +23,7 @@ def test_the_examples_run_as_they_stand(
     small_dataset(tmp_path / "WorldStrat", tiles=3)
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     names: dict[str, Any] = {}
     for block in blocks:
         exec(compile(block, "docs/api.md", "exec"), names)  # noqa: S102  # our own page, read from the checkout
@@ -32,6 +32,7 @@ def test_the_examples_run_as_they_stand(
     assert names["truth"].image.shape[1:] == names["truth"].valid.shape
     assert names["task"].images.shape[:3] == (1, 2, 12)
     assert (len(names["tiles"]), set(names["means"]["list"])) == (2, {"test"})
+    assert names["image"].shape[0] == 3
     record = load_record(tmp_path / "run")
     assert names["record"] == record
     assert record.outcomes == {"ok": 2}
