@@ -143,9 +143,13 @@ def test_answers_that_are_not_images(says: Preprocessing, network: object) -> No
 
 def test_a_fourth_channel_of_the_answer_is_near_infrared_and_normalised_as_its_own_band() -> None:
     says = declare(
-        bands="B02,B03,B04,B08", output="2,1,0,3", input_scale=10_000, mean="100,200,300,400", std="10,20,30,40",
+        bands="B02,B03,B04,B08",
+        output="2,1,0,3",
+        input_scale=10_000,
+        mean="100,200,300,400",
+        std="10,20,30,40",
         normalised_output=True,
-    )  # fmt: skip
+    )
     answer = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
     found = reflectance_of(answer, says, (1, 4, 8, 8))
     for band, (channel, mean, std) in enumerate([(2, 300, 30), (1, 200, 20), (0, 100, 10), (3, 400, 40)]):

@@ -191,9 +191,15 @@ def test_a_study_goes_on_with_its_own_runs_and_choices_only(
 def few_variants() -> str:
     protocol = load_protocol("wsb-1")
     usual = {
-        "radius": 8, "sigma": 2, "border": protocol.target.border, "level": '"bias"', "target": '"bicubic"',
-        "average": '"mean of dB"', "tiles": '"all"', "weights": '"micro"',
-    }  # fmt: skip
+        "radius": 8,
+        "sigma": 2,
+        "border": protocol.target.border,
+        "level": '"bias"',
+        "target": '"bicubic"',
+        "average": '"mean of dB"',
+        "tiles": '"all"',
+        "weights": '"micro"',
+    }
     tables = [
         f'[{key}]\ntitle = "{key}"\nusual = {value}\nothers = {"[12]" if key == "border" else "[]"}\n'
         for key, value in usual.items()

@@ -161,8 +161,15 @@ def test_a_status_that_cannot_be_read_is_not_active() -> None:
 def board(tmp_path: Path, **extra: Any) -> tuple[Path, BuildReport]:
     """A practice board of three submissions; the second has the keys of `extra` in its manifest."""
     for i, slug in enumerate(("one", "two", "three")):
-        make_run(tmp_path / "s" / slug / "results" / "a" / "b", model=slug, submission=slug, tiles=36, release="mini",
-                 list_name="test", gain_db=float(i))  # fmt: skip
+        make_run(
+            tmp_path / "s" / slug / "results" / "a" / "b",
+            model=slug,
+            submission=slug,
+            tiles=36,
+            release="mini",
+            list_name="test",
+            gain_db=float(i),
+        )
         write_manifest(tmp_path / "s" / slug, slug=slug, title=slug.title(), **(extra if slug == "two" else {}))
     report = build([tmp_path / "s"], tmp_path / "out")
     assert check_site(tmp_path / "out").faults == ()
@@ -191,8 +198,14 @@ def test_the_row_leaves_the_ranks_and_its_page_stays(tmp_path: Path, word: str) 
 
 
 def test_a_board_that_loses_its_last_row_keeps_the_page(tmp_path: Path) -> None:
-    make_run(tmp_path / "s" / "a" / "results" / "a" / "b", model="a", submission="a", tiles=36, release="mini",
-             list_name="test")  # fmt: skip
+    make_run(
+        tmp_path / "s" / "a" / "results" / "a" / "b",
+        model="a",
+        submission="a",
+        tiles=36,
+        release="mini",
+        list_name="test",
+    )
     about: dict[str, Any] = {
         "status": "withdrawn",
         "status_date": "2026-11-26",
@@ -206,8 +219,14 @@ def test_a_board_that_loses_its_last_row_keeps_the_page(tmp_path: Path) -> None:
 
 def test_a_correction_is_on_the_page(tmp_path: Path) -> None:
     for slug in ("one", "two"):
-        make_run(tmp_path / "s" / slug / "results" / "a" / "b", model=slug, submission=slug, tiles=36, release="mini",
-                 list_name="test")  # fmt: skip
+        make_run(
+            tmp_path / "s" / slug / "results" / "a" / "b",
+            model=slug,
+            submission=slug,
+            tiles=36,
+            release="mini",
+            list_name="test",
+        )
         write_manifest(tmp_path / "s" / slug, slug=slug, title=slug)
     with (tmp_path / "s" / "two" / "submission.toml").open("a", encoding="utf-8") as stream:
         stream.write(CORRECTION.replace("network", "<i>network</i>"))

@@ -123,9 +123,15 @@ def _fault(choices: Choices) -> str:
     if not isinstance(search, GaussianParabola):
         return f"protocol: {protocol.id} has other choices; wsb-1 can be varied"
     does = {
-        "radius": search.radius, "sigma": search.sigma, "border": protocol.target.border, "level": "bias",
-        "target": "bicubic", "average": "mean of dB", "tiles": "all", "weights": "micro",
-    }  # fmt: skip
+        "radius": search.radius,
+        "sigma": search.sigma,
+        "border": protocol.target.border,
+        "level": "bias",
+        "target": "bicubic",
+        "average": "mean of dB",
+        "tiles": "all",
+        "weights": "micro",
+    }
     for key, choice in choices.named.items():
         if choice.usual != does[key]:
             return f"{key}.usual: {protocol.id} has {does[key]}"

@@ -196,9 +196,14 @@ class _Judge:
     def reasons(self, row: Competitor, kind: Kind, listed: str | None) -> tuple[WhyUnranked, ...]:
         """Return why a row has no rank."""
         return why_unranked(
-            row.record, row.table, verified=row.verified, kind=kind, known=self.known, state=state_in(row.manifest),
+            row.record,
+            row.table,
+            verified=row.verified,
+            kind=kind,
+            known=self.known,
+            state=state_in(row.manifest),
             list_name=listed,
-        )  # fmt: skip
+        )
 
     def ranks(self, row: Competitor, kind: Kind, listed: str) -> bool:
         """Return whether a row of another submission has a rank."""

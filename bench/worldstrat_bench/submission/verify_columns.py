@@ -23,11 +23,28 @@ SPEED_TOLERANCE: Final = 0.1
 
 _DB: Final = 0.01
 _ABSOLUTE: Final[Mapping[str, float]] = {
-    "psnr": _DB, "psnr_raw": _DB, "psnr_unregistered": _DB, "psnr_bicubic": _DB, "psnr_nir": _DB,
-    "sam4": 0.05, "ndvi_mae": 5e-3, "coverage_68": 0.01, "coverage_95": 0.01, "ause": 0.01, "crps": 1e-4,
-    "ssim": 1e-3, "lpips": 1e-3, "stlpips": 1e-3, "rmse": 1e-4, "sam": 0.05, "lr_consistency": 1e-4,
-    "lr_consistency_target": 1e-4, "clipped": 1e-3, "shift_y": 0.02, "shift_x": 0.02,
-}  # fmt: skip
+    "psnr": _DB,
+    "psnr_raw": _DB,
+    "psnr_unregistered": _DB,
+    "psnr_bicubic": _DB,
+    "psnr_nir": _DB,
+    "sam4": 0.05,
+    "ndvi_mae": 5e-3,
+    "coverage_68": 0.01,
+    "coverage_95": 0.01,
+    "ause": 0.01,
+    "crps": 1e-4,
+    "ssim": 1e-3,
+    "lpips": 1e-3,
+    "stlpips": 1e-3,
+    "rmse": 1e-4,
+    "sam": 0.05,
+    "lr_consistency": 1e-4,
+    "lr_consistency_target": 1e-4,
+    "clipped": 1e-3,
+    "shift_y": 0.02,
+    "shift_x": 0.02,
+}
 """Largest difference, in the unit of the column: a prediction within `SAME_PREDICTION` moves it by less."""
 
 _FACTS: Final = frozenset(FACT_COLUMNS)

@@ -107,8 +107,11 @@ def test_red_green_and_blue_score_alike_to_the_bit(size: int, batch: int, wild: 
     assert set(whole.metrics) - set(plain.metrics) == set(COLUMNS)
     assert {name: value for name, value in whole.metrics.items() if name not in COLUMNS} == plain.metrics
     assert (whole.shift_y, whole.shift_x, whole.clipped, whole.levels) == (
-        plain.shift_y, plain.shift_x, plain.clipped, plain.levels,
-    )  # fmt: skip
+        plain.shift_y,
+        plain.shift_x,
+        plain.clipped,
+        plain.levels,
+    )
 
 
 def test_the_fourth_band_is_judged_by_its_own_unit() -> None:

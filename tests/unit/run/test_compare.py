@@ -105,8 +105,12 @@ def test_any_number_of_runs_is_compared_each_with_each(tmp_path: Path) -> None:
     ]
     assert shown(*runs, "--metrics", "ssim").count("model-a - model-b") == 1
     assert shown(*runs, "--strata", "ipcc").count("model-a - model-b") > len(ranked)
-    for words, fragment in (((runs[0],), "compared with nothing"), ((*runs, "--metrics", "sharpness"), "sharpness"),
-                            ((*runs, runs[0]), "given twice"), ((*runs, "--strata", "colour"), "colour")):  # fmt: skip
+    for words, fragment in (
+        ((runs[0],), "compared with nothing"),
+        ((*runs, "--metrics", "sharpness"), "sharpness"),
+        ((*runs, runs[0]), "given twice"),
+        ((*runs, "--strata", "colour"), "colour"),
+    ):
         done = run_cli("compare", *words)
         assert (done.code, fragment in done.err) == (2, True), done.err
 

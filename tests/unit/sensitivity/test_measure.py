@@ -58,11 +58,16 @@ def changed(setting: Setting) -> Protocol:
 @pytest.mark.parametrize(
     "setting",
     [
-        USUAL, replace(USUAL, radius=4), replace(USUAL, radius=12), replace(USUAL, sigma=1.0),
-        replace(USUAL, sigma=3.0), replace(USUAL, border=12), replace(USUAL, border=32, radius=12),
+        USUAL,
+        replace(USUAL, radius=4),
+        replace(USUAL, radius=12),
+        replace(USUAL, sigma=1.0),
+        replace(USUAL, sigma=3.0),
+        replace(USUAL, border=12),
+        replace(USUAL, border=32, radius=12),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_a_setting_gives_the_score_of_a_protocol_with_it(hr: NDArray[np.uint16], setting: Setting) -> None:
     image = prediction(hr)
     (row,) = tile_errors(hr, clear(), [image, image[:, :64, :64]], [setting], WSB)

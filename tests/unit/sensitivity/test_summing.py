@@ -101,14 +101,18 @@ CHOICES = [
 
 def document(rows: list[tuple[dict[str, str], list[float]]]) -> dict[str, Any]:
     return {
-        "schema_version": 1, "protocol": {"id": "wsb-1", "sha256": "a" * 64}, "list": "test",
-        "targets_sha256": "b" * 64, "harness_version": "1", "choices": CHOICES,
+        "schema_version": 1,
+        "protocol": {"id": "wsb-1", "sha256": "a" * 64},
+        "list": "test",
+        "targets_sha256": "b" * 64,
+        "harness_version": "1",
+        "choices": CHOICES,
         "models": [{"name": name, "record_id": digit * 64} for name, digit in (("a", "1"), ("b", "2"), ("c", "3"))],
         "variants": [
             {"changed": changed, "tiles": 9, "means": means, "beats": [] if not means else ["011", "001", "000"]}
             for changed, means in rows
         ],
-    }  # fmt: skip
+    }
 
 
 ROWS: list[tuple[dict[str, str], list[float]]] = [
@@ -125,14 +129,20 @@ def test_findings_of_an_invented_study() -> None:
     found = findings(Sensitivity.model_validate(document(ROWS)))
     assert (found.variants, found.computed, found.tested) == (6, 5, 5)
     assert [(p.model, p.usual, p.best, p.worst) for p in found.places] == [
-        ("a", 1, 1, 3), ("b", 2, 1, 2), ("c", 3, 2, 3),
-    ]  # fmt: skip
+        ("a", 1, 1, 3),
+        ("b", 2, 1, 2),
+        ("c", 3, 2, 3),
+    ]
     assert [(p.first, p.second, p.ahead, p.beats, p.beaten) for p in found.pairs] == [
-        ("a", "b", 0.6, 1.0, 0.0), ("a", "c", 0.8, 1.0, 0.0), ("b", "c", 1.0, 1.0, 0.0),
-    ]  # fmt: skip
+        ("a", "b", 0.6, 1.0, 0.0),
+        ("a", "c", 0.8, 1.0, 0.0),
+        ("b", "c", 1.0, 1.0, 0.0),
+    ]
     assert [(m.option, m.alone, m.joined) for m in found.moved] == [
-        (("border", "32"), 1, 1.5), (("radius", "4"), 0, 0.5), (("radius", "12"), 0, 0.0),
-    ]  # fmt: skip
+        (("border", "32"), 1, 1.5),
+        (("radius", "4"), 0, 0.5),
+        (("radius", "12"), 0, 0.0),
+    ]
     first, second = found.swaps
     assert (first.first, first.second, first.needed) == ("a", "b", (("border", "32"),))
     ((option, lead),) = first.alone
