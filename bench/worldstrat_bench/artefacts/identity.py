@@ -21,6 +21,7 @@ MODEL: Final = (
     "weights_sha256",
     "parameters",
     "frames",
+    "draws",
 )
 """The fields of a reference that decide what a model predicts; the others say what its authors state of it."""
 

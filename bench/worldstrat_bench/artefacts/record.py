@@ -82,6 +82,7 @@ class ModelRef(Part):
     weights_sha256: Sha256 | None = None
     parameters: dict[str, str | int | float | bool] = Field(default_factory=dict)
     frames: int = Field(ge=1, le=16)
+    draws: int = Field(default=1, ge=1, le=32, description="predictions of each tile; scores are the means over them")
     train_split: Text | None = Field(default=None, description="the train list as the submission declares it")
     submission: Name | None = Field(default=None, description="slug of the submission")
 
@@ -199,6 +200,15 @@ class ListScores(Part):
     strata: dict[str, dict[str, Summaries]]
 
 
+class DrawScores(Part):
+    """Spread of a stochastic model's draws and scores of their mean image, on one list; their mean is in the scores."""
+
+    spread: dict[str, Finite | None] = Field(
+        description="standard deviation of a metric between the draws of a tile, mean over tiles; null if a tile failed"
+    )
+    mean_image: Summaries = Field(description="scores of the mean of the draws, as an image")
+
+
 class Record(Artefact):
     """One run. See the module's docstring for what its id covers."""
 
@@ -233,6 +243,9 @@ class Record(Artefact):
     )
     warnings: tuple[Text, ...] = ()
     files: dict[str, Sha256]
+    draws: dict[str, DrawScores] | None = Field(
+        default=None, description="by list, from draws.csv; null: one prediction a tile"
+    )
     predictions: HandedIn | None = Field(
         default=None, description="of predictions that were handed in; null: the harness ran the model"
     )

@@ -25,6 +25,9 @@ RobustnessOption = Annotated[
     bool, typer.Option("--robustness", help="Also evaluate with 1, 2, 4 and 8 frames and on synthetic inputs.")
 ]
 KeepOption = Annotated[bool, typer.Option("--keep/--no-keep", help="Keep predictions after scoring.")]
+KeepDrawsOption = Annotated[
+    bool, typer.Option("--keep-draws", help="With --draws: keep predictions of draws after the first as well.")
+]
 ChangedOption = Annotated[
     str | None,
     typer.Option("--changed-since", metavar="REV", help="With --all: only submissions changed since this revision."),
@@ -51,17 +54,18 @@ def evaluate(
     scoring: groups.ScoringGroup,
     caching: groups.CacheGroup,
     keep: KeepOption = True,
+    keep_draws: KeepDrawsOption = False,
     machines: groups.MachinesGroup,
     json: console.JsonOption = False,
 ) -> None:
     """Run a model on the test tiles and score it; the same command continues a run that was interrupted."""
-    options = groups.run_options(device, worker, scoring, caching, keep=keep)
+    options = groups.run_options(device, worker, scoring, caching, keep=keep, keep_draws=keep_draws)
     cluster = machines.chosen()
     # With --all each submission states what the other options would say of one model.
     if every is not None:
         from worldstrat_bench.submission.matrix import Matrix, find_submissions
 
-        _only_with_one_model(model, *vars(loading).values(), tiles.limit, tiles.shard, robustness or None)
+        _only_with_one_model(model, *vars(loading).values(), tiles.limit, tiles.shard, tiles.draws, robustness or None)
         submissions = find_submissions(every, changed_since)
         protocols, lists = tuple(tiles.protocol.split(",")), tuple(tiles.list_name.split(","))
         _evaluate_all(Matrix(submissions, protocols, lists, data, out, options), cluster, json)
@@ -93,7 +97,7 @@ def _only_with_one_model(*options: object) -> None:
         raise UsageError(
             "--all takes models, frames, weights and parameters from the submissions",
             where="--all",
-            remedy="leave out MODEL, --frames, --weights, --param, --python, --limit, --shard, --robustness",
+            remedy="leave out MODEL, --frames, --weights, --param, --python, --limit, --shard, --draws, --robustness",
         )
 
 

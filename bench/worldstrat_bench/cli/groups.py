@@ -127,6 +127,12 @@ class TilesGroup:
         typer.Option("--seed", metavar="N", help="Random seed of the run; each tile's seed is derived from it."),
     ] = 0
     shard: ShardOption = None
+    draws: Annotated[
+        int | None,
+        typer.Option(
+            "--draws", metavar="K", min=1, max=32, help="Predictions per tile of a random model. [default: 1]"
+        ),
+    ] = None
     lr: Annotated[
         str, typer.Option("--lr", metavar="KIND", help="Inputs: real revisits, or synthetic ones made from HR.")
     ] = "real"
@@ -139,8 +145,14 @@ class TilesGroup:
         UsageError
             if an option is invalid.
         """
+        from worldstrat_bench.errors import UsageError
         from worldstrat_bench.run.request import RunRequest
 
+        if self.draws is not None:
+            if model.submission is not None:
+                what, remedy = "a submission states its draws itself", "change model.draws in submission.toml"
+                raise UsageError(what, where="--draws", remedy=remedy)
+            model = replace(model, draws=self.draws)
         # The request checks the word itself.
         inputs = cast("InputSource", self.lr)
         shard = parse_shard(self.shard)
@@ -227,7 +239,9 @@ class CacheGroup:
         return replace(options, cache=self.cache, cache_bytes=size)
 
 
-def run_options(device: str, *groups: WorkerGroup | ScoringGroup | CacheGroup, keep: bool = True) -> RunOptions:
+def run_options(
+    device: str, *groups: WorkerGroup | ScoringGroup | CacheGroup, keep: bool = True, keep_draws: bool = False
+) -> RunOptions:
     """Return how a run goes about its work.
 
     Raises
@@ -237,7 +251,7 @@ def run_options(device: str, *groups: WorkerGroup | ScoringGroup | CacheGroup, k
     """
     from worldstrat_bench.run.request import RunOptions
 
-    options = RunOptions(device=device, keep=keep)
+    options = RunOptions(device=device, keep=keep, keep_draws=keep_draws)
     for group in groups:
         options = group.applied(options)
     return options

@@ -52,6 +52,7 @@ def remarks(record: Record) -> list[str]:
         psnr = scores.micro.get("psnr")
         if psnr is not None and psnr.mean is not None and psnr.ci_low is None:
             lines.append(f"list {name}: no intervals, because {psnr.effective_groups:.3g} effective groups are too few")
+    lines.extend(_draws(record))
     if dataset.limit is not None:
         lines.append(f"a smoke test of the first {dataset.limit} tiles: it cannot be ranked")
     if dataset.shard is not None:
@@ -66,6 +67,19 @@ def remarks(record: Record) -> list[str]:
         lines.append(f"{len(dataset.no_target)} tiles have no target: {', '.join(dataset.no_target[:3])}")
     lines.extend(f"{metric} is null: {reason}" for metric, reason in record.nulls.items())
     lines.extend(record.warnings)
+    return lines
+
+
+def _draws(record: Record) -> list[str]:
+    """Return how far the draws of a stochastic model lie apart, and how good their mean image is, by list."""
+    lines = []
+    for name, own in (record.draws or {}).items():
+        mean, spread = own.mean_image["psnr"].mean, own.spread.get("psnr")
+        if mean is not None and spread is not None:
+            lines.append(
+                f"list {name}: means over {record.model.draws} draws a tile; between draws PSNR has a standard "
+                f"deviation of {spread:.3f} dB; the mean image has {mean:.2f} dB"
+            )
     return lines
 
 

@@ -239,7 +239,7 @@ def _model(model: str | None, run: Path, loading: LoadingGroup) -> ModelRequest 
     if is_submission(model):
         return loading.loaded(model, None)
     recorded = load_record(run).model
-    request = loading.loaded(model, recorded.frames)
+    request = replace(loading.loaded(model, recorded.frames), draws=recorded.draws)
     return request if loading.param else replace(request, parameters=dict(recorded.parameters))
 
 

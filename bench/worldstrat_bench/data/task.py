@@ -130,13 +130,18 @@ class Task:
         object.__setattr__(same, "_known_sha256", sha256)
         return same
 
-    def seed(self, run_seed: int) -> int:
+    def seed(self, run_seed: int, draw: int = 1) -> int:
         """Return the seed that a model gets with this task, 0..2^63 - 1; the same wherever and in whatever order.
+
+        Parameters
+        ----------
+        draw : of a stochastic model, from 1; every draw has another seed.
 
         It follows from the run's seed and the digest of the inputs. A seed made of the tile's name would tell the
         model which tile it is: run seeds and names are public.
         """
-        digest = hashlib.sha256(f"{run_seed}\n{self.sha256}".encode()).digest()
+        further = f"\ndraw {draw}" if draw > 1 else ""
+        digest = hashlib.sha256(f"{run_seed}\n{self.sha256}{further}".encode()).digest()
         return int.from_bytes(digest[:8], "big") >> 1
 
     def tile(self, k: int) -> Task:

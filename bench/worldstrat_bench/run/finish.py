@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from worldstrat_bench.artefacts.curves import curve_files
+from worldstrat_bench.artefacts.draws import DRAWS, format_draws, parse_draws
 from worldstrat_bench.artefacts.durable import write_durably
 from worldstrat_bench.artefacts.identity import targets_sha256
 from worldstrat_bench.artefacts.record import DatasetRef, Record, build_record, load_record
@@ -26,6 +27,7 @@ from worldstrat_bench.run.notes import Notes, ScoreInputs
 from worldstrat_bench.run.selection import Selection
 from worldstrat_bench.scoring.levels import level_warnings
 from worldstrat_bench.stats.aggregate import aggregate
+from worldstrat_bench.stats.draws import draw_scores, draw_warnings
 
 NOT_RETURNED = "the model did not return it"
 
@@ -40,7 +42,9 @@ class _Row:
 
 
 def finish(run: RunFolder, selection: Selection, protocol: Protocol, notes: Notes) -> Record:
-    """Write ``tiles.csv``, ``timings.csv``, files of curves if tiles have any, ``record.json``; return the record.
+    """Write ``tiles.csv``, ``timings.csv``, ``record.json``, and files of draws and curves if tiles have any.
+
+    Returns the record.
 
     The run has to have every tile. One that was finished before keeps its record if it says the same.
 
@@ -54,7 +58,10 @@ def finish(run: RunFolder, selection: Selection, protocol: Protocol, notes: Note
     rows = _rows(run, selection)
     usable = [row for row in rows if row.scored.usable]
     text = format_tiles(columns_of(row.facts, row.entry.predicted.outcome, row.scored) for row in usable)
-    files = {TILES: text, **curve_files((row.facts.tile, row.scored.curves) for row in usable)}
+    drawn = [(row.facts.tile, row.scored.draws) for row in usable if row.scored.draws is not None]
+    draws = format_draws((tile, own.each, own.mean_image) for tile, own in drawn)
+    curves = curve_files((row.facts.tile, row.scored.curves) for row in usable)
+    files = {TILES: text, **curves, **({DRAWS: draws} if draws else {})}
     record = _record(rows, files, selection, protocol, notes)
     former = _former(run)
     if former is not None and former.record_id != record.record_id:
@@ -139,6 +146,8 @@ def _record(
     table = parse_tiles(files[TILES])
     predicting, scoring, machine = notes.predicting, notes.scoring, notes.machine
     counted = Counter(row.entry.predicted.outcome for row in usable)
+    lists = sublists(selection.list_name, table.tiles)
+    drawn = parse_draws(files[DRAWS]) if DRAWS in files else None
     return build_record(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         protocol=scoring.protocol,
@@ -165,11 +174,12 @@ def _record(
         seed=predicting.seed,
         outcomes={outcome: counted[outcome] for outcome in OUTCOMES if counted[outcome] or outcome == "ok"},
         messages=tile_messages(row.entry.predicted for row in usable),
-        scores=aggregate(table, sublists(selection.list_name, table.tiles), protocol),
+        scores=aggregate(table, lists, protocol),
+        draws=None if drawn is None else draw_scores(table, drawn, lists, protocol),
         nulls=_nulls(usable, protocol, scoring),
         lpips_backbone_sha256=scoring.lpips_backbone_sha256,
         optional=_optional(table, scoring),
-        warnings=_warnings(usable, protocol, notes),
+        warnings=(*_warnings(usable, protocol, notes), *draw_warnings(drawn)),
         files={name: hashlib.sha256(content.encode()).hexdigest() for name, content in files.items()},
         predictions=predicting.predictions,
     )

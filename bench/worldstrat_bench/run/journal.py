@@ -33,6 +33,15 @@ CREATE TABLE IF NOT EXISTS tile (
 """
 
 
+class DrawValues(BaseModel):
+    """The numbers of each draw of a tile, and of the mean image."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    each: tuple[dict[str, float | None], ...]
+    mean_image: dict[str, float | None]
+
+
 class Scored(BaseModel):
     """Result of scoring one tile; everything of its row in ``tiles.csv`` that is neither label nor outcome.
 
@@ -46,6 +55,7 @@ class Scored(BaseModel):
     shift_y, shift_x : px of the target grid.
     levels : what was added to the prediction's bands; the warnings of a run are made of it.
     curves : what optional metrics keep of the tile, by name, each number of six significant digits.
+    draws : of a tile with several predictions; everything above is of all of them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -63,17 +73,34 @@ class Scored(BaseModel):
     clipped: float | None = None
     levels: Levels | None = None
     curves: dict[str, tuple[float, ...]] = Field(default_factory=dict)
+    draws: DrawValues | None = None
 
 
 @dataclass(frozen=True)
 class Predicted:
-    """Outcome of one tile in the worker: its outcome, why, and how long the model took."""
+    """Outcome of one tile in the worker: its outcome, why, and how long the model took.
+
+    Attributes
+    ----------
+    sha256, further_sha256 : of its prediction, and of those of the draws after the first.
+    """
 
     tile: str
     outcome: str
     message: str = ""
     model_seconds: float = 0.0
     sha256: str | None = None
+    further_sha256: tuple[str, ...] = ()
+
+    @property
+    def draws(self) -> int:
+        """Number of predictions."""
+        return 1 + len(self.further_sha256)
+
+    @property
+    def digests(self) -> str | None:
+        """Digests of all draws in their order, with spaces between them, as the journal keeps them."""
+        return None if self.sha256 is None else " ".join((self.sha256, *self.further_sha256))
 
 
 @dataclass(frozen=True)
@@ -209,7 +236,7 @@ class Journal:
             "INSERT INTO tile VALUES (?, ?, ?, ?, ?, NULL, NULL) ON CONFLICT DO UPDATE SET outcome = excluded.outcome, "
             "message = excluded.message, model_seconds = excluded.model_seconds, "
             "prediction_sha256 = excluded.prediction_sha256, score = NULL, score_seconds = NULL",
-            (row.tile, row.outcome, row.message, row.model_seconds, row.sha256),
+            (row.tile, row.outcome, row.message, row.model_seconds, row.digests),
         )
 
     def set_scored(self, tile: str, scored: Scored, seconds: float) -> None:
@@ -223,7 +250,7 @@ class Journal:
         rows = [
             (
                 *(entry.predicted.tile, entry.predicted.outcome, entry.predicted.message),
-                *(entry.predicted.model_seconds, entry.predicted.sha256),
+                *(entry.predicted.model_seconds, entry.predicted.digests),
                 None if entry.scored is None else entry.scored.model_dump_json(),
                 entry.score_seconds,
             )
@@ -262,8 +289,9 @@ class Journal:
 
 def _entry(row: tuple[object, ...]) -> Entry:
     tile, outcome, message, seconds, sha256, score, score_seconds = row
+    first, *further = (None,) if sha256 is None else str(sha256).split()
     return Entry(
-        Predicted(str(tile), str(outcome), str(message), _number(seconds), None if sha256 is None else str(sha256)),
+        Predicted(str(tile), str(outcome), str(message), _number(seconds), first, tuple(further)),
         None if score is None else Scored.model_validate_json(str(score)),
         None if score_seconds is None else _number(score_seconds),
     )

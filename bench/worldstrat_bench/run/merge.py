@@ -180,15 +180,17 @@ def _copy(part: _Part, run: RunFolder) -> None:
     if part.run.journal.note("harness_changed"):
         run.journal.set_note("harness_changed", "true")
     entries = {tile: entry for tile, entry in part.entries.items() if entry.scored is not None}
-    for tile in entries:
-        if part.run.store.has(tile):
-            _link(part.run.store.path(tile), run.store.path(tile))
+    for tile, entry in entries.items():
+        for number in range(1, entry.predicted.draws + 1):
+            source = part.run.store.draw(number)
+            if source.has(tile):
+                _link(source.path(tile), run.store.draw(number).path(tile))
     run.journal.set_entries(entries.values())
 
 
 def _link(source: Path, target: Path) -> None:
     """One file under two names where the file system can, else a copy; never half a file."""
-    target.parent.mkdir(exist_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.tmp")
     temporary.unlink(missing_ok=True)
     try:

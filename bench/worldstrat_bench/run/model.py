@@ -31,6 +31,7 @@ class ModelRequest:
     parameters : keyword arguments for the model's ``load``.
     python : the interpreter of the model's own environment.
     train_split, submission : what a submission declares; kept in the record.
+    draws : predictions of each tile, each with another seed, of which the scores are the mean.
     wheel_sha256 : of the wheel that the environment of `python` was built from, where a lock file says so.
 
     Raises
@@ -47,6 +48,7 @@ class ModelRequest:
     train_split: str | None = None
     submission: str | None = None
     wheel_sha256: str | None = None
+    draws: int = 1
 
     def __post_init__(self) -> None:
         # A frozen value settles the types here, so that requests which mean the same compare equal.
@@ -121,6 +123,7 @@ def _reference(request: ModelRequest, entry: ModelEntry, parameters: dict[str, P
         weights_sha256=weights_sha256(request.weights),
         parameters=parameters,
         frames=request.frames,
+        draws=request.draws,
         train_split=request.train_split,
         submission=request.submission,
     )

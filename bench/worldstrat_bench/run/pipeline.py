@@ -30,6 +30,7 @@ def evaluate(
     limit: int | None = None,
     shard: str | None = None,
     frames: int | None = None,
+    draws: int | None = None,
     weights: Path | str | None = None,
     parameters: Mapping[str, Parameter] | None = None,
     python: Path | str | None = None,
@@ -52,6 +53,7 @@ def evaluate(
     protocol, list, limit, shard, seed, lr : as on the command line; see
         :class:`~worldstrat_bench.run.request.RunRequest`. `shard` is ``"i/n"``.
     frames, weights, parameters, python : how to load a model that is given by its name; 8 frames unless stated.
+    draws : predictions of each tile by such a model, with other seeds; 1 unless stated.
     robustness : afterwards also evaluate with 1, 2, 4 and 8 frames and on synthetic inputs.
     options : device, isolation, limits, cache, optional metrics, ...; None for the defaults of ``RunOptions``.
     engine : what carries out the run; None for this machine, or
@@ -71,6 +73,8 @@ def evaluate(
         a UsageError that names the argument.
     """
     chosen = _model(model, frames, weights, parameters, python)
+    if draws is not None:
+        chosen = replace(chosen, draws=draws)
     if shard is not None:
         check_text(shard, "--shard", "i/n with 1 <= i <= n, say 1/4")
     part = Shard.parse(shard) if shard else None

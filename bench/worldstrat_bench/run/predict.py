@@ -15,6 +15,7 @@ from worldstrat_bench.data.tile import Tile
 from worldstrat_bench.errors import InfrastructureError, ModelError, UsageError
 from worldstrat_bench.protocol import Protocol
 from worldstrat_bench.run.crew import ATTEMPTS, Crew
+from worldstrat_bench.run.draws import predict_draws, together
 from worldstrat_bench.run.environment import nvidia_driver
 from worldstrat_bench.run.events import Listener, Tally
 from worldstrat_bench.run.folder import LOG, RESUME, RunFolder
@@ -45,8 +46,9 @@ def missing_predictions(tiles: Sequence[Tile], entries: Mapping[str, Entry], run
         entry = entries.get(tile.name)
         if entry is None or entry.predicted.outcome == "infra_error":
             return True
-        lost = entry.predicted.outcome == "ok" and entry.scored is None and not run.store.has(tile.name)
-        return lost
+        predicted = entry.predicted
+        there = run.store.has_all(tile.name, predicted.draws)
+        return predicted.outcome == "ok" and entry.scored is None and not there
 
     return tuple(tile for tile in tiles if missing(tile))
 
@@ -131,13 +133,14 @@ class Predictor:
         with ThreadPoolExecutor(1, thread_name_prefix="store") as disk:
             try:
                 while not self._stop.is_set() and (item := source.take()) is not None:
-                    reply = self._predict(worker, item[1].task)
+                    replies = self._predict(worker, item[1].task)
                     # Waiting here bounds memory: at most one prediction is being written while the next is made.
                     if storing is not None:
                         storing.result()
-                    if reply is None:
+                    if replies is None:
                         return
-                    storing = disk.submit(self._store, *item, reply, finished)
+                    reply = together(replies)
+                    storing = disk.submit(self._store, *item, replies, reply, finished)
                     self._count(reply, storing)
                 if storing is not None:
                     storing.result()
@@ -145,30 +148,49 @@ class Predictor:
                 self._stop.set()
                 raise
 
-    def _predict(self, worker: Worker, task: Task) -> Reply | None:
-        """Predict one tile; None if the run was stopped in between and the reply means nothing."""
-        seed = task.seed(self._inputs.seed)
+    def _predict(self, worker: Worker, task: Task) -> tuple[Reply, ...] | None:
+        """Predict the draws of one tile; None if the run was stopped in between and the replies mean nothing."""
+        replies = predict_draws(
+            lambda number: self._draw(worker, task, task.seed(self._inputs.seed, number)), self._inputs.model.draws
+        )
+        return None if self._stop.is_set() else replies
+
+    def _draw(self, worker: Worker, task: Task, seed: int) -> Reply:
         # A worker that the machine killed says nothing about the model, so such a tile gets another try.
         for _attempt in range(ATTEMPTS):
             reply = worker.predict(task, seed)
             if self._stop.is_set() or not reply.retry:
                 break
-        return None if self._stop.is_set() else reply
+        return reply
 
-    def _store(self, tile: Tile, inputs: TileInputs, reply: Reply, finished: Finished) -> None:
-        """Put the prediction on the disk, then the journal's row, then tell."""
+    def _store(
+        self, tile: Tile, inputs: TileInputs, replies: Sequence[Reply], reply: Reply, finished: Finished
+    ) -> None:
+        """Put the prediction on the disk, then the journal's row, then tell.
+
+        Parameters
+        ----------
+        replies, reply : to each draw, and what they are together.
+        """
         # In this order: after a kill a row must not name a prediction that is not there. A prediction without a row
         # is made again.
         predicted = Predicted(tile.name, reply.outcome, reply.message, reply.seconds)
         answer = reply.answer if reply.outcome == "ok" else None
         if answer is not None:
-            predicted = replace(predicted, sha256=self._run.store.write(tile.name, answer, self._about))
+            written = (
+                self._run.store.draw(number).write(tile.name, one.answer, self._about)
+                for number, one in enumerate(replies, start=1)
+                if one.answer is not None
+            )
+            first, *further = written
+            predicted = replace(predicted, sha256=first, further_sha256=tuple(further))
         else:
-            self._run.store.remove(tile.name)
+            self._run.store.remove(tile.name, self._inputs.model.draws)
             # The model's own output is above it in the log, and does not say of which tile it is.
             log_messages(self._run.path, tile_messages([predicted]))
         self._run.journal.set_predicted(predicted)
-        finished(tile, inputs, predicted, answer)
+        # Several draws are read back when they are scored, so that memory stays that of one.
+        finished(tile, inputs, predicted, answer if len(replies) == 1 else None)
 
     def _count(self, reply: Reply, storing: Future[None]) -> None:
         """Stop the run after so many failures in a row; the last of them is stored first."""

@@ -78,14 +78,29 @@ class PredictionStore:
             raise InvalidArtefactError("a prediction was changed after the run", where=path, remedy=remedy)
         return answer
 
-    def remove(self, tile: str) -> None:
-        """Remove a prediction if there is one."""
+    def remove(self, tile: str, draws: int = 1) -> None:
+        """Remove the prediction of a tile, and those of its further draws, if there are any."""
         self.path(tile).unlink(missing_ok=True)
+        self.remove_further(tile, draws)
+
+    def draw(self, number: int) -> PredictionStore:
+        """Return the store of one draw, from 1; the first lies where the only one of other models does."""
+        return self if number == 1 else PredictionStore(self.folder / f"draw-{number}")
+
+    def has_all(self, tile: str, draws: int) -> bool:
+        """Return whether the predictions of all draws are stored."""
+        return all(self.draw(number).has(tile) for number in range(1, draws + 1))
+
+    def remove_further(self, tile: str, draws: int) -> None:
+        """Remove the predictions of the draws after the first."""
+        for number in range(2, draws + 1):
+            self.draw(number).path(tile).unlink(missing_ok=True)
 
     def clean(self) -> None:
         """Remove the temporary files of a process that was killed."""
         if self.folder.is_dir():
-            remove_temporary(self.folder)
+            for folder in (self.folder, *self.folder.glob("draw-*")):
+                remove_temporary(folder)
 
 
 def _load(path: Path) -> Answer:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from worldstrat_bench.arguments import check_kind, check_text, check_whole, path_of, path_or_none
+from worldstrat_bench.artefacts.draws import MAX_DRAWS
 from worldstrat_bench.data.task import InputSource
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.measures import parse_added
@@ -31,6 +32,7 @@ class RunOptions:
     limits : what the model may use, for instance ``Limits(tile_seconds=30, memory_bytes=8 * 2**30)``.
     max_failures : consecutive failed tiles after which the run stops; 0 for never.
     keep : whether predictions stay after they are scored.
+    keep_draws : whether those of draws after the first stay as well.
     cache : whether decoded inputs and targets are kept for the next run.
     cache_bytes : the size of both together; None: see :func:`~worldstrat_bench.cache.cache_bytes`.
     lpips_weights : file with the AlexNet backbone; None looks in torchvision's cache.
@@ -50,6 +52,7 @@ class RunOptions:
     limits: Limits = field(default_factory=Limits)
     max_failures: int = 5
     keep: bool = True
+    keep_draws: bool = False
     cache: bool = True
     cache_bytes: int | None = None
     lpips_weights: Path | None = None
@@ -116,11 +119,20 @@ class RunRequest:
         object.__setattr__(self, "data", path_of(self.data, "data"))
         object.__setattr__(self, "out", path_of(self.out, "out"))
         check_text(self.list_name, "--list", "auto, test, full, clean, strict or never-split")
-        for option, value in (("--seed", self.seed), ("--limit", self.limit), ("--frames", self.model.frames)):
+        for option, value in (
+            ("--seed", self.seed),
+            ("--limit", self.limit),
+            ("--frames", self.model.frames),
+            ("--draws", self.model.draws),
+        ):
             if value is not None:
                 check_whole(value, option)
         _at_least("--limit", self.limit, 1)
         _at_least("--frames", self.model.frames, 1)
+        _at_least("--draws", self.model.draws, 1)
+        if self.model.draws > MAX_DRAWS:
+            what = f"{self.model.draws} draws of a tile are too many"
+            raise UsageError(what, where="--draws", remedy=f"give {MAX_DRAWS} or fewer")
         if str(self.inputs) not in ("real", "synthetic"):
             raise UsageError(
                 f"unknown kind of inputs {str(self.inputs)[:40]!r}", where="--lr", remedy="real or synthetic"

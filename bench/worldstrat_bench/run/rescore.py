@@ -46,7 +46,16 @@ def score_run(request: ScoreRequest, options: RunOptions, tell: Listener = ignor
 def refuse_lost_predictions(source: RunFolder) -> None:
     """Raise InvalidArtefactError if tiles were predicted and their predictions are not in the run any more."""
     predicted = [name for name, entry in source.journal.entries().items() if entry.predicted.outcome == "ok"]
-    lost = [name for name in predicted if not source.store.has(name)]
+    entries = source.journal.entries()
+    kept = [name for name in predicted if source.store.has(name)]
+    cut = [name for name in kept if not source.store.has_all(name, entries[name].predicted.draws)]
+    if cut:
+        raise InvalidArtefactError(
+            f"the run holds the first draw only of {len(cut)} tiles: the others were removed once scored",
+            where=source.path,
+            remedy="run the model again with --keep-draws: worldstrat-bench evaluate MODEL --data DIR --out OTHER-RUN",
+        )
+    lost = sorted(set(predicted) - set(kept))
     if lost:
         what = "no predictions" if len(lost) == len(predicted) else f"no prediction of {len(lost)} {_tiles(lost)}"
         raise InvalidArtefactError(
@@ -150,7 +159,7 @@ def _copy_outcomes(source: RunFolder, run: RunFolder, selection: Selection) -> N
         before, now = present.get(tile.name), entries[tile.name].predicted
         if now.outcome == "infra_error":
             continue  # it is not a result: the tile is to be predicted again
-        same = before is not None and (before.predicted.outcome, before.predicted.sha256) == (now.outcome, now.sha256)
+        same = before is not None and (before.predicted.outcome, before.predicted.digests) == (now.outcome, now.digests)
         if before is None or (before.scored is None and not same):
             run.journal.set_predicted(now)
         elif not same:

@@ -120,7 +120,7 @@ class Run:
 
     def score(self) -> None:
         """Score every tile that has a prediction, or a failure, and no score; predictions stay."""
-        with self._scoring(keep=True) as scores:
+        with self._scoring(keep=True, keep_draws=True) as scores:
             self._score_waiting(scores)
 
     def predict_and_score(self) -> None:
@@ -131,7 +131,7 @@ class Run:
         # Scoring may remove predictions, so what is missing is counted before it begins.
         todo = self._unpredicted()
         # The workers start first: torch is imported and the metrics are loaded while they do.
-        with self._workers(todo) as crew, self._scoring(keep=keep) as scores:
+        with self._workers(todo) as crew, self._scoring(keep=keep, keep_draws=self.options.keep_draws) as scores:
             from worldstrat_bench.run.score import FrameFacts
 
             def finished(tile: Tile, inputs: TileInputs, predicted: Predicted, answer: Answer | None) -> None:
@@ -184,7 +184,7 @@ class Run:
         predictor.run(todo, len(self.selection.tiles), crew, finished, self.tell)
 
     @contextmanager
-    def _scoring(self, *, keep: bool) -> Iterator[ScoringPool]:
+    def _scoring(self, *, keep: bool, keep_draws: bool) -> Iterator[ScoringPool]:
         """Open the threads that score tiles; leaving the context waits for all that were submitted."""
         from worldstrat_bench.run.score import FrameFacts, ScoringPool, one_torch_thread
         from worldstrat_bench.run.scorer import Scoring
@@ -206,6 +206,7 @@ class Run:
                 read_facts=lambda tile: FrameFacts.of(read(tile)),
                 tally=tally,
                 keep=keep,
+                keep_draws=keep_draws,
             ) as scores:
                 yield scores
 
@@ -223,7 +224,9 @@ class Run:
             return False
         tiles = self.selection.tiles
         side = self.protocol.target.size(read_header(tiles[0].hr).height) if tiles else 0
-        needed = 12 * side * side * len(tiles)
+        # Beside a model on the CPU tiles are scored, and further draws removed, as they come.
+        stored = self.inputs.model.draws if self.options.keep_draws or self.devices != ("cpu",) else 1
+        needed = 12 * side * side * len(tiles) * stored
         if enough_space(self.folder.path, needed):
             return True
         what = f"the disk is too small for all predictions, {needed / 1e9:.1f} GB"

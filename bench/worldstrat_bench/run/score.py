@@ -23,6 +23,7 @@ from worldstrat_bench.data.task import Answer
 from worldstrat_bench.data.tile import Tile
 from worldstrat_bench.protocol import Protocol
 from worldstrat_bench.run.batches import Batches
+from worldstrat_bench.run.draws import score_draws
 from worldstrat_bench.run.events import Tally
 from worldstrat_bench.run.folder import RunFolder
 from worldstrat_bench.run.journal import Entry, Predicted, Scored
@@ -66,11 +67,14 @@ def score_tile(scorer: Scorer, target: TargetImage, facts: FrameFacts, answer: A
         return Scored(
             target_sha256=target.sha256, usable=True, cloud=facts.cloud, days=facts.days, detail=prepared.detail
         )
+    return scored_tile(score_answer(scorer, answer, prepared), prepared, target.sha256, facts)
+
+
+def score_answer(scorer: Scorer, answer: Answer, prepared: Prepared) -> TileScore:
+    """Return the scores of one answer; a protocol of others has its own metrics and no more."""
     if isinstance(scorer, WsbScorer):
-        score = scorer.score(answer.image, prepared, answer.expected_error)
-    else:  # a protocol of others has its own metrics and no more
-        score = scorer.score(answer.image, prepared)
-    return scored_tile(score, prepared, target.sha256, facts)
+        return scorer.score(answer.image, prepared, answer.expected_error)
+    return scorer.score(answer.image, prepared)
 
 
 def target_for(
@@ -158,8 +162,9 @@ class ScoringPool:
         read_facts: Callable[[Tile], FrameFacts],
         tally: Tally,
         keep: bool = True,
+        keep_draws: bool = True,
     ) -> None:
-        self._run, self._source, self._keep = run, source, keep
+        self._run, self._source, self._keep, self._keep_draws = run, source, keep, keep_draws
         self._protocol, self._scorer, self._cache = scoring.protocol, scoring.scorer, scoring.cache
         self._read_facts, self._tally = read_facts, tally
         workers = scoring.threads
@@ -205,6 +210,9 @@ class ScoringPool:
         facts = facts or self._read_facts(tile)
         target = read_target(tile, self._protocol, self._cache)
         ok = predicted.outcome == "ok"
+        if ok and target.usable and predicted.draws > 1:
+            self._score_draws(tile, predicted, target, facts, began)
+            return
         if answer is None and ok and target.usable:
             answer = self._source.read(tile.name, predicted.sha256)
         if target.usable:
@@ -218,6 +226,20 @@ class ScoringPool:
         spent = time.perf_counter() - began
         waiting = Waiting(tile, predicted, facts, target.sha256, answer, prepared, spent)
         self._score_together(self._batches.add(waiting.kind, waiting))
+
+    def _score_draws(
+        self, tile: Tile, predicted: Predicted, target: TargetImage, facts: FrameFacts, began: float
+    ) -> None:
+        """Score every draw of a tile, and their mean."""
+        digests = (predicted.sha256, *predicted.further_sha256)
+        answers = [self._source.draw(n).read(tile.name, sha256) for n, sha256 in enumerate(digests, start=1)]
+        target = target_for(answers[0], target, tile, self._protocol, self._cache)
+        prepared = self._scorer.prepare(target, Frame(facts.rgb, facts.clear))
+
+        def score(answer: Answer) -> Scored:
+            return scored_tile(score_answer(self._scorer, answer, prepared), prepared, target.sha256, facts)
+
+        self._keep_score(tile, predicted, score_draws(score, answers), time.perf_counter() - began)
 
     def _score_together(self, waiting: Sequence[Waiting]) -> None:
         """Score tiles of one kind; each is said to have taken its share of the batch's time."""
@@ -238,7 +260,9 @@ class ScoringPool:
     def _keep_score(self, tile: Tile, predicted: Predicted, scored: Scored, seconds: float) -> None:
         self._run.journal.set_scored(tile.name, scored, seconds)
         if not self._keep:
-            self._run.store.remove(tile.name)
+            self._run.store.remove(tile.name, predicted.draws)
+        elif not self._keep_draws:
+            self._run.store.remove_further(tile.name, predicted.draws)
         self._tally.add(tile.name, predicted.outcome)
 
     def __enter__(self) -> Self:
@@ -265,7 +289,7 @@ def unscored(
         entry = entries.get(tile.name)
         if entry is None or entry.scored is not None or entry.predicted.outcome == "infra_error":
             continue
-        if entry.predicted.outcome == "ok" and not source.has(tile.name):
+        if entry.predicted.outcome == "ok" and not source.has_all(tile.name, entry.predicted.draws):
             continue
         yield tile, entry.predicted
 

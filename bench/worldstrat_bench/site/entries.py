@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from worldstrat_bench.artefacts.curves import CURVE_FILES, Curves, parse_curves
+from worldstrat_bench.artefacts.draws import DRAWS
 from worldstrat_bench.artefacts.record import NOT_KNOWN, Record, canonical_json
 from worldstrat_bench.artefacts.reference import References
 from worldstrat_bench.artefacts.result import Result
@@ -21,15 +22,8 @@ from worldstrat_bench.artefacts.state import ACTIVE, Correction, State, correcti
 from worldstrat_bench.artefacts.tiles import TILES, TileTable
 from worldstrat_bench.artefacts.verification import Verification, verification_of
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
-from worldstrat_bench.site.extras import (
-    Card,
-    Speed,
-    card_of,
-    parse_toml,
-    robustness_of,
-    speed_of,
-    string_at,
-)
+from worldstrat_bench.site.draws import check_draws
+from worldstrat_bench.site.extras import Card, Speed, card_of, parse_toml, robustness_of, speed_of, string_at
 from worldstrat_bench.site.text import clean, short_hash, slugify
 from worldstrat_bench.stats.anchor import contradiction, reference_of
 from worldstrat_bench.stats.consistency import contradictions
@@ -41,7 +35,9 @@ MANIFEST = "data/site.json"
 """Lists every file of a site with its sha256; marks a folder as a built site."""
 
 MAX_BYTES = 8_000_000
-FILES = (Record.FILE, TILES, *CURVE_FILES, SpeedReport.FILE, Verification.FILE, Robustness.FILE, "submission.toml")
+FILES = (
+    Record.FILE, TILES, *CURVE_FILES, DRAWS, SpeedReport.FILE, Verification.FILE, Robustness.FILE, "submission.toml",
+)  # fmt: skip
 """Files of a run that the site reads, and copies into its downloads."""
 
 
@@ -244,6 +240,7 @@ def read_entry(folder: Path, root: Path, source: str, references: References | N
     record, table = result.record, result.table
     if wrong := contradictions(record, table):
         raise InvalidArtefactError(clean(wrong[0].what, 300), where=folder, remedy=wrong[0].remedy)
+    check_draws(result, files.get(DRAWS))
     reference = reference_of(record, references)
     if reference is not None and (what := contradiction(record, table, reference)):
         raise InvalidArtefactError(what, where=folder, remedy="evaluate on the release as it was published")

@@ -14,6 +14,7 @@ from worldstrat_bench.protocol import GaussianParabola
 from worldstrat_bench.site.analysis import Analysis, Pair
 from worldstrat_bench.site.board_table import metrics_of
 from worldstrat_bench.site.divisions import Division
+from worldstrat_bench.site.draws import draw_rows
 from worldstrat_bench.site.entries import Entry
 from worldstrat_bench.site.extras import TIMED, Speed
 from worldstrat_bench.site.figures import forest_figure, shift_figures
@@ -42,7 +43,10 @@ def build_models(out: Output, analysis: Analysis, common: Context, partners: Par
             "e": entry,
             "state": clean(entry.state.text, 500),
             "corrections": [(clean(c.date, 40), clean(c.what, 400)) for c in entry.corrections],
-            "card": _card(entry, _entries_of_authors(division, entry)),
+            "card": [
+                *_card(entry, _entries_of_authors(division, entry)),
+                *draw_rows(entry.record, division.list_name, division.protocol.ranking.metrics),
+            ],
             "standings": _standings(analysis, entry),
             "scores_html": render(_scores(analysis, entry), sortable=False),
             "forests": [

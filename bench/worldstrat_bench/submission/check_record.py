@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from worldstrat_bench.artefacts.curves import CURVE_FILES
+from worldstrat_bench.artefacts.draws import DRAWS, read_draws
 from worldstrat_bench.artefacts.harness import KnownHarnesses
 from worldstrat_bench.artefacts.identity import model_differences, short_value
 from worldstrat_bench.artefacts.record import Record
@@ -25,6 +26,7 @@ from worldstrat_bench.stats.anchor import contradiction, reference_of
 from worldstrat_bench.stats.boards import awaits_reference, claimed_kind, ranking_list
 from worldstrat_bench.stats.consistency import contradictions, unknown_protocol
 from worldstrat_bench.stats.contradiction import SCORE_AGAIN
+from worldstrat_bench.stats.draws import draws_contradiction
 from worldstrat_bench.stats.eligibility import computed_in, why_unranked
 from worldstrat_bench.stats.robustness import disagreements
 from worldstrat_bench.submission.faults import CheckFinding, from_error, notice
@@ -107,7 +109,9 @@ def recomputed_faults(result: Result) -> tuple[CheckFinding, ...]:
     files = {"record": result.record_file, "tiles": result.tiles_file}
     hashes = tuple(_hash_faults(result))
     found = contradictions(result.record, result.table, scores=not hashes)
-    return (*hashes, *(CheckFinding(c.rule, c.what, where=files[c.file], line=c.line, remedy=c.remedy) for c in found))
+    faults = *hashes, *(CheckFinding(c.rule, c.what, where=files[c.file], line=c.line, remedy=c.remedy) for c in found)
+    # Of draws nothing can be said where the tiles do not hold together.
+    return faults or tuple(_draws_faults(result))
 
 
 def _hash_faults(result: Result) -> Iterator[CheckFinding]:
@@ -117,10 +121,23 @@ def _hash_faults(result: Result) -> Iterator[CheckFinding]:
     for problem in problems:
         if problem is not None:
             yield from_error("record-files", problem)
-    extra = sorted(set(result.record.files) - {TILES, *CURVE_FILES})
+    extra = sorted(set(result.record.files) - {TILES, DRAWS, *CURVE_FILES})
     if extra:
         what = f"the record hashes {extra[0]!r}, which no result holds"
         yield CheckFinding("record-files", what, where=result.record_file, remedy=SCORE_AGAIN)
+
+
+def _draws_faults(result: Result) -> Iterator[CheckFinding]:
+    """Check that the tiles are the means of the draws, and that what the record says of these follows from them."""
+    where = result.folder / DRAWS
+    try:
+        draws = read_draws(result)
+    except InvalidArtefactError as error:
+        yield from_error("record-draws", error)
+        return
+    what = draws_contradiction(result.record, result.table, draws)
+    if what:
+        yield CheckFinding("record-draws", what, where=where, remedy=SCORE_AGAIN)
 
 
 def manifest_faults(result: Result, manifest: Manifest, slug_folder: Path) -> Iterator[CheckFinding]:

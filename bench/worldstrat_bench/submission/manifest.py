@@ -69,6 +69,7 @@ class ModelSection(Section):
         Literal["baselines"] | None, Field(description="the model ships with this repository, in that folder")
     ] = None
     frames: Annotated[int, Field(ge=1, le=8, description="revisits that the model wants")]
+    draws: Annotated[int, Field(ge=1, le=32, description="predictions of each tile, if the model draws")] = 1
     returns: Annotated[tuple[Returned, ...], Field(max_length=2, strict=False, description="beside R, G and B")] = ()
     parameters: Annotated[dict[str, Parameter], Field(max_length=64)] = Field(default_factory=dict)
 
@@ -200,6 +201,7 @@ class Manifest(Section):
             weights_sha256=self.weights.set_sha256 if self.weights else None,
             parameters=model.parameters,
             frames=model.frames,
+            draws=model.draws,
             train_split=self.training.train_split,
             submission=slug,
         )

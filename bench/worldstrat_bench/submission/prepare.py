@@ -103,6 +103,7 @@ def submitted_model(
     return ModelRequest(
         name=prepared.model,
         frames=manifest.model.frames,
+        draws=manifest.model.draws,
         weights=prepared.weights,
         parameters=dict(manifest.model.parameters),
         python=interpreter or prepared.python,

@@ -6,6 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
+from worldstrat_bench.artefacts.draws import DRAWS
 from worldstrat_bench.artefacts.identity import model_differences
 from worldstrat_bench.artefacts.record import Record, load_record
 from worldstrat_bench.artefacts.robustness import Robustness
@@ -23,6 +24,7 @@ RESULT_FILES: dict[str, int] = {
     TILES: 300_000,
     SPECTRA: 1_000_000,
     UNCERTAINTY: 1_000_000,
+    DRAWS: 5_000_000,
     SpeedReport.FILE: 100_000,
     "speed-benchmark.json": 500_000,
     "timings.csv": 100_000,
@@ -31,7 +33,7 @@ RESULT_FILES: dict[str, int] = {
 }
 """The files that a result may hold, with the largest size of each in bytes."""
 
-IMMUTABLE_FILES: tuple[str, ...] = (Record.FILE, TILES, SPECTRA, UNCERTAINTY)
+IMMUTABLE_FILES: tuple[str, ...] = (Record.FILE, TILES, SPECTRA, UNCERTAINTY, DRAWS)
 
 
 def folder_name(text: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
+from worldstrat_bench.artefacts.draws import read_draws
 from worldstrat_bench.artefacts.identity import model_differences, targets_sha256
 from worldstrat_bench.artefacts.record import ModelRef, Record
 from worldstrat_bench.artefacts.result import Result, read_result
@@ -24,9 +25,9 @@ from worldstrat_bench.submission.faults import CheckFinding
 from worldstrat_bench.submission.verify_columns import (
     SPEED_TOLERANCE,
     column_faults,
-    compare_tables,
     speed_difference,
 )
+from worldstrat_bench.submission.verify_draws import compare_runs, draws_differ
 from worldstrat_bench.submission.verify_tiles import (
     Machine,
     Say,
@@ -199,10 +200,11 @@ class _Verifying:
         scorer = record_scorer(result, self.protocol, options)
         drawn, names = draw(result, request.tiles or SAMPLE, request.seed)
         predicted = predict_twice(result, self.dataset, self.spec, names, request.device, request.isolation, self.say)
-        checks = tile_checks(predicted, request.run)
+        stored = None if draws_differ(result.record, predicted.machine.device_class) else request.run
+        checks = tile_checks(predicted, stored)
         self.say("scoring them and comparing every column")
-        table = score_again(predicted, result.record, self.protocol, scorer)
-        columns = self._without_lpips(compare_tables(result.table, table))
+        table, draws = score_again(predicted, result.record, self.protocol, scorer)
+        columns = self._without_lpips(compare_runs(result, table, draws, predicted.machine.device_class))
         faults = (
             *self.faults,
             *(fault for check in checks for fault in tile_faults(check, request.run)),
@@ -223,11 +225,10 @@ class _Verifying:
         self.say(f"running the whole list, {len(result.table)} tiles")
         self._evaluate(out, options, tell)
         own = read_result(out).matching()
-        self.say("comparing every column with what was submitted")
-        columns = self._without_lpips(compare_tables(result.table, own.table))
-        faults = [*self.faults, *column_faults(columns, len(own.table), request.run)]
         drawn, names = draw(own, ORDER_TILES, request.seed)
         predicted = predict_twice(own, self.dataset, self.spec, names, request.device, request.isolation, self.say)
+        columns = self._without_lpips(compare_runs(result, own.table, read_draws(own), predicted.machine.device_class))
+        faults = [*self.faults, *column_faults(columns, len(own.table), request.run)]
         checks = tile_checks(predicted, out)
         unsound = tuple(fault for check in checks for fault in tile_faults(check, out))
         speed, slower = self._speed(out, predicted.machine, time_again)

@@ -6,12 +6,14 @@ import random
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from worldstrat_bench.artefacts.draws import DrawTable, format_draws, parse_draws
 from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.artefacts.result import Result
 from worldstrat_bench.artefacts.tiles import TileTable, format_tiles, parse_tiles
@@ -36,6 +38,7 @@ ALONE = 3
 """Tiles that get their own worker; the others share one, in the reverse order."""
 
 Image = NDArray[np.float32]
+Replies = tuple["Reply", ...]
 Say = Callable[[str], None]
 
 
@@ -49,11 +52,11 @@ class Machine:
 
 @dataclass(frozen=True)
 class Predicted:
-    """The replies of two passes over the drawn tiles, by tile."""
+    """The replies of two passes over the drawn tiles, by tile: one for each of its predictions."""
 
     tiles: tuple[Tile, ...]
-    first: Mapping[str, Reply]
-    again: Mapping[str, Reply]
+    first: Mapping[str, Replies]
+    again: Mapping[str, Replies]
     machine: Machine
 
 
@@ -106,33 +109,34 @@ def predict_twice(
             return lambda done: pace(before + done, 2 * len(tiles))
 
         first = _replies(worker, result.record, tiles, count(0))
-        again: dict[str, Reply] = {}
+        again: dict[str, Replies] = {}
         for part in (tuple(reversed(tiles[ALONE:])), *((tile,) for tile in tiles[:ALONE])):
             again |= _replies(worker, result.record, part, count(len(tiles) + len(again)))
         machine = Machine(worker.hello.device_class, worker.hello.isolation.level)
     return Predicted(tiles, first, again, machine)
 
 
-def _replies(worker: Worker, record: Record, tiles: Sequence[Tile], count: Callable[[int], None]) -> dict[str, Reply]:
+def _replies(worker: Worker, record: Record, tiles: Sequence[Tile], count: Callable[[int], None]) -> dict[str, Replies]:
     """Return the replies of one process to tiles in this order, asked as the run asked; end the process."""
     from worldstrat_bench.data.inputs import read_tile
+    from worldstrat_bench.run.draws import worker_draws
 
     asked = load_protocol((record.dataset.inputs_protocol or record.protocol).id)  # what the model saw
     replies = {}
     for tile in tiles:
         task = read_tile(tile, protocol=asked, frames=record.model.frames, source=record.dataset.inputs).task
-        replies[tile.name] = worker.predict(task, task.seed(record.seed))
+        replies[tile.name] = worker_draws(worker, task, record.seed, record.model.draws)
         count(len(replies))
     worker.restart()  # the next tiles go to a process that has seen none of these, or their order would tell nothing
     return replies
 
 
-def tile_checks(predicted: Predicted, stored: Path) -> tuple[TileCheck, ...]:
+def tile_checks(predicted: Predicted, stored: Path | None) -> tuple[TileCheck, ...]:
     """Compare the two passes with each other and with stored predictions.
 
     Parameters
     ----------
-    stored : the run directory; where it holds no prediction of a tile nothing is compared.
+    stored : the run directory; where it holds no prediction of a tile nothing is compared. None: nowhere.
     """
     return tuple(
         _tile_check(tile.name, predicted.first[tile.name], predicted.again[tile.name], stored)
@@ -140,15 +144,20 @@ def tile_checks(predicted: Predicted, stored: Path) -> tuple[TileCheck, ...]:
     )
 
 
-def _tile_check(tile: str, first: Reply, again: Reply, run: Path) -> TileCheck:
-    if first.answer is None or again.answer is None:
-        return TileCheck(tile=tile, outcome=first.outcome if first.answer is None else again.outcome)
-    stored = _stored_prediction(run, tile)
+def _tile_check(tile: str, first: Replies, again: Replies, run: Path | None) -> TileCheck:
+    from worldstrat_bench.run.draws import together
+
+    for replies in (first, again):
+        if (whole := together(replies)).image is None:
+            return TileCheck(tile=tile, outcome=whole.outcome)
+    ours, theirs = ([one.answer for one in replies if one.answer is not None] for replies in (first, again))
+    stored = [None if run is None else _stored_prediction(run, tile, number) for number in range(1, len(ours) + 1)]
+    known = [answer_difference(a, b) for a, b in zip(ours, stored, strict=True) if b is not None]
     return TileCheck(
         tile=tile,
         outcome="ok",
-        prediction_difference=None if stored is None else answer_difference(first.answer, stored),
-        order_difference=answer_difference(first.answer, again.answer),
+        prediction_difference=max(known) if known else None,
+        order_difference=max(answer_difference(a, b) for a, b in zip(ours, theirs, strict=True)),
     )
 
 
@@ -189,10 +198,10 @@ def difference(a: Image, b: Image) -> float:
     return largest if np.isfinite(largest) else 1e9
 
 
-def _stored_prediction(run: Path, tile: str) -> Answer | None:
+def _stored_prediction(run: Path, tile: str, draw: int) -> Answer | None:
     from worldstrat_bench.run.predictions import PredictionStore
 
-    store = PredictionStore(run / "predictions")
+    store = PredictionStore(run / "predictions").draw(draw)
     return store.read(tile) if store.has(tile) else None
 
 
@@ -202,21 +211,29 @@ def optional_names(record: Record) -> tuple[str, ...]:
     return tuple(sorted({owner.name for owner in owners if owner is not None}))
 
 
-def score_again(predicted: Predicted, record: Record, protocol: Protocol, scorer: Scorer) -> TileTable:
-    """Return the table of the first pass, with the columns that the run has."""
+def score_again(
+    predicted: Predicted, record: Record, protocol: Protocol, scorer: Scorer
+) -> tuple[TileTable, DrawTable | None]:
+    """Return the tables of the first pass, with the columns that the run has: of its tiles, and of their draws."""
     from worldstrat_bench.data.inputs import read_tile
     from worldstrat_bench.data.target import read_target
+    from worldstrat_bench.run.draws import score_draws, together
     from worldstrat_bench.run.finish import columns_of
     from worldstrat_bench.run.score import FrameFacts, score_tile, target_for
 
-    rows = []
+    rows, drawn = [], []
     for tile in predicted.tiles:
-        reply = predicted.first[tile.name]
+        replies = predicted.first[tile.name]
+        reply = together(replies)
         inputs = read_tile(tile, protocol=protocol, frames=1, source=record.dataset.inputs, cache=None)
         target = target_for(reply.answer, read_target(tile, protocol), tile, protocol)
-        scored = score_tile(scorer, target, FrameFacts.of(inputs), reply.answer)
+        score = partial(score_tile, scorer, target, FrameFacts.of(inputs))
+        answers = [one.answer for one in replies if one.answer is not None]
+        several = len(answers) > 1 and reply.answer is not None
+        scored = score_draws(score, answers) if several else score(reply.answer)
         rows.append(columns_of(tile.facts, reply.outcome, scored))
-    return parse_tiles(format_tiles(rows))
+        drawn += [] if scored.draws is None else [(tile.name, scored.draws.each, scored.draws.mean_image)]
+    return parse_tiles(format_tiles(rows)), parse_draws(format_draws(drawn)) if drawn else None
 
 
 def has_lpips(result: Result) -> bool:
