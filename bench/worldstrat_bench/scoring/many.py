@@ -18,7 +18,7 @@ from worldstrat_bench.metrics.lpips_metric import load_perceptual
 from worldstrat_bench.metrics.optional import load_optional
 from worldstrat_bench.protocol import DEFAULT_PROTOCOL, load_protocol
 from worldstrat_bench.scoring.factory import make_scorer
-from worldstrat_bench.scoring.pair import BESIDE, asked_for, check_array, named, prepare_target
+from worldstrat_bench.scoring.pair import BESIDE, asked_for, check_array, named, prepare_target, scored
 from worldstrat_bench.scoring.types import Array, Prepared, TileScore
 from worldstrat_bench.scoring.wsb import WsbScorer
 
@@ -94,13 +94,16 @@ class Scorer:
         self._targets = found
         return self
 
-    def score(self, batch: Images, index: Sequence[int] | None = None) -> dict[str, NDArray[np.float64]]:
+    def score(
+        self, batch: Images, index: Sequence[int] | None = None, expected_error: Images | None = None
+    ) -> dict[str, NDArray[np.float64]]:
         """Score one prediction for every target, or for the targets of those numbers.
 
         Parameters
         ----------
         batch : N of (3, H, W), reflectance; a size other than the target's is resampled to it.
         index : the number, from 0, of the target of each prediction; None: all targets in their order.
+        expected_error : of each prediction, see ``score_pair``; None: it is not scored.
 
         Returns
         -------
@@ -116,14 +119,27 @@ class Scorer:
         images = _split(batch, 4, "batch")
         tiles = self._chosen(len(images), index)
         with torch.no_grad():
-            scores = self._scored(images, tiles)
+            scores = self._scored(images, tiles, self._errors(expected_error, len(images)))
         rows = [{**score.metrics, **{name: getattr(score, name) for name in BESIDE}} for score in scores]
-        kept = [named(row, self._names, self.protocol) for row in rows]
-        # All rows have the same names: they follow from protocol and metrics alone.
+        # A prediction of four bands has values that one of three in the same batch has not.
+        every = dict.fromkeys(name for row in rows for name in row)
+        kept = [named({**every, **row}, self._names, self.protocol) for row in rows]
         return {
-            name: np.array([math.nan if row[name] is None else row[name] for row in kept], dtype=np.float64)
+            name: np.array([math.nan if (value := row[name]) is None else value for row in kept], dtype=np.float64)
             for name in (kept[0] if kept else self._names or ())
         }
+
+    def _errors(self, expected_error: Images | None, count: int) -> list[Array | None]:
+        if expected_error is None:
+            return [None] * count
+        if not isinstance(self._scorer, WsbScorer):
+            what = f"{self.protocol} scores no expected error"
+            raise UsageError(what, where="expected_error", remedy="use wsb-1")
+        found: list[Array | None] = [*_split(expected_error, 4, "expected_error")]
+        if len(found) != count:
+            what = f"{len(found)} expected errors for {count} predictions"
+            raise UsageError(what, where="expected_error", remedy="give one for each prediction")
+        return found
 
     def _chosen(self, count: int, index: Sequence[int] | None) -> list[Prepared]:
         if not self._targets:
@@ -140,13 +156,15 @@ class Scorer:
             raise UsageError(f"there is no target {outside[0]}", where="index", remedy=f"0 to {len(self) - 1}")
         return [self._targets[i] for i in numbers]
 
-    def _scored(self, images: Sequence[Array], tiles: Sequence[Prepared]) -> list[TileScore]:
+    def _scored(
+        self, images: Sequence[Array], tiles: Sequence[Prepared], errors: Sequence[Array | None]
+    ) -> list[TileScore]:
         if isinstance(self._scorer, WsbScorer) and self._scorer.batch > 1:
-            return self._scorer.score_batch(images, tiles)
+            return self._scorer.score_batch(images, tiles, errors)
         scores = []
-        for index, (image, tile) in enumerate(zip(images, tiles, strict=True)):
+        for index, (image, tile, error) in enumerate(zip(images, tiles, errors, strict=True)):
             with _located(f"batch[{index}]"):
-                scores.append(self._scorer.score(image, tile))
+                scores.append(scored(self._scorer, image, tile, error))
         return scores
 
 

@@ -82,11 +82,12 @@ def score_pair(
         tile = replace(tile, valid=mask, usable=is_usable(mask, rules.target))
     learned = load_perceptual() if names is not None and "lpips" in names else None
     scorer = make_scorer(rules, perceptual=learned, optional=load_optional(added))
-    score = _scored(scorer, prediction, scorer.prepare(tile, frame), expected_error)
+    score = scored(scorer, prediction, scorer.prepare(tile, frame), expected_error)
     return named({**score.metrics, **{name: getattr(score, name) for name in BESIDE}}, names, protocol)
 
 
-def _scored(scorer: Scorer, prediction: Array, prepared: Prepared, expected_error: Array | None) -> TileScore:
+def scored(scorer: Scorer, prediction: Array, prepared: Prepared, expected_error: Array | None) -> TileScore:
+    """Return the score of a prediction with its expected error, if it has one; see :func:`score_pair`."""
     if expected_error is None:
         return scorer.score(prediction, prepared)
     check_array(expected_error, "expected_error")

@@ -153,3 +153,23 @@ def test_what_is_asked_for_does_not_depend_on_what_else_is(monkeypatch: pytest.M
         found = Scorer(device="cpu", metrics=name).prepare(targets, clear=clear).score(predictions)
         assert list(found) == [name]
         np.testing.assert_array_equal(found[name], whole[name])
+
+
+@pytest.mark.parametrize("at_once", [1, 4])
+def test_bands_and_expected_errors_are_those_of_the_pairs(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One prediction of four bands among others of three."""
+    predictions, targets = pairs(3)
+    monkeypatch.setattr("worldstrat_bench.scoring.wsb.usual_batch", lambda device: at_once)
+    four = [np.concatenate([one, one[:1]]) for one in targets]
+    images = [np.concatenate([predictions[0], predictions[0][:1]]), predictions[1], predictions[2]]
+    errors = np.full((3, 1, SIDE, SIDE), 0.02, np.float32)
+    found = Scorer(device="cpu").prepare(four).score(images, expected_error=errors)
+    assert np.isnan(found["psnr_nir"]).tolist() == [False, True, True]
+    for i in range(3):
+        alone = score_pair(images[i], four[i], expected_error=errors[i])
+        for name, value in alone.items():
+            assert found[name][i] == pytest.approx(np.nan if value is None else value, abs=1e-6, nan_ok=True), name
+    with pytest.raises(UsageError, match="2 expected errors for 3"):
+        Scorer(device="cpu").prepare(four).score(images, expected_error=errors[:2])
+    with pytest.raises(UsageError, match="probav"):
+        Scorer("probav", device="cpu").prepare(targets).score(predictions, expected_error=errors)

@@ -11,7 +11,7 @@ import safetensors.torch
 import torch
 
 from speed_models import AsynchronousDevice, EventClock
-from worldstrat_bench.api import LowRes, Target
+from worldstrat_bench.api import LowRes, Prediction, Target
 from worldstrat_bench.worker.inside.blocks import Bench, BlockPlan, Kept, NotPlainError, Placed, run_block
 from worldstrat_bench.worker.inside.child import seed_everything
 from worldstrat_bench.worker.inside.timing import WallClock
@@ -155,6 +155,18 @@ class Lazy(torch.Tensor):
     """A subclass that would compute when it is read."""
 
 
+def sure(one: Placed, change: Callable[[torch.Tensor], torch.Tensor] = torch.clone) -> Prediction:
+    """Four bands and one expected error for all, which `change` makes."""
+    image = torch.cat([image_of(one), image_of(one)[:, :1]], dim=1)
+    return Prediction(image, change(torch.full((len(image), 1, 8, 8), 0.1)))
+
+
+def test_the_image_of_a_prediction_is_kept() -> None:
+    kept = kept_of(sure)
+    assert kept.output(0).shape == (1, 4, 8, 8)
+    assert kept_of(lambda one: Prediction(image_of(one))).output(0).shape == (1, 3, 8, 8)
+
+
 WRONG: dict[str, tuple[Callable[[Placed], Any], str]] = {
     "lazy": (lambda one: image_of(one).as_subclass(Lazy), "not a plain torch.Tensor"),
     "parameter": (lambda one: torch.nn.Parameter(image_of(one)), "not a plain torch.Tensor"),
@@ -164,6 +176,9 @@ WRONG: dict[str, tuple[Callable[[Placed], Any], str]] = {
     "elsewhere": (lambda one: image_of(one).to("meta"), "tensor on meta for inputs on cpu"),
     "one value": (lambda one: torch.zeros(1, 1, 1, 1).expand(1, 3, 8, 8), "without memory of its own"),
     "sparse": (lambda one: image_of(one).to_sparse(), "without memory of its own"),
+    "lazy expected error": (lambda one: sure(one, lambda e: e.as_subclass(Lazy)), "not a plain torch.Tensor"),
+    "expected error of two bands": (lambda one: sure(one, lambda e: e.repeat(1, 2, 1, 1)), "shape .1, 2, 8, 8."),
+    "expected error not there": (lambda one: sure(one, lambda e: e.to("meta")), "tensor on meta"),
     "wrapped": (lambda one: torch._to_functional_tensor(image_of(one)), "without memory of its own"),
 }
 
