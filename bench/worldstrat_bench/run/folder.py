@@ -12,7 +12,7 @@ from pathlib import Path
 from worldstrat_bench.artefacts.durable import remove_temporary
 from worldstrat_bench.errors import InfrastructureError, InvalidArtefactError, UsageError
 from worldstrat_bench.run.filesystem import locked, make_folder
-from worldstrat_bench.run.journal import Journal
+from worldstrat_bench.run.journal import FILE_NAME, Journal
 from worldstrat_bench.run.predictions import PredictionStore
 
 TIMINGS = "timings.csv"
@@ -21,8 +21,8 @@ PREDICTIONS = "predictions"
 
 RESUME = "give the inputs that the run was started with, or another --out"
 _RESERVE_BYTES = 512 << 20
-_LONGEST_NAME, _LONGEST = 255, 3800
-"""Bytes of a name and of a path, 4096 in Linux, with room for the files below it."""
+_LONGEST_NAME, LONGEST_PATH = 255, 500
+"""Bytes of a name, and of the journal's path: SQLite takes 512 with its own files beside it, links resolved."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,7 @@ def read_run(path: Path) -> Iterator[RunFolder]:
     """Open a run directory for reading; several processes can."""
     if not path.is_dir():
         raise InvalidArtefactError("there is no such run", where=path, remedy="give the folder that --out named")
+    refuse_long_path(path)
     with Journal(path, read_only=True) as journal:
         yield RunFolder(path.resolve(), journal, PredictionStore(path.resolve() / PREDICTIONS))
 
@@ -88,8 +89,9 @@ def enough_space(folder: Path, predictions_bytes: int) -> bool:
 
 
 def refuse_long_path(folder: Path) -> None:
-    """Raise UsageError for a path under which the files of a run could not be named."""
+    """Raise UsageError for a path under which the files of a run could not be named, or its journal not be opened."""
     parts = folder.absolute().parts
-    if max(len(os.fsencode(part)) for part in parts) > _LONGEST_NAME or len(os.fsencode(folder.absolute())) > _LONGEST:
-        what = f"the path is too long: {_LONGEST_NAME} bytes a name and {_LONGEST} in all are possible"
+    whole = max(len(os.fsencode(path / FILE_NAME)) for path in (folder.absolute(), folder.resolve()))
+    if max(len(os.fsencode(part)) for part in parts) > _LONGEST_NAME or whole > LONGEST_PATH:
+        what = f"the path is too long: {_LONGEST_NAME} bytes a name and {LONGEST_PATH} in all are possible"
         raise UsageError(what, where=f"{str(folder)[:80]}...", remedy="give a shorter --out")

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from worldstrat_bench.errors import InfrastructureError, InvalidArtefactError
+from worldstrat_bench.errors import InfrastructureError, InvalidArtefactError, UsageError
 from worldstrat_bench.run.filesystem import HeldError, locked
+from worldstrat_bench.run.folder import LONGEST_PATH, hold_run, read_run
 from worldstrat_bench.run.journal import FILE_NAME, Journal, Predicted, Scored
 
 SCORED = Scored(
@@ -182,3 +183,23 @@ def test_a_damaged_row_is_named(tmp_path: Path) -> None:
         journal._execute("UPDATE tile SET score = ?", ('{"psnr": 1}',))
         with pytest.raises(InvalidArtefactError, match="damaged"):
             journal.entries()
+
+
+@pytest.mark.parametrize("name", ["a" * 100, "\u65e5" * 33], ids=["ASCII", "three bytes each"])
+def test_a_path_that_is_too_long_is_named_and_nothing_is_made(tmp_path: Path, name: str) -> None:
+    long = tmp_path.joinpath(*[name] * 5)
+    with pytest.raises(UsageError, match="500 in all"), hold_run(long):
+        pass
+    assert not list(tmp_path.iterdir())
+    long.mkdir(parents=True)
+    with pytest.raises(UsageError, match="500 in all"), read_run(long):
+        pass
+
+
+def test_the_longest_path_that_is_taken_works(tmp_path: Path) -> None:
+    left = LONGEST_PATH - len(str(tmp_path.resolve())) - len(f"/{FILE_NAME}")
+    folder = tmp_path.joinpath("a" * 200, "b" * (left - 202))
+    with hold_run(folder) as run:
+        run.journal.set_note("a", "b")
+    with read_run(folder) as run:
+        assert run.journal.note("a") == "b"
