@@ -1,4 +1,4 @@
-"""What a run predicted, as arrays."""
+"""Predictions of a run as arrays."""
 
 from __future__ import annotations
 
