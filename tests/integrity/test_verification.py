@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from factories import make_run
@@ -17,7 +20,7 @@ from forgery import Rows, forge
 from site_scenes import write_speed
 from site_scenes import write_verification as write_verification_scene
 from submission_factory import add_record, make_submission, record_of, the_result
-from worldstrat_bench.artefacts.record import load_record
+from worldstrat_bench.artefacts.record import LimitsRef, load_record
 from worldstrat_bench.artefacts.result import Result, read_result
 from worldstrat_bench.artefacts.speed import SpeedReport
 from worldstrat_bench.artefacts.tiles import FACT_COLUMNS
@@ -26,11 +29,15 @@ from worldstrat_bench.cli.app import app
 from worldstrat_bench.data.mini import write_mini
 from worldstrat_bench.errors import InfrastructureError, InvalidArtefactError, UsageError
 from worldstrat_bench.run import evaluate
+from worldstrat_bench.run.journal import FILE_NAME
 from worldstrat_bench.run.model import ModelRequest
+from worldstrat_bench.submission.check import Options, check
 from worldstrat_bench.submission.verify import VerifyReport, VerifyRequest, model_faults, verify
 from worldstrat_bench.submission.verify_columns import compare_tables, speed_difference
-from worldstrat_bench.submission.verify_tiles import Machine, draw, drawn_tiles
+from worldstrat_bench.submission.verify_tiles import Machine, draw, drawn_tiles, limits_of
 from worldstrat_bench.submission.verify_write import add_verified, attestation_of, write_verification
+from worldstrat_bench.worker.types import Limits
+from worldstrat_bench.worker.watchdog import memory_limit
 
 TILES, DRAWN = 60, 20
 
@@ -181,6 +188,7 @@ def verified(tmp_path: Path) -> tuple[Path, Path]:
     run = tmp_path / "checked"
     the_result(folder).rename(run)
     add_record(folder, shift_db=2.0)
+    (run / FILE_NAME).touch()  # the journal of a run that was made here
     write_verification_of(run, submitted=record_of(folder).record_id)
     return folder, run
 
@@ -215,9 +223,59 @@ def test_a_verification_of_something_else_replaces_nothing(verified: tuple[Path,
     with pytest.raises(InvalidArtefactError, match="did not pass"):
         add_verified(run, folder)
     write_verification_of(run, submitted=before.record_id, record_id="c" * 64)
-    with pytest.raises(InvalidArtefactError, match="another record than the one beside it"):
+    with pytest.raises(InvalidArtefactError, match="it names another record_id"):
         add_verified(run, folder)
     assert record_of(folder) == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"slug": "other-slug"}, "of the submission 'other-slug'"),
+        ({"package_sha256": "9" * 64}, "the package"),
+        ({"package_sha256": None}, "the package"),
+        ({"weights_sha256": "9" * 64}, "the weights"),
+        ({"isolation": "process"}, "isolation"),
+        ({"device_class": "H100-80GB"}, "class of machine"),
+        ({"compared": 1}, "1 tiles were compared"),
+        ({"tiles": []}, "0 tiles were drawn"),
+        ({"draw": {"source": "system", "seed": "5eed", "of": 1}}, "drawn of 1"),
+    ],
+    ids=str,
+)
+def test_a_verification_that_is_not_of_its_record_vouches_for_nothing(
+    verified: tuple[Path, Path], changes: dict[str, object], words: str
+) -> None:
+    folder, run = verified
+    path = run / Verification.FILE
+    document = Verification.load(path).model_dump() | {"passed": "tiles" not in changes} | changes
+    if "tiles" in changes:  # the file itself does not say "passed" without a tile
+        with pytest.raises(ValidationError):
+            Verification.model_validate(document | {"passed": True})
+        return
+    Verification.model_validate(document).save(path)
+    assert words in Verification.load(path).contradiction(load_record(run))
+    assert verification_in(run, load_record(run)) is None
+    with pytest.raises(InvalidArtefactError, match="not of the record beside it"):
+        add_verified(run, folder)
+    shutil.copytree(run, the_result(folder), dirs_exist_ok=True)
+    (the_result(folder) / FILE_NAME).unlink()
+    rules = {fault.rule for fault in check([folder], Options(maintainer=True)).errors}
+    assert "verification" in rules
+
+
+def test_a_record_does_not_decide_how_long_its_code_runs_here(honest: Result) -> None:
+    own = Limits()
+    stated = LimitsRef(tile_seconds=1e300, memory_bytes=10**15)
+    found = limits_of(honest.record.model_copy(update={"limits": stated}), own)
+    assert (found.tile_seconds, found.memory_bytes) == (own.tile_seconds, memory_limit(own))
+    wide = Limits(tile_seconds=600.0, memory_bytes=2**30)
+    found = limits_of(honest.record.model_copy(update={"limits": stated}), wide)
+    assert (found.tile_seconds, found.memory_bytes) == (600.0, 2**30)
+    honest_limits = LimitsRef(tile_seconds=30.0, memory_bytes=2**29)
+    found = limits_of(honest.record.model_copy(update={"limits": honest_limits}), own)
+    assert (found.tile_seconds, found.memory_bytes) == (30.0, 2**29)
+    assert limits_of(honest.record.model_copy(update={"limits": None}), own) == own
 
 
 ATTESTED = Attestation(repository="o/r", workflow=".github/workflows/evaluate.yml@" + "a" * 40, run="17")
@@ -237,7 +295,22 @@ def test_an_attestation_is_checked_before_a_verification_is_added(
 ) -> None:
     folder, run = verified
     before = record_of(folder)
+    (run / FILE_NAME).unlink()
+    git = ["git", "-C", str(folder)]
+    subprocess.run([*git, "init", "--quiet"], check=True)
+    subprocess.run([*git, "remote", "add", "origin", "https://forge.example/o/r.git"], check=True)
+    write_verification_of(run, submitted=before.record_id)
+    with pytest.raises(InvalidArtefactError, match="nothing shows where these files were made"):
+        add_verified(run, folder)
+    for other in ("evil/fork", "o/r2", "o2/r"):
+        forked = {**ATTESTED.model_dump(), "repository": other}
+        write_verification_of(run, submitted=before.record_id, attestation=forked)
+        fake_gh(tmp_path / other.replace("/", "-"), monkeypatch, 0)
+        with pytest.raises(InvalidArtefactError, match=f"made by {other}, this is o/r"):
+            add_verified(run, folder)
     write_verification_of(run, submitted=before.record_id, attestation=ATTESTED.model_dump())
+    (tmp_path / "nothing").mkdir()
+    (tmp_path / "nothing" / "git").symlink_to(shutil.which("git") or "/usr/bin/git")
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
     with pytest.raises(InfrastructureError, match="cannot be checked"):
         add_verified(run, folder)
@@ -249,7 +322,10 @@ def test_an_attestation_is_checked_before_a_verification_is_added(
     add_verified(run, folder)
     lines = calls.read_text().splitlines()
     assert len(lines) == 3
-    assert all("--repo o/r --signer-workflow o/r/.github/workflows/evaluate.yml" in line for line in lines)
+    assert all(
+        "--repo o/r --source-ref refs/heads/main --signer-workflow o/r/.github/workflows/evaluate.yml" in line
+        for line in lines
+    )
     assert record_of(folder) != before
 
 

@@ -150,7 +150,7 @@ def read_json(content: bytes | str) -> Any:
     """
     text = decoded(content)
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return json.loads(text, parse_constant=_no_constant, object_pairs_hook=_distinct)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"not JSON: {str(error)[:_LONGEST_REASON]}") from None
 
@@ -182,6 +182,14 @@ def first_problem(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
     key = ".".join(str(part)[:_LONGEST_KEY] for part in first["loc"])
     return f"{key}: {first['msg']}" if key else first["msg"]
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object; a key that comes twice means one thing to this reader and another to the next."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is there twice")
+    return found
 
 
 def _no_constant(name: str) -> float:

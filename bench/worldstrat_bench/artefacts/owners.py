@@ -49,6 +49,11 @@ class Owners(Part):
         """Return who may change a submission, beside the maintainers."""
         return next((one.owners for one in self.submission if one.slug == slug), ())
 
+    @property
+    def by_slug(self) -> dict[str, tuple[str, ...]]:
+        """Slug to its owners."""
+        return {one.slug: one.owners for one in self.submission}
+
     def owns(self, login: str | None, slug: str) -> bool:
         """Return whether a login owns a submission; forges do not tell case apart in a login."""
         return login is not None and login.casefold() in {owner.casefold() for owner in self.of(slug)}

@@ -18,6 +18,9 @@ from worldstrat_bench.errors import InvalidArtefactError
 
 VERIFICATION_SCHEMA_VERSION: Final = 2
 
+ORDER_TILES: Final = 20
+"""Tiles of a full run that are predicted again in other orders."""
+
 Line = Annotated[str, Field(min_length=1, max_length=200)]
 Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
 Difference = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -117,6 +120,29 @@ class Verification(Artefact):
         """True if the numbers of the record were computed by maintainers, which is what a rank takes."""
         return self.scope == "full" and self.passed
 
+    def contradiction(self, record: Record) -> str:
+        """Return what of the verification is not so of the record that it vouches for, in words; "" if all of it is."""
+        model, drawn = record.model, self.draw.of
+        if self.record_id != record.record_id:
+            return "it names another record_id"
+        if self.slug is not None and self.slug != model.submission:
+            return f"it is of the submission {self.slug[:60]!r}"
+        digests = {digest for digest in (model.wheel_sha256, model.code_sha256) if digest is not None}
+        if self.package_sha256 not in (digests or {None}):
+            return "the package that it names is not the record's"
+        if self.weights_sha256 != model.weights_sha256:
+            return "the weights that it names are not the record's"
+        fewest = min(ORDER_TILES, drawn) if self.scope == "full" else 1
+        if drawn != record.outcomes.get("ok", 0) or (self.passed and len(self.tiles) < fewest):
+            return f"{len(self.tiles)} tiles were drawn of {drawn}, and the record has {record.outcomes.get('ok', 0)}"
+        if self.scope == "sample":
+            return ""
+        if self.compared != record.dataset.tiles:
+            return f"{self.compared} tiles were compared, and the record has {record.dataset.tiles}"
+        if (self.isolation, self.device_class) != (record.isolation.level, record.device.device_class):
+            return "its isolation or class of machine is not the record's"
+        return ""
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         """Check that the verdict follows from what was found."""
@@ -146,7 +172,7 @@ def verification_of(content: bytes | None, record: Record) -> Verification | Non
         found = Verification.parse(content)
     except InvalidArtefactError:
         return None
-    return found if found.passed and found.record_id == record.record_id else None
+    return found if found.passed and not found.contradiction(record) else None
 
 
 def verification_in(folder: Path, record: Record) -> Verification | None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from worldstrat_bench.artefacts.record import ONLY_FULL
 from worldstrat_bench.audit.changes import (
     CROP,
     GAIN,
@@ -157,8 +158,9 @@ def probe_order(model: AuditedModel, tasks: Sequence[Task]) -> float:
 
 
 def probe_isolation(report: IsolationReport) -> float:
-    """Ways out that were open; a level below `strong` counts as one."""
-    open_ways = sum(not held for held in report.held.values())
+    """Ways out that were open; a level below `strong` counts as one, and what `strong` does not close as none."""
+    allowed = ONLY_FULL if report.level == "strong" else frozenset[str]()
+    open_ways = sum(not held for name, held in report.held.items() if name not in allowed)
     return float(open_ways + (report.level not in ("strong", "full")))
 
 

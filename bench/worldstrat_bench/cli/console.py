@@ -70,7 +70,8 @@ def stderr() -> Console:
     """Return a console on stderr; colours only on a terminal, none if NO_COLOR is set."""
     from rich.console import Console
 
-    return Console(stderr=True)
+    # Words of a model must not become signs: :white_check_mark: stays as it is.
+    return Console(stderr=True, emoji=False)
 
 
 def stdout() -> Console:
@@ -83,7 +84,7 @@ def stdout() -> Console:
 
     # Rich takes 80 columns for a pipe and cuts cells to fit; what a file holds must be whole.
     wide = not sys.stdout.isatty() and "COLUMNS" not in os.environ
-    return Output(width=_FILE_WIDTH if wide else None)
+    return Output(width=_FILE_WIDTH if wide else None, emoji=False)
 
 
 def flush_or_forget() -> bool:

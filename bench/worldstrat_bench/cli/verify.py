@@ -50,6 +50,14 @@ CommitOption = Annotated[
 WeightsOption = Annotated[
     Path | None, typer.Option("--lpips-weights", metavar="FILE", help="AlexNet weights. [default: torchvision's cache]")
 ]
+TileSecondsOption = Annotated[
+    float,
+    typer.Option("--tile-seconds", metavar="S", min=0.1, max=86_400, help="Time limit per tile, if the run had more."),
+]
+MemoryOption = Annotated[
+    float | None,
+    typer.Option("--memory-gib", metavar="G", min=0.1, help="Memory limit, if the run had more. [default: half]"),
+]
 DownloadOption = Annotated[
     bool, typer.Option("--download/--no-download", help="Download the LPIPS weights if they are missing.")
 ]
@@ -67,6 +75,8 @@ def verify(
     loading: LoadingGroup,
     device: DeviceOption = "auto",
     isolation: IsolationOption = "auto",
+    tile_seconds: TileSecondsOption = 60.0,
+    memory_gib: MemoryOption = None,
     lpips_weights: WeightsOption = None,
     download: DownloadOption = False,
     maintainer: MaintainerOption = None,
@@ -80,6 +90,7 @@ def verify(
     """
     from worldstrat_bench.cli import running
     from worldstrat_bench.submission import verify as verifying
+    from worldstrat_bench.worker.types import Limits
 
     if predictions is not None:
         _verify_files(run, data, predictions, model=model, maintainer=maintainer, device=device, as_json=as_json)
@@ -96,6 +107,7 @@ def verify(
         isolation=isolation,
         lpips_weights=lpips_weights,
         download=download,
+        limits=Limits(tile_seconds=tile_seconds, memory_bytes=None if memory_gib is None else int(memory_gib * 2**30)),
     )
     with running.resumable(), running.shown() as display:
         report = verifying.verify(request, _say, display, _timer(request))

@@ -48,6 +48,9 @@ class BoardConfig(Part):
     merged: tuple[str, ...] = Field(
         default=(), description="submissions in the order of their merges; reports/owners.toml gives it"
     )
+    owners: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="logins that may change a submission; reports/owners.toml gives them"
+    )
     records: tuple[Sha256, ...] = Field(
         default=(), description="records in the order of their merges; reports/owners.toml gives it"
     )
@@ -67,6 +70,7 @@ class BoardConfig(Part):
             update={
                 "commits": None if self.commits is None else tuple(sorted({*self.commits} & named)),
                 "merged": tuple(slug for slug in self.merged if slug in slugs),
+                "owners": {slug: own for slug, own in self.owners.items() if slug in slugs},
                 "records": tuple(record for record in self.records if record in ids),
             }
         )
@@ -125,6 +129,7 @@ def of_repository(
         "commits": commits,
         "shallow": known.shallow,
         "merged": (*config.merged, *owners.slugs),
+        "owners": {**config.owners, **owners.by_slug},
         "records": (*config.records, *owners.records),
     }
     return config.model_copy(update=found), tuple(faults)

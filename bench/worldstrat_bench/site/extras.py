@@ -17,7 +17,7 @@ from worldstrat_bench.artefacts.speed import SpeedReport, Timing
 from worldstrat_bench.artefacts.verification import Verification
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.site.text import clean, safe_url, short_hash
-from worldstrat_bench.stats.names import author_fault, name_fault
+from worldstrat_bench.stats.names import author_fault, name_fault, reserved_fault
 from worldstrat_bench.stats.robustness import disagreements
 
 TIMED = (
@@ -127,7 +127,7 @@ def card_of(manifest: Mapping[str, Any], record: Record) -> Card:
     names = (string_at(manifest, "submission", "title"), model.submission or "", model.name)
     title = next((clean(name, 60) for name in names if not name_fault(name)), "")
     trusted = string_at(manifest, "model", "repository_folder")
-    people = authors_of(manifest)
+    people, licence = authors_of(manifest), string_at(manifest, "submission", "licence")
     authors = "" if not trusted and any(map(author_fault, people)) else ", ".join(people[:20])
     family = string_at(manifest, "submission", "family") or string_at(manifest, "model", "family")
     return Card(
@@ -135,7 +135,7 @@ def card_of(manifest: Mapping[str, Any], record: Record) -> Card:
         family=clean(family, 30),
         authors=clean(authors, 200),
         people=people,
-        licence=clean(string_at(manifest, "submission", "licence"), 60),
+        licence="" if reserved_fault(licence) else clean(licence, 60),
         archive=_archive(manifest),
         training=_training(manifest),
         description=clean(string_at(manifest, "submission", "description"), 600),

@@ -119,7 +119,7 @@ def _division(
         reported=reported, apart=tuple(sorted(found.apart, key=lambda a: a.entry.slug)),
         withdrawn=tuple(UnrankedEntry(entry, clean(entry.state.text, 400)) for entry in withdrawn),
         facts=facts, lists={name: _tiles_of(record, name, facts) for name in names}, versions=versions,
-        counting=counting_rows(_claim(entry) for entry in placed) if cites(kind) else None,
+        counting=counting_rows(_claim(entry, config) for entry in placed) if cites(kind) else None,
         awaits_reference=awaits_reference(record, references),
     )  # fmt: skip
 
@@ -166,10 +166,11 @@ def _in_words(entry: Entry, why: WhyUnranked) -> str:
     return clean(why.text, 400) + "".join(f"; {clean(line, 600)}" for line in messages)
 
 
-def _claim(entry: Entry) -> Claim:
+def _claim(entry: Entry, config: BoardConfig) -> Claim:
     manifest = entry.files.get("submission.toml", b"").decode("utf-8-sig", "replace")
     since = entry.verification.verified_at if entry.verification else ""
-    return claim_of(entry.slug, entry.record.model, manifest, since)
+    owners = config.owners.get(entry.record.model.submission or "")
+    return claim_of(entry.slug, entry.record.model, manifest, since, owners)
 
 
 def _tiles_of(record: Record, name: str, facts: TileTable) -> tuple[str, ...]:

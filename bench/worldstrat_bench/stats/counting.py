@@ -22,6 +22,7 @@ class Claim:
     code : digest of its code; None if it is not known.
     since : when maintainers verified it, ISO 8601; the first of a group counts, whatever comes later.
     main : whether its authors named it their main entry.
+    owners : logins that may change it, as maintainers wrote them down; None where they did not.
     """
 
     key: str
@@ -29,6 +30,7 @@ class Claim:
     code: str | None
     since: str
     main: bool = False
+    owners: frozenset[str] | None = None
 
     @cached_property
     def group(self) -> frozenset[str]:
@@ -39,19 +41,26 @@ class Claim:
         """Return whether only one of two rows may count."""
         return bool(self.group & other.group) or (self.code is not None and self.code == other.code)
 
+    def same_owner(self, other: Claim) -> bool:
+        """Return whether one login may change both; the names of authors anyone can write."""
+        if self.owners is None or other.owners is None:
+            return self.owners == other.owners
+        return bool(self.owners & other.owners) or self.owners == other.owners
+
 
 def code_digest(model: ModelRef) -> str | None:
     """Return the digest of the code that ran: of the wheel, else of the installed files; None if neither is known."""
     return model.wheel_sha256 or model.code_sha256
 
 
-def claim_of(key: str, model: ModelRef, manifest: str, since: str) -> Claim:
+def claim_of(key: str, model: ModelRef, manifest: str, since: str, owners: Iterable[str] | None = None) -> Claim:
     """Return what decides whether a row counts.
 
     Parameters
     ----------
     manifest : text of the submission's manifest; one that cannot be read names no author.
     since : when maintainers verified the row, ISO 8601.
+    owners : logins that may change it; None where maintainers did not write them down.
     """
     try:
         about = tomllib.loads(manifest)["submission"]
@@ -59,15 +68,16 @@ def claim_of(key: str, model: ModelRef, manifest: str, since: str) -> Claim:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         authors, main = [], False
     named = tuple(author for author in authors if isinstance(author, str)) if isinstance(authors, list) else ()
-    return Claim(key, named, code_digest(model), since, main is True)
+    logins = None if owners is None else frozenset(login.casefold() for login in owners)
+    return Claim(key, named, code_digest(model), since, main is True, logins)
 
 
 def counting_rows(claims: Iterable[Claim]) -> frozenset[str]:
     """Return the keys of the rows that count.
 
     Rows are taken in the order in which they were verified, and compared with those that count already: whom a later
-    row names as its author takes nothing away from an earlier one. Only a main entry of exactly the same authors takes
-    the place of their first.
+    row names as its author takes nothing away from an earlier one. Only a main entry of exactly the same authors and of
+    the same owner takes the place of their first.
     """
     counted: list[Claim] = []
     ordered = sorted(claims, key=lambda claim: (claim.since, claim.key))
@@ -77,7 +87,11 @@ def counting_rows(claims: Iterable[Claim]) -> frozenset[str]:
     for place, first in enumerate(counted):
         others = counted[:place] + counted[place + 1 :]
         for claim in ordered:
-            free = claim.group == first.group and not any(claim.shares(other) for other in others)
+            free = (
+                claim.group == first.group
+                and claim.same_owner(first)
+                and not any(claim.shares(other) for other in others)
+            )
             if claim.main and claim.group and free and not first.main:
                 counted[place] = claim
                 break

@@ -92,16 +92,17 @@ def name_fault(name: str) -> str:
         return f"it mixes letters of two scripts: {found}; a Greek letter may stand by itself"
     if not any(character.isalnum() for character in name):
         return "it holds neither a letter nor a digit"
-    return _reserved_fault(name)
+    return reserved_fault(name)
 
 
 def author_fault(name: str) -> str:
     """Return why an author cannot be called so, in words; "" if one can. People's names are written in many ways."""
     hidden = next((character for character in name if not character.isprintable()), None)
-    return f"it holds U+{ord(hidden):04X}, which is not shown" if hidden else _reserved_fault(name)
+    return f"it holds U+{ord(hidden):04X}, which is not shown" if hidden else reserved_fault(name)
 
 
-def _reserved_fault(name: str) -> str:
+def reserved_fault(name: str) -> str:
+    """Return which word of a text only the pages say of an entry, in words; "" if there is none."""
     look = skeleton(name)
     reserved = next((word for word in RESERVED if skeleton(word) in look), None)
     return f"it looks like the word {reserved!r}, which only these pages say of an entry" if reserved else ""

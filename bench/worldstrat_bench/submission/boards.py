@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -44,6 +44,7 @@ class Competitor:
     ----------
     verification : of the record; None if it is its authors' word.
     manifest : the text of its manifest; "" if it cannot be read.
+    owners : logins that may change it; None where maintainers did not write them down.
     """
 
     slug: str
@@ -51,6 +52,7 @@ class Competitor:
     table: TileTable
     verification: Verification | None
     manifest: str
+    owners: tuple[str, ...] | None = None
 
     @property
     def verified(self) -> bool:
@@ -60,7 +62,7 @@ class Competitor:
     def claim(self) -> Claim:
         """Return what decides whether it counts; one that is not verified yet comes after all that are."""
         since = self.verification.verified_at if self.verification is not None else _LATER
-        return claim_of(self.slug, self.record.model, self.manifest, since)
+        return claim_of(self.slug, self.record.model, self.manifest, since, self.owners)
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,9 @@ def boards_of(
         others = tuple(_from_revision(submissions, base) if base else _from_disk(submissions))
     root = submissions.resolve().parent
     known = known or (open_checkout(submissions, base).known() if base else known_harnesses(root))
-    judge = _Judge(known, references, load_owners(root).records, ranked)
+    owners = load_owners(root)
+    own, others = (tuple(replace(row, owners=owners.by_slug.get(row.slug)) for row in rows) for rows in (own, others))
+    judge = _Judge(known, references, owners.records, ranked)
     boards = (_board(competitor, others, judge) for competitor in own)
     return tuple(found for found in boards if found is not None)
 

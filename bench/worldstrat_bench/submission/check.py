@@ -15,6 +15,7 @@ from worldstrat_bench.artefacts.owners import OWNERS_FILE, Owners, load_owners, 
 from worldstrat_bench.artefacts.reference import References
 from worldstrat_bench.artefacts.result import Result
 from worldstrat_bench.artefacts.state import state_in
+from worldstrat_bench.artefacts.verification import Verification
 from worldstrat_bench.errors import InvalidArtefactError, UsageError, WorldstratBenchError
 from worldstrat_bench.run.known import with_history
 from worldstrat_bench.submission.check_changes import Author, change_faults, changed_slugs, listed_changes, united
@@ -158,7 +159,10 @@ def _view(paths: Sequence[Path], options: Options, scratch: Path) -> _View:
     faults: list[CheckFinding] = []
     owners = _or_fault(lambda: _owners_of(checkout), Owners(), faults)
     released = _or_fault(checkout.released, frozenset[str](), faults)
-    author = Author(options.author, options.maintainer, owners, names)
+    verified = frozenset(
+        path.parents[3].name for path in scratch.glob(f"{SUBMISSIONS}/*/results/*/*/{Verification.FILE}")
+    )
+    author = Author(options.author, options.maintainer, owners, names, verified)
     found = (*change_faults(changes, author), *_manifest_faults(checkout, scratch, changed_slugs(changes), author))
     faults += (replace(f, where=checkout.root / f.where) if f.where else f for f in found)
     new = (path for path in folders_in(checkout.root / SUBMISSIONS) if path.name not in names)
@@ -197,7 +201,7 @@ def _manifest_faults(checkout: Checkout, before: Path, slugs: Iterable[str], aut
         path = PurePosixPath(SUBMISSIONS) / slug / MANIFEST_NAME
         old, now = _text(before / path), _text(checkout.root / path)
         if now is not None:
-            yield from manifest_change_faults(old, now, author, where=str(path))
+            yield from manifest_change_faults(old, now, author, verified=slug in author.verified, where=str(path))
 
 
 def _text(path: Path) -> str | None:

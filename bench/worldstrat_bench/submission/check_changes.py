@@ -15,6 +15,7 @@ from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.submission.check_files import SUBMISSIONS
 from worldstrat_bench.submission.faults import CheckFinding, notice
 from worldstrat_bench.submission.git import LINK, SUBMODULE, Change
+from worldstrat_bench.submission.manifest import MANIFEST_NAME
 from worldstrat_bench.submission.results import IMMUTABLE_FILES
 
 MOST_CHANGES: Final = 3000
@@ -35,12 +36,14 @@ class Author:
     maintainer : whether they may change every submission and add verifications.
     owners : whose each submission is, as the base says.
     existing : slugs on the base.
+    verified : slugs of which maintainers verified a record.
     """
 
     login: str | None = None
     maintainer: bool = False
     owners: Owners = field(default_factory=Owners)
     existing: frozenset[str] = frozenset()
+    verified: frozenset[str] = frozenset()
 
     @property
     def taken(self) -> frozenset[str]:
@@ -157,6 +160,7 @@ def _changed_file_faults(change: Change, author: Author, renewed: Collection[Pur
         what = "links and submodules are not accepted"
         yield CheckFinding("files", what, where=where, remedy="commit the file itself")
     if "results" not in change.path.parts:
+        yield from _sealed_file_faults(change, author)
         return
     # A full verification replaces the authors' numbers by the maintainers', and says so beside them.
     if name in _WRITTEN_ONCE and existed and change.path.parent not in renewed:
@@ -167,3 +171,12 @@ def _changed_file_faults(change: Change, author: Author, renewed: Collection[Pur
     if name == Verification.FILE and not author.maintainer:
         what = f"only maintainers add or change {name}"
         yield CheckFinding("verification", what, where=where, remedy="remove it")
+
+
+def _sealed_file_faults(change: Change, author: Author) -> Iterator[CheckFinding]:
+    """Keep the lock, the wheel and the weights of a submission as they were when maintainers ran them."""
+    described = change.path.name == MANIFEST_NAME or change.path.suffix == ".md"
+    if slug_of(change.path) in author.verified and not author.maintainer and not described:
+        what = f"maintainers verified this submission with other files: {change.path.name[:80]}"
+        remedy = "submit a new version under another slug"
+        yield CheckFinding("verified", what, where=str(change.path), remedy=remedy)

@@ -20,13 +20,20 @@ STATED: Final = (
 """Statements that readers rely on: a change of one is a correction, and the manifest says so."""
 
 
-def manifest_change_faults(before: str | None, now: str, author: Author, *, where: str) -> Iterator[CheckFinding]:
+OPEN: Final = frozenset({"title", "licence", "paper", "code", "description", "status", "status_date", "status_reason"})
+"""Keys of the section of a submission that its owners may change after maintainers verified it."""
+
+
+def manifest_change_faults(
+    before: str | None, now: str, author: Author, *, verified: bool, where: str
+) -> Iterator[CheckFinding]:
     """Find what a pull request must not do to a manifest.
 
     Parameters
     ----------
     before : the text on the base; None for a new submission, or a text that could not be read.
     now : the text in the pull request; one that is not TOML is refused by the check of the submission.
+    verified : whether maintainers verified a record of the submission.
     where : path of the manifest, for messages.
     """
     new = _parsed(now)
@@ -34,8 +41,24 @@ def manifest_change_faults(before: str | None, now: str, author: Author, *, wher
         return
     old = _parsed(before) if before is not None else {}
     yield from _status_faults(old or {}, new, author, now, where)
+    folder = ("model", "repository_folder")
+    if not author.maintainer and _at(new, folder) is not None and _at(new, folder) != _at(old or {}, folder):
+        what = "repository_folder is for the models of this repository, which its maintainers submit"
+        yield CheckFinding("repository", what, where=where, line=line_of(now, folder), remedy="remove the key")
     if old:
         yield from _correction_faults(old, new, now, where)
+    if old and verified and not author.maintainer and _sealed(old) != _sealed(new):
+        what = "maintainers verified this submission, and what they ran is changed"
+        remedy = "submit a new version under another slug; title, description, links and status can be changed"
+        yield CheckFinding("verified", what, where=where, remedy=remedy)
+
+
+def _sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return everything of a manifest that a verification vouches for, or that decides what counts."""
+    rest = {key: value for key, value in manifest.items() if key not in ("submission", "correction")}
+    about = manifest.get("submission")
+    kept = {key: value for key, value in about.items() if key not in OPEN} if isinstance(about, Mapping) else about
+    return {**rest, "submission": kept}
 
 
 def _parsed(text: str) -> Mapping[str, Any] | None:

@@ -15,7 +15,7 @@ from worldstrat_bench.artefacts.tiles import FACT_COLUMNS, TileTable
 from worldstrat_bench.stats.aggregate import metric_values
 from worldstrat_bench.stats.contradiction import SCORE_AGAIN
 from worldstrat_bench.stats.counting import code_digest
-from worldstrat_bench.stats.names import author_fault, name_fault, skeleton
+from worldstrat_bench.stats.names import author_fault, name_fault, reserved_fault, skeleton
 from worldstrat_bench.submission.check_files import SUBMISSIONS
 from worldstrat_bench.submission.faults import CheckFinding, notice
 from worldstrat_bench.submission.locate import line_of
@@ -118,6 +118,11 @@ def name_faults(
     if fault := name_fault(about.title):
         remedy = "write the title in the letters of one script"
         yield CheckFinding("name", f"the title cannot be used: {fault}", where=where, line=title_line, remedy=remedy)
+    for key, value in (("slug", about.slug), ("licence", about.licence)):
+        if fault := reserved_fault(value):
+            line = line_of(text, ("submission", key))
+            what = f"the {key} cannot be used: {fault}"
+            yield CheckFinding("name", what, where=where, line=line, remedy=f"choose another {key}")
     ours = isinstance(manifest, Manifest) and manifest.model.repository_folder is not None
     for author in about.authors:
         # The baselines of this repository are by its maintainers; all others name people.

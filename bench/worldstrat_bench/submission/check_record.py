@@ -220,12 +220,12 @@ def _companion_faults(result: Result) -> Iterator[CheckFinding]:
     verification = result.folder / Verification.FILE
     if verification.exists():
         try:
-            named = Verification.load(verification).record_id
+            wrong = Verification.load(verification).contradiction(result.record)
         except InvalidArtefactError as error:
             yield from_error("verification", error)
         else:
-            if named != result.record.record_id:
-                what = f"{verification.name} names another record_id"
+            if wrong:
+                what = f"{verification.name} is not of this record: {wrong}"
                 yield CheckFinding("verification", what, where=verification, remedy="verify this record")
     speed = result.folder / SpeedReport.FILE
     if speed.exists():

@@ -120,7 +120,10 @@ def summary(report: CheckReport) -> str:
     """One line: what was checked and what came of it."""
     what = ", ".join(shown(slug, 60) for slug in report.checked) or "nothing to check"
     verdict = "passed" if report.ok else f"refused: {_count(len(report.errors), 'fault')}"
-    return f"{what}: {verdict}" + (f", {_count(len(report.notices), 'notice')}" if report.notices else "")
+    # Not a name first: at the start of a line a runner of workflows may take it for a command.
+    return f"submission check: {what}: {verdict}" + (
+        f", {_count(len(report.notices), 'notice')}" if report.notices else ""
+    )
 
 
 def as_json(report: CheckReport) -> dict[str, object]:

@@ -11,11 +11,11 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 from worldstrat_bench.artefacts.draws import read_draws
-from worldstrat_bench.artefacts.identity import model_differences, targets_sha256
+from worldstrat_bench.artefacts.identity import model_differences
 from worldstrat_bench.artefacts.record import ModelRef, Record
 from worldstrat_bench.artefacts.result import Result, read_result
 from worldstrat_bench.artefacts.speed import SpeedReport
-from worldstrat_bench.artefacts.verification import ColumnCheck, Draw, SpeedCheck, TileCheck
+from worldstrat_bench.artefacts.verification import ORDER_TILES, ColumnCheck, Draw, SpeedCheck, TileCheck
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.pace import Pace
 from worldstrat_bench.protocol import load_protocol
@@ -28,8 +28,10 @@ from worldstrat_bench.submission.verify_columns import (
     speed_difference,
 )
 from worldstrat_bench.submission.verify_draws import compare_runs, draws_differ
+from worldstrat_bench.submission.verify_targets import target_faults
 from worldstrat_bench.submission.verify_tiles import (
     Machine,
+    Place,
     Say,
     draw,
     has_lpips,
@@ -42,6 +44,7 @@ from worldstrat_bench.submission.verify_tiles import (
     tile_checks,
     tile_faults,
 )
+from worldstrat_bench.worker.types import Limits
 
 if TYPE_CHECKING:
     from worldstrat_bench.data.layout import Dataset
@@ -53,9 +56,6 @@ if TYPE_CHECKING:
 
 SAMPLE: Final = 10
 """Tiles that are drawn unless a number is given."""
-
-ORDER_TILES: Final = 20
-"""Tiles of a full run that are predicted again in other orders."""
 
 TimeAgain = Callable[[Path], SpeedReport]
 """Times the model beside a run, writes ``speed.json`` there and returns it."""
@@ -72,6 +72,7 @@ class VerifyRequest:
     tiles : number of drawn tiles; None for the whole list if there is `out`, else `SAMPLE`.
     out : an empty folder, or one of the same verification that was interrupted: the full run goes there.
     seed : with which the tiles are drawn; None for the system's randomness.
+    limits : of the model here. Those of the record count where they are smaller.
     """
 
     run: Path
@@ -84,6 +85,7 @@ class VerifyRequest:
     isolation: str = "auto"
     lpips_weights: Path | None = None
     download: bool = False
+    limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
         if (self.data is None) != (self.model is None):
@@ -95,6 +97,11 @@ class VerifyRequest:
             raise UsageError(what, where="--out", remedy="leave out -k to run the whole list, or leave out --out")
         if self.out.resolve() == self.run.resolve():
             raise UsageError("a full run needs its own folder", where="--out", remedy="name an empty folder")
+
+    @property
+    def place(self) -> Place:
+        """Where, and within which limits, the model runs."""
+        return Place(self.device, self.isolation, self.limits)
 
     @property
     def full(self) -> bool:
@@ -170,7 +177,7 @@ def verify(
 
     protocol, dataset = load_protocol(result.record.protocol.id), open_dataset(request.data)
     say(f"decoding the targets of {len(result.table)} tiles")
-    faults += _target_faults(result, dataset, protocol, Pace(say, "decoded"))
+    faults += target_faults(result, dataset, protocol, Pace(say, "decoded"))
     if faults:  # other data or another protocol: predictions would differ for that reason alone
         return VerifyReport(result.record, tuple(faults))
     with _found(request.model) as (model, spec):
@@ -199,7 +206,7 @@ class _Verifying:
         # What this machine lacks is said before hours of work.
         scorer = record_scorer(result, self.protocol, options)
         drawn, names = draw(result, request.tiles or SAMPLE, request.seed)
-        predicted = predict_twice(result, self.dataset, self.spec, names, request.device, request.isolation, self.say)
+        predicted = predict_twice(result, self.dataset, self.spec, names, request.place, self.say)
         stored = None if draws_differ(result.record, predicted.machine.device_class) else request.run
         checks = tile_checks(predicted, stored)
         self.say("scoring them and comparing every column")
@@ -226,7 +233,7 @@ class _Verifying:
         self._evaluate(out, options, tell)
         own = read_result(out).matching()
         drawn, names = draw(own, ORDER_TILES, request.seed)
-        predicted = predict_twice(own, self.dataset, self.spec, names, request.device, request.isolation, self.say)
+        predicted = predict_twice(own, self.dataset, self.spec, names, request.place, self.say)
         columns = self._without_lpips(compare_runs(result, own.table, read_draws(own), predicted.machine.device_class))
         faults = [*self.faults, *column_faults(columns, len(own.table), request.run)]
         checks = tile_checks(predicted, out)
@@ -256,7 +263,8 @@ class _Verifying:
 
         request, record = self.request, self.result.record
         return RunOptions(
-            device=request.device, isolation=request.isolation, limits=limits_of(record), cache=False,
+            device=request.device, isolation=request.isolation, limits=limits_of(record, request.limits),
+            cache=False,
             max_failures=5 if record.complete else 0, lpips_weights=request.lpips_weights, download=request.download,
             metrics=optional_names(record),
         )  # fmt: skip
@@ -317,27 +325,6 @@ def _refuse_what_cannot_be_run(record: Record, request: VerifyRequest) -> None:
         raise UsageError("this is one shard of a run", where=request.run, remedy="merge the shards, then verify")
     if request.full and (reason := foreign_inputs(record)):
         raise UsageError(f"it cannot be run as a whole: {reason}", where=request.run, remedy="give -k N for a sample")
-
-
-def _target_faults(result: Result, dataset: Dataset, protocol: Protocol, pace: Pace) -> tuple[CheckFinding, ...]:
-    """Return a fault if the targets or the revisits of this machine are not those of the record."""
-    from worldstrat_bench.data.target import read_target
-
-    held, stated = dataset.partial_revisits(result.table.tiles), result.record.dataset.revisits
-    if held != stated:
-        copies = [f"revisits 1 to {n}" if n else "all revisits" for n in (held, stated)]
-        what = f"this copy of the dataset has {copies[0]} of its tiles, that of the run {copies[1]}: frames differ"
-        remedy = "verify on a copy like that of the run; worldstrat-bench data fetch DIR --frames N makes one"
-        return (CheckFinding("targets", what, where=str(dataset.root), remedy=remedy),)
-    # From the files, never from the cache: a verification rests on nothing that was kept.
-    targets = []
-    for name in result.table.tiles:
-        targets.append((name, read_target(dataset.tile(name), protocol).sha256))
-        pace(len(targets), len(result.table))
-    if targets_sha256(targets) == result.record.dataset.targets_sha256:
-        return ()
-    what = "the targets of this dataset are not those of the record"
-    return (CheckFinding("targets", what, where=str(dataset.root), remedy="verify with the dataset of the run"),)
 
 
 @contextmanager

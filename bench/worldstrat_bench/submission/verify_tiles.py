@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,17 +80,32 @@ def drawn_tiles(result: Result, drawn: Draw, count: int) -> tuple[str, ...]:
     return tuple(random.Random(f"{drawn.seed} {result.record.record_id}").sample(scored, min(count, len(scored))))
 
 
-def limits_of(record: Record) -> Limits:
-    """Return what the model was allowed in the run."""
-    from worldstrat_bench.worker.types import Limits
+def limits_of(record: Record, most: Limits) -> Limits:
+    """Return what the model is allowed: what it was in the run, and never more than `most`.
 
-    if record.limits is None:
-        return Limits()
-    return Limits(tile_seconds=record.limits.tile_seconds, memory_bytes=record.limits.memory_bytes)
+    A record is a stranger's: it must not decide how long, and with how much memory, his code runs here.
+    """
+    from worldstrat_bench.worker.watchdog import memory_limit
+
+    stated = record.limits
+    if stated is None:
+        return most
+    bytes_here = memory_limit(most)
+    memory = most.memory_bytes if stated.memory_bytes is None else min(max(stated.memory_bytes, 1), bytes_here)
+    return replace(most, tile_seconds=min(stated.tile_seconds, most.tile_seconds), memory_bytes=memory)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Device and isolation of a model that is run again, and the largest limits that it is given."""
+
+    device: str
+    isolation: str
+    limits: Limits
 
 
 def predict_twice(
-    result: Result, dataset: Dataset, spec: ModelSpec, names: Sequence[str], device: str, isolation: str, say: Say
+    result: Result, dataset: Dataset, spec: ModelSpec, names: Sequence[str], place: Place, say: Say
 ) -> Predicted:
     """Predict tiles in the order given, then in the reverse one, some of them alone."""
     from worldstrat_bench.run.devices import resolve_devices
@@ -98,9 +113,9 @@ def predict_twice(
 
     tiles = tuple(dataset.tile(name) for name in names)
     forbidden = (dataset.root.resolve(), result.folder.resolve())
-    chosen = resolve_devices(device)[0]
-    limits = limits_of(result.record)
-    worker = Worker(spec, device=chosen, isolation=isolation, forbidden=forbidden, limits=limits)
+    chosen = resolve_devices(place.device)[0]
+    limits = limits_of(result.record, place.limits)
+    worker = Worker(spec, device=chosen, isolation=place.isolation, forbidden=forbidden, limits=limits)
     with worker:
         say(f"predicting {len(tiles)} drawn tiles in random order, then in the reverse one, some of them alone")
         pace = Pace(say, "predicted")

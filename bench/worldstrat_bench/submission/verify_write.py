@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -13,11 +14,15 @@ from worldstrat_bench.artefacts.record import load_record
 from worldstrat_bench.artefacts.verification import Attestation, Verification
 from worldstrat_bench.errors import InfrastructureError, InvalidArtefactError, UsageError
 from worldstrat_bench.protocol import SAME_PREDICTION
+from worldstrat_bench.run.git import git_text
+from worldstrat_bench.run.journal import FILE_NAME
 from worldstrat_bench.submission.results import add_run
 from worldstrat_bench.submission.verify import VerifyReport, VerifyRequest
 
 WORKFLOW: Final = ".github/workflows/evaluate.yml"
 """The workflow whose runs are attested."""
+
+_REMOTE = re.compile(r"[/:]([\w.-]+/[\w.-]+?)(?:\.git)?/?$")
 
 ATTESTED: Final = ("record.json", "tiles.csv", Verification.FILE)
 """The claim that it attests."""
@@ -92,17 +97,40 @@ def attestation_of(environment: Mapping[str, str]) -> Attestation | None:
     return Attestation(repository=repository, workflow=f"{WORKFLOW}@{commit}", run=environment["GITHUB_RUN_ID"])
 
 
-def check_attestation(run: Path, attestation: Attestation) -> None:
+def repository_at(folder: Path) -> str:
+    """Return OWNER/NAME of the forge's repository that a checkout was cloned from, which is the remote `origin`.
+
+    Raises
+    ------
+    UsageError
+        if there is no such remote.
+    """
+    remedy = "run it in a clone of the repository whose boards the submission is on"
+    address = git_text(folder, "config", "--get", "remote.origin.url").strip()
+    found = _REMOTE.search(address)
+    if found is None:
+        raise UsageError("the remote `origin` is not on the forge", where=folder, remedy=remedy)
+    return found.group(1)
+
+
+def check_attestation(run: Path, attestation: Attestation, repository: str) -> None:
     """Have the forge's own tool confirm that the evaluation workflow made the files of a run.
+
+    Parameters
+    ----------
+    repository : that has to vouch, OWNER/NAME: a fork, whose workflow its owner may change, vouches for nothing.
 
     Raises
     ------
     InvalidArtefactError
-        if it does not confirm one of :data:`ATTESTED`.
+        if it does not confirm one of :data:`ATTESTED`, or another repository is named.
     InfrastructureError
         if the tool is not here, or gives no answer.
     """
-    signer = f"{attestation.repository}/{WORKFLOW}"
+    if attestation.repository.casefold() != repository.casefold():
+        what = f"the verification was made by {attestation.repository[:80]}, this is {repository}"
+        raise InvalidArtefactError(what, where=run, remedy="evaluate it with the workflow of this repository")
+    signer = f"{repository}/{WORKFLOW}"
     for name in ATTESTED:
         command = [
             "gh",
@@ -110,7 +138,9 @@ def check_attestation(run: Path, attestation: Attestation) -> None:
             "verify",
             str(run / name),
             "--repo",
-            attestation.repository,
+            repository,
+            "--source-ref",
+            "refs/heads/main",
             "--signer-workflow",
             signer,
         ]
@@ -141,9 +171,16 @@ def add_verified(run: Path, slug_folder: Path) -> Path:
     verification = Verification.load(path)
     if not verification.passed:
         raise InvalidArtefactError("the verification did not pass", where=path, remedy="it vouches for nothing")
-    if verification.record_id != load_record(run).record_id:
-        what = "the verification is of another record than the one beside it"
+    if wrong := verification.contradiction(load_record(run)):
+        what = f"the verification is not of the record beside it: {wrong}"
         raise InvalidArtefactError(what, where=path, remedy="verify again")
+    if verification.slug is not None and verification.slug != slug_folder.resolve().name:
+        what = f"the verification is of the submission {verification.slug[:60]!r}"
+        raise InvalidArtefactError(what, where=path, remedy="add it to that one")
     if verification.attestation is not None:
-        check_attestation(run, verification.attestation)
+        check_attestation(run, verification.attestation, repository_at(slug_folder))
+    elif not (run / FILE_NAME).is_file():
+        what = "nothing shows where these files were made: no attestation, and not the folder of a run of yours"
+        remedy = "give the folder that `verify --out` made here, or the artefact of the evaluation workflow"
+        raise InvalidArtefactError(what, where=run, remedy=remedy)
     return add_run(run, slug_folder, verification)

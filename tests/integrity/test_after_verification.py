@@ -1,0 +1,159 @@
+"""Changes to a submission after maintainers verified it, and names that are not its own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from site_scenes import write_verification
+from submission_factory import MANIFEST, add_record, make_submission, record_of, the_result
+from worldstrat_bench.artefacts.base import read_json
+from worldstrat_bench.cli.console import stderr, stdout
+from worldstrat_bench.stats.counting import Claim, counting_rows
+from worldstrat_bench.submission.check import Options, check
+from worldstrat_bench.submission.faults import CheckReport, as_github, as_text
+
+OWNERS = '[[submission]]\nslug = "{}"\nowners = ["{}"]\n'
+CORRECTION = '\n[[correction]]\ndate = "2026-11-26"\nwhat = "The title named another network."\n'
+
+
+def git(root: Path, *arguments: str) -> None:
+    identity = ["-c", "user.name=T", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
+    subprocess.run(["git", *identity, *arguments], cwd=root, capture_output=True, text=True, check=True)
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with a verified submission of eve and one of vic that is not verified."""
+    root = tmp_path_factory.mktemp("verified")
+    git(root, "init", "--quiet", "--initial-branch", "main")
+    for slug, author in (("eves-sr", "Eve"), ("vics-sr", "Vic Tim")):
+        text = MANIFEST.replace('"my-sr"', f'"{slug}"').replace("Ada Example", author)
+        folder = make_submission(root, slug, manifest=text)
+        if slug == "eves-sr":
+            write_verification(the_result(folder), record_of(folder))
+    (root / "reports").mkdir()
+    (root / "reports" / "owners.toml").write_text(OWNERS.format("eves-sr", "eve") + OWNERS.format("vics-sr", "vic"))
+    git(root, "add", "-A")
+    git(root, "commit", "--quiet", "-m", "first")
+    return root
+
+
+@pytest.fixture
+def root(template: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(template, tmp_path / "clone"))
+
+
+def rules(root: Path, author: str | None, *, maintainer: bool = False) -> set[str]:
+    options = Options(base="HEAD", author=author, maintainer=maintainer)
+    return {fault.rule for fault in check([root / "submissions"], options).errors}
+
+
+def replaced(old: str, new: str) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        path = folder / "submission.toml"
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new) + CORRECTION)
+
+    return change
+
+
+def other_lock(folder: Path) -> None:
+    path = folder / "requirements.lock"
+    path.write_text(path.read_text().replace("1.2.3", "6.6.6"))
+
+
+def other_wheel(folder: Path) -> None:
+    (folder / "extra_sr-1.0-py3-none-any.whl").write_bytes(b"PK")
+
+
+SEALED = {
+    "authors": replaced('["Eve"]', '["Eve", "Vic Tim"]'),
+    "main": replaced("[submission]", "[submission]\nmain = true"),
+    "evaluations": replaced("test_evaluations = 1", "test_evaluations = 0"),
+    "datasets": replaced('datasets = ["WorldStrat"]', 'datasets = ["Other"]'),
+    "lock": other_lock,
+    "wheel": other_wheel,
+}
+
+
+@pytest.mark.parametrize("change", SEALED)
+def test_what_was_verified_stays_as_it_was(root: Path, change: str) -> None:
+    SEALED[change](root / "submissions" / "eves-sr")
+    assert "verified" in rules(root, "eve")
+    assert "verified" not in rules(root, None, maintainer=True)
+
+
+def test_before_a_verification_owners_change_what_is_theirs(root: Path) -> None:
+    other_lock(root / "submissions" / "vics-sr")
+    assert rules(root, "vic") == set()
+
+
+def test_after_it_they_change_what_readers_are_told(root: Path) -> None:
+    folder = root / "submissions" / "eves-sr"
+    replaced('title = "eves-sr"', 'title = "Eves net"')(folder)
+    (folder / "README.md").write_text("More words.\n")
+    add_record(folder, "eves-sr", device_class="H100-80GB")
+    assert rules(root, "eve") == set()
+
+
+def claim(key: str, day: int, *authors: str, main: bool = False, owners: tuple[str, ...] | None = None) -> Claim:
+    return Claim(
+        key, authors, None, f"2026-01-{day:02d}T00:00:00Z", main, None if owners is None else frozenset(owners)
+    )
+
+
+def test_a_main_entry_takes_the_place_of_its_owners_first_alone() -> None:
+    victim = claim("victim", 1, "Vic Tim", owners=("vic",))
+    for owners in (("eve",), (), None):
+        assert counting_rows([victim, claim("impostor", 2, "Vic Tim", main=True, owners=owners)]) == {"victim"}
+    assert counting_rows([victim, claim("better", 2, "Vic Tim", main=True, owners=("vic", "ada"))]) == {"better"}
+
+
+def test_the_models_of_this_repository_are_its_maintainers(root: Path) -> None:
+    """The key that says so lets a title's authors be called maintainers."""
+    text = MANIFEST.replace('"my-sr"', '"new-sr"').replace("Ada Example", "The worldstrat-bench maintainers")
+    folder = make_submission(root, "new-sr", manifest=text)
+    assert rules(root, "mallory") == {"name"}
+    path = folder / "submission.toml"
+    path.write_text(text.replace("frames = 8", 'frames = 8\nrepository_folder = "baselines"'))
+    assert rules(root, "mallory") == {"repository"}
+    assert rules(root, None, maintainer=True) == set()
+
+
+@pytest.mark.parametrize(("slug", "licence"), [("verified-sr", "MIT"), ("new-sr", "MIT, verified by the maintainers")])
+def test_no_name_says_what_only_pages_say(root: Path, slug: str, licence: str) -> None:
+    text = MANIFEST.replace('"my-sr"', f'"{slug}"').replace('"Apache-2.0"', f'"{licence}"')
+    make_submission(root, slug, manifest=text.replace("Ada Example", "Cy"))
+    assert rules(root, None) == {"name"}
+
+
+def test_a_key_that_is_there_twice_is_refused(root: Path) -> None:
+    path = the_result(root / "submissions" / "vics-sr") / "record.json"
+    path.write_text(path.read_text().replace("{", '{"seed": 777,', 1))
+    assert "record-readable" in rules(root, "vic")
+    with pytest.raises(ValueError, match="twice"):
+        read_json('{"a": {"b": 1, "b": 2}}')
+    assert read_json(json.dumps({"a": {"b": 1}, "b": 2})) == {"a": {"b": 1}, "b": 2}
+
+
+NAMES = ["::notice title=check::passed", "::stop-commands::x", "::add-mask::e", "\n::error::x"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_line_of_a_report_begins_with_a_foreign_word(name: str) -> None:
+    report = CheckReport((name,), ())
+    for text in (as_github(report), as_text(report)):
+        assert all(line.startswith("submission check: ") for line in text.splitlines())
+
+
+def test_words_of_a_model_do_not_become_signs(capsys: pytest.CaptureFixture[str]) -> None:
+    for console in (stderr(), stdout()):
+        console.print(":white_check_mark: passed", markup=False, highlight=False)
+    assert "✅" not in "".join(capsys.readouterr())
