@@ -10,6 +10,7 @@ from worldstrat_bench.submission.faults import CheckFinding
 
 if TYPE_CHECKING:
     from worldstrat_bench.data.layout import Dataset
+    from worldstrat_bench.pace import Pace
     from worldstrat_bench.protocol import Protocol
 
 
