@@ -121,3 +121,26 @@ def test_kernels_and_waits_of_a_batch(capsys: pytest.CaptureFixture[str]) -> Non
         print(f"\n{name}, a tile of 8: {launches / 8:.1f} kernels, {copies / 8:.1f} copies; a batch: {waits} waits")
     # For the one copy back, and the profiler's own at its end.
     assert waits <= 2
+
+
+@pytest.mark.parametrize("batch", [1, 8])
+@pytest.mark.parametrize("size", [200, 150])
+def test_bands_and_expected_errors_agree_and_change_no_bit_of_the_rest(batch: int, size: int) -> None:
+    target = np.concatenate([land(200), land(200, 3)[:1]])
+    image = np.roll(blurred(target, 1.2), (1, 2), (1, 2))[:, :size, :size].copy()
+    error = (0.002 + 0.2 * np.abs(image[:1] - blurred(image[:1], 2.0))).astype(np.float32)
+    found = []
+    for device in ("cpu", "cuda"):
+        scorer = WsbScorer(
+            load_protocol("wsb-1"), torch.device(device), optional=load_optional((), device), batch=batch
+        )
+        whole, three = (scorer.prepare(target_of(part), None) for part in (target, target[:3]))
+        (more,) = scorer.score_batch([image], [whole], [error])
+        (plain,) = scorer.score_batch([image[:3]], [three])
+        assert {name: more.metrics[name] for name in plain.metrics} == plain.metrics, device
+        found.append(more)
+    cpu, gpu = found
+    for name, value in cpu.metrics.items():
+        assert gpu.metrics[name] == (None if value is None else pytest.approx(value, rel=1e-4, abs=1e-4)), name
+    for name, curve in cpu.curves.items():
+        assert gpu.curves[name] == pytest.approx(curve, abs=1e-4), name
