@@ -14,6 +14,7 @@ from worldstrat_bench.pace import Say
 from worldstrat_bench.site.analysis import Analysis
 from worldstrat_bench.site.config import BoardConfig
 from worldstrat_bench.site.divisions import Division, UnrankedEntry
+from worldstrat_bench.site.duplicates import without_duplicates
 from worldstrat_bench.site.entries import MANIFEST, Entry, RejectedEntry, read_entries
 from worldstrat_bench.site.licences import footer
 from worldstrat_bench.site.pages_board import build_boards, empty_context, heading_of
@@ -117,7 +118,9 @@ def build(
         if `data` is not a data set.
     """
     _check_out(out)
-    entries, refused = read_entries(paths, references=references, left_out=left_out)
+    found, refused = read_entries(paths, references=references, left_out=left_out)
+    entries, twins = without_duplicates(found)
+    refused = [*refused, *twins]
     gathering = gc.isenabled()
     gc.disable()  # a build makes millions of small objects and no garbage: a fifth of its time
     try:

@@ -192,7 +192,8 @@ def as_github(report: CheckReport) -> str:
 
 def escape_markdown(text: str) -> str:
     """Text that Markdown shows literally: no HTML, links, mentions, tables or code."""
-    safe = shown(text).translate({ord(c): f"&#{ord(c)};" for c in "\\`*_{}[]()#+!|~$<>&"})
+    # Round brackets and exclamation marks mean something beside square ones only, and these are replaced.
+    safe = shown(text).translate({ord(c): f"&#{ord(c)};" for c in "\\`*_[]#+|~$<>&"})
     return safe.replace("@", "@\u200b").replace("://", ":\u200b//").replace("www.", "www\u200b.")
 
 

@@ -110,7 +110,7 @@ def submitted_model(
         train_split=manifest.training.train_split,
         submission=manifest.submission.slug,
         # Only the environment that was built from the lock file is known to hold that wheel.
-        wheel_sha256=manifest.model.wheel_sha256 if python is None else None,
+        wheel_sha256=_model_wheel(manifest, prepared.folder) if python is None else None,
     )
 
 
@@ -207,6 +207,13 @@ def download(url: str, place: Path, *, bytes_expected: int, sha256: str) -> None
     except OSError as error:
         remedy = "try again later; --weights FILE takes a copy of this machine, for a file that is not published yet"
         raise InfrastructureError(f"the download failed: {error}", where=url, remedy=remedy) from None
+
+
+def _model_wheel(manifest: Manifest, folder: Path) -> str | None:
+    """Return the digest of the model's wheel: as stated, or of the one beside the manifest."""
+    name = canonicalize_name(manifest.model.distribution)
+    beside = [path for path in sorted(folder.glob("*.whl")) if canonicalize_name(path.name.partition("-")[0]) == name]
+    return manifest.model.wheel_sha256 or (file_sha256(beside[0]) if len(beside) == 1 else None)
 
 
 def _wheel_sha256(manifest: Manifest, path: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -177,3 +178,13 @@ def test_a_lock_is_nothing_but_pins(line: str, reason: str) -> None:
 def test_an_interpreter_that_is_not_here_is_named() -> None:
     with pytest.raises(UsageError, match=r"no Python 3\.0 here"):
         interpreter_of("3.0")
+
+
+def test_a_wheel_beside_the_manifest_is_named_by_its_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLDSTRAT_BENCH_CACHE", str(tmp_path / "cache"))
+    folder = make_submission(tmp_path, record=False)
+    (folder / "requirements.lock").write_text("")
+    wheel = make_wheel(folder)
+    make_wheel(folder, name="helper", version="2.0", entry_points="")
+    assert submitted_model(folder).wheel_sha256 == file_sha256(wheel)
+    assert submitted_model(folder, python=sys.executable).wheel_sha256 is None
