@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 import subprocess
@@ -12,8 +13,8 @@ import pytest
 
 from submission_factory import LOCK, MANIFEST, make_submission, make_wheel
 from worldstrat_bench.digests import file_sha256
-from worldstrat_bench.errors import InvalidArtefactError, WorldstratBenchError
-from worldstrat_bench.plugins.interpreter import inspect_interpreter
+from worldstrat_bench.errors import InvalidArtefactError
+from worldstrat_bench.plugins.interpreter import inspect_interpreter, statement_of
 from worldstrat_bench.submission.build_sandbox import BuildRoom, usable
 from worldstrat_bench.submission.check import check
 from worldstrat_bench.submission.environments import EnvironmentRequest, build_environment
@@ -72,38 +73,128 @@ def test_an_address_is_that_of_a_wheel(address: str) -> None:
         parse_manifest(MANIFEST.replace("my-sr", "a").replace("frames = 8", pinned))
 
 
+EDITABLE = b'{"url": "file:///etc", "dir_info": {"editable": true}}'
+PKG_INFO = b"Metadata-Version: 2.1\nName: sly\nVersion: 1.0\n"
 REACHING = {
-    "pth": {"{site}/evil.pth": b"/etc\n"},
+    "pth": {"evil.pth": b"/etc\n"},
+    "pth-relative": {"evil.pth": b"evil\n../../../../..\n"},
     "pth-by-data": {"evil-1.0.data/data/lib/{python}/site-packages/evil.pth": b"/etc\n"},
-    "editable": {"evil-1.0.dist-info/direct_url.json": b'{"url": "file:///etc", "dir_info": {"editable": true}}'},
-    "interpreter": {"evil-1.0.data/scripts/python": b"#!python\nprint(1)\n"},
-    "configuration": {"evil-1.0.data/data/pyvenv.cfg": b"include-system-site-packages = true\n"},
+    "pth-by-library": {"evil-1.0.data/platlib/evil.PTH": b"/etc\n"},
+    "editable": {
+        "evil-1.0.dist-info/direct_url.json": EDITABLE,
+        "evil_finder.py": b"MAPPING: dict = {'x': '/etc/ssl'}\n",
+    },
+    "editable-egg": {
+        "sly.egg-info/PKG-INFO": PKG_INFO,
+        "sly.egg-info/direct_url.json": EDITABLE,
+        "sly.egg-info/installed-files.txt": b"../evil_finder.py\n",
+        "evil_finder.py": b"MAPPING: dict = {'x': '/etc/ssl'}\n",
+    },
+    "interpreter": {"evil-1.0.data/scripts/python": b"#!/bin/sh\ntouch {ran}\n"},
+    "interpreter-by-data": {"evil-1.0.data/data/bin/python": b"#!/bin/sh\ntouch {ran}\n"},
+    "activation": {"evil-1.0.data/data/bin/activate": b"touch {ran}\n"},
+    "configuration": {"evil-1.0.data/data/pyvenv.cfg": b"home = /etc\ninclude-system-site-packages = true\n"},
 }
-"""Files of a wheel that make a worker read what is outside, or the harness run what is inside."""
+"""Files of a wheel that make a worker read what is outside, or the harness run what is inside.
+"""
 
 
 @pytest.mark.parametrize("uv", BUILDERS)
 @pytest.mark.parametrize("attack", REACHING)
 def test_a_wheel_of_a_lock_does_not_reach_out_of_its_environment(tmp_path: Path, attack: str, uv: bool) -> None:
+    _need_uv(uv)
+    python = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    ran = tmp_path / "ran"
+    files = {
+        name.format(python=python): data.replace(b"{ran}", str(ran).encode()) for name, data in REACHING[attack].items()
+    }
+    wheel = make_wheel(tmp_path / "wheels", name="evil", files=files)
+    folder = tmp_path / "environments"
+    if attack == "pth-by-data" and not uv:  # pip leaves it out already
+        home = _build(folder, wheel, uv=uv).parent.parent
+        assert not list(home.rglob("evil.pth"))
+        return
+    with pytest.raises(InvalidArtefactError):
+        _build(folder, wheel, uv=uv)
+    assert not list(folder.glob("*/bin/python"))  # nothing is left that could be taken for built
+    assert not list(folder.glob("*.json"))
+    assert not ran.exists()
+
+
+HONEST = {
+    "honest-1.0.data/scripts/tool": b"#!python\nprint(1)\n",
+    "honest-1.0.data/purelib/more_of_it.py": b"",
+    "distutils-precedence.pth": b"import os; os.environ.get('SETUPTOOLS_USE_DISTUTILS')\n",
+    "honest_paths.pth": b"# a folder of its own\nhonest\n",
+}
+"""Files of wheels as they are: setuptools brings a line of code, others a folder below their own."""
+
+
+@pytest.mark.parametrize("over_harness", [False, True])
+@pytest.mark.parametrize("uv", BUILDERS)
+def test_an_honest_environment_is_described_by_what_we_wrote(tmp_path: Path, uv: bool, over_harness: bool) -> None:
+    _need_uv(uv)
+    wheel = make_wheel(tmp_path / "wheels", name="honest", files=HONEST)
+    python = _build(tmp_path / "environments", wheel, uv=uv, over_harness=over_harness)
+    home = python.parent.parent
+    found = inspect_interpreter(python)
+    base = inspect_interpreter(Path(sys.executable)).base
+    assert (found.prefix, found.base, found.version) == (home, base, sys.version_info[:3])
+    (packages,) = found.site_paths
+    assert (packages / "more_of_it.py").is_file()
+    assert not (home / "bin" / "tool").exists()
+    # Whatever comes into it later, its metadata adds no folder to what the worker is granted.
+    (packages / "evil.pth").write_text("/etc/ssl\n")
+    (packages / "sly-1.0.dist-info").mkdir()
+    (packages / "sly-1.0.dist-info" / "METADATA").write_bytes(PKG_INFO)
+    (packages / "sly-1.0.dist-info" / "RECORD").write_text("sly_finder.py,,\n")
+    (packages / "sly-1.0.dist-info" / "direct_url.json").write_bytes(EDITABLE)
+    (packages / "sly_finder.py").write_text("MAPPING: dict = {'x': '/etc/ssl'}\n")
+    (home / "pyvenv.cfg").write_text("home = /etc\ninclude-system-site-packages = true\n")
+    paths, listed = interpreter_paths(inspect_interpreter(python))
+    known = (home, base, *(found.extra or ()))
+    assert bool(found.extra) is over_harness
+    assert all(any(path.resolve().is_relative_to(folder.resolve()) for folder in known) for path in paths)
+    assert listed == []
+    # What says so lies where no wheel writes, and what a package brings is not taken for it.
+    statement = json.loads(statement_of(home).read_text())
+    statement["site_paths"] = ["/etc/ssl"]
+    statement_of(home).write_text(json.dumps(statement))
+    assert Path("/etc/ssl") not in inspect_interpreter(python).site_paths
+
+
+def test_the_interpreter_of_an_environment_is_not_started_to_be_described(tmp_path: Path) -> None:
+    """A package of the user's own environment put a script in its place, or a home into its configuration."""
+    wheel = make_wheel(tmp_path / "wheels", name="honest")
+    python = _build(tmp_path / "environments", wheel, uv=False)
+    home, base = python.parent.parent, inspect_interpreter(python).base
+    python.unlink()
+    python.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    python.chmod(0o755)
+    assert inspect_interpreter(python).base == base
+    assert not (tmp_path / "ran").exists()
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    subprocess.run([sys.executable, "-I", "-m", "venv", "--without-pip", str(theirs)], check=True)
+    lib = tmp_path / "fake" / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "encodings"
+    lib.mkdir(parents=True)
+    (lib / "__init__.py").write_text(f"import posix\nposix.mkdir({str(tmp_path / 'ran')!r})\n")
+    (lib.parent / "os.py").touch()
+    (theirs / "pyvenv.cfg").write_text(f"home = {tmp_path / 'fake' / 'bin'}\n")
+    assert inspect_interpreter(theirs).base == base
+    assert not (tmp_path / "ran").exists()
+    assert home != theirs
+
+
+def _need_uv(uv: bool) -> None:
     if uv and shutil.which("uv") is None and not Path(sys.executable).with_name("uv").is_file():
         pytest.skip("uv is not installed")
-    names = {"site": "", "python": f"python{sys.version_info.major}.{sys.version_info.minor}"}
-    files = {name.format(**names).lstrip("/"): data for name, data in REACHING[attack].items()}
-    (tmp_path / "wheels").mkdir()
-    wheel = make_wheel(tmp_path / "wheels", name="evil", files=files)
-    lock = f"evil==1.0 --hash=sha256:{file_sha256(wheel)}\n"
-    folder = tmp_path / "environments"
-    with pytest.raises(WorldstratBenchError) as refused:
-        build_environment(EnvironmentRequest(lock), folder, find_links=wheel.parent, offline=True, uv=uv)
-    assert isinstance(refused.value, InvalidArtefactError)
-    assert not list(folder.glob("*/bin/python"))  # nothing is left that could be taken for built
-    honest = make_wheel(tmp_path / "wheels", name="honest")
-    lock = f"honest==1.0 --hash=sha256:{file_sha256(honest)}\n"
-    python = build_environment(EnvironmentRequest(lock), folder, find_links=wheel.parent, offline=True, uv=uv)
-    paths, listed = interpreter_paths(inspect_interpreter(python))
-    base = inspect_interpreter(python).base
-    assert all(path.is_relative_to(folder) or path.resolve().is_relative_to(base.resolve()) for path in paths)
-    assert listed == []
+
+
+def _build(folder: Path, wheel: Path, *, uv: bool, over_harness: bool = False) -> Path:
+    name = wheel.name.split("-")[0]
+    request = EnvironmentRequest(f"{name}==1.0 --hash=sha256:{file_sha256(wheel)}\n", over_harness=over_harness)
+    return build_environment(request, folder, find_links=wheel.parent, offline=True, uv=uv)
 
 
 def test_a_lock_with_an_address_and_a_marker_is_read() -> None:

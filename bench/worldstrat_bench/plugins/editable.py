@@ -22,6 +22,8 @@ from worldstrat_bench.plugins.interpreter import pth_folders
 MODULES: Final = (".py", ".pyc", ".so", ".pyd")
 """Endings of files that Python imports."""
 
+_LARGEST_HOOK: Final = 4 << 20
+
 _BESIDE_A_PACKAGE: Final = frozenset(
     {
         "benchmark",
@@ -167,8 +169,9 @@ def _linked(site: Path, named: list[Path]) -> dict[str, Path]:
 def _of_hook(file: Path) -> Editable:
     """Read the modules that a finder, a loader or a hook knows."""
     try:
-        tree = ast.parse(file.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, SyntaxError):
+        text = file.read_text(encoding="utf-8-sig") if file.stat().st_size <= _LARGEST_HOOK else ""
+        tree = ast.parse(text)
+    except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):  # the last two: expressions too deep
         return Editable({})
     places: dict[str, Path] = {}
     build: Path | None = None
@@ -189,7 +192,7 @@ def _of_hook(file: Path) -> Editable:
 def _literal(node: ast.expr) -> object:
     try:
         return ast.literal_eval(node)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError, MemoryError):
         return None
 
 

@@ -31,6 +31,8 @@ class Interpreter:
     base : the installation that the environment was made from.
     site_paths : folders in which its packages are installed, in the order of its path.
     user_site : the one of them that belongs to the user (``pip install --user``), if it is in use.
+    extra : of an environment that the harness built from a lock, the folders behind its own packages; else None. What
+        ``.pth`` files and metadata in it say comes from strangers and adds no folder.
     """
 
     executable: Path
@@ -39,6 +41,12 @@ class Interpreter:
     base: Path
     site_paths: tuple[Path, ...]
     user_site: Path | None = None
+    extra: tuple[Path, ...] | None = None
+
+    @property
+    def stating(self) -> tuple[Path, ...]:
+        """The folders whose ``.pth`` files and metadata of editable installs are believed."""
+        return self.site_paths if self.extra is None else ()
 
 
 def own_interpreter() -> Interpreter:
@@ -59,15 +67,25 @@ def own_interpreter() -> Interpreter:
 def inspect_interpreter(python: Path) -> Interpreter:
     """Another one, asked in isolated mode without site-packages, so that nothing installed there runs.
 
+    An environment that the harness built is not started, and a virtual environment is asked through the installation
+    behind it: a package could have put files in the place of its interpreter and of its configuration.
+
     Raises
     ------
     UsageError
         if it is not a Python that starts.
     """
     executable = _executable(python)
+    prefix = _venv_prefix(executable)
+    if prefix is not None and (built := _stated(executable, prefix)) is not None:
+        return built
     try:
         answer = subprocess.run(
-            [str(executable), "-I", "-S", "-c", _ASK], capture_output=True, text=True, timeout=30, check=True
+            [str(_behind(executable, prefix)), "-I", "-S", "-c", _ASK],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
         )
         version, base, _, _, *base_site = json.loads(answer.stdout)
     except (OSError, subprocess.SubprocessError, ValueError):
@@ -76,7 +94,6 @@ def inspect_interpreter(python: Path) -> Interpreter:
             where=python,
             remedy="give the bin/python of a virtual environment with torch in it",
         ) from None
-    prefix = _venv_prefix(executable)
     paths = tuple(Path(path) for path in dict.fromkeys(base_site))
     if prefix is not None:
         own = (prefix / "lib" / f"python{version[0]}.{version[1]}" / "site-packages",)
@@ -90,8 +107,8 @@ def import_paths(interpreter: Interpreter) -> tuple[Path, ...]:
 
     Lines that start with ``import`` are code and are not run.
     """
-    found: dict[Path, None] = dict.fromkeys(interpreter.site_paths)
-    for folder_of_packages in interpreter.site_paths:
+    found: dict[Path, None] = dict.fromkeys((*interpreter.site_paths, *(interpreter.extra or ())))
+    for folder_of_packages in interpreter.stating:
         for file in sorted(folder_of_packages.glob("*.pth")):
             found.update(dict.fromkeys(pth_folders(file)))
     return tuple(found)
@@ -102,6 +119,42 @@ def pth_folders(file: Path) -> tuple[Path, ...]:
     # normpath, not resolve: a folder keeps the name by which it is on the path
     folders = (Path(os.path.normpath(file.parent / line)) for line in _pth_lines(file))
     return tuple(folder for folder in folders if folder.is_dir())
+
+
+def statement_of(home: Path) -> Path:
+    """Return the file that says what an environment is that the harness built: beside it, where no package writes."""
+    return home.with_name(f"{home.name}.json")
+
+
+def describe_built(interpreter: Interpreter) -> str:
+    """Return the text of :func:`statement_of` for an environment that the harness built."""
+    stated = {
+        "version": interpreter.version,
+        "base": str(interpreter.base),
+        "site_paths": [str(path) for path in interpreter.site_paths],
+        "extra": [str(path) for path in interpreter.extra or ()],
+    }
+    return json.dumps(stated) + "\n"
+
+
+def _stated(executable: Path, prefix: Path) -> Interpreter | None:
+    """Return what the statement beside an environment says; None without one, or if it is of something else."""
+    try:
+        stated = json.loads(statement_of(prefix).read_text(encoding="utf-8"))
+        major, minor, micro = map(int, stated["version"])
+        site_paths, extra = (tuple(map(Path, stated[name])) for name in ("site_paths", "extra"))
+        base = Path(stated["base"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if not all(path.is_relative_to(prefix) for path in site_paths):
+        return None
+    return Interpreter(executable, (major, minor, micro), prefix, base, site_paths, extra=extra)
+
+
+def _behind(executable: Path, prefix: Path | None) -> Path:
+    """Return the interpreter that the link of a virtual environment leads to; the one given where there is no link."""
+    target = executable.resolve()
+    return executable if prefix is None or target.is_relative_to(prefix) else target
 
 
 def _executable(python: Path) -> Path:

@@ -119,7 +119,8 @@ def _reference(request: ModelRequest, entry: ModelEntry, parameters: dict[str, P
         entry_point=entry.target,
         wheel_sha256=entry.wheel_sha256 or request.wheel_sha256,
         code_sha256=code,
-        editable=editable_sha256(paths, but=entry.distribution),
+        # Of an environment that was built from a lock only the harness's own packages behind it can be editable.
+        editable=editable_sha256(paths if interpreter.extra is None else interpreter.extra, but=entry.distribution),
         weights_sha256=weights_sha256(request.weights),
         parameters=parameters,
         frames=request.frames,

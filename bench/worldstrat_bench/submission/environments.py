@@ -7,7 +7,6 @@ never does (the worker has no network).
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import site
 import sys
@@ -19,13 +18,13 @@ from pathlib import Path
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
+from worldstrat_bench.plugins.interpreter import Interpreter, describe_built, inspect_interpreter, statement_of
 from worldstrat_bench.submission.build_sandbox import BuildRoom, installation_of
 from worldstrat_bench.submission.harness_base import refuse_replaced, refuse_shadowed
-from worldstrat_bench.submission.installed import contents, refuse_reaching_out
+from worldstrat_bench.submission.installed import move_modules
 from worldstrat_bench.submission.lock import Locked, parse_lock
 
-READY = "worldstrat-environment.json"
-RULES = "wheels are looked at after the installation"
+RULES = "wheels are installed beside the environment, looked at, and moved into it"
 """Part of the key: an environment that was built by older rules is built again."""
 
 HARNESS_PTH = "worldstrat-harness.pth"
@@ -91,8 +90,11 @@ def build_environment(
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / f"{request.key}.lock"):
         python = home / "bin" / "python"
-        if (home / READY).is_file() and python.exists():
+        statement = statement_of(home)
+        if statement.is_file() and python.exists():
             return python
+        # Its absence says that the environment is not whole: it goes first and is written last.
+        statement.unlink(missing_ok=True)
         shutil.rmtree(home, ignore_errors=True)
         program = _uv() if uv is None or uv else None
         if uv and program is None:
@@ -102,7 +104,10 @@ def build_environment(
         except BaseException:
             shutil.rmtree(home, ignore_errors=True)
             raise
-        (home / READY).write_text(json.dumps({"key": request.key}) + "\n", encoding="utf-8")
+        base = inspect_interpreter(interpreter_of(request.python))
+        extra = _harness_packages() if request.over_harness else ()
+        built = Interpreter(python, base.version, home, base.base, (_packages(home),), extra=extra)
+        statement.write_text(describe_built(built), encoding="utf-8")
     return python
 
 
@@ -121,9 +126,9 @@ def _build(
         for place in (home, scratch):
             place.mkdir(exist_ok=True)
         _create(home, scratch, request, uv)
-        made = contents(home)
-        _install(_room(home, scratch, request, uv, find_links, offline=offline), request, locked, uv, find_links)
-        refuse_reaching_out(home, made)
+        room = _room(home, scratch, request, uv, find_links, offline=offline)
+        _install(room, home / "bin" / "python", request, locked, uv, find_links)
+        move_modules(room.home, home, _packages(home))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     if request.over_harness:
@@ -156,30 +161,43 @@ def _packages(home: Path) -> Path:
 def _room(
     home: Path, scratch: Path, request: EnvironmentRequest, uv: str | None, find_links: Path | None, *, offline: bool
 ) -> BuildRoom:
-    """Return where the lock is installed: what an installer needs, and the network unless told not to."""
+    """Return where the lock is installed: what an installer needs, and the network unless told not to.
+
+    It writes to an empty folder, never to the environment: a wheel says where its files go, and so could put one in the
+    place of the interpreter or of pyvenv.cfg.
+    """
+    target = scratch / "installed"
+    target.mkdir()
     own = Path(sys.executable)
-    readable = [*installation_of(interpreter_of(request.python)), *installation_of(own)]
+    readable = [home, *installation_of(interpreter_of(request.python)), *installation_of(own)]
     readable += [Path(uv)] if uv else []
     readable += [path.resolve() for path, _ in request.wheels]
     readable += [find_links.resolve()] if find_links is not None else []
-    return BuildRoom(home, scratch, tuple(readable), network=not offline)
+    return BuildRoom(target, scratch, tuple(readable), network=not offline)
 
 
 def _install(
-    room: BuildRoom, request: EnvironmentRequest, locked: Sequence[Locked], uv: str | None, find_links: Path | None
+    room: BuildRoom,
+    python: Path,
+    request: EnvironmentRequest,
+    locked: Sequence[Locked],
+    uv: str | None,
+    find_links: Path | None,
 ) -> None:
+    """Install the lock for an interpreter into the folder of the room."""
     requirements = [item.as_line() for item in locked]
     requirements += [
         f"{_named(path)} @ {path.resolve().as_uri()} --hash=sha256:{sha256}" for path, sha256 in request.wheels
     ]
     if not requirements:
         return
-    file = room.home / "requirements.txt"
+    file = room.scratch / "requirements.txt"
     file.write_text("".join(f"{line}\n" for line in requirements), encoding="utf-8")
     program = [uv, "pip", "install", "--quiet"] if uv else [sys.executable, "-I", "-m", "pip", "--quiet"]
-    target = ["--python", str(room.home / "bin" / "python")]
-    command = [*program, *target] if uv else [*program, *target, "install", "--no-input"]
-    command += ["--require-hashes", "--only-binary", ":all:", "--no-deps", "-r", str(file)]
+    # The interpreter is started here for the last time outside of a worker: it has no package of a stranger yet.
+    command = [*program, "--python", str(python)]
+    command += [] if uv else ["install", "--no-input"]
+    command += ["--target", str(room.home), "--require-hashes", "--only-binary", ":all:", "--no-deps", "-r", str(file)]
     if not room.network:
         command.append("--no-index")
     if find_links is not None:

@@ -1,54 +1,54 @@
-"""Files that wheels of strangers may not bring into an environment: those that lead out of it, or run outside of it.
+"""What wheels of strangers bring into an environment: modules, and nothing that leads out of it.
 
-The worker that runs a model may read what its environment points to, and the harness itself starts the interpreter of
-the environment to ask for its version. So an installed file must neither add folders to the path (``.pth``, the
-metadata of an editable install) nor take the place of a file of the environment itself.
+An installer is given an empty folder. Only what may lie among the modules is moved from there into the environment, so
+that no wheel can replace the environment's interpreter or its configuration, which the harness starts and reads.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
-from worldstrat_bench.digests import file_sha256
 from worldstrat_bench.errors import InvalidArtefactError
 
-_LARGEST_METADATA = 1 << 20
+LEFT_OUT: Final = "bin"
+"""Folder of the scripts of wheels, which no model needs."""
+
+_LARGEST_METADATA: Final = 1 << 20
 
 
-def contents(home: Path) -> dict[str, str]:
-    """Return every file and link of a new environment, by relative name, with its target or digest."""
-    return {path.relative_to(home).as_posix(): _identity(path) for path in _files(home)}
-
-
-def refuse_reaching_out(home: Path, made: Mapping[str, str]) -> None:
-    """Refuse what was installed into an environment if it reaches out of it.
+def move_modules(installed: Path, home: Path, packages: Path) -> None:
+    """Move what was installed into a folder to the site-packages of an environment. Nothing of it is run.
 
     Parameters
     ----------
-    made : :func:`contents` of the environment before anything was installed.
+    installed : folder that an installer filled (``--target``); scripts, and what is hidden at its top, stay there.
+    home : the environment, which holds no package of a stranger yet.
+    packages : its site-packages.
 
     Raises
     ------
     InvalidArtefactError
-        naming the file.
+        naming a file that takes the place of one of the environment, or leads out of it.
     """
-    for name, identity in made.items():
-        path = home / name
-        if not os.path.lexists(path) or _identity(path) != identity:
+    for path in _files(installed):
+        name = path.relative_to(installed).as_posix()
+        if os.path.lexists(home / name):
             raise _refused(name, "takes the place of a file of the environment itself")
-    for path in _files(home):
-        name = path.relative_to(home).as_posix()
-        if name in made:
-            continue
-        if path.is_symlink() and not path.resolve().is_relative_to(home.resolve()):
-            raise _refused(name, "is a link that leads out of the environment")
-        if path.suffix.lower() == ".pth" and "site-packages" in path.parts:
-            raise _refused(name, "adds folders to the path of Python, or runs code whenever it starts")
+        if path.is_symlink():
+            raise _refused(name, "is a link")
+        if path.suffix.lower() == ".pth" and _leads_out(path):
+            raise _refused(name, "adds a folder outside of its own to the path of Python")
         if path.name == "direct_url.json" and _is_editable(path):
             raise _refused(name, "says that the package lies in a folder of this machine")
+    for entry in sorted(installed.iterdir()):
+        if entry.name == LEFT_OUT or entry.name.startswith("."):
+            continue
+        if os.path.lexists(packages / entry.name):
+            raise _refused(entry.name, "takes the place of a file of the environment itself")
+        entry.rename(packages / entry.name)
 
 
 def _files(home: Path) -> list[Path]:
@@ -60,8 +60,18 @@ def _files(home: Path) -> list[Path]:
     return sorted(found)
 
 
-def _identity(path: Path) -> str:
-    return f"link to {path.readlink()}" if path.is_symlink() else file_sha256(path)
+def _leads_out(file: Path) -> bool:
+    """Return whether a ``.pth`` file names a folder that is not below its own, or cannot be read.
+
+    Its lines of code are left to run in the worker: setuptools, and namespace packages of old, have some.
+    """
+    try:
+        text = file.read_text(encoding="utf-8-sig") if file.stat().st_size <= _LARGEST_METADATA else "/"
+    except (OSError, ValueError):
+        return True
+    lines = (line.strip() for line in text.splitlines())
+    folders = [line for line in lines if line and not line.startswith(("#", "import ", "import\t"))]
+    return any(os.path.isabs(line) or os.path.normpath(line).startswith("..") for line in folders)  # noqa: PTH117
 
 
 def _is_editable(path: Path) -> bool:

@@ -109,7 +109,7 @@ def interpreter_paths(interpreter: Interpreter) -> tuple[list[Path], list[Path]]
     the code covers the packages and modules in it.
     """
     paths = [interpreter.prefix, interpreter.base, *links_of(interpreter.executable)]
-    every = (install for _, install in editable_installs(interpreter.site_paths))
+    every = (install for _, install in editable_installs(interpreter.stating))
     installs = [install for install in every if PACKAGE not in install.places.values()]
     listed = {folder for install in installs for folder in install.folders}
     for install in installs:

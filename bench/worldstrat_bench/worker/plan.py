@@ -92,7 +92,7 @@ def link_built(folders: Folders, interpreter: Interpreter) -> dict[str, str]:
     The loader asks ninja at every import whether there is something to build, and keeps a log, which a worker cannot.
     """
     builds = []
-    for _, install in editable_installs(interpreter.site_paths):
+    for _, install in editable_installs(interpreter.stating):
         if install.build is not None:
             builds.append(str(install.build))
             for name, file in expanded(install.places).items():
