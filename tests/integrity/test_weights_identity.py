@@ -153,16 +153,14 @@ def test_a_folder_is_its_names_and_contents(tmp_path: Path) -> None:
 
 
 def test_links_in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder, outside = tmp_path / "w", tmp_path / "outside"
-    folder.mkdir()
-    outside.mkdir()
-    (outside / "net").write_bytes(b"1")
-    (folder / "part").symlink_to(outside)
-    (folder / "again").symlink_to(outside)
+    folder, inner = tmp_path / "w", tmp_path / "w" / "inner"
+    inner.mkdir(parents=True)
+    (inner / "net").write_bytes(b"1")
+    (folder / "again").symlink_to(inner)
     (folder / "up").symlink_to(folder)
-    assert sorted(weights_at(folder).files) == ["again/net", "part/net"]
+    assert sorted(weights_at(folder).files) == ["again/net", "inner/net"]
     before = weights_sha256(folder)
-    (outside / "net").write_bytes(b"2")
+    (inner / "net").write_bytes(b"2")
     assert weights_sha256(folder) != before
     (folder / "gone").symlink_to("nowhere")
     with pytest.raises(UsageError, match="leads nowhere"):
@@ -171,6 +169,69 @@ def test_links_in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     (folder / "gone").unlink()
     with pytest.raises(UsageError, match="more than 1 files"):
         weights_at(folder)
+
+
+@pytest.mark.parametrize("link", ["file", "folder", "folder of links", "hidden", "blobs", "chain", "itself", "onnx"])
+def test_links_of_a_stranger_lead_to_no_other_files(tmp_path: Path, link: str) -> None:
+    """A cloned folder of weights; what a link in it leads to would be readable to the model, and in the digest."""
+    home, folder = tmp_path / "home", tmp_path / "clone" / "w"
+    (home / ".ssh").mkdir(parents=True)
+    (home / ".ssh" / "key").write_text("secret")
+    (folder / ".git").mkdir(parents=True)
+    (folder / ".git" / "config").write_text("token")
+    (folder / "net.bin").write_bytes(b"1")
+    assert sorted(weights_at(folder).files) == ["net.bin"]
+    given = folder
+    if link == "file":
+        (folder / "vocab.txt").symlink_to(home / ".ssh" / "key")
+    elif link == "folder":
+        (folder / "more").symlink_to(home / ".ssh")
+    elif link == "folder of links":
+        (folder / "more").mkdir()
+        (folder / "more" / "vocab.txt").symlink_to("../../../home/.ssh/key")
+    elif link == "hidden":
+        (folder / "vocab.txt").symlink_to(".git/config")
+    elif link == "blobs":  # looks like a cache of Hugging Face
+        given = tmp_path / "clone" / "snapshots" / "1"
+        given.mkdir(parents=True)
+        (tmp_path / "clone" / "blobs").symlink_to(home / ".ssh")
+        (given / "net.bin").symlink_to("../../blobs/key")
+    elif link == "chain":
+        (folder / "a").symlink_to("b")
+        (folder / "b").symlink_to(home / ".ssh" / "key")
+    elif link == "itself":
+        given = folder / "net.pt"
+        given.symlink_to(home / ".ssh" / "key")
+    else:
+        given = folder / "net.onnx"
+        given.write_bytes(onnx(field(5, tensor("vocab.txt"))))
+        (folder / "vocab.txt").symlink_to(home / ".ssh" / "key")
+    with pytest.raises(UsageError, match="leads out of their folder") as refused:
+        weights_at(given)
+    assert "put the file itself there" in (refused.value.remedy or "")
+
+
+@pytest.mark.parametrize("name", [".ssh/key", ".netrc", "data/.git/config", "__pycache__/x"])
+def test_external_data_is_not_hidden(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text("secret")
+    (tmp_path / "net.onnx").write_bytes(onnx(field(5, tensor(name))))
+    with pytest.raises(UsageError, match="hidden"):
+        weights_at(tmp_path / "net.onnx")
+
+
+def test_external_data_is_not_that_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the store of downloads, where every file has its sha256 for a name; and in a home, among everything else."""
+    other = tmp_path / ("b" * 64)
+    other.write_bytes(b"weights of another submission")
+    (tmp_path / ("a" * 64)).write_bytes(onnx(field(5, tensor("b" * 64))))
+    with pytest.raises(UsageError, match="files of others"):
+        weights_at(tmp_path / ("a" * 64))
+    (tmp_path / "net.onnx").write_bytes(onnx(field(5, tensor("tax.pdf"))))
+    (tmp_path / "tax.pdf").write_text("private")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(UsageError, match="files of others"):
+        weights_at(tmp_path / "net.onnx")
 
 
 def test_a_path_with_dots_after_a_link_is_where_the_system_finds_it(tmp_path: Path) -> None:
@@ -238,17 +299,17 @@ def test_a_confined_worker_sees_the_recorded_files_of_an_onnx_file(
 def test_a_confined_worker_sees_the_recorded_files_of_a_folder(tmp_path: Path, stub_python: Path, level: str) -> None:
     folder = tmp_path / "w"
     (folder / "inner").mkdir(parents=True)
-    (tmp_path / "far").write_bytes(b"3")
+    (folder / "inner" / "far").write_bytes(b"3")
     (folder / "load.py").write_bytes(b"1")
     (folder / "inner" / "net").write_bytes(b"2")
-    (folder / "linked").symlink_to("../far")
+    (folder / "linked").symlink_to("inner/far")
     hidden = {".secret", "__pycache__/load.pyc", "inner/.git/config"}
     for name in hidden:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(b"not recorded")
-    assert sorted(weights_at(folder).files) == ["inner/net", "linked", "load.py"]
+    assert sorted(weights_at(folder).files) == ["inner/far", "inner/net", "linked", "load.py"]
     _, files = seen(level, folder, hidden, stub_python, tmp_path / "plugins")
-    assert files == ["inner/net=2", "linked=3", "load.py=1"]
+    assert files == ["inner/far=3", "inner/net=2", "linked=3", "load.py=1"]
 
 
 WEIGHTS = """

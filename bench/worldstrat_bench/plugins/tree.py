@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+TOO_WIDE = tuple(map(Path, ("/", "/home", "/root", "/mnt", "/media", "/data", "/tmp", "/etc", "/var", "/srv", "/run")))
+"""Folders that hold what belongs to several users or programs."""
+
 
 @dataclass(frozen=True)
 class Tree:
@@ -52,3 +55,8 @@ def read_tree(root: Path, limit: int) -> Tree:
 
 def _entries(folder: Path, root: Path) -> Iterator[Path]:
     yield from (entry for entry in sorted(folder.iterdir()) if counts(entry.relative_to(root).as_posix()))
+
+
+def holds_a_home(folder: Path) -> bool:
+    """Return whether a folder is the home of a user, or so wide that it may hold one."""
+    return folder in TOO_WIDE or folder.parent == Path("/home") or Path.home().resolve().is_relative_to(folder)

@@ -1,11 +1,13 @@
 """The weights of a model: a set of files, of which the record holds the digest and a confined worker sees no more.
 
-A file alone, an ONNX file with the files of its external data, or a folder. Links are followed: what counts is the
-name by which a model opens a file, and the content that it finds.
+A file alone, an ONNX file with the files of its external data, or a folder. Links are followed within the folder, and
+to the blobs of a cache of Hugging Face: what counts is the name by which a model opens a file, and the content that it
+finds. A link to any other place is refused, since weights come from strangers and their worker reads what they lead to.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -13,10 +15,12 @@ from typing import Final
 from worldstrat_bench.digests import file_sha256, tree_sha256
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.plugins.onnx_data import external_data
-from worldstrat_bench.plugins.tree import read_tree
+from worldstrat_bench.plugins.tree import counts, holds_a_home, read_tree
 
 MAX_FILES: Final = 2000
 _REMEDY = "--weights PATH"
+_BY_HASH = re.compile(r"[0-9a-f]{64}")
+"""Name of a file in the store of downloaded weights, where those of other submissions lie beside it."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +52,12 @@ def weights_at(path: Path) -> Weights:
     Raises
     ------
     UsageError
-        if there are none, a link leads nowhere, external data lies outside of the file's folder, or the folder has
-        more than :data:`MAX_FILES` files.
+        if there are none, a link leads nowhere or out of the folder, external data is hidden or lies outside of the
+        file's folder, or the folder has more than :data:`MAX_FILES` files.
     """
     path = spelled(path)
+    if path.exists():
+        _check_link(path, path.parent)
     if path.is_dir():
         return _folder(path)
     if not path.is_file():
@@ -65,6 +71,7 @@ def weights_at(path: Path) -> Weights:
         if not place.is_file():
             what = f"the tensors of {path.name} are in {name}, which is missing"
             raise UsageError(what, where=place, remedy=f"put it beside {path.name}, or save the model as one file")
+        _check_link(place, path.parent)
     return Weights(path, dict(sorted({**files, path.name: path}.items())))
 
 
@@ -83,9 +90,16 @@ def spelled(path: Path) -> Path:
 def _inside(name: str, file: Path) -> str:
     """Return the normal form of a name in the folder of `file`."""
     inner = PurePosixPath(name)
+    remedy = "save the model again with its data beside it, in a folder that holds nothing else"
     if not inner.name or inner.is_absolute() or ".." in inner.parts or "\0" in name or "\\" in name:
         what = f"it says that its tensors are in {name[:100]!r}, which is not a file in or below its folder"
-        raise UsageError(what, where=file, remedy="save the model again with its data beside it")
+        raise UsageError(what, where=file, remedy=remedy)
+    if not counts(str(inner)):
+        what = f"it says that its tensors are in {name[:100]!r}, which is hidden"
+        raise UsageError(what, where=file, remedy=remedy)
+    if _BY_HASH.fullmatch(file.name) or holds_a_home(file.parent.resolve()):
+        what = f"it says that its tensors are in {name[:100]!r}, in a folder that holds files of others"
+        raise UsageError(what, where=file, remedy="put the model and its data into a folder of their own")
     return str(inner)
 
 
@@ -96,4 +110,27 @@ def _folder(path: Path) -> Weights:
         raise UsageError(what, where=path, remedy="give the weights their own folder")
     if tree.broken:
         raise UsageError("a link among the weights leads nowhere", where=tree.broken[0], remedy="remove or correct it")
+    for place in (*tree.files.values(), *tree.folders[1:]):
+        _check_link(place, path)
     return Weights(path, tree.files, tree.folders)
+
+
+def _check_link(place: Path, folder: Path) -> None:
+    """Refuse a file or folder below `folder` that a link takes out of it, or to what is hidden in it."""
+    target, inside = place.resolve(), folder.resolve()
+    if target.is_relative_to(inside):
+        if counts(target.relative_to(inside).as_posix()):
+            return
+    elif any(target.is_relative_to(blobs) for blobs in _blobs(inside)):
+        return
+    what = f"a link among the weights leads out of their folder, or to what is hidden there: to {target}"
+    remedy = (
+        "a model may read what its weights lead to: if it is meant, put the file itself there, or give its own path"
+    )
+    raise UsageError(what, where=place, remedy=remedy)
+
+
+def _blobs(folder: Path) -> tuple[Path, ...]:
+    """Return where a cache of Hugging Face keeps the content of a snapshot: ``blobs`` beside ``snapshots``."""
+    above = (folder, *folder.parents)
+    return tuple(place.parent / "blobs" for place in above if place.name == "snapshots")

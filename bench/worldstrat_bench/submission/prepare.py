@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -139,7 +140,7 @@ def weights_of(
 ) -> Path | None:
     """Return the weights of a submission on this machine, the size and sha256 of every file checked.
 
-    Where several files belong together they are linked into a folder of `store` by their names.
+    Where several files belong together they are laid into a folder of `store` by their names.
 
     Parameters
     ----------
@@ -157,11 +158,11 @@ def weights_of(
     if weights.name is None:
         return place
     together = store / f"set-{weights.set_sha256}"
-    _link(together / weights.name, place)
+    _lay(together / weights.name, place)
     for file in weights.files:
         beside = given.parent / file.name if given else store / file.sha256
         _have(beside, None if given else file.url, file, offline=offline, rehearsed=given is not None)
-        _link(together / file.name, beside)
+        _lay(together / file.name, beside)
     return together / weights.name
 
 
@@ -189,12 +190,21 @@ def _have(place: Path, url: str | None, stated: Weights | DataFile, *, offline: 
         raise InvalidArtefactError(what, where=place, remedy=remedy)
 
 
-def _link(name: Path, place: Path) -> None:
-    """Make a link, replacing another one; two processes may do so at once."""
+def _lay(name: Path, place: Path) -> None:
+    """Give a file another name, in place of an older one: the file itself, or a copy where it is on another disk.
+
+    Not a symbolic link: those are refused where they lead out of the folder of the weights. Two processes may do so at
+    once.
+    """
     name.parent.mkdir(parents=True, exist_ok=True)
+    if name.exists() and name.samefile(place) and not name.is_symlink():
+        return
     part = name.with_name(f".{name.name}.{os.getpid()}.part")
     part.unlink(missing_ok=True)
-    part.symlink_to(place.resolve())
+    try:
+        part.hardlink_to(place.resolve())
+    except OSError:
+        shutil.copyfile(place, part)
     part.replace(name)
 
 

@@ -11,6 +11,7 @@ from worldstrat_bench.errors import InfrastructureError
 from worldstrat_bench.plugins.code import expanded
 from worldstrat_bench.plugins.editable import editable_installs
 from worldstrat_bench.plugins.interpreter import Interpreter, import_paths
+from worldstrat_bench.plugins.tree import holds_a_home
 from worldstrat_bench.plugins.weights import weights_at
 from worldstrat_bench.worker.plan import PACKAGE, Folders, base_python
 from worldstrat_bench.worker.types import ModelSpec
@@ -35,7 +36,6 @@ DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 CUDA_DEVICES = ("nvidia*", "nvidia-caps/*", "dxg")
 """Below /dev. Not ``nvidia-caps-imex-channels/*``: such a channel gives access to the GPU memory of other machines."""
 CUDA_FILES = ("/etc/nvidia", "/etc/OpenCL", "/run/nvidia", "/run/opengl-driver", "/proc/driver/nvidia")
-TOO_WIDE = tuple(map(Path, ("/", "/home", "/root", "/mnt", "/media", "/data", "/tmp", "/etc", "/var", "/srv", "/run")))
 
 
 @dataclass(frozen=True)
@@ -95,11 +95,6 @@ def library_folders(variable: str) -> list[Path]:
     """Return the folders of ``LD_LIBRARY_PATH``, where some machines keep the GPU driver's libraries; never a home."""
     folders = [Path(text) for text in variable.split(os.pathsep) if text]
     return [folder for folder in folders if folder.is_absolute() and not holds_a_home(folder.resolve())]
-
-
-def holds_a_home(folder: Path) -> bool:
-    """Return whether a folder is the home of a user, or so wide that it may hold one."""
-    return folder in TOO_WIDE or folder.parent == Path("/home") or Path.home().resolve().is_relative_to(folder)
 
 
 def interpreter_paths(interpreter: Interpreter) -> tuple[list[Path], list[Path]]:
