@@ -4,6 +4,7 @@ import { test } from "node:test";
 globalThis.location = { hash: "" };
 const { compareKeys, keyOf, numberOf } = await import("../../bench/worldstrat_bench/site/assets/js/sort.js");
 const { countText, passes } = await import("../../bench/worldstrat_bench/site/assets/js/filter.js");
+const { picked, pickedHash } = await import("../../bench/worldstrat_bench/site/assets/js/picks.js");
 const { formatHash, parseHash } = await import("../../bench/worldstrat_bench/site/assets/js/link.js");
 const { differences, meanOf, signed, turned } = await import("../../bench/worldstrat_bench/site/assets/js/compare.js");
 
@@ -53,6 +54,14 @@ test("differences leave out what one of two lacks", () => {
   ]);
   assert.deepEqual(meanOf(found), [0.4, 2]);
   assert.deepEqual(meanOf([]), [0, 0]);
+});
+
+test("two models at most are ticked, the oldest goes first", () => {
+  assert.deepEqual(picked([], "x", true), ["x"]);
+  assert.deepEqual(picked(["x", "y"], "z", true), ["y", "z"]);
+  assert.deepEqual(picked(["x", "y"], "x", false), ["y"]);
+  assert.deepEqual(picked(["x"], "x", true), ["x"]);
+  assert.equal(pickedHash(["x", "y"]), "#a=x&b=y");
 });
 
 test("signs are a true minus, and turn", () => {

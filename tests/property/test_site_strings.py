@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from worldstrat_bench.site import charts
+from worldstrat_bench.site import board_charts, charts, model_charts
 from worldstrat_bench.site.html_check import bad_schemes, is_external, read_page
-from worldstrat_bench.site.tables import Column, Row, Table, legend, link_cell, render, text_cell, to_csv
+from worldstrat_bench.site.leader import Difference
+from worldstrat_bench.site.tables import Column, Row, Table, legend, link_cell, render, rows_to_csv, text_cell
 from worldstrat_bench.site.text import clean, safe_url
 
 PIECES = st.sampled_from(
@@ -42,7 +43,7 @@ PAGE = '<!doctype html>\n<html lang="en"><head><title>t</title></head><body><mai
 def table_of(text: str) -> Table:
     column = Column("c", text, text, numeric=False)
     row = Row(link_cell(text, "m/x.html"), (text_cell(text),), (("family", text),), "r-x")
-    return Table("board", text, Column("model", text, "", numeric=False), (column,), (row,), {})
+    return Table("board", text, Column("model", text, "", numeric=False), (column,), (row,))
 
 
 @settings(max_examples=300, deadline=None)
@@ -58,7 +59,7 @@ def test_a_table_holds_any_string(text: str) -> None:
 @settings(max_examples=300, deadline=None)
 @given(HOSTILE)
 def test_a_csv_holds_any_string_and_no_formula(text: str) -> None:
-    rows = list(csv.reader(io.StringIO(to_csv(table_of(text)))))
+    rows = list(csv.reader(io.StringIO(rows_to_csv(["a"], [[text]]))))
     assert len(rows) == 2
     assert not any(cell.startswith(("=", "+", "@", "|", "\t", "\r")) for cell in rows[1])
 
@@ -67,10 +68,19 @@ def test_a_csv_holds_any_string_and_no_formula(text: str) -> None:
 @given(HOSTILE)
 def test_drawings_and_badges_hold_any_string(text: str) -> None:
     shown = clean(text)
-    point = charts.Point(shown, 1.0, 30.0, "m/x.html")
+    point = board_charts.Point(shown, 1.0, 30.0, "m/x.html")
     drawings = (
         charts.badge(shown, shown),
-        charts.scatter([point], shown, shown, shown),
+        board_charts.speed_chart([point], shown, shown, shown, up=True, front=[0]),
+        board_charts.difference_chart(
+            [board_charts.Row(shown, "m/x.html", Difference(-0.1, (-0.2, 0.0), (-0.3, 0.1), False))],
+            shown,
+            shown,
+            2,
+            up=True,
+        ),
+        model_charts.gain_rows([model_charts.GainRow(shown, "s/x.html", 3, Difference(0.1, None, None, False))], shown),
+        model_charts.gain_curve([model_charts.CurveLine(shown, [1.0, -1.0], "ln-a")], shown),
         charts.forest([charts.ForestRow(shown, 3, 1.0, 0.5, 1.5, "s/x.html")], shown, shown, 2, 0.0),
         charts.strip([(shown, 1.0)], shown, "dB"),
     )

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 import site_scenes
-from factories import COMMIT, references
+from factories import COMMIT, invented_facts, make_run, references
 from site_browser import ARGUMENTS, browser_path
 from site_pictures import PictureScene, make_scene
 from worldstrat_bench.site import build
@@ -36,6 +36,20 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     mini = site_scenes.submissions(root / "mini", official=False)
     build([official, mini], root / "out", references=references(), config=BoardConfig(commits=(COMMIT,)))
     return root / "out"
+
+
+@pytest.fixture(scope="session")
+def crowd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a practice board of 100 models on few tiles."""
+    root = tmp_path_factory.mktemp("crowd")
+    facts = invented_facts(36)
+    for i in range(100):
+        run = root / "runs" / f"m{i:03d}"
+        record = make_run(run, model=f"model-{i:03d}", tiles=facts, release="mini", list_name="test", gain_db=i * 0.03,
+                          seed=i)  # fmt: skip
+        site_scenes.write_speed(run, record, 1 + (i * 37) % 400)
+    build([root / "runs"], root / "out")
+    return next((root / "out").glob("practice-*"))
 
 
 @pytest.fixture(scope="session")

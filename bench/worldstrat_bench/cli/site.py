@@ -56,6 +56,7 @@ def build_site(
     """
     from worldstrat_bench.site import build
     from worldstrat_bench.site.config import load_config, of_repository, only_kinds
+    from worldstrat_bench.site.snapshots import FOLDER, load_snapshots
 
     config, faults = of_repository(load_config(board), board, paths)
     for fault in faults:
@@ -66,6 +67,7 @@ def build_site(
         from worldstrat_bench.submission.check import refused_folders
 
         refused = refused_folders(paths)
+    frozen = load_snapshots(board.parent / FOLDER) if board is not None else ()
     report = build(
         paths,
         out,
@@ -74,6 +76,7 @@ def build_site(
         previews=previews,
         config=config,
         left_out=refused,
+        snapshots=frozen,
         say=lambda text: typer.echo(printable(text), err=True),
     )
     if as_json:
@@ -100,6 +103,63 @@ def check_site(
         _print_check(report)
     if report.faults:
         raise typer.Exit(5)
+
+
+@site_app.command("snapshot")
+def snapshot(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name in the snapshot's address, such as 2026-12.")],
+    site: Annotated[Path, typer.Option("--site", metavar="DIR", help="Built site whose boards are frozen.")],
+    *,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Folder of snapshots beside the board file.")
+    ] = Path("reports/snapshots"),
+    as_json: JsonOption = False,
+) -> None:
+    """Freeze the boards of a built site under a name that stays; the next build has a page of it."""
+    from datetime import UTC, datetime
+
+    from worldstrat_bench.errors import UsageError
+    from worldstrat_bench.site.snapshots import freeze
+
+    made = freeze(site, name, datetime.now(UTC).date().isoformat())
+    path = out / f"{name}.json"
+    if path.exists():
+        raise UsageError("a snapshot never changes", where=path, remedy="choose another name")
+    out.mkdir(parents=True, exist_ok=True)
+    made.save(path)
+    if as_json:
+        print_json({"file": str(path), "digest": made.digest, "boards": len(made.boards)})
+    else:
+        typer.echo(f"{printable(str(path))}: {len(made.boards)} boards, sha256 {made.digest}")
+
+
+@site_app.command("diff")
+def diff(
+    first: Annotated[Path, typer.Argument(metavar="A", help="A snapshot file or a built site.")],
+    second: Annotated[Path, typer.Argument(metavar="B", help="A later snapshot file or built site.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Say what changed on the boards: who entered, who left, new records, ranks."""
+    from worldstrat_bench.site.snapshots import boards_at, changes
+
+    found = changes(boards_at(first), boards_at(second))
+    if as_json:
+        print_json([change.model_dump(mode="json") for change in found])
+        return
+    for change in found:
+        typer.echo(printable(change.title))
+        if change.only_in:
+            typer.echo(f"  only in the {change.only_in}")
+        for label, items in (
+            ("entered", change.entered),
+            ("left", change.left),
+            ("new record", change.replaced),
+            ("rank", change.moved),
+        ):
+            for item in items:
+                typer.echo(f"  {label:<12} {printable(item)}")
+    if not found:
+        typer.echo("nothing changed")
 
 
 def _build_document(report: BuildReport) -> dict[str, object]:

@@ -11,7 +11,7 @@ import typer
 from worldstrat_bench.cli import console
 
 if TYPE_CHECKING:
-    from worldstrat_bench.results.references import About
+    from worldstrat_bench.artefacts.bibtex import About
     from worldstrat_bench.results.table import Table
 
 RunsArgument = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Finished runs on the same tiles.")]
@@ -103,8 +103,8 @@ def _give(text: str, out: Path | None) -> None:
 
 def _submissions(made: Table) -> dict[str, About]:
     """Return what the submissions that hold the runs say of their models; a manifest with faults is skipped."""
+    from worldstrat_bench.artefacts.bibtex import About
     from worldstrat_bench.errors import WorldstratBenchError
-    from worldstrat_bench.results.references import About
     from worldstrat_bench.submission.manifest import MANIFEST_NAME, load_manifest
 
     found = {}

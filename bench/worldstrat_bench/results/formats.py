@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
+from worldstrat_bench.artefacts.bibtex import latex_text
 from worldstrat_bench.measures import measure
 from worldstrat_bench.results.table import Cell, Column, Table
 from worldstrat_bench.stats.letters import shown
@@ -152,37 +153,6 @@ def _escaped(text: str) -> str:
     """Text that Markdown shows as it is; a name comes from whoever made the run."""
     plain = "".join(c if c.isprintable() else " " for c in text)
     return "".join(f"\\{c}" if c in "\\`*_[]<>|&" else c for c in plain)
-
-
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
-    "$": r"\$",
-    "&": r"\&",
-    "#": r"\#",
-    "%": r"\%",
-    "_": r"\_",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
-    "–": "--",
-    "°": r"$^\circ$",
-    "±": r"$\pm$",
-    "≤": r"$\leq$",
-    "↑": r"$\uparrow$",
-    "↓": r"$\downarrow$",
-    "×": r"$\times$",
-    "…": r"\dots{}",
-}
-
-
-def latex_text(text: str) -> str:
-    """Return text with every character that LaTeX would read as a command replaced; control characters are spaces."""
-    return "".join(_LATEX.get(c, c if c.isprintable() else " ") for c in text)
 
 
 def latex(table: Table, *, intervals: bool = False, letters: bool = False) -> str:

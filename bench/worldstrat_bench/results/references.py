@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
+from worldstrat_bench.artefacts.bibtex import WORLDSTRAT, About, citation_key, harness_entry, model_entry
 from worldstrat_bench.artefacts.record import Record
-from worldstrat_bench.results.formats import latex_text
 from worldstrat_bench.results.load import Named
 from worldstrat_bench.results.table import Table
-
-WORLDSTRAT = r"""@inproceedings{worldstrat2022,
-  title = {Open High-Resolution Satellite Imagery: The {WorldStrat} Dataset -- With Application to Super-Resolution},
-  author = {Cornebise, Julien and Or{\v{s}}oli{\'c}, Ivan and Kalaitzis, Freddie},
-  booktitle = {Advances in Neural Information Processing Systems, Datasets and Benchmarks Track},
-  year = {2022},
-  eprint = {2207.06418},
-  archiveprefix = {arXiv},
-}
-"""
 
 LPIPS = r"""@inproceedings{lpips2018,
   title = {The Unreasonable Effectiveness of Deep Features as a Perceptual Metric},
@@ -41,16 +29,6 @@ SSIM = r"""@article{ssim2004,
 """
 
 
-@dataclass(frozen=True)
-class About:
-    """A submission's description of its model; a run without a submission has none."""
-
-    title: str
-    authors: tuple[str, ...]
-    paper: str | None = None
-    code: str | None = None
-
-
 def bibtex(runs: Sequence[Named], about: Mapping[str, About], metrics: Iterable[str] = ()) -> str:
     """Return references of the models, the data, this benchmark and the learned metric.
 
@@ -64,47 +42,13 @@ def bibtex(runs: Sequence[Named], about: Mapping[str, About], metrics: Iterable[
     for run in runs:
         record = run.result.record
         # Runs of one model at one version are cited once.
-        key = _key(record.model.submission or f"{record.model.name}-{record.model.version or ''}")
+        key = citation_key(record.model.submission or f"{record.model.name}-{record.model.version or ''}")
         if key not in keys:
-            models.append(_model(key, record, about.get(run.name)))
+            models.append(model_entry(key, record, about.get(run.name)))
         keys.add(key)
     shown = set(metrics)
     named = [entry for metric, entry in (("ssim", SSIM), ("lpips", LPIPS)) if metric in shown]
-    return "\n".join([*models, WORLDSTRAT, _harness(runs[0].result.record), *named])
-
-
-def _key(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "model"
-
-
-def _model(key: str, record: Record, about: About | None) -> str:
-    model = record.model
-    fields = {"title": f"{{{latex_text(about.title if about else model.name)}}}"}
-    if about is not None:
-        # Braces keep the name of an organisation whole; "and" parts authors.
-        fields["author"] = " and ".join(f"{{{latex_text(author)}}}" for author in about.authors)
-        fields["url"] = about.paper or about.code or ""
-    package = f"{model.distribution} {model.version or ''}".strip() if model.distribution else model.version or ""
-    notes = [package, f"record {record.record_id[:16]}", f"evaluated {record.created[:10]}"]
-    fields["note"] = latex_text(", ".join(note for note in notes if note))
-    return _entry("misc", key, fields)
-
-
-def _harness(record: Record) -> str:
-    harness = record.harness
-    commit = f", commit {harness.commit[:12]}" if harness.commit else ""
-    fields = {
-        "title": "{worldstrat-bench}: a fixed, shift-aware benchmark of {Sentinel-2} super-resolution on {WorldStrat}",
-        "author": "{The worldstrat-bench maintainers}",
-        "version": latex_text(harness.version),
-        "note": latex_text(f"protocol {record.protocol.id}, sha256 {record.protocol.sha256[:16]}{commit}"),
-    }
-    return _entry("software", "worldstratbench", fields)
-
-
-def _entry(kind: str, key: str, fields: Mapping[str, str]) -> str:
-    lines = [f"  {name} = {{{value}}}," for name, value in fields.items() if value]
-    return "\n".join([f"@{kind}{{{key},", *lines, "}", ""])
+    return "\n".join([*models, WORLDSTRAT, harness_entry(runs[0].result.record), *named])
 
 
 def methods(table: Table) -> str:

@@ -101,9 +101,16 @@ def make_table(
     runs = load_runs(paths)
     check_same_board(runs)
     chosen = chosen_list(runs, list_name)
-    names = _metrics(runs, chosen, metrics)
     if axis is not None and axis not in AXES:
         raise UsageError(f"unknown axis {axis[:40]!r}", where="--strata", remedy=f"one of: {', '.join(AXES)}")
+    return table_of(runs, chosen, metrics, axis)
+
+
+def table_of(
+    runs: Sequence[Named], chosen: str, metrics: Iterable[str] | None = None, axis: str | None = None
+) -> Table:
+    """Put runs that may stand in one table side by side, on a list that all of them have; see :func:`make_table`."""
+    names = _metrics(runs, chosen, metrics)
     protocol = load_protocol(runs[0].result.record.protocol.id)
     runs = _ordered(runs, chosen, names[0])
     sets = _sets(runs[0], chosen, axis)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from worldstrat_bench.site.config import BoardConfig
 from worldstrat_bench.site.divisions import Division
+from worldstrat_bench.site.leader import Leader, leader
 from worldstrat_bench.site.text import clean, slugify
 from worldstrat_bench.stats.paired import sign_of
 from worldstrat_bench.stats.ranking import Display, RankedBoard
@@ -95,6 +96,32 @@ class Analysis:
     def board(self, metric: str) -> RankedBoard:
         """Return the board of the ranking list."""
         return self.division.boards[self.division.list_name, metric]
+
+    @cached_property
+    def median_shift(self) -> Floats:
+        """(2, n) the median over the models of the shift (y, x) on every tile; NaN where no model has one."""
+        names, entries = ("shift_y", "shift_x"), self.division.entries or self.division.reported
+        shifts = np.stack([[entry.table.numbers[name] for name in names] for entry in entries])
+        found = np.full(shifts.shape[1:], np.nan)
+        known = ~np.isnan(shifts).all(axis=(0, 1))
+        found[:, known] = np.nanmedian(shifts[:, :, known], axis=0)
+        return found
+
+    @cached_property
+    def _leaders(self) -> dict[tuple[tuple[str, ...], str], Leader]:
+        return {}
+
+    def leader(self, tiles: tuple[str, ...], metric: str) -> Leader:
+        """Return the first model on some tiles and every model against it; models with a value on all of them."""
+        key = tiles, metric
+        if key not in self._leaders:
+            columns = [self.row_of[tile] for tile in tiles]
+            values = self.matrix(metric)[:, columns]
+            whole = ~np.isnan(values).any(axis=1) if columns else np.zeros(len(values), dtype=bool)
+            named = {e.slug: v for e, v, w in zip(self.division.entries, values, whole.tolist(), strict=True) if w}
+            groups = [self.division.facts.groups[i] for i in columns]
+            self._leaders[key] = leader(named, groups, metric, self.division.protocol)
+        return self._leaders[key]
 
     @cached_property
     def _pair_intervals(self) -> dict[str, list[list[tuple[float, float]]]]:

@@ -1,87 +1,112 @@
-"""The table of a board: every entry of a division on a list or a stratum, with both ranks."""
+"""The table of a board: every entry of a division on a list or a stratum, with its ranks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
 from worldstrat_bench.artefacts.record import Summaries, Summary
 from worldstrat_bench.measures import MEASURES, measure, optional_column, three_digits
-from worldstrat_bench.protocol import Aggregation
-from worldstrat_bench.site.charts import span
+from worldstrat_bench.site.charts import rank_bar, span
 from worldstrat_bench.site.divisions import Division
 from worldstrat_bench.site.entries import Entry
 from worldstrat_bench.site.extras import Speed
-from worldstrat_bench.site.tables import Cell, Column, Row, Table, link_cell, metric_column, text_cell, value_cell
+from worldstrat_bench.site.leader import Leader
+from worldstrat_bench.site.tables import (
+    Cell,
+    Column,
+    Row,
+    Table,
+    filled,
+    link_cell,
+    metric_column,
+    text_cell,
+    value_cell,
+)
 from worldstrat_bench.site.text import NO_VALUE, number
 from worldstrat_bench.stats.letters import shown
-from worldstrat_bench.stats.ranking import Display, RankedBoard, drawn_interval
+from worldstrat_bench.stats.ranking import Display, RankedBoard
 
 NOTHING = Summary(n=0)
-_NO_RANK = Cell(Markup(NO_VALUE), 1e9, (None, None, None))
+LETTERED = 12
+"""Up to so many models have letters on the page; more have a bar each. Letters stay in the CSV."""
+DEVICES = 3
+"""Device classes that have a column, those with the most models; model pages have all."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What a table of a board is made of.
+
+    Attributes
+    ----------
+    entries : its rows in any order.
+    summaries : the scores of an entry on the tiles of the table.
+    display : ranks, values with intervals, or values alone.
+    boards : ranked metric to its ranks; used if `display` is "ranks".
+    leaders : ranked metric to the differences that are drawn; empty for none.
+    order_by : the metric by which rows are sorted.
+    lists : whether the other lists of the division get columns.
+    list_name : the list that the tiles belong to; "" for the one that ranks.
+    """
+
+    entries: Sequence[Entry]
+    summaries: Callable[[Entry], Summaries]
+    display: Display
+    boards: Mapping[str, RankedBoard] = field(default_factory=dict)
+    leaders: Mapping[str, Leader] = field(default_factory=dict)
+    order_by: str = "psnr"
+    lists: bool = True
+    list_name: str = ""
 
 
 def board_table(
-    division: Division,
-    name: str,
-    caption: str,
-    boards: Mapping[str, RankedBoard],
-    summaries: Callable[[Entry], Summaries],
-    display: Display,
-    *,
-    order_by: str = "psnr",
-    base: str = "",
-    beside: Sequence[str] = ("ssim", "gain"),
-    lists: bool = True,
-    reported: bool = False,
+    division: Division, name: str, caption: str, rows: Rows, *, base: str = "", beside: Sequence[str] = ("gain", "ssim")
 ) -> Table:
-    """Rows are entries, best first by `order_by`.
+    """Rows are entries, best first; a column that no row fills is not drawn.
 
     Parameters
     ----------
-    boards : ranked metric to its ranks; used if `display` is "ranks".
-    summaries : the scores of an entry on the tiles of the table.
-    display : ranks, values with intervals, or values alone.
     base : path from the page to the division's folder.
     beside : metrics beside the ranked ones in the first group.
-    lists : whether the other lists of the division get columns.
-    reported : the rows are the self-reported runs of the division; otherwise the ranked ones.
     """
     ranked = [m for m in division.protocol.ranking.metrics if division.measured(m)]
-    rules = division.protocol.aggregation
+    # The metric by which the page is sorted comes first.
+    ranked.sort(key=lambda metric: metric != rows.order_by)
     beside = [m for m in beside if optional_column(m) is None or division.measured(m)]
     others = [m for m in metrics_of(division) if m not in (*division.protocol.ranking.metrics, *beside)]
-    own_rows = division.reported if reported else division.entries
-    bounds = {m: _bounds([summaries(e).get(m, NOTHING) for e in own_rows], rules) for m in ranked}
-    entries = _ordered(own_rows, summaries, order_by)
-    rows = []
-    for entry in entries:
-        own = summaries(entry)
+    bounds = {metric: _bounds(found) for metric, found in rows.leaders.items()}
+    devices = device_classes(rows.entries)
+    made = []
+    for entry in ordered(rows):
+        own = rows.summaries(entry)
         cells: list[Cell] = []
         for metric in ranked:
-            cells += [_rank_cell(boards.get(metric), entry.slug)] if display == "ranks" else []
+            cells += [_rank_cell(rows.boards.get(metric), entry.slug)] if rows.display == "ranks" else []
             cells.append(_metric_cell(metric, own))
-            cells += [_interval_cell(metric, own, bounds[metric], rules)] if display != "values" else []
-        cells += [_metric_cell(m, own) for m in beside]
-        cells += [_metric_cell(m, own) for m in others]
-        cells += _list_cells(division, entry, ranked) if lists else []
-        cells += _entry_cells(entry)
+            cells += [_first_cell(rows.leaders[metric], entry.slug, bounds[metric])] if metric in rows.leaders else []
+            cells += [_metric_cell("gain", own)] if metric == "psnr" and "gain" in beside else []
+        cells += [_metric_cell(m, own) for m in (*(b for b in beside if b != "gain"), *others)]
+        cells += _list_cells(division, entry, ranked) if rows.lists else []
+        cells += _entry_cells(entry, devices)
         head = link_cell(entry.title, f"{base}m/{entry.slug}.html")
-        rows.append(Row(head, tuple(cells), _filters(entry), f"r-{entry.slug}"))
-    columns = _columns(division, ranked, beside, others, display, lists=lists)
-    csv_columns = {c.key: _csv_names(c.key) for c in columns}
-    return Table(name, caption, Column("model", "Model", "", numeric=False), columns, tuple(rows), csv_columns)
+        made.append(Row(head, tuple(cells), _filters(entry), f"r-{entry.slug}"))
+    columns = _columns(division, ranked, beside, others, rows, devices)
+    table = Table(name, caption, Column("model", "Model", "", numeric=False), columns, tuple(made), rows.order_by)
+    return filled(table)
 
 
-def _ordered(entries: Sequence[Entry], summaries: Callable[[Entry], Summaries], metric: str) -> list[Entry]:
-    sign = -1 if measure(metric).direction == "higher" else 1
+def ordered(rows: Rows) -> list[Entry]:
+    """Return the entries, best first; those without a mean come last."""
+    sign = -1 if measure(rows.order_by).direction == "higher" else 1
 
     def key(entry: Entry) -> tuple[bool, float, str]:
-        mean = summaries(entry).get(metric, NOTHING).mean
+        mean = rows.summaries(entry).get(rows.order_by, NOTHING).mean
         return mean is None, sign * (mean or 0.0), entry.slug
 
-    return sorted(entries, key=key)
+    return sorted(rows.entries, key=key)
 
 
 def _columns(
@@ -89,68 +114,79 @@ def _columns(
     ranked: Sequence[str],
     beside: Sequence[str],
     others: Sequence[str],
-    display: Display,
-    *,
-    lists: bool,
+    rows: Rows,
+    devices: Sequence[str],
 ) -> tuple[Column, ...]:
     columns: list[Column] = []
     for metric in ranked:
         label = measure(metric).label
-        if display == "ranks":
-            text = (
-                f"From the best to the worst place that the tests by {label} leave open, and letters: models that "
-                "share one are not told apart"
-            )
-            columns.append(Column(f"rank_{metric}", f"{label} rank", text))
+        if rows.display == "ranks":
+            text = f"From the best to the worst place that the tests by {label} leave open"
+            text += ", and letters: models that share one are not told apart" if _lettered(rows, metric) else ""
+            columns.append(Column(f"rank_{metric}", "Rank" if len(ranked) == 1 else f"{label} rank", text))
         columns.append(metric_column(metric, "main"))
-        if display != "values":
-            text = "Mean of one model with its 95 % interval, to a common scale; not for comparing two models"
-            columns.append(Column(f"ci_{metric}", f"{label} 95 % interval", text, numeric=False))
-    columns += [metric_column(m, "main", version=division.versions.get(m, "")) for m in beside]
+        if metric in rows.leaders:
+            columns.append(Column(f"ci_{metric}", "to the first", f"{label} minus that of the first model, "
+                           "paired by tile. Bar: 95 % interval. Thin line: the extent at the level of a verdict; "
+                           "where it excludes 0 the two are told apart", numeric=False))  # fmt: skip
+        if metric == "psnr" and "gain" in beside:
+            columns.append(metric_column("gain", "main", label="over bicubic"))
+    rest = [b for b in beside if b != "gain"]
+    columns += [metric_column(m, "main", version=division.versions.get(m, "")) for m in rest]
     columns += [metric_column(m, "metrics", version=division.versions.get(m, "")) for m in others]
-    if lists:
+    if rows.lists:
         for name in [n for n in division.lists if n != division.list_name]:
             columns += [
                 metric_column(m, "lists", label=f"{measure(m).label} {name}", key=f"{m}_{name}") for m in ranked
             ]
         columns += [metric_column(m, "lists", label=f"{measure(m).label} macro", key=f"{m}_macro") for m in ranked]
+    status = "Verified: maintainers ran the whole list. Self-reported: the authors say so"
+    frames = "Sentinel-2 revisits used at most; offered: no submission says how many"
     return (
         *columns,
-        Column("status", "Status", "Verified: maintainers ran the whole list. Self-reported: "
-               "the authors say so", "entry", numeric=False),
+        Column("status", "Status", status, "entry", numeric=False),
         Column("family", "Family", "As declared, else by the frames of a submission", "entry", numeric=False),
-        Column("frames", "Frames", "Sentinel-2 revisits used at most; offered: no submission says how many", "entry"),
+        Column("frames", "Frames", frames, "entry"),
         Column("train", "Train list", "What the entry says it was trained on", "entry", numeric=False),
-        Column("speed", "Speed", "Throughput on the device class named; compare equal classes only", "entry",
-               "↑", "km²/s"),
+        *(
+            Column(f"speed_{i}", device, f"Throughput on {device}, in batches; single tiles are marked", "entry", "↑",
+                   "km²/s")
+            for i, device in enumerate(devices)
+        ),
     )  # fmt: skip
 
 
-def _interval_cell(metric: str, own: Summaries, bounds: tuple[float, float], rules: Aggregation) -> Cell:
-    summary = own.get(metric, NOTHING)
-    interval = drawn_interval(summary, rules)
-    if summary.mean is None or interval is None:
-        return Cell(Markup(NO_VALUE), "", (None, None))
-    drawn = span(summary.mean, *interval, bounds)
-    text = ", ".join(number(end, measure(metric).decimals) for end in interval)
-    return Cell(drawn + Markup("<small>{}</small>").format(text), summary.mean, interval)
+def _lettered(rows: Rows, metric: str) -> bool:
+    board = rows.boards.get(metric)
+    return board is not None and len(board.standings) <= LETTERED
+
+
+def _first_cell(found: Leader, slug: str, bounds: tuple[float, float]) -> Cell:
+    """Return the difference to the first model with its intervals."""
+    difference = found.differences.get(slug)
+    if difference is None:
+        return Cell(Markup(NO_VALUE), "", (None,))
+    if slug == found.first:
+        return Cell(Markup("<small>first</small>"), 0.0, (0.0,))
+    m = measure(found.metric)
+    drawn = span(difference.value, difference.interval, difference.wide, bounds, hollow=not difference.apart)
+    text = number(difference.value, m.decimals, signed=True)
+    return Cell(drawn + Markup("<small>{}</small>").format(text), difference.value, (difference.value,))
 
 
 def _rank_cell(board: RankedBoard | None, slug: str) -> Cell:
     row = board.order.get(slug) if board else None
     if board is None or row is None:
-        return _NO_RANK
+        return Cell(Markup(NO_VALUE), 1e9, (None,))
     standing = board.standings[row]
-    interval = _interval_text(standing.rank_low, standing.rank_high)
-    letters = shown(standing.letters)
+    low, high = standing.rank_low, standing.rank_high
     if not standing.counts:
-        letters = "not counting"
-    markup = Markup('{}<small class="lt">{}</small>').format(interval, letters)
-    return Cell(markup, row, (standing.rank_low, standing.rank_high, " ".join(standing.letters)))
-
-
-def _interval_text(low: int, high: int) -> str:
-    return str(low) if low == high else f"{low}–{high}"
+        mark = Markup('<small class="lt">not counting</small>')
+    elif len(board.standings) > LETTERED:
+        mark = rank_bar(low, high, board.counting)
+    else:
+        mark = Markup('<small class="lt">{}</small>').format(shown(standing.letters))
+    return Cell(Markup("{}{}").format(low if low == high else f"{low}–{high}", mark), row, (low,))
 
 
 def _metric_cell(metric: str, own: Summaries) -> Cell:
@@ -167,28 +203,39 @@ def _list_cells(division: Division, entry: Entry, ranked: Sequence[str]) -> list
     return cells + [value_cell(macro.get(m), measure(m).decimals) for m in ranked]
 
 
-def _entry_cells(entry: Entry) -> list[Cell]:
-    speed = next((s for s in entry.speed if s.valid), None)
+def device_classes(entries: Sequence[Entry]) -> list[str]:
+    """Return the device classes that get a column: those on which most of the models were timed."""
+    counts: dict[str, int] = {}
+    for entry in entries:
+        for device in {speed.device_class for speed in entry.speed}:
+            counts[device] = counts.get(device, 0) + 1
+    return sorted(counts, key=lambda device: (-counts[device], device))[:DEVICES]
+
+
+def _entry_cells(entry: Entry, devices: Sequence[str]) -> list[Cell]:
     flag = {"described": " †", "undeclared": " ‡", "contaminated": " ✕"}.get(entry.declaration.status, "")
-    text = (
-        Markup("{}<small>{}</small>").format(three_digits(speed.km2_per_second), _measured_by(speed)) if speed else None
-    )
-    if speed is None and entry.speed:
-        text = Markup('<span title="{}">invalid</span>').format(entry.speed[0].reason)
     return [
         text_cell(entry.status),
         text_cell(entry.family),
         Cell(Markup(entry.frames), entry.frame_count or "", (entry.frame_count,)),
         text_cell(_clip(entry.declaration.title) + flag),
-        Cell(text or Markup(NO_VALUE), speed.km2_per_second if speed else "",
-             (speed.km2_per_second if speed else None, speed.device_class if speed else "")),
-    ]  # fmt: skip
+        *(_speed_cell(entry, device) for device in devices),
+    ]
+
+
+def _speed_cell(entry: Entry, device: str) -> Cell:
+    """Return the throughput on a device class; of an invalid one that it is invalid: the model's page says why."""
+    own = [speed for speed in entry.speed if speed.device_class == device]
+    speed = next((s for s in own if s.valid), None)
+    if speed is None:
+        return Cell(Markup("invalid") if own else Markup(NO_VALUE), "", ("invalid",) if own else (None,))
+    text = Markup("{}<small>{}</small>").format(three_digits(speed.km2_per_second), _measured_by(speed))
+    return Cell(text, speed.km2_per_second, (speed.km2_per_second,))
 
 
 def _measured_by(speed: Speed) -> str:
-    """Return where a speed was measured, in which scenario and by whom."""
-    what = "" if speed.scenario == "offline" else ", single tiles"
-    return f"{speed.device_class}{what}, {speed.by}"
+    """Return by whom a speed was measured, and that it is of single tiles where it is."""
+    return speed.by if speed.scenario == "offline" else f"single tiles, {speed.by}"
 
 
 def _clip(text: str, limit: int = 28) -> str:
@@ -196,18 +243,8 @@ def _clip(text: str, limit: int = 28) -> str:
 
 
 def _filters(entry: Entry) -> tuple[tuple[str, str], ...]:
-    return ("family", entry.family), ("frames", entry.frames), ("status", entry.status)
-
-
-def _csv_names(key: str) -> tuple[str, ...]:
-    if key.startswith("rank_"):
-        return f"{key}_low", f"{key}_high", f"letters_{key.removeprefix('rank_')}"
-    if key.startswith("ci_"):
-        return f"{key.removeprefix('ci_')}_ci_low", f"{key.removeprefix('ci_')}_ci_high"
-    if key == "speed":
-        return "km2_per_second", "device_class"
-
-    return (key,)
+    words = " ".join(part for part in (entry.family, entry.card.authors, entry.slug) if part)
+    return ("family", entry.family), ("frames", entry.frames), ("status", entry.status), ("words", words)
 
 
 def metrics_of(division: Division) -> list[str]:
@@ -217,6 +254,7 @@ def metrics_of(division: Division) -> list[str]:
     return known + sorted(present - set(known))
 
 
-def _bounds(summaries: Sequence[Summary], rules: Aggregation) -> tuple[float, float]:
-    ends = [v for s in summaries for v in (s.mean, *(drawn_interval(s, rules) or ())) if v is not None]
-    return (min(ends), max(ends)) if ends else (0.0, 1.0)
+def _bounds(found: Leader) -> tuple[float, float]:
+    """Return the common scale of the drawn intervals: the differences and their 95 % intervals, and 0."""
+    ends = [0.0, *(v for d in found.differences.values() for v in (d.value, *(d.interval or ())))]
+    return min(ends), max(ends)

@@ -18,12 +18,13 @@ from worldstrat_bench.site.duplicates import without_duplicates
 from worldstrat_bench.site.entries import MANIFEST, Entry, RejectedEntry, read_entries
 from worldstrat_bench.site.licences import footer
 from worldstrat_bench.site.pages_board import build_boards, empty_context, heading_of
+from worldstrat_bench.site.pages_history import build_snapshots
 from worldstrat_bench.site.pages_model import build_models
 from worldstrat_bench.site.pages_more import build_compare, build_gallery
+from worldstrat_bench.site.pages_share import build_card, build_feed
 from worldstrat_bench.site.pages_site import (
     build_badges,
     build_data,
-    build_feed,
     build_method,
     build_runs,
     build_schemas,
@@ -34,6 +35,7 @@ from worldstrat_bench.site.pictures import TilePictures
 from worldstrat_bench.site.previews import collect, open_source
 from worldstrat_bench.site.render import Output
 from worldstrat_bench.site.robustness import Partners, synthetic_partners
+from worldstrat_bench.site.snapshots import Snapshot
 from worldstrat_bench.site.sorting import list_divisions, unplaced
 from worldstrat_bench.site.text import counted
 
@@ -93,6 +95,7 @@ def build(
     config: BoardConfig | None = None,
     references: References | None = None,
     left_out: Mapping[Path, str] | None = None,
+    snapshots: Sequence[Snapshot] = (),
     say: Say = lambda _: None,
 ) -> BuildReport:
     """Build the site.
@@ -108,6 +111,7 @@ def build(
     references : what official records are held against; None for those that the package ships, which is what every
         command uses.
     left_out : folders of submissions that are not shown, each with the reason, which the page of the data gives.
+    snapshots : frozen boards, each of which gets a page.
     say : is told now and then how many tiles have their pictures.
 
     Raises
@@ -125,7 +129,9 @@ def build(
     gc.disable()  # a build makes millions of small objects and no garbage: a fifth of its time
     try:
         shown = (data, predictions) if previews else (None, ())
-        output, divisions, apart = compose(entries, refused, *shown, config=config, references=references, say=say)
+        output, divisions, apart = compose(
+            entries, refused, *shown, config=config, references=references, snapshots=snapshots, say=say
+        )
     finally:
         if gathering:
             gc.enable()
@@ -160,6 +166,7 @@ def compose(
     config: BoardConfig | None = None,
     pictures_from: Path | None = None,
     references: References | None = None,
+    snapshots: Sequence[Snapshot] = (),
     say: Say = lambda _: None,
 ) -> tuple[Output, tuple[Division, ...], tuple[UnrankedEntry, ...]]:
     """All files of the site in memory, its divisions, and the runs that are listed apart.
@@ -167,7 +174,7 @@ def compose(
     Parameters
     ----------
     pictures_from : a built site whose pictures are taken over instead of made again.
-    references, say : see :func:`build`.
+    references, snapshots, say : see :func:`build`.
     """
     config = (config or BoardConfig()).about([entry.record for entry in entries])
     found = list_divisions(entries, references, config)
@@ -182,16 +189,24 @@ def compose(
     for i, analysis in enumerate(analyses):
         pictures = collect(output, analysis, source, pictures_from)
         home = _home(analysis, divisions, apart) if i == 0 else None
-        _build_division(output, analysis, pictures, home, partners)
+        _build_division(output, analysis, pictures, home, partners, bool(snapshots))
     releases = [release for d in divisions for release in d.release.split(", ")]
-    common = _common(None) | _navigation(divisions[0] if divisions else None) | {"imagery": footer(releases)}
+    common = (
+        _common(None, config)
+        | _navigation(divisions[0] if divisions else None)
+        | {"imagery": footer(releases), "history": bool(snapshots)}
+    )
     if not divisions:
-        _empty_front(output, apart)
+        _empty_front(output, apart, config)
+    if config.url:
+        build_card(output, analyses, pictures_from)
+    output.page("404.html", "missing.html.j2", {**common, "d": None})
     build_method(output, common)
     build_runs(output, divisions, loose)
     build_schemas(output)
     build_badges(output, divisions)
-    build_feed(output, divisions)
+    build_snapshots(output, common, snapshots, config.url)
+    build_feed(output, divisions, config.url)
     build_data(output, common, divisions, refused, entries, config)
     return output, divisions, apart
 
@@ -219,21 +234,37 @@ def _build_division(
     pictures: dict[str, TilePictures],
     home: dict[str, object] | None,
     partners: Partners,
+    history: bool,
 ) -> None:
-    common = _common(analysis.division)
+    common = _common(analysis.division, analysis.config) | {"history": history}
     build_boards(output, analysis, common, home=home)
     build_strata(output, analysis, common)
     build_heat(output, analysis, common)
-    build_models(output, analysis, common, partners)
+    build_models(output, analysis, common, partners, pictures)
     build_tiles(output, analysis, common, pictures)
     build_compare(output, analysis, common)
     build_gallery(output, analysis, common, pictures)
 
 
-def _common(division: Division | None) -> dict[str, object]:
-    return {"d": division, "csp": CSP, "version": __version__, "banner": _banner(division), "none_panel": None,
-            "tab": "", "imagery": footer(division.release.split(", ")) if division else "",
-            **_navigation(division)}  # fmt: skip
+DESCRIPTION = (
+    "A fixed, shift-aware benchmark of Sentinel-2 super-resolution on WorldStrat: paired tests, strata, all records."
+)
+
+
+def _common(division: Division | None, config: BoardConfig) -> dict[str, object]:
+    return {
+        "d": division,
+        "csp": CSP,
+        "version": __version__,
+        "banner": _banner(division),
+        "none_panel": None,
+        "tab": "",
+        "url": config.url,
+        "history": False,
+        "description": DESCRIPTION,
+        "imagery": footer(division.release.split(", ")) if division else "",
+        **_navigation(division),
+    }
 
 
 def _navigation(division: Division | None) -> dict[str, object]:
@@ -292,8 +323,8 @@ def _apart_rows(apart: Sequence[UnrankedEntry]) -> list[dict[str, str]]:
     ]
 
 
-def _empty_front(output: Output, apart: Sequence[UnrankedEntry]) -> None:
-    context = _common(None) | empty_context() | {
+def _empty_front(output: Output, apart: Sequence[UnrankedEntry], config: BoardConfig) -> None:
+    context = _common(None, config) | empty_context() | {
         "heading": "Leaderboard", "lead": "There is no record yet that could be ranked.", "no_official": True,
         "facts": [], "table": None, "table_html": "", "legend": "", "apart": _apart_rows(apart),
     }  # fmt: skip

@@ -1,7 +1,8 @@
 """The style sheet and the script of the site, joined from the readable sources in ``assets/``.
 
 Modules do not load from ``file://``, so the script is one classic script: every module once, those that it imports
-first, without the import and export lines, in one function. Comments and spaces stay behind, and names become short.
+first, without the import and export lines, in one function. Comments and indents stay behind. Names and line breaks do
+not change: compression on the way saves as much, and no code of ours can break a script by shortening it.
 """
 
 from __future__ import annotations
@@ -10,8 +11,6 @@ import re
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
-
-from worldstrat_bench.site.minify import minified
 
 STYLES = (
     "tokens", "page", "tables", "controls", "figures", "strata", "content", "tile", "small", "print",
@@ -39,11 +38,8 @@ def bundled() -> dict[str, str]:
 
 
 def style_sheet(sources: list[str]) -> str:
-    """Return style sheets as one line, without what means nothing."""
-    text = "".join(_INDENT.sub("", _BLOCK_COMMENT.sub("", source)) for source in sources)
-    text = re.sub(r": (?=[^{}]*[;}])", ":", text.replace(" {", "{").replace("\n", ""))
-    text = re.sub(r'="([A-Za-z][\w-]*)"\]', r"=\1]", text.replace(";}", "}"))
-    return re.sub(r"(?<=,) | (?=>)|(?<=>) |(?<![\d.])0(?=\.\d)", "", text) + "\n"
+    """Return style sheets as one, without comments and indents."""
+    return "".join(_INDENT.sub("", _BLOCK_COMMENT.sub("", source)) for source in sources)
 
 
 def script(modules: dict[str, str], entry: str = ENTRY) -> str:
@@ -74,7 +70,8 @@ def script(modules: dict[str, str], entry: str = ENTRY) -> str:
                 raise ValueError(f"{name}.js and {owner[defined]}.js both define {defined}")
             owner[defined] = name
         parts.append(_LINE_COMMENT.sub("", _BLOCK_COMMENT.sub("", body)))
-    return '"use strict";' + minified("(() => {" + "".join(parts) + "})();") + "\n"
+    body = _INDENT.sub("", "".join(parts))
+    return f'"use strict";\n(() => {{\n{body}}})();\n'
 
 
 def _visit(name: str, modules: dict[str, str], order: list[str], path: tuple[str, ...]) -> None:

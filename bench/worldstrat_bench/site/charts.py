@@ -24,27 +24,39 @@ class ForestRow:
     href: str | None = None
 
 
-@dataclass(frozen=True)
-class Point:
-    """One model in a scatter plot."""
+def span(
+    value: float,
+    interval: tuple[float, float] | None,
+    wide: tuple[float, float] | None,
+    bounds: tuple[float, float],
+    *,
+    hollow: bool = False,
+) -> Markup:
+    """Return a dot with an interval as a bar and a wider one as a thin line, 64 x 12 px, for a table cell.
 
-    label: str
-    x: float
-    y: float
-    href: str
-    hollow: bool = False
+    Parameters
+    ----------
+    bounds : the common scale; what reaches beyond it ends at the edge.
+    """
+    scale = Scale(bounds[0], bounds[1], 4, 60)
+    parts = []
+    for css, ends in (("wk", wide), ("iv", interval)):
+        if ends is not None:
+            low, high = (max(1.0, min(63.0, scale(end))) for end in ends)
+            parts.append(f'<path class="{css}" d="M{fmt(low)} 6H{fmt(high)}"/>')
+    parts.append(f'<circle class="{"ho" if hollow else "pt"}" cx="{fmt(scale(value))}" cy="6" r="2.6"/>')
+    drawn = "".join(parts)
+    return Markup(f'<svg class="sp" viewBox="0 0 64 12" width="64" height="12" aria-hidden="true">{drawn}</svg>')
 
 
-def span(value: float, low: float | None, high: float | None, bounds: tuple[float, float]) -> Markup:
-    """Return a dot with its interval on a common scale, 64 x 12 px, for a table cell."""
-    scale = Scale(bounds[0], bounds[1], 3, 61)
-    bar = (
-        f'<path class="iv" d="M{fmt(scale(low))} 6H{fmt(scale(high))}"/>'
-        if low is not None and high is not None
-        else ""
+def rank_bar(low: int, high: int, models: int) -> Markup:
+    """Return ranks `low` to `high` of so many models as a bar, 64 x 12 px, for a table cell."""
+    scale = Scale(0, max(1, models), 1, 63)
+    start, width = scale(low - 1), max(2.0, scale(high) - scale(low - 1))
+    return Markup(
+        '<svg class="sp" viewBox="0 0 64 12" width="64" height="12" aria-hidden="true"><path class="gr" d="M1 6H63"/>'
+        f'<rect class="br" x="{fmt(start)}" y="3" width="{fmt(width)}" height="6"/></svg>'
     )
-    dot = f'<circle class="pt" cx="{fmt(scale(value))}" cy="6" r="2.6"/>'
-    return Markup(f'<svg class="sp" viewBox="0 0 64 12" width="64" height="12" aria-hidden="true">{bar}{dot}</svg>')
 
 
 def forest(rows: Sequence[ForestRow], label: str, unit: str, decimals: int, zero: float | None) -> Markup:
@@ -79,55 +91,6 @@ def forest(rows: Sequence[ForestRow], label: str, unit: str, decimals: int, zero
         interval = "" if row.low is None else f" [{number(row.low, decimals)}, {number(row.high, decimals)}]"
         drawing.text(752, y + 4, number(row.value, decimals) + interval, "nu", "end")
     return drawing.render()
-
-
-def scatter(
-    points: Sequence[Point], label: str, x_title: str, y_title: str, *, up: bool = True, front: Sequence[int] = ()
-) -> Markup:
-    """Models in a plane, x logarithmic; `front` are the points that no other dominates, joined by a line.
-
-    The better side of y is above: where lower is better (`up` false) the axis is turned round.
-    """
-    width, height, left, right, top, bottom = 600.0, 340.0, 58.0, 584.0, 30.0, 296.0
-    xs, ys = [p.x for p in points], [p.y for p in points]
-    y_ticks = nice_ticks(min(ys), max(ys))
-    low, high = math.floor(math.log10(min(xs)) - 0.05), math.ceil(math.log10(max(xs)) + 0.05)
-    x_ticks = [10.0**i for i in range(low, high + 1)]
-    sx = Scale(x_ticks[0], x_ticks[-1], left, right, log=True)
-    sy = Scale(y_ticks[0], y_ticks[-1], *((bottom, top) if up else (top, bottom)))
-    drawing = Drawing(width, height, label)
-    for tick in x_ticks:
-        drawing.line(sx(tick), top, sx(tick), bottom, "gr")
-        drawing.text(sx(tick), bottom + 16, f"{tick:g}", "tk", "middle")
-    for tick in y_ticks:
-        drawing.line(left, sy(tick), right, sy(tick), "gr")
-        drawing.text(left - 6, sy(tick) + 4, tick_label(tick, y_ticks), "tk", "end")
-    drawing.text(right, bottom + 34, x_title, "hd", "end")
-    drawing.text(6, 16, y_title, "hd")
-    if len(front) > 1:
-        path = "L".join(f"{fmt(sx(points[i].x))} {fmt(sy(points[i].y))}" for i in front)
-        drawing.add("path", css="fr", d=f"M{path}")
-    places = label_places([(sx(p.x), sy(p.y)) for p in points], right)
-    for point, place in zip(points, places, strict=True):
-        circle = element("circle", element("title", escape(point.label)), css="ho" if point.hollow else "pt",
-                         cx=sx(point.x), cy=sy(point.y), r=4.0)  # fmt: skip
-        text = ""
-        if place is not None:
-            x, y, anchor = place
-            text = element("text", escape(short(point.label)), x=x, y=y, text_anchor=anchor)
-        drawing.raw(Markup(element("a", Markup(circle + text), href=point.href)))
-    return drawing.render()
-
-
-def pareto(points: Sequence[Point], *, y_higher: bool) -> list[int]:
-    """Numbers of the points that no other beats in both, from slow to fast. x: higher is better."""
-    sign = 1 if y_higher else -1
-    order = sorted(range(len(points)), key=lambda i: (-points[i].x, -sign * points[i].y))
-    front: list[int] = []
-    for i in order:
-        if not front or sign * points[i].y > sign * points[front[-1]].y:
-            front.append(i)
-    return front[::-1]
 
 
 def histogram(values: Sequence[float], edges: Sequence[float], label: str, x_title: str) -> Markup:
@@ -209,11 +172,6 @@ def badge(left: str, right: str) -> Markup:
         f'<text x="{fmt(a + 6)}" y="14" textLength="{fmt(b - 12)}" lengthAdjust="spacingAndGlyphs">{escape(right)}'
         "</text></g></svg>\n"
     )
-
-
-def short(label: str, limit: int = 24) -> str:
-    """Return a name cut to what a drawing has room for."""
-    return label if len(label) <= limit else label[: limit - 1] + "…"
 
 
 def label_places(spots: Sequence[tuple[float, float]], right: float) -> list[tuple[float, float, str] | None]:

@@ -16,6 +16,7 @@ from worldstrat_bench.artefacts.record import Record, Sha256
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.measures import MEASURES
 from worldstrat_bench.run.known import SUBMISSIONS, with_history
+from worldstrat_bench.site.text import safe_url
 from worldstrat_bench.stats.boards import KINDS, Kind
 
 _REMEDY = "reports/board.toml of the repository is an example"
@@ -54,6 +55,7 @@ class BoardConfig(Part):
     records: tuple[Sha256, ...] = Field(
         default=(), description="records in the order of their merges; reports/owners.toml gives it"
     )
+    url: str = Field(default="", description="address of the published site, ending in /; none: no absolute links")
     gallery: int = Field(default=12, ge=1, le=60, description="tiles in each part of the gallery")
 
     @property
@@ -98,6 +100,9 @@ def load_config(path: Path | None) -> BoardConfig:
     for name in (*config.beside, *config.tile_columns):
         if name not in MEASURES:
             raise InvalidArtefactError(f"unknown metric {name[:40]!r}", where=path, remedy=", ".join(MEASURES))
+    if config.url and (safe_url(config.url) is None or not config.url.endswith("/")):
+        what = f"url {config.url[:80]!r} is not an http address that ends in /"
+        raise InvalidArtefactError(what, where=path, remedy=_REMEDY)
     return config
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +12,8 @@ from worldstrat_bench.measures import measure
 from worldstrat_bench.site import charts, worldmap
 from worldstrat_bench.site.analysis import Analysis, shown_stratum
 from worldstrat_bench.site.entries import Entry
-from worldstrat_bench.site.extras import TIMED
 from worldstrat_bench.site.text import clean, counted, number
+from worldstrat_bench.stats.aggregate import metric_values
 from worldstrat_bench.stats.ranking import drawn_interval
 from worldstrat_bench.stats.strata import axis
 
@@ -29,82 +28,38 @@ class Figure:
     svg: Markup
 
 
-def board_figures(analysis: Analysis, base: str) -> list[Figure]:
-    """Map of the tiles, and quality against speed for every device class."""
-    figures = []
-    if tile_map := map_figure(analysis, analysis.division.tiles, base):
-        figures.append(tile_map)
-    devices = sorted({s.device_class for e in analysis.division.entries for s in e.speed if s.valid})
-    for number_of, device in enumerate(devices):
-        figures += _speed_figures(analysis, device, number_of, base)
-    return figures
-
-
-def map_figure(analysis: Analysis, tiles: Sequence[str], base: str) -> Figure | None:
-    """Tiles coloured by the median of the gain over the models; None if no tile has both a place and a gain."""
-    facts, median = analysis.division.facts, analysis.median("gain")
-    known = [r for r in (analysis.row_of[t] for t in tiles) if not np.isnan(median[r])]
+def map_figure(analysis: Analysis, tiles: tuple[str, ...], base: str) -> Figure | None:
+    """Tiles coloured by the gain of the first model; None if no tile has both a place and a gain."""
+    division = analysis.division
+    first = division.by_slug.get(analysis.leader(tiles, division.protocol.ranking.metrics[0]).first)
+    if first is None:
+        return None
+    facts, gains = division.facts, metric_values(first.table, "gain")
+    known = [r for r in (analysis.row_of[t] for t in tiles) if not np.isnan(gains[r])]
     if not known:
         return None
-    low, high = (float(v) for v in np.percentile(median[known], [5, 95]))
+    low, high = (float(v) for v in np.percentile(gains[known], [5, 95]))
     marks = []
     for r in known:
         lon, lat = float(facts.numbers["lon"][r]), float(facts.numbers["lat"][r])
         if not np.isnan(lon + lat):
-            tile, value = facts.tiles[r], float(median[r])
+            tile, value = facts.tiles[r], float(gains[r])
             title = f"{analysis.tile_titles[tile]}: {number(value, 2, signed=True)} dB"
             shade = worldmap.shade(value, low, high)
             marks.append(worldmap.Mark(lon, lat, shade, title, base + analysis.tile_pages[tile]))
-    rest = len(tiles) - len(marks)
-    caption = (
-        "Gain over the reference bicubic on each tile, the median over all models on this board, baselines included: "
-        f"from {number(low, 2)} dB to {number(high, 2)} dB in six steps, the 5th to the 95th percentile. "
-        f"{len(marks)} tiles" + (f"; {rest} more have no coordinates or no score." if rest else ".")
-    )
     if not marks:
         return None
-    svg = worldmap.world_map(
-        marks, "World map of the tiles coloured by gain", (number(low, 2), f"{number(high, 2)} dB")
+    rest = len(tiles) - len(marks)
+    caption = (
+        f"From {number(low, 2)} dB to {number(high, 2)} dB in six steps, the 5th to the 95th percentile of "
+        f"{first.title}. {counted(len(marks), 'tile')}"
+        + (f"; {rest} more have no coordinates or no score. " if rest else ". ")
+        + "A dot leads to its tile. Equal Earth projection."
     )
-    return Figure("map", "Where the tiles are, and the median gain of the models shown", caption, svg)
-
-
-def _speed_figures(analysis: Analysis, device: str, number_of: int, base: str) -> list[Figure]:
-    division = analysis.division
-    figures: list[Figure] = []
-    for metric in division.protocol.ranking.metrics:
-        m = measure(metric)
-        points = [p for e in division.entries if (p := _point(analysis, e, metric, device, base))]
-        if not points:
-            continue
-        front = charts.pareto(points, y_higher=m.direction == "higher")
-        title = f"{m.label} against throughput on {device}"
-        svg = charts.scatter(
-            points, title, "km²/s, logarithmic", _axis_title(metric), up=m.direction == "higher", front=front
-        )
-        caption = (
-            f"{counted(len(points), 'model')}, {counted(len(division.tiles), 'tile')}. The line joins those that no "
-            "other is ahead of in both; better is up and to the right. Hollow: scores self-reported; throughput "
-            "always is. It is that of batches (offline): neither single tiles nor other device classes are here. "
-            + TIMED
-        )
-        figures.append(Figure(f"speed-{number_of}-{metric}", title, caption, svg))
-    return figures
-
-
-def _axis_title(metric: str) -> str:
-    m = measure(metric)
-    title = f"{m.label} {m.arrow}{', ' if m.unit else ''}{m.unit}"
-    return title if m.direction == "higher" else f"{title} axis reversed: better is above"
-
-
-def _point(analysis: Analysis, entry: Entry, metric: str, device: str, base: str) -> charts.Point | None:
-    summary = analysis.division.scores(entry).micro.get(metric)
-    speed = next((s for s in entry.speed if s.valid and s.device_class == device and s.scenario == "offline"), None)
-    if summary is None or summary.mean is None or speed is None:
-        return None
-    href = f"{base}m/{entry.slug}.html"
-    return charts.Point(entry.title, speed.km2_per_second, summary.mean, href, entry.status != "verified")
+    svg = worldmap.world_map(
+        marks, "World map of the tiles coloured by gain", (f"{number(low, 2)}", f"{number(high, 2)} dB")
+    )
+    return Figure("map", f"Gain of {first.title} over bicubic on each tile", caption, svg)
 
 
 def forest_figure(analysis: Analysis, entry: Entry, metric: str) -> Figure:

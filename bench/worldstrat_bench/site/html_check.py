@@ -99,7 +99,7 @@ class _Reader(HTMLParser):
                 self._fault(f"<{tag}> has an attribute {name}, which the content policy forbids")
         if tag == "a":
             self.page.links.append(attributes.get("href", ""))
-        elif tag in ("img", "script", "link") and attributes.get("rel") != "alternate":
+        elif tag in ("img", "script", "link") and attributes.get("rel") not in ("alternate", "canonical"):
             self._loads(tag, attributes)
         if tag == "img" and ("alt" not in attributes or "height" not in attributes):
             self._fault("<img> without alt or height")

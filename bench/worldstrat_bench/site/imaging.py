@@ -60,6 +60,22 @@ def registered(image: Image, target: Image, valid: NDArray[np.bool_], shift: tup
     return np.clip(moved, 0, 1)
 
 
+def on_grid(image: Image, side: int, shift: tuple[float, float]) -> Image:
+    """Return an input on the target's grid by its nearest pixels.
+
+    Parameters
+    ----------
+    image : (C, h, w) on its own grid.
+    shift : (y, x) in target px by which it is read to lie on the target.
+    """
+    rows, columns = (
+        np.clip(np.floor((np.arange(side) + 0.5 + by) * count / side), 0, count - 1).astype(np.intp)
+        for by, count in zip(shift, image.shape[1:], strict=True)
+    )
+    found: Image = image[:, rows[:, None], columns[None, :]]
+    return found
+
+
 def error_of(scored: Image, target: Image, valid: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Root mean squared error over bands, (H, W) reflectance, of a prediction as it is scored; 0 without data."""
     error: NDArray[np.float32] = np.sqrt(((scored - target) ** 2).mean(axis=0))

@@ -6,17 +6,22 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from worldstrat_bench.artefacts.record import Summaries
 from worldstrat_bench.data.split import release_names
 from worldstrat_bench.measures import measure
 from worldstrat_bench.site.analysis import Analysis, shown_stratum
-from worldstrat_bench.site.board_table import board_table
+from worldstrat_bench.site.board_csv import board_csv
+from worldstrat_bench.site.board_table import LETTERED, Rows, board_table
+from worldstrat_bench.site.board_top import answers, described, difference_figure, speed_figures
+from worldstrat_bench.site.citations import board_references
+from worldstrat_bench.site.copies import copies
 from worldstrat_bench.site.divisions import Division
 from worldstrat_bench.site.entries import Entry
-from worldstrat_bench.site.figures import Figure, board_figures
+from worldstrat_bench.site.figures import map_figure
 from worldstrat_bench.site.render import Output
 from worldstrat_bench.site.spectra_figures import plane_figure
 from worldstrat_bench.site.stability import stability_block
-from worldstrat_bench.site.tables import Table, legend, render, to_csv
+from worldstrat_bench.site.tables import legend, render
 from worldstrat_bench.site.text import clean, counted, number, slugify
 from worldstrat_bench.stats.ranking import Display, RankedBoard
 from worldstrat_bench.stats.strata import axis
@@ -39,24 +44,15 @@ def build_boards(out: Output, analysis: Analysis, common: Context, *, home: Cont
     for name in division.lists:
         orders = [m for m in ranked if m == ranked[0] or division.measured(m)]
         for metric in orders if name == division.list_name else ranked[:1]:
-            table = _list_table(analysis, name, metric, base="")
-            context = _list_context(analysis, name, metric, table, base="")
-            if name == division.list_name:
-                context |= {"figures": _figures(analysis, ""), "strata_links": _strata_links(analysis, "")}
+            context = _list_context(analysis, name, metric, base="")
             page = division.prefix + list_page(division, name, metric)
             if metric == ranked[0]:
-                _download(out, division, name, table)
-                if division.reported:
-                    reported = _list_table(analysis, name, metric, base="", reported=True)
-                    out.put(f"{division.prefix}data/self-reported-{slugify(name)}.csv", to_csv(reported))
+                _download(out, analysis, name)
             if home is not None and page == "index.html":
                 context |= home
             out.page(page, "board.html.j2", {**common, **context})
     if home is not None and division.prefix:
-        base = division.prefix
-        table = _list_table(analysis, division.list_name, ranked[0], base=base)
-        context = _list_context(analysis, division.list_name, ranked[0], table, base=base)
-        context |= {"figures": _figures(analysis, base), "strata_links": _strata_links(analysis, base), **home}
+        context = _list_context(analysis, division.list_name, ranked[0], base=division.prefix) | dict(home)
         out.page("index.html", "board.html.j2", {**common, **context})
 
 
@@ -73,41 +69,52 @@ VERIFIED: Final = (
 _WHY_MISSING = {"lpips": " (weights were missing)"}
 
 
-def _list_table(analysis: Analysis, name: str, metric: str, *, base: str, reported: bool = False) -> Table:
+def _rows(analysis: Analysis, name: str, metric: str, *, reported: bool = False) -> Rows:
     """Return the ranked runs of a list, or the self-reported ones: these have values alone, no rank and no interval."""
     division = analysis.division
-    tiles, count = division.lists[name], len(division.reported if reported else division.entries)
+    main = name == division.list_name
+
+    def summaries(entry: Entry) -> Summaries:
+        return division.scores(entry, name).micro
+
+    if reported:
+        return Rows(division.reported, summaries, "values", order_by=metric, lists=main, list_name=name)
     boards = {m: division.boards[name, m] for m in division.protocol.ranking.metrics}
-    caption = f"List {clean(name, 40)}: {counted(len(tiles), 'tile')}, {counted(count, 'model')}"
-    return board_table(
-        division, "self-reported" if reported else "board", f"{'Self-reported. ' if reported else ''}{caption}", boards,
-        lambda entry: division.scores(entry, name).micro, "values" if reported else division.list_display(name),
-        order_by=metric, base=base, beside=analysis.config.beside, lists=name == division.list_name, reported=reported,
-    )  # fmt: skip
+    leaders = {m: analysis.leader(division.lists[name], m) for m in boards if division.measured(m)}
+    # The metric by which the page is sorted is answered first.
+    leaders = dict(sorted(leaders.items(), key=lambda item: item[0] != metric))
+    display = division.list_display(name)
+    return Rows(division.entries, summaries, display, boards, leaders, metric, lists=main, list_name=name)
 
 
 def empty_context() -> dict[str, object]:
     """Return what the board template needs, with nothing to show."""
     return {
-        "no_official": False, "lists": [], "orders": [], "figures": [], "strata_links": [], "others": [],
+        "no_official": False, "answers": [], "top": [], "facts": [], "lists": [], "orders": [], "figures": [],
+        "strata_links": [], "others": [],
         "missing": [], "apart": [], "unranked": "", "sentences": [], "rank_note": "", "csv": "",
-        "none_verified": "", "not_counting": [], "stability": None,
+        "none_verified": "", "not_counting": [], "stability": None, "copies": [], "bibtex": "",
         "reported_html": "", "reported_note": "", "reported_csv": "",
     }  # fmt: skip
 
 
-def _list_context(analysis: Analysis, name: str, metric: str, table: Table, *, base: str) -> dict[str, object]:
+def _list_context(analysis: Analysis, name: str, metric: str, *, base: str) -> dict[str, object]:
     division = analysis.division
     ranked = division.protocol.ranking.metrics
     main = name == division.list_name
     missing = [m for m in ranked if not division.measured(m)]
     orders = [m for m in ranked if m not in missing]
     boards = {m: division.boards[name, m] for m in orders}
-    tiles = division.lists[name]
-    return empty_context() | _reported_context(analysis, name, metric, base) | {
+    rows, tiles = _rows(analysis, name, metric), division.lists[name]
+    caption = f"List {clean(name, 40)}: {counted(len(tiles), 'tile')}, {counted(len(rows.entries), 'model')}"
+    table = board_table(division, "board", caption, rows, base=base, beside=analysis.config.beside)
+    ranks, said = division.shows_ranks(name), answers(division, rows.leaders, rows.summaries, rows.display, base)
+    return empty_context() | _reported_context(analysis, name, metric, base) | _figures(analysis, rows, base, main) | {
         "tab": "Board",
         "heading": heading_of(division) if main else f"List {clean(name, 40)}",
         "lead": _lead(division, name),
+        "answers": said,
+        **described(said),
         "lists": [
             (n, len(t), base + list_page(division, n, ranked[0]), n == name) for n, t in division.lists.items()
         ],
@@ -115,16 +122,37 @@ def _list_context(analysis: Analysis, name: str, metric: str, table: Table, *, b
             (f"{measure(m).label} {measure(m).arrow}", base + list_page(division, name, m), m == metric) for m in orders
         ] if main and len(orders) > 1 else [],
         "missing": [f"No {measure(m).label} yet: no record has it{_WHY_MISSING.get(m, '')}" for m in missing],
-        "facts": board_facts(boards, len(tiles), ranks=division.shows_ranks(name)),
-        "sentences": board_sentences(boards) if division.shows_ranks(name) else [],
+        "facts": board_facts(boards, len(tiles), ranks=ranks),
+        "sentences": board_sentences(boards) if ranks else [],
         "rank_note": rank_note(division, division.list_display(name)),
         "table": table, "table_html": render(table), "legend": legend(table),
         "csv": f"{division.prefix}data/board-{slugify(name)}",
         "unranked": "; ".join(_unranked(division, name, orders)),
         "none_verified": NONE_VERIFIED if division.cited and not division.entries else "",
         "not_counting": [e.title for e in division.entries if not division.counts(e)],
+        "copies": copies(division, name, _order(rows)), "bibtex": board_references(division),
         "stability": stability_block(division, name, base),
     }  # fmt: skip
+
+
+def _order(rows: Rows) -> tuple[str, ...]:
+    return next((found.slugs for found in rows.leaders.values()), ())
+
+
+def _figures(analysis: Analysis, rows: Rows, base: str, main: bool) -> dict[str, object]:
+    """Return the charts beside the answer, and on the page of the list that ranks the others below the table."""
+    division, found = analysis.division, rows.leaders.get(rows.order_by)
+    if found is None:
+        return {}
+    chart = difference_figure(division, found, base)
+    speeds = speed_figures(analysis, found, base) if main else []
+    top = [figure for figure in (chart, *speeds[:1]) if figure is not None]
+    below = speeds[1:]
+    if main:
+        below += [f] if (f := map_figure(analysis, division.tiles, base)) else []
+        below += plane_figure(analysis, base)
+        return {"top": top, "figures": below, "strata_links": _strata_links(analysis, base)}
+    return {"top": top}
 
 
 def _reported_context(analysis: Analysis, name: str, metric: str, base: str) -> dict[str, object]:
@@ -132,7 +160,9 @@ def _reported_context(analysis: Analysis, name: str, metric: str, base: str) -> 
     division = analysis.division
     if not division.reported:
         return {}
-    table = _list_table(analysis, name, metric, base=base, reported=True)
+    rows = _rows(analysis, name, metric, reported=True)
+    caption = f"Self-reported. List {clean(name, 40)}: {counted(len(rows.entries), 'model')}"
+    table = board_table(division, "self-reported", caption, rows, base=base, beside=analysis.config.beside)
     return {"reported_html": render(table), "reported_note": SELF_REPORTED,
             "reported_csv": f"{division.prefix}data/self-reported-{slugify(name)}"}  # fmt: skip
 
@@ -179,9 +209,8 @@ def board_facts(boards: Mapping[str, RankedBoard], tiles: int, *, ranks: bool = 
     """Return the header of a board: its sizes."""
     largest = max(boards.values(), key=lambda board: board.groups, default=None)
     facts = [("Tiles", f"{tiles}")]
-    if largest is not None and largest.groups:
-        effective = "" if largest.groups == largest.effective_groups else f" ({largest.effective_groups:.1f} effective)"
-        facts.append(("Groups", f"{largest.groups}{effective}"))
+    if largest is not None and largest.groups and largest.groups != largest.effective_groups:
+        facts.append(("Groups", f"{largest.groups} ({largest.effective_groups:.1f} effective)"))
     for metric, board in boards.items() if ranks else ():
         facts.append((f"Models ranked by {measure(metric).label}", f"{board.counting}"))
     return facts
@@ -211,23 +240,28 @@ def rank_note(division: Division, display: Display) -> str:
     ranking, rules = division.protocol.ranking, division.protocol.aggregation
     if display == "values":
         return f"Under {rules.groups_interval:g} effective groups: values alone, no intervals, no ranks."
-    intervals = "A 95 % interval is of one model on other tiles of the same kind; it is not for comparing two models."
+    intervals = "Intervals are of the difference to the first model, paired by tile."
     if display == "intervals":
         return f"{intervals} Under {rules.groups_rank:g} effective groups: no ranks."
     margins = " and ".join(f"{measure(k).label} differs by {v:g} {measure(k).unit}" for k, v in ranking.margin.items())
     models = (1 + math.isqrt(1 + 8 * ranking.family)) // 2
+    letters = "Letters: models that share one are not told apart. " if len(division.entries) <= LETTERED else ""
     return (
-        "Rank: from the best to the worst place that the tests leave open, on other tiles of the same kind. Letters: "
-        "models that share one are not told apart. Two models are told apart by a paired test of them alone "
+        f"Rank: from the best to the worst place that the tests leave open, on other tiles of the same kind. {letters}"
+        "Two models are told apart by a paired test of them alone "
         f"(p ≤ {ranking.level:.2g} with and without a correction for skewness"
         f"{f', and {margins} or more' if margins else ''}), whatever other models there are: "
         f"the level is {100 * ranking.alpha:g} % over all pairs of {models} models. {intervals}"
     )
 
 
-def _download(out: Output, division: Division, name: str, table: Table) -> None:
-    path = f"{division.prefix}data/board-{slugify(name)}"
-    out.put(f"{path}.csv", to_csv(table))
+def _download(out: Output, analysis: Analysis, name: str) -> None:
+    division = analysis.division
+    path, metric = f"{division.prefix}data/board-{slugify(name)}", division.protocol.ranking.metrics[0]
+    out.put(f"{path}.csv", board_csv(division, _rows(analysis, name, metric)))
+    if division.reported:
+        reported = board_csv(division, _rows(analysis, name, metric, reported=True))
+        out.put(f"{division.prefix}data/self-reported-{slugify(name)}.csv", reported)
     entries = [_downloaded(division, entry, name) for entry in division.entries]
     document = {
         "protocol": {"id": division.protocol.id, "sha256": division.protocol.sha256}, "kind": division.kind,
@@ -272,10 +306,6 @@ def links_by_axis(analysis: Analysis, only: str = "") -> list[tuple[str, list[tu
             item = (shown_stratum(stratum.axis, stratum.label), stratum.page, len(stratum.tiles))
             found.setdefault(axis(stratum.axis).title, []).append(item)
     return list(found.items())
-
-
-def _figures(analysis: Analysis, base: str) -> list[Figure]:
-    return [*board_figures(analysis, base), *plane_figure(analysis, base)]
 
 
 def _strata_links(analysis: Analysis, base: str) -> list[tuple[str, list[tuple[str, str, int]]]]:

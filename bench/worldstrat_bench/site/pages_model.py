@@ -13,17 +13,21 @@ from worldstrat_bench.measures import MEASURES, measure, three_digits
 from worldstrat_bench.protocol import GaussianParabola
 from worldstrat_bench.site.analysis import Analysis, Pair
 from worldstrat_bench.site.board_table import metrics_of
+from worldstrat_bench.site.board_top import Sentence, described
+from worldstrat_bench.site.citations import model_reference
 from worldstrat_bench.site.divisions import Division
 from worldstrat_bench.site.draws import draw_rows
 from worldstrat_bench.site.entries import Entry
 from worldstrat_bench.site.extras import TIMED, Speed
 from worldstrat_bench.site.figures import forest_figure, shift_figures
+from worldstrat_bench.site.model_top import crops, curve_figure, neighbours, strata_figures, verdicts
 from worldstrat_bench.site.pages_board import SELF_REPORTED, VERIFIED, Context
+from worldstrat_bench.site.pictures import TilePictures
 from worldstrat_bench.site.provenance import Pairs, provenance, reproduce
 from worldstrat_bench.site.render import Output
 from worldstrat_bench.site.robustness import Partners, gap_block, robustness_figures
 from worldstrat_bench.site.spectra_figures import spectrum_figures
-from worldstrat_bench.site.tables import Cell, Column, Row, Table, link_cell, render, value_cell
+from worldstrat_bench.site.tables import Cell, Column, Row, Table, render, value_cell
 from worldstrat_bench.site.text import NO_VALUE, clean, counted, number, probability
 from worldstrat_bench.site.uncertainty import returned, uncertainty_block
 from worldstrat_bench.site.versions import version_notes
@@ -31,10 +35,18 @@ from worldstrat_bench.stats.aggregate import metric_values
 from worldstrat_bench.stats.letters import shown
 from worldstrat_bench.stats.ranking import drawn_interval
 
+OFFSET = 0.25
+"""Mean distance to the median of all models, target px, from which a model's output is said to be offset."""
 _HANDED_IN = "made elsewhere and handed in as files; code, weights and speed are not known"
 
 
-def build_models(out: Output, analysis: Analysis, common: Context, partners: Partners) -> None:
+def build_models(
+    out: Output,
+    analysis: Analysis,
+    common: Context,
+    partners: Partners,
+    pictures: dict[str, TilePictures],
+) -> None:
     """One page an entry; `partners` are the runs of the same models on the other kind of inputs."""
     division = analysis.division
     for entry in division.paged:
@@ -47,27 +59,39 @@ def build_models(out: Output, analysis: Analysis, common: Context, partners: Par
                 *_card(entry, _entries_of_authors(division, entry)),
                 *draw_rows(entry.record, division.list_name, division.protocol.ranking.metrics),
             ],
+            "verdicts": (said := verdicts(analysis, entry)),
+            **_described(entry, said),
+            "crops": crops(analysis, entry, pictures),
+            "gains": strata_figures(analysis, entry),
+            "curve": curve_figure(analysis, entry),
             "standings": _standings(analysis, entry),
             "scores_html": render(_scores(analysis, entry), sortable=False),
-            "forests": [
-                forest_figure(analysis, entry, metric) for metric in ("gain", "lpips") if _measured(entry, metric)
-            ],
+            "forests": [forest_figure(analysis, entry, metric) for metric in ("lpips",) if _measured(entry, metric)],
             "gap": gap_block(entry, division, partners),
             "spectra": spectrum_figures(analysis, entry),
             "trust": uncertainty_block(analysis.division, entry),
             "curves": robustness_figures(entry),
+            "shift_verdict": _shift_verdict(analysis, entry),
             "shift_facts": _shift_facts(ranked),
             "shifts": shift_figures(ranked, _radius(analysis)),
             "pairs_html": _pairs_html(analysis, entry),
             "extremes": _extremes(analysis, entry),
             "provenance": provenance(entry.record),
             "reproduce": reproduce(entry.record),
+            "bibtex": model_reference(entry),
             "run_files": [(name, f"{division.prefix}data/runs/{entry.slug}/{name}") for name in sorted(entry.files)],
             "nulls": [(_label(k), clean(v, 200)) for k, v in sorted(entry.record.nulls.items())],
             "messages": _messages(entry.record),
             "warnings": [clean(w, 300) for w in entry.record.warnings] + version_notes(entry.record, division.versions),
         }
         out.page(f"{division.prefix}m/{entry.slug}.html", "model.html.j2", {**common, **context})
+
+
+def _described(entry: Entry, said: list[Sentence]) -> dict[str, str]:
+    """Return what other places show of the page: the model's name before what is said of it."""
+    if said and said[0][0][1] != entry.title:
+        said = [[("", f"{entry.title}: "), *said[0]], *said[1:]]
+    return described(said)
 
 
 def _messages(record: Record) -> list[tuple[str, str, str]]:
@@ -187,7 +211,7 @@ def _scores(analysis: Analysis, entry: Entry) -> Table:
         rows.append(Row(Cell(head), tuple(cells)))
     sizes = ", ".join(f"{clean(name, 40)} {counted(len(tiles), 'tile')}" for name, tiles in division.lists.items())
     return Table("scores", f"Means with 95 % intervals: {sizes}", Column("metric", "Metric", "", numeric=False),
-                 tuple(columns), tuple(rows), {})  # fmt: skip
+                 tuple(columns), tuple(rows))  # fmt: skip
 
 
 def _pairs_html(analysis: Analysis, entry: Entry) -> Markup:
@@ -201,9 +225,9 @@ def _pairs_html(analysis: Analysis, entry: Entry) -> Markup:
 
 def _pairs(analysis: Analysis, entry: Entry) -> Table:
     division = analysis.division
-    ranked = division.protocol.ranking.metrics
-    order = [s.model for s in analysis.board(ranked[0]).standings]
-    others = [slug for slug in order if slug != entry.slug]
+    ranked = [m for m in division.protocol.ranking.metrics if division.measured(m)]
+    order = [s.model for s in analysis.board(ranked[0]).standings] if ranked else []
+    others = neighbours(order, entry.slug)
     tiles = {metric: analysis.pairs(metric, entry.slug) for metric in ranked}
     columns: list[Column] = []
     level = f"{division.protocol.ranking.level:.2g}"
@@ -225,15 +249,21 @@ def _pairs(analysis: Analysis, entry: Entry) -> Table:
         pairs = [_pair_cells(analysis, metric, entry.slug, other, tiles[metric].get(other)) for metric in ranked]
         rows.append(
             Row(
-                link_cell(division.by_slug[other].title, f"{other}.html"),
+                _pair_head(division.by_slug[other].title, entry.slug, other),
                 tuple(cell for cells in pairs for cell in cells),
             )
         )
     caption = (
-        f"Against {counted(len(others), 'model')} on list {clean(division.list_name, 40)}, "
+        f"Against {counted(len(others), 'model')} next to it on list {clean(division.list_name, 40)}, "
         f"{counted(len(division.tiles), 'tile')}: differences of the means on the board, paired by tile"
     )
-    return Table("pairs", caption, Column("other", "Other model", "", numeric=False), tuple(columns), tuple(rows), {})
+    return Table("pairs", caption, Column("other", "Other model", "", numeric=False), tuple(columns), tuple(rows))
+
+
+def _pair_head(title: str, slug: str, other: str) -> Cell:
+    """Return the other model with the way to the page of the two."""
+    text = '<a href="{}.html"><bdi>{}</bdi></a> <small><a href="../compare.html#a={}&amp;b={}">compare</a></small>'
+    return Cell(Markup(text).format(other, title, slug, other), title.casefold(), (title,))
 
 
 _VERDICTS = {
@@ -261,6 +291,22 @@ def _pair_cells(analysis: Analysis, metric: str, slug: str, other: str, tiles: P
 def _radius(analysis: Analysis) -> int:
     registration = analysis.division.protocol.registration
     return registration.radius if isinstance(registration, GaussianParabola) else 8
+
+
+def _shift_verdict(analysis: Analysis, entry: Entry) -> str:
+    """Return in a sentence whether the model's output is offset against that of the others on the same tiles."""
+    rows = [analysis.row_of[tile] for tile in analysis.division.tiles]
+    own = np.stack([entry.table.numbers[name][rows] for name in ("shift_y", "shift_x")])
+    relative = own - analysis.median_shift[:, rows]
+    known = ~np.isnan(relative).any(axis=0)
+    if len(analysis.division.entries) < 3 or not known.any():
+        return ""
+    y, x = (float(v) for v in relative[:, known].mean(axis=1))
+    length = float(np.hypot(x, y))
+    where = f"({number(x, 2, signed=True)}, {number(y, 2, signed=True)}) px in x and y"
+    if length < OFFSET:
+        return f"No common offset: on average {where} from the median of all models on the same tiles."
+    return f"A common offset: on average {where} from the median of all models on the same tiles."
 
 
 def _shift_facts(table: TileTable) -> Pairs:

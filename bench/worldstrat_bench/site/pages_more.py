@@ -10,6 +10,7 @@ from markupsafe import Markup, escape
 from worldstrat_bench.measures import measure
 from worldstrat_bench.site.analysis import Analysis, positions, shown_stratum
 from worldstrat_bench.site.pages_board import Context
+from worldstrat_bench.site.pairs import nearest_pairs
 from worldstrat_bench.site.pictures import NO_PICTURES, TilePictures
 from worldstrat_bench.site.render import Output
 from worldstrat_bench.site.text import number, probability
@@ -31,6 +32,7 @@ def build_compare(out: Output, analysis: Analysis, common: Context) -> None:
             (m, f"{measure(m).label} {measure(m).arrow}") for m in ranked if m == ranked[0] or division.measured(m)
         ],
         "data": compare_data(analysis, order),
+        "nearest": nearest_pairs(analysis) if len(order) > 1 else [],
         "matrices": [_matrix(analysis, metric) for metric in ranked if len(analysis.board(metric).standings) > 1],
     }
     out.page(division.prefix + "compare.html", "compare.html.j2", {**common, **context})
@@ -46,7 +48,8 @@ def compare_data(analysis: Analysis, order: Sequence[str]) -> dict[str, object]:
     metrics: dict[str, object] = {}
     for metric in division.protocol.ranking.metrics:
         m, board = measure(metric), analysis.board(metric)
-        scale = 10**m.decimals
+        # One digit more than pages show: the script means these numbers over strata.
+        scale = 10 ** (m.decimals + 1)
         values = analysis.matrix(metric)[np.ix_(rows, columns)] * scale
         index = [board.order.get(slug) for slug in order]
         beaten = [[0 if i is None or j is None else int(board.beats[i, j]) for j in index] for i in index]
@@ -63,8 +66,16 @@ def compare_data(analysis: Analysis, order: Sequence[str]) -> dict[str, object]:
     return {
         "slugs": list(order), "titles": [division.by_slug[s].title for s in order], "metrics": metrics,
         "strata": strata,
+        "groups": group_numbers([division.facts.groups[i] for i in columns]),
+        "fewest": division.protocol.aggregation.groups_min, "drawn": division.protocol.aggregation.groups_interval,
         "tiles": [[analysis.tile_titles[t], analysis.tile_pages[t]] for t in division.tiles],
     }  # fmt: skip
+
+
+def group_numbers(groups: Sequence[str]) -> list[int]:
+    """Return a number for the group of every tile, in the order in which groups appear."""
+    numbers: dict[str, int] = {}
+    return [numbers.setdefault(group, len(numbers)) for group in groups]
 
 
 def _row_pairs(analysis: Analysis, metric: str, order: Sequence[str], row: int) -> list[list[str | int] | None]:

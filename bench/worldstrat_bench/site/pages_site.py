@@ -7,8 +7,6 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Final
-from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from pydantic import BaseModel
 
@@ -22,11 +20,7 @@ from worldstrat_bench.site.entries import MANIFEST, Entry, RejectedEntry
 from worldstrat_bench.site.pages_board import SELF_REPORTED, VERIFIED, Context, heading_of
 from worldstrat_bench.site.render import Output
 from worldstrat_bench.site.schema import BOARD_SCHEMA
-from worldstrat_bench.site.text import clean, stamp
 from worldstrat_bench.stats.train_split import TRAIN_SPLITS
-
-FEED: Final = 100
-"""Ranked records in the feed, and as many self-reported ones at most."""
 
 
 @dataclass(frozen=True)
@@ -116,51 +110,6 @@ def _badge_text(division: Division, entry: Entry) -> str:
             rank = str(s.rank_low) if s.rank_low == s.rank_high else f"{s.rank_low}–{s.rank_high}"
             texts.append(f"{metric.upper()} {rank} of {board.counting + (not s.counts)}")
     return " · ".join(texts) or "not ranked"
-
-
-def build_feed(out: Output, divisions: Sequence[Division]) -> None:
-    """Atom: one entry a record, newest first. Ids are URNs, so that the feed is right wherever it is served."""
-    # A verification is dated by maintainers.
-    ranked = _newest([(_since(e), e, d) for d in divisions for e in d.entries])
-    reported = _newest([(stamp(e.record.created), e, d) for d in divisions for e in d.reported])
-    # Each has places of its own: a crowd of self-reported records must not push ranked ones out.
-    items = sorted((*ranked, *reported), key=_age, reverse=True)
-    feed = Element("feed", xmlns="http://www.w3.org/2005/Atom")
-    _texts(feed, id="urn:worldstrat-bench:records", title="worldstrat-bench: new records")
-    _texts(feed, updated=items[0][0] if items else "1970-01-01T00:00:00Z")
-    SubElement(feed, "link", rel="self", href="feed.xml")
-    _texts(SubElement(feed, "author"), name="worldstrat-bench")
-    for time, entry, division in items:
-        summary = f"{division.kind}, {division.protocol.id}, list {clean(division.list_name, 40)}, {entry.status}"
-        summary += "" if division.ranks(entry) else ", not ranked"
-        item = SubElement(feed, "entry")
-        _texts(item, id=f"urn:sha256:{entry.record.record_id}", title=entry.title, updated=time)
-        SubElement(item, "link", href=f"{division.prefix}m/{entry.slug}.html")
-        _texts(item, summary=summary)
-    indent(feed, " ")
-    # Not with the library's declaration: it writes single quotes, and the encoding as Python spells it.
-    out.put("feed.xml", '<?xml version="1.0" encoding="utf-8"?>\n' + tostring(feed, encoding="unicode") + "\n")
-
-
-def _texts(parent: Element, **texts: str) -> None:
-    for name, text in texts.items():
-        SubElement(parent, name).text = text
-
-
-Item = tuple[str, Entry, Division]
-"""A record in the feed: when it was verified or made, the entry, and where it is shown."""
-
-
-def _since(entry: Entry) -> str:
-    return stamp(entry.verification.verified_at if entry.verification else entry.record.created)
-
-
-def _age(item: Item) -> tuple[str, str]:
-    return item[0], item[1].slug
-
-
-def _newest(items: Sequence[Item]) -> list[Item]:
-    return sorted(items, key=_age, reverse=True)[:FEED]
 
 
 def build_data(

@@ -8,13 +8,15 @@ from functools import partial
 import numpy as np
 from markupsafe import Markup, escape
 
-from worldstrat_bench.artefacts.record import Summaries
-from worldstrat_bench.site import worldmap
+from worldstrat_bench.artefacts.record import Summaries, Summary
 from worldstrat_bench.site.analysis import Analysis, Stratum, shown_stratum
-from worldstrat_bench.site.board_table import board_table
+from worldstrat_bench.site.board_csv import KEYS
+from worldstrat_bench.site.board_table import Rows, board_table
+from worldstrat_bench.site.board_top import answers, difference_figure
 from worldstrat_bench.site.divisions import Division
 from worldstrat_bench.site.entries import Entry
 from worldstrat_bench.site.figures import map_figure
+from worldstrat_bench.site.leader import Leader
 from worldstrat_bench.site.pages_board import (
     Context,
     board_facts,
@@ -35,15 +37,16 @@ def build_strata(out: Output, analysis: Analysis, common: Context) -> None:
     for stratum in analysis.strata:
         title = clean(stratum_title(stratum.axis, stratum.label), 90)
         caption = f"{title}: {counted(len(stratum.tiles), 'tile')} of list {division.list_name}"
-        table = board_table(
-            division, "board", caption, stratum.boards, partial(_of, division, stratum), stratum.display,
-            base="../", beside=analysis.config.beside, lists=False,
-        )  # fmt: skip
+        rows = _rows(analysis, stratum)
+        table = board_table(division, "board", caption, rows, base="../", beside=analysis.config.beside)
+        found = rows.leaders.get(rows.order_by, Leader(rows.order_by, (), {}))
         context = empty_context() | {
             "heading": title, "tab": "Strata",
             "lead": f"{axis(stratum.axis).explanation}. The {counted(len(stratum.tiles), 'tile')} of list "
             f"{division.list_name} in this stratum.",
             "facts": board_facts(stratum.boards, len(stratum.tiles)),
+            "answers": answers(division, rows.leaders, rows.summaries, rows.display, "../"),
+            "top": [f] if (f := difference_figure(division, found, "../")) else [],
             "sentences": board_sentences(stratum.boards),
             "rank_note": _exploratory(analysis, stratum),
             "table": table, "table_html": render(table), "legend": legend(table),
@@ -55,6 +58,15 @@ def build_strata(out: Output, analysis: Analysis, common: Context) -> None:
             "figures": [f] if (f := map_figure(analysis, stratum.tiles, "../")) else [],
         }  # fmt: skip
         out.page(division.prefix + stratum.page, "board.html.j2", {**common, **context})
+
+
+def _rows(analysis: Analysis, stratum: Stratum) -> Rows:
+    """Return the rows of a stratum's table; no model is called the first where there are too few groups for a test."""
+    division = analysis.division
+    metrics = [m for m in division.protocol.ranking.metrics if division.measured(m)]
+    leaders = {m: analysis.leader(stratum.tiles, m) for m in metrics} if stratum.display != "values" else {}
+    return Rows(division.entries, partial(_of, division, stratum), stratum.display, stratum.boards, leaders,
+                lists=False)  # fmt: skip
 
 
 def _exploratory(analysis: Analysis, stratum: Stratum) -> str:
@@ -73,6 +85,8 @@ def build_heat(out: Output, analysis: Analysis, common: Context) -> None:
     rows = [
         (
             e.slug,
+            e.record.record_id,
+            e.title,
             s.axis,
             s.label,
             metric,
@@ -88,7 +102,7 @@ def build_heat(out: Output, analysis: Analysis, common: Context) -> None:
         for metric, summary in _of(division, s, e).items()
     ]
     header = (
-        "model", "axis", "stratum", "metric", "n", "effective_groups", "mean", "ci_low", "ci_high", "rank_low",
+        *KEYS, "model", "axis", "stratum", "metric", "n", "effective_groups", "mean", "ci_low", "ci_high", "rank_low",
         "rank_high",
     )  # fmt: skip
     out.put(division.prefix + "data/strata.csv", rows_to_csv(header, rows))
@@ -102,39 +116,62 @@ def _ranks(stratum: Stratum, metric: str, entry: Entry) -> tuple[int | None, int
     return board.standings[row].rank_low, board.standings[row].rank_high
 
 
+STEPS = 3
+"""Shades on each side of no difference."""
+
+
 def heat_blocks(analysis: Analysis) -> dict[str, object]:
-    """Return the models x strata tables, one an axis: mean gain, coloured on one scale."""
+    """Return the models x strata tables, one an axis: mean gain minus the model's own mean, on one scale."""
     division = analysis.division
     entries = sorted(division.entries, key=lambda e: _position(analysis, e.slug))
-    means = {
-        (e.slug, s.axis, s.label): getattr(_of(division, s, e).get("gain"), "mean", None)
-        for e in entries for s in analysis.strata
-    }  # fmt: skip
-    known = [v for v in means.values() if v is not None]
-    low, high = (float(v) for v in np.percentile(known, [5, 95])) if known else (0.0, 1.0)
+    own = {e.slug: division.scores(e).micro.get("gain", Summary(n=0)).mean for e in entries}
+    cells = {}
+    for e in entries:
+        for s in analysis.strata:
+            whole, mean = own[e.slug], _of(division, s, e).get("gain", Summary(n=0)).mean
+            if whole is not None and mean is not None:
+                cells[e.slug, s.axis, s.label] = mean - whole
+    # Strata of few groups have the largest differences by chance; they do not set the scale.
+    firm = [abs(v) for (_, name, label), v in cells.items() if (name, label) in _firm(analysis)]
+    top = float(np.percentile(firm, 95)) if firm else 1.0
     blocks: list[dict[str, object]] = []
     for name, labels in division.strata.items():
         strata = [s for s in analysis.strata if s.axis == name]
-        rows = [_heat_row(e, strata, means, low, high) for e in entries]
+        rows = [_heat_row(e, own[e.slug], strata, cells, top) for e in entries]
         blocks.append({
             "axis": name, "title": axis(name).title, "explanation": axis(name).explanation, "rows": rows,
             "total": sum(map(len, labels.values())), "body": Markup("").join(rows),
             "columns": [(shown_stratum(name, s.label), s.page, len(s.tiles)) for s in strata],
         })  # fmt: skip
-    return {"blocks": blocks, "low": number(low, 2), "high": number(high, 2)}
+    return {"blocks": blocks, "top": number(top, 2)}
+
+
+def _firm(analysis: Analysis) -> frozenset[tuple[str, str]]:
+    """Axis and label of the strata that have intervals."""
+    return frozenset((s.axis, s.label) for s in analysis.strata if s.display != "values")
 
 
 def _heat_row(
-    entry: Entry, strata: Sequence[Stratum], means: Mapping[tuple[str, str, str], float | None], low: float, high: float
+    entry: Entry,
+    own: float | None,
+    strata: Sequence[Stratum],
+    cells: Mapping[tuple[str, str, str], float],
+    top: float,
 ) -> Markup:
-    cells = []
+    parts = [f'<td class="n">{number(own, 2, signed=True)}</td>']
     for s in strata:
-        value = means[entry.slug, s.axis, s.label]
-        css = f' class="n q{worldmap.shade(value, low, high)}"' if value is not None else ' class="n"'
-        shown = number(value, 2)
-        cells.append(f"<td{css}>{f'({shown})' if value is not None and s.display == 'values' else shown}</td>")
+        value = cells.get((entry.slug, s.axis, s.label))
+        css = "n" if value is None else f"n {shade(value, top)}"
+        css += " hatch" if s.display == "values" else ""
+        parts.append(f'<td class="{css}">{number(value, 2, signed=True)}</td>')
     head = f'<th scope="row"><a href="m/{escape(entry.slug)}.html"><bdi>{escape(entry.title)}</bdi></a></th>'
-    return Markup(f"<tr>{head}{''.join(cells)}</tr>")
+    return Markup(f"<tr>{head}{''.join(parts)}</tr>")
+
+
+def shade(value: float, top: float) -> str:
+    """Return the class of a signed value: none near 0, then three steps up to `top` on each side."""
+    step = min(STEPS, int(abs(value) / top * STEPS + 0.5)) if top > 0 else 0
+    return "" if step == 0 else f"{'p' if value > 0 else 'm'}{step}"
 
 
 def _position(analysis: Analysis, slug: str) -> tuple[int, str]:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 CELL = 256
 """Side of a lossless crop, target px."""
 
+CLOSE = 128
+"""Side of the crops of a model's page, target px."""
+
 
 @dataclass(frozen=True)
 class Panel:
@@ -57,6 +60,7 @@ class TilePictures:
     revisits : the offered frames with their clouds marked.
     cells : left and top of the lossless crops, target px; each is :data:`CELL` px wide or ends at the edge.
     detail : (x, y) in target px of the place that is worth a look, chosen by rule.
+    close : keys of the layers of which there is ``k-<key>.webp``: :data:`CLOSE` px around the detail, without loss.
     infrared : whether there are ``n-target.webp`` and ``n-input.webp``, the near infrared.
     """
 
@@ -72,6 +76,7 @@ class TilePictures:
     revisits: tuple[Panel, ...] = ()
     cells: tuple[tuple[int, int], ...] = ()
     detail: tuple[int, int] = (0, 0)
+    close: tuple[str, ...] = ()
     infrared: bool = False
 
 

@@ -13,6 +13,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from worldstrat_bench.site.bundle import bundled
 from worldstrat_bench.site.text import NO_VALUE, clean, counted, number
 
+ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><path fill="#0b5d6b" d="M0 0h16v16H0z"/>'
+    '<path fill="#fbfaf7" d="M3 3h4v4H3zM9 3h1v1H9zM11 5h2v2h-2zM3 9h2v2H3zM6 11h1v2H6zM9 9h4v4H9z"/></svg>\n'
+)
+
 
 @cache
 def environment() -> Environment:
@@ -66,6 +71,7 @@ class Output:
         """Write the style sheet and the script."""
         for name, text in bundled().items():
             self.put(f"assets/{name}", text)
+        self.put("assets/icon.svg", ICON)
 
     def write(self, folder: Path) -> None:
         """Write all files, and remove files of a former build that this one does not have."""

@@ -114,7 +114,7 @@ def _table(gaps: Sequence[Gap], rules: Aggregation) -> Table:
                   number(gap.difference, m.decimals, signed=True), interval)  # fmt: skip
         rows.append(Row(Cell(head), tuple(Cell(Markup(value)) for value in values)))
     return Table("gap", "Means on real and on synthetic inputs", Column("metric", "Metric", "", numeric=False),
-                 columns, tuple(rows), {})  # fmt: skip
+                 columns, tuple(rows))  # fmt: skip
 
 
 def robustness_figures(entry: Entry) -> list[Figure]:

@@ -9,7 +9,8 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from worldstrat_bench.artefacts.spectra import BIN_WIDTH
-from worldstrat_bench.site.charts import Point, label_places, short
+from worldstrat_bench.site.board_charts import Point, cut
+from worldstrat_bench.site.charts import label_places
 from worldstrat_bench.site.svg import Drawing, Scale, element, fmt, nice_ticks, tick_label
 from worldstrat_bench.stats.spectra import INPUT_NYQUIST_M, Band
 
@@ -102,7 +103,7 @@ def plane(points: Sequence[Point], label: str) -> Markup:
         text = ""
         if place is not None:
             x, y, anchor = place
-            text = element("text", escape(short(point.label)), x=x, y=y, text_anchor=anchor)
+            text = element("text", escape(cut(point.label)), x=x, y=y, text_anchor=anchor)
         drawing.raw(Markup(element("a", Markup(circle + text), href=point.href)))
     return drawing.render()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from worldstrat_bench.artefacts.spectra import CURVES, SPECTRA
 from worldstrat_bench.site.analysis import Analysis
-from worldstrat_bench.site.charts import Point
+from worldstrat_bench.site.board_charts import Point
 from worldstrat_bench.site.entries import Entry
 from worldstrat_bench.site.figures import Figure
 from worldstrat_bench.site.spectra_charts import plane, spectrum

@@ -86,7 +86,7 @@ def _halves(found: Sequence[Stability]) -> Table:
         for one in found
     ]  # fmt: skip
     head = Column("metric", "Order by", "", numeric=False)
-    return Table("halves", "Order on halves of the tiles", head, columns, tuple(rows), {})
+    return Table("halves", "Order on halves of the tiles", head, columns, tuple(rows))
 
 
 def _first(found: Sequence[Stability], division: Division, base: str) -> Table:
@@ -103,7 +103,7 @@ def _first(found: Sequence[Stability], division: Division, base: str) -> Table:
         for slug in slugs
     ]
     head = Column("model", "Model", "", numeric=False)
-    return Table("first", "How often a model comes first", head, columns, tuple(rows), {})
+    return Table("first", "How often a model comes first", head, columns, tuple(rows))
 
 
 def _share(value: float | None) -> Cell:

@@ -15,7 +15,7 @@ from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.site import imaging
 from worldstrat_bench.site.analysis import Analysis
 from worldstrat_bench.site.entries import Entry
-from worldstrat_bench.site.pictures import CELL, Layer, Panel, TilePictures
+from worldstrat_bench.site.pictures import CELL, CLOSE, Layer, Panel, TilePictures
 from worldstrat_bench.site.render import Output
 from worldstrat_bench.site.text import number, slugify
 
@@ -73,12 +73,19 @@ class Studio:
         cells = cells_of(side) if whole else (cell_around(detail, side),)
         for key, image in images.items():
             shot.put_crops(key, image, cells)
-        frame, revisits = self._inputs(shot)
+        frame, revisits, first = self._inputs(shot)
+        shift = self._median_shift(tile)
+        images["input"] = imaging.on_grid(first, side, shift)
+        x, y = cell_around(detail, side, CLOSE)
+        for key, image in images.items():
+            shot.put(
+                f"k-{key}.webp", imaging.small(imaging.stretched(image[:, y : y + CLOSE, x : x + CLOSE], shot.stretch))
+            )
         return TilePictures(
             folder=shot.folder, side=side, pixel=target.pixel, range=shot.stretch,
-            target=shot.layer("p", "target", target.image, "Target"), input=frame, shift=self._median_shift(tile),
+            target=shot.layer("p", "target", target.image, "Target"), input=frame, shift=shift,
             models=tuple(models), errors=tuple(errors), revisits=revisits, cells=cells, detail=detail,
-            infrared=self._infrared(shot),
+            close=tuple(images), infrared=self._infrared(shot),
         )  # fmt: skip
 
     def _by_rank(self) -> list[Entry]:
@@ -92,8 +99,8 @@ class Studio:
         y, x = np.median(shifts, axis=0)
         return round(float(y), 2), round(float(x), 2)
 
-    def _inputs(self, shot: _Shot) -> tuple[Layer, tuple[Panel, ...]]:
-        """Frame 0 on its own grid, and the strip of all offered frames."""
+    def _inputs(self, shot: _Shot) -> tuple[Layer, tuple[Panel, ...], imaging.Image]:
+        """Frame 0 on its own grid, the strip of all offered frames, and frame 0 as numbers."""
         from worldstrat_bench.data.reading import read_inputs
 
         protocol = self.analysis.division.protocol
@@ -113,7 +120,11 @@ class Studio:
         own = imaging.own_stretch(first[list(RGB)], everywhere, shot.stretch)
         grey = first[[NIR] * 3]
         shot.put("n-input.webp", imaging.small(imaging.stretched(grey, imaging.stretch_of(grey, everywhere))))
-        return Layer(path, "Input", f"{first.shape[-1]} x {first.shape[-2]} px", "input", own), tuple(panels)
+        return (
+            Layer(path, "Input", f"{first.shape[-1]} x {first.shape[-2]} px", "input", own),
+            tuple(panels),
+            first[list(RGB)],
+        )
 
     def _infrared(self, shot: _Shot) -> bool:
         """Draw the target's near infrared on its own stretch."""
@@ -185,9 +196,9 @@ def cells_of(side: int) -> tuple[tuple[int, int], ...]:
     return tuple((x, y) for y in starts for x in starts)
 
 
-def cell_around(place: tuple[int, int], side: int) -> tuple[int, int]:
-    """Return (x, y) of the crop around a place, inside the square."""
-    x, y = (min(max(0, at - CELL // 2), max(0, side - CELL)) for at in place)
+def cell_around(place: tuple[int, int], side: int, size: int = CELL) -> tuple[int, int]:
+    """Return (x, y) of the crop of `size` px around a place, inside the square."""
+    x, y = (min(max(0, at - size // 2), max(0, side - size)) for at in place)
     return x, y
 
 

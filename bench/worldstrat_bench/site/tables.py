@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from markupsafe import Markup, escape
@@ -61,14 +61,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A table with its caption. `csv_columns` gives the names of a cell's CSV values by column key."""
+    """A table with its caption. `order_by` is the key of the column by which the rows are sorted, best first."""
 
     name: str
     caption: str
     head: Column
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
-    csv_columns: Mapping[str, tuple[str, ...]]
+    order_by: str = ""
 
     @property
     def groups(self) -> tuple[tuple[str, str], ...]:
@@ -79,6 +79,17 @@ class Table:
     def choices(self, key: str) -> tuple[str, ...]:
         """Return the values that a filter can take."""
         return tuple(sorted({value for row in self.rows for name, value in row.filters if name == key and value}))
+
+
+def filled(table: Table) -> Table:
+    """Return the table without columns that no row fills: cells whose values are all None or empty."""
+    kept = [
+        i
+        for i in range(len(table.columns))
+        if any(value not in (None, "") for row in table.rows for value in row.cells[i].values)
+    ]
+    rows = tuple(replace(row, cells=tuple(row.cells[i] for i in kept)) for row in table.rows)
+    return replace(table, columns=tuple(table.columns[i] for i in kept), rows=rows)
 
 
 def metric_column(name: str, group: Group, *, label: str = "", key: str = "", version: str = "") -> Column:
@@ -107,13 +118,13 @@ def render(table: Table, *, sortable: bool = True, empty: str = "No entry.") -> 
     """Return the table as HTML, in its own box that scrolls sideways and can be reached by keyboard."""
     if not table.rows:
         return Markup('<p class="empty">{}</p>').format(empty)
-    kind = ' class="sortable"' if sortable else ""
+    kind = f' class="sortable{" models" if table.order_by else ""}"' if sortable else ""
     parts = [
         f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(table.caption)}">',
         f'<table id="{escape(table.name)}"{kind}><caption>{escape(table.caption)}</caption><thead><tr>',
         _heading(table.head, first=True),
     ]
-    parts += [_heading(column) for column in table.columns]
+    parts += [_heading(column, sorted_by=column.key == table.order_by) for column in table.columns]
     parts.append("</tr></thead><tbody>")
     classes = [_css(c) for c in table.columns]
     for row in table.rows:
@@ -141,17 +152,6 @@ def legend(table: Table) -> Markup:
     )
 
 
-def to_csv(table: Table) -> str:
-    """Return the table as CSV: one or more columns for every column, in the order of the page."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    heads = [table.head, *table.columns]
-    writer.writerow([name for column in heads for name in table.csv_columns.get(column.key, (column.key,))])
-    for row in table.rows:
-        writer.writerow([csv_cell(value) for cell in (row.head, *row.cells) for value in cell.values])
-    return buffer.getvalue()
-
-
 def rows_to_csv(header: Sequence[str], rows: Iterable[Sequence[CsvValue]]) -> str:
     """Plain rows as CSV, every cell safe for spreadsheets."""
     buffer = io.StringIO()
@@ -161,12 +161,14 @@ def rows_to_csv(header: Sequence[str], rows: Iterable[Sequence[CsvValue]]) -> st
     return buffer.getvalue()
 
 
-def _heading(column: Column, *, first: bool = False) -> str:
+def _heading(column: Column, *, first: bool = False, sorted_by: bool = False) -> str:
     css = "" if first else f' class="{_css(column)}"'
     arrow = f" {column.arrow}" if column.arrow else ""
     unit = f" <small>{escape(column.unit)}</small>" if column.unit else ""
+    best_first = "ascending" if column.arrow == "↓" else "descending"
+    order = f' aria-sort="{best_first}"' if sorted_by else ""
     return (
-        f'<th scope="col"{css} data-key="{escape(column.key)}" title="{escape(column.explanation)}">'
+        f'<th scope="col"{css} data-key="{escape(column.key)}"{order} title="{escape(column.explanation)}">'
         f"{escape(column.label)}{arrow}{unit}</th>"
     )
 

@@ -1,8 +1,9 @@
-"""The map of the tiles: a plate carree drawing over Natural Earth's land outlines (public domain)."""
+"""The map of the tiles: Equal Earth (Savric, Patterson and Jenny 2018) over Natural Earth's land (public domain)."""
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -11,6 +12,11 @@ from importlib import resources
 from markupsafe import Markup, escape
 
 from worldstrat_bench.site.svg import Drawing, element, fmt
+
+WIDTH, HEIGHT = 720.0, 352.0
+"""Of the whole globe, px; the scale of colours is below."""
+_SCALE = 132.9
+"""Px a unit of the projection, whose plane is 5.41 wide."""
 
 CLASSES = 6
 """Colour classes of values, ``q1`` lowest to ``q6`` highest in the style sheet."""
@@ -28,22 +34,45 @@ class Mark:
 
 
 def world_map(marks: Sequence[Mark], label: str, ends: tuple[str, str]) -> Markup:
-    """Tiles as small circles, 2 px a degree, latitudes 84 north to 60 south; `ends` label the colour scale."""
-    drawing = Drawing(720, 288, label, css="fig map")
-    for lon in range(-150, 180, 30):
-        drawing.line(_x(lon), 0, _x(lon), 288, "gr")
-    for lat in (60, 30, 0, -30):
-        drawing.line(0, _y(lat), 720, _y(lat), "zr" if lat == 0 else "gr")
+    """Tiles as small circles; `ends` label the colour scale.
+
+    The keyboard skips the circles: the same tiles are in the gallery and on the pages of strata.
+    """
+    drawing = Drawing(WIDTH, HEIGHT + 22, label, css="fig map")
+    drawing.add("path", css="globe", d=_path(_edge()) + "Z")
     drawing.add("path", css="la", d=_land())
+    for lon in range(-120, 180, 60):
+        drawing.add("path", css="gr", d=_path([(lon, lat) for lat in range(-90, 91, 10)]))
+    for lat in (-60, -30, 0, 30, 60):
+        drawing.add("path", css="zr" if lat == 0 else "gr", d=_path([(-180, lat), (180, lat)]))
     for mark in marks:
-        circle = element("circle", element("title", escape(mark.title)), css=f"q{mark.shade}",
-                         cx=_x(mark.lon), cy=_y(mark.lat), r=3)  # fmt: skip
-        drawing.raw(Markup(element("a", Markup(circle), href=mark.href)))
-    drawing.text(10, 262, ends[0], "tk")
-    drawing.text(10 + CLASSES * 16, 262, ends[1], "tk", "end")
+        x, y = place(mark.lon, mark.lat)
+        circle = element("circle", element("title", escape(mark.title)), css=f"q{mark.shade}", cx=x, cy=y, r=3)
+        drawing.raw(Markup(element("a", Markup(circle), href=mark.href, tabindex=-1)))
+    left = (WIDTH - CLASSES * 26) / 2
+    drawing.text(left - 6, HEIGHT + 16, ends[0], "tk", "end")
+    drawing.text(left + CLASSES * 26 + 6, HEIGHT + 16, ends[1], "tk")
     for i in range(CLASSES):
-        drawing.add("rect", css=f"q{i + 1}", x=10 + 16 * i, y=267, width=16, height=9)
+        drawing.add("rect", css=f"q{i + 1}", x=left + 26 * i, y=HEIGHT + 7, width=26, height=10)
     return drawing.render()
+
+
+def place(lon: float, lat: float) -> tuple[float, float]:
+    """Return where a place lies on the map, px."""
+    a1, a2, a3, a4 = 1.340264, -0.081106, 0.000893, 0.003796
+    t = math.asin(math.sqrt(3) / 2 * math.sin(math.radians(max(-90.0, min(90.0, lat)))))
+    slope = 9 * a4 * t**8 + 7 * a3 * t**6 + 3 * a2 * t**2 + a1
+    x = 2 * math.sqrt(3) * math.radians(lon) * math.cos(t) / (3 * slope)
+    y = a4 * t**9 + a3 * t**7 + a2 * t**3 + a1 * t
+    return WIDTH / 2 + _SCALE * x, HEIGHT / 2 - _SCALE * y
+
+
+def _edge() -> list[tuple[float, float]]:
+    return [(-180.0, float(lat)) for lat in range(-90, 91, 5)] + [(180.0, float(lat)) for lat in range(90, -91, -5)]
+
+
+def _path(points: Sequence[tuple[float, float]]) -> str:
+    return "M" + "L".join(f"{fmt(x)} {fmt(y)}" for x, y in (place(lon, lat) for lon, lat in points))
 
 
 def shade(value: float, low: float, high: float) -> int:
@@ -51,14 +80,6 @@ def shade(value: float, low: float, high: float) -> int:
     if high <= low:
         return (CLASSES + 1) // 2
     return 1 + min(CLASSES - 1, max(0, int((value - low) / (high - low) * CLASSES)))
-
-
-def _x(lon: float) -> float:
-    return 2 * (lon + 180)
-
-
-def _y(lat: float) -> float:
-    return 2 * (84 - max(-60.0, min(84.0, lat)))
 
 
 def land_rings() -> list[list[tuple[float, float]]]:
@@ -77,6 +98,5 @@ def land_rings() -> list[list[tuple[float, float]]]:
 
 @cache
 def _land() -> str:
-    """Return the path of all rings that reach into the map."""
-    rings = [ring for ring in land_rings() if max(lat for _, lat in ring) > -60]
-    return "".join("M" + "L".join(f"{fmt(_x(lon))} {fmt(_y(lat))}" for lon, lat in ring) + "Z" for ring in rings)
+    """Return the path of all rings."""
+    return "".join(_path(ring) + "Z" for ring in land_rings())

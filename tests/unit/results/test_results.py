@@ -18,11 +18,12 @@ from factories import invented_facts, make_run
 from run_helpers import run_cli
 from submission_factory import make_submission, the_result
 from worldstrat_bench import load_record, read_runs, read_scores
+from worldstrat_bench.artefacts.bibtex import latex_text
 from worldstrat_bench.artefacts.tiles import parse_tiles
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.measures import measure
 from worldstrat_bench.protocol import load_protocol
-from worldstrat_bench.results.formats import latex, latex_text, markdown, table_frame
+from worldstrat_bench.results.formats import latex, markdown, table_frame
 from worldstrat_bench.results.load import load_runs
 from worldstrat_bench.results.references import bibtex
 from worldstrat_bench.results.table import make_table

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worldstrat_bench.site import charts, worldmap
+from worldstrat_bench.site import board_charts, charts, worldmap
 from worldstrat_bench.site.html_check import read_page
 from worldstrat_bench.site.svg import Scale, fmt, nice_ticks, tick_label
 
@@ -46,11 +47,12 @@ def test_scales() -> None:
 
 def test_the_pareto_front() -> None:
     points = [
-        charts.Point(str(i), x, y, "#") for i, (x, y) in enumerate([(1, 30), (10, 29), (5, 28), (100, 20), (10, 25)])
+        board_charts.Point(str(i), x, y, "#")
+        for i, (x, y) in enumerate([(1, 30), (10, 29), (5, 28), (100, 20), (10, 25)])
     ]
-    assert charts.pareto(points, y_higher=True) == [0, 1, 3]
-    assert charts.pareto(points, y_higher=False) == [3]
-    assert charts.pareto([], y_higher=True) == []
+    assert board_charts.pareto(points, y_higher=True) == [0, 1, 3]
+    assert board_charts.pareto(points, y_higher=False) == [3]
+    assert board_charts.pareto([], y_higher=True) == []
 
 
 def heights(markup: str) -> list[float]:
@@ -73,7 +75,37 @@ def test_marks_lie_where_their_coordinates_are() -> None:
     marks = [worldmap.Mark(0, 0, 1, "origin", "a.html"), worldmap.Mark(-180, 84, 6, "corner", "b.html")]
     root = ElementTree.fromstring(str(worldmap.world_map(marks, "l", ("0", "1"))))
     places = [(e.attrib["cx"], e.attrib["cy"]) for e in root.iter() if e.tag.endswith("circle")]
-    assert places == [("360", "168"), ("0", "0")]
+    assert places[0] == ("360", "176")
+    x, y = map(float, places[1])
+    # Equal Earth: the pole is a line of 0.59 of the equator's length.
+    assert 130 < x < 160
+    assert 0 < y < 10
+    assert [round(v) for v in worldmap.place(180, 0)] == [720, 176]
+
+
+def test_equal_areas_on_the_globe_are_equal_on_the_map() -> None:
+    def strip(low: float, high: float) -> float:
+        steps = [low + (high - low) * i / 400 for i in range(401)]
+        points = [worldmap.place(10, lat) for lat in steps]
+        middle = worldmap.WIDTH / 2
+        return sum((a[0] + b[0] - 2 * middle) / 2 * (a[1] - b[1]) for a, b in pairwise(points))
+
+    for low, high in ((0, 20), (30, 50), (60, 85)):
+        sphere = math.sin(math.radians(high)) - math.sin(math.radians(low))
+        assert strip(low, high) / sphere == pytest.approx(strip(0, 10) / math.sin(math.radians(10)), rel=1e-3)
+
+
+def test_a_staircase_holds_each_quality_down_to_the_speed_of_its_model() -> None:
+    assert board_charts.staircase([(10, 5), (20, 8)], 0) == "M0 5H10V8H20"
+    assert board_charts.staircase([], 0) == ""
+
+
+def test_names_keep_clear_of_dots_and_of_each_other() -> None:
+    dots = [(100.0, 100.0), (102.0, 101.0), (500.0, 100.0)]
+    places = board_charts.name_places(dots, [60, 60, 60], dots, (584, 256))
+    assert all(place is not None for place in places)
+    assert len({(place[0], place[1], place[2]) for place in places if place}) == 3
+    assert board_charts.name_places([(30.0, 10.0)], [900], [(30.0, 10.0)], (584, 256)) == [None]
 
 
 def test_land_is_where_land_is() -> None:

@@ -14,7 +14,7 @@ from spectra_files import add_spectra, put_spectra
 from worldstrat_bench.artefacts.spectra import BINS, SPECTRA
 from worldstrat_bench.site import build
 from worldstrat_bench.site import check as check_site
-from worldstrat_bench.site.charts import Point
+from worldstrat_bench.site.board_charts import Point
 from worldstrat_bench.site.spectra_charts import plane, spectrum
 from worldstrat_bench.stats.spectra import Band
 

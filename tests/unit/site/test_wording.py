@@ -75,7 +75,10 @@ def test_a_metric_that_records_have_is_a_board_of_its_own(tmp_path: Path) -> Non
 
 def test_differences_are_those_of_the_board(board: Path) -> None:
     page = read(board / "m" / "m0.html")
-    assert "Against 1 model on list test, 30 tiles: differences of the means on the board, paired by tile" in page
+    assert (
+        "Against 1 model next to it on list test, 30 tiles: differences of the means on the board, paired by tile"
+        in page
+    )
     for page_name in ("gallery.html", "index.html"):
         assert "median model" not in read(board / page_name)
 

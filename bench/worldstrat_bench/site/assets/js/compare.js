@@ -2,6 +2,7 @@
 import { chart, figure } from "./chart.js";
 import { el, find, findAll, on } from "./dom.js";
 import { link, linked } from "./link.js";
+import { paired } from "./paired.js";
 
 const MINUS = "\u2212";
 const BINS = 25;
@@ -9,8 +10,9 @@ const CHOSEN = ["a", "b", "m"];
 
 /** Return a number with its sign, "\u2212" for minus, and none for 0. */
 export function signed(value, decimals) {
-  const sign = value < 0 ? MINUS : value > 0 ? "+" : "";
-  return sign + Math.abs(value).toFixed(decimals);
+  const text = Math.abs(value).toFixed(decimals);
+  const sign = Number(text) === 0 ? "" : value < 0 ? MINUS : "+";
+  return sign + text;
 }
 
 /** Return a signed number's text with the other sign. */
@@ -58,21 +60,21 @@ function counted(metric, found) {
   return { wins, losses, value: signed(meanOf(found)[0], metric.decimals + 1) };
 }
 
-function verdict(metric, i, j) {
-  if (metric.beats[i][j] === "1") return "The first beats the second.";
-  return metric.beats[j][i] === "1" ? "The second beats the first." : "The two are not told apart.";
+function verdict(metric, i, j, [first, second]) {
+  if (metric.beats[i][j] === "1") return `${first} beats ${second}.`;
+  return metric.beats[j][i] === "1" ? `${second} beats ${first}.` : "The two are not told apart.";
 }
 
-function sentence(metric, i, j, found) {
+function sentence(metric, i, j, found, names) {
   const unit = metric.unit ? ` ${metric.unit}` : "";
   const said = tested(metric, i, j) || counted(metric, found);
   const p = said.p?.startsWith("<") ? said.p : `= ${said.p}`;
-  const interval = said.low ? `, 95 % interval ${said.low} to ${said.high}, p ${p}` : "";
+  const interval = said.low ? ` [${said.low}, ${said.high}], p ${p},` : "";
   const near = metric.margin ? `within ${metric.margin}${unit} on` : "equal on";
   const ties = found.length - said.wins - said.losses;
   return (
-    `${metric.label}: difference ${said.value}${unit}${interval} on ${found.length} tiles; ` +
-    `the first is better on ${said.wins}, ${near} ${ties}, worse on ${said.losses}. ${verdict(metric, i, j)}`
+    `${metric.label}: ${names[0]} minus ${names[1]} ${said.value}${unit}${interval} on ${found.length} tiles. ` +
+    `${names[0]} is better on ${said.wins}, ${near} ${ties}, worse on ${said.losses}. ${verdict(metric, i, j, names)}`
   );
 }
 
@@ -86,7 +88,7 @@ export function spread(found, steps) {
   return { counts, low, high: low + steps * width };
 }
 
-function distribution(metric, found) {
+function distribution(metric, found, names) {
   const { counts, low, high } = spread(found, BINS);
   const most = Math.max(...counts);
   const unit = metric.unit ? ` ${metric.unit}` : "";
@@ -94,7 +96,7 @@ function distribution(metric, found) {
   // Two points a step: a histogram has flat tops.
   const line = counts.flatMap((n) => [n / most, n / most]);
   const label = `How the differences in ${metric.label} are spread`;
-  const caption = `${label}: ${found.length} tiles, first minus second; the dashed line marks no difference.`;
+  const caption = `${label}: ${found.length} tiles, ${names.join(" minus ")}; the dashed line marks no difference.`;
   return figure(caption, chart(label, [["ln-a", line]], [360, 150], [...ends, `${most} tiles`], -low / (high - low)));
 }
 
@@ -121,14 +123,28 @@ function table(label, head, rows, numbers) {
   return box;
 }
 
+/** Return the p-value of a stratum as the pages made at build show it: no verdict hangs on it. */
+export function shortProbability(p) {
+  return p < 0.001 ? "< 0.001" : p.toFixed(3);
+}
+
 function strataTable(data, metric, found) {
+  const byTile = new Map(found.map((d) => [d.tile, d.value]));
+  const decimals = metric.decimals;
   const rows = data.strata.map(([axis, stratum, tiles]) => {
-    const own = new Set(tiles);
-    const [mean, count] = meanOf(found.filter((d) => own.has(d.tile)));
-    return [axis, stratum, count ? signed(mean, metric.decimals) : "\u2013", String(count)];
+    const own = tiles.filter((tile) => byTile.has(tile));
+    if (!own.length) return [axis, stratum, "\u2013", "\u2013", "\u2013", "0"];
+    const values = own.map((tile) => byTile.get(tile));
+    const said = paired(values, own.map((tile) => data.groups[tile]), data.fewest);
+    const value = signed(said.value, decimals);
+    if (said.p === null || said.effective < data.drawn) {
+      return [axis, stratum, el("span", value, { class: "hatch" }), "\u2013", "\u2013", String(own.length)];
+    }
+    const ends = `${signed(said.low, decimals)}, ${signed(said.high, decimals)}`;
+    return [axis, stratum, value, ends, shortProbability(said.p), String(own.length)];
   });
-  const label = "Mean difference in every stratum: exploratory, not tested";
-  return table(label, ["Axis", "Stratum", `\u0394 ${metric.label}`, "Tiles"], rows, 2);
+  const label = `In every stratum, each by itself: ${rows.length} were looked at. Hatched: too few groups for an interval`;
+  return table(label, ["Axis", "Stratum", `\u0394 ${metric.label}`, "95 % interval", "p of this pair", "Tiles"], rows, 2);
 }
 
 /** Return the table of the largest differences of one sign; nothing if there are none. */
@@ -152,10 +168,11 @@ function draw(form, data, box) {
     box.replaceChildren(el("p", "These two share no scored tile."));
     return;
   }
-  const [up, down] = metric.sign > 0 ? ["the first", "the second"] : ["the second", "the first"];
+  const names = [data.titles[i], data.titles[j]];
+  const [up, down] = metric.sign > 0 ? names : [...names].reverse();
   box.replaceChildren(
-    el("p", sentence(metric, i, j, found)),
-    distribution(metric, found),
+    el("p", sentence(metric, i, j, found, names), { class: "say" }),
+    distribution(metric, found, names),
     strataTable(data, metric, found),
     ...largest(data, metric, found, 1, up),
     ...largest(data, metric, found, -1, down),

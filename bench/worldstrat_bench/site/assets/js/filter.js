@@ -1,6 +1,7 @@
 // The controls above a board: search, filters, groups of columns.
 import { on } from "./dom.js";
 import { link, linked, linkedAll } from "./link.js";
+import { closeRows, showAll } from "./rows.js";
 
 const GROUPS = ["metrics", "lists", "entry"];
 const CHOICES = ["family", "frames", "status"];
@@ -30,7 +31,9 @@ export function countText(seen, all) {
 
 function apply(form, table) {
   const fields = form.elements;
-  const choices = Object.fromEntries(CHOICES.map((key) => [key, fields[key].value]));
+  const choices = Object.fromEntries(CHOICES.map((key) => [key, fields[key]?.value]));
+  closeRows(table);
+  if (fields.q.value || Object.values(choices).some(Boolean)) showAll(table);
   const rows = [...table.tBodies[0].rows];
   for (const row of rows) {
     const words = `${row.cells[0].textContent} ${row.dataset.words || ""}`;
@@ -47,7 +50,7 @@ function apply(form, table) {
 function save(form) {
   const fields = form.elements;
   const said = { ci: fields.ci.checked ? "" : "0" };
-  for (const key of ["q", ...CHOICES]) said[key] = fields[key].value;
+  for (const key of ["q", ...CHOICES]) said[key] = fields[key]?.value || "";
   for (const group of GROUPS) {
     const box = fields[`g-${group}`];
     if (box) said[`g-${group}`] = box.checked === box.defaultChecked ? "" : box.checked ? "1" : "0";

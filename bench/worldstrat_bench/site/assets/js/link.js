@@ -39,9 +39,9 @@ export function link(values) {
   carry(hash);
 }
 
-/** Let the links between lists and orders keep the view. */
+/** Let the links between lists, orders and tiles keep the view. */
 function carry(hash) {
-  for (const a of findAll(".tabs a")) a.hash = hash;
+  for (const a of findAll(".bars a, .cards a, .pager a")) a.hash = hash;
 }
 
 /** Mark and show the row that the address names: the browser does not find it beside other keys. */

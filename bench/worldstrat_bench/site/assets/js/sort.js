@@ -1,6 +1,7 @@
 // Tables that are sorted by a click on a heading.
 import { el, on } from "./dom.js";
 import { link, linked } from "./link.js";
+import { closeRows, showAll } from "./rows.js";
 
 const NOTHING = "\u2013";
 
@@ -35,6 +36,7 @@ function cellKey(cell) {
 }
 
 function sortBy(table, column, direction) {
+  closeRows(table);
   const rows = [...table.tBodies[0].rows].map((row, place) => ({ row, place, key: cellKey(row.cells[column]) }));
   rows.sort((a, b) => compareKeys(a.key, b.key, direction) || a.place - b.place);
   table.tBodies[0].append(...rows.map((r) => r.row));
@@ -65,6 +67,7 @@ export function sortable(table) {
       const first = button.textContent.includes("\u2191") ? -1 : 1;
       const direction = now ? (now === "ascending" ? -1 : 1) : first;
       sortBy(table, column, direction);
+      showAll(table);
       link({ [`${table.id}-sort`]: head.dataset.key + (direction < 0 ? "-" : "") });
     });
   });

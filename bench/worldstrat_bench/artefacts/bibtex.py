@@ -1,0 +1,96 @@
+"""References in BibTeX: a model, the data, this benchmark."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from worldstrat_bench.artefacts.record import Record
+
+WORLDSTRAT = r"""@inproceedings{worldstrat2022,
+  title = {Open High-Resolution Satellite Imagery: The {WorldStrat} Dataset -- With Application to Super-Resolution},
+  author = {Cornebise, Julien and Or{\v{s}}oli{\'c}, Ivan and Kalaitzis, Freddie},
+  booktitle = {Advances in Neural Information Processing Systems, Datasets and Benchmarks Track},
+  year = {2022},
+  eprint = {2207.06418},
+  archiveprefix = {arXiv},
+}
+"""
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "%": r"\%",
+    "_": r"\_",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    "–": "--",
+    "°": r"$^\circ$",
+    "±": r"$\pm$",
+    "≤": r"$\leq$",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
+    "×": r"$\times$",
+    "…": r"\dots{}",
+}
+
+
+@dataclass(frozen=True)
+class About:
+    """What a submission says of its model; a run of no submission has none."""
+
+    title: str
+    authors: tuple[str, ...]
+    paper: str | None = None
+    code: str | None = None
+
+
+def latex_text(text: str) -> str:
+    """Return text with every character that LaTeX would read as a command replaced; control characters are spaces."""
+    return "".join(_LATEX.get(c, c if c.isprintable() else " ") for c in text)
+
+
+def citation_key(text: str) -> str:
+    """Return a key of letters, digits and hyphens."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "model"
+
+
+def model_entry(key: str, record: Record, about: About | None) -> str:
+    """Return the reference of a model; without a submission it is named as its record does."""
+    model = record.model
+    fields = {"title": f"{{{latex_text(about.title if about else model.name)}}}"}
+    if about is not None:
+        # Braces keep the name of an organisation whole; "and" parts authors.
+        fields["author"] = " and ".join(f"{{{latex_text(author)}}}" for author in about.authors)
+        fields["url"] = about.paper or about.code or ""
+    package = f"{model.distribution} {model.version or ''}".strip() if model.distribution else model.version or ""
+    notes = [package, f"record {record.record_id[:16]}", f"evaluated {record.created[:10]}"]
+    fields["note"] = latex_text(", ".join(note for note in notes if note))
+    return _entry("misc", key, fields)
+
+
+def harness_entry(record: Record) -> str:
+    """Return the reference of this benchmark, as it made a record."""
+    harness = record.harness
+    commit = f", commit {harness.commit[:12]}" if harness.commit else ""
+    fields = {
+        "title": "{worldstrat-bench}: a fixed, shift-aware benchmark of {Sentinel-2} super-resolution on {WorldStrat}",
+        "author": "{The worldstrat-bench maintainers}",
+        "version": latex_text(harness.version),
+        "note": latex_text(f"protocol {record.protocol.id}, sha256 {record.protocol.sha256[:16]}{commit}"),
+    }
+    return _entry("software", "worldstratbench", fields)
+
+
+def _entry(kind: str, key: str, fields: Mapping[str, str]) -> str:
+    lines = [f"  {name} = {{{value}}}," for name, value in fields.items() if value]
+    return "\n".join([f"@{kind}{{{key},", *lines, "}", ""])

@@ -1,0 +1,68 @@
+// Rows of a board on a narrow screen: the first few, and a tap opens one. Wide screens show everything.
+import { el, findAll, on } from "./dom.js";
+
+const FEW = 5;
+
+/** Take the opened parts out of a table, so that its rows are the models. */
+export function closeRows(table) {
+  for (const part of findAll(".more", table)) part.remove();
+  for (const button of findAll(".open", table)) button.setAttribute("aria-expanded", "false");
+}
+
+/** Show every row of a table. */
+export function showAll(table) {
+  table.classList.remove("few");
+  const button = table.parentNode.nextElementSibling;
+  if (button?.classList.contains("all")) button.remove();
+}
+
+/** Return [heading, cell] of the cells of a row that say something, in the order of the columns. */
+function facts(table, row) {
+  const heads = [...table.tHead.rows[0].cells];
+  const pairs = heads.map((head, k) => [head.textContent, row.cells[k]]).slice(1);
+  return pairs.filter(([, cell]) => cell.textContent !== "\u2013" && cell.textContent !== "");
+}
+
+function toggle(table, row) {
+  const button = row.querySelector(".open");
+  const isOpen = button.getAttribute("aria-expanded") === "true";
+  button.setAttribute("aria-expanded", String(!isOpen));
+  if (isOpen) {
+    row.nextElementSibling.remove();
+    return;
+  }
+  const list = el("dl");
+  for (const [name, cell] of facts(table, row)) {
+    const value = el("dd");
+    value.append(...[...cell.childNodes].map((node) => node.cloneNode(true)));
+    const pair = el("div");
+    pair.append(el("dt", name), value);
+    list.append(pair);
+  }
+  const part = el("tr", null, { class: "more" });
+  const cell = el("td", null, { colspan: row.cells.length });
+  cell.append(list);
+  part.append(cell);
+  row.after(part);
+}
+
+/** Let the rows of a table be opened, and show the first few of them on a narrow screen. */
+export function openable(table) {
+  const rows = [...table.tBodies[0].rows];
+  for (const row of rows) {
+    const name = row.cells[0].textContent;
+    const button = el("button", null, { class: "open", type: "button", "aria-expanded": "false" });
+    button.setAttribute("aria-label", `All values of ${name}`);
+    row.cells[0].prepend(button);
+    on(row, "click", (event) => {
+      const other = event.target.closest("a, input");
+      if (!other && button.getClientRects().length) toggle(table, row);
+    });
+  }
+  if (rows.length > FEW) {
+    table.classList.add("few");
+    const all = el("button", `Show all ${rows.length} models`, { class: "all", type: "button" });
+    on(all, "click", () => showAll(table));
+    table.parentNode.after(all);
+  }
+}

@@ -1,0 +1,123 @@
+"""The first screen of a board: the answer in sentences, every model against the first, quality against speed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from worldstrat_bench.artefacts.record import Summaries
+from worldstrat_bench.measures import measure
+from worldstrat_bench.protocol import Protocol
+from worldstrat_bench.site import board_charts
+from worldstrat_bench.site.analysis import Analysis
+from worldstrat_bench.site.board_table import NOTHING, device_classes
+from worldstrat_bench.site.divisions import Division
+from worldstrat_bench.site.entries import Entry
+from worldstrat_bench.site.figures import Figure
+from worldstrat_bench.site.leader import BASELINE, Leader, answer
+from worldstrat_bench.site.text import clean, counted
+from worldstrat_bench.stats.ranking import Display
+
+SHOWN = 12
+"""Models in the chart of differences; the entry of bicubic is always there."""
+
+Sentence = list[tuple[str, str]]
+"""Parts of a sentence: a path from the page, or "", and a text."""
+
+
+def answers(
+    division: Division,
+    leaders: Mapping[str, Leader],
+    summaries: Callable[[Entry], Summaries],
+    display: Display,
+    base: str,
+) -> list[Sentence]:
+    """Return one sentence for each ranked metric: who is first, by how much, who cannot be told from it."""
+    titles = {entry.slug: entry.title for entry in division.entries}
+    found = []
+    for leader in leaders.values():
+        first = division.by_slug.get(leader.first)
+        gain = summaries(first).get("gain", NOTHING) if first else None
+        parts = answer(leader, titles, gain, tested=display == "ranks")
+        if parts:
+            found.append([(f"{base}m/{slug}.html" if slug else "", text) for slug, text in parts])
+    return found
+
+
+def described(sentences: Sequence[Sentence]) -> dict[str, str]:
+    """Return what other places show of a page: its answer as plain text; nothing without one."""
+    text = " ".join("".join(part for _, part in parts) for parts in sentences)
+    return {"description": clean(text, 300)} if text else {}
+
+
+def level_text(protocol: Protocol) -> str:
+    """Return the level of the interval that decides, in per cent: "99.97"."""
+    return f"{100 * (1 - protocol.ranking.level):.2f}"
+
+
+def difference_figure(division: Division, found: Leader, base: str) -> Figure | None:
+    """Return the best models and bicubic against the first; None with fewer than two models or without intervals."""
+    slugs = [slug for i, slug in enumerate(found.slugs) if i < SHOWN or slug == BASELINE]
+    if len(slugs) < 2 or not any(found.differences[slug].interval for slug in slugs):
+        return None
+    m, title = measure(found.metric), {entry.slug: entry.title for entry in division.entries}
+    rows = [board_charts.Row(title[s], f"{base}m/{s}.html", found.differences[s]) for s in slugs]
+    label = f"{m.label} of each model minus that of the first"
+    svg = board_charts.difference_chart(rows, label, m.unit, m.decimals, up=m.direction == "higher")
+    rest = len(found.slugs) - len(slugs)
+    caption = (
+        "Paired by tile. Bar: 95 % interval. Thin line: the extent at the level of a verdict "
+        f"({level_text(division.protocol)} %), which decides. Hollow: not told apart from the first."
+        + (f" {counted(rest, 'more model')} in the table." if rest else "")
+    )
+    return Figure("differences", label, caption, svg)
+
+
+def speed_figures(analysis: Analysis, found: Leader, base: str) -> list[Figure]:
+    """Return quality against speed on each device class, the one with the most models first."""
+    division, m = analysis.division, measure(found.metric)
+    figures = []
+    for place, device in enumerate(device_classes(division.entries)):
+        points = [p for e in division.entries if (p := _point(division, e, found, device, base))]
+        if not points:
+            continue
+        front = board_charts.pareto(points, y_higher=m.direction == "higher")
+        corners = [points[i] for i in front]
+        named = [
+            point if point not in corners else board_charts.Point(point.label, point.x, point.y, point.href,
+                                                                  point.hollow, named=True)
+            for point in points
+        ]  # fmt: skip
+        title = f"{m.label} against speed on {device}"
+        svg = board_charts.speed_chart(
+            named, title, "km²/s, logarithmic", _axis_title(found.metric), up=m.direction == "higher", front=front
+        )
+        figures.append(Figure(f"speed-{place}", title, _speed_caption(division, found, points), svg))
+    return figures
+
+
+def _speed_caption(division: Division, found: Leader, points: Sequence[board_charts.Point]) -> str:
+    m, absent = measure(found.metric), ""
+    first = division.by_slug.get(found.first)
+    if first is not None and first.title not in [point.label for point in points]:
+        absent = f" {first.title}, first by {m.label}, has no valid speed here."
+    return (
+        f"{counted(len(points), 'model')}.{absent} Stairs: the best {m.label} at each speed; better is up and to the "
+        "right. Throughput of batches, self-reported; hollow: scores self-reported, too."
+    )
+
+
+def _axis_title(metric: str) -> str:
+    m = measure(metric)
+    title = f"{m.label} {m.arrow}{', ' if m.unit else ''}{m.unit}"
+    return title if m.direction == "higher" else f"{title} axis reversed: better is above"
+
+
+def _point(division: Division, entry: Entry, found: Leader, device: str, base: str) -> board_charts.Point | None:
+    summary = division.scores(entry).micro.get(found.metric)
+    speed = next((s for s in entry.speed if s.valid and s.device_class == device and s.scenario == "offline"), None)
+    if summary is None or summary.mean is None or speed is None:
+        return None
+    named = entry.slug in (found.first, BASELINE)
+    href = f"{base}m/{entry.slug}.html"
+    hollow = entry.status != "verified"
+    return board_charts.Point(entry.title, speed.km2_per_second, summary.mean, href, hollow, named)

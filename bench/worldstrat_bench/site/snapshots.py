@@ -1,0 +1,237 @@
+"""Dated snapshots: the boards of a built site, frozen in one file with a digest, and what changed between two."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from worldstrat_bench.artefacts.base import Artefact, Part
+from worldstrat_bench.artefacts.record import Sha256, canonical_json
+from worldstrat_bench.errors import InvalidArtefactError, UsageError
+from worldstrat_bench.site.entries import MANIFEST
+from worldstrat_bench.stats.boards import Kind
+
+FOLDER = "snapshots"
+"""Beside the board file, and in the ``data`` folder of a site: one ``<name>.json`` each."""
+_NAME = re.compile(r"[0-9a-z][0-9a-z.-]{0,30}")
+_BOARD = re.compile(r"(?:.*/)?data/board-[^/]+\.json")
+
+
+class Rank(Part):
+    """The place of a row by one metric."""
+
+    position: int = Field(ge=1, description="in the order of the means")
+    rank_low: int = Field(ge=1, description="best rank that the tests leave open")
+    rank_high: int = Field(ge=1, description="worst rank that the tests leave open")
+
+
+class Row(Part):
+    """One entry of a frozen board."""
+
+    slug: str = Field(max_length=80, description="its page's name at that time")
+    title: str = Field(max_length=200, description="its name on pages")
+    record_id: Sha256 = Field(description="of its record")
+    status: Literal["verified", "self-reported"] = Field(description="who computed its numbers")
+    means: Mapping[str, float | None] = Field(description="metric to its mean over the list")
+    ranks: Mapping[str, Rank | None] = Field(description="ranked metric to its place")
+
+
+class FrozenBoard(Part):
+    """One list of one division as it was."""
+
+    kind: Kind = Field(description="kind of board")
+    protocol: str = Field(max_length=40, description="id of its protocol")
+    protocol_sha256: Sha256 = Field(description="digest of its protocol")
+    release: str = Field(max_length=200, description="of the data")
+    list: str = Field(max_length=60, description="of tiles")
+    tiles: int = Field(ge=0, description="number of tiles")
+    targets_sha256: Sha256 = Field(description="digest of the decoded targets")
+    rows: tuple[Row, ...] = Field(description="best first by the first ranked metric")
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """What makes two boards the same one: protocol, list, targets and kind."""
+        return self.kind, self.protocol_sha256, self.list, self.targets_sha256
+
+    @property
+    def title(self) -> str:
+        """Its name in lists of boards."""
+        return f"{self.kind}, {self.release}, {self.protocol}, list {self.list}"
+
+
+class Snapshot(Artefact):
+    """The boards of a site on a day."""
+
+    FILE: ClassVar = "snapshot.json"
+    KIND: ClassVar = "snapshot"
+    REMEDY: ClassVar = "worldstrat-bench site snapshot NAME --site DIR makes one"
+    MAX_BYTES: ClassVar = 32_000_000
+
+    schema_version: Literal[1] = Field(default=1, description="of this file")
+    name: str = Field(pattern=_NAME.pattern, description="in addresses, such as 2026-12")
+    date: str = Field(pattern=r"\d{4}-\d{2}-\d{2}", description="day on which it was made")
+    boards: tuple[FrozenBoard, ...] = Field(description="all lists of all divisions")
+    digest: Sha256 = Field(description="sha256 of the boards as canonical JSON")
+
+    def checked(self, where: Path) -> Snapshot:
+        """Return the snapshot.
+
+        Raises
+        ------
+        InvalidArtefactError
+            if its digest is not that of its boards: a snapshot never changes.
+        """
+        if self.digest != digest_of(self.boards):
+            raise InvalidArtefactError("the digest is not that of the boards", where=where, remedy=self.REMEDY)
+        return self
+
+
+def digest_of(boards: Iterable[FrozenBoard]) -> str:
+    """Return the digest of boards."""
+    text = canonical_json([board.model_dump(mode="json") for board in boards])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def freeze(site: Path, name: str, date: str) -> Snapshot:
+    """Freeze the boards of a built site.
+
+    Parameters
+    ----------
+    date : today, as ISO 8601.
+
+    Raises
+    ------
+    UsageError
+        for a name that cannot stand in an address.
+    InvalidArtefactError
+        if the folder is not a built site.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"{name[:40]!r} cannot stand in an address", where="NAME", remedy="such as 2026-12")
+    boards = boards_of(site)
+    return Snapshot(name=name, date=date, boards=boards, digest=digest_of(boards))
+
+
+def boards_of(site: Path) -> tuple[FrozenBoard, ...]:
+    """Return the boards of a built site.
+
+    Raises
+    ------
+    InvalidArtefactError
+        if the folder is not a built site.
+    """
+    try:
+        manifest = json.loads((site / MANIFEST).read_text(encoding="utf-8"))
+        paths = sorted(path for path in manifest["files"] if _BOARD.fullmatch(path))
+        return tuple(_frozen(json.loads((site / path).read_text(encoding="utf-8"))) for path in paths)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        what = f"this is not a built site: {str(error)[:200]}"
+        raise InvalidArtefactError(what, where=site, remedy="worldstrat-bench site build PATH... --out DIR") from None
+
+
+def _frozen(board: Mapping[str, object]) -> FrozenBoard:
+    document = json.loads(json.dumps(board))
+    rows = [
+        {
+            **{key: entry[key] for key in ("slug", "title", "record_id", "status")},
+            "means": {metric: summary["mean"] for metric, summary in entry["scores"].items()},
+            "ranks": {
+                metric: {key: rank[key] for key in Rank.model_fields} if rank else None
+                for metric, rank in entry["ranks"].items()
+            },
+        }
+        for entry in document["entries"]
+    ]
+    # Best first by the first ranked metric; rows without a rank come last.
+    rows.sort(key=lambda row: (next((r["position"] for r in row["ranks"].values() if r), 10**6), row["slug"]))
+    keys = ("kind", "release", "list", "tiles", "targets_sha256")
+    return FrozenBoard.model_validate(
+        {
+            **{key: document[key] for key in keys},
+            "protocol": document["protocol"]["id"],
+            "protocol_sha256": document["protocol"]["sha256"],
+            "rows": rows,
+        }
+    )
+
+
+def load_snapshots(folder: Path) -> tuple[Snapshot, ...]:
+    """Return the snapshots in a folder, by date and name; none if there is no such folder.
+
+    Raises
+    ------
+    InvalidArtefactError
+        if a file is not a snapshot, or was changed after it was made.
+    """
+    found = [Snapshot.load(path).checked(path) for path in sorted(folder.glob("*.json"))] if folder.is_dir() else []
+    return tuple(sorted(found, key=lambda one: (one.date, one.name)))
+
+
+def boards_at(place: Path) -> tuple[FrozenBoard, ...]:
+    """Return the boards of a snapshot file or of a built site.
+
+    Raises
+    ------
+    InvalidArtefactError
+        if it is neither.
+    """
+    return Snapshot.load(place).checked(place).boards if place.is_file() else boards_of(place)
+
+
+class BoardChange(Part):
+    """What changed on one board."""
+
+    title: str
+    entered: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    replaced: tuple[str, ...] = ()
+    moved: tuple[str, ...] = ()
+    only_in: Literal["", "first", "second"] = ""
+
+
+def changes(first: Iterable[FrozenBoard], second: Iterable[FrozenBoard]) -> tuple[BoardChange, ...]:
+    """Return what changed from one set of boards to another; boards without a change are left out."""
+    before, after = ({board.key: board for board in boards} for boards in (first, second))
+    found = []
+    for key in sorted({*before, *after}):
+        old, new = before.get(key), after.get(key)
+        if old is None or new is None:
+            known = old or new
+            if known is not None:
+                found.append(BoardChange(title=known.title, only_in="first" if new is None else "second"))
+            continue
+        change = _change(old, new)
+        if change.entered or change.left or change.replaced or change.moved:
+            found.append(change)
+    return tuple(found)
+
+
+def _change(old: FrozenBoard, new: FrozenBoard) -> BoardChange:
+    before, after = ({row.slug: row for row in board.rows} for board in (old, new))
+    both = sorted(before.keys() & after.keys())
+    moved = []
+    for slug in both:
+        for metric, rank in after[slug].ranks.items():
+            earlier = before[slug].ranks.get(metric)
+            if earlier != rank:
+                moved.append(f"{after[slug].title}: {metric} rank {rank_text(earlier)} to {rank_text(rank)}")
+    return BoardChange(
+        title=new.title,
+        entered=tuple(after[slug].title for slug in sorted(after.keys() - before.keys())),
+        left=tuple(before[slug].title for slug in sorted(before.keys() - after.keys())),
+        replaced=tuple(after[slug].title for slug in both if before[slug].record_id != after[slug].record_id),
+        moved=tuple(moved),
+    )
+
+
+def rank_text(rank: Rank | None) -> str:
+    """Return a rank as pages show it: "2", "3–5", "none"."""
+    if rank is None:
+        return "none"
+    return f"{rank.rank_low}" if rank.rank_low == rank.rank_high else f"{rank.rank_low}–{rank.rank_high}"
