@@ -117,8 +117,8 @@ class Analysis:
         if key not in self._leaders:
             columns = [self.row_of[tile] for tile in tiles]
             values = self.matrix(metric)[:, columns]
-            whole = ~np.isnan(values).any(axis=1) if columns else np.zeros(len(values), dtype=bool)
-            named = {e.slug: v for e, v, w in zip(self.division.entries, values, whole.tolist(), strict=True) if w}
+            whole = [bool(columns) and not any(row) for row in np.isnan(values).tolist()]
+            named = {e.slug: v for e, v, w in zip(self.division.entries, values, whole, strict=True) if w}
             groups = [self.division.facts.groups[i] for i in columns]
             self._leaders[key] = leader(named, groups, metric, self.division.protocol)
         return self._leaders[key]

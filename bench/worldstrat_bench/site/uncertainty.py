@@ -78,7 +78,7 @@ def _table(division: Division, entry: Entry) -> Table:
     rows = [_row(division, entry, measure) for measure in OPTIONAL["uncertainty"].columns]
     name = clean(division.list_name, 40)
     head = Column("metric", "Score", "", numeric=False)
-    return Table("trust", f"The expected error against the error made, list {name}", head, columns, tuple(rows), {})
+    return Table("trust", f"The expected error against the error made, list {name}", head, columns, tuple(rows))
 
 
 def _row(division: Division, entry: Entry, measure: Measure) -> Row:
