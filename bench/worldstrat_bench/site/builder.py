@@ -138,7 +138,16 @@ def build(
     kept = not divisions and not apart and (out / "index.html").exists()
     if not kept:
         output.write(out)
-    boards = tuple(
+    return BuildReport(
+        folder=out, files=0 if kept else len(output.files),
+        bytes=0 if kept else sum(map(len, output.files.values())), boards=_uses(divisions), kept=kept,
+        apart=tuple((a.entry.source, a.reason) for a in apart), refused=tuple((r.source, r.reason) for r in refused),
+        pictures=sum(path.endswith(".webp") for path in output.files),
+    )  # fmt: skip
+
+
+def _uses(divisions: Sequence[Division]) -> tuple[BoardUse, ...]:
+    return tuple(
         BoardUse(
             heading_of(d),
             d.kind,
@@ -149,12 +158,6 @@ def build(
         )
         for d in divisions
     )
-    return BuildReport(
-        folder=out, files=0 if kept else len(output.files),
-        bytes=0 if kept else sum(map(len, output.files.values())), boards=boards, kept=kept,
-        apart=tuple((a.entry.source, a.reason) for a in apart), refused=tuple((r.source, r.reason) for r in refused),
-        pictures=sum(path.endswith(".webp") for path in output.files),
-    )  # fmt: skip
 
 
 def compose(
