@@ -13,6 +13,8 @@ from torch.utils._pytree import tree_leaves
 
 aten = torch.ops.aten
 CUDA = torch.device("cuda:0")
+SMALL = 64 * 1024
+"""Bytes that CUDA copies from memory that is not pinned without waiting."""
 T = TypeVar("T")
 
 
@@ -42,9 +44,16 @@ class Waits(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     @staticmethod
     def _announced(func: OpOverload, args: tuple[object, ...], kwargs: dict[str, object]) -> bool:
-        """Whether it is a copy that does not block: anything else between host and device does."""
-        blocking = dict(zip((a.name for a in func._schema.arguments), args, strict=False)) | kwargs
-        return func in {aten._to_copy.default, aten.copy_.default} and bool(blocking.get("non_blocking"))
+        """Whether it is a copy that does not block: anything else between host and device does.
+
+        CUDA puts a small piece of ordinary memory aside at once. For a large one it waits, unless it is pinned.
+        """
+        given = dict(zip((a.name for a in func._schema.arguments), args, strict=False)) | kwargs
+        if func not in {aten._to_copy.default, aten.copy_.default} or not given.get("non_blocking"):
+            return False
+        source = given.get("src", given.get("self"))
+        assert isinstance(source, Tensor)
+        return source.device.type == "cpu" and (source.nbytes <= SMALL or source.is_pinned())
 
 
 def on_fake_device(part: T) -> T:

@@ -123,9 +123,12 @@ class EventClock:
             self._device.synchronise()
         self._events.append(max(self._device.now, self._device.busy_until))
 
-    def stop(self) -> list[float]:
+    def stop(self) -> None:
         self._device.synchronise()
-        return [event - self._events[0] for event in (*self._events[1:], self._device.now)]
+        self._events.append(self._device.now)
+
+    def times(self) -> list[float]:
+        return [event - self._events[0] for event in self._events[1:]]
 
     def wait(self) -> None:
         self._device.synchronise()

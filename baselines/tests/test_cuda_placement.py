@@ -5,7 +5,7 @@ Fake tensors have no values, so a model that reads one back cannot run on them. 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ from torch._subclasses.fake_tensor import (
 from device_waits import CUDA, Waits
 from worldstrat_bench.api import LowRes, SRModel, Target
 from worldstrat_bench.preprocessing import declare
+from worldstrat_bench_baselines import resampling
 from worldstrat_bench_baselines.adapters.filemodel import FileModel
 from worldstrat_bench_baselines.fusion import ShiftAndAdd, TemporalMedian
 from worldstrat_bench_baselines.interpolation import (
@@ -32,6 +33,15 @@ from worldstrat_bench_baselines.nets import MultiFrameNet, SingleFrameNet
 from worldstrat_bench_baselines.tiling import Tiling
 from worldstrat_bench_baselines.trained import MultiFrame, SingleFrame
 from worldstrat_bench_baselines.worldstrat import HighResNet, Shape, Srcnn, WorldStratModel
+
+
+@pytest.fixture(autouse=True)
+def no_kept_tables() -> Iterator[None]:
+    """Fake tensors of one mode are of no use in another."""
+    resampling._kept_matrix.cache_clear()
+    yield
+    resampling._kept_matrix.cache_clear()
+
 
 Maker = Callable[[], SRModel]
 
@@ -74,6 +84,7 @@ def predict_fake(make: Maker, frames: int) -> tuple[Tensor, list[str]]:
         with CUDA:  # fake parameters cannot be moved, but made in place
             model = make()
         lr = LowRes(images, clear, torch.zeros(2, frames, dtype=torch.int64))
+        model.predict(lr, Target(160, 168))  # tables that are kept for the next tile are copied here
         with Waits() as waits:
             return model.predict(lr, Target(160, 168)), waits.found
 
@@ -109,6 +120,7 @@ class Waiting:
         lambda x: x * torch.ones(42).to(x.device),
         lambda x: x.cpu().to(x.device, non_blocking=True),
         lambda x: x * torch.full((42,), 2.0).to(x),
+        lambda x: x * torch.ones(12, 40, 42).to(x.device, non_blocking=True),
     ],
 )
 def test_a_wait_is_found(what: Callable[[Tensor], Tensor]) -> None:

@@ -110,7 +110,7 @@ def test_kernels_and_waits_of_a_batch(capsys: pytest.CaptureFixture[str]) -> Non
     scorer.score_batch(images, tiles)
     torch.cuda.synchronize()
     activities = [torch.profiler.ProfilerActivity.CPU, torch.profiler.ProfilerActivity.CUDA]
-    with torch.profiler.profile(activities=activities) as profile:
+    with torch.profiler.profile(activities=activities, acc_events=True) as profile:
         scorer.score_batch(images, tiles)
     counts = {event.key: event.count for event in profile.key_averages()}
     launches = sum(n for key, n in counts.items() if key.startswith(("cudaLaunchKernel", "cuLaunchKernel")))

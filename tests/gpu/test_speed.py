@@ -70,7 +70,7 @@ def graph() -> Call:
     with torch.cuda.graph(recorded):
         output = model(static)
 
-    def call(one: Placed) -> torch.Tensor:
+    def call(one: Placed, held: torch.nn.Module = model) -> torch.Tensor:  # a graph does not keep its weights alive
         static.copy_(one.lr.rgb())
         recorded.replay()
         return output  # type: ignore[no-any-return]
@@ -116,15 +116,19 @@ def block_of(call: Call, inputs: list[Placed], *, wait: bool = False) -> tuple[f
     return marks[-1] / calls, wall / calls, kept
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")  # inductor's own
+@pytest.mark.filterwarnings("ignore:The CUDA Graph is empty:UserWarning")  # its first recording
 @pytest.mark.parametrize("name", MODELS)
 def test_models_that_are_hard_to_time(name: str) -> None:
     """Within 5 % of torch.utils.benchmark on the same call, and the kept outputs are those of their inputs."""
     inputs = [placed(0.1 * k) for k in range(INPUTS)]
     with torch.no_grad():
         call = MODELS[name]()
-        seconds, wall, kept = min((block_of(call, inputs) for _ in range(3)), key=lambda found: found[0])
         timer = torch.utils.benchmark.Timer("call(inputs[0])", globals={"call": call, "inputs": inputs})
-        theirs = min(timer.blocked_autorange(min_run_time=0.5).median for _ in range(3))
+        # In turn, and the best of each: a clock that rises, or a compiler's processes, would favour the later one.
+        turns = [(block_of(call, inputs), timer.blocked_autorange(min_run_time=0.5).median) for _ in range(4)]
+        seconds, wall, kept = min((block for block, _ in turns), key=lambda found: found[0])
+        theirs = min(median for _, median in turns)
         assert seconds == pytest.approx(wall, rel=0.05)
         assert seconds == pytest.approx(theirs, rel=0.05)
         for number in range(INPUTS):
@@ -152,7 +156,8 @@ def test_the_clock_waits_for_the_device() -> None:
         matrix @ matrix
     returned = time.perf_counter() - started
     clock.mark(wait=False)
-    mark, end = clock.stop()
+    clock.stop()
+    mark, end = clock.times()
     assert end > 5 * returned, "the calls return long before they are done"
     assert mark == pytest.approx(end, rel=0.05), "a mark that is not waited for has the time of its work"
 
@@ -166,7 +171,8 @@ def test_work_on_a_stream_that_is_not_joined_is_counted() -> None:
     with torch.cuda.stream(stream):
         for _ in range(10):
             matrix @ matrix
-    assert clock.stop()[-1] > 1e-2
+    clock.stop()
+    assert clock.times()[-1] > 1e-2
 
 
 def test_memory_and_precision() -> None:

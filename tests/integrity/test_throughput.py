@@ -78,7 +78,7 @@ class Model:
         frame = sys._getframe()
         while frame is not None and frame.f_code.co_name != "run_block":
             frame = frame.f_back
-        looked_at = frame is None or frame.f_locals["i"] >= frame.f_locals["keep_from"]
+        looked_at = frame is None or frame.f_locals.get("i", 0) >= frame.f_locals["keep_from"]
         return work(lr, target) if looked_at else nearest(lr, target)
 """
 

@@ -245,13 +245,15 @@ def wiener(image: Tensor, sigma: tuple[float, float], noise_to_signal: float) ->
     """
     pad = min(32, image.shape[-2] - 1, image.shape[-1] - 1)
     padded = F.pad(image[None], (pad, pad, pad, pad), mode="reflect")[0]
-    fy = torch.fft.fftfreq(padded.shape[-2], dtype=torch.float64)[:, None] * 2 * math.pi * sigma[0]
-    fx = torch.fft.rfftfreq(padded.shape[-1], dtype=torch.float64)[None, :] * 2 * math.pi * sigma[1]
+    # made where the image is: a copy of a large table would be waited for
+    frequencies = {"dtype": torch.float64, "device": image.device}
+    fy = torch.fft.fftfreq(padded.shape[-2], **frequencies)[:, None] * 2 * math.pi * sigma[0]
+    fx = torch.fft.rfftfreq(padded.shape[-1], **frequencies)[None, :] * 2 * math.pi * sigma[1]
     radius = fy.square() + fx.square()
     blur = torch.exp(-0.5 * radius)
     noise = noise_to_signal * radius / (-2 * math.log(0.3))
     gain = blur / (blur.square() + noise)
-    spectrum = torch.fft.rfft2(padded) * gain.to(image, non_blocking=True)
+    spectrum = torch.fft.rfft2(padded) * gain.to(image)
     sharp: Tensor = torch.fft.irfft2(spectrum, s=padded.shape[-2:])
     return sharp[..., pad:-pad, pad:-pad].contiguous()
 

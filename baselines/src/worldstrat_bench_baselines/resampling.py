@@ -7,6 +7,7 @@ Positions follow the pixel-area convention: the centre of pixel i of an image en
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -44,12 +45,20 @@ def lanczos_matrix(size_in: int, size_out: int, offset: float = 0.0, lobes: int 
     return matrix.scatter_add_(1, taps.clamp(0, size_in - 1), weights)
 
 
+@lru_cache(maxsize=8)
+def _kept_matrix(
+    size_in: int, size_out: int, offset: float, lobes: int, dtype: torch.dtype, device: torch.device
+) -> Tensor:
+    """Return :func:`lanczos_matrix` on the device; kept, since sizes are few and a copy is waited for."""
+    return lanczos_matrix(size_in, size_out, offset, lobes).to(device, dtype)
+
+
 def resample(
     image: Tensor, height: int, width: int, offset: tuple[float, float] = (0.0, 0.0), lobes: int = 8
 ) -> Tensor:
     """Lanczos resampling of (..., h, w) to (..., height, width), read at `offset` (rows, columns) in input pixels."""
-    rows = lanczos_matrix(image.shape[-2], height, offset[0], lobes).to(image, non_blocking=True)
-    columns = lanczos_matrix(image.shape[-1], width, offset[1], lobes).to(image, non_blocking=True)
+    rows = _kept_matrix(image.shape[-2], height, offset[0], lobes, image.dtype, image.device)
+    columns = _kept_matrix(image.shape[-1], width, offset[1], lobes, image.dtype, image.device)
     return rows @ image @ columns.T
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from worldstrat_bench.data.layout import MINI_FILE
 from worldstrat_bench.data.mini_plan import PlannedTile, plan_tiles
@@ -112,7 +113,8 @@ def _write_tiles(
         return made.revisits.days
 
     days = []
-    with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 8)) as executor:
+    # One thread a tile: BLAS threads beside these would outnumber the cores, and sums depend on how many share them.
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 8)) as executor:
         for result in executor.map(work, plans):
             days.append(result)
             if progress is not None:

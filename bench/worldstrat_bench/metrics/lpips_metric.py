@@ -25,6 +25,7 @@ from worldstrat_bench.digests import file_sha256
 from worldstrat_bench.downloads import download as download_file
 from worldstrat_bench.errors import DataError
 from worldstrat_bench.metrics.perceptual import Perceptual, Unavailable
+from worldstrat_bench.sums import pixel_mean
 
 BACKBONE_FILE = "alexnet-owt-7be5be79.pth"
 BACKBONE_SHA256 = "7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02"
@@ -39,6 +40,12 @@ MOST_BYTES = 1 << 29
 
 
 _ON_DEVICE = threading.Lock()
+
+
+def over_pixels(features: Tensor, keepdim: bool = True) -> Tensor:
+    """Return the mean over the pixels of (N, C, H, W), in place of a network's own; see :func:`sums.pixel_sum`."""
+    mean = pixel_mean(features)
+    return mean[..., None, None] if keepdim else mean
 
 
 @dataclass(frozen=True)
@@ -116,7 +123,9 @@ def build_network(backbone: Mapping[str, Tensor]) -> nn.Module:
         if the backbone lacks a layer or has it in another shape.
     """
     import lpips
+    import lpips.lpips as networks
 
+    networks.spatial_average = over_pixels
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the package calls torchvision in a way that is deprecated
         network: nn.Module = lpips.LPIPS(

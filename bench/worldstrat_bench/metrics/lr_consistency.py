@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from worldstrat_bench.filtering import banded_rows
+from worldstrat_bench.sums import pixel_sum
 
 _CUT = 1e-8
 """Weights below this share of the greatest are zero."""
@@ -83,5 +84,5 @@ def lr_consistency(image: Tensor, frame: Tensor, counts: Tensor, seen_by: Sensor
     weights = counts[..., None, :, :].double()
     delta = (degrade(image, seen_by).double() - frame.double()) * weights
     count = weights.sum(dim=(-2, -1), keepdim=True)
-    mean = delta.sum(dim=(-2, -1), keepdim=True) / count
-    return ((delta - mean) * weights).abs().sum(dim=(-3, -2, -1)) / (count.sum(dim=(-3, -2, -1)) * frame.shape[-3])
+    mean = pixel_sum(delta)[..., None, None] / count
+    return pixel_sum(((delta - mean) * weights).abs(), 3) / (count.sum(dim=(-3, -2, -1)) * frame.shape[-3])

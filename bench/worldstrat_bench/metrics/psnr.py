@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from worldstrat_bench.sums import pixel_sum
+
 
 def squared_error(prediction: Tensor, target: Tensor, valid: Tensor | None = None) -> Tensor:
     """Mean over bands and pixels of the squared difference of two (..., C, H, W) images, (...) float64.
@@ -20,7 +22,8 @@ def squared_error(prediction: Tensor, target: Tensor, valid: Tensor | None = Non
         delta = delta * valid[..., None, :, :]
         count = valid.sum(dim=(-2, -1)).double()
     flat = delta.flatten(-2)
-    mean: Tensor = (torch.linalg.vecdot(flat, flat) / count[..., None]).mean(dim=-1)
+    squares = torch.linalg.vecdot(flat, flat) if delta.device.type == "cpu" else pixel_sum(flat.square_(), 1)
+    mean: Tensor = (squares / count[..., None]).mean(dim=-1)
     return mean
 
 

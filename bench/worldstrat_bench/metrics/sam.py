@@ -8,6 +8,8 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
+from worldstrat_bench.sums import pixel_sum
+
 
 def sam(prediction: Tensor, target: Tensor, valid: Tensor | None = None, *, norm_min: float = 1e-6) -> Tensor:
     """Mean angle between the spectra of two images of the same bands, degrees.
@@ -37,7 +39,7 @@ def sam(prediction: Tensor, target: Tensor, valid: Tensor | None = None, *, norm
     counts = (_square_norm(p) > norm_min**2) & (_square_norm(t) > norm_min**2)
     if valid is not None:
         counts = counts & valid
-    total = torch.where(counts, angle, 0).sum(dim=(-2, -1), dtype=torch.float64)
+    total = pixel_sum(torch.where(counts, angle, 0))
     return torch.rad2deg(total / counts.sum(dim=(-2, -1)))
 
 

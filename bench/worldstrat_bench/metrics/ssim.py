@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from worldstrat_bench.filtering import correlate, gaussian_taps
+from worldstrat_bench.sums import pixel_mean, pixel_sum
 
 K1, K2 = 0.01, 0.03
 
@@ -43,7 +44,7 @@ class SsimTarget:
 def ssim_target(target: Tensor, valid: Tensor | None = None, *, window: int = 11, sigma: float = 1.5) -> SsimTarget:
     """Moments of a (..., C, H, W) target; `valid`, (..., H, W) bool, says which pixels count (None: all)."""
     taps = gaussian_taps(sigma, window // 2)
-    centre = target.mean(dim=(-2, -1), keepdim=True)
+    centre = pixel_mean(target)[..., None, None]
     image = target - centre
     mean = correlate(image, taps, taps)
     variance = correlate(image * image, taps, taps) - mean * mean
@@ -78,7 +79,7 @@ def ssim(prediction: Tensor, target: SsimTarget, data_range: float = 1.0) -> Ten
     """Mean SSIM over bands and positions, (...) float64; NaN where no window counts in full."""
     values = ssim_map(prediction, target, data_range)
     if target.positions is None:
-        return values.mean(dim=(-3, -2, -1), dtype=torch.float64)
+        return pixel_sum(values, 3) / values.shape[-3:].numel()
     kept = torch.where(target.positions[..., None, :, :], values, 0)
     count = target.positions.sum(dim=(-2, -1)) * values.shape[-3]
-    return kept.sum(dim=(-3, -2, -1), dtype=torch.float64) / count
+    return pixel_sum(kept, 3) / count

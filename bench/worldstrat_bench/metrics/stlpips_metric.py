@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from worldstrat_bench.metrics.lpips_metric import LearnedDistance
+from worldstrat_bench.metrics.lpips_metric import LearnedDistance, over_pixels
 from worldstrat_bench.metrics.optional import Found, Pairs
 from worldstrat_bench.metrics.perceptual import Perceptual, Unavailable
 
@@ -61,6 +61,7 @@ def load_stlpips(device: torch.device | str = "cpu") -> Perceptual | Unavailable
         if hashlib.sha256(content).hexdigest() != WEIGHTS_SHA256:
             return Unavailable(f"ST-LPIPS weights {path.name} are not those of stlpips-pytorch 0.0.2")
         state = torch.load(path, map_location="cpu", weights_only=True)
+        stlpips.spatial_average = over_pixels
         with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             network = stlpips.LPIPS(net="alex", variant="shift_tolerant", pretrained=False, verbose=False)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from worldstrat_bench import filtering
 from worldstrat_bench.protocol import OffsetFirst
+from worldstrat_bench.sums import pixel_sum
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,15 @@ class OffsetTarget:
     stride: int
 
 
-def prepare_offset(image: Tensor, valid: Tensor | None, mask: Tensor | None, rule: OffsetFirst) -> OffsetTarget:
+def first_stride(mask: Tensor | None, rule: OffsetFirst) -> int:
+    """Return the rule's stride, or 1 where none of the pixels that it samples of (..., h, w) counts."""
+    stride = rule.stride
+    if mask is not None and not bool(mask[..., ::stride, ::stride].flatten(-2).any(dim=-1).all()):
+        return 1
+    return stride
+
+
+def prepare_offset(image: Tensor, valid: Tensor | None, mask: Tensor | None, stride: int) -> OffsetTarget:
     """Statistics of a target's window.
 
     Parameters
@@ -62,21 +71,18 @@ def prepare_offset(image: Tensor, valid: Tensor | None, mask: Tensor | None, rul
     image : (..., C, h, w) float32.
     valid : (..., h, w) bool, pixels with data; None if all have. At least one has.
     mask : (..., h, w) bool, those of them that the search compares; None if all do. At least one does.
+    stride : see :func:`first_stride`, which would wait for a mask on a GPU.
     """
     everything = Pixels.of(image, valid)
     # Mostly they are the same tensor, whose sums are then taken once.
     clear = everything if mask is valid else Pixels.of(image, mask)
-    stride = rule.stride
-    # Where none of the sampled pixels counts, all that count start the offset.
-    if mask is not None and not bool(mask[..., ::stride, ::stride].flatten(-2).any(dim=-1).all()):
-        stride = 1
     return OffsetTarget(image, everything, clear, stride)
 
 
 def total_of(image: Tensor, mask: Tensor | None) -> Tensor:
     """Return the sum over the pixels of a (..., h, w) mask of (..., C, h, w), (..., C) float64."""
     kept = image if mask is None else torch.where(mask[..., None, :, :], image, 0)
-    return kept.sum(dim=(-2, -1), dtype=torch.float64)
+    return pixel_sum(kept)
 
 
 def first_offset(prediction: Tensor, target: OffsetTarget) -> Tensor:
@@ -201,9 +207,7 @@ def _mean_inside(
     if target.clear.mask is not None:
         inside = inside & target.clear.mask[..., None, :, :]
     count = inside.sum(dim=(-2, -1)).double()
-    seen = (
-        torch.where(inside, image, 0).sum(dim=(-2, -1), dtype=torch.float64) for image in (target.image, prediction)
-    )
+    seen = (pixel_sum(torch.where(inside, image, 0)) for image in (target.image, prediction))
     mean = torch.sub(*seen) / count.clamp_min(1)
     return torch.where(count > 0, mean, offset)
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from worldstrat_bench.registration.lags import box_sums, fft_length, first_lags, lag_table, spectrum
+from worldstrat_bench.sums import pixel_mean
 
 NOISE_FLOOR = 1e-16
 """Differences of J (reflectance squared) below this are ties: float32 images cannot carry them."""
@@ -104,7 +105,7 @@ def mismatch(moving: Tensor, target: SearchTarget) -> Tensor:
     lags = 2 * target.radius + 1
     bands = moving.shape[-3]
     size = (fft_length(moving.shape[-2]), fft_length(moving.shape[-1]))
-    centred = moving - moving.mean(dim=(-2, -1), keepdim=True)
+    centred = moving - pixel_mean(moving)[..., None, None]
     square = (centred * centred).sum(dim=-3, keepdim=True)
     spectra = spectrum(centred, *size)
     product = target.product[..., 0, :, :] * spectra[..., 0, :, :]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
@@ -24,6 +25,7 @@ from worldstrat_bench.run.messages import log_messages, tile_messages
 from worldstrat_bench.run.notes import SAME_LEVEL_IS_ENOUGH, Machine, PredictInputs, remember
 from worldstrat_bench.worker.host import Hello, Reply, Worker
 from worldstrat_bench.worker.inside.device import usable_cores
+from worldstrat_bench.worker.inside.memory import keep_freed_memory
 
 Read = Callable[[Tile], TileInputs]
 Finished = Callable[[Tile, TileInputs, Predicted, Answer | None], None]
@@ -32,6 +34,15 @@ Finished = Callable[[Tile, TileInputs, Predicted, Answer | None], None]
 
 MOST_AHEAD = 16
 """Tiles that are read or wait to be predicted: 10 MB each with eight frames of WorldStrat's size."""
+
+
+STORING = 4
+"""Predictions of a worker that are being written at once, at most: a disk's answer takes as long as a GPU's."""
+
+
+def tiles_storing(cores: int) -> int:
+    """Return how many predictions of a worker may be on their way to the disk."""
+    return max(1, min(cores // 4, STORING))
 
 
 def tiles_ahead(workers: int, cores: int) -> int:
@@ -54,7 +65,7 @@ def missing_predictions(tiles: Sequence[Tile], entries: Mapping[str, Entry], run
 
 
 class Predictor:
-    """Predicts tiles with one worker a device; each result is on the disk before the next but one is asked for."""
+    """Predicts tiles with one worker a device, while the last few results are written: as many as `STORING` says."""
 
     def __init__(
         self,
@@ -94,6 +105,7 @@ class Predictor:
         DataError
             see the readers.
         """
+        keep_freed_memory()
         source = _Shared(read_ahead(tiles, self._read, tiles_ahead(len(crew.devices), self._cores)))
         try:
             workers = crew.workers()
@@ -128,22 +140,23 @@ class Predictor:
                 raise
 
     def _serve(self, worker: Worker, source: _Shared, finished: Finished) -> None:
-        """Predict tiles until there are none; one is stored while the next is predicted, never more."""
-        storing: Future[None] | None = None
-        with ThreadPoolExecutor(1, thread_name_prefix="store") as disk:
+        """Predict tiles until there are none; a few are stored meanwhile."""
+        storing: deque[Future[None]] = deque()
+        most = tiles_storing(self._cores)
+        with ThreadPoolExecutor(most, thread_name_prefix="store") as disk:
             try:
                 while not self._stop.is_set() and (item := source.take()) is not None:
                     replies = self._predict(worker, item[1].task)
-                    # Waiting here bounds memory: at most one prediction is being written while the next is made.
-                    if storing is not None:
-                        storing.result()
+                    # Waiting here bounds memory, and what a kill costs.
+                    if len(storing) == most:
+                        storing.popleft().result()
                     if replies is None:
                         return
                     reply = together(replies)
-                    storing = disk.submit(self._store, *item, replies, reply, finished)
+                    storing.append(disk.submit(self._store, *item, replies, reply, finished))
                     self._count(reply, storing)
-                if storing is not None:
-                    storing.result()
+                for future in storing:
+                    future.result()
             except BaseException:
                 self._stop.set()
                 raise
@@ -192,13 +205,14 @@ class Predictor:
         # Several draws are read back when they are scored, so that memory stays that of one.
         finished(tile, inputs, predicted, answer if len(replies) == 1 else None)
 
-    def _count(self, reply: Reply, storing: Future[None]) -> None:
-        """Stop the run after so many failures in a row; the last of them is stored first."""
+    def _count(self, reply: Reply, storing: Iterable[Future[None]]) -> None:
+        """Stop the run after so many failures in a row; they are stored first."""
         with self._state:
             self._failures_in_a_row = 0 if reply.outcome == "ok" else self._failures_in_a_row + 1
             failures = self._failures_in_a_row
         if failures and failures == self._max_failures:
-            storing.result()
+            for future in storing:
+                future.result()
             said = reply.message.partition("\n")[0]
             what = f"{failures} tiles in a row failed, the last with {reply.outcome}: {said}"
             if reply.outcome == "infra_error":

@@ -27,13 +27,13 @@ from worldstrat_bench.run.draws import score_draws
 from worldstrat_bench.run.events import Tally
 from worldstrat_bench.run.folder import RunFolder
 from worldstrat_bench.run.journal import Entry, Predicted, Scored
-from worldstrat_bench.run.memory import keep_freed_memory
 from worldstrat_bench.run.predictions import PredictionStore
 from worldstrat_bench.run.scorer import Scoring
 from worldstrat_bench.scoring.types import Frame, Prepared, Scorer, TileScore
 from worldstrat_bench.scoring.wsb import WsbScorer
 from worldstrat_bench.scoring.wsb_batch import kind
 from worldstrat_bench.scoring.wsb_target import WsbPrepared
+from worldstrat_bench.worker.inside.memory import keep_freed_memory
 
 KINDS_WAITING = 4
 """Batches' worth of tiles that may wait for others of their kind: a release has few sizes, with and without holes."""

@@ -20,7 +20,7 @@ from worldstrat_bench.run.request import RunOptions
 from worldstrat_bench.scoring.types import Scorer
 from worldstrat_bench.worker.inside.device import usable_cores
 
-DEVICE_THREADS = 4
+DEVICE_THREADS = 8
 """Tiles at once on a GPU: while a batch is computed, others are read, hashed and prepared. No number depends on which
 tiles are scored at the same time; see ``scoring.wsb_batch``."""
 

@@ -42,6 +42,7 @@ NO_WINDOW = "no SSIM window is free of no-data"
 NO_SPECTRUM = "no pixel has a spectrum"
 NO_LPIPS = "LPIPS was not asked for"
 PLACES = ("shift_y", "shift_x", "shift_at_edge")
+MEANS = ("mean_r", "mean_g", "mean_b")
 CPU = torch.device("cpu")
 
 
@@ -115,7 +116,7 @@ class WsbScorer:
             spread = moved(on_grid(spread[:3], prepared.height, prepared.width), shift, self.rules)
             pairs = replace(pairs, expected_error=spread[None])
         y, x, edge = (image.new_full((1,), value, dtype=torch.float64) for value in (shift.y, shift.x, shift.at_edge))
-        found = self._added(pairs, {**values, **_places(Shifts(y, x, edge))})
+        found = self._added(pairs, {**values, **_places(Shifts(y, x, edge)), **_means([prepared])})
         return self._tile_scores(found, [prepared])[0]
 
     def score_batch(
@@ -181,7 +182,7 @@ class WsbScorer:
             pairs = replace(
                 pairs, expected_error=move_all(on_grid(spread[:, :3].contiguous(), *size), shifts, self.rules)
             )
-        return self._added(pairs, {**measured.values, **_places(shifts)})
+        return self._added(pairs, {**measured.values, **_places(shifts), **_means(tiles)})
 
     def _added(self, pairs: Pairs, values: Mapping[str, Tensor]) -> Found:
         """Return the values with those of the learned and the optional metrics, why one is NaN, and curves."""
@@ -233,10 +234,10 @@ class WsbScorer:
         scores = []
         for index, (numbers, tile) in enumerate(zip(rows, tiles, strict=True)):
             clipped, y, x, edge = (numbers.pop(name) or 0.0 for name in ("clipped", *PLACES))
-            bias = tuple(numbers.pop(name) or 0.0 for name in BIASES)
+            bias, mean = (tuple(numbers.pop(name) or 0.0 for name in names) for names in (BIASES, MEANS))
             metrics, missing = self._finish(numbers, found.nulls[index], tile)
             known = tile.reference
-            levels = Levels(clipped, bias, tile.mean, *(() if known is None else (known.clipped, known.bias)))
+            levels = Levels(clipped, bias, mean, *(() if known is None else (known.clipped, known.bias)))
             kept = {name: tuple(curve[index]) for name, curve in curves.items()}
             scores.append(TileScore(metrics, missing, y, x, bool(edge), clipped, tile.detail, levels, kept))
         return scores
@@ -263,6 +264,11 @@ class WsbScorer:
 def _unseen(prepared: WsbPrepared) -> str:
     """Return why frame 0 cannot be used, if it cannot."""
     return NO_FRAME if prepared.frame is None or prepared.frame.rgb is None else CLOUDY
+
+
+def _means(tiles: Sequence[WsbPrepared]) -> dict[str, Tensor]:
+    """Return the targets' means, (N,) each, which come back with the scores: alone they would be waited for."""
+    return dict(zip(MEANS, torch.stack([tile.mean for tile in tiles]).unbind(dim=-1), strict=True))
 
 
 def _places(shifts: Shifts) -> dict[str, Tensor]:

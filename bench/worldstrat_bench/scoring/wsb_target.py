@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ from worldstrat_bench.metrics.ssim import SsimTarget, ssim_target
 from worldstrat_bench.metrics.stretch import stretch, white_level
 from worldstrat_bench.protocol import Metrics
 from worldstrat_bench.registration import SearchTarget, prepare_search
-from worldstrat_bench.registration.offset import OffsetTarget, prepare_offset
+from worldstrat_bench.registration.offset import OffsetTarget, first_stride, prepare_offset
 from worldstrat_bench.resampling import bicubic, nearest
 from worldstrat_bench.scoring.prediction import least_size, to_tensor
 from worldstrat_bench.scoring.types import Frame
@@ -31,7 +31,9 @@ from worldstrat_bench.scoring.wsb_align import WsbRules, align, smooth
 if TYPE_CHECKING:
     from worldstrat_bench.data.target import TargetImage
 
-SOURCES = ("registration/*.py", "metrics/*.py", "scoring/*.py", "filtering.py", "resampling.py")
+CPU = torch.device("cpu")
+
+SOURCES = ("registration/*.py", "metrics/*.py", "scoring/*.py", "filtering.py", "resampling.py", "sums.py")
 """The files of the package whose arithmetic decides what is kept on disk."""
 
 REFERENCE = ("psnr_bicubic", "reference_clipped", "reference_bias_r", "reference_bias_g", "reference_bias_b")
@@ -71,7 +73,7 @@ class WsbPrepared:
     valid : (h, w) bool, pixels with data in the window; None if all have.
     offset : of R, G, B in the window; `offset_nir` of the fourth band, None without one.
     mask : (h, w) bool, pixels of the window that offset and search compare; None: all.
-    mean : of R, G, B over the valid pixels, reflectance.
+    mean : (3,) float64 of R, G, B over the valid pixels, reflectance.
     search : of the smoothed target.
     ssim : of the stretched target.
     white : reflectance that the stretch maps to 1.
@@ -90,7 +92,7 @@ class WsbPrepared:
     offset: OffsetTarget
     offset_nir: OffsetTarget | None
     mask: Tensor | None
-    mean: tuple[float, ...]
+    mean: Tensor
     search: SearchTarget
     ssim: SsimTarget
     white: float
@@ -110,16 +112,24 @@ class WsbPrepared:
 def prepare_wsb(
     target: TargetImage, frame: Frame | None, rules: WsbRules, device: torch.device, stored: Mapping[str, Any] | None
 ) -> WsbPrepared:
-    """Return the statistics of a tile; `stored` is what :func:`scalars` gave for the same tile, or None."""
+    """Return the statistics of a tile; `stored` is what :func:`scalars` gave for the same tile, or None.
+
+    What is asked of the masks is asked on the host, where they come from: a GPU's answer would be waited for.
+    """
     image = to_tensor(target.image, device).to(torch.float32)
-    everywhere = to_tensor(target.valid, device)
+    everywhere = to_tensor(target.valid, CPU)
+    on_host = _none_if_full(crop_or_pad(everywhere, rules.border))
+    clear = None if frame is None else to_tensor(frame.clear, CPU).bool()
+    mask_on_host = _search_mask(on_host, clear, everywhere.shape, rules)
+    stride = first_stride(mask_on_host, rules.offset)
+    valid = None if on_host is None else to_tensor(on_host, device)
+    # Mostly they are the same tensor, whose sums are then taken once.
+    mask = valid if mask_on_host is on_host else None if mask_on_host is None else to_tensor(mask_on_host, device)
     window = crop_or_pad(image, rules.border).contiguous()
-    valid = _none_if_full(crop_or_pad(everywhere, rules.border))
-    seen = None if frame is None else _frame_image(frame, image, rules.metrics)
+    seen = None if frame is None or clear is None else _frame_image(frame, clear, image, rules.metrics)
     smoothed = smooth(image[:3], 0, rules)
     white = float(stored["white"]) if stored is not None else _white(window, valid, rules.metrics)
-    mask = _search_mask(valid, seen, image, rules)
-    offset = prepare_offset(window[:3], valid, mask, rules.offset)
+    offset = prepare_offset(window[:3], valid, mask, stride)
     prepared = WsbPrepared(
         height=image.shape[-2],
         width=image.shape[-1],
@@ -127,9 +137,9 @@ def prepare_wsb(
         target=window,
         valid=valid,
         offset=offset,
-        offset_nir=prepare_offset(window[3:], valid, mask, rules.offset) if window.shape[0] > 3 else None,
+        offset_nir=prepare_offset(window[3:], valid, mask, stride) if window.shape[0] > 3 else None,
         mask=mask,
-        mean=tuple((offset.valid.total / offset.valid.count).tolist()),
+        mean=offset.valid.total / offset.valid.count,
         search=prepare_search(smoothed, mask, rules.search.radius),
         ssim=ssim_target(
             stretch(window[:3], white), valid, window=rules.metrics.ssim_window, sigma=rules.metrics.ssim_sigma
@@ -150,7 +160,7 @@ def prepare_wsb(
     return replace(
         prepared,
         reference=_reference(seen.rgb, prepared, rules),
-        lr_consistency_target=_own_consistency(image[:3], everywhere, seen.rgb, seen, rules),
+        lr_consistency_target=_own_consistency(image[:3], to_tensor(everywhere, device), seen.rgb, seen, rules),
     )
 
 
@@ -199,21 +209,29 @@ def _white(window: Tensor, valid: Tensor | None, constants: Metrics) -> float:
     )
 
 
-def _frame_image(frame: Frame, image: Tensor, constants: Metrics) -> FrameImage:
-    clear = to_tensor(frame.clear, image.device).bool()
+def _frame_image(frame: Frame, clear: Tensor, image: Tensor, constants: Metrics) -> FrameImage:
+    """Return frame 0 on the device of `image`; `clear` is its mask on the host."""
     rgb = None if frame.rgb is None else to_tensor(frame.rgb, image.device).to(torch.float32)
     usable = float(clear.double().mean()) >= constants.lr_clear_share_min
     height, width = clear.shape
     fine = (image.shape[-2], image.shape[-1])
-    return FrameImage(rgb, clear, usable, sensor(fine, (height, width), constants.mtf_nyquist, image))
+    seen = sensor(fine, (height, width), constants.mtf_nyquist, image)
+    return FrameImage(rgb, to_tensor(clear, image.device), usable, seen)
 
 
-def _search_mask(valid: Tensor | None, frame: FrameImage | None, image: Tensor, rules: WsbRules) -> Tensor | None:
-    """Return the window's valid pixels that are clear in frame 0, or all valid ones if too few of those are clear."""
-    if frame is None:
+def _search_mask(valid: Tensor | None, clear: Tensor | None, shape: Sequence[int], rules: WsbRules) -> Tensor | None:
+    """Return the window's valid pixels that are clear in frame 0, or all valid ones if too few of those are clear.
+
+    Parameters
+    ----------
+    valid : of the window; None: all.
+    clear : of frame 0, on its own grid; None without a frame.
+    shape : H and W of the target's grid.
+    """
+    if clear is None:
         return valid
-    clear = crop_or_pad(nearest(frame.clear, image.shape[-2], image.shape[-1]), rules.border)
-    mask = clear if valid is None else clear & valid
+    near = crop_or_pad(nearest(clear, shape[-2], shape[-1]), rules.border)
+    mask = near if valid is None else near & valid
     available = mask.numel() if valid is None else int(valid.sum())
     if float(mask.sum()) < rules.search.clear_share_min * available:
         return valid

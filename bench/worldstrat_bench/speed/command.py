@@ -91,7 +91,7 @@ def plan_of(device: str, seconds: float | None = None, *, quick: bool = False) -
     """
     if quick:
         return QUICK
-    usual = Plan(seconds=1.0, budget_seconds=16.0) if device.startswith("cuda") else Plan()
+    usual = Plan(seconds=1.0, budget_seconds=10.0, warm_up_seconds=4.0) if device.startswith("cuda") else Plan()
     return usual if seconds is None else replace(usual, seconds=seconds, budget_seconds=math.inf)
 
 

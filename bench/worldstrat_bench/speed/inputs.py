@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from worldstrat_bench.data.sensor import simulate_revisits
 from worldstrat_bench.data.synthetic.scenes import make_scene
 from worldstrat_bench.data.task import Task
 from worldstrat_bench.protocol import Protocol
+from worldstrat_bench.worker.inside.device import usable_cores
 from worldstrat_bench.worker.types import MIB
 
 SYNTHETIC_SIDE = 1054
@@ -81,6 +83,16 @@ def area_km2(hr_height: int, hr_width: int) -> float:
     return hr_height * hr_width * HR_METRES_PER_PIXEL**2 / 1e6
 
 
+class _Draw(NamedTuple):
+    """How a tile is varied: which it is, the axes it is flipped along, its shift, the noise's start and strength."""
+
+    tile: int
+    axes: tuple[int, ...]
+    shift: tuple[int, ...]
+    start: int
+    strength: float
+
+
 class Variations:
     """An endless supply of inputs that differ in content: tiles drawn at random, flipped, shifted, with noise.
 
@@ -116,21 +128,34 @@ class Variations:
         """Tiles that the inputs of one block may hold."""
         return max(1, SET_BYTES // (4 * self._size))
 
+    def tasks(self, batch: int, count: int) -> list[Task]:
+        """Return `count` tasks of `batch` tiles that are nowhere else, made on all cores."""
+        draws = [[self._draw() for _ in range(batch)] for _ in range(count)]
+        with ThreadPoolExecutor(min(count, usable_cores())) as pool:
+            return list(pool.map(self._task, draws))
+
     def task(self, batch: int) -> Task:
         """`batch` tiles that are nowhere else."""
-        images, clear, days = zip(*(self._tile() for _ in range(batch)), strict=True)
+        return self._task([self._draw() for _ in range(batch)])
+
+    def _task(self, draws: Sequence[_Draw]) -> Task:
+        images, clear, days = zip(*map(self._tile, draws), strict=True)
         return Task(np.stack(images), np.stack(clear), np.stack(days), self.height, self.width)
 
-    def _tile(self) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.int64]]:
+    def _draw(self) -> _Draw:
         rng = self._rng
-        images, clear, days = self._tiles[rng.integers(len(self._tiles))]
+        number = int(rng.integers(len(self._tiles)))
+        shape = self._tiles[number][0].shape
         axes = tuple(axis for axis in (-2, -1) if rng.random() < 0.5)
-        shift = tuple(int(rng.integers(images.shape[axis])) for axis in (-2, -1))
+        shift = tuple(int(rng.integers(shape[axis])) for axis in (-2, -1))
         start = int(rng.integers(len(self._noise) - self._size + 1))
-        noise = self._noise[start : start + self._size].reshape(images.shape)
-        strength = np.float32(1 - 0.5 * rng.random())
-        varied = _moved(images, axes, shift) + strength * noise
-        return _on_steps(varied) if self._on_steps else varied, _moved(clear, axes, shift), days
+        return _Draw(number, axes, shift, start, 1 - 0.5 * rng.random())
+
+    def _tile(self, draw: _Draw) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.int64]]:
+        images, clear, days = self._tiles[draw.tile]
+        noise = self._noise[draw.start : draw.start + self._size].reshape(images.shape)
+        varied = _moved(images, draw.axes, draw.shift) + np.float32(draw.strength) * noise
+        return _on_steps(varied) if self._on_steps else varied, _moved(clear, draw.axes, draw.shift), days
 
 
 def _on_steps(images: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -92,8 +94,17 @@ def time_model(request: SpeedRequest, say: Say) -> SpeedResult:
         if a worker or pytest-benchmark cannot do its part.
     """
     confined = Worker(request.model, device=request.device, isolation=request.isolation, forbidden=request.forbidden)
-    with confined as worker, Worker(REFERENCE, device=request.device) as reference:
+    with started(confined, Worker(REFERENCE, device=request.device)) as (worker, reference):
         return _TimingSession(request, worker, reference, say).run()
+
+
+@contextmanager
+def started(*workers: Worker) -> Iterator[tuple[Worker, ...]]:
+    """Start workers side by side, most of which is importing torch; end them together."""
+    with ExitStack() as stack, ThreadPoolExecutor(len(workers)) as pool:
+        # Each is ended even if another fails to start.
+        futures = [pool.submit(stack.enter_context, worker) for worker in workers]
+        yield tuple(future.result() for future in futures)
 
 
 class _TimingSession:

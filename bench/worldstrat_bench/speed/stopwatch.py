@@ -7,6 +7,7 @@ run on synthetic clocks.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
@@ -86,13 +87,23 @@ class Block:
 
     @property
     def per_call(self) -> float:
+        """Seconds a call: the median of calls that were waited for one by one, else the mean."""
+        return float(np.median(self.durations)) if self.waited else self.mean
+
+    @property
+    def mean(self) -> float:
         """Mean seconds a call."""
         return self.seconds / self.calls
 
     @property
+    def waited(self) -> bool:
+        """Whether each call has a mark of its own; a block of one input looks the same, and is."""
+        return len(self.marks) == self.calls + 1
+
+    @property
     def guess(self) -> float:
         """Seconds a call, for planning: a worker that claims next to nothing does not make blocks last for ever."""
-        return max(self.per_call, 0.5 * self.host_seconds / self.calls)
+        return max(self.mean, 0.5 * self.host_seconds / self.calls)
 
     @property
     def durations(self) -> NDArray[np.float64]:
@@ -188,10 +199,18 @@ class Series:
 
 
 class WarmUp(NamedTuple):
-    """Whether the last blocks of a warm-up agreed, and their median seconds a call."""
+    """What a warm-up found.
+
+    Attributes
+    ----------
+    settled : whether the last blocks agreed.
+    seconds : a call, their median.
+    beside : seconds that a block takes beside its calls: to make its inputs, and to bring them to the worker.
+    """
 
     settled: bool
     seconds: float
+    beside: float
 
 
 @dataclass
@@ -264,7 +283,7 @@ def measure(
     warm_reference, warm = warm_up(reference, plan.warm_up_seconds), warm_up(subject, plan.warm_up_seconds)
     length = plan.block_seconds
     size, reference_size = size_of(subject, warm.seconds, length), size_of(reference, warm_reference.seconds, length)
-    one = sum(_block_seconds(*each) for each in ((size, warm.seconds), (reference_size, warm_reference.seconds)))
+    one = _block_seconds(size, warm) + _block_seconds(reference_size, warm_reference)
     count = blocks_of(plan, size.calls * warm.seconds, one)
     say(f"{REPEATS} repeats of {count} blocks of {size.calls} calls, about {math.ceil(REPEATS * count * one)} s")
     rounds = Rounds(subject, reference, size, reference_size, count, after)
@@ -292,12 +311,12 @@ def size_of(subject: Subject, seconds: float, block_seconds: float = BLOCK_SECON
     return BlockSize(inputs, calls, lead_in, kept)
 
 
-def _block_seconds(size: BlockSize, seconds: float) -> float:
-    """Return what a block takes with its lead-in and its inputs, as a guess before: inputs are made at 30 ms each.
+def _block_seconds(size: BlockSize, warm: WarmUp) -> float:
+    """Return what a block takes with its lead-in and its inputs, as a guess before.
 
     A lead-in makes one more call, for the memory of the outputs.
     """
-    return (size.lead_in + 1 + size.calls) * seconds + 0.03 * (size.inputs + 1)
+    return (size.lead_in + 1 + size.calls) * warm.seconds + warm.beside
 
 
 def warm_up(subject: Subject, seconds: float) -> WarmUp:
@@ -308,12 +327,16 @@ def warm_up(subject: Subject, seconds: float) -> WarmUp:
     guess = subject.block(BlockSize(1, 1, 1, 1)).guess
     spent = 0.0
     recent: list[float] = []
+    beside: list[float] = []
     while spent < seconds or len(recent) < WARM_UP_BLOCKS:
         alone = guess > ALONE_SECONDS
+        began = time.perf_counter()
         block = subject.block(BlockSize(1, 1, 1, 1) if alone else size_of(subject, guess, WARM_UP_BLOCK_SECONDS))
+        beside.append(max(0.0, time.perf_counter() - began - block.host_seconds))
         guess = block.guess
         spent += block.host_seconds
         recent = [*recent, guess][-WARM_UP_BLOCKS:]
         if len(recent) == WARM_UP_BLOCKS and max(recent) <= (1 + SPREAD_MAX) * min(recent):
-            return WarmUp(True, float(np.median(recent)))
-    return WarmUp(False, float(np.median(recent)))
+            break
+    settled = max(recent) <= (1 + SPREAD_MAX) * min(recent)
+    return WarmUp(settled, float(np.median(recent)), float(np.median(beside)))

@@ -66,7 +66,8 @@ class WorkerSubject:
         TimedCallError
             if the model did not return what it should.
         """
-        return self.block_of([self.fresh() for _ in range(size.inputs)], size)
+        tasks = self.variations.tasks(self.batch, size.inputs)
+        return self.block_of([Seeded(task, self.new_seed()) for task in tasks], size)
 
     def fresh(self) -> Seeded:
         """Return an input that is nowhere else."""

@@ -29,6 +29,9 @@ MODES_GAP = 0.25
 MODES_SHARE = 0.1
 """... and the smaller group has this share of the durations or more."""
 
+TAIL_MAX = 1.25
+"""The mean of calls that are waited for may be so many times their median: beyond, work was put off to a few."""
+
 CACHE_MAX = 0.10
 """The later cycles of a block may be this much faster than the first, or as much as the blocks differ by."""
 
@@ -130,7 +133,7 @@ class Verdict:
 
 def judge(evidence: Evidence) -> Verdict:
     """Every reason not to believe a timing; none if it can be believed."""
-    steady = (_quick, _warm_up, _spread, _ramp, _ratios, _modes, _device)
+    steady = (_quick, _warm_up, _spread, _ramp, _ratios, _modes, _tail, _device)
     honest = (_caching, _clocks, _claim, _run, _placing, _audit, _late, _outputs)
     return Verdict(tuple(reason for check in (*steady, *honest) if (reason := check(evidence))))
 
@@ -199,6 +202,17 @@ def _modes(evidence: Evidence) -> str | None:
     cut = fewest - 1 + int(inner.argmax())
     low, high = (float(np.median(part)) * 1e3 for part in (durations[: cut + 1], durations[cut + 1 :]))
     return f"the durations fall into two groups, about {low:.3g} ms and {high:.3g} ms: a median describes neither"
+
+
+def _tail(evidence: Evidence) -> str | None:
+    """Report calls whose median says little of the whole, as where work is put off to one call in many."""
+    waited = [block for block in evidence.blocks if block.waited]
+    if not waited:
+        return None
+    ratio = float(np.median([block.mean / block.per_call for block in waited]))
+    if ratio <= TAIL_MAX:
+        return None
+    return f"the mean of the calls is {ratio:.3g} times their median: some calls take far longer than the others"
 
 
 def _caching(evidence: Evidence) -> str | None:

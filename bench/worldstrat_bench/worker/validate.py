@@ -31,7 +31,9 @@ class InvalidOutputError(Exception):
     """A prediction that breaks the contract; the message says what to fix."""
 
 
-def check_output(body: bytearray, task: Task) -> tuple[NDArray[np.float32], NDArray[np.float32] | None, str]:
+def check_output(
+    body: bytearray | memoryview, task: Task
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None, str]:
     """Return private copies of the predictions and of their expected errors, and a hint if the first looks odd.
 
     Returns
@@ -72,7 +74,7 @@ def check_image(image: NDArray[np.generic] | None, task: Task) -> NDArray[np.flo
     return values
 
 
-def _decode(body: bytearray) -> dict[str, Mapping[str, Any]]:
+def _decode(body: bytearray | memoryview) -> dict[str, Mapping[str, Any]]:
     try:
         tensors = dict(safetensors.deserialize(bytes(body)))  # type: ignore[no-untyped-call]
     except Exception as error:  # noqa: BLE001 whatever a hostile body makes the reader do

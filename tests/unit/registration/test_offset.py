@@ -17,6 +17,7 @@ from worldstrat_bench.registration.offset import (
     OffsetTarget,
     clipped_share,
     first_offset,
+    first_stride,
     prepare_offset,
     remaining_bias,
     robust_offset,
@@ -31,6 +32,10 @@ def rule_of(protocol: str) -> OffsetFirst:
 
 
 RULE = rule_of("wsb-1")
+
+
+def statistics_of(target: torch.Tensor, valid: torch.Tensor | None, mask: torch.Tensor | None) -> OffsetTarget:
+    return prepare_offset(target, valid, mask, first_stride(mask, RULE))
 
 
 def offset_of(prediction: torch.Tensor, target: OffsetTarget) -> torch.Tensor:
@@ -102,7 +107,7 @@ def as_numpy(mask: torch.Tensor | None) -> NDArray[np.bool_]:
 @pytest.mark.parametrize("case", CASES)
 def test_is_the_definition(case: str) -> None:
     prediction, target, masks = scene(case)
-    prepared = prepare_offset(target, *masks, RULE)
+    prepared = statistics_of(target, *masks)
     found = offset_of(prediction, prepared)
     valid, clear = (as_numpy(mask) for mask in masks)
     first = reference.first_offset(prediction.numpy(), target.numpy(), clear)
@@ -123,7 +128,7 @@ def test_is_the_definition(case: str) -> None:
 def test_a_fixed_number_of_steps_gives_the_same_bits(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a GPU computes, which asks for no value on the way."""
     prediction, target, masks = scene(case)
-    prepared = prepare_offset(target, *masks, RULE)
+    prepared = statistics_of(target, *masks)
     stopped = offset_of(prediction, prepared)
     share = clipped_share(prediction, prepared, stopped)
     monkeypatch.setattr(module._Bounds, "of", lambda image: None)
@@ -152,11 +157,11 @@ def test_batches_are_their_members(cases: tuple[str, ...]) -> None:
     scenes = [scene(case) for case in cases]
     prediction, target = torch.stack([s[0] for s in scenes]), torch.stack([s[1] for s in scenes])
     valid, clear = (stacked([s[2][kind] for s in scenes]) for kind in (0, 1))
-    prepared = prepare_offset(target, valid, clear, RULE)
+    prepared = statistics_of(target, valid, clear)
     together = offset_of(prediction, prepared)
     shares = clipped_share(prediction, prepared, together)
     for one, found, share in zip(scenes, together, shares, strict=True):
-        alone = prepare_offset(one[1], *one[2], RULE)
+        alone = statistics_of(one[1], *one[2])
         torch.testing.assert_close(found, offset_of(one[0], alone), rtol=0, atol=1e-12)
         torch.testing.assert_close(share, clipped_share(one[0], alone, found), rtol=0, atol=1e-12)
 
@@ -164,7 +169,7 @@ def test_batches_are_their_members(cases: tuple[str, ...]) -> None:
 def test_clouds_leave_the_offset_alone() -> None:
     """Whatever stands there: the bits are the same."""
     prediction, target, masks = scene("clouds and holes")
-    prepared = prepare_offset(target, *masks, RULE)
+    prepared = statistics_of(target, *masks)
     plain = offset_of(prediction, prepared)
     assert masks[1] is not None
     for cloud in (0.4, 1.6, -3.0, 1e6):
@@ -178,7 +183,7 @@ def test_an_offset_of_the_prediction_is_taken_off_again(constant: float, seed: i
     rng = np.random.default_rng(seed)
     target = torch.from_numpy(rng.random((3, 40, 41)).astype(np.float32))
     prediction = (target + 0.2 * torch.from_numpy(rng.normal(size=target.shape))).float()
-    prepared = prepare_offset(target, None, None, RULE)
+    prepared = statistics_of(target, None, None)
     plain, moved = (offset_of(image, prepared) for image in (prediction, prediction + constant))
     torch.testing.assert_close(moved, plain - constant, rtol=0, atol=2e-6)
 
@@ -200,7 +205,7 @@ def test_wild_pixels_leave_the_offset_of_their_clipped_twin(seed: int, value: fl
     rng = np.random.default_rng(seed)
     target = torch.from_numpy(rng.random((3, 40, 41)).astype(np.float32))
     prediction = (target + constant + 0.1 * torch.from_numpy(rng.normal(size=target.shape))).float().clamp(0, 1)
-    prepared = prepare_offset(target, None, None, RULE)
+    prepared = statistics_of(target, None, None)
     wild, twin = prediction.clone(), prediction.clone()
     some = torch.from_numpy(rng.random((40, 41)) < 0.02)
     wild[:, some], twin[:, some] = value, min(max(value, 0), 1)

@@ -91,9 +91,9 @@ def test_failures_in_a_row_are_the_fault_of_whoever_failed(
         own._max_failures = 2
         stored: Future[None] = Future()
         stored.set_result(None)
-        own._count(Reply(outcome, None, "why", 0.0), stored)
+        own._count(Reply(outcome, None, "why", 0.0), [stored])
         with pytest.raises(error, match="2 tiles in a row"):
-            own._count(Reply(outcome, None, "why", 0.0), stored)
+            own._count(Reply(outcome, None, "why", 0.0), [stored])
 
 
 def test_what_a_model_says_earns_no_second_try(data: Path, tmp_path: Path) -> None:

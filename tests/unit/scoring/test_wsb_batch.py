@@ -180,6 +180,7 @@ def test_a_batch_never_waits_for_the_device(what: str) -> None:
     with FakeTensorMode():
         tiles = [on_fake_device(real)] * 8
         images = torch.empty(8, 3, 200, 200, device=CUDA)
+        scorer.on_device(images, tiles)  # what is kept for the next batch is copied here
         with Waits() as waits:
             found = scorer.on_device(images, tiles)
     assert waits.found == []

@@ -20,7 +20,7 @@ KIB = 1024
 
 
 class Clock(Protocol):
-    """Measures a stretch of work on a device: :meth:`start`, any number of :meth:`mark`, :meth:`stop`."""
+    """Measures work on a device: :meth:`start`, any number of :meth:`mark`, :meth:`stop`, then :meth:`times`."""
 
     def start(self, marks: int) -> None:
         """Wait until the device is idle, then start; there will be so many marks."""
@@ -30,8 +30,12 @@ class Clock(Protocol):
         """Note the time at which the device has done what it was given so far; wait for that, or go on at once."""
         ...
 
-    def stop(self) -> List[float]:
-        """Wait until the device has done everything; seconds from the start to each mark, the end included."""
+    def stop(self) -> None:
+        """Wait until the device has done everything, and note that time as the end."""
+        ...
+
+    def times(self) -> List[float]:
+        """Seconds from the start to each mark, the end included."""
         ...
 
     def wait(self) -> None:
@@ -56,9 +60,12 @@ class WallClock:
         """Note the time."""
         self._marks.append(self._now())
 
-    def stop(self) -> List[float]:
-        """Seconds from the start to each mark, the end included."""
+    def stop(self) -> None:
+        """Note the end."""
         self._marks.append(self._now())
+
+    def times(self) -> List[float]:
+        """Seconds from the start to each mark, the end included."""
         return [mark - self._started for mark in self._marks]
 
     def wait(self) -> None:
@@ -93,11 +100,14 @@ class CudaClock:
             self.wait()
         self._record()
 
-    def stop(self) -> List[float]:
-        """Wait for the device; seconds from the start to each mark, the end included."""
+    def stop(self) -> None:
+        """Wait for the device, and note the end."""
         self.wait()
         self._record()
         self.wait()
+
+    def times(self) -> List[float]:
+        """Seconds from the start to each mark, the end included: of thousands of events, some milliseconds' work."""
         first = self._events[0]
         return [float(first.elapsed_time(event)) / 1e3 for event in self._events[1 : self._used]]
 

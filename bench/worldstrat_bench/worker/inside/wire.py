@@ -13,7 +13,7 @@ import json
 import socket
 import struct
 import time
-from typing import Any, Dict, List, NamedTuple, Optional, Union
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Union
 
 MAGIC = b"WSB\x01"
 PREFIX = struct.Struct("<4sIQ")
@@ -21,6 +21,7 @@ MAX_HEADER_BYTES = 1 << 16
 BUFFER_BYTES = 1 << 22
 
 Buffer = Union[bytes, bytearray, memoryview]
+Writable = Union[bytearray, memoryview]
 Body = Union[Buffer, List[Buffer]]
 """The body of a message, sent after its header in one piece or in several."""
 
@@ -41,7 +42,7 @@ class Message(NamedTuple):
     """One message: a JSON object and the bytes that come with it."""
 
     header: Dict[str, Any]
-    body: bytearray
+    body: Writable
 
 
 class Wire:
@@ -51,9 +52,14 @@ class Wire:
     ----------
     sock : a connected stream socket.
     max_body_bytes : longest body that is accepted; a longer one is a :class:`WireError`.
+
+    Attributes
+    ----------
+    allocate : makes the memory for a body of so many bytes, something that can be written to.
     """
 
     def __init__(self, sock: socket.socket, max_body_bytes: int) -> None:
+        self.allocate: Callable[[int], Writable] = bytearray
         self._socket = sock
         self._max_body_bytes = max_body_bytes
         for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
@@ -84,15 +90,15 @@ class Wire:
         ------
         WireError, WireClosedError, WireTimeoutError
         """
-        magic, header_bytes, body_bytes = PREFIX.unpack(self._read(PREFIX.size, deadline))
+        magic, header_bytes, body_bytes = PREFIX.unpack(self._read(bytearray(PREFIX.size), deadline))
         if magic != MAGIC:
             raise WireError("what came is not a message")
         if header_bytes > MAX_HEADER_BYTES:
             raise WireError(f"a header of {header_bytes} bytes; {MAX_HEADER_BYTES} are allowed")
         if body_bytes > self._max_body_bytes:
             raise WireError(f"a body of {body_bytes} bytes; {self._max_body_bytes} are allowed")
-        header = parse_header(bytes(self._read(header_bytes, deadline)))
-        return Message(header, self._read(body_bytes, deadline))
+        header = parse_header(bytes(self._read(bytearray(header_bytes), deadline)))
+        return Message(header, self._read(self.allocate(body_bytes), deadline))
 
     def pending(self) -> bool:
         """Return whether the other side has sent something, or hung up, unasked."""
@@ -118,8 +124,7 @@ class Wire:
             raise WireTimeoutError
         self._socket.settimeout(left)
 
-    def _read(self, size: int, deadline: Optional[float]) -> bytearray:
-        data = bytearray(size)
+    def _read(self, data: Writable, deadline: Optional[float]) -> Writable:
         view = memoryview(data)
         while view:
             try:

@@ -1,0 +1,29 @@
+"""Sums over the pixels of an image that do not depend on where the image lies in memory."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+VECTOR = 4
+"""A GPU's sums read so many numbers at once, from the first address on that is a multiple of them."""
+
+
+def pixel_sum(values: Tensor, axes: int = 2) -> Tensor:
+    """Return the float64 sum over the last `axes` axes.
+
+    On a GPU the order of a sum follows from the address at which a row of numbers begins: of images with an odd number
+    of pixels, each in a batch would have another. Zeros at the end of each give all the same.
+    """
+    if values.device.type == "cpu":
+        return values.sum(dim=tuple(range(-axes, 0)), dtype=torch.float64)
+    flat = values.flatten(-axes)
+    return F.pad(flat, (0, -flat.shape[-1] % VECTOR)).sum(dim=-1, dtype=torch.float64)
+
+
+def pixel_mean(values: Tensor, axes: int = 2) -> Tensor:
+    """Return the mean over the last `axes` axes in the values' own kind of number; see :func:`pixel_sum`."""
+    if values.device.type == "cpu":
+        return values.mean(dim=tuple(range(-axes, 0)))
+    return (pixel_sum(values, axes) / values.shape[-axes:].numel()).to(values.dtype)
