@@ -80,7 +80,7 @@ def better_preprocessing(predict: Predict, frames: int, parameters: Mapping[str,
     """
     task, truth = scene(frames)
     says = declare(**{name: parameters[name] for name in NAMES}) if set(NAMES) <= set(parameters) else None
-    usual = _quality(predict(task).image, truth)
+    usual = _quality(_rgb(predict(task)), truth)
     if usual is None:
         return "", 0.0
     plain = _quality(task.images[0, 0, list(RGB)], truth)
@@ -88,7 +88,7 @@ def better_preprocessing(predict: Predict, frames: int, parameters: Mapping[str,
     best, found = max(usual, plain) + BETTER_DB, ""
     for trial in _trials(says):
         changed = trial.change(task.images[0]).astype(np.float32)
-        answer = predict(Task.single(changed, task.clear[0], task.days[0], task.height, task.width)).image
+        answer = _rgb(predict(Task.single(changed, task.clear[0], task.days[0], task.height, task.width)))
         quality = None if answer is None else _quality(trial.undo(answer), truth)
         # A much larger unit hides an offset as well: of two that help alike the first is the simpler mistake.
         if quality is not None and quality > best + (ALIKE_DB if found else 0.0):
@@ -145,6 +145,11 @@ def _swapped(says: Preprocessing) -> Trial:
         return (normal * mean[rgb] + std[rgb] - says.output_offset) / says.output_scale
 
     return Trial("it does better with mean and std exchanged: what is declared as the one is the other", change, undo)
+
+
+def _rgb(reply: Reply) -> Image | None:
+    """Return red, green and blue of an answer, which may have the near infrared behind them; None without one."""
+    return None if reply.image is None else reply.image[: len(RGB)]
 
 
 def _quality(image: NDArray[np.floating[Any]] | None, truth: Image) -> float | None:

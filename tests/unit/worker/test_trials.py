@@ -128,3 +128,13 @@ def test_a_model_that_fails_is_left_to_other_checks() -> None:
     assert better_preprocessing(lambda task: Reply("crash", None, "signal 11", 0.0), 1, {}) == ("", 0.0)
     still = np.zeros((3, 8, 8), np.float32)
     assert better_preprocessing(lambda task: Reply("ok", still, "", 0.0), 3, {}) == ("", 0.0)
+
+
+def test_the_near_infrared_of_an_answer_takes_no_part() -> None:
+    def predict(task: Task) -> Reply:
+        images: NDArray[Any] = task.images[0, :1, [3, 2, 1, 7]].transpose(1, 0, 2, 3)
+        y = of_red_first(torch.from_numpy(images.copy()).flip(1)[:, 1:]).flip(1)
+        return Reply("ok", torch.cat([y, 50 + y[:, :1]], dim=1)[0].numpy(), "", 0.0)
+
+    hint, _ = better_preprocessing(predict, 1, {})
+    assert "BGR for RGB" in hint
