@@ -30,6 +30,8 @@ class Model:
         out = enlarge(lr, target)
         if "state" in self.faults:
             out = out + 0.01 * self.calls
+        if "draws" in self.faults:
+            out = out + 0.01 * torch.randn_like(out)
         if "chance" in self.faults:
             out = out + self.chance
         if "input" in self.faults:
@@ -60,6 +62,10 @@ def failed(folder: Path, fault: str) -> dict[str, str]:
     assert {"loads", "predicts"} <= {finding.check for finding in findings}
     assert all(finding.fix or finding.passed for finding in findings)
     return {finding.check: finding.fix for finding in findings if not finding.passed}
+
+
+def test_a_model_that_draws_is_not_blamed_for_other_numbers_in_a_batch(folder: Path) -> None:
+    assert failed(folder, "draws") == {}
 
 
 def test_a_right_model_passes(folder: Path) -> None:
