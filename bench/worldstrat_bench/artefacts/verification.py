@@ -127,8 +127,8 @@ class Verification(Artefact):
             return "it names another record_id"
         if self.slug is not None and self.slug != model.submission:
             return f"it is of the submission {self.slug[:60]!r}"
-        digests = {digest for digest in (model.wheel_sha256, model.code_sha256) if digest is not None}
-        if self.package_sha256 not in (digests or {None}):
+        digests = [digest for digest in (model.wheel_sha256, model.code_sha256) if digest is not None]
+        if self.package_sha256 not in (digests or [None]):
             return "the package that it names is not the record's"
         if self.weights_sha256 != model.weights_sha256:
             return "the weights that it names are not the record's"

@@ -6,6 +6,7 @@ of the record have to follow from it. What fails is refused with the reason, nev
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -35,6 +36,8 @@ MANIFEST = "data/site.json"
 """Lists every file of a site with its sha256; marks a folder as a built site."""
 
 MAX_BYTES = 8_000_000
+DEEPEST = 12
+"""Folders below the one that is given in which runs are looked for."""
 FILES = (
     Record.FILE, TILES, *CURVE_FILES, DRAWS, SpeedReport.FILE, Verification.FILE, Robustness.FILE, "submission.toml",
 )  # fmt: skip
@@ -201,15 +204,31 @@ def find_runs(root: Path, *, of_site: bool = False) -> Iterator[Path]:
         yield root
         return
     sites = frozenset() if of_site else _sites_below(root)
-    for file in sorted(root.rglob("record.json")):
+    for file in sorted(_named_below(root, "record.json")):
         built = any(parent in sites for parent in file.parents)
         if file.is_file() and not file.is_symlink() and not built and not _below_a_run(file.parent, root):
             yield file.parent
 
 
+def _named_below(root: Path, name: str) -> Iterator[Path]:
+    """Yield the files of a name that lie at most `DEEPEST` folders below another one; links are not followed."""
+    pending = [(root, 0)]
+    while pending:
+        folder, depth = pending.pop()
+        try:
+            entries = list(os.scandir(folder))
+        except OSError:
+            continue
+        for entry in entries:
+            if entry.name == name:
+                yield Path(entry.path)
+            elif depth < DEEPEST and entry.is_dir(follow_symlinks=False):
+                pending.append((Path(entry.path), depth + 1))
+
+
 def _sites_below(root: Path) -> frozenset[Path]:
     """Return the built sites at or below `root`: the records in them are copies, often of an earlier state."""
-    found = (path.parent.parent for path in root.rglob("site.json"))
+    found = (path.parent.parent for path in _named_below(root, "site.json"))
     return frozenset(folder for folder in found if (folder / MANIFEST).is_file())
 
 

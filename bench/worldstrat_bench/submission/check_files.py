@@ -26,6 +26,10 @@ _OURS: Final = (MANIFEST_NAME, "results", *RESULT_FILES)
 _PLAIN = "letters, digits, dot, dash, plus, space and underscore, a letter or digit first"
 
 
+DEEPEST = 8
+"""Folders below a submission's own that are looked into."""
+
+
 def stated_weights(folder: Path) -> PurePosixPath | None:
     """Return the file that a manifest names as weights beside it, if its name ends as its format's do.
 
@@ -53,6 +57,12 @@ def folder_faults(folder: Path) -> Iterator[CheckFinding]:
     weights = stated_weights(folder)
     for root, folders, files in os.walk(folder, followlinks=False):
         folders.sort()
+        if len(Path(root).relative_to(folder).parts) > DEEPEST:
+            what = f"folders lie more than {DEEPEST} deep in it"
+            yield CheckFinding(
+                "files", what, where=folder, remedy="results/PROTOCOL/DATASET is the deepest that is used"
+            )
+            return
         yield from name_twins(Path(root), folders + files)
         for name in sorted(files + [f for f in folders if (Path(root) / f).is_symlink()]):
             path = Path(root) / name

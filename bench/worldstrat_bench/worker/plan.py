@@ -15,6 +15,7 @@ from pathlib import Path
 from worldstrat_bench.plugins.code import expanded
 from worldstrat_bench.plugins.editable import editable_installs
 from worldstrat_bench.plugins.interpreter import Interpreter
+from worldstrat_bench.worker.inside.supervise import remove_tree
 
 PACKAGE = Path(__file__).resolve().parent.parent
 BESIDE = ("__init__.py", "api.py", "errors.py", "preprocessing.py", "worker/__init__.py")
@@ -59,12 +60,7 @@ class Folders:
 
     def remove(self) -> None:
         """Remove everything, read-only folders of the model included."""
-        for folder, inner, _ in os.walk(self.root):
-            # Before the walk goes in: an ordinary user cannot list a folder that a model made unreadable.
-            for path in (Path(folder, name) for name in inner):
-                if not path.is_symlink():
-                    path.chmod(0o700)
-        shutil.rmtree(self.root, ignore_errors=True)
+        remove_tree(str(self.root))
 
 
 def new_root() -> Path:

@@ -5,10 +5,15 @@ Resident memory, never RLIMIT_AS: CUDA reserves hundreds of gigabytes of address
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
+import stat
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -18,6 +23,9 @@ from worldstrat_bench.worker.types import GIB, MIB, Limits
 MEMORY_SECONDS = 0.05
 TREE_SECONDS = 0.25
 SCRATCH_SECONDS = 2.0
+MOST_FILES = 100_000
+"""Files and folders below the scratch folder: more of them cannot be looked at in time."""
+
 FLOOR_BYTES = 256 * MIB
 """Memory the machine keeps: below this the worker goes, since what it holds in files counts for no process."""
 
@@ -47,6 +55,7 @@ class Watchdog:
         self._stop = threading.Event()
         self._tree: list[psutil.Process] = []
         self._thread = threading.Thread(target=self._watch, name="worker watchdog", daemon=True)
+        self._in_memory = 0
         self.peak_bytes = 0
 
     def start(self) -> None:
@@ -89,7 +98,14 @@ class Watchdog:
         return None
 
     def _look_at_scratch(self) -> Verdict | None:
-        used = folder_bytes(self._scratch)
+        try:
+            used = folder_bytes(self._scratch)
+        except OSError as error:
+            return Verdict("crash", f"the model's scratch folder cannot be looked at: {error.strerror or error}")
+        nameless = nameless_bytes(self._tree)
+        on_disk = {device: size for device, size in nameless.items() if not is_memory(device)}
+        used += sum(on_disk.values())
+        self._in_memory = sum(nameless.values()) - sum(on_disk.values())
         if used > self._limits.scratch_bytes:
             return Verdict("crash", f"the model filled its scratch folder with {used / GIB:.1f} GiB")
         return None
@@ -97,6 +113,9 @@ class Watchdog:
     def _look_at_memory(self) -> Verdict | None:
         used = self._resident()
         self.peak_bytes = max(self.peak_bytes, used)
+        if self._in_memory > self._memory_limit:
+            size = self._in_memory / GIB
+            return Verdict("out_of_memory", f"the model held {size:.2f} GiB in files that lie in memory")
         if used > self._memory_limit and self._proportional() > self._memory_limit:
             limit = self._memory_limit / GIB
             return Verdict("out_of_memory", f"the model held {used / GIB:.2f} GiB of memory; {limit:.2f} are allowed")
@@ -126,20 +145,74 @@ class Watchdog:
 
 
 def folder_bytes(folder: Path) -> int:
-    """Return the bytes that the files below a folder occupy; files that vanish on the way count as 0."""
-    total = 0
-    pending = [folder]
+    """Return the bytes that the files below a folder occupy; files that vanish on the way count as 0.
+
+    Raises
+    ------
+    OSError
+        if a folder in it cannot be listed, since its path is too long or it is locked, or there are more than
+        `MOST_FILES` files: what cannot be counted must not count as nothing.
+    """
+    total = count = 0
+    pending = [str(folder)]
     while pending:
         try:
-            entries = list(pending.pop().iterdir())
-        except OSError:
+            entries = list(os.scandir(pending.pop()))
+        except (FileNotFoundError, NotADirectoryError):
             continue
         for entry in entries:
             try:
-                status = entry.lstat()
-            except OSError:
+                status = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
                 continue
             total += status.st_blocks * 512
-            if entry.is_dir() and not entry.is_symlink():
-                pending.append(entry)
+            if entry.is_dir(follow_symlinks=False):
+                pending.append(entry.path)
+        count += len(entries)
+        if count > MOST_FILES:
+            raise OSError(errno.EMFILE, f"it holds more than {MOST_FILES:,} files")
     return total
+
+
+def nameless_bytes(tree: Iterable[psutil.Process]) -> dict[int, int]:
+    """Return the bytes of open files without a name, by the device that they are on: unlinked ones, and memfd.
+
+    Parameters
+    ----------
+    tree : the processes that may hold them.
+    """
+    found: dict[tuple[int, int], int] = {}
+    for process in tree:
+        try:
+            descriptors = list(Path(f"/proc/{process.pid}/fd").iterdir())
+        except OSError:  # it has ended, or is not ours to look at
+            continue
+        for path in descriptors:
+            try:
+                status = path.stat()
+            except OSError:
+                continue
+            if stat.S_ISREG(status.st_mode) and status.st_nlink == 0:
+                found[status.st_dev, status.st_ino] = status.st_blocks * 512
+    total: dict[int, int] = {}
+    for (device, _), size in found.items():
+        total[device] = total.get(device, 0) + size
+    return total
+
+
+def is_memory(device: int) -> bool:
+    """Return whether files without a name on a device lie in memory: those of memfd are on a device of the kernel."""
+    return os.major(device) == 0 and device in _memory_devices()
+
+
+@cache
+def _memory_devices() -> frozenset[int]:
+    """Return the devices of memfd files and of /dev/shm."""
+    descriptor = os.memfd_create("which-device")
+    try:
+        devices = {os.fstat(descriptor).st_dev}
+    finally:
+        os.close(descriptor)
+    with contextlib.suppress(OSError):
+        devices.add(Path("/dev/shm").stat().st_dev)
+    return frozenset(devices)

@@ -20,7 +20,7 @@ from worldstrat_bench.worker import Worker
 ONLY_FULL = {"stat_hr"}
 """What Landlock and seccomp do not stop: that a file exists, and how large it is."""
 
-ALWAYS = {"read_secret_of_environment"}
+ALWAYS = {"read_secret_of_environment", "read_launch_description"}
 """What no level lets through."""
 
 DEPENDS = {

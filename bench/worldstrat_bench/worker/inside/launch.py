@@ -18,10 +18,8 @@ Launch = Dict[str, Any]
 OWN_TASKS = "/proc/self/task"
 
 
-def run(launch_file: str) -> None:
+def run(launch: Launch) -> None:
     """Confine, test, report to the host over the wire, and exec the worker. Does not return."""
-    with open(launch_file, encoding="utf-8") as file:
-        launch = json.load(file)
     if launch["harness"] not in sys.path:
         sys.path.insert(0, launch["harness"])
     lower_limits(launch)
@@ -98,4 +96,7 @@ def send_report(wire_fd: int, report: Dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    run(sys.argv[1])
+    # Closed before anything of the model runs.
+    with os.fdopen(int(sys.argv[1]), encoding="utf-8") as described:
+        content = json.load(described)
+    run(content)

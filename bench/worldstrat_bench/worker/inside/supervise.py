@@ -20,6 +20,7 @@ import os
 import select
 import signal
 import socket
+import stat
 import sys
 import time
 from typing import Dict, List, Optional, Set
@@ -168,34 +169,94 @@ def watch(leader: int, control: socket.socket, host: int, processes: int) -> int
 def become_worker(launch_file: str) -> None:
     """In the forked child: leave the session, tie our life to the keeper's, and start the worker."""
     with open(launch_file, encoding="utf-8") as file:
-        launch = json.load(file)
+        text = file.read()
+    # It says where the data set and the canaries are: gone before anything of the model can look for it.
+    os.unlink(launch_file)
+    launch = json.loads(text)
     os.setsid()
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     os.set_inheritable(launch["wire_fd"], True)
     if launch["wrapper"]:
-        os.execve(launch["wrapper"][0], launch["wrapper"], launch["env"])
+        described = os.memfd_create("launch", 0)
+        os.write(described, text.encode("utf-8"))
+        os.lseek(described, 0, os.SEEK_SET)
+        os.set_inheritable(described, True)
+        words = [str(described) if word == launch_file else word for word in launch["wrapper"]]
+        os.execve(words[0], words, launch["env"])
     sys.path.insert(0, launch["harness"])
     from worldstrat_bench.worker.inside.launch import run
 
-    run(launch_file)
+    run(launch)
 
 
 def clear_away(root: str, memory: str) -> None:
     """Remove the worker's folders, those that a model has locked included, and the decoy in shared memory."""
-    import shutil
-
-    for folder, _, _ in os.walk(root):
-        try:
-            os.chmod(folder, 0o700)
-        except OSError:
-            pass
-    shutil.rmtree(root, ignore_errors=True)
+    remove_tree(root)
     try:
         os.unlink(memory)
     except OSError:
         pass
+
+
+def remove_tree(root: str) -> None:
+    """Remove a folder and all below it, however deep and whatever its modes; what cannot be removed is left.
+
+    Folders that lie deeper are first moved up to `root`: neither recursion nor the length of a path sets a limit, and
+    two descriptors are enough. Links are removed and not followed.
+    """
+    try:
+        os.chmod(root, 0o700)
+        top = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return
+    moved = 0
+    kept: Set[str] = set()
+    try:
+        while True:
+            names = [name for name in os.listdir(top) if name not in kept]
+            if not names:
+                break
+            for name in names:
+                moved = _empty(top, name, moved)
+                if os.path.lexists(os.path.join(root, name)):
+                    kept.add(name)
+    finally:
+        os.close(top)
+    try:
+        os.rmdir(root)
+    except OSError:
+        pass
+
+
+def _empty(top: int, name: str, moved: int) -> int:
+    """Remove one entry of an open folder, after moving the folders in it up; the number of folders moved so far."""
+    try:
+        if not stat.S_ISDIR(os.stat(name, dir_fd=top, follow_symlinks=False).st_mode):
+            os.unlink(name, dir_fd=top)
+            return moved
+        os.chmod(name, 0o700, dir_fd=top)
+        own = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=top)
+    except OSError:
+        return moved
+    try:
+        for inner in os.listdir(own):
+            try:
+                if stat.S_ISDIR(os.stat(inner, dir_fd=own, follow_symlinks=False).st_mode):
+                    os.chmod(inner, 0o700, dir_fd=own)  # a folder that may not be written to cannot be moved either
+                    moved += 1
+                    os.rename(inner, "moved-up-{}".format(moved), src_dir_fd=own, dst_dir_fd=top)
+                else:
+                    os.unlink(inner, dir_fd=own)
+            except OSError:
+                continue
+        os.rmdir(name, dir_fd=top)
+    except OSError:
+        pass
+    finally:
+        os.close(own)
+    return moved
 
 
 def told_to_start(control: socket.socket) -> bool:
@@ -208,6 +269,8 @@ def told_to_start(control: socket.socket) -> bool:
 
 def start_and_watch(control: socket.socket, wire: int, launch_file: str, host: int) -> Dict[str, int]:
     """Start the worker that the file describes and stay until nothing of it is left; the last words."""
+    with open(launch_file, encoding="utf-8") as file:
+        processes = int(json.load(file)["processes"])
     leader = os.fork()
     if leader == 0:
         try:
@@ -218,8 +281,6 @@ def start_and_watch(control: socket.socket, wire: int, launch_file: str, host: i
         finally:
             os._exit(127)
     os.close(wire)
-    with open(launch_file, encoding="utf-8") as file:
-        processes = int(json.load(file)["processes"])
     code, crowd = -signal.SIGKILL, 0
     try:
         code = watch(leader, control, host, processes)

@@ -187,6 +187,14 @@ class Attacks:
         segment = check(LIBC.shmget(0, 4096, 0o1600))
         LIBC.shmctl(segment, 0, None)
 
+    def read_launch_description(self):
+        """The file that tells the launcher where the data set and the canaries are."""
+        for folder in os.environ["PYTHONPATH"].split(os.pathsep):
+            for name in os.listdir(folder):
+                if name.endswith(".json"):
+                    return read(os.path.join(folder, name))
+        raise OSError("gone")
+
     def use_ipc_of_others_by_number(self):
         """Messages, semaphores and queues that another program made: only the filter says EPERM to these numbers."""
         calls = ((69, 189), (70, 188), (71, 187), (65, 193), (220, 192), (66, 191), (242, 182), (243, 183), (244, 184))
