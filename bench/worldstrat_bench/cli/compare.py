@@ -43,14 +43,16 @@ def compare(
     json: console.JsonOption = False,
 ) -> None:
     """Compare runs tile by tile, each with each: paired difference, confidence interval and test."""
+    from worldstrat_bench.artefacts.result import load_result
     from worldstrat_bench.errors import UsageError
-    from worldstrat_bench.results.load import load_runs
+    from worldstrat_bench.results.load import load_runs, title_of
     from worldstrat_bench.run.compare import compare_runs
 
     if len(runs) < 2:
         raise UsageError("one run alone is compared with nothing", where="RUN", remedy="give two runs or more")
     # The same run twice is a question with a known answer, which two runs may ask.
-    names = [run.name for run in load_runs(runs)] if len(runs) > 2 else []
+    several = len(runs) > 2
+    names = [run.name for run in load_runs(runs)] if several else [title_of(load_result(run)) for run in runs]
     pairs = [compare_runs(one, other) for one, other in combinations(runs, 2)]
     # Only the runs know which axes their tiles have, so the word is checked after they are read.
     for found in pairs:
@@ -62,8 +64,8 @@ def compare(
         console.print_json(documents[0] if len(runs) == 2 else documents)
         return
     shown = _shown_metrics(pairs, metrics)
-    if len(runs) == 2:
-        _print(pairs[0], strata, shown)
+    if not several:
+        _print(pairs[0], names, strata, shown)
     else:
         _print_many(dict(zip(combinations(names, 2), pairs, strict=True)), strata, shown)
 
@@ -96,11 +98,11 @@ def _say(text: str) -> None:
     console.stdout().print(console.printable(text), markup=False, highlight=False, soft_wrap=True)
 
 
-def _print(found: RunComparison, axis: str | None, metrics: Sequence[str]) -> None:
+def _print(found: RunComparison, names: Sequence[str], axis: str | None, metrics: Sequence[str]) -> None:
     """Print two runs side by side, a row a metric."""
     out = console.stdout()
-    _say(f"a: {_title(found, 'a')}")
-    _say(f"b: {_title(found, 'b')}")
+    for side, name, record in zip("ab", names, (found.a, found.b), strict=True):
+        _say(f"{side}: {name} {record.model.version or ''} ({record.record_id[:12]})")
     for name, rows in found.lists.items():
         count = max((row.tiles for row in rows), default=0)
         kept = sorted((row for row in rows if row.metric in metrics), key=lambda row: metrics.index(row.metric))
@@ -165,11 +167,6 @@ def _margins(found: RunComparison) -> str:
 
     parts = [f"{measure(k).label} differs by {v:g} {measure(k).unit} or more" for k, v in found.margin.items()]
     return f", and {', '.join(parts)}" if parts else ""
-
-
-def _title(found: RunComparison, side: str) -> str:
-    record = found.a if side == "a" else found.b
-    return f"{record.model.name} {record.model.version or ''} ({record.record_id[:12]})"
 
 
 def _table(title: str, rows: list[tuple[str, Comparison]]) -> Table:

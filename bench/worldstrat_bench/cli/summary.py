@@ -25,7 +25,7 @@ def print_summary(record: Record, run: Path) -> None:
 
     say("")
     data = f"{dataset.release}, {dataset.tiles} tiles of the list {dataset.list!r}"
-    say(f"{model.name} {model.version or ''} on {data}, {record.protocol.id}")
+    say(f"{model.submission or model.name} {model.version or ''} on {data}, {record.protocol.id}")
     if record.predictions is not None:
         say("predictions handed in; code, weights and speed of the model are not known")
     else:
@@ -50,7 +50,7 @@ def remarks(record: Record) -> list[str]:
     lines.extend(in_words(record.messages))
     for name, scores in record.scores.items():
         psnr = scores.micro.get("psnr")
-        if psnr is not None and psnr.mean is not None and psnr.ci_low is None:
+        if psnr is not None and psnr.mean is not None and _drawn(psnr, record) is None:
             lines.append(f"list {name}: no intervals, because {psnr.effective_groups:.3g} effective groups are too few")
     lines.extend(_draws(record))
     if dataset.limit is not None:
@@ -98,15 +98,24 @@ def _table(record: Record) -> Table:
     metrics = sorted(record.scores[lists[0]].micro, key=order.index) if lists else []
     for metric in metrics:
         about = measure(metric)
-        cells = [cell for name in lists for cell in _cells(record.scores[name].micro.get(metric), about.decimals)]
+        cells = [
+            cell for name in lists for cell in _cells(record.scores[name].micro.get(metric), about.decimals, record)
+        ]
         table.add_row(f"{about.label} {about.arrow} {about.unit}".rstrip(), *cells)
     return table
 
 
-def _cells(summary: Summary | None, decimals: int) -> tuple[str, str]:
+def _drawn(summary: Summary, record: Record) -> tuple[float, float] | None:
+    """Return the interval of a mean where pages draw it: of few groups it says little."""
+    from worldstrat_bench.protocol import load_protocol
+    from worldstrat_bench.stats.ranking import drawn_interval
+
+    return drawn_interval(summary, load_protocol(record.protocol.id).aggregation)
+
+
+def _cells(summary: Summary | None, decimals: int, record: Record) -> tuple[str, str]:
     if summary is None or summary.mean is None:
         return "-", ""
     mean = f"{summary.mean:.{decimals}f}"
-    if summary.ci_low is None or summary.ci_high is None:
-        return mean, ""
-    return mean, f"{summary.ci_low:.{decimals}f} .. {summary.ci_high:.{decimals}f}"
+    ends = _drawn(summary, record)
+    return mean, "" if ends is None else f"{ends[0]:.{decimals}f} .. {ends[1]:.{decimals}f}"

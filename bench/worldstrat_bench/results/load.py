@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TypeAlias
 from worldstrat_bench.artefacts.result import Result, load_result
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.stats.boards import board_key, ranking_list
+from worldstrat_bench.stats.names import name_fault
 
 Paths: TypeAlias = str | Path | Iterable[str | Path]
 
@@ -93,9 +95,31 @@ def chosen_list(runs: Sequence[Named], name: str) -> str:
     return name
 
 
+def title_of(result: Result) -> str:
+    """Return the name of a result's model as pages show it: the title of its submission, else its name."""
+    model = result.record.model
+    for folder in (result.folder, *result.folder.resolve().parents[:_DEPTH]):
+        try:
+            with (folder / "submission.toml").open("rb") as stream:
+                title = tomllib.load(stream)["submission"]["title"]
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            break
+        # A title that is more than a name is not shown, as on pages.
+        if isinstance(title, str) and not name_fault(title):
+            return title
+        break
+    return model.submission or model.name
+
+
+_DEPTH = 3
+"""Folders from a result up to its submission: <slug>/results/<protocol>/<data set>."""
+
+
 def _names(results: Sequence[Result]) -> list[str]:
     """Return the names of the models; where some are equal, with the name of the folder, then with the record's id."""
-    models = [result.record.model.submission or result.record.model.name for result in results]
+    models = [title_of(result) for result in results]
     folders = [
         f"{model} ({result.folder.name})" if models.count(model) > 1 else model
         for model, result in zip(models, results, strict=True)

@@ -16,7 +16,7 @@ import pytest
 
 from factories import invented_facts, make_run
 from run_helpers import run_cli
-from submission_factory import make_submission, the_result
+from submission_factory import MANIFEST, make_submission, the_result
 from worldstrat_bench import load_record, read_runs, read_scores
 from worldstrat_bench.artefacts.bibtex import latex_text
 from worldstrat_bench.artefacts.tiles import parse_tiles
@@ -233,3 +233,13 @@ def test_models_of_one_name_are_told_apart(tmp_path: Path) -> None:
     for name in ("x", "y"):
         mini(tmp_path / name, model="same", seed=ord(name))
     assert [run.name for run in load_runs([tmp_path / "x", tmp_path / "y"])] == ["same (x)", "same (y)"]
+
+
+def test_a_submission_has_the_name_of_its_page(tmp_path: Path) -> None:
+    folder = make_submission(tmp_path, manifest=MANIFEST.replace('title = "my-sr"', 'title = "My SR ×4"'))
+    assert [run.name for run in load_runs(the_result(folder))] == ["My SR ×4"]
+    assert "a: My SR ×4" in run_cli("compare", the_result(folder), the_result(folder)).out
+    (folder / "submission.toml").write_text(MANIFEST.replace('title = "my-sr"', 'title = "verified by maintainers"'))
+    assert [run.name for run in load_runs(the_result(folder))] == ["my-sr"]
+    (folder / "submission.toml").write_text("not [ toml")
+    assert [run.name for run in load_runs(the_result(folder))] == ["my-sr"]
