@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
+import subprocess
+import sys
+import zipfile
 from io import BytesIO
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pandas as pd
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser
@@ -17,6 +22,7 @@ from factories import make_run
 from site_browser import violations, visit
 from worldstrat_bench.cli.app import app
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
+from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.site.checker import check
 from worldstrat_bench.site.config import load_config
 from worldstrat_bench.site.snapshots import load_snapshots
@@ -152,3 +158,38 @@ def test_a_page_that_is_not_there_has_a_page(site: Path, browser: Browser) -> No
     with visit(browser, (site / "404.html").as_uri()) as seen:
         assert "no such page" in seen.page.locator("h1").inner_text()
         assert violations(seen.page) == []
+
+
+def test_downloads_join(site: Path) -> None:
+    tables = {name: pd.read_csv(site / "data" / f"{name}.csv") for name in ("board-clean", "board-full", "strata")}
+    tables["tiles"] = pd.read_parquet(site / "data" / "tiles.parquet")
+    board = tables["board-clean"]
+    assert len(board) == 9
+    for table in tables.values():
+        assert set(zip(table["slug"], table["record_id"], strict=True)) >= set(
+            zip(board["slug"], board["record_id"], strict=True)
+        )
+    means = tables["tiles"].query("slug == 'srcnn'").set_index("tile")["psnr"]
+    assert len(means) == 394
+    with zipfile.ZipFile(site / "data" / "all.zip") as archive:
+        assert {"board-clean.csv", "board-clean.json", "strata.csv"} <= set(archive.namelist())
+        assert archive.read("strata.csv") == (site / "data" / "strata.csv").read_bytes()
+
+
+def test_the_lines_for_pandas_work_in_the_folder_of_the_site(site: Path, browser: Browser) -> None:
+    with visit(browser, (site / "data.html").as_uri()) as seen:
+        lines = seen.page.locator("pre").first.inner_text()
+    code = f"{lines}\nprint(len(board), len(strata) > 1000)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=site, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["9", "True"]
+
+
+def test_the_method_is_in_words_and_beside_the_file_itself(site: Path, browser: Browser) -> None:
+    with visit(browser, (site / "method.html").as_uri()) as seen:
+        said = seen.page.locator("#wsb-1").inner_text()
+        assert "160 px" in said
+        assert "hr_side_min" not in said
+        assert "1e-06" not in said
+        seen.page.locator("#wsb-1 summary").first.click()
+        text = seen.page.locator("#wsb-1 pre code").text_content() or ""
+        assert load_protocol("wsb-1").sha256 == hashlib.sha256(text.encode()).hexdigest()

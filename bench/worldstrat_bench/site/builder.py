@@ -12,6 +12,7 @@ from worldstrat_bench.artefacts.reference import References
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.pace import Say
 from worldstrat_bench.site.analysis import Analysis
+from worldstrat_bench.site.archive import build_archives
 from worldstrat_bench.site.config import BoardConfig
 from worldstrat_bench.site.divisions import Division, UnrankedEntry
 from worldstrat_bench.site.duplicates import without_duplicates
@@ -210,6 +211,8 @@ def compose(
     build_badges(output, divisions)
     build_snapshots(output, common, snapshots, config.url)
     build_feed(output, divisions, config.url)
+    for division in divisions:
+        build_archives(output, division)
     build_data(output, common, divisions, refused, entries, config)
     return output, divisions, apart
 

@@ -11,6 +11,7 @@ import posixpath
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote
 from xml.etree import ElementTree
@@ -172,4 +173,6 @@ def _rebuild_faults(
         snapshots=snapshots,
     )
     paths = sorted(set(files) | set(output.files))
+    if find_spec("pyarrow") is None:
+        paths = [path for path in paths if not path.endswith(".parquet")]
     return [f"{path}: a rebuild gives other bytes" for path in paths if files.get(path) != output.files.get(path)]

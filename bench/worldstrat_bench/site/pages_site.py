@@ -7,6 +7,9 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from decimal import Decimal
+from importlib import resources
+from typing import Final
 
 from pydantic import BaseModel
 
@@ -20,6 +23,7 @@ from worldstrat_bench.site.entries import MANIFEST, Entry, RejectedEntry
 from worldstrat_bench.site.pages_board import SELF_REPORTED, VERIFIED, Context, heading_of
 from worldstrat_bench.site.render import Output
 from worldstrat_bench.site.schema import BOARD_SCHEMA
+from worldstrat_bench.site.text import slugify
 from worldstrat_bench.stats.train_split import TRAIN_SPLITS
 
 
@@ -38,7 +42,7 @@ def build_method(out: Output, common: Context) -> None:
     protocols.sort(key=lambda p: (not p.official, p.id))
     shown = [
         {"id": p.id, "title": p.title, "summary": p.summary.strip(), "sha256": p.sha256, "official": p.official,
-         "sections": _sections(p)}
+         "sections": _sections(p), "text": _protocol_text(p.id)}
         for p in protocols
     ]  # fmt: skip
     context = {
@@ -48,27 +52,56 @@ def build_method(out: Output, common: Context) -> None:
     out.page("method.html", "method.html.j2", {**common, **context})
 
 
+def _protocol_text(name: str) -> str:
+    """Return the protocol file itself: its digest is that of these bytes."""
+    return resources.files("worldstrat_bench").joinpath("protocols", f"{name}.toml").read_text(encoding="utf-8")
+
+
+UNITS: Final = {
+    **dict.fromkeys(
+        ("side", "hr_side", "hr_side_min", "hr_side_max", "border", "sigma", "cut", "radius", "chip_side", "step",
+         "stride", "crop", "kernel_radius"), "px",
+    ),
+    **dict.fromkeys(("tolerance", "absurd_below", "absurd_above", "no_data_above", "clear_below"), ""),
+}  # fmt: skip
+"""Field of a protocol to the unit of its number."""
+
+
 def _sections(protocol: Protocol) -> list[Section]:
+    """Return the sections of a protocol in words: keys as words, numbers without exponents and with their unit."""
     found = []
     for name, field in type(protocol).model_fields.items():
         value = getattr(protocol, name)
         if isinstance(value, BaseModel):
             rows = tuple(
-                (key, _plain(getattr(value, key)), info.description or "")
+                (
+                    key.replace("_", " "),
+                    _plain(getattr(value, key), UNITS.get(key, "")),
+                    (info.description or "").removeprefix("px "),
+                )
                 for key, info in type(value).model_fields.items()
                 if getattr(value, key) is not None
             )
             explanation = (type(value).__doc__ or field.description or "").strip().splitlines()[0]
-            found.append(Section(name, explanation, rows))
+            found.append(Section(name.replace("_", " "), explanation, rows))
     return found
 
 
-def _plain(value: object) -> str:
+def _note(description: str | None) -> str:
+    """Return what a field means, without the unit that stands beside its number."""
+    return (description or "").removeprefix("px ").removesuffix(", px")
+
+
+def _plain(value: object, unit: str = "") -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{k} = {_plain(v)}" for k, v in value.items()) or "none"
+        return ", ".join(f"{str(k).replace('_', ' ')} {_plain(v)}" for k, v in value.items()) or "none"
     if isinstance(value, tuple | list):
         return ", ".join(_plain(v) for v in value) or "none"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float):
+        return f"{format(Decimal(f'{value:g}'), 'f')} {unit}".rstrip()
+    return str(value)
 
 
 def build_runs(out: Output, divisions: Sequence[Division], loose: Sequence[UnrankedEntry]) -> None:
@@ -122,7 +155,10 @@ def build_data(
 ) -> None:
     """Write the page of downloads and the list of all files. Comes last: it hashes the others."""
     titles = {
-        "boards": ("Boards", "Every board as CSV and JSON; strata.csv holds every stratum and metric."),
+        "boards": (
+            "Boards",
+            "Every board as CSV and JSON; strata.csv: every stratum; tiles.parquet: every tile; all.zip: the tables.",
+        ),
         "runs": ("Records", "The records and tile tables, byte for byte, from which every page was made."),
         "schema": ("Schemas", "JSON Schema of a record and of a board file."),
     }
@@ -138,7 +174,7 @@ def build_data(
                 {"path": path, "name": name, "size": len(content), "sha256": _sha(content)[:16]}
             )
     context = {
-        "d": None, "refused": refused,
+        "d": None, "refused": refused, "snippet": _snippet(divisions),
         "groups": [
             {"title": _of_board(titles[key][0], boards.get(prefix, ""), len(boards)), "explanation": titles[key][1],
              "items": items}
@@ -153,6 +189,17 @@ def build_data(
         "refused": [asdict(r) for r in refused],
         "files": {path: _sha(content) for path, content in sorted(out.files.items())},
     })  # fmt: skip
+
+
+def _snippet(divisions: Sequence[Division]) -> str:
+    """Return two lines that read the first board and its strata, to be run in the folder of the site."""
+    if not divisions:
+        return ""
+    folder, name = f"{divisions[0].prefix}data", f"board-{slugify(divisions[0].list_name)}"
+    return (
+        "import pandas as pd\n"
+        f'board, strata = (pd.read_csv(f"{folder}/{{name}}.csv", index_col="slug") for name in ("{name}", "strata"))\n'
+    )
 
 
 def _headings(divisions: Sequence[Division]) -> dict[str, str]:
