@@ -72,7 +72,7 @@ def check(
         entry = find_model(asked.name, asked.python, Path(scratch))
         beside = asked.submission is None
         parameters = declared_parameters(entry, asked.parameters or {}, asked.weights, beside=beside)
-        spec = ModelSpec(entry.target, parameters, asked.weights, entry.search_paths, asked.python)
+        spec = ModelSpec(entry.target, parameters, asked.weights, entry.search_paths, asked.python, entry.distribution)
         subject = ModelToCheck(spec, asked.frames, on, isolation, log=log)
         findings = []
         with _confined_or_told(name):

@@ -130,16 +130,6 @@ def remedy_of_unknown(name: str, entries: tuple[ModelEntry, ...]) -> str:
     return BASELINES_REMEDY if "bicubic" not in known else "see `worldstrat-bench models list`"
 
 
-def installed_packages(site_paths: Sequence[Path]) -> dict[str, str]:
-    """Name and version of every distribution in these folders, from the names of their metadata folders."""
-    found: dict[str, str] = {}
-    for site in site_paths:
-        for folder in _metadata_folders(Path(site)):
-            name, _, version = folder.name.rpartition(".")[0].partition("-")
-            found.setdefault(name.replace("_", "-")[:100], version[:100] or "unknown")
-    return dict(sorted(found.items()))
-
-
 def _from_wheel(file: Path, wanted: str, scratch: Path | None, python: Path | None) -> ModelEntry:
     wheel = open_wheel(file, scratch)
     version = own_interpreter().version if python is None else inspect_interpreter(python).version

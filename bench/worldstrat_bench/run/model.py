@@ -101,7 +101,7 @@ def choose_model(request: ModelRequest, scratch: Path) -> tuple[ModelRef, ModelS
     weights = None if request.weights is None else spelled(request.weights)
     beside = request.submission is None
     parameters = declared_parameters(entry, request.parameters or {}, weights, beside=beside)
-    spec = ModelSpec(entry.target, parameters, weights, entry.search_paths, request.python)
+    spec = ModelSpec(entry.target, parameters, weights, entry.search_paths, request.python, entry.distribution)
     return _reference(request, entry, parameters), spec
 
 

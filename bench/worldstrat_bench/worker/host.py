@@ -32,7 +32,7 @@ from worldstrat_bench.worker.isolation import (
 )
 from worldstrat_bench.worker.load_faults import KilledWhileLoadingError, LoadFaults
 from worldstrat_bench.worker.log import ModelLog
-from worldstrat_bench.worker.replies import judge, make_hello
+from worldstrat_bench.worker.replies import judge, make_hello, packages_of
 from worldstrat_bench.worker.session import WorkerSession
 from worldstrat_bench.worker.starting import LaunchRequest, launch
 from worldstrat_bench.worker.types import Hello, Limits, ModelSpec, Reply
@@ -287,8 +287,10 @@ class Worker:
         if header.get("op") != "hello":
             session.finish()
             raise self._faults.failed(header, prepared=prepared)
+        packages = packages_of(self._model, self._interpreter)
+        seconds = time.monotonic() - started
         return make_hello(
-            header, self._device, self._threads, self._interpreter, report, start_seconds, time.monotonic() - started
+            header, self._device, self._threads, self._interpreter, packages, report, start_seconds, seconds
         )
 
     @property

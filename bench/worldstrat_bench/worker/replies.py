@@ -6,11 +6,11 @@ from typing import Any
 
 from worldstrat_bench.artefacts.record import IsolationReport
 from worldstrat_bench.data.task import Task
-from worldstrat_bench.plugins.discovery import installed_packages
-from worldstrat_bench.plugins.interpreter import Interpreter
+from worldstrat_bench.plugins.interpreter import Interpreter, import_paths
+from worldstrat_bench.plugins.packages import relevant_packages
 from worldstrat_bench.worker.inside.device import cpu_class, cpu_name, usable_cores
 from worldstrat_bench.worker.inside.wire import Message
-from worldstrat_bench.worker.types import Hello, Reply
+from worldstrat_bench.worker.types import Hello, ModelSpec, Reply
 from worldstrat_bench.worker.validate import InvalidOutputError, check_output
 
 CLAIMS = ("model_error", "invalid_output", "out_of_memory")
@@ -50,6 +50,7 @@ def make_hello(
     device: str,
     threads: int | None,
     interpreter: Interpreter,
+    packages: dict[str, str],
     report: IsolationReport,
     start_seconds: float,
     wall_seconds: float,
@@ -62,6 +63,7 @@ def make_hello(
     ----------
     header : as the worker sent it.
     device, threads : as the worker was asked to use them.
+    packages : name and version of those that the model runs with.
     wall_seconds : that the host waited for the greeting; no load can have taken longer.
     """
     said = header.get("device")
@@ -75,11 +77,20 @@ def make_hello(
         device_type="cuda" if on_cuda else "cpu",
         device_name=short_text(told.get("name")) if on_cuda else cpu_name(),
         device_class=short_text(told.get("class")) if on_cuda else cpu_class(cores),
-        packages=installed_packages(interpreter.site_paths),
+        packages=packages,
         isolation=report,
         start_seconds=start_seconds,
         load_seconds=possible_seconds(header.get("load_seconds"), wall_seconds),
     )
+
+
+def packages_of(model: ModelSpec, interpreter: Interpreter) -> dict[str, str]:
+    """Return name and version of the packages that a model runs with, as its environment has them."""
+    function = model.parameters.get("function")
+    # The adapter for functions runs another package, which its parameter names.
+    called = function.partition(":")[0].partition(".")[0] if isinstance(function, str) else None
+    roots = (model.distribution, model.target.partition(":")[0].partition(".")[0], called)
+    return relevant_packages((*model.search_paths, *import_paths(interpreter)), roots)
 
 
 def short_text(value: object, limit: int = 200) -> str:

@@ -32,6 +32,7 @@ class ModelSpec:
     weights : file or folder that the model may read; None if it needs none.
     search_paths : folders put in front of the worker's ``sys.path`` (an unpacked wheel, say).
     python : interpreter of the model's own environment; None for the harness's own.
+    distribution : that announces the model; None where it is not known.
     """
 
     target: str
@@ -39,6 +40,7 @@ class ModelSpec:
     weights: Path | None = None
     search_paths: tuple[Path, ...] = ()
     python: Path | None = None
+    distribution: str | None = None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from worldstrat_bench.errors import ModelError, UsageError
-from worldstrat_bench.plugins.discovery import find_model, installed_models, installed_packages, remedy_of_unknown
+from worldstrat_bench.plugins.discovery import find_model, installed_models, remedy_of_unknown
 from worldstrat_bench.plugins.wheel import open_wheel
 
 GROUP = "[worldstrat_bench.models]\n"
@@ -88,13 +88,6 @@ def test_two_distributions_with_one_name_are_told_from_one_that_is_found_twice(t
 
 def test_missing_folders_hold_no_models(tmp_path: Path) -> None:
     assert installed_models([tmp_path / "none"]) == ()
-    assert installed_packages([tmp_path / "none"]) == {}
-
-
-def test_packages_are_listed_with_their_versions(tmp_path: Path) -> None:
-    install(tmp_path, "my-sr", "")
-    install(tmp_path, "alpha", "", version="2.0b1")
-    assert installed_packages([tmp_path]) == {"alpha": "2.0b1", "my-sr": "1.0"}
 
 
 def test_an_unknown_name_says_what_there_is_and_how_to_get_the_baselines() -> None:

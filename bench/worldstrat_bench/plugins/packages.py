@@ -1,0 +1,70 @@
+"""The packages that a model runs with: what it requires, and what every model runs on. Metadata is read, no code runs.
+
+An environment holds much that a model never imports, and its list says things of its owner. Records are published, so
+that they name what counts and no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import Distribution, distributions
+from pathlib import Path
+
+from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+ALWAYS = ("numpy", "safetensors", "torch")
+"""Packages that the worker itself imports, whatever the model says that it requires."""
+HARNESS = "worldstrat-bench"
+"""Stated by its version, commit and digest; what it requires does not concern the model."""
+
+
+def relevant_packages(paths: Sequence[Path], roots: Sequence[str | None]) -> dict[str, str]:
+    """Return name and version of the packages that models of some distributions run with, as far as they are there.
+
+    Parameters
+    ----------
+    paths : folders in which packages are installed, in the order of the interpreter's path.
+    roots : distributions, or modules that are named like them; their extras count where they are installed.
+    """
+    installed = _installed(paths)
+    wanted = [canonicalize_name(name) for name in roots if name]
+    first = frozenset(wanted)
+    waiting, found = [*wanted, *ALWAYS], dict[str, str]()
+    while waiting:
+        name = waiting.pop()
+        distribution = installed.get(name)
+        if distribution is None or name in found:
+            continue
+        found[name] = str(distribution.version)[:100]
+        if name != HARNESS:
+            waiting += _required(distribution, extras=name in first)
+    return dict(sorted(found.items()))
+
+
+def _installed(paths: Sequence[Path]) -> Mapping[str, Distribution]:
+    """Return the distributions by name; the first on the path is the one that is imported."""
+    found: dict[str, Distribution] = {}
+    for distribution in distributions(path=[str(path) for path in paths]):
+        try:
+            # Damaged metadata has no name, which the types do not say.
+            name: object = distribution.metadata["Name"]
+        except (KeyError, UnicodeDecodeError, OSError):
+            continue
+        if isinstance(name, str) and len(name) <= 100:
+            found.setdefault(canonicalize_name(name), distribution)
+    return found
+
+
+def _required(distribution: Distribution, *, extras: bool) -> Iterator[str]:
+    """Yield what a distribution requires here, with `extras` also what each of its extras does."""
+    offered = distribution.metadata.get_all("Provides-Extra") or [] if extras else []
+    for line in distribution.requires or ():
+        try:
+            requirement = Requirement(line)
+            marker = requirement.marker
+            if marker is None or any(marker.evaluate({"extra": extra}) for extra in ("", *offered)):
+                yield canonicalize_name(requirement.name)
+        except (InvalidRequirement, UndefinedComparison, UndefinedEnvironmentName):
+            continue
