@@ -37,6 +37,7 @@ from worldstrat_bench.measures import measure
 from worldstrat_bench.protocol import Protocol, load_protocol, protocol_ids
 from worldstrat_bench.stats.aggregate import aggregate
 from worldstrat_bench.stats.strata import SMOD_LABELS
+from worldstrat_bench.stats.table_consistency import RANGES
 
 CLASSES = ("Agriculture", "Forest", "Settlement", "Grassland", "Other", "Wetland", "")
 SMOD = SMOD_LABELS
@@ -185,6 +186,12 @@ def lists_of(list_name: str, tiles: Sequence[str]) -> dict[str, frozenset[str]]:
     return split.sublists(list_name, tiles)
 
 
+def _optional_value(name: str, model: str, tile: str) -> float:
+    """A value that the metric can have: 0.1 to 0.2 above its least, or above 0."""
+    least = max(0.0, RANGES.get(name, (0.0, 0.0))[0])
+    return least + float(_rng(name, model, tile).uniform(0.1, 0.2))
+
+
 def make_run(
     folder: Path,
     *,
@@ -219,7 +226,7 @@ def make_run(
     ----------
     tiles : facts of the tiles, a number of invented ones, or None for the official list `list_name`.
     failed : tile to outcome for tiles that failed.
-    optional : column of an optional metric to its version; the values lie between 0.1 and 0.2.
+    optional : column of an optional metric to its version; the values lie 0.1 to 0.2 above the least.
     handed_in : the predictions were made elsewhere: no model, machine or isolation is known.
     """
     rules = load_protocol(protocol) if isinstance(protocol, str) else protocol
@@ -230,7 +237,7 @@ def make_run(
     )
     for row in rows:
         if row["outcome"] == "ok":
-            row.update({name: float(_rng(name, model, row["tile"]).uniform(0.1, 0.2)) for name in optional or {}})
+            row.update({name: _optional_value(name, model, str(row["tile"])) for name in optional or {}})
             weights = {measure(name).weight for name in optional or {}} - {""}
             row.update({name: float(_rng(name, row["tile"]).uniform(1, 2)) for name in weights})
     text = format_tiles(rows)

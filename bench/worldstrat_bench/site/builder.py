@@ -13,6 +13,7 @@ from worldstrat_bench.errors import UsageError
 from worldstrat_bench.pace import Say
 from worldstrat_bench.site.analysis import Analysis
 from worldstrat_bench.site.archive import build_archives
+from worldstrat_bench.site.banner import banner_of
 from worldstrat_bench.site.config import BoardConfig
 from worldstrat_bench.site.divisions import Division, UnrankedEntry
 from worldstrat_bench.site.duplicates import without_duplicates
@@ -22,6 +23,7 @@ from worldstrat_bench.site.pages_board import build_boards, empty_context, headi
 from worldstrat_bench.site.pages_history import build_snapshots
 from worldstrat_bench.site.pages_model import build_models
 from worldstrat_bench.site.pages_more import build_compare, build_gallery
+from worldstrat_bench.site.pages_protocol import build_about_protocol
 from worldstrat_bench.site.pages_share import build_card, build_feed
 from worldstrat_bench.site.pages_site import (
     build_badges,
@@ -38,6 +40,7 @@ from worldstrat_bench.site.render import Output
 from worldstrat_bench.site.robustness import Partners, synthetic_partners
 from worldstrat_bench.site.snapshots import Snapshot
 from worldstrat_bench.site.sorting import list_divisions, unplaced
+from worldstrat_bench.site.studies import Study, placed, read_studies
 from worldstrat_bench.site.text import counted
 
 CSP = (
@@ -123,15 +126,20 @@ def build(
         if `data` is not a data set.
     """
     _check_out(out)
-    found, refused = read_entries(paths, references=references, left_out=left_out)
-    entries, twins = without_duplicates(found)
-    refused = [*refused, *twins]
+    entries, studies, refused = _read(paths, references, left_out)
     gathering = gc.isenabled()
     gc.disable()  # a build makes millions of small objects and no garbage: a fifth of its time
     try:
         shown = (data, predictions) if previews else (None, ())
         output, divisions, apart = compose(
-            entries, refused, *shown, config=config, references=references, snapshots=snapshots, say=say
+            entries,
+            refused,
+            *shown,
+            config=config,
+            studies=studies,
+            references=references,
+            snapshots=snapshots,
+            say=say,
         )
     finally:
         if gathering:
@@ -139,6 +147,7 @@ def build(
     kept = not divisions and not apart and (out / "index.html").exists()
     if not kept:
         output.write(out)
+    refused = [*refused, *placed(studies, divisions)[1]]
     return BuildReport(
         folder=out, files=0 if kept else len(output.files),
         bytes=0 if kept else sum(map(len, output.files.values())), boards=_uses(divisions), kept=kept,
@@ -161,6 +170,16 @@ def _uses(divisions: Sequence[Division]) -> tuple[BoardUse, ...]:
     )
 
 
+def _read(
+    paths: Sequence[Path], references: References | None, left_out: Mapping[Path, str] | None
+) -> tuple[Sequence[Entry], Sequence[Study], list[RejectedEntry]]:
+    """Return the runs, the studies, and what cannot be used of all that lies at or below some paths."""
+    found, refused = read_entries(paths, references=references, left_out=left_out)
+    entries, twins = without_duplicates(found)
+    studies, bad = read_studies(paths)
+    return entries, studies, [*refused, *twins, *bad]
+
+
 def compose(
     entries: Sequence[Entry],
     refused: Sequence[RejectedEntry],
@@ -169,6 +188,7 @@ def compose(
     *,
     config: BoardConfig | None = None,
     pictures_from: Path | None = None,
+    studies: Sequence[Study] = (),
     references: References | None = None,
     snapshots: Sequence[Snapshot] = (),
     say: Say = lambda _: None,
@@ -178,6 +198,7 @@ def compose(
     Parameters
     ----------
     pictures_from : a built site whose pictures are taken over instead of made again.
+    studies : of sensitivity; one that fits no board is refused.
     references, snapshots, say : see :func:`build`.
     """
     config = (config or BoardConfig()).about([entry.record for entry in entries])
@@ -190,10 +211,13 @@ def compose(
     partners = synthetic_partners(entries, config.records)
     output = Output()
     output.put_assets()
+    own, misplaced = placed(studies, divisions)
     for i, analysis in enumerate(analyses):
         pictures = collect(output, analysis, source, pictures_from)
         home = _home(analysis, divisions, apart) if i == 0 else None
-        _build_division(output, analysis, pictures, home, partners, bool(snapshots))
+        common = _common(analysis.division, config) | {"history": bool(snapshots)}
+        more = build_about_protocol(output, analysis.division, common, divisions, own.get(analysis.division.prefix, []))
+        _build_division(output, analysis, pictures, home, partners, common | {"more": more})
     releases = [release for d in divisions for release in d.release.split(", ")]
     common = (
         _common(None, config)
@@ -213,7 +237,7 @@ def compose(
     build_feed(output, divisions, config.url)
     for division in divisions:
         build_archives(output, division)
-    build_data(output, common, divisions, refused, entries, config)
+    build_data(output, common, divisions, [*refused, *misplaced], entries, config)
     return output, divisions, apart
 
 
@@ -240,9 +264,8 @@ def _build_division(
     pictures: dict[str, TilePictures],
     home: dict[str, object] | None,
     partners: Partners,
-    history: bool,
+    common: Mapping[str, object],
 ) -> None:
-    common = _common(analysis.division, analysis.config) | {"history": history}
     build_boards(output, analysis, common, home=home)
     build_strata(output, analysis, common)
     build_heat(output, analysis, common)
@@ -262,11 +285,12 @@ def _common(division: Division | None, config: BoardConfig) -> dict[str, object]
         "d": division,
         "csp": CSP,
         "version": __version__,
-        "banner": _banner(division),
+        "banner": banner_of(division),
         "none_panel": None,
         "tab": "",
         "url": config.url,
         "history": False,
+        "more": [],
         "description": DESCRIPTION,
         "imagery": footer(division.release.split(", ")) if division else "",
         **_navigation(division),
@@ -276,32 +300,6 @@ def _common(division: Division | None, config: BoardConfig) -> dict[str, object]
 def _navigation(division: Division | None) -> dict[str, object]:
     """Return which division the links in the head of a page lead to."""
     return {"nav": division is not None, "prefix": division.prefix if division else ""}
-
-
-def _banner(division: Division | None) -> str:
-    if division is None or division.kind == "official":
-        return ""
-    if division.awaits_reference:
-        return (
-            "Practice. Official pending a reference: this version of worldstrat-bench has none of this release and "
-            f"protocol, so nothing shows that the targets are those of WorldStrat {division.release}. Entries are "
-            "ranked among themselves only."
-        )
-    if division.kind == "practice":
-        inputs = " with inputs made by a sensor model" if division.inputs != "real" else ""
-        return (
-            f"Practice. This is not WorldStrat's official test list but {division.release} data{inputs}. Entries are "
-            "ranked among themselves only; nothing here says how a model does on WorldStrat."
-        )
-    if division.kind == "predictions":
-        return (
-            f"Predictions that were made elsewhere and handed in, on {division.release} data. The harness scored files "
-            "and ran no model: code, weights, speed and confinement are not known, nor that a model made the files. "
-            "Entries are ranked among themselves only, never with models that were run; no rank here may be cited."
-        )
-    if division.kind == "probe":
-        return "Probe. These tiles are in no published split; they are few, and this board is not the official one."
-    return "Compatibility. Made with another group's scoring rules, for comparison with their work. Not official."
 
 
 def _home(analysis: Analysis, divisions: Sequence[Division], apart: Sequence[UnrankedEntry]) -> dict[str, object]:

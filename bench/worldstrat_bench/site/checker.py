@@ -23,6 +23,7 @@ from worldstrat_bench.site.entries import MANIFEST, RejectedEntry, read_entries
 from worldstrat_bench.site.html_check import Page, bad_schemes, is_external, read_page
 from worldstrat_bench.site.pages_site import Manifest, read_manifest
 from worldstrat_bench.site.snapshots import FOLDER, load_snapshots
+from worldstrat_bench.site.studies import read_studies
 
 INDEX_GZIPPED = 60_000
 ASSET_BYTES = 80_000
@@ -164,6 +165,7 @@ def _rebuild_faults(
     entries, _ = read_entries([folder], of_site=True, references=references)
     refused = [RejectedEntry(source, reason) for source, reason in manifest.refused]
     snapshots = load_snapshots(folder / "data" / FOLDER)
+    studies, _ = read_studies([folder], of_site=True)
     output, _, _ = compose(
         entries,
         refused,
@@ -171,6 +173,7 @@ def _rebuild_faults(
         pictures_from=folder,
         references=references,
         snapshots=snapshots,
+        studies=studies,
     )
     paths = sorted(set(files) | set(output.files))
     if find_spec("pyarrow") is None:

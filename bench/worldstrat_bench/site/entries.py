@@ -18,6 +18,7 @@ from worldstrat_bench.artefacts.record import NOT_KNOWN, Record, canonical_json
 from worldstrat_bench.artefacts.reference import References
 from worldstrat_bench.artefacts.result import Result
 from worldstrat_bench.artefacts.robustness import Robustness
+from worldstrat_bench.artefacts.sensitivity import Sensitivity
 from worldstrat_bench.artefacts.speed import SpeedReport
 from worldstrat_bench.artefacts.state import ACTIVE, Correction, State, corrections_of, state_of
 from worldstrat_bench.artefacts.tiles import TILES, TileTable
@@ -185,7 +186,7 @@ def read_entries(
                 refused.append(RejectedEntry(source, f"the same record as {entries[entry.record.record_id].source}"))
             else:
                 entries[entry.record.record_id] = entry
-        if not found:
+        if not found and not any(named_below(root, Sensitivity.FILE)):
             why = (
                 "is a built site, not a folder of submissions"
                 if (root / MANIFEST).is_file()
@@ -203,14 +204,14 @@ def find_runs(root: Path, *, of_site: bool = False) -> Iterator[Path]:
     if (root / "record.json").is_file():
         yield root
         return
-    sites = frozenset() if of_site else _sites_below(root)
-    for file in sorted(_named_below(root, "record.json")):
+    sites = frozenset() if of_site else sites_below(root)
+    for file in sorted(named_below(root, "record.json")):
         built = any(parent in sites for parent in file.parents)
         if file.is_file() and not file.is_symlink() and not built and not _below_a_run(file.parent, root):
             yield file.parent
 
 
-def _named_below(root: Path, name: str) -> Iterator[Path]:
+def named_below(root: Path, name: str) -> Iterator[Path]:
     """Yield the files of a name that lie at most `DEEPEST` folders below another one; links are not followed."""
     pending = [(root, 0)]
     while pending:
@@ -226,9 +227,9 @@ def _named_below(root: Path, name: str) -> Iterator[Path]:
                 pending.append((Path(entry.path), depth + 1))
 
 
-def _sites_below(root: Path) -> frozenset[Path]:
+def sites_below(root: Path) -> frozenset[Path]:
     """Return the built sites at or below `root`: the records in them are copies, often of an earlier state."""
-    found = (path.parent.parent for path in _named_below(root, "site.json"))
+    found = (path.parent.parent for path in named_below(root, "site.json"))
     return frozenset(folder for folder in found if (folder / MANIFEST).is_file())
 
 

@@ -50,7 +50,10 @@ def list_divisions(
         for part, agreeing in enumerate(_agreeing(own))
         if (division := _division(key, agreeing, part, references, config))
     ]
-    drafts.sort(key=lambda d: (KINDS.index(d.kind), d.protocol.id, -d.verified, d.release, d.key))
+    # Of boards of one kind, those of an official protocol come before those of other groups' rules.
+    drafts.sort(
+        key=lambda d: (KINDS.index(d.kind), not d.protocol.official, d.protocol.id, -d.verified, d.release, d.key)
+    )
     # A board of self-reported runs is the first page only where there is no official one of verified runs.
     official = [d for d in drafts if d.kind == "official" and d.shown]
     main = next((d for d in official if d.entries), next(iter(official), None))

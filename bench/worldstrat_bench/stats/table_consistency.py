@@ -12,6 +12,7 @@ from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.artefacts.tiles import TileTable
 from worldstrat_bench.data import split
 from worldstrat_bench.measures import optional_column
+from worldstrat_bench.protocol import load_protocol, protocol_ids
 from worldstrat_bench.stats.contradiction import Contradiction
 
 RANGES: dict[str, tuple[float, float]] = {
@@ -105,7 +106,10 @@ def _null_faults(table: TileTable, record: Record) -> Iterator[Contradiction]:
         # Every protocol of ours has a PSNR for every tile that was scored, whatever reason the record gives.
         if "psnr" not in record.nulls or record.protocol.id.startswith("wsb-"):
             yield Contradiction("nulls", f"tile {table.tiles[row]!r} is ok and has no psnr", "tiles", line=int(row) + 2)
-    for name in (*SCORES, *record.optional):
+    known = record.protocol.id in protocol_ids()
+    # The table has the columns of wsb: what another protocol does not measure needs no reason.
+    measured = load_protocol(record.protocol.id).metrics.names if known else SCORES
+    for name in (*measured, *record.optional):
         if name not in table.numbers:
             continue
         if ok.any() and np.isnan(table.numbers[name][ok]).all() and name not in record.nulls:

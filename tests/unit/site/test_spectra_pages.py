@@ -20,7 +20,7 @@ from worldstrat_bench.stats.spectra import Band
 
 FACTS = invented_facts(40)
 TILES = [fact.tile for fact in FACTS]
-COLUMNS = dict.fromkeys(("resolution_m", "contrast_nyquist", "missed", "invented"), "1")
+COLUMNS = dict.fromkeys(("resolution_m", "contrast_nyquist", "missed", "invented", "detail_energy"), "1")
 
 
 def run(folder: Path, model: str, **options: Any) -> Path:
