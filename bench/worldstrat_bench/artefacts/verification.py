@@ -7,6 +7,7 @@ their numbers. *sample*: maintainers ran some tiles, and the record beside the f
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, ClassVar, Final, Literal, Self
 
@@ -125,10 +126,12 @@ class Verification(Artefact):
         model, drawn = record.model, self.draw.of
         if self.record_id != record.record_id:
             return "it names another record_id"
+        if not _is_past(self.verified_at):
+            return f"it was verified at {self.verified_at[:40]!r}, which is not a time in the past"
         if self.slug is not None and self.slug != model.submission:
             return f"it is of the submission {self.slug[:60]!r}"
         digests = [digest for digest in (model.wheel_sha256, model.code_sha256) if digest is not None]
-        if self.package_sha256 not in (digests or [None]):
+        if (self.package_sha256 not in digests) if digests else self.package_sha256 is not None:
             return "the package that it names is not the record's"
         if self.weights_sha256 != model.weights_sha256:
             return "the weights that it names are not the record's"
@@ -152,11 +155,24 @@ class Verification(Artefact):
             raise ValueError("agrees, though something in it contradicts the submitted record")
         if self.scope == "sample" and (self.record_id != self.submitted_record_id or self.passed != self.agrees):
             raise ValueError("a sample vouches for the submitted record, by what it found of it")
+        if self.passed and (failed or any(check.order_difference is None for check in self.tiles)):
+            raise ValueError("passed, though a drawn tile has no prediction")
+        if self.passed and self.scope == "full" and not (self.compared and "psnr" in self.columns):
+            raise ValueError("passed without a tile or column that was compared")
         if self.passed and not self.tiles:
             raise ValueError("passed without a tile that was run again")
         if self.passed and any((check.order_difference or 0.0) > self.tolerance for check in self.tiles):
             raise ValueError("passed, though predictions depend on other tiles or on chance")
         return self
+
+
+def _is_past(text: str) -> bool:
+    """Return whether a text is a time in ISO 8601 that is not in the future by more than clocks differ."""
+    try:
+        found = datetime.fromisoformat(text)
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)) <= datetime.now(UTC) + timedelta(days=1)
+    except (ValueError, OverflowError):
+        return False
 
 
 def verification_of(content: bytes | None, record: Record) -> Verification | None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from worldstrat_bench.audit import probes
+from worldstrat_bench.audit.gains import Difference, Gains
 from worldstrat_bench.audit.probes import EXPLANATIONS, LIMITS, AuditedModel, NoPredictionError, ProbeResult
 from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.data.reading import read_inputs, refuse_few_revisits
@@ -42,6 +43,7 @@ class AuditRequest:
     tiles : of the dataset that are used.
     seed : draws the tiles and makes the unseen scenes; None: a new one every time.
     probes : those to run.
+    unseen : a dataset of real tiles that only maintainers have; None: scenes of the generator, made for this audit.
     """
 
     model: ModelSpec
@@ -56,14 +58,24 @@ class AuditRequest:
     limits: Limits = field(default_factory=Limits)
     seed: int | None = None
     probes: tuple[str, ...] = tuple(LIMITS)
+    unseen: Path | None = None
 
 
 @dataclass(frozen=True)
 class AuditReport:
-    """Results of the probes. `controls` has the values of the honest models, by name and probe."""
+    """Results of the probes.
+
+    Attributes
+    ----------
+    controls : results of the honest models, by name.
+    differences : known minus unseen of "model" and of every control.
+    real : whether the unseen tiles are real imagery, not scenes of the generator.
+    """
 
     results: tuple[ProbeResult, ...]
     controls: Mapping[str, tuple[ProbeResult, ...]]
+    differences: Mapping[str, Difference] = field(default_factory=dict)
+    real: bool = False
 
     @property
     def failed(self) -> tuple[ProbeResult, ...]:
@@ -103,16 +115,22 @@ def run_audit(request: AuditRequest, say: Say = lambda _: None) -> AuditReport:
         unseen: tuple[Tile, ...] = ()
         # Made only if asked for: writing scenes in WorldStrat's layout takes seconds.
         if "unseen" in request.probes:
-            say("making scenes that no model has seen")
-            unseen = _unseen_tiles(Path(scratch), tiles[0], protocol, seed)
+            if request.unseen is not None:
+                unseen = _draw(open_dataset(request.unseen).tiles("auto"), request.tiles, seed)
+            else:
+                say("making scenes that no model has seen")
+                unseen = _unseen_tiles(Path(scratch), tiles[0], protocol, seed)
         material = _Material(tiles, unseen, protocol)
         count = _Count(len(request.probes) * (1 + len(request.controls)), say)
-        results = _probe(request, request.model, request.frames, material, count.of("the model"))
-        controls = {
+        results, gains = _probe(request, request.model, request.frames, material, count.of("the model"))
+        found = {
             name: _probe(request, spec, request.frames, material, count.of(f"the control {name}"))
             for name, spec in request.controls.items()
         }
-    return AuditReport(results, controls)
+    gained = {"model": gains} | {name: own for name, (_, own) in found.items()}
+    differences = {name: own.difference for name, own in gained.items() if own is not None}
+    controls = {name: own for name, (own, _) in found.items()}
+    return AuditReport(results, controls, differences, real=request.unseen is not None)
 
 
 class _Count:
@@ -149,6 +167,11 @@ def report_lines(report: AuditReport) -> tuple[str, ...]:
         lines.append(
             line + (f"; {', '.join(others)}" if others else "") + (f"; {result.message}" if result.message else "")
         )
+    if report.differences:
+        where = "real tiles" if report.real else "scenes of the generator, which anyone can train on"
+        lines.append(f"gain over bicubic, known minus unseen ({where}), with its 95 % interval:")
+        lines += [f"  {name:16s} {difference.text}" for name, difference in report.differences.items()]
+        lines.append("a difference that holds 0 does not show that a model has not seen the known tiles")
     return tuple(lines)
 
 
@@ -166,7 +189,7 @@ class _Material:
 
 def _probe(
     request: AuditRequest, spec: ModelSpec, frames: int, material: _Material, say: Say
-) -> tuple[ProbeResult, ...]:
+) -> tuple[tuple[ProbeResult, ...], Gains | None]:
     tasks = [read_inputs(tile, material.protocol, frames).task for tile in material.known]
     # One worker a model: what a probe leaves in its memory is part of what is looked for.
     worker = Worker(
@@ -174,10 +197,16 @@ def _probe(
         device=request.device,
         isolation=request.isolation,
         limits=request.limits,
-        forbidden=(request.data.resolve(),),
+        forbidden=tuple(path.resolve() for path in (request.data, request.unseen) if path is not None),
     )
     with worker:
         model = AuditedModel(worker)
+        gains: list[Gains] = []
+
+        def remembered_gains() -> float:
+            gains.append(_gains_of(model, material, frames))
+            return gains[0].excess
+
         measures: dict[str, Callable[[], float]] = {
             "determinism": partial(probes.probe_determinism, model, tasks),
             "order": partial(probes.probe_order, model, tasks),
@@ -186,14 +215,14 @@ def _probe(
             "noise": partial(probes.probe_noise, model, tasks),
             "shift": partial(probes.probe_shift, model, tasks),
             "mosaic": partial(probes.probe_mosaic, model, tasks),
-            "unseen": partial(_unseen_excess, model, material, frames),
+            "unseen": remembered_gains,
             "repeat": partial(probes.probe_repeat, model, tasks),
         }
         results = []
         for probe in request.probes:
             say(probe)
             results.append(_result(probe, measures[probe]))
-        return tuple(results)
+        return tuple(results), next(iter(gains), None)
 
 
 def _result(probe: str, measure: Callable[[], float]) -> ProbeResult:
@@ -221,13 +250,13 @@ def _unseen_tiles(scratch: Path, like: Tile, protocol: Protocol, seed: int) -> t
     return open_dataset(scratch / "unseen").tiles("test")
 
 
-def _unseen_excess(model: AuditedModel, material: _Material, frames: int) -> float:
-    """Median gain over bicubic on the dataset's tiles minus that on the unseen ones, dB."""
-    known = _gains(model, material.known[: 2 * UNSEEN_TILES], material.protocol, frames)
-    return known - _gains(model, material.unseen, material.protocol, frames)
+def _gains_of(model: AuditedModel, material: _Material, frames: int) -> Gains:
+    """Return the gains over bicubic on the dataset's tiles and on the unseen ones, dB."""
+    known, unseen = (_gains(model, tiles, material.protocol, frames) for tiles in (material.known, material.unseen))
+    return Gains(known, unseen)
 
 
-def _gains(model: AuditedModel, tiles: Sequence[Tile], protocol: Protocol, frames: int) -> float:
+def _gains(model: AuditedModel, tiles: Sequence[Tile], protocol: Protocol, frames: int) -> tuple[float, ...]:
     from worldstrat_bench.data.target import read_target
     from worldstrat_bench.run.score import FrameFacts, score_tile
     from worldstrat_bench.scoring import make_scorer
@@ -247,5 +276,4 @@ def _gains(model: AuditedModel, tiles: Sequence[Tile], protocol: Protocol, frame
             gains.append(psnr - bicubic)
     if not gains:
         raise NoPredictionError("no tile has a psnr")
-    # A median: on a tile of flat water bicubic is nearly exact, and a gain over it may be any number of dB.
-    return float(np.median(gains))
+    return tuple(gains)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from worldstrat_bench.worker.types import ModelSpec
 
 AuditOption = Annotated[bool, typer.Option("--audit", help="Probe for memorisation as well; needs --data.")]
+UnseenOption = Annotated[
+    Path | None,
+    typer.Option("--unseen", metavar="DIR", help="Real tiles in WorldStrat's layout that no author has; with --audit."),
+]
 AuditDataOption = Annotated[
     Path | None, typer.Option("--data", metavar="DIR", help="The dataset whose tiles the model may have seen.")
 ]
@@ -22,7 +27,7 @@ CONTROLS = {"bicubic": 1, "shift-and-add": 8}
 
 
 def audit_model(
-    spec: ModelSpec, frames: int, data: Path | None, device: str, isolation: str, *, json: bool
+    spec: ModelSpec, frames: int, data: Path | None, device: str, isolation: str, *, unseen: Path | None, json: bool
 ) -> tuple[bool, list[dict[str, object]]]:
     """Audit a model and print what the probes found; whether nothing refuses it, and the findings as values.
 
@@ -48,7 +53,9 @@ def audit_model(
             controls[name] = ModelSpec(find_model(name).target)
         except ModelError:
             typer.echo(f"without the control {name}: it is not installed", err=True)
-    request = AuditRequest(spec, data, frames=frames, controls=controls, device=device, isolation=isolation)
+    request = AuditRequest(
+        spec, data, frames=frames, controls=controls, device=device, isolation=isolation, unseen=unseen
+    )
     report = run_audit(request, lambda line: typer.echo(line, err=True))
     if not json:
         for line in report_lines(report):
@@ -56,5 +63,9 @@ def audit_model(
     findings: list[dict[str, object]] = [
         {"probe": r.probe, "value": r.value, "limit": r.limit, "verdict": r.verdict, "message": r.message}
         for r in report.results
+    ]
+    findings += [
+        {"probe": "known-minus-unseen", "model": name, "unseen_is_real": report.real, **asdict(difference)}
+        for name, difference in report.differences.items()
     ]
     return report.passed, findings

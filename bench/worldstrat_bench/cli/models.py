@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from worldstrat_bench.cli import console
-from worldstrat_bench.cli.auditing import AuditDataOption, AuditOption
+from worldstrat_bench.cli.auditing import AuditDataOption, AuditOption, UnseenOption
 from worldstrat_bench.cli.groups import IsolationOption, ModelGroup, PythonOption, with_groups
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def check(
     log: LogOption = None,
     audit: AuditOption = False,
     data: AuditDataOption = None,
+    unseen: UnseenOption = None,
     json: console.JsonOption = False,
 ) -> None:
     """Check a model on synthetic tiles and say what to fix; exits with code 3 if it breaks the contract."""
@@ -86,7 +87,7 @@ def check(
         if audit and not failed:
             from worldstrat_bench.cli.auditing import audit_model
 
-            sound, probes = audit_model(spec, asked.frames, data, on, isolation, json=json)
+            sound, probes = audit_model(spec, asked.frames, data, on, isolation, unseen=unseen, json=json)
     if json:
         console.print_json(
             {

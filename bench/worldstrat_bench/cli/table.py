@@ -87,7 +87,7 @@ def _text(made: Table, format_name: str, intervals: bool, letters: bool) -> str:
     from worldstrat_bench.results import formats
 
     if format_name == "csv":
-        return formats.table_frame(made).to_csv(index=False, lineterminator="\n")
+        return formats.spreadsheet_safe(formats.table_frame(made)).to_csv(index=False, lineterminator="\n")
     write = formats.latex if format_name == "latex" else formats.markdown
     return write(made, intervals=intervals, letters=letters)
 

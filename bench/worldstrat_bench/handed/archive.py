@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import stat
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -15,6 +16,12 @@ from worldstrat_bench.handed.files import MAX_BYTES
 from worldstrat_bench.handed.folder import MOST_FILES
 
 _CHUNK = 1 << 20
+
+LARGEST_UNLIKELY = 1 << 30
+"""Bytes up to which an archive may be as well compressed as it likes."""
+
+MOST_PACKED = 50
+"""Times its own size that a larger archive may unpack to: images of a satellite are packed two or three times."""
 
 
 @contextmanager
@@ -55,6 +62,8 @@ def _unpack(archive: zipfile.ZipFile, folder: Path, path: Path) -> None:
     if len(members) > MOST_FILES:
         what = f"the archive holds more than {MOST_FILES:,} files"
         raise InvalidArtefactError(what, where=path, remedy=_REMEDY)
+    if fault := _sizes_fault(members, path, folder):
+        raise InvalidArtefactError(f"the archive {fault}", where=path, remedy=_REMEDY)
     seen: dict[str, str] = {}
     for member in members:
         name = PurePosixPath(member.filename.replace("\\", "/")).name
@@ -74,6 +83,22 @@ def _unpack(archive: zipfile.ZipFile, folder: Path, path: Path) -> None:
                         f"{name[:100]!r} in the archive is too large", where=path, remedy=_REMEDY
                     )
                 written.write(chunk)
+
+
+def _sizes_fault(members: Sequence[zipfile.ZipInfo], path: Path, folder: Path) -> str:
+    """Return why an archive cannot be unpacked as a whole, by what it says of its files; "" if it can."""
+    total, packed = sum(member.file_size for member in members), path.stat().st_size
+    if total > LARGEST_UNLIKELY and total > MOST_PACKED * packed:
+        return f"would be {total >> 20:,} MiB, more than {MOST_PACKED} times its own size"
+    free = shutil.disk_usage(folder).free
+    if total > free // 2:
+        return f"would be {total >> 20:,} MiB, more than half of what is free on this disk"
+    end = 0
+    for member in sorted(members, key=lambda member: member.header_offset):
+        if member.header_offset < end:
+            return f"holds {member.filename[:100]!r} in the bytes of another file"
+        end = member.header_offset + member.compress_size
+    return ""
 
 
 def _fault_of(member: zipfile.ZipInfo, name: str) -> str:

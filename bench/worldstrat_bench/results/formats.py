@@ -22,6 +22,19 @@ FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 _DASH = "–"
 
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def spreadsheet_safe(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a frame whose texts no spreadsheet takes for a formula: such a text starts with an apostrophe."""
+    changed = {}
+    for name in frame.columns:
+        values = list(frame[name])
+        if any(isinstance(value, str) for value in values):
+            changed[name] = [f"'{v}" if isinstance(v, str) and v.startswith(_FORMULA) else v for v in values]
+    return frame.assign(**changed)
+
+
 def table_frame(table: Table) -> pd.DataFrame:
     """Return one row per run and column, with the numbers as records store them.
 

@@ -24,7 +24,7 @@ _SCRIPTS: Final[dict[str, tuple[tuple[int, int], ...]]] = {
 
 SYMBOLS: Final = "+×"
 _PUNCTUATION: Final = " -_.,:/()'&"
-RESERVED: Final = ("verified", "maintainer", "official", "self-reported")
+RESERVED: Final = ("verified", "maintainer", "official", "self-reported", "certified")
 """Words that only the pages themselves may say of an entry."""
 
 _ALIKE: Final = {
@@ -97,15 +97,37 @@ def name_fault(name: str) -> str:
 
 def author_fault(name: str) -> str:
     """Return why an author cannot be called so, in words; "" if one can. People's names are written in many ways."""
-    hidden = next((character for character in name if not character.isprintable()), None)
-    return f"it holds U+{ord(hidden):04X}, which is not shown" if hidden else reserved_fault(name)
+    hidden = next((c for c in name if not c.isprintable() or "\ufe00" <= c <= "\ufe0f"), None)
+    if hidden:
+        return f"it holds U+{ord(hidden):04X}, which is not shown"
+    sign = next((character for character in name if unicodedata.category(character) in ("So", "Sm", "Sk")), None)
+    return f"it holds {sign!r}, which is not a letter" if sign else reserved_fault(name)
 
 
 def reserved_fault(name: str) -> str:
     """Return which word of a text only the pages say of an entry, in words; "" if there is none."""
-    look = skeleton(name)
-    reserved = next((word for word in RESERVED if skeleton(word) in look), None)
+    look = _letters(name)
+    reserved = next((word for word in RESERVED if _looks_like(look, _letters(word))), None)
     return f"it looks like the word {reserved!r}, which only these pages say of an entry" if reserved else ""
+
+
+def _letters(name: str) -> str:
+    """Return the skeleton of a name without anything between its letters."""
+    shown = "".join(c for c in name if unicodedata.category(c) not in ("Mn", "Me", "Cf"))
+    return skeleton(shown).replace(".", "")
+
+
+def _looks_like(look: str, word: str) -> bool:
+    """Return whether a word is in a text; a letter that no table here knows may stand for any of its letters.
+
+    At least half of the letters have to be the word's own: a name in another script is not every word.
+    """
+    for start in range(len(look) - len(word) + 1):
+        pairs = list(zip(look[start : start + len(word)], word, strict=True))
+        same = sum(a == b for a, b in pairs)
+        if 2 * same >= len(word) and all(a == b or not a.isascii() for a, b in pairs):
+            return True
+    return False
 
 
 def skeleton(name: str) -> str:

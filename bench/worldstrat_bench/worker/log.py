@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from pathlib import Path
 
 CHUNK = 1 << 18
 RECENT = 4096
+_HIDDEN = re.compile(rb"\xc2[\x80-\x9f]|\xe2\x80[\x8e\x8f\xaa-\xae]|\xe2\x81[\xa6-\xa9]")
+"""Controls that UTF-8 writes in two or three bytes: those of terminals (C1), and of the direction of text."""
+
+_OURS, _THEIRS = b"[worldstrat-bench]", b"[model: worldstrat-bench]"
+"""A line of the harness, and what becomes of one that a model prints."""
+
 _DROP = bytes(b for b in range(32) if b not in b"\t\n") + b"\x7f"
+
+
+def _begun(text: bytes) -> bytes:
+    """Return the end of a text that may be the beginning of a control or of a line of the harness."""
+    for length in range(min(len(text), len(_OURS) - 1), 0, -1):
+        end = text[-length:]
+        if _OURS.startswith(end) or end in (b"\xc2", b"\xe2", b"\xe2\x80", b"\xe2\x81"):
+            return end
+    return b""
 
 
 class ModelLog:
@@ -59,10 +75,15 @@ class ModelLog:
             self._write(tail)
 
     def _drain(self, fd: int) -> None:
+        held = b""
         try:
             while chunk := os.read(fd, CHUNK):
-                self._add(chunk)
+                plain = held + chunk.translate(None, _DROP)
+                # What may be the beginning of one of these waits for the rest of it.
+                held = _begun(plain)
+                self._add(_HIDDEN.sub(b"", plain[: len(plain) - len(held)]).replace(_OURS, _THEIRS))
         finally:
+            self._add(held)
             os.close(fd)
 
     def _add(self, chunk: bytes) -> None:

@@ -17,6 +17,7 @@ from worldstrat_bench.audit import AuditReport, AuditRequest, run_audit
 from worldstrat_bench.audit.audit import report_lines
 from worldstrat_bench.audit.changes import CELLS, cells, cropped, mosaic
 from worldstrat_bench.audit.detail import change
+from worldstrat_bench.audit.gains import Gains, difference
 from worldstrat_bench.audit.probes import LIMITS, AuditedModel, ProbeResult, probe_repeat
 from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.data.mini import write_mini
@@ -51,6 +52,15 @@ def answers(data: Path) -> Path:
         thumbnails.append(module.thumbnail(image[[3, 2, 1]]).numpy())
     path = data.parent / "answers.npz"
     np.savez(path, answers=np.stack(truths), hashes=np.array(hashes), thumbnails=np.stack(thumbnails))
+    return path
+
+
+@pytest.fixture(scope="module")
+def few_answers(answers: Path) -> Path:
+    """The same of every third tile only."""
+    path = answers.with_name("few.npz")
+    with np.load(answers) as held:
+        np.savez(path, **{name: held[name][::3] for name in held.files})
     return path
 
 
@@ -98,6 +108,47 @@ def test_a_look_up_by_thumbnail_is_caught_by_what_moves_or_mixes_content(data: P
     caught = over(report)
     assert {"shift", "mosaic", "unseen"} <= caught
     assert not {"noise", "determinism"} & caught
+
+
+def test_a_look_up_of_a_third_of_the_tiles_is_caught_too(data: Path, few_answers: Path) -> None:
+    model = ModelSpec("audit_cheats:load_hash", weights=few_answers, search_paths=(CHEATS,))
+    report = audit(data, model, probes=("gain", "noise", "unseen"))
+    assert over(report) == {"gain", "noise", "unseen"}
+
+
+def test_known_minus_unseen_is_told_of_the_model_and_of_the_controls(data: Path, answers: Path, tmp_path: Path) -> None:
+    private = tmp_path / "private"
+    write_mini(private, test_tiles=4, train_tiles=1, size=320, seed=99)
+    cheat = ModelSpec("audit_cheats:load_hash", weights=answers, search_paths=(CHEATS,))
+    controls = {"bicubic": ModelSpec(find_model("bicubic").target)}
+    request = AuditRequest(
+        cheat, data, frames=1, controls=controls, seed=7, isolation="process", probes=("unseen",), unseen=private
+    )
+    report = run_audit(request)
+    assert set(report.differences) == {"model", "bicubic"}
+    found, honest = report.differences["model"], report.differences["bicubic"]
+    assert (found.known, found.unseen) == (16, 4)
+    assert found.low is not None
+    assert found.low > 10
+    assert honest.low is not None
+    assert honest.high is not None
+    assert honest.low <= 0 <= honest.high
+    text = "\n".join(report_lines(report))
+    assert "known minus unseen (real tiles)" in text
+    assert "clean" not in text
+    assert "does not show that a model has not seen" in text
+
+
+def test_the_interval_of_a_difference_is_welchs() -> None:
+    from scipy.stats import ttest_ind
+
+    a, b = (1.0, 2.0, 4.0, 3.0, 2.5), (0.5, 1.0, 0.2)
+    found = difference(a, b)
+    interval = ttest_ind(a, b, equal_var=False).confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
+    assert difference((1.0,), (0.5, 1.0)).low is None
+    assert Gains((0.0,) * 12 + (30.0,) * 4, (0.1, 0.2)).excess > 20
+    assert Gains((0.0, 0.1, 0.3, 0.2), (0.1, 0.4)).excess < 0.1
 
 
 def test_a_model_that_remembers_the_tile_before_fails(data: Path) -> None:
