@@ -67,7 +67,7 @@ def citation_key(text: str) -> str:
 def model_entry(key: str, record: Record, about: About | None) -> str:
     """Return the reference of a model; without a submission it is named as its record does."""
     model = record.model
-    fields = {"title": f"{{{latex_text(about.title if about else model.name)}}}"}
+    fields = {"title": f"{{{latex_text(about.title if about else model.submission or model.name)}}}"}
     if about is not None:
         # Braces keep the name of an organisation whole; "and" parts authors.
         fields["author"] = " and ".join(f"{{{latex_text(author)}}}" for author in about.authors)
