@@ -11,6 +11,7 @@ from worldstrat_bench.errors import UsageError
 from worldstrat_bench.measures import measure
 from worldstrat_bench.protocol import Protocol, load_protocol
 from worldstrat_bench.results.load import Named, Paths, check_same_board, chosen_list, load_runs
+from worldstrat_bench.run.standing import standing_remarks
 from worldstrat_bench.stats.aggregate import largest_list
 from worldstrat_bench.stats.estimate import effective_groups
 from worldstrat_bench.stats.letters import letter
@@ -231,6 +232,7 @@ def notes_on(runs: Sequence[Named], list_name: str, metrics: Collection[str]) ->
             notes.append(f"{run.name} is a part of a run and is not ranked")
         elif not record.rankable(list_name):
             notes.append(f"{run.name} failed on {record.scores[list_name].failed} tiles and has no mean there")
+        notes += standing_remarks(run.result, run.name)
         notes += [
             f"{measure(name).label} of {run.name} is null: {why}"
             for name, why in record.nulls.items()

@@ -15,6 +15,7 @@ from worldstrat_bench.data.split import sublists
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.measures import measure
 from worldstrat_bench.protocol import Protocol, load_protocol, same_task
+from worldstrat_bench.run.standing import standing_remarks
 from worldstrat_bench.stats.aggregate import largest_list
 from worldstrat_bench.stats.paired import Comparison, compare_all
 from worldstrat_bench.stats.strata import AXES, members, strata_of
@@ -88,7 +89,7 @@ def compare_runs(path_a: Path | str, path_b: Path | str) -> RunComparison:
         _strata(a.table, b.table, protocol, largest_list(shared), both),
         tuple(sorted(_scored(a.table) - both)),
         tuple(sorted(_scored(b.table) - both)),
-        _remarks(a.record, b.record, common - both),
+        (*_remarks(a.record, b.record, common - both), *standing_remarks(a, "a"), *standing_remarks(b, "b")),
         tuple(protocol.ranking.metrics),
         protocol.ranking.level,
         protocol.ranking.margin,

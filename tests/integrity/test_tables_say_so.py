@@ -1,0 +1,95 @@
+"""Tables and comparisons of runs say which have no rank that may be cited; a verified speed is the maintainers'."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from factories import make_run
+from site_scenes import write_manifest, write_speed, write_verification
+from submission_factory import MANIFEST, make_submission, record_of, rewrite_record, the_result
+from worldstrat_bench.artefacts.record import load_record
+from worldstrat_bench.artefacts.verification import SpeedCheck, Verification
+from worldstrat_bench.digests import file_sha256
+from worldstrat_bench.results.table import make_table
+from worldstrat_bench.run.compare import compare_runs
+from worldstrat_bench.site import build
+from worldstrat_bench.submission.verify_write import add_verified
+
+OFFICIAL: dict[str, Any] = {"tiles": None, "release": "v1.1", "list_name": "never-split", "official": True}
+
+
+def git(root: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=T", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
+    done = subprocess.run(["git", *identity, *arguments], cwd=root, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> tuple[Path, Path]:
+    """A verified record and a self-reported one of an official list, in a repository that knows their harness."""
+    git(tmp_path, "init", "--quiet", "--initial-branch", "main")
+    git(tmp_path, "commit", "--quiet", "--allow-empty", "-m", "first")
+    folders = []
+    for slug, gain in (("one-sr", 1.0), ("two-sr", 2.0)):
+        text = MANIFEST.replace('"my-sr"', f'"{slug}"')
+        folder = make_submission(tmp_path, slug, manifest=text, gain_db=gain, **OFFICIAL)
+        rewrite_record(folder, lambda d: d["harness"].update(commit=git(tmp_path, "rev-parse", "HEAD")))
+        folders.append(the_result(folder))
+    write_verification(folders[0], load_record(folders[0]))
+    return folders[0], folders[1]
+
+
+def test_what_has_no_rank_is_named_and_what_has_one_is_not(runs: tuple[Path, Path]) -> None:
+    for notes in (make_table(runs).notes, compare_runs(*runs).remarks):
+        said = [note for note in notes if "no rank that may be cited" in note]
+        assert len(said) == 1
+        assert "self-reported" in said[0]
+        assert said[0].startswith(("two-sr", "b "))
+
+
+def test_a_verified_one_of_an_unknown_harness_and_a_withdrawn_one_are_named(runs: tuple[Path, Path]) -> None:
+    folder = runs[0].parents[2]
+    rewrite_record(folder, lambda d: d["harness"].update(commit="1" * 40))
+    write_verification(runs[0], record_of(folder))
+    assert any("one-sr" in note and "never that of the main branch" in note for note in make_table(runs).notes)
+    about = 'status = "withdrawn"\nstatus_date = "2026-11-26"\nstatus_reason = "It was of another model."\n'
+    path = folder / "submission.toml"
+    path.write_text(path.read_text().replace("[submission]\n", f"[submission]\n{about}"))
+    assert any("one-sr" in note and "withdrawn on 2026-11-26" in note for note in make_table(runs).notes)
+
+
+def test_runs_of_ones_own_on_practice_data_are_left_alone(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        make_run(tmp_path / name, model=name, tiles=36, release="mini", list_name="test")
+    for notes in (
+        make_table([tmp_path / "a", tmp_path / "b"]).notes,
+        compare_runs(tmp_path / "a", tmp_path / "b").remarks,
+    ):
+        assert not any("no rank" in note for note in notes)
+
+
+@pytest.mark.parametrize("confirmed", [True, False])
+def test_a_speed_that_was_timed_again_is_the_maintainers_from_verify_to_page(tmp_path: Path, confirmed: bool) -> None:
+    """The files of a full verification with a timing, added to a submission, and the page of the model."""
+    folder = make_submission(tmp_path, tiles=36)
+    run = tmp_path / "checked"
+    the_result(folder).rename(run)
+    make_run(tmp_path / "submitted", tiles=36, release="mini", list_name="test")
+    write_speed(run, load_record(run), 123.0)
+    write_verification(run, load_record(run))
+    (run / "run.sqlite").touch()
+    check = SpeedCheck(speed_sha256=file_sha256(run / "speed.json"), largest=0.02, tolerance=0.1, agrees=True)
+    found = Verification.load(run / Verification.FILE).model_dump() | {"speed": check.model_dump()}
+    Verification.model_validate(found).save(run / Verification.FILE)
+    target = add_verified(run, folder)
+    if not confirmed:  # another speed than the one that was timed again
+        write_speed(target, load_record(target), 2_496_400.0)
+    write_manifest(folder, slug="my-sr", title="my-sr")
+    build([tmp_path / "submissions"], tmp_path / "out")
+    page = next((tmp_path / "out").rglob("m/my-sr.html")).read_text(encoding="utf-8")
+    assert ("timed again by maintainers" in page) == confirmed
+    assert ("valid; self-reported" in page) == (not confirmed)
