@@ -72,7 +72,7 @@ def is_network(path: Path) -> bool:
     """Return whether `path` lies on a file system of another machine, as far as this one says."""
     if not _MOUNTS.exists():
         return False
-    kind = file_system_of(path.resolve(), _MOUNTS.read_text(errors="replace"))
+    kind = file_system_of(path.resolve(), os.fsdecode(_MOUNTS.read_bytes()))
     return kind in NETWORK_FILE_SYSTEMS or (kind.startswith("fuse.") and kind[5:].startswith(_REMOTE_FUSE))
 
 

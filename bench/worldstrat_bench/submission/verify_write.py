@@ -145,7 +145,7 @@ def check_attestation(run: Path, attestation: Attestation, repository: str) -> N
             signer,
         ]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+            done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False, timeout=120)
         except (OSError, subprocess.TimeoutExpired) as error:
             what = f"the attestation cannot be checked: {type(error).__name__}"
             remedy = "install GitHub's command line, gh, and log in"

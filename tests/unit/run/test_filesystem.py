@@ -16,6 +16,7 @@ MOUNTS = r"""22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
 30 22 0:40 / /data rw - nfs4 server:/export rw
 31 30 8:1 / /data/local rw - xfs /dev/sda rw
 32 22 0:41 / /my\040share rw - cifs //server/share rw
+34 22 0:43 / /daten/Müller rw - nfs server:/m rw
 33 22 0:42 / /home/u/remote rw - fuse.sshfs u@h:/ rw
 not a line
 """
@@ -30,6 +31,7 @@ not a line
         ("/data/local/runs", "xfs"),
         ("/database", "ext4"),
         ("/my share/run", "cifs"),
+        ("/daten/Müller/run", "nfs"),
         ("/home/u/remote/run", "fuse.sshfs"),
     ],
 )
