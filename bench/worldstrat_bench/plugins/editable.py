@@ -18,6 +18,7 @@ from typing import Final
 from urllib.parse import unquote, urlparse
 
 from worldstrat_bench.plugins.interpreter import pth_folders
+from worldstrat_bench.plugins.reach import entries_of, is_file, is_folder
 
 MODULES: Final = (".py", ".pyc", ".so", ".pyd")
 """Endings of files that Python imports."""
@@ -124,7 +125,7 @@ def _project(distribution: Distribution) -> Path | None:
     except (ValueError, KeyError, AttributeError, TypeError):
         return None
     project = Path(unquote(urlparse(origin["url"]).path)) if editable else None
-    return project.resolve() if project is not None and project.is_dir() else None
+    return project.resolve() if project is not None and is_folder(project) else None
 
 
 def _stated_names(distribution: Distribution) -> frozenset[str] | None:
@@ -136,7 +137,7 @@ def _stated_names(distribution: Distribution) -> frozenset[str] | None:
 def _importable(folder: Path, stated: frozenset[str] | None, *, project: bool) -> dict[str, Path]:
     """Return the modules and packages that a folder on the path adds; of a project not its tests or docs."""
     found: dict[str, Path] = {}
-    for entry in sorted(folder.iterdir()):
+    for entry in entries_of(folder):
         name = entry.name.partition(".")[0]
         if stated is not None and name not in stated:
             continue
@@ -148,14 +149,14 @@ def _importable(folder: Path, stated: frozenset[str] | None, *, project: bool) -
 
 
 def _is_module(path: Path) -> bool:
-    return path.suffix in MODULES and path.is_file()
+    return path.suffix in MODULES and is_file(path)
 
 
 def _is_package(path: Path) -> bool:
     """Return whether Python imports a folder: it holds a module, or is a namespace around folders that do."""
-    if "." in path.name or path.name == "__pycache__" or not path.is_dir() or (path / "pyvenv.cfg").exists():
+    if "." in path.name or path.name == "__pycache__" or not is_folder(path) or is_file(path / "pyvenv.cfg"):
         return False
-    return any(_is_module(inner) or (not inner.is_symlink() and _is_package(inner)) for inner in path.iterdir())
+    return any(_is_module(inner) or (not inner.is_symlink() and _is_package(inner)) for inner in entries_of(path))
 
 
 def _linked(site: Path, named: list[Path]) -> dict[str, Path]:
@@ -163,7 +164,7 @@ def _linked(site: Path, named: list[Path]) -> dict[str, Path]:
     tops = {
         name.parts[0] for name in named if not name.parts[0].endswith((".dist-info", ".pth")) and name.parts[0] != ".."
     }
-    return {top: site / top for top in sorted(tops) if (site / top).is_symlink() and (site / top).exists()}
+    return {top: site / top for top in sorted(tops) if (site / top).is_symlink() and is_folder(site / top)}
 
 
 def _of_hook(file: Path) -> Editable:
@@ -213,12 +214,18 @@ def _of_editables(module: str, place: Path) -> Iterator[tuple[str, Path]]:
     name = module.replace(".", "/")
     if place.name == "__init__.py":
         place = place.parent
-    if place.is_dir():
-        yield name, place
+    if is_folder(place):
+        if entries_of(place):  # none: it is closed to this user, and Python finds no module in it either
+            yield name, place
         return
-    for found in [place] if place.is_file() else sorted(place.parent.glob(f"{place.name}.*")):
+    for found in [place] if is_file(place) else _named(place):
         if _is_module(found):
             yield f"{name}{found.name[len(found.name.partition('.')[0]) :]}", found
+
+
+def _named(place: Path) -> list[Path]:
+    """Return the files of a module whose ending is not known."""
+    return [path for path in entries_of(place.parent) if path.name.startswith(f"{place.name}.")]
 
 
 def _of_meson(build: Path) -> dict[str, Path]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from worldstrat_bench.errors import UsageError
+from worldstrat_bench.plugins.reach import is_folder
 
 _ASK = (
     "import json,sys,sysconfig;"
@@ -59,7 +60,7 @@ def own_interpreter() -> Interpreter:
         sys.version_info[:3],
         Path(sys.prefix),
         Path(sys.base_prefix),
-        tuple(path for path in paths if path is not None and path.is_dir()),
+        tuple(path for path in paths if path is not None and is_folder(path)),
         user_site,
     )
 
@@ -118,7 +119,7 @@ def pth_folders(file: Path) -> tuple[Path, ...]:
     """Return the folders that a ``.pth`` file adds to the path; its lines of code are not run."""
     # normpath, not resolve: a folder keeps the name by which it is on the path
     folders = (Path(os.path.normpath(file.parent / line)) for line in _pth_lines(file))
-    return tuple(folder for folder in folders if folder.is_dir())
+    return tuple(folder for folder in folders if is_folder(folder))
 
 
 def statement_of(home: Path) -> Path:
