@@ -16,9 +16,15 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, R
 
 INSTALL = "apt-get update && apt-get install --yes --no-install-recommends chromium"
 ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
-]  # fmt: skip
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+]
 LOCAL = ("file:", "data:", "blob:", "http://127.0.0.1")
 
 

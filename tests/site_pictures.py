@@ -49,14 +49,32 @@ def make_scene(root: Path) -> PictureScene:
     for invented, name in zip(invented_facts(len(names)), sorted(names), strict=True):
         own = dataset.tile(name).facts
         facts.append(
-            Facts(name, own.group, own.ipcc, own.smod, own.source, own.continent, own.lon, own.lat, invented.cloud,
-                  invented.days, invented.detail)
-        )  # fmt: skip
+            Facts(
+                name,
+                own.group,
+                own.ipcc,
+                own.smod,
+                own.source,
+                own.continent,
+                own.lon,
+                own.lat,
+                invented.cloud,
+                invented.days,
+                invented.detail,
+            )
+        )
     runs = []
     for i, model in enumerate(("good", "blurred")):
         run = root / "runs" / model
-        make_run(run, model=model, tiles=facts, release="mini", list_name="test", gain_db=1.0 - i,
-                 targets_sha256=hashlib.sha256(lines.encode()).hexdigest())  # fmt: skip
+        make_run(
+            run,
+            model=model,
+            tiles=facts,
+            release="mini",
+            list_name="test",
+            gain_db=1.0 - i,
+            targets_sha256=hashlib.sha256(lines.encode()).hexdigest(),
+        )
         store = PredictionStore(run / "predictions")
         for name, target in targets.items():
             image = target.image if i == 0 else target.image[:, ::2, ::2]

@@ -16,11 +16,16 @@ from worldstrat_bench.artefacts.speed import SpeedReport, Timing
 from worldstrat_bench.artefacts.verification import ColumnCheck, Draw, TileCheck, Verification
 
 MODELS = (
-    ("nearest", -1.1, "interpolation"), ("bicubic", 0.0, "interpolation"), ("lanczos", 0.06, "interpolation"),
-    ("median-8", 0.35, "multi-frame"), ("shift-and-add", 0.62, "multi-frame"), ("srcnn", 0.66, "single-frame network"),
-    ("esrgan-x4", -0.45, "generative"), ("highresnet", 1.02, "multi-frame network"),
+    ("nearest", -1.1, "interpolation"),
+    ("bicubic", 0.0, "interpolation"),
+    ("lanczos", 0.06, "interpolation"),
+    ("median-8", 0.35, "multi-frame"),
+    ("shift-and-add", 0.62, "multi-frame"),
+    ("srcnn", 0.66, "single-frame network"),
+    ("esrgan-x4", -0.45, "generative"),
+    ("highresnet", 1.02, "multi-frame network"),
     ("fusion-transformer", 1.21, "multi-frame network"),
-)  # fmt: skip
+)
 
 
 def write_manifest(
@@ -42,18 +47,38 @@ def write_speed(run: Path, record: Record, rate: float, *, verdict: str = "VALID
     """A ``speed.json`` of one timing."""
     latency_ms, megapixels = 2500 / rate, rate / 2.5 * 632 * 632 / 1e6
     timing = Timing(
-        scenario="offline", precision="fp32", batch=1, frames=8, height=632, width=632, blocks=12, calls=48,
-        call_ms=latency_ms, latency_p50_ms=None, latency_p90_ms=None, latency_p99_ms=None,
-        tiles_per_second=rate / 2.5, km2_per_second=rate, output_megapixels_per_second=megapixels, transfer_ms=0.17,
-        repeat_medians_ms=(latency_ms,) * 3, reference_ms=3.0, times_reference=latency_ms / 3,
+        scenario="offline",
+        precision="fp32",
+        batch=1,
+        frames=8,
+        height=632,
+        width=632,
+        blocks=12,
+        calls=48,
+        call_ms=latency_ms,
+        latency_p50_ms=None,
+        latency_p90_ms=None,
+        latency_p99_ms=None,
+        tiles_per_second=rate / 2.5,
+        km2_per_second=rate,
+        output_megapixels_per_second=megapixels,
+        transfer_ms=0.17,
+        repeat_medians_ms=(latency_ms,) * 3,
+        reference_ms=3.0,
+        times_reference=latency_ms / 3,
         verdict="VALID" if verdict == "VALID" else "INVALID",
         reasons=() if verdict == "VALID" else ("the machine was not steady",),
-    )  # fmt: skip
+    )
     report = SpeedReport(
-        record_id=record.record_id, model=record.model.name, created="2026-02-03T04:05:06Z",
-        device=Device(type="cuda", name=device, device_class=device), environment=record.environment,
-        isolation=record.isolation, timings=(timing,), compared_tiles=4,
-    )  # fmt: skip
+        record_id=record.record_id,
+        model=record.model.name,
+        created="2026-02-03T04:05:06Z",
+        device=Device(type="cuda", name=device, device_class=device),
+        environment=record.environment,
+        isolation=record.isolation,
+        timings=(timing,),
+        compared_tiles=4,
+    )
     (run / "speed.json").write_text(report.dump(), encoding="utf-8")
 
 
@@ -92,14 +117,31 @@ def submissions(root: Path, *, official: bool) -> Path:
     for i, (name, gain, family) in enumerate(MODELS):
         folder = root / name
         run = folder / "results" / "wsb-1" / "x-cpu"
-        reference = ModelRef(name=name, distribution=f"{name}-sr", version="1.2.0", entry_point=f"{name}:load",
-                             frames=1 if "single" in family or "interp" in family else 8)  # fmt: skip
+        reference = ModelRef(
+            name=name,
+            distribution=f"{name}-sr",
+            version="1.2.0",
+            entry_point=f"{name}:load",
+            frames=1 if "single" in family or "interp" in family else 8,
+        )
         record = make(
-            run, model=name, gain_db=gain, spread_db=0.15 if family == "interpolation" else 0.6,
-            submission=name, model_ref=reference, created=f"2026-01-{i + 1:02d}T12:00:00Z",
-        )  # fmt: skip
-        write_manifest(folder, slug=name, title=name, family=family, paper="https://example.org/paper",
-                       code="https://example.org/code", description="What the model is, in a sentence.")  # fmt: skip
+            run,
+            model=name,
+            gain_db=gain,
+            spread_db=0.15 if family == "interpolation" else 0.6,
+            submission=name,
+            model_ref=reference,
+            created=f"2026-01-{i + 1:02d}T12:00:00Z",
+        )
+        write_manifest(
+            folder,
+            slug=name,
+            title=name,
+            family=family,
+            paper="https://example.org/paper",
+            code="https://example.org/code",
+            description="What the model is, in a sentence.",
+        )
         write_speed(run, record, 400 / (1 + i * i), verdict="INVALID" if i == 6 else "VALID")
         if name != "esrgan-x4":
             write_verification(run, record)
@@ -117,15 +159,24 @@ def hostile(root: Path, strings: Iterable[str]) -> Path:
         facts = relabel(invented_facts(12), ipcc=text, smod=text, source=text, continent=text, group=text)
         facts = tuple(replace(fact, tile=f"{text}{k:02d}") for k, fact in enumerate(facts))
         reference = ModelRef(
-            name=text[:200], distribution=text[:200], version=text, entry_point=text, frames=8,
-            parameters={text: text},
-        )  # fmt: skip
+            name=text[:200], distribution=text[:200], version=text, entry_point=text, frames=8, parameters={text: text}
+        )
         folder = root / f"h{i}"
         record = make_run(
-            folder / "results" / "a" / "b", model="x", tiles=facts, seed=i, release="unrecognised"[:200],
-            list_name=text[:200], official=False, model_ref=reference, train_split=text, submission=text[:200],
-            created=text, device_class=text, warnings=(text,),
-        )  # fmt: skip
+            folder / "results" / "a" / "b",
+            model="x",
+            tiles=facts,
+            seed=i,
+            release="unrecognised"[:200],
+            list_name=text[:200],
+            official=False,
+            model_ref=reference,
+            train_split=text,
+            submission=text[:200],
+            created=text,
+            device_class=text,
+            warnings=(text,),
+        )
         write_manifest(folder, slug=text, title=text, family=text, paper=text, code=text, description=text)
         write_speed(folder / "results" / "a" / "b", record, 1.0, device=text)
     return root

@@ -32,8 +32,9 @@ from worldstrat_bench.run import evaluate
 from worldstrat_bench.run.journal import FILE_NAME
 from worldstrat_bench.run.model import ModelRequest
 from worldstrat_bench.submission.check import Options, check
-from worldstrat_bench.submission.verify import VerifyReport, VerifyRequest, model_faults, verify
+from worldstrat_bench.submission.verify import VerifyReport, VerifyRequest, verify
 from worldstrat_bench.submission.verify_columns import compare_tables, speed_difference
+from worldstrat_bench.submission.verify_model import model_faults
 from worldstrat_bench.submission.verify_tiles import Machine, draw, drawn_tiles, limits_of
 from worldstrat_bench.submission.verify_write import add_verified, attestation_of, write_verification
 from worldstrat_bench.worker.types import Limits

@@ -45,8 +45,9 @@ def crowd(tmp_path_factory: pytest.TempPathFactory) -> Path:
     facts = invented_facts(36)
     for i in range(100):
         run = root / "runs" / f"m{i:03d}"
-        record = make_run(run, model=f"model-{i:03d}", tiles=facts, release="mini", list_name="test", gain_db=i * 0.03,
-                          seed=i)  # fmt: skip
+        record = make_run(
+            run, model=f"model-{i:03d}", tiles=facts, release="mini", list_name="test", gain_db=i * 0.03, seed=i
+        )
         site_scenes.write_speed(run, record, 1 + (i * 37) % 400)
     build([root / "runs"], root / "out")
     return next((root / "out").glob("practice-*"))

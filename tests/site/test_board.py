@@ -96,8 +96,9 @@ def test_the_heading_stays_after_1500_px(crowd: Path, browser: Browser) -> None:
         head = page.locator("#board thead th").nth(2).bounding_box()
         assert head is not None
         assert 0 <= head["y"] < 900
-        hit = page.evaluate("([x, y]) => document.elementFromPoint(x, y).closest('thead') !== null",
-                            [head["x"] + 5, head["y"] + 5])  # fmt: skip
+        hit = page.evaluate(
+            "([x, y]) => document.elementFromPoint(x, y).closest('thead') !== null", [head["x"] + 5, head["y"] + 5]
+        )
         assert hit
         first = page.locator("#board tbody tr").first.bounding_box()
         assert first is not None

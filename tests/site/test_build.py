@@ -37,8 +37,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for i in range(3):
         make_run(root / f"m{i}", model=f"m{i}", tiles=36, release="mini", list_name="test", seed=i)
     facts = invented_facts(36)
-    make_run(root / "bad", model="bad", tiles=facts, release="mini", list_name="test",
-             failed={facts[0].tile: "crash"})  # fmt: skip
+    make_run(root / "bad", model="bad", tiles=facts, release="mini", list_name="test", failed={facts[0].tile: "crash"})
     return root
 
 
@@ -150,7 +149,7 @@ def test_no_record_at_all_is_a_page_that_says_so(tmp_path: Path) -> None:
         ("method.html", "#wsb-1", "#wsb-2", "an id that is not there"),
         ("feed.xml", "</feed>", "", "cannot be read"),
     ],
-)  # fmt: skip
+)
 def test_the_check_finds_faults(small: Path, tmp_path: Path, path: str, old: str, new: str, fault: str) -> None:
     build([small / "m0"], tmp_path / "out")
     file = tmp_path / "out" / path

@@ -26,12 +26,12 @@ ATTACKS = (
     "</title></script><svg onload=window.hit=1>",
     "../../../../tmp/evil",
     "@SUM(1+1)*cmd",
-    "https://example.org/?\"onmouseover=\"window.hit=1",
+    'https://example.org/?"onmouseover="window.hit=1',
     "عربي ‏ نص",
     "a\u0301\u0302\u0303\u0304\u0305\u0306" + "\u0316" * 200,
     "]]>&lt;!--",
     "con",
-)  # fmt: skip
+)
 
 
 @pytest.fixture(scope="module")

@@ -38,9 +38,20 @@ def kinds(site: Path) -> dict[str, Path]:
 
 
 KINDS = (
-    "index", "by-lpips", "list", "practice", "stratum", "small stratum", "strata", "model", "tile", "compare",
-    "gallery", "method", "data",
-)  # fmt: skip
+    "index",
+    "by-lpips",
+    "list",
+    "practice",
+    "stratum",
+    "small stratum",
+    "strata",
+    "model",
+    "tile",
+    "compare",
+    "gallery",
+    "method",
+    "data",
+)
 
 
 def column(page: Page, table: str, key: str) -> list[str]:

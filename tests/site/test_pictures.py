@@ -51,8 +51,11 @@ def test_without_a_script_equal_panes_stand_side_by_side(pictures: PictureScene,
     with visit(browser, pictures.tile_pages()[0].as_uri(), java_script_enabled=False) as seen:
         panes = seen.page.locator(".pane")
         assert [text.split()[0] for text in panes.locator("figcaption").all_inner_texts()] == [
-            "Input", "A", "B", "Target",
-        ]  # fmt: skip
+            "Input",
+            "A",
+            "B",
+            "Target",
+        ]
         boxes = {(b["width"], b["height"]) for b in (i.bounding_box() for i in panes.locator("img").all()) if b}
         assert len(boxes) == 1
         assert boxes.pop()[0] > 200

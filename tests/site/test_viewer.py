@@ -216,8 +216,14 @@ def test_native_pixels_are_drawn_without_loss_and_hard(seen: Visit, pictures: Pi
 def test_the_whole_view_goes_into_the_address(seen: Visit, pictures: PictureScene, browser: Browser) -> None:
     page = seen.page
     address = page.url
-    for name, value in (("a", "blurred"), ("b", "good"), ("mode", "swipe"), ("pair", "bt"), ("as", "delivered"),
-                        ("tone", "own")):  # fmt: skip
+    for name, value in (
+        ("a", "blurred"),
+        ("b", "good"),
+        ("mode", "swipe"),
+        ("pair", "bt"),
+        ("as", "delivered"),
+        ("tone", "own"),
+    ):
         page.select_option(f"select[name={name}]", value)
     page.locator("[data-z='4']").click()
     page.locator(".panes").focus()

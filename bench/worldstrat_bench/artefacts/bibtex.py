@@ -46,7 +46,7 @@ _LATEX = {
 
 @dataclass(frozen=True)
 class About:
-    """What a submission says of its model; a run of no submission has none."""
+    """A submission's description of its model; a run without a submission has none."""
 
     title: str
     authors: tuple[str, ...]

@@ -77,6 +77,7 @@ class Analysis:
         """Return (n,) the median over the models on every tile; NaN where no model has a value."""
         matrix = self.matrix(metric)
         result = np.full(matrix.shape[1], np.nan)
+        # numpy warns of a median of nothing; such tiles keep NaN.
         known = ~np.isnan(matrix).all(axis=0) if len(matrix) else np.zeros(matrix.shape[1], dtype=bool)
         result[known] = np.nanmedian(matrix[:, known], axis=0)
         return result

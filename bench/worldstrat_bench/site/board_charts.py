@@ -115,8 +115,9 @@ def speed_chart(
     found = name_places([spots[i] for i in wanted], widths, spots, (right, bottom))
     places = {i: place for i, place in zip(wanted, found, strict=True) if place is not None}
     for i, (point, (x, y)) in enumerate(zip(points, spots, strict=True)):
-        circle = element("circle", element("title", escape(point.label)), css="ho" if point.hollow else "pt",
-                         cx=x, cy=y, r=4.0)  # fmt: skip
+        circle = element(
+            "circle", element("title", escape(point.label)), css="ho" if point.hollow else "pt", cx=x, cy=y, r=4.0
+        )
         text = ""
         if i in places:
             nx, ny, anchor = places[i]

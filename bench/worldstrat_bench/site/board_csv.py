@@ -35,9 +35,15 @@ def _row(division: Division, rows: Rows, entry: Entry, ranked: Sequence[str], me
     scores, own = division.scores(entry, rows.list_name or None), rows.summaries(entry)
     tiles = max((summary.n for summary in own.values()), default=0)
     cells: list[CsvValue] = [
-        entry.slug, entry.record.record_id, entry.title, entry.status, int(division.counts(entry)),
-        entry.record.created, tiles, scores.failed,
-    ]  # fmt: skip
+        entry.slug,
+        entry.record.record_id,
+        entry.title,
+        entry.status,
+        int(division.counts(entry)),
+        entry.record.created,
+        tiles,
+        scores.failed,
+    ]
     for metric in ranked:
         cells += _ranks(rows.boards.get(metric) if rows.display == "ranks" else None, entry.slug)
         found = rows.leaders[metric].differences.get(entry.slug) if metric in rows.leaders else None

@@ -126,9 +126,16 @@ def _columns(
             columns.append(Column(f"rank_{metric}", "Rank" if len(ranked) == 1 else f"{label} rank", text))
         columns.append(metric_column(metric, "main"))
         if metric in rows.leaders:
-            columns.append(Column(f"ci_{metric}", "to the first", f"{label} minus that of the first model, "
-                           "paired by tile. Bar: 95 % interval. Thin line: the extent at the level of a verdict; "
-                           "where it excludes 0 the two are told apart", numeric=False))  # fmt: skip
+            columns.append(
+                Column(
+                    f"ci_{metric}",
+                    "to the first",
+                    f"{label} minus that of the first model, "
+                    "paired by tile. Bar: 95 % interval. Thin line: the extent at the level of a verdict; "
+                    "where it excludes 0 the two are told apart",
+                    numeric=False,
+                )
+            )
         if metric == "psnr" and "gain" in beside:
             columns.append(metric_column("gain", "main", label="over bicubic"))
     rest = [b for b in beside if b != "gain"]
@@ -149,11 +156,17 @@ def _columns(
         Column("frames", "Frames", frames, "entry"),
         Column("train", "Train list", "What the entry says it was trained on", "entry", numeric=False),
         *(
-            Column(f"speed_{i}", device, f"Throughput on {device}, in batches; single tiles are marked", "entry", "↑",
-                   "km²/s")
+            Column(
+                f"speed_{i}",
+                device,
+                f"Throughput on {device}, in batches; single tiles are marked",
+                "entry",
+                "↑",
+                "km²/s",
+            )
             for i, device in enumerate(devices)
         ),
-    )  # fmt: skip
+    )
 
 
 def _lettered(rows: Rows, metric: str) -> bool:

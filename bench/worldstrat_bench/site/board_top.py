@@ -83,10 +83,11 @@ def speed_figures(analysis: Analysis, found: Leader, base: str) -> list[Figure]:
         front = board_charts.pareto(points, y_higher=m.direction == "higher")
         corners = [points[i] for i in front]
         named = [
-            point if point not in corners else board_charts.Point(point.label, point.x, point.y, point.href,
-                                                                  point.hollow, named=True)
+            point
+            if point not in corners
+            else board_charts.Point(point.label, point.x, point.y, point.href, point.hollow, named=True)
             for point in points
-        ]  # fmt: skip
+        ]
         title = f"{m.label} against speed on {device}"
         svg = board_charts.speed_chart(
             named, title, "km²/s, logarithmic", _axis_title(found.metric), up=m.direction == "higher", front=front

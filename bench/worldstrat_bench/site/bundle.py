@@ -12,9 +12,7 @@ from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 
-STYLES = (
-    "tokens", "page", "tables", "controls", "figures", "strata", "content", "tile", "small", "print",
-)  # fmt: skip
+STYLES = ("tokens", "page", "tables", "controls", "figures", "strata", "content", "tile", "small", "print")
 """Style sheets in the order of their rules: a later one overrules an earlier one."""
 ENTRY = "main"
 """The module that imports the others."""

@@ -132,8 +132,9 @@ def shift_map(shifts: Sequence[tuple[float, float]], radius: int, label: str) ->
     most = max(counts.values(), default=1)
     for (x, y), count in sorted(counts.items()):
         shade = 1 + round(5 * math.sqrt(count / most))
-        drawing.add("rect", css=f"q{shade}", x=x0 + (x + radius) * side, y=y0 + (y + radius) * side,
-                    width=side, height=side)  # fmt: skip
+        drawing.add(
+            "rect", css=f"q{shade}", x=x0 + (x + radius) * side, y=y0 + (y + radius) * side, width=side, height=side
+        )
     middle = x0 + size / 2
     drawing.line(middle, y0, middle, y0 + size, "zr")
     drawing.line(x0, y0 + size / 2, x0 + size, y0 + size / 2, "zr")
@@ -152,8 +153,13 @@ def strip(values: Sequence[tuple[str, float]], label: str, unit: str) -> Markup:
     drawing = Drawing(720, 52, label)
     for tick in ticks:
         drawing.line(scale(tick), 6, scale(tick), 30, "gr")
-        drawing.text(scale(tick), 46, tick_label(tick, ticks) + (f" {unit}" if tick == ticks[-1] else ""), "tk",
-                     "end" if tick == ticks[-1] else "middle")  # fmt: skip
+        drawing.text(
+            scale(tick),
+            46,
+            tick_label(tick, ticks) + (f" {unit}" if tick == ticks[-1] else ""),
+            "tk",
+            "end" if tick == ticks[-1] else "middle",
+        )
     for name, value in values:
         drawing.raw(Markup(element("circle", element("title", escape(name)), css="dt", cx=scale(value), cy=18, r=4)))
     return drawing.render()

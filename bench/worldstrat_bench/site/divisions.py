@@ -116,6 +116,7 @@ class Division:
     def strata(self) -> dict[str, dict[str, tuple[str, ...]]]:
         """Axis to stratum to the tiles of the ranking list, in the order of pages."""
         labels = strata_of(self.facts)
+        # Strata are of the ranking list alone, or a rank in one would be of other tiles than the rank above it.
         ranking = set(self.tiles)
         found: dict[str, dict[str, tuple[str, ...]]] = {}
         for axis in AXES:
@@ -159,6 +160,7 @@ class Division:
         """Ranks of the entries on some of the tiles."""
         columns = [self.row_of[tile] for tile in tiles]
         values = self.matrix(metric)[:, columns]
+        # An entry without a value on one of the tiles has no rank: its mean would be over easier or harder ones.
         complete = [not any(row) for row in np.isnan(values).tolist()]
         named = {e.slug: v for e, v, whole in zip(self.entries, values, complete, strict=True) if whole}
         groups = [self.facts.groups[i] for i in columns]

@@ -193,10 +193,20 @@ def speed_of(data: bytes | None, record: Record, verified: Verification | None) 
 def _speed(device_class: str, device: str, timing: Timing, confirmed: bool) -> Speed:
     latencies = (timing.latency_p50_ms, timing.latency_p90_ms, timing.latency_p99_ms)
     return Speed(
-        device_class, device, timing.scenario, clean(timing.precision, 20), timing.batch, timing.km2_per_second,
-        timing.tiles_per_second, timing.times_reference, tuple(each for each in latencies if each is not None),
-        timing.transfer_ms, timing.verdict == "VALID", clean("; ".join(timing.reasons[:20]), 600), confirmed,
-    )  # fmt: skip
+        device_class,
+        device,
+        timing.scenario,
+        clean(timing.precision, 20),
+        timing.batch,
+        timing.km2_per_second,
+        timing.tiles_per_second,
+        timing.times_reference,
+        tuple(each for each in latencies if each is not None),
+        timing.transfer_ms,
+        timing.verdict == "VALID",
+        clean("; ".join(timing.reasons[:20]), 600),
+        confirmed,
+    )
 
 
 def robustness_of(data: bytes | None, record: Record) -> Robustness | None:

@@ -102,11 +102,19 @@ def shift_figures(table: TileTable, radius: int) -> list[Figure]:
     count = len(distances)
     edges = [top * i / 16 for i in range(17)]
     figures = [
-        Figure("shift-map", "Estimated shifts", f"{count} tiles in squares of 1 px over the search of ±{radius} px.",
-               charts.shift_map(shifts, radius, "Estimated shifts in the search window")),
-        Figure("shift-length", "Length of the shift", f"{count} tiles, px of the target grid (2.5 m).",
-               charts.histogram(distances, edges, "Histogram of the length of shifts", "px")),
-    ]  # fmt: skip
+        Figure(
+            "shift-map",
+            "Estimated shifts",
+            f"{count} tiles in squares of 1 px over the search of ±{radius} px.",
+            charts.shift_map(shifts, radius, "Estimated shifts in the search window"),
+        ),
+        Figure(
+            "shift-length",
+            "Length of the shift",
+            f"{count} tiles, px of the target grid (2.5 m).",
+            charts.histogram(distances, edges, "Histogram of the length of shifts", "px"),
+        ),
+    ]
     if len(gains):
         high = max(1.0, float(np.ceil(np.percentile(gains, 99))))
         low = min(0.0, float(np.floor(gains.min())))

@@ -8,16 +8,83 @@ from html.parser import HTMLParser
 
 _VOID = frozenset({"meta", "link", "img", "input", "br", "hr", "col", "source", "wbr"})
 _SVG = frozenset({"svg", "path", "circle", "rect", "text", "g", "a", "title", "line"})
-_HTML = frozenset({
-    "html", "head", "meta", "title", "link", "script", "body", "header", "main", "footer", "nav", "section", "figure",
-    "figcaption", "div", "span", "p", "a", "b", "small", "h1", "h2", "h3", "ul", "ol", "li", "dl", "dt", "dd",
-    "table", "caption", "thead", "tbody", "tr", "th", "td", "form", "fieldset", "legend", "label", "input", "select",
-    "option", "button", "output", "details", "summary", "img", "pre", "code", "bdi",
-})  # fmt: skip
-_BLOCKS = frozenset({
-    "div", "p", "ul", "ol", "dl", "table", "section", "figure", "form", "h1", "h2", "h3", "pre", "nav", "header",
-    "footer", "main", "details",
-})  # fmt: skip
+_HTML = frozenset(
+    {
+        "html",
+        "head",
+        "meta",
+        "title",
+        "link",
+        "script",
+        "body",
+        "header",
+        "main",
+        "footer",
+        "nav",
+        "section",
+        "figure",
+        "figcaption",
+        "div",
+        "span",
+        "p",
+        "a",
+        "b",
+        "small",
+        "h1",
+        "h2",
+        "h3",
+        "ul",
+        "ol",
+        "li",
+        "dl",
+        "dt",
+        "dd",
+        "table",
+        "caption",
+        "thead",
+        "tbody",
+        "tr",
+        "th",
+        "td",
+        "form",
+        "fieldset",
+        "legend",
+        "label",
+        "input",
+        "select",
+        "option",
+        "button",
+        "output",
+        "details",
+        "summary",
+        "img",
+        "pre",
+        "code",
+        "bdi",
+    }
+)
+_BLOCKS = frozenset(
+    {
+        "div",
+        "p",
+        "ul",
+        "ol",
+        "dl",
+        "table",
+        "section",
+        "figure",
+        "form",
+        "h1",
+        "h2",
+        "h3",
+        "pre",
+        "nav",
+        "header",
+        "footer",
+        "main",
+        "details",
+    }
+)
 _EXTERNAL_SCHEMES = ("http:", "https:", "//", "ftp:", "file:", "javascript:", "data:")
 
 

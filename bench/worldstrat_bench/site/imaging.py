@@ -23,8 +23,16 @@ MOST_BYTES = 75_000
 ERROR_MAX = 0.1
 """Reflectance error that is drawn as the brightest; the same for every model and tile."""
 
-INFERNO = ((0, 0, 4), (40, 11, 84), (101, 21, 110), (159, 42, 99), (212, 72, 66), (245, 125, 21), (250, 193, 39),
-            (252, 255, 164))  # fmt: skip
+INFERNO = (
+    (0, 0, 4),
+    (40, 11, 84),
+    (101, 21, 110),
+    (159, 42, 99),
+    (212, 72, 66),
+    (245, 125, 21),
+    (250, 193, 39),
+    (252, 255, 164),
+)
 """Anchors of matplotlib's inferno (van der Walt and Smith, CC0): perceptually uniform, safe for colour-blind eyes."""
 
 

@@ -67,8 +67,9 @@ class Leader:
 def column_of(pairs: Estimate, column: int) -> Estimate:
     """Return the (m,) estimates of every row minus one, out of (m, m) of row minus column."""
     at = (slice(None), column)
-    return Estimate(pairs.value[at], pairs.error[at], pairs.skewness[at], pairs.groups[at], pairs.effective[at],
-                    pairs.varies[at])  # fmt: skip
+    return Estimate(
+        pairs.value[at], pairs.error[at], pairs.skewness[at], pairs.groups[at], pairs.effective[at], pairs.varies[at]
+    )
 
 
 def against(values: Floats, other: Floats, groups: Sequence[str]) -> Estimate:
@@ -91,11 +92,13 @@ def differences(found: Estimate, metric: str, protocol: Protocol) -> list[Differ
     apart, drawn = decided(found, metric, protocol), found.effective >= protocol.aggregation.groups_interval
     return [
         Difference(
-            float(found.value[i]), _ends(low[i], high[i], bool(drawn[i])),
-            _ends(wide_low[i], wide_high[i], bool(drawn[i])), bool(apart[i]),
+            float(found.value[i]),
+            _ends(low[i], high[i], bool(drawn[i])),
+            _ends(wide_low[i], wide_high[i], bool(drawn[i])),
+            bool(apart[i]),
         )
         for i in range(len(found.value))
-    ]  # fmt: skip
+    ]
 
 
 def _ends(low: float, high: float, drawn: bool) -> tuple[float, float] | None:

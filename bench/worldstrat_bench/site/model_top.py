@@ -54,8 +54,11 @@ def _behind(analysis: Analysis, entry: Entry, leader: Leader, *, tested: bool) -
     if m.name == "psnr" and gain.mean is not None:
         ends = drawn_interval(gain, division.protocol.aggregation)
         parts.append(("", f", {shown(gain.mean, m)}{bracketed(ends, m)} over bicubic"))
-    parts += [("", f", {shown(difference.value, m)}{bracketed(difference.interval, m)} against the first, "),
-              (leader.first, first.title), ("", ". ")]  # fmt: skip
+    parts += [
+        ("", f", {shown(difference.value, m)}{bracketed(difference.interval, m)} against the first, "),
+        (leader.first, first.title),
+        ("", ". "),
+    ]
     return parts + _tied(analysis, entry, leader.metric) if tested else parts
 
 

@@ -11,6 +11,7 @@ from worldstrat_bench.data.split import release_names
 from worldstrat_bench.measures import measure
 from worldstrat_bench.site.analysis import Analysis, shown_stratum
 from worldstrat_bench.site.board_csv import board_csv
+from worldstrat_bench.site.board_json import board_document
 from worldstrat_bench.site.board_table import LETTERED, Rows, board_table
 from worldstrat_bench.site.board_top import answers, described, difference_figure, speed_figures
 from worldstrat_bench.site.citations import board_references
@@ -90,12 +91,30 @@ def _rows(analysis: Analysis, name: str, metric: str, *, reported: bool = False)
 def empty_context() -> dict[str, object]:
     """Return what the board template needs, with nothing to show."""
     return {
-        "no_official": False, "answers": [], "top": [], "facts": [], "lists": [], "orders": [], "figures": [],
-        "strata_links": [], "others": [],
-        "missing": [], "apart": [], "unranked": "", "sentences": [], "rank_note": "", "csv": "",
-        "none_verified": "", "not_counting": [], "stability": None, "copies": [], "bibtex": "",
-        "reported_html": "", "reported_note": "", "reported_csv": "",
-    }  # fmt: skip
+        "no_official": False,
+        "answers": [],
+        "top": [],
+        "facts": [],
+        "lists": [],
+        "orders": [],
+        "figures": [],
+        "strata_links": [],
+        "others": [],
+        "missing": [],
+        "apart": [],
+        "unranked": "",
+        "sentences": [],
+        "rank_note": "",
+        "csv": "",
+        "none_verified": "",
+        "not_counting": [],
+        "stability": None,
+        "copies": [],
+        "bibtex": "",
+        "reported_html": "",
+        "reported_note": "",
+        "reported_csv": "",
+    }
 
 
 def _list_context(analysis: Analysis, name: str, metric: str, *, base: str) -> dict[str, object]:
@@ -109,30 +128,41 @@ def _list_context(analysis: Analysis, name: str, metric: str, *, base: str) -> d
     caption = f"List {clean(name, 40)}: {counted(len(tiles), 'tile')}, {counted(len(rows.entries), 'model')}"
     table = board_table(division, "board", caption, rows, base=base, beside=analysis.config.beside)
     ranks, said = division.shows_ranks(name), answers(division, rows.leaders, rows.summaries, rows.display, base)
-    return empty_context() | _reported_context(analysis, name, metric, base) | _figures(analysis, rows, base, main) | {
-        "tab": "Board",
-        "heading": heading_of(division) if main else f"List {clean(name, 40)}",
-        "lead": _lead(division, name),
-        "answers": said,
-        **described(said),
-        "lists": [
-            (n, len(t), base + list_page(division, n, ranked[0]), n == name) for n, t in division.lists.items()
-        ],
-        "orders": [
-            (f"{measure(m).label} {measure(m).arrow}", base + list_page(division, name, m), m == metric) for m in orders
-        ] if main and len(orders) > 1 else [],
-        "missing": [f"No {measure(m).label} yet: no record has it{_WHY_MISSING.get(m, '')}" for m in missing],
-        "facts": board_facts(boards, len(tiles), ranks=ranks),
-        "sentences": board_sentences(boards) if ranks else [],
-        "rank_note": rank_note(division, division.list_display(name)),
-        "table": table, "table_html": render(table), "legend": legend(table),
-        "csv": f"{division.prefix}data/board-{slugify(name)}",
-        "unranked": "; ".join(_unranked(division, name, orders)),
-        "none_verified": NONE_VERIFIED if division.cited and not division.entries else "",
-        "not_counting": [e.title for e in division.entries if not division.counts(e)],
-        "copies": copies(division, name, _order(rows)), "bibtex": board_references(division),
-        "stability": stability_block(division, name, base),
-    }  # fmt: skip
+    return (
+        empty_context()
+        | _reported_context(analysis, name, metric, base)
+        | _figures(analysis, rows, base, main)
+        | {
+            "tab": "Board",
+            "heading": heading_of(division) if main else f"List {clean(name, 40)}",
+            "lead": _lead(division, name),
+            "answers": said,
+            **described(said),
+            "lists": [
+                (n, len(t), base + list_page(division, n, ranked[0]), n == name) for n, t in division.lists.items()
+            ],
+            "orders": [
+                (f"{measure(m).label} {measure(m).arrow}", base + list_page(division, name, m), m == metric)
+                for m in orders
+            ]
+            if main and len(orders) > 1
+            else [],
+            "missing": [f"No {measure(m).label} yet: no record has it{_WHY_MISSING.get(m, '')}" for m in missing],
+            "facts": board_facts(boards, len(tiles), ranks=ranks),
+            "sentences": board_sentences(boards) if ranks else [],
+            "rank_note": rank_note(division, division.list_display(name)),
+            "table": table,
+            "table_html": render(table),
+            "legend": legend(table),
+            "csv": f"{division.prefix}data/board-{slugify(name)}",
+            "unranked": "; ".join(_unranked(division, name, orders)),
+            "none_verified": NONE_VERIFIED if division.cited and not division.entries else "",
+            "not_counting": [e.title for e in division.entries if not division.counts(e)],
+            "copies": copies(division, name, _order(rows)),
+            "bibtex": board_references(division),
+            "stability": stability_block(division, name, base),
+        }
+    )
 
 
 def _order(rows: Rows) -> tuple[str, ...]:
@@ -163,8 +193,11 @@ def _reported_context(analysis: Analysis, name: str, metric: str, base: str) -> 
     rows = _rows(analysis, name, metric, reported=True)
     caption = f"Self-reported. List {clean(name, 40)}: {counted(len(rows.entries), 'model')}"
     table = board_table(division, "self-reported", caption, rows, base=base, beside=analysis.config.beside)
-    return {"reported_html": render(table), "reported_note": SELF_REPORTED,
-            "reported_csv": f"{division.prefix}data/self-reported-{slugify(name)}"}  # fmt: skip
+    return {
+        "reported_html": render(table),
+        "reported_note": SELF_REPORTED,
+        "reported_csv": f"{division.prefix}data/self-reported-{slugify(name)}",
+    }
 
 
 def _unranked(division: Division, name: str, metrics: Sequence[str]) -> list[str]:
@@ -184,8 +217,13 @@ def _unranked(division: Division, name: str, metrics: Sequence[str]) -> list[str
 
 def heading_of(division: Division) -> str:
     """Return the title of a division."""
-    kind = {"official": "Leaderboard", "practice": "Practice board", "probe": "Out-of-split probe",
-            "compatibility": "Compatibility board", "predictions": "Predictions handed in"}[division.kind]  # fmt: skip
+    kind = {
+        "official": "Leaderboard",
+        "practice": "Practice board",
+        "probe": "Out-of-split probe",
+        "compatibility": "Compatibility board",
+        "predictions": "Predictions handed in",
+    }[division.kind]
     published = (division.kind != "practice" or division.awaits_reference) and {*division.release.split(", ")} <= {
         *release_names()
     }
@@ -262,40 +300,7 @@ def _download(out: Output, analysis: Analysis, name: str) -> None:
     if division.reported:
         reported = board_csv(division, _rows(analysis, name, metric, reported=True))
         out.put(f"{division.prefix}data/self-reported-{slugify(name)}.csv", reported)
-    entries = [_downloaded(division, entry, name) for entry in division.entries]
-    document = {
-        "protocol": {"id": division.protocol.id, "sha256": division.protocol.sha256}, "kind": division.kind,
-        "release": division.release, "list": name, "tiles": len(division.lists[name]),
-        "targets_sha256": division.targets_sha256, "ranks_may_be_cited": division.cited, "entries": entries,
-        "effective_groups": division.effective_groups(division.lists[name]),
-        "detectable_difference": {
-            m: division.boards[name, m].detectable for m in division.protocol.ranking.metrics
-        },
-    }  # fmt: skip
-    out.put_json(f"{path}.json", document)
-
-
-def _downloaded(division: Division, entry: Entry, name: str) -> dict[str, object]:
-    """Return what the JSON of a board says of a ranked run."""
-    ranked = division.protocol.ranking.metrics if division.shows_ranks(name) else ()
-    scores = division.scores(entry, name)
-    return {
-        "slug": entry.slug, "title": entry.title, "record_id": entry.record.record_id, "status": entry.status,
-        "counts": division.counts(entry), "family": entry.family, "frames": entry.frame_count,
-        "train_split": entry.declaration.title,
-        "ranks": {m: _standing(division.boards[name, m], entry.slug) for m in ranked},
-        "scores": {k: v.model_dump(mode="json") for k, v in scores.micro.items()},
-        "macro": scores.macro, "failed": scores.failed,
-    }  # fmt: skip
-
-
-def _standing(board: RankedBoard, slug: str) -> dict[str, object] | None:
-    row = board.order.get(slug)
-    if row is None:
-        return None
-    s = board.standings[row]
-    return {"position": row + 1, "rank_low": s.rank_low, "rank_high": s.rank_high, "letters": list(s.letters),
-            "beats": s.beats, "beaten_by": s.beaten_by}  # fmt: skip
+    out.put_json(f"{path}.json", board_document(division, name))
 
 
 def links_by_axis(analysis: Analysis, only: str = "") -> list[tuple[str, list[tuple[str, str, int]]]]:

@@ -210,8 +210,13 @@ def _scores(analysis: Analysis, entry: Entry) -> Table:
         head = Markup('<span title="{}">{} {}</span>{}').format(m.explanation, m.label, m.arrow, unit)
         rows.append(Row(Cell(head), tuple(cells)))
     sizes = ", ".join(f"{clean(name, 40)} {counted(len(tiles), 'tile')}" for name, tiles in division.lists.items())
-    return Table("scores", f"Means with 95 % intervals: {sizes}", Column("metric", "Metric", "", numeric=False),
-                 tuple(columns), tuple(rows))  # fmt: skip
+    return Table(
+        "scores",
+        f"Means with 95 % intervals: {sizes}",
+        Column("metric", "Metric", "", numeric=False),
+        tuple(columns),
+        tuple(rows),
+    )
 
 
 def _pairs_html(analysis: Analysis, entry: Entry) -> Markup:
@@ -243,7 +248,7 @@ def _pairs(analysis: Analysis, entry: Entry) -> Table:
             Column(f"p_{metric}", "p of this pair", needed),
             Column(f"v_{metric}", "Verdict", f"{by}{beyond}, whatever other models there are", numeric=False),
             Column(f"t_{metric}", "Tiles", f"Won, {within}, lost", numeric=False),
-        ]  # fmt: skip
+        ]
     rows = []
     for other in others:
         pairs = [_pair_cells(analysis, metric, entry.slug, other, tiles[metric].get(other)) for metric in ranked]

@@ -55,21 +55,28 @@ def compare_data(analysis: Analysis, order: Sequence[str]) -> dict[str, object]:
         beaten = [[0 if i is None or j is None else int(board.beats[i, j]) for j in index] for i in index]
         metrics[metric] = {
             "pairs": [_row_pairs(analysis, metric, order, k) for k in range(len(order))],
-            "label": m.label, "unit": m.unit, "scale": scale, "decimals": m.decimals, "sign": sign_of(metric),
+            "label": m.label,
+            "unit": m.unit,
+            "scale": scale,
+            "decimals": m.decimals,
+            "sign": sign_of(metric),
             "margin": division.protocol.ranking.margin.get(metric, 0.0),
             "values": [[None if np.isnan(v) else round(v) for v in row] for row in values.tolist()],
             "beats": ["".join(map(str, row)) for row in beaten],
-        }  # fmt: skip
+        }
     strata = [
         [axis(s.axis).title, shown_stratum(s.axis, s.label), [position[t] for t in s.tiles]] for s in analysis.strata
     ]
     return {
-        "slugs": list(order), "titles": [division.by_slug[s].title for s in order], "metrics": metrics,
+        "slugs": list(order),
+        "titles": [division.by_slug[s].title for s in order],
+        "metrics": metrics,
         "strata": strata,
         "groups": group_numbers([division.facts.groups[i] for i in columns]),
-        "fewest": division.protocol.aggregation.groups_min, "drawn": division.protocol.aggregation.groups_interval,
+        "fewest": division.protocol.aggregation.groups_min,
+        "drawn": division.protocol.aggregation.groups_interval,
         "tiles": [[analysis.tile_titles[t], analysis.tile_pages[t]] for t in division.tiles],
-    }  # fmt: skip
+    }
 
 
 def group_numbers(groups: Sequence[str]) -> list[int]:
@@ -141,13 +148,24 @@ def build_gallery(out: Output, analysis: Analysis, common: Context, pictures: Ma
     text = "median of PSNR over the models"
     blocks = [
         {"id": "hardest", "title": "Hardest", "explanation": f"Lowest {text}.", "items": by_median(order[:shown])},
-        {"id": "median", "title": "Median", "explanation": f"Nearest to the middle by {text}.",
-         "items": by_median([order[i] for i in positions(len(order), shown)])},
-        {"id": "easiest", "title": "Easiest", "explanation": f"Highest {text}.",
-         "items": by_median(order[::-1][:shown])},
-        {"id": "disagree", "title": "Where neighbours differ most",
-         "explanation": "Largest difference in PSNR between two models that follow each other on the board.",
-         "items": differ},
-    ]  # fmt: skip
+        {
+            "id": "median",
+            "title": "Median",
+            "explanation": f"Nearest to the middle by {text}.",
+            "items": by_median([order[i] for i in positions(len(order), shown)]),
+        },
+        {
+            "id": "easiest",
+            "title": "Easiest",
+            "explanation": f"Highest {text}.",
+            "items": by_median(order[::-1][:shown]),
+        },
+        {
+            "id": "disagree",
+            "title": "Where neighbours differ most",
+            "explanation": "Largest difference in PSNR between two models that follow each other on the board.",
+            "items": differ,
+        },
+    ]
     context = {"blocks": blocks, "any_pictures": bool(pictures)}
     out.page(division.prefix + "gallery.html", "gallery.html.j2", {**common, **context})

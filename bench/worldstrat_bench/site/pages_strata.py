@@ -41,7 +41,8 @@ def build_strata(out: Output, analysis: Analysis, common: Context) -> None:
         table = board_table(division, "board", caption, rows, base="../", beside=analysis.config.beside)
         found = rows.leaders.get(rows.order_by, Leader(rows.order_by, (), {}))
         context = empty_context() | {
-            "heading": title, "tab": "Strata",
+            "heading": title,
+            "tab": "Strata",
             "lead": f"{axis(stratum.axis).explanation}. The {counted(len(stratum.tiles), 'tile')} of list "
             f"{division.list_name} in this stratum.",
             "facts": board_facts(stratum.boards, len(stratum.tiles)),
@@ -49,14 +50,16 @@ def build_strata(out: Output, analysis: Analysis, common: Context) -> None:
             "top": [f] if (f := difference_figure(division, found, "../")) else [],
             "sentences": board_sentences(stratum.boards),
             "rank_note": _exploratory(analysis, stratum),
-            "table": table, "table_html": render(table), "legend": legend(table),
+            "table": table,
+            "table_html": render(table),
+            "legend": legend(table),
             "csv": "",
             "strata_links": [
                 (title, [(label, f"../{page}", n) for label, page, n in items])
                 for title, items in links_by_axis(analysis, only=stratum.axis)
             ],
             "figures": [f] if (f := map_figure(analysis, stratum.tiles, "../")) else [],
-        }  # fmt: skip
+        }
         out.page(division.prefix + stratum.page, "board.html.j2", {**common, **context})
 
 
@@ -65,8 +68,9 @@ def _rows(analysis: Analysis, stratum: Stratum) -> Rows:
     division = analysis.division
     metrics = [m for m in division.protocol.ranking.metrics if division.measured(m)]
     leaders = {m: analysis.leader(stratum.tiles, m) for m in metrics} if stratum.display != "values" else {}
-    return Rows(division.entries, partial(_of, division, stratum), stratum.display, stratum.boards, leaders,
-                lists=False)  # fmt: skip
+    return Rows(
+        division.entries, partial(_of, division, stratum), stratum.display, stratum.boards, leaders, lists=False
+    )
 
 
 def _exploratory(analysis: Analysis, stratum: Stratum) -> str:
@@ -102,9 +106,19 @@ def build_heat(out: Output, analysis: Analysis, common: Context) -> None:
         for metric, summary in _of(division, s, e).items()
     ]
     header = (
-        *KEYS, "model", "axis", "stratum", "metric", "n", "effective_groups", "mean", "ci_low", "ci_high", "rank_low",
+        *KEYS,
+        "model",
+        "axis",
+        "stratum",
+        "metric",
+        "n",
+        "effective_groups",
+        "mean",
+        "ci_low",
+        "ci_high",
+        "rank_low",
         "rank_high",
-    )  # fmt: skip
+    )
     out.put(division.prefix + "data/strata.csv", rows_to_csv(header, rows))
 
 
@@ -138,11 +152,17 @@ def heat_blocks(analysis: Analysis) -> dict[str, object]:
     for name, labels in division.strata.items():
         strata = [s for s in analysis.strata if s.axis == name]
         rows = [_heat_row(e, own[e.slug], strata, cells, top) for e in entries]
-        blocks.append({
-            "axis": name, "title": axis(name).title, "explanation": axis(name).explanation, "rows": rows,
-            "total": sum(map(len, labels.values())), "body": Markup("").join(rows),
-            "columns": [(shown_stratum(name, s.label), s.page, len(s.tiles)) for s in strata],
-        })  # fmt: skip
+        blocks.append(
+            {
+                "axis": name,
+                "title": axis(name).title,
+                "explanation": axis(name).explanation,
+                "rows": rows,
+                "total": sum(map(len, labels.values())),
+                "body": Markup("").join(rows),
+                "columns": [(shown_stratum(name, s.label), s.page, len(s.tiles)) for s in strata],
+            }
+        )
     return {"blocks": blocks, "top": number(top, 2)}
 
 

@@ -36,10 +36,14 @@ def build_tiles(out: Output, analysis: Analysis, common: Context, pictures: Mapp
             "lists": ", ".join(name for name, tiles in members.items() if tile in tiles),
             "many_lists": sum(tile in tiles for tiles in members.values()) != 1,
             "strip": charts.strip(named, f"PSNR of {counted(len(named), 'model')} on this tile", "dB") if named else "",
-            "scored": len(named), "table_head": head, "body": Markup("".join(rows[i])),
-            "previous": _neighbour(analysis, i - 1), "following": _neighbour(analysis, i + 1),
-            "licence": licence, **_viewer(pictures.get(tile, NO_PICTURES), analysis.tile_titles[tile]),
-        }  # fmt: skip
+            "scored": len(named),
+            "table_head": head,
+            "body": Markup("".join(rows[i])),
+            "previous": _neighbour(analysis, i - 1),
+            "following": _neighbour(analysis, i + 1),
+            "licence": licence,
+            **_viewer(pictures.get(tile, NO_PICTURES), analysis.tile_titles[tile]),
+        }
         out.page(division.prefix + analysis.tile_pages[tile], "tile.html.j2", {**common, **context})
 
 
@@ -57,12 +61,19 @@ def _viewer(pictures: TilePictures, title: str) -> dict[str, object]:
         "pairs": [(key, label) for key, label in pairs.items() if models or key == "it"],
         "whole": len(pictures.cells) * CELL**2 >= pictures.side**2,
         "data": {
-            "title": title, "folder": f"../{pictures.folder}/", "side": pictures.side, "pixel": pictures.pixel,
-            "range": pictures.range, "shift": pictures.shift, "cells": pictures.cells, "cell": CELL,
-            "detail": pictures.detail, "infrared": pictures.infrared,
+            "title": title,
+            "folder": f"../{pictures.folder}/",
+            "side": pictures.side,
+            "pixel": pictures.pixel,
+            "range": pictures.range,
+            "shift": pictures.shift,
+            "cells": pictures.cells,
+            "cell": CELL,
+            "detail": pictures.detail,
+            "infrared": pictures.infrared,
             "layers": [(p.key, p.title, p.note, *p.own) for p in layers],
         },
-    }  # fmt: skip
+    }
 
 
 def _neighbour(analysis: Analysis, i: int) -> tuple[str, str] | None:

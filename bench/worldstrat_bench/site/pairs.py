@@ -79,11 +79,14 @@ def _near(analysis: Analysis, metric: str, first: str, second: str) -> NearPair:
         rows.append(Row(Cell(name), tuple(_cells(found, metric))))
     caption = f"{titles[0]} minus {titles[1]} in each stratum; {counted(len(rows), 'stratum', 'strata')} were looked at"
     columns = (
-        Column("difference", f"Δ {m.label}", "", unit=m.unit), Column("interval", "95 % interval", ""),
-        Column("p", "p of this pair", ""), Column("tiles", "Tiles", ""),
-    )  # fmt: skip
-    table = Table(f"pair-{first}-{second}", caption, Column("stratum", "Stratum", "", numeric=False), columns,
-                  tuple(rows))  # fmt: skip
+        Column("difference", f"Δ {m.label}", "", unit=m.unit),
+        Column("interval", "95 % interval", ""),
+        Column("p", "p of this pair", ""),
+        Column("tiles", "Tiles", ""),
+    )
+    table = Table(
+        f"pair-{first}-{second}", caption, Column("stratum", "Stratum", "", numeric=False), columns, tuple(rows)
+    )
     return NearPair(text, render(table, sortable=False))
 
 
@@ -104,5 +107,9 @@ def _cells(found: PairOn, metric: str) -> list[Cell]:
         small = Markup('<span class="hatch">{}</span>').format(value)
         return [Cell(small), Cell(Markup(NO_VALUE)), Cell(Markup(NO_VALUE)), Cell(Markup(str(found.tiles)))]
     interval = ", ".join(number(end, decimals, signed=True) for end in ends)
-    return [Cell(Markup(value)), Cell(Markup(interval)), Cell(escape(short_probability(found.p))),
-            Cell(Markup(str(found.tiles)))]  # fmt: skip
+    return [
+        Cell(Markup(value)),
+        Cell(Markup(interval)),
+        Cell(escape(short_probability(found.p))),
+        Cell(Markup(str(found.tiles))),
+    ]

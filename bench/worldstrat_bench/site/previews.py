@@ -108,6 +108,7 @@ def _targets(analysis: Analysis, dataset: Dataset, pace: Pace) -> dict[str, Targ
             pace(len(targets), len(division.facts.tiles))
     except DataError:
         return None
+    # Names of tiles are the same in every release and copy; only the pixels tell whether these are the scored ones.
     digest = targets_sha256((tile, target.sha256) for tile, target in targets.items() if target.usable)
     return targets if digest == division.targets_sha256 else None
 

@@ -19,19 +19,22 @@ def provenance(record: Record) -> Pairs:
     model, data = record.model, record.dataset
     dirty = ", with local changes" if record.harness.dirty else ""
     rows = [
-        ("Record", record.record_id), ("Created", record.created),
+        ("Record", record.record_id),
+        ("Created", record.created),
         ("Protocol", f"{record.protocol.id}, sha256 {record.protocol.sha256}"),
         ("Data", f"{data.release}, list {data.list}, {data.tiles} tiles"),
         ("Decoded targets", data.targets_sha256),
-        ("Entry point", model.entry_point or ""), ("Wheel", model.wheel_sha256 or ""),
+        ("Entry point", model.entry_point or ""),
+        ("Wheel", model.wheel_sha256 or ""),
         ("Weights", model.weights_sha256 or ""),
         ("Parameters", ", ".join(f"{k} = {v}" for k, v in sorted(shorten(model.parameters).items()))),
         ("Preprocessing", describe(model.parameters)),
         ("Harness", f"{record.harness.version}, commit {record.harness.commit or 'unknown'}" + dirty),
         *(_of_files(record.predictions) if record.predictions else _of_the_machine(record)),
-        ("LPIPS backbone", record.lpips_backbone_sha256 or ""), ("Seed", str(record.seed)),
+        ("LPIPS backbone", record.lpips_backbone_sha256 or ""),
+        ("Seed", str(record.seed)),
         ("Outcomes", ", ".join(f"{count} {name}" for name, count in sorted(record.outcomes.items()) if count)),
-    ]  # fmt: skip
+    ]
     return [(label, clean(value, 600)) for label, value in rows if value]
 
 
@@ -65,23 +68,51 @@ def reproduce(record: Record) -> list[str]:
     mini = record.dataset.release == "mini"
     data = "mini" if mini else "WORLDSTRAT"
     size = "" if record.dataset.tiles == MINI_TILES else f" --test-tiles {record.dataset.tiles}"
-    parts = ["worldstrat-bench", "evaluate", shlex.quote(clean(model.name, 120)), "--data", data,
-             "--protocol", shlex.quote(record.protocol.id), "--list", shlex.quote(clean(record.dataset.list, 60)),
-             "--frames", str(model.frames), "--seed", str(record.seed)]  # fmt: skip
+    parts = [
+        "worldstrat-bench",
+        "evaluate",
+        shlex.quote(clean(model.name, 120)),
+        "--data",
+        data,
+        "--protocol",
+        shlex.quote(record.protocol.id),
+        "--list",
+        shlex.quote(clean(record.dataset.list, 60)),
+        "--frames",
+        str(model.frames),
+        "--seed",
+        str(record.seed),
+    ]
     for key, value in sorted(shorten(model.parameters).items())[:40]:
         parts += ["--param", shlex.quote(clean(f"{key}={value}", 400))]
     if model.weights_sha256:
         parts += ["--weights", "WEIGHTS"]
     made = [f"worldstrat-bench data mini mini{size}"] if mini else []
-    return [f"pip install {shlex.quote(clean(package + version, 120))}", *made, " ".join([*parts, "--out", "run"]),
-            "worldstrat-bench compare run RUN"]  # fmt: skip
+    return [
+        f"pip install {shlex.quote(clean(package + version, 120))}",
+        *made,
+        " ".join([*parts, "--out", "run"]),
+        "worldstrat-bench compare run RUN",
+    ]
 
 
 def _score_again(record: Record, handed_in: HandedIn) -> list[str]:
     """Return the commands that score the same files once more: the model cannot be run."""
-    parts = ["worldstrat-bench", "score", "PREDICTIONS", "--data", "DATASET", "--name",
-             shlex.quote(clean(record.model.name, 120)), "--protocol", shlex.quote(record.protocol.id),
-             "--list", shlex.quote(clean(record.dataset.list, 60)), "--bands", handed_in.bands]  # fmt: skip
+    parts = [
+        "worldstrat-bench",
+        "score",
+        "PREDICTIONS",
+        "--data",
+        "DATASET",
+        "--name",
+        shlex.quote(clean(record.model.name, 120)),
+        "--protocol",
+        shlex.quote(record.protocol.id),
+        "--list",
+        shlex.quote(clean(record.dataset.list, 60)),
+        "--bands",
+        handed_in.bands,
+    ]
     parts += [] if handed_in.scale is None else ["--scale", f"{handed_in.scale:g}"]
     parts += ["--offset", f"{handed_in.offset:g}"] if handed_in.offset else []
     return [" ".join([*parts, "--out", "run"]), "worldstrat-bench compare run RUN"]

@@ -98,10 +98,12 @@ def _from_tiles(entry: Entry, partner: Entry, division: Division) -> tuple[Gap, 
 
 def _table(gaps: Sequence[Gap], rules: Aggregation) -> Table:
     columns = (
-        Column("n", "Tiles", ""), Column("real", "Real inputs", "Mean over tiles"),
+        Column("n", "Tiles", ""),
+        Column("real", "Real inputs", "Mean over tiles"),
         Column("synthetic", "Synthetic inputs", "Mean over tiles"),
-        Column("gap", "Difference", "Synthetic minus real"), Column("ci", "95 % interval", "Of the difference"),
-    )  # fmt: skip
+        Column("gap", "Difference", "Synthetic minus real"),
+        Column("ci", "95 % interval", "Of the difference"),
+    )
     rows = []
     for gap in gaps:
         m = measure(gap.metric)
@@ -110,11 +112,21 @@ def _table(gaps: Sequence[Gap], rules: Aggregation) -> Table:
         head = Markup("{} {}{}").format(
             clean(m.label, 40), m.arrow, Markup(" <small>{}</small>").format(m.unit) if m.unit else ""
         )
-        values = (str(gap.tiles), number(gap.real, m.decimals), number(gap.synthetic, m.decimals),
-                  number(gap.difference, m.decimals, signed=True), interval)  # fmt: skip
+        values = (
+            str(gap.tiles),
+            number(gap.real, m.decimals),
+            number(gap.synthetic, m.decimals),
+            number(gap.difference, m.decimals, signed=True),
+            interval,
+        )
         rows.append(Row(Cell(head), tuple(Cell(Markup(value)) for value in values)))
-    return Table("gap", "Means on real and on synthetic inputs", Column("metric", "Metric", "", numeric=False),
-                 columns, tuple(rows))  # fmt: skip
+    return Table(
+        "gap",
+        "Means on real and on synthetic inputs",
+        Column("metric", "Metric", "", numeric=False),
+        columns,
+        tuple(rows),
+    )
 
 
 def robustness_figures(entry: Entry) -> list[Figure]:

@@ -35,14 +35,20 @@ _ENTRY = {
     "type": "object",
     "required": ["slug", "title", "record_id", "status", "ranks", "scores"],
     "properties": {
-        "slug": _TEXT, "title": _TEXT, "record_id": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
-        "status": {"enum": ["verified", "self-reported"]}, "family": _TEXT, "frames": {"type": ["integer", "null"]},
-        "train_split": _TEXT, "failed": {"type": "integer"}, "counts": {"type": "boolean"},
+        "slug": _TEXT,
+        "title": _TEXT,
+        "record_id": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+        "status": {"enum": ["verified", "self-reported"]},
+        "family": _TEXT,
+        "frames": {"type": ["integer", "null"]},
+        "train_split": _TEXT,
+        "failed": {"type": "integer"},
+        "counts": {"type": "boolean"},
         "ranks": {"type": "object", "additionalProperties": _RANK},
         "scores": {"type": "object", "additionalProperties": _SUMMARY},
         "macro": {"type": "object", "additionalProperties": _NUMBER},
     },
-}  # fmt: skip
+}
 
 BOARD_SCHEMA: Final = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -53,10 +59,13 @@ BOARD_SCHEMA: Final = {
         "protocol": {"type": "object", "properties": {"id": _TEXT, "sha256": _TEXT}},
         "kind": {"enum": list(KINDS)},
         "ranks_may_be_cited": {"type": "boolean"},
-        "release": _TEXT, "list": _TEXT, "tiles": {"type": "integer"}, "targets_sha256": _TEXT,
+        "release": _TEXT,
+        "list": _TEXT,
+        "tiles": {"type": "integer"},
+        "targets_sha256": _TEXT,
         "effective_groups": {"type": "number", "minimum": 0},
         "detectable_difference": {"type": "object", "additionalProperties": _NUMBER},
         "entries": {"type": "array", "items": _ENTRY},
     },
-}  # fmt: skip
+}
 """Content of ``data/schema/board.schema.json``."""

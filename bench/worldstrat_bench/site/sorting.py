@@ -116,15 +116,23 @@ def _division(
     reported = shown(found.reported, placed)
     withdrawn = shown(found.withdrawn, (*placed, *reported))
     return Division(
-        key="/".join((*key, str(part)) if part else key), kind=kind, prefix="", protocol=protocol,
+        key="/".join((*key, str(part)) if part else key),
+        kind=kind,
+        prefix="",
+        protocol=protocol,
         release=", ".join(sorted({clean(entry.record.dataset.release, 40) for entry in deciding})),
-        inputs=record.dataset.inputs, targets_sha256=record.dataset.targets_sha256, entries=placed,
-        reported=reported, apart=tuple(sorted(found.apart, key=lambda a: a.entry.slug)),
+        inputs=record.dataset.inputs,
+        targets_sha256=record.dataset.targets_sha256,
+        entries=placed,
+        reported=reported,
+        apart=tuple(sorted(found.apart, key=lambda a: a.entry.slug)),
         withdrawn=tuple(UnrankedEntry(entry, clean(entry.state.text, 400)) for entry in withdrawn),
-        facts=facts, lists={name: _tiles_of(record, name, facts) for name in names}, versions=versions,
+        facts=facts,
+        lists={name: _tiles_of(record, name, facts) for name in names},
+        versions=versions,
         counting=counting_rows(_claim(entry, config) for entry in placed) if cites(kind) else None,
         awaits_reference=awaits_reference(record, references),
-    )  # fmt: skip
+    )
 
 
 @dataclass(frozen=True)
@@ -145,9 +153,14 @@ def _sorted(whole: Sequence[Entry], kind: Kind, config: BoardConfig) -> _Sorted:
     barred: dict[str, bool] = {}
     for entry in whole:
         reasons = why_unranked(
-            entry.record, entry.table, verified=bool(entry.verified), kind=kind, known=config.known,
-            state=entry.state, train_split=entry.train_split,
-        )  # fmt: skip
+            entry.record,
+            entry.table,
+            verified=bool(entry.verified),
+            kind=kind,
+            known=config.known,
+            state=entry.state,
+            train_split=entry.train_split,
+        )
         barring = [why for why in reasons if why.rule not in ("self-reported", "value")]
         if barring and barring[0].rule in ("withdrawn", "disputed"):
             withdrawn.append(entry)
@@ -156,6 +169,7 @@ def _sorted(whole: Sequence[Entry], kind: Kind, config: BoardConfig) -> _Sorted:
         else:
             kept.append(entry)
             barred[entry.record.record_id] = any(why.rule == "self-reported" for why in reasons)
+    # After what bars a run, so that a failed run does not hide a good one of the same submission.
     kept, superseded = _one_each(kept, config.records)
     withdrawn, more = _one_each(withdrawn, config.records)
     ranked = [entry for entry in kept if not barred[entry.record.record_id]]

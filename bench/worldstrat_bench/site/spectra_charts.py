@@ -98,8 +98,9 @@ def plane(points: Sequence[Point], label: str) -> Markup:
     places = label_places([*((x, y) for x, y, _ in named), *((sx(p.x), sy(p.y)) for p in points)], right)[len(named) :]
     for point, place in zip(points, places, strict=True):
         title = escape(f"{point.label}: missed {point.x:.3f}, invented {point.y:.3f}")
-        circle = element("circle", element("title", title), css="ho" if point.hollow else "pt",
-                         cx=sx(point.x), cy=sy(point.y), r=4.0)  # fmt: skip
+        circle = element(
+            "circle", element("title", title), css="ho" if point.hollow else "pt", cx=sx(point.x), cy=sy(point.y), r=4.0
+        )
         text = ""
         if place is not None:
             x, y, anchor = place

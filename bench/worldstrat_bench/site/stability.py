@@ -51,9 +51,11 @@ def stability_block(division: Division, list_name: str, base: str) -> StabilityB
         "two models is in the table above."
     )
     return StabilityBlock(
-        text, render(_halves(found), sortable=False), render(_first(found, division, base), sortable=False),
+        text,
+        render(_halves(found), sortable=False),
+        render(_first(found, division, base), sortable=False),
         _orders(division, list_name),
-    )  # fmt: skip
+    )
 
 
 def _counting(division: Division) -> list[Entry]:
@@ -78,13 +80,16 @@ def _halves(found: Sequence[Stability]) -> Table:
         Column("same", "Same first", "Share of the splits in which both halves have the same model first", unit="%"),
     )
     rows = [
-        Row(Cell(Markup("{}").format(measure(one.metric).label)), (
-            Cell(Markup(number(one.agreement, 2))),
-            Cell(Markup(f"{number(one.agreement_low, 2)} to {number(one.agreement_high, 2)}")),
-            Cell(Markup(number(100 * one.same_first, 0))),
-        ))
+        Row(
+            Cell(Markup("{}").format(measure(one.metric).label)),
+            (
+                Cell(Markup(number(one.agreement, 2))),
+                Cell(Markup(f"{number(one.agreement_low, 2)} to {number(one.agreement_high, 2)}")),
+                Cell(Markup(number(100 * one.same_first, 0))),
+            ),
+        )
         for one in found
-    ]  # fmt: skip
+    ]
     head = Column("metric", "Order by", "", numeric=False)
     return Table("halves", "Order on halves of the tiles", head, columns, tuple(rows))
 

@@ -82,11 +82,21 @@ class Studio:
                 f"k-{key}.webp", imaging.small(imaging.stretched(image[:, y : y + CLOSE, x : x + CLOSE], shot.stretch))
             )
         return TilePictures(
-            folder=shot.folder, side=side, pixel=target.pixel, range=shot.stretch,
-            target=shot.layer("p", "target", target.image, "Target"), input=frame, shift=shift,
-            models=tuple(models), errors=tuple(errors), revisits=revisits, cells=cells, detail=detail,
-            close=tuple(images), infrared=self._infrared(shot),
-        )  # fmt: skip
+            folder=shot.folder,
+            side=side,
+            pixel=target.pixel,
+            range=shot.stretch,
+            target=shot.layer("p", "target", target.image, "Target"),
+            input=frame,
+            shift=shift,
+            models=tuple(models),
+            errors=tuple(errors),
+            revisits=revisits,
+            cells=cells,
+            detail=detail,
+            close=tuple(images),
+            infrared=self._infrared(shot),
+        )
 
     def _by_rank(self) -> list[Entry]:
         order = self.analysis.board(self.analysis.division.protocol.ranking.metrics[0]).order

@@ -72,9 +72,11 @@ def uncertainty_block(division: Division, entry: Entry) -> TrustBlock | None:
 
 def _table(division: Division, entry: Entry) -> Table:
     columns = (
-        Column("n", "Tiles", ""), Column("mean", "Mean", ""), Column("ci", "95 % interval", "Of the mean"),
+        Column("n", "Tiles", ""),
+        Column("mean", "Mean", ""),
+        Column("ci", "95 % interval", "Of the mean"),
         Column("means", "How to read it", "", numeric=False),
-    )  # fmt: skip
+    )
     rows = [_row(division, entry, measure) for measure in OPTIONAL["uncertainty"].columns]
     name = clean(division.list_name, 40)
     head = Column("metric", "Score", "", numeric=False)
@@ -102,8 +104,11 @@ def _coverage_figure(curves: Curves, tiles: Sequence[str], where: str) -> Figure
     title = "Errors within the expected interval"
     svg = lines(
         [((0.0, 100.0), (0.0, 100.0), "zr"), ((0.0, *levels), (0.0, *found), "iv")],
-        title, "should be within, %", "are within, %", 100.0,
-    )  # fmt: skip
+        title,
+        "should be within, %",
+        "are within, %",
+        100.0,
+    )
     caption = (
         "For each level the share of the errors that lie within the central interval of the expected Gaussian. On the "
         f"diagonal the model is calibrated, below it overconfident, above it too careful. {where}"
@@ -117,8 +122,11 @@ def _sparsification_figure(curves: Curves, tiles: Sequence[str], where: str) -> 
     title = "Error left without the least trusted values"
     svg = lines(
         [(left_out, [1.0] * POINTS, "zr"), (left_out, least, "fr"), (left_out, kept, "iv")],
-        title, "left out, %", "RMSE, share of the whole", max(1.0, *kept),
-    )  # fmt: skip
+        title,
+        "left out, %",
+        "RMSE, share of the whole",
+        max(1.0, *kept),
+    )
     caption = (
         "RMSE of what is left when the values of the largest expected errors are left out, as a share of the whole "
         "RMSE. Dashed: left out by the errors themselves, the best order there is; the mean distance between both is "

@@ -1,4 +1,4 @@
-"""What wheels of strangers bring into an environment: modules, and nothing that leads out of it.
+"""Files of strangers' wheels in an environment: modules, and nothing that leads out of it.
 
 An installer is given an empty folder. Only what may lie among the modules is moved from there into the environment, so
 that no wheel can replace the environment's interpreter or its configuration, which the harness starts and reads.

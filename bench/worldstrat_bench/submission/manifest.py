@@ -26,9 +26,15 @@ _VERSION = r"^[0-9][0-9A-Za-z.!+-]{0,60}$"
 _ENTRY_POINT = r"^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?$"
 
 TrainSplit = Literal[
-    "none", "other", "worldstrat-train", "worldstrat-train-unleaked", "worldstrat-random-2022", "mini-train", "listed",
+    "none",
+    "other",
+    "worldstrat-train",
+    "worldstrat-train-unleaked",
+    "worldstrat-random-2022",
+    "mini-train",
+    "listed",
     "described",
-]  # fmt: skip
+]
 """Known lists of :mod:`worldstrat_bench.stats.train_split`; `listed` comes with names, `described` with words."""
 
 SelectionSplit = Literal["none", "worldstrat-val", "worldstrat-train", "mini-train", "described"]

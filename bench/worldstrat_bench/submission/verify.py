@@ -11,7 +11,6 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 from worldstrat_bench.artefacts.draws import read_draws
-from worldstrat_bench.artefacts.identity import model_differences
 from worldstrat_bench.artefacts.record import ModelRef, Record
 from worldstrat_bench.artefacts.result import Result, read_result
 from worldstrat_bench.artefacts.speed import SpeedReport
@@ -28,6 +27,7 @@ from worldstrat_bench.submission.verify_columns import (
     speed_difference,
 )
 from worldstrat_bench.submission.verify_draws import compare_runs, draws_differ
+from worldstrat_bench.submission.verify_model import model_faults
 from worldstrat_bench.submission.verify_targets import target_faults
 from worldstrat_bench.submission.verify_tiles import (
     Machine,
@@ -218,9 +218,15 @@ class _Verifying:
             *column_faults(columns, len(table), request.run),
         )
         return VerifyReport(
-            result.record, faults, model=self.model, draw=drawn, tiles=checks, columns=columns, compared=len(table),
+            result.record,
+            faults,
+            model=self.model,
+            draw=drawn,
+            tiles=checks,
+            columns=columns,
+            compared=len(table),
             machine=predicted.machine,
-        )  # fmt: skip
+        )
 
     def full(self, tell: Listener | None, time_again: TimeAgain | None) -> VerifyReport:
         """Run the whole list into a separate run, check that one, and compare what was submitted with it."""
@@ -240,9 +246,18 @@ class _Verifying:
         unsound = tuple(fault for check in checks for fault in tile_faults(check, out))
         speed, slower = self._speed(out, predicted.machine, time_again)
         return VerifyReport(
-            result.record, (*faults, *unsound, *slower), own.record, unsound, self.model, drawn, checks, columns,
-            len(own.table), predicted.machine, speed,
-        )  # fmt: skip
+            result.record,
+            (*faults, *unsound, *slower),
+            own.record,
+            unsound,
+            self.model,
+            drawn,
+            checks,
+            columns,
+            len(own.table),
+            predicted.machine,
+            speed,
+        )
 
     def _evaluate(self, out: Path, options: RunOptions, tell: Listener | None) -> None:
         from worldstrat_bench.run.events import ignore
@@ -252,9 +267,15 @@ class _Verifying:
         asked, dataset = self.request.model, self.result.record.dataset
         assert asked is not None
         request = RunRequest(
-            asked, self.dataset.root, out, self.result.record.protocol.id, dataset.list, dataset.limit,
-            seed=self.result.record.seed, inputs=dataset.inputs,
-        )  # fmt: skip
+            asked,
+            self.dataset.root,
+            out,
+            self.result.record.protocol.id,
+            dataset.list,
+            dataset.limit,
+            seed=self.result.record.seed,
+            inputs=dataset.inputs,
+        )
         evaluate_run(request, options, tell or ignore)
 
     def _options(self) -> RunOptions:
@@ -263,11 +284,15 @@ class _Verifying:
 
         request, record = self.request, self.result.record
         return RunOptions(
-            device=request.device, isolation=request.isolation, limits=limits_of(record, request.limits),
+            device=request.device,
+            isolation=request.isolation,
+            limits=limits_of(record, request.limits),
             cache=False,
-            max_failures=5 if record.complete else 0, lpips_weights=request.lpips_weights, download=request.download,
+            max_failures=5 if record.complete else 0,
+            lpips_weights=request.lpips_weights,
+            download=request.download,
             metrics=optional_names(record),
-        )  # fmt: skip
+        )
 
     def _without_lpips(self, columns: dict[str, ColumnCheck]) -> dict[str, ColumnCheck]:
         """Leave LPIPS out where the record says that it was not measured: a null on some tiles stays a difference."""
@@ -296,22 +321,6 @@ class _Verifying:
         what = f"a call takes {found:.0%} more or less than {SpeedReport.FILE} says"
         fault = CheckFinding("speed", what, where=path, remedy=f"speeds agree within {SPEED_TOLERANCE:.0%}")
         return check, () if agrees else (fault,)
-
-
-def model_faults(record: Record, model: ModelRef) -> tuple[CheckFinding, ...]:
-    """Return how the model that runs differs from the record's; a record that names no code differs, too."""
-    faults = [
-        CheckFinding(
-            "model", f"model.{key} differs from the record's", where=record.model.name, remedy="verify the same model"
-        )
-        for key in model_differences(record.model, model, partial=True)
-    ]
-    digests = [(getattr(record.model, key), getattr(model, key)) for key in ("wheel_sha256", "code_sha256")]
-    if not any(ours is not None and theirs is not None for ours, theirs in digests):
-        what = "nothing shows that this is the record's code: no digest of it is known to both"
-        remedy = "verify the wheel, or the installed package, with which the record was made"
-        faults.append(CheckFinding("model", what, where=record.model.name, remedy=remedy))
-    return tuple(faults)
 
 
 def _refuse_what_cannot_be_run(record: Record, request: VerifyRequest) -> None:

@@ -18,12 +18,14 @@ ASSETS = ROOT / "bench/worldstrat_bench/site/assets"
 
 
 def test_modules_stand_once_each_after_those_they_import() -> None:
-    text = script({
-        "main": 'import { b } from "./b.js";\nimport {\n  a,\n  c,\n} from "./a.js";\n\nb(a, c); // start\n',
-        "b": '// B.\nimport { a } from "./a.js";\n\n/**\n * Call it.\n */\nexport function b() {\n  return a;\n}\n',
-        "a": 'export const a = "// kept"; // a\nexport const c = 1;\n',
-        "unused": "export const a = 2;\n",
-    })  # fmt: skip
+    text = script(
+        {
+            "main": 'import { b } from "./b.js";\nimport {\n  a,\n  c,\n} from "./a.js";\n\nb(a, c); // start\n',
+            "b": '// B.\nimport { a } from "./a.js";\n\n/**\n * Call it.\n */\nexport function b() {\n  return a;\n}\n',
+            "a": 'export const a = "// kept"; // a\nexport const c = 1;\n',
+            "unused": "export const a = 2;\n",
+        }
+    )
     assert text == (
         '"use strict";\n(() => {\nconst a = "// kept";\nconst c = 1;\nfunction b() {\nreturn a;\n}\nb(a, c);\n})();\n'
     )
@@ -83,8 +85,11 @@ def test_the_script_parses_and_its_functions_compute_what_they_say(tmp_path: Pat
 def test_a_tool_that_is_not_installed_is_named(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(ROOT / "tools/check_assets.py")],
-        env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0
     assert "skipped: npx" in done.stdout
     assert "skipped: node" in done.stdout

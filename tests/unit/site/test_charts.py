@@ -133,12 +133,19 @@ def test_shades_run_over_all_classes() -> None:
 
 @pytest.mark.parametrize(
     ("body", "fault"),
-    [("<p><div></div></p>", "<div> inside <p>"), ("<b>", "closes <b>"), ("<i>x</i>", "not an element that pages use"),
-     ("<a id='a'></a><a id='a'></a>", "used twice"), ("<p style='x'></p>", "content policy"),
-     ("<script>1</script>", "a script inside"), ("<img src='//x'>", "from elsewhere"),
-     ("<p class='a' class='b'></p>", "two"),
-     ("<!-- x -->", "comment"), ("<p/>", "closes itself")],
-)  # fmt: skip
+    [
+        ("<p><div></div></p>", "<div> inside <p>"),
+        ("<b>", "closes <b>"),
+        ("<i>x</i>", "not an element that pages use"),
+        ("<a id='a'></a><a id='a'></a>", "used twice"),
+        ("<p style='x'></p>", "content policy"),
+        ("<script>1</script>", "a script inside"),
+        ("<img src='//x'>", "from elsewhere"),
+        ("<p class='a' class='b'></p>", "two"),
+        ("<!-- x -->", "comment"),
+        ("<p/>", "closes itself"),
+    ],
+)
 def test_the_reader_of_pages_finds_faults(body: str, fault: str) -> None:
     page = f"<!doctype html>\n<html lang='en'><title>t</title><main><h1>h</h1>{body}</main></html>"
     assert any(fault in text for text in read_page(page).faults)

@@ -251,12 +251,18 @@ def remove_tiles(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("spoil", "reason"),
-    [(spoil_tiles, "not the file that the record names"), (spoil_mean, "scores.test.micro.psnr.mean is"),
-     (spoil_interval, "scores.test.micro.psnr.ci_low is"),
-     (spoil_stratum, "scores.test.strata.smod.Invented"),
-     (spoil_outcomes, "outcomes"), (spoil_protocol, "was made with another 'wsb-1'"),
-     (spoil_unknown_protocol, "unknown protocol"), (spoil_json, "not JSON"), (remove_tiles, "missing")],
-)  # fmt: skip
+    [
+        (spoil_tiles, "not the file that the record names"),
+        (spoil_mean, "scores.test.micro.psnr.mean is"),
+        (spoil_interval, "scores.test.micro.psnr.ci_low is"),
+        (spoil_stratum, "scores.test.strata.smod.Invented"),
+        (spoil_outcomes, "outcomes"),
+        (spoil_protocol, "was made with another 'wsb-1'"),
+        (spoil_unknown_protocol, "unknown protocol"),
+        (spoil_json, "not JSON"),
+        (remove_tiles, "missing"),
+    ],
+)
 def test_a_record_that_does_not_hold_together_is_refused(
     tmp_path: Path, spoil: Callable[[Path], None], reason: str
 ) -> None:
@@ -306,9 +312,11 @@ def test_frames_offered_are_not_taken_for_frames_used(tmp_path: Path) -> None:
     write_manifest(tmp_path / "beside", slug="beside", title="beside")
     entries, _ = read_entries([tmp_path])
     assert {e.source.split("/")[-1]: (e.frames, e.family) for e in entries} == {
-        "bare": ("8 offered", ""), "single": ("1", "single-frame"), "stated": ("8", "multi-frame"),
+        "bare": ("8 offered", ""),
+        "single": ("1", "single-frame"),
+        "stated": ("8", "multi-frame"),
         "beside": ("8", "multi-frame"),
-    }  # fmt: skip
+    }
     build([tmp_path / "bare"], tmp_path / "out")
     page = next((tmp_path / "out").glob("practice-*/m/bare.html")).read_text(encoding="utf-8")
     assert "<dt>Family</dt><dd><bdi>–</bdi></dd>" in page

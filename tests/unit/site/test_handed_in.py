@@ -69,8 +69,13 @@ def test_no_rank_table_badge_or_feed_mixes_them(apart: tuple[Mapping[str, bytes]
             badge = files[f"{division.prefix}badge/{slug}.svg"].decode()
             assert f"of {len(own)}" in badge
             assert ("predictions" in badge) == (division.kind == "predictions")
-        pages = [text.decode() for path, text in files.items() if path.startswith(f"{division.prefix}") and
-                 path.endswith(".html") and (division.prefix or not path.startswith("predictions"))]  # fmt: skip
+        pages = [
+            text.decode()
+            for path, text in files.items()
+            if path.startswith(f"{division.prefix}")
+            and path.endswith(".html")
+            and (division.prefix or not path.startswith("predictions"))
+        ]
         assert pages
         if division.kind == "predictions":
             assert all("ran no model" in page for page in pages)
@@ -162,8 +167,12 @@ def test_files_have_neither_speed_nor_curves(tmp_path: Path) -> None:
     for name, handed_in in (("handed", True), ("run", False)):
         record = mini(tmp_path / name, model=name, handed_in=handed_in)
         write_speed(tmp_path / name, record, 100.0)
-        curves = Robustness(record_id=record.record_id, list="test", frames=(frames_point(record, "test"),),
-                            cloud=cloud_points(record, "test"))  # fmt: skip
+        curves = Robustness(
+            record_id=record.record_id,
+            list="test",
+            frames=(frames_point(record, "test"),),
+            cloud=cloud_points(record, "test"),
+        )
         curves.save(tmp_path / name / Robustness.FILE)
     entries, refused = read_entries([tmp_path])
     assert refused == []

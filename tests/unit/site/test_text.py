@@ -68,9 +68,22 @@ def test_numbers_have_a_real_minus_and_no_negative_zero() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["javascript:alert(1)", "data:text/html,x", "//evil.example", "http:///x", "https://a b", "ftp://x.y",
-     " https://x.y", "https://user:pw@x.y", "JAVASCRIPT:alert(1)", "https://[::1", "", None, "https://x.y/\n"],
-)  # fmt: skip
+    [
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "//evil.example",
+        "http:///x",
+        "https://a b",
+        "ftp://x.y",
+        " https://x.y",
+        "https://user:pw@x.y",
+        "JAVASCRIPT:alert(1)",
+        "https://[::1",
+        "",
+        None,
+        "https://x.y/\n",
+    ],
+)
 def test_only_plain_web_addresses_become_links(text: str | None) -> None:
     assert safe_url(text) is None
 

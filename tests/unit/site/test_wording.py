@@ -20,8 +20,16 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a practice board of two models, none of which has LPIPS."""
     root = tmp_path_factory.mktemp("wording")
     for i, name in enumerate(("m0", "m1")):
-        make_run(root / "runs" / name, model=name, tiles=30, release="mini", list_name="test", seed=i, lpips=False,
-                 gain_db=float(i))  # fmt: skip
+        make_run(
+            root / "runs" / name,
+            model=name,
+            tiles=30,
+            release="mini",
+            list_name="test",
+            seed=i,
+            lpips=False,
+            gain_db=float(i),
+        )
     build([root / "runs"], root / "out")
     return next((root / "out").glob("practice-*"))
 
