@@ -140,7 +140,7 @@ class Predictor:
                 raise
 
     def _serve(self, worker: Worker, source: _Shared, finished: Finished) -> None:
-        """Predict tiles until there are none; a few are stored meanwhile."""
+        """Predict tiles until there are none; a few are stored at the same time."""
         storing: deque[Future[None]] = deque()
         most = tiles_storing(self._cores)
         with ThreadPoolExecutor(most, thread_name_prefix="store") as disk:

@@ -1,4 +1,4 @@
-"""What a division offers in one piece: a zip of its tables, and all tiles of all entries as Parquet."""
+"""Downloads of a whole division: a zip of its tables, and all tiles of all entries as Parquet."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ DEVICES = 3
 
 @dataclass(frozen=True)
 class Rows:
-    """What a table of a board is made of.
+    """Content of a table of a board.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What other places show of the site: the feed of records and the card of links."""
+"""Files for other places: the feed of records and the card of links."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class FrozenBoard(Part):
 
     @property
     def key(self) -> tuple[str, str, str, str]:
-        """What makes two boards the same one: protocol, list, targets and kind."""
+        """Identity of the board: protocol, list, targets and kind."""
         return self.kind, self.protocol_sha256, self.list, self.targets_sha256
 
     @property
@@ -185,7 +185,7 @@ def boards_at(place: Path) -> tuple[FrozenBoard, ...]:
 
 
 class BoardChange(Part):
-    """What changed on one board."""
+    """Changes on one board."""
 
     title: str
     entered: tuple[str, ...] = ()

@@ -123,7 +123,7 @@ class _TimingSession:
 
     def run(self) -> SpeedResult:
         hello = self._processes[0].hello
-        # Before anything is timed: setting seeds is part of a call for models that draw numbers, and of no other's.
+        # First: setting seeds is part of a call for models that draw numbers, and of no other's.
         self._seeded = self._depends_on_seed()
         figures = self._figures()
         runs = [self._time(scenario) for scenario in self._request.scenarios]
@@ -207,7 +207,6 @@ class _TimingSession:
         if scenario == "offline":
             most = min(self._request.batch_max, self._variations.tiles_at_most)
             speeds = sweep(lambda b: self._subject(scenario, b), most, lambda text: self._say(f"offline: {text}"))
-        # The reference is timed at the model's batch: a ratio between different batches says little.
         batch = best_batch(speeds)
         subject = self._subject(scenario, batch)
         reference = WorkerSubject(
@@ -275,7 +274,6 @@ class _TimingSession:
         if self._sensor is None or before is None or before.millijoules is None:
             return None
         subject = self._subject(run.scenario, run.batch)
-        # One block untimed: the power that the device draws follows its load by a second.
         subject.block(run.series.size)
         before = self._sensor.read()
         calls = subject.keep_busy(run.series.size, self._request.plan.seconds)

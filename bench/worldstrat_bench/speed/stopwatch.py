@@ -199,7 +199,7 @@ class Series:
 
 
 class WarmUp(NamedTuple):
-    """What a warm-up found.
+    """Result of a warm-up.
 
     Attributes
     ----------

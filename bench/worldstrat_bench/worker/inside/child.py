@@ -308,8 +308,7 @@ def describe(error: BaseException) -> str:
         first, newline, rest = summary.partition("\n")
         summary = "{}, from {}{}{}".format(first.rstrip(": "), said.strip().rstrip(":"), newline, rest)
     text = "".join(lines)
-    sys.stderr.write(text)
-    sys.stderr.flush()
+    print(text, end="", file=sys.stderr, flush=True)
     return "{}\n{}".format(summary, last_lines(text))
 
 
