@@ -378,6 +378,8 @@ def test_a_file_of_the_weights_that_was_changed_is_refused(
         ('name = "data/net.bin"', 'name = "net.onnx"', "its own name"),
         ('name = "net.onnx"', 'name = "inner/net.onnx"', "name holds no folder"),
         ('name = "data/net.bin"', 'name = "../net.bin"', "inside the submission"),
+        ('name = "data/net.bin"', 'name = "net.onnx/x"', "name of a folder"),
+        ('name = "data/net.bin"', 'name = "data/net\\u001b.bin"', "inside the submission"),
     ],
 )
 def test_names_of_files_that_cannot_be_laid_out_are_refused(old: str, new: str, reason: str) -> None:

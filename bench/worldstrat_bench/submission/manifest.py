@@ -54,7 +54,7 @@ Python = Literal["3.9", "3.10", "3.11", "3.12", "3.13", "3.14"]
 def _inside(path: str) -> str:
     """Return a relative path that stays in the submission's folder."""
     pure = PurePosixPath(path)
-    if pure.is_absolute() or ".." in pure.parts or "\\" in path or "\0" in path or not pure.name:
+    if pure.is_absolute() or ".." in pure.parts or "\\" in path or not path.isprintable() or not pure.name:
         raise PydanticCustomError("outside", "must be a path inside the submission's folder")
     return path
 
@@ -130,6 +130,9 @@ class Weights(Section):
             or len(PurePosixPath(self.name or "").parts) > 1
         ):
             raise PydanticCustomError("weights", "every file has its own name, and name holds no folder")
+        own = {PurePosixPath(name or "") for name in names}
+        if any(parent in own for name in own for parent in name.parents):
+            raise PydanticCustomError("weights", "no file has the name of a folder of another one")
         return self
 
     @property

@@ -144,6 +144,11 @@ class Worker:
         if session is not None:
             session.condemn(Verdict("crash", "the start was given up"))
 
+    @property
+    def peak_bytes(self) -> int:
+        """The largest resident memory that the host saw of the process that runs and what it started; 0 without one."""
+        return self._session.peak_bytes if self._session is not None else 0
+
     def predict(self, task: Task, seed: int, *, examine: bool = False) -> Reply:
         """Let the model super-resolve one tile. A model's fault is an outcome, never an exception.
 

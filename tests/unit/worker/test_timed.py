@@ -45,6 +45,10 @@ class Scripted:
         data = body if isinstance(body, bytes) else safetensors.numpy.save(body) if body else b""
         return Message(answer, bytearray(data)), WAITED
 
+    @property
+    def peak_bytes(self) -> int:
+        return 500 << 20
+
     def restart(self) -> None:
         self.restarts += 1
 
@@ -65,6 +69,13 @@ def test_what_is_possible_is_reported() -> None:
     figures = worker.inspect()
     assert (figures.parameters, figures.flops) == (5, None)
     assert worker.memory(2) == PeakMemory(None, None)
+
+
+@pytest.mark.parametrize(("claim", "told"), [(1024, 500 << 20), (600 << 20, 600 << 20)])
+def test_a_process_does_not_hold_less_than_the_host_saw(claim: int, told: int) -> None:
+    scripted = Scripted()
+    scripted.answers["memory"] = ({"op": "remembered", "host_bytes": claim, "device_bytes": None}, {})
+    assert timed(scripted).memory(2) == PeakMemory(told, None)
 
 
 @pytest.mark.parametrize("claim", [None, "0.5", True, -1, 0, WAITED + 0.1, math.nan, math.inf, [0.5]])
