@@ -216,7 +216,7 @@ def compose(
         pictures = collect(output, analysis, source, pictures_from)
         home = _home(analysis, divisions, apart) if i == 0 else None
         common = _common(analysis.division, config) | {"history": bool(snapshots)}
-        more = build_about_protocol(output, analysis.division, common, divisions, own.get(analysis.division.prefix, []))
+        more = build_about_protocol(output, analysis.division, common, found, own.get(analysis.division.prefix, []))
         _build_division(output, analysis, pictures, home, partners, common | {"more": more})
     releases = [release for d in divisions for release in d.release.split(", ")]
     common = (

@@ -38,7 +38,12 @@ class Exchange:
 
 
 def exchanges(division: Division, divisions: Sequence[Division]) -> list[Exchange]:
-    """Return the boards of other protocols on the same data that share at least two models with a wsb board."""
+    """Return the boards of other protocols on the same data that share at least two models with a wsb board.
+
+    Parameters
+    ----------
+    divisions : also those without a page, where the rules of others rank no predictions of ours.
+    """
     if division.protocol.family != "wsb":
         return []
     key = division.release, division.inputs, division.list_name
@@ -46,7 +51,7 @@ def exchanges(division: Division, divisions: Sequence[Division]) -> list[Exchang
     for other in divisions:
         if other.protocol.id == division.protocol.id or (other.release, other.inputs, other.list_name) != key:
             continue
-        theirs = {entry.identity: entry for entry in other.entries}
+        theirs = {entry.identity: entry for entry in (*_scored_again(other, division), *other.entries)}
         points = []
         for entry in division.entries:
             match = theirs.get(entry.identity)
@@ -57,6 +62,19 @@ def exchanges(division: Division, divisions: Sequence[Division]) -> list[Exchang
             rate = exchange_rate([p.y for p in points], [p.x for p in points])
             found.append(Exchange(other, tuple(points), rate))
     return found
+
+
+def _scored_again(other: Division, division: Division) -> list[Entry]:
+    """Return the runs that a board of other rules does not rank because their predictions are those of this one."""
+    given = (division.protocol.id, division.protocol.sha256)
+    return [
+        item.entry
+        for item in other.apart
+        if (source := item.entry.record.dataset.inputs_protocol) is not None
+        and (source.id, source.sha256) == given
+        and item.entry.record.rankable(other.list_name)
+        and (item.entry.verified or not division.cited)
+    ]
 
 
 def _mean(division: Division, entry: Entry) -> float | None:
@@ -74,7 +92,7 @@ def build_exchange(out: Output, division: Division, common: Context, found: Sequ
             "id": exchange.there.protocol.id,
             "sentence": sentence(exchange.rate, len(exchange.points), exchange.there.protocol.id),
             "figure": _figure(exchange, division, number_of),
-            "href": f"{exchange.there.prefix}index.html",
+            "href": f"{exchange.there.prefix}index.html" if exchange.there.paged else "",
         }
         for number_of, exchange in enumerate(found)
     ]

@@ -18,7 +18,7 @@ def build_about_protocol(
 
     Parameters
     ----------
-    divisions : all boards of the site, those of other protocols among them.
+    divisions : all boards of the site, those of other protocols among them, and those without a page.
     studies : those of the board.
     """
     rates = pages_exchange.exchanges(division, divisions)

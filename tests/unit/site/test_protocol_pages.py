@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from factories import invented_facts, make_run
-from worldstrat_bench.artefacts.record import Record
+from worldstrat_bench.artefacts.record import ProtocolRef, Record, record_id
 from worldstrat_bench.artefacts.sensitivity import Sensitivity
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.site import build
@@ -125,6 +125,30 @@ def test_what_a_decibel_of_another_protocol_is_worth(tmp_path: Path, runs: dict[
     assert not list((tmp_path / "site").glob("practice-probav*/exchange.html"))
     front = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
     assert "<h1>Practice board: mini, wsb-1</h1>" in front
+    assert check_site(tmp_path / "site").faults == ()
+
+
+def given_inputs_of_wsb(folder: Path) -> None:
+    """Say in a record that its predictions were made for the official protocol, as scoring them again does."""
+    record = Record.load(folder / "record.json")
+    dataset = record.dataset.model_copy(update={"inputs_protocol": ProtocolRef(id=WSB.id, sha256=WSB.sha256)})
+    changed = record.model_copy(update={"dataset": dataset})
+    changed.model_copy(update={"record_id": record_id(changed.model_dump(mode="json"))}).save(folder / "record.json")
+
+
+def test_predictions_that_rules_of_others_do_not_rank_are_compared_all_the_same(
+    tmp_path: Path, runs: dict[str, Record]
+) -> None:
+    assert runs
+    for name, gain in GAINS:
+        run(tmp_path / "others" / name, name, gain / 2, protocol="worldstrat-2022")
+        given_inputs_of_wsb(tmp_path / "others" / name)
+    report = build([tmp_path / "runs", tmp_path / "others"], tmp_path / "site")
+    assert len(report.apart) == len(GAINS)
+    (page,) = (tmp_path / "site").glob("practice-wsb*/exchange.html")
+    text = page.read_text(encoding="utf-8")
+    assert "4 models, 40 tiles" in text
+    assert "The board under" not in text
     assert check_site(tmp_path / "site").faults == ()
 
 
