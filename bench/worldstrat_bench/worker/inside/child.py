@@ -207,10 +207,9 @@ def parts_of(output: Any) -> Dict[str, Any]:
     """Return what the model returned, by the names of the message: its image and, if it has one, its expected error."""
     from worldstrat_bench.api import Prediction
 
-    if not isinstance(output, Prediction):
-        return {"prediction": output}
-    parts = {"prediction": output.image, "expected_error": output.expected_error}
-    return {name: part for name, part in parts.items() if name == "prediction" or part is not None}
+    whole = output if isinstance(output, Prediction) else Prediction(output)
+    more = {} if whole.expected_error is None else {"expected_error": whole.expected_error}
+    return {"prediction": whole.image, **more}
 
 
 def packed(parts: Dict[str, torch.Tensor]) -> Body:
