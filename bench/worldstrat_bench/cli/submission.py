@@ -90,12 +90,18 @@ def report_command(
 def new_command(
     slug: Annotated[str, typer.Argument(metavar="SLUG", help="a-z, 0-9 and -: the name of the submission.")],
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="New folder. [default: ./SLUG]")] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option("--weights", metavar="FILE", help="Network in a file: write only the manifest that runs it."),
+    ] = None,
 ) -> None:
-    """Write a complete working model package with its manifest."""
+    """Write a complete working model package with its manifest; with --weights the manifest of a file alone."""
     from worldstrat_bench.submission.scaffold import write_scaffold
+    from worldstrat_bench.submission.scaffold_file import write_file_scaffold
 
     folder = out if out is not None else Path(slug)
-    for path in write_scaffold(slug, folder):
+    written = write_scaffold(slug, folder) if weights is None else write_file_scaffold(slug, folder, weights)
+    for path in written:
         typer.echo(str(path))
 
 

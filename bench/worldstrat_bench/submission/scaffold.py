@@ -27,8 +27,7 @@ def write_scaffold(slug: str, folder: Path) -> tuple[Path, ...]:
         if the slug is not one, would shadow another package, or the folder is not empty.
     """
     package = _package_name(slug)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError("the folder is not empty", where=folder, remedy="choose another with --out DIR")
+    refuse_full_folder(folder)
     values = {
         "slug": slug,
         "package": package,
@@ -43,9 +42,22 @@ def write_scaffold(slug: str, folder: Path) -> tuple[Path, ...]:
     for template, target in _targets(slug, package).items():
         path = folder / target
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(_render(template, values), encoding="utf-8")
+        path.write_text(render(template, values), encoding="utf-8")
         written.append(path)
     return tuple(written)
+
+
+def refuse_full_folder(folder: Path) -> None:
+    """Raise UsageError unless a folder is empty or is not there."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError("the folder is not empty", where=folder, remedy="choose another with --out DIR")
+
+
+def check_slug(slug: str) -> None:
+    """Raise UsageError unless a text is a slug."""
+    if not re.match(SLUG_PATTERN, slug) or "--" in slug:
+        remedy = "a-z, 0-9 and single dashes between them, at most 60, such as my-sr"
+        raise UsageError(f"{slug[:60]!r} is not a slug", where="SLUG", remedy=remedy)
 
 
 def _targets(slug: str, package: str) -> dict[str, str]:
@@ -66,11 +78,7 @@ def _targets(slug: str, package: str) -> dict[str, str]:
 
 def _package_name(slug: str) -> str:
     """Return the import name: a dash becomes an underscore, a digit in front gets an ``sr_``."""
-    if not re.match(SLUG_PATTERN, slug) or "--" in slug:
-        what = f"{slug[:60]!r} is not a slug"
-        raise UsageError(
-            what, where="SLUG", remedy="a-z, 0-9 and single dashes between them, at most 60, such as my-sr"
-        )
+    check_slug(slug)
     name = slug.replace("-", "_")
     name = f"sr_{name}" if name[0].isdigit() else name
     if name in SHADOWED or is_standard(name) or keyword.iskeyword(name):
@@ -88,7 +96,8 @@ def _announced_by(slug: str) -> str | None:
     return next((owner for owner in owners if owner != slug), None)
 
 
-def _render(template: str, values: dict[str, str]) -> str:
+def render(template: str, values: dict[str, str]) -> str:
+    """Return a template with its values, which hold no quotes and no line breaks."""
     from jinja2 import Environment, StrictUndefined
 
     source = resources.files("worldstrat_bench.submission").joinpath("templates", template).read_text(encoding="utf-8")

@@ -21,6 +21,7 @@ from worldstrat_bench.submission.compare import compare_markdown
 from worldstrat_bench.submission.manifest import load_manifest
 from worldstrat_bench.submission.results import add_run
 from worldstrat_bench.submission.scaffold import write_scaffold
+from worldstrat_bench.submission.scaffold_file import write_file_scaffold
 
 
 @pytest.mark.parametrize("slug", ["my-sr", "3d-net", "a", "x" * 60])
@@ -96,3 +97,36 @@ def test_compare_says_why_there_is_no_rank(tmp_path: Path) -> None:
     empty = make_submission(tmp_path / "empty", record=False)
     with pytest.raises(InvalidArtefactError, match="no readable record"):
         compare_markdown(SLUG, empty.parent)
+
+
+@pytest.mark.parametrize(
+    ("name", "entry_point", "form"),
+    [("net.onnx", "onnx", "onnx"), ("net.pt", "torchscript", "torchscript"), ("n.PTH", "spandrel", "state_dict"),
+     ("n.ckpt", "spandrel", "state_dict"), ("n.pt2", "exported", "pt2"),
+     ('"b\u00f6se" #1.safetensors', "spandrel", "safetensors")],
+)  # fmt: skip
+def test_a_file_needs_a_manifest_alone(tmp_path: Path, name: str, entry_point: str, form: str) -> None:
+    (tmp_path / name).write_bytes(b"weights")
+    words = ("submission", "new", "my-net", "--out", tmp_path / "out", "--weights", tmp_path / name)
+    result = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert len(result.stdout.splitlines()) == 3
+    folder = tmp_path / "out" / "submissions" / "my-net"
+    manifest = load_manifest(folder)
+    assert manifest.weights is not None
+    assert (manifest.model.entry_point, manifest.weights.format) == (entry_point, form)
+    assert check([folder]).ok
+
+
+def test_a_large_file_stays_where_it_is(tmp_path: Path) -> None:
+    with (tmp_path / "net.onnx").open("wb") as stream:
+        stream.truncate(6 * 1024 * 1024)
+    written = write_file_scaffold("my-net", tmp_path / "out", tmp_path / "net.onnx")
+    assert [path.name for path in written] == ["submission.toml", "requirements.lock"]
+    weights = load_manifest(written[0].parent).weights
+    assert weights is not None
+    assert (weights.url, weights.bytes) == ("https://example.org/net.onnx", 6 * 1024 * 1024)
+    for slug, file in (("my-net", "none.onnx"), ("my-net", "net.zip"), ("My", "net.onnx")):
+        with pytest.raises(UsageError):
+            write_file_scaffold(slug, tmp_path / "other", tmp_path / file)
+    assert not (tmp_path / "other").exists()
