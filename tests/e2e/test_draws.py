@@ -15,6 +15,7 @@ from run_helpers import Done, model_wheel, run_cli, small_dataset
 from worldstrat_bench.artefacts.draws import DRAWS
 from worldstrat_bench.artefacts.record import Record, load_record, record_id
 from worldstrat_bench.run import draws as run_draws
+from worldstrat_bench.site.provenance import reproduce
 from worldstrat_bench.worker.isolation import LevelUnavailableError
 
 TILES, K = 3, 5
@@ -83,6 +84,13 @@ def test_scores_are_means_over_draws_and_the_file_holds_each(run: Path, wheel: P
     assert scores.mean_image["psnr"].mean == pytest.approx(statistics.fmean(of_mean), rel=1e-6)
     assert "psnr_bicubic" not in scores.spread
     assert not any("best" in key for key in json.dumps(record.model_dump(mode="json")).split('"'))
+
+
+def test_a_table_and_the_command_that_repeats_a_run_say_how_many_draws(run: Path) -> None:
+    done = run_cli("table", run)
+    assert done.code == 0, done.err
+    assert f"its scores are means over {K} draws a tile" in done.out
+    assert any(f"--draws {K}" in line for line in reproduce(load_record(run)))
 
 
 def test_the_first_draw_is_the_prediction_of_a_run_without_draws(

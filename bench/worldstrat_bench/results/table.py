@@ -232,6 +232,8 @@ def notes_on(runs: Sequence[Named], list_name: str, metrics: Collection[str]) ->
             notes.append(f"{run.name} is a part of a run and is not ranked")
         elif not record.rankable(list_name):
             notes.append(f"{run.name} failed on {record.scores[list_name].failed} tiles and has no mean there")
+        if record.model.draws > 1:
+            notes.append(f"{run.name} is stochastic, and its scores are means over {record.model.draws} draws a tile")
         notes += standing_remarks(run.result, run.name)
         notes += [
             f"{measure(name).label} of {run.name} is null: {why}"

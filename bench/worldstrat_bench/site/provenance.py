@@ -83,6 +83,8 @@ def reproduce(record: Record) -> list[str]:
         "--seed",
         str(record.seed),
     ]
+    if model.draws > 1:
+        parts += ["--draws", str(model.draws)]
     for key, value in sorted(shorten(model.parameters).items())[:40]:
         parts += ["--param", shlex.quote(clean(f"{key}={value}", 400))]
     if model.weights_sha256:
