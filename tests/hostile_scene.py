@@ -110,10 +110,10 @@ def processes_of(folder: Path) -> list[psutil.Process]:
     for process in psutil.process_iter():
         try:
             words = " ".join(process.cmdline()) + " ".join(process.environ().values())
-        except psutil.Error:
+            if str(folder) in words and process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except psutil.Error:  # it ended while it was looked at
             continue
-        if str(folder) in words and process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
-            found.append(process)
     return found
 
 

@@ -70,10 +70,11 @@ class Canaries:
     def _target(self) -> Path:
         return self._folder / "hr.tiff"
 
-    def describe(self, forbidden: Iterable[Path]) -> dict[str, Any]:
-        """Return where they are, for the self-test."""
+    def describe(self, forbidden: Iterable[Path], readable: Path) -> dict[str, Any]:
+        """Return where they are, for the self-test; with a file that the worker may read, to try to change."""
         return {
             "folder": str(self._folder),
+            "readable": str(readable),
             "host_pid": os.getpid(),
             "forbidden": [str(path) for path in forbidden],
             "tcp": self._sockets["tcp"].getsockname()[1],

@@ -55,6 +55,11 @@ class Folders:
         return self.harness / "built"
 
     @property
+    def readable(self) -> Path:
+        """A file for the self-test to try to change, of those that the worker may read."""
+        return self.harness / "readable"
+
+    @property
     def launch_file(self) -> Path:
         return self.harness / "launch.json"
 
@@ -77,6 +82,7 @@ def make_folders(root: Path) -> Folders:
     shutil.copytree(PACKAGE / inside, package / inside, ignore=shutil.ignore_patterns("__pycache__"))
     for name in BESIDE:
         shutil.copy2(PACKAGE / name, package / name)
+    folders.readable.write_bytes(b"x")
     for name in ("home", "tmp", "cache"):
         (folders.scratch / name).mkdir(parents=True)
     return folders
@@ -151,5 +157,5 @@ def worker_command(interpreter: Interpreter, wire_fd: int) -> list[str]:
 
 
 def write_launch(folders: Folders, **content: object) -> None:
-    """Write the file that keeper and launcher read."""
+    """Write the file that keeper and launcher read; its name is gone before the model starts."""
     folders.launch_file.write_text(json.dumps(content), encoding="utf-8")

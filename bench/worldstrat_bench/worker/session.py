@@ -162,9 +162,10 @@ class WorkerSession:
         self._control.close()
         self._log_thread.join(timeout=5)
         self.folders.remove()
-        code, killed, crowd = parse_end(line)
+        code, killed, crowd, threads = parse_end(line)
         if crowd:
-            self._verdict = self._verdict or Verdict("crash", f"the model started {crowd} processes")
+            what = f"the model started {crowd} processes with {threads} threads"
+            self._verdict = self._verdict or Verdict("crash", what)
         return WorkerEnd(code, killed, self._verdict, kernel_kills() > self._kernel_kills)
 
     def _read_control(self, seconds: float) -> bytes | None:
@@ -226,13 +227,13 @@ def start_keeper(root: Path, shared_memory: Path, wire: socket.socket) -> Keeper
     return Keeper(process, control, output)
 
 
-def parse_end(line: bytes | None) -> tuple[int | None, int, int]:
-    """Exit code, processes left behind, and size of a crowd, from the keeper's last words."""
+def parse_end(line: bytes | None) -> tuple[int | None, int, int, int]:
+    """Exit code, processes left behind, and processes and threads of a crowd, from the keeper's last words."""
     try:
         words = json.loads(line or b"")
-        return int(words["code"]), int(words["killed"]), int(words["crowd"])
+        return int(words["code"]), int(words["killed"]), int(words["crowd"]), int(words["threads"])
     except (ValueError, KeyError, TypeError):
-        return None, 0, 0
+        return None, 0, 0, 0
 
 
 def kernel_kills() -> int:

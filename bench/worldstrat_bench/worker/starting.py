@@ -125,7 +125,7 @@ def _write(
         write=[str(path) for path in write],
         devices=[str(path) for path in grants.devices],
         listed=[str(path) for path in grants.listed],
-        canaries=canaries.describe(request.forbidden),
+        canaries=canaries.describe(request.forbidden, folders.readable),
     )
 
 
@@ -139,7 +139,9 @@ def _start(request: LaunchRequest, session: WorkerSession, canaries: Canaries, l
         return Attempt(request.level, {}, f"the worker did not start: {log.last_lines(3)}"[:2000])
     if header.get("error"):
         return Attempt(request.level, {}, str(header["error"])[:500])
-    attempt = judge_level(request.level, canaries.confirm(_held(header.get("held"))))
+    held = canaries.confirm(_held(header.get("held")))
+    held["change_outside"] = held.get("change_outside", False) and session.folders.readable.stat().st_size > 0
+    attempt = judge_level(request.level, held)
     return replace(attempt, refused=str(header.get("refused", ""))[:200])
 
 

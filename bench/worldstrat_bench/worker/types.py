@@ -54,7 +54,7 @@ class Limits:
     memory_bytes : resident set of the model's whole process tree; None is half the machine's memory.
     output_bytes : of one prediction.
     scratch_bytes : of the files that the model writes.
-    processes : processes and threads at a time.
+    processes : processes at a time. Their threads have a limit of their own, some for every core of the machine.
     log_bytes : of the head of what the model prints, and as much again of the tail.
     """
 

@@ -59,6 +59,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         root / "private" / "id_rsa",
         root / "outside" / "decoy",
         root / "outside" / "deletable",
+        root / "plugins" / "granted",
     ):
         file.write_bytes(b"secret" * 100)
         file.chmod(0o600)
@@ -88,6 +89,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         "outside": str(root / "outside"),
         "decoy": str(root / "outside/decoy"),
         "deletable": str(root / "outside/deletable"),
+        "granted": str(root / "plugins/granted"),
         "tcp": sockets["tcp"].getsockname()[1],
         "udp": sockets["udp"].getsockname()[1],
         "socket": str(root / "s"),

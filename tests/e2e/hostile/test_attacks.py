@@ -20,7 +20,7 @@ from worldstrat_bench.worker import Worker
 ONLY_FULL = {"stat_hr"}
 """What Landlock and seccomp do not stop: that a file exists, and how large it is."""
 
-ALWAYS = {"read_secret_of_environment", "read_launch_description"}
+ALWAYS = {"read_secret_of_environment", "read_launch_description", "find_paths_of_the_harness"}
 """What no level lets through."""
 
 DEPENDS = {
@@ -33,6 +33,10 @@ DEPENDS = {
     "netlink",
     "make_sysv_memory",
     "use_ipc_of_others_by_number",
+    "change_attributes_of_granted",
+    "lease_granted_file",
+    "watch_granted_folder",
+    "list_attributes_outside",
     "read_hr_through_parent_root",
     "read_hr_through_host_root",
     "read_hr_from_host_descriptor",
@@ -90,6 +94,7 @@ def prepare(decoy: Path) -> None:
     """Put back what an attack before this one may have destroyed."""
     decoy.write_bytes(b"decoy")
     decoy.chmod(0o600)
+    (decoy.parent.parent / "plugins" / "granted").write_bytes(b"x")
     (decoy.parent / "deletable").write_bytes(b"x")
     for name in ("written", "bound"):
         (decoy.parent / name).unlink(missing_ok=True)
@@ -114,6 +119,7 @@ def seen_by_host(scene: Scene, attack: str) -> bool:
         "write_outside": (outside / "written").exists(),
         "bind_outside": (outside / "bound").exists(),
         "truncate_outside": (outside / "decoy").stat().st_size == 0,
+        "empty_granted_file": Path(scene.facts["granted"]).stat().st_size == 0,
         "delete_outside": not (outside / "deletable").exists(),
         "change_mode_outside": (outside / "decoy").stat().st_mode & 0o777 != 0o600,
     }

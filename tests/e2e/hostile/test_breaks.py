@@ -51,6 +51,7 @@ EXPECTED: dict[str, tuple[tuple[str, ...], str]] = {
     "leaks_in_children": (("out_of_memory",), "are allowed"),
     "fork_bomb": (("crash",), "processes"),
     "fork_bomb_of_sessions": (("crash",), "processes"),
+    "crowd_of_threads": (("crash",), "threads"),
     "fills_scratch": (("model_error", "crash"), ""),
     "many_files_in_scratch": (("crash",), "scratch folder"),
     "closes_wire": (("crash",), ""),

@@ -106,14 +106,15 @@ def test_the_device_decides_what_is_granted() -> None:
 
 def test_the_self_test_knows_every_probe(tmp_path: Path) -> None:
     with Canaries(tmp_path / "canaries") as canaries:
-        names = set(probes.probes(canaries.describe([])))
+        names = set(probes.probes(canaries.describe([], tmp_path / "readable")))
     assert names == PROBES
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the self-test is made for Linux")
 def test_the_host_sees_what_an_unconfined_self_test_did(tmp_path: Path) -> None:
     with Canaries(tmp_path / "canaries") as canaries:
-        described = canaries.describe([tmp_path])
+        described = canaries.describe([tmp_path], tmp_path / "readable")
+        (tmp_path / "readable").write_bytes(b"x")
         held = probes.run_probes(described)
         assert not held["read_targets"]
         assert not held["tcp"]

@@ -16,7 +16,14 @@ HEADERS = {
     "x86_64": Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h"),
     "aarch64": Path("/usr/include/asm-generic/unistd.h"),
 }
-TABLES = (syscalls.DENIED, syscalls.REFUSED, syscalls.ABSENT, syscalls.PRETENDED, syscalls.CHECKED)
+TABLES = (
+    syscalls.DENIED,
+    syscalls.REFUSED,
+    syscalls.ABSENT,
+    syscalls.UNSUPPORTED,
+    syscalls.PRETENDED,
+    syscalls.CHECKED,
+)
 PID = 4242
 
 
@@ -58,6 +65,7 @@ def call(name: str, *arguments: int, machine: str = "x86_64", scoped: bool = Tru
 
 
 DENY, REFUSE, ABSENT = (seccomp.ERRNO | code for code in (errno.EPERM, errno.EACCES, errno.ENOSYS))
+UNSUPPORTED = seccomp.ERRNO | errno.EOPNOTSUPP
 
 
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
@@ -66,6 +74,7 @@ def test_every_call_gets_the_verdict_of_its_table(machine: str) -> None:
         (syscalls.DENIED, DENY),
         (syscalls.REFUSED, REFUSE),
         (syscalls.ABSENT, ABSENT),
+        (syscalls.UNSUPPORTED, UNSUPPORTED),
         (syscalls.PRETENDED, seccomp.ERRNO),
     ):
         for name, pair in table.items():
@@ -99,6 +108,44 @@ def test_arguments_decide(machine: str) -> None:
     assert of("prlimit64", 1) == DENY
     assert of("ioctl", 0, 0x5401) == seccomp.ALLOW
     assert of("ioctl", 0, 0x5412) == of("ioctl", 0, 0x541C) == DENY
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+@pytest.mark.parametrize("profile", ["cpu", "cuda"])
+@pytest.mark.parametrize("scoped", [True, False])
+def test_files_that_are_open_for_reading_stay_as_they_are(machine: str, profile: str, scoped: bool) -> None:
+    def of(name: str, *arguments: int) -> int:
+        return call(name, *arguments, machine=machine, profile=profile, scoped=scoped)
+
+    changing = (0x40086602, 0x40046602, 0x401C5820, 0x40806685, 0x40087602, 0x40086604, 0xC0185879, 0xC0045877)
+    copying = (0x40049409, 0x4020940D, 0xC0189436, 0x50009401, 0x5000940E, 0x5000940F, 0x800C6613, 0xC028660F)
+    for number in (*changing, *copying):
+        assert of("ioctl", 3, number) == UNSUPPORTED, hex(number)
+    # terminals, FIONREAD and FIOCLEX, the NVIDIA driver and its UVM, and rendering
+    for number in (0x5401, 0x5413, 0x541B, 0x5451, 0xC020462A, 0xC00846D6, 0x30000001, 0x4B, 0x66, 0xC0106409):
+        assert of("ioctl", 3, number) == seccomp.ALLOW, hex(number)
+    read, write, both, neither, cut, make = 0, 1, 2, 3, 0o1000, 0o100
+    for name, first in (("open", (0,)), ("openat", (0, 0))):
+        if name == "open" and machine == "aarch64":
+            continue
+        for extra in (0, CLOEXEC, make, 0o100000):
+            for mode in (read, neither):
+                assert of(name, *first, mode | cut | extra) == REFUSE
+                assert of(name, *first, mode | extra) == seccomp.ALLOW
+            for mode in (write, both):
+                assert of(name, *first, mode | cut | extra) == of(name, *first, mode | extra) == seccomp.ALLOW
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+@pytest.mark.parametrize("scoped", [True, False])
+def test_a_descriptor_has_no_owner_that_is_signalled(machine: str, scoped: bool) -> None:
+    """And holds no lease on a file, nor hears what is made in a folder."""
+    for number in (8, 10, 15, 1024, 1026):
+        assert call("fcntl", 3, number, 1, machine=machine, scoped=scoped) == DENY
+    for number in (0, 1, 2, 3, 4, 5, 6, 7, 9, 11, 16, 1025, 1030, 1031, 1032, 1033, 1034):
+        assert call("fcntl", 3, number, 1, machine=machine, scoped=scoped) == seccomp.ALLOW
+    for number in (0x8901, 0x8902):
+        assert call("ioctl", 3, number, machine=machine, scoped=scoped) == DENY
 
 
 PRETEND = seccomp.ERRNO

@@ -69,10 +69,10 @@ def test_the_default_is_half_the_machine() -> None:
     assert memory_limit(Limits(memory_bytes=GIB)) == GIB
 
 
-@pytest.mark.parametrize("line", [None, b"", b"junk", b"[]", b'{"code": null, "killed": 1, "crowd": 0}'])
+@pytest.mark.parametrize("line", [None, b"", b"junk", b"[]", b'{"code": null, "killed": 1, "crowd": 0, "threads": 0}'])
 def test_a_keeper_without_last_words_leaves_the_end_unknown(line: bytes | None) -> None:
-    assert parse_end(line) == (None, 0, 0)
+    assert parse_end(line) == (None, 0, 0, 0)
 
 
 def test_last_words() -> None:
-    assert parse_end(b'{"code": -9, "killed": 3, "crowd": 0}\n') == (-9, 3, 0)
+    assert parse_end(b'{"code": -9, "killed": 3, "crowd": 0, "threads": 0}\n') == (-9, 3, 0, 0)

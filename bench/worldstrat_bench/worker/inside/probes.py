@@ -9,6 +9,7 @@ Runs on the harness's own interpreter before the model's: standard library only.
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import platform
 import signal
@@ -53,9 +54,14 @@ def write_file(path: str) -> None:
         os.close(fd)
 
 
-def change_file(path: str) -> None:
-    """Cut a file to nothing, or change its mode; the filter pretends that the latter worked."""
+def change_file(path: str, readable: str) -> None:
+    """Cut a file to nothing, or change its mode; the filter pretends that the latter worked.
+
+    A file that is granted for reading only is cut by opening it, too: Landlock forbids that since version 3.
+    """
     if not stopped(lambda: os.truncate(path, 0)):
+        return
+    if not stopped(lambda: os.close(os.open(readable, os.O_RDONLY | os.O_TRUNC))):
         return
     os.chmod(path, 0o777)
     if os.stat(path).st_mode & 0o777 != 0o777:
@@ -68,6 +74,15 @@ def connect(family: int, kind: int, address: Any) -> None:
         sock.settimeout(1)
         sock.connect(address)
         sock.send(b"x")
+
+
+def signal_process(pid: int) -> None:
+    """Send a signal, or have the kernel send it: to the owner of a descriptor, when something arrives there."""
+    if not stopped(lambda: os.kill(pid, 0)):
+        return
+    one, other = socket.socketpair()
+    with one, other:
+        fcntl.fcntl(one, fcntl.F_SETOWN, pid)
 
 
 def ptrace(pid: int) -> None:
@@ -184,7 +199,7 @@ def probes(canaries: Canaries) -> Dict[str, Callable[[], object]]:
         "stat_targets": lambda: os.stat(os.path.join(folder, "hr.tiff")),
         "list_outside": lambda: os.listdir(folder),
         "write_outside": lambda: write_file(os.path.join(folder, "written")),
-        "change_outside": lambda: change_file(os.path.join(folder, "hr.tiff")),
+        "change_outside": lambda: change_file(os.path.join(folder, "hr.tiff"), canaries["readable"]),
         "tcp": lambda: connect(socket.AF_INET, stream, ("127.0.0.1", canaries["tcp"])),
         "udp": lambda: connect(socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", canaries["udp"])),
         "unix_socket": lambda: connect(unix, stream, os.path.join(folder, "socket")),
@@ -196,7 +211,7 @@ def probes(canaries: Canaries) -> Dict[str, Callable[[], object]]:
         "parent_files": lambda: parent_files(host),
         "write_proc": lambda: write_proc(host),
         "ptrace_parent": lambda: ptrace(host),
-        "signal_parent": lambda: os.kill(host, 0),
+        "signal_parent": lambda: signal_process(host),
         "new_namespace": new_namespace,
         "io_uring": io_uring,
         "capabilities": capabilities,

@@ -13,7 +13,7 @@ import ctypes
 import errno
 import platform
 import struct
-from typing import Dict, List, Set, Tuple
+from typing import Dict, Iterable, List, Set, Tuple
 
 from worldstrat_bench.worker.inside import syscalls
 
@@ -37,7 +37,12 @@ X32_BIT = 0x40000000
 NAMESPACES = 0x7E020000  # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET
 AF_UNIX, SOCK_TYPE_MASK, SOCK_STREAM, SOCK_SEQPACKET = 1, 0xF, 1, 5
 SOCK_FLAGS = 0o2000000 | 0o4000  # SOCK_CLOEXEC, SOCK_NONBLOCK
-TIOCSTI, TIOCLINUX = 0x5412, 0x541C
+TIOCSTI, TIOCLINUX, FIOSETOWN, SIOCSPGRP = 0x5412, 0x541C, 0x8901, 0x8902
+IOCTL_KIND = 0xFF00
+FILE_SYSTEM_KINDS = (0x6600, 0x5800, 0x7600, 0x9400, 0xF500)
+"""Of ioctl numbers: those that file systems share ("f", "X", "v"), of btrfs (clones, too) and of f2fs."""
+F_SETOWN, F_SETSIG, F_SETOWN_EX, F_SETLEASE, F_NOTIFY = 8, 10, 15, 1024, 1026
+O_ACCMODE, O_WRONLY, O_RDWR, O_TRUNC = 3, 1, 2, 0o1000
 PRIO_PROCESS, IOPRIO_WHO_PROCESS = 0, 1
 
 Instruction = Tuple[int, int, int, int]
@@ -106,6 +111,7 @@ def _verdicts() -> List[Tuple[syscalls.Numbers, int]]:
         (syscalls.DENIED, ERRNO | errno.EPERM),
         (syscalls.REFUSED, ERRNO | errno.EACCES),
         (syscalls.ABSENT, ERRNO | errno.ENOSYS),
+        (syscalls.UNSUPPORTED, ERRNO | errno.EOPNOTSUPP),
         (syscalls.PRETENDED, ERRNO),
     ]
 
@@ -118,7 +124,12 @@ def _checked(pid: int, signals_scoped: bool, profile: str) -> Dict[str, List[Ins
         # a datagram pair could still be pointed at another program's socket; a stream pair cannot
         "socketpair": _unix_stream(SOCK_TYPE_MASK),
         "prlimit64": _for_itself(0, pid, deny),
-        "ioctl": [_arg(1), (EQUAL, 1, 0, TIOCSTI), (EQUAL, 0, 1, TIOCLINUX), deny, allow],
+        "ioctl": _ioctl(),
+        # The owner of a descriptor gets a signal of any number, which Landlock keeps inside since version 6 only.
+        # A lease makes others wait who open a file, and a notice tells of files that they make.
+        "fcntl": [_arg(1), *_each((F_SETOWN, F_SETOWN_EX, F_SETSIG, F_SETLEASE, F_NOTIFY), deny), allow],
+        "open": _not_emptied(1),
+        "openat": _not_emptied(2),
     }
     # Neither Landlock nor the user's rights keep a model from slowing down the host or another worker. Pretended, since
     # OpenMP and pthread_create name threads by their ids and fail if that is refused.
@@ -135,6 +146,39 @@ def _checked(pid: int, signals_scoped: bool, profile: str) -> Dict[str, List[Ins
         own: List[Instruction] = [_arg(0), (EQUAL, 0, 1, pid), allow, deny]
         checks.update({"kill": own, "tgkill": own, "tkill": own})
     return checks
+
+
+def _each(values: Iterable[int], verdict: Instruction) -> List[Instruction]:
+    """Return that verdict for each of the values; every other one falls through."""
+    return [instruction for value in values for instruction in ((EQUAL, 0, 1, value), verdict)]
+
+
+def _ioctl() -> List[Instruction]:
+    """Refuse what types into a terminal, names an owner for signals, or changes files that are open for reading.
+
+    An owner of a file may change its flags, or make a copy of a folder, through a descriptor that reads: Landlock does
+    not restrict that. EOPNOTSUPP is what programs expect where a file system has no such thing.
+    """
+    deny, unsupported = (RETURN, 0, 0, ERRNO | errno.EPERM), (RETURN, 0, 0, ERRNO | errno.EOPNOTSUPP)
+    whole = _each((TIOCSTI, TIOCLINUX, FIOSETOWN, SIOCSPGRP), deny)
+    kinds = [(AND, 0, 0, IOCTL_KIND), *_each(FILE_SYSTEM_KINDS, unsupported)]
+    return [_arg(1), *whole, *kinds, (RETURN, 0, 0, ALLOW)]
+
+
+def _not_emptied(index: int) -> List[Instruction]:
+    """Refuse to cut a file to nothing while it is opened for no writing; the flags are the argument of that index.
+
+    Linux does that, and Landlock forbids it since version 3 only. The access mode 3 is neither reading nor writing.
+    """
+    return [
+        _arg(index),
+        (BITS, 0, 3, O_TRUNC),
+        (AND, 0, 0, O_ACCMODE),
+        (EQUAL, 1, 0, O_WRONLY),
+        (EQUAL, 0, 1, O_RDWR),
+        (RETURN, 0, 0, ALLOW),
+        (RETURN, 0, 0, ERRNO | errno.EACCES),
+    ]
 
 
 def _for_itself(index: int, pid: int, otherwise: Instruction) -> List[Instruction]:

@@ -8,8 +8,8 @@ FD is a socket to the host: a line on it says that ROOT holds everything that is
 it, or dies, everything ends. WIRE is the worker's end of its own socket to the host. ROOT and MEMORY (a file) are
 cleared away at the end, by the keeper because a host may be killed at any moment: it is started before they are made.
 Its last words to the host are one JSON line: ``code`` (exit code or minus the signal), ``killed`` (processes left
-behind) and ``crowd`` (how many there were, if there were too many: a fork bomb is ended here, since a host that
-competes with it for the processor may come too late).
+behind), ``crowd`` and ``threads`` (how many processes and threads there were, if there were too many: a fork bomb is
+ended here, since a host that competes with it for the processor may come too late).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import socket
 import stat
 import sys
 import time
-from typing import Dict, List, Optional, Set
+from typing import Dict, Iterable, List, Optional, Set
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
@@ -130,14 +130,31 @@ def tasks() -> int:
         return 0
 
 
+def threads_of(pids: Iterable[int]) -> int:
+    """Return the number of threads of these processes."""
+    total = 0
+    for pid in pids:
+        try:
+            with open("/proc/{}/stat".format(pid), "rb") as file:
+                total += int(file.read().rpartition(b")")[2].split()[17])
+        except (OSError, ValueError, IndexError):
+            continue
+    return total
+
+
+def most_threads(processes: int) -> int:
+    """Return how many threads the processes of a worker may have together: libraries start some for every core."""
+    return max(processes, 16 * (os.cpu_count() or 1) + 512)
+
+
 class CrowdError(Exception):
-    """There are too many processes; how many."""
+    """There are too many processes or threads; how many."""
 
 
 def watch(leader: int, control: socket.socket, host: int, processes: int) -> int:
     """Wait until the worker ends or the host hangs up or dies; the exit code, -9 if we must end it.
 
-    :class:`CrowdError` if there are more than `processes` of them.
+    :class:`CrowdError` if there are more than `processes` of them, or they have more threads than :func:`most_threads`.
     """
     normal = tasks()
     wake_read, wake_write = os.pipe()
@@ -153,9 +170,10 @@ def watch(leader: int, control: socket.socket, host: int, processes: int) -> int
         if code is not None:
             return code
         if tasks() > normal + processes:
-            count = len(descendants(os.getpid()))
-            if count > processes:
-                raise CrowdError(count)
+            tree = descendants(os.getpid())
+            threads = threads_of(tree)
+            if len(tree) > processes or threads > most_threads(processes):
+                raise CrowdError(len(tree), threads)
         events = dict(poll.poll(POLL_MS))
         if control.fileno() in events or os.getppid() != host:
             return -signal.SIGKILL
@@ -281,12 +299,12 @@ def start_and_watch(control: socket.socket, wire: int, launch_file: str, host: i
         finally:
             os._exit(127)
     os.close(wire)
-    code, crowd = -signal.SIGKILL, 0
+    code, crowd, threads = -signal.SIGKILL, 0, 0
     try:
         code = watch(leader, control, host, processes)
     except CrowdError as error:
-        crowd = error.args[0]
-    return {"code": code, "killed": end_all(leader), "crowd": crowd}
+        crowd, threads = error.args
+    return {"code": code, "killed": end_all(leader), "crowd": crowd, "threads": threads}
 
 
 def main() -> int:

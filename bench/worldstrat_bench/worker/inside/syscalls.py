@@ -108,8 +108,22 @@ ABSENT: Numbers = {
     "io_uring_enter": (426, 426),
     "io_uring_register": (427, 427),
     "clone3": (435, 435),
+    "openat2": (437, 437),
 }
-"""Fail with ENOSYS: io_uring opens files and sockets past this filter; clone3 hides its flags in memory."""
+"""Fail with ENOSYS: io_uring passes this filter by; clone3 and openat2 hide their flags in memory."""
+
+UNSUPPORTED: Numbers = {
+    "getxattr": (191, 8),
+    "lgetxattr": (192, 9),
+    "fgetxattr": (193, 10),
+    "getxattrat": (464, 464),
+    "listxattr": (194, 11),
+    "llistxattr": (195, 12),
+    "flistxattr": (196, 13),
+    "listxattrat": (465, 465),
+}
+"""Fail with EOPNOTSUPP, as on a file system that has no extended attributes: Landlock would let those of any file be
+read."""
 
 PRETENDED: Numbers = {
     "setsid": (112, 157),
@@ -147,6 +161,9 @@ CHECKED: Numbers = {
     "tgkill": (234, 131),
     "prlimit64": (302, 261),
     "ioctl": (16, 29),
+    "fcntl": (72, 25),
+    "open": (2, -1),
+    "openat": (257, 56),
     "sched_setaffinity": (203, 122),
     "sched_setscheduler": (144, 119),
     "sched_setparam": (142, 118),

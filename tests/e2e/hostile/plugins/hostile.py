@@ -436,6 +436,78 @@ class Attacks:
     def signal_keeper(self):
         os.kill(self.facts["keeper"] if self.facts["keeper"] else os.getppid(), 0)
 
+    def signal_host_as_owner_of_descriptor(self):
+        import fcntl
+
+        host = self.facts["host"]
+        one, other = socket.socketpair()
+        with one, other:
+            number, owner = struct.pack("i", host), struct.pack("ii", 1, host)
+            for call in (
+                lambda: fcntl.fcntl(one, fcntl.F_SETOWN, host),
+                lambda: fcntl.fcntl(one, 15, owner),
+                lambda: fcntl.ioctl(one, 0x8901, number),
+                lambda: fcntl.ioctl(one, 0x8902, number),
+                lambda: fcntl.fcntl(one, 10, signal.SIGURG),
+            ):
+                if not stopped(call):
+                    return
+        raise OSError("not one")
+
+    def empty_granted_file(self):
+        path = self.facts["granted"]
+        if stopped(lambda: os.close(os.open(path, os.O_RDONLY | os.O_TRUNC))):
+            os.close(os.open(path, 3 | os.O_TRUNC))
+
+    def change_attributes_of_granted(self):
+        import fcntl
+
+        for path in (self.facts["granted"], os.path.dirname(self.facts["granted"])):
+            fd = os.open(path, os.O_RDONLY)
+            try:
+                if not stopped(lambda fd=fd: fcntl.ioctl(fd, 0x40086602, struct.pack("l", 0x80))):
+                    return
+            finally:
+                os.close(fd)
+        raise OSError("neither")
+
+    def lease_granted_file(self):
+        import fcntl
+
+        with open(self.facts["granted"], "rb") as file:
+            fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+
+    def watch_granted_folder(self):
+        import fcntl
+
+        fd = os.open(os.path.dirname(self.facts["granted"]), os.O_RDONLY)
+        try:
+            fcntl.fcntl(fd, fcntl.F_NOTIFY, fcntl.DN_CREATE)
+        finally:
+            os.close(fd)
+
+    def list_attributes_outside(self):
+        os.listxattr(self.facts["decoy"])
+
+    def find_paths_of_the_harness(self):
+        """Where the targets and the run are, in what the harness laid out for the worker or left open."""
+        import worldstrat_bench
+
+        wanted = os.path.dirname(self.facts["hr"]).encode()
+        harness = os.path.dirname(os.path.dirname(worldstrat_bench.__file__))
+        files = [os.path.join(folder, name) for folder, _, names in os.walk(harness) for name in names]
+        files += ["/proc/self/fd/" + name for name in os.listdir("/proc/self/fd")]
+        for path in files:
+            if not os.path.isfile(path):
+                continue
+            try:
+                with open(path, "rb") as file:
+                    if wanted in file.read():
+                        return
+            except OSError:
+                continue
+        raise OSError("nowhere")
+
     def limit_host(self):
         import resource
 
@@ -632,6 +704,13 @@ class Breaks:
         while True:
             if os.fork() == 0:
                 os.setsid()
+
+    def crowd_of_threads(self, good):
+        threading.stack_size(64 << 10)
+        for _ in range(600 + 16 * os.cpu_count()):
+            threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+        time.sleep(10)
+        return good
 
     def daemonises(self, good):
         if os.fork() == 0:

@@ -17,7 +17,7 @@ class device:  # noqa: N801
 
 
 class Tensor:
-    layout, is_quantized = strided, False
+    layout, is_quantized, is_cuda = strided, False, False
 
     def __init__(self, array):
         self.array = array
