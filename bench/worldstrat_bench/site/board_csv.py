@@ -9,6 +9,7 @@ from worldstrat_bench.site.board_table import Rows, metrics_of, ordered
 from worldstrat_bench.site.divisions import Division
 from worldstrat_bench.site.entries import Entry
 from worldstrat_bench.site.tables import CsvValue, rows_to_csv
+from worldstrat_bench.site.text import clean, stamp
 from worldstrat_bench.stats.ranking import RankedBoard
 
 KEYS = ("slug", "record_id")
@@ -40,7 +41,7 @@ def _row(division: Division, rows: Rows, entry: Entry, ranked: Sequence[str], me
         entry.title,
         entry.status,
         int(division.counts(entry)),
-        entry.record.created,
+        stamp(entry.record.created),
         tiles,
         scores.failed,
     ]
@@ -59,7 +60,7 @@ def _row(division: Division, rows: Rows, entry: Entry, ranked: Sequence[str], me
                 cells += [division.scores(entry, name).micro.get(m, Summary(n=0)).mean for m in ranked]
         cells += [scores.macro.get(metric) for metric in ranked]
     speed = next((s for s in entry.speed if s.valid), None)
-    cells += [entry.family, entry.frame_count, entry.declaration.title]
+    cells += [entry.family, entry.frame_count, clean(entry.declaration.title, 190)]
     cells += [speed.km2_per_second, speed.device_class, speed.scenario, speed.by] if speed else [None] * 4
     return cells
 
