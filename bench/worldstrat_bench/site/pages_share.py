@@ -35,8 +35,8 @@ def build_feed(out: Output, divisions: Sequence[Division], url: str) -> None:
     _texts(SubElement(feed, "author"), name="worldstrat-bench")
     for time, entry, division in items:
         summary = f"{division.kind}, {division.protocol.id}, list {clean(division.list_name, 40)}, {entry.status}"
-        summary += "" if division.ranks(entry) else ", not ranked"
         summary += "".join(f", {text}" for text in _scores(division, entry))
+        summary += "" if division.ranks(entry) else ", not ranked"
         item = SubElement(feed, "entry")
         _texts(item, id=f"urn:sha256:{entry.record.record_id}", title=entry.title, updated=time)
         SubElement(item, "link", href=f"{url}{division.prefix}m/{entry.slug}.html")
