@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +18,7 @@ from worldstrat_bench.speed.inputs import TimedTiles, Variations
 from worldstrat_bench.speed.scored import Scored
 from worldstrat_bench.speed.sensors import NO_ENERGY, NO_NVML, Reading, Sensor, strangers
 from worldstrat_bench.speed.stopwatch import LONG_CALL_SECONDS, Plan, Series, measure
-from worldstrat_bench.speed.subjects import Seeded, WorkerSubject, message_seconds, outputs_of
+from worldstrat_bench.speed.subjects import Seeded, WorkerSubject, message_seconds, outputs_of, started
 from worldstrat_bench.speed.sweep import Sweep, best_batch, sweep
 from worldstrat_bench.speed.verdict import Evidence, judge, percentiles
 from worldstrat_bench.worker import Hello, ModelSpec, Worker
@@ -96,15 +94,6 @@ def time_model(request: SpeedRequest, say: Say) -> SpeedResult:
     confined = Worker(request.model, device=request.device, isolation=request.isolation, forbidden=request.forbidden)
     with started(confined, Worker(REFERENCE, device=request.device)) as (worker, reference):
         return _TimingSession(request, worker, reference, say).run()
-
-
-@contextmanager
-def started(*workers: Worker) -> Iterator[tuple[Worker, ...]]:
-    """Start workers side by side, most of which is importing torch; end them together."""
-    with ExitStack() as stack, ThreadPoolExecutor(len(workers)) as pool:
-        # Each is ended even if another fails to start.
-        futures = [pool.submit(stack.enter_context, worker) for worker in workers]
-        yield tuple(future.result() for future in futures)
 
 
 class _TimingSession:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 from worldstrat_bench.data.task import Task
 from worldstrat_bench.speed.inputs import Variations
 from worldstrat_bench.speed.stopwatch import Block, BlockSize
+from worldstrat_bench.worker import Worker
 from worldstrat_bench.worker.timed import Cycle, Placing, TimedWorker
 from worldstrat_bench.worker.types import BlockTimes
 
@@ -149,3 +152,12 @@ def message_seconds(worker: TimedWorker) -> float:
     """Return what a message takes by itself: the middle of some echoes."""
     worker.echo(0)
     return float(np.median([worker.echo(0) for _ in range(ECHOES)]))
+
+
+@contextmanager
+def started(*workers: Worker) -> Iterator[tuple[Worker, ...]]:
+    """Start workers side by side, most of which is importing torch; end them together."""
+    with ExitStack() as stack, ThreadPoolExecutor(len(workers)) as pool:
+        # Each is ended even if another fails to start.
+        futures = [pool.submit(stack.enter_context, worker) for worker in workers]
+        yield tuple(future.result() for future in futures)
