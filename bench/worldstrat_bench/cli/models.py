@@ -56,6 +56,7 @@ def check(
     audit: AuditOption = False,
     data: AuditDataOption = None,
     unseen: UnseenOption = None,
+    *,
     json: console.JsonOption = False,
 ) -> None:
     """Check a model on synthetic tiles and say what to fix; exits with code 3 if it breaks the contract."""
