@@ -58,7 +58,7 @@ def spectrum(band: Band, label: str, y_title: str, *, reference: float, top_valu
         edge = [(x[i], sy(float(high[i]))) for i in run] + [(x[i], sy(float(low[i]))) for i in reversed(run)]
         drawing.add("path", css="dt", d=f"M{_path(edge)}Z")
     for run in _runs(np.isfinite(value)):
-        drawing.add("path", css="iv", d=f"M{_path([(x[i], sy(float(value[i]))) for i in run])}")
+        drawing.add("path", css="wk", d=f"M{_path([(x[i], sy(float(value[i]))) for i in run])}")
     drawing.text(6, 14, y_title, "hd")
     drawing.text(right, bottom + 38, "half a wavelength, m", "hd", "end")
     return drawing.render()

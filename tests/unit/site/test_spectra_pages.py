@@ -55,7 +55,7 @@ def test_a_model_with_curves_shows_both_with_a_band(site: Path) -> None:
     text = page(site, "m/sharp.html")
     for key in ("coherence", "contrast"):
         (figure,) = re.findall(rf'<figure id="spectrum-{key}">.*?</figure>', text, re.DOTALL)
-        assert figure.count('class="iv"') == 1
+        assert figure.count('class="wk"') == 1
         assert figure.count('class="dt"') == 1
         assert "finer than the input" in figure
         assert "40 tiles of list test" in figure
@@ -105,9 +105,9 @@ def test_gaps_part_a_curve() -> None:
     value = np.linspace(1, 0, BINS)
     value[10] = np.nan
     drawn = spectrum(Band(value, nothing(), nothing()), "x", "y", reference=0.5)
-    assert drawn.count('class="iv"') == 2
+    assert drawn.count('class="wk"') == 2
     assert 'class="dt"' not in drawn
-    assert 'class="iv"' not in spectrum(Band(nothing(), nothing(), nothing()), "x", "y", reference=0.5)
+    assert 'class="wk"' not in spectrum(Band(nothing(), nothing(), nothing()), "x", "y", reference=0.5)
 
 
 def test_every_model_is_inside_the_plane() -> None:
