@@ -52,6 +52,7 @@ def check(
     loading: ModelGroup,
     device: console.DeviceOption = "cpu",
     isolation: IsolationOption = "auto",
+    *,
     log: LogOption = None,
     audit: AuditOption = False,
     data: AuditDataOption = None,

@@ -71,8 +71,12 @@ def launch(request: LaunchRequest, log: ModelLog) -> tuple[WorkerSession | None,
     canaries = Canaries(root / "canaries")
     ours, theirs = socket.socketpair()
     wire_fd = theirs.fileno()
-    with theirs:
-        keeper = start_keeper(root, canaries.shared_memory, theirs)
+    try:
+        with theirs:
+            keeper = start_keeper(root, canaries.shared_memory, theirs)
+    except BaseException:
+        ours.close()
+        raise
     try:
         folders = make_folders(root)
         grants = make_grants(request.interpreter, request.model, folders, cuda=request.profile == "cuda")

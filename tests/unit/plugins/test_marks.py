@@ -83,12 +83,18 @@ def test_a_file_beside_weights_in_another_encoding_is_named(tmp_path: Path) -> N
     assert "net.yaml" in str(caught.value.where)
 
 
+@pytest.fixture(scope="module")
+def kit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("conformance") / "kit"
+    write_kit(folder)
+    return folder
+
+
 @saved
-def test_the_results_of_another_implementation(save: Callable[[str], bytes], tmp_path: Path) -> None:
-    write_kit(tmp_path / "kit")
-    for path in (tmp_path / "kit").glob("*/expected.*"):
+def test_the_results_of_another_implementation(save: Callable[[str], bytes], kit: Path, tmp_path: Path) -> None:
+    for path in kit.glob("*/expected.*"):
         target = tmp_path / "own" / path.parent.name / path.name
         target.parent.mkdir(parents=True, exist_ok=True)
         text = path.suffix == ".json"
         target.write_bytes(save(path.read_text(encoding="utf-8")) if text else path.read_bytes())
-    assert not any(check_results(tmp_path / "kit", tmp_path / "own").values())
+    assert not any(check_results(kit, tmp_path / "own").values())
