@@ -52,7 +52,6 @@ def check(
     loading: ModelGroup,
     device: console.DeviceOption = "cpu",
     isolation: IsolationOption = "auto",
-    *,
     log: LogOption = None,
     audit: AuditOption = False,
     data: AuditDataOption = None,
