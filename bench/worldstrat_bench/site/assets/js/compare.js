@@ -135,7 +135,11 @@ function strataTable(data, metric, found) {
     const own = tiles.filter((tile) => byTile.has(tile));
     if (!own.length) return [axis, stratum, "\u2013", "\u2013", "\u2013", "0"];
     const values = own.map((tile) => byTile.get(tile));
-    const said = paired(values, own.map((tile) => data.groups[tile]), data.fewest);
+    const said = paired(
+      values,
+      own.map((tile) => data.groups[tile]),
+      data.fewest,
+    );
     const value = signed(said.value, decimals);
     if (said.p === null || said.effective < data.drawn) {
       return [axis, stratum, el("span", value, { class: "hatch" }), "\u2013", "\u2013", String(own.length)];
@@ -144,7 +148,12 @@ function strataTable(data, metric, found) {
     return [axis, stratum, value, ends, shortProbability(said.p), String(own.length)];
   });
   const label = `In every stratum, each by itself: ${rows.length} were looked at. Hatched: too few groups for an interval`;
-  return table(label, ["Axis", "Stratum", `\u0394 ${metric.label}`, "95 % interval", "p of this pair", "Tiles"], rows, 2);
+  return table(
+    label,
+    ["Axis", "Stratum", `\u0394 ${metric.label}`, "95 % interval", "p of this pair", "Tiles"],
+    rows,
+    2,
+  );
 }
 
 /** Return the table of the largest differences of one sign; nothing if there are none. */

@@ -7,10 +7,13 @@ const CONSTANT = 1e-9;
 
 /** Return the logarithm of the gamma function for x > 0 (Lanczos). */
 function logGamma(x) {
-  const c = [76.18009172947146, -86.50532032941677, 24.01409824083091, -1.231739572450155, 1.208650973866179e-3, -5.395239384953e-6];
+  const c = [
+    76.18009172947146, -86.50532032941678, 24.01409824083091, -1.231739572450155, 1.208650973866179e-3,
+    -5.395239384953e-6,
+  ];
   const t = x + 5.5;
   const sum = c.reduce((total, value, i) => total + value / (x + 1 + i), 1.000000000190015);
-  return (x + 0.5) * Math.log(t) - t + Math.log((2.5066282746310005 * sum) / x);
+  return (x + 0.5) * Math.log(t) - t + Math.log((2.506628274631 * sum) / x);
 }
 
 /** Return the regularised incomplete beta function by its continued fraction (Lentz). */
@@ -90,5 +93,11 @@ export function paired(values, groups, fewest) {
     return straight ? x : (3 * (x - a / 2)) / (root ** 2 + root + 1);
   };
   const q = quantile(1 - CONFIDENCE, effective - 1);
-  return { value, effective, low: value - error * back(q), high: value - error * back(-q), p: twoSided(h, effective - 1) };
+  return {
+    value,
+    effective,
+    low: value - error * back(q),
+    high: value - error * back(-q),
+    p: twoSided(h, effective - 1),
+  };
 }

@@ -1,5 +1,5 @@
 // Models that are ticked on a board, and the way with them to the page of two models and to the tiles.
-import { el, findAll, on } from "./dom.js";
+import { el, on } from "./dom.js";
 import { link, linked } from "./link.js";
 
 const MOST = 2;
@@ -25,7 +25,10 @@ export function pickable(table) {
     row.cells[0].prepend(box);
     boxes.set(row.id.slice(2), box);
   }
-  const base = table.querySelector("tbody a").getAttribute("href").replace(/m\/[^/]*$/, "");
+  const base = table
+    .querySelector("tbody a")
+    .getAttribute("href")
+    .replace(/m\/[^/]*$/, "");
   const bar = el("p", null, { class: "picked", "aria-live": "polite" });
   table.parentNode.after(bar);
   let slugs = [];
@@ -50,7 +53,10 @@ export function pickable(table) {
   };
   for (const [slug, box] of boxes) on(box, "change", () => choose(picked(slugs, slug, box.checked)));
   const follow = () => {
-    slugs = (linked("pick") || "").split(",").filter((slug) => boxes.has(slug)).slice(0, MOST);
+    slugs = (linked("pick") || "")
+      .split(",")
+      .filter((slug) => boxes.has(slug))
+      .slice(0, MOST);
     show();
   };
   follow();
