@@ -26,6 +26,7 @@ from worldstrat_bench.data.raster import read_hr
 from worldstrat_bench.data.split import sublists
 from worldstrat_bench.data.target import make_target
 from worldstrat_bench.data.tile import Tile
+from worldstrat_bench.digests import code_sha256
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.results.load import Named, Paths, check_same_board, chosen_list, load_runs
 from worldstrat_bench.run.events import Listener, Tally, ignore
@@ -34,7 +35,7 @@ from worldstrat_bench.run.folder import RunFolder, read_run
 from worldstrat_bench.run.notes import PredictInputs, protocol_ref, read_note
 from worldstrat_bench.run.rescore import refuse_lost_predictions, same_selection
 from worldstrat_bench.run.score import FrameFacts, one_torch_thread
-from worldstrat_bench.scoring.wsb_target import method_sha256
+from worldstrat_bench.scoring.wsb_target import SOURCES
 from worldstrat_bench.sensitivity.choices import Choices, Setting, load_choices, protocol_of, variants
 from worldstrat_bench.sensitivity.measure import tile_errors
 from worldstrat_bench.sensitivity.summing import Errors, summed
@@ -44,6 +45,8 @@ from worldstrat_bench.worker.inside.device import usable_cores
 TILES: Final = "tiles"
 """Folder of what is known of every tile."""
 _REMEDY: Final = "give another --out"
+_SOURCES: Final = (*SOURCES, "data/target.py", "sensitivity/*.py")
+"""The code that decides what is kept of a tile: a study does not go on with other code."""
 
 
 class Begun(Artefact):
@@ -165,7 +168,7 @@ def _begin(folder: Path, source: _Source, name: str) -> None:
         records=tuple(run.result.record.record_id for run in source.runs),
         list=name,
         choices=source.choices,
-        method_sha256=method_sha256(),
+        method_sha256=code_sha256(_SOURCES, ("torch",)),
     )
     note, tiles = folder / Begun.FILE, folder / TILES
     if note.exists():
