@@ -17,8 +17,19 @@ from worldstrat_bench.results.formats import spreadsheet_safe
 from worldstrat_bench.stats.names import author_fault, name_fault
 from worldstrat_bench.worker.log import ModelLog
 
-VERIFIED = ["verified", "v.e.r.i.f.i.e.d", "ѵerified", "ᴠerified", "ʋerified", "veri\ufe0efied", "verifi℮d", "Verífied",
-            "Certified by the organisers", "self reported", "The maintainers"]  # fmt: skip
+VERIFIED = [
+    "verified",
+    "v.e.r.i.f.i.e.d",
+    "ѵerified",
+    "ᴠerified",
+    "ʋerified",
+    "veri\ufe0efied",
+    "verifi℮d",
+    "Verífied",
+    "Certified by the organisers",
+    "self reported",
+    "The maintainers",
+]
 PEOPLE = [
     "Ada Lovelace",
     "Jörg Müller",

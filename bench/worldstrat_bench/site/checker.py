@@ -83,10 +83,15 @@ def check(folder: Path, *, rebuild: bool = True, references: References | None =
     if rebuild and not faults:
         faults += _rebuild_faults(folder, files, manifest, references)
     return CheckReport(
-        folder=folder, files=len(files), pages=len(pages), index_gzipped=index, assets=assets,
-        largest_tile_page=max(tile_pages.values(), default=0), rebuilt=rebuild and not faults,
+        folder=folder,
+        files=len(files),
+        pages=len(pages),
+        index_gzipped=index,
+        assets=assets,
+        largest_tile_page=max(tile_pages.values(), default=0),
+        rebuilt=rebuild and not faults,
         faults=tuple(faults[:SHOWN]),
-    )  # fmt: skip
+    )
 
 
 def _manifest(folder: Path) -> Manifest:

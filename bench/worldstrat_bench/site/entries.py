@@ -40,8 +40,15 @@ MAX_BYTES = 8_000_000
 DEEPEST = 12
 """Folders below the one that is given in which runs are looked for."""
 FILES = (
-    Record.FILE, TILES, *CURVE_FILES, DRAWS, SpeedReport.FILE, Verification.FILE, Robustness.FILE, "submission.toml",
-)  # fmt: skip
+    Record.FILE,
+    TILES,
+    *CURVE_FILES,
+    DRAWS,
+    SpeedReport.FILE,
+    Verification.FILE,
+    Robustness.FILE,
+    "submission.toml",
+)
 """Files of a run that the site reads, and copies into its downloads."""
 
 
@@ -273,11 +280,21 @@ def read_entry(folder: Path, root: Path, source: str, references: References | N
     verified = verified if verified is not None and verified.computed else None
     train_split = model.train_split or string_at(manifest, "training", "train_split") or None
     return Entry(
-        source=source, record=record, table=table, card=card_of(manifest, record), identity=_identity(record),
-        declaration=assess(train_split), speed=speed_of(files.get(SpeedReport.FILE), record, verified),
-        verification=verified, train_split=train_split, files=files, robustness=robustness, curves=curves,
-        state=state_of(manifest), corrections=corrections_of(manifest),
-    )  # fmt: skip
+        source=source,
+        record=record,
+        table=table,
+        card=card_of(manifest, record),
+        identity=_identity(record),
+        declaration=assess(train_split),
+        speed=speed_of(files.get(SpeedReport.FILE), record, verified),
+        verification=verified,
+        train_split=train_split,
+        files=files,
+        robustness=robustness,
+        curves=curves,
+        state=state_of(manifest),
+        corrections=corrections_of(manifest),
+    )
 
 
 def distinct_titles(entries: Sequence[Entry], merged: Sequence[str] = ()) -> list[Entry]:

@@ -149,8 +149,14 @@ def scatter(points: Sequence[Point], rate: Rate | None, label: str, x_title: str
         drawing.line(*(sx(shown[0][0]), sy(shown[0][1])), *(sx(shown[1][0]), sy(shown[1][1])), "fr")
     places = label_places([(sx(p.x), sy(p.y)) for p in points], right)
     for point, place in zip(points, places, strict=True):
-        circle = element("circle", element("title", escape(point.label)), css="ho" if point.hollow else "pt",
-                         cx=sx(point.x), cy=sy(point.y), r=4.0)  # fmt: skip
+        circle = element(
+            "circle",
+            element("title", escape(point.label)),
+            css="ho" if point.hollow else "pt",
+            cx=sx(point.x),
+            cy=sy(point.y),
+            r=4.0,
+        )
         text = ""
         if place is not None:
             x, y, anchor = place

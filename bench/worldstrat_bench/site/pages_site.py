@@ -41,14 +41,25 @@ def build_method(out: Output, common: Context) -> None:
     protocols = [load_protocol(name) for name in protocol_ids()]
     protocols.sort(key=lambda p: (not p.official, p.id))
     shown = [
-        {"id": p.id, "title": p.title, "summary": p.summary.strip(), "sha256": p.sha256, "official": p.official,
-         "sections": _sections(p), "text": _protocol_text(p.id)}
+        {
+            "id": p.id,
+            "title": p.title,
+            "summary": p.summary.strip(),
+            "sha256": p.sha256,
+            "official": p.official,
+            "sections": _sections(p),
+            "text": _protocol_text(p.id),
+        }
         for p in protocols
-    ]  # fmt: skip
+    ]
     context = {
-        "d": None, "protocols": shown, "measures": list(MEASURES.values()), "train_splits": TRAIN_SPLITS,
-        "self_reported": SELF_REPORTED, "verified": VERIFIED,
-    }  # fmt: skip
+        "d": None,
+        "protocols": shown,
+        "measures": list(MEASURES.values()),
+        "train_splits": TRAIN_SPLITS,
+        "self_reported": SELF_REPORTED,
+        "verified": VERIFIED,
+    }
     out.page("method.html", "method.html.j2", {**common, **context})
 
 
@@ -59,11 +70,25 @@ def _protocol_text(name: str) -> str:
 
 UNITS: Final = {
     **dict.fromkeys(
-        ("side", "hr_side", "hr_side_min", "hr_side_max", "border", "sigma", "cut", "radius", "chip_side", "step",
-         "stride", "crop", "kernel_radius"), "px",
+        (
+            "side",
+            "hr_side",
+            "hr_side_min",
+            "hr_side_max",
+            "border",
+            "sigma",
+            "cut",
+            "radius",
+            "chip_side",
+            "step",
+            "stride",
+            "crop",
+            "kernel_radius",
+        ),
+        "px",
     ),
     **dict.fromkeys(("tolerance", "absurd_below", "absurd_above", "no_data_above", "clear_below"), ""),
-}  # fmt: skip
+}
 """Field of a protocol to the unit of its number."""
 
 
@@ -174,21 +199,30 @@ def build_data(
                 {"path": path, "name": name, "size": len(content), "sha256": _sha(content)[:16]}
             )
     context = {
-        "d": None, "refused": refused, "snippet": _snippet(divisions),
+        "d": None,
+        "refused": refused,
+        "snippet": _snippet(divisions),
         "groups": [
-            {"title": _of_board(titles[key][0], boards.get(prefix, ""), len(boards)), "explanation": titles[key][1],
-             "items": items}
-            for (key, prefix), items in groups.items() if items
+            {
+                "title": _of_board(titles[key][0], boards.get(prefix, ""), len(boards)),
+                "explanation": titles[key][1],
+                "items": items,
+            }
+            for (key, prefix), items in groups.items()
+            if items
         ],
-    }  # fmt: skip
+    }
     out.page("data.html", "data.html.j2", {**common, **context})
-    out.put_json(MANIFEST, {
-        "schema_version": 1,
-        "config": config.model_dump(mode="json"),
-        "records": sorted(entry.record.record_id for entry in entries),
-        "refused": [asdict(r) for r in refused],
-        "files": {path: _sha(content) for path, content in sorted(out.files.items())},
-    })  # fmt: skip
+    out.put_json(
+        MANIFEST,
+        {
+            "schema_version": 1,
+            "config": config.model_dump(mode="json"),
+            "records": sorted(entry.record.record_id for entry in entries),
+            "refused": [asdict(r) for r in refused],
+            "files": {path: _sha(content) for path, content in sorted(out.files.items())},
+        },
+    )
 
 
 def _snippet(divisions: Sequence[Division]) -> str:

@@ -101,10 +101,15 @@ def test_compare_says_why_there_is_no_rank(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "entry_point", "form"),
-    [("net.onnx", "onnx", "onnx"), ("net.pt", "torchscript", "torchscript"), ("n.PTH", "spandrel", "state_dict"),
-     ("n.ckpt", "spandrel", "state_dict"), ("n.pt2", "exported", "pt2"),
-     ('"b\u00f6se" #1.safetensors', "spandrel", "safetensors")],
-)  # fmt: skip
+    [
+        ("net.onnx", "onnx", "onnx"),
+        ("net.pt", "torchscript", "torchscript"),
+        ("n.PTH", "spandrel", "state_dict"),
+        ("n.ckpt", "spandrel", "state_dict"),
+        ("n.pt2", "exported", "pt2"),
+        ('"b\u00f6se" #1.safetensors', "spandrel", "safetensors"),
+    ],
+)
 def test_a_file_needs_a_manifest_alone(tmp_path: Path, name: str, entry_point: str, form: str) -> None:
     (tmp_path / name).write_bytes(b"weights")
     words = ("submission", "new", "my-net", "--out", tmp_path / "out", "--weights", tmp_path / name)
