@@ -20,7 +20,7 @@ from scipy import ndimage
 
 from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.data.target import TargetImage, read_target
-from worldstrat_bench.metrics.psnr import differences, psnr
+from worldstrat_bench.metrics.psnr import psnr, squared_error
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.registration import move
 from worldstrat_bench.scoring import make_scorer
@@ -92,8 +92,7 @@ def _bilinear(truth: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _psnr(prediction: NDArray[np.float64], target: NDArray[np.float64]) -> float:
-    sums = differences(torch.from_numpy(prediction), torch.from_numpy(target))
-    return float(psnr(sums.mse(biased=False), 1e-10))
+    return float(psnr(squared_error(torch.from_numpy(prediction), torch.from_numpy(target)), 1e-10))
 
 
 COLOURS = ("#7a7a7a", "#0b6e99", "#c4501b", "#8a3ffc")
