@@ -108,7 +108,8 @@ def test_the_page_says_what_was_timed_where_and_by_whom(
     assert "The worker that runs the model is untrusted and reports its own times" in page
     assert "e+03" not in page
     assert "valid; self-reported" in page, "verifying a record does not time it again"
-    assert "H100-80GB, self-reported" in board
+    assert "1320<small>self-reported</small>" in board
+    assert "PSNR against speed on H100-80GB" in board
 
 
 def test_the_page_says_once_why_a_scenario_is_invalid(run: tuple[Path, Record], tmp_path: Path) -> None:
@@ -137,5 +138,5 @@ def test_a_speed_of_single_tiles_says_so_and_is_not_drawn_among_batches(
     (run[0] / "speed.json").write_text(json.dumps(single), encoding="utf-8")
     build([run[0]], tmp_path / "site")
     board = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
-    assert "H100-80GB, single tiles, self-reported" in board
-    assert "against throughput on" not in board
+    assert "1320<small>single tiles, self-reported</small>" in board
+    assert "against speed on" not in board
