@@ -162,7 +162,8 @@ class OnDevice:
         run_block(call, [one], lead_in, Kept(), clock, now=self.device.read)
         asked = self.device.now
         marks, wall = run_block(call, [one] * size.inputs, plan, Kept(), clock, now=self.device.read)
-        return Block(size.inputs, size.calls, tuple(marks), wall, self.device.now - asked + 1e-4)
+        host = self.device.now - asked + 1e-4
+        return Block(size.inputs, size.calls, tuple(marks), wall, host, wait=self.wait)
 
     def take(self) -> float:
         """Ask for an output; the seconds until it is there."""

@@ -13,8 +13,8 @@ VECTOR = 4
 def pixel_sum(values: Tensor, axes: int = 2) -> Tensor:
     """Return the float64 sum over the last `axes` axes.
 
-    On a GPU the order of a sum follows from the address at which a row of numbers begins: of images with an odd number
-    of pixels, each in a batch would have another. Zeros at the end of each give all the same.
+    On a GPU the order of a sum follows from the address at which a row of numbers begins: of images whose number
+    of pixels is not a multiple of four, each in a batch would have another. Zeros at the end of each give all the same.
     """
     if values.device.type == "cpu":
         return values.sum(dim=tuple(range(-axes, 0)), dtype=torch.float64)

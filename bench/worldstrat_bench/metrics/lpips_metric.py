@@ -16,6 +16,7 @@ import urllib.request
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import torch
@@ -123,9 +124,9 @@ def build_network(backbone: Mapping[str, Tensor]) -> nn.Module:
         if the backbone lacks a layer or has it in another shape.
     """
     import lpips
-    import lpips.lpips as networks
 
-    networks.spatial_average = over_pixels
+    # The package hides its module of that name behind itself; its networks look their mean up there.
+    vars(import_module("lpips.lpips"))["spatial_average"] = over_pixels
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the package calls torchvision in a way that is deprecated
         network: nn.Module = lpips.LPIPS(

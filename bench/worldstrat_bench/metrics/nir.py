@@ -11,6 +11,7 @@ from torch import Tensor
 from worldstrat_bench.metrics.optional import Found, Pairs
 from worldstrat_bench.metrics.psnr import psnr, squared_error
 from worldstrat_bench.metrics.sam import sam
+from worldstrat_bench.sums import pixel_sum
 
 MSE_FLOOR = 1e-10
 """Upper limit of PSNR, as in ``wsb-1``."""
@@ -59,7 +60,7 @@ def ndvi_mae(bands: FourBands, valid: Tensor | None) -> Tensor:
     if valid is not None:
         counts = counts & valid
     error = (ndvi(image[:, 0], nir[:, 0]) - ndvi(red, infrared)).abs()
-    total = torch.where(counts, error, 0).sum(dim=(-2, -1), dtype=torch.float64)
+    total = pixel_sum(torch.where(counts, error, 0))
     return total / counts.sum(dim=(-2, -1))
 
 

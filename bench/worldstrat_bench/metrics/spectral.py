@@ -149,7 +149,8 @@ class Spectral:
     def __call__(self, pairs: Pairs) -> Found:
         """Five columns and three curves of each pair, one after the other.
 
-        The last bits of a transform and of a sum along rows depend on how many are made together.
+        The last bits of a transform and of a sum along rows depend on how many are made together, and on a GPU on the
+        address of each, so that it is copied to one of its own.
         """
         device = pairs.target.device
         columns = {n: torch.full((len(pairs),), torch.nan, dtype=torch.float64, device=device) for n in COLUMNS}
@@ -161,7 +162,7 @@ class Spectral:
             if target.null:
                 reasons[i] = dict.fromkeys(COLUMNS, target.null)
                 continue
-            spectrum = transform(pairs.prediction[i], target.weight)
+            spectrum = transform(pairs.prediction[i].clone(), target.weight)
             shown, cross = own.sums(power(spectrum)[None]), own.sums(_cross(spectrum, target.spectrum)[None])
             truth = target.power[None]
             pixel = torch.full((1,), pairs.pixel[i], dtype=torch.float64, device=device)
@@ -174,7 +175,7 @@ class Spectral:
     def _target(self, pairs: Pairs, i: int) -> SpectralTarget:
         kept = pairs.kept[i]
         if "spectral" not in kept:
-            kept["spectral"] = prepare_target(pairs.target[i], pairs.valid[i], pairs.pixel[i])
+            kept["spectral"] = prepare_target(pairs.target[i].clone(), pairs.valid[i], pairs.pixel[i])
         found = kept["spectral"]
         assert isinstance(found, SpectralTarget)
         return found

@@ -142,13 +142,14 @@ class Predictor:
     def _serve(self, worker: Worker, source: _Shared, finished: Finished) -> None:
         """Predict tiles until there are none; a few are stored at the same time."""
         storing: deque[Future[None]] = deque()
-        most = tiles_storing(self._cores)
+        # Replies of several draws are large: then as few tiles as possible.
+        most = tiles_storing(self._cores) if self._inputs.model.draws == 1 else 1
         with ThreadPoolExecutor(most, thread_name_prefix="store") as disk:
             try:
                 while not self._stop.is_set() and (item := source.take()) is not None:
                     replies = self._predict(worker, item[1].task)
                     # Waiting here bounds memory, and what a kill costs.
-                    if len(storing) == most:
+                    while storing and (len(storing) == most or storing[0].done()):
                         storing.popleft().result()
                     if replies is None:
                         return

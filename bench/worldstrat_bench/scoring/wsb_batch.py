@@ -40,7 +40,7 @@ class Stack:
 
 @dataclass(frozen=True)
 class Measured:
-    """Results of a batch: `values` by name, (N,) each, the shifts, P and S of every tile, and P of the fourth band."""
+    """Results of a batch: `values` by name, (N,) each, the shifts, and P and S of every tile."""
 
     values: dict[str, Tensor]
     shifts: Shifts

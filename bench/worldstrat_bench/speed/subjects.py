@@ -79,7 +79,8 @@ class WorkerSubject:
     def block_of(self, inputs: Sequence[Seeded], size: BlockSize, lead_in: Sequence[Seeded] = ()) -> Block:
         """Measure a block on given inputs, as many as `size` says; the lead-in is on one fresh input if not given.
 
-        The worker has the block's inputs only after the lead-in: they cannot be worked on in what is not timed.
+        The worker has the block's inputs only after the lead-in. A few calls of the lead-in come again before the clock
+        starts; what a model worked on there would be missing from the host's time of the block.
         """
         before = list(lead_in) or [self.fresh()]
         self._place(self.worker, before)
@@ -97,6 +98,7 @@ class WorkerSubject:
             sum(each.task.batch for each in self._inputs),
             placing.host_seconds,
             self.kept,
+            self.wait,
         )
 
     def place_at(self, other: TimedWorker) -> float:

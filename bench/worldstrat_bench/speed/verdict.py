@@ -206,10 +206,10 @@ def _modes(evidence: Evidence) -> str | None:
 
 def _tail(evidence: Evidence) -> str | None:
     """Report calls whose median says little of the whole, as where work is put off to one call in many."""
-    waited = [block for block in evidence.blocks if block.waited]
+    waited = [block for block in evidence.blocks if block.wait]
     if not waited:
         return None
-    ratio = float(np.median([block.mean / block.per_call for block in waited]))
+    ratio = float(np.median([block.mean / max(float(np.median(block.durations)), 1e-9) for block in waited]))
     if ratio <= TAIL_MAX:
         return None
     return f"the mean of the calls is {ratio:.3g} times their median: some calls take far longer than the others"

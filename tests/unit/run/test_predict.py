@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import worldstrat_bench
 from run_helpers import model_wheel, run_cli, small_dataset
 from worldstrat_bench.artefacts.record import IsolationReport
 from worldstrat_bench.errors import InfrastructureError, ModelError, UsageError
@@ -18,7 +19,7 @@ from worldstrat_bench.run import predict
 from worldstrat_bench.run.crew import Crew
 from worldstrat_bench.run.folder import hold_run
 from worldstrat_bench.run.notes import PredictInputs, read_note
-from worldstrat_bench.run.predict import Predictor
+from worldstrat_bench.run.predict import Predictor, tiles_storing
 from worldstrat_bench.run.request import RunOptions
 from worldstrat_bench.worker.host import Hello, ModelSpec, Reply
 from worldstrat_bench.worker.inside.reference import __name__ as reference_module
@@ -106,3 +107,14 @@ def test_what_a_model_says_earns_no_second_try(data: Path, tmp_path: Path) -> No
     done = run_cli("predict", wheel, *words, "--json")
     assert (done.code, done.json["outcomes"]) == (3, {"model_error": 2})
     assert (tmp_path / "run" / "log.txt").read_text().count("called\n") == 2
+
+
+def test_several_predictions_are_written_at_once_on_many_cores(data: Path, tmp_path: Path) -> None:
+    """As many as `tiles_storing` says are on their way, and each is stored whatever became of the others."""
+    assert [tiles_storing(cores) for cores in (1, 2, 4, 8, 16, 64)] == [1, 1, 1, 2, 4, 4]
+    runs = {}
+    for threads in (1, 16):
+        run = tmp_path / f"run-{threads}"
+        worldstrat_bench.evaluate("nearest", data=data, out=run, download=False, threads=threads)
+        runs[threads] = (run / "tiles.csv").read_bytes()
+    assert runs[1] == runs[16]

@@ -254,7 +254,7 @@ def test_a_block_reports_its_marks_and_computes_as_it_is_told() -> None:
     assert tensors["marks"].dtype == torch.float64
     assert len(tensors["marks"]) == 3
     assert float(tensors["marks"][-1]) > 0
-    assert reply["wall_seconds"] > 0
+    assert reply["wall_seconds"] == pytest.approx(float(tensors["marks"][-1]), abs=1e-3)
     assert not any(model.grad)
     assert set(model.kinds) == {torch.bfloat16}
 
@@ -305,3 +305,20 @@ def test_kept_outputs_are_those_of_a_device_that_has_finished(wait: bool) -> Non
     assert device.now >= launched + 0.5, "taken from an idle device"
     levels = [float(tensors[f"output.{k}"].mean()) for k in range(2)]
     assert levels == pytest.approx([0.0, 0.1] if wait else [-1.0, -1.0], abs=1e-6), "see docs/speed.md on streams"
+
+
+def test_calls_right_before_a_block_are_in_neither_clock() -> None:
+    device = AsynchronousDevice()
+    seen: list[float] = []
+
+    def call(one: Placed) -> torch.Tensor:
+        seen.append(float(one.lr.images[0, 0, 0, 0, 0]))
+        device.launch(0.5)
+        return image_of(one)
+
+    plan = BlockPlan(0, 1, 4, 1, False)
+    clock = EventClock(device)
+    marks, wall = run_block(call, [placed(1.0)], plan, Kept(), clock, now=device.read, before=[placed(2.0)] * 3)
+    assert seen == [2.0] * 3 + [1.0] * 4
+    assert marks[-1] == pytest.approx(2.0, rel=1e-3)
+    assert wall == pytest.approx(2.0, rel=1e-3)

@@ -167,3 +167,34 @@ def test_very_short_audits_may_take_a_millisecond_more() -> None:
     for seconds, accused in ((76e-6, False), (81e-6, False), (99e-6, True)):
         reasons = judge(Evidence(fast, audited=(seconds,) * 5, audit_calls=64)).reasons
         assert any("asked for" in reason for reason in reasons) is accused
+
+
+def _waited(durations: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Block:
+    return replace(_of(durations, 10), wait=True)
+
+
+def test_calls_that_are_waited_for_count_by_their_median_up_to_a_twentieth() -> None:
+    durations = np.full(100, 0.010)
+    durations[50] = 0.030  # one call was held up: the mean is 2 % above the median
+    assert _waited(durations).per_call == pytest.approx(0.010)
+    assert _of(durations, 10).per_call == pytest.approx(0.0102), "in offline the mean counts"
+    durations[50] = 0.110
+    assert _waited(durations).per_call == pytest.approx(0.011 / 1.05), "10 % above: less is believed"
+    durations[:] = 0.0
+    durations[-1] = 1.0
+    assert _waited(durations).per_call == pytest.approx(0.01 / 1.05), "marks that a worker moved gain next to nothing"
+
+
+def test_work_put_off_to_a_few_calls_is_named() -> None:
+    rng = np.random.default_rng(0)
+
+    def repeats(every: int) -> tuple[tuple[Block, ...], ...]:
+        durations = 0.010 * (1 + 0.01 * rng.standard_normal((3, 6, 100)))
+        durations[:, :, ::every] += 0.09
+        return tuple(tuple(_waited(one) for one in repeat) for repeat in durations)
+
+    reasons = judge(_evidence(repeats=repeats(25))).reasons
+    assert [reason for reason in reasons if "times their median" in reason] == [
+        "the mean of the calls is 1.36 times their median: some calls take far longer than the others"
+    ]
+    assert judge(_evidence(repeats=repeats(200))).reasons == ()

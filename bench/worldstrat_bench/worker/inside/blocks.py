@@ -321,6 +321,7 @@ class Bench:
         import torch
 
         self._kept = Kept()
+        self._lead_in = []
         call = self._caller(header["precision"])
         with torch.no_grad():
             peaks = timing.peak_memory(lambda: call(self._inputs[0]), int(header["calls"]), self._device)

@@ -54,7 +54,7 @@ def serve(wire: Wire) -> None:
         if header["op"] == "load":
             model = answer_load(wire, header)
             answers = {} if model is None else answers_of(model, header["device"])
-            if header["device"].startswith("cuda"):
+            if model is not None and header["device"].startswith("cuda"):
                 wire.allocate = pinned
         elif header["op"] in answers:
             answer(wire, answers, header, body)
@@ -63,10 +63,13 @@ def serve(wire: Wire) -> None:
 
 
 def pinned(size: int) -> Union[bytearray, memoryview]:
-    """Return memory that a GPU reads five times as fast as other; torch keeps freed pieces of it for the next."""
+    """Return memory that a GPU reads five times as fast as other memory; torch keeps freed pieces of it."""
     import torch
 
-    return torch.empty(size, dtype=torch.uint8, pin_memory=True).numpy().data if size else bytearray()
+    try:
+        return torch.empty(size, dtype=torch.uint8, device="cpu", pin_memory=True).numpy().data if size else bytearray()
+    except RuntimeError:  # after a fault of the device, which the call on this input reports in its own words
+        return bytearray(size)
 
 
 def answers_of(model: SRModel, device: str) -> Answers:
@@ -275,7 +278,7 @@ def to_host(output: Any, name: str = "prediction") -> torch.Tensor:
     dense = output.detach().resolve_neg()
     if not dense.is_cuda:
         return dense.cpu().contiguous()
-    return torch.empty(dense.shape, dtype=dense.dtype, pin_memory=True).copy_(dense)
+    return torch.empty(dense.shape, dtype=dense.dtype, device="cpu", pin_memory=True).copy_(dense)
 
 
 def seed_everything(seed: int) -> None:
