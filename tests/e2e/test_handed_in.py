@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -191,7 +192,7 @@ def test_a_submission_of_predictions_is_scored_checked_and_verified(scene: Scene
     checked = run_cli("submission", "check", folder)
     assert checked.code == 0, checked.out
     (result,) = folder.glob("results/wsb-1/*")
-    assert result.name == "mini-handed-in"
+    assert re.fullmatch(r"mini-[0-9a-f]{8}-handed-in", result.name)
     verify = ("verify", result, "--data", scene.data, "--predictions")
     assert run_cli(*verify, archive).code == 0
     other = np.load(tmp_path / "a" / f"{min(scene.images)}.npy") * np.float32(1.01)

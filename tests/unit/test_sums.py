@@ -27,12 +27,12 @@ class Summed(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.lengths: list[int] = []
 
     def __torch_dispatch__(
-        self, func: object, types: object, args: tuple[object, ...] = (), kwargs: object = None
+        self, func: object, types: object, args: tuple[object, ...] = (), kwargs: dict[str, object] | None = None
     ) -> object:
         if "sum" in str(func):
             assert isinstance(args[0], torch.Tensor)
             self.lengths.append(args[0].shape[-1])
-        return func(*args, **(kwargs or {}))  # type: ignore[operator,dict-item]
+        return func(*args, **(kwargs or {}))  # type: ignore[operator]
 
 
 @pytest.mark.parametrize("side", [16, 17, 18, 19])

@@ -300,11 +300,13 @@ def _radius(analysis: Analysis) -> int:
 
 def _shift_verdict(analysis: Analysis, entry: Entry) -> str:
     """Return in a sentence whether the model's output is offset against that of the others on the same tiles."""
+    if len(analysis.division.entries) < 3:  # withdrawn ones have pages, and may be all that is left
+        return ""
     rows = [analysis.row_of[tile] for tile in analysis.division.tiles]
     own = np.stack([entry.table.numbers[name][rows] for name in ("shift_y", "shift_x")])
     relative = own - analysis.median_shift[:, rows]
     known = ~np.isnan(relative).any(axis=0)
-    if len(analysis.division.entries) < 3 or not known.any():
+    if not known.any():
         return ""
     y, x = (float(v) for v in relative[:, known].mean(axis=1))
     length = float(np.hypot(x, y))
