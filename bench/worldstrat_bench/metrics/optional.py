@@ -124,16 +124,35 @@ class Loaded:
         return f"{self.metric.version}, {self.computation.software}".removesuffix(", ")
 
     def __call__(self, pairs: Pairs) -> Found:
-        """Return the columns of N pairs, each null with a reason."""
+        """Return the columns of N pairs, each null with a reason.
+
+        Raises
+        ------
+        ValueError
+            if the computation returns other columns than the registry names, or not one value a pair.
+        """
         names = self.metric.names
         if isinstance(self.computation, Unavailable):
             nothing = torch.full((len(pairs),), torch.nan, dtype=torch.float64, device=pairs.prediction.device)
             return Found(dict.fromkeys(names, nothing), [dict.fromkeys(names, self.computation.reason)] * len(pairs))
         found = self.computation(pairs)
+        self._check(found, len(pairs))
         general = {name: self.metric.null for name in names if name in found.values}
         values = {name: found.values[name].to(pairs.prediction.device) for name in general}
         nulls = [{**general, **own} for own in found.nulls or [{}] * len(pairs)]
         return Found(values, nulls, found.curves)
+
+    def _check(self, found: Found, count: int) -> None:
+        """Refuse what would be lost without a word: a column whose name is mistyped, values of another number."""
+        names = self.metric.names
+        foreign = sorted(set(found.values) - set(names))
+        if foreign:
+            raise ValueError(f"metric {self.metric.name}: columns {foreign} are not among {sorted(names)}")
+        if not found.values and not self.metric.automatic:
+            raise ValueError(f"metric {self.metric.name}: it was asked for and returns none of {sorted(names)}")
+        for name, values in found.values.items():
+            if tuple(values.shape) != (count,):
+                raise ValueError(f"metric {self.metric.name}: {name} has shape {tuple(values.shape)}, not ({count},)")
 
 
 def load_optional(names: Iterable[str], device: torch.device | str = "cpu") -> tuple[Loaded, ...]:

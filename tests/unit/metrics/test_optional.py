@@ -15,7 +15,7 @@ from scoring_scenes import blurred, land, target_of
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.measures import MEASURES, OPTIONAL, RANKED, optional_column, parse_added
 from worldstrat_bench.metrics.opensr import NAMES, OpenSr
-from worldstrat_bench.metrics.optional import Loaded, Pairs, load_optional
+from worldstrat_bench.metrics.optional import Found, Loaded, Pairs, load_optional
 from worldstrat_bench.metrics.perceptual import Unavailable
 from worldstrat_bench.metrics.psnr import psnr, squared_error
 from worldstrat_bench.metrics.stlpips_metric import load_shown_stlpips, load_stlpips
@@ -183,3 +183,24 @@ def test_asking_changes_no_other_number(stlpips: Loaded) -> None:
     other = more.score(prediction, more.prepare(target_of(land(200)), frame))
     assert {k: v for k, v in other.metrics.items() if k != "stlpips"} == one.metrics
     assert json.dumps(other.metrics["stlpips"]) != "null"
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"missd": torch.zeros(1)}, "columns .'missd'. are not among"),
+        ({}, "returns none of"),
+        ({"missed": torch.tensor(0.0)}, "missed has shape .., not .1,."),
+    ],
+)
+def test_a_computation_that_returns_something_else_is_named(values: dict[str, torch.Tensor], said: str) -> None:
+    """A mistyped column would otherwise be lost without a word."""
+
+    class Odd:
+        software = ""
+
+        def __call__(self, pairs: Pairs) -> Found:
+            return Found(values)
+
+    with pytest.raises(ValueError, match=f"metric spectral: .*{said}"):
+        Loaded(OPTIONAL["spectral"], Odd())(pairs_of(1))
