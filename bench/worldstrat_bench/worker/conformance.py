@@ -103,7 +103,7 @@ def check_model(subject: ModelToCheck) -> Iterator[ModelFinding]:
             )
             yield _same("fresh process", first.image, fresh, fix)
     except ModelError as error:
-        fix = "make the entry point return an object with a predict method"
+        fix = "correct what the message names; the entry point returns an object with a predict method"
         yield _broken("loads", str(error.what), fix)
 
 
