@@ -309,9 +309,8 @@ def _shift_verdict(analysis: Analysis, entry: Entry) -> str:
     if not known.any():
         return ""
     y, x = (float(v) for v in relative[:, known].mean(axis=1))
-    length = float(np.hypot(x, y))
     where = f"({number(x, 2, signed=True)}, {number(y, 2, signed=True)}) px in x and y"
-    if length < OFFSET:
+    if float(np.hypot(x, y)) < OFFSET:
         return f"No common offset: on average {where} from the median of all models on the same tiles."
     return f"A common offset: on average {where} from the median of all models on the same tiles."
 

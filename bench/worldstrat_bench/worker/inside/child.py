@@ -16,7 +16,7 @@ import sys
 import time
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple
 
 from worldstrat_bench.worker.inside.refusals import refuse_semaphores
 from worldstrat_bench.worker.inside.tensors import arrays_of, pieces_of
@@ -55,21 +55,13 @@ def serve(wire: Wire) -> None:
             model = answer_load(wire, header)
             answers = {} if model is None else answers_of(model, header["device"])
             if model is not None and header["device"].startswith("cuda"):
+                from worldstrat_bench.worker.inside.memory import pinned
+
                 wire.allocate = pinned
         elif header["op"] in answers:
             answer(wire, answers, header, body)
         else:
             return
-
-
-def pinned(size: int) -> Union[bytearray, memoryview]:
-    """Return memory that a GPU reads five times as fast as other memory; torch keeps freed pieces of it."""
-    import torch
-
-    try:
-        return torch.empty(size, dtype=torch.uint8, device="cpu", pin_memory=True).numpy().data if size else bytearray()
-    except RuntimeError:  # after a fault of the device, which the call on this input reports in its own words
-        return bytearray(size)
 
 
 def answers_of(model: SRModel, device: str) -> Answers:
