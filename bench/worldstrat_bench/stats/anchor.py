@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -60,12 +62,12 @@ def _column(name: str, table: TileTable, reference: Reference) -> Iterator[str]:
     """Compare one column with the real data."""
     own = [getattr(reference.tiles[tile], name) for tile in table.tiles]
     if name in table.texts:
-        printed = list(table.text(name))
+        printed: Sequence[Any] = table.text(name)
         differing = [row for row, (stated, known) in enumerate(zip(printed, own, strict=True)) if stated != known]
     else:
         stated = table.numbers[name]
-        printed = [format_value(float(value)) for value in stated]
-        known = np.array([float(format_value(value) or "nan") for value in own], dtype=np.float64)
+        printed = stated.tolist()
+        known = np.array([_as_printed(value) for value in own], dtype=np.float64)
         relative = _DETAIL_TOLERANCE if name == "detail" else 0.0
         # A hair more than the tolerance: the values are decimal.
         absolute = PSNR_BICUBIC_TOLERANCE_DB * (1 + 1e-9) if name == "psnr_bicubic" else 0.0
@@ -75,6 +77,12 @@ def _column(name: str, table: TileTable, reference: Reference) -> Iterator[str]:
             same |= ~table.ok & np.isnan(stated)  # a failed tile has no scores
         differing = [int(row) for row in np.flatnonzero(~same)]
     for row in differing[:1]:
-        made = printed[row] or "empty"
+        made = format_value(printed[row]) or "empty"
         gives = format_value(own[row]) or "empty"
         yield f"{name} of tile {table.tiles[row]!r} is {made}, {reference.release} gives {gives}"
+
+
+@lru_cache(maxsize=1 << 16)
+def _as_printed(value: float | None) -> float:
+    """Return a number as a table holds it; kept, since every record of a release is compared with the same ones."""
+    return float(format_value(value) or "nan")
