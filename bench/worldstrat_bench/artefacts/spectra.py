@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -70,18 +70,34 @@ def parse_spectra(record: Record, content: bytes, path: Path) -> Curves:
     InvalidArtefactError
         if it is not the file that the record names, or not valid.
     """
+    return parse_curves(record, content, path, _check_curves, _REMEDY)
+
+
+def parse_curves(record: Record, content: bytes, path: Path, check: Callable[[Curves], None], remedy: str) -> Curves:
+    """Return the curves of a run from the content of a file of curves; the parts that all such files share.
+
+    Parameters
+    ----------
+    path : where the content is from; its name is that of the file.
+    check : raises ValueError for curves that cannot be.
+
+    Raises
+    ------
+    InvalidArtefactError
+        see :func:`parse_spectra`.
+    """
     fault = changed_file(record, content, path)
     if fault is not None:
         raise fault
     try:
-        curves = parsed_curves(decoded(content))
-        _check_curves(curves)
+        curves = _parsed(decoded(content))
+        check(curves)
     except ValueError as error:
-        raise InvalidArtefactError(f"not a valid {SPECTRA}: {error}", where=path, remedy=_REMEDY) from None
+        raise InvalidArtefactError(f"not a valid {path.name}: {error}", where=path, remedy=remedy) from None
     return curves
 
 
-def parsed_curves(text: str) -> dict[str, dict[str, NDArray[np.float64]]]:
+def _parsed(text: str) -> dict[str, dict[str, NDArray[np.float64]]]:
     """Return the curves in the text of a file of curves; ValueError if it is not one."""
     header, *rows = csv.reader(io.StringIO(text)) if text else [[]]
     if header[:2] != ["tile", "curve"]:

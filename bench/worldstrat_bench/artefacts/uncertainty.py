@@ -5,11 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from worldstrat_bench.artefacts.base import decoded
 from worldstrat_bench.artefacts.record import Record
-from worldstrat_bench.artefacts.result import changed_file
-from worldstrat_bench.artefacts.spectra import Curves, parsed_curves
-from worldstrat_bench.errors import InvalidArtefactError
+from worldstrat_bench.artefacts.spectra import Curves, parse_curves
 
 UNCERTAINTY: Final = "uncertainty.csv"
 CURVES: Final = ("coverage", "sparsification", "sparsification_oracle")
@@ -22,26 +19,8 @@ _REMEDY: Final = "uncertainty.csv is never edited by hand; evaluate the model ag
 
 
 def parse_uncertainty(record: Record, content: bytes, path: Path) -> Curves:
-    """Return the curves of a run from the content of its file.
-
-    Parameters
-    ----------
-    path : where the content is from, for messages.
-
-    Raises
-    ------
-    InvalidArtefactError
-        if it is not the file that the record names, or not valid.
-    """
-    fault = changed_file(record, content, path)
-    if fault is not None:
-        raise fault
-    try:
-        curves = parsed_curves(decoded(content))
-        _check(curves)
-    except ValueError as error:
-        raise InvalidArtefactError(f"not a valid {UNCERTAINTY}: {error}", where=path, remedy=_REMEDY) from None
-    return curves
+    """Return the curves of a run from the content of its file; see :func:`spectra.parse_curves`."""
+    return parse_curves(record, content, path, _check, _REMEDY)
 
 
 def _check(curves: Curves) -> None:
