@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 from worldstrat_bench.site.leader import Difference
-from worldstrat_bench.site.svg import Drawing, Scale, element, fmt, nice_ticks, text_element, tick_label
+from worldstrat_bench.site.svg import Drawing, Scale, element, fmt, grid, nice_ticks, text_element, tick_label
 from worldstrat_bench.site.text import number
 
 NAME = 26
@@ -100,12 +100,7 @@ def speed_chart(
     sx = Scale(x_ticks[0], x_ticks[-1], left, right, log=True)
     sy = Scale(y_ticks[0], y_ticks[-1], *((bottom, top) if up else (top, bottom)))
     drawing = Drawing(width, height, label)
-    for tick in x_ticks:
-        drawing.line(sx(tick), top, sx(tick), bottom, "gr")
-        drawing.text(sx(tick), bottom + 16, f"{tick:g}", "tk", "middle")
-    for tick in y_ticks:
-        drawing.line(left, sy(tick), right, sy(tick), "gr")
-        drawing.text(left - 6, sy(tick) + 4, tick_label(tick, y_ticks), "tk", "end")
+    grid(drawing, sx, x_ticks, sy, y_ticks)
     drawing.text(right, bottom + 34, x_title, "hd", "end")
     drawing.text(6, 16, y_title, "hd")
     drawing.add("path", css="fr", d=staircase([(sx(points[i].x), sy(points[i].y)) for i in front], left))

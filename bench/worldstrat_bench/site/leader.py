@@ -64,14 +64,6 @@ class Leader:
         return tuple(slug for slug in self.slugs[1:] if not self.differences[slug].apart)
 
 
-def column_of(pairs: Estimate, column: int) -> Estimate:
-    """Return the (m,) estimates of every row minus one, out of (m, m) of row minus column."""
-    at = (slice(None), column)
-    return Estimate(
-        pairs.value[at], pairs.error[at], pairs.skewness[at], pairs.groups[at], pairs.effective[at], pairs.varies[at]
-    )
-
-
 def against(values: Floats, other: Floats, groups: Sequence[str]) -> Estimate:
     """Estimate rows of values minus one row, as a board does it.
 

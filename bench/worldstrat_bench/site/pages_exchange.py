@@ -15,7 +15,7 @@ from worldstrat_bench.site.entries import Entry
 from worldstrat_bench.site.figures import Figure
 from worldstrat_bench.site.pages_board import Context
 from worldstrat_bench.site.render import Output
-from worldstrat_bench.site.svg import Drawing, Scale, element, nice_ticks, tick_label
+from worldstrat_bench.site.svg import Drawing, Scale, element, grid, nice_ticks
 from worldstrat_bench.site.text import clean, counted, number
 from worldstrat_bench.stats.exchange import MODELS_MIN, Rate, exchange_rate
 
@@ -134,12 +134,7 @@ def scatter(points: Sequence[Point], rate: Rate | None, label: str, x_title: str
     y_ticks = nice_ticks(min(p.y for p in points), max(p.y for p in points))
     sx, sy = Scale(x_ticks[0], x_ticks[-1], left, right), Scale(y_ticks[0], y_ticks[-1], bottom, top)
     drawing = Drawing(600, 340, label)
-    for tick in x_ticks:
-        drawing.line(sx(tick), top, sx(tick), bottom, "gr")
-        drawing.text(sx(tick), bottom + 16, tick_label(tick, x_ticks), "tk", "middle")
-    for tick in y_ticks:
-        drawing.line(left, sy(tick), right, sy(tick), "gr")
-        drawing.text(left - 6, sy(tick) + 4, tick_label(tick, y_ticks), "tk", "end")
+    grid(drawing, sx, x_ticks, sy, y_ticks)
     drawing.text(right, bottom + 34, x_title, "hd", "end")
     drawing.text(6, 16, y_title, "hd")
     if rate is not None:

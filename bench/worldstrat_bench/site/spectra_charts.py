@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 from worldstrat_bench.artefacts.spectra import BIN_WIDTH
 from worldstrat_bench.site.board_charts import Point, cut
 from worldstrat_bench.site.charts import label_places
-from worldstrat_bench.site.svg import Drawing, Scale, element, fmt, nice_ticks, tick_label
+from worldstrat_bench.site.svg import Drawing, Scale, element, fmt, grid, nice_ticks, tick_label
 from worldstrat_bench.stats.spectra import INPUT_NYQUIST_M, Band
 
 HALF_WAVELENGTHS: Final = (20.0, 10.0, 5.0, 4.0, 3.0, 2.5)
@@ -75,12 +75,7 @@ def plane(points: Sequence[Point], label: str) -> Markup:
     y_ticks = nice_ticks(0.0, max(0.3, *(1.1 * p.y for p in points), 0.3))
     sx, sy = Scale(x_ticks[0], x_ticks[-1], left, right), Scale(y_ticks[0], y_ticks[-1], bottom, top)
     drawing = Drawing(600, 362, label)
-    for tick in x_ticks:
-        drawing.line(sx(tick), top, sx(tick), bottom, "gr")
-        drawing.text(sx(tick), bottom + 16, tick_label(tick, x_ticks), "tk", "middle")
-    for tick in y_ticks:
-        drawing.line(left, sy(tick), right, sy(tick), "gr")
-        drawing.text(left - 6, sy(tick) + 4, tick_label(tick, y_ticks), "tk", "end")
+    grid(drawing, sx, x_ticks, sy, y_ticks)
     drawing.text(right, bottom + 36, "missed: true detail not shown, share ↓", "hd", "end")
     drawing.text(6, 16, "invented: detail that is not there, share ↓", "hd")
     highest = min(1.0, y_ticks[-1])

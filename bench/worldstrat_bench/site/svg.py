@@ -109,3 +109,15 @@ class Scale:
         v = math.log10(value) if self.log else value
         span = self.high - self.low or 1.0
         return self.start + (v - self.low) / span * (self.end - self.start)
+
+
+def grid(drawing: Drawing, sx: Scale, x_ticks: Sequence[float], sy: Scale, y_ticks: Sequence[float]) -> None:
+    """Draw the lines and the numbers of a plane's ticks, from end to end of both scales."""
+    left, right = sx.start, sx.end
+    top, bottom = sorted((sy.start, sy.end))
+    for tick in x_ticks:
+        drawing.line(sx(tick), top, sx(tick), bottom, "gr")
+        drawing.text(sx(tick), bottom + 16, f"{tick:g}" if sx.log else tick_label(tick, x_ticks), "tk", "middle")
+    for tick in y_ticks:
+        drawing.line(left, sy(tick), right, sy(tick), "gr")
+        drawing.text(left - 6, sy(tick) + 4, tick_label(tick, y_ticks), "tk", "end")
