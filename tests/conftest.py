@@ -64,3 +64,12 @@ def pytest_runtest_protocol() -> Generator[None, object, object]:
 
 if os.environ.get("WORLDSTRAT_BENCH_QUICK_TESTS"):
     sys.addaudithook(_skip_if_a_process_starts)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out of the quick tests what is marked as long, or as starting processes where no audit hook can skip."""
+    if os.environ.get("WORLDSTRAT_BENCH_QUICK_TESTS"):
+        skip = pytest.mark.skip(reason="marked `not_quick`")
+        for item in items:
+            if item.get_closest_marker("not_quick"):
+                item.add_marker(skip)

@@ -28,6 +28,8 @@ from worldstrat_bench.plugins.discovery import find_model
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.worker.types import ModelSpec, Reply
 
+pytestmark = pytest.mark.not_quick
+
 CHEATS = Path(__file__).parent / "cheats"
 WSB = load_protocol("wsb-1")
 PROBES_OF_CONTENT = ("gain", "noise", "shift", "mosaic", "unseen")

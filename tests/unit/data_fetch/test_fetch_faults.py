@@ -17,6 +17,8 @@ from worldstrat_bench.data.fetch import Settings, fetch
 from worldstrat_bench.data.fetch.settings import Event, RetryPolicy
 from worldstrat_bench.errors import DataError, InfrastructureError, UsageError, WorldstratBenchError
 
+pytestmark = pytest.mark.not_quick
+
 SHAPE = Shape(tiles=8, revisits=4)
 NO_FAULT_FOR_A_STREAM = ("ignore_range", "other_range", "drip_cut", "no_length")
 GIVES_UP = RetryPolicy(

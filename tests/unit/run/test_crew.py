@@ -28,6 +28,8 @@ from worldstrat_bench.run.request import RunOptions, RunRequest
 from worldstrat_bench.worker.host import ModelSpec, Worker
 from worldstrat_bench.worker.inside.reference import __name__ as reference_module
 
+pytestmark = pytest.mark.not_quick
+
 SPEC = ModelSpec(f"{reference_module}:load")
 
 BEFORE_TORCH = """

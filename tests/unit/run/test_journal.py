@@ -86,6 +86,7 @@ def test_the_journal_is_a_write_ahead_log_with_full_sync_on_a_local_disk(tmp_pat
         assert database.execute("PRAGMA synchronous").fetchone() == (2,)
 
 
+@pytest.mark.not_quick  # waits ten seconds for a lock
 def test_on_a_network_file_system_there_is_no_shared_memory(tmp_path: Path) -> None:
     with Journal(tmp_path, network=True) as journal:
         assert journal._database.execute("PRAGMA journal_mode").fetchone() == ("delete",)
