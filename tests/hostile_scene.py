@@ -104,13 +104,19 @@ class Scene:
         return (self.root / "data", self.root / "run")
 
 
-def processes_of(folder: Path) -> list[psutil.Process]:
-    """Every process that was started with something of this folder in its command line or environment."""
+def processes_of(folder: Path, parent: int | None = None) -> list[psutil.Process]:
+    """Return the processes started with something of this folder in their command line or environment.
+
+    The parent's number restricts them to its children. It is asked for here, since a process that is returned may
+    have ended by the time a test asks it anything.
+    """
     found = []
     for process in psutil.process_iter():
         try:
             words = " ".join(process.cmdline()) + " ".join(process.environ().values())
-            if str(folder) in words and process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
+            if str(folder) not in words or process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
+                continue
+            if parent is None or process.ppid() == parent:
                 found.append(process)
         except psutil.Error:  # it ended while it was looked at
             continue

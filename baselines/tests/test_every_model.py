@@ -7,27 +7,11 @@ from importlib.metadata import entry_points
 import pytest
 import torch
 
-from worldstrat_bench.api import LowRes, SRModel, Target
+from reference_models import NAMES, load_reference
+from worldstrat_bench.api import LowRes, Target
 
-NAMES = (
-    "nearest",
-    "bicubic",
-    "lanczos",
-    "bicubic-shifted",
-    "median",
-    "shift-and-add",
-    "trained-single",
-    "trained-multi",
-)
 FILES = ("worldstrat-srcnn", "worldstrat-highresnet", "onnx", "torchscript", "exported", "spandrel", "mlstac")
 TARGET = Target(128, 120)
-
-
-def load(name: str) -> SRModel:
-    """The model as the harness finds it."""
-    (entry,) = [e for e in entry_points(group="worldstrat_bench.models") if e.name == name]
-    model: SRModel = entry.load()(None, torch.device("cpu"))
-    return model
 
 
 def batch(tiles: int, frames: int, cloud: float = 0.2, seed: int = 0) -> LowRes:
@@ -49,13 +33,13 @@ def test_all_are_announced() -> None:
 @pytest.mark.parametrize("name", FILES)
 def test_models_of_a_file_say_that_they_want_one(name: str) -> None:
     with pytest.raises(ValueError, match="--weights"):
-        load(name)
+        load_reference(name)
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(("tiles", "frames", "cloud"), [(1, 1, 0.0), (2, 8, 0.2), (1, 3, 1.0)])
 def test_shape_type_and_finiteness(name: str, tiles: int, frames: int, cloud: float) -> None:
-    answer = load(name).predict(batch(tiles, frames, cloud), TARGET)
+    answer = load_reference(name).predict(batch(tiles, frames, cloud), TARGET)
     assert answer.shape == (tiles, 3, TARGET.height, TARGET.width)
     assert answer.dtype == torch.float32
     assert bool(torch.isfinite(answer).all())
@@ -66,7 +50,7 @@ def test_shape_type_and_finiteness(name: str, tiles: int, frames: int, cloud: fl
 def test_a_constant_stays_constant(name: str, value: float) -> None:
     lr = batch(1, 4)
     flat = LowRes(torch.full_like(lr.images, value), lr.clear, lr.days)
-    answer = load(name).predict(flat, TARGET)
+    answer = load_reference(name).predict(flat, TARGET)
     # under this mask of single cloudy pixels a network draws a little; it has not met such masks, nor bare constants
     tolerance = 0.02 if name.startswith("trained") else 1e-4
     assert float((answer - value).abs().max()) < tolerance
@@ -74,7 +58,7 @@ def test_a_constant_stays_constant(name: str, value: float) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_inputs_are_left_alone_and_tiles_do_not_mix(name: str) -> None:
-    model, lr = load(name), batch(3, 4)
+    model, lr = load_reference(name), batch(3, 4)
     before = LowRes(lr.images.clone(), lr.clear.clone(), lr.days.clone())
     together = model.predict(lr, TARGET)
     assert torch.equal(lr.images, before.images)
@@ -86,7 +70,7 @@ def test_inputs_are_left_alone_and_tiles_do_not_mix(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_bias_passes_through(name: str) -> None:
-    model, lr = load(name), batch(1, 4, cloud=0.0)
+    model, lr = load_reference(name), batch(1, 4, cloud=0.0)
     brighter = LowRes(lr.images + 0.05, lr.clear, lr.days)
     difference = model.predict(brighter, TARGET) - model.predict(lr, TARGET)
     assert float((difference - 0.05).abs().max()) < 2e-3
@@ -97,5 +81,5 @@ def test_red_is_red(name: str) -> None:
     lr = batch(1, 3)
     images = torch.zeros_like(lr.images)
     images[:, :, 3], images[:, :, 2], images[:, :, 1] = 0.3, 0.2, 0.1
-    means = load(name).predict(LowRes(images, lr.clear, lr.days), TARGET).mean((0, -2, -1))
+    means = load_reference(name).predict(LowRes(images, lr.clear, lr.days), TARGET).mean((0, -2, -1))
     assert torch.allclose(means, torch.tensor([0.3, 0.2, 0.1]), atol=0.01)

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
-
 import pytest
 import torch
 
-from worldstrat_bench.api import LowRes, SRModel, Target
+from reference_models import NAMES, load_reference
+from worldstrat_bench.api import LowRes, Target
 
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device: not run"),
 ]
-
-NAMES = (
-    "nearest",
-    "bicubic",
-    "lanczos",
-    "bicubic-shifted",
-    "median",
-    "shift-and-add",
-    "trained-single",
-    "trained-multi",
-)
 
 
 def lowres() -> LowRes:
@@ -38,10 +26,8 @@ def lowres() -> LowRes:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_cpu_and_gpu_agree(name: str) -> None:
-    (entry,) = [e for e in entry_points(group="worldstrat_bench.models") if e.name == name]
     lr, target = lowres(), Target(320, 312)
-    on_cpu: SRModel = entry.load()(None, torch.device("cpu"))
-    on_gpu: SRModel = entry.load()(None, torch.device("cuda:0"))
+    on_cpu, on_gpu = load_reference(name), load_reference(name, "cuda:0")
     answer = on_gpu.predict(LowRes(lr.images.cuda(), lr.clear.cuda(), lr.days.cuda()), target)
     expected = on_cpu.predict(lr, target)
     assert isinstance(answer, torch.Tensor)

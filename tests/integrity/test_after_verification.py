@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from git_scene import commit, git, rules, write_owners
 from site_scenes import write_verification
 from submission_factory import MANIFEST, add_record, make_submission, record_of, the_result
 from worldstrat_bench.artefacts.base import read_json
 from worldstrat_bench.cli.console import stderr, stdout
 from worldstrat_bench.stats.counting import Claim, counting_rows
-from worldstrat_bench.submission.check import Options, check
 from worldstrat_bench.submission.faults import CheckReport, as_github, as_text
 
-OWNERS = '[[submission]]\nslug = "{}"\nowners = ["{}"]\n'
 CORRECTION = '\n[[correction]]\ndate = "2026-11-26"\nwhat = "The title named another network."\n'
-
-
-def git(root: Path, *arguments: str) -> None:
-    identity = ["-c", "user.name=T", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
-    subprocess.run(["git", *identity, *arguments], cwd=root, capture_output=True, text=True, check=True)
 
 
 @pytest.fixture(scope="module")
@@ -37,21 +30,14 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder = make_submission(root, slug, manifest=text)
         if slug == "eves-sr":
             write_verification(the_result(folder), record_of(folder))
-    (root / "reports").mkdir()
-    (root / "reports" / "owners.toml").write_text(OWNERS.format("eves-sr", "eve") + OWNERS.format("vics-sr", "vic"))
-    git(root, "add", "-A")
-    git(root, "commit", "--quiet", "-m", "first")
+    write_owners(root, eves_sr="eve", vics_sr="vic")
+    commit(root)
     return root
 
 
 @pytest.fixture
 def root(template: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(template, tmp_path / "clone"))
-
-
-def rules(root: Path, author: str | None, *, maintainer: bool = False) -> set[str]:
-    options = Options(base="HEAD", author=author, maintainer=maintainer)
-    return {fault.rule for fault in check([root / "submissions"], options).errors}
 
 
 def replaced(old: str, new: str) -> Callable[[Path], None]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from factories import COMMIT
+from git_scene import commit, git
 from submission_factory import MANIFEST, make_submission, rewrite_record
 from worldstrat_bench.artefacts.harness import KnownHarnesses
 from worldstrat_bench.artefacts.record import Harness
@@ -29,18 +29,6 @@ SCORED: dict[str, Any] = {
     "protocol": "worldstrat-2022",
 }
 """A record of a board whose ranks may be cited, and that needs no reference."""
-
-
-def git(root: Path, *arguments: str) -> str:
-    identity = ["-c", "user.name=T", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
-    done = subprocess.run(["git", *identity, *arguments], cwd=root, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
-
-
-def commit(root: Path, *arguments: str) -> str:
-    git(root, "add", "-A")
-    git(root, "commit", "--quiet", "--allow-empty", "-m", "change", *arguments)
-    return git(root, "rev-parse", "HEAD")
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from conftest import ROOT
+from git_scene import commit, git
 from submission_factory import add_record, make_submission, rewrite_record, the_result
 from worldstrat_bench.artefacts.owners import load_owners, parse_owners
 from worldstrat_bench.cli.app import app
@@ -22,17 +22,6 @@ from worldstrat_bench.submission.faults import MOST_SHOWN, CheckFinding, CheckRe
 
 VICTIM, MINE = "victim-sr", "my-sr"
 OWNERS = f'[[submission]]\nslug = "{VICTIM}"\nowners = ["Ada-L"]\n'
-
-
-def git(root: Path, *arguments: str) -> str:
-    identity = ["-c", "user.name=T", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
-    done = subprocess.run(["git", *identity, *arguments], cwd=root, capture_output=True, text=True, check=True)
-    return done.stdout
-
-
-def commit(root: Path) -> None:
-    git(root, "add", "-A")
-    git(root, "commit", "--quiet", "--allow-empty", "-m", "change")
 
 
 @pytest.fixture(scope="module")

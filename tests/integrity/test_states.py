@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from factories import make_run
+from git_scene import commit, git, rules, write_owners
 from site_scenes import write_manifest
 from submission_factory import make_submission
 from worldstrat_bench.artefacts.state import UNREADABLE, corrections_of, state_in, state_of
 from worldstrat_bench.site import build
 from worldstrat_bench.site.builder import BuildReport
 from worldstrat_bench.site.checker import check as check_site
-from worldstrat_bench.submission.check import Options, check
+from worldstrat_bench.submission.check import check
 from worldstrat_bench.submission.compare import compare_markdown
 
 SLUG = "my-sr"
@@ -29,21 +29,14 @@ DISPUTED = WITHDRAWN.replace("withdrawn", "disputed")
 CORRECTION = '[[correction]]\ndate = "2026-11-26"\nwhat = "The title named another network."\n'
 
 
-def git(root: Path, *arguments: str) -> None:
-    identity = ["-c", "user.name=T", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
-    subprocess.run(["git", *identity, *arguments], cwd=root, capture_output=True, text=True, check=True)
-
-
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with one merged submission, that of ada."""
     root = tmp_path_factory.mktemp("states")
     git(root, "init", "--quiet", "--initial-branch", "main")
     make_submission(root)
-    (root / "reports").mkdir()
-    (root / "reports" / "owners.toml").write_text(f'[[submission]]\nslug = "{SLUG}"\nowners = ["ada"]\n')
-    git(root, "add", "-A")
-    git(root, "commit", "--quiet", "-m", "first")
+    write_owners(root, my_sr="ada")
+    commit(root)
     return root
 
 
@@ -62,11 +55,6 @@ def say(root: Path, text: str, *, slug: str = SLUG) -> None:
     path.write_text(path.read_text().replace("[submission]\n", f"[submission]\n{text}"))
 
 
-def rules(root: Path, *, author: str | None = None, maintainer: bool = False) -> set[str]:
-    options = Options(base="HEAD", author=author, maintainer=maintainer)
-    return {fault.rule for fault in check([root / "submissions"], options).errors}
-
-
 def test_owners_and_maintainers_withdraw_and_strangers_do_not(root: Path) -> None:
     say(root, WITHDRAWN)
     assert rules(root, author="ada") == set()
@@ -79,7 +67,7 @@ def test_only_maintainers_open_and_close_a_dispute_and_take_a_status_back(root: 
     say(root, DISPUTED)
     assert rules(root, author="ada") == {"status"}
     assert rules(root, maintainer=True) == set()
-    git(root, "commit", "--quiet", "-a", "-m", "disputed")
+    commit(root)
     text = manifest(root).read_text()
     for changed in (
         text.replace(DISPUTED, ""),
@@ -128,7 +116,7 @@ def test_a_statement_is_changed_in_the_open(root: Path) -> None:
         assert "correction" in rules(root, maintainer=True)
     path.write_text(honest + CORRECTION)
     assert rules(root, author="ada") == set()
-    git(root, "commit", "--quiet", "-a", "-m", "corrected")
+    commit(root)
     path.write_text(honest)
     assert rules(root, author="ada") == {"correction"}
     path.write_text(honest.replace("A model for tests.", "A model for tests, in other words.") + CORRECTION)

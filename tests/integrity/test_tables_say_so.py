@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from factories import make_run
+from git_scene import git
 from site_scenes import write_manifest, write_speed, write_verification
 from submission_factory import MANIFEST, make_submission, record_of, rewrite_record, the_result
 from worldstrat_bench.artefacts.record import load_record
@@ -20,12 +20,6 @@ from worldstrat_bench.site import build
 from worldstrat_bench.submission.verify_write import add_verified
 
 OFFICIAL: dict[str, Any] = {"tiles": None, "release": "v1.1", "list_name": "never-split", "official": True}
-
-
-def git(root: Path, *arguments: str) -> str:
-    identity = ["-c", "user.name=T", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
-    done = subprocess.run(["git", *identity, *arguments], cwd=root, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
 
 
 @pytest.fixture

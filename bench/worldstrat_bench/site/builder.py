@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from worldstrat_bench import __version__
 from worldstrat_bench.artefacts.reference import References
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.pace import Say
 from worldstrat_bench.site.analysis import Analysis
 from worldstrat_bench.site.archive import build_archives
-from worldstrat_bench.site.banner import banner_of
 from worldstrat_bench.site.config import BoardConfig
+from worldstrat_bench.site.context import common_context, navigation
 from worldstrat_bench.site.divisions import Division, UnrankedEntry
 from worldstrat_bench.site.duplicates import without_duplicates
 from worldstrat_bench.site.entries import MANIFEST, Entry, RejectedEntry, read_entries
@@ -42,10 +42,6 @@ from worldstrat_bench.site.snapshots import Snapshot
 from worldstrat_bench.site.sorting import list_divisions, unplaced
 from worldstrat_bench.site.studies import Study, placed, read_studies
 from worldstrat_bench.site.text import counted
-
-CSP = (
-    "default-src 'none'; img-src 'self' data:; style-src 'self'; script-src 'self'; base-uri 'none'; form-action 'none'"
-)
 
 
 @dataclass(frozen=True)
@@ -127,10 +123,8 @@ def build(
     """
     _check_out(out)
     entries, studies, refused = _read(paths, references, left_out)
-    gathering = gc.isenabled()
-    gc.disable()  # a build makes millions of small objects and no garbage: a fifth of its time
-    try:
-        shown = (data, predictions) if previews else (None, ())
+    shown = (data, predictions) if previews else (None, ())
+    with _without_collection():
         output, divisions, apart = compose(
             entries,
             refused,
@@ -141,19 +135,35 @@ def build(
             snapshots=snapshots,
             say=say,
         )
-    finally:
-        if gathering:
-            gc.enable()
     kept = not divisions and not apart and (out / "index.html").exists()
     if not kept:
         output.write(out)
     refused = [*refused, *placed(studies, divisions)[1]]
-    return BuildReport(
-        folder=out, files=0 if kept else len(output.files),
-        bytes=0 if kept else sum(map(len, output.files.values())), boards=_uses(divisions), kept=kept,
-        apart=tuple((a.entry.source, a.reason) for a in apart), refused=tuple((r.source, r.reason) for r in refused),
+    report = BuildReport(
+        folder=out,
+        files=len(output.files),
+        bytes=sum(map(len, output.files.values())),
+        boards=_uses(divisions),
+        apart=tuple((a.entry.source, a.reason) for a in apart),
+        refused=tuple((r.source, r.reason) for r in refused),
         pictures=sum(path.endswith(".webp") for path in output.files),
-    )  # fmt: skip
+    )
+    return replace(report, files=0, bytes=0, kept=True) if kept else report
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Switch the garbage collector off for a while.
+
+    A build makes millions of small objects and hardly any cycles, so that looking for cycles took a fifth of its time.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _uses(divisions: Sequence[Division]) -> tuple[BoardUse, ...]:
@@ -215,13 +225,13 @@ def compose(
     for i, analysis in enumerate(analyses):
         pictures = collect(output, analysis, source, pictures_from)
         home = _home(analysis, divisions, apart) if i == 0 else None
-        common = _common(analysis.division, config) | {"history": bool(snapshots)}
+        common = common_context(analysis.division, config) | {"history": bool(snapshots)}
         more = build_about_protocol(output, analysis.division, common, found, own.get(analysis.division.prefix, []))
         _build_division(output, analysis, pictures, home, partners, common | {"more": more})
     releases = [release for d in divisions for release in d.release.split(", ")]
     common = (
-        _common(None, config)
-        | _navigation(divisions[0] if divisions else None)
+        common_context(None, config)
+        | navigation(divisions[0] if divisions else None)
         | {"imagery": footer(releases), "history": bool(snapshots)}
     )
     if not divisions:
@@ -275,33 +285,6 @@ def _build_division(
     build_gallery(output, analysis, common, pictures)
 
 
-DESCRIPTION = (
-    "A fixed, shift-aware benchmark of Sentinel-2 super-resolution on WorldStrat: paired tests, strata, all records."
-)
-
-
-def _common(division: Division | None, config: BoardConfig) -> dict[str, object]:
-    return {
-        "d": division,
-        "csp": CSP,
-        "version": __version__,
-        "banner": banner_of(division),
-        "none_panel": None,
-        "tab": "",
-        "url": config.url,
-        "history": False,
-        "more": [],
-        "description": DESCRIPTION,
-        "imagery": footer(division.release.split(", ")) if division else "",
-        **_navigation(division),
-    }
-
-
-def _navigation(division: Division | None) -> dict[str, object]:
-    """Return which division the links in the head of a page lead to."""
-    return {"nav": division is not None, "prefix": division.prefix if division else ""}
-
-
 def _home(analysis: Analysis, divisions: Sequence[Division], apart: Sequence[UnrankedEntry]) -> dict[str, object]:
     others = [
         {"prefix": d.prefix, "title": heading_of(d), "entries": len(d.shown), "tiles": len(d.tiles)}
@@ -310,8 +293,9 @@ def _home(analysis: Analysis, divisions: Sequence[Division], apart: Sequence[Unr
     ]
     return {
         "no_official": analysis.division.kind != "official",
-        "others": others, "apart": _apart_rows(apart),
-    }  # fmt: skip
+        "others": others,
+        "apart": _apart_rows(apart),
+    }
 
 
 def _apart_rows(apart: Sequence[UnrankedEntry]) -> list[dict[str, str]]:
@@ -328,10 +312,17 @@ def _apart_rows(apart: Sequence[UnrankedEntry]) -> list[dict[str, str]]:
 
 
 def _empty_front(output: Output, apart: Sequence[UnrankedEntry], config: BoardConfig) -> None:
-    context = _common(None, config) | empty_context() | {
-        "heading": "Leaderboard", "lead": "There is no record yet that could be ranked.", "no_official": True,
-        "facts": [], "table": None, "table_html": "", "legend": "", "apart": _apart_rows(apart),
-    }  # fmt: skip
+    own = {
+        "heading": "Leaderboard",
+        "lead": "There is no record yet that could be ranked.",
+        "no_official": True,
+        "facts": [],
+        "table": None,
+        "table_html": "",
+        "legend": "",
+        "apart": _apart_rows(apart),
+    }
+    context = common_context(None, config) | empty_context() | own
     output.page("index.html", "board.html.j2", context)
 
 

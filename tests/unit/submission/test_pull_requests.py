@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from git_scene import commit, git
 from submission_factory import SLUG, add_record, make_submission, rewrite_record, the_result
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.submission.check import Options, check
 from worldstrat_bench.submission.compare import compare_markdown
-
-
-def git(root: Path, *arguments: str) -> str:
-    identity = ["-c", "user.name=T", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
-    done = subprocess.run(["git", *identity, *arguments], cwd=root, capture_output=True, text=True, check=True)
-    return done.stdout
 
 
 @pytest.fixture
@@ -34,11 +28,6 @@ def root(tmp_path: Path) -> Path:
     commit(tmp_path)
     git(tmp_path, "switch", "--quiet", "mine")
     return tmp_path
-
-
-def commit(root: Path) -> None:
-    git(root, "add", "-A")
-    git(root, "commit", "--quiet", "-m", "change")
 
 
 def rules(root: Path, *, maintainer: bool = False, author: str | None = "ada") -> list[str]:

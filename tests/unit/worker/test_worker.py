@@ -106,7 +106,7 @@ def make(models: Path, tmp_path: Path) -> Iterator[Make]:
     yield start
     for worker in made:
         worker.close()
-    assert wait_until(lambda: not [p for p in processes_of(models) if p.ppid() == os.getpid()])
+    assert wait_until(lambda: not processes_of(models, parent=os.getpid()))
 
 
 def images(frames: int = 2) -> NDArray[np.float32]:
