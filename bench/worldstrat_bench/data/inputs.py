@@ -53,6 +53,8 @@ def synthetic_inputs(tile: Tile, protocol: Protocol, frames: int) -> TileInputs:
             f"there are no synthetic inputs for {protocol.id}", where="--lr", remedy="use --protocol wsb-1"
         )
     scene = read_hr(tile.hr).astype(np.float64) / REFLECTANCE_SCALE
+    # The name alone decides: two models are compared on the same simulated frames, whoever runs them. A model does not
+    # learn it, since its own seed is another.
     seed = int.from_bytes(hashlib.sha256(tile.name.encode()).digest()[:8], "big")
     made = simulate_revisits(scene, seed, protocol.inputs.frames)
     shares = 1.0 - made.clear.reshape(len(made.clear), -1).mean(axis=1)

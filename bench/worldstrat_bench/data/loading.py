@@ -42,12 +42,15 @@ class ReadAhead(Iterator[tuple[Item, Result]]):
         if not self._waiting:
             self.close()
             raise StopIteration
+        # The oldest first, even if a later one is ready: the order of tiles is that of the list, however long each
+        # took.
         item, future = self._waiting.popleft()
         try:
             result = future.result()
         except BaseException:
             self.close()
             raise
+        # Only after this one was handed out, so that at most ``ahead + 1`` results exist.
         self._take(1)
         return item, result
 

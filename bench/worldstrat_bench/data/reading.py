@@ -73,6 +73,7 @@ def read_inputs(tile: Tile, protocol: Protocol, frames: int) -> TileInputs:
     read = [_read_frame(revisit, protocol) for revisit in offered_revisits(tile, protocol)]
     if not read:
         raise DataError(f"{tile.name} has no revisit", where=tile.hr.name)
+    # Whether a frame has data is in its pixels, so that all are decoded before any is chosen.
     offered = [frame for frame in read if frame.usable >= protocol.inputs.usable_share_min]
     if not offered:
         raise DataError(
@@ -140,6 +141,8 @@ def frame_order(shares: Sequence[float], days: Sequence[int], numbers: Sequence[
     ----------
     shares : of pixels that are not clear, 0 to 1; those without data are not.
     """
+    # Two classes and not the share itself: of the frames that are clear enough, the nearest in time shows the same
+    # land, and a single-frame model gets only one.
     keys = zip((share >= protocol.inputs.cloudy_from for share in shares), map(abs, days), numbers, strict=True)
     return [i for _, i in sorted((key, i) for i, key in enumerate(keys))]
 
@@ -160,10 +163,12 @@ def _stack(frames: list[_Frame], protocol: Protocol) -> tuple[NDArray[np.float32
 
 def _read_frame(revisit: Revisit, protocol: Protocol) -> _Frame:
     clear = read_cloud_mask(revisit.cloud_mask) < protocol.inputs.clear_below
+    # The mask was read first: it is the smaller file, and a missing one is told before megabytes are decoded.
     image = read_lr(revisit.data)
     if image.shape[1:] != clear.shape:
         sizes = " and ".join(f"{h} x {w}" for h, w in (image.shape[1:], clear.shape))
         raise DataError(f"{revisit.data.name} and its cloud mask differ in size: {sizes} px", where=revisit.cloud_mask)
+    # A pixel without data may be clear in the mask: it must not count as seen.
     data = has_data(image)
     return _Frame(revisit, image, clear & data, 1.0 - float(clear.mean()), float(data.mean()))
 
@@ -177,6 +182,8 @@ def _image_on(shape: tuple[int, ...], image: NDArray[np.float32], protocol: Prot
 
     tensor = torch.from_numpy(image)
     if protocol.inputs.side is None:
+        # In float64, and rounded once: processors differ by far less than a step of float32 then, so that the digest of
+        # the inputs, and with it a model's seed, stays the same.
         resized = lanczos_resize(tensor.double(), shape[0], shape[1])
     else:
         from worldstrat_bench.data.target import resize_antialiased

@@ -142,6 +142,7 @@ def _on_grid(
     """Return bands of a high-resolution image, (C, S, S) reflectance times 10,000, on the target's grid, in [0, 1]."""
     import torch
 
+    # In float64 on the CPU: the target is the truth of a board, and float32 differs between processors and GPUs.
     bands = torch.from_numpy(hr.astype(np.float64) / REFLECTANCE_SCALE)
     if protocol.target.clip_before:
         bands = bands.clamp(0, 1)

@@ -15,6 +15,8 @@ from worldstrat_bench.run.notes import Machine, read_note
 from worldstrat_bench.run.request import RunOptions
 from worldstrat_bench.worker.host import KilledWhileLoadingError, ModelSpec, Worker
 
+# An operator or a scheduler may kill a worker by chance. A model that kills itself looks the same from here, but does
+# it at every try, so that three of them tell the two apart.
 ATTEMPTS = 3
 _DID_NOT_START = "the worker did not start"
 
@@ -115,6 +117,7 @@ class Crew:
             )
             self._made.append(worker)
             if self._leaving.is_set():
+                # :meth:`close` may have gone through `_made` just before this worker was in it.
                 worker.abandon()
             workers.append(stack.enter_context(worker))
         return workers

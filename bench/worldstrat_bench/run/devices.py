@@ -25,6 +25,7 @@ def resolve_devices(text: str) -> tuple[str, ...]:
     InfrastructureError
         if the CUDA devices asked for are not there.
     """
+    # A mistyped word is refused before torch is imported, which takes a second or more.
     wanted = split_devices(text)
     if text == "cpu" or (text == "auto" and not _may_have_gpu()):
         return ("cpu",)

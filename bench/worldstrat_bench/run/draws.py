@@ -26,6 +26,7 @@ def predict_draws(predict: Callable[[int], Reply], draws: int) -> tuple[Reply, .
     replies: list[Reply] = []
     for number in range(1, draws + 1):
         replies.append(predict(number))
+        # A tile with a failed draw is a failed tile, so the remaining draws would be paid for and thrown away.
         if replies[-1].image is None:
             break
     return tuple(replies)
@@ -77,12 +78,14 @@ def score_draws(score: Callable[[Answer], Scored], answers: Sequence[Answer]) ->
     score : scores one prediction of the tile.
     """
     each = [score(answer) for answer in answers]
+    # In float64, so that rounding to float32 hides the order in which draws were added.
     mean_image = np.stack([answer.image for answer in answers]).mean(axis=0, dtype=np.float64)
     of_mean = score(Answer(mean_image.astype(np.float32)))
     edges = [one.shift_at_edge for one in each if one.shift_at_edge is not None]
     kept = [name for name in each[0].curves if all(name in one.curves for one in each)]
     changes = {
         "values": {name: _mean([one.values.get(name) for one in each]) for name in each[0].values},
+        # Reversed, so that of several reasons that of the first draw stands.
         "nulls": {name: reason for one in reversed(each) for name, reason in one.nulls.items()},
         "shift_y": _mean([one.shift_y for one in each]),
         "shift_x": _mean([one.shift_x for one in each]),

@@ -63,6 +63,7 @@ def finish(run: RunFolder, selection: Selection, protocol: Protocol, notes: Note
     curves = curve_files((row.facts.tile, row.scored.curves) for row in usable)
     files = {TILES: text, **curves, **({DRAWS: draws} if draws else {})}
     record = _record(rows, files, selection, protocol, notes)
+    # Compared before anything is written, so that a refusal leaves the finished run as it was.
     former = _former(run)
     if former is not None and former.record_id != record.record_id:
         raise InvalidArtefactError(
@@ -76,6 +77,7 @@ def finish(run: RunFolder, selection: Selection, protocol: Protocol, notes: Note
     if former is not None:
         return former
     log_messages(run.path, record.messages)
+    # The record comes last: where it is, the files that it names are there and whole.
     record.save(run.path / Record.FILE)
     return record
 
@@ -143,6 +145,7 @@ def _record(
     rows: list[_Row], files: Mapping[str, str], selection: Selection, protocol: Protocol, notes: Notes
 ) -> Record:
     usable = [row for row in rows if row.scored.usable]
+    # Scores are of the numbers as the table rounds them, so that whoever has tiles.csv alone computes the same record.
     table = parse_tiles(files[TILES])
     predicting, scoring, machine = notes.predicting, notes.scoring, notes.machine
     counted = Counter(row.entry.predicted.outcome for row in usable)
@@ -202,6 +205,7 @@ def _nulls(rows: list[_Row], protocol: Protocol, scoring: ScoreInputs) -> dict[s
             reason if count == len(scored) else f"{count} of {len(scored)} tiles: {reason}"
             for reason, count in sorted(counts.items())
         ]
+        # Reasons may come from a metric's own error text. A record is read up to a size, and this must not use it up.
         nulls[name] = "; ".join(parts)[:10_000]
     if scoring.lpips_null and "lpips" in protocol.metrics.names:
         nulls["lpips"] = scoring.lpips_null

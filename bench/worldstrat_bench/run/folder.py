@@ -20,6 +20,7 @@ LOG = "log.txt"
 PREDICTIONS = "predictions"
 
 RESUME = "give the inputs that the run was started with, or another --out"
+# The journal, the log and the tables need a few MiB; the rest keeps the machine usable when predictions fill the disk.
 _RESERVE_BYTES = 512 << 20
 _LONGEST_NAME, LONGEST_PATH = 255, 500
 """Bytes of a name, and of the journal's path: SQLite takes 512 with its own files beside it, links resolved."""
@@ -50,8 +51,10 @@ def hold_run(path: Path, *, create: bool = True) -> Iterator[RunFolder]:
         raise InvalidArtefactError("there is no such run", where=path, remedy="worldstrat-bench predict ... --out RUN")
     if create and ((path / "metadata.csv").exists() or (path / "hr_dataset").exists()):
         raise UsageError("this is a dataset, no place for a run", where=path, remedy="give --out another folder")
+    # Refused above before it is made: a mistyped --out must not leave files in a copy of the dataset.
     folder = make_folder(path)
     with locked(folder):
+        # Under the lock: without it these could be files that another process is writing.
         remove_temporary(folder)
         store = PredictionStore(folder / PREDICTIONS)
         store.clean()

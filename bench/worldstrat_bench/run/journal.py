@@ -185,11 +185,15 @@ class Journal:
     def _open(self, network: bool) -> sqlite3.Connection:
         try:
             database = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=10)
+            # Locked before the mode is set: a journal that comes from a local disk is in WAL mode, which without an
+            # exclusive lock needs shared memory even to be left.
             if network:
                 database.execute("PRAGMA locking_mode=EXCLUSIVE")
             database.execute(f"PRAGMA journal_mode={'DELETE' if network else 'WAL'}")
+            # NORMAL may lose the last rows when the power fails; a sync takes milliseconds, a lost tile up to minutes.
             database.execute("PRAGMA synchronous=FULL")
             self._check_version(database, 0)
+            # In one transaction: a process that is killed here leaves an empty file, which the next one takes for new.
             database.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version={_VERSION}; COMMIT;")
         except sqlite3.OperationalError as error:
             raise InfrastructureError(
@@ -233,6 +237,7 @@ class Journal:
     def set_predicted(self, row: Predicted) -> None:
         """Write what became of a tile; a score of an earlier prediction of it is forgotten."""
         self._execute(
+            # The score goes in the same statement: a row never has the score of a prediction that was replaced.
             "INSERT INTO tile VALUES (?, ?, ?, ?, ?, NULL, NULL) ON CONFLICT DO UPDATE SET outcome = excluded.outcome, "
             "message = excluded.message, model_seconds = excluded.model_seconds, "
             "prediction_sha256 = excluded.prediction_sha256, score = NULL, score_seconds = NULL",
@@ -256,6 +261,7 @@ class Journal:
             )
             for entry in entries
         ]
+        # A commit waits for the disk. One for all rows makes a merge of 400 tiles one wait, not 400.
         self._execute("BEGIN IMMEDIATE")
         for row in rows:
             self._execute("INSERT OR REPLACE INTO tile VALUES (?, ?, ?, ?, ?, ?, ?)", row)

@@ -97,6 +97,8 @@ def choose_model(request: ModelRequest, scratch: Path) -> tuple[ModelRef, ModelS
     UsageError, ModelError
         if there is no such model, with how to install the reference models; or no such weights.
     """
+    # The model's code is only read, never imported: importing a stranger's package in the host would run it
+    # unconfined.
     entry = find_model(request.name, python=request.python, scratch=scratch)
     weights = None if request.weights is None else spelled(request.weights)
     beside = request.submission is None

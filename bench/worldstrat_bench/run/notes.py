@@ -122,6 +122,8 @@ def remember(
     UsageError
         naming everything that differs from what the run was started with.
     """
+    # The first note binds all later processes, and is not replaced where they may differ: its digest is in the header
+    # of every prediction.
     text = journal.note(name)
     if text is None:
         journal.set_note(name, now.model_dump_json())

@@ -72,6 +72,7 @@ def evaluate(
         see ``worldstrat_bench.errors``; what was computed before is kept and the same call continues. A wrong type is
         a UsageError that names the argument.
     """
+    # The draws are set apart from the rest: they may be asked of a request that is given whole, too.
     chosen = _model(model, frames, weights, parameters, python)
     if draws is not None:
         chosen = replace(chosen, draws=draws)

@@ -58,6 +58,7 @@ def missing_predictions(tiles: Sequence[Tile], entries: Mapping[str, Entry], run
         if entry is None or entry.predicted.outcome == "infra_error":
             return True
         predicted = entry.predicted
+        # With --no-keep the prediction of a tile that has its score is gone on purpose.
         there = run.store.has_all(tile.name, predicted.draws)
         return predicted.outcome == "ok" and entry.scored is None and not there
 
@@ -117,6 +118,8 @@ class Predictor:
                 finished(tile, inputs, predicted, answer)
 
             machine = _machine([worker.hello for worker in workers])
+            # Compared before the first tile: a resumed run on another kind of device would mix two kinds of numbers in
+            # one record.
             remember(self._run.journal, "machine", machine, remedy=RESUME, leave_out=SAME_LEVEL_IS_ENOUGH)
             self._drive(workers, source, stored)
         finally:
@@ -124,12 +127,15 @@ class Predictor:
             source.close()
 
     def _drive(self, workers: Sequence[Worker], source: _Shared, finished: Finished) -> None:
+        # One worker needs no thread of its own, and an exception keeps its place.
         if len(workers) == 1:
             self._serve(workers[0], source, finished)
             return
         with ThreadPoolExecutor(len(workers), thread_name_prefix="predict") as pool:
             futures = [pool.submit(self._serve, worker, source, finished) for worker in workers]
             try:
+                # The first worker's result is waited for first, whoever failed: a failing thread sets `stop`, and the
+                # others end by that.
                 for future in futures:
                     future.result()
             except BaseException:
@@ -211,6 +217,7 @@ class Predictor:
         with self._state:
             self._failures_in_a_row = 0 if reply.outcome == "ok" else self._failures_in_a_row + 1
             failures = self._failures_in_a_row
+        # Exactly at the limit: with several workers more than one may count past it, and one of them raises.
         if failures and failures == self._max_failures:
             for future in storing:
                 future.result()

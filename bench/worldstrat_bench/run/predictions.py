@@ -110,6 +110,7 @@ def _load(path: Path) -> Answer:
     limit and at most two tensors, and nothing is allocated before the sizes agree.
     """
     with path.open("rb") as stream:
+        # The header of one prediction is some hundred bytes; a length beyond the limit is another file or an attack.
         length = int.from_bytes(stream.read(8), "little")
         if not 2 <= length <= _HEADER_LIMIT:
             raise ValueError("not a safetensors file of one prediction")

@@ -78,6 +78,8 @@ class Run:
         WorldstratBenchError
             for everything that can be wrong with a request, before anything is computed.
         """
+        # What is quick to find wrong comes first: a word for a device, a protocol, a number of frames. Finding the
+        # model may start another interpreter, and the tiles are listed from the disk.
         devices = resolve_devices(options.device)
         protocol = load_protocol(request.protocol)
         if request.model.frames > protocol.inputs.frames:
@@ -125,6 +127,8 @@ class Run:
 
     def predict_and_score(self) -> None:
         """Do both stages; on a CPU a tile is scored while others are predicted."""
+        # Asked before anything is predicted, since the answer decides whether a tile's file goes when it has its
+        # score.
         keep = self._keeps_predictions()
         # Device memory is not scrubbed between processes: on a GPU the targets wait until the worker is gone.
         overlap = self.devices == ("cpu",)
@@ -135,12 +139,16 @@ class Run:
             from worldstrat_bench.run.score import FrameFacts
 
             def finished(tile: Tile, inputs: TileInputs, predicted: Predicted, answer: Answer | None) -> None:
+                # What the machine failed is predicted again by the next start, so that a score now would be for
+                # nothing.
                 if overlap and predicted.outcome != "infra_error":
                     scores.submit(tile, predicted, FrameFacts.of(inputs), answer)
 
+            # An earlier process may have been killed between the prediction of a tile and its score.
             if overlap:
                 self._score_waiting(scores)
             self._predict(crew, todo, finished)
+            # On a GPU no target may be there while a model is; on a CPU the last tiles get the memory and the cores.
             crew.close()
             if not overlap:
                 self._score_waiting(scores)
@@ -223,9 +231,11 @@ class Run:
             self.tell(Notice("predictions are removed as soon as they are scored (--no-keep)"))
             return False
         tiles = self.selection.tiles
+        # The first tile stands for all: sizes of a release differ by a few pixels, and the disk keeps a reserve.
         side = self.protocol.target.size(read_header(tiles[0].hr).height) if tiles else 0
         # Beside a model on the CPU tiles are scored, and further draws removed, as they come.
         stored = self.inputs.model.draws if self.options.keep_draws or self.devices != ("cpu",) else 1
+        # Three bands of float32.
         needed = 12 * side * side * len(tiles) * stored
         if enough_space(self.folder.path, needed):
             return True

@@ -208,6 +208,7 @@ class ScoringPool:
             return
         began = time.perf_counter()
         facts = facts or self._read_facts(tile)
+        # A failed tile reads its target, too: whether it counts at all, and its detail, are facts of the target.
         target = read_target(tile, self._protocol, self._cache)
         ok = predicted.outcome == "ok"
         if ok and target.usable and predicted.draws > 1:

@@ -104,5 +104,7 @@ def _remember_scoring(
         harness=probe_harness(),
     )
     remedy = f"{RESUME}; `worldstrat-bench score RUN --out DIR` scores the predictions again"
+    # The reason for a missing LPIPS may change, as when the network comes back; having it or not is told apart by the
+    # digest of its weights.
     remember(run.journal, "score", now, remedy=remedy, leave_out=HARNESS_STATE | {"lpips_null"})
     return read_note(run.journal, "score", ScoreInputs).harness != now.harness

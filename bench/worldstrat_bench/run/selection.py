@@ -82,6 +82,7 @@ def select(
     UsageError, DataError
         for an unknown list, tiles that are not in the folder, or more shards than tiles.
     """
+    # First the list, then the limit, then the shard: the shards of a limited run deal out the same tiles as the run.
     resolved = dataset.resolve_list(list_name)
     tiles = dataset.tiles(resolved, limit)
     if shard and shard.count > len(tiles):

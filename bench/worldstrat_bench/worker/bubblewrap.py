@@ -30,6 +30,7 @@ def wrap(program: Path, grants: Grants, folders: Folders, command: list[str]) ->
     """Return the command inside its own namespaces: no network, no other process, no file but the granted ones."""
     line = [str(program), *NAMESPACES, "--uid", "1000", "--gid", "1000", "--hostname", "worker"]
     line += ["--cap-drop", "ALL", "--die-with-parent", "--new-session"]
+    # The order is that of the mounts: a later one covers what an earlier one put there.
     line += ["--proc", "/proc", "--dev", "/dev", "--size", str(SHARED_MEMORY_BYTES), "--tmpfs", "/dev/shm"]
     line += _bind(folders.scratch / "tmp", Path("/tmp"), "--bind")
     for path in grants.read:
@@ -39,11 +40,14 @@ def wrap(program: Path, grants: Grants, folders: Folders, command: list[str]) ->
             line += _bind(path, path, "--ro-bind")
     for path in grants.listed:  # is there even if it is empty
         line += ["--dir", str(path)]
+    # After the folders to read, since the scratch folder may lie in one of them.
     for path in grants.write:
         line += _bind(path, path, "--bind")
     for node in grants.devices:
+        # Those come with --dev.
         if str(node) not in DEVICES:
             line += _bind(node, node, "--dev-bind")
+    # Last: until here bubblewrap itself makes the folders that things are bound to.
     return [*line, "--remount-ro", "/", "--chdir", str(folders.scratch), "--", *command]
 
 

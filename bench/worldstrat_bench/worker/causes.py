@@ -55,6 +55,7 @@ def cause_of(message: str, *, confined: bool) -> Cause:
     confined : whether the worker was confined; only then can the confinement be the reason.
     """
     line = telling_line(message)
+    # Refusals come first: a library's advice on a missing network is of no use where there is none on purpose.
     if confined:
         hint = _first(REFUSALS, message)
         if hint:

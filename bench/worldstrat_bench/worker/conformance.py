@@ -87,6 +87,7 @@ def check_model(subject: ModelToCheck) -> Iterator[ModelFinding]:
         with subject.worker() as worker:
             yield _loaded(worker)
             task = make_task(subject.frames)
+            # Every later answer is compared with this one, so that nothing follows if it fails.
             first = worker.predict(task, SEED, examine=True)
             yield from _first(first, subject)
             if first.image is None:
@@ -95,6 +96,7 @@ def check_model(subject: ModelToCheck) -> Iterator[ModelFinding]:
             yield from _variants(worker, subject.frames)
             yield from _repeats(worker, task, first)
             yield _batch(worker, subject.frames)
+        # Weights that are drawn at random when the model is loaded repeat within one process, not in another.
         with subject.worker() as worker:
             fresh = worker.predict(task, SEED)
             fix = (
@@ -190,6 +192,7 @@ def _repeats(worker: Worker, task: Task, first: Reply) -> Iterator[ModelFinding]
     assert first.image is not None
     fix = "the prediction must not depend on earlier tiles: keep no state between calls, call model.eval()"
     yield _same("same again", first.image, worker.predict(task, SEED), fix)
+    # Running statistics, caches and counters show only after another tile has been there.
     worker.predict(make_task(task.frames, seed=7), SEED)
     yield _same("after another tile", first.image, worker.predict(task, SEED), fix)
     yield _chance(first.image, worker.predict(task, SEED + 1), first.training)

@@ -67,6 +67,7 @@ def explain(device: str, interpreter: Interpreter, attempt: Attempt, said: str) 
     attempt : how the worker was confined.
     said : the worker's own account.
     """
+    # A model's own environment may hold a torch that was built for another driver: the harness's own torch tells.
     if interpreter.executable != own_interpreter().executable:
         own = _own_worker_fails(device, attempt.level)
         if own is not None:

@@ -63,6 +63,7 @@ def fit_of(image: NDArray[np.float32], tile: NDArray[np.float32]) -> Fit:
     products = centred @ reference.T
     likeness = np.divide(products, norms, out=np.zeros_like(products), where=norms > 1e-12 * np.abs(products).max())
     shown = likeness.argmax(axis=1)
+    # Neighbouring bands look alike: a channel that shows its own band well enough is not called another one.
     right = likeness[range(3), list(RGB)] >= np.minimum(ALIKE, likeness.max(axis=1))
     shown = np.where(right, RGB, shown)
     gain = products[range(3), shown] / np.square(reference[shown]).sum(axis=1)
@@ -85,6 +86,7 @@ def mistake(fit: Fit, parameters: Mapping[str, Value]) -> str:
     """
     whole = set(NAMES) <= set(parameters)
     says = declare(**{name: parameters[name] for name in NAMES}) if whole else None
+    # From the most particular to the least: a wrong unit is an offset, too, and everything is a wrong contrast.
     for look in (_unlike, _order, _declared, _unit, _normalised, _offset, _exchanged, _contrast):
         if text := look(fit, says):
             return text
@@ -137,6 +139,7 @@ def _declared(fit: Fit, says: Preprocessing | None) -> str:
 
 
 def _unit(fit: Fit, says: Preprocessing | None) -> str:
+    # The median of three: one channel that the network turns about must not hide the unit of the others.
     gain = float(np.median(fit.gain))
     for unit in UNITS:
         times = f"{unit:,.0f}" if unit > 100 else f"{unit:.1f}"

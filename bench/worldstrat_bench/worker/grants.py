@@ -80,6 +80,7 @@ def make_grants(interpreter: Interpreter, model: ModelSpec, folders: Folders, *,
     if cuda:
         wanted += library_folders(os.environ.get("LD_LIBRARY_PATH", ""))
         devices += cuda_devices()
+    # Landlock and bubblewrap both need a path that is there, and machines differ in which of these they have.
     read = spelled_out(path for path in wanted if path.exists())
     listed += weights.folders if weights else ()
     nodes = tuple(node for node in devices if node.exists())
@@ -103,6 +104,7 @@ def interpreter_paths(interpreter: Interpreter) -> tuple[list[Path], list[Path]]
     The folder that an editable install puts on the path is listed only: it may be a whole project, and the digest of
     the code covers the packages and modules in it.
     """
+    # A virtual environment's interpreter is a chain of links, each of which is followed when the worker is executed.
     paths = [interpreter.prefix, interpreter.base, *links_of(interpreter.executable)]
     every = (install for _, install in editable_installs(interpreter.stating))
     installs = [install for install in every if PACKAGE not in install.places.values()]

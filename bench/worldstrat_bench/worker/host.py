@@ -121,10 +121,12 @@ class Worker:
         if self._session is not None and self._hello is not None:
             return self._hello
         started = time.monotonic()
+        # Two steps, each with its own time and its own blame: up to here nothing of the model has run.
         session, report = self._launch()
         start_seconds = time.monotonic() - started
         self._starting = session
         try:
+            # The start may have been given up while there was no session yet that could be condemned.
             if self._abandoned:
                 raise self._faults.plain("the start was given up")
             self._hello = self._load(session, report, start_seconds)
@@ -182,8 +184,11 @@ class Worker:
             reply = judge(message, task, wall_seconds)
         else:
             reply = answer
+        # A model that failed once may have left its process in any state. The next tile gets a fresh one, so that its
+        # outcome does not depend on this one.
         if reply.outcome != "ok":
             self._stop()
+        # Only for words of the model's own libraries; the other outcomes are worded by the host.
         if reply.outcome in ("model_error", "crash"):
             reply = replace(reply, message=explained(reply.message, confined=self._confined))
         return reply
@@ -243,6 +248,8 @@ class Worker:
             if session is not None:
                 self._attempt = attempt
                 self._levels = (level,)  # a worker that is started again is confined as the first one was
+                # Later starts try one level only, so that the reasons against better ones are those of the first
+                # start.
                 notes = self._notes or make_report(self._request, attempts).notes
                 self._notes = notes
                 return session, make_report(self._request, attempts).model_copy(update={"notes": notes})
@@ -312,7 +319,9 @@ class Worker:
         """Ask and wait: the answer and the seconds it took, or what became of the worker instead."""
         session = self._session
         assert session is not None
+        # A reply that was written before the question was asked, by a thread of the model say, cannot hold it.
         nonce = secrets.token_hex(16)
+        # Packed before the clock starts: it is not the model's time.
         body = pieces_of(tensors)
         started = time.monotonic()
         deadline = started + seconds
@@ -321,12 +330,14 @@ class Worker:
             message = session.wire.receive(deadline)
         except WireTimeoutError:
             session.condemn(Verdict("timeout", f"the model took more than {seconds:g} s"))
+            # Not the one given above: the watchdog may have found another reason first, and the first one counts.
             verdict = session.finish().verdict
             assert verdict is not None
             return Reply(verdict.outcome, None, verdict.message, time.monotonic() - started)
         except WireError as error:
             return Reply("invalid_output", None, f"the model wrote to the harness's wire: {error}", 0.0)
         except WireClosedError:
+            # A worker that hung up is about to end by itself; its exit code says more than a kill would.
             end = session.finish(grace_seconds=2)
             outcome, text = end.outcome(self._log)
             return Reply(outcome, None, text, time.monotonic() - started, retry=end.may_be_chance)

@@ -80,6 +80,7 @@ class ModelLog:
             while chunk := os.read(fd, CHUNK):
                 plain = held + chunk.translate(None, _DROP)
                 # What may be the beginning of one of these waits for the rest of it.
+                # A read may end in the middle of a control, or of a word that only the harness may begin a line with.
                 held = _begun(plain)
                 plain = plain[: len(plain) - len(held)]
                 if b"\xc2" in plain or b"\xe2" in plain:  # most logs have neither, and the expression takes its time
@@ -95,8 +96,10 @@ class ModelLog:
             head, rest = clean[: self._head_left], clean[self._head_left :]
             self._head_left -= len(head)
             self._write(head)
+            # Apart from the tail, which starts only when the head is full: the last words are wanted in either case.
             self._recent = (self._recent + clean)[-RECENT:]
             self._tail += rest
+            # Cut at twice the size, not at every read: cutting moves all that stays.
             if len(self._tail) > 2 * self._keep:
                 excess = len(self._tail) - self._keep
                 self._dropped += excess

@@ -79,6 +79,8 @@ def make_folders(root: Path) -> Folders:
     folders = Folders(root, root / "harness", root / "scratch")
     package = folders.harness / "worldstrat_bench"
     inside = Path("worker") / "inside"
+    # A copy, not the installed package: a grant covers a whole folder, and the rest of the harness (how it scores,
+    # where things lie) is not for a model to read.
     shutil.copytree(PACKAGE / inside, package / inside, ignore=shutil.ignore_patterns("__pycache__"))
     for name in BESIDE:
         shutil.copy2(PACKAGE / name, package / name)
@@ -108,6 +110,7 @@ def environment(
 ) -> dict[str, str]:
     """Return a clean environment: no token, no proxy, no path of the user; caches in the scratch folder."""
     added = [path for path in (folders.harness, folders.built, interpreter.user_site) if path and path.is_dir()]
+    # By name, never by exception: which variables hold secrets cannot be known.
     kept = {key: value for key, value in host.items() if key in _PASSED + _PASSED_CUDA}
     home, cache, temporary = (str(folders.scratch / name) for name in ("home", "cache", "tmp"))
     kept.update(dict.fromkeys(("TMPDIR", "TEMP", "TMP", "TORCHINDUCTOR_CACHE_DIR", "CUDA_CACHE_PATH"), temporary))
@@ -117,11 +120,14 @@ def environment(
         USER="worker",
         LOGNAME="worker",
         PYTHONPATH=os.pathsep.join(map(str, added)),
+        # The order of a model's sets is the same in every process, so that a tile repeats.
         PYTHONHASHSEED="0",
         PYTHONSAFEPATH="1",
         PYTHONNOUSERSITE="1",
         PYTHONDONTWRITEBYTECODE="1",
         PYTHONUNBUFFERED="1",
+        # Without it torch's deterministic mode refuses to multiply matrices on CUDA; it counts only if it is set
+        # before CUDA starts.
         CUBLAS_WORKSPACE_CONFIG=":4096:8",
         # Freed memory is kept: a tile is tens of MB in a few arrays, and fresh pages cost more than its transport.
         MALLOC_MMAP_THRESHOLD_=str(1 << 30),

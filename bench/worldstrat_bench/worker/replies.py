@@ -69,6 +69,7 @@ def make_hello(
     said = header.get("device")
     told: dict[str, object] = said if isinstance(said, dict) else {}
     on_cuda = device.startswith("cuda")
+    # On a CPU the host counts itself: a class decides with which speeds a model's speed is compared.
     cores = min(threads or usable_cores(), usable_cores())
     return Hello(
         python=".".join(str(part) for part in interpreter.version),

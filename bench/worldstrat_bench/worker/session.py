@@ -21,6 +21,7 @@ from worldstrat_bench.worker.plan import Folders, keeper_command
 from worldstrat_bench.worker.types import Limits
 from worldstrat_bench.worker.watchdog import Verdict, Watchdog
 
+# The keeper ends a tree of hundreds of processes in well under a second; a machine under heavy load may take longer.
 KEEPER_SECONDS = 20.0
 
 
@@ -108,6 +109,7 @@ class WorkerSession:
         self._end: WorkerEnd | None = None
         self._lock = threading.Lock()
         self._finishing = threading.Lock()
+        # The kernel counts for the whole machine: what matters is whether it rose while this worker ran.
         self._kernel_kills = kernel_kills()
         self._log_thread = log.follow(keeper.output)
         self._watchdog = Watchdog(keeper.process.pid, folders.scratch, limits, self.condemn)
@@ -151,18 +153,24 @@ class WorkerSession:
             return self._end
 
     def _finish(self, grace_seconds: float) -> WorkerEnd:
+        # Read before anything is closed, so that a worker that ends by itself within the grace gives its own exit
+        # code.
         line = self._read_control(grace_seconds)
         if line is None:
             with contextlib.suppress(OSError):
                 self._control.shutdown(socket.SHUT_WR)
             line = self._read_control(KEEPER_SECONDS)
+        # Stopped before the keeper goes: without the keeper the watchdog would see an empty tree, and what is left of
+        # it could not be found.
         self._watchdog.stop()
         self._end_keeper()
         self.wire.close()
         self._control.close()
+        # A process that escaped the keeper would hold the pipe open for ever.
         self._log_thread.join(timeout=5)
         self.folders.remove()
         code, killed, crowd, threads = parse_end(line)
+        # The host's own reason counts, if it had one first.
         if crowd:
             what = f"the model started {crowd} processes with {threads} threads"
             self._verdict = self._verdict or Verdict("crash", what)
@@ -213,8 +221,10 @@ def start_keeper(root: Path, shared_memory: Path, wire: socket.socket) -> Keeper
             stdin=subprocess.DEVNULL,
             stdout=keepers_output,
             stderr=keepers_output,
+            # A model may look into the keeper's environment: no token of the user is there.
             env={"PATH": os.environ.get("PATH", os.defpath)},
             pass_fds=(wire.fileno(), keepers_control.fileno()),
+            # Ctrl-C in a terminal reaches the whole group. The keeper has to outlive the host by a moment.
             start_new_session=True,
         )
     except BaseException:

@@ -67,6 +67,7 @@ def launch(request: LaunchRequest, log: ModelLog) -> tuple[WorkerSession | None,
     program = find_bubblewrap()
     if request.level == "full" and program is None:
         return None, Attempt("full", {}, "bubblewrap is not installed")
+    # The keeper is started before any folder is made: from then on a killed host leaves nothing behind.
     root = new_root()
     canaries = Canaries(root / "canaries")
     ours, theirs = socket.socketpair()
@@ -80,6 +81,7 @@ def launch(request: LaunchRequest, log: ModelLog) -> tuple[WorkerSession | None,
     try:
         folders = make_folders(root)
         grants = make_grants(request.interpreter, request.model, folders, cuda=request.profile == "cuda")
+        # At `process` nothing is confined, so that there is nothing in which the forbidden could lie.
         if request.level != "process":
             check_disjoint(grants, request.forbidden)
         canaries.lay_out()
@@ -97,6 +99,7 @@ def launch(request: LaunchRequest, log: ModelLog) -> tuple[WorkerSession | None,
         session.finish()
         raise
     finally:
+        # Whatever the self-test said, the decoys have served; a model must not find them.
         canaries.remove()
     if not attempt.good:
         session.finish()
@@ -143,7 +146,9 @@ def _start(request: LaunchRequest, session: WorkerSession, canaries: Canaries, l
         return Attempt(request.level, {}, f"the worker did not start: {log.last_lines(3)}"[:2000])
     if header.get("error"):
         return Attempt(request.level, {}, str(header["error"])[:500])
+    # The worker's own account comes first and is only ever corrected downwards.
     held = canaries.confirm(_held(header.get("held")))
+    # The file that may be read is the one that opening it with O_TRUNC would empty.
     held["change_outside"] = held.get("change_outside", False) and session.folders.readable.stat().st_size > 0
     attempt = judge_level(request.level, held)
     return replace(attempt, refused=str(header.get("refused", ""))[:200])

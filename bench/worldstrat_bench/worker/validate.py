@@ -46,6 +46,7 @@ def check_output(
         for anything but finite float32 tensors of these shapes, H and W from the native size up, in reflectance,
         expected errors not negative.
     """
+    # In order of cost, and so that each step can rely on the one before: names, types, shapes, then every value.
     sent = _decode(body)
     images = _array(sent["prediction"], lambda dtype, shape: _check_kind(dtype, shape, task.batch))
     _check_size(images, task)
@@ -134,6 +135,7 @@ def _check_errors(errors: NDArray[np.float32]) -> None:
 
 def _check_size(image: NDArray[np.float32], task: Task) -> None:
     (height, width), (h, w) = image.shape[2:], task.size
+    # A smaller image than the input is not super-resolution; other sizes are brought to the grid by the scorer.
     if height < h or width < w:
         raise InvalidOutputError(
             f"predict returned {height} x {width} pixels for an input of {h} x {w}: "
@@ -161,6 +163,7 @@ def _hint(image: NDArray[np.float32], task: Task) -> str:
     cells = min(COARSE, *task.size)
     prediction, frame = block_means(thin, cells), block_means(task.images[0, 0, list(RGB)], cells)
     distance = float(np.mean((prediction - frame) ** 2))
+    # Only hints: grey land looks much the same in any order of bands, so that the other order must fit far better.
     if float(np.mean((prediction[::-1] - frame) ** 2)) < 0.5 * distance and distance > 1e-6:
         return "bands look reversed: return them in the order R, G, B"
     if float(np.mean((prediction[:, ::-1] - frame) ** 2)) < 0.2 * distance and distance > 1e-5:

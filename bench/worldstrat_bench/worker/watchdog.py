@@ -20,6 +20,8 @@ import psutil
 
 from worldstrat_bench.worker.types import GIB, MIB, Limits
 
+# Memory can be filled at some GB a second, so it is looked at most often; listing a tree costs more, and walking
+# through a folder most.
 MEMORY_SECONDS = 0.05
 TREE_SECONDS = 0.25
 SCRATCH_SECONDS = 2.0
@@ -116,10 +118,13 @@ class Watchdog:
         if self._in_memory > self._memory_limit:
             size = self._in_memory / GIB
             return Verdict("out_of_memory", f"the model held {size:.2f} GiB in files that lie in memory")
+        # The exact sum walks through every mapping of every process; the resident one is never below it.
         if used > self._memory_limit and self._proportional() > self._memory_limit:
             limit = self._memory_limit / GIB
             return Verdict("out_of_memory", f"the model held {used / GIB:.2f} GiB of memory; {limit:.2f} are allowed")
         if psutil.virtual_memory().available < FLOOR_BYTES:
+            # When the machine runs out, a model that holds little of it is not the reason: its tile is tried again
+            # when the run is resumed.
             outcome = "out_of_memory" if used > self._memory_limit // 4 else "infra_error"
             return Verdict(outcome, f"the machine ran out of memory; the model held {used / GIB:.2f} GiB of it")
         return None
@@ -165,6 +170,7 @@ def folder_bytes(folder: Path) -> int:
                 status = entry.stat(follow_symlinks=False)
             except FileNotFoundError:
                 continue
+            # Blocks, not sizes: a sparse file may claim terabytes, and a small one takes a whole block.
             total += status.st_blocks * 512
             if entry.is_dir(follow_symlinks=False):
                 pending.append(entry.path)

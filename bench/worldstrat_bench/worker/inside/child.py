@@ -131,16 +131,19 @@ def load_model(header: Header) -> SRModel:
     """Import the entry point and call it."""
     import torch
 
+    # Before the first import of the model, which may make a pool right there.
     if header.get("confined"):
         refuse_semaphores()
     sys.path[:0] = header["search_paths"]
     importlib.invalidate_caches()
+    # A model may draw its weights when it is imported or made.
     seed_everything(int(header["seed"]))
     module_name, _, attribute = header["target"].partition(":")
     entry: Any = importlib.import_module(module_name)
     for part in attribute.split("."):
         entry = getattr(entry, part)
     weights = Path(header["weights"]) if header["weights"] else None
+    # Asked before the call, whose own TypeError could as well come from deep inside the model.
     check_parameters(entry, header["target"], header["parameters"])
     model = entry(weights, torch.device(header["device"]), **header["parameters"])
     if not callable(getattr(model, "predict", None)):
@@ -185,6 +188,7 @@ def predict(model: SRModel, device: str, header: Header, body: Buffer) -> Answer
     tensors = {name: torch.from_numpy(array) for name, array in arrays_of(body).items()}
     seed_everything(int(header["seed"]))
     lr = low_res(tensors, device)
+    # The model gets the tensors themselves; what it may change is compared with copies.
     if header.get("examine"):
         tensors = {name: tensor.clone() for name, tensor in tensors.items()}
     started = time.perf_counter()
@@ -212,6 +216,7 @@ def packed(parts: Dict[str, torch.Tensor]) -> Body:
     import safetensors.torch
     import torch
 
+    # Sent as it is: the host refuses it and says what to return instead, and a conversion here would hide the mistake.
     if any(part.dtype != torch.float32 for part in parts.values()):
         return safetensors.torch.save(parts)
     return pieces_of({name: part.numpy() for name, part in parts.items()})
@@ -231,6 +236,7 @@ def run_model(model: SRModel, lr: LowRes, target: Any, device: str) -> Any:
     with torch.no_grad():
         output = model.predict(lr, target)
         if torch.device(device).type == "cuda":
+            # CUDA returns at once: without a wait the time is wrong, and a failure shows in the next tile.
             torch.cuda.synchronize(device)
     return output
 

@@ -22,6 +22,7 @@ def run(launch: Launch) -> None:
     """Confine, test, report to the host over the wire, and exec the worker. Does not return."""
     if launch["harness"] not in sys.path:
         sys.path.insert(0, launch["harness"])
+    # Limits come before confinement, which takes away the file that one of them is written to.
     lower_limits(launch)
     os.chdir(launch["cwd"])
     report = confine(launch)
@@ -65,6 +66,7 @@ def confine(launch: Launch) -> Dict[str, Any]:
             overwrite = [hold_own_tasks()] if launch["profile"] == "cuda" else []
             landlock.restrict(launch["read"], launch["write"], launch["devices"], overwrite, launch["listed"])
             seccomp.install(os.getpid(), landlock.scopes_signals(), launch["profile"])
+        # Last: the probes judge what all of it gives together, and a kernel may take a rule that it does not keep.
         report["held"] = probes.run_probes(launch["canaries"])
         if launch["profile"] == "cuda":
             report["refused"] = probes.rehearse_cuda()
@@ -92,6 +94,7 @@ def send_report(wire_fd: int, report: Dict[str, Any]) -> None:
 
     sock = socket.socket(fileno=wire_fd)
     Wire(sock, 0).send(report)
+    # The worker goes on with the same descriptor after exec.
     sock.detach()
 
 

@@ -156,6 +156,8 @@ def watch(leader: int, control: socket.socket, host: int, processes: int) -> int
 
     :class:`CrowdError` if there are more than `processes` of them, or they have more threads than :func:`most_threads`.
     """
+    # One number for the whole machine is cheap enough for ten looks a second. Only if it rose by as much as a worker
+    # may start are the worker's own processes counted.
     normal = tasks()
     wake_read, wake_write = os.pipe()
     for fd in (wake_read, wake_write):
@@ -191,12 +193,16 @@ def become_worker(launch_file: str) -> None:
     # It says where the data set and the canaries are: gone before anything of the model can look for it.
     os.unlink(launch_file)
     launch = json.loads(text)
+    # Its own session: a signal to the keeper's group does not reach it, and the keeper can kill the worker's group at
+    # once.
     os.setsid()
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     os.set_inheritable(launch["wire_fd"], True)
     if launch["wrapper"]:
+        # The file has no name any more. The launcher inside of bubblewrap reads it from a descriptor, which it closes
+        # before anything of the model runs.
         described = os.memfd_create("launch", 0)
         os.write(described, text.encode("utf-8"))
         os.lseek(described, 0, os.SEEK_SET)
@@ -312,6 +318,7 @@ def main() -> int:
     control = socket.socket(fileno=int(sys.argv[1]))
     wire, root, memory = int(sys.argv[2]), sys.argv[3], sys.argv[4]
     host = os.getppid()
+    # A terminal sends these to everything in it. The keeper ends when the worker has ended, or the host.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     prctl(PR_SET_CHILD_SUBREAPER, 1)
@@ -320,6 +327,7 @@ def main() -> int:
         clear_away(root, memory)
         return 0
     last_words = start_and_watch(control, wire, os.path.join(root, "harness", "launch.json"), host)
+    # Before the last words: once the host has them, nothing of the worker is left.
     clear_away(root, memory)
     try:
         control.sendall(json.dumps(last_words).encode() + b"\n")
