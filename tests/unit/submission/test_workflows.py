@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from conftest import ROOT
 from worldstrat_bench.cli.app import app
 from worldstrat_bench.errors import InvalidArtefactError
+from worldstrat_bench.site.config import load_config
 from worldstrat_bench.submission.faults import from_json
 from worldstrat_bench.submission.scaffold import CHECKOUT, SETUP_PYTHON, write_scaffold
 
@@ -106,6 +107,20 @@ def test_publishing_does_not_stop_at_a_bad_row() -> None:
     text = (GITHUB / "workflows" / "pages.yml").read_text(encoding="utf-8")
     assert "submission check submissions --maintainer || " in text
     assert "--checked" in text
+
+
+def test_the_published_board_is_the_one_of_the_docs_and_of_tox() -> None:
+    """Without ``--board`` the file is ignored without a word, and other boards are published."""
+    places = [GITHUB / "workflows" / "pages.yml", ROOT / "docs" / "maintainers.md", ROOT / "docs" / "leaderboard.md"]
+    places += [ROOT / "tox.ini", ROOT / "reports" / "board.toml"]
+    named = {path.name: re.findall(r"site build submissions .*", path.read_text(encoding="utf-8")) for path in places}
+    for name, lines in named.items():
+        assert lines, name
+        for line in lines:
+            assert "--board reports/board.toml" in line, f"{name}: {line}"
+    published = named["pages.yml"][0]
+    assert published.replace("--out site", "--out ../site") in named["maintainers.md"]
+    assert load_config(ROOT / "reports" / "board.toml").kinds
 
 
 def test_an_evaluation_is_pinned_confined_and_attested_with_what_it_was_of() -> None:
