@@ -67,6 +67,7 @@ class Artefact(Part):
         """
         where = cls.FILE if where is None else where
         try:
+            # Asked again here: content may come from a repository or an archive, where no file was measured.
             if len(content) > cls.MAX_BYTES:
                 raise ValueError(f"larger than {cls.MAX_BYTES:,} bytes")
             document = read_json(content)
@@ -150,6 +151,8 @@ def read_json(content: bytes | str) -> Any:
     """
     text = decoded(content)
     try:
+        # Python's reader takes NaN and keeps the last of two equal keys; another reader of the same file may do
+        # otherwise.
         return json.loads(text, parse_constant=_no_constant, object_pairs_hook=_distinct)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"not JSON: {str(error)[:_LONGEST_REASON]}") from None
@@ -179,6 +182,7 @@ def parse_toml(kind: type[P], content: bytes | str, *, name: str, where: object,
 
 def first_problem(error: ValidationError) -> str:
     """Return "key.of.the.value: what is wrong with it" of the first problem that pydantic found."""
+    # One problem, and without the input: a file of a stranger must not fill the terminal or the comment of a check.
     first = error.errors(include_url=False, include_input=False)[0]
     key = ".".join(str(part)[:_LONGEST_KEY] for part in first["loc"])
     return f"{key}: {first['msg']}" if key else first["msg"]

@@ -111,6 +111,7 @@ def _parsed(rows: list[list[str]]) -> DrawTable:
     for line, row in enumerate(body, start=2):
         if len(row) != len(header):
             raise ValueError(f"line {line} has {len(row)} cells, the header {len(header)}")
+    # The number of draws is that of the first tile, and every other tile is held to it below.
     count = next((line for line, row in enumerate(body) if row[1] == _MEAN), len(body))
     if not 2 <= count <= MAX_DRAWS:
         raise ValueError(f"the first tile has {count} draws and then its mean image: 2 to {MAX_DRAWS} are possible")

@@ -22,6 +22,8 @@ def write_durably(path: Path, content: bytes | Sequence[bytes | bytearray | memo
     InfrastructureError
         if the disk is full or fails.
     """
+    # In the same folder, since a rename between file systems is a copy. The name is fixed, so that the next start can
+    # find what a kill has left.
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         with temporary.open("wb") as stream:

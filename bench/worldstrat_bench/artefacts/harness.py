@@ -42,6 +42,7 @@ class KnownHarnesses:
         harness : as the record states it. A digest or a commit of others can be copied: only a verification shows
             what ran.
         """
+        # A released harness is installed without git: it has a digest and no commit, so that this is asked first.
         if harness.code_sha256 is not None and harness.code_sha256 in self.released:
             return ""
         if harness.dirty is not False or harness.commit is None or not _COMMIT.fullmatch(harness.commit):
@@ -51,6 +52,7 @@ class KnownHarnesses:
             return f"{commit} cannot be looked up: there is no git history of the repository here"
         if harness.commit in self.commits:
             return ""
+        # A clone of the last commits must not make a good record look unknown without a word.
         if self.shallow:
             return f"{commit} is not in the part of the history that this shallow clone holds"
         return f"{commit} was never that of the main branch"

@@ -264,6 +264,8 @@ class Record(Artefact):
     def _check_content(self, document: Any) -> None:
         """Refuse an id that is not that of the content as written: newer fields with a default do not change it."""
         try:
+            # Of the document as written, not of the parsed record: fields that are newer than a record would add their
+            # defaults to it.
             found = record_id(document)
         except ValueError:  # a number out of range
             found = ""
@@ -306,6 +308,7 @@ def build_record(*, created: str, **content: Any) -> Record:
     created : UTC, ISO 8601.
     content : the other fields of :class:`Record`.
     """
+    # In two steps: the id is of the content as the schema writes it, which only the schema can say.
     draft = Record(record_id="0" * 64, created=created, **content)
     return draft.model_copy(update={"record_id": record_id(draft.model_dump(mode="json"))})
 

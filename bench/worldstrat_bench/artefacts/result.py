@@ -115,6 +115,8 @@ def changed_file(record: Record, content: bytes | None, path: Path) -> InvalidAr
     if found == stated:
         return None
     what, remedy = f"{name} is not the file that the record names: its sha256 differs", Record.REMEDY
+    # From the plainest fault to the subtlest: git on Windows may have changed line endings only, which has its own
+    # remedy.
     if content is None:
         what = f"{name} is missing, and the record names it"
     elif stated is None:

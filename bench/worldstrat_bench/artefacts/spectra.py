@@ -127,6 +127,8 @@ def _check_curves(curves: Curves) -> None:
         if (truth < 0).any() or (shown < 0).any():
             raise ValueError(f"an energy of {tile[:80]} is negative")
         with np.errstate(over="ignore"):
+            # Cauchy and Schwarz: no two images have a larger cross term. The roots are multiplied, since a product of
+            # energies may overflow.
             most = np.sqrt(truth) * np.sqrt(shown) * (1 + _DIGITS)
         if (np.abs(shared) > most).any():
             raise ValueError(f"prediction and target of {tile[:80]} share more energy than they have")

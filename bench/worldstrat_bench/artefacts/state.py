@@ -58,6 +58,7 @@ def state_of(manifest: Mapping[str, Any]) -> State:
         return ACTIVE
     word, date, reason = (about.get(key) for key in ("status", "status_date", "status_reason"))
     known = next((each for each in WORDS if each == word), None)
+    # The cautious way round: what cannot be read must not keep a rank that its authors may have given up.
     if known is None or not isinstance(date, str) or not isinstance(reason, str):
         return State("withdrawn", reason=UNREADABLE)
     return State(known, date[:40], reason[:400])

@@ -140,6 +140,7 @@ def format_value(value: Value) -> str:
     if isinstance(value, bool | np.bool_):
         return "true" if value else "false"
     if isinstance(value, int | float | np.number):
+        # Seven digits: what a float32 holds. More would only store the differences between processors.
         return "" if math.isnan(float(value)) else f"{float(value):.7g}"
     return value
 
@@ -147,6 +148,7 @@ def format_value(value: Value) -> str:
 def format_tiles(rows: Iterable[Mapping[str, Value]]) -> str:
     """Return the text of a ``tiles.csv`` for rows in any order; columns that a row lacks are null."""
     ordered = sorted(rows, key=lambda row: str(row["tile"]))
+    # A column that only some tiles have is one of the table all the same; the others are null there.
     extra = sorted({name for row in ordered for name in row} - set(COLUMNS))
     header = [*COLUMNS, *extra]
     buffer = io.StringIO()
@@ -214,6 +216,7 @@ def _number(cell: str, line: int, name: str, where: object) -> float:
     except ValueError:
         raise _invalid(f"line {line}, column {name}: {cell[:40]!r} is not a number", where) from None
     if not math.isfinite(value):
+        # "nan" and "inf" are numbers to Python: null has one spelling, the empty cell.
         raise _invalid(f"line {line}, column {name}: {cell[:40]!r} is not finite", where)
     return value
 

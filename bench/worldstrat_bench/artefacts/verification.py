@@ -130,14 +130,19 @@ class Verification(Artefact):
             return f"it was verified at {self.verified_at[:40]!r}, which is not a time in the past"
         if self.slug is not None and self.slug != model.submission:
             return f"it is of the submission {self.slug[:60]!r}"
+        # A record may name its wheel, its installed files, or both: the verification states one of them.
         digests = [digest for digest in (model.wheel_sha256, model.code_sha256) if digest is not None]
         if (self.package_sha256 not in digests) if digests else self.package_sha256 is not None:
             return "the package that it names is not the record's"
         if self.weights_sha256 != model.weights_sha256:
             return "the weights that it names are not the record's"
+        # A full run says nothing of order and chance by itself; the tiles that were run again do, and so there must be
+        # enough.
         fewest = min(ORDER_TILES, drawn) if self.scope == "full" else 1
         if drawn != record.outcomes.get("ok", 0) or (self.passed and len(self.tiles) < fewest):
             return f"{len(self.tiles)} tiles were drawn of {drawn}, and the record has {record.outcomes.get('ok', 0)}"
+        # The rest is about a record that maintainers made. In a sample it is still that of its authors, made on their
+        # machine.
         if self.scope == "sample":
             return ""
         if self.compared != record.dataset.tiles:
@@ -193,6 +198,7 @@ def verification_of(content: bytes | None, record: Record) -> Verification | Non
 
 def verification_in(folder: Path, record: Record) -> Verification | None:
     """Return the verification that lies in the folder of a record; see :func:`verification_of`."""
+    # A link could point to the verification of another record, outside the submission that is checked.
     path = folder / Verification.FILE
     if path.is_symlink() or not path.is_file():
         return None

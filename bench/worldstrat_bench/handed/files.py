@@ -96,6 +96,7 @@ def read_bytes(path: Path) -> bytes:
                 raise UnusableFileError("is not a regular file", "hand in files, not pipes or devices")
             if state.st_size > MAX_BYTES:
                 raise UnusableFileError(f"is larger than {MAX_BYTES >> 20} MiB", ONE_IMAGE)
+            # Bounded again: the file may grow while it is read.
             content = stream.read(MAX_BYTES + 1)
     except OSError as error:
         raise UnusableFileError(f"cannot be read: {error.strerror or error}", "let its permissions allow it") from None
@@ -127,13 +128,16 @@ def answer_of(content: bytes, kind: Kind, stated: Stated, least: tuple[int, int]
         raise
     except MemoryError:
         raise UnusableFileError("does not fit in memory", ONE_IMAGE) from None
+    # Readers of the dataset's rasters begin their message with the file's name, which the caller puts first as well.
     except DataError as error:
         raise UnusableFileError(
             error.what.partition(" ")[2], "correct what it says of itself, and write it again"
         ) from None
+    # The cause, where there is one: the outer text of such readers says only that they failed.
     except Exception as error:  # noqa: BLE001 whatever a hostile file makes a reader do
         reason = " ".join(str(error.__cause__ or error).split())[:160]
         raise UnusableFileError(f"is damaged or not a {kind} file: {reason}", "write it again") from None
+    # Asked of the decoded image, too: not every kind of file states a size that its reader checks.
     check_size(numbers.image.shape[1], numbers.image.shape[2], least)
     image = _reflectance(numbers, stated)
     return Answer(image, _expected_error(numbers, stated, image))
@@ -160,9 +164,12 @@ def _reflectance(numbers: Numbers, stated: Stated) -> NDArray[np.float32]:
     if numbers.scaled and stated.says_a_scale:
         remedy = "leave out --scale and --offset: what the file says is applied"
         raise UnusableFileError("has its own scale or offset, and another one is given", remedy)
+    # Not guessed: 8-bit pictures and digital numbers of 10,000 overlap in dark scenes, and a wrong guess is a
+    # plausible score.
     if image.dtype.kind != "f" and not numbers.scaled and stated.scale is None:
         remedy = "say what they mean: --scale 10000 for digital numbers, 255 or 65535 for a picture"
         raise UnusableFileError("holds whole numbers and no scale", remedy)
+    # In float64, so that digital numbers of 16 bits and their scale are rounded once.
     values = image.astype(np.float64)
     if stated.says_a_scale:
         values = (values + stated.offset) / (stated.scale or 1.0)
@@ -204,6 +211,7 @@ def _arranged(array: NDArray[Any], stated: Stated, *, also_one: bool = False) ->
     count, shape = len(stated.bands), array.shape
     if array.ndim == 4 and shape[0] == 1:
         array = array[0]
+    # Bands first is looked for first: of (3, H, 3), which may be either, it is what torch and rasterio write.
     for bands in (count, 1) if also_one else (count,):
         if array.ndim == 3 and array.shape[0] == bands:
             return array
@@ -229,6 +237,7 @@ def npy_array(content: bytes) -> NDArray[Any]:
     start, count = stream.tell(), 1
     for side in shape:
         count *= side
+    # Python's whole numbers do not overflow, so that no shape in a header can pass this by wrapping round.
     if min(shape, default=0) < 1 or start + count * dtype.itemsize != len(content):
         raise UnusableFileError("is cut short or too long", "write it again")
     flat = np.frombuffer(content, dtype, count, start)

@@ -115,12 +115,14 @@ def _take_in(request: HandInRequest, options: RunOptions, tell: Listener) -> Non
     tiles = [tile for tile in selection.tiles if tile.name in files]
     checked = _checked(files, tiles, request, protocol, open_cache(options), tell)
     unusable = [fault for fault in checked.values() if isinstance(fault, Fault)]
+    # Checked first, all of them, and stored then: an author sees every fault at once, and no half of a run is left.
     refuse(request.files, [*found.faults, *unusable])
     digests = {tile: found for tile, found in checked.items() if isinstance(found, str)}
     inputs = _inputs(request, selection, protocol, files, digests)
     with hold_run(request.out) as run:
         run.journal.forget_empty_start()
         remember(run.journal, "predict", inputs, remedy=RESUME)
+        # Every run has this note, and a record says "not known" where another one names a machine.
         remember(run.journal, "machine", _UNKNOWN_MACHINE, remedy=RESUME)
         _store(run, files, digests, request, inputs)
 
@@ -143,6 +145,7 @@ def _checked(
 
     def check(tile: Tile) -> str | Fault:
         path = files[tile.name]
+        # Smaller than the input is not a prediction, and only the input says how large it is.
         least = read_tile(tile, protocol=protocol, frames=1, cache=cache).task.size
         try:
             content = read_bytes(path)
@@ -220,6 +223,7 @@ def _store(
         if tile in entries and run.store.has(tile):
             continue
         content = read_bytes(path)
+        # Read a second time instead of kept: all files of a list do not fit in memory.
         if sha256_of(content) != digests[tile]:
             refuse(request.files, [Fault(path.name, "was changed while it was read", "give the same command again")])
         answer = _answer(path, content, request.stated)

@@ -67,6 +67,7 @@ def expanded(places: Mapping[str, Path]) -> dict[str, Path]:
             files[name] = place
             continue
         tree = read_tree(place, MAX_FILES)
+        # A user who evaluates inside of the package would change its digest with every tile.
         runs = {folder for folder in tree.folders if (folder / _JOURNAL).is_file()}
         for inner, path in tree.files.items():
             if path.suffix in MODULES or not runs.intersection(path.parents):
@@ -86,6 +87,7 @@ def unpacked_code_sha256(folder: Path) -> str | None:
 def wheel_code_sha256(archive: zipfile.ZipFile) -> str | None:
     """Return the digest of the code of a wheel, from its RECORD; None without a RECORD that can be read, or code."""
     records = [name for name in archive.namelist() if re.fullmatch(r"[^/]+\.dist-info/RECORD", name)]
+    # With two of them, nothing says which an installer goes by.
     if len(records) != 1:
         return None
     digests: dict[str, str] = {}
@@ -121,6 +123,7 @@ def _installed(distribution: Distribution) -> dict[str, Path]:
     site = Path(str(distribution.locate_file("")))
     listed = [PurePosixPath(file) for file in distribution.files or ()]
     names = {str(name) for name in listed if not name.is_absolute() and ".." not in name.parts}
+    # RECORD is written by whoever made the wheel: a module that it leaves out is imported all the same.
     for package in sorted(name.parent for name in listed if name.name == "__init__.py" and ".." not in name.parts):
         if str(package) != "." and (site / package).is_dir():
             names |= {f"{package}/{inner}" for inner in read_tree(site / package, MAX_FILES).files}

@@ -43,6 +43,7 @@ def declared_parameters(
     if not entry.declared:
         return dict(sorted(given.items()))
     try:
+        # What is given wins over the file beside the weights: the user can see only the one of them.
         return complete(given, found_beside(weights) if beside else {})
     except ValueError as error:
         raise UsageError(str(error), where="--param", remedy="docs/adapters.md lists the parameters") from None
@@ -97,6 +98,7 @@ def sidecar_parameters(text: str) -> dict[str, Value]:
     factor, margin_out = _number(content, "factor"), _number(content, "margin")
     if not 1 <= factor <= 16 or not 0 <= margin_out <= 4096:
         raise ValueError(f"a sidecar with factor {factor:g} and margin {margin_out:g} makes no sense")
+    # Rounded up: a margin that is a pixel too wide costs time, one too narrow shows seams.
     margin = math.ceil(margin_out / factor)
     return {
         "bands": ",".join(str(band) for band in content["bands"]),

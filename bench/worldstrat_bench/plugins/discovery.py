@@ -83,6 +83,7 @@ def installed_models(site_paths: Sequence[Path] | None = None) -> tuple[ModelEnt
     for site in paths:
         for folder in _metadata_folders(Path(site)):
             for entry in _entries(folder):
+                # As Python's own import does.
                 if entry.distribution.lower() not in seen:  # an earlier folder of the path wins
                     found.setdefault((entry.name, entry.distribution, entry.target), entry)
         seen |= {entry.distribution.lower() for entry in found.values()}
@@ -110,6 +111,7 @@ def find_model(name_or_wheel: str, python: Path | None = None, scratch: Path | N
         return _from_wheel(Path(file), wanted, scratch, python)
     site_paths = None if python is None else import_paths(inspect_interpreter(python))
     entries = installed_models(site_paths)
+    # A usable one before a broken one of the same name, which then cannot block it.
     matches = sorted((e for e in entries if e.name == name_or_wheel), key=lambda entry: entry.problem is not None)
     if not matches:
         known = ", ".join(sorted({entry.name for entry in entries if entry.name})) or "none"
@@ -206,8 +208,10 @@ def _entry_points(file: Path, group: str) -> list[tuple[str, str]]:
     if not file.exists():
         return []
     text = _small(file).decode("utf-8-sig")
+    # Nearly every distribution ends here: parsing all of them would take most of the time of `models list`.
     if group not in text:
         return []
+    # As the format of entry points has it: names keep their case, and "%" and ":" have no meaning.
     parser = configparser.ConfigParser(delimiters=("=",), interpolation=None, strict=False)
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     parser.read_string(text)

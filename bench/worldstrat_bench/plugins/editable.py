@@ -88,6 +88,7 @@ def editable_install(distribution: Distribution) -> Editable | None:
     places: dict[str, Path] = {}
     build: Path | None = None
     folders: list[Path] = []
+    # Only at the top of site-packages does Python run a .pth file or find a hook.
     for file in (site / name for name in named if len(name.parts) == 1):
         if file.suffix == ".pth":
             folders += pth_folders(file)

@@ -78,6 +78,7 @@ def inspect_interpreter(python: Path) -> Interpreter:
     """
     executable = _executable(python)
     prefix = _venv_prefix(executable)
+    # Believed before anything is asked: what lies in such an environment was put there by a stranger's packages.
     if prefix is not None and (built := _stated(executable, prefix)) is not None:
         return built
     try:
@@ -147,6 +148,7 @@ def _stated(executable: Path, prefix: Path) -> Interpreter | None:
         base = Path(stated["base"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
+    # A statement that is of another environment, moved or copied here, names folders elsewhere.
     if not all(path.is_relative_to(prefix) for path in site_paths):
         return None
     return Interpreter(executable, (major, minor, micro), prefix, base, site_paths, extra=extra)

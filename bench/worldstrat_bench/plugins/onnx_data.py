@@ -40,6 +40,7 @@ def external_data(file: Path) -> tuple[str, ...]:
     """
     with file.open("rb") as stream:
         try:
+            # Mapped, not read: weights are gigabytes, of which only the keys are looked at.
             content = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
         except ValueError:  # an empty file
             return ()
@@ -52,6 +53,7 @@ def external_data(file: Path) -> tuple[str, ...]:
 
 def _locations(content: mmap.mmap) -> Iterator[str]:
     """Yield the `location` of every tensor; ValueError where the bytes are not a protocol buffer."""
+    # A list and not recursion: how deep graphs lie in graphs is up to the file.
     pending = [("Model", 0, len(content))]
     while pending:
         message, start, end = pending.pop()

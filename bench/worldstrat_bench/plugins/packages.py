@@ -38,6 +38,7 @@ def relevant_packages(paths: Sequence[Path], roots: Sequence[str | None]) -> dic
         if distribution is None or name in found:
             continue
         found[name] = str(distribution.version)[:100]
+        # The harness requires torch and much else for its own work, which must not be listed as the model's.
         if name != HARNESS:
             waiting += _required(distribution, extras=name in first)
     return dict(sorted(found.items()))

@@ -39,6 +39,8 @@ def read_tree(root: Path, limit: int) -> Tree:
     pending: list[tuple[Path, frozenset[Path]]] = [(root, frozenset())]
     while pending and max(len(files), len(folders)) <= limit:
         folder, above = pending.pop()
+        # Compared with those above it only: two links to one folder are two places for a model that opens files by
+        # name.
         if folder.resolve() in above:  # a link to a folder that holds it
             continue
         above |= {folder.resolve()}

@@ -97,6 +97,7 @@ def _inside(name: str, file: Path) -> str:
     if not counts(str(inner)):
         what = f"it says that its tensors are in {name[:100]!r}, which is hidden"
         raise UsageError(what, where=file, remedy=remedy)
+    # External data is found by name in the file's folder: in a shared folder these would be files of others.
     if _BY_HASH.fullmatch(file.name) or holds_a_home(file.parent.resolve()):
         what = f"it says that its tensors are in {name[:100]!r}, in a folder that holds files of others"
         raise UsageError(what, where=file, remedy="put the model and its data into a folder of their own")

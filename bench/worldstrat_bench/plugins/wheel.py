@@ -50,6 +50,7 @@ def open_wheel(file: Path, scratch: Path | None) -> Wheel:
         raise UsageError("there is no such wheel", where=file)
     digest = file_sha256(file)
     folder = scratch / f"wheel-{digest[:16]}"
+    # The folder of a process that was killed may hold half of the wheel.
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
@@ -109,11 +110,13 @@ def _check(archive: zipfile.ZipFile, file: Path) -> None:
     if len(members) > MAX_FILES or sum(m.file_size for m in members) > MAX_BYTES:
         raise UsageError(f"the wheel holds more than {MAX_FILES} files or {MAX_BYTES >> 30} GiB", where=file)
     for member in members:
+        # A backslash is part of a name here and a folder on Windows: it may lead out on neither.
         name = PurePosixPath(member.filename.replace("\\", "/"))
         kind = stat.S_IFMT(member.external_attr >> 16)
         if name.is_absolute() or ".." in name.parts or ":" in member.filename:
             raise UsageError(f"the wheel's member {member.filename[:100]!r} leads out of its folder", where=file)
         if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
             raise UsageError(f"the wheel's member {member.filename[:100]!r} is not a plain file", where=file)
+        # Small members may shrink as far as they like: empty tables and long runs of zeros are honest.
         if member.file_size > 1 << 24 and member.file_size > MAX_RATIO * max(1, member.compress_size):
             raise UsageError(f"the wheel's member {member.filename[:100]!r} expands beyond reason", where=file)

@@ -139,6 +139,7 @@ def _forest(shown: plot.Runs, board: RankedBoard, m: Measure, width: float) -> D
         if row.interval is not None and row.verdict is not None:
             panel.plot(row.verdict, [place, place], color=_COLOURS[0], lw=0.8)
             panel.plot(row.interval, [place, place], color=_COLOURS[0], lw=2.4, solid_capstyle="butt")
+        # Filled or not and never by colour alone: figures are printed in grey.
         face = _COLOURS[0] if row.beaten else "white"
         panel.plot([row.value], [place], "o", ms=4, mec=_COLOURS[0], mfc=face, zorder=3)
         number = f"{row.value:+.{m.decimals}f}".replace("-", "−")
@@ -165,6 +166,7 @@ def _pairs(shown: plot.Runs, board: RankedBoard, m: Measure, width: float) -> Dr
     figure, panel = _panel(width, width * 0.8)
     limit = float(np.abs(board.pairs.value).max()) or 1.0
     better = board.pairs.value * sign_of(m.name)
+    # Well within the colours' ends, which are so dark that black numbers on them could not be read.
     panel.imshow(better, cmap="RdBu", vmin=-1.6 * limit, vmax=1.6 * limit)
     ranks = display_of(board.effective_groups, shown.protocol.aggregation) == "ranks"
     size = min(7.5, 60 * width / 3.5 / count)
@@ -188,6 +190,8 @@ def _strata(table: Table, width: float) -> Drawn:
     figure, panel = _panel(width, 0.9 + len(table.columns) * max(0.22, 0.11 * count) + 0.14 * count)
     for number, (run, cells) in enumerate(zip(table.runs, table.cells, strict=True)):
         colour, marker = _COLOURS[number % len(_COLOURS)], _MARKERS[number % len(_MARKERS)]
+        # Runs stand beside each other within seven tenths of a row, or intervals of one stratum would cover each
+        # other.
         places = np.arange(len(cells)) + 0.7 * ((number + 0.5) / count - 0.5)
         for place, cell in zip(places, cells, strict=True):
             if cell.interval is not None:
@@ -223,6 +227,7 @@ def _shift(shown: plot.Runs, width: float) -> Drawn:
         panel.axhline(0, color=_GREY, lw=0.5)
         panel.axvline(0, color=_GREY, lw=0.5)
         panel.plot(x, y, "o", ms=2.5, mew=0, alpha=0.5, color=_COLOURS[0])
+        # Rows of an image are counted downwards.
         panel.set(xlim=(-limit, limit), ylim=(limit, -limit), aspect="equal")
         panel.set_title(_plain(name))
     for panel in panels[len(found) :]:

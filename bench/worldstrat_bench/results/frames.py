@@ -100,6 +100,8 @@ def _identity(run: Named) -> dict[str, str]:
 def _tile_columns(run: Named) -> dict[str, Any]:
     table, count = run.result.table, len(run.result.table)
     lists = sublists(run.result.record.dataset.list, table.tiles)
+    # Cut by the largest list of the run, as its record does: the thirds of detail would else be others than on its
+    # pages.
     strata = strata_of(table, largest_list(lists))
     columns: dict[str, Any] = {name: [text] * count for name, text in _identity(run).items()}
     columns |= {"tile": table.tiles, "group": table.groups}
@@ -115,6 +117,7 @@ def _score_rows(run: Named) -> Iterator[dict[str, object]]:
     for name, scores in run.result.record.scores.items():
         sets: list[tuple[str, str, Mapping[str, Summary]]] = [(WHOLE, WHOLE, scores.micro)]
         sets += [(axis, stratum, own) for axis, strata in scores.strata.items() for stratum, own in strata.items()]
+        # A macro mean is descriptive: the record has no interval of it.
         macro = {k: Summary(n=scores.micro[k].n, mean=v) for k, v in scores.macro.items() if k in scores.micro}
         for axis, stratum, summaries in (*sets, (MACRO, WHOLE, macro)):
             for metric, one in summaries.items():

@@ -51,6 +51,7 @@ def load_runs(paths: Paths) -> tuple[Named, ...]:
         wrong = next((type(path).__name__ for path in given if not isinstance(path, str | Path)), "")
         what = f"a run is of type {wrong}, not a path" if wrong else "no run is given"
         raise UsageError(what, where="paths", remedy="give the folder of a run, or a list of them")
+    # Compared by the folders found, not by the texts given: two spellings may lead to one run.
     results = [load_result(path) for path in folders_given]
     folders = [result.folder.resolve() for result in results]
     twice = next((folder for folder in folders if folders.count(folder) > 1), None)
@@ -98,6 +99,7 @@ def chosen_list(runs: Sequence[Named], name: str) -> str:
 def title_of(result: Result) -> str:
     """Return the name of a result's model as pages show it: the title of its submission, else its name."""
     model = result.record.model
+    # The nearest manifest decides, and only as far up as a submission reaches: a run may lie below anything.
     for folder in (result.folder, *result.folder.resolve().parents[:_DEPTH]):
         try:
             with (folder / "submission.toml").open("rb") as stream:

@@ -100,6 +100,7 @@ def board_of(shown: Runs, metric: str) -> tuple[RankedBoard, tuple[str, ...]]:
         for a metric without a better side, one that is weighted, or fewer than two runs with all values.
     """
     _check_metric(shown.runs, shown.list_name, metric)
+    # The tests of a board are of plain means over tiles: a weighted mean would be drawn with the wrong interval.
     if not sign_of(metric) or measure(metric).weight:
         why = "has no better side" if not sign_of(metric) else "weights its tiles"
         what, remedy = f"{metric} {why}: no run leads in it", "psnr, ssim, lpips or another plain metric"
@@ -168,6 +169,7 @@ def spectra(shown: Runs) -> tuple[tuple[Curve, ...], int]:
         curves = read_spectra(run.result)
         target, prediction, cross = (curves[name] for name in CURVES)
         found.append((target, prediction, cross))
+    # The tiles that all have: curves over other tiles would differ by the land, not by the model.
     tiles = reduce(frozenset.intersection, (frozenset(own[0]) for own in found), shown.tiles)
     if not tiles:
         raise UsageError("the runs have no tile with curves in common", where="--kind spectrum")

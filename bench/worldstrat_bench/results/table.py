@@ -113,6 +113,7 @@ def table_of(
     """Put runs that may stand in one table side by side, on a list that all of them have; see :func:`make_table`."""
     names = _metrics(runs, chosen, metrics)
     protocol = load_protocol(runs[0].result.record.protocol.id)
+    # Before the columns are made, which have a cell for each run in this order.
     runs = _ordered(runs, chosen, names[0])
     sets = _sets(runs[0], chosen, axis)
     columns, cells = [], []
@@ -180,7 +181,9 @@ def _column(
     groups = runs[0].result.table
     effective = effective_groups([groups.groups[int(row)] for row in groups.index_of(tiles)])
     board = None
+    # As on pages: a diagnostic has no better, and few groups bear no order.
     if sign_of(metric) and display_of(effective, protocol.aggregation) == "ranks":
+        # A run with a failed tile has a row and no place: the tests need every model on every tile.
         tables = {run.name: run.result.table for run in runs if run.result.record.rankable(list_name)}
         board = rank_tables(tables, tiles, metric, protocol)
     cells = []
@@ -195,6 +198,7 @@ def _column(
 def _standing(board: RankedBoard | None, name: str) -> tuple[bool, tuple[str, ...]]:
     """Return whether a run beats all others of a board, and its letters."""
     place = None if board is None else board.order.get(name)
+    # The only run would beat all others.
     if board is None or place is None or len(board.standings) < 2:
         return False, ()
     standing = board.standings[place]
@@ -240,4 +244,5 @@ def notes_on(runs: Sequence[Named], list_name: str, metrics: Collection[str]) ->
             for name, why in record.nulls.items()
             if name in metrics
         ]
+    # What is so of several runs is said once.
     return tuple(dict.fromkeys(notes))

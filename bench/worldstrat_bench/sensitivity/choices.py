@@ -132,6 +132,7 @@ def _fault(choices: Choices) -> str:
         "tiles": "all",
         "weights": "micro",
     }
+    # A study says what changes when a choice is changed: that holds only if the first option is the protocol's own.
     for key, choice in choices.named.items():
         if choice.usual != does[key]:
             return f"{key}.usual: {protocol.id} has {does[key]}"
@@ -143,6 +144,7 @@ def _fault(choices: Choices) -> str:
 def variants(choices: Choices) -> tuple[Variant, ...]:
     """Return the protocol itself, each other option alone, and all pairs of options of two choices."""
     options = [(key, option) for key, choice in choices.named.items() for option in choice.others]
+    # Pairs show whether choices add up. All combinations would be thousands of scores a tile, and tell little more.
     pairs = [dict(pair) for pair in combinations(options, 2) if pair[0][0] != pair[1][0]]
     return tuple(_variant(choices, changed) for changed in ({}, *({k: o} for k, o in options), *pairs))
 

@@ -57,6 +57,7 @@ def tile_errors(
         varied = _protocol(protocol, shared)
         if key not in targets:
             targets[key] = make_target(hr, varied, resize_by(shared.target, protocol))
+        # A wider border may leave too few valid pixels: such a tile has no error there, as it has no target in a run.
         if not targets[key].usable:
             continue
         rules = _rules(varied)
@@ -82,6 +83,7 @@ def resize_by(kernel: Kernel, protocol: Protocol) -> Callable[[Tensor, int], Ten
 
 def _by_area(image: Tensor, side: int) -> Tensor:
     size = image.shape[-1]
+    # In float64, since the edges of 600 pixels are multiples of a fraction.
     edges = torch.arange(side + 1, dtype=torch.float64) * size / side
     pixels = torch.arange(size, dtype=torch.float64)
     # Length of what output pixel i and input pixel j have in common, as a share of the output pixel.
@@ -120,6 +122,7 @@ def _errors(
 ) -> list[float]:
     """Return the mean squared error for each thing that may be removed of the bands, at one shift."""
     image = on_grid(check_prediction(prediction, _CPU, prepared.least), prepared.height, prepared.width)[:3]
+    # The shift is found once for all of them: what is removed of the bands afterwards does not enter the search.
     levelled = level(image, prepared.offset, rules).image
     values = mismatch(smooth(levelled, rules.search.radius, rules), prepared.search).numpy()
     shift = pick_shift(values, tie=rules.search.tie, fraction=rules.search.fraction)
@@ -129,6 +132,7 @@ def _errors(
         if own == "bias":
             result, _ = unbiased(window, prepared.offset)
         elif own == "nothing":
+            # Clipped before and after, as a prediction is that goes the usual way: the resampling may overshoot.
             result = moved(image.clamp(0, 1), shift, rules).clamp(0, 1)
         else:
             result = fitted(window, prepared.offset)
@@ -141,6 +145,7 @@ def fitted(window: Tensor, target: OffsetTarget) -> Tensor:
     mask = target.valid.mask
     kept = (window.flatten(1) if mask is None else window[:, mask]).double()
     truth = (target.image.flatten(1) if mask is None else target.image[:, mask]).double()
+    # In float64 and about the mean: the sum of squares of a bright band would drown its contrast.
     centred = kept - kept.mean(dim=1, keepdim=True)
     spread = centred.square().sum(dim=1)
     # A flat band has no gain: its bias alone is fitted.

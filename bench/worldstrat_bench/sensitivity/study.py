@@ -122,10 +122,12 @@ def run_study(
     with ExitStack() as stack:
         folders = tuple(stack.enter_context(read_run(run.result.folder)) for run in runs)
         tiles = _tiles(folders, data, runs, name)
+        # Most variants only sum up in another way: each setting is measured once.
         settings = tuple(dict.fromkeys(variant.setting for variant in variants(choices)))
         source = _Source(runs, folders, tiles, settings, choices)
         folder = make_folder(out)
         stack.enter_context(locked(folder))
+        # Under the lock, or two calls could both find the folder empty.
         _begin(folder, source, name)
         found = _measured(folder, source, threads or usable_cores(), tell)
     study = _report(source, name, found)
@@ -185,6 +187,7 @@ def _begin(folder: Path, source: _Source, name: str) -> None:
 
 def _measured(folder: Path, source: _Source, threads: int, tell: Listener) -> Mapping[str, TileErrors]:
     """Return the errors of all tiles; measure those that no earlier call did."""
+    # A file a tile, written whole: a study that is killed goes on with the tiles that have none.
     files = {tile.name: folder / TILES / f"{_digest(tile.name)}.json" for tile in source.tiles}
     todo = [tile for tile in source.tiles if not files[tile.name].exists()]
     tally = Tally("score", len(files) - len(todo), len(files), tell)
@@ -196,6 +199,7 @@ def _measured(folder: Path, source: _Source, threads: int, tell: Listener) -> Ma
         _measure(tile, images, source).save(files[tile.name])
         tally.add(tile.name, "ok")
 
+    # One thread of torch a tile, as in a run: the errors are the same whatever the number of cores.
     with one_torch_thread(), ThreadPoolExecutor(threads, thread_name_prefix="study") as pool:
         waiting = [pool.submit(measure, tile) for tile in todo]
         try:
@@ -203,6 +207,7 @@ def _measured(folder: Path, source: _Source, threads: int, tell: Listener) -> Ma
                 future.result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+    # Read back even if just measured, so that a study that was interrupted sums up the very same digits.
     return {name: TileErrors.load(path) for name, path in files.items()}
 
 
@@ -222,6 +227,7 @@ def _report(source: _Source, name: str, found: Mapping[str, TileErrors]) -> Sens
     first = source.runs[0].result
     protocol = protocol_of(source.choices)
     tiles = sorted(found)
+    # A digest is of the whole list: that of a sub-list cannot be told from the record.
     if first.record.dataset.tiles == len(tiles):
         targets = targets_sha256((tile, found[tile].target_sha256) for tile in tiles)
         if targets != first.record.dataset.targets_sha256:

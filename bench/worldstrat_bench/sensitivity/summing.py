@@ -26,6 +26,7 @@ class Errors:
 
 def summed(variant: Variant, errors: Errors, cloudy_from: float, protocol: Protocol) -> VariantScores:
     """Return the models under a variant: their means in dB, and verdicts where the protocol's tests apply."""
+    # A tile counts for all models or for none.
     counts = ~np.isnan(errors.values).any(axis=0)
     if variant.tiles == "not cloudy":
         counts &= errors.table.numbers["cloud"] < cloudy_from
@@ -33,6 +34,7 @@ def summed(variant: Variant, errors: Errors, cloudy_from: float, protocol: Proto
     nothing = VariantScores(changed=dict(variant.changed), tiles=len(rows), means=())
     if not len(rows):
         return nothing.model_copy(update={"reason": "no tile is left"})
+    # The floor of the protocol, in either average: an error of 0 has no logarithm.
     floored = np.maximum(errors.values[:, rows], protocol.metrics.mse_floor or 0.0)
     in_db = variant.average == "mean of dB"
     values = -10 * np.log10(floored) if in_db else floored
@@ -43,6 +45,7 @@ def summed(variant: Variant, errors: Errors, cloudy_from: float, protocol: Proto
             least = protocol.aggregation.macro_min_tiles
             return nothing.model_copy(update={"reason": f"fewer than two IPCC classes have {least} tiles"})
     means = np.mean([values[:, own].mean(axis=1) for own in sets], axis=0)
+    # The only difference between the two averages: the logarithm of each tile, or of the mean.
     means = means if in_db else -10 * np.log10(means)
     return nothing.model_copy(
         update={
@@ -62,6 +65,7 @@ def _verdicts(
 ) -> tuple[str, ...]:
     """Return who beats whom by the tests of the protocol; nothing with too few groups for any test."""
     groups = [table.groups[int(row)] for row in rows]
+    # Ranking wants names, of which equal means are sorted; numbers of one width keep the order of the study.
     names = [f"{i:03d}" for i in range(len(values))]
     board = rank(dict(zip(names, values, strict=True)), groups, metric="psnr" if in_db else "mse", protocol=protocol)
     if board.effective_groups < protocol.aggregation.groups_min:

@@ -62,6 +62,7 @@ def weighted(values: Floats, weights: Floats) -> tuple[Floats, Floats]:
 
 def largest_list(lists: Mapping[str, frozenset[str]]) -> frozenset[str]:
     """Return the list with the most tiles; of equally long ones the first by name."""
+    # Ties go by name, or the thirds of detail would depend on the order of a mapping.
     return min(lists.items(), key=lambda item: (-len(item[1]), item[0]))[1] if lists else frozenset()
 
 
@@ -89,6 +90,7 @@ def _list_scores(
     values, ok = np.stack([metric_values(part, name) for name in names]), part.ok
     weights = np.stack([metric_weights(part, name) for name in names])
     by_axis = {axis: members([strata[axis][int(row)] for row in rows]) for axis in AXES}
+    # The list itself is the first set, so that micro means and strata come from one computation.
     everything = np.arange(len(part))
     sets = [everything, *(own for labels in by_axis.values() for own in labels.values())]
     micro, *each = _summaries(names, values, weights, group_index(part.groups)[0], sets, ok, rules)
@@ -122,6 +124,7 @@ def _summaries(
     sets : tiles of each set; only the first one may be empty, and if it is, it is alone.
     """
     if not len(groups):
+        # Below, `reduceat` takes no empty set.
         return [{name: Summary(n=0) for name in names}]
     # All sets at once: a group is another one in every set, and sets follow each other.
     rows, lengths = np.concatenate(sets), [len(own) for own in sets]
@@ -132,6 +135,7 @@ def _summaries(
     # A metric with weights is a ratio of sums of its own, any other a mean over tiles.
     equal = bool((weights == 1).all())
     sizes = numbers if equal else group_sums(shares[:, rows], keys)[0]
+    # Groups are summed before anything else: sub-tiles of one order resemble each other and count as one observation.
     found = estimate(sums, sizes, starts)
     whole = np.array([bool(ok[own].all()) for own in sets])
     ends = [np.where(whole, end, np.nan) for end in (found.value, *found.interval(rules))]
@@ -158,6 +162,8 @@ def _macro(names: tuple[str, ...], classes: Mapping[str, Summaries], least: int)
     named = [summaries for label, summaries in classes.items() if label != UNLABELLED]
     macro: dict[str, float | None] = {}
     for name in names:
+        # The size is asked of every class, the mean only then: a small class without a mean must not make the whole
+        # null.
         large = [summaries[name].mean for summaries in named if summaries[name].n >= least]
         means = [mean for mean in large if mean is not None]
         macro[name] = rounded(float(np.mean(means))) if len(means) >= 2 else None
@@ -199,5 +205,6 @@ def first_difference(stored: object, computed: object, key: str = "") -> Differe
 def _equal(stored: object, computed: object) -> bool:
     """Equal, or numbers that another processor's last bits may have made different."""
     if isinstance(stored, float) and isinstance(computed, float):
+        # Stored numbers have nine digits: this allows for the last two of them.
         return math.isclose(stored, computed, rel_tol=1e-7, abs_tol=1e-12)
     return stored == computed

@@ -34,6 +34,7 @@ def awaits_reference(record: Record, references: References | None = None) -> bo
 
 def claimed_kind(record: Record) -> Kind:
     """Return the kind of division that a record says it belongs to; predictions that were handed in have their own."""
+    # First of all: whatever else such a record states, no model was run.
     if record.predictions is not None:
         return "predictions"
     data = record.dataset

@@ -65,6 +65,7 @@ def claim_of(key: str, model: ModelRef, manifest: str, since: str, owners: Itera
     try:
         about = tomllib.loads(manifest)["submission"]
         authors, main = about["authors"], about.get("main", False)
+    # A stranger's manifest: the check of submissions refuses it, and a page must be built all the same.
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         authors, main = [], False
     named = tuple(author for author in authors if isinstance(author, str)) if isinstance(authors, list) else ()

@@ -71,6 +71,7 @@ def draws_contradiction(record: Record, table: TileTable, draws: DrawTable | Non
     scored = tuple(tile for tile, ok in zip(table.tiles, table.ok, strict=True) if ok)
     if draws.tiles != scored:
         return f"{DRAWS} has other tiles than those that tiles.csv has a score of"
+    # From the cheap to the dear, and so that the first message names the plainest contradiction.
     for name, values in draws.values.items():
         if name not in table.numbers:
             return f"{DRAWS} has a column {name[:40]!r}, which tiles.csv has not"

@@ -142,6 +142,7 @@ def _of_tiles(record: Record, table: TileTable, kind: Kind) -> Iterator[WhyUnran
     if kind in ("official", "probe") or (kind == "predictions" and record.dataset.official):
         known = record.dataset.list in split.LISTS
         expected = set(split.list_tiles(record.dataset.list)) - set(record.dataset.no_target) if known else set()
+        # The record's word "official" is only a claim; the fixed list in the package decides.
         if set(table.tiles) != expected:
             what = f"claims to be official, but its tiles are not those of list {record.dataset.list}"
             yield WhyUnranked("tiles", what)

@@ -71,6 +71,8 @@ def group_sums(values: Floats, groups: Groups) -> tuple[Floats, Floats]:
         empty = np.zeros((*values.shape[:-1], group_index(groups)[1]))
         return empty, empty
     index, count = group_index(groups)
+    # A stable order and `reduceat`: each row's sum is taken in the same order whatever stands beside it, so that a
+    # model's numbers do not move by a bit when another one joins the board.
     order = np.argsort(index, kind="stable")
     starts = np.searchsorted(index[order], np.arange(count))
     ordered = values[..., order]
@@ -190,6 +192,7 @@ def estimate(sums: Floats, sizes: Floats, starts: NDArray[np.intp] | None = None
         value = over(sums) / total
         residuals = sums - each(value) * sizes
         squares = residuals**2
+        # CR2: a large group pulls the mean towards itself, which makes its residual too small by this factor.
         error = np.sqrt(over(squares / (1 - sizes / each(total)))) / total
         spread = over(squares)
         skewness = over(squares * residuals) / (3 * spread**1.5)

@@ -29,6 +29,7 @@ def maximal_sets(tied: NDArray[np.bool_]) -> list[tuple[int, ...]] | None:
     neighbours = [sum(1 << j for j in range(count) if j != i and tied[i, j]) for i in range(count)]
     found: list[tuple[int, ...]] = []
     stack = [(0, (1 << count) - 1, 0)]  # chosen, candidates, excluded (Bron and Kerbosch 1973, with pivot)
+    # A stack and a budget in place of recursion: records of strangers decide how many sets there are.
     for _ in range(BUDGET):
         if not stack:
             return sorted(found)
@@ -38,6 +39,7 @@ def maximal_sets(tied: NDArray[np.bool_]) -> list[tuple[int, ...]] | None:
                 found.append(tuple(_bits(chosen)))
             continue
         most, rest = -1, candidates
+        # The pivot with the most neighbours leaves the fewest branches (Tomita and others 2006).
         for v in _bits(candidates | excluded):
             common = candidates & neighbours[v]
             if (size := common.bit_count()) > most:

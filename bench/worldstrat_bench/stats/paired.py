@@ -125,6 +125,7 @@ def compare(
     p, plain = found.p_values(protocol.aggregation), found.p_values(protocol.aggregation, "t")
     low, high = found.interval(protocol.aggregation)
     margin = protocol.ranking.margin.get(metric, 0.0)
+    # Wins are counted by tiles and unweighted: they say where a model is ahead, the verdict says whether it is.
     gains = sign_of(metric) * (left - right)
     return Comparison(
         metric=metric,
@@ -169,8 +170,10 @@ def _paired_values(
         j = row_b.get(tile)
         if j is None or (wanted is not None and tile not in wanted):
             continue
+        # Groups are facts of the data: if two runs differ in them, they are not of the same tiles.
         if groups_a[i] != groups_b[j]:
             raise UsageError("the two runs put a tile into different groups", where=tile, remedy="score both again")
+        # Both or none: a tile that only one has would compare two sets of tiles.
         if not np.isnan([left[i], right[j], weights[i]]).any():
             pairs.append((float(left[i]), float(right[j]), float(weights[i]), groups_a[i]))
     return pairs

@@ -139,6 +139,7 @@ def rank_tables(
     groups: list[str] = []
     for model, table in tables.items():
         rows = table.index_of(wanted)
+        # A model that lacks a tile is left out, not the tile: leaving it out would move the means of all others.
         if len(rows) != len(wanted) or metric not in metric_names(table):
             continue
         values = metric_values(table, metric)[rows]
@@ -170,6 +171,7 @@ def rank(
     matrix = np.stack(list(columns.values())) if columns else np.zeros((0, len(groups)))
     sums, sizes = group_sums(matrix, groups)
     means = dict(zip(columns, _means(sums, sizes), strict=True))
+    # Equal means by key, so that a rebuild gives the same page.
     models = sorted(columns, key=lambda model: (-sign * means[model], model))
     position = {model: row for row, model in enumerate(columns)}
     counts = np.array([counting is None or model in counting for model in models], dtype=bool)
@@ -207,6 +209,7 @@ def _placed(
     """Standings in the order of `models`, and whether there are letters."""
     rows = np.flatnonzero(counts)
     among = beats[np.ix_(rows, rows)]
+    # Letters are of counting rows only, or copies of a model could use up the alphabet.
     letters = letter_display(~(among | among.T))
     own = dict(zip(rows.tolist(), letters, strict=True)) if letters is not None else {}
     won, lost = (beats & counts).sum(axis=1), (beats & counts[:, None]).sum(axis=0)
@@ -216,6 +219,7 @@ def _placed(
             mean=means[model],
             counts=bool(counts[i]),
             rank_low=1 + int(lost[i]),
+            # A row that does not count is placed as if it alone had joined them, which makes one place more.
             rank_high=len(rows) + int(not counts[i]) - int(won[i]),
             letters=own.get(i, ()),
             beats=int(won[i]),
@@ -258,6 +262,8 @@ def _detectable(pairs: Estimate, counts: Bools, metric: str, protocol: Protocol)
     from scipy.special import stdtrit
 
     rows = np.flatnonzero(counts).tolist()
+    # Of neighbours, since a reader asks of those whether they could have been told apart; the median, since two near
+    # copies have hardly any error.
     errors = [float(pairs.error[i, j]) for i, j in pairwise(rows)]
     if not errors or pairs.effective[0, 0] < protocol.aggregation.groups_min:
         return None

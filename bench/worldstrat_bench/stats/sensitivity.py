@@ -108,6 +108,7 @@ def findings(study: Sensitivity) -> Findings:
     """Return what follows from the means and verdicts of a study."""
     known = [variant for variant in study.variants if variant.means]
     means = np.array([variant.means for variant in known])
+    # The first variant is the protocol itself; equal means keep the order of the study.
     usual = np.lexsort((np.arange(means.shape[1]), -means[0]))
     names = [study.models[i].name for i in usual]
     means = means[:, usual]
@@ -137,9 +138,11 @@ def findings(study: Sensitivity) -> Findings:
 
 def _moved(variants: Sequence[VariantScores], ahead: NDArray[np.bool_], places: NDArray[np.intp]) -> tuple[Moved, ...]:
     row = {frozenset(variant.changed.items()): i for i, variant in enumerate(variants)}
+    # A dict and not a set: the order of a set of texts changes from process to process.
     options = dict.fromkeys(item for variant in variants for item in variant.changed.items())
     found = []
     for option in options:
+        # Each variant is compared with the one that differs in this option alone.
         with_it = [(i, row[key - {option}]) for key, i in row.items() if option in key and key - {option} in row]
         different = [int((ahead[i] != ahead[before]).sum()) // 2 for i, before in with_it]
         alone = row.get(frozenset([option]))

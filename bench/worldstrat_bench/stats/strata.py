@@ -141,12 +141,15 @@ def _texts(values: Iterable[str], missing: str) -> tuple[str, ...]:
 def _binned(
     values: NDArray[np.float64], edges: Sequence[float], labels: Sequence[str], missing: str
 ) -> tuple[str, ...]:
+    # The outer edges are left out: a value beyond them, as by rounding, belongs to the class beside it and not to
+    # none.
     bins = np.clip(np.searchsorted(np.array(edges[1:-1]), values, side="right"), 0, len(labels) - 1)
     return tuple(missing if math.isnan(v) else labels[int(b)] for v, b in zip(values, bins, strict=True))
 
 
 def _thirds(tiles: Sequence[str], detail: NDArray[np.float64], within: set[str]) -> tuple[str, ...]:
     kept = [i for i, tile in enumerate(tiles) if tile in within and not math.isnan(detail[i])]
+    # By rank and then by name: thirds of equal size, the same on every machine.
     kept.sort(key=lambda i: (detail[i], tiles[i]))
     labels = [UNKNOWN] * len(tiles)
     for rank, i in enumerate(kept):
