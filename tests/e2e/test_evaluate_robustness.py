@@ -10,7 +10,7 @@ from run_helpers import run_cli, small_dataset
 from worldstrat_bench.artefacts.record import load_record
 from worldstrat_bench.artefacts.result import load_result
 from worldstrat_bench.artefacts.robustness import Robustness
-from worldstrat_bench.site.entries import find_runs
+from worldstrat_bench.site.finding import find_runs
 from worldstrat_bench.stats.robustness import disagreements
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from conftest import ROOT
 from submission_factory import make_submission, rewrite_tiles, the_result
+from worldstrat_bench.artefacts.places import record_folders
 from worldstrat_bench.artefacts.result import read_result
 from worldstrat_bench.submission.plausibility import plausibility_notices
-from worldstrat_bench.submission.results import record_folders
 
 Row = dict[str, str]
 

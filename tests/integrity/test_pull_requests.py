@@ -17,7 +17,7 @@ from submission_factory import add_record, make_submission, rewrite_record, the_
 from worldstrat_bench.artefacts.owners import load_owners, parse_owners
 from worldstrat_bench.cli.app import app
 from worldstrat_bench.errors import InvalidArtefactError
-from worldstrat_bench.submission.check import Options, check, refused_folders
+from worldstrat_bench.submission.check import Options, check, judged_folders
 from worldstrat_bench.submission.faults import MOST_SHOWN, CheckFinding, CheckReport, as_json, as_markdown, from_json
 
 VICTIM, MINE = "victim-sr", "my-sr"
@@ -303,7 +303,8 @@ def twins(root: Path, *, listed: str) -> dict[str, str]:
     stated = json.loads((the_result(first) / "record.json").read_text())
     rewrite_record(second, lambda d: d.update(files=stated["files"], scores=stated["scores"]))
     (root / "reports" / "owners.toml").write_text(OWNERS + listed)
-    return {folder.name: reason for folder, reason in refused_folders([root / "submissions"]).items()}
+    (judged,) = judged_folders([root / "submissions"]).values()
+    return {folder.name: reason for folder, reason in judged.items() if reason}
 
 
 def test_of_two_that_cannot_both_stand_the_one_that_was_merged_first_stays(root: Path) -> None:

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from submission_factory import make_submission
-from worldstrat_bench.site.entries import find_runs
+from worldstrat_bench.site.finding import find_runs
 from worldstrat_bench.submission.check import check
 from worldstrat_bench.worker import watchdog
 from worldstrat_bench.worker.inside.supervise import remove_tree

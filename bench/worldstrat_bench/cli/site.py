@@ -62,11 +62,11 @@ def build_site(
     for fault in faults:
         print_error(fault)
     config = only_kinds(config, division) if division else config
-    refused: dict[Path, str] = {}
+    judged: dict[Path, dict[Path, str]] = {}
     if checked:
-        from worldstrat_bench.submission.check import refused_folders
+        from worldstrat_bench.submission.check import judged_folders
 
-        refused = refused_folders(paths)
+        judged = judged_folders(paths)
     frozen = load_snapshots(board.parent / FOLDER) if board is not None else ()
     report = build(
         paths,
@@ -75,7 +75,7 @@ def build_site(
         predictions=predictions or (),
         previews=previews,
         config=config,
-        left_out=refused,
+        judged=judged,
         snapshots=frozen,
         say=lambda text: typer.echo(printable(text), err=True),
     )

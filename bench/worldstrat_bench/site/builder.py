@@ -17,7 +17,8 @@ from worldstrat_bench.site.config import BoardConfig
 from worldstrat_bench.site.context import common_context, navigation
 from worldstrat_bench.site.divisions import Division, UnrankedEntry
 from worldstrat_bench.site.duplicates import without_duplicates
-from worldstrat_bench.site.entries import MANIFEST, Entry, RejectedEntry, read_entries
+from worldstrat_bench.site.entries import Entry, RejectedEntry, read_entries
+from worldstrat_bench.site.finding import MANIFEST, Judged
 from worldstrat_bench.site.licences import footer
 from worldstrat_bench.site.pages_board import build_boards, empty_context, heading_of
 from worldstrat_bench.site.pages_history import build_snapshots
@@ -94,7 +95,7 @@ def build(
     previews: bool = True,
     config: BoardConfig | None = None,
     references: References | None = None,
-    left_out: Mapping[Path, str] | None = None,
+    judged: Judged | None = None,
     snapshots: Sequence[Snapshot] = (),
     say: Say = lambda _: None,
 ) -> BuildReport:
@@ -110,7 +111,8 @@ def build(
     config : which boards and columns; none: the defaults.
     references : what official records are held against; None for those that the package ships, which is what every
         command uses.
-    left_out : folders of submissions that are not shown, each with the reason, which the page of the data gives.
+    judged : what a check found of folders of submissions: those that it refused are not shown, and the page of the
+        data gives the reason; of the others it says where their records lie.
     snapshots : frozen boards, each of which gets a page.
     say : is told now and then how many tiles have their pictures.
 
@@ -122,7 +124,7 @@ def build(
         if `data` is not a data set.
     """
     _check_out(out)
-    entries, studies, refused = _read(paths, references, left_out)
+    entries, studies, refused = _read(paths, references, judged)
     shown = (data, predictions) if previews else (None, ())
     with _without_collection():
         output, divisions, apart = compose(
@@ -181,12 +183,13 @@ def _uses(divisions: Sequence[Division]) -> tuple[BoardUse, ...]:
 
 
 def _read(
-    paths: Sequence[Path], references: References | None, left_out: Mapping[Path, str] | None
+    paths: Sequence[Path], references: References | None, judged: Judged | None
 ) -> tuple[Sequence[Entry], Sequence[Study], list[RejectedEntry]]:
     """Return the runs, the studies, and what cannot be used of all that lies at or below some paths."""
-    found, refused = read_entries(paths, references=references, left_out=left_out)
+    found, refused = read_entries(paths, references=references, judged=judged)
     entries, twins = without_duplicates(found)
-    studies, bad = read_studies(paths)
+    # A study says things of other people's records: in a submission it is read by no check.
+    studies, bad = read_studies([path for path in paths if path not in (judged or {})])
     return entries, studies, [*refused, *twins, *bad]
 
 

@@ -19,7 +19,8 @@ from xml.etree import ElementTree
 from worldstrat_bench.artefacts.reference import References
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.site.builder import compose
-from worldstrat_bench.site.entries import MANIFEST, RejectedEntry, read_entries
+from worldstrat_bench.site.entries import RejectedEntry, read_entries
+from worldstrat_bench.site.finding import MANIFEST
 from worldstrat_bench.site.html_check import Page, bad_schemes, is_external, read_page
 from worldstrat_bench.site.pages_site import Manifest, read_manifest
 from worldstrat_bench.site.snapshots import FOLDER, load_snapshots

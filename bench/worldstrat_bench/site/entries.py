@@ -6,7 +6,6 @@ of the record have to follow from it. What fails is refused with the reason, nev
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -26,6 +25,7 @@ from worldstrat_bench.artefacts.verification import Verification, verification_o
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.site.draws import check_draws
 from worldstrat_bench.site.extras import Card, Speed, card_of, parse_toml, robustness_of, speed_of, string_at
+from worldstrat_bench.site.finding import MANIFEST, Judged, find_runs, named_below, passed_runs
 from worldstrat_bench.site.text import clean, short_hash, slugify
 from worldstrat_bench.stats.anchor import contradiction, reference_of
 from worldstrat_bench.stats.consistency import contradictions
@@ -33,12 +33,7 @@ from worldstrat_bench.stats.names import skeleton
 from worldstrat_bench.stats.order import named_first
 from worldstrat_bench.stats.train_split import Declaration, assess
 
-MANIFEST = "data/site.json"
-"""Lists every file of a site with its sha256; marks a folder as a built site."""
-
 MAX_BYTES = 8_000_000
-DEEPEST = 12
-"""Folders below the one that is given in which runs are looked for."""
 FILES = (
     Record.FILE,
     TILES,
@@ -149,7 +144,7 @@ def read_entries(
     *,
     of_site: bool = False,
     references: References | None = None,
-    left_out: Mapping[Path, str] | None = None,
+    judged: Judged | None = None,
 ) -> tuple[list[Entry], list[RejectedEntry]]:
     """Return every run under `paths`, in the order of their record ids, and what was refused.
 
@@ -158,31 +153,25 @@ def read_entries(
     paths : folders of submissions and runs.
     of_site : also read the copies that a built site offers for download, as the site's own check does.
     references : what official records are held against; None for those that the package ships.
-    left_out : folders of submissions that are not read, each with the reason.
+    judged : of folders of submissions that were checked. Of these, records are read where the check looks at records,
+        and nothing else: other files of a submission are its authors' own.
 
     Raises
     ------
     UsageError
         if a path does not exist.
     """
-    aside = {path.absolute(): reason for path, reason in (left_out or {}).items()}
     entries: dict[str, Entry] = {}
     refused: list[RejectedEntry] = []
     for root in paths:
         if not root.exists():
             raise UsageError("there is no such folder", where=root, remedy="give a submissions folder or a run")
-        refused += [
-            RejectedEntry(
-                clean(f"{root.name}/{path.name}" if path != root.absolute() else root.name, 200), clean(reason, 400)
-            )
-            for path, reason in sorted(aside.items())
-            if root.absolute() in (path, path.parent)
-        ]
-        found = False
-        for folder in find_runs(root, of_site=of_site):
+        verdicts = (judged or {}).get(root)
+        left_out = [] if verdicts is None else list(_left_out(root, verdicts))
+        refused += left_out
+        found = bool(left_out)
+        for folder in find_runs(root, of_site=of_site) if verdicts is None else passed_runs(verdicts):
             found = True
-            if not aside.keys().isdisjoint((folder.absolute(), *folder.absolute().parents)):
-                continue
             source = clean(str(folder.relative_to(root.parent)) if folder != root else root.name, 200)
             try:
                 entry = read_entry(folder, root, source, references)
@@ -203,47 +192,12 @@ def read_entries(
     return [entries[key] for key in sorted(entries)], refused
 
 
-def find_runs(root: Path, *, of_site: bool = False) -> Iterator[Path]:
-    """Folders with a ``record.json`` at or below `root`, sorted; links are not followed.
-
-    Runs below another run (``evaluate --robustness`` makes such) are curves of that one and no entries of their own.
-    """
-    if (root / "record.json").is_file():
-        yield root
-        return
-    sites = frozenset() if of_site else sites_below(root)
-    for file in sorted(named_below(root, "record.json")):
-        built = any(parent in sites for parent in file.parents)
-        if file.is_file() and not file.is_symlink() and not built and not _below_a_run(file.parent, root):
-            yield file.parent
-
-
-def named_below(root: Path, name: str) -> Iterator[Path]:
-    """Yield the files of a name that lie at most `DEEPEST` folders below another one; links are not followed."""
-    pending = [(root, 0)]
-    while pending:
-        folder, depth = pending.pop()
-        try:
-            entries = list(os.scandir(folder))
-        except OSError:
-            continue
-        for entry in entries:
-            if entry.name == name:
-                yield Path(entry.path)
-            elif depth < DEEPEST and entry.is_dir(follow_symlinks=False):
-                pending.append((Path(entry.path), depth + 1))
-
-
-def sites_below(root: Path) -> frozenset[Path]:
-    """Return the built sites at or below `root`: the records in them are copies, often of an earlier state."""
-    found = (path.parent.parent for path in named_below(root, "site.json"))
-    return frozenset(folder for folder in found if (folder / MANIFEST).is_file())
-
-
-def _below_a_run(folder: Path, root: Path) -> bool:
-    """Return whether ``<run>/robustness/<name>`` is what a folder is, in a folder of runs."""
-    run = folder.parent.parent
-    return folder.parent.name == "robustness" and run.is_relative_to(root) and (run / "record.json").is_file()
+def _left_out(root: Path, verdicts: Mapping[Path, str]) -> Iterator[RejectedEntry]:
+    """Yield the submissions that a check refused."""
+    for folder, reason in sorted(verdicts.items()):
+        if reason:
+            name = root.name if folder.absolute() == root.absolute() else f"{root.name}/{folder.name}"
+            yield RejectedEntry(clean(name, 200), clean(reason, 400))
 
 
 def read_entry(folder: Path, root: Path, source: str, references: References | None = None) -> Entry:

@@ -19,7 +19,8 @@ from worldstrat_bench.protocol import Protocol, load_protocol, protocol_ids
 from worldstrat_bench.site import charts
 from worldstrat_bench.site.config import BoardConfig
 from worldstrat_bench.site.divisions import Division, UnrankedEntry
-from worldstrat_bench.site.entries import MANIFEST, Entry, RejectedEntry
+from worldstrat_bench.site.entries import Entry, RejectedEntry
+from worldstrat_bench.site.finding import MANIFEST
 from worldstrat_bench.site.pages_board import SELF_REPORTED, VERIFIED, Context, heading_of
 from worldstrat_bench.site.render import Output
 from worldstrat_bench.site.schema import BOARD_SCHEMA

@@ -14,7 +14,7 @@ from pydantic import Field
 from worldstrat_bench.artefacts.base import Artefact, Part
 from worldstrat_bench.artefacts.record import Sha256, canonical_json
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
-from worldstrat_bench.site.entries import MANIFEST
+from worldstrat_bench.site.finding import MANIFEST
 from worldstrat_bench.stats.boards import Kind
 
 FOLDER = "snapshots"

@@ -12,7 +12,8 @@ from worldstrat_bench.artefacts.base import read_file
 from worldstrat_bench.artefacts.sensitivity import ModelOfStudy, Sensitivity
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.site.divisions import Division
-from worldstrat_bench.site.entries import RejectedEntry, named_below, sites_below
+from worldstrat_bench.site.entries import RejectedEntry
+from worldstrat_bench.site.finding import named_below, sites_below
 from worldstrat_bench.site.text import clean
 
 SAME_MEAN: Final = 1e-4

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 from worldstrat_bench.artefacts.harness import KnownHarnesses
 from worldstrat_bench.artefacts.owners import load_owners
+from worldstrat_bench.artefacts.places import record_folders
 from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.artefacts.reference import References
 from worldstrat_bench.artefacts.result import Result, read_result
@@ -29,7 +30,6 @@ from worldstrat_bench.submission.check_record import submitted_result
 from worldstrat_bench.submission.elsewhere import board_at
 from worldstrat_bench.submission.git import open_checkout
 from worldstrat_bench.submission.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES
-from worldstrat_bench.submission.results import record_folders
 from worldstrat_bench.submission.siblings import folders_in
 
 _LATER = "9999"

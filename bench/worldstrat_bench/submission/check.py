@@ -12,13 +12,21 @@ from typing import TypeVar
 
 from worldstrat_bench.artefacts.harness import NONE_KNOWN, KnownHarnesses, released_harnesses
 from worldstrat_bench.artefacts.owners import OWNERS_FILE, Owners, load_owners, parse_owners
+from worldstrat_bench.artefacts.places import record_folders
 from worldstrat_bench.artefacts.reference import References
 from worldstrat_bench.artefacts.result import Result
 from worldstrat_bench.artefacts.state import state_in
 from worldstrat_bench.artefacts.verification import Verification
 from worldstrat_bench.errors import InvalidArtefactError, UsageError, WorldstratBenchError
 from worldstrat_bench.run.known import with_history
-from worldstrat_bench.submission.check_changes import Author, change_faults, changed_slugs, listed_changes, united
+from worldstrat_bench.submission.check_changes import (
+    Author,
+    change_faults,
+    changed_slugs,
+    listed_changes,
+    slug_of,
+    united,
+)
 from worldstrat_bench.submission.check_code import code_faults, read_code
 from worldstrat_bench.submission.check_files import SUBMISSIONS, folder_faults, loose_faults
 from worldstrat_bench.submission.check_manifest import content_faults, submitted_manifest
@@ -37,7 +45,6 @@ from worldstrat_bench.submission.fingerprints import Fingerprints, dataset_finge
 from worldstrat_bench.submission.folders import is_submission_folder, named_submission
 from worldstrat_bench.submission.git import Checkout, open_checkout
 from worldstrat_bench.submission.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, Manifest
-from worldstrat_bench.submission.results import record_folders
 from worldstrat_bench.submission.siblings import Siblings, folders_in
 from worldstrat_bench.submission.wheel import Expected, wheel_faults
 
@@ -104,24 +111,24 @@ def check(paths: Sequence[Path], options: Options = Options()) -> CheckReport:  
     return CheckReport(checked, _unique(faults))
 
 
-def refused_folders(paths: Sequence[Path]) -> dict[Path, str]:
-    """Return the submissions that a check of everything refuses, each with its first fault in words.
+def judged_folders(paths: Sequence[Path]) -> dict[Path, dict[Path, str]]:
+    """Check everything; return path to folder of a submission to its first fault in words, "" if it passed.
 
     Parameters
     ----------
     paths : as in :func:`check`; what holds no submission, a run for instance, is left aside.
     """
-    refused: dict[Path, str] = {}
+    judged: dict[Path, dict[Path, str]] = {}
     for path in paths:
         if path.resolve().name != SUBMISSIONS and not (path / MANIFEST_NAME).is_file():
             continue
+        own = judged.setdefault(path, {})
         for folder, beside in _view([path], Options(), path).folders.items():
             _, found = _safely_checked(folder, beside, Options(), None)
             errors = [fault for fault in found if fault.severity == "error"]
-            if errors:
-                more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-                refused[folder] = f"refused by the check: {errors[0].what} [{errors[0].rule}]{more}"
-    return refused
+            more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+            own[folder] = f"refused by the check: {errors[0].what} [{errors[0].rule}]{more}" if errors else ""
+    return judged
 
 
 @dataclass(frozen=True)
@@ -168,7 +175,19 @@ def _view(paths: Sequence[Path], options: Options, scratch: Path) -> _View:
     new = (path for path in folders_in(checkout.root / SUBMISSIONS) if path.name not in names)
     beside = _Beside(Siblings((*before, *new)), with_history(released, checkout.root, checkout.base))
     touched = {(checkout.root / SUBMISSIONS / slug).resolve() for slug in changed_slugs(changes)}
-    return _View({folder: beside for folder in folders if folder.resolve() in touched}, tuple(faults))
+    seen = {folder: beside for folder in folders if folder.resolve() in touched}
+    if any(path.resolve() == (checkout.root / SUBMISSIONS).resolve() for path in paths):
+        kept = {slug for change in changes if change.status != "D" and (slug := slug_of(change.path))}
+        faults += _unseen_faults(kept - {folder.name for folder in seen})
+    return _View(seen, tuple(faults))
+
+
+def _unseen_faults(slugs: Iterable[str]) -> Iterator[CheckFinding]:
+    """Refuse folders that are changed and that the check has not looked at, for whatever reason."""
+    for slug in sorted(slugs):
+        what = f"{ascii(slug)[1:-1][:80]!r} is changed, and is not the folder of a submission"
+        remedy = "name the folder as the slug in its submission.toml: a-z, 0-9 and -"
+        yield CheckFinding("files", what, where=SUBMISSIONS, remedy=remedy)
 
 
 def _view_on_disk(paths: Sequence[Path], folders: Sequence[Path]) -> _View:
@@ -231,9 +250,12 @@ def submission_folders(path: Path) -> tuple[Path, ...]:
         if there is none.
     """
     if path.is_dir() and not is_submission_folder(path):
-        inner = tuple(sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith(".")))
-        if path.resolve().name == SUBMISSIONS or any((p / MANIFEST_NAME).is_file() for p in inner):
+        inner = tuple(sorted(p for p in path.iterdir() if p.is_dir()))
+        # In the folder of all submissions nothing is passed over: a hidden folder is refused by its name.
+        if path.resolve().name == SUBMISSIONS:
             return inner
+        if any((p / MANIFEST_NAME).is_file() for p in inner):
+            return tuple(p for p in inner if not p.name.startswith("."))
     return (named_submission(path),)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from worldstrat_bench.artefacts.owners import Owners
+from worldstrat_bench.artefacts.places import RESULTS
 from worldstrat_bench.artefacts.speed import SpeedReport
 from worldstrat_bench.artefacts.verification import Verification
 from worldstrat_bench.errors import InvalidArtefactError
@@ -159,7 +160,11 @@ def _changed_file_faults(change: Change, author: Author, renewed: Collection[Pur
     if change.mode in (LINK, SUBMODULE):
         what = "links and submodules are not accepted"
         yield CheckFinding("files", what, where=where, remedy="commit the file itself")
-    if "results" not in change.path.parts:
+    # Wherever it lies: a file of that name says that maintainers computed the numbers beside it.
+    if name.casefold() == Verification.FILE and not author.maintainer:
+        what = f"only maintainers add or change {name[:80]}"
+        yield CheckFinding("verification", what, where=where, remedy="remove it")
+    if change.path.parts[2] != RESULTS:
         yield from _sealed_file_faults(change, author)
         return
     # A full verification replaces the authors' numbers by the maintainers', and says so beside them.
@@ -168,9 +173,6 @@ def _changed_file_faults(change: Change, author: Author, renewed: Collection[Pur
         what = f"an existing record is {verb}: {name}" if name in IMMUTABLE_FILES else f"{name} is {verb}"
         remedy = "records never change; submit a new version under another slug"
         yield CheckFinding("immutable", what, where=where, remedy=remedy)
-    if name == Verification.FILE and not author.maintainer:
-        what = f"only maintainers add or change {name}"
-        yield CheckFinding("verification", what, where=where, remedy="remove it")
 
 
 def _sealed_file_faults(change: Change, author: Author) -> Iterator[CheckFinding]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from worldstrat_bench.artefacts.sensitivity import Sensitivity
 from worldstrat_bench.submission.faults import CheckFinding
 from worldstrat_bench.submission.manifest import MANIFEST_NAME, WEIGHTS_SUFFIXES, ManifestError, read_text
 from worldstrat_bench.submission.results import RESULT_FILES
@@ -20,6 +21,8 @@ MAX_FILE_BYTES = 5 * 1024 * 1024
 ALLOWED_SUFFIXES = (".toml", ".lock", ".txt", ".md", ".json", ".csv", ".whl", ".safetensors", ".onnx", ".in", ".cff")
 """A submission is data: no code is read from its folder but what is in a wheel."""
 
+_READ_ELSEWHERE: Final = frozenset({*RESULT_FILES, Sensitivity.FILE, "site.json"})
+"""Names by which records, what lies beside them, studies and built sites are found."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+ -]*")
 _OURS: Final = (MANIFEST_NAME, "results", *RESULT_FILES)
@@ -123,6 +126,10 @@ def _unwanted(path: Path, folder: Path, weights: PurePosixPath | None) -> CheckF
                 "files", what, where=where, remedy="let `worldstrat-bench submission add RUN FOLDER` place them"
             )
         return None  # the record's own check knows what may be there
+    if path.name.casefold() in _READ_ELSEWHERE:
+        what = f"{path.name[:80]!r} is read where a record lies, and nowhere else in a submission"
+        remedy = "remove it, or let `worldstrat-bench submission add RUN FOLDER` place it"
+        return CheckFinding("files", what, where=where, remedy=remedy)
     if path.suffix.lower() not in ALLOWED_SUFFIXES and PurePosixPath(*parts) != weights:
         what = f"files of type {path.suffix[:20]!r} do not belong in a submission"
         remedy = "code goes into the model's package; weights are named in [weights], by path (to 5 MB) or by url"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -40,7 +41,7 @@ class Checkout:
 
     def changes(self) -> tuple[Change, ...]:
         """Return what differs between the merge base and the work tree, untracked files included, by path."""
-        raw = git_text(
+        raw = _names(
             self.root,
             "diff",
             "--raw",
@@ -59,13 +60,13 @@ class Checkout:
             for header, path in zip(parts[0::2], parts[1::2], strict=False)
             if header.startswith(":")
         ]
-        untracked = git_text(self.root, "ls-files", "--others", "--exclude-standard", "-z").split("\0")
+        untracked = _names(self.root, "ls-files", "--others", "--exclude-standard", "-z").split("\0")
         changes += [Change("?", PurePosixPath(path), "") for path in untracked if path]
         return tuple(sorted(changes, key=lambda change: str(change.path)))
 
     def files(self, folder: str) -> tuple[PurePosixPath, ...]:
         """Return the paths of the base under `folder`, relative to the root."""
-        names = git_text(self.root, "ls-tree", "-r", "-z", "--name-only", self.base, "--", folder).split("\0")
+        names = _names(self.root, "ls-tree", "-r", "-z", "--name-only", self.base, "--", folder).split("\0")
         return tuple(PurePosixPath(name) for name in names if name)
 
     def read(self, path: PurePosixPath | str) -> str:
@@ -112,6 +113,11 @@ class Checkout:
                 archive.extractall(into, members, filter="data")
             except tarfile.TarError as error:
                 raise InvalidArtefactError(f"the base holds what cannot be written: {error}", where=folder) from None
+
+
+def _names(root: Path, *arguments: str) -> str:
+    """Return what git prints with names in it, spelt as the file system spells them: they may be no UTF-8."""
+    return os.fsdecode(git_bytes(root, *arguments))
 
 
 def open_checkout(folder: Path, base: str) -> Checkout:

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 
 from worldstrat_bench.artefacts.identity import same_model, targets_sha256
+from worldstrat_bench.artefacts.places import record_folders
 from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.artefacts.result import load_result
 from worldstrat_bench.data.layout import Dataset, open_dataset
@@ -36,7 +37,6 @@ from worldstrat_bench.run.request import RunOptions, RunRequest, ScoreRequest
 from worldstrat_bench.submission.git import open_checkout
 from worldstrat_bench.submission.manifest import hands_in_predictions, load_manifest, read_text
 from worldstrat_bench.submission.prepare import submitted_model
-from worldstrat_bench.submission.results import record_folders
 
 State = Literal["ran", "scored again", "done before", "failed tiles", "failed"]
 

@@ -53,14 +53,6 @@ def result_folder(slug_folder: Path, record: Record) -> Path:
     return slug_folder / "results" / folder_name(record.protocol.id) / name
 
 
-def record_folders(slug_folder: Path) -> tuple[Path, ...]:
-    """Return the folders under ``results/`` two levels down, sorted, whatever they hold."""
-    results = slug_folder / "results"
-    if results.is_symlink() or not results.is_dir():
-        return ()
-    return tuple(sorted(p for p in results.glob("*/*") if p.is_dir() and not p.is_symlink()))
-
-
 def _refuse_other_model(record: Record, manifest: Manifest, run: Path) -> None:
     """Refuse a record of another distribution or entry point than the manifest names."""
     model, section = record.model, manifest.model

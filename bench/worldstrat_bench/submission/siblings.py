@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from worldstrat_bench.artefacts.owners import Owners
+from worldstrat_bench.artefacts.places import record_folders
 from worldstrat_bench.artefacts.result import Result
 from worldstrat_bench.submission.check_record import submitted_result
-from worldstrat_bench.submission.results import record_folders
 
 
 @dataclass(frozen=True)

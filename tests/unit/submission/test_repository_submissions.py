@@ -5,10 +5,10 @@ from __future__ import annotations
 import tomllib
 
 from conftest import ROOT
+from worldstrat_bench.artefacts.places import record_folders
 from worldstrat_bench.artefacts.record import load_record
 from worldstrat_bench.submission.check import check
 from worldstrat_bench.submission.manifest import load_manifest
-from worldstrat_bench.submission.results import record_folders
 
 SUBMISSIONS = ROOT / "submissions"
 
