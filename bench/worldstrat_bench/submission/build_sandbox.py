@@ -66,6 +66,7 @@ class BuildRoom:
             if it cannot be started or takes half an hour.
         """
         program = find_bubblewrap()
+        # Without bubblewrap the builder runs unconfined: it installs by hash and runs nothing of a wheel.
         line = self._wrapped(program, command) if program is not None and usable(program) else list(command)
         try:
             done = subprocess.run(
@@ -111,6 +112,7 @@ class BuildRoom:
         line += _read_only(path for path in (*system, *self.readable) if path.exists())
         for path in (self.home, self.scratch):
             line += ["--bind", str(path), str(path)]
+        # Last, as in the worker's own command: until here bubblewrap makes the folders to bind to.
         return [*line, "--remount-ro", "/", "--chdir", str(self.scratch), "--", *command]
 
 

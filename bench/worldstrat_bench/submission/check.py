@@ -105,6 +105,7 @@ def check(paths: Sequence[Path], options: Options = Options()) -> CheckReport:  
     for wheel in wheels:
         if not wheel.is_file():
             raise UsageError("there is no such wheel", where=wheel, remedy="build it with: pip wheel --no-deps .")
+        # With several manifests nothing says which of them a wheel belongs to.
         expected = _expected(manifests[0], pinned=True) if len(manifests) == 1 else None
         faults += _wheel(wheel, expected, known)
     checked = (*(_shown_name(folder) for folder in view.folders), *(wheel.name for wheel in wheels))
@@ -120,6 +121,7 @@ def judged_folders(paths: Sequence[Path]) -> dict[Path, dict[Path, str]]:
     """
     judged: dict[Path, dict[Path, str]] = {}
     for path in paths:
+        # A site is also built of runs, which no check of submissions knows.
         if path.resolve().name != SUBMISSIONS and not (path / MANIFEST_NAME).is_file():
             continue
         own = judged.setdefault(path, {})
@@ -160,10 +162,13 @@ def _view(paths: Sequence[Path], options: Options, scratch: Path) -> _View:
     checkout = open_checkout(paths[0] if paths[0].is_dir() else paths[0].parent, options.base)
     listed = listed_changes(options.changed) if options.changed else ()
     changes = united(checkout.changes(), listed)
+    # The files of the base are exported and read, never checked out: the work tree is the pull request's.
     checkout.export(SUBMISSIONS, scratch)
     before = folders_in(scratch / SUBMISSIONS)
     names = frozenset(path.name for path in before)
     faults: list[CheckFinding] = []
+    # Owners, released harnesses and verifications are those of the base: a pull request must not choose its own
+    # judges.
     owners = _or_fault(lambda: _owners_of(checkout), Owners(), faults)
     released = _or_fault(checkout.released, frozenset[str](), faults)
     verified = frozenset(
@@ -172,6 +177,7 @@ def _view(paths: Sequence[Path], options: Options, scratch: Path) -> _View:
     author = Author(options.author, options.maintainer, owners, names, verified)
     found = (*change_faults(changes, author), *_manifest_faults(checkout, scratch, changed_slugs(changes), author))
     faults += (replace(f, where=checkout.root / f.where) if f.where else f for f in found)
+    # Submissions that are new beside this one are compared with it, too: a copy may come in the same pull request.
     new = (path for path in folders_in(checkout.root / SUBMISSIONS) if path.name not in names)
     beside = _Beside(Siblings((*before, *new)), with_history(released, checkout.root, checkout.base))
     touched = {(checkout.root / SUBMISSIONS / slug).resolve() for slug in changed_slugs(changes)}
@@ -280,6 +286,7 @@ def _check_folder(
         return None, faults
     siblings, state = beside.siblings, state_in(_text(folder / MANIFEST_NAME) or "")
     results: list[Result] = []
+    # Records first: they say what they are without the manifest, so that a broken manifest hides none of their faults.
     for result_folder in record_folders(folder):
         found = submitted_result(result_folder)
         if isinstance(found, Result):
@@ -288,6 +295,7 @@ def _check_folder(
             faults += reference_faults(found, options.references)
         else:
             faults += found
+    # Asked before the manifest is read, which may end this early.
     faults += others_faults(folder, results, siblings)
     of_predictions = predictions_faults(folder, results, siblings)
     if of_predictions is not None:

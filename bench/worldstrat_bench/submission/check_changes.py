@@ -84,6 +84,7 @@ def listed_changes(path: Path) -> tuple[Change, ...]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         what = f"not a list of changed files: {type(error).__name__}"
         raise InvalidArtefactError(what, where=path, remedy=remedy) from None
+    # A list that was cut would hide changes from every rule below.
     if len(rows) >= MOST_CHANGES:
         raise InvalidArtefactError("the forge has cut the list of changed files", where=path, remedy="change fewer")
     return tuple(changes)
@@ -91,6 +92,7 @@ def listed_changes(path: Path) -> tuple[Change, ...]:
 
 def united(changes: Iterable[Change], listed: Iterable[Change]) -> tuple[Change, ...]:
     """Return the changes of git and those that a forge lists: git's where both have a path, for it knows modes."""
+    # Both are needed: git cannot see what the forge merges differently, and the forge lists no modes.
     found = {change.path: change for change in (*listed, *changes)}
     return tuple(sorted(found.values(), key=lambda change: str(change.path)))
 
@@ -111,6 +113,7 @@ def change_faults(changes: Sequence[Change], author: Author) -> Iterator[CheckFi
     elif outside:
         what = f"{len(outside)} files outside of submissions are changed as well: this check does not judge them"
         yield notice("changes", what, where=str(outside[0].path))
+    # Found before the loop: the record may come before the verification in the list.
     renewed = {change.path.parent for change in changes if change.path.name == Verification.FILE and author.maintainer}
     for change in changes:
         if slug_of(change.path):

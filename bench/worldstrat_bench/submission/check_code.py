@@ -56,6 +56,8 @@ def code_faults(result: Result, wheels: Mapping[Path, WheelCode]) -> Iterator[Ch
     model = record.model
     if record.predictions is not None:
         return
+    # Digests come from the harness of the author. They bind a record to code; that this code ran only a verification
+    # shows.
     if model.wheel_sha256 is None and model.code_sha256 is None:
         what = "the record names neither a wheel nor a digest of code: what ran is unknown"
         yield CheckFinding(_RULE, what, where=where, remedy="evaluate the installed model or its wheel again")

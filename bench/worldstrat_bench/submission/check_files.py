@@ -58,7 +58,9 @@ def folder_faults(folder: Path) -> Iterator[CheckFinding]:
         yield CheckFinding("files", what, where=folder, remedy="commit the folder itself")
         return
     weights = stated_weights(folder)
+    # Links are named and never followed: what they lead to is not of the pull request.
     for root, folders, files in os.walk(folder, followlinks=False):
+        # In place, so that `walk` goes on in this order and findings come alike on every machine.
         folders.sort()
         if len(Path(root).relative_to(folder).parts) > DEEPEST:
             what = f"folders lie more than {DEEPEST} deep in it"

@@ -116,6 +116,7 @@ def lock_faults(manifest: Manifest, folder: Path, text: str) -> Iterator[CheckFi
         )
     if environment.base == "harness":
         yield from (_provided_fault(item, path) for item in locked if item.name in provided())
+    # The version counts only where the lock has one: an address is held to its digest instead.
     own = next((item for item in locked if item.name == canonicalize_name(model.distribution)), None)
     if own and own.pin.startswith("=") and own.pin.lstrip("=") != model.version:
         what = f"the lock has {own.name} {own.pin}, the manifest says {model.version}"
@@ -193,6 +194,7 @@ def training_faults(
             "contamination", what, where=where, line=line, remedy=remedy, severity="error" if ranked else "notice"
         )
     if training.train_split == "worldstrat-train":
+        # Said and not refused: it is the published list, and the board ranks by the tiles that it does not share.
         leaky = len(split.list_tiles("full")) - len(split.list_tiles("clean"))
         what = f"the published train list shares tiles or orders with {leaky} test tiles, which `clean` leaves out"
         yield notice("contamination", what, where=where, line=line)
@@ -227,6 +229,7 @@ def _listed_faults(path: Path, *, ranked: bool) -> Iterator[CheckFinding]:
         what = "is not UTF-8" if isinstance(error, UnicodeDecodeError) else "the file is missing"
         yield CheckFinding("train-tiles", what, where=where, remedy="put the train tiles there, one name a line")
         return
+    # The tiles in no split count as well: a later release may put them into the test list.
     test = set(split.list_tiles("full")) | set(split.list_tiles("never-split"))
     both = sorted(names & test)
     if both:

@@ -55,6 +55,7 @@ def manifest_change_faults(
 
 def _sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Return everything of a manifest that a verification vouches for, or that decides what counts."""
+    # By exception, not by name: a section that is added to manifests later is sealed without anyone thinking of it.
     rest = {key: value for key, value in manifest.items() if key not in ("submission", "correction")}
     about = manifest.get("submission")
     kept = {key: value for key, value in about.items() if key not in OPEN} if isinstance(about, Mapping) else about

@@ -48,6 +48,7 @@ def others_faults(folder: Path, results: Sequence[Result], siblings: Siblings) -
 def _pair_faults(result: Result, other: Result, slug: str) -> Iterator[CheckFinding]:
     # Not the folder itself: those of a base lie in a temporary place.
     where, who = result.tiles_file, f"{SUBMISSIONS}/{slug}/{'/'.join(other.folder.parts[-3:])}"
+    # A run in which every tile failed has the same table as any other such run.
     if result.tiles_sha256 == other.tiles_sha256 and result.record.outcomes.get("ok"):
         what = f"tiles.csv is that of another submission: {who}"
         yield CheckFinding("copied", what, where=where, remedy=SCORE_AGAIN)
@@ -87,6 +88,7 @@ def _correlation(result: Result, other: Result) -> float:
     """Return the correlation of the gains of two results over the tiles that both have; 0 where it is not defined."""
     if result.table.tiles != other.table.tiles:
         return 0.0
+    # Gains, since the PSNR of all models rises and falls with the tile: any two would correlate.
     x, y = metric_values(result.table, "gain"), metric_values(other.table, "gain")
     both = ~np.isnan(x) & ~np.isnan(y)
     x, y = x[both], y[both]

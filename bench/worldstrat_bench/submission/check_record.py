@@ -43,6 +43,7 @@ _ROBUSTNESS_REMEDY = "submit what `worldstrat-bench evaluate ... --robustness` w
 
 def submitted_result(folder: Path) -> Result | tuple[CheckFinding, ...]:
     """Return the record and table of a result folder, or why they cannot be read. Sizes are checked first."""
+    # Nothing is opened before its size and kind are known.
     faults = tuple(_file_faults(folder))
     if faults:
         return faults
@@ -107,6 +108,7 @@ def _date_faults(record: Record, where: Path) -> Iterator[CheckFinding]:
 def recomputed_faults(result: Result) -> tuple[CheckFinding, ...]:
     """Return what does not follow from the files beside the record, from tiles.csv and from the package."""
     files = {"record": result.record_file, "tiles": result.tiles_file}
+    # If a file was changed, the scores differ for that reason: computing them would only repeat it.
     hashes = tuple(_hash_faults(result))
     found = contradictions(result.record, result.table, scores=not hashes)
     faults = *hashes, *(CheckFinding(c.rule, c.what, where=files[c.file], line=c.line, remedy=c.remedy) for c in found)
@@ -146,10 +148,12 @@ def manifest_faults(result: Result, manifest: Manifest, slug_folder: Path) -> It
     if result.record.protocol.id not in manifest.protocols and result.record.protocol.id in protocol_ids():
         what = f"protocol {result.record.protocol.id!r} is not among the manifest's protocols"
         yield CheckFinding("record-manifest", what, where=where, remedy="add it to protocols in submission.toml")
+    # Every record would contradict the manifest in the same key.
     if manifest.submission.slug != slug_folder.resolve().name:
         return  # the slug is at fault, not the record
     stated = manifest.reference(model)
     statements = [key for key in ("train_split", "submission") if getattr(model, key) != getattr(stated, key)]
+    # Partial: a manifest cannot know the digest of installed code, nor an installation that of its wheel.
     for key in (*model_differences(model, stated, partial=True), *statements):
         made, said = short_value(getattr(model, key)), short_value(getattr(stated, key))
         what = f"the record was made with model.{key} = {made}, the manifest says {said}"
@@ -199,6 +203,7 @@ def _ranking_faults(result: Result, known: KnownHarnesses, state: State, *, offi
             yield _unranked(f"not ranked: {reason.text}", where, official=barring)
     lacking: dict[str, list[str]] = {}
     listed = ranking_list(record)
+    # Reasons of one metric are told apart from those of the record: LPIPS may be missing where PSNR has a rank.
     for metric in load_protocol(record.protocol.id).ranking.metrics:
         on_board = partial(why_unranked, verified=verified, kind=claimed, list_name=listed)
         for reason in on_board(record, result.table, metric=metric):

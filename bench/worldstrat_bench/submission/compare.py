@@ -78,6 +78,7 @@ def _counts(board: Board) -> bool:
 
 def _metric_lines(board: Board, metric: str) -> Iterator[str]:
     counted = board.counting(with_own=False)
+    # Twice over the same tiles, so that what changes is due to this submission alone.
     before = rank_tables(board.tables(with_own=False), board.tiles, metric, board.protocol, counted)
     after = rank_tables(board.tables(), board.tiles, metric, board.protocol, board.counting())
     place = after.order.get(board.own.slug)

@@ -88,6 +88,7 @@ def build_environment(
         refuse_replaced(locked)
     home = folder.resolve() / request.key
     folder.mkdir(parents=True, exist_ok=True)
+    # Two runs of one submission would else build into the same folder.
     with FileLock(folder / f"{request.key}.lock"):
         python = home / "bin" / "python"
         statement = statement_of(home)
@@ -128,6 +129,7 @@ def _build(
         _create(home, scratch, request, uv)
         room = _room(home, scratch, request, uv, find_links, offline=offline)
         _install(room, home / "bin" / "python", request, locked, uv, find_links)
+        # Looked at file by file on the way: an installer puts a file wherever its wheel says.
         move_modules(room.home, home, _packages(home))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -197,6 +199,8 @@ def _install(
     # The interpreter is started here for the last time outside of a worker: it has no package of a stranger yet.
     command = [*program, "--python", str(python)]
     command += [] if uv else ["install", "--no-input"]
+    # Wheels only, since building a source distribution runs its code; no dependencies, since the lock names all of
+    # them.
     command += ["--target", str(room.home), "--require-hashes", "--only-binary", ":all:", "--no-deps", "-r", str(file)]
     if not room.network:
         command.append("--no-index")

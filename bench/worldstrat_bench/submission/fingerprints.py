@@ -42,8 +42,10 @@ class Fingerprints:
         if not len(self.names):
             return None
         square = thumbnail.reshape(SIDE, SIDE)
+        # All eight at once: training code turns and flips its images.
         turned = [np.rot90(flipped, k) for flipped in (square, square.T) for k in range(4)]
         scores = self.vectors @ np.stack([view.reshape(-1) for view in turned], axis=1)
+        # One match is enough for a person to look; which of several tiles it shows best is named.
         best = int(scores.max(axis=1).argmax())
         return self.names[best] if scores[best].max() >= MATCH else None
 

@@ -47,6 +47,7 @@ class Checkout:
             "--raw",
             "-z",
             "--no-renames",
+            # A repository's own settings and attributes may name programs, which would be run here.
             "--no-ext-diff",
             "--no-textconv",
             "--ignore-submodules=none",

@@ -82,6 +82,7 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
     parts: list[str] = []
     first = 0
     for number, line in enumerate(text.splitlines(), start=1):
+        # Only after a space: a fragment of an address begins with # as well.
         bare = re.sub(r"(^|\s)#.*$", "", line).strip()
         if not parts:
             first = number
@@ -107,12 +108,14 @@ def _locked(line: str, number: int, where: object) -> Locked:
         raise LockError(what, where=where, line=number, remedy="write the value itself, in an address percent-encoded")
     hashes = tuple(_HASH.findall(line))
     bare = _HASH.sub("", line).strip()
+    # Options of a single requirement, such as --config-settings, would be passed on to the installer.
     if "--" in bare.split(";")[0].split("#")[0] and " --" in bare:
         raise LockError(f"not understood: {bare[:80]!r}", where=where, line=number)
     try:
         requirement = Requirement(bare)
     except InvalidRequirement:
         raise LockError(f"not a requirement: {bare[:80]!r}", where=where, line=number) from None
+    # "==1.*" is a range in spite of its operator.
     pins = [s for s in requirement.specifier if s.operator in ("==", "===") and "*" not in s.version]
     if requirement.url is None and (len(pins) != 1 or len(list(requirement.specifier)) != 1):
         raise LockError(f"{requirement.name} is not pinned to one version", where=where, line=number)

@@ -269,6 +269,7 @@ def read_text(path: Path) -> tuple[Path, str]:
 
 def parse_manifest(text: str, *, where: object = MANIFEST_NAME) -> Manifest:
     """Read the text of a ``submission.toml``; see :func:`load_manifest`."""
+    # Read as a model's first, whose faults are the more useful ones where a text is neither.
     errors = manifest_errors(text, where=where)
     if isinstance(errors, Manifest):
         return errors
@@ -296,6 +297,7 @@ def validated(text: str, kind: type[M], where: object) -> M | tuple[ManifestErro
         line = line_of_syntax_error(str(error))
         return (ManifestError(f"not TOML: {error}", where=where, remedy="see toml.io for the syntax", line=line),)
     except (RecursionError, ValueError, OverflowError) as error:
+        # A ValidationError is a ValueError, too: it is the one with a list of faults.
         if not isinstance(error, ValidationError):
             return (ManifestError("not TOML: a value is too large or too deep", where=where, remedy="simplify it"),)
         return tuple(_described(detail, text, where, kind) for detail in error.errors(include_url=False))
@@ -326,6 +328,7 @@ def _message(detail: ErrorDetails) -> str:
 def _expectation(key: list[str | int], section: type[BaseModel]) -> str:
     """Return what the schema of a section says about a key, as a remedy."""
     description = ""
+    # The path of a fault is followed through the schema, since a description stands at the key that was meant.
     for part in key:
         field = section.model_fields.get(part) if isinstance(part, str) else None
         if field is None:

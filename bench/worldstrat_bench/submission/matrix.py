@@ -90,6 +90,7 @@ class Matrix:
                 for name in self.protocols:
                     tell(Notice(f"{submission.name}, {name}, {list_name}"))
                     place = _Place(submission, name, list_name, self.out / submission.name / f"{name}-{list_name}")
+                    # What is done is asked for before weights are fetched or an environment is built.
                     cell = self._earlier(place, dataset) or self._evaluated(place, done, engine, listener)
                     cells.append(cell)
                     # A record beside the submission has no predictions that a later protocol could score.
@@ -204,6 +205,7 @@ def _changed(folder: Path, revision: str) -> frozenset[str]:
 
 def error_of(codes: Collection[int]) -> type[WorldstratBenchError]:
     """Return the class of failures of these exit codes; of several, one that needs no author of a model to fix it."""
+    # One exit code for many failures: a broken machine is repaired before models are.
     order = (InfrastructureError, DataError, UsageError, InvalidArtefactError)
     return next((kind for kind in order if kind.exit_code in codes), ModelError)
 
@@ -217,6 +219,7 @@ def _is_of(record: Record, submission: Path) -> bool:
     model = record.model
     # A manifest knows neither the entry point's target nor a digest of installed code, but may pin a wheel.
     same = same_model(model, manifest.reference(model), partial=True)
+    # Asked apart: the comparison above leaves out a digest that only one of the two knows.
     same = same and manifest.model.wheel_sha256 in (None, model.wheel_sha256)
     return same and (manifest.environment.base != "harness" or _code_of(submission) == model.code_sha256)
 

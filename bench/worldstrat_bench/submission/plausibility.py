@@ -59,6 +59,7 @@ def plausibility_notices(result: Result) -> Iterator[CheckFinding]:
 
 def _implausible(table: TileTable, record: Record) -> Iterator[tuple[Bools, str]]:
     """Return rows and what is odd about them. A comparison with a missing value is never odd."""
+    # Comparisons with NaN are False: a failed tile is never odd.
     n = {name: np.where(table.ok, values, np.nan) for name, values in table.numbers.items()}
     yield n["psnr"] > PSNR_MAX_DB, f"PSNR above {PSNR_MAX_DB:g} dB"
     same = (n["ssim"] >= SSIM_SAME) & (n["psnr"] < PSNR_SAME_DB)

@@ -74,6 +74,7 @@ def prepare(
     folder = path.parent if path.name == MANIFEST_NAME else path
     manifest = load_manifest(folder)
     store = cache or cache_root()
+    # Weights before the environment: a wrong digest is found in seconds, an environment takes minutes.
     found = weights_of(manifest, folder, store / "weights", offline=offline, given=weights)
     python = None
     if environment:
@@ -124,6 +125,7 @@ def environment_of(
     wheels = tuple((wheel, _wheel_sha256(manifest, wheel)) for wheel in sorted(folder.glob("*.whl")))
     own_wheel = model.wheel is not None and not wheels
     locked = load_lock(path)
+    # Nothing to install: the model comes with the harness, and its interpreter will do.
     if section.base == "harness" and not locked and not wheels and not own_wheel:
         return None
     text = path.read_text(encoding="utf-8-sig")
@@ -152,11 +154,13 @@ def weights_of(
             what = "the submission states no weights, and some are given"
             raise InvalidArtefactError(what, where=folder / MANIFEST_NAME, remedy=_stated(given))
         return None
+    # By digest, so that two submissions may share a file and a name of a stranger is never a path here.
     place = given or (folder / weights.path if weights.path else store / weights.sha256)
     url = None if given else weights.url
     _have(place, url, weights, offline=offline, rehearsed=given is not None)
     if weights.name is None:
         return place
+    # ONNX finds external data by name beside the file: the store's own names are digests.
     together = store / f"set-{weights.set_sha256}"
     _lay(together / weights.name, place)
     for file in weights.files:
@@ -184,6 +188,7 @@ def _have(place: Path, url: str | None, stated: Weights | DataFile, *, offline: 
     if not place.is_file():
         remedy = "give the file itself: --weights FILE" if rehearsed else "commit them, or give a url"
         raise InvalidArtefactError("the weights are missing", where=place, remedy=remedy)
+    # Checked at every use, also what was downloaded before: a cache on a shared disk may have been changed.
     if place.stat().st_size != size or file_sha256(place) != sha256:
         what = "the weights have another size or sha256 than the manifest says"
         remedy = f"give another file, or {_stated(place)}" if rehearsed else "remove the file, or correct the manifest"

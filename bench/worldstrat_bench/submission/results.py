@@ -99,6 +99,7 @@ def add_run(run: Path, slug_folder: Path, verification: Verification | None = No
     folder = result_folder(slug_folder, record)
     existing = folder / Record.FILE
     former = load_record(existing).record_id if existing.exists() else record.record_id
+    # Only the very record that was verified makes room; any other one in its place is a mistake.
     if verification is not None and former == verification.submitted_record_id != record.record_id:
         shutil.rmtree(folder)
     elif former != record.record_id:

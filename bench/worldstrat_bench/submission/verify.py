@@ -168,6 +168,7 @@ def verify(
         if the dataset, the model or the machine fails.
     """
     result = read_result(request.run)
+    # In order of cost: what the request says, what the files say, what the pixels say, and only then the model.
     _refuse_what_cannot_be_run(result.record, request)
     say("recomputing the record from tiles.csv")
     faults = list(recomputed_faults(result))
@@ -207,6 +208,7 @@ class _Verifying:
         scorer = record_scorer(result, self.protocol, options)
         drawn, names = draw(result, request.tiles or SAMPLE, request.seed)
         predicted = predict_twice(result, self.dataset, self.spec, names, request.place, self.say)
+        # Devices draw other numbers from one seed: stored draws of another class could not agree.
         stored = None if draws_differ(result.record, predicted.machine.device_class) else request.run
         checks = tile_checks(predicted, stored)
         self.say("scoring them and comparing every column")
@@ -239,6 +241,7 @@ class _Verifying:
         self._evaluate(out, options, tell)
         own = read_result(out).matching()
         drawn, names = draw(own, ORDER_TILES, request.seed)
+        # A full run has seen each tile once, in the order of the list: whether order or chance matter it cannot show.
         predicted = predict_twice(own, self.dataset, self.spec, names, request.place, self.say)
         columns = self._without_lpips(compare_runs(result, own.table, read_draws(own), predicted.machine.device_class))
         faults = [*self.faults, *column_faults(columns, len(own.table), request.run)]
@@ -288,6 +291,7 @@ class _Verifying:
             isolation=request.isolation,
             limits=limits_of(record, request.limits),
             cache=False,
+            # A record with failed tiles may have them in a row: 0 lets the run go through as the submitted one did.
             max_failures=5 if record.complete else 0,
             lpips_weights=request.lpips_weights,
             download=request.download,

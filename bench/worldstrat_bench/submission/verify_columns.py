@@ -100,6 +100,7 @@ def compare_tables(submitted: TileTable, again: TileTable) -> dict[str, ColumnCh
 def _column(name: str, ours: TileTable, theirs: TileTable, absolute: float, relative: float) -> Compared:
     if name in ours.numbers:
         a, b = ours.numbers[name], theirs.numbers[name]
+        # A missing value has no distance, and must not pass for agreement.
         one_sided = np.isnan(a) != np.isnan(b)
         distance = np.abs(a - b)
         known = ~np.isnan(distance)

@@ -125,6 +125,7 @@ def predict_twice(
 
         first = _replies(worker, result.record, tiles, count(0))
         again: dict[str, Replies] = {}
+        # Reversed, so that no tile follows the same one again; some alone, in a process that has seen nothing before.
         for part in (tuple(reversed(tiles[ALONE:])), *((tile,) for tile in tiles[:ALONE])):
             again |= _replies(worker, result.record, part, count(len(tiles) + len(again)))
         machine = Machine(worker.hello.device_class, worker.hello.isolation.level)
@@ -136,6 +137,7 @@ def _replies(worker: Worker, record: Record, tiles: Sequence[Tile], count: Calla
     from worldstrat_bench.data.inputs import read_tile
     from worldstrat_bench.run.draws import worker_draws
 
+    # The task decides the prediction, and a record that was scored again keeps that of its run.
     asked = load_protocol((record.dataset.inputs_protocol or record.protocol).id)  # what the model saw
     replies = {}
     for tile in tiles:

@@ -55,6 +55,7 @@ def write_verification(
         if report.faults:
             remedy = f"{report.faults[0].what}; {report.faults[0].remedy}"
         raise UsageError("a verification needs tiles that were run again", where="--maintainer", remedy=remedy)
+    # A seed that is known beforehand tells an author which tiles have to be right.
     if report.draw.source != "system":
         raise UsageError("the tiles of a verification are drawn at random", where="--seed", remedy="leave out --seed")
     record = report.computed or report.record
@@ -177,8 +178,10 @@ def add_verified(run: Path, slug_folder: Path) -> Path:
     if verification.slug is not None and verification.slug != slug_folder.resolve().name:
         what = f"the verification is of the submission {verification.slug[:60]!r}"
         raise InvalidArtefactError(what, where=path, remedy="add it to that one")
+    # Asked of the forge each time: the file itself could be written by anyone.
     if verification.attestation is not None:
         check_attestation(run, verification.attestation, repository_at(slug_folder))
+    # A journal shows that the run was made on this machine, by whoever adds it.
     elif not (run / FILE_NAME).is_file():
         what = "nothing shows where these files were made: no attestation, and not the folder of a run of yours"
         remedy = "give the folder that `verify --out` made here, or the artefact of the evaluation workflow"

@@ -74,6 +74,7 @@ def wheel_faults(path: Path, expected: Expected | None = None) -> tuple[CheckFin
     try:
         with zipfile.ZipFile(path) as archive:
             faults = list(_shape_faults(wheel, where))
+            # The directory of the archive is enough to refuse those, and reading them is what they want.
             if not faults:  # a bomb or an escaping name: its contents are not looked at
                 faults += _content_faults(wheel, archive, where)
                 faults += _metadata_faults(wheel, archive, expected, where)
@@ -123,6 +124,7 @@ def _shape_faults(wheel: WheelFile, where: Path) -> Iterator[CheckFinding]:
         yield CheckFinding("wheel-size", what, where=where, remedy="put weights behind a URL under [weights]")
         return
     for member in members:
+        # A megabyte is free: small files of zeros shrink by more than any honest large one.
         if member.file_size > MAX_MEMBER_BYTES or member.file_size > 10**6 + MAX_RATIO * member.compress_size:
             yield CheckFinding(
                 "wheel-size",
@@ -134,6 +136,7 @@ def _shape_faults(wheel: WheelFile, where: Path) -> Iterator[CheckFinding]:
     seen: set[str] = set()
     for member in members:
         name = member.filename
+        # On file systems that do not tell case apart, the second one would replace the first.
         folded = name.casefold()
         if _unsafe(name) or member.flag_bits & 0x1 or (member.external_attr >> 16) & 0o170000 == 0o120000:
             what = f"{name[:80]!r} is an unsafe name, a link or encrypted"
@@ -166,6 +169,7 @@ def _content_faults(wheel: WheelFile, archive: zipfile.ZipFile, where: Path) -> 
         path = PurePosixPath(member.filename)
         yield from _name_faults(path, where)
         with archive.open(member) as stream:
+            # The first bytes tell a pickle under any name; suffixes alone would be easy to change.
             head = stream.read(512)
         startup = path.suffix == ".pth" and len(path.parts) == 1  # has its own message
         if (path.suffix.lower() in PICKLES and not startup) or _pickled(head):
@@ -308,6 +312,7 @@ def _record_faults(
     for name, member in sorted(files.items()):
         if member.is_dir() or name in (record, f"{record}.jws", f"{record}.p7s"):
             continue
+        # Of the content as it is unpacked: RECORD is what an installer goes by, and the digest of code is made of it.
         digest = hashlib.sha256(read_member(archive, member)).digest()
         wanted = "sha256=" + base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
         if listed.get(name) != wanted:
