@@ -146,6 +146,7 @@ class Analysis:
         ranked = [standing.model for standing in self.board(metric).standings]
         if slug not in ranked:
             return {}
+        # Counted over the ranking list alone, whatever other tiles the tables hold.
         values = self.matrix(metric)[:, [self.row_of[tile] for tile in self.division.tiles]]
         margin = self.division.protocol.ranking.margin.get(metric, 0.0)
         gains = sign_of(metric) * (values[order[slug]] - values[[order[s] for s in ranked]])
@@ -179,6 +180,7 @@ class Analysis:
         order = {entry.slug: i for i, entry in enumerate(self.division.entries)}
         matrix, sign = self.matrix(metric), sign_of(metric)
         best: dict[str, tuple[str, str, str, float]] = {}
+        # Neighbours only: any two models of a long board differ on every tile, which says nothing.
         for upper, lower in pairwise(slugs):
             gains = sign * (matrix[order[upper]] - matrix[order[lower]])
             for tile in self.division.tiles:

@@ -137,6 +137,7 @@ def build(
             snapshots=snapshots,
             say=say,
         )
+    # A mistyped path, or a checkout without records, must not replace a board that is there by an empty one.
     kept = not divisions and not apart and (out / "index.html").exists()
     if not kept:
         output.write(out)
@@ -214,7 +215,11 @@ def compose(
     studies : of sensitivity; one that fits no board is refused.
     references, snapshots, say : see :func:`build`.
     """
+    # What the repository says is cut to the records that are shown, and written into the site: a rebuild from the site
+    # alone has to give the same bytes.
     config = (config or BoardConfig()).about([entry.record for entry in entries])
+    # Pages are made of the divisions that are published, downloads of all: nothing that was read is dropped in
+    # silence.
     found = list_divisions(entries, references, config)
     divisions = tuple(d for d in found if d.paged and d.kind in config.kinds)
     loose = (*unplaced(entries), *(a for d in found if d not in divisions for a in _without_board(d)))
@@ -227,6 +232,7 @@ def compose(
     own, misplaced = placed(studies, divisions)
     for i, analysis in enumerate(analyses):
         pictures = collect(output, analysis, source, pictures_from)
+        # The first division is the official one where there is one; its board is the front page as well.
         home = _home(analysis, divisions, apart) if i == 0 else None
         common = common_context(analysis.division, config) | {"history": bool(snapshots)}
         more = build_about_protocol(output, analysis.division, common, found, own.get(analysis.division.prefix, []))
@@ -250,6 +256,7 @@ def compose(
     build_feed(output, divisions, config.url)
     for division in divisions:
         build_archives(output, division)
+    # Last: its manifest holds the digest of every other file.
     build_data(output, common, divisions, [*refused, *misplaced], entries, config)
     return output, divisions, apart
 

@@ -131,6 +131,7 @@ def shift_map(shifts: Sequence[tuple[float, float]], radius: int, label: str) ->
     drawing.add("rect", css="ax", x=x0, y=y0, width=size, height=size)
     most = max(counts.values(), default=1)
     for (x, y), count in sorted(counts.items()):
+        # By the root: most tiles have a small shift, and single far ones would not be seen beside them.
         shade = 1 + round(5 * math.sqrt(count / most))
         drawing.add(
             "rect", css=f"q{shade}", x=x0 + (x + radius) * side, y=y0 + (y + radius) * side, width=side, height=side

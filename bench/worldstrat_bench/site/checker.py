@@ -81,6 +81,7 @@ def check(folder: Path, *, rebuild: bool = True, references: References | None =
         *_format_faults(files),
         *_size_faults(index, assets, tile_pages),
     ]
+    # A rebuild reads the site's own copies, which are no longer its own if a file was changed.
     if rebuild and not faults:
         faults += _rebuild_faults(folder, files, manifest, references)
     return CheckReport(
@@ -182,6 +183,7 @@ def _rebuild_faults(
         studies=studies,
     )
     paths = sorted(set(files) | set(output.files))
+    # Parquet files cannot be made again without it; their digests were compared above.
     if find_spec("pyarrow") is None:
         paths = [path for path in paths if not path.endswith(".parquet")]
     return [f"{path}: a rebuild gives other bytes" for path in paths if files.get(path) != output.files.get(path)]

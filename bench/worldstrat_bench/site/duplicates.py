@@ -14,6 +14,8 @@ def without_duplicates(entries: Sequence[Entry]) -> tuple[list[Entry], list[Reje
 
     Two submissions of the same tiles both stay: whose they are is for `submission check`.
     """
+    # Maintainers build from the folder of submissions and their own runs: a run of a submission would stand on the
+    # board twice.
     submitted = {_numbers(entry): entry for entry in entries if _is_submitted(entry)}
     kept, left = list[Entry](), list[RejectedEntry]()
     for entry in entries:

@@ -214,9 +214,11 @@ def read_entry(folder: Path, root: Path, source: str, references: References | N
         for name in FILES
         if (data := _read(_manifest(folder, root) if name == "submission.toml" else folder / name)) is not None
     }
+    # All files are read once, before any is checked: what is shown, hashed and offered for download is the same bytes.
     for name in (Record.FILE, TILES):
         if name not in files:
             raise InvalidArtefactError(f"{name} is missing", where=folder, remedy="copy the whole result folder")
+    # From what is cheap to check to what is not: schema, hash of the tiles, facts and means, draws, the reference.
     result = Result.parse(files[Record.FILE], files[TILES], folder).matching()
     record, table = result.record, result.table
     if wrong := contradictions(record, table):
@@ -228,9 +230,11 @@ def read_entry(folder: Path, root: Path, source: str, references: References | N
     curves = parse_curves(record, files, folder)
     manifest = parse_toml(files.get("submission.toml"))
     robustness = robustness_of(files.get(Robustness.FILE), record)
+    # A file that contradicts the record is neither shown nor handed on to others.
     if robustness is None:
         files.pop(Robustness.FILE, None)
     model, verified = record.model, verification_of(files.get(Verification.FILE), record)
+    # A sample is a notice for maintainers: readers are told of records whose numbers maintainers computed.
     verified = verified if verified is not None and verified.computed else None
     train_split = model.train_split or string_at(manifest, "training", "train_split") or None
     return Entry(

@@ -128,6 +128,7 @@ def card_of(manifest: Mapping[str, Any], record: Record) -> Card:
     title = next((clean(name, 60) for name in names if not name_fault(name)), "")
     trusted = string_at(manifest, "model", "repository_folder")
     people, licence = authors_of(manifest), string_at(manifest, "submission", "licence")
+    # All or none: a list without the one name that cannot be shown would be another list of authors.
     authors = "" if not trusted and any(map(author_fault, people)) else ", ".join(people[:20])
     family = string_at(manifest, "submission", "family") or string_at(manifest, "model", "family")
     return Card(

@@ -48,6 +48,7 @@ def named_below(root: Path, name: str) -> Iterator[Path]:
         folder, depth = pending.pop()
         try:
             entries = list(os.scandir(folder))
+        # A folder that is closed to this user must not end the build of all others.
         except OSError:
             continue
         for entry in entries:

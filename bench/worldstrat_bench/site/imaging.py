@@ -39,6 +39,8 @@ INFERNO = (
 def stretch_of(target: Image, valid: NDArray[np.bool_]) -> tuple[float, float]:
     """Return the 2nd and 98th percentile of a target (3, H, W) over its valid pixels and all bands."""
     values = target[:, valid] if valid.any() else target.reshape(3, -1)
+    # Percentiles of the target, over all bands at once: a roof that glints must not darken the land, and colours stay
+    # those of the land.
     low, high = np.percentile(values, [2, 98])
     return float(low), float(max(high, low + 1e-3))
 
@@ -113,6 +115,8 @@ def detail_of(errors: list[NDArray[np.float32]], target: Image) -> tuple[int, in
     It is the one in which the errors of the models differ most; of one model the one with the greatest error; without
     a model the one in which the target varies most.
     """
+    # Where the models differ most, not where they err most: there all fail alike, and a reader could not tell them
+    # apart.
     if len(errors) > 1:
         interest = np.std(errors, axis=0)
     else:
@@ -127,6 +131,7 @@ def detail_of(errors: list[NDArray[np.float32]], target: Image) -> tuple[int, in
 def hatched(image: Bytes, clear: NDArray[np.bool_]) -> Bytes:
     """Return (h, w, 3) with diagonal red lines where it is not clear."""
     rows, columns = np.indices(clear.shape)
+    # Lines and not a tint: what lies below stays visible, and readers of any colour vision see them.
     lines = ((rows + columns) % 8 < 2) & ~clear
     result = image.copy()
     result[lines] = (214, 69, 65)

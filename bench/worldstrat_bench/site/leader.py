@@ -73,6 +73,7 @@ def against(values: Floats, other: Floats, groups: Sequence[str]) -> Estimate:
     other : (n,) those of the other model.
     groups : (n,) the group of every tile.
     """
+    # Both are summed in one call, so that the numbers are those of the board to the last bit.
     sums, sizes = group_sums(np.concatenate([values, other[None]]), groups)
     return estimate(sums[:-1] - sums[-1], sizes[0])
 

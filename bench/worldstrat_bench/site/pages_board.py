@@ -52,6 +52,7 @@ def build_boards(out: Output, analysis: Analysis, common: Context, *, home: Cont
             if home is not None and page == "index.html":
                 context |= home
             out.page(page, "board.html.j2", {**common, **context})
+    # The front page lies at the top, hence is rendered again with its links from there.
     if home is not None and division.prefix:
         context = _list_context(analysis, division.list_name, ranked[0], base=division.prefix) | dict(home)
         out.page("index.html", "board.html.j2", {**common, **context})

@@ -130,6 +130,7 @@ def _rows(analysis: Analysis) -> list[list[str]]:
     outcomes = [e.table.text("outcome") for e in division.entries]
     found = []
     for i in range(len(division.facts)):
+        # Failed models come last, in the order of the board.
         column = np.where(np.isnan(psnr[:, i]), -np.inf, psnr[:, i])
         order = np.argsort(-column, kind="stable").tolist()
         rows = []

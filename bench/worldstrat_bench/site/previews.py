@@ -85,6 +85,7 @@ def collect(output: Output, analysis: Analysis, source: Source, built: Path | No
     targets = _targets(analysis, dataset, Pace(source.say, "targets read"))
     if targets is None:
         return {}
+    # Lossless crops of whole tiles are large: only the tiles that the gallery shows have them.
     featured = analysis.featured()
     studio = Studio(output, analysis, dataset, source.predictions)
     pace, pictures = Pace(source.say, "tiles with pictures"), Pictures()

@@ -82,6 +82,7 @@ class Output:
                     old.rmdir()
             elif old not in wanted:
                 old.unlink()
+        # After the old files are gone, or a folder could stand where a file has to go.
         for path, content in self.files.items():
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -49,6 +49,7 @@ def synthetic_partners(entries: Sequence[Entry], listed: Sequence[str] = ()) -> 
     listed : record ids in the order of their merges.
     """
     chosen: dict[tuple[str, ...], dict[str, Entry]] = {}
+    # The best of each kind comes last and stays.
     for entry in sorted(entries, key=lambda e: shown_first(e.record.record_id, e.verification, listed)):
         if entry.record.rankable(entry.record.dataset.list):
             chosen.setdefault(_key(entry), {})[entry.record.dataset.inputs] = entry

@@ -136,6 +136,7 @@ def boards_of(site: Path) -> tuple[FrozenBoard, ...]:
 
 
 def _frozen(board: Mapping[str, object]) -> FrozenBoard:
+    # A plain copy: nothing of the frozen board refers to the site that it was read from.
     document = json.loads(json.dumps(board))
     rows = [
         {

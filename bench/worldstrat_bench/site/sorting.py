@@ -42,6 +42,7 @@ def list_divisions(
     config : which harnesses are known, and what was merged in which order.
     """
     groups: dict[tuple[str, ...], list[Entry]] = {}
+    # Titles are told apart before anything is sorted, so that a copied name has one owner on all boards.
     for entry in distinct_titles(entries, config.merged):
         groups.setdefault(board_key(entry.record, references), []).append(entry)
     drafts = [
@@ -161,6 +162,7 @@ def _sorted(whole: Sequence[Entry], kind: Kind, config: BoardConfig) -> _Sorted:
             state=entry.state,
             train_split=entry.train_split,
         )
+        # These two keep a run from a rank but not from the page: it is shown below, or unranked by one metric.
         barring = [why for why in reasons if why.rule not in ("self-reported", "value")]
         if barring and barring[0].rule in ("withdrawn", "disputed"):
             withdrawn.append(entry)
@@ -201,6 +203,7 @@ def _tiles_of(record: Record, name: str, facts: TileTable) -> tuple[str, ...]:
 def _one_each(entries: Sequence[Entry], listed: Sequence[str]) -> tuple[list[Entry], list[UnrankedEntry]]:
     """Return one run of each identity, and the others with the reason; `listed` are records in the order of merges."""
     best: dict[str, Entry] = {}
+    # The best comes last and stays in the mapping.
     for entry in sorted(entries, key=lambda e: shown_first(e.record.record_id, e.verification, listed)):
         best[entry.identity] = entry
     others = [e for e in entries if best[e.identity] is not e]
@@ -218,6 +221,8 @@ def _agreeing(entries: Sequence[Entry]) -> list[list[Entry]]:
     """
     parts: list[list[Entry]] = []
     for entry in sorted(entries, key=lambda e: (not e.verified, e.record.record_id)):
+        # Agreement need not be transitive, since numbers agree within a tolerance: a run that is near two parts joins
+        # them.
         near = [part for part in parts if any(_same_facts(entry.table, other.table) for other in part)]
         joined = [other for part in near for other in part]
         first = parts.index(near[0]) if near else len(parts)

@@ -68,6 +68,7 @@ def _stability(division: Division, list_name: str, metric: str) -> Stability | N
     columns = [division.row_of[tile] for tile in division.lists[list_name]]
     row = {entry.slug: i for i, entry in enumerate(division.entries)}
     matrix = division.matrix(metric)
+    # Counting rows only: copies of one model would agree with each other on every half.
     slugs = [standing.model for standing in board.standings if standing.model in counting]
     values = {slug: matrix[row[slug], columns] for slug in slugs}
     return stability(values, [division.facts.groups[i] for i in columns], metric)

@@ -54,6 +54,7 @@ class Studio:
         shot = _Shot.of(self, tile, target)
         models, errors, found = [], [], []
         images = {"target": target.image}
+        # By rank, so that the first two pictures of a page are those of the best models.
         for entry in self._by_rank():
             run = self.predictions.get(entry.record.record_id)
             image = None if run is None else _prediction(run, tile, target)
@@ -61,6 +62,8 @@ class Studio:
                 continue
             row = self.analysis.row_of[tile]
             psnr = f"{number(float(entry.table.numbers['psnr'][row]), 2)} dB"
+            # Shown as it was scored: without the shift and the offset, an error map would show these and not the
+            # model.
             scored = imaging.registered(image, target.image, shot.window, _shift(entry, row))
             images[entry.slug] = scored
             models.append(shot.layer("p", entry.slug, scored, entry.title, psnr))
@@ -75,6 +78,7 @@ class Studio:
             shot.put_crops(key, image, cells)
         frame, revisits, first = self._inputs(shot)
         shift = self._median_shift(tile)
+        # By nearest pixels: an interpolated input would look like a model's answer.
         images["input"] = imaging.on_grid(first, side, shift)
         x, y = cell_around(detail, side, CLOSE)
         for key, image in images.items():
@@ -106,6 +110,7 @@ class Studio:
         """Return (y, x) px, the input's own offset: what most models, given the same inputs, are moved by."""
         row = self.analysis.row_of[tile]
         shifts = np.array([_shift(entry, row) for entry in self.analysis.division.entries])
+        # The median: one model that moves its image must not move the input of all others.
         y, x = np.median(shifts, axis=0)
         return round(float(y), 2), round(float(x), 2)
 
@@ -176,6 +181,7 @@ class _Shot:
         """Prepare a tile."""
         division = studio.analysis.division
         border = division.protocol.target.border
+        # The offset is removed over the window that is scored, and shown over the whole tile.
         window = np.zeros_like(target.valid)
         inside = slice(border, target.valid.shape[0] - border)
         window[inside, inside] = target.valid[inside, inside]
@@ -223,6 +229,7 @@ def _prediction(run: Path, tile: str, target: TargetImage) -> imaging.Image | No
     from worldstrat_bench.run.predictions import PredictionStore
 
     store = PredictionStore(run / "predictions")
+    # Names of tiles come from a record: one with a slash would lead out of the folder.
     if "/" in tile or not store.has(tile):
         return None
     try:

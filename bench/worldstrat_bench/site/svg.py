@@ -84,6 +84,7 @@ def nice_ticks(low: float, high: float, about: int = 5) -> list[float]:
         low, high = low - 0.5, high + 0.5
     raw = (high - low) / max(1, about)
     power = 10.0 ** math.floor(math.log10(raw))
+    # A hair less, or the step of an exact power of ten would jump to the next one by rounding.
     step = next(m * power for m in (1, 2, 5, 10) if m * power >= raw * (1 - 1e-9))
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return [round(i * step, 10) for i in range(first, last + 1)]

@@ -22,6 +22,7 @@ def clean(text: str, limit: int = 120) -> str:
     Spaces are collapsed. What is cut off is marked by an ellipsis.
     """
     kept = []
+    # Cut first: what is dropped costs time as well, and a title may be megabytes.
     for character in text[: 4 * limit + 200]:
         category = unicodedata.category(character)
         if category in ("Zs", "Zl", "Zp") or character in "\t\n\r":
@@ -47,6 +48,7 @@ def slugify(text: str, *, salt: str = "") -> str:
     ----------
     salt : makes the hash differ between things of the same name; if given there is always a hash.
     """
+    # Lower case only: two names that differ in case would be one file on some systems.
     if not salt and _SAFE_NAME.fullmatch(text) and text.strip(".") == text:
         return text
     plain = unicodedata.normalize("NFKD", text[:400]).encode("ascii", "ignore").decode()
