@@ -6,7 +6,8 @@ const { compareKeys, keyOf, numberOf } = await import("../../bench/worldstrat_be
 const { countText, passes } = await import("../../bench/worldstrat_bench/site/assets/js/filter.js");
 const { picked, pickedHash } = await import("../../bench/worldstrat_bench/site/assets/js/picks.js");
 const { formatHash, parseHash } = await import("../../bench/worldstrat_bench/site/assets/js/link.js");
-const { differences, meanOf, signed, turned } = await import("../../bench/worldstrat_bench/site/assets/js/compare.js");
+const { differences, meanOf, turned } = await import("../../bench/worldstrat_bench/site/assets/js/compare.js");
+const { signed } = await import("../../bench/worldstrat_bench/site/assets/js/numbers.js");
 
 test("a cell sorts by its number, its words, or last", () => {
   assert.equal(numberOf("\u22120.25 dB"), -0.25);

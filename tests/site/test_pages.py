@@ -31,6 +31,7 @@ def kinds(site: Path) -> dict[str, Path]:
         "model": site / "m" / "highresnet.html",
         "tile": next(site.glob("t/*.html")),
         "compare": site / "compare.html",
+        "choose": site / "choose.html",
         "gallery": site / "gallery.html",
         "method": site / "method.html",
         "data": site / "data.html",
@@ -48,6 +49,7 @@ KINDS = (
     "model",
     "tile",
     "compare",
+    "choose",
     "gallery",
     "method",
     "data",
@@ -344,6 +346,6 @@ def test_strata_of_two_models_are_the_same_with_and_without_the_script(site: Pat
         built = rows(seen.page, "#nearest details:first-of-type tbody tr")
         assert len(scripted) == len(built) > 30
         same = sum(a == b for a, b in zip(scripted, built, strict=True))
-        # The script has values of one digit more than it shows: the last digit of a p may differ.
-        assert same >= 0.8 * len(built)
+        # The script has the values as tiles.csv holds them: nothing but the last digit of a p may differ.
+        assert same >= 0.97 * len(built)
         assert [a[0] for a in scripted] == [b[0] for b in built]

@@ -21,6 +21,7 @@ from worldstrat_bench.site.entries import Entry, RejectedEntry, read_entries
 from worldstrat_bench.site.finding import MANIFEST, Judged
 from worldstrat_bench.site.licences import footer
 from worldstrat_bench.site.pages_board import build_boards, empty_context, heading_of
+from worldstrat_bench.site.pages_choose import build_choose
 from worldstrat_bench.site.pages_history import build_snapshots
 from worldstrat_bench.site.pages_model import build_models
 from worldstrat_bench.site.pages_more import build_compare, build_gallery
@@ -292,6 +293,7 @@ def _build_division(
     build_models(output, analysis, common, partners, pictures)
     build_tiles(output, analysis, common, pictures)
     build_compare(output, analysis, common)
+    build_choose(output, analysis, common)
     build_gallery(output, analysis, common, pictures)
 
 

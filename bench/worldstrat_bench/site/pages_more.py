@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 from markupsafe import Markup, escape
 
 from worldstrat_bench.measures import measure
-from worldstrat_bench.site.analysis import Analysis, positions, shown_stratum
+from worldstrat_bench.site.analysis import Analysis, positions
+from worldstrat_bench.site.crossing import axis_choices, scaled_values, tile_data
 from worldstrat_bench.site.pages_board import Context
 from worldstrat_bench.site.pairs import nearest_pairs
 from worldstrat_bench.site.pictures import NO_PICTURES, TilePictures
 from worldstrat_bench.site.render import Output
 from worldstrat_bench.site.text import number, probability
 from worldstrat_bench.stats.paired import sign_of
-from worldstrat_bench.stats.strata import axis
 
 SMALL = 30
 """Up to so many models the matrix of wins is open from the start."""
@@ -31,6 +30,7 @@ def build_compare(out: Output, analysis: Analysis, common: Context) -> None:
         "metrics": [
             (m, f"{measure(m).label} {measure(m).arrow}") for m in ranked if m == ranked[0] or division.measured(m)
         ],
+        "axes": axis_choices(analysis),
         "data": compare_data(analysis, order),
         "nearest": nearest_pairs(analysis) if len(order) > 1 else [],
         "matrices": [_matrix(analysis, metric) for metric in ranked if len(analysis.board(metric).standings) > 1],
@@ -41,48 +41,28 @@ def build_compare(out: Output, analysis: Analysis, common: Context) -> None:
 def compare_data(analysis: Analysis, order: Sequence[str]) -> dict[str, object]:
     """Return what the script needs: whole numbers (values times a scale), tiles, strata, verdicts."""
     division = analysis.division
-    slugs = [entry.slug for entry in division.entries]
-    rows = [slugs.index(slug) for slug in order]
-    columns = [analysis.row_of[tile] for tile in division.tiles]
-    position = {tile: i for i, tile in enumerate(division.tiles)}
     metrics: dict[str, object] = {}
     for metric in division.protocol.ranking.metrics:
         m, board = measure(metric), analysis.board(metric)
-        # One digit more than pages show: the script means these numbers over strata.
-        scale = 10 ** (m.decimals + 1)
-        values = analysis.matrix(metric)[np.ix_(rows, columns)] * scale
         index = [board.order.get(slug) for slug in order]
         beaten = [[0 if i is None or j is None else int(board.beats[i, j]) for j in index] for i in index]
         metrics[metric] = {
             "pairs": [_row_pairs(analysis, metric, order, k) for k in range(len(order))],
             "label": m.label,
             "unit": m.unit,
-            "scale": scale,
+            **scaled_values(analysis, metric, order),
             "decimals": m.decimals,
             "sign": sign_of(metric),
             "margin": division.protocol.ranking.margin.get(metric, 0.0),
-            "values": [[None if np.isnan(v) else round(v) for v in row] for row in values.tolist()],
             "beats": ["".join(map(str, row)) for row in beaten],
         }
-    strata = [
-        [axis(s.axis).title, shown_stratum(s.axis, s.label), [position[t] for t in s.tiles]] for s in analysis.strata
-    ]
     return {
         "slugs": list(order),
         "titles": [division.by_slug[s].title for s in order],
         "metrics": metrics,
-        "strata": strata,
-        "groups": group_numbers([division.facts.groups[i] for i in columns]),
-        "fewest": division.protocol.aggregation.groups_min,
-        "drawn": division.protocol.aggregation.groups_interval,
+        **tile_data(analysis),
         "tiles": [[analysis.tile_titles[t], analysis.tile_pages[t]] for t in division.tiles],
     }
-
-
-def group_numbers(groups: Sequence[str]) -> list[int]:
-    """Return a number for the group of every tile, in the order in which groups appear."""
-    numbers: dict[str, int] = {}
-    return [numbers.setdefault(group, len(numbers)) for group in groups]
 
 
 def _row_pairs(analysis: Analysis, metric: str, order: Sequence[str], row: int) -> list[list[str | int] | None]:

@@ -1,19 +1,12 @@
 // Two models, tile by tile. The numbers are in the page, because a file cannot fetch any.
 import { chart, figure } from "./chart.js";
-import { el, find, findAll, on } from "./dom.js";
-import { link, linked } from "./link.js";
+import { choicesOf, crossedTiles, setFields } from "./crossed.js";
+import { el, find, on } from "./dom.js";
+import { link } from "./link.js";
+import { MINUS, many, signed } from "./numbers.js";
 import { paired } from "./paired.js";
 
-const MINUS = "\u2212";
 const BINS = 25;
-const CHOSEN = ["a", "b", "m"];
-
-/** Return a number with its sign, "\u2212" for minus, and none for 0. */
-export function signed(value, decimals) {
-  const text = Math.abs(value).toFixed(decimals);
-  const sign = Number(text) === 0 ? "" : value < 0 ? MINUS : "+";
-  return sign + text;
-}
 
 /** Return a signed number's text with the other sign. */
 export function turned(text) {
@@ -88,6 +81,28 @@ export function spread(found, steps) {
   return { counts, low, high: low + steps * width };
 }
 
+/** Return what is said of two models on chosen tiles: an estimate of these tiles alone, without a verdict. */
+function crossedSentence(data, metric, found, names, words) {
+  const values = found.map((d) => d.value);
+  const groups = found.map((d) => data.groups[d.tile]);
+  const said = paired(values, groups, data.fewest);
+  const unit = metric.unit ? ` ${metric.unit}` : "";
+  const drawn = said.p !== null && said.effective >= data.drawn;
+  const value = signed(said.value, metric.decimals) + unit;
+  const ends = drawn && ` [${signed(said.low, metric.decimals)}, ${signed(said.high, metric.decimals)}]`;
+  const { wins, losses } = counted(metric, found);
+  const where = `on ${found.length} of ${many(data.tiles.length, "tile")}: ${words}`;
+  const size = `${said.effective.toFixed(1)} effective groups`;
+  const test = drawn
+    ? `${ends}, p ${shortProbability(said.p).replace(/^(?!<)/, "= ")} of this pair, ${size}.`
+    : ` has no interval: ${size}, fewer than ${data.drawn}, mostly chance.`;
+  const say = el("p", `${metric.label} ${where}. ${names[0]} minus ${names[1]} `, { class: "say" });
+  say.append(el("span", value, drawn ? {} : { class: "hatch" }), test);
+  const near = found.length - wins - losses;
+  const rest = `Better on ${wins}, ${metric.margin ? `within ${metric.margin}${unit} on` : "equal on"} ${near}, worse on ${losses}.`;
+  return [say, el("p", `${rest} One choice of tiles of very many, so no verdict hangs on it.`, { class: "note" })];
+}
+
 function distribution(metric, found, names) {
   const { counts, low, high } = spread(found, BINS);
   const most = Math.max(...counts);
@@ -97,7 +112,10 @@ function distribution(metric, found, names) {
   const line = counts.flatMap((n) => [n / most, n / most]);
   const label = `How the differences in ${metric.label} are spread`;
   const caption = `${label}: ${found.length} tiles, ${names.join(" minus ")}; the dashed line marks no difference.`;
-  return figure(caption, chart(label, [["ln-a", line]], [360, 150], [...ends, `${most} tiles`], -low / (high - low)));
+  return figure(
+    caption,
+    chart(label, [["ln-a", line]], [360, 150], [...ends, many(most, "tile")], -low / (high - low)),
+  );
 }
 
 /** Return a table in a box that scrolls; a cell is a text or an element, and `numbers` the first right-aligned column. */
@@ -172,17 +190,24 @@ function draw(form, data, box) {
   const i = data.slugs.indexOf(form.elements.a.value);
   const j = data.slugs.indexOf(form.elements.b.value);
   const [first, second] = [metric.values[i], metric.values[j]];
-  const found = differences(first, second, metric.scale);
+  const all = differences(first, second, metric.scale);
+  const { tiles, words } = crossedTiles(data.strata, choicesOf(form), data.tiles.length);
+  const chosen = new Set(tiles);
+  const found = all.filter((d) => chosen.has(d.tile));
   if (!found.length) {
-    box.replaceChildren(el("p", "These two share no scored tile."));
+    const why = words && all.length ? `No tile is all of this: ${words}.` : "These two share no scored tile.";
+    box.replaceChildren(el("p", why, { class: "say" }));
     return;
   }
   const names = [data.titles[i], data.titles[j]];
   const [up, down] = metric.sign > 0 ? names : [...names].reverse();
+  const said = words
+    ? crossedSentence(data, metric, found, names, words)
+    : [el("p", sentence(metric, i, j, found, names), { class: "say" })];
   box.replaceChildren(
-    el("p", sentence(metric, i, j, found, names), { class: "say" }),
-    distribution(metric, found, names),
-    strataTable(data, metric, found),
+    ...said,
+    ...(words && found.length < data.drawn ? [] : [distribution(metric, found, names)]),
+    ...(words ? [] : [strataTable(data, metric, found)]),
     ...largest(data, metric, found, 1, up),
     ...largest(data, metric, found, -1, down),
   );
@@ -192,18 +217,17 @@ function draw(form, data, box) {
 export function compare(form) {
   const data = JSON.parse(find("#cmp-data").textContent);
   const box = find("#cmp");
+  const fields = () => [...form.elements].filter((field) => field.name);
   const follow = () => {
-    for (const key of CHOSEN) {
-      const said = linked(key);
-      const options = findAll("option", form.elements[key]);
-      if (options.some((o) => o.value === said)) form.elements[key].value = said;
-    }
+    setFields(fields());
     draw(form, data, box);
   };
-  on(form, "input", () => {
-    link(Object.fromEntries(CHOSEN.map((key) => [key, form.elements[key].value])));
+  const save = () => {
+    link(Object.fromEntries(fields().map((field) => [field.name, field.value])));
     draw(form, data, box);
-  });
+  };
+  on(form, "input", save);
+  on(form, "reset", () => setTimeout(save)); // a reset event comes before the fields change
   on(form, "submit", (event) => event.preventDefault());
   follow();
   return follow;

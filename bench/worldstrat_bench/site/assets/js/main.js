@@ -1,4 +1,5 @@
 // What starts when: colours and columns before the first paint, the rest when the page is there.
+import { choose } from "./choose.js";
 import { compare } from "./compare.js";
 import { copyable } from "./copy.js";
 import { findAll, on } from "./dom.js";
@@ -24,6 +25,7 @@ on(document, "DOMContentLoaded", () => {
     ...findAll("#board").map(pickable),
     ...findAll("form.ctl[data-for]").map(filters),
     ...findAll("form.cmp").map(compare),
+    ...findAll("form.choose").map(choose),
     ...findAll(".viewer").map(viewer),
   ];
   followAddress(() => {

@@ -1,0 +1,64 @@
+"""Several strata at once on the page of two models, and the page that chooses a model, in a real browser."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from playwright.sync_api import Browser
+
+from site_browser import violations, visit
+
+
+def test_several_strata_at_once_say_what_their_size_allows(site: Path, browser: Browser) -> None:
+    with visit(browser, (site / "compare.html").as_uri()) as seen:
+        page = seen.page
+        page.select_option("select[name=ipcc]", "forest")
+        page.select_option("select[name=continent]", "africa")
+        text = page.locator("#cmp .say").inner_text()
+        tiles = re.search(r"^PSNR on (\d+) of 334 tiles: IPCC class Forest, Continent Africa\. ", text)
+        assert tiles is not None
+        assert re.search(r"dB \[.*\], p (=|<) 0\.\d{3} of this pair, \d+\.\d effective groups\.$", text)
+        page.select_option("select[name=source]", "unhcr")
+        small = page.locator("#cmp .say")
+        assert "fewer than 10, mostly chance." in small.inner_text()
+        assert small.locator(".hatch").count() == 1
+        assert page.locator("#cmp figure").count() == 0
+        assert violations(page) == []
+        text, url = small.inner_text(), page.url
+        assert url.endswith("&ipcc=forest&continent=africa&source=unhcr")
+    with visit(browser, url) as again:
+        assert again.page.locator("#cmp .say").inner_text() == text
+        again.page.click(".cmp button[type=reset]")
+        again.page.wait_for_timeout(50)
+        assert "ipcc" not in again.page.url
+        assert again.page.locator("#cmp table").count() >= 1
+        again.assert_quiet()
+
+
+def test_a_model_is_chosen_and_the_address_brings_the_choice_back(site: Path, browser: Browser) -> None:
+    with visit(browser, (site / "choose.html").as_uri()) as seen:
+        page = seen.page
+        assert page.locator("#choice .say a").inner_text() == "fusion-transformer"
+        page.fill("input[name=frames]", "1")
+        page.select_option("select[name=device]", "H100-80GB")
+        page.fill("input[name=most]", "50")
+        assert page.locator("#choice .say a").inner_text() == "bicubic"
+        why = dict(
+            page.locator("#choice tbody tr").evaluate_all("rows => rows.map(r => [...r.cells].map(c => c.textContent))")
+        )
+        assert why["fusion-transformer"] == "Needs 8 frames, you have 1."
+        assert why["srcnn"] == "Takes 162 ms a tile, more than 50."
+        assert why["lanczos"].startswith("The best; slower: 31.2 ms a tile against 12.5")
+        assert why["nearest"].startswith("Worse than the best by more than 0.1 dB: ")
+        assert why["esrgan-x4"].startswith("Self-reported: ")
+        assert len(why) == 9
+        assert "without them fusion-transformer would be the best" in page.locator("#choice .note").first.inner_text()
+        assert violations(page) == []
+        text, url = page.locator("#choice").inner_text(), page.url
+    with visit(browser, url) as again:
+        assert again.page.locator("#choice").inner_text() == text
+        again.page.select_option("select[name=ipcc]", "wetland")
+        assert "Too few tiles to choose" in again.page.locator("#choice .say").inner_text()
+        assert again.page.locator("#choice .hatch").count() == 1
+        again.assert_quiet()
