@@ -1,4 +1,4 @@
-"""What a licence allows, as far as its name says it."""
+"""Terms of a licence, as far as its name says them."""
 
 from __future__ import annotations
 
