@@ -65,7 +65,7 @@ class BuildReport:
     Attributes
     ----------
     folder, files, bytes : what was written.
-    kept : nothing could be shown and nothing was written: the site that was there before is left as it was.
+    kept : nothing could be shown and nothing was written: a mistyped path must not empty the board that is there.
     boards : the divisions with the sources on them.
     apart : (source, reason) of runs that are listed and not ranked.
     refused : (source, reason) of what could not be used.
@@ -138,7 +138,6 @@ def build(
             snapshots=snapshots,
             say=say,
         )
-    # A mistyped path, or a checkout without records, must not replace a board that is there by an empty one.
     kept = not divisions and not apart and (out / "index.html").exists()
     if not kept:
         output.write(out)
