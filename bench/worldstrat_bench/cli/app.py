@@ -94,6 +94,7 @@ def _register() -> None:
     from importlib import import_module
 
     for verb in _VERBS:
+        # All of them, so that --help lists every verb; each imports what it needs only when it runs.
         import_module(f"worldstrat_bench.cli.{verb}").register(app)
 
 

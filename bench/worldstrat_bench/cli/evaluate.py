@@ -70,6 +70,7 @@ def evaluate(
         protocols, lists = tuple(tiles.protocol.split(",")), tuple(tiles.list_name.split(","))
         _evaluate_all(Matrix(submissions, protocols, lists, data, out, options), cluster, json)
         return
+    # Everything that can be wrong with the words is told before a cluster is joined.
     request = tiles.request(loading.request(_named(model, changed_since)), data, out)
     with running.resumable(), running.shown() as display, running.engine(cluster, device, display) as engine:
         from worldstrat_bench.run.pipeline import evaluate_on

@@ -92,6 +92,7 @@ class LoadingGroup:
             return ModelRequest(model, frames or 8, self.weights, parameters, self.python)
         from worldstrat_bench.submission.prepare import submitted_model
 
+        # A submission is evaluated as it is submitted, or its record would not be of it.
         if parameters or frames is not None:
             raise UsageError(
                 "a submission states its frames and parameters itself",

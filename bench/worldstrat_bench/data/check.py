@@ -169,6 +169,7 @@ def _examine_tile(
     if not tile.revisits:
         faults.append(DatasetProblem(f"lr_dataset/{name}/L2A", "the tile has no revisit"))
     shares: list[float] = []
+    # Every file of a tile is looked at, also after a fault: one round shows all.
     for path, check in _checks(tile, protocol, deep, shares):
         try:
             notes.extend(DatasetProblem(_relative(path, dataset.root), what) for what in check())
@@ -196,6 +197,7 @@ def _check_hr(path: Path, protocol: Protocol, deep: bool) -> list[str]:
     header, traits = raster.read_traits(path)
     raster.check_hr_header(header, path)
     unusual = str(traits)
+    # The last row shows a file that was cut short; decoding all of a release takes an hour.
     if not deep and not unusual:
         raster.read_end(path)
         check_hr_side(header.height, path, protocol)

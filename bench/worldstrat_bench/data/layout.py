@@ -46,6 +46,8 @@ def open_dataset(root: Path | str) -> Dataset:
     root = path_of(root, "data")
     if not root.is_dir():
         raise DataError("there is no such folder", where=root, remedy=_GET)
+    # Folders first: the most frequent mistake is to name the folder above, and that is told before any table is
+    # missed.
     for folder in ("hr_dataset", "lr_dataset"):
         if not (root / folder).is_dir():
             inner = next((p for p in _folders(root) if (root / p / folder).is_dir()), None)
@@ -131,6 +133,7 @@ class Dataset:
             if tiles are missing from the folder or the metadata; names the first few.
         """
         every = self.names(list_name)
+        # Cut before anything is looked for: a smoke test of three tiles needs these three only.
         names = every[:limit]
         missing = [name for name in names if name not in self.folder_set]
         if missing:
@@ -170,6 +173,7 @@ class Dataset:
         A copy that was fetched with ``--frames N`` is like that. None for every other: what it lacks is a fault.
         """
         named = {name: [n for n in self.metadata.revisits.get(name, {}) if n <= CORE_REVISITS] for name in names}
+        # Of the metadata: whether a copy lacks revisits on purpose can only be told from what it says it should have.
         most = max((max(numbers, default=0) for numbers in named.values()), default=0)
         here = 0
         for name in named:
@@ -199,6 +203,7 @@ class Dataset:
         DataError
             if a revisit on disk is not in the metadata, or a row of the tile there makes no sense.
         """
+        # Raised here and not when the table is read: a row that makes no sense spoils its tile, not the dataset.
         if name in self.metadata.problems:
             raise self.metadata.problems[name]
         folder = self.root / "lr_dataset" / name / "L2A"
@@ -237,6 +242,7 @@ class Dataset:
     def facts(self, name: str) -> fixed.TileFacts:
         """Return a tile's facts: those of the package on a recognised release, else from the folder's tables."""
         lon, lat = self.metadata.places.get(name, (None, None))
+        # The package's labels go before those of the folder's tables, which people resave with spreadsheets.
         official = fixed.official_facts().get(name) if self.official_release else None
         if official is not None:
             # What the package cannot know of a tile in no split, the folder may say.

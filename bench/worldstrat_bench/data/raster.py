@@ -86,6 +86,7 @@ def read_hr(path: Path) -> NDArray[np.uint16] | NDArray[np.float64]:
     """
     with opened(path) as source:
         check_hr_header(header_of(source), path)
+        # The bands by number, since an alpha band may follow them. What has no data is asked of the numbers as stored.
         image: NDArray[np.uint16] = source.read(list(range(1, HR_BANDS + 1)))
         hidden = no_data_of(source, image)
         traits = traits_of(source)
@@ -105,6 +106,7 @@ def read_lr(path: Path) -> NDArray[np.float32]:
     """
     with opened(path) as source:
         check_lr_header(header_of(source), path, scaled=traits_of(source).scaled)
+        # Its header was checked first: a few bytes can claim gigabytes.
         image: NDArray[Any] = source.read(list(range(1, len(BANDS) + 1)))
         hidden = no_data_of(source, image)
         traits = traits_of(source)
@@ -175,6 +177,8 @@ def _told_apart(image: NDArray[Any], hidden: NDArray[np.bool_]) -> NDArray[Any]:
 
 def _hr_unit(traits: Traits, path: Path) -> float:
     """Return what brings scaled numbers of a high-resolution file to reflectance times 10,000."""
+    # The greatest number that the file can hold, not that it holds: one dark tile must not be read in another unit
+    # than the rest.
     most = [
         np.iinfo(np.uint16).max * scale + offset for scale, offset in zip(traits.scales, traits.offsets, strict=True)
     ]

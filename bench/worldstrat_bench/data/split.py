@@ -119,6 +119,7 @@ def list_tiles(name: str) -> tuple[str, ...]:
     """
     if name == "never-split":
         return tuple(sorted(row["tile"] for row in _rows() if row["split"] == "none"))
+    # Siblings are cut from one image order, often with common edges; the same acquisition shares light and air only.
     excluded = {"full": (), "clean": ("duplicate", "sibling"), "strict": ("duplicate", "sibling", "same-acquisition")}
     if name not in excluded:
         raise UsageError(f"unknown list {name[:60]!r}", where="--list", remedy=f"one of: {', '.join(LISTS)}")

@@ -100,7 +100,9 @@ def no_data_of(source: DatasetReader, image: NDArray[Any], *, zeros: bool = True
     """
     hidden = (image == 0).all(axis=0) if zeros else np.zeros(image.shape[1:], dtype=bool)
     for band, value in zip(image, source.nodatavals, strict=False):
+        # A file that names 0 means black in all bands, as WorldStrat does: 0 in one band is a dark pixel.
         if value is not None and (value != 0 or not zeros):
+            # NaN equals nothing, itself included.
             hidden |= np.isnan(band) if np.isnan(value) else band == _stored_as(band, value)
     if _has_mask(source):
         hidden |= (source.read_masks(list(range(1, len(image) + 1))) == 0).any(axis=0)

@@ -89,6 +89,7 @@ def git_bytes(folder: Path, *arguments: str, seconds: float = 60, **variables: s
             capture_output=True,
             check=False,
             timeout=seconds,
+            # Git may ask for a password, in a terminal or in none.
             stdin=subprocess.DEVNULL,
         )
     except FileNotFoundError:

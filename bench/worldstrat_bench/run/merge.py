@@ -64,6 +64,7 @@ def merge_runs(paths: Sequence[Path], data: Path, out: Path) -> Record:
     """
     with ExitStack() as stack:
         parts = [_open(stack.enter_context(read_run(path))) for path in expand(paths)]
+        # Alike before complete: that a shard of another run is missing tiles is of no use to know.
         _alike(parts)
         _all_there(parts)
         stored = parts[0].predicting

@@ -35,6 +35,7 @@ def tile_messages(rows: Iterable[Predicted]) -> tuple[TileMessage, ...]:
     for row in sorted(rows, key=lambda row: row.tile):
         text = published(row.message)
         if text or row.outcome != "ok":
+            # By text without numbers, or a message that holds the size of its tile would be there once for each.
             groups.setdefault((row.outcome, _NUMBER.sub("#", text)), []).append((row.tile, text))
     found = [
         TileMessage(outcome=outcome, message=own[0][1], tiles=len(own), names=tuple(tile for tile, _ in own[:NAMED]))

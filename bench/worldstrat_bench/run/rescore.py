@@ -34,6 +34,7 @@ def score_run(request: ScoreRequest, options: RunOptions, tell: Listener = ignor
             return _score(_opened(request, options, devices, folder, folder, tell), folder)
     with read_run(request.run) as source:
         refuse_lost_predictions(source)  # before the new folder is made, so that a refusal leaves nothing behind
+        # The source is only read: several protocols may score one run at the same time.
         with hold_run(request.folder) as folder:
             run = _opened(request, options, devices, source, folder, tell)
             inputs, machine = run.inputs, read_note(source.journal, "machine", Machine)
@@ -121,6 +122,7 @@ def same_selection(stored: PredictInputs, dataset: Dataset, shard: Shard | None)
     if own and shard and own != shard:
         raise UsageError("the run is a shard itself", where="--shard", remedy="merge the shards first")
     selection, now = _selected(stored, dataset, own)
+    # The whole run is compared, also where a part is scored: the digest of the files is of all of them.
     changed = differences(stored, now)
     if changed:
         raise UsageError(

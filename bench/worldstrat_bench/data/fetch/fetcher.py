@@ -81,6 +81,8 @@ class _Fetch:
         try:
             return self._work(wanted, release, jobs)
         finally:
+            # All archives are planned before one is fetched: what is missing, how long it takes and whether the disk
+            # is large enough is known first.
             for job in jobs:
                 job.close()
 
@@ -107,6 +109,7 @@ class _Fetch:
             ignored_members=sum(job.ignored for job in jobs),
             seconds=time.monotonic() - self._begun,
         )
+        # Last: what could be had is there, and the message says so.
         self._refuse_gaps(wanted)
         written = f"{final.members_written} files, {megabytes(final.bytes_written)}"
         self._progress.done(f"complete: {written} written in {duration(final.seconds)}")

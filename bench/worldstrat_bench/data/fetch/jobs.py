@@ -241,6 +241,7 @@ class TarJob:
             except SourceChanged:
                 assert self._archive.remote is not None
                 self._archive.remote.forget()
+                # A gzip stream has no place to go on from.
                 self._progress.note(f"{self._archive.name} changed on the server: beginning it again")
         raise keeps_changing(cast(RemoteFile, self._archive.remote))
 

@@ -71,6 +71,7 @@ class Store:
         """Give a complete file its final name."""
         final = self.path(name)
         final.parent.mkdir(parents=True, exist_ok=True)
+        # On one file system, hence all or nothing.
         partial.replace(final)
 
     def free_bytes(self) -> int:
