@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from speed_models import Machine
 from worldstrat_bench.artefacts.record import IsolationReport
 from worldstrat_bench.data.task import Task
 from worldstrat_bench.protocol import load_protocol
-from worldstrat_bench.speed import inputs, session, statistics
+from worldstrat_bench.speed import inputs, session, statistics, stopwatch
 from worldstrat_bench.speed.inputs import synthetic_tiles
 from worldstrat_bench.speed.session import Scenario, SpeedRequest, SpeedResult
 from worldstrat_bench.speed.stopwatch import REPEATS, Plan, Rounds
@@ -35,14 +36,16 @@ class Costs:
     Attributes
     ----------
     start : of a confined worker, torch's import included.
+    both : of the model's and the reference's, side by side.
     tile : to vary a tile of eight frames and to send it; charged for the small tiles that are used here.
     """
 
     start: float
+    both: float
     tile: float
 
 
-COSTS = {"cpu": Costs(6.0, 0.03), "cuda:0": Costs(5.0, 0.015)}
+COSTS = {"cpu": Costs(6.0, 12.0, 0.03), "cuda:0": Costs(5.0, 5.0, 0.015)}
 """Two busy cores, and the sixteen of a machine with a GPU."""
 
 
@@ -51,14 +54,14 @@ class MadeUpProcess:
 
     keeper_pid = None
 
-    def __init__(self, machine: Machine, device: str, seconds: float) -> None:
-        self.machine, self.seconds, self.costs = machine, seconds, COSTS[device]
+    def __init__(self, machine: Machine, device: str, seconds: float, costs: Costs) -> None:
+        self.machine, self.seconds, self.costs = machine, seconds, costs
         kind, name = ("cuda", "H100-80GB") if device.startswith("cuda") else ("cpu", "CPU 2 cores x86-64")
         report = IsolationReport(level="strong", requested="auto", held={"network": True})
         self.hello = Hello("3.12", "2.14", None, kind, name, name, {}, report, 5.0, 0.5)
 
     def __enter__(self) -> MadeUpProcess:
-        self.restart()
+        self.machine.now = self.costs.both
         return self
 
     def __exit__(self, *details: object) -> None:
@@ -124,13 +127,16 @@ def run_session(
     *,
     machine: Machine,
     device: str = "cpu",
+    costs: Costs | None = None,
     scenarios: tuple[Scenario, ...] = session.SCENARIOS,
     reference_seconds: float = 0.004,
 ) -> tuple[SpeedResult, list[tuple[float, str]]]:
     """Time a model of `seconds` a tile; the result, and what was said when."""
 
     def process(spec: ModelSpec, *, device: str = "cpu", **more: Any) -> MadeUpProcess:
-        return MadeUpProcess(machine, device, reference_seconds if spec == session.REFERENCE else seconds)
+        return MadeUpProcess(
+            machine, device, reference_seconds if spec == session.REFERENCE else seconds, costs or COSTS[device]
+        )
 
     def rounds_alone(rounds: Rounds, about: object, say: Any) -> dict[str, Any]:
         machine.now += BENCHMARK_SECONDS
@@ -140,6 +146,9 @@ def run_session(
                 rounds.once()
         return {}
 
+    clock = SimpleNamespace(perf_counter=lambda: machine.now)
+    monkeypatch.setattr(session, "time", clock)
+    monkeypatch.setattr(stopwatch, "time", clock)
     monkeypatch.setattr(session, "Worker", process)
     monkeypatch.setattr(session, "TimedWorker", MadeUpTimed)
     monkeypatch.setattr(statistics, "run_rounds", rounds_alone)

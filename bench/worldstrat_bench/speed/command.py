@@ -91,8 +91,10 @@ def plan_of(device: str, seconds: float | None = None, *, quick: bool = False) -
     """
     if quick:
         return QUICK
-    usual = Plan(seconds=1.0, budget_seconds=10.0, warm_up_seconds=4.0) if device.startswith("cuda") else Plan()
-    return usual if seconds is None else replace(usual, seconds=seconds, budget_seconds=math.inf)
+    on_cuda = Plan(seconds=1.0, budget_seconds=10.0, total_seconds=48.0, warm_up_seconds=4.0)
+    usual = on_cuda if device.startswith("cuda") else Plan()
+    unbounded = replace(usual, seconds=seconds or usual.seconds, budget_seconds=math.inf, total_seconds=math.inf)
+    return usual if seconds is None else unbounded
 
 
 def _scenarios(word: str) -> tuple[Scenario, ...]:

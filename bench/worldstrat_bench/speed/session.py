@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from worldstrat_bench.speed.checks import OutputChecks, difference
 from worldstrat_bench.speed.inputs import TimedTiles, Variations
 from worldstrat_bench.speed.scored import Scored
 from worldstrat_bench.speed.sensors import NO_ENERGY, NO_NVML, Reading, Sensor, strangers
-from worldstrat_bench.speed.stopwatch import LONG_CALL_SECONDS, Plan, Series, measure
+from worldstrat_bench.speed.stopwatch import LONG_CALL_SECONDS, Plan, Series, measure, within
 from worldstrat_bench.speed.subjects import Seeded, WorkerSubject, message_seconds, outputs_of, started
 from worldstrat_bench.speed.sweep import Sweep, best_batch, sweep
 from worldstrat_bench.speed.verdict import Evidence, judge, percentiles
@@ -91,14 +92,26 @@ def time_model(request: SpeedRequest, say: Say) -> SpeedResult:
     InfrastructureError
         if a worker or pytest-benchmark cannot do its part.
     """
+    began = time.perf_counter()
     confined = Worker(request.model, device=request.device, isolation=request.isolation, forbidden=request.forbidden)
     with started(confined, Worker(REFERENCE, device=request.device)) as (worker, reference):
-        return _TimingSession(request, worker, reference, say).run()
+        # At the end the model starts once more, in a fresh process: as slowly as now.
+        start_seconds = time.perf_counter() - began
+        until = began + request.plan.total_seconds - start_seconds
+        return _TimingSession(request, worker, reference, until, say).run()
 
 
 class _TimingSession:
-    def __init__(self, request: SpeedRequest, worker: Worker, reference: Worker, say: Say) -> None:
+    """One model and the reference on one device.
+
+    Parameters
+    ----------
+    until : by `time.perf_counter`, when all scenarios should be over.
+    """
+
+    def __init__(self, request: SpeedRequest, worker: Worker, reference: Worker, until: float, say: Say) -> None:
         self._request = request
+        self._until = until
         self._processes = (worker, reference)
         self._worker = TimedWorker(worker, request.precision)
         self._reference = TimedWorker(reference, who="the reference bicubic")
@@ -115,7 +128,8 @@ class _TimingSession:
         # First: setting seeds is part of a call for models that draw numbers, and of no other's.
         self._seeded = self._depends_on_seed()
         figures = self._figures()
-        runs = [self._time(scenario) for scenario in self._request.scenarios]
+        scenarios = self._request.scenarios
+        runs = [self._time(scenario, len(scenarios) - index) for index, scenario in enumerate(scenarios)]
         energy = self._measure_energy(runs[-1])
         self._say("comparing outputs with those of a fresh process")
         # A process that has just been timed may hold results of the timed inputs; a fresh one has to compute them.
@@ -191,7 +205,9 @@ class _TimingSession:
         wait = scenario == "single"
         return WorkerSubject(self._worker, self._variations, batch, wait, self._seeded, self._message_seconds)
 
-    def _time(self, scenario: Scenario) -> _Run:
+    def _time(self, scenario: Scenario, scenarios_left: int) -> _Run:
+        began = time.perf_counter()
+        until = began + (self._until - began) / scenarios_left
         speeds: Sweep = {}
         if scenario == "offline":
             most = min(self._request.batch_max, self._variations.tiles_at_most)
@@ -209,9 +225,8 @@ class _TimingSession:
             looks.after_block(index, count)
 
         words = f"{scenario}: batches of {batch}"
-        series = measure(
-            subject, reference, self._request.plan, self._machine(), after, lambda text: self._say(f"{words}: {text}")
-        )
+        plan = within(self._request.plan, max(0.0, until - time.perf_counter()))
+        series = measure(subject, reference, plan, self._machine(), after, lambda text: self._say(f"{words}: {text}"))
         seconds = float(np.median([block.per_call for block in series.blocks]))
         looks.audit(seconds, reference, series.reference_seconds)
         return _Run(scenario, batch, speeds, series, looks, self._throttled(), self._strangers())

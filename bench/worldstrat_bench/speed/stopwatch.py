@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -28,6 +28,10 @@ LONG_CALL_SECONDS = 8 * LEAD_IN_SECONDS
 """Of a model with calls this long one call is a lead-in that takes as long as the block: it does without."""
 WARM_UP_BLOCK_SECONDS = 0.1
 WARM_UP_BLOCKS = 3
+WARM_UP_SHARE = 0.12
+"""Share of a scenario's time that each of its two warm-ups may take."""
+AUDIT_SHARE = 0.12
+"""Share of a scenario's time that is left for what follows the blocks."""
 ALONE_SECONDS = 1.0
 """A block of the warm-up is one call if a call takes longer."""
 CYCLES = 2
@@ -149,21 +153,33 @@ class Plan:
     ----------
     seconds : of timed blocks in each repeat, about.
     budget_seconds : of everything in one scenario but the warm-up, about: there are fewer blocks if need be.
+    total_seconds : of the whole command with its processes' start and end, about; see :func:`within`.
     min_blocks : in each repeat; even, so that the model is before the reference as often as after it.
-    warm_up_seconds : at most.
+    warm_up_seconds : of the model or of the reference, at most.
     block_seconds : of one block, at least; tests take less.
     quick : a look only, which is never VALID.
     """
 
     seconds: float = 2.0
     budget_seconds: float = 50.0
+    total_seconds: float = 172.0
     min_blocks: int = 4
     warm_up_seconds: float = 10.0
     block_seconds: float = BLOCK_SECONDS
     quick: bool = False
 
 
-QUICK = Plan(seconds=0.4, budget_seconds=4.0, min_blocks=2, warm_up_seconds=1.0, quick=True)
+def within(plan: Plan, seconds: float) -> Plan:
+    """Return a plan for one scenario of so many seconds: warm-ups, blocks and audits.
+
+    Where processes start slowly or clocks never settle, the blocks are fewer, and the command takes no longer.
+    """
+    warm_up_seconds = min(plan.warm_up_seconds, WARM_UP_SHARE * seconds)
+    blocks = (1 - AUDIT_SHARE) * seconds - 2 * warm_up_seconds
+    return replace(plan, warm_up_seconds=warm_up_seconds, budget_seconds=min(plan.budget_seconds, blocks))
+
+
+QUICK = Plan(seconds=0.4, budget_seconds=4.0, total_seconds=math.inf, min_blocks=2, warm_up_seconds=1.0, quick=True)
 
 
 @dataclass(frozen=True)
@@ -325,16 +341,16 @@ def warm_up(subject: Subject, seconds: float) -> WarmUp:
     Three there are in any case: of a slow model too it is known whether it is steady.
     """
     guess = subject.block(BlockSize(1, 1, 1, 1)).guess
-    spent = 0.0
+    until = time.perf_counter() + seconds
     recent: list[float] = []
     beside: list[float] = []
-    while spent < seconds or len(recent) < WARM_UP_BLOCKS:
+    # By the host's clock: where clocks never settle, most of the time goes into the inputs of ever new blocks.
+    while time.perf_counter() < until or len(recent) < WARM_UP_BLOCKS:
         alone = guess > ALONE_SECONDS
         began = time.perf_counter()
         block = subject.block(BlockSize(1, 1, 1, 1) if alone else size_of(subject, guess, WARM_UP_BLOCK_SECONDS))
         beside.append(max(0.0, time.perf_counter() - began - block.host_seconds))
         guess = block.guess
-        spent += block.host_seconds
         recent = [*recent, guess][-WARM_UP_BLOCKS:]
         if len(recent) == WARM_UP_BLOCKS and max(recent) <= (1 + SPREAD_MAX) * min(recent):
             break

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from speed_models import Machine
-from speed_session import run_session
+from speed_session import Costs, run_session
 from worldstrat_bench.speed.command import plan_of
 from worldstrat_bench.speed.sensors import Reading, Sensor
 from worldstrat_bench.speed.stopwatch import Plan
@@ -25,6 +27,24 @@ def test_the_command_keeps_its_budget(
     )
     assert [timing.verdict for timing in result.report.timings] == ["VALID", "VALID"]
     assert 20 < machine.now <= longest, "\n".join(f"{now:.0f} s: {line}" for now, line in heard)
+
+
+@pytest.mark.parametrize("seconds", [1e-3, 0.01, 0.03])
+def test_the_budget_holds_where_processes_start_slowly_and_no_clock_settles(
+    monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    """Slow starts of processes, and calls that differ by half, as on a shared machine with a GPU."""
+    speeds = itertools.cycle((1.0, 0.66, 0.9))
+    drawn: dict[int, float] = {}
+    machine = Machine(speed=lambda now: drawn.setdefault(int(now / 0.3), next(speeds)))
+    costs = Costs(start=8.0, both=8.0, tile=0.015)
+    result, heard = run_session(
+        monkeypatch, seconds, plan_of("cuda:0"), machine=machine, device="cuda:0", costs=costs, reference_seconds=5e-5
+    )
+    assert all(timing.blocks >= 3 * 2 for timing in result.report.timings)
+    assert [timing.verdict for timing in result.report.timings] == ["INVALID", "INVALID"]
+    # Not 60: where speeds differ by half the sweep may choose a batch whose calls are long.
+    assert machine.now <= 70, "\n".join(f"{now:.0f} s: {line}" for now, line in heard)
 
 
 def test_a_quick_look_takes_about_ten_seconds_of_timing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,7 @@ from worldstrat_bench.speed.stopwatch import (
 )
 from worldstrat_bench.speed.verdict import Evidence, Verdict, judge
 
-PLAN = Plan(seconds=1.0, warm_up_seconds=5.0)
+PLAN = Plan(seconds=1.0, warm_up_seconds=0.5)
 
 
 @pytest.fixture(autouse=True)
@@ -121,7 +121,7 @@ def test_a_warm_up_that_does_not_settle_says_so() -> None:
     steady = warm_up(MadeUp(), 1.0)
     assert steady.settled
     assert steady.seconds == pytest.approx(0.010, rel=0.02)
-    assert not warm_up(MadeUp(kind="uneven"), 1.0).settled
+    assert not warm_up(MadeUp(kind="uneven"), 0.2).settled
     _, verdict = _measure(MadeUp(kind="uneven"))
     assert any("warm-up did not settle" in reason for reason in verdict.reasons)
 
