@@ -111,6 +111,9 @@ class MadeUpTimed:
         self._calls(Cycle(0, 1), 1)
         return ModelFigures(1, 1)
 
+    def processor_seconds(self) -> float:
+        return 0.0
+
     def memory(self, calls: int) -> PeakMemory:
         self._calls(Cycle(0, 1), calls)
         return PeakMemory(1 << 30, None)

@@ -22,7 +22,7 @@ from worldstrat_bench.worker.types import ModelSpec
 PLAN = Plan(seconds=0.1, budget_seconds=4.0, min_blocks=2, warm_up_seconds=0.5, block_seconds=0.12)
 """Two short blocks in each repeat: a sleep needs no more. The host's clock is within a millisecond of theirs."""
 WORK_SECONDS = 0.02
-ACCUSATIONS = ("cached", "fresh process", "host waited", "asked for", "wall clock", "to be placed")
+ACCUSATIONS = ("cached", "fresh process", "host waited", "asked for", "wall clock", "to be placed", "while bicubic")
 """What is said of a model that cheats, and not of a machine that is busy."""
 
 COMMON = f"""
@@ -70,6 +70,13 @@ def claims(*arguments, **more):
 
 blocks.run_block = claims
 """
+
+FAST = """
+def work(lr, target):
+    time.sleep(0.004 * len(lr.images))
+    return bicubic(lr, target)
+"""
+"""Quick enough that a clock which forgives a call some milliseconds forgives all of it."""
 
 SNIFFING = """
 class Model:
@@ -171,6 +178,26 @@ class Model:
         return found[1] if found is not None and found[0] is lr else work(lr, target)
 """
 
+BURNING = """
+import threading
+
+def burn():
+    while True:
+        sum(range(10000))
+
+def load(weights, device):
+    threading.Thread(target=burn, daemon=True).start()
+    return Model()
+"""
+
+BURNING_ELSEWHERE = """
+import subprocess
+
+def load(weights, device):
+    subprocess.Popen([sys.executable, "-c", "while True: pass"], start_new_session=True)
+    return Model()
+"""
+
 ONCE = """
 truth = blocks.run_block
 
@@ -219,6 +246,7 @@ def test_an_honest_model_is_not_accused(tmp_path: Path, scenario: Scenario) -> N
 CHEATS = {
     "lying": (LYING.format(honest=0.0), "of the time that the host waited"),
     "lying, seldom honest": (LYING.format(honest=0.2), "of the time that the host waited"),
+    "lying about milliseconds": (FAST + LYING.format(honest=0.0), "of the time that the host waited"),
     "sniffing": (SNIFFING, "whose outputs can all be asked for take"),
     "thumbnails": (THUMBNAILS.format(size=8, steps=50), "results are cached between calls"),
     "coarse thumbnails": (THUMBNAILS.format(size=1, steps=20), "from those of a fresh process"),
@@ -226,9 +254,11 @@ CHEATS = {
     "in advance": (IN_ADVANCE, "results are cached between calls"),
     "on arrival": (ON_ARRIVAL, "longer to be placed"),
     "once for each input": (ONCE, "whose outputs can all be asked for take"),
+    "burning": (BURNING, "of a core busy while bicubic was timed"),
+    "burning elsewhere": (BURNING_ELSEWHERE, "of a core busy while bicubic was timed"),
     "late": (LATE, "outputs are not there when they are asked for"),
 }
-LONG = ("lying", "coarse thumbnails", "skipping", "in advance", "once for each input", "late")
+LONG = ("lying", "coarse thumbnails", "skipping", "in advance", "once for each input", "burning", "late")
 """In `tox -e soak` only: what the others of their kind are caught by catches them, too, or they take half a minute."""
 
 

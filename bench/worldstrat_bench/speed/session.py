@@ -215,7 +215,12 @@ class _TimingSession:
         batch = best_batch(speeds)
         subject = self._subject(scenario, batch)
         reference = WorkerSubject(
-            self._reference, self._reference_variations, batch, subject.wait, message_seconds=self._message_seconds
+            self._reference,
+            self._reference_variations,
+            batch,
+            subject.wait,
+            message_seconds=self._message_seconds,
+            resting=self._worker.processor_seconds,
         )
         looks = OutputChecks(subject, self._request.scored.tiles if self._request.scored else (), self._reference)
         self._readings = [self._sensor.read()] if self._sensor else []

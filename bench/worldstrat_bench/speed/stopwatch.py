@@ -75,6 +75,7 @@ class Block:
     place_seconds : that the host waited until the inputs were there.
     kept : of the last calls, whose outputs were copied.
     wait : whether each call was waited for.
+    resting_seconds : processor time of the other worker meanwhile, whose processes should rest.
     """
 
     inputs: int
@@ -87,6 +88,7 @@ class Block:
     place_seconds: float = 0.0
     kept: int = 0
     wait: bool = False
+    resting_seconds: float = 0.0
 
     @property
     def seconds(self) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -47,6 +47,7 @@ class WorkerSubject:
     wait : whether each call is waited for (`single`), or a block is handed over without waiting (`offline`).
     seeded : whether a seed is set before each call; random ones, so that they tell a model nothing.
     message_seconds : what a message to a worker takes by itself.
+    resting : processor time so far, s, of processes that should rest while a block is timed; None: there are none.
     """
 
     worker: TimedWorker
@@ -55,6 +56,7 @@ class WorkerSubject:
     wait: bool
     seeded: bool = False
     message_seconds: float = 0.0
+    resting: Callable[[], float] | None = None
     _inputs: list[Seeded] = field(default_factory=list)
 
     def inputs_at_most(self) -> int:
@@ -87,7 +89,10 @@ class WorkerSubject:
         self.worker.lead_in(Cycle(0, len(before)), max(size.lead_in, len(before)), size.kept)
         self._inputs = list(inputs)
         placing = self._place(self.worker, self._inputs)
+        # Read after the lead-in: threads that have just worked may look for more work for some milliseconds.
+        before_block = self.resting() if self.resting else 0.0
         times = self._time(size)
+        used = self.resting() - before_block if self.resting else 0.0
         return Block(
             size.inputs,
             size.calls,
@@ -99,6 +104,7 @@ class WorkerSubject:
             placing.host_seconds,
             self.kept,
             self.wait,
+            used,
         )
 
     def place_at(self, other: TimedWorker) -> float:

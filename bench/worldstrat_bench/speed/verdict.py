@@ -59,6 +59,9 @@ PLACE_MAX = 0.25
 PLACE_SECONDS_MIN = 0.010
 """... and by less than this in any case."""
 
+RESTING_MAX = 0.05
+"""Share of a core that the model's processes may use while the reference is timed, over all its blocks."""
+
 LATE_SECONDS = 0.010
 """Longest wait for the outputs that the host names, beyond what such an answer takes, in the best case."""
 
@@ -134,7 +137,7 @@ class Verdict:
 def judge(evidence: Evidence) -> Verdict:
     """Every reason not to believe a timing; none if it can be believed."""
     steady = (_quick, _warm_up, _spread, _ramp, _ratios, _modes, _tail, _device)
-    honest = (_caching, _clocks, _claim, _run, _placing, _audit, _late, _outputs)
+    honest = (_caching, _clocks, _claim, _run, _resting, _placing, _audit, _late, _outputs)
     return Verdict(tuple(reason for check in (*steady, *honest) if (reason := check(evidence))))
 
 
@@ -274,6 +277,15 @@ def _run(evidence: Evidence) -> str | None:
         f"a call takes {evidence.per_call * 1e3:.3g} ms, where a single tile of the run took "
         f"{evidence.run_seconds * 1e3:.3g} ms: evaluate and time on the same quiet machine"
     )
+
+
+def _resting(evidence: Evidence) -> str | None:
+    """Report a model that slows the reference down, which makes its own ratio to it smaller."""
+    waited = sum(block.host_seconds for block in evidence.references)
+    share = sum(block.resting_seconds for block in evidence.references) / waited if waited else 0.0
+    if share <= RESTING_MAX:
+        return None
+    return f"the model's processes kept {share:.0%} of a core busy while bicubic was timed"
 
 
 def _placing(evidence: Evidence) -> str | None:

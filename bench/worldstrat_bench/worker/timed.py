@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from worldstrat_bench.data.task import Task
 from worldstrat_bench.errors import ModelError
 from worldstrat_bench.worker.host import Worker
+from worldstrat_bench.worker.processor import processor_seconds
 from worldstrat_bench.worker.replies import failure_of
 from worldstrat_bench.worker.types import BlockTimes, ModelFigures, PeakMemory, Reply
 from worldstrat_bench.worker.validate import InvalidOutputError, check_image
@@ -138,6 +139,11 @@ class TimedWorker:
         # The model's code can change what its process says of itself, and not what the host saw of it.
         host = None if stated is None else max(stated, self._worker.peak_bytes)
         return PeakMemory(host, _count(header.get("device_bytes")))
+
+    def processor_seconds(self) -> float:
+        """Return the processor time of the worker's processes so far, s, as the host sees it; 0 if none runs."""
+        keeper = self._worker.keeper_pid
+        return 0.0 if keeper is None else processor_seconds(keeper)
 
     @property
     def _longest(self) -> float:

@@ -45,7 +45,7 @@ def test_an_honest_timing_is_valid() -> None:
         placing=((0.11, 0.4, 0.12), (0.1, 0.1)),
         audit_placing=((0.012,), (0.004,)),
         late=(0.05, 0.001),
-        references=_alternating(0.05),
+        references=_beside(0.04),
         run_seconds=0.045,
         scored_difference=0.0,
         fresh_difference=1e-6,
@@ -64,6 +64,11 @@ def test_a_little_skew_is_valid() -> None:
 def _alternating(more: float) -> tuple[Block, ...]:
     """References every other one of which takes so much longer."""
     return tuple(_block(k, 0.002 * (1 + more * (k % 2))) for k in range(18))
+
+
+def _beside(share: float) -> tuple[Block, ...]:
+    """References beside which the model's processes use a share of a core."""
+    return tuple(replace(block, resting_seconds=share * block.host_seconds) for block in _alternating(0.05))
 
 
 RAMP = tuple(_block(k, 0.010 * (1 + 0.06 * k)) for k in range(6))
@@ -92,6 +97,7 @@ CACHED = _of(np.array([0.010] * 10 + [0.0088] * 30), 10)
             {"references": _alternating(0.3)},
             "ratios of neighbouring blocks of the model and of bicubic differ by 2[67]%",
         ),
+        ({"references": _beside(0.06)}, "processes kept 6% of a core busy while bicubic was timed"),
         ({"run_seconds": 0.06}, "a call takes 10 ms, where a single tile of the run took 60 ms"),
         ({"late": (0.4, 0.1)}, "outputs are not there when they are asked for, but 100 ms later"),
         ({"warm": False}, "warm-up did not settle"),
