@@ -183,6 +183,7 @@ def distribution(site: Path, name: str, record: str, *, project: Path | None = N
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
     (info / "RECORD").write_text(record)
     if project is not None:
+        (project / "setup.cfg").write_text(f"[metadata]\nname = {name}\n")
         origin = {"url": project.as_uri(), "dir_info": {"editable": True}}
         (info / "direct_url.json").write_text(json.dumps(origin))
     return info

@@ -18,7 +18,8 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from worldstrat_bench.digests import listing_sha256, tree_sha256
-from worldstrat_bench.plugins.editable import MODULES, editable_install, editable_installs, normal_name
+from worldstrat_bench.plugins.editable import MODULES, editable_install, editable_installs
+from worldstrat_bench.plugins.projects import normal_name
 from worldstrat_bench.plugins.tree import counts, read_tree
 from worldstrat_bench.plugins.wheel import LIBRARIES
 

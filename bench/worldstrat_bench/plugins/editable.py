@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ast
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import Distribution, distributions
@@ -18,6 +17,7 @@ from typing import Final
 from urllib.parse import unquote, urlparse
 
 from worldstrat_bench.plugins.interpreter import pth_folders
+from worldstrat_bench.plugins.projects import is_project_of, normal_name
 from worldstrat_bench.plugins.reach import entries_of, is_file, is_folder
 
 MODULES: Final = (".py", ".pyc", ".so", ".pyd")
@@ -79,7 +79,11 @@ class Editable:
 
 
 def editable_install(distribution: Distribution) -> Editable | None:
-    """Return where the files of a distribution are; None unless it is installed in editable mode (PEP 610)."""
+    """Return where the files of a distribution are; None unless it is installed in editable mode (PEP 610).
+
+    A wheel can say so of itself, too, and a worker reads what lies there: the folder has to be a project of that name,
+    and what is outside of it is left out.
+    """
     project = _project(distribution)
     if project is None:
         return None
@@ -91,14 +95,15 @@ def editable_install(distribution: Distribution) -> Editable | None:
     # Only at the top of site-packages does Python run a .pth file or find a hook.
     for file in (site / name for name in named if len(name.parts) == 1):
         if file.suffix == ".pth":
-            folders += pth_folders(file)
+            folders += [folder for folder in pth_folders(file) if folder.resolve().is_relative_to(project)]
             for folder in folders:
                 places.update(_importable(folder, _stated_names(distribution), project=folder.resolve() == project))
         elif file.suffix == ".py":
             hook = _of_hook(file)
             places.update(hook.places)
             build = hook.build or build
-    return Editable(places or _linked(site, named), tuple(folders), build)
+    own = {name: place for name, place in (places or _linked(site, named)).items() if _is_below(place, project)}
+    return Editable(own, tuple(folders), build if build is not None and _is_below(build, project) else None)
 
 
 def editable_installs(site_paths: Iterable[Path]) -> Iterator[tuple[str, Editable]]:
@@ -112,9 +117,33 @@ def editable_installs(site_paths: Iterable[Path]) -> Iterator[tuple[str, Editabl
         seen.add(name)
 
 
-def normal_name(distribution: str) -> str:
-    """Return the name of a distribution as package indexes compare it (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", distribution).lower()
+def came_with_a_wheel(folder: Path, site_paths: Iterable[Path]) -> bool:
+    """Return whether a folder is on the path since a distribution brought a ``.pth`` file along that names it."""
+    for site in site_paths:
+        naming = {Path(file.name) for file in site.glob("*.pth") if folder in pth_folders(file)}
+        if naming and any(
+            naming.intersection(map(Path, map(str, d.files or ()))) for d in distributions(path=[str(site)])
+        ):
+            return True
+    return False
+
+
+def holds_installed(folder: Path) -> bool:
+    """Return whether a folder is one in which packages are installed, as that of another environment."""
+    return any(entry.name.endswith(".dist-info") for entry in entries_of(folder))
+
+
+def importable(folder: Path) -> dict[str, Path]:
+    """Return the modules and packages that a folder on the path adds, whoever put it there."""
+    return _importable(folder, None, project=False)
+
+
+def _is_below(place: Path, project: Path) -> bool:
+    """Return whether a place lies in a project, links followed."""
+    try:
+        return place.resolve().is_relative_to(project)
+    except (OSError, RuntimeError):  # a link to itself
+        return False
 
 
 def _project(distribution: Distribution) -> Path | None:
@@ -126,7 +155,9 @@ def _project(distribution: Distribution) -> Path | None:
     except (ValueError, KeyError, AttributeError, TypeError):
         return None
     project = Path(unquote(urlparse(origin["url"]).path)) if editable else None
-    return project.resolve() if project is not None and is_folder(project) else None
+    if project is None or not is_folder(project):
+        return None
+    return project.resolve() if is_project_of(project, str(distribution.metadata["Name"] or "")) else None
 
 
 def _stated_names(distribution: Distribution) -> frozenset[str] | None:

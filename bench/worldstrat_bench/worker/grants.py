@@ -9,7 +9,7 @@ from pathlib import Path
 
 from worldstrat_bench.errors import InfrastructureError
 from worldstrat_bench.plugins.code import expanded
-from worldstrat_bench.plugins.editable import editable_installs
+from worldstrat_bench.plugins.editable import came_with_a_wheel, editable_installs, holds_installed, importable
 from worldstrat_bench.plugins.interpreter import Interpreter, import_paths
 from worldstrat_bench.plugins.tree import holds_a_home
 from worldstrat_bench.plugins.weights import weights_at
@@ -101,8 +101,9 @@ def library_folders(variable: str) -> list[Path]:
 def interpreter_paths(interpreter: Interpreter) -> tuple[list[Path], list[Path]]:
     """Return what to read of an environment, the installation behind it and its editable packages; and what to list.
 
-    The folder that an editable install puts on the path is listed only: it may be a whole project, and the digest of
-    the code covers the packages and modules in it.
+    The folder that an editable install or the user's own ``.pth`` file puts on the path is listed only: it may be a
+    whole project, and the digest of the code covers the packages and modules in it. What the ``.pth`` file of a wheel
+    names outside of the environment is not the wheel's to give, unless it is a place of installed packages.
     """
     # A virtual environment's interpreter is a chain of links, each of which is followed when the worker is executed.
     paths = [interpreter.prefix, interpreter.base, *links_of(interpreter.executable)]
@@ -113,9 +114,12 @@ def interpreter_paths(interpreter: Interpreter) -> tuple[list[Path], list[Path]]
         paths += install.places.values()
         paths += (file for file in expanded(install.places).values() if file.is_symlink())  # what it points to
     for path in import_paths(interpreter):
-        # the harness's own source is of no use to a model
-        if path in interpreter.site_paths or path not in {PACKAGE.parent, *listed}:
+        if path in (*interpreter.site_paths, *(interpreter.extra or ())) or holds_installed(path):
             paths.append(path)
+        # the harness's own source is of no use to a model
+        elif path not in {PACKAGE.parent, *listed} and not came_with_a_wheel(path, interpreter.stating):
+            listed.add(path)
+            paths += importable(path).values()
     return paths, sorted(listed - {PACKAGE.parent})
 
 

@@ -49,6 +49,7 @@ def test_editable_and_installed_are_the_same_model(tmp_path: Path) -> None:
     (installed / "pkg-1.0.dist-info" / "RECORD").write_text(record)
     (editable / "pkg-1.0.dist-info" / "RECORD").write_text("__editable__.pkg.pth,,\n")
     (editable / "__editable__.pkg.pth").write_text(f"{tmp_path / 'src'}\n")
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "pkg"\n')
     origin = f'{{"url": "{tmp_path.as_uri()}", "dir_info": {{"editable": true}}}}'
     (editable / "pkg-1.0.dist-info" / "direct_url.json").write_text(origin)
     digest = code_sha256("pkg", [installed])

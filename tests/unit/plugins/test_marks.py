@@ -57,6 +57,7 @@ def test_a_path_file_and_a_finder_of_an_editable_install(save: Callable[[str], b
     info.mkdir()
     (info / "METADATA").write_bytes(b"Metadata-Version: 2.1\nName: net\nVersion: 1\n")
     (info / "RECORD").write_bytes(b"__finder.py,,\n")
+    (source / "setup.py").write_bytes(save("from setuptools import setup\nsetup(\n    name='net',\n)\n"))
     origin = {"url": source.as_uri(), "dir_info": {"editable": True}}
     (info / "direct_url.json").write_text(json.dumps(origin), encoding="utf-8")
     (tmp_path / "__finder.py").write_bytes(save(f"MAPPING: dict[str, str] = {{'net': {str(source / 'net')!r}}}\n"))

@@ -18,6 +18,7 @@ from worldstrat_bench.plugins.interpreter import pth_folders
 def install(site: Path, name: str, project: Path, hook: str) -> None:
     (project / name).mkdir(parents=True)
     (project / name / "__init__.py").write_text("def load(weights, device): ...\n")
+    (project / "pyproject.toml").write_text(f'[project]\nname = "{name}"\n')
     info = site / f"{name}-1.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")

@@ -1,0 +1,114 @@
+"""What a wheel that pip installed says of folders outside of its environment gives a confined worker nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from worldstrat_bench.plugins.interpreter import Interpreter
+from worldstrat_bench.worker.grants import interpreter_paths
+
+
+def install(site: Path, files: dict[str, str], name: str = "sr", *, recorded: bool = True) -> None:
+    """Write what pip leaves of a wheel with these files."""
+    info = f"{name}-1.0.dist-info"
+    files = {**files, f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"}
+    for inner, text in files.items():
+        (site / inner).parent.mkdir(parents=True, exist_ok=True)
+        (site / inner).write_text(text, encoding="utf-8")
+    (site / info / "RECORD").write_text("".join(f"{inner},,\n" for inner in files) if recorded else "")
+
+
+def project(folder: Path, name: str, kind: str = "pyproject") -> Path:
+    """Write a project with a package `net` and, beside it, what is not of the package."""
+    (folder / "net").mkdir(parents=True)
+    (folder / "net" / "__init__.py").touch()
+    (folder / "keys").mkdir()
+    (folder / "keys" / "id").write_text("secret")
+    stated = {
+        "pyproject": ("pyproject.toml", f'[project]\nname = "{name}"\n'),
+        "poetry": ("pyproject.toml", f'[tool.poetry]\nname = "{name}"\n'),
+        "flit": ("pyproject.toml", f'[tool.flit.metadata]\nmodule = "{name}"\n'),
+        "setup.cfg": ("setup.cfg", f"[metadata]\nname = {name}\n"),
+        "setup.py": ("setup.py", f"from setuptools import setup\nsetup(name='{name}')\n"),
+        "computed": (f"src/{name}.egg-info/PKG-INFO", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n"),
+    }
+    file, text = stated[kind]
+    (folder / file).parent.mkdir(parents=True, exist_ok=True)
+    (folder / file).write_text(text, encoding="utf-8")
+    return folder.resolve()
+
+
+def editable(folder: Path) -> str:
+    return json.dumps({"url": folder.as_uri(), "dir_info": {"editable": True}})
+
+
+def granted(site: Path) -> tuple[set[Path], set[Path]]:
+    """Return the folders outside of the environment that a worker may read, and those that it may list."""
+    home = site.parent.parent.parent
+    interpreter = Interpreter(home / "bin" / "python", (3, 11, 0), home, home / "base", (site,))
+    paths, listed = interpreter_paths(interpreter)
+    return {path for path in paths if not path.is_relative_to(home)}, set(listed)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    folder = tmp_path / "env" / "lib" / "python3.11" / "site-packages"
+    folder.mkdir(parents=True)
+    return folder
+
+
+@pytest.mark.parametrize("way", ["path", "path of an editable", "finder", "finder of another's project", "hook"])
+def test_a_wheel_opens_no_folder_of_the_user(site: Path, tmp_path: Path, way: str) -> None:
+    theirs = project(tmp_path / "theirs", "private")
+    keys, info = theirs / "keys", "sr-1.0.dist-info/direct_url.json"
+    finder = f"MAPPING: dict[str, str] = {{'sr_x': {str(keys)!r}}}\n"
+    install(
+        site,
+        {
+            "path": {"sr.pth": f"{keys}\n{theirs}\n"},
+            "path of an editable": {"sr.pth": f"{theirs}\n", info: editable(theirs)},
+            "finder": {"__finder.py": finder, info: editable(keys)},
+            "finder of another's project": {"__finder.py": finder, info: editable(theirs)},
+            "hook": {"_sr.py": f"F.map_module('x', {str(theirs / 'net' / '__init__.py')!r})\n", info: editable(theirs)},
+        }[way],
+    )
+    assert granted(site) == (set(), set())
+
+
+def test_a_project_of_its_own_leads_to_no_other_place(site: Path, tmp_path: Path) -> None:
+    mine, theirs = project(tmp_path / "mine", "sr"), project(tmp_path / "theirs", "private")
+    (mine / "out").symlink_to(theirs / "keys")
+    finder = f"MAPPING: dict[str, str] = {{'a': {str(theirs / 'net')!r}, 'b': {str(mine / 'out')!r}}}\n"
+    install(
+        site,
+        {"__finder.py": finder, "sr.pth": f"{theirs}\n", "sr-1.0.dist-info/direct_url.json": editable(mine)},
+    )
+    assert granted(site) == (set(), set())
+
+
+@pytest.mark.parametrize("kind", ["pyproject", "poetry", "flit", "setup.cfg", "setup.py", "computed"])
+@pytest.mark.parametrize("hook", ["path", "finder"])
+def test_the_users_own_editable_install_is_readable(site: Path, tmp_path: Path, hook: str, kind: str) -> None:
+    mine = project(tmp_path / "mine", "My.SR", kind)
+    finder = f"MAPPING: dict[str, str] = {{'net': {str(mine / 'net')!r}}}\n"
+    brought = {"my_sr.pth": f"{mine}\n"} if hook == "path" else {"__finder.py": finder}
+    install(site, {**brought, "my_sr-1.0.dist-info/direct_url.json": editable(mine)}, "my_sr")
+    assert granted(site) == ({mine / "net"}, {mine} if hook == "path" else set())
+
+
+def test_a_path_file_that_the_user_wrote_adds_modules_and_nothing_beside_them(site: Path, tmp_path: Path) -> None:
+    mine = project(tmp_path / "mine", "sr")
+    (mine / "net.py").touch()
+    (site / "mine.pth").write_text(f"{mine}\n")
+    assert granted(site) == ({mine / "net", mine / "net.py"}, {mine})
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_other_installed_packages_stay_readable_as_a_whole(site: Path, tmp_path: Path, recorded: bool) -> None:
+    other = tmp_path / "other"
+    install(other, {"torch/__init__.py": "", "torch.libs/gomp.so": ""}, "torch")
+    install(site, {"more.pth": f"{other}\n"}, recorded=recorded)
+    assert granted(site) == ({other}, set())
