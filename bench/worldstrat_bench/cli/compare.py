@@ -23,7 +23,11 @@ RunsArgument = Annotated[
 ]
 MetricsOption = Annotated[
     str | None,
-    typer.Option("--metrics", metavar="NAMES", help="Metrics, with commas. [default: all of two runs, ranked of more]"),
+    typer.Option(
+        "--metrics",
+        metavar="NAMES",
+        help="Metrics separated by commas. [default: all for two runs, else the ranked ones]",
+    ),
 ]
 StrataOption = Annotated[
     str | None, typer.Option("--strata", metavar="AXIS", help="Also compare by an axis: ipcc, smod, source, ...")

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 DataOption = Annotated[Path, typer.Option("--data", metavar="DIR", help="The dataset's folder.")]
 ProtocolOption = Annotated[str, typer.Option("--protocol", metavar="ID", help="Scoring protocol.")]
 ListOption = Annotated[
-    str, typer.Option("--list", metavar="NAME", help="auto, test, full, clean, strict or never-split.")
+    str, typer.Option("--list", metavar="NAME", help="List of tiles: auto, test, full, clean, strict or never-split.")
 ]
 LimitOption = Annotated[
     int | None, typer.Option("--limit", metavar="N", min=1, help="Smoke test on N tiles; never ranked.")
 ]
-DeviceOption = Annotated[str, typer.Option("--device", metavar="D", help="auto, cpu, cuda or cuda:N.")]
+DeviceOption = Annotated[str, typer.Option("--device", metavar="D", help="Device: auto, cpu, cuda or cuda:N.")]
 OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Output folder of the result.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, all else on stderr.")]
 

@@ -42,12 +42,18 @@ def register(app: typer.Typer) -> None:
 
 def mini(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.", show_default=False)],
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Random seed; the same seed gives the same bytes.")] = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="N", min=0, help="Random seed; the same seed gives the same bytes.")
+    ] = 0,
     size: Annotated[
-        int, typer.Option("--size", min=160, max=4096, help="Side of a tile in px; WorldStrat's is 1054.")
+        int, typer.Option("--size", metavar="PX", min=160, max=4096, help="Side of a tile in px; WorldStrat's is 1054.")
     ] = 320,
-    test_tiles: Annotated[int, typer.Option("--test-tiles", min=1, max=2000, help="Number of test tiles.")] = 36,
-    train_tiles: Annotated[int, typer.Option("--train-tiles", min=0, max=2000, help="Number of train tiles.")] = 4,
+    test_tiles: Annotated[
+        int, typer.Option("--test-tiles", metavar="N", min=1, max=2000, help="Number of test tiles.")
+    ] = 36,
+    train_tiles: Annotated[
+        int, typer.Option("--train-tiles", metavar="N", min=0, max=2000, help="Number of train tiles.")
+    ] = 4,
 ) -> None:
     """Write a small synthetic dataset in WorldStrat's layout."""
     from worldstrat_bench.data.mini import write_mini
@@ -65,7 +71,7 @@ def check(
     deep: Annotated[bool, typer.Option("--deep", help="Decode every pixel; slower.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List the faults of a dataset: damaged, missing and ill-formed files, incomplete lists.
+    """List the faults of a dataset: damaged, missing and malformed files, incomplete lists.
 
     Exits with code 4 if there is a fault.
     """
@@ -91,7 +97,9 @@ def export(
         int,
         typer.Option("--frames", metavar="N", min=1, max=8, help="Maximum number of revisits per tile, best first."),
     ] = 8,
-    format_name: Annotated[str, typer.Option("--format", metavar="F", help="geotiff or npz.")] = "geotiff",
+    format_name: Annotated[
+        str, typer.Option("--format", metavar="F", help="Format of the files: geotiff or npz.")
+    ] = "geotiff",
     anonymous: Annotated[
         Path | None,
         typer.Option("--anonymous", metavar="FILE", help="Replace tile names and drop places; FILE keeps the names."),

@@ -26,21 +26,26 @@ def fetch(
     *,
     release: Annotated[
         str | None,
-        typer.Option("--release", metavar="R", help="v1.1 or v1.0; default: what the source holds, or v1.1."),
+        typer.Option("--release", metavar="R", help="Release: v1.1 or v1.0. [default: the source's, or v1.1]"),
     ] = None,
     list_name: Annotated[
-        str, typer.Option("--list", metavar="NAME", help="full, clean, strict, never-split, test, train or val.")
+        str,
+        typer.Option(
+            "--list", metavar="NAME", help="List of tiles: full, clean, strict, never-split, test, train or val."
+        ),
     ] = "auto",
-    frames: Annotated[int, typer.Option("--frames", min=1, max=9999, help="Revisits per tile.")] = 8,
+    frames: Annotated[int, typer.Option("--frames", metavar="N", min=1, max=9999, help="Revisits per tile.")] = 8,
     source: Annotated[
         str | None,
         typer.Option(
             "--source", metavar="URL|PATH", help="A base URL, a folder of archives, a .zip, an unpacked copy."
         ),
     ] = None,
-    connections: Annotated[int, typer.Option("--connections", min=1, max=16, help="Concurrent requests.")] = 4,
+    connections: Annotated[
+        int, typer.Option("--connections", metavar="N", min=1, max=16, help="Concurrent requests.")
+    ] = 4,
     timeout: Annotated[
-        float, typer.Option("--timeout", min=0.1, help="Retry after this many seconds without data.")
+        float, typer.Option("--timeout", metavar="S", min=0.1, help="Retry after this many seconds without data.")
     ] = 30.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be fetched; write nothing.")] = False,
     as_json: JsonOption = False,

@@ -131,7 +131,7 @@ class TilesGroup:
     draws: Annotated[
         int | None,
         typer.Option(
-            "--draws", metavar="K", min=1, max=32, help="Predictions per tile of a random model. [default: 1]"
+            "--draws", metavar="K", min=1, max=32, help="Predictions per tile of a stochastic model. [default: 1]"
         ),
     ] = None
     lr: Annotated[
@@ -193,7 +193,9 @@ class ScoringGroup:
 
     lpips_weights: Annotated[
         Path | None,
-        typer.Option("--lpips-weights", metavar="FILE", help="AlexNet weights. [default: torchvision's cache]"),
+        typer.Option(
+            "--lpips-weights", metavar="FILE", help="AlexNet weights for LPIPS. [default: torchvision's cache]"
+        ),
     ] = None
     download: Annotated[
         bool, typer.Option("--download/--no-download", help="Download the LPIPS weights if they are missing.")

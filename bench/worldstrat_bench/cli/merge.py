@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 def merge(
     runs: RunsArgument, data: console.DataOption, out: console.OutOption, json: console.JsonOption = False
 ) -> None:
-    """Merge the shards of a run; the result is the same as of one run."""
+    """Merge the shards of a run; the result is that of a run that was never cut."""
     from worldstrat_bench.cli.running import report
     from worldstrat_bench.run.merge import merge_runs
 

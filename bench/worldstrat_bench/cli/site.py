@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(site_app, name="site")
 
 
-@site_app.command("build")
+@site_app.command("build", short_help="Build the site from records and tile tables.")
 def build_site(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Submissions folders and run directories.")],
     *,
@@ -87,7 +87,7 @@ def build_site(
         raise typer.Exit(5)
 
 
-@site_app.command("check")
+@site_app.command("check", short_help="Check a built site, and that a rebuild gives the same bytes.")
 def check_site(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A built site.")],
     rebuild: Annotated[bool, typer.Option("--rebuild/--no-rebuild", help="Build again and compare bytes.")] = True,
@@ -105,7 +105,7 @@ def check_site(
         raise typer.Exit(5)
 
 
-@site_app.command("snapshot")
+@site_app.command("snapshot", short_help="Freeze the boards of a built site under a name.")
 def snapshot(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name in the snapshot's address, such as 2026-12.")],
     site: Annotated[Path, typer.Option("--site", metavar="DIR", help="Built site whose boards are frozen.")],
@@ -133,13 +133,13 @@ def snapshot(
         typer.echo(f"{printable(str(path))}: {len(made.boards)} boards, sha256 {made.digest}")
 
 
-@site_app.command("diff")
+@site_app.command("diff", short_help="Show what changed on the boards.")
 def diff(
     first: Annotated[Path, typer.Argument(metavar="A", help="A snapshot file or a built site.")],
     second: Annotated[Path, typer.Argument(metavar="B", help="A later snapshot file or built site.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Say what changed on the boards: who entered, who left, new records, ranks."""
+    """Show what changed on the boards: who entered, who left, new records, ranks."""
     from worldstrat_bench.site.snapshots import boards_at, changes
 
     found = changes(boards_at(first), boards_at(second))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 RunsArgument = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Finished runs on the same tiles.")]
 MetricsOption = Annotated[
     str | None,
-    typer.Option("--metrics", metavar="NAMES", help="Metrics to show, separated by commas [psnr,ssim,lpips]."),
+    typer.Option("--metrics", metavar="NAMES", help="Metrics separated by commas. [default: psnr,ssim,lpips]"),
 ]
 StrataOption = Annotated[
     str | None,

@@ -39,7 +39,7 @@ SeedOption = Annotated[
 ]
 MaintainerOption = Annotated[
     str | None,
-    typer.Option("--maintainer", metavar="NAME", help="Your name for verification.json; needs --out or -k."),
+    typer.Option("--maintainer", metavar="NAME", help="Maintainer's name for verification.json; needs --out or -k."),
 ]
 CommitOption = Annotated[
     str | None,
@@ -48,7 +48,8 @@ CommitOption = Annotated[
     ),
 ]
 WeightsOption = Annotated[
-    Path | None, typer.Option("--lpips-weights", metavar="FILE", help="AlexNet weights. [default: torchvision's cache]")
+    Path | None,
+    typer.Option("--lpips-weights", metavar="FILE", help="AlexNet weights for LPIPS. [default: torchvision's cache]"),
 ]
 TileSecondsOption = Annotated[
     float,
@@ -56,7 +57,9 @@ TileSecondsOption = Annotated[
 ]
 MemoryOption = Annotated[
     float | None,
-    typer.Option("--memory-gib", metavar="G", min=0.1, help="Memory limit, if the run had more. [default: half]"),
+    typer.Option(
+        "--memory-gib", metavar="G", min=0.1, help="Memory limit, if the run had more. [default: half of the machine's]"
+    ),
 ]
 DownloadOption = Annotated[
     bool, typer.Option("--download/--no-download", help="Download the LPIPS weights if they are missing.")
