@@ -1,4 +1,4 @@
-"""A model that draws: several predictions a tile, their mean score, what is kept of them, and how they are verified."""
+"""A stochastic model: several predictions a tile, their mean score, what is kept of them, and how they are verified."""
 
 from __future__ import annotations
 

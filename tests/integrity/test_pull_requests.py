@@ -229,7 +229,7 @@ def test_files_and_folders_of_results_have_no_twins_either(root: Path) -> None:
     ],
     ids=str,
 )
-def test_no_record_is_of_the_future(root: Path, created: str | timedelta, refused: bool) -> None:
+def test_no_record_is_dated_in_the_future(root: Path, created: str | timedelta, refused: bool) -> None:
     folder = make_submission(root)
     # an hour that is told here, not while tests are collected: every process has to collect the same names
     stated = created if isinstance(created, str) else (datetime.now(UTC) + created).isoformat()

@@ -83,7 +83,7 @@ def hidden(root: Path) -> None:
 
 def no_utf8(root: Path) -> None:
     folder = make_submission(root, MINE, gain_db=30.0)
-    os.rename(os.fsencode(folder), os.fsencode(folder) + b"\xff")  # noqa: PTH104  # a name that is no text
+    os.rename(os.fsencode(folder), os.fsencode(folder) + b"\xff")  # noqa: PTH104  # a name that is not text
 
 
 def like_a_site(root: Path) -> None:

@@ -63,7 +63,7 @@ def test_nothing_of_a_submission_that_was_removed_stays(root: Path, tmp_path: Pa
 MANIFESTS = {
     "UTF-16": 'title = "x"\n'.encode("utf-16"),
     "Latin-1": 'title = "é"\n'.encode("latin-1"),
-    "no TOML": b"title: a YAML file\n",
+    "not TOML": b"title: a YAML file\n",
     "nested without end": b"x = " + b"[" * 5000,
     "a key twice": b'slug = "a"\nslug = "b"\n',
     "too large": b"#" * 9_000_000,

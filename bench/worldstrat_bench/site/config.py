@@ -87,7 +87,7 @@ def load_config(path: Path | None) -> BoardConfig:
     Raises
     ------
     InvalidArtefactError
-        if it is missing, no TOML, has an unknown key, or names an unknown metric.
+        if it is missing, not TOML, has an unknown key, or names an unknown metric.
     """
     if path is None:
         return DEFAULTS

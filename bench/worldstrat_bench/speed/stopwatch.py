@@ -75,7 +75,7 @@ class Block:
     place_seconds : that the host waited until the inputs were there.
     kept : of the last calls, whose outputs were copied.
     wait : whether each call was waited for.
-    resting_seconds : processor time of the other worker meanwhile, whose processes should rest.
+    resting_seconds : processor time of the other worker in between, whose processes should rest.
     """
 
     inputs: int

@@ -303,7 +303,7 @@ def _check_folder(
     manifest, text, problems = submitted_manifest(folder)
     faults += problems
     if manifest is None:
-        # What the valid sections say is checked all the same: an author learns of everything in one round.
+        # What the valid sections say is checked all the same: an author learns of everything at once.
         return None, [*faults, *partial_faults(folder)]
     faults += content_faults(manifest, text, folder, [result.record for result in results])
     faults += name_faults(manifest, text, folder, siblings)

@@ -1,4 +1,4 @@
-"""Checks of a manifest that is not valid as a whole: an author learns of everything that is wrong in one round."""
+"""Checks of a manifest that is not valid as a whole: an author learns of everything that is wrong at once."""
 
 from __future__ import annotations
 

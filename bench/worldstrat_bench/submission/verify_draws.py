@@ -1,4 +1,4 @@
-"""How a model that draws is compared with its record: draw by draw on such a device, by its means on another."""
+"""How a stochastic model is compared with its record: draw by draw on such a device, by its means on another."""
 
 from __future__ import annotations
 

@@ -233,7 +233,7 @@ def _batch(worker: Worker, frames: int) -> ModelFinding:
     for index, output in enumerate(outputs):
         alone = worker.predict(task.tile(index), SEED)
         finding = _same("batch of two", output[0], alone, fix)
-        # A model that draws has other numbers in a batch than alone: its values cannot be compared, its size can.
+        # A stochastic model has other numbers in a batch than alone: its values cannot be compared, its size can.
         if not finding.passed and alone.image is not None and output[0].shape == alone.image.shape:
             other = _same("another seed", alone.image, worker.predict(task.tile(index), SEED + 1), fix)
             seen = f"{finding.seen}: the model draws other numbers in a batch than alone"

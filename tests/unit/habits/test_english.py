@@ -29,6 +29,15 @@ DENIED = {
     "that is none: is not one, is missing": rf"(?<!here )(?<!here_)(?<![a-z])(?:is|are){GAP}none\b",
     "made-up: synthetic, fake": r"(?<![a-z])made-up(?![a-z])",
     "meanwhile: at the same time, in between": r"(?i:(?<![a-z])meanwhile(?![a-z]))",
+    "a model that draws: a stochastic model": rf"(?i:\bmodels?{GAP}that{GAP}draws?\b(?!{GAP}(?:random{GAP})?numbers))",
+    "a random model: a stochastic model": rf"(?i:\brandom{GAP}models?\b)",
+    "in one round: at once": rf"(?<![a-z])in{GAP}one{GAP}round(?![a-z])",
+    "a record of the future: dated in the future": rf"(?<![a-z])of{GAP}the{GAP}future(?![a-z])",
+    ", no TOML: not TOML": rf",{GAP}no{GAP}(?:TOML|JSON|YAML|ZIP|UTF-8)\b",
+    "a fault of the harness: an error": rf"(?<![a-z])faults?{GAP}of{GAP}the{GAP}harness(?![a-z])",
+    "ill-formed: malformed": r"(?i:\bill-formed\b)",
+    "the command goes on: continues": rf"(?<![a-z])commands?{GAP}goe?s?{GAP}on(?![a-z])",
+    "by other than: by an account that is not": rf"(?<![a-z])by{GAP}other{GAP}than(?![a-z])",
 }
 
 
@@ -75,6 +84,16 @@ def test_the_tree_is_free_of_denied_phrases() -> None:
         "Nobody waits.",
         "see to the disk",
         "mend the model and score anew",
+        "# Models that draw",
+        "a model\n    # that draws: several predictions a tile",
+        "Predictions per tile of a random model.",
+        "All faults are told in one round.",
+        "a record of the future",
+        "if it is missing, no TOML, or has an unknown key",
+        "1 a fault of the harness",
+        "ill-formed files",
+        "the same command goes on",
+        "a change by other than its owners",
     ],
 )
 def test_denied(text: str) -> None:
@@ -82,7 +101,16 @@ def test_denied(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["there is no file", "is no longer there", "if value is None:", "None if there is none.", "amended"]
+    "text",
+    [
+        "there is no file",
+        "is no longer there",
+        "if value is None:",
+        "None if there is none.",
+        "amended",
+        "models that draw random numbers",
+        "the run goes on with the others",
+    ],
 )
 def test_allowed(text: str) -> None:
     assert not denied(text)
@@ -108,6 +136,19 @@ def commands(command: Any, name: str = "worldstrat-bench") -> Iterator[tuple[str
     yield name, command
     for below in getattr(command, "commands", {}).values():
         yield from commands(below, f"{name} {below.name}")
+
+
+def test_help_texts_name_defaults_and_units_alike() -> None:
+    """A default that click does not print stands where it would, and a number has a name or a unit, never its type."""
+    faults = []
+    for name, command in commands(typer.main.get_command(app)):
+        for parameter in command.params:
+            text = getattr(parameter, "help", None) or ""
+            if re.search(r"(?i)(?<!\[)\bdefaults?: |(?<!default: )\[[a-z0-9,]+\]$", text):
+                faults.append(f"{name} {parameter.name}: {text!r}")
+            if type(parameter.default) in (int, float) and not (parameter.metavar or parameter.count):
+                faults.append(f"{name} {parameter.name}: a number without a metavar")
+    assert not faults, "\n".join(faults)
 
 
 def test_help_texts_stand_alone() -> None:

@@ -191,7 +191,7 @@ def test_the_good_one_passes(folder: Path) -> None:
     assert faults_of(str(folder.parent)) == (0, [])
 
 
-def test_all_faults_are_told_in_one_round(folder: Path) -> None:
+def test_all_faults_are_told_at_once(folder: Path) -> None:
     edit('licence = "Apache-2.0"\n', "")(folder)
     edit("test_evaluations = 1", "test_evaluations = -1")(folder)
     edit('slug = "my-sr"', 'slug = "other"')(folder)
