@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
-from collections.abc import Iterator
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -16,7 +20,16 @@ from worldstrat_bench.submission.check import check
 from worldstrat_bench.worker import watchdog
 from worldstrat_bench.worker.inside.supervise import remove_tree
 from worldstrat_bench.worker.types import MIB, Limits
-from worldstrat_bench.worker.watchdog import Verdict, Watchdog, folder_bytes, is_memory, nameless_bytes
+from worldstrat_bench.worker.watchdog import (
+    Verdict,
+    Watchdog,
+    folder_bytes,
+    is_memory,
+    nameless_bytes,
+    proportional_bytes,
+)
+
+PR_SET_DUMPABLE = 4
 
 
 def dig(folder: Path, depth: int, name: str = "d") -> None:
@@ -98,6 +111,65 @@ def test_files_without_a_name_count(root: Path) -> None:
         assert verdict is not None
         assert verdict.outcome in ("crash", "out_of_memory")
     assert sum(nameless_bytes([own]).values()) <= sum(before.values())
+
+
+def as_a_user(check: Callable[[psutil.Process], bool], *, hidden: bool) -> bool:
+    """Return what an ordinary user finds of a process of his that hides itself, or does not: root sees everything."""
+    answer, tell = os.pipe()
+    asking = os.fork()
+    if asking == 0:
+        try:
+            if os.geteuid() == 0:
+                os.setgroups([])
+                os.setresgid(65534, 65534, 65534)
+                os.setresuid(65534, 65534, 65534)
+            libc = ctypes.CDLL(None)
+            libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)
+            looked_at = os.fork()
+            if looked_at == 0:
+                libc.prctl(PR_SET_DUMPABLE, 0 if hidden else 1, 0, 0, 0)
+                os.write(tell, b"r")
+                time.sleep(60)
+                os._exit(0)
+            os.read(answer, 1)  # it is as it will be
+            found = check(psutil.Process(looked_at))
+            os.kill(looked_at, signal.SIGKILL)
+            os.write(tell, b"1" if found else b"0")
+        finally:
+            os._exit(0)
+    os.waitpid(asking, 0)
+    os.close(tell)
+    with os.fdopen(answer, "rb") as stream:
+        return stream.read() == b"1"
+
+
+def counts_in_full(process: psutil.Process) -> bool:
+    return proportional_bytes(process) >= 0.9 * process.memory_info().rss
+
+
+def lists_its_files(process: psutil.Process) -> bool:
+    try:
+        nameless_bytes([process])
+    except PermissionError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of Linux")
+def test_a_process_that_hides_itself_is_counted_in_full() -> None:
+    assert as_a_user(counts_in_full, hidden=True)
+    assert not as_a_user(lists_its_files, hidden=True)
+    assert as_a_user(lists_its_files, hidden=False)
+
+
+def test_a_model_that_hides_its_files_is_ended(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(tree: object) -> dict[int, int]:
+        raise PermissionError
+
+    monkeypatch.setattr(watchdog, "nameless_bytes", refused)
+    verdict = Watchdog(os.getpid(), root / "scratch", Limits(), lambda _: None)._look_at_scratch()
+    assert verdict is not None
+    assert verdict.outcome == "crash"
 
 
 def test_a_deep_submission_is_refused_and_keeps_no_other_from_being_found(tmp_path: Path) -> None:

@@ -104,7 +104,10 @@ class Watchdog:
             used = folder_bytes(self._scratch)
         except OSError as error:
             return Verdict("crash", f"the model's scratch folder cannot be looked at: {error.strerror or error}")
-        nameless = nameless_bytes(self._tree)
+        try:
+            nameless = nameless_bytes(self._tree)
+        except PermissionError:
+            return Verdict("crash", "the model hides from the harness which files it has open")
         on_disk = {device: size for device, size in nameless.items() if not is_memory(device)}
         used += sum(on_disk.values())
         self._in_memory = sum(nameless.values()) - sum(on_disk.values())
@@ -143,10 +146,27 @@ class Watchdog:
         total = 0
         for process in self._tree:
             try:
-                total += getattr(process.memory_full_info(), "pss", 0) or process.memory_info().rss
+                total += proportional_bytes(process)
             except psutil.Error:
                 continue
         return total
+
+
+def proportional_bytes(process: psutil.Process) -> int:
+    """Return the memory of a process with its share of shared pages; all of them where it keeps its pages secret.
+
+    Any process may do so (PR_SET_DUMPABLE), and is then closed to other programs of the same user.
+
+    Raises
+    ------
+    psutil.Error
+        if it has ended.
+    """
+    try:
+        share = int(getattr(process.memory_full_info(), "pss", 0))
+    except psutil.AccessDenied:
+        share = 0
+    return share or int(process.memory_info().rss)
 
 
 def folder_bytes(folder: Path) -> int:
@@ -186,12 +206,21 @@ def nameless_bytes(tree: Iterable[psutil.Process]) -> dict[int, int]:
     Parameters
     ----------
     tree : the processes that may hold them.
+
+    Raises
+    ------
+    PermissionError
+        if a process of this user keeps its descriptors secret: what cannot be counted must not count as nothing.
     """
     found: dict[tuple[int, int], int] = {}
     for process in tree:
         try:
             descriptors = list(Path(f"/proc/{process.pid}/fd").iterdir())
-        except OSError:  # it has ended, or is not ours to look at
+        except PermissionError:
+            if _is_ours(process):
+                raise
+            continue
+        except OSError:  # it has ended
             continue
         for path in descriptors:
             try:
@@ -204,6 +233,14 @@ def nameless_bytes(tree: Iterable[psutil.Process]) -> dict[int, int]:
     for (device, _), size in found.items():
         total[device] = total.get(device, 0) + size
     return total
+
+
+def _is_ours(process: psutil.Process) -> bool:
+    """Return whether a process has the rights of this user, and not those of a set-user-ID program."""
+    try:
+        return bool(process.uids().effective == os.geteuid())
+    except psutil.Error:
+        return False
 
 
 def is_memory(device: int) -> bool:
