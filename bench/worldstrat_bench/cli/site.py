@@ -91,12 +91,13 @@ def build_site(
 def check_site(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A built site.")],
     rebuild: Annotated[bool, typer.Option("--rebuild/--no-rebuild", help="Build again and compare bytes.")] = True,
+    sizes: Annotated[bool, typer.Option("--sizes/--no-sizes", help="A file that is too large is a fault.")] = True,
     as_json: JsonOption = False,
 ) -> None:
     """Check links, ids, sizes, external requests and validity, and that a rebuild gives the same bytes."""
     from worldstrat_bench.site.checker import check
 
-    report = check(folder, rebuild=rebuild)
+    report = check(folder, rebuild=rebuild, sizes=sizes)
     if as_json:
         print_json(_check_document(report))
     else:
@@ -219,6 +220,7 @@ def _check_document(report: CheckReport) -> dict[str, object]:
         "largest_tile_page": report.largest_tile_page,
         "rebuilt": report.rebuilt,
         "faults": list(report.faults),
+        "large": list(report.large),
     }
 
 
@@ -227,6 +229,8 @@ def _print_check(report: CheckReport) -> None:
 
     for fault in report.faults:
         typer.echo(printable(fault))
+    for what in report.large:
+        typer.echo(f"large: {printable(what)}")
     typer.echo(
         f"{report.pages} pages, {report.files} files; index {report.index_gzipped / 1e3:.1f} kB gzipped, css and js "
         f"{report.assets / 1e3:.1f} kB, largest tile page {report.largest_tile_page / 1e3:.1f} kB"

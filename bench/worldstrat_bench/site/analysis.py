@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from worldstrat_bench.site.config import BoardConfig
 from worldstrat_bench.site.divisions import Division
 from worldstrat_bench.site.leader import Leader, leader
-from worldstrat_bench.site.text import clean, slugify
+from worldstrat_bench.site.text import clean, file_names
 from worldstrat_bench.stats.paired import sign_of
 from worldstrat_bench.stats.ranking import Display, RankedBoard
 from worldstrat_bench.stats.strata import stratum_name
@@ -33,18 +33,19 @@ class Pair:
 
 @dataclass(frozen=True)
 class Stratum:
-    """One stratum of the ranking list with its ranks, if there are enough effective groups for any."""
+    """One stratum of the ranking list with its ranks, if there are enough effective groups for any.
+
+    Attributes
+    ----------
+    page : its name in the division's folder.
+    """
 
     axis: str
     label: str
+    page: str
     tiles: tuple[str, ...]
     display: Display
     boards: Mapping[str, RankedBoard]
-
-    @property
-    def page(self) -> str:
-        """Name of its page in the division's folder."""
-        return f"s/{self.axis}-{slugify(self.label)}.html"
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,12 @@ class Analysis:
     @cached_property
     def tile_pages(self) -> dict[str, str]:
         """Tile to its page in the division's folder."""
-        return {tile: f"t/{slugify(tile)}.html" for tile in self.division.facts.tiles}
+        return {tile: f"t/{name}.html" for tile, name in self.tile_names.items()}
+
+    @cached_property
+    def tile_names(self) -> dict[str, str]:
+        """Tile to its name in addresses."""
+        return file_names(self.division.facts.tiles)
 
     @cached_property
     def tile_titles(self) -> dict[str, str]:
@@ -88,10 +94,12 @@ class Analysis:
         division = self.division
         found = []
         for axis, labels in division.strata.items():
+            names = file_names(tuple(labels))
             for label, tiles in labels.items():
                 display = division.display(tiles)
                 metrics = division.protocol.ranking.metrics if display == "ranks" else ()
-                found.append(Stratum(axis, label, tiles, display, {m: division.rank(tiles, m) for m in metrics}))
+                boards = {m: division.rank(tiles, m) for m in metrics}
+                found.append(Stratum(axis, label, f"s/{axis}-{names[label]}.html", tiles, display, boards))
         return tuple(found)
 
     def board(self, metric: str) -> RankedBoard:

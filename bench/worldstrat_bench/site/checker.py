@@ -44,6 +44,7 @@ class CheckReport:
     index_gzipped, assets, largest_tile_page : sizes in bytes; a tile page with the pictures it loads at once.
     rebuilt : whether a rebuild from the site's own records was compared.
     faults : in words, the file first; empty if the site is good.
+    large : files that are larger than they should be, in words, where that is not a fault.
     """
 
     folder: Path
@@ -54,13 +55,18 @@ class CheckReport:
     largest_tile_page: int
     rebuilt: bool
     faults: tuple[str, ...]
+    large: tuple[str, ...] = ()
 
 
-def check(folder: Path, *, rebuild: bool = True, references: References | None = None) -> CheckReport:
+def check(
+    folder: Path, *, rebuild: bool = True, sizes: bool = True, references: References | None = None
+) -> CheckReport:
     """Check a built site.
 
     Parameters
     ----------
+    sizes : whether a file that is too large is a fault. Where strangers' rows are published it must not be: they decide
+        how many there are.
     references : what official records are held against; None for those that the package ships.
 
     Raises
@@ -79,8 +85,9 @@ def check(folder: Path, *, rebuild: bool = True, references: References | None =
         *(f"{path}: {fault}" for path, page in pages.items() for fault in page.faults),
         *_link_faults(files, pages),
         *_format_faults(files),
-        *_size_faults(index, assets, tile_pages),
     ]
+    large = tuple(_size_faults(index, assets, tile_pages))
+    faults += large if sizes else ()
     # A rebuild reads the site's own copies, which are no longer its own if a file was changed.
     if rebuild and not faults:
         faults += _rebuild_faults(folder, files, manifest, references)
@@ -93,6 +100,7 @@ def check(folder: Path, *, rebuild: bool = True, references: References | None =
         largest_tile_page=max(tile_pages.values(), default=0),
         rebuilt=rebuild and not faults,
         faults=tuple(faults[:SHOWN]),
+        large=() if sizes else large[:SHOWN],
     )
 
 

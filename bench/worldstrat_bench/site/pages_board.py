@@ -103,6 +103,7 @@ def empty_context() -> dict[str, object]:
         "others": [],
         "missing": [],
         "apart": [],
+        "apart_more": 0,
         "unranked": "",
         "sentences": [],
         "rank_note": "",

@@ -24,7 +24,7 @@ from worldstrat_bench.site.finding import MANIFEST
 from worldstrat_bench.site.pages_board import SELF_REPORTED, VERIFIED, Context, heading_of
 from worldstrat_bench.site.render import Output
 from worldstrat_bench.site.schema import BOARD_SCHEMA
-from worldstrat_bench.site.text import slugify
+from worldstrat_bench.site.text import distinct, slugify
 from worldstrat_bench.stats.train_split import TRAIN_SPLITS
 
 
@@ -132,9 +132,13 @@ def _plain(value: object, unit: str = "") -> str:
 
 def build_runs(out: Output, divisions: Sequence[Division], loose: Sequence[UnrankedEntry]) -> None:
     """Write copies of what was read, so that the site can be built again from itself."""
-    placed = [(d.prefix, e) for d in divisions for e in (*d.paged, *(a.entry for a in d.apart))]
-    folders = [(f"{prefix}data/runs/{e.slug}", e) for prefix, e in placed]
-    folders += [(f"data/apart/{item.entry.slug}", item.entry) for item in loose]
+    folders = [(f"{d.prefix}data/runs/{e.slug}", e) for d in divisions for e in d.paged]
+    for place, apart, taken in (
+        *((f"{d.prefix}data/runs", d.apart, [e.slug for e in d.paged]) for d in divisions),
+        ("data/apart", loose, []),
+    ):
+        names = distinct([(item.entry.slug, item.entry.record.record_id) for item in apart], taken)
+        folders += [(f"{place}/{name}", item.entry) for name, item in zip(names, apart, strict=True)]
     for folder, entry in folders:
         for name, data in sorted(entry.files.items()):
             out.put(f"{folder}/{name}", data)
@@ -176,6 +180,7 @@ def build_data(
     common: Context,
     divisions: Sequence[Division],
     refused: Sequence[RejectedEntry],
+    apart: Sequence[Mapping[str, str]],
     entries: Sequence[Entry],
     config: BoardConfig,
 ) -> None:
@@ -202,6 +207,7 @@ def build_data(
     context = {
         "d": None,
         "refused": refused,
+        "apart": apart,
         "snippet": _snippet(divisions),
         "groups": [
             {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -16,7 +15,7 @@ from worldstrat_bench.run.messages import in_words
 from worldstrat_bench.site.config import DEFAULTS, BoardConfig
 from worldstrat_bench.site.divisions import Division, UnrankedEntry
 from worldstrat_bench.site.entries import Entry, distinct_titles
-from worldstrat_bench.site.text import clean, short_hash, slugify
+from worldstrat_bench.site.text import clean, distinct, short_hash, slugify
 from worldstrat_bench.site.versions import shown_versions, with_versions
 from worldstrat_bench.site.whole import with_whole_means
 from worldstrat_bench.stats.boards import KINDS, Kind, awaits_reference, board_key, kind_of
@@ -59,7 +58,10 @@ def list_divisions(
     official = [d for d in drafts if d.kind == "official" and d.shown]
     main = next((d for d in official if d.entries), next(iter(official), None))
     ordered = ([main] if main else []) + [d for d in drafts if d is not main]
-    return tuple(d if d is main else replace(d, prefix=_prefix(d)) for d in ordered)
+    prefixes = distinct([(_prefix(d), d.key) for d in ordered])
+    return tuple(
+        d if d is main else replace(d, prefix=f"{prefix}/") for d, prefix in zip(ordered, prefixes, strict=True)
+    )
 
 
 def unplaced(entries: Sequence[Entry]) -> tuple[UnrankedEntry, ...]:
@@ -70,12 +72,8 @@ def unplaced(entries: Sequence[Entry]) -> tuple[UnrankedEntry, ...]:
 def _named(kept: Iterable[Entry], taken: Collection[str] = ()) -> tuple[Entry, ...]:
     """Entries of one division with their slugs, by slug: the name where it is alone in having it, else with a hash."""
     kept = tuple(kept)
-    plain = [slugify(_name(entry)) for entry in kept]
-    shared = Counter([*plain, *taken])
-    named = [
-        replace(entry, slug=name if shared[name] == 1 else f"{name[:50]}-{short_hash(entry.identity, 6)}")
-        for entry, name in zip(kept, plain, strict=True)
-    ]
+    names = distinct([(slugify(_name(entry)), entry.identity) for entry in kept], taken)
+    named = [replace(entry, slug=name) for entry, name in zip(kept, names, strict=True)]
     return tuple(sorted(named, key=lambda entry: entry.slug))
 
 
@@ -244,4 +242,4 @@ def _same_facts(table: TileTable, other: TileTable) -> bool:
 
 def _prefix(division: Division) -> str:
     name = f"{division.kind}-{division.protocol.id}-{division.release}-{division.list_name}"
-    return f"{slugify(name[:60].replace(', ', '-').lower())}-{short_hash(division.key, 6)}/"
+    return f"{slugify(name[:60].replace(', ', '-').lower())}-{short_hash(division.key, 6)}"

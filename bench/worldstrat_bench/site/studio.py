@@ -17,7 +17,7 @@ from worldstrat_bench.site.analysis import Analysis
 from worldstrat_bench.site.entries import Entry
 from worldstrat_bench.site.pictures import CELL, CLOSE, Layer, Panel, TilePictures
 from worldstrat_bench.site.render import Output
-from worldstrat_bench.site.text import number, slugify
+from worldstrat_bench.site.text import number
 
 if TYPE_CHECKING:
     from worldstrat_bench.data.layout import Dataset
@@ -186,7 +186,9 @@ class _Shot:
         inside = slice(border, target.valid.shape[0] - border)
         window[inside, inside] = target.valid[inside, inside]
         stretch = imaging.stretch_of(target.image, target.valid)
-        return cls(studio.output, division.prefix, tile, target, f"img/{slugify(tile)}", stretch, window)
+        return cls(
+            studio.output, division.prefix, tile, target, f"img/{studio.analysis.tile_names[tile]}", stretch, window
+        )
 
     def put(self, name: str, data: bytes | str) -> str:
         """Write a file; return its path from the division's folder."""

@@ -6,6 +6,8 @@ import hashlib
 import math
 import re
 import unicodedata
+from collections import Counter
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
@@ -54,6 +56,30 @@ def slugify(text: str, *, salt: str = "") -> str:
     plain = unicodedata.normalize("NFKD", text[:400]).encode("ascii", "ignore").decode()
     plain = re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")[:40].strip("-")
     return f"{plain or 'x'}-{short_hash(text + salt, 6)}"
+
+
+def distinct(wanted: Sequence[tuple[str, str]], taken: Collection[str] = ()) -> list[str]:
+    """Return names for files of which no two are alike: those of strangers may be made to meet.
+
+    Parameters
+    ----------
+    wanted : (name, key) of each thing; a name that is not alone gets digits of the digest of its key, all of them where
+        a few do not do. No two things have the same name and key.
+    taken : names that other things have already.
+    """
+    names = [name for name, _ in wanted]
+    for digits in (6, 64):
+        shared = Counter([*names, *taken])
+        names = [
+            f"{plain[:50]}-{short_hash(key, digits)}" if shared[name] > 1 else name
+            for name, (plain, key) in zip(names, wanted, strict=True)
+        ]
+    return names
+
+
+def file_names(texts: Collection[str]) -> dict[str, str]:
+    """Return text to its name in addresses, no two alike."""
+    return dict(zip(texts, distinct([(slugify(text), text) for text in texts]), strict=True))
 
 
 def csv_cell(value: str | float | int | None, digits: int = 7) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from worldstrat_bench.artefacts.places import record_folders
 from worldstrat_bench.artefacts.sensitivity import Sensitivity
 from worldstrat_bench.submission.faults import CheckFinding
 from worldstrat_bench.submission.manifest import MANIFEST_NAME, WEIGHTS_SUFFIXES, ManifestError, read_text
@@ -16,6 +17,9 @@ from worldstrat_bench.submission.results import RESULT_FILES
 
 SUBMISSIONS = "submissions"
 MAX_FILES = 200
+MAX_RECORDS = 24
+"""Records of one submission: each may have a board, with a page for each of its tiles."""
+
 MAX_TOTAL_BYTES = 20 * 1024 * 1024
 MAX_FILE_BYTES = 5 * 1024 * 1024
 ALLOWED_SUFFIXES = (".toml", ".lock", ".txt", ".md", ".json", ".csv", ".whl", ".safetensors", ".onnx", ".in", ".cff")
@@ -76,6 +80,9 @@ def folder_faults(folder: Path) -> Iterator[CheckFinding]:
                 yield fault
             count += 1
             total += 0 if path.is_symlink() else path.stat().st_size
+    if (records := len(record_folders(folder))) > MAX_RECORDS:
+        what = f"{records} records: at most {MAX_RECORDS}"
+        yield CheckFinding("size", what, where=folder, remedy="submit those that are to be on a board")
     if count > MAX_FILES or total > MAX_TOTAL_BYTES:
         what = f"{count} files of {total / 1e6:.0f} MB: at most {MAX_FILES} and {MAX_TOTAL_BYTES // 10**6} MB"
         yield CheckFinding("size", what, where=folder, remedy="keep large files behind a URL in [weights]")
