@@ -49,7 +49,7 @@ class LowRes:
     days: Tensor
 
     def rgb(self, frame: int = 0) -> Tensor:
-        """Red, green and blue of one frame: (B, 3, h, w) float32 reflectance."""
+        """Return red, green and blue of one frame: (B, 3, h, w) float32 reflectance."""
         return self.images[:, frame, list(RGB)]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def file_sha256(path: Path) -> str:
-    """sha256 of a file's content in hex; the file is read in pieces.
+    """Return the sha256 of a file's content in hex; the file is read in pieces.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def differs_in_line_endings(content: bytes, sha256: str | None) -> bool:
 
 @cache
 def code_sha256(patterns: tuple[str, ...], packages: tuple[str, ...] = (), root: Path | None = None) -> str:
-    """sha256 over the names and bytes of some files of this package and the versions of other packages.
+    """Return the sha256 over the names and bytes of some files of this package and the versions of other packages.
 
     A part of the key of whatever is kept on disk: what other code made is never used.
 

@@ -93,7 +93,7 @@ class Preprocessing:
         return chosen
 
     def parameters(self) -> dict[str, Value]:
-        """All of it as parameters: :func:`declare` of them gives the same declaration."""
+        """Return all of it as parameters: :func:`declare` of them gives the same declaration."""
         whole: dict[str, Value] = {field.name: getattr(self, field.name) for field in fields(self)}
         whole["bands"] = ",".join(BANDS[band] for band in self.bands)
         for name in ("clip", "mean", "std", "output"):
@@ -144,7 +144,7 @@ def declare(**given: Value) -> Preprocessing:
 
 
 def complete(given: Mapping[str, Value], found: Mapping[str, Value] | None = None) -> dict[str, Value]:
-    """Every parameter of the declaration, and those of `given` that are not part of it, sorted by name.
+    """Return every parameter of the declaration, and those of `given` that are not part of it, sorted by name.
 
     Parameters
     ----------
@@ -170,7 +170,7 @@ def same_parameters(stated: Mapping[str, Value], recorded: Mapping[str, Value]) 
 
 
 def shorten(recorded: Mapping[str, Value]) -> dict[str, Value]:
-    """As few of the parameters of a whole declaration as complete to it; others as they are."""
+    """Return as few of the parameters of a whole declaration as complete to it; others as they are."""
     short = dict(recorded)
     if not set(NAMES) <= set(recorded):
         return short
@@ -208,7 +208,7 @@ def describe(recorded: Mapping[str, Value]) -> str | None:
 
 
 def parse_bands(text: str) -> tuple[int, ...]:
-    """Positions of "B04,B03,B02" among the twelve bands; "B4", "b04" and "red" are understood too.
+    """Return the positions of "B04,B03,B02" among the twelve bands; "B4", "b04" and "red" are understood too.
 
     Raises
     ------

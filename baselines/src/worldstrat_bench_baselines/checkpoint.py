@@ -153,7 +153,7 @@ class _Reader(pickle.Unpickler):
         self.storages: dict[str, _Held] = {}
 
     def find_class(self, module: str, name: str) -> object:
-        """Ours for the names that build tensors, a hollow class for all others."""
+        """Return our own class for the names that build tensors, a hollow class for all others."""
         if module == "torch._utils" and name in {"_rebuild_tensor_v2", "_rebuild_tensor"}:
             return _RebuildTensor()
         if module == "torch._utils" and name == "_rebuild_parameter":
@@ -207,7 +207,7 @@ class _OldReader(_Reader):
         self._left = size
 
     def numbers(self, key: str, kind: _StorageType, count: object) -> Tensor:
-        """Room for the numbers, which :meth:`fill` reads; no more of it than the file is long."""
+        """Make room for the numbers, which :meth:`fill` reads; no more of it than the file is long."""
         (length,) = _integers((count,))
         self._left -= length * np.dtype(kind.numpy_type).itemsize
         if self._left < 0:
@@ -228,7 +228,7 @@ class _OldReader(_Reader):
 
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
-    """Every tensor of a ``.ckpt``, ``.pt`` or ``.pth`` file that has a name, state dicts flattened.
+    """Read every tensor of a ``.ckpt``, ``.pt`` or ``.pth`` file that has a name, state dicts flattened.
 
     Names are as in the state dict; ``state_dict.`` itself is dropped where there is one.
 

@@ -27,12 +27,12 @@ NOISE_MIN = 0.002
 
 
 def take_bands(images: Tensor, bands: Sequence[int]) -> Tensor:
-    """Those bands of (..., bands, h, w) in that order. An index that is a list would wait for the device."""
+    """Return those bands of (..., bands, h, w) in that order. An index as a list would wait for the device."""
     return torch.stack([images[..., band, :, :] for band in bands], dim=-3)
 
 
 def masked_median(images: Tensor, clear: Tensor) -> Tensor:
-    """Median over the clear frames of (B, T, C, h, w), over all frames where none is clear: (B, C, h, w)."""
+    """Return the median over clear frames of (B, T, C, h, w), over all where none is clear: (B, C, h, w)."""
     usable = (clear | ~clear.any(dim=1, keepdim=True)).expand_as(images)
     # sorted by hand: torch.nanquantile refuses more than 16 million numbers, a batch of 27 tiles
     ordered = torch.where(usable, images, torch.inf).sort(dim=1).values
@@ -166,7 +166,7 @@ class ShiftAndAdd:
 
 
 def soft_clear(clear: Tensor, margin: int = 1) -> Tensor:
-    """Weights of (T, 1, h, w): 1 where clear and further than `margin` px from a cloud, else nearly nothing."""
+    """Return weights of (T, 1, h, w): 1 where clear and over `margin` px from a cloud, else nearly nothing."""
     cloud = F.max_pool2d((~clear).float(), 2 * margin + 1, stride=1, padding=margin)
     return torch.where(cloud > 0, CLOUDY_WEIGHT, 1.0)
 
@@ -198,7 +198,7 @@ class Spots:
 
 
 def spots(size_in: int, size_out: int, shifts: Tensor, sigma: float) -> Spots:
-    """Spots of `sigma` LR px around the samples of T frames moved by `shifts` (T,), at most :data:`MOVE_MAX` px.
+    """Return spots of `sigma` LR px around the samples of T frames moved by `shifts` (T,), at most :data:`MOVE_MAX` px.
 
     A tiny constant keeps the sum of weights positive where every spot is far away. The last window goes on beyond
     `size_out`.
@@ -259,7 +259,7 @@ def wiener(image: Tensor, sigma: tuple[float, float], noise_to_signal: float) ->
 
 
 def load_median(weights: Path | None, device: torch.device) -> TemporalMedian:
-    """Cloud-masked temporal median, then bicubic."""
+    """Load the cloud-masked temporal median, then bicubic."""
     return TemporalMedian()
 
 
@@ -269,5 +269,5 @@ def load_shift_and_add(
     spot: float = ShiftAndAdd.spot,
     noise_to_signal: float = ShiftAndAdd.noise_to_signal,
 ) -> ShiftAndAdd:
-    """Shift-and-add with deblurring; parameters as in :class:`ShiftAndAdd`."""
+    """Load shift-and-add with deblurring; parameters as in :class:`ShiftAndAdd`."""
     return ShiftAndAdd(spot=float(spot), noise_to_signal=float(noise_to_signal))

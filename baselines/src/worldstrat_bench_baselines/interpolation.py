@@ -43,7 +43,7 @@ def _bicubic_shifted(rgb: Tensor, height: int, width: int) -> Tensor:
 
 
 def load_nearest(weights: Path | None, device: torch.device) -> Interpolator:
-    """Each target pixel is the LR pixel that its centre lies in (torch's ``nearest-exact``)."""
+    """Load the model whose target pixel is the LR pixel that its centre lies in (torch's ``nearest-exact``)."""
     return Interpolator(_nearest)
 
 
@@ -53,10 +53,10 @@ def load_bicubic(weights: Path | None, device: torch.device) -> Interpolator:
 
 
 def load_lanczos(weights: Path | None, device: torch.device) -> Interpolator:
-    """Lanczos with eight lobes."""
+    """Load Lanczos with eight lobes."""
     return Interpolator(resample)
 
 
 def load_bicubic_shifted(weights: Path | None, device: torch.device) -> Interpolator:
-    """``bicubic`` moved by :data:`KNOWN_OFFSET`: a control that a shift-aware score must see through."""
+    """Load ``bicubic`` moved by :data:`KNOWN_OFFSET`: a control that a shift-aware score must see through."""
     return Interpolator(_bicubic_shifted)

@@ -79,7 +79,7 @@ class MultiFrameNet(nn.Module):
         self.trunk = Trunk(2 * 3 * FACTOR**2 + 1 + 3, width, blocks)
 
     def forward(self, fused: Tensor, sharp: Tensor, weight: Tensor, frame: Tensor) -> Tensor:
-        """Fused and sharp (B, 3, 4h, 4w), weight (B, 1, 4h, 4w), frame 0 (B, 3, h, w): (B, 3, 4h, 4w) reflectance."""
+        """Map fused, sharp (B, 3, 4h, 4w), weight (B, 1, 4h, 4w), frame 0 (B, 3, h, w) to (B, 3, 4h, 4w)."""
         mean = frame.mean(dim=(-2, -1), keepdim=True)
         behind = torch.log2(F.avg_pool2d(weight, FACTOR).clamp(0.05, 16.0)) / 3
         stack = [F.pixel_unshuffle((image - mean) / CONTRAST, FACTOR) for image in (fused, sharp - fused + mean)]

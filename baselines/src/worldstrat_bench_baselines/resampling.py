@@ -22,7 +22,7 @@ MOVE_MAX = 6
 
 
 def lanczos_kernel(x: Tensor, lobes: int) -> Tensor:
-    """sinc(x) sinc(x / lobes), 0 outside of the lobes (Duchon 1979)."""
+    """Return sinc(x) sinc(x / lobes), 0 outside of the lobes (Duchon 1979)."""
     return torch.where(x.abs() < lobes, torch.sinc(x) * torch.sinc(x / lobes), torch.zeros_like(x))
 
 
@@ -56,7 +56,7 @@ def _kept_matrix(
 def resample(
     image: Tensor, height: int, width: int, offset: tuple[float, float] = (0.0, 0.0), lobes: int = 8
 ) -> Tensor:
-    """Lanczos resampling of (..., h, w) to (..., height, width), read at `offset` (rows, columns) in input pixels."""
+    """Resample (..., h, w) to (..., height, width) by Lanczos, read at `offset` (rows, columns) in input pixels."""
     rows = _kept_matrix(image.shape[-2], height, offset[0], lobes, image.dtype, image.device)
     columns = _kept_matrix(image.shape[-1], width, offset[1], lobes, image.dtype, image.device)
     return rows @ image @ columns.T
@@ -96,7 +96,7 @@ def bicubic(rgb: Tensor, height: int, width: int) -> Tensor:
 
 
 def gaussian_blur(image: Tensor, sigma: float) -> Tensor:
-    """Separable Gaussian of `sigma` px over the last two axes of (..., h, w), cut at 4 sigma, edges replicated."""
+    """Blur by a separable Gaussian of `sigma` px the last two axes of (..., h, w), cut at 4 sigma, edges replicated."""
     reach = max(1, math.ceil(4 * sigma))
     taps = torch.arange(-reach, reach + 1, dtype=torch.float64)
     kernel = torch.exp(-0.5 * (taps / sigma) ** 2)
@@ -105,5 +105,5 @@ def gaussian_blur(image: Tensor, sigma: float) -> Tensor:
 
 
 def sensor_sigma(scale: float, mtf: float = MTF_NYQUIST) -> float:
-    """Sigma in target px of the Gaussian whose modulation is `mtf` at the Nyquist frequency of pixels `scale` wide."""
+    """Return sigma in target px of the Gaussian that passes `mtf` at the Nyquist frequency of pixels `scale` wide."""
     return scale / math.pi * math.sqrt(-2 * math.log(mtf))

@@ -224,7 +224,7 @@ class WorldStratModel:
 def load_worldstrat(
     weights: Path | None, device: torch.device, frames: int = 8, chip: int = 0, overlap: int = 16, margin: int = 6
 ) -> WorldStratModel:
-    """WorldStrat's SRCNN or HighRes-net, whichever the weights are of.
+    """Load WorldStrat's SRCNN or HighRes-net, whichever the weights are of.
 
     Parameters
     ----------

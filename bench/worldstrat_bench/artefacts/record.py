@@ -290,7 +290,7 @@ class Record(Artefact):
 
 
 def canonical_json(data: object) -> str:
-    """Sorted keys, no spaces, no NaN: the same content is the same text."""
+    """Return JSON with sorted keys, no spaces and no NaN: the same content is the same text."""
     return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 

@@ -118,7 +118,7 @@ class TileTable:
         return tuple(group or tile for group, tile in zip(self.texts["group"], self.tiles, strict=True))
 
     def index_of(self, tiles: Iterable[str]) -> NDArray[np.intp]:
-        """Row numbers of those of `tiles` that are in the table, ascending."""
+        """Return the row numbers of those of `tiles` that are in the table, ascending."""
         wanted = set(tiles)
         return np.array([i for i, tile in enumerate(self.tiles) if tile in wanted], dtype=np.intp)
 
@@ -134,7 +134,7 @@ class TileTable:
 
 
 def format_value(value: Value) -> str:
-    """One cell: null is empty, numbers are ``%.7g``, flags are ``true`` and ``false``."""
+    """Return one cell: null is empty, numbers are ``%.7g``, flags are ``true`` and ``false``."""
     if value is None:
         return ""
     if isinstance(value, bool | np.bool_):

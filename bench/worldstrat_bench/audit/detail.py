@@ -27,7 +27,7 @@ def fine_structure(image: NDArray[np.floating]) -> Floats:
 
 
 def change(image: NDArray[np.floating], reference: NDArray[np.floating], border: int = BORDER) -> float:
-    """RMS difference of two images' fine structure, over that of the reference's: 0 is unchanged, 1 is all gone.
+    """Return the RMS difference of two images' fine structure over that of the reference's: 0 unchanged, 1 all gone.
 
     Both are (3, H, W) on the same grid; `border` px on every side do not count.
     """

@@ -148,7 +148,7 @@ def probe_determinism(model: AuditedModel, tasks: Sequence[Task]) -> float:
 
 
 def probe_order(model: AuditedModel, tasks: Sequence[Task]) -> float:
-    """Tiles after other tiles, and in a new worker in the reverse order: the last one comes first there, alone."""
+    """Predict tiles after other tiles, and in a new worker in reverse: the last one comes first there, alone."""
     few = tasks[:4]
     forwards = [model.image(task, 2) for task in few]
     model.restart()
@@ -158,14 +158,14 @@ def probe_order(model: AuditedModel, tasks: Sequence[Task]) -> float:
 
 
 def probe_isolation(report: IsolationReport) -> float:
-    """Ways out that were open; a level below `strong` counts as one, and what `strong` does not close as none."""
+    """Count the ways out that were open, a level below `strong` as one; what `strong` does not close is left out."""
     allowed = ONLY_FULL if report.level == "strong" else frozenset[str]()
     open_ways = sum(not held for name, held in report.held.items() if name not in allowed)
     return float(open_ways + (report.level not in ("strong", "full")))
 
 
 def probe_gain(model: AuditedModel, tasks: Sequence[Task]) -> float:
-    """Brighter input, equally brighter output."""
+    """Check that brighter input gives equally brighter output."""
 
     def measure(task: Task) -> float:
         changed = (model.image(with_gain(task)).astype(np.float64) - OFFSET) / GAIN
@@ -191,7 +191,7 @@ def probe_shift(model: AuditedModel, tasks: Sequence[Task]) -> float:
 
 
 def probe_mosaic(model: AuditedModel, tasks: Sequence[Task]) -> float:
-    """Inside its cells a mosaic looks as the tiles that it is made of.
+    """Check that inside its cells a mosaic looks as the tiles that it is made of.
 
     Of the best frame alone: between the frames of several tiles no model could find one shift.
     """
@@ -222,7 +222,7 @@ def probe_repeat(model: AuditedModel, tasks: Sequence[Task]) -> float:
 
 
 def largest(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-    """Largest absolute difference; 1e9 for images of different sizes."""
+    """Return the largest absolute difference; 1e9 for images of different sizes."""
     return float(np.abs(a.astype(np.float64) - b).max()) if a.shape == b.shape else 1e9
 
 

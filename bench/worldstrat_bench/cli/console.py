@@ -62,7 +62,7 @@ def _without_traceback(what: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Text without control characters: a hostile string must not steer the terminal."""
+    """Return text without control characters: a hostile string must not steer the terminal."""
     return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)
 
 

@@ -23,7 +23,7 @@ ModelArgument = Annotated[
 
 
 def parse_parameters(pairs: list[str] | None) -> dict[str, Parameter]:
-    """``k=v`` pairs; a value that reads as an int, float, true or false is one.
+    """Parse ``k=v`` pairs; a value that reads as an int, float, true or false is one.
 
     Raises
     ------

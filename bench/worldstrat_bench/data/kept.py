@@ -38,7 +38,7 @@ _NAMES = {"images", "clear", "days", "revisits", "cloud", "age", "sha256"}
 
 
 def read_kept_inputs(tile: Tile, protocol: Protocol, frames: int, cache: ArrayCache | None) -> TileInputs:
-    """:func:`~worldstrat_bench.data.reading.read_inputs`, from the cache if it has them.
+    """Read as :func:`~worldstrat_bench.data.reading.read_inputs`, from the cache if it has them.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def inputs_key(tile: Tile, protocol: Protocol) -> str | None:
 
 
 def inputs_bytes(height: int, width: int, frames: int) -> int:
-    """About the size of an entry for frames of `height` x `width` px."""
+    """Return about the size of an entry for frames of `height` x `width` px."""
     return frames * height * width * (12 * 4 + 1) + 1024
 
 

@@ -95,7 +95,13 @@ class Dataset:
         return self.release in {release.name for release in fixed.releases()}
 
     def resolve_list(self, list_name: str) -> str:
-        """``auto`` as what it stands for: ``full`` on a recognised release, else ``test``."""
+        """Resolve ``auto``: ``full`` on a recognised release, else ``test``; other names stay.
+
+        Raises
+        ------
+        UsageError
+            for an unknown list.
+        """
         if list_name == "auto":
             return "full" if self.official_release else "test"
         if list_name not in (*fixed.LISTS, *OWN_LISTS):
@@ -192,7 +198,7 @@ class Dataset:
         return {int(match[1]) for suffix in suffixes if (match := _REVISIT.fullmatch(suffix))}
 
     def tile(self, name: str, revisits: int | None = None) -> Tile:
-        """One tile by name, its files unchecked.
+        """Return one tile by name, its files unchecked.
 
         Parameters
         ----------

@@ -128,7 +128,7 @@ def list_tiles(name: str) -> tuple[str, ...]:
 
 
 def list_sha256(tiles: Iterable[str]) -> str:
-    """sha256 of the sorted names, one a line, the last line ended too."""
+    """Return the sha256 of the sorted names, one a line, the last line ended too."""
     return hashlib.sha256("".join(f"{tile}\n" for tile in sorted(tiles)).encode()).hexdigest()
 
 
@@ -160,7 +160,7 @@ def release_names() -> tuple[str, ...]:
 
 @cache
 def licence_text() -> str:
-    """Licences and attribution of WorldStrat, a few lines."""
+    """Return licences and attribution of WorldStrat, a few lines."""
     return str(tomllib.loads(_text("releases.toml"))["licence"]["text"]).strip()
 
 

@@ -157,7 +157,13 @@ def parse_metadata(rows: Iterable[Mapping[str, str]], path: Path) -> Metadata:
 
 
 def safe_name(tile: str, path: Path) -> str:
-    """Return a tile's name that is a plain folder name; names come from outside and become paths."""
+    """Return a tile's name that is a plain folder name; names come from outside and become paths.
+
+    Raises
+    ------
+    DataError
+        for any other name.
+    """
     if not tile or len(tile) > 120 or tile.startswith(".") or not tile.isprintable() or set(tile) & set('/\\:*?"<>|'):
         raise DataError(f"{tile[:60]!r} is not the name of a tile", where=path)
     return tile

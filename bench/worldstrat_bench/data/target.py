@@ -114,7 +114,7 @@ def with_nir(target: TargetImage, tile: Tile, protocol: Protocol, cache: ArrayCa
 
 
 def target_bytes(side: int) -> int:
-    """About the size in the cache of a target of `side` x `side` px."""
+    """Return about the size in the cache of a target of `side` x `side` px."""
     return 13 * side * side + 1024
 
 

@@ -226,7 +226,13 @@ def _npy(content: bytes, stated: Stated) -> Numbers:
 
 
 def npy_array(content: bytes) -> NDArray[Any]:
-    """Return the array in the content of an .npy file, as a view of it; its header is believed in nothing."""
+    """Return the array in the content of an .npy file, as a view of it; its header is believed in nothing.
+
+    Raises
+    ------
+    UnusableFileError
+        if the version is unknown, the values are not numbers, or the content is not as long as the header says.
+    """
     stream = io.BytesIO(content)
     version = np.lib.format.read_magic(stream)
     if version not in ((1, 0), (2, 0)):

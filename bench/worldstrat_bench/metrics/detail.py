@@ -9,7 +9,7 @@ from worldstrat_bench.filtering import correlate, crop_or_pad, gaussian_taps
 
 
 def detail(target: Tensor, smoothed: Tensor, valid: Tensor | None = None) -> Tensor:
-    """Mean over bands of the variance of target - smoothed target over the pixels that count; reflectance squared.
+    """Return the mean over bands of the variance of target - smoothed target where pixels count; reflectance squared.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def detail(target: Tensor, smoothed: Tensor, valid: Tensor | None = None) -> Ten
 
 
 def plain_detail(target: Tensor, valid: Tensor | None = None, *, sigma: float = 2.0, cut: int = 8) -> Tensor:
-    """:func:`detail` where the protocol has no smoothing of its own: wsb-1's Gaussian, the image less `cut` px."""
+    """Return :func:`detail` where a protocol has no smoothing of its own: wsb-1's Gaussian, less `cut` px all round."""
     taps = gaussian_taps(sigma, cut)
     inside = crop_or_pad(target, cut)
     return detail(inside, correlate(target.double(), taps, taps), None if valid is None else crop_or_pad(valid, cut))

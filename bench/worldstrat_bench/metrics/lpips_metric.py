@@ -82,7 +82,7 @@ def load_perceptual(
     *,
     sha256: str = BACKBONE_SHA256,
 ) -> Perceptual | Unavailable:
-    """LPIPS, ready to use, or why it cannot be had here.
+    """Load LPIPS, or return why it cannot be had here.
 
     Parameters
     ----------

@@ -68,7 +68,7 @@ def degrade(image: Tensor, seen_by: Sensor) -> Tensor:
 
 
 def lr_consistency(image: Tensor, frame: Tensor, counts: Tensor, seen_by: Sensor) -> Tensor:
-    """Mean absolute difference between an image, degraded and freed of its mean difference per band, and a frame.
+    """Return the mean absolute difference of a frame and an image, degraded and freed of its mean difference per band.
 
     Parameters
     ----------

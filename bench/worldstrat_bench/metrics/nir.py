@@ -40,17 +40,17 @@ class NearInfrared:
 
 
 def psnr_nir(bands: FourBands, valid: Tensor | None) -> Tensor:
-    """``psnr`` of the fourth band by itself, moved as the others are, with its own offset and bias; (N,) float64."""
+    """Return ``psnr`` of the fourth band, moved as the others are, with its own offset and bias; (N,) float64, dB."""
     return psnr(squared_error(bands[1], bands[3], valid), MSE_FLOOR)
 
 
 def sam4(bands: FourBands, valid: Tensor | None) -> Tensor:
-    """Mean angle between the spectra of four bands, degrees; (N,) float64, NaN if no pixel counts."""
+    """Return the mean angle between the spectra of four bands, degrees; (N,) float64, NaN if no pixel counts."""
     return sam(torch.cat(bands[:2], dim=1), torch.cat(bands[2:], dim=1), valid)
 
 
 def ndvi_mae(bands: FourBands, valid: Tensor | None) -> Tensor:
-    """Mean absolute error of NDVI; (N,) float64, NaN if no pixel counts.
+    """Return the mean absolute error of NDVI; (N,) float64, NaN if no pixel counts.
 
     The target alone says which pixels count: a prediction must not leave any out by being dark there.
     """

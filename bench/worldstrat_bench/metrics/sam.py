@@ -12,7 +12,7 @@ from worldstrat_bench.sums import pixel_sum
 
 
 def sam(prediction: Tensor, target: Tensor, valid: Tensor | None = None, *, norm_min: float = 1e-6) -> Tensor:
-    """Mean angle between the spectra of two images of the same bands, degrees.
+    """Return the mean angle between the spectra of two images of the same bands, degrees.
 
     The angle is atan2(|p ^ t|, p . t): the arc cosine of the cosine loses half the digits near 0.
 

@@ -11,7 +11,7 @@ from worldstrat_bench.metrics.ssim import K1, K2
 
 
 def ssim_loss(prediction: Tensor, target: Tensor, *, window: int = 5, sigma: float = 1.5) -> Tensor:
-    """Mean over bands and positions of clamp((1 - SSIM) / 2, 0, 1), with reflect padding and data range 1.
+    """Return the mean over bands and positions of clamp((1 - SSIM) / 2, 0, 1), with reflect padding and data range 1.
 
     (..., C, H, W) to (...) float64. Fastest if the planes are interleaved already (``filtering.interleave``).
 

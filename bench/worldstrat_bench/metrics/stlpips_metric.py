@@ -48,7 +48,7 @@ def load_shown_stlpips(device: torch.device | str = "cpu") -> ShownDistance | Un
 
 
 def load_stlpips(device: torch.device | str = "cpu") -> Perceptual | Unavailable:
-    """ST-LPIPS (AlexNet), ready to use, or why it cannot be had here."""
+    """Load ST-LPIPS (AlexNet), or return why it cannot be had here."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -19,5 +19,5 @@ def white_level(target: Tensor, valid: Tensor | None, *, white_min: float, perce
 
 
 def stretch(image: Tensor, white: float | Tensor) -> Tensor:
-    """clip(x / white, 0, 1); `white` is a number, or a tensor that spreads over the image."""
+    """Return clip(x / white, 0, 1); `white` is a number, or a tensor that spreads over the image."""
     return (image / white).clamp(0, 1)

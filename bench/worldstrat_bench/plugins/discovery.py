@@ -71,7 +71,7 @@ class ModelEntry:
 
 
 def installed_models(site_paths: Sequence[Path] | None = None) -> tuple[ModelEntry, ...]:
-    """Every model that is announced in these folders, sorted by name; broken ones with their problem.
+    """Return every model that is announced in these folders, sorted by name; broken ones with their problem.
 
     Parameters
     ----------

@@ -66,7 +66,7 @@ def own_interpreter() -> Interpreter:
 
 
 def inspect_interpreter(python: Path) -> Interpreter:
-    """Another one, asked in isolated mode without site-packages, so that nothing installed there runs.
+    """Ask another interpreter in isolated mode without site-packages, so that nothing installed there runs.
 
     An environment that the harness built is not started, and a virtual environment is asked through the installation
     behind it: a package could have put files in the place of its interpreter and of its configuration.
@@ -105,7 +105,7 @@ def inspect_interpreter(python: Path) -> Interpreter:
 
 
 def import_paths(interpreter: Interpreter) -> tuple[Path, ...]:
-    """Site paths, and the folders that plain lines of their ``.pth`` files add (editable installs).
+    """Return the site paths, and the folders that plain lines of their ``.pth`` files add (editable installs).
 
     Lines that start with ``import`` are code and are not run.
     """

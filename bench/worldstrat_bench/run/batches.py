@@ -35,7 +35,7 @@ class Batches(Generic[T]):
             return []
 
     def rest(self) -> list[list[T]]:
-        """Everything that waits, by kind."""
+        """Return everything that waits, by kind."""
         with self._lock:
             groups, self._groups = list(self._groups.values()), {}
             return groups

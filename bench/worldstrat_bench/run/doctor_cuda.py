@@ -17,7 +17,7 @@ SIDE = 16
 
 
 def look_at_gpus(devices: Sequence[str], tell: Callable[[str], None], *, every: bool) -> Iterator[MachineFinding]:
-    """One finding for each level of isolation, on the first device or on each; `tell` hears what is tried next."""
+    """Return a finding for each level of isolation, on the first device or on each; `tell` hears what is tried next."""
     chosen = devices if every else devices[:1]
     done = 0
     for device in chosen:

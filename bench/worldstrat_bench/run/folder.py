@@ -64,7 +64,13 @@ def hold_run(path: Path, *, create: bool = True) -> Iterator[RunFolder]:
 
 @contextmanager
 def read_run(path: Path) -> Iterator[RunFolder]:
-    """Open a run directory for reading; several processes can."""
+    """Open a run directory for reading; several processes can.
+
+    Raises
+    ------
+    InvalidArtefactError
+        if there is no such folder.
+    """
     if not path.is_dir():
         raise InvalidArtefactError("there is no such run", where=path, remedy="give the folder that --out named")
     refuse_long_path(path)

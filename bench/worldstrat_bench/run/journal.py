@@ -268,7 +268,7 @@ class Journal:
         self._execute("COMMIT")
 
     def entries(self) -> Mapping[str, Entry]:
-        """Every row, by tile, in the order of names."""
+        """Return every row, by tile, in the order of names."""
         rows = self._execute(
             "SELECT tile, outcome, message, model_seconds, prediction_sha256, score, score_seconds "
             "FROM tile ORDER BY tile"

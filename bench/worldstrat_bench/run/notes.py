@@ -49,7 +49,7 @@ class PredictInputs(Part):
     predictions: HandedIn | None = None
 
     def digest(self) -> str:
-        """sha256 of all of it."""
+        """Return the sha256 of all of it."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
 

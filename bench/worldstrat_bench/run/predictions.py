@@ -21,7 +21,7 @@ _IMAGE, _ERROR = "prediction", "expected_error"
 
 
 def answer_sha256(answer: Answer) -> str:
-    """sha256 of shapes and little-endian float32 values: of the image, then of the expected error if there is one."""
+    """Return the sha256 of shapes and little-endian float32 values: of the image, then of an expected error."""
     digest = hashlib.sha256()
     for label, array in (("", answer.image), (f"{_ERROR} ", answer.expected_error)):
         if array is not None:

@@ -112,7 +112,7 @@ class Run:
         """Predict the tiles that have no prediction yet; return the number of tiles of the run by outcome."""
 
         def finished(tile: Tile, inputs: TileInputs, predicted: Predicted, answer: Answer | None) -> None:
-            """Nothing follows."""
+            """Do nothing: nothing follows."""
 
         todo = self._unpredicted()
         with self._workers(todo) as crew:

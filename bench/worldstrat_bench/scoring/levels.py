@@ -35,7 +35,7 @@ class Levels:
 
 
 def level_warnings(levels: Sequence[Levels], rule: OffsetFirst) -> tuple[str, ...]:
-    """At most two sentences: on values that were clipped, and on what was added, if the reference bicubic had less.
+    """Return at most two sentences: on values clipped, and on what was added, if the reference bicubic had less.
 
     Shares are means over tiles, corrections medians over tiles and bands. Tiles without a reference do not count.
     """

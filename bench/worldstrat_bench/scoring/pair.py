@@ -87,7 +87,13 @@ def score_pair(
 
 
 def scored(scorer: Scorer, prediction: Array, prepared: Prepared, expected_error: Array | None) -> TileScore:
-    """Return the score of a prediction with its expected error, if it has one; see :func:`score_pair`."""
+    """Return the score of a prediction with its expected error, if it has one; see :func:`score_pair`.
+
+    Raises
+    ------
+    UsageError
+        for an expected error that is not an array, or under a protocol that scores none.
+    """
     if expected_error is None:
         return scorer.score(prediction, prepared)
     check_array(expected_error, "expected_error")
@@ -142,7 +148,13 @@ def _target(target: Array, valid: Array | None, rules: Protocol) -> tuple[NDArra
 
 
 def named(values: dict[str, float | None], names: tuple[str, ...] | None, protocol: str) -> dict[str, float | None]:
-    """Return the values of those names, None for all."""
+    """Return the values of those names, None for all.
+
+    Raises
+    ------
+    UsageError
+        for a name that is not among the values.
+    """
     unknown = sorted(set(names or ()) - set(values))
     if unknown:
         raise UsageError(f"{protocol} has no metric {unknown[0]!r}", where="metrics", remedy=", ".join(values))

@@ -33,7 +33,7 @@ class Frame:
 
     @classmethod
     def of(cls, images: NDArray[np.float32], clear: NDArray[np.bool_]) -> Frame:
-        """Frame 0 of inputs as a model gets them: (T, 12, h, w) and (T, 1, h, w)."""
+        """Take frame 0 of inputs as a model gets them: (T, 12, h, w) and (T, 1, h, w)."""
         from worldstrat_bench.api import RGB
 
         return cls(images[0, list(RGB)], clear[0, 0])

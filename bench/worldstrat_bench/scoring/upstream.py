@@ -97,7 +97,7 @@ class UpstreamScorer:
         return TileScore(metrics, nulls, clipped=means[-1], detail=prepared.detail)
 
     def chip_metrics(self, image: Tensor, prepared: UpstreamPrepared) -> dict[str, Tensor]:
-        """Every metric of every chip, (N,) each, of a (3, side, side) image."""
+        """Return every metric of every chip, (N,) each, of a (3, side, side) image."""
         chips = self._chips(image)
         bias = prepared.truth.centre - chips.mean(dim=(-2, -1), dtype=torch.float64)
         first, last = self.rule.crop, self.rule.crop + prepared.truth.side

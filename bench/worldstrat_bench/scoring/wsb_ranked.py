@@ -29,7 +29,7 @@ class SeenFrame:
 
     @classmethod
     def of(cls, frame: FrameImage | None) -> SeenFrame | None:
-        """None if there is no frame or it cannot be used."""
+        """Return the frame; None if there is none or it cannot be used."""
         if frame is None or frame.rgb is None or not frame.usable:
             return None
         return cls(frame.rgb, frame.clear, frame.sensor)
@@ -69,7 +69,7 @@ class Placed:
 
 
 def ranked(placed: Placed, truth: Truth, rules: WsbRules) -> dict[str, Tensor]:
-    """Every such metric that is wanted, the share of clipped values and what was added to every band, (...) each."""
+    """Return every such metric that is wanted, the share of clipped values and what was added to a band, (...) each."""
     constants, floor, valid = rules.metrics, rules.metrics.mse_floor, truth.valid
     target, levelled, fixed = truth.target, placed.levelled, placed.result
     values = {"clipped": levelled.clipped, **dict(zip(BIASES, (levelled.offset + placed.bias).unbind(-1), strict=True))}

@@ -165,7 +165,7 @@ def prepare_wsb(
 
 
 def method_sha256(package: Path | None = None) -> str:
-    """Digest of :data:`SOURCES` and of torch's version: statistics of other code are never taken from the cache."""
+    """Return the digest of :data:`SOURCES` and torch's version: the cache never gives statistics of other code."""
     return code_sha256(SOURCES, ("torch",), package)
 
 

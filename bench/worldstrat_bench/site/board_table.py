@@ -65,7 +65,7 @@ class Rows:
 def board_table(
     division: Division, name: str, caption: str, rows: Rows, *, base: str = "", beside: Sequence[str] = ("gain", "ssim")
 ) -> Table:
-    """Rows are entries, best first; a column that no row fills is not drawn.
+    """Draw rows of entries, best first; a column that no row fills is not drawn.
 
     Parameters
     ----------

@@ -208,7 +208,7 @@ def compose(
     snapshots: Sequence[Snapshot] = (),
     say: Say = lambda _: None,
 ) -> tuple[Output, tuple[Division, ...], tuple[UnrankedEntry, ...]]:
-    """All files of the site in memory, its divisions, and the runs that are listed apart.
+    """Return all files of the site in memory, its divisions, and the runs that are listed apart.
 
     Parameters
     ----------

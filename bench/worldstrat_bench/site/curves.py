@@ -23,7 +23,7 @@ class Step:
 
 
 def curve(steps: Sequence[Step], label: str, x_title: str, y_title: str, *, joined: bool = True) -> Markup:
-    """Values at equal distances, an interval at each.
+    """Draw values at equal distances, an interval at each.
 
     Parameters
     ----------

@@ -152,12 +152,12 @@ class Division:
         return display_of(self.effective_groups(tiles), self.protocol.aggregation)
 
     def effective_groups(self, tiles: Iterable[str]) -> float:
-        """Effective groups of a set of tiles."""
+        """Return the effective groups of a set of tiles."""
         groups = self.facts.groups
         return effective_groups([groups[self.row_of[tile]] for tile in tiles])
 
     def rank(self, tiles: Iterable[str], metric: str) -> RankedBoard:
-        """Ranks of the entries on some of the tiles."""
+        """Rank the entries on some of the tiles."""
         columns = [self.row_of[tile] for tile in tiles]
         values = self.matrix(metric)[:, columns]
         # An entry without a value on one of the tiles has no rank: its mean would be over easier or harder ones.

@@ -29,7 +29,7 @@ class Figure:
 
 
 def map_figure(analysis: Analysis, tiles: tuple[str, ...], base: str) -> Figure | None:
-    """Tiles coloured by the gain of the first model; None if no tile has both a place and a gain."""
+    """Draw tiles coloured by the gain of the first model; None if no tile has both a place and a gain."""
     division = analysis.division
     first = division.by_slug.get(analysis.leader(tiles, division.protocol.ranking.metrics[0]).first)
     if first is None:
@@ -63,7 +63,7 @@ def map_figure(analysis: Analysis, tiles: tuple[str, ...], base: str) -> Figure 
 
 
 def forest_figure(analysis: Analysis, entry: Entry, metric: str) -> Figure:
-    """One metric of a model in every stratum, with intervals where there are enough tiles."""
+    """Draw one metric of a model in every stratum, with intervals where there are enough tiles."""
     m, division = measure(metric), analysis.division
     rules = division.protocol.aggregation
     rows: list[charts.ForestRow] = []

@@ -195,7 +195,7 @@ def is_external(href: str) -> bool:
 
 
 def bad_schemes(links: Iterable[str]) -> list[str]:
-    """Links of a kind that no page may have: only http, https and relative ones are allowed."""
+    """Return links of a kind that no page may have: only http, https and relative ones are allowed."""
     found = []
     for href in links:
         head = href.split("/", 1)[0]

@@ -87,7 +87,7 @@ def on_grid(image: Image, side: int, shift: tuple[float, float]) -> Image:
 
 
 def error_of(scored: Image, target: Image, valid: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Root mean squared error over bands, (H, W) reflectance, of a prediction as it is scored; 0 without data."""
+    """Return the RMS error over bands, (H, W) reflectance, of a prediction as it is scored; 0 without data."""
     error: NDArray[np.float32] = np.sqrt(((scored - target) ** 2).mean(axis=0))
     error[~valid] = 0
     return error
@@ -104,7 +104,7 @@ def error_map(error: NDArray[np.float32], side: int) -> Bytes:
 
 
 def own_stretch(image: Image, valid: NDArray[np.bool_], stretch: tuple[float, float]) -> tuple[float, float]:
-    """Slope and intercept from `stretch`, drawn 0 to 1, to the stretch of the image itself."""
+    """Return the slope and intercept from `stretch`, drawn 0 to 1, to the stretch of the image itself."""
     low, high = stretch_of(image, valid)
     return round((stretch[1] - stretch[0]) / (high - low), 4), round((stretch[0] - low) / (high - low), 4)
 

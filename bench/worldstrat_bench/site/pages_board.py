@@ -31,7 +31,7 @@ Context = Mapping[str, object]
 
 
 def list_page(division: Division, name: str, metric: str) -> str:
-    """Page of a list in the order of a metric, in the division's folder."""
+    """Return the page of a list in the order of a metric, in the division's folder."""
     main = name == division.list_name
     if main:
         return "index.html" if metric == division.protocol.ranking.metrics[0] else f"by-{metric}.html"
@@ -39,7 +39,7 @@ def list_page(division: Division, name: str, metric: str) -> str:
 
 
 def build_boards(out: Output, analysis: Analysis, common: Context, *, home: Context | None) -> None:
-    """All list pages of a division and its downloads; `home` makes the site's front page of it, too."""
+    """Write all list pages of a division and its downloads; with `home` the site's front page as well."""
     division = analysis.division
     ranked = division.protocol.ranking.metrics
     for name in division.lists:
@@ -306,7 +306,7 @@ def _download(out: Output, analysis: Analysis, name: str) -> None:
 
 
 def links_by_axis(analysis: Analysis, only: str = "") -> list[tuple[str, list[tuple[str, str, int]]]]:
-    """Axis title to (stratum, page, tiles) of every stratum."""
+    """Map the title of an axis to (stratum, page, tiles) of every stratum."""
     found: dict[str, list[tuple[str, str, int]]] = {}
     for stratum in analysis.strata:
         if only in ("", stratum.axis):

@@ -47,7 +47,7 @@ def build_models(
     partners: Partners,
     pictures: dict[str, TilePictures],
 ) -> None:
-    """One page an entry; `partners` are the runs of the same models on the other kind of inputs."""
+    """Write one page an entry; `partners` are the runs of the same models on the other kind of inputs."""
     division = analysis.division
     for entry in division.paged:
         ranked = entry.table.take(entry.table.index_of(division.tiles))  # one set of tiles on the page

@@ -108,7 +108,7 @@ def _matrix(analysis: Analysis, metric: str) -> dict[str, object]:
 
 
 def build_gallery(out: Output, analysis: Analysis, common: Context, pictures: Mapping[str, TilePictures]) -> None:
-    """Hardest, median and easiest tiles, and those where neighbours differ most."""
+    """Write the hardest, median and easiest tiles, and those where neighbours differ most."""
     order, shown = analysis.hardest(), analysis.config.gallery
     median = analysis.median("psnr")
     division = analysis.division

@@ -22,7 +22,7 @@ FEED: Final = 100
 
 
 def build_feed(out: Output, divisions: Sequence[Division], url: str) -> None:
-    """Atom: one entry a record, newest first, with its scores. Ids are URNs; links are absolute if `url` is known."""
+    """Write the Atom feed: an entry a record, newest first, with scores. Ids are URNs; `url` makes links absolute."""
     # A verification is dated by maintainers.
     ranked = _newest([(_since(e), e, d) for d in divisions for e in d.entries])
     reported = _newest([(stamp(e.record.created), e, d) for d in divisions for e in d.reported])

@@ -145,7 +145,7 @@ def build_runs(out: Output, divisions: Sequence[Division], loose: Sequence[Unran
 
 
 def build_schemas(out: Output) -> None:
-    """JSON Schema of records and of board files."""
+    """Write the JSON Schema of records and of board files."""
     out.put_json("data/schema/record.schema.json", Record.model_json_schema())
     out.put_json("data/schema/board.schema.json", BOARD_SCHEMA)
 

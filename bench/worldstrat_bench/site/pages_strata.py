@@ -32,7 +32,7 @@ from worldstrat_bench.stats.strata import axis, stratum_title
 
 
 def build_strata(out: Output, analysis: Analysis, common: Context) -> None:
-    """One board page a stratum."""
+    """Write one board page a stratum."""
     division = analysis.division
     for stratum in analysis.strata:
         title = clean(stratum_title(stratum.axis, stratum.label), 90)

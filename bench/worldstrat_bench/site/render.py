@@ -21,7 +21,7 @@ ICON = (
 
 @cache
 def environment() -> Environment:
-    """Autoescape for every template (by suffix would miss ``*.html.j2``); an unknown name is an error."""
+    """Make the environment: autoescape everywhere (by suffix misses ``*.html.j2``); an unknown name is an error."""
     env = Environment(
         loader=PackageLoader("worldstrat_bench.site", "templates"),
         autoescape=True,

@@ -67,7 +67,7 @@ def _key(entry: Entry) -> tuple[str, ...]:
 
 
 def gap_block(entry: Entry, division: Division, partners: Partners) -> GapBlock | None:
-    """Both scores from the tiles of two runs where the site has both, else as ``robustness.json`` states them."""
+    """Return both scores, from the tiles of two runs where the site has both, else as ``robustness.json`` has them."""
     partner = partners.get(entry.record.record_id)
     if partner is not None:
         gaps = _from_tiles(entry, partner, division)
@@ -131,7 +131,7 @@ def _table(gaps: Sequence[Gap], rules: Aggregation) -> Table:
 
 
 def robustness_figures(entry: Entry) -> list[Figure]:
-    """PSNR against the number of frames and against cloud; nothing without a ``robustness.json``."""
+    """Draw PSNR against the number of frames and against cloud; nothing without a ``robustness.json``."""
     stated = entry.robustness
     if stated is None:
         return []

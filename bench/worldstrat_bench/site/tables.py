@@ -153,7 +153,7 @@ def legend(table: Table) -> Markup:
 
 
 def rows_to_csv(header: Sequence[str], rows: Iterable[Sequence[CsvValue]]) -> str:
-    """Plain rows as CSV, every cell safe for spreadsheets."""
+    """Write plain rows as CSV, every cell safe for spreadsheets."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(header)

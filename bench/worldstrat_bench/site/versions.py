@@ -13,7 +13,7 @@ from worldstrat_bench.site.text import clean
 
 
 def shown_versions(records: Sequence[Record]) -> dict[str, str]:
-    """Column to the version that most records with values have, of equally many the last by name."""
+    """Map a column to the version that most records with values have, of equally many the last by name."""
     found: dict[str, Counter[str]] = {}
     for record in records:
         for name, version in record.optional.items():

@@ -34,7 +34,7 @@ class Mark:
 
 
 def world_map(marks: Sequence[Mark], label: str, ends: tuple[str, str]) -> Markup:
-    """Tiles as small circles; `ends` label the colour scale.
+    """Draw tiles as small circles; `ends` label the colour scale.
 
     The keyboard skips the circles: the same tiles are in the gallery and on the pages of strata.
     """

@@ -89,7 +89,7 @@ class OutputChecks:
             self.drawn += self._take([(secrets.randbelow(self.subject.kept), secrets.randbelow(self.subject.batch))])
 
     def audit(self, seconds: float, reference: WorkerSubject, reference_seconds: float) -> None:
-        """Short blocks of which every output is kept: a call in them must not take longer than in the others.
+        """Time short blocks of which every output is kept: a call in them must not take longer than in the others.
 
         They go round their inputs once, so that a result cannot be used twice; tiles of the run are among them.
 
@@ -206,5 +206,5 @@ def _questions(group: Sequence[Output], whole: bool) -> tuple[list[Seeded], list
 
 
 def difference(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-    """Largest absolute difference; infinite if the shapes differ."""
+    """Return the largest absolute difference; infinite if the shapes differ."""
     return float(np.abs(a - b).max()) if a.shape == b.shape else float("inf")

@@ -79,7 +79,7 @@ def dataset_tiles(
 
 
 def area_km2(hr_height: int, hr_width: int) -> float:
-    """Ground that a high-resolution image of so many px covers."""
+    """Return the ground that a high-resolution image of so many px covers."""
     return hr_height * hr_width * HR_METRES_PER_PIXEL**2 / 1e6
 
 
@@ -135,7 +135,7 @@ class Variations:
             return list(pool.map(self._task, draws))
 
     def task(self, batch: int) -> Task:
-        """`batch` tiles that are nowhere else."""
+        """Return `batch` tiles that are nowhere else."""
         return self._task([self._draw() for _ in range(batch)])
 
     def _task(self, draws: Sequence[_Draw]) -> Task:

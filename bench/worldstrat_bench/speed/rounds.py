@@ -19,7 +19,7 @@ def rounds(pytestconfig: pytest.Config) -> RoundsPlugin:
 
 
 def test_repeat(benchmark: Any, rounds: RoundsPlugin, repeat: int) -> None:
-    """One repeat: its blocks are the rounds."""
+    """Run one repeat: its blocks are the rounds."""
     pairs = rounds.rounds.pairs
     first = len(pairs)
     rounds.start(repeat)

@@ -73,7 +73,7 @@ def check_same(record: Record, model: ModelRef, protocol_id: str) -> None:
 
 
 def scored_of(run: Path, record: Record, data: Path | None, protocol: Protocol) -> Scored:
-    """Tiles drawn at random, with their predictions.
+    """Draw tiles at random, with their predictions.
 
     Raises
     ------

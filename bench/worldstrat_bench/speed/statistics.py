@@ -31,7 +31,7 @@ class VirtualTimer:
         self._seconds = 0.0
 
     def now(self) -> float:
-        """Seconds; every reading takes a tick, or pytest-benchmark could not find the clock's precision."""
+        """Return seconds; every reading takes a tick, or pytest-benchmark could not find the clock's precision."""
         self._seconds += TICK
         return self._seconds
 
@@ -92,7 +92,7 @@ class RoundsPlugin:
         self._timer = VirtualTimer()
 
     def once(self) -> None:
-        """One round, as long for pytest-benchmark as a call of the model was in it."""
+        """Run one round, as long for pytest-benchmark as a call of the model was in it."""
         self._timer.advance(self.rounds.once())
 
     def start(self, repeat: int) -> None:
@@ -100,7 +100,7 @@ class RoundsPlugin:
         self._say(repeat)
 
     def pytest_generate_tests(self, metafunc: Any) -> None:
-        """One test a repeat."""
+        """Make one test a repeat."""
         metafunc.parametrize("repeat", range(1, REPEATS + 1))
 
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
@@ -111,7 +111,7 @@ class RoundsPlugin:
             item.add_marker(pytest.mark.benchmark(timer=self._timer.now, disable_gc=False))
 
     def pytest_benchmark_update_machine_info(self, config: Any, machine_info: dict[str, Any]) -> None:
-        """Device, driver and clocks beside what is published of the machine; its name and its kernel stay private."""
+        """Add device, driver and clocks to what is published of the machine; its name and its kernel stay private."""
         for key in set(machine_info) - PUBLISHED_OF_MACHINE:
             del machine_info[key]
         machine_info["worldstrat_bench"] = self._machine

@@ -108,7 +108,7 @@ class WorkerSubject:
         )
 
     def place_at(self, other: TimedWorker) -> float:
-        """Seconds that the host waits when another worker is given the inputs of the last block."""
+        """Return the seconds that the host waits when another worker is given the inputs of the last block."""
         return self._place(other, self._inputs).host_seconds
 
     @staticmethod
@@ -121,14 +121,14 @@ class WorkerSubject:
         return len(self.worker.kept)
 
     def take(self, tiles: Sequence[tuple[int, int]]) -> tuple[list[Output], float]:
-        """Tiles of the last block's outputs by number of the output and tile; and the seconds waited for them."""
+        """Take tiles of the last block's outputs by number of output and tile; return the seconds waited, too."""
         images, seconds = self.worker.take(tiles)
         found = zip(tiles, images, strict=True)
         kept = self.worker.kept
         return [Output(self._inputs[kept[number]], tile, image) for (number, tile), image in found], seconds
 
     def keep_busy(self, size: BlockSize, seconds: float) -> int:
-        """Blocks like the last one, one after the other, for so long; how many calls that were."""
+        """Run blocks like the last one, one after the other, for so long; return how many calls that were."""
         spent, calls = 0.0, 0
         while spent < seconds:
             spent += self._time(size).host_seconds
@@ -141,7 +141,7 @@ class WorkerSubject:
         return self.worker.block(Cycle(0, size.inputs), size.calls, every=every, wait=self.wait)
 
     def new_seed(self) -> int | None:
-        """One that cannot be foreseen, 0..2^63 - 1; None for a model that uses none."""
+        """Return a seed that cannot be foreseen, 0..2^63 - 1; None for a model that uses none."""
         return secrets.randbits(63) if self.seeded else None
 
 

@@ -20,7 +20,7 @@ Sweep = dict[int, float | None]
 
 
 def sweep(subject_of: Callable[[int], Subject], batch_max: int, say: Callable[[str], None]) -> Sweep:
-    """Tiles a second by batch size, doubled while it pays; None where memory is out.
+    """Measure tiles a second by batch size, doubled while it pays; None where memory is out.
 
     Parameters
     ----------

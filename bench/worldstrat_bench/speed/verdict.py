@@ -135,7 +135,7 @@ class Verdict:
 
 
 def judge(evidence: Evidence) -> Verdict:
-    """Every reason not to believe a timing; none if it can be believed."""
+    """Return every reason not to believe a timing; none if it can be believed."""
     steady = (_quick, _warm_up, _spread, _ramp, _ratios, _modes, _tail, _device)
     honest = (_caching, _clocks, _claim, _run, _resting, _placing, _audit, _late, _outputs)
     return Verdict(tuple(reason for check in (*steady, *honest) if (reason := check(evidence))))

@@ -15,7 +15,7 @@ BUDGET = 20_000
 
 
 def maximal_sets(tied: NDArray[np.bool_]) -> list[tuple[int, ...]] | None:
-    """Maximal cliques of a symmetric relation, each ascending, in lexicographic order.
+    """Return the maximal cliques of a symmetric relation, each ascending, in lexicographic order.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def letter_display(tied: NDArray[np.bool_]) -> tuple[tuple[str, ...], ...] | Non
 
 
 def letter(number: int) -> str:
-    """0 is a, 25 is z, 26 is aa."""
+    """Return the letter of a number: 0 is a, 25 is z, 26 is aa."""
     text = ""
     number += 1
     while number:
@@ -75,7 +75,7 @@ def letter(number: int) -> str:
 
 
 def shown(letters: Sequence[str], most: int = 6) -> str:
-    """Letters as a cell prints them: "abc"; "a, b … k" and their number where there are more than `most`."""
+    """Return letters as a cell prints them: "abc"; "a, b … k" and their number where there are more than `most`."""
     if len(letters) > most:
         return f"{letters[0]}…{letters[-1]} ({len(letters)})"
     return ("" if all(len(one) == 1 for one in letters) else " ").join(letters)

@@ -150,7 +150,7 @@ def compare(
 def compare_all(
     a: TileTable, b: TileTable, *, protocol: Protocol, tiles: Iterable[str] | None = None
 ) -> tuple[Comparison, ...]:
-    """:func:`compare` for every metric that both tables have, in column order."""
+    """Run :func:`compare` for every metric that both tables have, in column order."""
     shared = [name for name in metric_names(a) if name in metric_names(b)]
     wanted = None if tiles is None else set(tiles)
     found = (compare(a, b, metric=m, protocol=protocol, tiles=wanted) for m in shared)

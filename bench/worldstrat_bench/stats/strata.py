@@ -89,12 +89,12 @@ def stratum_name(axis_name: str, stratum: str) -> str:
 
 
 def stratum_title(axis_name: str, stratum: str) -> str:
-    """Axis and label together: "SMOD class: Water". Two axes have a "Water"."""
+    """Return axis and label together: "SMOD class: Water". Two axes have a "Water"."""
     return f"{axis(axis_name).title}: {stratum_name(axis_name, stratum)}"
 
 
 def sort_strata(axis_name: str, strata: Iterable[str]) -> tuple[str, ...]:
-    """Labels in the order of pages: the axis's own order, then alphabetically, labels for "none" last."""
+    """Sort labels in the order of pages: the axis's own, then alphabetically, labels for "none" last."""
     order = {label: i for i, label in enumerate(axis(axis_name).order)}
     last = (UNLABELLED, UNLOCATED, UNKNOWN)
     return tuple(sorted(set(strata), key=lambda s: (s in last, order.get(s, len(order)), s)))
@@ -127,7 +127,7 @@ def strata_of(table: TileTable, within: Iterable[str] | None = None) -> dict[str
 
 
 def members(labels: Sequence[str]) -> dict[str, NDArray[np.intp]]:
-    """Row numbers of every label, ascending; labels sorted."""
+    """Return the row numbers of every label, ascending; labels sorted."""
     rows: dict[str, list[int]] = {}
     for row, label in enumerate(labels):
         rows.setdefault(label, []).append(row)

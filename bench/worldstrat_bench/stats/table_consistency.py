@@ -60,7 +60,7 @@ _DB_TOLERANCE = 0.001
 
 
 def table_contradictions(table: TileTable, record: Record) -> Iterator[Contradiction]:
-    """Everything that a table says wrongly, at most one fault a rule."""
+    """Yield everything that a table says wrongly, at most one fault a rule."""
     yield from _first(_outcome_faults(table, record))
     yield from _first(_range_faults(table))
     yield from _first(_null_faults(table, record))

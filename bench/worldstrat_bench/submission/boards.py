@@ -97,12 +97,12 @@ class Board:
         return split.sublists(self.own.record.dataset.list, self.own.table.tiles)[self.list_name]
 
     def tables(self, *, with_own: bool = True) -> Mapping[str, TileTable]:
-        """Slug to tiles, of one record a submission."""
+        """Map slugs to tiles, of one record a submission."""
         tables = {other.slug: other.table for other in self.others}
         return {**tables, self.own.slug: self.own.table} if with_own else tables
 
     def counting(self, *, with_own: bool = True) -> frozenset[str] | None:
-        """Slugs of the rows that count, with the record as if it were verified now; None: all of them."""
+        """Return the slugs of the rows that count, with the record as if it were verified now; None: all of them."""
         if not self.cited:
             return None
         rows = (*self.others, self.own) if with_own else self.others

@@ -136,7 +136,7 @@ def _provided_fault(item: Locked, path: Path) -> CheckFinding:
 
 
 def weights_faults(manifest: Manifest, folder: Path, text: str) -> Iterator[CheckFinding]:
-    """Weights in the folder are those that the manifest describes; executable formats are pointed out."""
+    """Check that weights in the folder are those of the manifest; point out executable formats."""
     weights = manifest.weights
     if weights is None:
         return

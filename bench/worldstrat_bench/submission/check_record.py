@@ -56,7 +56,7 @@ def submitted_result(folder: Path) -> Result | tuple[CheckFinding, ...]:
 def record_faults(
     result: Result, slug_folder: Path, known: KnownHarnesses, state: State, *, official: bool
 ) -> Iterator[CheckFinding]:
-    """Everything that can be said of a record without the rest of its manifest.
+    """Yield everything that can be said of a record without the rest of its manifest.
 
     Parameters
     ----------

@@ -98,13 +98,13 @@ def relative(path: Path) -> str:
 
 
 def shown(text: str, longest: int = _LONGEST) -> str:
-    """Foreign text on one line, without control characters, cut to a length."""
+    """Return foreign text on one line, without control characters, cut to a length."""
     line = "".join(c if c.isprintable() else " " for c in text)
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
 def as_text(report: CheckReport) -> str:
-    """For people on a terminal."""
+    """Format a report for people on a terminal."""
     lines: list[str] = []
     for fault in (*report.errors, *report.notices):
         lines.append(f"{fault.severity}: {shown(fault.what)} [{fault.rule}]")
@@ -117,7 +117,7 @@ def as_text(report: CheckReport) -> str:
 
 
 def summary(report: CheckReport) -> str:
-    """One line: what was checked and what came of it."""
+    """Return one line: what was checked and what came of it."""
     what = ", ".join(shown(slug, 60) for slug in report.checked) or "nothing to check"
     verdict = "passed" if report.ok else f"refused: {_count(len(report.errors), 'fault')}"
     # Not a name first: at the start of a line a runner of workflows may take it for a command.
@@ -159,7 +159,7 @@ def from_json(text: str, *, where: object = "report") -> CheckReport:
 
 
 def as_markdown(report: CheckReport) -> str:
-    """For the comment on a pull request; foreign text cannot make links, mentions or HTML."""
+    """Format a report for the comment on a pull request; foreign text cannot make links, mentions or HTML."""
     lines = ["### Submission check", "", f"{_mark(report)} {escape_markdown(summary(report))}", ""]
     for title, faults in (("Faults", report.errors), ("Notices", report.notices)):
         if not faults:
@@ -181,7 +181,7 @@ def _mark(report: CheckReport) -> str:
 
 
 def as_github(report: CheckReport) -> str:
-    """Workflow commands that GitHub shows beside the changed lines."""
+    """Format a report as workflow commands that GitHub shows beside the changed lines."""
     lines = []
     for fault in (*report.errors, *report.notices):
         where = f"file={_command_property(fault.file)},line={fault.line or 1}," if fault.file else ""
@@ -191,7 +191,7 @@ def as_github(report: CheckReport) -> str:
 
 
 def escape_markdown(text: str) -> str:
-    """Text that Markdown shows literally: no HTML, links, mentions, tables or code."""
+    """Return text that Markdown shows literally: no HTML, links, mentions, tables or code."""
     # Round brackets and exclamation marks mean something beside square ones only, and these are replaced.
     safe = shown(text).translate({ord(c): f"&#{ord(c)};" for c in "\\`*_[]#+|~$<>&"})
     return safe.replace("@", "@\u200b").replace("://", ":\u200b//").replace("www.", "www\u200b.")

@@ -68,7 +68,7 @@ def thumbnail_of(image: Floats) -> Floats | None:
 
 
 def dataset_fingerprints(data: Path) -> Fingerprints:
-    """Thumbnails of the high-resolution image and of the first revisit of every tile of the folder's list.
+    """Return the thumbnails of the high-resolution image and of the first revisit of every tile of the folder's list.
 
     Raises
     ------
@@ -118,7 +118,7 @@ def imagery_faults(path: Path, known: Fingerprints) -> Iterator[CheckFinding]:
 
 
 def images_in(content: bytes, name: str) -> Iterator[Floats]:
-    """Every (H, W) float64 image that a file holds; nothing if it cannot be read. Nothing is unpickled."""
+    """Yield every (H, W) float64 image that a file holds; none if it cannot be read. Nothing is unpickled."""
     suffix = PurePosixPath(name).suffix.lower()
     try:
         if suffix == ".npy":

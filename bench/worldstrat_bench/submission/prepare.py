@@ -147,6 +147,15 @@ def weights_of(
     Parameters
     ----------
     given : a copy of the weights, which is used in place of what the manifest names; other files lie beside it.
+
+    Raises
+    ------
+    InvalidArtefactError
+        if a file is not the one of the manifest, or weights are given and the manifest has none.
+    DataError
+        if a file is not at hand and must not be downloaded.
+    InfrastructureError
+        if the network fails.
     """
     weights = manifest.weights
     if weights is None:
@@ -214,7 +223,15 @@ def _lay(name: Path, place: Path) -> None:
 
 
 def download(url: str, place: Path, *, bytes_expected: int, sha256: str) -> None:
-    """Fetch a file of known size and hash; nothing is left behind unless both are right."""
+    """Fetch a file of known size and hash; nothing is left behind unless both are right.
+
+    Raises
+    ------
+    InvalidArtefactError
+        if what comes is not that file.
+    InfrastructureError
+        if the network or the disk fails.
+    """
     try:
         download_file(url, place, sha256=sha256, most_bytes=bytes_expected)
     except OtherFileError:

@@ -66,7 +66,7 @@ class Expected:
 
 
 def wheel_faults(path: Path, expected: Expected | None = None) -> tuple[CheckFinding, ...]:
-    """Everything that speaks against a wheel. Nothing of it is run."""
+    """Yield everything that speaks against a wheel. Nothing of it is run."""
     where = path
     wheel = open_wheel(path)
     if isinstance(wheel, CheckFinding):

@@ -143,7 +143,7 @@ def spelled_out(paths: Iterable[Path], *, nested: bool = False) -> tuple[Path, .
 
 
 def check_disjoint(grants: Grants, forbidden: Iterable[Path]) -> None:
-    """Nothing forbidden may lie in what is granted, nor the other way round: there are no exceptions in a grant.
+    """Refuse what is forbidden in what is granted, and the other way round: a grant has no exceptions.
 
     Raises
     ------

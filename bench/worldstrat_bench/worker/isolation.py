@@ -76,7 +76,13 @@ class Attempt:
 
 
 def parse_request(text: str) -> Request:
-    """Return the value of ``--isolation``."""
+    """Return the value of ``--isolation``.
+
+    Raises
+    ------
+    UsageError
+        for an unknown level.
+    """
     if text not in ("auto", *LEVELS):
         raise UsageError(f"there is no isolation level {text[:40]!r}", remedy="use auto, full, strong or process")
     return cast(Request, text)

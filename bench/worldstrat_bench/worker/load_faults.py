@@ -42,7 +42,7 @@ class LoadFaults:
     log: ModelLog
 
     def too_slow(self, seconds: float, *, prepared: bool) -> WorldstratBenchError:
-        """For a worker that did not answer in time."""
+        """Return the error of a worker that did not answer in time."""
         if prepared:
             return self.plain(f"the model took more than {seconds:g} s to load")
         if self._on_cuda:
@@ -50,7 +50,7 @@ class LoadFaults:
         return self.plain(f"the model's environment did not start within {seconds:g} s", remedy=UNPREPARED)
 
     def ended(self, end: WorkerEnd, *, prepared: bool) -> WorldstratBenchError:
-        """For a worker that hung up."""
+        """Return the error of a worker that hung up."""
         said = end.outcome(self.log)[1]
         if prepared:
             what, remedy = f"the process ended while the model was loaded: {said}", ALONE
@@ -63,7 +63,7 @@ class LoadFaults:
         return self.plain(what, remedy=remedy)
 
     def failed(self, header: dict[str, Any], *, prepared: bool) -> WorldstratBenchError:
-        """For a worker that said that it cannot."""
+        """Return the error of a worker that said that it cannot."""
         confined = self.attempt is not None and self.attempt.level != "process"
         message = explained(str(header.get("message", ""))[:8000], confined=confined)
         if header.get("kind") == "device" and not prepared:

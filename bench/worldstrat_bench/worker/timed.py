@@ -87,7 +87,7 @@ class TimedWorker:
         return Placing(_claimed(header.get("seconds"), seconds), seconds)
 
     def lead_in(self, cycle: Cycle, calls: int, slots: int) -> None:
-        """Untimed calls, after which there is memory for the last `slots` outputs of the block."""
+        """Make untimed calls, after which there is memory for the last `slots` outputs of the block."""
         self._block(cycle, calls, calls, False, slots)
         self._slots = slots
 
@@ -104,7 +104,7 @@ class TimedWorker:
         return self._kept
 
     def take(self, tiles: Sequence[tuple[int, int]]) -> tuple[list[NDArray[np.float32]], float]:
-        """Tiles of kept outputs, each (1, 3, H, W), checked as predictions are; and seconds waited for them.
+        """Take tiles of kept outputs, each (1, 3, H, W), checked as predictions are; and seconds waited for them.
 
         Parameters
         ----------
@@ -122,7 +122,7 @@ class TimedWorker:
         return images, seconds
 
     def echo(self, size: int) -> float:
-        """Seconds that a question and an answer of `size` bytes take."""
+        """Return the seconds that a question and an answer of `size` bytes take."""
         return self._ask({"op": "echo", "size": size}, "echoed")[2]
 
     def inspect(self) -> ModelFigures:

@@ -162,19 +162,19 @@ class FaultCount:
         self._enough_bytes = enough_bytes
 
     def add(self) -> None:
-        """One more fault."""
+        """Count one more fault."""
         self.count += 1
         self._bytes = 0
 
     def progress(self, size: int) -> None:
-        """Good bytes; enough of them in a row forgive the faults before."""
+        """Count good bytes; enough of them in a row forgive the faults before."""
         self._bytes += size
         if self._bytes >= self._enough_bytes:
             self.count = 0
 
 
 def retry_after(response: requests.Response) -> float | None:
-    """Seconds that a Retry-After header asks for (a number or a date), or None."""
+    """Return the seconds that a Retry-After header asks for (a number or a date), or None."""
     value = response.headers.get("Retry-After")
     if value is None:
         return None

@@ -81,7 +81,7 @@ def check_tar_member(info: tarfile.TarInfo, member: Member, where: str) -> None:
 
 
 def duplicate(name: str, where: str) -> DataError:
-    """Two members claim to be the same file."""
+    """Return the error for two members that claim to be the same file."""
     return _refusal(name, "is in the archive twice", where)
 
 

@@ -246,7 +246,7 @@ class TarJob:
         raise keeps_changing(cast(RemoteFile, self._archive.remote))
 
     def close(self) -> None:
-        """Nothing stays open."""
+        """Do nothing: nothing stays open."""
 
     def _size(self) -> int:
         if self._archive.path is not None:
@@ -300,7 +300,13 @@ class CopyJob:
         self.bytes_on_disk = self.bytes_needed
 
     def run(self) -> None:
-        """Copy what the plan found missing."""
+        """Copy what the plan found missing.
+
+        Raises
+        ------
+        DataError
+            if a file changes while it is copied.
+        """
         if not self._todo:
             return
         self._progress.begin(str(self._folder), self.bytes_needed)
@@ -314,7 +320,7 @@ class CopyJob:
             self._progress.add_member(size)
 
     def close(self) -> None:
-        """Nothing stays open."""
+        """Do nothing: nothing stays open."""
 
     def _find(self, path: str) -> Path | None:
         candidates = [self._folder / path]

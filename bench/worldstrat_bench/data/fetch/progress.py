@@ -39,7 +39,7 @@ class Progress:
         self._emit("file", f"{file}: {megabytes(total_bytes)}")
 
     def note(self, message: str) -> None:
-        """Something the user may want to know."""
+        """Report something the user may want to know."""
         self._emit("note", message)
 
     def retry(self, message: str) -> None:
@@ -53,7 +53,7 @@ class Progress:
         self._emit("done", message)
 
     def add_bytes(self, size: int) -> None:
-        """Bytes of the archive at hand that arrived."""
+        """Count bytes of the archive at hand that arrived."""
         with self._lock:
             self._file_bytes = min(self._file_bytes + size, self._file_total)  # bytes asked for twice count once
             self._bytes = min(self._bytes + size, self._total)

@@ -47,7 +47,7 @@ class Release:
 
 @cache
 def releases() -> Mapping[str, Release]:
-    """All releases by name."""
+    """Return all releases by name."""
     text = resources.files("worldstrat_bench.data.facts").joinpath("releases.toml").read_text(encoding="utf-8")
     found = {}
     for name, entry in tomllib.loads(text)["releases"].items():

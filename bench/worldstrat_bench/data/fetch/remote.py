@@ -54,7 +54,7 @@ class RemoteFile:
         self._lock = threading.Lock()
 
     def identity(self) -> Identity:
-        """Size and validators, asked for with a range of one byte.
+        """Ask for size and validators, with a range of one byte.
 
         Raises
         ------
@@ -225,7 +225,7 @@ class RetryingReader:
 
 
 def read_range(remote: RemoteFile, start: int, end: int) -> bytes:
-    """Bytes `start` to `end` (exclusive) of a remote file, in memory."""
+    """Read bytes `start` to `end` (exclusive) of a remote file into memory."""
     reader = RetryingReader(remote, start, end)
     parts = []
     while chunk := reader.next():

@@ -59,7 +59,7 @@ class Source:
     published: Release | None = None
 
     def read_csv(self, name: str) -> bytes:
-        """One of the two small files.
+        """Read one of the two small files.
 
         Raises
         ------

@@ -98,7 +98,7 @@ class Store:
         (self.notes / name).unlink(missing_ok=True)
 
     def receipts(self) -> dict[str, tuple[int, int]]:
-        """Size and CRC-32 of the files that came out of verified streams, by name."""
+        """Return the size and CRC-32 of the files that came out of verified streams, by name."""
         try:
             document = json.loads(self.read_note("receipts.json") or b"{}")
             return {str(name): (int(size), int(crc)) for name, (size, crc) in document.items()}
@@ -112,7 +112,7 @@ class Store:
 
 
 def crc_of(path: Path) -> int:
-    """CRC-32 of a file."""
+    """Return the CRC-32 of a file."""
     crc = 0
     with path.open("rb") as file:
         while block := file.read(_BLOCK):

@@ -105,7 +105,7 @@ class _Unpacked:
         self._allowed = _HEADERS_BYTES
 
     def allow(self, size: int) -> None:
-        """Before the next header is read: it may take this much of the stream, and no more than a header needs."""
+        """Allow `size` bytes of the stream and one header; more is refused."""
         self._allowed = self._length + size + _HEADERS_BYTES
 
     def read(self, size: int) -> bytes:

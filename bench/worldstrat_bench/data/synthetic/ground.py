@@ -91,7 +91,7 @@ class Ground:
         return float(self.rng.uniform(low, high))
 
     def turned(self, angle: float, warp_metres: float = 0.0, slope: float = 7.0) -> tuple[Field, Field]:
-        """Coordinates along and across a direction, bent by `warp_metres`; a small `slope` makes bends crooked."""
+        """Return coordinates along and across a direction, bent by `warp_metres`; a small `slope` makes kinks."""
         u = self.x * np.cos(angle) + self.y * np.sin(angle)
         v = -self.x * np.sin(angle) + self.y * np.cos(angle)
         if warp_metres:
@@ -122,7 +122,7 @@ class Ground:
 
 
 def new_ground(rng: np.random.Generator, side: int) -> Ground:
-    """Bare ground of side x side pixels with the sun somewhere in the south-east, as at a morning overpass."""
+    """Make bare ground of side x side pixels, the sun somewhere in the south-east as at a morning overpass."""
     metres = (np.arange(side) + 0.5) * METRES
     y, x = np.meshgrid(metres, metres, indexing="ij")
     azimuth = float(rng.uniform(0.15, 0.45)) * np.pi

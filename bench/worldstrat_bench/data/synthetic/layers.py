@@ -12,7 +12,7 @@ _EDGE = 1.2 * METRES
 
 
 def meadow(g: Ground, covers: tuple[str, str], alpha: Field | float = EVERYWHERE, contrast: float = 0.10) -> None:
-    """Ground that changes from one cover to another in patches, mottled at every scale."""
+    """Lay ground that changes from one cover to another in patches, mottled at every scale."""
     patches = np.clip(0.5 + 0.45 * g.noise(2.6, 220.0), 0, 1)
     mottle = np.clip(1 + contrast * g.noise(1.6, 60.0), 0.5, 1.6)
     g.paint(np.broadcast_to(np.asarray(alpha, dtype=np.float64), g.x.shape), covers[0], mottle)
@@ -29,7 +29,7 @@ def relief(g: Ground, strength: float, longest_metres: float = 400.0) -> Field:
 
 
 def fields(g: Ground, angle: float, length: float, width: float, covers: tuple[str, ...], hedges: float) -> Field:
-    """Parcels in strips, ploughed in rows, with tracks and hedges between; returns the distance to an edge, m."""
+    """Lay parcels in strips, ploughed in rows, tracks and hedges between; return the distance to an edge, m."""
     u, v = g.turned(angle, 3.0)
     strip = cells(v / width)
     zero = np.zeros_like(strip)
@@ -53,7 +53,7 @@ def fields(g: Ground, angle: float, length: float, width: float, covers: tuple[s
 
 
 def pivots(g: Ground, spacing: float) -> None:
-    """Circles of centre-pivot irrigation, some cut in sectors."""
+    """Lay circles of centre-pivot irrigation, some cut in sectors."""
     i, j = cells(g.x / spacing + 0.3), cells(g.y / spacing + 0.45)
     dx = g.x - (i + 0.2) * spacing
     dy = g.y - (j + 0.05) * spacing
@@ -76,7 +76,7 @@ def trees(
     jitter: float = 0.9,
     shadow: float = 1.0,
 ) -> None:
-    """Crowns of about `crown` metres over a share of the cells, lit from the sun's side, with their shadows."""
+    """Lay crowns of about `crown` metres over a share of the cells, lit from the sun's side, with their shadows."""
     salt = g.salt + 31 + int(crown * 10) + len(covers)
 
     def crowns(shift: float) -> tuple[Field, Field, Field, Field]:
@@ -112,7 +112,7 @@ def road(
 
 
 def river(g: Ground, centre: Field, width: Field | float, cover: str = "water") -> None:
-    """Water where `centre`, the distance in metres across it, is small; sandy banks and trees along them."""
+    """Lay water where `centre`, the distance in metres across it, is small; sandy banks and trees along it."""
     distance = np.abs(centre) - np.asarray(width) / 2
     bars = g.noise(2.2, 90.0)
     trees(g, step(distance - 14.0 - 8 * bars, 6.0), 7.5, ("broadleaf", "broadleaf", "scrub"), share=0.75)
@@ -121,7 +121,7 @@ def river(g: Ground, centre: Field, width: Field | float, cover: str = "water") 
 
 
 def ripples(g: Ground, alpha: Field, strength: float) -> None:
-    """Waves on water: crests across the wind, stronger in gusts."""
+    """Lay waves on water: crests across the wind, stronger in gusts."""
     u, v = g.turned(g.uniform(0, np.pi), 5.0)
     swell = np.sin(2 * np.pi * u / g.uniform(16, 26) + 2.2 * g.noise(2.6, 90.0)) + 0.5 * np.sin(2 * np.pi * v / 41.0)
     gusts = np.clip(0.6 + 0.5 * g.noise(2.8, 300.0), 0.1, 2.0)

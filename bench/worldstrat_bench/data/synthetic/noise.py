@@ -87,5 +87,5 @@ def nearest_seed(x: Field, y: Field, salt: int, jitter: float = 0.9) -> Seeds:
 
 
 def step(distance: Field, width: float) -> Field:
-    """1 where `distance` is negative, 0 where it is positive, with a soft edge of `width`."""
+    """Return 1 where `distance` is negative, 0 where it is positive, with a soft edge of `width`."""
     return np.clip(0.5 - distance / width, 0.0, 1.0)

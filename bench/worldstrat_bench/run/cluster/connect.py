@@ -198,7 +198,7 @@ def _worker(common: dict[str, Any], devices: Sequence[str], index: int) -> dict[
 
 
 def visible(device: str, environment: os._Environ[str] | dict[str, str]) -> str:
-    """CUDA_VISIBLE_DEVICES for a process that shall see one device only; an outer such variable is respected."""
+    """Return CUDA_VISIBLE_DEVICES for a process that shall see one device only; an outer such variable is respected."""
     index = int(device.partition(":")[2])
     outer = [part.strip() for part in environment.get("CUDA_VISIBLE_DEVICES", "").split(",") if part.strip()]
     return outer[index] if outer else str(index)

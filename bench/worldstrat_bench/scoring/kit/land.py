@@ -37,7 +37,7 @@ class Land:
 
     @classmethod
     def of(cls, rng: np.random.Generator, *, count: int = 36) -> Land:
-        """Land of that generator: waves 3 to 60 target px long, the longer the stronger."""
+        """Make land with that generator: waves 3 to 60 target px long, the longer the stronger."""
         length = 3 * 20 ** rng.random(count)
         turn = 2 * np.pi * rng.random(count)
         strength = length**0.6
@@ -53,7 +53,7 @@ class Land:
         return cls(waves, own, np.array(LEVEL), np.array(CONTRAST))
 
     def at(self, y: Floats, x: Floats) -> Floats:
-        """Reflectance at (h,) rows and (w,) columns in target px: (bands, h, w), not clipped."""
+        """Return reflectance at (h,) rows and (w,) columns in target px: (bands, h, w), not clipped."""
         rate_y, rate_x, phase, strength = self.waves[..., None]
         turn_y, turn_x = 2 * np.pi * rate_y * y + phase, 2 * np.pi * rate_x * x
         # sin(a + b) = sin a cos b + cos a sin b: products of (bands, h, K) and (K, w) in place of a sine a point

@@ -37,7 +37,7 @@ class Inputs:
     clear: NDArray[np.bool_] | None = None
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Those that are there, by name."""
+        """Return those arrays that are there, by name."""
         return {name: value for name, value in vars(self).items() if value is not None}
 
 
@@ -80,14 +80,14 @@ class _Scene:
         return self.size[0] // 4, self.size[1] // 4 + 1
 
     def hr(self, land: Floats | None = None) -> NDArray[np.uint16]:
-        """The high-resolution file; 0 never happens by itself."""
+        """Return the high-resolution file; 0 never happens by itself."""
         image = self.land.seen((self.side, self.side), self.size) if land is None else land
         return np.clip(np.rint(image * 1e4), 1, 65_535).astype(np.uint16)
 
     def guess(
         self, move: tuple[float, float] = (0.0, 0.0), *, size: tuple[int, int] | None = None, noise: float = 0.01
     ) -> Floats:
-        """A prediction of R, G, B that is `move` px off: softer than the target, with uniform noise of that size."""
+        """Return a prediction of R, G, B that is `move` px off: softer than the target, with uniform noise."""
         shape = size or self.size
         seen = self.land.seen(shape, self.size, move)[:3]
         near = [np.roll(seen, step, axis) for axis in (1, 2) for step in (-1, 1)]
@@ -95,17 +95,17 @@ class _Scene:
         return np.asarray(soft + noise * (self.rng.random(soft.shape) - 0.5))
 
     def frame(self) -> NDArray[np.float32]:
-        """Red, green and blue of frame 0."""
+        """Return red, green and blue of frame 0."""
         return self.land.seen(self.coarse, self.size, FRAME_MOVE)[:3].astype(np.float32)
 
     def inputs(self, prediction: Floats, **more: Any) -> Inputs:
-        """Inputs with a clear frame 0 and this land, unless `more` says otherwise."""
+        """Return inputs with a clear frame 0 and this land, unless `more` says otherwise."""
         usual = {"hr": self.hr(), "frame": self.frame(), "clear": np.ones(self.coarse, dtype=bool)}
         return Inputs(prediction=prediction.astype(np.float32), **{**usual, **more})
 
 
 def make_pairs() -> tuple[Pair, ...]:
-    """All pairs, in order. The same numpy gives the same bytes."""
+    """Make all pairs, in order. The same numpy gives the same bytes."""
     grid = load_protocol(PROTOCOL).target
     pairs = []
     for number, (make, side, rule) in enumerate(_PAIRS, start=1):

@@ -68,7 +68,7 @@ class Kept:
         self._used = 0
 
     def prepare(self, slots: int, like: torch.Tensor) -> None:
-        """Memory for as many outputs as `slots`, written to once; what fits already stays."""
+        """Make memory for as many outputs as `slots`, written to once; what fits already stays."""
         import torch
 
         self._used = 0
@@ -100,7 +100,7 @@ class Kept:
         return self._slots[number]
 
     def tile(self, number: int, tile: int) -> torch.Tensor:
-        """One tile of a kept output, (1, C, H, W), in host memory of its own: whole batches fill a message."""
+        """Return one tile of a kept output, (1, C, H, W), in host memory of its own: whole batches fill a message."""
         import torch
 
         output = self.output(number)
@@ -308,7 +308,7 @@ class Bench:
         return {"op": "taken"}, {"output.{}".format(k): tile for k, tile in enumerate(found)}
 
     def inspect(self, header: Header, body: bytes) -> Tuple[Header, Tensors]:
-        """Parameters, and the FLOPs of one further call on the first input."""
+        """Return the parameters, and the FLOPs of one further call on the first input."""
         import torch
 
         call = self._caller(header["precision"])

@@ -290,7 +290,7 @@ def seed_everything(seed: int) -> None:
 
 
 def outcome_of(error: BaseException) -> str:
-    """``out_of_memory`` for what allocators raise, ``model_error`` for the rest."""
+    """Return ``out_of_memory`` for what allocators raise, ``model_error`` for the rest."""
     text = text_of(error).lower()
     exhausted = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     exhausted = exhausted or "out of memory" in text or "can't allocate memory" in text

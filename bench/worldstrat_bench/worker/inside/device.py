@@ -14,7 +14,7 @@ _MACHINES = {"x86_64": "x86-64", "amd64": "x86-64", "aarch64": "arm64"}
 
 
 def usable_cores() -> int:
-    """CPU cores that this process may run on."""
+    """Return the CPU cores that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -31,13 +31,13 @@ def cpu_name() -> str:
 
 
 def cpu_class(cores: int, machine: Optional[str] = None) -> str:
-    """``CPU 2 cores x86-64``."""
+    """Return the class of the CPU, such as ``CPU 2 cores x86-64``."""
     name = (machine or platform.machine()).lower()
     return "CPU {} core{} {}".format(cores, "" if cores == 1 else "s", _MACHINES.get(name, name))
 
 
 def cuda_class(name: str, memory_bytes: int) -> str:
-    """``H100-80GB`` of "NVIDIA H100 80GB HBM3", its memory as the vendor counts it."""
+    """Return the class of a GPU: ``H100-80GB`` of "NVIDIA H100 80GB HBM3", its memory as the vendor counts it."""
     words = re.sub(r"\b(NVIDIA|GeForce|Tesla|Quadro|Graphics|HBM\w*|PCIe|SXM\d?)\b", " ", name)
     words = re.sub(r"\b\d+\s*GB\b", " ", words)
     short = "-".join(re.findall(r"[A-Za-z0-9]+", words)) or "CUDA"
@@ -74,7 +74,7 @@ def device_problem(device: str) -> str:
 
 
 def device_facts(device: str, threads: Optional[int]) -> Dict[str, Optional[str]]:
-    """Type, name and class of a torch device as this process sees it, and the CUDA version torch was built for."""
+    """Return type, name and class of a torch device as this process sees it, and the CUDA version of torch."""
     import torch
 
     kind = torch.device(device)

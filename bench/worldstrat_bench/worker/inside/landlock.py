@@ -84,7 +84,7 @@ def restrict(
 
 
 def handled_rights(abi: int) -> int:
-    """Every right over files that this version of Landlock knows."""
+    """Return every right over files that this version of Landlock knows."""
     rights = FIRST_VERSION
     for since, right in ((2, REFER), (3, TRUNCATE), (5, IOCTL_DEV)):
         if abi >= since:

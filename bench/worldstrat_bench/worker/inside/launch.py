@@ -33,7 +33,7 @@ def run(launch: Launch) -> None:
 
 
 def lower_limits(launch: Launch) -> None:
-    """No core dumps, no files larger than the scratch folder may be; first to go when memory runs out.
+    """Forbid core dumps and files larger than the scratch folder may be; be the first to go when memory runs out.
 
     The limit of processes counts all threads of a user, and root is exempt: it is a second line behind the keeper.
     The order of dying is a courtesy to the rest of the machine. The watchdog goes by resident memory and does not count

@@ -191,7 +191,7 @@ def parent_files(pid: int) -> None:
 
 
 def probes(canaries: Canaries) -> Dict[str, Callable[[], object]]:
-    """Every attempt by the name it has in the record."""
+    """Return every attempt by the name it has in the record."""
     host, folder = canaries["host_pid"], canaries["folder"]
     unix, stream = socket.AF_UNIX, socket.SOCK_STREAM
     return {
@@ -219,7 +219,7 @@ def probes(canaries: Canaries) -> Dict[str, Callable[[], object]]:
 
 
 def any_readable(paths: Any) -> None:
-    """OSError if not one of the paths can be read."""
+    """Raise OSError if not one of the paths can be read."""
     if all(stopped(lambda path=path: read_file(path)) for path in paths):  # type: ignore[misc]
         raise OSError("none")
 

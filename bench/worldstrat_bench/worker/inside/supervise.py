@@ -31,13 +31,13 @@ POLL_MS = 100
 
 
 def prctl(option: int, value: int) -> None:
-    """Linux's prctl; elsewhere nothing."""
+    """Call Linux's prctl; elsewhere do nothing."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
 
 
 def parents() -> Dict[int, int]:
-    """Every process that can be seen, and its parent."""
+    """Return every process that can be seen, and its parent."""
     found = {}
     for name in os.listdir("/proc"):
         if name.isdigit():
@@ -187,7 +187,7 @@ def watch(leader: int, control: socket.socket, host: int, processes: int) -> int
 
 
 def become_worker(launch_file: str) -> None:
-    """In the forked child: leave the session, tie our life to the keeper's, and start the worker."""
+    """Leave the session in the forked child, tie our life to the keeper's, and start the worker."""
     with open(launch_file, encoding="utf-8") as file:
         text = file.read()
     # It says where the data set and the canaries are: gone before anything of the model can look for it.

@@ -35,7 +35,7 @@ class Clock(Protocol):
         ...
 
     def times(self) -> List[float]:
-        """Seconds from the start to each mark, the end included."""
+        """Return seconds from the start to each mark, the end included."""
         ...
 
     def wait(self) -> None:
@@ -65,7 +65,7 @@ class WallClock:
         self._marks.append(self._now())
 
     def times(self) -> List[float]:
-        """Seconds from the start to each mark, the end included."""
+        """Return seconds from the start to each mark, the end included."""
         return [mark - self._started for mark in self._marks]
 
     def wait(self) -> None:
@@ -107,7 +107,7 @@ class CudaClock:
         self.wait()
 
     def times(self) -> List[float]:
-        """Seconds from the start to each mark, the end included: of thousands of events, some milliseconds' work."""
+        """Return seconds from the start to each mark, the end included: of thousands of events, milliseconds' work."""
         first = self._events[0]
         return [float(first.elapsed_time(event)) / 1e3 for event in self._events[1 : self._used]]
 
@@ -151,7 +151,7 @@ def precision_context(precision: str, device: str) -> ContextManager[Any]:
 
 
 def peak_memory(call: Callable[[], Any], calls: int, device: str) -> Dict[str, Optional[int]]:
-    """Bytes at their largest: resident on the host since the process started, allocated on the device in the last call.
+    """Return the largest bytes: resident on the host since the start, allocated on the device in the last call.
 
     Parameters
     ----------
@@ -177,7 +177,7 @@ def peak_memory(call: Callable[[], Any], calls: int, device: str) -> Dict[str, O
 
 
 def count_parameters(model: object) -> Optional[int]:
-    """Elements of all parameters of the torch modules that a model is or holds; None if it has none."""
+    """Count the elements of all parameters of the torch modules that a model is or holds; None if it has none."""
     modules = _modules(model)
     if not modules:
         return None
@@ -186,7 +186,7 @@ def count_parameters(model: object) -> Optional[int]:
 
 
 def count_flops(call: Callable[[], Any]) -> Optional[int]:
-    """Floating point operations of one call as torch's own counter sees them; None if it sees none."""
+    """Count the floating point operations of one call as torch's own counter sees them; None if it sees none."""
     from torch.utils.flop_counter import FlopCounterMode
 
     counter = FlopCounterMode(display=False)
