@@ -22,7 +22,7 @@ from submission_factory import add_record, make_submission, make_wheel, rewrite_
 from worldstrat_bench.artefacts.identity import model_differences
 from worldstrat_bench.artefacts.record import ModelRef
 from worldstrat_bench.digests import file_sha256
-from worldstrat_bench.errors import ModelError
+from worldstrat_bench.errors import ModelError, UsageError
 from worldstrat_bench.plugins.code import code_sha256, editable_sha256, unpacked_code_sha256, wheel_code_sha256
 from worldstrat_bench.plugins.discovery import find_model, installed_models
 from worldstrat_bench.plugins.wheel import open_wheel
@@ -410,13 +410,39 @@ def test_an_entry_point_into_a_package_that_is_not_in_the_wheel_is_refused(tmp_p
     assert "is not in the wheel" in found.what
 
 
-def test_a_wheels_code_is_read_from_its_record(tmp_path: Path) -> None:
-    """Whether the RECORD tells the truth is another rule, wheel-record."""
-    lying = base64.urlsafe_b64encode(hashlib.sha256(b"lie").digest()).rstrip(b"=").decode()
-    wheel = make_wheel(tmp_path, record=f"my_sr/plugin.py,sha256={lying},3\n")
+def row(name: str, content: bytes) -> str:
+    digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+    return f"{name},sha256={digest}"
+
+
+@pytest.mark.parametrize("more", ["", ",3,", ",3"], ids=["two columns", "four columns", "a second row"])
+def test_the_code_of_a_wheel_is_what_it_holds_whatever_its_record_says(tmp_path: Path, more: str) -> None:
+    honest = make_wheel(tmp_path / "honest")
+    with zipfile.ZipFile(honest) as archive:
+        code = wheel_code_sha256(archive)
+        (record,) = [name for name in archive.namelist() if name.endswith("RECORD")]
+        told = archive.read(record).decode()
+    lying = make_wheel(tmp_path / "lying", record=f"{told}{row('my_sr/plugin.py', b'lie')}{more}\n")
+    with zipfile.ZipFile(lying) as archive:
+        assert wheel_code_sha256(archive) == code
+    assert {fault.rule for fault in check([lying]).errors} == {"wheel-record"}
+    assert not check([honest]).errors
+
+
+@pytest.mark.parametrize("other", ["./my_sr/plugin.py", "my_sr//plugin.py", "my_sr-1.0.data/purelib/my_sr/plugin.py"])
+@pytest.mark.parametrize("first", [True, False])
+def test_two_members_of_a_wheel_do_not_meet_at_one_place(tmp_path: Path, other: str, *, first: bool) -> None:
+    own, second = {"my_sr/__init__.py": b"", "my_sr/plugin.py": PLUGIN}, {other: PLUGIN + b"# other\n"}
+    wheel = make_wheel(tmp_path, package_files={**second, **own} if first else {**own, **second})
     with zipfile.ZipFile(wheel) as archive:
-        assert wheel_code_sha256(archive) is not None
-    assert "wheel-record" in {fault.rule for fault in check([wheel]).errors}
-    broken = make_wheel(tmp_path / "broken", record="my_sr/plugin.py,md5=x,3\n")
-    with zipfile.ZipFile(broken) as archive:
+        assert wheel_code_sha256(archive) is None
+    assert "wheel-names" in {fault.rule for fault in check([wheel]).errors}
+    with pytest.raises(UsageError, match="put"):
+        find_model(str(wheel), scratch=tmp_path / "scratch")
+
+
+def test_a_wheel_of_any_size_is_not_unpacked_for_its_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wheel = make_wheel(tmp_path)
+    monkeypatch.setattr("worldstrat_bench.plugins.code.MAX_WHEEL_BYTES", 10)
+    with zipfile.ZipFile(wheel) as archive:
         assert wheel_code_sha256(archive) is None

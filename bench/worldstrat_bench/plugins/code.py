@@ -6,11 +6,7 @@ but for hidden files, caches, prose, and what a run of this harness wrote there.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import csv
-import io
-import re
+import hashlib
 import zipfile
 from collections.abc import Mapping, Sequence
 from importlib.metadata import Distribution, distributions
@@ -21,10 +17,12 @@ from worldstrat_bench.digests import listing_sha256, tree_sha256
 from worldstrat_bench.plugins.editable import MODULES, editable_install, editable_installs
 from worldstrat_bench.plugins.projects import normal_name
 from worldstrat_bench.plugins.tree import counts, read_tree
-from worldstrat_bench.plugins.wheel import LIBRARIES
+from worldstrat_bench.plugins.wheel import library_name, name_fault
 
 HARNESS: Final = "worldstrat-bench"
 MAX_FILES: Final = 50_000
+MAX_WHEEL_BYTES: Final = 256 << 20
+"""Size that the members of a submitted wheel may have together, unpacked."""
 _PROSE: Final = (".md", ".rst")
 _JOURNAL: Final = "run.sqlite"
 
@@ -86,31 +84,26 @@ def unpacked_code_sha256(folder: Path) -> str | None:
 
 
 def wheel_code_sha256(archive: zipfile.ZipFile) -> str | None:
-    """Return the digest of the code of a wheel, from its RECORD; None without a RECORD that can be read, or code."""
-    records = [name for name in archive.namelist() if re.fullmatch(r"[^/]+\.dist-info/RECORD", name)]
-    # With two of them, nothing says which an installer goes by.
-    if len(records) != 1:
+    """Return the digest of the code of a wheel, from what its members hold and not from what its RECORD says of them.
+
+    None for a wheel without code, one whose members are too large together, or whose names are not plain
+    (:func:`worldstrat_bench.plugins.wheel.name_fault`).
+
+    Raises
+    ------
+    BadZipFile and others of :data:`worldstrat_bench.archives.DAMAGED`
+        if a member cannot be read.
+    """
+    members = [member for member in archive.infolist() if not member.is_dir()]
+    if sum(member.file_size for member in members) > MAX_WHEEL_BYTES or name_fault(members):
         return None
     digests: dict[str, str] = {}
-    try:
-        for row in csv.reader(io.StringIO(archive.read(records[0]).decode("utf-8-sig")), strict=True):
-            name = library_name(row[0]) if row else None
-            if name is not None and _is_code(name):
-                digests[name] = _hexadecimal(row[1])
-    except (ValueError, IndexError, csv.Error):
-        return None
+    for member in members:
+        name = library_name(member.filename)
+        if name is not None and _is_code(name):
+            with archive.open(member) as stream:
+                digests[name] = hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
     return listing_sha256(digests.items()) if digests else None
-
-
-def library_name(member: str) -> str | None:
-    """Return the name that a member of a wheel has once it is installed; None if it is not put among the modules."""
-    first, _, rest = member.partition("/")
-    if first.endswith((".dist-info", ".egg-info")):
-        return None
-    if not first.endswith(".data"):
-        return member
-    kind, _, inner = rest.partition("/")
-    return inner if kind in LIBRARIES and inner else None
 
 
 def _files(distribution: Distribution) -> dict[str, Path]:
@@ -133,15 +126,3 @@ def _installed(distribution: Distribution) -> dict[str, Path]:
 
 def _is_code(name: str) -> bool:
     return counts(name) and not name.lower().endswith(_PROSE)
-
-
-def _hexadecimal(stated: str) -> str:
-    """Return in hex a digest as RECORD has it: "sha256=" and URL-safe base64 without padding."""
-    kind, _, text = stated.partition("=")
-    try:
-        digest = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    except binascii.Error as error:
-        raise ValueError(str(error)) from None
-    if kind != "sha256" or len(digest) != 32:
-        raise ValueError("not a sha256")
-    return digest.hex()

@@ -66,13 +66,44 @@ def open_wheel(file: Path, scratch: Path | None) -> Wheel:
 
 def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Path) -> None:
     """Extract a member to where an installer puts it: ``x.data/purelib/y.py`` is the module ``y``."""
-    first, _, rest = member.filename.partition("/")
-    if first.endswith(".data"):
-        kind, _, inner = rest.partition("/")
-        if kind not in LIBRARIES or not inner:
+    if member.filename.partition("/")[0].endswith(".data"):
+        inner = library_name(member.filename)
+        if inner is None:
             return
         member.filename = inner
     archive.extract(member, folder)
+
+
+def library_name(member: str) -> str | None:
+    """Return the name that a member of a wheel has once it is installed; None if it is not put among the modules."""
+    first, _, rest = member.partition("/")
+    if first.endswith((".dist-info", ".egg-info")):
+        return None
+    if not first.endswith(".data"):
+        return member
+    kind, _, inner = rest.partition("/")
+    return inner if kind in LIBRARIES and inner else None
+
+
+def name_fault(members: Iterable[zipfile.ZipInfo]) -> str:
+    """Return why it is not clear which member of a wheel is installed under a name; "" if it is.
+
+    Installers do not agree on which of two members wins that meet at one place.
+    """
+    placed: dict[str, str] = {}
+    for member in members:
+        name = member.filename
+        if member.is_dir():
+            continue
+        if str(PurePosixPath(name)) != name:
+            return f"{name[:80]!r} is not spelled as the place where it is put"
+        found = library_name(name) or name
+        if found != name and library_name(found) != found:
+            return f"{name[:80]!r} is put into a folder of metadata"
+        if found in placed:
+            return f"{name[:80]!r} and {placed[found][:80]!r} are put at one place"
+        placed[found] = name
+    return ""
 
 
 def unfit(tags: Iterable[Tag], requires: str, python: tuple[int, int, int]) -> str:
@@ -120,3 +151,5 @@ def _check(archive: zipfile.ZipFile, file: Path) -> None:
         # Small members may shrink as far as they like: empty tables and long runs of zeros are honest.
         if member.file_size > 1 << 24 and member.file_size > MAX_RATIO * max(1, member.compress_size):
             raise UsageError(f"the wheel's member {member.filename[:100]!r} expands beyond reason", where=file)
+    if fault := name_fault(members):
+        raise UsageError(f"the wheel's member {fault}", where=file, remedy="build it again, with pip wheel")

@@ -20,13 +20,14 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 from worldstrat_bench.api import ENTRY_POINT_GROUP
 from worldstrat_bench.archives import DAMAGED
 from worldstrat_bench.digests import file_sha256
-from worldstrat_bench.plugins.code import library_name
+from worldstrat_bench.plugins.code import MAX_WHEEL_BYTES
+from worldstrat_bench.plugins.wheel import library_name, name_fault
 from worldstrat_bench.submission.faults import CheckFinding, notice
 from worldstrat_bench.submission.shadowed import SHADOWED
 
 MAX_ENTRIES = 5000
 MAX_MEMBER_BYTES = 64 * 1024**2
-MAX_TOTAL_BYTES = 256 * 1024**2
+MAX_TOTAL_BYTES = MAX_WHEEL_BYTES
 MAX_RATIO = 200
 LARGE_BYTES = 256 * 1024
 """Data of this size in a wheel is pointed out to a person: weights and imagery do not belong there."""
@@ -146,6 +147,8 @@ def _shape_faults(wheel: WheelFile, where: Path) -> Iterator[CheckFinding]:
             yield CheckFinding("wheel-names", f"{name[:80]!r} is there twice", where=where, remedy="build it again")
             return
         seen.add(folded)
+    if fault := name_fault(members):
+        yield CheckFinding("wheel-names", fault, where=where, remedy="build it again, with: pip wheel --no-deps .")
 
 
 def _unsafe(name: str) -> bool:
@@ -308,7 +311,11 @@ def _record_faults(
     except csv.Error:
         yield CheckFinding("wheel-record", "RECORD is not a CSV table", where=where, remedy="build it again")
         return
-    listed = {row[0]: row[1] for row in rows if len(row) == 3}
+    if any(len(row) != 3 for row in rows) or len({row[0] for row in rows}) < len(rows):
+        what = "RECORD has a row that is not of three columns, or two of one file"
+        yield CheckFinding("wheel-record", what, where=where, remedy="build it again")
+        return
+    listed = {row[0]: row[1] for row in rows}
     for name, member in sorted(files.items()):
         if member.is_dir() or name in (record, f"{record}.jws", f"{record}.p7s"):
             continue
