@@ -9,11 +9,21 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 from worldstrat_bench.site.leader import Difference
-from worldstrat_bench.site.svg import Drawing, Scale, element, fmt, grid, nice_ticks, text_element, tick_label
+from worldstrat_bench.site.svg import (
+    WIDE,
+    Drawing,
+    Scale,
+    Width,
+    at_both_widths,
+    element,
+    fmt,
+    grid,
+    nice_ticks,
+    text_element,
+    tick_label,
+)
 from worldstrat_bench.site.text import number
 
-NAME = 26
-"""Characters of a name that a chart shows."""
 LETTER = 7.3
 """Width of a character, px."""
 
@@ -39,7 +49,7 @@ class Point:
     named: bool = False
 
 
-def cut(label: str, limit: int = NAME) -> str:
+def cut(label: str, limit: int = WIDE.name) -> str:
     """Return a name that fits into a drawing; the whole one is in the table and in its tooltip."""
     return label if len(label) <= limit else label[: limit - 1] + "…"
 
@@ -57,20 +67,25 @@ def difference_chart(rows: Sequence[Row], label: str, unit: str, decimals: int, 
     rows : the first one on top, with difference 0.
     up : whether higher is better; if not, the axis is turned round.
     """
+    return at_both_widths(lambda width: _differences(rows, label, unit, decimals, up, width))
+
+
+def _differences(rows: Sequence[Row], label: str, unit: str, decimals: int, up: bool, width: Width) -> Drawing:
     ends = [0.0, *(v for r in rows for v in (r.difference.value, *(r.difference.wide or ())))]
-    ticks = nice_ticks(min(ends), max(ends), 4)
-    left, right, step, top = 186.0, 488.0, 19.0, 40.0
+    ticks = nice_ticks(min(ends), max(ends), 2 if width.narrow else 4)
+    left, right = (122.0, 286.0) if width.narrow else (186.0, 488.0)
+    step, top, end = 19.0, 40.0, width.total - 6
     scale = Scale(ticks[0], ticks[-1], *((left, right) if up else (right, left)))
     bottom = top + step * len(rows)
-    drawing = Drawing(600, bottom + 8, label)
-    drawing.text(594, 14, f"difference{', ' if unit else ''}{unit}", "hd", "end")
-    drawing.text(right, 14, "better →", "tk", "end")
+    drawing = Drawing(width.total, bottom + 8, label, css=f"fig {width.css}")
+    drawing.text(end, 14, f"difference{', ' if unit else ''}{unit}", "hd", "end")
+    drawing.text(left if width.narrow else right, 14, "better →", "tk", "" if width.narrow else "end")
     for tick in ticks:
         drawing.line(scale(tick), top - 6, scale(tick), bottom, "zr" if tick == 0 else "gr")
         drawing.text(scale(tick), top - 11, tick_label(tick, ticks), "tk", "middle")
     for i, row in enumerate(rows):
         y, found = top + step * (i + 0.5), row.difference
-        name = element("title", escape(row.label)) + str(escape(cut(row.label)))
+        name = element("title", escape(row.label)) + str(escape(cut(row.label, width.name)))
         text = f'<text x="{fmt(left - 8)}" y="{fmt(y + 4)}" text-anchor="end">{name}</text>'
         drawing.raw(link(row.href, text))
         if found.wide is not None:
@@ -78,8 +93,8 @@ def difference_chart(rows: Sequence[Row], label: str, unit: str, decimals: int, 
         if found.interval is not None:
             drawing.line(scale(found.interval[0]), y, scale(found.interval[1]), y, "iv")
         drawing.dot(scale(found.value), y, 3.4, "pt" if found.apart or i == 0 else "ho")
-        drawing.text(594, y + 4, "first" if i == 0 else number(found.value, decimals, signed=True), "nu", "end")
-    return drawing.render()
+        drawing.text(end, y + 4, "first" if i == 0 else number(found.value, decimals, signed=True), "nu", "end")
+    return drawing
 
 
 def speed_chart(
@@ -92,21 +107,28 @@ def speed_chart(
     up : whether higher is better; if not, the axis is turned round.
     front : the points that no other is ahead of in both, from slow to fast: the corners of a staircase.
     """
-    width, height, left, right, top, bottom = 600.0, 300.0, 58.0, 584.0, 30.0, 256.0
+    return at_both_widths(lambda width: _speeds(points, (label, x_title, y_title), up, front, width))
+
+
+def _speeds(
+    points: Sequence[Point], titles: tuple[str, str, str], up: bool, front: Sequence[int], width: Width
+) -> Drawing:
+    label, x_title, y_title = titles
+    left, right, top, bottom = 58.0, width.total - 16, 30.0, 256.0
     xs, ys = [p.x for p in points], [p.y for p in points]
     y_ticks = nice_ticks(min(ys), max(ys), 4)
     low, high = math.floor(math.log10(min(xs)) - 0.05), math.ceil(math.log10(max(xs)) + 0.05)
     x_ticks = [10.0**i for i in range(low, high + 1)]
     sx = Scale(x_ticks[0], x_ticks[-1], left, right, log=True)
     sy = Scale(y_ticks[0], y_ticks[-1], *((bottom, top) if up else (top, bottom)))
-    drawing = Drawing(width, height, label)
+    drawing = Drawing(width.total, 300.0, label, css=f"fig {width.css}")
     grid(drawing, sx, x_ticks, sy, y_ticks)
     drawing.text(right, bottom + 34, x_title, "hd", "end")
     drawing.text(6, 16, y_title, "hd")
     drawing.add("path", css="fr", d=staircase([(sx(points[i].x), sy(points[i].y)) for i in front], left))
     spots = [(sx(p.x), sy(p.y)) for p in points]
     wanted = [i for i, point in enumerate(points) if point.named]
-    widths = [LETTER * len(cut(points[i].label)) for i in wanted]
+    widths = [LETTER * len(cut(points[i].label, width.name)) for i in wanted]
     found = name_places([spots[i] for i in wanted], widths, spots, (right, bottom))
     places = {i: place for i, place in zip(wanted, found, strict=True) if place is not None}
     for i, (point, (x, y)) in enumerate(zip(points, spots, strict=True)):
@@ -116,9 +138,9 @@ def speed_chart(
         text = ""
         if i in places:
             nx, ny, anchor = places[i]
-            text = text_element(nx, ny, cut(point.label), "", anchor)
+            text = text_element(nx, ny, cut(point.label, width.name), "", anchor)
         drawing.raw(link(point.href, circle + text))
-    return drawing.render()
+    return drawing
 
 
 def pareto(points: Sequence[Point], *, y_higher: bool) -> list[int]:

@@ -151,7 +151,7 @@ def strip(values: Sequence[tuple[str, float]], label: str, unit: str) -> Markup:
     numbers = [value for _, value in values]
     ticks = nice_ticks(min(numbers), max(numbers))
     scale = Scale(ticks[0], ticks[-1], 20, 700)
-    drawing = Drawing(720, 52, label)
+    drawing = Drawing(720, 52, label, css="fig strip")
     for tick in ticks:
         drawing.line(scale(tick), 6, scale(tick), 30, "gr")
         drawing.text(

@@ -9,7 +9,17 @@ from markupsafe import Markup
 
 from worldstrat_bench.site.board_charts import cut
 from worldstrat_bench.site.leader import Difference
-from worldstrat_bench.site.svg import Drawing, Scale, element, fmt, nice_ticks, text_element, tick_label
+from worldstrat_bench.site.svg import (
+    Drawing,
+    Scale,
+    Width,
+    at_both_widths,
+    element,
+    fmt,
+    nice_ticks,
+    text_element,
+    tick_label,
+)
 from worldstrat_bench.site.text import number
 
 
@@ -34,20 +44,25 @@ class CurveLine:
 
 def gain_rows(rows: Sequence[GainRow], label: str) -> Markup:
     """Bars from zero to the left and right, one a stratum, with intervals."""
+    return at_both_widths(lambda width: _gains(rows, label, width))
+
+
+def _gains(rows: Sequence[GainRow], label: str, width: Width) -> Drawing:
     ends = [0.0, *(v for r in rows for v in (r.difference.value, *(r.difference.interval or ())))]
-    ticks = nice_ticks(min(ends), max(ends), 4)
-    left, right, step, top = 190.0, 470.0, 20.0, 26.0
+    ticks = nice_ticks(min(ends), max(ends), 2 if width.narrow else 4)
+    left, right = (122.0, 256.0) if width.narrow else (190.0, 470.0)
+    step, top, end = 20.0, 26.0, width.total - 6
     scale = Scale(ticks[0], ticks[-1], left, right)
     bottom = top + step * len(rows)
-    drawing = Drawing(600, bottom + 8, label)
-    drawing.text(540, 12, "n", "tk", "end")
-    drawing.text(594, 12, "dB", "tk", "end")
+    drawing = Drawing(width.total, bottom + 8, label, css=f"fig {width.css}")
+    drawing.text(end - 48, 12, "n", "tk", "end")
+    drawing.text(end, 12, "dB", "tk", "end")
     for tick in ticks:
         drawing.line(scale(tick), top - 6, scale(tick), bottom, "zr" if tick == 0 else "gr")
         drawing.text(scale(tick), 14, tick_label(tick, ticks), "tk", "middle")
     for i, row in enumerate(rows):
         y, found = top + step * (i + 0.5), row.difference
-        name = text_element(left - 8, y + 4, cut(row.label), "", "end")
+        name = text_element(left - 8, y + 4, cut(row.label, width.name), "", "end")
         drawing.raw(Markup(element("a", Markup(name), href=row.href)))
         x0, x1 = sorted((scale(0), scale(found.value)))
         css = "up" if found.value >= 0 else "down"
@@ -55,18 +70,22 @@ def gain_rows(rows: Sequence[GainRow], label: str) -> Markup:
         drawing.add("rect", css=css, x=x0, y=y - 6, width=x1 - x0, height=12)
         if found.interval is not None:
             drawing.line(scale(found.interval[0]), y, scale(found.interval[1]), y, "wk")
-        drawing.text(540, y + 4, str(row.n), "nu", "end")
-        drawing.text(594, y + 4, number(found.value, 2, signed=True), "nu", "end")
-    return drawing.render()
+        drawing.text(end - 48, y + 4, str(row.n), "nu", "end")
+        drawing.text(end, y + 4, number(found.value, 2, signed=True), "nu", "end")
+    return drawing
 
 
 def gain_curve(lines: Sequence[CurveLine], label: str) -> Markup:
     """Sorted values from the largest to the smallest over the share of tiles, with a line at zero for bicubic."""
+    return at_both_widths(lambda width: _curve(lines, label, width))
+
+
+def _curve(lines: Sequence[CurveLine], label: str, width: Width) -> Drawing:
     values = [v for line in lines for v in line.values]
     ticks = nice_ticks(min(0.0, *values), max(0.0, *values))
-    left, right, top, bottom = 46.0, 584.0, 40.0, 230.0
+    left, right, top, bottom = 46.0, width.total - 16, 40.0, 230.0
     sx, sy = Scale(0, 100, left, right), Scale(ticks[0], ticks[-1], bottom, top)
-    drawing = Drawing(600, 270, label, css="fig lines")
+    drawing = Drawing(width.total, 270, label, css=f"fig lines {width.css}")
     for tick in ticks:
         drawing.line(left, sy(tick), right, sy(tick), "zr" if tick == 0 else "gr")
         drawing.text(left - 6, sy(tick) + 4, tick_label(tick, ticks), "tk", "end")
@@ -78,7 +97,9 @@ def gain_curve(lines: Sequence[CurveLine], label: str) -> Markup:
         count = len(line.values)
         spots = [(sx(100 * (k + 0.5) / count), sy(v)) for k, v in enumerate(line.values)]
         drawing.add("path", css=line.css, d="M" + "L".join(f"{fmt(x)} {fmt(y)}" for x, y in spots))
-        drawing.line(150 + 210 * i, 24, 176 + 210 * i, 24, line.css)
-        drawing.text(182 + 210 * i, 28, cut(line.label), "tk")
+        # On a phone the names stand below each other.
+        x, y = (150.0, 10.0 + 16 * i) if width.narrow else (150.0 + 210 * i, 24.0)
+        drawing.line(x, y, x + 26, y, line.css)
+        drawing.text(x + 32, y + 4, cut(line.label, width.name), "tk")
     drawing.text(left + 4, sy(0) - 5, "bicubic", "tk")
-    return drawing.render()
+    return drawing

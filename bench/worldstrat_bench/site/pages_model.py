@@ -190,7 +190,7 @@ def _standings(analysis: Analysis, entry: Entry) -> list[dict[str, str]]:
 def _scores(analysis: Analysis, entry: Entry) -> Table:
     division = analysis.division
     own = division.scores(entry).micro
-    metrics = [metric for metric in metrics_of(division) if metric in own]
+    metrics = [metric for metric in metrics_of(division) if metric in own and own[metric].mean is not None]
     columns = []
     for name in division.lists:
         columns.append(Column(f"mean_{name}", clean(name, 30), f"Mean over list {clean(name, 40)}"))

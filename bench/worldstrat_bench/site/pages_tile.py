@@ -25,7 +25,7 @@ def build_tiles(out: Output, analysis: Analysis, common: Context, pictures: Mapp
     names = facts.tiles
     rows = _rows(analysis)
     members = {name: frozenset(tiles) for name, tiles in division.lists.items()}
-    head = _head(analysis.config.tile_columns)
+    head = _head(_columns(analysis))
     licence = caption(division.release.split(", "))
     for i, tile in enumerate(names):
         values = analysis.matrix("psnr")[:, i]
@@ -96,6 +96,11 @@ def _numbers(analysis: Analysis, i: int) -> list[tuple[str, str]]:
     ]
 
 
+def _columns(analysis: Analysis) -> list[str]:
+    """Return the metrics of the tables of tiles: those of the board file that any model has on any tile."""
+    return [name for name in analysis.config.tile_columns if analysis.division.measured(name)]
+
+
 def _head(columns: Sequence[str]) -> Markup:
     cells = ['<th scope="col" data-key="model">Model</th>']
     for name in columns:
@@ -115,7 +120,7 @@ def _rows(analysis: Analysis) -> list[list[str]]:
     records is escaped here, once a model.
     """
     division = analysis.division
-    psnr, columns = analysis.matrix("psnr"), analysis.config.tile_columns
+    psnr, columns = analysis.matrix("psnr"), _columns(analysis)
     formatted = {
         name: [[number(v, measure(name).decimals) for v in row] for row in analysis.matrix(name).tolist()]
         for name in columns

@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 from worldstrat_bench.artefacts.spectra import BIN_WIDTH
 from worldstrat_bench.site.board_charts import Point, cut
 from worldstrat_bench.site.charts import label_places
-from worldstrat_bench.site.svg import Drawing, Scale, element, fmt, grid, nice_ticks, tick_label
+from worldstrat_bench.site.svg import Drawing, Scale, Width, at_both_widths, element, fmt, grid, nice_ticks, tick_label
 from worldstrat_bench.stats.spectra import INPUT_NYQUIST_M, Band
 
 HALF_WAVELENGTHS: Final = (20.0, 10.0, 5.0, 4.0, 3.0, 2.5)
@@ -70,11 +70,15 @@ def plane(points: Sequence[Point], label: str) -> Markup:
     On the straight one the error is as large as that of a prediction without any detail. The curve is what a
     least-squares predictor shows whose detail has the coherence c: ((1 - c^2)^2, c^2 (1 - c^2)).
     """
-    left, right, top, bottom = 52.0, 584.0, 34.0, 316.0
+    return at_both_widths(lambda width: _plane(points, label, width))
+
+
+def _plane(points: Sequence[Point], label: str, width: Width) -> Drawing:
+    left, right, top, bottom = 52.0, width.total - 16, 34.0, 316.0
     x_ticks = nice_ticks(0.0, max(1.0, *(p.x for p in points), 1.0))
     y_ticks = nice_ticks(0.0, max(0.3, *(1.1 * p.y for p in points), 0.3))
     sx, sy = Scale(x_ticks[0], x_ticks[-1], left, right), Scale(y_ticks[0], y_ticks[-1], bottom, top)
-    drawing = Drawing(600, 362, label)
+    drawing = Drawing(width.total, 362, label, css=f"fig {width.css}")
     grid(drawing, sx, x_ticks, sy, y_ticks)
     drawing.text(right, bottom + 36, "missed: true detail not shown, share ↓", "hd", "end")
     drawing.text(6, 16, "invented: detail that is not there, share ↓", "hd")
@@ -99,9 +103,9 @@ def plane(points: Sequence[Point], label: str) -> Markup:
         text = ""
         if place is not None:
             x, y, anchor = place
-            text = element("text", escape(cut(point.label)), x=x, y=y, text_anchor=anchor)
+            text = element("text", escape(cut(point.label, width.name)), x=x, y=y, text_anchor=anchor)
         drawing.raw(Markup(element("a", Markup(circle + text), href=point.href)))
-    return drawing.render()
+    return drawing
 
 
 def _runs(known: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Iterator[list[int]]:

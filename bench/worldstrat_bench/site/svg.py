@@ -7,7 +7,8 @@ attributes, which the page's content policy forbids.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
@@ -18,6 +19,36 @@ def fmt(value: float) -> str:
     """At most two decimals, no trailing zeros."""
     text = f"{value:.2f}".rstrip("0").rstrip(".")
     return "0" if text in ("-0", "") else text
+
+
+@dataclass(frozen=True)
+class Width:
+    """A width in which a drawing is made: one for wide screens, one for phones, where scaled text could not be read.
+
+    Attributes
+    ----------
+    total : px.
+    name : characters of a name that are shown.
+    css : class by which the style sheet shows one of the two.
+    """
+
+    total: float
+    name: int
+    css: str
+
+    @property
+    def narrow(self) -> bool:
+        """Whether it is the one for phones."""
+        return self.css == "narrow"
+
+
+WIDE = Width(600, 26, "wide")
+NARROW = Width(344, 16, "narrow")
+
+
+def at_both_widths(draw: Callable[[Width], Drawing]) -> Markup:
+    """Return a drawing for wide screens and the same one for phones; the style sheet shows one of them."""
+    return Markup("").join(draw(width).render() for width in (WIDE, NARROW))
 
 
 class Drawing:

@@ -65,7 +65,9 @@ def test_a_model_with_curves_shows_both_with_a_band(site: Path) -> None:
 def test_the_plane_has_the_models_that_have_both_numbers(site: Path) -> None:
     text = page(site, "index.html")
     (figure,) = re.findall(r'<figure id="plane">.*?</figure>', text, re.DOTALL)
-    assert sorted(re.findall(r'href="[^"]*m/(\w+)\.html"', figure)) == ["sharp", "soft"]
+    drawings = re.findall(r'<svg class="fig (\w+)".*?</svg>', figure, re.DOTALL)
+    assert drawings == ["wide", "narrow"]
+    assert sorted(re.findall(r'href="[^"]*m/(\w+)\.html"', figure)) == ["sharp", "sharp", "soft", "soft"]
     assert "2 models, 40 tiles" in figure
 
 

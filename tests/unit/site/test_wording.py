@@ -103,7 +103,7 @@ def test_the_board_is_marked_as_the_current_page(board: Path) -> None:
 def test_one_is_not_many(board: Path) -> None:
     assert [counted(n, "entry", "entries") for n in (0, 1, 2)] == ["0 entries", "1 entry", "2 entries"]
     assert counted(1, "model") == "1 model"
-    assert "In the list test." in read(next(board.glob("t/*.html")))
+    assert "A tile of the list test." in read(next(board.glob("t/*.html")))
 
 
 def test_a_single_model_has_no_difference_to_detect(tmp_path: Path) -> None:

@@ -151,7 +151,8 @@ function strataTable(data, metric, found) {
   const decimals = metric.decimals;
   const rows = data.strata.map(([axis, stratum, tiles]) => {
     const own = tiles.filter((tile) => byTile.has(tile));
-    if (!own.length) return [axis, stratum, "\u2013", "\u2013", "\u2013", "0"];
+    const name = `${axis}: ${stratum}`;
+    if (!own.length) return [name, "\u2013", "\u2013", "\u2013", "0"];
     const values = own.map((tile) => byTile.get(tile));
     const said = paired(
       values,
@@ -160,18 +161,13 @@ function strataTable(data, metric, found) {
     );
     const value = signed(said.value, decimals);
     if (said.p === null || said.effective < data.drawn) {
-      return [axis, stratum, el("span", value, { class: "hatch" }), "\u2013", "\u2013", String(own.length)];
+      return [name, el("span", value, { class: "hatch" }), "\u2013", "\u2013", String(own.length)];
     }
     const ends = `${signed(said.low, decimals)}, ${signed(said.high, decimals)}`;
-    return [axis, stratum, value, ends, shortProbability(said.p), String(own.length)];
+    return [name, value, ends, shortProbability(said.p), String(own.length)];
   });
   const label = `In every stratum, each by itself: ${rows.length} were looked at. Hatched: too few groups for an interval`;
-  return table(
-    label,
-    ["Axis", "Stratum", `\u0394 ${metric.label}`, "95 % interval", "p of this pair", "Tiles"],
-    rows,
-    2,
-  );
+  return table(label, ["Stratum", `\u0394 ${metric.label}`, "95 % interval", "p of this pair", "Tiles"], rows, 1);
 }
 
 /** Return the table of the largest differences of one sign; nothing if there are none. */
