@@ -33,7 +33,7 @@ def test_the_first_screen_answers(site: Path, browser: Browser) -> None:
         assert said[0].startswith("fusion-transformer is first by PSNR, +1.26 dB [+1.19, +1.32] over bicubic.")
         assert said[0].endswith("highresnet cannot be told from it.")
         assert "first by LPIPS" in said[1]
-        for chart in ("#differences svg", "#speed-0 svg"):
+        for chart in ("#differences svg.wide", "#speed-0 svg"):
             assert bottom(page.locator(chart)) <= 900
         assert bottom(page.locator("#board thead")) <= 900
 
@@ -42,7 +42,7 @@ def test_the_chart_draws_both_intervals_of_the_difference_and_the_wide_one_decid
     site: Path, browser: Browser
 ) -> None:
     with visit(browser, (site / "index.html").as_uri(), viewport=WIDE) as seen:
-        chart = seen.page.locator("#differences svg")
+        chart = seen.page.locator("#differences svg.wide")
         lines = chart.locator("path.wk").count()
         assert lines == chart.locator("path.iv").count() == 8
         widths = [[p.bounding_box() for p in chart.locator(f"path.{css}").all()] for css in ("iv", "wk")]
