@@ -33,7 +33,7 @@ def test_the_first_screen_answers(site: Path, browser: Browser) -> None:
         assert said[0].startswith("fusion-transformer is first by PSNR, +1.26 dB [+1.19, +1.32] over bicubic.")
         assert said[0].endswith("highresnet cannot be told from it.")
         assert "first by LPIPS" in said[1]
-        for chart in ("#differences svg.wide", "#speed-0 svg"):
+        for chart in ("#differences svg.wide", "#speed-0 svg.wide"):
             assert bottom(page.locator(chart)) <= 900
         assert bottom(page.locator("#board thead")) <= 900
 
