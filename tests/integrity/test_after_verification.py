@@ -91,7 +91,7 @@ def test_after_it_they_change_what_readers_are_told(root: Path) -> None:
 
 def claim(key: str, day: int, *authors: str, main: bool = False, owners: tuple[str, ...] | None = None) -> Claim:
     return Claim(
-        key, authors, None, f"2026-01-{day:02d}T00:00:00Z", main, None if owners is None else frozenset(owners)
+        key, authors, frozenset(), f"2026-01-{day:02d}T00:00:00Z", main, None if owners is None else frozenset(owners)
     )
 
 
@@ -99,6 +99,8 @@ def test_a_main_entry_takes_the_place_of_its_owners_first_alone() -> None:
     victim = claim("victim", 1, "Vic Tim", owners=("vic",))
     for owners in (("eve",), (), None):
         assert counting_rows([victim, claim("impostor", 2, "Vic Tim", main=True, owners=owners)]) == {"victim"}
+    unlisted = claim("victim", 1, "Vic Tim")
+    assert counting_rows([unlisted, claim("impostor", 2, "Vic Tim", main=True)]) == {"victim"}
     assert counting_rows([victim, claim("better", 2, "Vic Tim", main=True, owners=("vic", "ada"))]) == {"better"}
 
 

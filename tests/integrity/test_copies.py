@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from submission_factory import MANIFEST, make_submission, rewrite_record, rewrite_tiles
-from worldstrat_bench.stats.counting import Claim, counting_rows
+from worldstrat_bench.artefacts.record import ModelRef
+from worldstrat_bench.stats.counting import Claim, claim_of, counting_rows
 from worldstrat_bench.submission.check import check
 
 
 def claim(key: str, day: int, *authors: str, code: str | None = None, main: bool = False) -> Claim:
-    return Claim(key, authors, code, f"2026-01-{day:02d}T00:00:00Z", main)
+    codes = frozenset() if code is None else frozenset(code.split())
+    return Claim(key, authors, codes, f"2026-01-{day:02d}T00:00:00Z", main, frozenset({"ada"}))
 
 
 def test_rows_of_different_people_and_code_all_count() -> None:
@@ -27,6 +29,38 @@ def test_the_first_of_a_group_counts_however_its_name_is_written(name: str) -> N
     rows = [claim("first", 1, "Ada Example"), *(claim(f"more{i}", 2 + i, name, "Bob") for i in range(20))]
     assert counting_rows(rows) == {"first"}
     assert counting_rows([claim("a", 1, "Ada", code="1"), claim("b", 2, "Bob", code="1")]) == {"a"}
+    assert counting_rows([claim("a", 1, "Ada", code="1 2"), claim("b", 2, "Bob", code="3 2")]) == {"a"}
+
+
+def counted(*models: ModelRef) -> frozenset[str]:
+    """The rows that count of verified ones by other people each."""
+    rows = enumerate(models)
+    manifest = '[submission]\nauthors = ["Author {}"]\n'
+    return counting_rows(
+        claim_of(model.name, model, manifest.format(i), f"2026-01-{i + 1:02d}", [f"o{i}"]) for i, model in rows
+    )
+
+
+def test_one_code_in_two_wheels_counts_once() -> None:
+    """A wheel that is packed again has another digest."""
+    first = ModelRef(name="first", frames=1, wheel_sha256="a" * 64, code_sha256="c" * 64)
+    again = ModelRef(name="again", frames=1, wheel_sha256="b" * 64, code_sha256="c" * 64)
+    assert counted(first, again) == {"first"}
+    assert counted(first, again.model_copy(update={"code_sha256": "d" * 64})) == {"first", "again"}
+
+
+@pytest.mark.parametrize("distribution", ["worldstrat-bench", "worldstrat-bench-baselines"])
+def test_networks_that_one_adapter_runs_are_told_apart_by_their_weights(distribution: str) -> None:
+    """Whoever is verified first with an adapter must not keep everyone else from counting."""
+    networks = [
+        ModelRef(name=f"net-{i}", distribution=distribution, frames=1, code_sha256="c" * 64, weights_sha256=f"{i}" * 64)
+        for i in range(3)
+    ]
+    assert counted(*networks) == {"net-0", "net-1", "net-2"}
+    assert counted(networks[0], networks[0].model_copy(update={"name": "copy"})) == {"net-0"}
+    # The code of others is theirs, with whatever weights.
+    theirs = [network.model_copy(update={"distribution": "my-sr"}) for network in networks]
+    assert counted(*theirs) == {"net-0"}
 
 
 def test_a_later_row_takes_no_count_from_earlier_ones_whomever_it_names() -> None:

@@ -322,7 +322,8 @@ def test_authors_name_the_entry_that_counts(tmp_path: Path) -> None:
     manifest = tmp_path / "runs" / other / "submission.toml"
     text = manifest.read_text(encoding="utf-8")
     manifest.write_text(text.replace("[submission]", "[submission]\nmain = true"), encoding="utf-8")
-    make([tmp_path / "runs"], tmp_path / "b")
+    owned = BoardConfig(commits=(COMMIT,), owners={"old": ("ada",), "new": ("ada",)})
+    build([tmp_path / "runs"], tmp_path / "b", references=references(), config=owned)
     assert {slug for slug, own in standings(tmp_path / "b").items() if own["counts"]} == {other, "third"}
 
 

@@ -17,6 +17,7 @@ from worldstrat_bench.digests import file_sha256
 from worldstrat_bench.results.table import make_table
 from worldstrat_bench.run.compare import compare_runs
 from worldstrat_bench.site import build
+from worldstrat_bench.submission.made_here import remember
 from worldstrat_bench.submission.verify_write import add_verified
 
 OFFICIAL: dict[str, Any] = {"tiles": None, "release": "v1.1", "list_name": "never-split", "official": True}
@@ -75,10 +76,10 @@ def test_a_speed_that_was_timed_again_is_the_maintainers_from_verify_to_page(tmp
     make_run(tmp_path / "submitted", tiles=36, release="mini", list_name="test")
     write_speed(run, load_record(run), 123.0)
     write_verification(run, load_record(run))
-    (run / "run.sqlite").touch()
     check = SpeedCheck(speed_sha256=file_sha256(run / "speed.json"), largest=0.02, tolerance=0.1, agrees=True)
     found = Verification.load(run / Verification.FILE).model_dump() | {"speed": check.model_dump()}
     Verification.model_validate(found).save(run / Verification.FILE)
+    remember(run / Verification.FILE)
     target = add_verified(run, folder)
     if not confirmed:  # another speed than the one that was timed again
         write_speed(target, load_record(target), 2_496_400.0)

@@ -32,6 +32,7 @@ from worldstrat_bench.run import evaluate
 from worldstrat_bench.run.journal import FILE_NAME
 from worldstrat_bench.run.model import ModelRequest
 from worldstrat_bench.submission.check import Options, check
+from worldstrat_bench.submission.made_here import remember
 from worldstrat_bench.submission.verify import VerifyReport, VerifyRequest, verify
 from worldstrat_bench.submission.verify_columns import compare_tables, speed_difference
 from worldstrat_bench.submission.verify_model import model_faults
@@ -189,16 +190,18 @@ def verified(tmp_path: Path) -> tuple[Path, Path]:
     run = tmp_path / "checked"
     the_result(folder).rename(run)
     add_record(folder, shift_db=2.0)
-    (run / FILE_NAME).touch()  # the journal of a run that was made here
     write_verification_of(run, submitted=record_of(folder).record_id)
     return folder, run
 
 
-def write_verification_of(run: Path, **changes: object) -> None:
+def write_verification_of(run: Path, *, here: bool = True, **changes: object) -> None:
+    """Write the verification of a run, as `verify` does on this machine or as anyone can elsewhere."""
     write_verification_scene(run, load_record(run))
     document = Verification.load(run / Verification.FILE).model_dump()
     document |= {"submitted_record_id": changes.pop("submitted"), "agrees": False, **changes}
     Verification.model_validate(document).save(run / Verification.FILE)
+    if here:
+        remember(run / Verification.FILE)
 
 
 def test_the_maintainers_numbers_replace_the_submitted_ones(verified: tuple[Path, Path]) -> None:
@@ -260,7 +263,6 @@ def test_a_verification_that_is_not_of_its_record_vouches_for_nothing(
     with pytest.raises(InvalidArtefactError, match="not of the record beside it"):
         add_verified(run, folder)
     shutil.copytree(run, the_result(folder), dirs_exist_ok=True)
-    (the_result(folder) / FILE_NAME).unlink()
     rules = {fault.rule for fault in check([folder], Options(maintainer=True)).errors}
     assert "verification" in rules
 
@@ -296,11 +298,11 @@ def test_an_attestation_is_checked_before_a_verification_is_added(
 ) -> None:
     folder, run = verified
     before = record_of(folder)
-    (run / FILE_NAME).unlink()
     git = ["git", "-C", str(folder)]
     subprocess.run([*git, "init", "--quiet"], check=True)
     subprocess.run([*git, "remote", "add", "origin", "https://forge.example/o/r.git"], check=True)
-    write_verification_of(run, submitted=before.record_id)
+    write_verification_of(run, submitted=before.record_id, here=False, verified_by="Eve")
+    (run / FILE_NAME).touch()  # a journal is a file like any other
     with pytest.raises(InvalidArtefactError, match="nothing shows where these files were made"):
         add_verified(run, folder)
     for other in ("evil/fork", "o/r2", "o2/r"):

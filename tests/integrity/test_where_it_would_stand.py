@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -56,3 +57,22 @@ def test_a_second_entry_of_the_same_authors_would_not_count(submissions: Path, t
     rows = [line for line in text.splitlines() if line.startswith(("| low", "| high"))]
     assert rows
     assert all(line.split("|")[3] == line.split("|")[4] for line in rows)  # the same rank before and after
+
+
+def test_owners_are_those_of_the_base_whatever_the_pull_request_lists(submissions: Path, tmp_path: Path) -> None:
+    def git(*arguments: str) -> None:
+        identity = ["-c", "user.name=T", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
+        subprocess.run(["git", *identity, *arguments], cwd=tmp_path, capture_output=True, check=True)
+
+    listed = '[[submission]]\nslug = "high"\nowners = ["vic"]\n'
+    owners = tmp_path / "reports" / "owners.toml"
+    owners.parent.mkdir()
+    owners.write_text(listed)
+    git("init", "--quiet", "--initial-branch", "main")
+    git("add", "-A")
+    git("commit", "--quiet", "-m", "base")
+    mine = submitted(tmp_path, "mine", 1.0, verified=False, author="Author of high") / "submission.toml"
+    mine.write_text(mine.read_text().replace("[submission]", "[submission]\nmain = true"))
+    owners.write_text(listed + listed.replace('"high"', '"mine"'))
+    assert "This one would count" in compare_markdown("mine", submissions, known=KNOWN)  # its checkout says so
+    assert "This one would not count" in compare_markdown("mine", submissions, "main", known=KNOWN)

@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 from worldstrat_bench.artefacts.record import ModelRef
 from worldstrat_bench.stats.names import skeleton
@@ -19,7 +20,7 @@ class Claim:
     ----------
     key : of the row.
     authors : names from its manifest; rows that share one are of one group.
-    code : digest of its code; None if it is not known.
+    code : digests of its code; none if it is not known.
     since : when maintainers verified it, ISO 8601; the first of a group counts, whatever comes later.
     main : whether its authors named it their main entry.
     owners : logins that may change it, as maintainers wrote them down; None where they did not.
@@ -27,7 +28,7 @@ class Claim:
 
     key: str
     authors: tuple[str, ...]
-    code: str | None
+    code: frozenset[str]
     since: str
     main: bool = False
     owners: frozenset[str] | None = None
@@ -39,18 +40,28 @@ class Claim:
 
     def shares(self, other: Claim) -> bool:
         """Return whether only one of two rows may count."""
-        return bool(self.group & other.group) or (self.code is not None and self.code == other.code)
+        return bool(self.group & other.group) or bool(self.code & other.code)
 
     def same_owner(self, other: Claim) -> bool:
         """Return whether one login may change both; the names of authors anyone can write."""
-        if self.owners is None or other.owners is None:
-            return self.owners == other.owners
+        if self.owners is None or other.owners is None:  # of what maintainers did not write down nothing is known
+            return False
         return bool(self.owners & other.owners) or self.owners == other.owners
 
 
-def code_digest(model: ModelRef) -> str | None:
-    """Return the digest of the code that ran: of the wheel, else of the installed files; None if neither is known."""
-    return model.wheel_sha256 or model.code_sha256
+_ADAPTERS: Final = frozenset({"worldstrat-bench", "worldstrat-bench-baselines"})
+"""Distributions of this repository, whose code runs networks of other people."""
+
+
+def code_digests(model: ModelRef) -> frozenset[str]:
+    """Return what tells whether two models are one: the digests of the code that ran.
+
+    Both of them, since a wheel that is packed again has another digest with the same files in it. Where the code is an
+    adapter of ours, the network is in the weights, and their digest is returned: many people use one adapter.
+    """
+    if model.distribution in _ADAPTERS and model.weights_sha256 is not None:
+        return frozenset({model.weights_sha256})
+    return frozenset(digest for digest in (model.wheel_sha256, model.code_sha256) if digest is not None)
 
 
 def claim_of(key: str, model: ModelRef, manifest: str, since: str, owners: Iterable[str] | None = None) -> Claim:
@@ -70,7 +81,7 @@ def claim_of(key: str, model: ModelRef, manifest: str, since: str, owners: Itera
         authors, main = [], False
     named = tuple(author for author in authors if isinstance(author, str)) if isinstance(authors, list) else ()
     logins = None if owners is None else frozenset(login.casefold() for login in owners)
-    return Claim(key, named, code_digest(model), since, main is True, logins)
+    return Claim(key, named, code_digests(model), since, main is True, logins)
 
 
 def counting_rows(claims: Iterable[Claim]) -> frozenset[str]:

@@ -151,7 +151,7 @@ def boards_of(
         others = tuple(_from_revision(submissions, base) if base else _from_disk(submissions))
     root = submissions.resolve().parent
     known = known or (open_checkout(submissions, base).known() if base else known_harnesses(root))
-    owners = load_owners(root)
+    owners = open_checkout(submissions, base).owners() if base else load_owners(root)
     own, others = (tuple(replace(row, owners=owners.by_slug.get(row.slug)) for row in rows) for rows in (own, others))
     judge = _Judge(known, references, owners.records, ranked)
     boards = (_board(competitor, others, judge) for competitor in own)

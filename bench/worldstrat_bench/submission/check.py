@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 from worldstrat_bench.artefacts.harness import NONE_KNOWN, KnownHarnesses, released_harnesses
-from worldstrat_bench.artefacts.owners import OWNERS_FILE, Owners, load_owners, parse_owners
+from worldstrat_bench.artefacts.owners import Owners, load_owners
 from worldstrat_bench.artefacts.places import record_folders
 from worldstrat_bench.artefacts.reference import References
 from worldstrat_bench.artefacts.result import Result
@@ -169,7 +169,7 @@ def _view(paths: Sequence[Path], options: Options, scratch: Path) -> _View:
     faults: list[CheckFinding] = []
     # Owners, released harnesses and verifications are those of the base: a pull request must not choose its own
     # judges.
-    owners = _or_fault(lambda: _owners_of(checkout), Owners(), faults)
+    owners = _or_fault(checkout.owners, Owners(), faults)
     released = _or_fault(checkout.released, frozenset[str](), faults)
     verified = frozenset(
         path.parents[3].name for path in scratch.glob(f"{SUBMISSIONS}/*/results/*/*/{Verification.FILE}")
@@ -235,12 +235,6 @@ def _text(path: Path) -> str | None:
         return None if path.is_symlink() else path.read_bytes()[:MAX_MANIFEST_BYTES].decode("utf-8-sig")
     except (OSError, UnicodeDecodeError):
         return None
-
-
-def _owners_of(checkout: Checkout) -> Owners:
-    """Return the owners as the base says, whatever the pull request says."""
-    listed = PurePosixPath(OWNERS_FILE) in checkout.files(OWNERS_FILE)
-    return parse_owners(checkout.read(OWNERS_FILE)) if listed else Owners()
 
 
 def _shown_name(folder: Path) -> str:

@@ -14,7 +14,7 @@ from worldstrat_bench.artefacts.result import Result
 from worldstrat_bench.artefacts.tiles import FACT_COLUMNS, TileTable
 from worldstrat_bench.stats.aggregate import metric_values
 from worldstrat_bench.stats.contradiction import SCORE_AGAIN
-from worldstrat_bench.stats.counting import code_digest
+from worldstrat_bench.stats.counting import code_digests
 from worldstrat_bench.stats.names import author_fault, name_fault, reserved_fault, skeleton
 from worldstrat_bench.submission.check_files import SUBMISSIONS
 from worldstrat_bench.submission.faults import CheckFinding, notice
@@ -37,8 +37,7 @@ def others_faults(folder: Path, results: Sequence[Result], siblings: Siblings) -
     for slug, other in siblings.results(folder.resolve().name):
         for result in results:
             yield from _pair_faults(result, other, slug)
-            code = code_digest(result.record.model)
-            if code is not None and code == code_digest(other.record.model):
+            for code in code_digests(result.record.model) & code_digests(other.record.model):
                 codes.setdefault(code, []).append(slug)
     for code, slugs in codes.items():
         what = f"the code {code[:12]} is also that of {_listed(slugs)}: one entry of the same code moves ranks"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from worldstrat_bench.artefacts.harness import RELEASED_FILE, KnownHarnesses, parse_released
+from worldstrat_bench.artefacts.owners import OWNERS_FILE, Owners, parse_owners
 from worldstrat_bench.errors import InvalidArtefactError, UsageError, WorldstratBenchError
 from worldstrat_bench.run.git import git_bytes, git_text
 from worldstrat_bench.run.known import with_history
@@ -84,6 +85,17 @@ class Checkout:
         """
         listed = PurePosixPath(RELEASED_FILE) in self.files(RELEASED_FILE)
         return parse_released(self.read(RELEASED_FILE)) if listed else frozenset()
+
+    def owners(self) -> Owners:
+        """Return the owners as the base lists them, whatever the work tree says.
+
+        Raises
+        ------
+        InvalidArtefactError
+            if its list cannot be used.
+        """
+        listed = PurePosixPath(OWNERS_FILE) in self.files(OWNERS_FILE)
+        return parse_owners(self.read(OWNERS_FILE)) if listed else Owners()
 
     def known(self) -> KnownHarnesses:
         """Return the harnesses that the base knows.

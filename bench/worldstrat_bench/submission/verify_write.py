@@ -15,7 +15,7 @@ from worldstrat_bench.artefacts.verification import Attestation, Verification
 from worldstrat_bench.errors import InfrastructureError, InvalidArtefactError, UsageError
 from worldstrat_bench.protocol import SAME_PREDICTION
 from worldstrat_bench.run.git import git_text
-from worldstrat_bench.run.journal import FILE_NAME
+from worldstrat_bench.submission.made_here import ENVIRONMENT_VARIABLE, remember, was_made_here
 from worldstrat_bench.submission.results import add_run
 from worldstrat_bench.submission.verify import VerifyReport, VerifyRequest
 
@@ -85,6 +85,13 @@ def write_verification(
     )
     path = (request.out or request.run) / Verification.FILE
     verification.save(path)
+    if verification.attestation is None:
+        try:
+            remember(path)
+        except OSError as error:
+            what = f"it is written, but cannot be added to a submission from here: {error}"
+            remedy = f"set {ENVIRONMENT_VARIABLE} to a folder that can be written to, and run the same command again"
+            raise InfrastructureError(what, where=path, remedy=remedy) from None
     return path
 
 
@@ -182,8 +189,8 @@ def add_verified(run: Path, slug_folder: Path) -> Path:
     if verification.attestation is not None:
         check_attestation(run, verification.attestation, repository_at(slug_folder))
     # A journal shows that the run was made on this machine, by whoever adds it.
-    elif not (run / FILE_NAME).is_file():
-        what = "nothing shows where these files were made: no attestation, and not the folder of a run of yours"
+    elif not was_made_here(path):
+        what = "nothing shows where these files were made: no attestation, and not what `verify` wrote on this machine"
         remedy = "give the folder that `verify --out` made here, or the artefact of the evaluation workflow"
         raise InvalidArtefactError(what, where=run, remedy=remedy)
     return add_run(run, slug_folder, verification)
