@@ -16,9 +16,11 @@ from worldstrat_bench.artefacts.record import IsolationReport
 from worldstrat_bench.data.task import Task
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.speed import inputs, session, statistics, stopwatch
+from worldstrat_bench.speed.figures import Scenario
 from worldstrat_bench.speed.inputs import synthetic_tiles
-from worldstrat_bench.speed.session import Scenario, SpeedRequest, SpeedResult
-from worldstrat_bench.speed.stopwatch import REPEATS, Plan, Rounds
+from worldstrat_bench.speed.plan import Plan
+from worldstrat_bench.speed.session import SpeedRequest, SpeedResult
+from worldstrat_bench.speed.stopwatch import REPEATS, Rounds
 from worldstrat_bench.worker.timed import Cycle, Placing
 from worldstrat_bench.worker.types import BlockTimes, Hello, ModelFigures, ModelSpec, PeakMemory
 

@@ -194,8 +194,8 @@ def load(weights, device, **parameters):
 def test_the_sweep_stops_where_memory_ends_and_counts_are_reported(tmp_path: Path) -> None:
     from worldstrat_bench.protocol import load_protocol
     from worldstrat_bench.speed.inputs import synthetic_tiles
+    from worldstrat_bench.speed.plan import Plan
     from worldstrat_bench.speed.session import SpeedRequest, time_model
-    from worldstrat_bench.speed.stopwatch import Plan
 
     (tmp_path / "tiny_net.py").write_text(MODEL.format(fail=True))
     tiles = synthetic_tiles(load_protocol(), frames=1, side=200)

@@ -11,7 +11,7 @@ import torch
 import torch.utils.benchmark
 
 from worldstrat_bench.api import LowRes, Target
-from worldstrat_bench.speed.stopwatch import BLOCK_SECONDS
+from worldstrat_bench.speed.plan import BLOCK_SECONDS
 from worldstrat_bench.worker.inside.blocks import BlockPlan, Kept, Placed, run_block
 from worldstrat_bench.worker.inside.timing import CudaClock, clock_for, peak_memory, precision_context
 

@@ -17,7 +17,7 @@ from site_scenes import write_manifest
 from submission_factory import add_record, make_submission
 from worldstrat_bench.artefacts.record import load_record, record_id
 from worldstrat_bench.site import build
-from worldstrat_bench.site.builder import FRONT
+from worldstrat_bench.site.apart import FRONT
 from worldstrat_bench.site.checker import INDEX_GZIPPED, check
 from worldstrat_bench.site.text import distinct, file_names, short_hash, slugify
 from worldstrat_bench.stats.boards import board_key

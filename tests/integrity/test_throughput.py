@@ -14,9 +14,10 @@ import pytest
 from worldstrat_bench.artefacts.speed import Timing
 from worldstrat_bench.errors import ModelError
 from worldstrat_bench.protocol import load_protocol
+from worldstrat_bench.speed.figures import Scenario
 from worldstrat_bench.speed.inputs import synthetic_tiles
-from worldstrat_bench.speed.session import Scenario, SpeedRequest, time_model
-from worldstrat_bench.speed.stopwatch import Plan
+from worldstrat_bench.speed.plan import Plan
+from worldstrat_bench.speed.session import SpeedRequest, time_model
 from worldstrat_bench.worker.types import ModelSpec
 
 PLAN = Plan(seconds=0.1, budget_seconds=4.0, min_blocks=2, warm_up_seconds=0.5, block_seconds=0.12)

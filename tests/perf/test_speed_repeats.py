@@ -26,7 +26,7 @@ from worldstrat_bench.api import LowRes, Target
 from worldstrat_bench.plugins.discovery import find_model
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.speed.inputs import Variations, synthetic_tiles
-from worldstrat_bench.speed.stopwatch import BLOCK_SECONDS
+from worldstrat_bench.speed.plan import BLOCK_SECONDS
 from worldstrat_bench.worker.inside.blocks import BlockPlan, Kept, Placed, run_block
 from worldstrat_bench.worker.inside.timing import clock_for
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
 
 from worldstrat_bench.artefacts.reference import References
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.pace import Say
 from worldstrat_bench.site.analysis import Analysis
+from worldstrat_bench.site.apart import apart_rows, front_rows
 from worldstrat_bench.site.archive import build_archives
 from worldstrat_bench.site.config import BoardConfig
 from worldstrat_bench.site.context import common_context, navigation
@@ -44,7 +44,6 @@ from worldstrat_bench.site.robustness import Partners, synthetic_partners
 from worldstrat_bench.site.snapshots import Snapshot
 from worldstrat_bench.site.sorting import list_divisions, unplaced
 from worldstrat_bench.site.studies import Study, placed, read_studies
-from worldstrat_bench.site.text import clean, counted
 
 
 @dataclass(frozen=True)
@@ -258,7 +257,7 @@ def compose(
     for division in divisions:
         build_archives(output, division)
     # Last: its manifest holds the digest of every other file.
-    build_data(output, common, divisions, [*refused, *misplaced], _apart_rows(apart), entries, config)
+    build_data(output, common, divisions, [*refused, *misplaced], apart_rows(apart), entries, config)
     return output, divisions, apart
 
 
@@ -306,33 +305,8 @@ def _home(analysis: Analysis, divisions: Sequence[Division], apart: Sequence[Unr
     return {
         "no_official": analysis.division.kind != "official",
         "others": others,
-        **_front_rows(apart),
+        **front_rows(apart),
     }
-
-
-FRONT: Final = 40
-"""Runs without a rank on the first page; all of them are on the page of the data."""
-
-
-def _front_rows(apart: Sequence[UnrankedEntry]) -> dict[str, object]:
-    """Return what the first page says of runs without a rank: strangers must not decide how long it is."""
-    # Withdrawn ones have a page that readers may come from.
-    first = sorted(apart, key=lambda item: not item.page)[:FRONT]
-    short = [replace(item, reason=clean(item.reason, 200)) for item in first]
-    return {"apart": _apart_rows(short), "apart_more": len(apart) - len(short)}
-
-
-def _apart_rows(apart: Sequence[UnrankedEntry]) -> list[dict[str, str]]:
-    return [
-        {
-            "title": a.entry.title,
-            "page": a.page,
-            "reason": a.reason,
-            "data": f"{a.entry.record.dataset.release[:40]}, list {a.entry.record.dataset.list[:40]}, "
-            f"{counted(a.entry.record.dataset.tiles, 'tile')}, {a.entry.record.protocol.id[:40]}",
-        }
-        for a in apart
-    ]
 
 
 def _empty_front(output: Output, apart: Sequence[UnrankedEntry], config: BoardConfig) -> None:
@@ -344,7 +318,7 @@ def _empty_front(output: Output, apart: Sequence[UnrankedEntry], config: BoardCo
         "table": None,
         "table_html": "",
         "legend": "",
-        **_front_rows(apart),
+        **front_rows(apart),
     }
     context = common_context(None, config) | empty_context() | own
     output.page("index.html", "board.html.j2", context)

@@ -16,10 +16,11 @@ from worldstrat_bench.errors import UsageError
 from worldstrat_bench.protocol import Protocol, load_protocol
 from worldstrat_bench.run.devices import resolve_devices
 from worldstrat_bench.run.model import ModelRequest, choose_model
+from worldstrat_bench.speed.figures import Scenario
 from worldstrat_bench.speed.inputs import TimedTiles, dataset_tiles, synthetic_tiles
+from worldstrat_bench.speed.plan import QUICK, Plan
 from worldstrat_bench.speed.scored import check_same, scored_of
-from worldstrat_bench.speed.session import SCENARIOS, Scenario, SpeedRequest, SpeedResult, time_model
-from worldstrat_bench.speed.stopwatch import QUICK, Plan
+from worldstrat_bench.speed.session import SCENARIOS, SpeedRequest, SpeedResult, time_model
 from worldstrat_bench.worker.inside.timing import PRECISIONS
 
 

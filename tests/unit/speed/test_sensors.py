@@ -12,9 +12,9 @@ import pytest
 
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.speed.inputs import synthetic_tiles
+from worldstrat_bench.speed.plan import Plan
 from worldstrat_bench.speed.sensors import NO_ENERGY, Reading, Sensor, strangers
 from worldstrat_bench.speed.session import SpeedRequest, _TimingSession, time_model
-from worldstrat_bench.speed.stopwatch import Plan
 from worldstrat_bench.worker.timed import TimedWorker
 from worldstrat_bench.worker.types import ModelFigures, ModelSpec, PeakMemory
 

@@ -9,8 +9,8 @@ import pytest
 from speed_models import Machine
 from speed_session import Costs, run_session
 from worldstrat_bench.speed.command import plan_of
+from worldstrat_bench.speed.plan import Plan
 from worldstrat_bench.speed.sensors import Reading, Sensor
-from worldstrat_bench.speed.stopwatch import Plan
 
 
 @pytest.mark.parametrize(

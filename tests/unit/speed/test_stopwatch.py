@@ -12,15 +12,13 @@ import pytest
 from speed_models import Machine, MadeUp, OnDevice
 from worldstrat_bench.errors import InfrastructureError, ModelError
 from worldstrat_bench.speed import statistics
+from worldstrat_bench.speed.plan import BLOCK_SECONDS, QUICK, Plan
 from worldstrat_bench.speed.statistics import PUBLISHED_OF_MACHINE
 from worldstrat_bench.speed.stopwatch import (
-    BLOCK_SECONDS,
     LEAD_IN_SECONDS,
-    QUICK,
     REPEATS,
     Block,
     BlockSize,
-    Plan,
     Rounds,
     Series,
     measure,

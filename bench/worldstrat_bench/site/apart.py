@@ -1,0 +1,35 @@
+"""Runs that no board ranks, as pages list them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from worldstrat_bench.site.divisions import UnrankedEntry
+from worldstrat_bench.site.text import clean, counted
+
+FRONT: Final = 40
+"""Runs without a rank on the first page; all of them are on the page of the data."""
+
+
+def front_rows(apart: Sequence[UnrankedEntry]) -> dict[str, object]:
+    """Return what the first page says of runs without a rank: strangers must not decide how long it is."""
+    # Withdrawn ones have a page that readers may come from.
+    first = sorted(apart, key=lambda item: not item.page)[:FRONT]
+    short = [replace(item, reason=clean(item.reason, 200)) for item in first]
+    return {"apart": apart_rows(short), "apart_more": len(apart) - len(short)}
+
+
+def apart_rows(apart: Sequence[UnrankedEntry]) -> list[dict[str, str]]:
+    """Return a row for every run without a rank: title, page, reason and data."""
+    return [
+        {
+            "title": a.entry.title,
+            "page": a.page,
+            "reason": a.reason,
+            "data": f"{a.entry.record.dataset.release[:40]}, list {a.entry.record.dataset.list[:40]}, "
+            f"{counted(a.entry.record.dataset.tiles, 'tile')}, {a.entry.record.protocol.id[:40]}",
+        }
+        for a in apart
+    ]
