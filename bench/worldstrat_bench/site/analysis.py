@@ -149,7 +149,7 @@ class Analysis:
         return None if math.isnan(ends[0]) else ends
 
     def pairs(self, metric: str, slug: str) -> dict[str, Pair]:
-        """Tiles that `slug` wins, ties and loses against every other ranked entry, on the ranking list."""
+        """Count the tiles that `slug` wins, ties and loses against every other ranked entry, on the ranking list."""
         order = {entry.slug: i for i, entry in enumerate(self.division.entries)}
         ranked = [standing.model for standing in self.board(metric).standings]
         if slug not in ranked:
@@ -167,7 +167,7 @@ class Analysis:
         }
 
     def hardest(self, metric: str = "psnr") -> list[str]:
-        """Tiles of the ranking list that have a value, hardest first by the median over the models."""
+        """Return the tiles of the ranking list that have a value, hardest first by the median over the models."""
         median, sign = self.median(metric), sign_of(metric)
         tiles = self.division.tiles
         return sorted(
@@ -204,6 +204,6 @@ def shown_stratum(axis_name: str, label: str) -> str:
 
 
 def positions(length: int, count: int) -> Sequence[int]:
-    """`count` positions around the middle of a list of that length."""
+    """Return `count` positions around the middle of a list of that length."""
     start = max(0, (length - count) // 2)
     return range(start, min(length, start + count))

@@ -60,7 +60,7 @@ def link(href: str, content: str) -> Markup:
 
 
 def difference_chart(rows: Sequence[Row], label: str, unit: str, decimals: int, *, up: bool) -> Markup:
-    """Differences to the first model, better to the right: 95 % as a bar, the level of a verdict as a whisker.
+    """Draw differences to the first model, better to the right: 95 % as a bar, the level of a verdict as whisker.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def _differences(rows: Sequence[Row], label: str, unit: str, decimals: int, up: 
 def speed_chart(
     points: Sequence[Point], label: str, x_title: str, y_title: str, *, up: bool, front: Sequence[int]
 ) -> Markup:
-    """Models in a plane, x logarithmic, better up and to the right.
+    """Draw models in a plane, x logarithmic, better up and to the right.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def _speeds(
 
 
 def pareto(points: Sequence[Point], *, y_higher: bool) -> list[int]:
-    """Numbers of the points that no other is ahead of in both, from slow to fast. x: higher is better."""
+    """Return the numbers of the points that no other beats in both, from slow to fast. x: higher is better."""
     sign = 1 if y_higher else -1
     order = sorted(range(len(points)), key=lambda i: (-points[i].x, -sign * points[i].y))
     front: list[int] = []

@@ -60,7 +60,7 @@ def rank_bar(low: int, high: int, models: int) -> Markup:
 
 
 def forest(rows: Sequence[ForestRow], label: str, unit: str, decimals: int, zero: float | None) -> Markup:
-    """Values with intervals, one row each, under a common axis; `zero` draws a reference line."""
+    """Draw values with intervals, one row each, under a common axis; `zero` draws a reference line."""
     ends = [v for r in rows for v in (r.low, r.high, r.value) if v is not None]
     ends += [] if zero is None else [zero]
     ticks = nice_ticks(min(ends, default=0), max(ends, default=1))
@@ -119,7 +119,7 @@ def histogram(values: Sequence[float], edges: Sequence[float], label: str, x_tit
 
 
 def shift_map(shifts: Sequence[tuple[float, float]], radius: int, label: str) -> Markup:
-    """Estimated shifts (x, y) counted in squares of 1 px, over the whole search window."""
+    """Draw estimated shifts (x, y) counted in squares of 1 px, over the whole search window."""
     counts: dict[tuple[int, int], int] = {}
     for x, y in shifts:
         cell = (max(-radius, min(radius, round(x))), max(-radius, min(radius, round(y))))
@@ -147,7 +147,7 @@ def shift_map(shifts: Sequence[tuple[float, float]], radius: int, label: str) ->
 
 
 def strip(values: Sequence[tuple[str, float]], label: str, unit: str) -> Markup:
-    """All models on one line; the titles of the ticks name them."""
+    """Draw all models on one line; the titles of the ticks name them."""
     numbers = [value for _, value in values]
     ticks = nice_ticks(min(numbers), max(numbers))
     scale = Scale(ticks[0], ticks[-1], 20, 700)

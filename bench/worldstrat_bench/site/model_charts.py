@@ -43,7 +43,7 @@ class CurveLine:
 
 
 def gain_rows(rows: Sequence[GainRow], label: str) -> Markup:
-    """Bars from zero to the left and right, one a stratum, with intervals."""
+    """Draw bars from zero to the left and right, one a stratum, with intervals."""
     return at_both_widths(lambda width: _gains(rows, label, width))
 
 
@@ -76,7 +76,7 @@ def _gains(rows: Sequence[GainRow], label: str, width: Width) -> Drawing:
 
 
 def gain_curve(lines: Sequence[CurveLine], label: str) -> Markup:
-    """Sorted values from the largest to the smallest over the share of tiles, with a line at zero for bicubic."""
+    """Draw sorted values, the largest first, over the share of tiles, with a line at zero for bicubic."""
     return at_both_widths(lambda width: _curve(lines, label, width))
 
 

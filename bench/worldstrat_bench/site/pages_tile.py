@@ -19,7 +19,7 @@ from worldstrat_bench.stats.strata import axis, strata_of
 
 
 def build_tiles(out: Output, analysis: Analysis, common: Context, pictures: Mapping[str, TilePictures]) -> None:
-    """One page a tile."""
+    """Write one page a tile."""
     division, facts = analysis.division, analysis.division.facts
     labels = strata_of(facts)
     names = facts.tiles

@@ -16,7 +16,7 @@ Attribute = str | int | float | None
 
 
 def fmt(value: float) -> str:
-    """At most two decimals, no trailing zeros."""
+    """Return a number with at most two decimals and no trailing zeros."""
     text = f"{value:.2f}".rstrip("0").rstrip(".")
     return "0" if text in ("-0", "") else text
 
@@ -59,7 +59,7 @@ class Drawing:
         self._parts: list[str] = []
 
     def add(self, tag: str, content: str | Markup = "", **attributes: Attribute) -> None:
-        """One element; ``_`` in attribute names is ``-``, ``css`` is ``class``; text content is escaped."""
+        """Add one element; ``_`` in attribute names is ``-``, ``css`` is ``class``; text content is escaped."""
         self._parts.append(element(tag, escape(content), **attributes))
 
     def line(self, x1: float, y1: float, x2: float, y2: float, css: str = "ax") -> None:
@@ -75,7 +75,7 @@ class Drawing:
         self._parts.append(f'<circle class="{css}" cx="{fmt(x)}" cy="{fmt(y)}" r="{fmt(radius)}"/>')
 
     def raw(self, markup: Markup) -> None:
-        """Markup that is already safe."""
+        """Add markup that is already safe."""
         self._parts.append(str(markup))
 
     def render(self) -> Markup:

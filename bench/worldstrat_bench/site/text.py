@@ -19,7 +19,7 @@ _SAFE_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,59}")
 
 
 def clean(text: str, limit: int = 120) -> str:
-    """One line without control, direction-changing or unassigned characters, at most `limit` long.
+    """Return one line without control, direction-changing or unassigned characters, at most `limit` long.
 
     Spaces are collapsed. What is cut off is marked by an ellipsis.
     """
