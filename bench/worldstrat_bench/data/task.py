@@ -171,7 +171,12 @@ class Answer:
 
 
 def inputs_sha256(images: NDArray[np.float32], clear: NDArray[np.bool_], days: NDArray[np.int64]) -> str:
-    """Return the sha256 of inputs as a model gets them: float32, bool and int64, little-endian."""
+    """Return the sha256 of inputs as a model gets them: float32, bool and int64, little-endian.
+
+    Parameters
+    ----------
+    images, clear, days : (B, T, 12, h, w) reflectance, (B, T, 1, h, w) and (B, T).
+    """
     digest = hashlib.sha256()
     for array, kind in ((images, "<f4"), (clear, "?"), (days, "<i8")):
         digest.update(np.ascontiguousarray(array, dtype=kind).data)

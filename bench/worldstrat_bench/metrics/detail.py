@@ -27,7 +27,14 @@ def detail(target: Tensor, smoothed: Tensor, valid: Tensor | None = None) -> Ten
 
 
 def plain_detail(target: Tensor, valid: Tensor | None = None, *, sigma: float = 2.0, cut: int = 8) -> Tensor:
-    """Return :func:`detail` where a protocol has no smoothing of its own: wsb-1's Gaussian, less `cut` px all round."""
+    """Return :func:`detail` where a protocol has no smoothing of its own: wsb-1's Gaussian, less `cut` px all round.
+
+    Parameters
+    ----------
+    target : (..., C, H, W) reflectance.
+    valid : (..., H, W) bool; None: all pixels.
+    sigma : of the Gaussian, px.
+    """
     taps = gaussian_taps(sigma, cut)
     inside = crop_or_pad(target, cut)
     return detail(inside, correlate(target.double(), taps, taps), None if valid is None else crop_or_pad(valid, cut))

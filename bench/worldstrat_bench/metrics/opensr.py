@@ -86,7 +86,7 @@ class OpenSr:
         return {name: float(found[key]) for name, key in _KEYS.items()}
 
     def correctness(self, coarse: Tensor, prediction: Tensor, target: Tensor) -> Mapping[str, float]:
-        """Return the package's own answer for images whose sizes differ by a factor of 4."""
+        """Return the package's own answer for (C, h, w) inputs and two (C, 4h, 4w) images, reflectance."""
         answer: Mapping[str, float] = self._package.Metrics().correctness(
             lr=coarse, sr=prediction, hr=target, gradient_threshold="auto"
         )

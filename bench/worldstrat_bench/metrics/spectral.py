@@ -198,7 +198,7 @@ def numbers(truth: Tensor, shown: Tensor, cross: Tensor, pixel: Tensor, samples:
 
 
 def coherence(truth: Tensor, shown: Tensor, cross: Tensor) -> Tensor:
-    """Return X / sqrt(S_P S_H), in [-1, 1]; 0 where one of the images has nothing."""
+    """Return X / sqrt(S_P S_H) of (..., R) rings, in [-1, 1]; 0 where one of the images has nothing."""
     return _divided(cross, (truth * shown).sqrt()).clamp(-1, 1)
 
 

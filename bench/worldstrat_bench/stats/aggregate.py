@@ -53,7 +53,7 @@ def metric_weights(table: TileTable, metric: str) -> Floats:
 
 
 def weighted(values: Floats, weights: Floats) -> tuple[Floats, Floats]:
-    """Return values times weights and the weights, both NaN where either is or their product is not finite."""
+    """Return (n,) values times weights and the weights, NaN where either is or their product is not finite."""
     with np.errstate(over="ignore"):
         products = values * weights
     finite = np.isfinite(products)

@@ -39,7 +39,7 @@ Groups = Sequence[str] | NDArray[np.intp]
 
 
 def group_index(groups: Groups) -> tuple[NDArray[np.intp], int]:
-    """Return the number of the group of every tile (groups in their order) and how many groups there are."""
+    """Return the number of the group of every tile, (n,) from 0 in the order of the groups, and how many there are."""
     names = groups if isinstance(groups, np.ndarray) else np.array(groups, dtype=np.str_)
     found, index = np.unique(names, return_inverse=True)
     return index.astype(np.intp), len(found)
@@ -121,14 +121,14 @@ class Estimate:
         return h
 
     def p_values(self, rules: Aggregation, test: Test = "skewness-corrected-t") -> Floats:
-        """Return two-sided p-values of R = 0; NaN where there is no test. Those of the default are shown."""
+        """Return two-sided p-values of R = 0, (...); NaN where there is no test. Those of the default are shown."""
         p: Floats = np.where(
             self.tested(rules), self._corrected if test == "skewness-corrected-t" else self._plain, np.nan
         )
         return p
 
     def largest_p(self, rules: Aggregation, tests: Sequence[Test]) -> Floats:
-        """Return the greatest of the p-values of several tests, which decides; NaN where there is no test."""
+        """Return the greatest of the p-values of several tests, (...), which decides; NaN where there is no test."""
         found: Floats = np.max([self.p_values(rules, test) for test in tests], axis=0)
         return found
 
@@ -151,7 +151,7 @@ class Estimate:
         return p
 
     def interval(self, rules: Aggregation) -> tuple[Floats, Floats]:
-        """Return the ends of the interval, which excludes 0 exactly where p < 1 - confidence; NaN where none."""
+        """Return the ends of the interval, (...), which excludes 0 exactly where p < 1 - confidence; NaN where none."""
         from scipy.special import stdtrit
 
         tested = self.tested(rules)

@@ -52,7 +52,12 @@ def maximal_sets(tied: NDArray[np.bool_]) -> list[tuple[int, ...]] | None:
 
 
 def letter_display(tied: NDArray[np.bool_]) -> tuple[tuple[str, ...], ...] | None:
-    """Return the letters of every model, given in the order of the board; "a" belongs to the set of the first row."""
+    """Return the letters of every model, given in the order of the board; "a" belongs to the set of the first row.
+
+    Parameters
+    ----------
+    tied : (n, n) bool, symmetric: whether neither of two models beats the other.
+    """
     sets = maximal_sets(tied)
     if sets is None:
         return None

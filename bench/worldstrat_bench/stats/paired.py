@@ -39,8 +39,8 @@ def decided(difference: Estimate, metric: str, protocol: Protocol) -> Bools:
 def verdict_interval(difference: Estimate, protocol: Protocol) -> tuple[Floats, Floats]:
     """Return the ends of the interval that excludes 0 exactly where every test is below the level of a verdict.
 
-    It holds the intervals of all tests of the protocol at that level, hence is wider than the 95 % interval. NaN where
-    there is no test. A verdict also needs the margin.
+    It holds the intervals of all tests of the protocol at that level, hence is wider than the 95 % interval. Both are
+    (...); NaN where there is no test. A verdict also needs the margin.
     """
     from scipy.special import stdtrit
 

@@ -127,7 +127,7 @@ def strata_of(table: TileTable, within: Iterable[str] | None = None) -> dict[str
 
 
 def members(labels: Sequence[str]) -> dict[str, NDArray[np.intp]]:
-    """Return the row numbers of every label, ascending; labels sorted."""
+    """Return the row numbers of every label, (k,) ascending; labels sorted."""
     rows: dict[str, list[int]] = {}
     for row, label in enumerate(labels):
         rows.setdefault(label, []).append(row)

@@ -59,7 +59,7 @@ def check_output(
 
 
 def check_image(image: NDArray[np.generic] | None, task: Task) -> NDArray[np.float32]:
-    """Return the same of predictions that are decoded already.
+    """Return predictions that are decoded already, (B, C, H, W) float32, checked in the same way.
 
     Raises
     ------

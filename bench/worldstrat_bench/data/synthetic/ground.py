@@ -101,7 +101,7 @@ class Ground:
         return u, v
 
     def paint(self, alpha: Field, cover: str, texture: Field | float = 1.0) -> None:
-        """Cover a share `alpha` of every pixel."""
+        """Cover a share `alpha`, (side, side) in [0, 1], of every pixel."""
         self.paint_colours(alpha, np.array(COVERS[cover])[:, None, None], texture)
 
     def paint_colours(self, alpha: Field, colours: NDArray[np.float64], texture: Field | float = 1.0) -> None:
@@ -111,13 +111,13 @@ class Ground:
         np.add(self.image, change, out=self.image)
 
     def paint_choice(self, alpha: Field, names: tuple[str, ...], number: Field, texture: Field | float = 1.0) -> None:
-        """Cover by one of several covers, chosen by a number in [0, 1) a place."""
+        """Cover by one of several covers, chosen by (side, side) numbers in [0, 1)."""
         palette = np.array([COVERS[name] for name in names])
         index = np.minimum((number * len(names)).astype(np.intp), len(names) - 1)
         self.paint_colours(alpha, np.moveaxis(palette[index], -1, 0), texture)
 
     def shade(self, factor: Field) -> None:
-        """Multiply the light."""
+        """Multiply the light by (side, side) factors."""
         np.multiply(self.image, factor, out=self.image)
 
 

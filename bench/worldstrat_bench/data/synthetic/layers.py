@@ -20,7 +20,7 @@ def meadow(g: Ground, covers: tuple[str, str], alpha: Field | float = EVERYWHERE
 
 
 def relief(g: Ground, strength: float, longest_metres: float = 400.0) -> Field:
-    """Light and shade of hills; returns the heights, of unit deviation."""
+    """Lay light and shade of hills; return the heights, (side, side) of unit deviation."""
     height = g.noise(3.4, longest_metres)
     dy, dx = np.gradient(height)
     slope = dx * g.sun[0] + dy * g.sun[1]

@@ -52,7 +52,7 @@ def _hashed(i: Cells, j: Cells, salt: int) -> Field:
 
 
 def cells(coordinate: Field) -> Cells:
-    """Return the integer cell of every coordinate."""
+    """Return the integer cell of every coordinate, of the same shape."""
     return np.floor(coordinate).astype(np.int64)
 
 
