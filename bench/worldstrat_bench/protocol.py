@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
+from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, ValidationError
 
@@ -216,6 +217,31 @@ def load_protocol(name: str = DEFAULT_PROTOCOL) -> Protocol:
 @cache
 def _load(name: str) -> Protocol:
     return parse_protocol(resources.files("worldstrat_bench").joinpath("protocols", f"{name}.toml").read_bytes())
+
+
+Stage = Literal["released", "not released", "changed", "not listed"]
+"""Where a protocol's text stands: fixed for good, still open, or not the text whose digest is listed."""
+
+
+def stage_of(protocol: Protocol) -> Stage:
+    """Return where the text of a protocol stands, by the digests in ``protocols/released.toml``."""
+    return stage_in(_released(), protocol)
+
+
+def stage_in(released: Mapping[str, Any], protocol: Protocol) -> Stage:
+    """Return where the text of a protocol stands, by the content of a ``released.toml``."""
+    listed = released["sha256"].get(protocol.id)
+    if listed is None:
+        return "not listed"
+    if listed != protocol.sha256:
+        return "changed"
+    return "not released" if protocol.id in released["not_yet_released"] else "released"
+
+
+@cache
+def _released() -> Mapping[str, Any]:
+    text = resources.files("worldstrat_bench").joinpath("protocols", "released.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)
 
 
 def same_task(a: Protocol, b: Protocol) -> bool:

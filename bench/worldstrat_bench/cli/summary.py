@@ -61,6 +61,7 @@ def remarks(record: Record) -> list[str]:
         lines.append(
             f"a copy with revisits 1 to {dataset.revisits} of each tile: comparable with runs on such a copy only"
         )
+    lines.extend(_draft(record))
     if not dataset.official:
         lines.append("not an official test set: the numbers compare models on this data only")
     if dataset.no_target:
@@ -68,6 +69,17 @@ def remarks(record: Record) -> list[str]:
     lines.extend(f"{metric} is null: {reason}" for metric, reason in record.nulls.items())
     lines.extend(record.warnings)
     return lines
+
+
+def _draft(record: Record) -> list[str]:
+    """Say that a protocol is one of the user's own, or was changed: nothing else tells such numbers from real ones."""
+    from worldstrat_bench.protocol import load_protocol, protocol_ids, stage_of
+
+    name = record.protocol.id
+    if name not in protocol_ids() or (stage := stage_of(load_protocol(name))) in ("released", "not released"):
+        return []
+    what = "is not the text that was listed" if stage == "changed" else "is not listed"
+    return [f"protocol {name} {what} in protocols/released.toml: these numbers are of a draft"]
 
 
 def _draws(record: Record) -> list[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from worldstrat_bench.errors import WorldstratBenchError
+from worldstrat_bench.protocol import load_protocol, protocol_ids, stage_of
 
 State = Literal["ok", "warn", "bad"]
 
@@ -54,6 +55,7 @@ def examine(
         ("python", _python),
         ("packages", _packages),
         ("harness", _harness),
+        ("protocols", _protocols),
         ("torch", _torch),
         ("isolation", _isolation),
         ("GPU", lambda: _gpus(tell, every=all_devices)),
@@ -110,6 +112,21 @@ def _harness() -> Iterator[MachineFinding]:
     state = {True: "with local changes", False: "clean", None: "changes unknown"}[harness.dirty]
     commit = f"commit {harness.commit}, {state}" if harness.commit else "no git commit is known"
     yield MachineFinding("ok", "harness", f"code sha256 {harness.code_sha256}, {commit}")
+
+
+def _protocols() -> Iterator[MachineFinding]:
+    """Say whose text is fixed, and which file is not the one that was listed."""
+    by_stage: dict[str, list[str]] = {}
+    for name in protocol_ids():
+        by_stage.setdefault(stage_of(load_protocol(name)), []).append(name)
+    text = "; ".join(f"{stage}: {', '.join(names)}" for stage, names in sorted(by_stage.items(), reverse=True))
+    if {"changed", "not listed"} & set(by_stage):
+        remedy = (
+            "a changed text is a new file under a new id, with a line in protocols/released.toml: docs/releasing.md"
+        )
+        yield MachineFinding("bad", "protocols", text, remedy)
+    else:
+        yield MachineFinding("ok", "protocols", text)
 
 
 def _torch() -> Iterator[MachineFinding]:

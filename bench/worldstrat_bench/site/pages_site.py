@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.measures import MEASURES, RANKED
-from worldstrat_bench.protocol import Protocol, load_protocol, protocol_ids
+from worldstrat_bench.protocol import Protocol, load_protocol, protocol_ids, stage_of
 from worldstrat_bench.site import charts
 from worldstrat_bench.site.config import BoardConfig
 from worldstrat_bench.site.divisions import Division, UnrankedEntry
@@ -37,6 +37,14 @@ class Section:
     rows: tuple[tuple[str, str, str], ...]
 
 
+_STAGES: Final = {
+    "released": "Released: this text never changes.",
+    "not released": "Not released yet: the text may still change, and records made under another text are refused.",
+    "changed": "This is not the text that was listed under this id.",
+    "not listed": "Not listed among the protocols of the benchmark.",
+}
+
+
 def build_method(out: Output, common: Context) -> None:
     """Write the method page, from the protocol files of the package."""
     protocols = [load_protocol(name) for name in protocol_ids()]
@@ -48,6 +56,7 @@ def build_method(out: Output, common: Context) -> None:
             "summary": p.summary.strip(),
             "sha256": p.sha256,
             "official": p.official,
+            "stage": _STAGES[stage_of(p)],
             "sections": _sections(p),
             "text": _protocol_text(p.id),
         }
