@@ -51,8 +51,12 @@ def list_divisions(
         if (division := _division(key, agreeing, part, references, config))
     ]
     # Of boards of one kind, those of an official protocol come before those of other groups' rules.
+    # Then that of the submission that was merged first: a name that a stranger chose must not decide.
     drafts.sort(
-        key=lambda d: (KINDS.index(d.kind), not d.protocol.official, d.protocol.id, -d.verified, d.release, d.key)
+        key=lambda d: (
+            *(KINDS.index(d.kind), not d.protocol.official, d.protocol.id, -d.verified),
+            *(min((_place(entry, config) for entry in d.shown), default=len(config.merged)), d.release, d.key),
+        )
     )
     # A board of self-reported runs is the first page only where there is no official one of verified runs.
     official = [d for d in drafts if d.kind == "official" and d.shown]
@@ -62,6 +66,12 @@ def list_divisions(
     return tuple(
         d if d is main else replace(d, prefix=f"{prefix}/") for d, prefix in zip(ordered, prefixes, strict=True)
     )
+
+
+def _place(entry: Entry, config: BoardConfig) -> int:
+    """Return the place of a submission in the order of merges; those that are not listed share the last one."""
+    slug = entry.record.model.submission
+    return config.merged.index(slug) if slug in config.merged else len(config.merged)
 
 
 def unplaced(entries: Sequence[Entry]) -> tuple[UnrankedEntry, ...]:

@@ -40,6 +40,7 @@ from worldstrat_bench.submission.check_record import (
     reference_faults,
     submitted_result,
 )
+from worldstrat_bench.submission.check_words import word_faults
 from worldstrat_bench.submission.faults import CheckFinding, CheckReport, from_error
 from worldstrat_bench.submission.fingerprints import Fingerprints, dataset_fingerprints, imagery_faults
 from worldstrat_bench.submission.folders import is_submission_folder, named_submission
@@ -287,6 +288,7 @@ def _check_folder(
             results.append(found)
             faults += record_faults(found, folder, options.known or beside.harnesses, state, official=options.official)
             faults += reference_faults(found, options.references)
+            faults += word_faults(found)
         else:
             faults += found
     # Asked before the manifest is read, which may end this early.

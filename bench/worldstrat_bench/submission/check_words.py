@@ -1,0 +1,56 @@
+"""Checks of the words in a record that pages show: what the harness itself chose, and what only pages may say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from worldstrat_bench.artefacts.record import Record
+from worldstrat_bench.artefacts.result import Result
+from worldstrat_bench.data import split
+from worldstrat_bench.data.layout import OWN_LISTS, UNOFFICIAL
+from worldstrat_bench.stats.names import reserved_fault
+from worldstrat_bench.submission.faults import CheckFinding
+
+_TICKS: Final = "✓✔☑✅🗸🗹"
+_LABELS: Final = ("group", "ipcc", "smod", "source", "continent")
+
+
+def word_faults(result: Result) -> Iterator[CheckFinding]:
+    """Find a data set or a list that no run has, and texts that are read as what only pages say, one of each kind."""
+    record, where = result.record, result.record_file
+    releases, lists = (*split.release_names(), *UNOFFICIAL), (*split.LISTS, *OWN_LISTS)
+    for what, stated, known in (("release", record.dataset.release, releases), ("list", record.dataset.list, lists)):
+        if stated not in known:
+            text = f"dataset.{what} is {stated[:60]!r}, which the harness never writes"
+            yield CheckFinding("labels", text, where=where, remedy=f"one of: {', '.join(known)}")
+    for key, text in _stated(record):
+        if fault := _fault(text):
+            yield CheckFinding("name", f"{key} cannot be used: {fault}", where=where, remedy="score the run again")
+            break
+    shown = {label for name in _LABELS for label in result.table.text(name)} | {*result.table.tiles}
+    for label in sorted(shown):
+        if fault := _fault(label):
+            what = f"the name or label {label[:60]!r} of a tile cannot be used: {fault}"
+            yield CheckFinding(
+                "name", what, where=result.tiles_file, remedy="give the tiles of the data set other names"
+            )
+            return
+
+
+def _fault(text: str) -> str:
+    """Return what of a text only pages say, in words; "" if there is nothing."""
+    sign = next((character for character in text if character in _TICKS), None)
+    return f"it holds {sign!r}, which only these pages show" if sign else reserved_fault(text[:200])
+
+
+def _stated(record: Record) -> Iterator[tuple[str, str]]:
+    """Yield the short texts of a record that pages show, by key."""
+    device, model, software = record.device, record.model, record.environment
+    yield from (("device.name", device.name), ("device.device_class", device.device_class))
+    for name in ("name", "distribution", "version", "entry_point"):
+        yield f"model.{name}", getattr(model, name) or ""
+    for name in ("python", "torch", "cuda", "driver"):
+        yield f"environment.{name}", getattr(software, name) or ""
+    yield "harness.version", record.harness.version
+    yield from ((f"optional.{name[:40]}", version) for name, version in record.optional.items())
