@@ -96,6 +96,7 @@ def test_the_page_leads_on_to_every_state_of_a_submission(maintainer: Maintainer
     blocks = steps(PAGE, WALK)
     told = maintainer.run(blocks["Verify on your own hardware"][0])
     assert "the whole list was run again, 3 tiles" in told
+    assert "Tiles chosen by rule" in maintainer.page("my-sr.html")  # the run's predictions are those of its record
     assert "Jo Maintainer" in maintainer.page("my-sr.html")
 
     maintainer.run(blocks["Correct a title"][0])

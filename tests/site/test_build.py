@@ -180,7 +180,7 @@ def test_check_refuses_a_folder_that_is_not_a_site(tmp_path: Path) -> None:
 
 
 def test_the_board_file_of_the_repository_says_the_defaults() -> None:
-    assert load_config(BOARD) == BoardConfig()
+    assert load_config(BOARD) == BoardConfig(pictures="gallery")
 
 
 def test_a_kind_that_is_not_published_is_listed_apart(small: Path, tmp_path: Path) -> None:

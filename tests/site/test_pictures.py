@@ -21,9 +21,12 @@ from worldstrat_bench.data.mini import write_mini
 from worldstrat_bench.data.target import read_target
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.site import build, imaging
+from worldstrat_bench.site.analysis import Analysis
 from worldstrat_bench.site.checker import check
+from worldstrat_bench.site.config import BoardConfig
 from worldstrat_bench.site.pictures import CELL
 from worldstrat_bench.site.studio import cell_around, cells_of
+from worldstrat_bench.site.text import slugify
 
 
 def test_the_site_with_pictures_passes_its_check_and_rebuilds(pictures: PictureScene) -> None:
@@ -103,6 +106,20 @@ def test_no_previews_and_another_data_set_give_no_pictures(pictures: PictureScen
     assert build(runs, tmp_path / "b", data=tmp_path / "other").pictures == 0
     with pytest.raises(UsageError, match="beside the truth"):
         build(runs, tmp_path / "c", predictions=runs)
+
+
+def test_pictures_of_the_gallery_alone(pictures: PictureScene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = sorted(json.loads((min(pictures.site.glob("practice-*")) / "data" / "pictures.json").read_text("utf-8")))[0]
+    monkeypatch.setattr(Analysis, "featured", lambda _: frozenset([one]))
+    config = BoardConfig(pictures="gallery")
+    build(pictures.runs, tmp_path / "site", data=pictures.data, predictions=pictures.runs, config=config)
+    board = min((tmp_path / "site").glob("practice-*"))
+    assert list(json.loads((board / "data" / "pictures.json").read_text("utf-8"))) == [one]
+    assert [page.name for page in board.glob("t/*.html") if "<img" in page.read_text("utf-8")] == [
+        f"{slugify(one)}.html"
+    ]
+    assert "worst of the tiles with pictures" in next(board.glob("m/*.html")).read_text("utf-8")
+    assert check(tmp_path / "site").faults == ()
 
 
 def test_the_gallery_shows_the_hardest_first(pictures: PictureScene) -> None:

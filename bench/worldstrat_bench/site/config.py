@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, ValidationError
 
@@ -56,6 +56,9 @@ class BoardConfig(Part):
         default=(), description="records in the order of their merges; reports/owners.toml gives it"
     )
     url: str = Field(default="", description="address of the published site, ending in /; none: no absolute links")
+    pictures: Literal["all", "gallery"] = Field(
+        default="all", description="tiles that have pictures where a build is given the data"
+    )
     gallery: int = Field(default=12, ge=1, le=60, description="tiles in each part of the gallery")
 
     @property

@@ -148,6 +148,14 @@ def _rival(analysis: Analysis, entry: Entry) -> Entry | None:
     return division.by_slug[slugs[0]] if slugs else None
 
 
+def crops_block(analysis: Analysis, entry: Entry, pictures: dict[str, TilePictures]) -> dict[str, object]:
+    """Return the crops of a model's page, and whether only some tiles have pictures, so that they are of those."""
+    return {
+        "crops": crops(analysis, entry, pictures),
+        "some_pictures": not set(analysis.division.tiles) <= set(pictures),
+    }
+
+
 def crops(
     analysis: Analysis, entry: Entry, pictures: dict[str, TilePictures]
 ) -> list[tuple[str, str, str, list[tuple[str, str]]]]:

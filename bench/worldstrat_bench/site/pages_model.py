@@ -20,7 +20,7 @@ from worldstrat_bench.site.draws import draw_rows
 from worldstrat_bench.site.entries import Entry
 from worldstrat_bench.site.extras import TIMED, Speed
 from worldstrat_bench.site.figures import forest_figure, shift_figures
-from worldstrat_bench.site.model_top import crops, curve_figure, neighbours, strata_figures, verdicts
+from worldstrat_bench.site.model_top import crops_block, curve_figure, neighbours, strata_figures, verdicts
 from worldstrat_bench.site.pages_board import SELF_REPORTED, VERIFIED, Context
 from worldstrat_bench.site.pictures import TilePictures
 from worldstrat_bench.site.provenance import Pairs, provenance, reproduce
@@ -61,7 +61,7 @@ def build_models(
             ],
             "verdicts": (said := verdicts(analysis, entry)),
             **_described(entry, said),
-            "crops": crops(analysis, entry, pictures),
+            **crops_block(analysis, entry, pictures),
             "gains": strata_figures(analysis, entry),
             "curve": curve_figure(analysis, entry),
             "standings": _standings(analysis, entry),

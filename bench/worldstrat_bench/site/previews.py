@@ -88,10 +88,11 @@ def collect(output: Output, analysis: Analysis, source: Source, built: Path | No
     # Lossless crops of whole tiles are large: only the tiles that the gallery shows have them.
     featured = analysis.featured()
     studio = Studio(output, analysis, dataset, source.predictions)
+    chosen = [t for t in targets if analysis.config.pictures == "all" or t in featured]
     pace, pictures = Pace(source.say, "tiles with pictures"), Pictures()
-    for tile, target in targets.items():
-        pictures[tile] = studio.make(tile, target, whole=tile in featured)
-        pace(len(pictures), len(targets))
+    for tile in chosen:
+        pictures[tile] = studio.make(tile, targets[tile], whole=tile in featured)
+        pace(len(pictures), len(chosen))
     output.put_json(analysis.division.prefix + INDEX, {tile: asdict(p) for tile, p in sorted(pictures.items())})
     return pictures
 
