@@ -18,7 +18,7 @@ from worldstrat_bench.protocol import SAME_PREDICTION
 from worldstrat_bench.worker.fit import fit_of, mistake, seen
 from worldstrat_bench.worker.host import Worker
 from worldstrat_bench.worker.timed import Cycle, TimedCallError, TimedWorker
-from worldstrat_bench.worker.trials import better_preprocessing
+from worldstrat_bench.worker.trials import Trials, Verdict, order_of_bands, other_units
 from worldstrat_bench.worker.types import Limits, ModelSpec, Reply
 
 HEIGHT, WIDTH, SIDE = 158, 156, 632
@@ -92,7 +92,7 @@ def check_model(subject: ModelToCheck) -> Iterator[ModelFinding]:
             yield from _first(first, subject)
             if first.image is None:
                 return
-            yield _trial(worker, subject)
+            yield from _trials(worker, subject)
             yield from _variants(worker, subject.frames)
             yield from _repeats(worker, task, first)
             yield _batch(worker, subject.frames)
@@ -143,12 +143,24 @@ def _first(reply: Reply, subject: ModelToCheck) -> Iterator[ModelFinding]:
     )
 
 
-def _trial(worker: Worker, subject: ModelToCheck) -> ModelFinding:
-    """Other units and orders of the inputs: what a model does clearly better with is what it was trained on."""
-    hint, gain = better_preprocessing(lambda task: worker.predict(task, SEED), subject.frames, subject.model.parameters)
-    if hint:
-        return ModelFinding("other units", False, f"{gain:.1f} dB better on a scene with a known truth", hint)
-    return ModelFinding("other units", True, "no other scale, order of bands or offset is clearly better")
+def _trials(worker: Worker, subject: ModelToCheck) -> Iterator[ModelFinding]:
+    """Other units and orders of the inputs: what a model does better with is what it was trained on."""
+    trials = Trials(lambda task: worker.predict(task, SEED), subject.frames, subject.model.parameters)
+    units = other_units(trials)
+    yield _judged("other units", units, "no other scale, offset or normalisation is clearly better")
+    # An input in a wrong unit may look better in any order.
+    if not units.hint:
+        yield _judged("order of bands", order_of_bands(trials), "")
+
+
+def _judged(check: str, verdict: Verdict, well: str) -> ModelFinding:
+    """Return the finding of a comparison; a gain too small to be sure of is told, and passes."""
+    if not verdict.hint:
+        return ModelFinding(check, True, "; ".join(text for text in (well, verdict.note) if text))
+    gain = f"{verdict.gain:.2f} dB better on scenes with a known truth"
+    if verdict.sure:
+        return ModelFinding(check, False, gain, verdict.hint)
+    return ModelFinding(check, True, f"perhaps wrong, {gain}: {verdict.hint}", verdict.hint)
 
 
 def _failed(check: str, reply: Reply, fix: str) -> ModelFinding:
