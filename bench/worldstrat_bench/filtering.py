@@ -33,7 +33,7 @@ def gaussian_taps(sigma: float, radius: int) -> tuple[float, ...]:
 
 
 def lanczos(x: float, lobes: int) -> float:
-    """Lanczos's window function: sinc(x) sinc(x / lobes) for abs(x) < lobes, else 0 (Duchon 1979)."""
+    """Return Lanczos's window function: sinc(x) sinc(x / lobes) for abs(x) < lobes, else 0 (Duchon 1979)."""
     if abs(x) >= lobes:
         return 0.0
     if x == 0.0:
@@ -101,7 +101,7 @@ def correlate_columns(image: Tensor, taps: Sequence[float]) -> Tensor:
 
 
 def correlate(image: Tensor, taps_y: Sequence[float], taps_x: Sequence[float]) -> Tensor:
-    """Separable correlation without padding: (..., H, W) to (..., H - Ky + 1, W - Kx + 1)."""
+    """Correlate separably without padding: (..., H, W) to (..., H - Ky + 1, W - Kx + 1)."""
     if on_gpu(image):
         rows, columns = (banded(tuple(taps), image.dtype, image.device)[None] for taps in (taps_y, taps_x))
         return correlate_stack(image, rows, columns)
@@ -120,7 +120,7 @@ def banded(taps: tuple[float, ...], dtype: torch.dtype, device: torch.device) ->
 
 
 def correlate_stack(image: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Separable correlation without padding of a stack of images, one matrix product an axis however many they are.
+    """Correlate a stack of images separably without padding, one matrix product an axis however many they are.
 
     Parameters
     ----------

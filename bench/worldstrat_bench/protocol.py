@@ -59,7 +59,7 @@ class TargetGrid(Part):
     )
 
     def size(self, hr_side: int) -> int:
-        """Side of the target in px for a high-resolution image of side `hr_side` px."""
+        """Return the side of the target in px for a high-resolution image of side `hr_side` px."""
         if self.side is not None:
             return self.side
         return self.multiple * ((self.numerator * hr_side + self.offset) // self.denominator)

@@ -127,6 +127,7 @@ def build_network(backbone: Mapping[str, Tensor]) -> nn.Module:
 
     # The package hides its module of that name behind itself; its networks look their mean up there.
     vars(import_module("lpips.lpips"))["spatial_average"] = over_pixels
+    # Its layers draw random weights first, all of which are replaced below: the run's own generators must not notice.
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the package calls torchvision in a way that is deprecated
         network: nn.Module = lpips.LPIPS(
@@ -137,6 +138,7 @@ def build_network(backbone: Mapping[str, Tensor]) -> nn.Module:
         raise ValueError(f"the lpips package's {head.name} is not the published one")
     own = network.state_dict()
     state = dict(torch.load(head, map_location="cpu", weights_only=True))
+    # Layer by layer, so that a weight that neither file has is an error and never stays random.
     for name in own:
         if name.startswith("net."):
             _, _, layer, kind = name.split(".")

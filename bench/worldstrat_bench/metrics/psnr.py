@@ -9,7 +9,7 @@ from worldstrat_bench.sums import pixel_sum
 
 
 def squared_error(prediction: Tensor, target: Tensor, valid: Tensor | None = None) -> Tensor:
-    """Mean over bands and pixels of the squared difference of two (..., C, H, W) images, (...) float64.
+    """Return the mean over bands and pixels of the squared difference of two (..., C, H, W), (...) float64.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def squared_error(prediction: Tensor, target: Tensor, valid: Tensor | None = Non
 
 
 def psnr(mse: Tensor, floor: float | None) -> Tensor:
-    """-10 log10 of a mean squared error, dB, for data of range 1.
+    """Return -10 log10 of a mean squared error, dB, for data of range 1.
 
     >>> round(float(psnr(torch.tensor(0.001), 1e-10)), 4)
     30.0

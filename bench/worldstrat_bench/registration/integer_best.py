@@ -41,7 +41,7 @@ class WindowedTruth:
 
 
 def prepare_windows(target: Tensor, valid: Tensor, radius: int) -> WindowedTruth:
-    """Statistics of a (C, H, W) target with its (H, W) bool mask."""
+    """Compute the statistics of a (C, H, W) target with its (H, W) bool mask."""
     weights = valid.double()[None]
     centre = (target.double() * weights).sum(dim=(-2, -1), keepdim=True) / weights.sum()
     product = (target.double() - centre) * weights
@@ -59,7 +59,7 @@ def prepare_windows(target: Tensor, valid: Tensor, radius: int) -> WindowedTruth
 
 
 def window_mismatch(prediction: Tensor, truth: WindowedTruth) -> tuple[Tensor, Tensor]:
-    """Mean squared error and bias against every window of the truth.
+    """Return the mean squared error and bias against every window of the truth.
 
     Parameters
     ----------

@@ -34,7 +34,7 @@ def spectrum(image: Tensor, height: int, width: int) -> Tensor:
 
 
 def lag_table(still: Tensor, moving: Tensor, lags: int, width: int) -> Tensor:
-    """Cross-correlations sum over (y, x) of still[y, x] * moving[y + i, x + j] for i, j = 0 .. lags - 1.
+    """Sum still[y, x] * moving[y + i, x + j] over (y, x) for i, j = 0 .. lags - 1: cross-correlations.
 
     Parameters
     ----------

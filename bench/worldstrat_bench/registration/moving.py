@@ -49,7 +49,7 @@ def move(image: Tensor, y: float, x: float, border: int, lobes: int = 8) -> Tens
 
 
 def move_each(image: Tensor, shifts: Shifts, border: int, *, radius: int, fraction: int, lobes: int = 8) -> Tensor:
-    """:func:`move` by one shift an image; no shift is looked at, so that nothing waits for the device.
+    """Run :func:`move` by one shift an image; no shift is looked at, so that nothing waits for the device.
 
     Parameters
     ----------

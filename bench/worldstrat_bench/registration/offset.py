@@ -29,7 +29,7 @@ class Pixels:
 
     @classmethod
     def of(cls, image: Tensor, mask: Tensor | None) -> Pixels:
-        """Those of a (..., C, h, w) target that `mask` names."""
+        """Take those pixels of a (..., C, h, w) target that `mask` names."""
         if mask is None:
             count = image.new_full((*image.shape[:-3], 1), image.shape[-2] * image.shape[-1], dtype=torch.float64)
         else:
@@ -64,7 +64,7 @@ def first_stride(mask: Tensor | None, rule: OffsetFirst) -> int:
 
 
 def prepare_offset(image: Tensor, valid: Tensor | None, mask: Tensor | None, stride: int) -> OffsetTarget:
-    """Statistics of a target's window.
+    """Compute the statistics of a target's window.
 
     Parameters
     ----------

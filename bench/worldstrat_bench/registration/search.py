@@ -67,7 +67,7 @@ class SearchTarget:
 
 
 def prepare_search(target: Tensor, mask: Tensor | None, radius: int) -> SearchTarget:
-    """Statistics of the smoothed target.
+    """Compute the statistics of the smoothed target.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def prepare_search(target: Tensor, mask: Tensor | None, radius: int) -> SearchTa
 
 
 def mismatch(moving: Tensor, target: SearchTarget) -> Tensor:
-    """J at every integer shift.
+    """Return J at every integer shift.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ def _vertex(line: NDArray[np.float64], index: int, fraction: int) -> float:
 
 
 def pick_shifts(values: Tensor, *, tie: float, fraction: int) -> Shifts:
-    """:func:`pick_shift` of N tables where they are: the same numbers, and nothing waits for the device.
+    """Run :func:`pick_shift` on N tables where they are: the same numbers, and nothing waits for the device.
 
     Parameters
     ----------

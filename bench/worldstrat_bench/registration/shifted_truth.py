@@ -29,7 +29,7 @@ BLOCK = 39
 def truth_kernels(
     shifts: Sequence[float], *, taps: int, lobes: int, cut: bool, normalised: bool, epsilon: float
 ) -> tuple[tuple[float, ...], ...]:
-    """One kernel of `taps` values a shift: k(x) = lobes sin(p) sin(p / lobes) / p^2, p = pi (x - shift) + epsilon.
+    """Return `taps` values a shift: k(x) = lobes sin(p) sin(p / lobes) / p^2, p = pi (x - shift) + epsilon.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ class Truth:
 
 
 def prepare_truth(chips: Tensor, kernels: Sequence[Sequence[float]]) -> Truth:
-    """Statistics of (N, C, L, L) chips of the truth."""
+    """Compute the statistics of (N, C, L, L) chips of the truth."""
     weights = torch.tensor([list(kernel) for kernel in kernels], dtype=torch.float64, device=chips.device)
     taps = weights.shape[1]
     side = chips.shape[-1] - taps + 1
@@ -126,7 +126,7 @@ def _trimmed_rows(image: Tensor, kernel: Sequence[float]) -> Tensor:
 
 
 def truth_mismatch(prediction: Tensor, truth: Truth) -> Tensor:
-    """Mean squared error over bands and pixels against every moved truth.
+    """Return the mean squared error over bands and pixels against every moved truth.
 
     Parameters
     ----------

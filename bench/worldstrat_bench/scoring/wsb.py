@@ -47,7 +47,7 @@ CPU = torch.device("cpu")
 
 
 def usual_batch(device: torch.device) -> int:
-    """Tiles at once: on a CPU one, whose images then stay in its caches."""
+    """Return how many tiles are scored at once: on a CPU one, whose images then stay in its caches."""
     return 1 if device.type == "cpu" else BATCH
 
 
@@ -166,7 +166,7 @@ class WsbScorer:
     def on_device(
         self, images: Tensor, tiles: Sequence[WsbPrepared], fill: int = 0, spread: Tensor | None = None
     ) -> Found:
-        """Metrics and shifts of (N, C, H, W) predictions of one kind, before anything is copied back.
+        """Return metrics and shifts of (N, C, H, W) predictions of one kind, before anything is copied back.
 
         The last `fill` of them only fill the batch up. `spread` are their expected errors, (N, 1 or C, H, W).
         """

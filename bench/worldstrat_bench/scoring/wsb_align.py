@@ -72,18 +72,18 @@ def level(image: Tensor, target: OffsetTarget, rules: WsbRules) -> Levelled:
 
 
 def smooth(image: Tensor, extra: int, rules: WsbRules) -> Tensor:
-    """G * image in float64 on the window widened by `extra` px; at the image's edge it is reflected."""
+    """Return G * image in float64 on the window widened by `extra` px; at the image's edge it is reflected."""
     taps = gaussian_taps(rules.search.sigma, rules.search.cut)
     return correlate(crop_or_pad(image, rules.border - extra - rules.search.cut).double(), taps, taps)
 
 
 def moved(image: Tensor, shift: Shift, rules: WsbRules) -> Tensor:
-    """T_d of a (C, H, W) image over the window."""
+    """Return T_d of a (C, H, W) image over the window."""
     return move(image, shift.y, shift.x, rules.border, rules.search.lobes)
 
 
 def unbiased(window: Tensor, target: OffsetTarget) -> tuple[Tensor, Tensor]:
-    """P = clip(window + b, 0, 1) and b, (C,) float64, of a (C, h, w) image over the window."""
+    """Return P = clip(window + b, 0, 1) and b, (C,) float64, of a (C, h, w) image over the window."""
     bias = remaining_bias(window, target)
     return (window + bias.to(window.dtype)[..., None, None]).clamp_(0, 1), bias
 

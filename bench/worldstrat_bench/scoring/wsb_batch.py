@@ -102,12 +102,12 @@ def measure(images: Tensor, stack: Stack, rules: WsbRules) -> Measured:
 
 
 def near_infrared(band: Tensor, target: OffsetTarget, shifts: Shifts, rules: WsbRules) -> Tensor:
-    """P of (N, 1, H, W) fourth bands on the grid, (N, 1, h, w): offset and bias their own, the shifts the others'."""
+    """Return P of (N, 1, H, W) fourth bands, (N, 1, h, w): offset and bias their own, the shifts the others'."""
     return unbiased(move_all(level(band, target, rules).image, shifts, rules), target)[0]
 
 
 def move_all(images: Tensor, shifts: Shifts, rules: WsbRules) -> Tensor:
-    """T_d of (N, C, H, W) images over the window, each by its own shift."""
+    """Return T_d of (N, C, H, W) images over the window, each by its own shift."""
     search = rules.search
     return move_each(images, shifts, rules.border, radius=search.radius, fraction=search.fraction, lobes=search.lobes)
 

@@ -82,7 +82,7 @@ def make_task(frames: int, height: int = HEIGHT, width: int = WIDTH, side: int =
 
 
 def check_model(subject: ModelToCheck) -> Iterator[ModelFinding]:
-    """Every check, one after the other; ends early if the model cannot be loaded or cannot predict at all."""
+    """Run every check in turn; end early if the model cannot be loaded or cannot predict at all."""
     try:
         with subject.worker() as worker:
             yield _loaded(worker)
