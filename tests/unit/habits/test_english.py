@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -125,6 +126,32 @@ def test_docstrings_of_the_packages_say_the_thing() -> None:
         for line in path.read_text(encoding="utf-8").splitlines()
         if re.match(r'\s*"""(?:What|Whatever)\b', line)
     ]
+    assert not faults, "\n".join(faults)
+
+
+NOUNS = re.compile(
+    r"[^A-Za-z]|(?:A|An|The|All|Every|Everything|Each|One|None|Nothing|Those|At|About|For|Of|As|If|Whether|Another"
+    r"|Median|Statistics|Tiles|Seconds|Bytes|Values|Size|Rows?|Digest|sha256|Text|Sorted|Largest|Ways)\b"
+)
+
+
+def public_functions(tree: ast.AST) -> Iterator[ast.FunctionDef]:
+    """Yield the functions and methods of a module that others call; a property is a value, not an order."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+            decorators = {ast.unparse(one).rpartition(".")[2] for one in node.decorator_list}
+            if not decorators & {"property", "cached_property", "setter"}:
+                yield node
+
+
+def test_docstrings_of_functions_begin_with_a_verb() -> None:
+    faults = []
+    for folder in ("bench", "baselines/src"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            for function in public_functions(ast.parse(path.read_text(encoding="utf-8"))):
+                text = ast.get_docstring(function) or ""
+                if text and NOUNS.match(text):
+                    faults.append(f"{path.relative_to(ROOT)}:{function.lineno}: {text.splitlines()[0]}")
     assert not faults, "\n".join(faults)
 
 
