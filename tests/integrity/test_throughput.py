@@ -141,6 +141,27 @@ def late(self, header, body):
 blocks.run_block, blocks.Bench.take = nothing, late
 """
 
+SELDOM_LATE = (
+    LATE
+    + """
+audits = []
+
+def mostly(call, inputs, plan, kept, clock, seed=None, **more):
+    '''Honest in two of the five short blocks all of whose outputs can be asked for.'''
+    if 1 < plan.calls == kept.size:
+        audits.append(plan)
+        if len(audits) % 3 == 0:
+            kept.question = None
+            return truth(call, inputs, plan, kept, clock, seed, **more)
+    return nothing(call, inputs, plan, kept, clock, seed, **more)
+
+def late_or_not(self, header, body):
+    return take(self, header, body) if self._kept.question is None else late(self, header, body)
+
+blocks.run_block, blocks.Bench.take = mostly, late_or_not
+"""
+)
+
 
 IN_ADVANCE = """
 class Model:
@@ -258,8 +279,18 @@ CHEATS = {
     "burning": (BURNING, "of a core busy while bicubic was timed"),
     "burning elsewhere": (BURNING_ELSEWHERE, "of a core busy while bicubic was timed"),
     "late": (LATE, "outputs are not there when they are asked for"),
+    "late, and prompt now and then": (SELDOM_LATE, "outputs are not there when they are asked for"),
 }
-LONG = ("lying", "coarse thumbnails", "skipping", "in advance", "once for each input", "burning", "late")
+LONG = (
+    "lying",
+    "coarse thumbnails",
+    "skipping",
+    "in advance",
+    "once for each input",
+    "burning",
+    "late",
+    "late, and prompt now and then",
+)
 """In `tox -e soak` only: what the others of their kind are caught by catches them, too, or they take half a minute."""
 
 

@@ -30,6 +30,12 @@ AUDIT_SECONDS = 0.1
 """Length of these short blocks, if 64 tiles last so long."""
 AUDIT_LOOKS = 2
 """Outputs of such a block that a fresh process is asked for, beside the run's tiles."""
+AUDIT_TAKEN = 16
+"""Outputs of such a block that have to be there at once: which of them are compared, the worker is not told."""
+AUDIT_BYTES = 64 << 20
+"""... and about so many bytes of them at most."""
+ANSWER_MAX = 1.5
+"""Times what an echo of the same bytes takes, for an answer with outputs that are there."""
 PLACINGS = 6
 """Times that the reference's worker is given the inputs of a block, for the time that this takes."""
 AUDIT_LEAD_IN_SECONDS = 0.02
@@ -59,8 +65,8 @@ class OutputChecks:
     copy_seconds : that keeping an output takes, as seen with the reference.
     placed : seconds that the reference's worker took to be given the inputs of a block.
     audit_placing : (of the model's worker, of the reference's) seconds to be given the inputs of those blocks.
-    waits : (bytes, seconds) of every answer with outputs.
-    echoes : least seconds of answers of the same bytes by the reference's worker, by their bytes.
+    waits, audit_waits : (tiles, seconds) of every answer with outputs, of timed blocks and of the short ones, beyond
+        what an answer of the same bytes by the reference's worker took right after.
     against_scored : largest differences to the scored predictions, reflectance.
     compared : names of the tiles that were compared with what was scored.
     """
@@ -76,7 +82,7 @@ class OutputChecks:
     placed: tuple[float, ...] = ()
     audit_placing: list[tuple[float, float]] = field(default_factory=list)
     waits: list[tuple[int, float]] = field(default_factory=list)
-    echoes: dict[int, float] = field(default_factory=dict)
+    audit_waits: list[tuple[int, float]] = field(default_factory=list)
     against_scored: list[float] = field(default_factory=list)
     compared: set[str] = field(default_factory=set)
 
@@ -86,7 +92,8 @@ class OutputChecks:
         if index == 0:
             self.places = frozenset(random.SystemRandom().sample(range(count), min(LOOKS, count)))
         if index in self.places:
-            self.drawn += self._take([(secrets.randbelow(self.subject.kept), secrets.randbelow(self.subject.batch))])
+            place = (secrets.randbelow(self.subject.kept), secrets.randbelow(self.subject.batch))
+            self.drawn += self._take([place], self.waits)
 
     def audit(self, seconds: float, reference: WorkerSubject, reference_seconds: float) -> None:
         """Time short blocks of which every output is kept: a call in them must not take longer than in the others.
@@ -117,9 +124,10 @@ class OutputChecks:
     def _look_at(self, audit: Audit) -> None:
         """Compare the run's tiles with what was scored, and take others for a fresh process."""
         others = [(number, secrets.randbelow(self.subject.batch)) for number in range(len(audit.inputs))]
-        others = random.SystemRandom().sample(others, min(AUDIT_LOOKS, len(others)))
-        taken = self._take([place for place, _ in audit.scored] + others)
-        self.drawn += taken[len(audit.scored) :]
+        others = random.SystemRandom().sample(others, min(self._taken_at_most(), len(others)))
+        taken = self._take([place for place, _ in audit.scored] + others, self.audit_waits)
+        # A model that computes an output when it is asked for has to compute all of these.
+        self.drawn += random.SystemRandom().sample(taken[len(audit.scored) :], min(AUDIT_LOOKS, len(others)))
         pairs = zip((tile for _, tile in audit.scored), taken, strict=False)
         for tile, found in pairs:
             self._compare([tile], [found.image])
@@ -156,17 +164,28 @@ class OutputChecks:
                 getattr(inputs[i].task, name)[k] = getattr(tile.input.task, name)[0]
         return Audit(inputs, [], scored)
 
-    def _take(self, tiles: Sequence[tuple[int, int]]) -> list[Output]:
+    def _taken_at_most(self) -> int:
+        variations = self.subject.variations
+        tile_bytes = int(3 * 4 * variations.height * variations.width)
+        return max(AUDIT_LOOKS, min(AUDIT_TAKEN, AUDIT_BYTES // tile_bytes))
+
+    def _take(self, tiles: Sequence[tuple[int, int]], waits: list[tuple[int, float]]) -> list[Output]:
         taken, seconds = self.subject.take(tiles)
-        size = sum(each.image.nbytes for each in taken)
-        self.waits.append((size, seconds))
-        self.echoes[size] = min(self.echo.echo(size), self.echoes.get(size, math.inf))
+        # Right after it: on a busy machine only neighbours in time can be compared.
+        echo = self.echo.echo(sum(each.image.nbytes for each in taken))
+        waits.append((len(tiles), seconds - ANSWER_MAX * echo))
         return taken
 
-    @property
-    def late(self) -> tuple[float, ...]:
-        """Seconds that the host waited for outputs beyond what such an answer takes."""
-        return tuple(seconds - self.echoes[size] for size, seconds in self.waits)
+    def late(self, call_seconds: float) -> tuple[tuple[float, ...], ...]:
+        """Return the seconds of the waits of either kind beyond a call for each tile.
+
+        Parameters
+        ----------
+        call_seconds : that a call is said to take: with less of them per tile a model that computes an output when it
+            is asked for would gain nothing, and a busy machine is late by less.
+        """
+        kinds = (self.waits, self.audit_waits)
+        return tuple(tuple(seconds - tiles * call_seconds for tiles, seconds in waits) for waits in kinds)
 
     def finish(self, fresh: TimedWorker) -> float:
         """Ask a fresh process for what was drawn, in another order; the largest difference, reflectance.

@@ -254,7 +254,7 @@ class _TimingSession:
             run.looks.audit_calls,
             (tuple(block.place_seconds for block in run.series.blocks), run.looks.placed),
             _transposed(run.looks.audit_placing),
-            run.looks.late,
+            run.looks.late(float(np.median([block.per_call for block in run.series.blocks]))),
             references=run.series.references,
             run_seconds=self._run_seconds(),
             scored_difference=max(run.looks.against_scored, default=None),

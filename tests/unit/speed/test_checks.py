@@ -67,6 +67,21 @@ def looks_of(batch: int, sides: tuple[int, ...] = (64, 64), *, seeded: bool = Fa
     return OutputChecks(subject, [Output(Seeded(task, 7), 0, blank) for task in (*tasks, *tasks)], worker)
 
 
+def test_an_answer_is_late_by_more_than_a_call_for_each_of_its_tiles() -> None:
+    looks = looks_of(1)
+    looks.waits, looks.audit_waits = [(1, 0.02), (1, 0.0)], [(16, 0.5)]
+    timed, audited = looks.late(0.01)
+    assert timed == pytest.approx((0.01, -0.01))
+    assert audited == pytest.approx((0.34,))
+
+
+@pytest.mark.parametrize(("side", "most"), [(64, 16), (1054, 5), (2000, 2)])
+def test_an_audit_asks_for_many_outputs_and_for_no_more_than_a_message_holds(side: int, most: int) -> None:
+    looks = looks_of(1)
+    looks.subject.variations.height = looks.subject.variations.width = side
+    assert looks._taken_at_most() == most
+
+
 @pytest.mark.parametrize(("seconds", "count"), [(0.7, 2), (0.02, 5), (0.01, 10), (1e-4, 64)])
 def test_an_audit_has_an_input_for_every_call(seconds: float, count: int) -> None:
     audit = looks_of(1)._audit_of(0, seconds)

@@ -199,7 +199,7 @@ def test_an_asynchronous_device_whose_worker_waits_for_nothing() -> None:
     late: list[float] = []
     series = measure(model, MadeUp(0.002), PLAN, {}, lambda index, count: late.append(model.take()))
     assert np.median([block.per_call for block in series.blocks]) < 1e-3
-    verdict = judge(_evidence_of(series, late=tuple(late)))
+    verdict = judge(_evidence_of(series, late=(tuple(late),)))
     assert any("outputs are not there when they are asked for, but " in r for r in verdict.reasons), verdict.reasons
 
 
