@@ -29,7 +29,7 @@ def rules(folder: Path) -> set[str]:
     "place",
     ["device.device_class", "device.name", "model.entry_point", "environment.torch", "harness.version"],
 )
-def test_a_short_text_of_a_record_is_no_verdict(tmp_path: Path, place: str, word: str) -> None:
+def test_a_verdict_in_a_short_text_of_a_record_is_refused(tmp_path: Path, place: str, word: str) -> None:
     folder = make_submission(tmp_path)
     section, key = place.split(".")
 
@@ -43,7 +43,7 @@ def test_a_short_text_of_a_record_is_no_verdict(tmp_path: Path, place: str, word
 
 @pytest.mark.parametrize("word", WORDS)
 @pytest.mark.parametrize("label", ["tile", "ipcc", "source"])
-def test_a_name_or_label_of_a_tile_is_no_verdict(tmp_path: Path, label: str, word: str) -> None:
+def test_a_verdict_in_a_name_or_label_of_a_tile_is_refused(tmp_path: Path, label: str, word: str) -> None:
     first, *others = invented_facts(12)
     texts: dict[str, Any] = {label: word, **({"group": word} if label == "tile" else {})}
     tiles = tuple(sorted((replace(first, **texts), *others), key=lambda facts: facts.tile))

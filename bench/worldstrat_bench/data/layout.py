@@ -29,7 +29,7 @@ OWN_LISTS = ("test", "val", "train")
 """Lists that a folder's own split file defines."""
 
 UNOFFICIAL: tuple[str, ...] = ("mini", "unrecognised")
-"""What a folder is called that is not one of the releases."""
+"""Release of a folder that holds none of those that were published."""
 
 _REVISIT = re.compile(r"-(\d{1,3})-(?:L2A_data|CLM)\.tiff$")
 

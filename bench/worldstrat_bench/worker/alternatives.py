@@ -14,7 +14,7 @@ from worldstrat_bench.api import BANDS, RGB
 from worldstrat_bench.preprocessing import Preprocessing
 
 KNOWN_UNITS = (1.0, 10_000.0, 255.0, 65_535.0, 4095.0)
-"""What a reflectance of 1 is in images, the usual first: itself, digital numbers, 8 bits, 16 bits, 12 bits."""
+"""Value of a reflectance of 1 in images, the usual first: itself, digital numbers, 8 bits, 16 bits, 12 bits."""
 
 FACTORS = (1e4, 1e-4, 255.0, 1 / 255, 1e4 / 255, 255 / 1e4)
 """Between two units that are mistaken for each other, where it is not known which one the network is given."""

@@ -53,7 +53,7 @@ Fine = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Scene:
-    """What a model is given, (T, 12, SIDE, SIDE), and the truth (3, FACTOR * SIDE, FACTOR * SIDE), in reflectance."""
+    """Inputs of a model, (T, 12, SIDE, SIDE), and the truth (3, FACTOR * SIDE, FACTOR * SIDE), in reflectance."""
 
     images: NDArray[np.float32]
     truth: NDArray[np.float32]

@@ -44,7 +44,7 @@ Predict = Callable[[Task], Reply]
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a comparison says: the `hint`, "" for none, its mean `gain` in dB, whether that is `sure`, and a `note`."""
+    """Result of a comparison: the `hint`, "" for none, its mean `gain` in dB, whether that is `sure`, and a `note`."""
 
     hint: str = ""
     gain: float = 0.0
