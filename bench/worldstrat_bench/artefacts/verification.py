@@ -126,7 +126,7 @@ class Verification(Artefact):
         model, drawn = record.model, self.draw.of
         if self.record_id != record.record_id:
             return "it names another record_id"
-        if not _is_past(self.verified_at):
+        if not is_past(self.verified_at):
             return f"it was verified at {self.verified_at[:40]!r}, which is not a time in the past"
         if self.slug is not None and self.slug != model.submission:
             return f"it is of the submission {self.slug[:60]!r}"
@@ -171,7 +171,7 @@ class Verification(Artefact):
         return self
 
 
-def _is_past(text: str) -> bool:
+def is_past(text: str) -> bool:
     """Return whether a text is a time in ISO 8601 that is not in the future by more than clocks differ."""
     try:
         found = datetime.fromisoformat(text)

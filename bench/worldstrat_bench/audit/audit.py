@@ -70,12 +70,16 @@ class AuditReport:
     controls : results of the honest models, by name.
     differences : known minus unseen of "model" and of every control.
     real : whether the unseen tiles are real imagery, not scenes of the generator.
+    unseen_sha256 : digest of the targets of the unseen tiles; None if there were none.
+    isolation : level that confined the model.
     """
 
     results: tuple[ProbeResult, ...]
     controls: Mapping[str, tuple[ProbeResult, ...]]
     differences: Mapping[str, Difference] = field(default_factory=dict)
     real: bool = False
+    unseen_sha256: str | None = None
+    isolation: str = ""
 
     @property
     def failed(self) -> tuple[ProbeResult, ...]:
@@ -122,15 +126,24 @@ def run_audit(request: AuditRequest, say: Say = lambda _: None) -> AuditReport:
                 unseen = _unseen_tiles(Path(scratch), tiles[0], protocol, seed)
         material = _Material(tiles, unseen, protocol)
         count = _Count(len(request.probes) * (1 + len(request.controls)), say)
-        results, gains = _probe(request, request.model, request.frames, material, count.of("the model"))
+        results, gains, level = _probe(request, request.model, request.frames, material, count.of("the model"))
         found = {
             name: _probe(request, spec, request.frames, material, count.of(f"the control {name}"))
             for name, spec in request.controls.items()
         }
-    gained = {"model": gains} | {name: own for name, (_, own) in found.items()}
+        digest = _digest(unseen, protocol) if unseen else None
+    gained = {"model": gains} | {name: own for name, (_, own, _) in found.items()}
     differences = {name: own.difference for name, own in gained.items() if own is not None}
-    controls = {name: own for name, (own, _) in found.items()}
-    return AuditReport(results, controls, differences, real=request.unseen is not None)
+    controls = {name: own for name, (own, _, _) in found.items()}
+    return AuditReport(results, controls, differences, request.unseen is not None, digest, level)
+
+
+def _digest(tiles: Sequence[Tile], protocol: Protocol) -> str:
+    """Return the digest of the targets of some tiles: readers see by it which audits were on the same ones."""
+    from worldstrat_bench.artefacts.identity import targets_sha256
+    from worldstrat_bench.data.target import read_target
+
+    return targets_sha256((tile.name, read_target(tile, protocol).sha256) for tile in tiles)
 
 
 class _Count:
@@ -189,7 +202,8 @@ class _Material:
 
 def _probe(
     request: AuditRequest, spec: ModelSpec, frames: int, material: _Material, say: Say
-) -> tuple[tuple[ProbeResult, ...], Gains | None]:
+) -> tuple[tuple[ProbeResult, ...], Gains | None, str]:
+    """Return what the probes found, the gains if they were asked for, and the level that confined the model."""
     tasks = [read_inputs(tile, material.protocol, frames).task for tile in material.known]
     # One worker a model: what a probe leaves in its memory is part of what is looked for.
     worker = Worker(
@@ -222,7 +236,7 @@ def _probe(
         for probe in request.probes:
             say(probe)
             results.append(_result(probe, measures[probe]))
-        return tuple(results), next(iter(gains), None)
+        return tuple(results), next(iter(gains), None), worker.hello.isolation.level
 
 
 def _result(probe: str, measure: Callable[[], float]) -> ProbeResult:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,41 +11,121 @@ import typer
 from worldstrat_bench.cli import console
 
 if TYPE_CHECKING:
+    from worldstrat_bench.artefacts.memorisation import GainDifference
+    from worldstrat_bench.artefacts.record import ModelRef, Record
+    from worldstrat_bench.audit import AuditReport
+    from worldstrat_bench.audit.gains import Difference
+    from worldstrat_bench.run.model import ModelRequest
     from worldstrat_bench.worker.types import ModelSpec
 
-AuditOption = Annotated[bool, typer.Option("--audit", help="Probe for memorisation as well; needs --data.")]
-UnseenOption = Annotated[
-    Path | None,
-    typer.Option("--unseen", metavar="DIR", help="Real tiles in WorldStrat's layout that no author has; with --audit."),
-]
-AuditDataOption = Annotated[
-    Path | None, typer.Option("--data", metavar="DIR", help="The dataset whose tiles the model may have seen.")
-]
-
-CONTROLS = {"bicubic": 1, "shift-and-add": 8}
+CONTROLS = ("bicubic", "shift-and-add")
 """The reference models that go through the same probes, if they are installed."""
 
 
+@dataclass(frozen=True)
+class AuditGroup:
+    """Options for an audit, and for the record that it is for."""
+
+    audit: Annotated[bool, typer.Option("--audit", help="Probe for memorisation as well; needs --data.")] = False
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="DIR", help="The dataset whose tiles the model may have seen.")
+    ] = None
+    unseen: Annotated[
+        Path | None,
+        typer.Option(
+            "--unseen", metavar="DIR", help="Real tiles in WorldStrat's layout that no author has; with --audit."
+        ),
+    ] = None
+    record: Annotated[
+        Path | None,
+        typer.Option(
+            "--record",
+            metavar="RUN",
+            help="Write memorisation.json beside the record of this run or result; with --unseen and --maintainer.",
+        ),
+    ] = None
+    maintainer: Annotated[
+        str | None,
+        typer.Option("--maintainer", metavar="NAME", help="Maintainer whose name memorisation.json bears."),
+    ] = None
+
+    def check(self) -> None:
+        """Refuse options that do not go together, before minutes of work.
+
+        Raises
+        ------
+        UsageError
+            for an audit without a dataset, or if one of --record, --unseen and --maintainer is missing.
+        """
+        from worldstrat_bench.errors import UsageError
+
+        if not self.audit:
+            if self.record or self.maintainer:
+                raise UsageError("memorisation.json is written by an audit", where="--record", remedy="add --audit")
+            return
+        if self.data is None:
+            raise UsageError(
+                "an audit needs a dataset", where="--audit", remedy="--data DIR; `data mini DIR` makes a small one"
+            )
+        if (self.record or self.maintainer) and not (self.record and self.maintainer and self.unseen):
+            what = "memorisation.json takes a record, unseen tiles and the name of a maintainer"
+            raise UsageError(what, where="--record", remedy="--record RUN --unseen DIR --maintainer NAME")
+
+    def reference(self, asked: ModelRequest) -> tuple[Record, ModelRef] | None:
+        """Return the record that the audit is for, and the model of this machine with its digests; None without one.
+
+        Raises
+        ------
+        InvalidArtefactError
+            if the record is not valid, or not of this model.
+        """
+        import tempfile
+
+        from worldstrat_bench.artefacts.record import load_record
+        from worldstrat_bench.errors import InvalidArtefactError
+        from worldstrat_bench.run.model import choose_model
+        from worldstrat_bench.submission.verify_model import model_faults
+
+        if self.record is None:
+            return None
+        record = load_record(self.record)
+        with tempfile.TemporaryDirectory(prefix="worldstrat-bench-audit-") as scratch:
+            model, _ = choose_model(asked, Path(scratch))
+        if faults := model_faults(record, model):
+            raise InvalidArtefactError(faults[0].what, where="--record", remedy="audit the model of the record")
+        return record, model
+
+
 def audit_model(
-    spec: ModelSpec, frames: int, data: Path | None, device: str, isolation: str, *, unseen: Path | None, json: bool
+    spec: ModelSpec,
+    frames: int,
+    audit: AuditGroup,
+    reference: tuple[Record, ModelRef] | None,
+    device: str,
+    isolation: str,
+    *,
+    json: bool,
 ) -> tuple[bool, list[dict[str, object]]]:
     """Audit a model and print what the probes found; whether nothing refuses it, and the findings as values.
+
+    Parameters
+    ----------
+    reference : record beside which known minus unseen is written, and its model; None: it is not written.
 
     Raises
     ------
     UsageError
-        without a dataset.
+        if known minus unseen is to be written and was not measured.
     """
     from worldstrat_bench.audit import AuditRequest, run_audit
     from worldstrat_bench.audit.audit import report_lines
-    from worldstrat_bench.errors import ModelError, UsageError
+    from worldstrat_bench.errors import ModelError
     from worldstrat_bench.plugins.discovery import find_model
+    from worldstrat_bench.protocol import DEFAULT_PROTOCOL
     from worldstrat_bench.worker.types import ModelSpec
 
-    if data is None:
-        raise UsageError(
-            "an audit needs a dataset", where="--audit", remedy="--data DIR; `data mini DIR` makes a small one"
-        )
+    assert audit.data is not None
+    record = reference[0] if reference else None
     # What honest models do on the same tiles tells a limit that is too tight from a model that cheats.
     controls = {}
     for name in CONTROLS:
@@ -54,12 +134,23 @@ def audit_model(
         except ModelError:
             typer.echo(f"without the control {name}: it is not installed", err=True)
     request = AuditRequest(
-        spec, data, frames=frames, controls=controls, device=device, isolation=isolation, unseen=unseen
+        spec,
+        audit.data,
+        frames=frames,
+        controls=controls,
+        device=device,
+        isolation=isolation,
+        unseen=audit.unseen,
+        # The page says that the known tiles are of the record's list.
+        protocol=DEFAULT_PROTOCOL if record is None else record.protocol.id,
+        list_name="auto" if record is None else record.dataset.list,
     )
     report = run_audit(request, lambda line: typer.echo(line, err=True))
     if not json:
         for line in report_lines(report):
             typer.echo(console.printable(line))
+    if reference is not None:
+        typer.echo(f"wrote {_write(report, *reference, audit)}", err=True)
     findings: list[dict[str, object]] = [
         {"probe": r.probe, "value": r.value, "limit": r.limit, "verdict": r.verdict, "message": r.message}
         for r in report.results
@@ -69,3 +160,49 @@ def audit_model(
         for name, difference in report.differences.items()
     ]
     return report.passed, findings
+
+
+def _write(report: AuditReport, record: Record, model: ModelRef, audit: AuditGroup) -> Path:
+    """Write ``memorisation.json`` beside a record; return its path.
+
+    Raises
+    ------
+    UsageError
+        if there is nothing to write: the model gave no prediction, or no reference model is installed.
+    """
+    from datetime import UTC, datetime
+
+    from worldstrat_bench import __version__
+    from worldstrat_bench.artefacts.memorisation import Memorisation
+    from worldstrat_bench.errors import UsageError
+    from worldstrat_bench.plugins.discovery import BASELINES_REMEDY
+    from worldstrat_bench.run.environment import probe_harness
+
+    found = {name: _difference(difference) for name, difference in report.differences.items()}
+    own = found.pop("model", None)
+    if own is None or not found or report.unseen_sha256 is None:
+        what = "known minus unseen was not measured of the model and of a reference model beside it"
+        remedy = f"see the probe `unseen` above; {BASELINES_REMEDY}"
+        raise UsageError(what, where="--record", remedy=remedy)
+    assert audit.record is not None
+    path = audit.record / Memorisation.FILE
+    Memorisation(
+        record_id=record.record_id,
+        package_sha256=model.wheel_sha256 or model.code_sha256,
+        weights_sha256=model.weights_sha256,
+        measured_by=audit.maintainer or "",
+        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        harness_version=__version__,
+        harness_commit=probe_harness().commit,
+        isolation=report.isolation,
+        unseen_sha256=report.unseen_sha256,
+        model=own,
+        references=found,
+    ).save(path)
+    return path
+
+
+def _difference(found: Difference) -> GainDifference:
+    from worldstrat_bench.artefacts.memorisation import GainDifference
+
+    return GainDifference(known=found.known, unseen=found.unseen, value=found.value, low=found.low, high=found.high)

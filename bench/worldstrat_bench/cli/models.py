@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from worldstrat_bench.cli import console
-from worldstrat_bench.cli.auditing import AuditDataOption, AuditOption, UnseenOption
+from worldstrat_bench.cli.auditing import AuditGroup
 from worldstrat_bench.cli.groups import IsolationOption, ModelGroup, PythonOption, with_groups
 
 if TYPE_CHECKING:
@@ -50,12 +50,10 @@ def list_models(python: PythonOption = None, json: console.JsonOption = False) -
 def check(
     name: NameArgument,
     loading: ModelGroup,
+    auditing: AuditGroup,
     device: console.DeviceOption = "cpu",
     isolation: IsolationOption = "auto",
     log: LogOption = None,
-    audit: AuditOption = False,
-    data: AuditDataOption = None,
-    unseen: UnseenOption = None,
     *,
     json: console.JsonOption = False,
 ) -> None:
@@ -68,9 +66,11 @@ def check(
     from worldstrat_bench.worker.conformance import ModelToCheck, check_model
     from worldstrat_bench.worker.types import ModelSpec
 
+    auditing.check()
     on = resolve_devices(device)[0]
     with tempfile.TemporaryDirectory(prefix="worldstrat-bench-check-") as scratch:
         asked = loading.request(name)
+        reference = auditing.reference(asked)
         entry = find_model(asked.name, asked.python, Path(scratch))
         beside = asked.submission is None
         parameters = declared_parameters(entry, asked.parameters or {}, asked.weights, beside=beside)
@@ -85,10 +85,10 @@ def check(
         failed = [finding for finding in findings if not finding.passed]
         sound, probes = True, None
         # An audit of a model that breaks the contract would report the same faults as leaks.
-        if audit and not failed:
+        if auditing.audit and not failed:
             from worldstrat_bench.cli.auditing import audit_model
 
-            sound, probes = audit_model(spec, asked.frames, data, on, isolation, unseen=unseen, json=json)
+            sound, probes = audit_model(spec, asked.frames, auditing, reference, on, isolation, json=json)
     if json:
         console.print_json(
             {

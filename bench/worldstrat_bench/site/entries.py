@@ -13,6 +13,7 @@ from pathlib import Path
 
 from worldstrat_bench.artefacts.curves import CURVE_FILES, Curves, parse_curves
 from worldstrat_bench.artefacts.draws import DRAWS
+from worldstrat_bench.artefacts.memorisation import Memorisation, memorisation_of
 from worldstrat_bench.artefacts.record import NOT_KNOWN, Record, canonical_json
 from worldstrat_bench.artefacts.reference import References
 from worldstrat_bench.artefacts.result import Result
@@ -42,6 +43,7 @@ FILES = (
     SpeedReport.FILE,
     Verification.FILE,
     Robustness.FILE,
+    Memorisation.FILE,
     "submission.toml",
 )
 """Files of a run that the site reads, and copies into its downloads."""
@@ -59,6 +61,7 @@ class Entry:
     robustness : its curves; None if there are none, or the file contradicts the record and is not shown at all.
     curves : of its optional metrics, by the file that holds them; empty if it was evaluated without.
     verification : of the record; None if it is its authors' word, or only some of its tiles were run again.
+    memorisation : known minus unseen, measured by maintainers; None unless they computed the record, too.
     train_split : as the record states it, else the manifest.
     state, corrections : of its submission.
     slug : name of its pages; unique on a site, given when all entries are known.
@@ -75,6 +78,7 @@ class Entry:
     train_split: str | None
     files: Mapping[str, bytes] = field(repr=False)
     robustness: Robustness | None = None
+    memorisation: Memorisation | None = None
     curves: Mapping[str, Curves] = field(default_factory=dict, repr=False, compare=False)
     state: State = ACTIVE
     corrections: tuple[Correction, ...] = ()
@@ -236,6 +240,9 @@ def read_entry(folder: Path, root: Path, source: str, references: References | N
     model, verified = record.model, verification_of(files.get(Verification.FILE), record)
     # A sample is a notice for maintainers: readers are told of records whose numbers maintainers computed.
     verified = verified if verified is not None and verified.computed else None
+    memorised = memorisation_of(files.get(Memorisation.FILE), record) if verified is not None else None
+    if memorised is None:
+        files.pop(Memorisation.FILE, None)
     train_split = model.train_split or string_at(manifest, "training", "train_split") or None
     return Entry(
         source=source,
@@ -249,6 +256,7 @@ def read_entry(folder: Path, root: Path, source: str, references: References | N
         train_split=train_split,
         files=files,
         robustness=robustness,
+        memorisation=memorised,
         curves=curves,
         state=state_of(manifest),
         corrections=corrections_of(manifest),

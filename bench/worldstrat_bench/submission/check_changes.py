@@ -17,7 +17,7 @@ from worldstrat_bench.submission.check_files import SUBMISSIONS
 from worldstrat_bench.submission.faults import CheckFinding, notice
 from worldstrat_bench.submission.git import LINK, SUBMODULE, Change
 from worldstrat_bench.submission.manifest import MANIFEST_NAME
-from worldstrat_bench.submission.results import IMMUTABLE_FILES
+from worldstrat_bench.submission.results import IMMUTABLE_FILES, MAINTAINERS_FILES
 
 MOST_CHANGES: Final = 3000
 """A forge lists no more changed files of one pull request."""
@@ -163,8 +163,8 @@ def _changed_file_faults(change: Change, author: Author, renewed: Collection[Pur
     if change.mode in (LINK, SUBMODULE):
         what = "links and submodules are not accepted"
         yield CheckFinding("files", what, where=where, remedy="commit the file itself")
-    # Wherever it lies: a file of that name says that maintainers computed the numbers beside it.
-    if name.casefold() == Verification.FILE and not author.maintainer:
+    # Wherever it lies: a file of that name says that maintainers measured what is in it.
+    if name.casefold() in MAINTAINERS_FILES and not author.maintainer:
         what = f"only maintainers add or change {name[:80]}"
         yield CheckFinding("verification", what, where=where, remedy="remove it")
     if change.path.parts[2] != RESULTS:

@@ -11,6 +11,7 @@ from worldstrat_bench.artefacts.curves import CURVE_FILES
 from worldstrat_bench.artefacts.draws import DRAWS, read_draws
 from worldstrat_bench.artefacts.harness import KnownHarnesses
 from worldstrat_bench.artefacts.identity import model_differences, short_value
+from worldstrat_bench.artefacts.memorisation import Memorisation
 from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.artefacts.reference import References
 from worldstrat_bench.artefacts.result import Result, changed_file, read_result
@@ -221,17 +222,18 @@ def _unranked(what: str, where: Path, *, official: bool) -> CheckFinding:
 
 
 def _companion_faults(result: Result) -> Iterator[CheckFinding]:
-    """speed.json and verification.json name this record."""
-    verification = result.folder / Verification.FILE
-    if verification.exists():
+    """Check that speed.json, and the files of maintainers beside the record, are of this record."""
+    for kind, again in ((Verification, "verify this record"), (Memorisation, "audit the model of this record")):
+        path = result.folder / kind.FILE
+        if not path.exists():
+            continue
         try:
-            wrong = Verification.load(verification).contradiction(result.record)
+            wrong = kind.load(path).contradiction(result.record)
         except InvalidArtefactError as error:
-            yield from_error("verification", error)
-        else:
-            if wrong:
-                what = f"{verification.name} is not of this record: {wrong}"
-                yield CheckFinding("verification", what, where=verification, remedy="verify this record")
+            yield from_error(path.stem, error)
+            continue
+        if wrong:
+            yield CheckFinding(path.stem, f"{path.name} is not of this record: {wrong}", where=path, remedy=again)
     speed = result.folder / SpeedReport.FILE
     if speed.exists():
         try:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from worldstrat_bench.artefacts.draws import DRAWS
 from worldstrat_bench.artefacts.identity import model_differences
+from worldstrat_bench.artefacts.memorisation import Memorisation
 from worldstrat_bench.artefacts.record import Record, load_record
 from worldstrat_bench.artefacts.robustness import Robustness
 from worldstrat_bench.artefacts.spectra import SPECTRA
@@ -30,8 +31,12 @@ RESULT_FILES: dict[str, int] = {
     "timings.csv": 100_000,
     Verification.FILE: Verification.MAX_BYTES,
     Robustness.FILE: Robustness.MAX_BYTES,
+    Memorisation.FILE: Memorisation.MAX_BYTES,
 }
 """The files that a result may hold, with the largest size of each in bytes."""
+
+MAINTAINERS_FILES: tuple[str, ...] = (Verification.FILE, Memorisation.FILE)
+"""Files that only maintainers write."""
 
 IMMUTABLE_FILES: tuple[str, ...] = (Record.FILE, TILES, SPECTRA, UNCERTAINTY, DRAWS)
 
@@ -112,6 +117,6 @@ def add_run(run: Path, slug_folder: Path, verification: Verification | None = No
     folder.mkdir(parents=True, exist_ok=True)
     for name in RESULT_FILES:
         source = run / name
-        if source.is_file() and (name != Verification.FILE or verification is not None):
+        if source.is_file() and (name not in MAINTAINERS_FILES or verification is not None):
             shutil.copyfile(source, folder / name)
     return folder

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from worldstrat_bench.artefacts.memorisation import Memorisation
 from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.artefacts.robustness import Robustness
 from worldstrat_bench.artefacts.verification import Verification
@@ -19,6 +20,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "record.schema.json": Record,
     "verification.schema.json": Verification,
     "robustness.schema.json": Robustness,
+    "memorisation.schema.json": Memorisation,
 }
 """File name in ``docs/schemas`` to the model that it describes."""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from worldstrat_bench import __version__
+from worldstrat_bench.artefacts.memorisation import Memorisation
 from worldstrat_bench.artefacts.record import load_record
 from worldstrat_bench.artefacts.verification import Attestation, Verification
 from worldstrat_bench.errors import InfrastructureError, InvalidArtefactError, UsageError
@@ -24,8 +25,8 @@ WORKFLOW: Final = ".github/workflows/evaluate.yml"
 
 _REMOTE = re.compile(r"[/:]([\w.-]+/[\w.-]+?)(?:\.git)?/?$")
 
-ATTESTED: Final = ("record.json", "tiles.csv", Verification.FILE)
-"""The claim that it attests."""
+ATTESTED: Final = ("record.json", "tiles.csv", Verification.FILE, Memorisation.FILE)
+"""The claim that it attests; the last of them only where the runner holds unseen tiles."""
 
 
 def write_verification(
@@ -139,7 +140,7 @@ def check_attestation(run: Path, attestation: Attestation, repository: str) -> N
         what = f"the verification was made by {attestation.repository[:80]}, this is {repository}"
         raise InvalidArtefactError(what, where=run, remedy="evaluate it with the workflow of this repository")
     signer = f"{repository}/{WORKFLOW}"
-    for name in ATTESTED:
+    for name in (name for name in ATTESTED if name != Memorisation.FILE or (run / name).is_file()):
         command = [
             "gh",
             "attestation",
