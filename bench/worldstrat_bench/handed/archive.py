@@ -103,7 +103,7 @@ def _sizes_fault(members: Sequence[zipfile.ZipInfo], path: Path, folder: Path) -
 
 def _fault_of(member: zipfile.ZipInfo, name: str) -> str:
     if not name or name in (".", "..") or "\0" in name:
-        return "has no name of a file"
+        return "has no file name"
     kind = stat.S_IFMT(member.external_attr >> 16)
     if kind not in (0, stat.S_IFREG):
         return "is a link" if kind == stat.S_IFLNK else "is not a plain file"

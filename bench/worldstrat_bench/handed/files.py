@@ -99,7 +99,7 @@ def read_bytes(path: Path) -> bytes:
             # Bounded again: the file may grow while it is read.
             content = stream.read(MAX_BYTES + 1)
     except OSError as error:
-        raise UnusableFileError(f"cannot be read: {error.strerror or error}", "let its permissions allow it") from None
+        raise UnusableFileError(f"cannot be read: {error.strerror or error}", "make it readable for you") from None
     if not content:
         raise UnusableFileError("is empty", "write it again")
     return content
@@ -130,9 +130,7 @@ def answer_of(content: bytes, kind: Kind, stated: Stated, least: tuple[int, int]
         raise UnusableFileError("does not fit in memory", ONE_IMAGE) from None
     # Readers of the dataset's rasters begin their message with the file's name, which the caller puts first as well.
     except DataError as error:
-        raise UnusableFileError(
-            error.what.partition(" ")[2], "correct what it says of itself, and write it again"
-        ) from None
+        raise UnusableFileError(error.what.partition(" ")[2], "correct its header, and write it again") from None
     # The cause, where there is one: the outer text of such readers says only that they failed.
     except Exception as error:  # noqa: BLE001 whatever a hostile file makes a reader do
         reason = " ".join(str(error.__cause__ or error).split())[:160]

@@ -95,12 +95,12 @@ def _fault_of(path: Path, tile: str, listed: frozenset[str]) -> Fault | None:
     if path.is_dir():
         return Fault(path.name, "is a folder", "put one file a tile into the folder itself")
     if kind_of_file(path) is None:
-        return Fault(path.name, "is of a kind that is not read", _FORMATS)
+        return Fault(path.name, "is a type of file that is not read", _FORMATS)
     if tile in listed:
         return None
     near = next((name for name in listed if name.casefold() == tile.casefold()), None)
     remedy = f"did you mean {near}?" if near else "name files by tile, or give --ids; remove what is not on the list"
-    return Fault(path.name, "is of no tile of the list", remedy)
+    return Fault(path.name, "belongs to no tile of the list", remedy)
 
 
 def refuse(folder: Path, faults: Sequence[Fault]) -> None:

@@ -166,7 +166,7 @@ def _checked(
 def _answer(path: Path, content: bytes, stated: Stated, least: tuple[int, int] = (1, 1)) -> Answer:
     kind = kind_of_file(path)
     if kind is None:
-        raise UnusableFileError("is of a kind that is not read")
+        raise UnusableFileError("is a type of file that is not read")
     return answer_of(content, kind, stated, least)
 
 

@@ -93,5 +93,5 @@ def _refuse_no_data(source: DatasetReader, image: NDArray[Any]) -> None:
     # 0 is a legal value in one band: it stands for no data where all bands have it, and only if the file says so.
     hidden = no_data_of(source, image, zeros=0 in named)
     if hidden.any():
-        remedy = "predict every pixel; if these are meant as they are stored, take the no-data value or mask away"
-        raise UnusableFileError(f"has {int(hidden.sum()):,} pixels without data, by its own word", remedy)
+        remedy = "predict every pixel; if these are meant as they are stored, remove the no-data value or mask"
+        raise UnusableFileError(f"has {int(hidden.sum()):,} pixels that it declares as no-data", remedy)

@@ -155,7 +155,7 @@ def _forest(shown: plot.Runs, board: RankedBoard, m: Measure, width: float) -> D
     if all(row.interval is None for row in rows):
         marks = "There are no intervals: too few groups of tiles, or differences that never vary"
     elif display_of(board.effective_groups, shown.protocol.aggregation) != "ranks":
-        marks = "Thick lines are 95 % intervals; too few groups of tiles allow ranks, and no circle is filled"
+        marks = "Thick lines are 95 % intervals; there are too few groups of tiles for ranks, and no circle is filled"
     band = f"; the band is the least difference that counts, {margin:g} {m.unit}".rstrip() if margin else ""
     what = f"{m.label} less that of {leader.model}, paired by tile, {_tiles(shown)}. {marks}{band}"
     return Drawn(figure, what)
@@ -180,7 +180,11 @@ def _pairs(shown: plot.Runs, board: RankedBoard, m: Measure, width: float) -> Dr
     panel.set_yticks(range(count), names)
     panel.tick_params(length=0)
     panel.set_title(_plain(f"{_titled(m)}: row less column"))
-    bold = "bold where one beats the other" if ranks else "too few groups of tiles allow ranks, and nothing is bold"
+    bold = (
+        "bold where one beats the other"
+        if ranks
+        else "there are too few groups of tiles for ranks, and nothing is bold"
+    )
     what = f"{m.label} of the row less that of the column, paired by tile, {_tiles(shown)}; blue: the row is better"
     return Drawn(figure, f"{what}; {bold}")
 

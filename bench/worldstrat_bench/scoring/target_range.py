@@ -71,14 +71,14 @@ def checked_target(target: TargetImage, protocol: Protocol) -> TargetImage:
     Raises
     ------
     DataError
-        if it has not enough valid pixels, or for values that are not reflectance.
+        if it has too few valid pixels, or for values that are not reflectance.
     """
     if isinstance(target.image, np.ma.MaskedArray):
         valid = target.valid & ~np.ma.getmaskarray(target.image).any(axis=0)
         usable = target.usable and is_usable(valid, protocol.target)
         target = replace(target, image=target.image.filled(0), valid=valid, usable=usable)
     if not target.usable:
-        raise DataError("a target has not enough valid pixels", remedy="leave the tile out of the run")
+        raise DataError("a target has too few valid pixels", remedy="leave the tile out of the run")
     check_range(target.image, target.valid)
     if target.image.min() >= 0 and target.image.max() <= 1:
         return target

@@ -99,7 +99,7 @@ class Scorer(Interface):
         Raises
         ------
         DataError
-            if the target has not enough valid pixels, or values that are not reflectance (outside -0.01 to 1.5).
+            if the target has too few valid pixels, or values that are not reflectance (outside -0.01 to 1.5).
         """
         ...
 

@@ -61,12 +61,12 @@ def check_same(record: Record, model: ModelRef, protocol_id: str) -> None:
         raise UsageError(
             f"the run is of another model or of other options: {'; '.join(changed)}",
             where="--out",
-            remedy="give the model as the run got it (a submission's folder has its options), or leave --out away",
+            remedy="give the model as the run got it (a submission's folder has its options), or omit --out",
         )
     inputs = record.dataset.inputs_protocol or record.protocol
     if record.dataset.inputs != "real":
         what = "the run is on synthetic inputs, which are not timed"
-        raise UsageError(what, where="--out", remedy="leave --out away, or give a run on real inputs")
+        raise UsageError(what, where="--out", remedy="omit --out, or give a run on real inputs")
     if inputs.id != protocol_id:
         what = f"the run's inputs are those of {inputs.id}, not of {protocol_id}"
         raise UsageError(what, where="--out", remedy=f"give --protocol {inputs.id}")
@@ -82,13 +82,13 @@ def scored_of(run: Path, record: Record, data: Path | None, protocol: Protocol) 
     """
     if data is None:
         what = "a speed beside a run is compared with its predictions: that takes its dataset"
-        raise UsageError(what, where="--data", remedy="give --data DIR, or leave --out away to see a figure only")
+        raise UsageError(what, where="--data", remedy="give --data DIR, or omit --out to see a figure only")
     list_name = record.dataset.list
     store = PredictionStore(run / PREDICTIONS)
     there = [tile.name for tile in open_dataset(data).tiles(list_name) if store.has(tile.name)]
     if not there:
         what = "the run has no predictions of this dataset to compare with"
-        raise UsageError(what, where=store.folder, remedy="evaluate with --keep, or leave --out away")
+        raise UsageError(what, where=store.folder, remedy="evaluate with --keep, or omit --out")
     names = random.SystemRandom().sample(there, min(COMPARED_TILES, len(there)))
     tiles = dataset_tiles(data, protocol, record.model.frames, list_name=list_name, names=names)
     return Scored(

@@ -15,7 +15,9 @@ from worldstrat_bench.worker.session import WorkerEnd
 from worldstrat_bench.worker.types import ModelSpec
 
 ALONE = "try it alone with `worldstrat-bench models check NAME`; the model's own output is in the log"
-UNPREPARED = "try once more; see that the machine has memory left, and the log for what the model's environment printed"
+UNPREPARED = (
+    "try once more; check that the machine has memory left, and what the model's environment printed, in the log"
+)
 
 
 class KilledWhileLoadingError(ModelError):

@@ -163,9 +163,17 @@ CONTENTS: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "no TIFF": (".tif", lambda p: p.write_bytes(b"II*\0" + b"\0" * 40), "damaged or not a geotiff file"),
     "TIFF cut": (".tif", lambda p: _cut(p, lambda q: _raster(q, good())), "damaged"),
     "TIFF of one band": (".tif", lambda p: _raster(p, good()[:1]), "has 1 bands of float32, 3 are expected"),
-    "TIFF with holes": (".tif", lambda p: _raster(p, _holed(-9999), nodata=-9999), "1 pixels without data"),
-    "TIFF with holes of 0": (".tif", lambda p: _raster(p, _holed(0), nodata=0), "1 pixels without data"),
-    "TIFF with holes of NaN": (".tif", lambda p: _raster(p, _holed(np.nan), nodata=np.nan), "1 pixels without data"),
+    "TIFF with holes": (
+        ".tif",
+        lambda p: _raster(p, _holed(-9999), nodata=-9999),
+        "1 pixels that it declares as no-data",
+    ),
+    "TIFF with holes of 0": (".tif", lambda p: _raster(p, _holed(0), nodata=0), "1 pixels that it declares as no-data"),
+    "TIFF with holes of NaN": (
+        ".tif",
+        lambda p: _raster(p, _holed(np.nan), nodata=np.nan),
+        "1 pixels that it declares as no-data",
+    ),
     "TIFF with a scale of 0": (".tif", lambda p: _raster(p, good(), scale=0.0), "a scale must be above 0"),
     "complex TIFF": (".tif", lambda p: _raster(p, good().astype(np.complex64)), "real numbers"),
     "PNG in a TIFF's name": (".tif", _png, "not a geotiff"),
@@ -176,7 +184,7 @@ CONTENTS: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "PNG with clear pixels": (
         ".png",
         lambda p: _raster(p, np.concatenate([good(), good()[:1] * 0]).astype(np.uint8), driver="PNG"),
-        "without data",
+        "declares as no-data",
     ),
 }
 
@@ -229,15 +237,15 @@ def _twice(folder: Path, name: str) -> None:
 # What is done to the folder, given the name of the first tile's file, and words of the one message.
 FOLDERS: dict[str, tuple[Callable[[Path, str], object], str]] = {
     "missing": (lambda folder, name: (folder / name).unlink(), "has no prediction"),
-    "foreign": (lambda folder, name: np.save(folder / "Atlantis-1.npy", good()), "Atlantis-1.npy is of no tile"),
-    "train tile": (lambda folder, name: np.save(folder / "train.npy", good()), "is of no tile of the list"),
-    "other letters": (lambda folder, name: (folder / name).rename(folder / name.upper()), "is of"),
+    "foreign": (lambda folder, name: np.save(folder / "Atlantis-1.npy", good()), "Atlantis-1.npy belongs to no tile"),
+    "train tile": (lambda folder, name: np.save(folder / "train.npy", good()), "belongs to no tile of the list"),
+    "other letters": (lambda folder, name: (folder / name).rename(folder / name.upper()), "belongs to no tile"),
     "duplicate": (_twice, "is a second file of the tile"),
     "link": (_link, "is a link"),
     "pipe": (_pipe, "is not a regular file"),
     "folder": (_folder, "is a folder"),
-    "MATLAB": (lambda folder, name: (folder / name).rename(folder / name.replace(".npy", ".mat")), "is of a kind"),
-    "beside a TIFF": (lambda folder, name: (folder / f"{name}.aux.xml").write_text("<a/>"), "is of a kind"),
+    "MATLAB": (lambda folder, name: (folder / name).rename(folder / name.replace(".npy", ".mat")), "is a type of file"),
+    "beside a TIFF": (lambda folder, name: (folder / f"{name}.aux.xml").write_text("<a/>"), "is a type of file"),
 }
 
 

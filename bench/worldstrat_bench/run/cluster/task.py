@@ -133,9 +133,9 @@ def read_failure(folder: Path) -> WorldstratBenchError:
             return Failure.model_validate_json(stream.read(_FAILURE_BYTES)).error()
     except (OSError, ValidationError):
         return InfrastructureError(
-            "a shard failed and could not say why",
+            "a shard failed without a reason",
             where=folder,
-            remedy="see that all machines have this folder under this path, and the log of the Dask worker",
+            remedy="check that all machines have this folder under this path, and the log of the Dask worker",
         )
 
 
