@@ -46,6 +46,9 @@ BLACK = 1e-30
 HR_SIDE_MAX = 4_096
 """Side of a high-resolution file, px. All of it is read at once, and a header of a few bytes can claim gigabytes."""
 
+BLOCK_BYTES_MAX = 512 << 20
+"""Size of a block of a file, decoded; the largest tiles that programs write by themselves are far smaller."""
+
 LR_SIDE_MAX = 1_024
 """The same of revisits and cloud masks: the footprint of the greatest high-resolution file has 615 px of 10 m."""
 
@@ -283,6 +286,20 @@ def gdal_name(path: Path) -> str:
         raise DataError(what, where=path, remedy="rename it, or give the folder by a link whose name is") from None
 
 
+def check_blocks(source: DatasetReader, path: Path) -> None:
+    """Raise DataError for blocks beyond reason: each is decoded as a whole, however small the image is.
+
+    A file of 200 bytes can so ask for gigabytes.
+    """
+    from rasterio.enums import Interleaving
+
+    together = source.count if source.interleaving == Interleaving.pixel else 1
+    size = together * max(np.dtype(name).itemsize for name in source.dtypes)
+    for height, width in set(source.block_shapes):
+        if max(height, width) > HR_SIDE_MAX or height * width * size > BLOCK_BYTES_MAX:
+            raise raster_fault(f"is stored in blocks of {height} x {width} px, which is beyond reason", path)
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[DatasetReader]:
     """Open a TIFF; whatever goes wrong with it inside the block becomes a DataError."""
@@ -299,6 +316,7 @@ def opened(path: Path) -> Iterator[DatasetReader]:
         warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
         with rasterio.open(gdal_name(path), driver="GTiff") as source:
             check_alpha(source, path)
+            check_blocks(source, path)
             yield source
     except RasterioError as error:
         raise raster_fault(f"is damaged or not a TIFF: {_one_line(error)}", path) from None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from worldstrat_bench.data.raster import header_of
+from worldstrat_bench.data.raster import check_blocks, header_of
 from worldstrat_bench.data.traits import check_alpha, no_data_of, scaled_values, traits_of
 from worldstrat_bench.handed.files import MAX_BYTES, ONE_IMAGE, Numbers, UnusableFileError, check_numbers, check_size
 from worldstrat_bench.handed.stated import Stated
@@ -71,6 +71,7 @@ def _check_header(source: DatasetReader, stated: Stated) -> None:
     from rasterio.enums import ColorInterp
 
     check_alpha(source, _FILE)
+    check_blocks(source, _FILE)
     header = header_of(source)
     if ColorInterp.palette in source.colorinterp:
         raise UnusableFileError("has a palette: its numbers are not a measure of light", "store three bands of numbers")

@@ -432,3 +432,17 @@ def test_real_files_are_read_to_the_bit_as_they_are_stored(realdata: Path) -> No
             np.testing.assert_array_equal(read_lr(revisit.data), image)
             np.testing.assert_array_equal(read_cloud_mask(revisit.cloud_mask), mask)
             assert image.any(axis=0).all()
+
+
+@pytest.mark.parametrize("interleave", ["band", "pixel"])
+def test_a_small_image_is_not_stored_in_enormous_blocks(builder: FolderBuilder, interleave: str) -> None:
+    dataset, tile = folder(builder)
+    form = {"driver": "GTiff", "count": 12, "height": 16, "width": 18, "dtype": "float32", "sparse_ok": True}
+    for file, side in ((tile.revisits[0].data, 8_192), (tile.revisits[1].data, 4_096)):
+        file.unlink()
+        with rasterio.open(file, "w", **form, tiled=True, blockxsize=side, blockysize=side, interleave=interleave):
+            pass
+        assert file.stat().st_size < 10_000
+    found = [fault.what for fault in check_dataset(dataset, "test", deep=True).faults if "in blocks of" in fault.what]
+    # Twelve bands of 4,096 px are 800 MB only where they are stored together.
+    assert len(found) == (2 if interleave == "pixel" else 1)

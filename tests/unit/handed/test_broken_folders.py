@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 from numpy.typing import NDArray
 
 import plain_bicubic as plain
@@ -82,6 +83,12 @@ def _tensors(header: object, data: bytes = b"") -> bytes:
 
 def _raster(path: Path, image: NDArray[Any], **more: Any) -> None:
     plain.write_raster(path, image, **more)
+
+
+def _wide_blocks(path: Path) -> None:
+    form = {"driver": "GTiff", "count": 3, "height": SIDE, "width": SIDE, "dtype": "float64"}
+    with rasterio.open(path, "w", **form, sparse_ok=True, tiled=True, blockxsize=8192, blockysize=4096):
+        pass
 
 
 def _holed(value: float) -> NDArray[np.float32]:
@@ -175,6 +182,7 @@ CONTENTS: dict[str, tuple[str, Callable[[Path], object], str]] = {
         "1 pixels that it declares as no-data",
     ),
     "TIFF with a scale of 0": (".tif", lambda p: _raster(p, good(), scale=0.0), "a scale must be above 0"),
+    "TIFF in enormous blocks": (".tif", _wide_blocks, "blocks of 4096 x 8192 px"),
     "complex TIFF": (".tif", lambda p: _raster(p, good().astype(np.complex64)), "real numbers"),
     "PNG in a TIFF's name": (".tif", _png, "not a geotiff"),
     "PNG with a palette": (".png", _palette, "has a palette"),
