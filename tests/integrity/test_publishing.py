@@ -6,12 +6,15 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from typer.testing import CliRunner
 
 from submission_factory import make_submission, rewrite_record, the_result
 from worldstrat_bench.cli.app import app
+from worldstrat_bench.site.builder import build
+from worldstrat_bench.site.config import BoardConfig
 from worldstrat_bench.submission import check as checking
 from worldstrat_bench.submission.check_files import folder_faults
 
@@ -114,3 +117,30 @@ def test_without_the_option_the_site_checks_what_it_always_did(honest: Path, tmp
     empty(root)
     command = ["site", "build", str(root / "submissions"), "--out", str(root / "plain"), "--json"]
     assert json.loads(CliRunner().invoke(app, command, catch_exceptions=False).stdout)["refused"] == []
+
+
+def test_a_record_that_is_dated_ahead_does_not_stay_on_top_of_the_feed(tmp_path: Path) -> None:
+    """What was merged later is newer, whatever dates the authors wrote; a date in a row that is not listed is all."""
+    dates = {
+        "first-sr": "2026-10-09T00:00:00Z",
+        "second-sr": "2026-02-01T00:00:00Z",
+        "third-sr": "2026-03-01T00:00:00Z",
+    }
+    for slug, created in dates.items():
+        make_submission(tmp_path, slug, created=created, seed=len(slug))
+
+    def feed(*merged: str) -> list[tuple[str, str]]:
+        build([tmp_path / "submissions"], tmp_path / "site", previews=False, config=BoardConfig(merged=merged))
+        name = "{http://www.w3.org/2005/Atom}"
+        entries = ElementTree.parse(tmp_path / "site" / "feed.xml").getroot().findall(f"{name}entry")
+        links = [entry.find(f"{name}link") for entry in entries]
+        slugs = [link.attrib["href"].rpartition("/")[2].removesuffix(".html") for link in links if link is not None]
+        return list(zip(slugs, (entry.findtext(f"{name}updated") or "" for entry in entries), strict=True))
+
+    assert [slug for slug, _ in feed()] == ["first-sr", "third-sr", "second-sr"]
+    assert feed("first-sr", "second-sr", "third-sr") == [
+        ("third-sr", dates["third-sr"]),
+        ("second-sr", dates["second-sr"]),
+        ("first-sr", dates["second-sr"]),
+    ]
+    assert [slug for slug, _ in feed("first-sr", "second-sr")] == ["third-sr", "second-sr", "first-sr"]

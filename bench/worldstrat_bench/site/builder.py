@@ -253,7 +253,7 @@ def compose(
     build_schemas(output)
     build_badges(output, divisions)
     build_snapshots(output, common, snapshots, config.url)
-    build_feed(output, divisions, config.url)
+    build_feed(output, divisions, config.url, config.merged)
     for division in divisions:
         build_archives(output, division)
     # Last: its manifest holds the digest of every other file.

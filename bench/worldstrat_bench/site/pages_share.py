@@ -21,11 +21,16 @@ FEED: Final = 100
 """Ranked records in the feed, and as many self-reported ones at most."""
 
 
-def build_feed(out: Output, divisions: Sequence[Division], url: str) -> None:
-    """Write the Atom feed: an entry a record, newest first, with scores. Ids are URNs; `url` makes links absolute."""
-    # A verification is dated by maintainers.
-    ranked = _newest([(_since(e), e, d) for d in divisions for e in d.entries])
-    reported = _newest([(stamp(e.record.created), e, d) for d in divisions for e in d.reported])
+def build_feed(out: Output, divisions: Sequence[Division], url: str, merged: Sequence[str] = ()) -> None:
+    """Write the Atom feed: an entry a record, newest first, with scores. Ids are URNs; `url` makes links absolute.
+
+    Parameters
+    ----------
+    merged : slugs in the order of their merges.
+    """
+    times = _times([entry for division in divisions for entry in division.shown], merged)
+    ranked = _newest([(times[e.record.record_id], e, d) for d in divisions for e in d.entries])
+    reported = _newest([(times[e.record.record_id], e, d) for d in divisions for e in d.reported])
     # Each has places of its own: a crowd of self-reported records must not push ranked ones out.
     items = sorted((*ranked, *reported), key=_age, reverse=True)
     feed = Element("feed", xmlns="http://www.w3.org/2005/Atom")
@@ -55,8 +60,23 @@ Item = tuple[str, Entry, Division]
 """A record in the feed: when it was verified or made, the entry, and where it is shown."""
 
 
-def _since(entry: Entry) -> str:
-    return stamp(entry.verification.verified_at if entry.verification else entry.record.created)
+def _times(entries: Sequence[Entry], merged: Sequence[str]) -> dict[str, str]:
+    """Return the time of each record, by its id: when maintainers verified it, else what its authors wrote.
+
+    Dates of authors end where that of a submission begins that was merged afterwards: a record that is dated ahead does
+    not stay at the top.
+    """
+    times = {
+        e.record.record_id: stamp(e.verification.verified_at if e.verification else e.record.created) for e in entries
+    }
+    places = {slug: place for place, slug in enumerate(merged)}
+    unverified = [e for e in entries if e.verification is None and e.record.model.submission in places]
+    latest: str | None = None
+    for entry in sorted(unverified, key=lambda e: places[e.record.model.submission or ""], reverse=True):
+        own = times[entry.record.record_id]
+        latest = own if latest is None else min(latest, own)
+        times[entry.record.record_id] = latest
+    return times
 
 
 def _age(item: Item) -> tuple[str, str]:

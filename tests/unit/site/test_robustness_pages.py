@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from factories import invented_facts, make_run
+from site_scenes import write_verification
 from worldstrat_bench.artefacts.record import ModelRef, Record
 from worldstrat_bench.artefacts.robustness import Robustness, SyntheticGap
 from worldstrat_bench.artefacts.tiles import parse_tiles
@@ -16,6 +17,7 @@ from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.site import build
 from worldstrat_bench.site import check as check_site
 from worldstrat_bench.site.curves import Step, curve
+from worldstrat_bench.site.robustness import SELF_REPORTED
 from worldstrat_bench.stats.robustness import cloud_points, frames_point, synthetic_gaps
 
 FACTS = invented_facts(30)
@@ -164,3 +166,38 @@ def test_a_curve_has_gaps_where_there_is_no_value() -> None:
     assert svg.count("n = ") == 3
     assert "a &lt;b&gt;" in svg
     assert curve([], "none", "x", "y").count("<circle") == 0
+
+
+@pytest.mark.parametrize("verified", [("real",), ("synthetic",), ("real", "synthetic")], ids=" ".join)
+def test_a_verified_run_is_compared_with_a_verified_one_alone(tmp_path: Path, verified: tuple[str, ...]) -> None:
+    """Else the page of a verified model would show a gap that its authors wrote one side of."""
+    runs, site = tmp_path / "runs", tmp_path / "site"
+    for inputs in ("real", "synthetic"):
+        record = run(runs / inputs, gain_db=0.5 if inputs == "real" else 2.5, inputs=inputs)
+        if inputs in verified:
+            write_verification(runs / inputs, record)
+    build([runs], site)
+    found = pages(site)
+    assert len(found) == 2
+    assert ["Synthetic gap" in text for text in found] == [len(verified) == 2] * 2
+
+
+def test_no_verification_covers_what_other_runs_gave(tmp_path: Path) -> None:
+    """The record is verified; the runs with fewer frames and on other inputs are points without a record."""
+    runs, site = tmp_path / "runs", tmp_path / "site"
+    record = run(runs / "net")
+    write_verification(runs / "net", record)
+    below = run(runs / "net" / "robustness" / "frames-4", frames=4, seed=4)
+    synthetic = run(runs / "net" / "robustness" / "synthetic", inputs="synthetic", gain_db=3.0)
+    tables = [parse_tiles((runs / name / "tiles.csv").read_bytes()) for name in ("net", "net/robustness/synthetic")]
+    gaps = synthetic_gaps(tables[0], tables[1], load_protocol("wsb-1"))
+    curves_beside(runs / "net", record, below, synthetic=SyntheticGap(record_id=synthetic.record_id, gaps=gaps))
+    build([runs], site)
+    (text,) = pages(site)
+    assert "✔ verified" in text
+    frames = text[text.index('id="curve-frames"') : text.index('id="curve-cloud"')]
+    cloud = text[text.index('id="curve-cloud"') : text.index('id="shifts"')]
+    assert SELF_REPORTED in frames
+    assert SELF_REPORTED not in cloud  # of the verified record itself, and checked against it
+    gap = text[text.index('id="synthetic"') : text.index('id="robustness"')]
+    assert "self-reported, as robustness.json beside the record states it" in gap
