@@ -13,8 +13,10 @@ from typer.testing import CliRunner
 
 from conftest import ROOT
 from git_scene import commit, git
-from submission_factory import add_record, make_submission, rewrite_record, the_result
+from site_scenes import write_verification
+from submission_factory import add_record, make_submission, record_of, rewrite_record, the_result
 from worldstrat_bench.artefacts.owners import load_owners, parse_owners
+from worldstrat_bench.artefacts.verification import Verification
 from worldstrat_bench.cli.app import app
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.submission.check import Options, check, judged_folders
@@ -136,9 +138,35 @@ def test_no_one_alters_what_was_measured(root: Path, name: str) -> None:
     path.write_text(path.read_text() + " ")
     assert "immutable" in rules(root, author="Ada-L")
     assert "immutable" in rules(root, maintainer=True)
-    (path.parent / "verification.json").write_text("{}")  # a full verification brings numbers of its own
-    assert "immutable" not in rules(root, maintainer=True)
+    (path.parent / "verification.json").write_text("{}")
+    assert "immutable" in rules(root, maintainer=True)
     assert "immutable" in rules(root, author="Ada-L")
+
+
+@pytest.mark.parametrize(
+    ("changes", "taken"),
+    [
+        ({}, True),
+        ({"scope": "sample", "agrees": True}, False),
+        ({"submitted_record_id": "b" * 64}, False),
+        ({"passed": False}, False),
+    ],
+    ids=str,
+)
+def test_only_a_full_verification_of_a_record_takes_its_place(
+    root: Path, changes: dict[str, object], taken: bool
+) -> None:
+    folder = root / "submissions" / VICTIM
+    submitted = record_of(folder).record_id
+    shutil.rmtree(the_result(folder))
+    own = add_record(folder, VICTIM, gain_db=-9.0)
+    write_verification(the_result(folder), own)
+    path = the_result(folder) / "verification.json"
+    content = Verification.load(path).model_dump() | {"submitted_record_id": submitted, "agrees": False} | changes
+    if content["scope"] == "sample":
+        content["submitted_record_id"] = own.record_id
+    Verification.model_validate(content).save(path)
+    assert ("immutable" not in rules(root, maintainer=True)) == taken
 
 
 def loose_file(root: Path) -> None:

@@ -82,6 +82,12 @@ def test_only_maintainers_open_and_close_a_dispute_and_take_a_status_back(root: 
 def test_a_new_submission_is_active(root: Path) -> None:
     make_submission(root, "new-sr")
     assert rules(root) == set()
+    path = manifest(root, "new-sr")
+    text = path.read_text()
+    path.write_text(text + CORRECTION)
+    assert rules(root) == {"correction"}
+    assert rules(root, maintainer=True) == set()
+    path.write_text(text)
     say(root, WITHDRAWN, slug="new-sr")
     assert rules(root) == {"status"}
 
@@ -220,7 +226,10 @@ def test_a_correction_is_on_the_page(tmp_path: Path) -> None:
         stream.write(CORRECTION.replace("network", "<i>network</i>"))
     build([tmp_path / "s"], tmp_path / "out")
     page = next((tmp_path / "out").rglob("m/two.html")).read_text(encoding="utf-8")
-    assert "Corrected on 2026-11-26: <bdi>The title named another &lt;i&gt;network&lt;/i&gt;.</bdi>" in page
+    assert (
+        "Corrected on 2026-11-26. The submission says: <bdi>The title named another &lt;i&gt;network&lt;/i&gt;.</bdi>"
+        in page
+    )
 
 
 def test_two_records_of_one_submission_on_boards_that_are_not_published(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from factories import make_run
+from git_scene import commit, git
 from site_scenes import write_verification
 from submission_factory import MANIFEST, make_submission, model_ref, the_result
 from worldstrat_bench.artefacts.record import load_record
@@ -23,11 +23,6 @@ from worldstrat_bench.submission.faults import CheckReport
 MINE = "my-sr"
 
 
-def git(root: Path, *arguments: str) -> None:
-    identity = ["-c", "user.name=T", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
-    subprocess.run(["git", *identity, *arguments], cwd=root, capture_output=True, check=True)
-
-
 @pytest.fixture(scope="module")
 def honest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with two submissions on main, and the site of them beside it."""
@@ -35,8 +30,7 @@ def honest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     git(root, "init", "--quiet", "--initial-branch", "main")
     for slug, gain in (("one-sr", 1.0), ("two-sr", 2.0)):
         make_submission(root, slug, gain_db=gain)
-    git(root, "add", "-A")
-    git(root, "commit", "--quiet", "-m", "base")
+    commit(root)
     published(root)
     return root
 
@@ -56,8 +50,7 @@ def published(root: Path) -> list[str]:
 
 
 def pull_request(root: Path) -> CheckReport:
-    git(root, "add", "-A", "-f")
-    git(root, "commit", "--quiet", "-m", "mine")
+    commit(root)
     return check([root / "submissions"], Options(base="HEAD~1", author="mallory"))
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from factories import KNOWN
+from git_scene import commit, git
 from site_scenes import write_verification
 from submission_factory import MANIFEST, make_submission, record_of, the_result
 from worldstrat_bench.submission.compare import compare_markdown
@@ -60,17 +60,12 @@ def test_a_second_entry_of_the_same_authors_would_not_count(submissions: Path, t
 
 
 def test_owners_are_those_of_the_base_whatever_the_pull_request_lists(submissions: Path, tmp_path: Path) -> None:
-    def git(*arguments: str) -> None:
-        identity = ["-c", "user.name=T", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
-        subprocess.run(["git", *identity, *arguments], cwd=tmp_path, capture_output=True, check=True)
-
     listed = '[[submission]]\nslug = "high"\nowners = ["vic"]\n'
     owners = tmp_path / "reports" / "owners.toml"
     owners.parent.mkdir()
     owners.write_text(listed)
-    git("init", "--quiet", "--initial-branch", "main")
-    git("add", "-A")
-    git("commit", "--quiet", "-m", "base")
+    git(tmp_path, "init", "--quiet", "--initial-branch", "main")
+    commit(tmp_path)
     mine = submitted(tmp_path, "mine", 1.0, verified=False, author="Author of high") / "submission.toml"
     mine.write_text(mine.read_text().replace("[submission]", "[submission]\nmain = true"))
     owners.write_text(listed + listed.replace('"high"', '"mine"'))

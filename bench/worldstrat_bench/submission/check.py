@@ -16,7 +16,7 @@ from worldstrat_bench.artefacts.places import record_folders
 from worldstrat_bench.artefacts.reference import References
 from worldstrat_bench.artefacts.result import Result
 from worldstrat_bench.artefacts.state import state_in
-from worldstrat_bench.artefacts.verification import Verification
+from worldstrat_bench.artefacts.verification import Verification, verification_in
 from worldstrat_bench.errors import InvalidArtefactError, UsageError, WorldstratBenchError
 from worldstrat_bench.run.known import with_history
 from worldstrat_bench.submission.check_changes import (
@@ -44,7 +44,7 @@ from worldstrat_bench.submission.check_words import word_faults
 from worldstrat_bench.submission.faults import CheckFinding, CheckReport, from_error
 from worldstrat_bench.submission.fingerprints import Fingerprints, dataset_fingerprints, imagery_faults
 from worldstrat_bench.submission.folders import is_submission_folder, named_submission
-from worldstrat_bench.submission.git import Checkout, open_checkout
+from worldstrat_bench.submission.git import Change, Checkout, open_checkout
 from worldstrat_bench.submission.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, Manifest
 from worldstrat_bench.submission.siblings import Siblings, folders_in
 from worldstrat_bench.submission.wheel import Expected, wheel_faults
@@ -176,7 +176,11 @@ def _view(paths: Sequence[Path], options: Options, scratch: Path) -> _View:
         path.parents[3].name for path in scratch.glob(f"{SUBMISSIONS}/*/results/*/*/{Verification.FILE}")
     )
     author = Author(options.author, options.maintainer, owners, names, verified)
-    found = (*change_faults(changes, author), *_manifest_faults(checkout, scratch, changed_slugs(changes), author))
+    renewed = frozenset(_renewed(checkout, scratch, changes)) if author.maintainer else frozenset[PurePosixPath]()
+    found = (
+        *change_faults(changes, author, renewed),
+        *_manifest_faults(checkout, scratch, changed_slugs(changes), author),
+    )
     faults += (replace(f, where=checkout.root / f.where) if f.where else f for f in found)
     # Submissions that are new beside this one are compared with it, too: a copy may come in the same pull request.
     new = (path for path in folders_in(checkout.root / SUBMISSIONS) if path.name not in names)
@@ -187,6 +191,21 @@ def _view(paths: Sequence[Path], options: Options, scratch: Path) -> _View:
         kept = {slug for change in changes if change.status != "D" and (slug := slug_of(change.path))}
         faults += _unseen_faults(kept - {folder.name for folder in seen})
     return _View(seen, tuple(faults))
+
+
+def _renewed(checkout: Checkout, before: Path, changes: Iterable[Change]) -> Iterator[PurePosixPath]:
+    """Yield the folders in which a full verification of the very record of the base has taken its place."""
+    for change in changes:
+        if change.path.name != Verification.FILE or change.status == "D":
+            continue
+        places = [place / change.path.parent for place in (checkout.root, before)]
+        if not all(place.is_dir() for place in places):
+            continue
+        now, old = (submitted_result(place) for place in places)
+        if isinstance(now, Result) and isinstance(old, Result):
+            found = verification_in(now.folder, now.record)
+            if found is not None and found.computed and found.submitted_record_id == old.record.record_id:
+                yield change.path.parent
 
 
 def _unseen_faults(slugs: Iterable[str]) -> Iterator[CheckFinding]:

@@ -97,8 +97,15 @@ def united(changes: Iterable[Change], listed: Iterable[Change]) -> tuple[Change,
     return tuple(sorted(found.values(), key=lambda change: str(change.path)))
 
 
-def change_faults(changes: Sequence[Change], author: Author) -> Iterator[CheckFinding]:
-    """Find everything about the changes that a pull request with a submission must not do."""
+def change_faults(
+    changes: Sequence[Change], author: Author, renewed: Collection[PurePosixPath] = ()
+) -> Iterator[CheckFinding]:
+    """Find everything about the changes that a pull request with a submission must not do.
+
+    Parameters
+    ----------
+    renewed : folders of records that maintainers replaced by their own of the same model.
+    """
     slugs = changed_slugs(changes)
     loose = [change for change in changes if _is_loose(change)]
     yield from (_loose_fault(change) for change in loose)
@@ -114,7 +121,6 @@ def change_faults(changes: Sequence[Change], author: Author) -> Iterator[CheckFi
         what = f"{len(outside)} files outside of submissions are changed as well: this check does not judge them"
         yield notice("changes", what, where=str(outside[0].path))
     # Found before the loop: the record may come before the verification in the list.
-    renewed = {change.path.parent for change in changes if change.path.name == Verification.FILE and author.maintainer}
     for change in changes:
         if slug_of(change.path):
             yield from _changed_file_faults(change, author, renewed)

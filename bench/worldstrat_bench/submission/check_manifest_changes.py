@@ -47,6 +47,9 @@ def manifest_change_faults(
         yield CheckFinding("repository", what, where=where, line=line_of(now, folder), remedy="remove the key")
     if old:
         yield from _correction_faults(old, new, now, where)
+    elif corrections_of(new) and not author.maintainer:
+        what = "a new submission has nothing to correct"
+        yield CheckFinding("correction", what, where=where, line=line_of(now, ("correction",)), remedy="remove it")
     if old and verified and not author.maintainer and _sealed(old) != _sealed(new):
         what = "maintainers verified this submission, and what they ran is changed"
         remedy = "submit a new version under another slug; title, description, links and status can be changed"

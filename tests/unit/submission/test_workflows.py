@@ -91,6 +91,21 @@ def test_what_is_checked_is_the_merge_result_with_the_forges_list_of_changes() -
     assert "AUTHOR: ${{ github.event.pull_request.user.login }}" in text
 
 
+def test_a_branch_that_a_stranger_may_push_to_is_no_maintainers() -> None:
+    """Its author may be a maintainer who opened the pull request in a stranger's name."""
+    text = " ".join((GITHUB / "workflows" / "submission-check.yml").read_text(encoding="utf-8").split())
+    found = re.search(r"TRUSTED: >- \$\{\{ (.*?) \}\}", text)
+    assert found
+    member, branch = found[1].split(" && ", 1)
+    assert member == """contains(fromJSON('["OWNER", "MEMBER"]'), github.event.pull_request.author_association)"""
+    assert branch.startswith("(")
+    assert branch.endswith(")")
+    assert branch[1:-1].split(" || ") == [
+        "github.event.pull_request.head.repo.full_name == github.repository",
+        "github.event.pull_request.head.user.login == github.event.pull_request.user.login",
+    ]
+
+
 def test_the_job_that_reads_cannot_write_and_the_job_that_writes_reads_a_report() -> None:
     text = (GITHUB / "workflows" / "submission-check.yml").read_text(encoding="utf-8")
     check, comment = text.split("\n  comment:\n")
