@@ -11,7 +11,6 @@ from typing import Final
 from worldstrat_bench.artefacts.owners import Owners
 from worldstrat_bench.artefacts.places import RESULTS
 from worldstrat_bench.artefacts.speed import SpeedReport
-from worldstrat_bench.artefacts.verification import Verification
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.submission.check_files import SUBMISSIONS
 from worldstrat_bench.submission.faults import CheckFinding, notice
@@ -120,7 +119,6 @@ def change_faults(
     elif outside:
         what = f"{len(outside)} files outside of submissions are changed as well: this check does not judge them"
         yield notice("changes", what, where=str(outside[0].path))
-    # Found before the loop: the record may come before the verification in the list.
     for change in changes:
         if slug_of(change.path):
             yield from _changed_file_faults(change, author, renewed)
