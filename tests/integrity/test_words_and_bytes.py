@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import html
 import os
+import re
 import shutil
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from factories import make_run
+from worldstrat_bench.artefacts.result import read_result
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.handed import archive
 from worldstrat_bench.handed.archive import files_in
-from worldstrat_bench.results.formats import spreadsheet_safe
+from worldstrat_bench.results.formats import markdown, spreadsheet_safe
+from worldstrat_bench.results.load import Named
+from worldstrat_bench.results.table import table_of
 from worldstrat_bench.stats.names import author_fault, name_fault
+from worldstrat_bench.submission.faults import escape_markdown
 from worldstrat_bench.worker.log import ModelLog
 
 VERIFIED = [
@@ -123,6 +131,30 @@ def test_files_of_an_archive_do_not_share_bytes(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(InvalidArtefactError, match=r"in the bytes of another file|cannot be read"), files_in(path):
         pass
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """The row of a run of some name in a table in Markdown."""
+    folder = tmp_path_factory.mktemp("table")
+    make_run(folder, tiles=12, release="mini", list_name="test")
+    result = read_result(folder)
+    return lambda name: markdown(table_of((Named(name, result),), "test", ["psnr"])).splitlines()[2].split(" | ")[0][2:]
+
+
+@pytest.mark.parametrize("name", ["ok :white_check_mark:", ":+1:", "see #17", "a:tada:b", "x::100::y"])
+def test_no_name_becomes_a_sign_or_a_link_on_a_forge(table: Callable[[str], str], name: str) -> None:
+    """Forges read codes and numbers of issues in the text that Markdown has made, escapes or not."""
+    for text in (escape_markdown(name), table(name)):
+        seen = re.sub(r"\\(.)", r"\1", html.unescape(text))
+        assert not re.search(r":[a-z0-9_+-]+:|#[0-9]", seen)
+        assert name in seen.replace("\u200b", "")
+
+
+@pytest.mark.parametrize("name", ["SRCNN: 8 frames", "α-SR, ratio 4:1", "C# net", "a : b : c"])
+def test_other_names_stay_as_they_are(table: Callable[[str], str], name: str) -> None:
+    for text in (escape_markdown(name), table(name)):
+        assert "\u200b" not in text
 
 
 def test_no_cell_of_a_table_is_a_formula() -> None:

@@ -11,6 +11,7 @@ from worldstrat_bench.artefacts.bibtex import latex_text
 from worldstrat_bench.measures import measure
 from worldstrat_bench.results.table import Cell, Column, Table
 from worldstrat_bench.stats.letters import shown
+from worldstrat_bench.stats.names import without_codes
 from worldstrat_bench.stats.strata import axis, stratum_name
 
 if TYPE_CHECKING:
@@ -166,7 +167,7 @@ def _markdown_cell(cell: Cell, metric: str, intervals: bool, letters: bool) -> s
 def _escaped(text: str) -> str:
     """Text that Markdown shows as it is; a name comes from whoever made the run."""
     # A line break in a name would end the row.
-    plain = "".join(c if c.isprintable() else " " for c in text)
+    plain = without_codes("".join(c if c.isprintable() else " " for c in text))
     return "".join(f"\\{c}" if c in "\\`*_[]<>|&" else c for c in plain)
 
 

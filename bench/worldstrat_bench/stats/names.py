@@ -8,6 +8,7 @@ ignores case, accents, spaces and punctuation.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Final
 
@@ -71,6 +72,9 @@ _ALIKE: Final = {
     for letter in letters
 }
 _PAIRS: Final = (("rn", "m"), ("vv", "w"))
+
+
+_CODES: Final = re.compile(r":(?=[A-Za-z0-9_+-]+:)|#(?=[0-9])")
 
 
 def name_fault(name: str) -> str:
@@ -139,6 +143,14 @@ def skeleton(name: str) -> str:
     for pair, single in _PAIRS:
         plain = plain.replace(pair, single)
     return plain
+
+
+def without_codes(text: str) -> str:
+    """Return a text in which a forge finds no code of a sign, such as ``:tada:``, and no number of an issue.
+
+    A forge looks for both after Markdown, so that no escape of Markdown keeps them; a space of no width does.
+    """
+    return _CODES.sub("\\g<0>\u200b", text)
 
 
 def _script_of(character: str) -> str:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from worldstrat_bench.artefacts.base import first_problem
 from worldstrat_bench.errors import InvalidArtefactError, WorldstratBenchError
+from worldstrat_bench.stats.names import without_codes
 
 Severity = Literal["error", "notice"]
 
@@ -193,7 +194,7 @@ def as_github(report: CheckReport) -> str:
 def escape_markdown(text: str) -> str:
     """Return text that Markdown shows literally: no HTML, links, mentions, tables or code."""
     # Round brackets and exclamation marks mean something beside square ones only, and these are replaced.
-    safe = shown(text).translate({ord(c): f"&#{ord(c)};" for c in "\\`*_[]#+|~$<>&"})
+    safe = without_codes(shown(text)).translate({ord(c): f"&#{ord(c)};" for c in "\\`*_[]#+|~$<>&"})
     return safe.replace("@", "@\u200b").replace("://", ":\u200b//").replace("www.", "www\u200b.")
 
 
