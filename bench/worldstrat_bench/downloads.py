@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import urllib.error
 import urllib.request
+from http.client import HTTPMessage
 from pathlib import Path
+from typing import IO
 
 _CHUNK = 1 << 20
 TIMEOUT_SECONDS = 60.0
@@ -16,6 +19,17 @@ TIMEOUT_SECONDS = 60.0
 
 class OtherFileError(OSError):
     """The server sent another file than the one that was asked for."""
+
+
+class SafeRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows no server from https to anything else: a stranger's address must not lead to services of this network."""
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+    ) -> urllib.request.Request | None:
+        if req.type == "https" and not newurl.lower().startswith("https:"):
+            raise urllib.error.HTTPError(newurl, code, "the server leads away from https", headers, fp)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def download(url: str, place: Path, *, sha256: str, most_bytes: int) -> None:
@@ -37,7 +51,8 @@ def download(url: str, place: Path, *, sha256: str, most_bytes: int) -> None:
     part = place.with_name(f".{place.name}.{os.getpid()}.part")
     digest, size = hashlib.sha256(), 0
     try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as source, part.open("wb") as file:
+        opener = urllib.request.build_opener(SafeRedirects)
+        with opener.open(url, timeout=TIMEOUT_SECONDS) as source, part.open("wb") as file:
             while size <= most_bytes and (block := source.read(min(_CHUNK, most_bytes + 1 - size))):
                 digest.update(block)
                 file.write(block)

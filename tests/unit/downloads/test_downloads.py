@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import urllib.error
+import urllib.request
+from http.client import HTTPMessage
 from pathlib import Path
 
 import pytest
 
-from worldstrat_bench.downloads import OtherFileError, download
+from worldstrat_bench.downloads import OtherFileError, SafeRedirects, download
 
 CONTENT = bytes(range(256)) * 5000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -47,3 +51,17 @@ def test_a_network_that_fails_is_an_error_of_the_system(address: str, tmp_path: 
         download(address, tmp_path / "file", sha256=SHA256, most_bytes=1)
     assert not isinstance(caught.value, OtherFileError)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("target", ["http://169.254.169.254/latest", "HTTP://localhost/", "ftp://intranet/file"])
+def test_no_server_leads_away_from_https(target: str) -> None:
+    def redirected(start: str, to: str) -> urllib.request.Request | None:
+        request = urllib.request.Request(start)
+        return SafeRedirects().redirect_request(request, io.BytesIO(), 302, "Found", HTTPMessage(), to)
+
+    with pytest.raises(urllib.error.HTTPError, match="away from https"):
+        redirected("https://example.org/file", target)
+    for start, to in (("https://example.org/file", "https://cdn.example.org/x"), ("http://a.org/x", "http://b.org/x")):
+        followed = redirected(start, to)
+        assert followed is not None
+        assert followed.full_url == to
