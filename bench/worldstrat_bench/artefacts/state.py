@@ -40,7 +40,7 @@ ACTIVE: Final = State()
 
 @dataclass(frozen=True)
 class Correction:
-    """One thing that was put right after the submission was merged."""
+    """One thing that was corrected after the submission was merged."""
 
     date: str
     what: str

@@ -35,7 +35,7 @@ def main() -> None:
         if debugging():
             raise
         print(f"bug: {type(error).__name__}: {error}", file=sys.stderr)
-        print("  This is a fault of worldstrat-bench, not yours. Run it again with", file=sys.stderr)
+        print("  This is an error in worldstrat-bench, not in what you did. Run it again with", file=sys.stderr)
         print("  `worldstrat-bench --debug ...` and report what it prints.", file=sys.stderr)
         sys.exit(1)
     finally:

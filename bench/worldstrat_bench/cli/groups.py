@@ -329,9 +329,9 @@ class MachinesGroup:
             return None
         if self.scheduler is not None and (self.workers is not None or self.dashboard):
             raise UsageError(
-                "--workers and --dashboard are of workers that are started here",
+                "--workers and --dashboard are for workers that are started here",
                 where="--scheduler",
-                remedy="give one of both; the dashboard of a scheduler is where that was started",
+                remedy="give one of the two; the dashboard of a scheduler is where that was started",
             )
         if self.workers is not None and tls:
             raise UsageError("workers that are started here make their own keys", where="--tls-...")

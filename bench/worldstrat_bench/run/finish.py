@@ -97,7 +97,7 @@ def _rows(run: RunFolder, selection: Selection) -> list[_Row]:
         entry = entries.get(tile.name)
         if entry is not None and entry.predicted.outcome == "infra_error":
             raise InfrastructureError(
-                f"{tile.name} failed by the machine's fault: {entry.predicted.message}",
+                f"{tile.name} failed because of the machine: {entry.predicted.message}",
                 where=run.path,
                 remedy="give the same command again: only such tiles are tried again",
             )

@@ -51,7 +51,7 @@ def tiles_ahead(workers: int, cores: int) -> int:
 
 
 def missing_predictions(tiles: Sequence[Tile], entries: Mapping[str, Entry], run: RunFolder) -> tuple[Tile, ...]:
-    """Return the tiles to predict: never tried, failed by the machine's fault, or lost before they were scored."""
+    """Return the tiles to predict: never tried, failed because of the machine, or lost before they were scored."""
 
     def missing(tile: Tile) -> bool:
         entry = entries.get(tile.name)

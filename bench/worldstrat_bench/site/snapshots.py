@@ -108,12 +108,12 @@ def freeze(site: Path, name: str, date: str) -> Snapshot:
     Raises
     ------
     UsageError
-        for a name that cannot stand in an address.
+        for a name that cannot be part of an address.
     InvalidArtefactError
         if the folder is not a built site.
     """
     if not _NAME.fullmatch(name):
-        raise UsageError(f"{name[:40]!r} cannot stand in an address", where="NAME", remedy="such as 2026-12")
+        raise UsageError(f"{name[:40]!r} cannot be part of an address", where="NAME", remedy="such as 2026-12")
     boards = boards_of(site)
     return Snapshot(name=name, date=date, boards=boards, digest=digest_of(boards))
 

@@ -59,12 +59,12 @@ class About(Section):
 
 
 class Correction(Section):
-    """One statement that was put right after the merge."""
+    """One statement that was corrected after the merge."""
 
     date: Day
     what: Annotated[Line, Field(min_length=10, description="what was said before, and what is right")]
 
 
 Corrections = Annotated[
-    tuple[Correction, ...], Field(max_length=100, strict=False, description="what was put right after the merge")
+    tuple[Correction, ...], Field(max_length=100, strict=False, description="what was corrected after the merge")
 ]

@@ -101,7 +101,7 @@ def _correction_faults(old: Mapping[str, Any], new: Mapping[str, Any], text: str
         return
     changed = [".".join(key) for key in STATED if _at(old, key) != _at(new, key)]
     if changed and len(corrections) == len(former):
-        what = f"{' and '.join(changed)} changed without a word about it"
+        what = f"{' and '.join(changed)} changed without a correction that says so"
         remedy = 'add at the end: [[correction]] with date = "YYYY-MM-DD" and what = "..."; the page shows it'
         yield CheckFinding("correction", what, where=where, line=line_of(text, STATED[0]), remedy=remedy)
 

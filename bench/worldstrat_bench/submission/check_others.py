@@ -58,7 +58,7 @@ def _pair_faults(result: Result, other: Result, slug: str) -> Iterator[CheckFind
         difference = _facts_differ(result.table, other.table)
         if difference:
             what = f"{difference} differs from the one in {who}, on the same targets"
-            yield notice("facts", f"{what}: which of the two is right no submission decides", where=where)
+            yield notice("facts", f"{what}: no submission decides which of the two is right", where=where)
         elif (alike := _correlation(result, other)) > ALIKE:
             what = f"the gains on tiles are those of {who}, with a correlation of {alike:.6f}"
             yield notice("copies", what, where=where, remedy="a person compares the two models")

@@ -179,7 +179,7 @@ def _returned_faults(result: Result, manifest: Manifest) -> Iterator[CheckFindin
 def _place_faults(result: Result, slug_folder: Path) -> Iterator[CheckFinding]:
     wanted = result_folder(slug_folder, result.record)
     if wanted != result.folder:
-        what = f"the record belongs into {wanted.relative_to(slug_folder)}"
+        what = f"the record belongs in {wanted.relative_to(slug_folder)}"
         remedy = "let `worldstrat-bench submission add RUN FOLDER` put it there"
         yield CheckFinding("record-place", what, where=result.folder, remedy=remedy)
 
@@ -242,7 +242,7 @@ def _companion_faults(result: Result) -> Iterator[CheckFinding]:
             yield from_error("speed", error)
             return
         if not timed.is_of(result.record):
-            what = f"{speed.name} is of no or another record_id, or model"
+            what = f"{speed.name} names another record_id or model, or none"
             yield CheckFinding("speed", what, where=speed, remedy=TIME_AGAIN)
 
 

@@ -149,7 +149,7 @@ def open_checkout(folder: Path, base: str) -> Checkout:
         commit = git_text(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{base}^{{commit}}").strip()
         merge_base = git_text(root, "merge-base", commit, "HEAD").strip()
     except UsageError:
-        what = f"there is not a revision {base[:60]!r} that shares history with HEAD"
+        what = f"no revision {base[:60]!r} shares history with HEAD"
         if git_text(root, "rev-parse", "--is-shallow-repository").strip() == "true":
             what += ": this clone is shallow, and holds only the newest commits"
             remedy = "git fetch --unshallow origin; in CI check out with fetch-depth: 0"

@@ -321,7 +321,7 @@ def _message(detail: ErrorDetails) -> str:
     given = f", not {value!r:.60}" if isinstance(value, str | int | float | bool) else ""
     message = re.sub(r"\s+", " ", str(detail["msg"]))
     if detail["type"] == "string_pattern_mismatch":
-        message = "has not the form that is asked for"
+        message = "does not have the form that is asked for"
     return f"{message[:1].lower()}{message[1:]}{given}"
 
 

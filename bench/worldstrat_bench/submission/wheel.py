@@ -185,7 +185,7 @@ def _content_faults(wheel: WheelFile, archive: zipfile.ZipFile, where: Path) -> 
         elif member.file_size > LARGE_BYTES and path.suffix not in (".py", ".pyi"):
             yield notice(
                 "wheel-data",
-                f"{member.filename[:80]!r} holds {member.file_size // 1000} kB of data: a person looks",
+                f"{member.filename[:80]!r} holds {member.file_size // 1000} kB of data, which a maintainer looks at",
                 where=where,
             )
     if images:
@@ -218,7 +218,7 @@ def _native(wheel: WheelFile, name: str, where: Path) -> CheckFinding:
     if wheel.pure:
         what = f"{name[:80]!r} is native code in a wheel that claims to be pure Python"
         return CheckFinding("wheel-native", what, where=where, remedy="build a platform wheel, or remove it")
-    return notice("wheel-native", f"{name[:80]!r} is native code: a person looks", where=where)
+    return notice("wheel-native", f"{name[:80]!r} is native code, which a maintainer looks at", where=where)
 
 
 def _pickled(head: bytes) -> bool:

@@ -86,7 +86,7 @@ def explain(device: str, interpreter: Interpreter, attempt: Attempt, said: str) 
         return InfrastructureError(
             f"the harness's own torch cannot use {device} on this machine, without confinement either: {seen.problem}",
             where=sys.executable,
-            remedy="look at `nvidia-smi` and CUDA_VISIBLE_DEVICES, see that this torch was built for CUDA, "
+            remedy="look at `nvidia-smi` and CUDA_VISIBLE_DEVICES, check that this torch was built for CUDA, "
             "or use --device cpu",
         )
     return InfrastructureError(

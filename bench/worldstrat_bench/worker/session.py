@@ -56,16 +56,16 @@ class WorkerEnd:
         lines = log.last_lines()
         said = f"; its last words:\n{lines}" if lines else ""
         if self.signal == signal.SIGKILL and self.kernel_killed:
-            return "out_of_memory", "the kernel ended the model's process for want of memory"
+            return "out_of_memory", "the kernel ended the model's process because memory ran out"
         if self.code is None:
             return "crash", f"the model ended the process that keeps it{said}"
         if self.signal is not None:
             return "crash", f"the model's process died of {_signal_name(self.signal)}{said}"
-        return "crash", f"the model's process left with exit code {self.code}{said}"
+        return "crash", f"the model's process exited with code {self.code}{said}"
 
     @property
     def may_be_chance(self) -> bool:
-        """True if a worker was killed, neither by its host nor for want of memory.
+        """True if a worker was killed, neither by its host nor because memory ran out.
 
         It was an operator, a scheduler or the model itself. From here the last looks like the first two, but a model
         that kills itself does it again when it is tried again.

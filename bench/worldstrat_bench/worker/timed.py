@@ -165,7 +165,7 @@ class TimedWorker:
         answer, tensors, seconds = self._ask(header, "block", seconds=self._longest * made)
         marks = tensors.get("marks")
         if marks is None or not _possible(marks, calls // every + 1, seconds):
-            raise self._failed("invalid_output", "the worker reports times that cannot be")
+            raise self._failed("invalid_output", "the worker reports impossible times")
         return BlockTimes(tuple(map(float, marks)), _claimed(answer.get("wall_seconds"), seconds) or seconds, seconds)
 
     def _ask(

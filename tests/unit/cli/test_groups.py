@@ -83,8 +83,8 @@ def test_groups_make_the_options_of_a_run() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"scheduler": "s.json", "workers": 2}, "of workers that are started here"),
-        ({"scheduler": "s.json", "dashboard": True}, "of workers that are started here"),
+        ({"scheduler": "s.json", "workers": 2}, "for workers that are started here"),
+        ({"scheduler": "s.json", "dashboard": True}, "for workers that are started here"),
         ({"task_tiles": 3}, "go with Dask"),
         ({"tls_key": Path("k")}, "go with Dask"),
         ({"workers": 2, "tls_ca": Path("k")}, "their own keys"),

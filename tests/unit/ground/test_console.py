@@ -66,7 +66,7 @@ main()
     command = [sys.executable, "-c", code]
     done = subprocess.run([*command, "broken"], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert "fault of worldstrat-bench" in done.stderr
+    assert "error in worldstrat-bench" in done.stderr
     assert "Traceback" not in done.stderr
     done = subprocess.run([*command, "--debug", "broken"], capture_output=True, text=True, check=False)
     assert done.returncode == 1

@@ -156,7 +156,7 @@ BROKEN: dict[str, tuple[Break, str, str]] = {
     "foreign-result-file": (in_result("log.txt", b""), "files", "does not belong"),
     "large-record": (in_result("timings.csv", b"x" * 200_000), "size", "larger than 100 kB"),
     "no-tiles": (lambda f: (the_result(f) / "tiles.csv").unlink(), "files", "tiles.csv is missing"),
-    "record-elsewhere": (moved_record, "record-place", "belongs into"),
+    "record-elsewhere": (moved_record, "record-place", "belongs in"),
     "one-digit": (
         record("scores", "test", "micro", "psnr", "mean", value=31.5),
         "record-aggregates",

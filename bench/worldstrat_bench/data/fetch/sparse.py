@@ -79,7 +79,7 @@ class SparseFile(io.BufferedIOBase):
 
     def _fetch(self, start: int, end: int) -> bytes:
         if end - start > _LARGEST_DIRECTORY_BYTES:
-            raise DataError("the archive's directory is too large to be true", where=self._remote.name)
+            raise DataError("the archive's directory is implausibly large", where=self._remote.name)
         begins = max(0, min(start, self.size - _TAIL_BYTES)) if not self._blocks else start
         stops = end
         for held in self._blocks:  # the tail is here already: fetch what lies before it
