@@ -91,7 +91,7 @@ def test_what_is_checked_is_the_merge_result_with_the_forges_list_of_changes() -
     assert "AUTHOR: ${{ github.event.pull_request.user.login }}" in text
 
 
-def test_a_branch_that_a_stranger_may_push_to_is_no_maintainers() -> None:
+def test_a_branch_that_a_stranger_may_push_to_belongs_to_no_maintainer() -> None:
     """Its author may be a maintainer who opened the pull request in a stranger's name."""
     text = " ".join((GITHUB / "workflows" / "submission-check.yml").read_text(encoding="utf-8").split())
     found = re.search(r"TRUSTED: >- \$\{\{ (.*?) \}\}", text)
