@@ -73,7 +73,7 @@ test("the cheapest of those near the best is named, every other one with its rea
   assert.match(why.Poor, /^Worse than the best by more than 0\.1 dB: \u22121\.99 dB/);
   assert.match(
     why.Equal,
-    /^Within 0\.1 dB of the best, 0\.00 dB \[0\.00, 0\.00\]; no valid time on H100, so it may be/,
+    /^Within 0\.1 dB of the best, 0\.00 dB \[0\.00,\s0\.00\]; no valid time on H100, so it may be/,
   );
   assert.match(why.Theirs, /^Self-reported/);
 });

@@ -18,6 +18,10 @@ Group = Literal["main", "metrics", "lists", "entry"]
 GROUPS: dict[Group, str] = {"main": "Quality", "metrics": "More metrics", "lists": "Other lists", "entry": "Entry"}
 
 
+FEW = 5
+"""Rows of a board that a phone shows at first; the style sheet names the number, too."""
+
+
 @dataclass(frozen=True)
 class Column:
     """One column.
@@ -135,6 +139,9 @@ def render(table: Table, *, sortable: bool = True, empty: str = "No entry.") -> 
         )
         parts.append(f'<tr{anchor}{data}><th scope="row"{_sort(row.head)}>{row.head.markup}</th>{cells}</tr>')
     parts.append("</tbody></table></div>")
+    if sortable and table.order_by and len(table.rows) > FEW:
+        # Here and not in the script: a button that comes later would move what is below it.
+        parts.append(f'<button type="button" class="all">Show all {len(table.rows)} models</button>')
     return Markup("".join(parts))  # cells are Markup, everything else was escaped above
 
 

@@ -60,7 +60,7 @@ export function differenceText(data, found) {
   const text = `${signed(found.value, data.decimals)} ${data.unit}`;
   return found.low === null
     ? text
-    : `${text} [${signed(found.low, data.decimals)}, ${signed(found.high, data.decimals)}]`;
+    : `${text} [${signed(found.low, data.decimals)},\u00a0${signed(found.high, data.decimals)}]`;
 }
 
 /** Return why a model that meets the conditions is not within the tolerance of the best, "" if it is. */

@@ -1,8 +1,6 @@
 // Rows of a board on a narrow screen: the first few, and a tap opens one. Wide screens show everything.
 import { el, findAll, on } from "./dom.js";
 
-const FEW = 5;
-
 /** Take the opened parts out of a table, so that its rows are the models. */
 export function closeRows(table) {
   for (const part of findAll(".more", table)) part.remove();
@@ -11,7 +9,7 @@ export function closeRows(table) {
 
 /** Show every row of a table. */
 export function showAll(table) {
-  table.classList.remove("few");
+  table.classList.add("whole");
   const button = table.parentNode.nextElementSibling;
   if (button?.classList.contains("all")) button.remove();
 }
@@ -46,7 +44,7 @@ function toggle(table, row) {
   row.after(part);
 }
 
-/** Let the rows of a table be opened, and show the first few of them on a narrow screen. */
+/** Let the rows of a table be opened. The style sheet shows the first few on a narrow screen, the button all of them. */
 export function openable(table) {
   const rows = [...table.tBodies[0].rows];
   for (const row of rows) {
@@ -59,10 +57,6 @@ export function openable(table) {
       if (!other && button.getClientRects().length) toggle(table, row);
     });
   }
-  if (rows.length > FEW) {
-    table.classList.add("few");
-    const all = el("button", `Show all ${rows.length} models`, { class: "all", type: "button" });
-    on(all, "click", () => showAll(table));
-    table.parentNode.after(all);
-  }
+  const all = table.parentNode.nextElementSibling;
+  if (all?.classList.contains("all")) on(all, "click", () => showAll(table));
 }
