@@ -20,7 +20,15 @@ from worldstrat_bench.artefacts.verification import Verification
 from worldstrat_bench.cli.app import app
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.submission.check import Options, check, judged_folders
-from worldstrat_bench.submission.faults import MOST_SHOWN, CheckFinding, CheckReport, as_json, as_markdown, from_json
+from worldstrat_bench.submission.faults import (
+    MOST_SHOWN,
+    CheckFinding,
+    CheckReport,
+    Severity,
+    as_json,
+    as_markdown,
+    from_json,
+)
 
 VICTIM, MINE = "victim-sr", "my-sr"
 OWNERS = f'[[submission]]\nslug = "{VICTIM}"\nowners = ["Ada-L"]\n'
@@ -368,3 +376,19 @@ def test_the_command_line_passes_them_on(root: Path) -> None:
     assert {fault["rule"] for fault in stranger["faults"]} >= {"owner", "one-slug"}
     owner = json.loads(CliRunner().invoke(app, [*command, "--author", "ada-l"]).stdout)
     assert "owner" not in {fault["rule"] for fault in owner["faults"]}
+
+
+@pytest.mark.parametrize("severity", ["error", "notice"])
+def test_a_comment_is_never_longer_than_a_forge_takes(severity: Severity) -> None:
+    """Or an earlier comment, which says that all passed, would stay in its place."""
+    first = CheckFinding("files", "the first", severity=severity)
+    long = [CheckFinding("name", "_" * 400, where="_" * 400, remedy="`" * 400, severity=severity) for _ in range(199)]
+    text = as_markdown(CheckReport(("my-sr",), (first, *long)))
+    assert len(text) < 65_536
+    assert "the first" in text
+    assert "further findings: see the log of the run" in text
+    assert ("\u274c" in text) == (severity == "error")
+    short = as_markdown(CheckReport(("my-sr",), (first,)))
+    assert "further" not in short
+    both = as_markdown(CheckReport(("my-sr",), (CheckFinding("files", "the error"), *long)))
+    assert "the error" in both

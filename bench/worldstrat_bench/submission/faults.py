@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import KW_ONLY, dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -17,6 +18,9 @@ Severity = Literal["error", "notice"]
 
 MOST_SHOWN = 200
 """Findings in a report, and submissions."""
+
+MOST_CHARACTERS = 60_000
+"""Of a comment: a forge refuses one of more than 65,536."""
 
 _LONGEST = 400
 
@@ -162,15 +166,21 @@ def from_json(text: str, *, where: object = "report") -> CheckReport:
 def as_markdown(report: CheckReport) -> str:
     """Format a report for the comment on a pull request; foreign text cannot make links, mentions or HTML."""
     lines = ["### Submission check", "", f"{_mark(report)} {escape_markdown(summary(report))}", ""]
+    left = MOST_CHARACTERS - sum(map(len, lines))
     for title, faults in (("Faults", report.errors), ("Notices", report.notices)):
-        if not faults:
-            continue
-        lines += [f"| {title} | where | what to do |", "|---|---|---|"]
-        lines += [
+        rows = [
             f"| {escape_markdown(f.what)} (`{f.rule}`) | {escape_markdown(f.place)} | {escape_markdown(f.remedy)} |"
             for f in faults
         ]
-        lines.append("")
+        # A comment that the forge refuses would leave an earlier one, with an earlier verdict, in its place.
+        ends = list(accumulate(len(row) + 1 for row in rows))
+        kept = sum(end <= left for end in ends)
+        left -= ends[kept - 1] if kept else 0
+        if rows:
+            lines += [f"| {title} | where | what to do |", "|---|---|---|", *rows[:kept]]
+            if kept < len(rows):
+                lines.append(f"| {_count(len(rows) - kept, 'further finding')}: see the log of the run | | |")
+            lines.append("")
     return "\n".join(lines)
 
 
