@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import json
 import os
 import site
@@ -155,9 +156,57 @@ def _stated(executable: Path, prefix: Path) -> Interpreter | None:
 
 
 def _behind(executable: Path, prefix: Path | None) -> Path:
-    """Return the interpreter that the link of a virtual environment leads to; the one given where there is no link."""
+    """Return the interpreter to ask: never one that a package may have put in the place of an environment's own.
+
+    That is what the link of a virtual environment leads to; for a copy the file that it is a copy of; and without
+    ``pyvenv.cfg`` (conda, an installation) the one that was given.
+
+    Raises
+    ------
+    UsageError
+        if there is a file that is neither, or one that an installed package lists as its own.
+    """
     target = executable.resolve()
-    return executable if prefix is None or target.is_relative_to(prefix) else target
+    if prefix is None:
+        if _is_of_a_package(executable):
+            raise _replaced(executable)
+        return executable
+    if not target.is_relative_to(prefix):
+        return target
+    for name in dict.fromkeys((executable.name, target.name, "python3", "python")):
+        original = _home(prefix) / name
+        outside = original.is_file() and not original.resolve().is_relative_to(prefix)
+        if outside and filecmp.cmp(original, target, shallow=False):
+            return original.resolve()
+    raise _replaced(executable)
+
+
+def _home(prefix: Path) -> Path:
+    """Return the folder of the interpreter that a virtual environment was made from, as its configuration has it."""
+    return Path(_setting(prefix, "home") or os.devnull)
+
+
+def _is_of_a_package(executable: Path) -> bool:
+    """Return whether an installer recorded that a distribution brought a program of this name along."""
+    prefix, names = executable.parent.parent, {executable, executable.resolve()}
+    for record in prefix.glob("lib*/python*/site-packages/*.dist-info/RECORD"):
+        try:
+            lines = record.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            continue
+        site_packages = record.parent.parent
+        listed = (line.partition(",")[0].strip('"') for line in lines if "python" in line and ".." in line)
+        if any(Path(os.path.normpath(site_packages / name)) in names for name in listed):
+            return True
+    return False
+
+
+def _replaced(executable: Path) -> UsageError:
+    return UsageError(
+        "the interpreter of this environment is not the one that it was made from: a package may have put it there",
+        where=executable,
+        remedy="make the environment again and give the wheel itself as the model, which is unpacked and not installed",
+    )
 
 
 def _executable(python: Path) -> Path:
@@ -174,9 +223,14 @@ def _venv_prefix(executable: Path) -> Path | None:
 
 
 def _sees_system(prefix: Path) -> bool:
-    text = (prefix / "pyvenv.cfg").read_text(encoding="utf-8-sig", errors="replace").lower()
+    return _setting(prefix, "include-system-site-packages").lower() == "true"
+
+
+def _setting(prefix: Path, wanted: str) -> str:
+    """Return a setting of a virtual environment's configuration; "" if it has none of that name."""
+    text = (prefix / "pyvenv.cfg").read_text(encoding="utf-8-sig", errors="replace")
     pairs = (line.partition("=") for line in text.splitlines())
-    return any(key.strip() == "include-system-site-packages" and value.strip() == "true" for key, _, value in pairs)
+    return next((value.strip() for key, _, value in pairs if key.strip().lower() == wanted), "")
 
 
 def _pth_lines(file: Path) -> list[str]:
