@@ -23,8 +23,11 @@ CELLS = 36
 ALIKE = 0.8
 """Correlation from which on a channel shows a band."""
 
-UNITS = (10_000.0, 255.0, 10_000 / 255)
-"""Factors by which units of images differ: digital numbers, 8-bit values, one for the other."""
+UNITS = (10_000.0, 255.0, 65_535.0, 4095.0, 10_000 / 255, 3.0, 2.5, 2.0)
+"""Factors by which units differ: digital numbers, 8, 16 and 12 bits, one for the other, brightened as photographs."""
+
+SAME_UNIT = 0.03
+"""How far, as a share, a measured factor may be from one of these to be called that."""
 
 CONTRAST = (0.67, 1.5)
 """Gain within which nothing is said: networks sharpen, and denoise."""
@@ -44,12 +47,14 @@ class Fit:
     shown : the band (position among :data:`BANDS`) that each channel resembles most.
     alike : its correlation with that band.
     gain, offset : least squares of each channel on that band.
+    ratio : least squares of each channel on that band without an offset; steadier than the gain if there is none.
     """
 
     shown: tuple[int, ...]
     alike: FloatArray
     gain: FloatArray
     offset: FloatArray
+    ratio: FloatArray
 
 
 def fit_of(image: NDArray[np.float32], tile: NDArray[np.float32]) -> Fit:
@@ -68,7 +73,8 @@ def fit_of(image: NDArray[np.float32], tile: NDArray[np.float32]) -> Fit:
     shown = np.where(right, RGB, shown)
     gain = products[range(3), shown] / np.square(reference[shown]).sum(axis=1)
     offset = answer.mean(axis=1) - gain * bands[shown].mean(axis=1)
-    return Fit(tuple(int(band) for band in shown), likeness[range(3), shown], gain, offset)
+    ratio = (answer * bands[shown]).sum(axis=1) / np.maximum(np.square(bands[shown]).sum(axis=1), 1e-12)
+    return Fit(tuple(int(band) for band in shown), likeness[range(3), shown], gain, offset, ratio)
 
 
 def seen(fit: Fit) -> str:
@@ -87,7 +93,7 @@ def mistake(fit: Fit, parameters: Mapping[str, Value]) -> str:
     whole = set(NAMES) <= set(parameters)
     says = declare(**{name: parameters[name] for name in NAMES}) if whole else None
     # From the most particular to the least: a wrong unit is an offset, too, and everything is a wrong contrast.
-    for look in (_unlike, _order, _declared, _unit, _normalised, _offset, _exchanged, _contrast):
+    for look in (_unlike, _order, _declared, _signed, _unit, _normalised, _offset, _exchanged, _contrast):
         if text := look(fit, says):
             return text
     return ""
@@ -138,19 +144,45 @@ def _declared(fit: Fit, says: Preprocessing | None) -> str:
     return ""
 
 
-def _unit(fit: Fit, says: Preprocessing | None) -> str:
-    # The median of three: one channel that the network turns about must not hide the unit of the others.
-    gain = float(np.median(fit.gain))
-    for unit in UNITS:
-        times = f"{unit:,.0f}" if unit > 100 else f"{unit:.1f}"
-        for factor, word, declared, own in (
-            (unit, "large", "multiply", "divide"),
-            (1 / unit, "small", "divide", "multiply"),
-        ):
-            if 0.8 * factor < gain < 1.25 * factor and float(np.abs(fit.offset).max()) < 0.3 * factor:
-                how = f"{declared} output_scale by {times}" if says else f"{own} it by {times}"
-                return f"the answer is {times} times too {word}: {how}, or correct the input's scale"
+def _signed(fit: Fit, says: Preprocessing | None) -> str:
+    """Images from -1 to 1, as generative models have them, for 0 to 1."""
+    scale, offset = (says.output_scale, says.output_offset) if says else (1.0, 0.0)
+    slope, start = fit.gain * scale, fit.offset * scale + offset
+    if float(np.ptp(slope)) > 0.2 * float(slope.min()):
+        return ""
+    if float(slope.min()) > CONTRAST[1] and _within(start, -1.05, -0.95):
+        how = f"set output_scale={_round(slope)} and output_offset=-1" if says else "take (y + 1) / 2"
+        return f"the answer is from -1 to 1, not from 0: {how}"
+    if _within(fit.gain, 0.42, 0.58) and _within(fit.offset, 0.42, 0.58):
+        how = "set input_scale to twice what it is and input_offset=-1" if says else "give it 2 x - 1"
+        return f"the answer is (x + 1) / 2, as if the network expects inputs from -1 to 1: {how}"
     return ""
+
+
+def _unit(fit: Fit, says: Preprocessing | None) -> str:
+    """One factor for all bands and no offset: called by its name only if what was measured is that."""
+    ratio = float(np.median(fit.ratio))
+    proportional = ratio > 0 and float(np.abs(fit.offset).max()) < 0.02 * ratio
+    if _within(fit.gain, *CONTRAST) or not proportional or float(np.ptp(fit.ratio)) > 0.1 * ratio:
+        return ""
+    measured = max(ratio, 1 / ratio)
+    times, known = _factor(measured)
+    large = ratio > 1
+    how = (
+        f"{'multiply' if large else 'divide'} output_scale by {times}"
+        if says
+        else f"{'divide' if large else 'multiply'} it by {times}"
+    )
+    note = "" if known else f" (as measured: none of the usual {', '.join(_factor(unit)[0] for unit in UNITS)})"
+    return f"the answer is {times} times too {'large' if large else 'small'}{note}: {how}, or correct the input's scale"
+
+
+def _factor(measured: float) -> tuple[str, bool]:
+    """Return a factor as it is shown, and whether it is a usual one."""
+    near = min(UNITS, key=lambda unit: abs(np.log(measured / unit)))
+    known = abs(measured / near - 1) < SAME_UNIT
+    value = near if known else measured
+    return (f"{float(f'{value:.3g}') if not known else value:,.0f}" if value > 100 else f"{value:.3g}"), known
 
 
 def _normalised(fit: Fit, says: Preprocessing | None) -> str:
@@ -177,7 +209,11 @@ def _offset(fit: Fit, says: Preprocessing | None) -> str:
     if float(np.ptp(fit.offset)) > 0.2 * abs(middle):
         how = "declare mean and normalised_output" if says else "add or subtract the mean where it is missing"
         return f"brightness is off by {_list(fit.offset)}, another amount for each band: a mean is forgotten; {how}"
-    how = "set input_offset and output_offset" if says else "apply it to the input and undo it in the answer"
+    how = "apply it to the input and undo it in the answer"
+    if says:
+        shift = numbers / 10_000
+        given, taken = says.input_offset - shift * says.input_scale, says.output_offset + shift * says.output_scale
+        how = f"set output_offset={taken:g} if the answer has it, or input_offset={given:g} if the input lacks it"
     return (
         f"brightness is off by {middle:+.3f}, about {numbers:+d} in digital numbers: an offset is forgotten "
         f"(ESA's files of processing baseline 04.00 and later hold 1,000 more); {how}"
@@ -214,6 +250,10 @@ def _near(fit: Fit, gain: FloatArray, offset: FloatArray) -> bool:
 
 def _within(values: FloatArray, low: float, high: float) -> bool:
     return bool((values > low).all() and (values < high).all())
+
+
+def _round(values: FloatArray) -> str:
+    return f"{float(np.median(values)):.2g}"
 
 
 def _list(values: FloatArray) -> str:

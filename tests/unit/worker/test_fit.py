@@ -42,6 +42,7 @@ def test_a_right_answer_is_not_blamed(tile: Image, side: int, declared: dict[str
     answer = enlarged(tile, side=side)
     assert said(answer, tile, **declared) == ""
     assert said(answer * 1.15 - 0.01, tile, **declared) == ""  # a network sharpens, and has a bias of its own
+    assert said(answer * 0.93, tile, **declared) == ""  # or darkens a little
     noise = np.random.default_rng(1).normal(0, 0.02, answer.shape).astype(np.float32)
     assert said(answer + noise, tile, **declared) == ""
     assert said(np.roll(answer, 3, axis=-1), tile, **declared) == ""
@@ -62,7 +63,17 @@ MISTAKES: list[tuple[str, Callable[[Image], Image], str, str]] = [
     ("exchanged going in", lambda x: (x - STD) / MEAN * STD + MEAN, "were exchanged", "were exchanged"),
     ("exchanged coming out", lambda x: (x - MEAN) / STD * MEAN + STD, "were exchanged", "were exchanged"),
     ("constant", lambda x: 0 * x + 1, "hardly shows the tile", "set input_scale"),
-    ("half the contrast", lambda x: x * 0.5 + 0.001, "contrast is off by 0.49", "output_scale"),
+    ("half the contrast", lambda x: x * 0.5 + 0.012, "contrast is off by 0.49", "output_scale"),
+    ("half", lambda x: x * 0.5 + 0.001, "2 times too small: multiply it by 2", "divide output_scale by 2"),
+    ("brightened", lambda x: x * 3, "3 times too large: divide it by 3", "multiply output_scale by 3"),
+    ("brightened", lambda x: x * 2.5, "2.5 times too large", "2.5"),
+    ("16 bits", lambda x: x * 65_535, "65,535 times too large", "65,535"),
+    ("12 bits", lambda x: x / 4095, "4,095 times too small", "4,095"),
+    ("no usual factor", lambda x: x * 210, "210 times too large (as measured", "multiply output_scale by 210"),
+    ("no usual factor", lambda x: x / 8700, "times too small (as measured", "divide output_scale by 8,"),
+    ("from -1 to 1", lambda x: 2 * x - 1, "from -1 to 1, not from 0: take", "set output_scale=2 and output_offset=-1"),
+    ("bright, from -1 to 1", lambda x: 6 * x - 1, "from -1 to 1", "and output_offset=-1"),
+    ("inputs from -1 to 1", lambda x: (x + 1) / 2, "expects inputs from -1 to 1: give", "input_offset=-1"),
 ]
 
 
@@ -72,6 +83,12 @@ def test_a_mistake_is_named(name: str, spoil: Callable[[Image], Image], words: s
     answer = spoil(enlarged(tile)).astype(np.float32)
     assert words in said(answer, tile)
     assert declared in said(answer, tile, input_scale=1)
+
+
+def test_a_grey_tile_blames_no_one() -> None:
+    for tile in TILES:
+        grey = np.repeat(tile[3:4], 12, axis=0)
+        assert said(enlarged(grey), grey) == said(enlarged(grey), grey, input_scale=1) == ""
 
 
 @pytest.mark.parametrize("tile", TILES)
