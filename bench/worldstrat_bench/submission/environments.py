@@ -18,6 +18,8 @@ from pathlib import Path
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
+from worldstrat_bench.plugins.discovery import BASELINES
+from worldstrat_bench.plugins.editable import editable_installs
 from worldstrat_bench.plugins.interpreter import Interpreter, describe_built, inspect_interpreter, statement_of
 from worldstrat_bench.submission.build_sandbox import BuildRoom, installation_of
 from worldstrat_bench.submission.harness_base import refuse_replaced, refuse_shadowed
@@ -51,6 +53,7 @@ class EnvironmentRequest:
     def key(self) -> str:
         """Names the environment: the same content is built once."""
         parts = [RULES, self.lock, self.python, str(self.over_harness), sys.version, sysconfig.get_platform()]
+        parts += [str(path) for path in _harness_packages()] if self.over_harness else []
         parts += [sha256 for _, sha256 in self.wheels]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 
@@ -152,8 +155,13 @@ def _create(home: Path, scratch: Path, request: EnvironmentRequest, uv: str | No
 
 
 def _harness_packages() -> tuple[Path, ...]:
+    """Return the folders of the harness's packages, with that of the reference models where they are editable."""
     folders = map(Path, (*site.getsitepackages(), sysconfig.get_path("platlib")))
-    return tuple(dict.fromkeys(path for path in folders if path.is_dir()))
+    installed = tuple(dict.fromkeys(path for path in folders if path.is_dir()))
+    # Python does not read .pth files in a folder that a .pth file names. Of the editable packages of this machine only
+    # the reference models are the same for everybody who has this version of the harness.
+    own = (install.folders for name, install in editable_installs(installed) if name == BASELINES)
+    return (*installed, *(folder for folders in own for folder in folders if folder not in installed))
 
 
 def _packages(home: Path) -> Path:

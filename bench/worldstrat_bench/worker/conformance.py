@@ -89,10 +89,13 @@ def check_model(subject: ModelToCheck) -> Iterator[ModelFinding]:
             task = make_task(subject.frames)
             # Every later answer is compared with this one, so that nothing follows if it fails.
             first = worker.predict(task, SEED, examine=True)
-            yield from _first(first, subject)
+            seen = list(_first(first, subject))
+            yield from seen
             if first.image is None:
+                yield from _unit(worker, task, first, subject)
                 return
-            yield from _trials(worker, subject)
+            fits = all(finding.passed for finding in seen if finding.check == "preprocessing")
+            yield from _trials(worker, subject, fits=fits)
             yield from _variants(worker, subject.frames)
             yield from _repeats(worker, task, first)
             yield _batch(worker, subject.frames)
@@ -125,9 +128,7 @@ def _first(reply: Reply, subject: ModelToCheck) -> Iterator[ModelFinding]:
     size = "the target's size" if on_grid else f"will be resampled to the target's {SIDE} x {SIDE} by the harness"
     yield ModelFinding("predicts", True, f"{height} x {width} float32 in {reply.seconds:.2f} s; {size}")
     yield ModelFinding("plausible values", not reply.message, reply.message or _range(reply.image), reply.message)
-    fit = fit_of(reply.image, make_task(subject.frames).images[0, 0])
-    fix = mistake(fit, subject.model.parameters)
-    yield ModelFinding("preprocessing", not fix, seen(fit), fix)
+    yield _fit(reply.image, make_task(subject.frames), subject)
     where = reply.output_device.partition(":")[0]
     yield ModelFinding(
         "device",
@@ -143,13 +144,28 @@ def _first(reply: Reply, subject: ModelToCheck) -> Iterator[ModelFinding]:
     )
 
 
-def _trials(worker: Worker, subject: ModelToCheck) -> Iterator[ModelFinding]:
+def _fit(image: NDArray[np.float32], task: Task, subject: ModelToCheck) -> ModelFinding:
+    fit = fit_of(image, task.images[0, 0])
+    fix = mistake(fit, subject.model.parameters)
+    return ModelFinding("preprocessing", not fix, seen(fit), fix)
+
+
+def _unit(worker: Worker, task: Task, refused: Reply, subject: ModelToCheck) -> Iterator[ModelFinding]:
+    """Yield how an answer that was refused relates to the tile, if all that is wrong is its unit."""
+    if refused.outcome == "invalid_output":
+        reply = worker.predict(task, SEED, any_unit=True)
+        if reply.image is not None:
+            yield _fit(reply.image, task, subject)
+
+
+def _trials(worker: Worker, subject: ModelToCheck, *, fits: bool) -> Iterator[ModelFinding]:
     """Other units and orders of the inputs: what a model does better with is what it was trained on."""
-    trials = Trials(lambda task: worker.predict(task, SEED), subject.frames, subject.model.parameters)
+    parameters = subject.model.parameters
+    trials = Trials(lambda task: worker.predict(task, SEED, any_unit=True), subject.frames, parameters)
     units = other_units(trials)
     yield _judged("other units", units, "no other scale, offset or normalisation is clearly better")
-    # An input in a wrong unit may look better in any order.
-    if not units.hint:
+    # An input in a wrong unit may look better in any order, and so may an answer that shows other bands.
+    if fits and not units.hint:
         yield _judged("order of bands", order_of_bands(trials), "")
 
 

@@ -162,8 +162,8 @@ def _signed(fit: Fit, says: Preprocessing | None) -> str:
 def _unit(fit: Fit, says: Preprocessing | None) -> str:
     """One factor for all bands and no offset: called by its name only if what was measured is that."""
     ratio = float(np.median(fit.ratio))
-    proportional = ratio > 0 and float(np.abs(fit.offset).max()) < 0.02 * ratio
-    if _within(fit.gain, *CONTRAST) or not proportional or float(np.ptp(fit.ratio)) > 0.1 * ratio:
+    proportional = ratio > 0 and float(np.abs(fit.offset).max()) < 0.03 * ratio
+    if _within(fit.gain, *CONTRAST) or not proportional or float(np.ptp(fit.ratio)) > 0.25 * ratio:
         return ""
     measured = max(ratio, 1 / ratio)
     times, known = _factor(measured)
@@ -198,10 +198,11 @@ def _normalised(fit: Fit, says: Preprocessing | None) -> str:
 def _offset(fit: Fit, says: Preprocessing | None) -> str:
     if not _within(fit.gain, 0.85, 1.18) or float(np.abs(fit.offset).min()) < OFFSET:
         return ""
-    if float(np.abs(fit.offset).max()) > 1:  # no reflectance: constants of the network that its input does not reach
+    # no reflectance, or no mean either, which has one sign: constants of the network that its input does not reach
+    if float(np.abs(fit.offset).max()) > 1 or float(fit.offset.min()) < 0 < float(fit.offset.max()):
         how = "set input_scale" if says else "multiply the input"
         return (
-            f"brightness is off by {_list(fit.offset)}, more than any reflectance: the network is fed in the wrong "
+            f"brightness is off by {_list(fit.offset)}, which no offset explains: the network is fed in the wrong "
             f"scale; does it want digital numbers, 10,000 times reflectance, or 0..255? {how}"
         )
     middle = float(fit.offset.mean())

@@ -151,7 +151,7 @@ class Worker:
         """The largest resident memory that the host saw of the process that runs and what it started; 0 without one."""
         return self._session.peak_bytes if self._session is not None else 0
 
-    def predict(self, task: Task, seed: int, *, examine: bool = False) -> Reply:
+    def predict(self, task: Task, seed: int, *, examine: bool = False, any_unit: bool = False) -> Reply:
         """Let the model super-resolve one tile. A model's fault is an outcome, never an exception.
 
         Parameters
@@ -159,6 +159,7 @@ class Worker:
         task : a batch of one.
         seed : of torch, numpy and random, set before the model is called; in a run, :meth:`Task.seed`.
         examine : also find out where the output is and whether the model changed its input.
+        any_unit : take an answer that is no reflectance as well, to find out which unit it is in.
 
         Raises
         ------
@@ -181,7 +182,7 @@ class Worker:
         answer = self._exchange(header, tensors, self._limits.tile_seconds)
         if isinstance(answer, tuple):
             message, wall_seconds = answer
-            reply = judge(message, task, wall_seconds)
+            reply = judge(message, task, wall_seconds, any_unit=any_unit)
         else:
             reply = answer
         # A model that failed once may have left its process in any state. The next tile gets a fresh one, so that its

@@ -17,15 +17,18 @@ CLAIMS = ("model_error", "invalid_output", "out_of_memory")
 """Outcomes that a worker may report of itself; the others are the host's to find."""
 
 
-def judge(message: Message, task: Task, wall_seconds: float) -> Reply:
-    """Return what became of a task of one tile, from the worker's answer and the seconds that the host waited."""
+def judge(message: Message, task: Task, wall_seconds: float, *, any_unit: bool = False) -> Reply:
+    """Return what became of a task of one tile, from the worker's answer and the seconds that the host waited.
+
+    With `any_unit` an answer that is no reflectance is taken as well.
+    """
     failure = failure_of(message, "prediction", wall_seconds)
     if failure is not None:
         return failure
     header = message.header
     seconds = possible_seconds(header.get("seconds"), wall_seconds)
     try:
-        images, errors, hint = check_output(message.body, task)
+        images, errors, hint = check_output(message.body, task, any_unit=any_unit)
     except InvalidOutputError as error:
         return Reply("invalid_output", None, str(error), seconds)
     device, changed = short_text(header.get("output_device")), header.get("changed_input") is True

@@ -13,9 +13,12 @@ import pytest
 from submission_factory import MANIFEST, make_submission, make_wheel
 from worldstrat_bench.digests import file_sha256
 from worldstrat_bench.errors import DataError, InvalidArtefactError, UsageError
+from worldstrat_bench.plugins.discovery import find_model
 from worldstrat_bench.submission.environments import EnvironmentRequest, build_environment, interpreter_of
 from worldstrat_bench.submission.lock import LockError, parse_lock
 from worldstrat_bench.submission.prepare import prepare, submitted_model
+from worldstrat_bench.worker import ModelSpec, Worker
+from worldstrat_bench.worker.conformance import make_task
 
 BUILDERS = [pytest.param(False, id="pip"), pytest.param(True, id="uv")]
 
@@ -55,6 +58,16 @@ def test_over_the_harness_numpy_is_there(tmp_path: Path, links: Path, uv: bool) 
     request = EnvironmentRequest(lock_of(links), over_harness=True)
     python = build_environment(request, tmp_path / "envs", find_links=links, offline=True, uv=uv)
     assert ask(python, "import numpy, safetensors, my_sr; print('all')") == "all"
+
+
+def test_over_the_harness_an_adapter_runs_with_what_the_lock_adds(tmp_path: Path, links: Path) -> None:
+    """A submission without Python: its model is a reference model, which may be installed in editable mode."""
+    request = EnvironmentRequest(lock_of(links), over_harness=True)
+    python = build_environment(request, tmp_path / "envs", find_links=links, offline=True, uv=False)
+    entry = find_model("bicubic", python)
+    with Worker(ModelSpec(entry.target, search_paths=entry.search_paths, python=python)) as worker:
+        reply = worker.predict(make_task(1, 24, 24, 96), 1)
+    assert reply.image is not None, reply.message
 
 
 @pytest.mark.parametrize("uv", BUILDERS)

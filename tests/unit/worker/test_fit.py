@@ -63,7 +63,7 @@ MISTAKES: list[tuple[str, Callable[[Image], Image], str, str]] = [
     ("exchanged going in", lambda x: (x - STD) / MEAN * STD + MEAN, "were exchanged", "were exchanged"),
     ("exchanged coming out", lambda x: (x - MEAN) / STD * MEAN + STD, "were exchanged", "were exchanged"),
     ("constant", lambda x: 0 * x + 1, "hardly shows the tile", "set input_scale"),
-    ("half the contrast", lambda x: x * 0.5 + 0.012, "contrast is off by 0.49", "output_scale"),
+    ("half the contrast", lambda x: x * 0.5 - 0.03, "contrast is off by 0.49", "output_scale"),
     ("half", lambda x: x * 0.5 + 0.001, "2 times too small: multiply it by 2", "divide output_scale by 2"),
     ("brightened", lambda x: x * 3, "3 times too large: divide it by 3", "multiply output_scale by 3"),
     ("brightened", lambda x: x * 2.5, "2.5 times too large", "2.5"),
