@@ -41,11 +41,11 @@ def word_faults(result: Result) -> Iterator[CheckFinding]:
 def _fault(text: str) -> str:
     """Return what of a text only pages say, in words; "" if there is nothing."""
     sign = next((character for character in text if character in _TICKS), None)
-    return f"it holds {sign!r}, which only these pages show" if sign else reserved_fault(text[:200])
+    return f"it holds {sign!r}, which only these pages show" if sign else reserved_fault(text[:400])
 
 
 def _stated(record: Record) -> Iterator[tuple[str, str]]:
-    """Yield the short texts of a record that pages show, by key."""
+    """Yield the texts of a record that pages show as their own, by key."""
     device, model, software = record.device, record.model, record.environment
     yield from (("device.name", device.name), ("device.device_class", device.device_class))
     for name in ("name", "distribution", "version", "entry_point"):
@@ -54,3 +54,6 @@ def _stated(record: Record) -> Iterator[tuple[str, str]]:
         yield f"environment.{name}", getattr(software, name) or ""
     yield "harness.version", record.harness.version
     yield from ((f"optional.{name[:40]}", version) for name, version in record.optional.items())
+    # The harness writes these, and no text of its own holds such a word.
+    yield from ((f"nulls.{name[:40]}", reason) for name, reason in record.nulls.items())
+    yield from (("warnings", text) for text in record.warnings)
