@@ -5,6 +5,7 @@ Kept apart from the code that measures, so that pages, records and checks can na
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -331,3 +332,13 @@ def three_digits(value: float | None) -> str:
     '1320'
     """
     return "–" if value is None else format(Decimal(f"{value:.2e}"), "f")
+
+
+def plain_number(value: float, digits: int = 3) -> str:
+    """Return a number of at most so many significant digits, without zeros at its end and never with an exponent.
+
+    >>> plain_number(30000.0), plain_number(1.0), plain_number(0.00001234)
+    ('30000', '1', '0.0000123')
+    """
+    text = f"{value:.{digits}g}"
+    return format(Decimal(text), "f") if math.isfinite(value) else text

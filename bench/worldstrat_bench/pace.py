@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
+from types import TracebackType
+from typing import Self
 
 Say = Callable[[str], None]
 FIRST_SECONDS = 3.0
@@ -53,3 +56,56 @@ class Pace:
         if not 0 < done < total:
             return ""
         return f", about {duration((self._clock() - self._start) * (total - done) / done)} left"
+
+
+class Alive:
+    """Passes lines on, and after every ten seconds without one says how long the last step has taken so far.
+
+    For work whose end cannot be foretold: without it a start of a minute looks like a program that hangs. A context
+    manager, and a :data:`Say`; lines may come from any thread.
+
+    Parameters
+    ----------
+    say : is given each line.
+    step : what begins now, in words; it is said only if it lasts.
+    every : seconds of silence.
+    """
+
+    def __init__(self, say: Say, step: str, every: float = SECONDS_BETWEEN_LINES) -> None:
+        self._say, self._every = say, every
+        self._step, self._since, self._spoken = step, time.monotonic(), time.monotonic()
+        self._lock = threading.RLock()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="alive", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def __call__(self, line: str) -> None:
+        """Pass a line on, which names the step that begins now."""
+        with self._lock:
+            self.step(line)
+            self._say(line)
+
+    def step(self, step: str) -> None:
+        """Take note of the step that begins now, without a line."""
+        with self._lock:
+            self._step = step.partition(", about ")[0]  # an estimate would be out of date
+            self._since = self._spoken = time.monotonic()
+
+    def _watch(self) -> None:
+        wait = self._every
+        while not self._over.wait(wait):
+            with self._lock:
+                now = time.monotonic()
+                wait = self._every - (now - self._spoken)
+                if wait <= 0:
+                    self._say(f"{self._step} ({duration(now - self._since)} so far)")
+                    self._spoken, wait = now, self._every

@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from worldstrat_bench.measures import plain_number
+
 IMPOSSIBLE_REFLECTANCE = 10.0
 """A median |value| beyond this is another unit, not a bright scene: snow and cloud stay below 2."""
 
@@ -31,7 +33,7 @@ def unit_fault(sample: NDArray[Any]) -> str:
     middle = float(np.median(sizes))
     if middle <= IMPOSSIBLE_REFLECTANCE:
         return ""
-    return f"{_likely(float(sizes.max()))} (their median is {middle:.4g}), reflectance is expected"
+    return f"{_likely(float(sizes.max()))} (their median is {plain_number(middle, 4)}), reflectance is expected"
 
 
 def _likely(most: float) -> str:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import threading
+import time
 from collections import namedtuple
 from pathlib import Path
 
 import pytest
 
 from run_helpers import run_cli, run_process, small_dataset
+from worldstrat_bench.cli.progress import Display
+from worldstrat_bench.data.mini import mini_bytes, write_mini
 from worldstrat_bench.errors import InfrastructureError, UsageError
-from worldstrat_bench.pace import Pace, duration
+from worldstrat_bench.pace import Alive, Pace, duration
+from worldstrat_bench.run.events import Progress
 from worldstrat_bench.run.folder import enough_space, hold_run
 
 
@@ -32,6 +37,68 @@ def test_lines_come_now_and_then_with_an_estimate() -> None:
     assert lines[1] == "tiles: 13 of 40, about 27 s left"
     assert lines[-1] == "tiles: 40 of 40"
     assert len(lines) == 5
+
+
+def test_silence_is_broken_by_the_step_and_its_time() -> None:
+    said, heard = list[str](), threading.Semaphore(0)
+
+    def say(line: str) -> None:
+        said.append(line)
+        heard.release()
+
+    with Alive(say, "starting", every=0.02) as alive:
+        assert heard.acquire(timeout=60)
+        assert said[0] == "starting (1 s so far)"
+        alive("probe 2 of 27: order, about 3 min left")
+        assert said[-1] == "probe 2 of 27: order, about 3 min left"
+        before = len(said)
+        while len(said) < before + 2:
+            assert heard.acquire(timeout=60)
+        assert said[-1] == "probe 2 of 27: order (1 s so far)"  # an old estimate is not told again
+        alive.step("a step without a line of its own")
+        before = len(said)
+        while len(said) < before + 2:
+            assert heard.acquire(timeout=60)
+        assert said[-1] == "a step without a line of its own (1 s so far)"
+    ended = len(said)
+    time.sleep(0.1)
+    assert len(said) == ended
+
+
+def test_work_that_speaks_is_not_interrupted() -> None:
+    said: list[str] = []
+    with Alive(said.append, "starting", every=600) as alive:
+        for number in range(5):
+            alive(f"tile {number}")
+    assert said == [f"tile {number}" for number in range(5)]
+
+
+def test_a_pipe_gets_an_estimate_of_a_run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    clock = Clock()
+    monkeypatch.setattr("worldstrat_bench.cli.progress.time.monotonic", clock)
+    with Display() as display:
+        for done in (10, 20, 30, 40):  # ten were done before
+            display(Progress("predict", done, 40, tile=f"t{done}", outcome="ok"))
+            clock.now += 20.0
+    assert capsys.readouterr().err.splitlines() == [
+        "predicting 10/40",
+        "predicting 20/40, about 40 s left",
+        "predicting 30/40, about 20 s left",
+        "predicting 40/40",
+    ]
+
+
+def test_data_mini_says_how_much_disk_it_takes_before_it_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = run_cli("data", "mini", tmp_path / "a", "--test-tiles", "3", "--train-tiles", "1", "--size", "160")
+    assert done.code == 0, done.err
+    taken = sum(path.stat().st_size for path in (tmp_path / "a").rglob("*") if path.is_file())
+    assert mini_bytes(3, 1, 160) == pytest.approx(taken, rel=0.25)
+    assert done.err.splitlines()[0] == "a dataset of about 1 MiB"
+    usage = namedtuple("usage", "total used free")  # as shutil returns it
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(1 << 40, 1 << 40, 1 << 20))
+    with pytest.raises(InfrastructureError, match="1 MiB left, and the dataset takes about"):
+        write_mini(tmp_path / "b", test_tiles=36, size=1054)
+    assert not (tmp_path / "b").exists()
 
 
 def test_short_work_is_not_spoken_of() -> None:

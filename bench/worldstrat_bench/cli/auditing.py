@@ -120,6 +120,7 @@ def audit_model(
     from worldstrat_bench.audit import AuditRequest, run_audit
     from worldstrat_bench.audit.audit import report_lines
     from worldstrat_bench.errors import ModelError
+    from worldstrat_bench.pace import Alive
     from worldstrat_bench.plugins.discovery import find_model
     from worldstrat_bench.protocol import DEFAULT_PROTOCOL
     from worldstrat_bench.worker.types import ModelSpec
@@ -145,7 +146,8 @@ def audit_model(
         protocol=DEFAULT_PROTOCOL if record is None else record.protocol.id,
         list_name="auto" if record is None else record.dataset.list,
     )
-    report = run_audit(request, lambda line: typer.echo(line, err=True))
+    with Alive(lambda line: typer.echo(line, err=True), "reading tiles") as say:
+        report = run_audit(request, say)
     if not json:
         for line in report_lines(report):
             typer.echo(console.printable(line))

@@ -56,8 +56,10 @@ def mini(
     ] = 4,
 ) -> None:
     """Write a small synthetic dataset in WorldStrat's layout."""
-    from worldstrat_bench.data.mini import write_mini
+    from worldstrat_bench.data.mini import mini_bytes, write_mini
 
+    needed = max(1, mini_bytes(test_tiles, train_tiles, size) >> 20)
+    stderr().print(f"a dataset of about {needed} MiB", highlight=False)
     with _progress("tiles") as report:
         write_mini(folder, test_tiles=test_tiles, train_tiles=train_tiles, size=size, seed=seed, progress=report)
     val_tiles = (train_tiles + 1) // 2

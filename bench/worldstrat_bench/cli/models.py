@@ -60,6 +60,7 @@ def check(
     """Check a model on synthetic tiles and say what to fix; exits with code 3 if it breaks the contract."""
     import tempfile
 
+    from worldstrat_bench.pace import Alive
     from worldstrat_bench.plugins.declared import declared_parameters
     from worldstrat_bench.plugins.discovery import find_model
     from worldstrat_bench.run.devices import resolve_devices
@@ -77,9 +78,11 @@ def check(
         spec = ModelSpec(entry.target, parameters, asked.weights, entry.search_paths, asked.python, entry.distribution)
         subject = ModelToCheck(spec, asked.frames, on, isolation, log=log)
         findings = []
-        with _confined_or_told(name):
+        wait = Alive(lambda line: typer.echo(line, err=True), "starting the model")
+        with _confined_or_told(name), wait:
             for finding in check_model(subject):
                 findings.append(finding)
+                wait.step(f"checking the model, after: {finding.check}")
                 if not json:
                     _print_finding(finding)
         failed = [finding for finding in findings if not finding.passed]

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from worldstrat_bench.cli.console import printable, stderr
+from worldstrat_bench.pace import SECONDS_BETWEEN_LINES, Alive, duration
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from worldstrat_bench.run.events import Event, Notice, Progress
 
 _WORDS = {"read": "reading predictions", "predict": "predicting", "score": "scoring"}
-_SECONDS_BETWEEN_LINES = 10.0
 LONGEST_LINE = 1000
 """Characters of a tile's message: its cause and the way out."""
 
@@ -30,12 +30,17 @@ class Display:
         self._lock = threading.Lock()
         self._bars: Bars | None = _bars(self._console) if self._console.is_terminal else None
         self._tasks: dict[str, TaskID] = {}
+        self._begun: dict[str, tuple[float, int]] = {}
         self._last_line: dict[str, float] = {}
         self._said: set[str] = set()
+        # A bar shows the time that goes by; elsewhere silence would look like a program that hangs.
+        self._alive = None if self._bars is not None else Alive(self._print, "getting ready")
 
     def __enter__(self) -> Self:
         if self._bars is not None:
             self._bars.start()
+        if self._alive is not None:
+            self._alive.__enter__()
         return self
 
     def __exit__(
@@ -43,6 +48,8 @@ class Display:
     ) -> None:
         if self._bars is not None:
             self._bars.stop()
+        if self._alive is not None:
+            self._alive.__exit__(kind, error, trace)
 
     def __call__(self, event: Event) -> None:
         """Show an event, from any thread."""
@@ -74,7 +81,15 @@ class Display:
             self._said.add(first)
             self._line(f"{event.tile}: {first}")
 
+    def say(self, text: str) -> None:
+        """Show a line about a step that begins now, from any thread."""
+        with self._lock:
+            self._line(text)
+
     def _line(self, text: str) -> None:
+        (self._alive or self._print)(text)
+
+    def _print(self, text: str) -> None:
         (self._bars.console if self._bars else self._console).print(
             printable(text), markup=False, highlight=False, soft_wrap=True
         )
@@ -87,10 +102,13 @@ class Display:
     def _plain(self, event: Progress) -> None:
         now = time.monotonic()
         # A log wants a line now and then, and the last one; a line a tile would hide the failures.
-        due = now - self._last_line.get(event.stage, 0.0) >= _SECONDS_BETWEEN_LINES
+        start, before = self._begun.setdefault(event.stage, (now, event.done))
+        due = now - self._last_line.get(event.stage, 0.0) >= SECONDS_BETWEEN_LINES
         if event.tile and (due or event.done == event.total):
             self._last_line[event.stage] = now
-            self._line(f"{_WORDS[event.stage]} {event.done}/{event.total}")
+            done, rest = event.done - before, event.total - event.done
+            left = f", about {duration((now - start) * rest / done)} left" if done and rest else ""
+            self._line(f"{_WORDS[event.stage]} {event.done}/{event.total}{left}")
 
 
 def _bars(console: object) -> Bars:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from worldstrat_bench.cli.console import JsonOption, print_error, print_json, printable, stderr
+from worldstrat_bench.pace import Alive
 
 if TYPE_CHECKING:
     from worldstrat_bench.site import BuildReport, CheckReport
@@ -68,17 +69,18 @@ def build_site(
 
         judged = judged_folders(paths)
     frozen = load_snapshots(board.parent / FOLDER) if board is not None else ()
-    report = build(
-        paths,
-        out,
-        data=data,
-        predictions=predictions or (),
-        previews=previews,
-        config=config,
-        judged=judged,
-        snapshots=frozen,
-        say=lambda text: typer.echo(printable(text), err=True),
-    )
+    with Alive(lambda text: typer.echo(printable(text), err=True), "building the site") as say:
+        report = build(
+            paths,
+            out,
+            data=data,
+            predictions=predictions or (),
+            previews=previews,
+            config=config,
+            judged=judged,
+            snapshots=frozen,
+            say=say,
+        )
     if as_json:
         print_json(_build_document(report))
     else:
@@ -97,7 +99,8 @@ def check_site(
     """Check links, ids, sizes, external requests and validity, and that a rebuild gives the same bytes."""
     from worldstrat_bench.site.checker import check
 
-    report = check(folder, rebuild=rebuild, sizes=sizes)
+    with Alive(lambda text: typer.echo(text, err=True), "checking the site, and building it again"):
+        report = check(folder, rebuild=rebuild, sizes=sizes)
     if as_json:
         print_json(_check_document(report))
     else:

@@ -52,19 +52,22 @@ def speed(
     Figures on a busy machine are marked INVALID with the reason; the ratio to the reference still means something.
     """
     from worldstrat_bench.cli.console import print_json, stderr
+    from worldstrat_bench.pace import Alive
     from worldstrat_bench.speed.command import SpeedOptions, run_speed
 
     request = loading.request(model)
     options = SpeedOptions(request, device, scenario, precision, out, data, protocol, isolation, seconds, quick)
     console = stderr()
-    report = run_speed(options, lambda line: console.print(line, highlight=False, markup=False))
+    # It wakes up in ten seconds of silence only: never within a block of calls that is timed as one.
+    with Alive(lambda line: console.print(line, highlight=False, markup=False), "starting the model") as say:
+        report = run_speed(options, say)
     if json:
         print_json(report.model_dump(mode="json"))
     else:
-        _print(report)
+        print_report(report)
 
 
-def _print(report: SpeedReport) -> None:
+def print_report(report: SpeedReport) -> None:
     """Print a table for people, then every verdict in words."""
     from rich import box
     from rich.table import Table
@@ -74,34 +77,24 @@ def _print(report: SpeedReport) -> None:
 
     title = printable(f"{report.model} on {report.device.device_class}")
     table = Table(title=title, title_justify="left", box=box.SIMPLE, pad_edge=False)
-    headings = (
-        "scenario",
-        "batch",
-        "ms a tile",
-        "p50 ms",
-        "p90 ms",
-        "p99 ms",
-        "transfer ms",
-        "km2/s",
-        "Mpx/s",
-        "x bicubic",
-        "verdict",
-    )
-    for heading in headings:
-        left = heading in ("scenario", "verdict")
-        table.add_column(heading, justify="left" if left else "right", no_wrap=True)
+    # A scenario a column: eleven figures beside each other do not fit into a terminal of 80 columns.
+    table.add_column("")
     for timing in report.timings:
-        figures = (
-            timing.call_ms / timing.batch,
-            timing.latency_p50_ms,
-            timing.latency_p90_ms,
-            timing.latency_p99_ms,
-            timing.transfer_ms,
-            timing.km2_per_second,
-            timing.output_megapixels_per_second,
-            timing.times_reference,
-        )
-        table.add_row(timing.scenario, str(timing.batch), *map(three_digits, figures), timing.verdict)
+        table.add_column(timing.scenario, justify="right", no_wrap=True)
+    rows: dict[str, list[str]] = {
+        "batch": [str(timing.batch) for timing in report.timings],
+        "ms a tile": [three_digits(timing.call_ms / timing.batch) for timing in report.timings],
+        "p50 ms": [three_digits(timing.latency_p50_ms) for timing in report.timings],
+        "p90 ms": [three_digits(timing.latency_p90_ms) for timing in report.timings],
+        "p99 ms": [three_digits(timing.latency_p99_ms) for timing in report.timings],
+        "transfer ms": [three_digits(timing.transfer_ms) for timing in report.timings],
+        "km2/s": [three_digits(timing.km2_per_second) for timing in report.timings],
+        "Mpx/s": [three_digits(timing.output_megapixels_per_second) for timing in report.timings],
+        "x bicubic": [three_digits(timing.times_reference) for timing in report.timings],
+        "verdict": [timing.verdict for timing in report.timings],
+    }
+    for heading, cells in rows.items():
+        table.add_row(heading, *cells)
     console = stdout()
     console.print(table)
     for timing in report.timings:

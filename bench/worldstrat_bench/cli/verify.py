@@ -12,6 +12,8 @@ from worldstrat_bench.cli.console import DeviceOption, JsonOption, print_json
 from worldstrat_bench.cli.groups import IsolationOption, LoadingGroup, with_groups
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from worldstrat_bench.artefacts.speed import SpeedReport
     from worldstrat_bench.run.model import ModelRequest
     from worldstrat_bench.submission.verify import TimeAgain, VerifyReport, VerifyRequest
@@ -113,7 +115,7 @@ def verify(
         limits=Limits(tile_seconds=tile_seconds, memory_bytes=None if memory_gib is None else int(memory_gib * 2**30)),
     )
     with running.resumable(), running.shown() as display:
-        report = verifying.verify(request, _say, display, _timer(request))
+        report = verifying.verify(request, display.say, display, _timer(request, display.say))
     if maintainer is not None:
         _say(f"wrote {_write(report, request, maintainer, commit, model)}")
     if as_json:
@@ -155,7 +157,7 @@ def _write(report: VerifyReport, request: VerifyRequest, name: str, commit: str 
     )
 
 
-def _timer(request: VerifyRequest) -> TimeAgain | None:
+def _timer(request: VerifyRequest, say: Callable[[str], None]) -> TimeAgain | None:
     """Return what times the model beside a full run, as `speed` does."""
     model = request.model
     if model is None or not request.full:
@@ -173,7 +175,7 @@ def _timer(request: VerifyRequest) -> TimeAgain | None:
             protocol=load_record(run).protocol.id,
             isolation=request.isolation,
         )
-        return run_speed(options, _say)
+        return run_speed(options, say)
 
     return time_again
 

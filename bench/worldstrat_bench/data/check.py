@@ -18,6 +18,7 @@ from worldstrat_bench.data.reading import has_data, offered_revisits
 from worldstrat_bench.data.target import check_hr_side, is_usable, valid_of
 from worldstrat_bench.data.tile import Revisit, Tile
 from worldstrat_bench.errors import DataError
+from worldstrat_bench.measures import plain_number
 from worldstrat_bench.protocol import Protocol, load_protocol
 
 HR_MAX = 40_000
@@ -207,7 +208,7 @@ def _check_hr(path: Path, protocol: Protocol, deep: bool) -> list[str]:
     if high == 0:
         raise DataError("has no data: every pixel is 0, masked or declared to have none", where=path)
     if high > HR_MAX:
-        raise DataError(f"has values up to {high:g}, which are not reflectance x 10,000", where=path)
+        raise DataError(f"has values up to {plain_number(high, 6)}, which are not reflectance x 10,000", where=path)
     check_hr_side(header.height, path, protocol)
     no_data: NDArray[np.bool_] = (image == 0).all(axis=0)
     absent = f"{no_data.mean():.1%} of its pixels have no data"

@@ -7,6 +7,7 @@ Sentinel-2 (the revisits). The same seed gives the same bytes on the same machin
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -43,6 +44,15 @@ class _Made:
     hr: NDArray[np.uint16]
     revisits: Revisits
     taken: date
+
+
+_BYTES_PER_PIXEL = 16
+"""Disk that a tile takes, of all its files, by a pixel of its high-resolution image; measured."""
+
+
+def mini_bytes(test_tiles: int, train_tiles: int, size: int) -> int:
+    """Return about how many bytes a dataset of so many tiles takes on disk; arguments as in :func:`write_mini`."""
+    return (test_tiles + train_tiles + (train_tiles + 1) // 2) * size * size * _BYTES_PER_PIXEL
 
 
 def write_mini(
@@ -87,6 +97,7 @@ def write_mini(
         return
     if folder.is_dir() and any(folder.iterdir()) and not _holds(begun, marker):
         raise UsageError("the folder holds something else", where=folder, remedy="give a new or an empty folder")
+    _refuse_a_small_disk(folder, mini_bytes(test_tiles, train_tiles, size))
     plans = plan_tiles(test_tiles, train_tiles, seed)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -97,6 +108,18 @@ def write_mini(
         begun.replace(done)  # last: it says that the rest is complete
     except OSError as error:
         raise InfrastructureError(f"cannot write: {error.strerror or error}", where=folder) from None
+
+
+def _refuse_a_small_disk(folder: Path, needed: int) -> None:
+    """Raise InfrastructureError if the disk is too small: before minutes are spent, not after."""
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    free = shutil.disk_usage(there).free
+    if free < needed:
+        raise InfrastructureError(
+            f"the disk has {free >> 20} MiB left, and the dataset takes about {needed >> 20} MiB",
+            where=folder,
+            remedy="make room, or ask for fewer or smaller tiles: --test-tiles, --size",
+        )
 
 
 def _holds(path: Path, text: str) -> bool:

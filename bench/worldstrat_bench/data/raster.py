@@ -28,6 +28,7 @@ from worldstrat_bench.data.traits import (
     traits_of,
 )
 from worldstrat_bench.errors import DataError
+from worldstrat_bench.measures import plain_number
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
@@ -144,7 +145,7 @@ def read_cloud_mask(path: Path) -> NDArray[np.float32]:
     mask: NDArray[np.float32] = np.where(hidden, 255, values[0]).astype(np.float32)
     legal = ((mask >= 0) & (mask <= 1)) | (mask == 255)
     if not legal.all():
-        raise raster_fault(f"has the value {float(mask[~legal][0]):.4g}, expected 0 to 1 or 255", path)
+        raise raster_fault(f"has the value {plain_number(float(mask[~legal][0]), 4)}, expected 0 to 1 or 255", path)
     return mask
 
 
@@ -262,7 +263,9 @@ def check_reflectance(image: NDArray[np.float32], path: Path) -> None:
     if not np.isfinite([low, high]).all():
         raise raster_fault("has values that are not finite", path)
     if low < REFLECTANCE_RANGE[0] or high > REFLECTANCE_RANGE[1]:
-        raise raster_fault(f"has values from {low:.4g} to {high:.4g}, which are not reflectance", path)
+        raise raster_fault(
+            f"has values from {plain_number(low, 4)} to {plain_number(high, 4)}, which are not reflectance", path
+        )
 
 
 def header_of(source: DatasetReader) -> Header:

@@ -37,6 +37,9 @@ from worldstrat_bench.run.request import RunOptions, RunRequest
 from worldstrat_bench.run.selection import Selection, select
 from worldstrat_bench.worker.types import ModelSpec
 
+_WORTH_A_WORD_BYTES = 100_000_000
+"""Predictions that take less of a disk are not spoken of."""
+
 if TYPE_CHECKING:
     from worldstrat_bench.run.score import ScoringPool
 
@@ -238,6 +241,8 @@ class Run:
         # Three bands of float32.
         needed = 12 * side * side * len(tiles) * stored
         if enough_space(self.folder.path, needed):
+            if needed >= _WORTH_A_WORD_BYTES:
+                self.tell(Notice(f"the predictions take about {needed / 1e9:.1f} GB of disk; --no-keep keeps none"))
             return True
         what = f"the disk is too small for all predictions, {needed / 1e9:.1f} GB"
         self.tell(Notice(f"{what}: they are removed as soon as they are scored"))

@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from worldstrat_bench.measures import plain_number
 from worldstrat_bench.protocol import OffsetFirst
 
 EXPLAINED = 0.5
@@ -78,4 +79,4 @@ def _explanation(levels: Sequence[Levels]) -> str:
         return "neither one offset nor one scale explains it"
     if after_offset <= after_scale:
         return f"an offset of {offset:+.3g} added to the predictions would explain it"
-    return f"predictions multiplied by {1 + gain:.3g} would explain it"
+    return f"predictions multiplied by {plain_number(1 + gain)} would explain it"

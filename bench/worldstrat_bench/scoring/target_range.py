@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from worldstrat_bench.data.target import is_usable
 from worldstrat_bench.errors import DataError
+from worldstrat_bench.measures import plain_number
 from worldstrat_bench.units import BYTE_MOST, DIGITAL_MOST
 
 if TYPE_CHECKING:
@@ -41,8 +42,9 @@ def check_range(image: NDArray[Any], valid: NDArray[np.bool_]) -> None:
     if not np.isfinite([least, most]).all():
         raise DataError("a target has values that are not finite", where="target", remedy="no data is 0, valid=False")
     if least < LEAST or most > MOST:
+        span = f"{plain_number(least, 4)} to {plain_number(most, 4)}"
         raise DataError(
-            f"a target has values from {least:.4g} to {most:.4g}, reflectance from 0 to 1 is expected",
+            f"a target has values from {span}, reflectance from 0 to 1 is expected",
             where="target",
             remedy=_remedy(least, most),
         )

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from worldstrat_bench.data.task import Task
 from worldstrat_bench.errors import ModelError
+from worldstrat_bench.measures import plain_number
 from worldstrat_bench.protocol import SAME_PREDICTION
 from worldstrat_bench.worker.fit import fit_of, mistake, seen
 from worldstrat_bench.worker.host import Worker
@@ -243,7 +244,9 @@ def _same(check: str, first: NDArray[np.float32], reply: Reply, fix: str) -> Mod
     if reply.image.shape != first.shape:
         return ModelFinding(check, False, f"another size, {reply.image.shape[1:]}", fix)
     difference = float(np.abs(reply.image - first).max())
-    return ModelFinding(check, difference <= SAME_PREDICTION, f"largest difference {difference:.2g} reflectance", fix)
+    return ModelFinding(
+        check, difference <= SAME_PREDICTION, f"largest difference {plain_number(difference, 2)} reflectance", fix
+    )
 
 
 def _batch(worker: Worker, frames: int) -> ModelFinding:

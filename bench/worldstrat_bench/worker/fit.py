@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldstrat_bench.api import BANDS, RGB
+from worldstrat_bench.measures import plain_number
 from worldstrat_bench.preprocessing import NAMES, Preprocessing, Value, declare
 from worldstrat_bench.worker.validate import block_means
 
@@ -79,7 +80,7 @@ def fit_of(image: NDArray[np.float32], tile: NDArray[np.float32]) -> Fit:
 
 def seen(fit: Fit) -> str:
     """Return the comparison in words."""
-    gains, offsets = ("/".join(f"{x:.3g}" for x in values) for values in (fit.gain, fit.offset))
+    gains, offsets = ("/".join(plain_number(float(x)) for x in values) for values in (fit.gain, fit.offset))
     return f"R, G, B show {', '.join(BANDS[b] for b in fit.shown)} of the input, contrast x {gains}, offset {offsets}"
 
 
@@ -259,4 +260,4 @@ def _round(values: FloatArray) -> str:
 
 
 def _list(values: FloatArray) -> str:
-    return "/".join(f"{value:.3g}" for value in values)
+    return "/".join(plain_number(float(value)) for value in values)

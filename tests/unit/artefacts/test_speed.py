@@ -12,6 +12,7 @@ from factories import invented_facts, make_run
 from site_scenes import write_speed, write_verification
 from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.artefacts.speed import SpeedReport
+from worldstrat_bench.cli.speed import print_report
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.site import build
 from worldstrat_bench.site import check as check_site
@@ -81,6 +82,21 @@ def test_a_page_can_draw_what_passes(run: tuple[Path, Record], tmp_path: Path, r
     build([run[0]], tmp_path / "site")
     assert "H100-80GB" in (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
     assert check_site(tmp_path / "site").faults == ()
+
+
+def test_the_table_fits_into_a_terminal(
+    run: tuple[Path, Record], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    document = stated(run, 1316.0)
+    single = {"scenario": "single", "latency_p50_ms": 1.5, "latency_p90_ms": 15.25, "latency_p99_ms": 1525.0}
+    document["timings"].append({**document["timings"][0], **single})
+    print_report(SpeedReport.parse(json.dumps(document).encode()))
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert not any("…" in line or "e+" in line for line in lines)
+    (p99,) = (line.split() for line in lines if "p99" in line)
+    assert p99 == ["p99", "ms", "–", "1520"]
 
 
 def test_a_report_of_the_first_schema_is_refused_with_what_to_do(run: tuple[Path, Record]) -> None:

@@ -13,6 +13,7 @@ from scoring_scenes import Image, blurred, enlarged, land, target_of
 from worldstrat_bench import score_pair
 from worldstrat_bench.data.target import TargetImage
 from worldstrat_bench.errors import DataError, ModelError, UsageError
+from worldstrat_bench.measures import plain_number
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.scoring import make_scorer
 from worldstrat_bench.scoring.types import Frame
@@ -133,7 +134,9 @@ def test_a_target_in_another_unit_is_refused_by_range_and_scale(
     target = scale(land(160))
     with pytest.raises(DataError, match="has values from") as caught:
         score_pair(land(160), target, protocol)
-    assert f"from {float(target.min()):.4g} to {float(target.max()):.4g}" in str(caught.value)
+    least, most = (plain_number(float(value), 4) for value in (target.min(), target.max()))
+    assert f"from {least} to {most}" in str(caught.value)
+    assert "e+" not in str(caught.value)
     assert words in str(caught.value)
 
 
