@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
+import venv
 from pathlib import Path
 
 import pytest
 
-from worldstrat_bench.plugins.interpreter import Interpreter
+from worldstrat_bench.plugins.interpreter import Interpreter, believe_statements_in, inspect_interpreter, statement_of
 from worldstrat_bench.worker.grants import interpreter_paths
 
 
@@ -112,3 +114,18 @@ def test_other_installed_packages_stay_readable_as_a_whole(site: Path, tmp_path:
     install(other, {"torch/__init__.py": "", "torch.libs/gomp.so": ""}, "torch")
     install(site, {"more.pth": f"{other}\n"}, recorded=recorded)
     assert granted(site) == ({other}, set())
+
+
+def test_a_statement_in_a_strangers_repository_is_not_the_harness_s(tmp_path: Path) -> None:
+    """He cannot know where the user makes an environment, but most are called ``.venv``."""
+    clone, keys = tmp_path / "clone", project(tmp_path / "theirs", "private") / "keys"
+    venv.create(clone / ".venv", with_pip=False, symlinks=True)
+    (site,) = (clone / ".venv" / "lib").glob("python*/site-packages")
+    stated = {"version": [3, 11, 0], "base": str(keys), "site_paths": [str(site)], "extra": [str(keys)]}
+    statement_of(clone / ".venv").write_text(json.dumps(stated))
+    python = clone / ".venv" / "bin" / "python"
+    found = inspect_interpreter(python)
+    assert (found.base, found.extra) == (Path(sys.base_prefix), None)
+    assert keys not in interpreter_paths(found)[0]
+    believe_statements_in(clone)  # as where the harness builds
+    assert inspect_interpreter(python).base == keys

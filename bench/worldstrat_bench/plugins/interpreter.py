@@ -21,6 +21,12 @@ _ASK = (
 )
 
 
+ENVIRONMENTS = "environments"
+"""Folder of the cache in which the harness builds environments."""
+
+_BELIEVED: set[Path] = set()
+
+
 @dataclass(frozen=True)
 class Interpreter:
     """One Python.
@@ -129,6 +135,14 @@ def statement_of(home: Path) -> Path:
     return home.with_name(f"{home.name}.json")
 
 
+def believe_statements_in(folder: Path) -> None:
+    """Take statements in a folder for the harness's own from here on: it builds environments there.
+
+    Anywhere else such a file may have come with a stranger's project, beside the environment that the user made in it.
+    """
+    _BELIEVED.add(folder.resolve())
+
+
 def describe_built(interpreter: Interpreter) -> str:
     """Return the text of :func:`statement_of` for an environment that the harness built."""
     stated = {
@@ -141,7 +155,11 @@ def describe_built(interpreter: Interpreter) -> str:
 
 
 def _stated(executable: Path, prefix: Path) -> Interpreter | None:
-    """Return what the statement beside an environment says; None without one, or if it is of something else."""
+    """Return what the harness's statement beside an environment says; None without one, or if it is of another."""
+    from worldstrat_bench.cache import cache_root
+
+    if prefix.parent not in (*_BELIEVED, (cache_root() / ENVIRONMENTS).resolve()):
+        return None
     try:
         stated = json.loads(statement_of(prefix).read_text(encoding="utf-8"))
         major, minor, micro = map(int, stated["version"])

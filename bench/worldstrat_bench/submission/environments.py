@@ -20,7 +20,13 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.plugins.discovery import BASELINES
 from worldstrat_bench.plugins.editable import editable_installs
-from worldstrat_bench.plugins.interpreter import Interpreter, describe_built, inspect_interpreter, statement_of
+from worldstrat_bench.plugins.interpreter import (
+    Interpreter,
+    believe_statements_in,
+    describe_built,
+    inspect_interpreter,
+    statement_of,
+)
 from worldstrat_bench.submission.build_sandbox import BuildRoom, installation_of
 from worldstrat_bench.submission.harness_base import refuse_replaced, refuse_shadowed
 from worldstrat_bench.submission.installed import move_modules
@@ -91,6 +97,7 @@ def build_environment(
         refuse_replaced(locked)
     home = folder.resolve() / request.key
     folder.mkdir(parents=True, exist_ok=True)
+    believe_statements_in(folder)
     # Two runs of one submission would else build into the same folder.
     with FileLock(folder / f"{request.key}.lock"):
         python = home / "bin" / "python"

@@ -15,6 +15,7 @@ from worldstrat_bench.digests import file_sha256
 from worldstrat_bench.downloads import OtherFileError
 from worldstrat_bench.downloads import download as download_file
 from worldstrat_bench.errors import DataError, InfrastructureError, InvalidArtefactError
+from worldstrat_bench.plugins.interpreter import ENVIRONMENTS
 from worldstrat_bench.run.model import ModelRequest
 from worldstrat_bench.submission.environments import EnvironmentRequest, build_environment
 from worldstrat_bench.submission.lock import load_lock
@@ -78,7 +79,7 @@ def prepare(
     found = weights_of(manifest, folder, store / "weights", offline=offline, given=weights)
     python = None
     if environment:
-        python = environment_of(manifest, folder, store / "environments", offline=offline, find_links=find_links)
+        python = environment_of(manifest, folder, store / ENVIRONMENTS, offline=offline, find_links=find_links)
     return Prepared(folder, manifest, found, python)
 
 
