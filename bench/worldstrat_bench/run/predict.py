@@ -14,6 +14,7 @@ from worldstrat_bench.data.reading import TileInputs
 from worldstrat_bench.data.task import Answer, Task
 from worldstrat_bench.data.tile import Tile
 from worldstrat_bench.errors import InfrastructureError, ModelError, UsageError
+from worldstrat_bench.memory import keep_freed_memory
 from worldstrat_bench.protocol import Protocol
 from worldstrat_bench.run.crew import ATTEMPTS, Crew
 from worldstrat_bench.run.draws import predict_draws, together
@@ -25,7 +26,6 @@ from worldstrat_bench.run.messages import log_messages, tile_messages
 from worldstrat_bench.run.notes import SAME_LEVEL_IS_ENOUGH, Machine, PredictInputs, remember
 from worldstrat_bench.worker.host import Hello, Reply, Worker
 from worldstrat_bench.worker.inside.device import usable_cores
-from worldstrat_bench.worker.inside.memory import keep_freed_memory
 
 Read = Callable[[Tile], TileInputs]
 Finished = Callable[[Tile, TileInputs, Predicted, Answer | None], None]

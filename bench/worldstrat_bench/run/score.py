@@ -21,6 +21,7 @@ from worldstrat_bench.data.reading import TileInputs
 from worldstrat_bench.data.target import ArrayCache, TargetImage, read_target, with_nir
 from worldstrat_bench.data.task import Answer
 from worldstrat_bench.data.tile import Tile
+from worldstrat_bench.memory import keep_freed_memory
 from worldstrat_bench.protocol import Protocol
 from worldstrat_bench.run.batches import Batches
 from worldstrat_bench.run.draws import score_draws
@@ -33,7 +34,6 @@ from worldstrat_bench.scoring.types import Frame, Prepared, Scorer, TileScore
 from worldstrat_bench.scoring.wsb import WsbScorer
 from worldstrat_bench.scoring.wsb_batch import kind
 from worldstrat_bench.scoring.wsb_target import WsbPrepared
-from worldstrat_bench.worker.inside.memory import keep_freed_memory
 
 KINDS_WAITING = 4
 """Batches' worth of tiles that may wait for others of their kind: a release has few sizes, with and without holes."""

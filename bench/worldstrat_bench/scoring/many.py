@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from worldstrat_bench.errors import UsageError, WorldstratBenchError
 from worldstrat_bench.measures import MEASURES, optional_column
+from worldstrat_bench.memory import keep_freed_memory
 from worldstrat_bench.metrics.lpips_metric import load_perceptual
 from worldstrat_bench.metrics.optional import load_optional
 from worldstrat_bench.protocol import DEFAULT_PROTOCOL, load_protocol
@@ -51,6 +52,8 @@ class Scorer:
     ) -> None:
         self.protocol = protocol
         self.device = _device(device)
+        if self.device.type == "cpu":
+            keep_freed_memory(one_heap=False)  # as a run does; the threads of a training loop keep theirs
         self._rules = load_protocol(protocol)
         self._names, added = asked_for(metrics, self._rules)
         unknown = [n for n in self._names or () if n not in {*MEASURES, *BESIDE} and optional_column(n) is None]

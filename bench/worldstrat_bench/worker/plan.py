@@ -18,7 +18,7 @@ from worldstrat_bench.plugins.interpreter import Interpreter
 from worldstrat_bench.worker.inside.supervise import remove_tree
 
 PACKAGE = Path(__file__).resolve().parent.parent
-BESIDE = ("__init__.py", "api.py", "errors.py", "preprocessing.py", "worker/__init__.py")
+BESIDE = ("__init__.py", "api.py", "errors.py", "memory.py", "preprocessing.py", "worker/__init__.py")
 """The harness's modules that a worker can see beside the folder :mod:`worldstrat_bench.worker.inside`."""
 
 _PASSED = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "MKL_NUM_THREADS")

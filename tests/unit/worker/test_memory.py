@@ -7,13 +7,13 @@ import sys
 
 import pytest
 
-from worldstrat_bench.worker.inside import memory
+from worldstrat_bench import memory
 
 FAULTS = """
 import resource, sys, threading
 import numpy as np
 if sys.argv[1] == "kept":
-    from worldstrat_bench.worker.inside.memory import keep_freed_memory
+    from worldstrat_bench.memory import keep_freed_memory
     assert keep_freed_memory()
 
 def work():
@@ -49,10 +49,10 @@ def test_systems_without_a_library_of_the_process_are_left_alone(
     def library(name: str | None) -> object:
         raise error
 
-    monkeypatch.setattr("worldstrat_bench.worker.inside.memory.ctypes.CDLL", library)
+    monkeypatch.setattr("worldstrat_bench.memory.ctypes.CDLL", library)
     assert memory.keep_freed_memory() is False
 
 
 def test_other_c_libraries_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worldstrat_bench.worker.inside.memory.ctypes.CDLL", lambda name: object())
+    monkeypatch.setattr("worldstrat_bench.memory.ctypes.CDLL", lambda name: object())
     assert memory.keep_freed_memory() is False

@@ -112,8 +112,8 @@ def prepare_torch(header: Header) -> Header:
     import safetensors.torch  # noqa: F401
     import torch
 
+    from worldstrat_bench.memory import keep_freed_memory
     from worldstrat_bench.worker.inside.device import device_facts, device_problem
-    from worldstrat_bench.worker.inside.memory import keep_freed_memory
 
     if header.get("threads"):
         torch.set_num_threads(int(header["threads"]))
