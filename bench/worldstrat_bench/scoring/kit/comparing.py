@@ -16,6 +16,9 @@ from worldstrat_bench.errors import InvalidArtefactError, UsageError
 TOLERANCE = 1e-6
 """How far two implementations may be apart, see ``readme.txt``."""
 
+MOST = 10
+"""The size above which a number is compared as if it had this one: decibels and degrees agree to 1e-5."""
+
 STEPS = ("target", "valid", "mask", "offset", "mismatch", "at_edge", "shift_y", "shift_x", "bias", "result")
 """In the order in which they are computed: the first that differs is the rule to read again. All others follow."""
 
@@ -122,9 +125,9 @@ def _difference(name: str, expected: Mapping[str, Any], found: Mapping[str, Any]
 
 
 def _size(name: str, right: Any, expected: Mapping[str, Any]) -> Any:
-    """Return what the tolerance is a share of: mostly the value itself, at least 1."""
+    """Return what the tolerance is a share of: mostly the value itself, at least 1 and at most :data:`MOST`."""
     if name == "mismatch":
         return np.abs(right).max()
     if name == "gain":  # the difference of two decibels
-        return expected["psnr"]
-    return np.maximum(np.abs(right), 0 if name == "detail" else 1)
+        return min(expected["psnr"], MOST)
+    return np.clip(np.abs(right), 0 if name == "detail" else 1, MOST)
