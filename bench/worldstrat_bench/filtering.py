@@ -17,6 +17,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 BLOCK = 16
+ROWS_ON_CPU = 8
+"""The block down the columns on a CPU: fewer multiplications, and the BLAS is no slower."""
 COLUMNS_OF_DOUBLES = 12
 """The block along rows in float64 on a CPU, where the BLAS is nearly twice as fast as with 16."""
 
@@ -68,36 +70,45 @@ def correlate_rows(image: Tensor, taps: Sequence[float]) -> Tensor:
     height, width = image.shape[-2:]
     planes = image.reshape(-1, height, width)
     planes = planes if planes.stride(2) == 1 else planes.contiguous()
-    count, reach = height - len(taps) + 1, len(taps) - 1
-    block = min(BLOCK, count)
-    banded = toeplitz(taps, block, image)
+    count = height - len(taps) + 1
+    banded = toeplitz(taps, min(BLOCK if on_gpu(image) else ROWS_ON_CPU, count), image)
     out = image.new_empty((planes.shape[0], count, width))
-    whole = count // block
     for source, result in zip(planes, out, strict=True):
-        line = source.stride(0)
-        views = source.as_strided((whole, block + reach, width), (block * line, line, 1))
-        torch.bmm(banded.expand(whole, -1, -1), views, out=result[: whole * block].view(whole, block, width))
-        if whole * block < count:
-            torch.mm(banded, source[count - block : count + reach], out=result[count - block :])
+        _rows_of_plane(source, banded, result)
     return out.view(*image.shape[:-2], count, width)
 
 
-def correlate_columns(image: Tensor, taps: Sequence[float]) -> Tensor:
-    """Correlate along axis -1 without padding; see :func:`correlate_rows`. Returns (..., H, W - K + 1)."""
+def _rows_of_plane(source: Tensor, banded: Tensor, out: Tensor) -> None:
+    """Write the (h, W) product of blocks of an (H, W) plane with a (block, block + K - 1) :func:`toeplitz` matrix."""
+    (block, reads), (count, width) = banded.shape, out.shape
+    whole, (line, step) = count // block, source.stride()
+    views = source.as_strided((whole, reads, width), (block * line, line, step))
+    torch.bmm(banded.expand(whole, -1, -1), views, out=out[: whole * block].view(whole, block, width))
+    if whole * block < count:
+        torch.mm(banded, source[count - block :], out=out[count - block :])
+
+
+def correlate_columns(image: Tensor, taps: Sequence[float], out: Tensor | None = None) -> Tensor:
+    """Correlate along axis -1 without padding; see :func:`correlate_rows`. Returns (..., H, W - K + 1).
+
+    Parameters
+    ----------
+    out : where the result of an (H, W) image is written, whose rows may lie apart; None: new memory.
+    """
     width = image.shape[-1]
     lines = image.reshape(-1, width)
     lines = lines if lines.stride(1) == 1 else lines.contiguous()
     count, reach = width - len(taps) + 1, len(taps) - 1
     block = min(COLUMNS_OF_DOUBLES if image.dtype == torch.float64 else BLOCK, count)
     banded = toeplitz(taps, block, image).t()
-    out = image.new_empty((lines.shape[0], count))
+    result = image.new_empty((lines.shape[0], count)) if out is None else out
     whole = count // block
     views = lines.as_strided((whole, lines.shape[0], block + reach), (block, lines.stride(0), 1))
-    results = out.as_strided((whole, lines.shape[0], block), (block, count, 1))
+    results = result.as_strided((whole, lines.shape[0], block), (block, result.stride(0), 1))
     torch.bmm(views, banded.expand(whole, -1, -1), out=results)
     if whole * block < count:
-        torch.mm(lines[:, count - block :], banded, out=out[:, count - block :])
-    return out.view(*image.shape[:-1], count)
+        torch.mm(lines[:, count - block :], banded, out=result[:, count - block :])
+    return result.view(*image.shape[:-1], count)
 
 
 def correlate(image: Tensor, taps_y: Sequence[float], taps_x: Sequence[float]) -> Tensor:
@@ -106,6 +117,24 @@ def correlate(image: Tensor, taps_y: Sequence[float], taps_x: Sequence[float]) -
         rows, columns = (banded(tuple(taps), image.dtype, image.device)[None] for taps in (taps_y, taps_x))
         return correlate_stack(image, rows, columns)
     return correlate_columns(correlate_rows(image, taps_y), taps_x)
+
+
+def correlate_turned(image: Tensor, taps: Sequence[float]) -> Tensor:
+    """:func:`correlate` with the same taps along both axes; the result's columns lie together in memory, not its rows.
+
+    On a CPU that saves a sixth of the time, if all images that it is combined with are results of this function.
+    """
+    if on_gpu(image):
+        return correlate(image, taps, taps)
+    rows = correlate_rows(image, taps)
+    height, width = rows.shape[-2:]
+    planes = rows.view(-1, height, width)
+    count = width - len(taps) + 1
+    banded = toeplitz(taps, min(ROWS_ON_CPU, count), image)
+    out = image.new_empty((planes.shape[0], count, height))
+    for source, result in zip(planes, out, strict=True):
+        _rows_of_plane(source.t(), banded, result)
+    return out.transpose(-1, -2).view(*rows.shape[:-1], count)
 
 
 def on_gpu(image: Tensor) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from worldstrat_bench.filtering import on_gpu
 from worldstrat_bench.sums import pixel_sum
 
 
@@ -15,16 +16,27 @@ def squared_error(prediction: Tensor, target: Tensor, valid: Tensor | None = Non
     ----------
     valid : (..., H, W) bool, pixels that count; None: all.
     """
-    delta = prediction.double() - target  # which is widened on the way, without a copy of it
-    if valid is None:
-        count = delta.new_full(delta.shape[:-3], delta.shape[-2] * delta.shape[-1])
-    else:
-        delta = delta * valid[..., None, :, :]
-        count = valid.sum(dim=(-2, -1)).double()
-    flat = delta.flatten(-2)
-    squares = torch.linalg.vecdot(flat, flat) if delta.device.type == "cpu" else pixel_sum(flat.square_(), 1)
-    mean: Tensor = (squares / count[..., None]).mean(dim=-1)
+    if on_gpu(prediction):
+        squares = _squares(prediction, target, valid)
+    else:  # a band at a time fits into the caches
+        bands = (slice(band, band + 1) for band in range(prediction.shape[-3]))
+        parts = [_squares(prediction[..., own, :, :], target[..., own, :, :], valid) for own in bands]
+        squares = torch.cat(parts, dim=-1)
+    count = (
+        prediction.shape[-2] * prediction.shape[-1] if valid is None else valid.sum(dim=(-2, -1)).double()[..., None]
+    )
+    mean: Tensor = (squares / count).mean(dim=-1)
     return mean
+
+
+def _squares(prediction: Tensor, target: Tensor, valid: Tensor | None) -> Tensor:
+    """Return the sum over the pixels that count of the squared difference of every band, (..., C) float64."""
+    delta = prediction.double() - target  # which is widened on the way, without a copy of it
+    if valid is not None:
+        delta *= valid[..., None, :, :]
+    flat = delta.flatten(-2)
+    squares: Tensor = pixel_sum(flat.square_(), 1) if on_gpu(flat) else torch.linalg.vecdot(flat, flat)
+    return squares
 
 
 def psnr(mse: Tensor, floor: float | None) -> Tensor:

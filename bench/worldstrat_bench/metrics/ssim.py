@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from worldstrat_bench.filtering import correlate, gaussian_taps
+from worldstrat_bench.filtering import correlate_turned, gaussian_taps, on_gpu
 from worldstrat_bench.sums import pixel_mean, pixel_sum
 
 K1, K2 = 0.01, 0.03
@@ -40,14 +40,21 @@ class SsimTarget:
     positions: Tensor | None
     taps: tuple[float, ...]
 
+    def band(self, index: int) -> SsimTarget:
+        """Return the target of one band, whose axis stays."""
+        image, centre, mean, variance = (
+            part[..., index : index + 1, :, :] for part in (self.image, self.centre, self.mean, self.variance)
+        )
+        return SsimTarget(image, centre, mean, variance, self.positions, self.taps)
+
 
 def ssim_target(target: Tensor, valid: Tensor | None = None, *, window: int = 11, sigma: float = 1.5) -> SsimTarget:
     """Moments of a (..., C, H, W) target; `valid`, (..., H, W) bool, says which pixels count (None: all)."""
     taps = gaussian_taps(sigma, window // 2)
     centre = pixel_mean(target)[..., None, None]
     image = target - centre
-    mean = correlate(image, taps, taps)
-    variance = correlate(image * image, taps, taps) - mean * mean
+    mean = correlate_turned(image, taps)
+    variance = correlate_turned(image * image, taps) - mean * mean
     return SsimTarget(image, centre, mean, variance, None if valid is None else whole_windows(valid, window), taps)
 
 
@@ -62,11 +69,9 @@ def ssim_map(prediction: Tensor, target: SsimTarget, data_range: float = 1.0) ->
     """SSIM at every position where the window fits: (..., C, H - w + 1, W - w + 1)."""
     c1, c2 = (K1 * data_range) ** 2, (K2 * data_range) ** 2
     image = prediction - target.centre
-    mean = correlate(image, target.taps, target.taps)
-    covariance = correlate(image * target.image, target.taps, target.taps).addcmul_(mean, target.mean, value=-1)
-    variances = (
-        correlate(image.square_(), target.taps, target.taps).addcmul_(mean, mean, value=-1).add_(target.variance)
-    )
+    mean = correlate_turned(image, target.taps)
+    covariance = correlate_turned(image * target.image, target.taps).addcmul_(mean, target.mean, value=-1)
+    variances = correlate_turned(image.square_(), target.taps).addcmul_(mean, mean, value=-1).add_(target.variance)
     mean.add_(target.centre)
     mean_target = target.mean + target.centre
     # In place from here on: these images are the largest of a score, and memory is what it waits for.
@@ -77,9 +82,18 @@ def ssim_map(prediction: Tensor, target: SsimTarget, data_range: float = 1.0) ->
 
 def ssim(prediction: Tensor, target: SsimTarget, data_range: float = 1.0) -> Tensor:
     """Mean SSIM over bands and positions, (...) float64; NaN where no window counts in full."""
-    values = ssim_map(prediction, target, data_range)
-    if target.positions is None:
-        return pixel_sum(values, 3) / values.shape[-3:].numel()
-    kept = torch.where(target.positions[..., None, :, :], values, 0)
-    count = target.positions.sum(dim=(-2, -1)) * values.shape[-3]
-    return pixel_sum(kept, 3) / count
+    if on_gpu(prediction):
+        totals = [_total(ssim_map(prediction, target, data_range), target.positions)]
+    else:  # a band at a time fits into the caches
+        totals = [
+            _total(ssim_map(prediction[..., band : band + 1, :, :], target.band(band), data_range), target.positions)
+            for band in range(prediction.shape[-3])
+        ]
+    bands, height, width = target.mean.shape[-3:]
+    count = height * width if target.positions is None else target.positions.sum(dim=(-2, -1))
+    return torch.stack(totals).sum(dim=0) / (count * bands)
+
+
+def _total(values: Tensor, positions: Tensor | None) -> Tensor:
+    """Return the sum over bands and the positions that count, (...) float64."""
+    return pixel_sum(values if positions is None else torch.where(positions[..., None, :, :], values, 0), 3)

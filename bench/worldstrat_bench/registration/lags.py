@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -65,14 +67,32 @@ def first_lags(product: Tensor, lags: int, width: int) -> Tensor:
 def box_sums(image: Tensor, height: int, width: int) -> Tensor:
     """Return sums of (..., H, W) over every `height` x `width` window: (..., H - height + 1, W - width + 1).
 
-    By two products with matrices of ones, which neither cancel nor accumulate as running sums do.
+    By two products with matrices of ones, which neither cancel nor accumulate as running sums do. On a CPU they leave
+    out what all windows have in common, which is summed once.
     """
-    rows = _ones_band(image.shape[-2], height, image)
-    columns = _ones_band(image.shape[-1], width, image)
-    return rows @ image @ columns.t()
+    rows = _row_sums(image, height)
+    return _row_sums(rows.transpose(-1, -2), width).transpose(-1, -2)
 
 
-def _ones_band(size: int, length: int, like: Tensor) -> Tensor:
-    start = torch.arange(size - length + 1, device=like.device)[:, None]
-    position = torch.arange(size, device=like.device)[None, :]
-    return ((position >= start) & (position < start + length)).to(like.dtype)
+def _row_sums(image: Tensor, length: int) -> Tensor:
+    """Return sums of (..., H, W) over every `length` rows that follow each other: (..., H - length + 1, W)."""
+    size = image.shape[-2]
+    lags = size - length + 1
+    if lags > length or on_gpu(image):
+        return _ones_band(size, length, image.dtype, image.device) @ image
+    common = image[..., lags - 1 : length, :].sum(dim=-2, keepdim=True)
+    ends = torch.cat([image[..., : lags - 1, :], image[..., length:, :]], dim=-2)
+    # The ends alone are an image of twice `lags` - 1 rows, whose windows have half of them.
+    return common + _ones_on_cpu(2 * lags - 2, lags - 1, image.dtype) @ ends
+
+
+def _ones_band(size: int, length: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return the (size - length + 1, size) matrix that sums every `length` numbers that follow each other."""
+    start = torch.arange(size - length + 1, device=device)[:, None]
+    position = torch.arange(size, device=device)[None, :]
+    return ((position >= start) & (position < start + length)).to(dtype)
+
+
+@lru_cache(maxsize=8)
+def _ones_on_cpu(size: int, length: int, dtype: torch.dtype) -> Tensor:
+    return _ones_band(size, length, dtype, torch.device("cpu"))

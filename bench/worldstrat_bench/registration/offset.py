@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from worldstrat_bench import filtering
 from worldstrat_bench.protocol import OffsetFirst
+from worldstrat_bench.registration.offset_host import Plane, count_outside, median, settled
 from worldstrat_bench.sums import pixel_sum
 
 
@@ -98,10 +100,8 @@ def first_offset(prediction: Tensor, target: OffsetTarget) -> Tensor:
     """
     step = target.stride
     values = target.image[..., ::step, ::step].double() - prediction[..., ::step, ::step].double()
-    flat = values.flatten(-2)
-    if target.clear.mask is None:
-        return _median(flat, None)
-    return _median(flat, target.clear.mask[..., None, ::step, ::step].flatten(-2))
+    mask = target.clear.mask
+    return _median(values.flatten(-2), None if mask is None else mask[..., None, ::step, ::step].flatten(-2))
 
 
 def without_absurd(image: Tensor, first: Tensor, rule: OffsetFirst) -> Tensor:
@@ -116,9 +116,10 @@ def without_absurd(image: Tensor, first: Tensor, rule: OffsetFirst) -> Tensor:
         possible and asking costs nothing.
     first : (..., C) float64, see :func:`first_offset`.
     """
-    bounds = _Bounds.of(image)
-    if bounds is not None and bounds.within(rule.absurd_below - first, rule.absurd_above - first):
-        return image
+    if not filtering.on_gpu(image):
+        least, most = image.amin(dim=(-2, -1)).double(), image.amax(dim=(-2, -1)).double()
+        if bool(((least >= rule.absurd_below - first) & (most <= rule.absurd_above - first)).all()):
+            return image
     shown = first[..., None, None]
     absurd = (image < rule.absurd_below - shown) | (image > rule.absurd_above - shown)
     return torch.where(absurd, image.clamp(0, 1), image)
@@ -131,7 +132,7 @@ def robust_offset(prediction: Tensor, target: OffsetTarget, first: Tensor, rule:
     and at most `rule.iterations` times, it is the mean of target - prediction where 0 < prediction + offset < 1; if
     that is nowhere it stays.
 
-    The number of steps on a GPU is fixed and a band that is done stays as it is, so that nothing waits for the device.
+    On a GPU the number of steps is fixed and a band that is done stays as it is, so that nothing waits for the device.
 
     Parameters
     ----------
@@ -142,38 +143,41 @@ def robust_offset(prediction: Tensor, target: OffsetTarget, first: Tensor, rule:
     -------
     (..., C) float64, reflectance.
     """
+    total = total_of(prediction, target.clear.mask)
+    if not filtering.on_gpu(prediction):
+        surplus = target.clear.total - total
+        return _by_plane(
+            lambda seen, image, mask, start, count, sums: settled(Plane(seen, image, mask, count, sums), start, rule),
+            (prediction, target.image, target.clear.mask),
+            (first, target.clear.count, surplus),
+        )
     offset = first
     active = torch.ones_like(offset, dtype=torch.bool)
-    bounds = _Bounds.of(prediction)
-    total = total_of(prediction, target.clear.mask)
     for _ in range(rule.iterations):
-        found = _mean_inside(prediction, target, offset, total, bounds)
+        found = _mean_inside(prediction, target, offset)
         moved = torch.where(active, found, offset)
         active = active & ((moved - offset).abs() >= rule.tolerance)
         offset = moved
-        if bounds is not None and not bool(active.any()):
-            break
     return offset
 
 
-@dataclass(frozen=True)
-class _Bounds:
-    """The least and the greatest value of every band, (..., C): known on a CPU, where asking costs nothing."""
+def _by_plane(
+    call: Callable[..., float], images: tuple[Tensor, Tensor, Tensor | None], numbers: Sequence[Tensor]
+) -> Tensor:
+    """Return what the call makes of each band, (..., C) float64.
 
-    least: Tensor
-    most: Tensor
-
-    @classmethod
-    def of(cls, image: Tensor) -> _Bounds | None:
-        if filtering.on_gpu(image):
-            return None
-        return cls(image.amin(dim=(-2, -1)).double(), image.amax(dim=(-2, -1)).double())
-
-    def inside(self, offset: Tensor) -> bool:
-        return bool(((self.least > -offset) & (self.most < 1 - offset)).all())
-
-    def within(self, low: Tensor, high: Tensor) -> bool:
-        return bool(((self.least >= low) & (self.most <= high)).all())
+    Parameters
+    ----------
+    images : (..., C, h, w), (..., C, h, w) and a (..., h, w) mask or None.
+    numbers : (..., C) or (..., 1) each, which the call gets after its three images.
+    """
+    shape = images[0].shape[:-2]
+    size = images[0].shape[-2:]
+    first, second = (image.expand(*shape, *size).reshape(-1, *size).numpy() for image in images[:2])
+    mask = None if images[2] is None else images[2][..., None, :, :].expand(*shape, *size).reshape(-1, *size).numpy()
+    rows = zip(*(number.expand(shape).flatten().tolist() for number in numbers), strict=True)
+    found = [call(first[i], second[i], None if mask is None else mask[i], *row) for i, row in enumerate(rows)]
+    return torch.tensor(found, dtype=torch.float64).view(shape)
 
 
 def _median(values: Tensor, valid: Tensor | None) -> Tensor:
@@ -183,10 +187,12 @@ def _median(values: Tensor, valid: Tensor | None) -> Tensor:
     ----------
     valid : (..., n) bool, which values count, at least one; None: all.
     """
+    if not filtering.on_gpu(values):
+        rows = values.flatten(0, -2).numpy()
+        kept = None if valid is None else valid.expand(values.shape).flatten(0, -2).numpy()
+        found = [median(row if kept is None else row[kept[i]]) for i, row in enumerate(rows)]
+        return torch.tensor(found, dtype=torch.float64).view(values.shape[:-1])
     size = values.shape[-1]
-    if valid is None and not filtering.on_gpu(values):  # a selection, which a GPU does not make deterministically
-        lower = values.kthvalue((size - 1) // 2 + 1).values
-        return lower if size % 2 else (lower + values.kthvalue(size // 2 + 1).values) / 2
     if valid is None:
         ordered = values.sort(dim=-1).values
         return (ordered[..., (size - 1) // 2] + ordered[..., size // 2]) / 2
@@ -196,12 +202,8 @@ def _median(values: Tensor, valid: Tensor | None) -> Tensor:
     return (lower + upper) / 2
 
 
-def _mean_inside(
-    prediction: Tensor, target: OffsetTarget, offset: Tensor, total: Tensor, bounds: _Bounds | None
-) -> Tensor:
+def _mean_inside(prediction: Tensor, target: OffsetTarget, offset: Tensor) -> Tensor:
     """Return the mean of target - prediction over the pixels that the offset leaves inside (0, 1), (..., C)."""
-    if bounds is not None and bounds.inside(offset):
-        return (target.clear.total - total) / target.clear.count
     shown = offset[..., None, None]
     inside = (prediction > -shown) & (prediction < 1 - shown)
     if target.clear.mask is not None:
@@ -230,12 +232,13 @@ def clipped_share(prediction: Tensor, target: OffsetTarget, offset: Tensor) -> T
     -------
     (...) float64, 0 to 1.
     """
-    bounds = _Bounds.of(prediction)
-    if bounds is not None and bounds.inside(offset):
-        return torch.zeros(prediction.shape[:-3], dtype=torch.float64)
+    values = target.valid.count[..., 0] * prediction.shape[-3]
+    if not filtering.on_gpu(prediction):
+        outside = _by_plane(count_outside, (prediction, target.image, target.valid.mask), (offset,))
+        return outside.sum(dim=-1) / values
     shown = offset[..., None, None]
     outside = (prediction < -shown) | (prediction > 1 - shown)
     outside = outside & (target.image > 0) & (target.image < 1)
     if target.valid.mask is not None:
         outside = outside & target.valid.mask[..., None, :, :]
-    return outside.sum(dim=(-3, -2, -1)).double() / (target.valid.count[..., 0] * prediction.shape[-3])
+    return outside.sum(dim=(-3, -2, -1)).double() / values

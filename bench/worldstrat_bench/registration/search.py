@@ -11,6 +11,7 @@ table: of S^2 and S with m, and of S with m H. Only the mean needs its bands apa
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from worldstrat_bench.filtering import correlate_columns, correlate_rows
 from worldstrat_bench.registration.lags import box_sums, fft_length, first_lags, lag_table, spectrum
 from worldstrat_bench.sums import pixel_mean
 
@@ -103,13 +105,12 @@ def mismatch(moving: Tensor, target: SearchTarget) -> Tensor:
     (..., 2 radius + 1, 2 radius + 1) float64; [i, j] is J at dy = i - radius, dx = j - radius.
     """
     lags = 2 * target.radius + 1
-    bands = moving.shape[-3]
-    size = (fft_length(moving.shape[-2]), fft_length(moving.shape[-1]))
+    size = fft_length(moving.shape[-2]), fft_length(moving.shape[-1])
     centred = moving - pixel_mean(moving)[..., None, None]
     square = (centred * centred).sum(dim=-3, keepdim=True)
     spectra = spectrum(centred, *size)
     product = target.product[..., 0, :, :] * spectra[..., 0, :, :]
-    for band in range(1, bands):
+    for band in range(1, moving.shape[-3]):
         product.addcmul_(target.product[..., band, :, :], spectra[..., band, :, :])
     cross = first_lags(product, lags, size[1])
     if target.mask is None:
@@ -118,8 +119,50 @@ def mismatch(moving: Tensor, target: SearchTarget) -> Tensor:
     else:
         squares = lag_table(target.mask, spectrum(square, *size), lags, size[1])[..., 0, :, :]
         sums = lag_table(target.mask, spectra, lags, size[1])
+    return _mean_square(squares, cross, sums, target)
+
+
+def mismatch_smoothed(image: Tensor, taps: Sequence[float], target: SearchTarget) -> Tensor:
+    """J as :func:`mismatch`, of a prediction that is smoothed on the way; for a CPU.
+
+    One band after the other: what one needs fits into the caches, and its memory serves the next. A stack of bands
+    would spend a third of the time on asking the system for memory.
+
+    Parameters
+    ----------
+    image : (C, h + 2 radius + K - 1, w + 2 radius + K - 1) float32, the prediction around the window.
+    taps : the K taps of the filter along each axis, whose sum is 1.
+    """
+    lags, cut = 2 * target.radius + 1, len(taps) - 1
+    height, width = image.shape[-2] - cut, image.shape[-1] - cut
+    size = fft_length(height), fft_length(width)
+    filled = image.new_zeros(size, dtype=torch.float64)  # a transform would fill up a copy every time
+    centred = filled[:height, :width]
+    square, product = torch.zeros_like(filled), image.new_zeros(target.product.shape[-2:], dtype=torch.complex128)
+    still, sums = None if target.mask is None else target.mask[0], []
+    for band, truth in zip(image, target.product, strict=True):
+        own = band.double()
+        # A filter whose taps sum to 1 leaves a constant as it is, so that it may as well be taken off before.
+        own -= pixel_mean(own)
+        correlate_columns(correlate_rows(own, taps), taps, out=centred)
+        square.addcmul_(filled, filled)
+        moving = spectrum(filled, *size)
+        product.addcmul_(truth, moving)
+        sums.append(
+            box_sums(centred, target.height, target.width) if still is None else lag_table(still, moving, lags, size[1])
+        )
+    squares = (
+        box_sums(square[:height, :width], target.height, target.width)
+        if still is None
+        else lag_table(still, spectrum(square, *size), lags, size[1])
+    )
+    return _mean_square(squares, first_lags(product, lags, size[1]), torch.stack(sums), target)
+
+
+def _mean_square(squares: Tensor, cross: Tensor, sums: Tensor, target: SearchTarget) -> Tensor:
+    """J from its sums: (..., L, L) of S^2 and of S H over all bands, (..., C, L, L) of S."""
     bias = (sums * sums).sum(dim=-3) / target.count
-    return (squares - 2 * cross + target.energy - bias) / (bands * target.count)
+    return (squares - 2 * cross + target.energy - bias) / (sums.shape[-3] * target.count)
 
 
 def pick_shift(values: NDArray[np.float64], *, tie: float, fraction: int) -> Shift:

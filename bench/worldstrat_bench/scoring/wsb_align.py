@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from worldstrat_bench.filtering import correlate, crop_or_pad, gaussian_taps
+from worldstrat_bench.filtering import correlate, crop_or_pad, gaussian_taps, on_gpu
 from worldstrat_bench.protocol import GaussianParabola, Metrics, OffsetFirst
-from worldstrat_bench.registration import SearchTarget, Shift, mismatch, move, pick_shift
+from worldstrat_bench.registration import SearchTarget, Shift, mismatch, mismatch_smoothed, move, pick_shift
 from worldstrat_bench.registration.offset import (
     OffsetTarget,
     clipped_share,
@@ -50,7 +51,7 @@ class Levelled:
     ----------
     image : (C, H, W) float32, on the whole grid.
     offset : (C,) float64 b0, reflectance.
-    clipped : () float64, see ``registration.offset.clipped_share``.
+    clipped : () float64, see ``registration.offset.clipped_share``; NaN where it is not wanted.
     """
 
     image: Tensor
@@ -63,18 +64,38 @@ def level(image: Tensor, target: OffsetTarget, rules: WsbRules) -> Levelled:
 
     This comes before registration, so that no wild value and no offset steers it.
     """
-    window = crop_or_pad(image, rules.border)
+    window = crop_or_pad(image, rules.border).contiguous()
     first = first_offset(window, target)
     possible = without_absurd(image, first, rules.offset)
-    offset = robust_offset(crop_or_pad(possible, rules.border), target, first, rules.offset)
+    seen = window if possible is image else crop_or_pad(possible, rules.border)
+    offset = robust_offset(seen, target, first, rules.offset)
     shown = (possible + offset.to(image.dtype)[..., None, None]).clamp_(0, 1)
-    return Levelled(shown, offset, clipped_share(window, target, offset))
+    # What is not asked for costs nothing; wherever levels are kept everything is.
+    share = (
+        clipped_share(window, target, offset)
+        if rules.computes("clipped")
+        else torch.full_like(offset[..., 0], torch.nan)
+    )
+    return Levelled(shown, offset, share)
 
 
 def smooth(image: Tensor, extra: int, rules: WsbRules) -> Tensor:
     """Return G * image in float64 on the window widened by `extra` px; at the image's edge it is reflected."""
     taps = gaussian_taps(rules.search.sigma, rules.search.cut)
-    return correlate(crop_or_pad(image, rules.border - extra - rules.search.cut).double(), taps, taps)
+    return correlate(_around(image, extra, rules).double(), taps, taps)
+
+
+def _around(image: Tensor, extra: int, rules: WsbRules) -> Tensor:
+    """Return what :func:`smooth` reads of an image."""
+    return crop_or_pad(image, rules.border - extra - rules.search.cut)
+
+
+def search_table(image: Tensor, target: SearchTarget, rules: WsbRules) -> Tensor:
+    """J at every integer shift of S, (..., C, H, W) on the grid; see ``registration.mismatch``."""
+    radius = rules.search.radius
+    if image.ndim > 3 or on_gpu(image):
+        return mismatch(smooth(image, radius, rules), target)
+    return mismatch_smoothed(_around(image, radius, rules), gaussian_taps(rules.search.sigma, rules.search.cut), target)
 
 
 def moved(image: Tensor, shift: Shift, rules: WsbRules) -> Tensor:
@@ -111,7 +132,7 @@ class Aligned:
 def align(image: Tensor, offset: OffsetTarget, search: SearchTarget, rules: WsbRules) -> Aligned:
     """Level, register and move a (3, H, W) image on the grid, not clipped, and add the bias that is left."""
     levelled = level(image, offset, rules)
-    values = mismatch(smooth(levelled.image, rules.search.radius, rules), search).cpu().numpy()
+    values = search_table(levelled.image, search, rules).cpu().numpy()
     shift = pick_shift(values, tie=rules.search.tie, fraction=rules.search.fraction)
     result, bias = unbiased(moved(levelled.image, shift, rules), offset)
     return Aligned(levelled, values, shift, result, bias)

@@ -15,10 +15,10 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from worldstrat_bench.registration import mismatch, move_each, pick_shifts
+from worldstrat_bench.registration import move_each, pick_shifts
 from worldstrat_bench.registration.offset import OffsetTarget
 from worldstrat_bench.registration.search import SearchTarget, Shifts
-from worldstrat_bench.scoring.wsb_align import WsbRules, level, smooth, unbiased
+from worldstrat_bench.scoring.wsb_align import WsbRules, level, search_table, unbiased
 from worldstrat_bench.scoring.wsb_ranked import Placed, SeenFrame, Truth, ranked
 from worldstrat_bench.scoring.wsb_target import WsbPrepared
 
@@ -93,7 +93,7 @@ def measure(images: Tensor, stack: Stack, rules: WsbRules) -> Measured:
     """
     search, truth = rules.search, stack.truth
     levelled = level(images, truth.offset, rules)
-    values = mismatch(smooth(levelled.image, search.radius, rules), stack.search)
+    values = search_table(levelled.image, stack.search, rules)
     shifts = pick_shifts(values, tie=search.tie, fraction=search.fraction)
     placed = move_all(torch.cat([levelled.image, images.clamp(0, 1)], dim=1), shifts, rules)
     result, bias = unbiased(placed[:, :3], truth.offset)

@@ -12,6 +12,7 @@ from worldstrat_bench.filtering import (
     correlate,
     correlate_columns,
     correlate_rows,
+    correlate_turned,
     crop_or_pad,
     gaussian_taps,
     lanczos_taps,
@@ -38,6 +39,27 @@ def test_views_are_read_in_place() -> None:
     assert torch.equal(correlate(view, taps, taps), correlate(view.contiguous(), taps, taps))
     turned = image.transpose(-1, -2)
     torch.testing.assert_close(correlate(turned, taps, taps), correlate(image, taps, taps).transpose(-1, -2))
+
+
+@pytest.mark.parametrize("size", [11, 12, 18, 19, 50])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_turned_in_memory_the_numbers_are_the_same(size: int, dtype: torch.dtype) -> None:
+    image = torch.randn(2, 3, size, size + 3, dtype=dtype)
+    taps = gaussian_taps(1.5, 5)
+    found = correlate_turned(image, taps)
+    torch.testing.assert_close(
+        found, correlate(image, taps, taps), rtol=0, atol=1e-6 if dtype == torch.float32 else 1e-15
+    )
+    assert found.transpose(-1, -2).is_contiguous()
+
+
+def test_columns_are_written_where_they_are_wanted() -> None:
+    image, taps = torch.randn(30, 45, dtype=torch.float64), gaussian_taps(2.0, 8)
+    around = torch.zeros(32, 40, dtype=torch.float64)
+    assert correlate_columns(image, taps, out=around[:30, :29]).data_ptr() == around.data_ptr()
+    assert torch.equal(around[:30, :29], correlate_columns(image, taps))
+    assert not around[30:].any()
+    assert not around[:, 29:].any()
 
 
 def test_gaussian_is_scipys() -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 import scoring_reference as reference
 from scoring_scenes import blurred, land
+from worldstrat_bench import filtering
 from worldstrat_bench.protocol import OffsetFirst, load_protocol
 from worldstrat_bench.registration import offset as module
 from worldstrat_bench.registration.offset import (
@@ -125,15 +126,30 @@ def test_is_the_definition(case: str) -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_fixed_number_of_steps_gives_the_same_bits(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fixed_number_of_steps_over_all_pixels_gives_the_same(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a GPU computes, which asks for no value on the way."""
     prediction, target, masks = scene(case)
     prepared = statistics_of(target, *masks)
     stopped = offset_of(prediction, prepared)
     share = clipped_share(prediction, prepared, stopped)
-    monkeypatch.setattr(module._Bounds, "of", lambda image: None)
-    assert torch.equal(offset_of(prediction, prepared), stopped)
+    monkeypatch.setattr(filtering, "on_gpu", lambda image: True)
+    torch.testing.assert_close(offset_of(prediction, prepared), stopped, rtol=0, atol=1e-13)
     assert torch.equal(clipped_share(prediction, prepared, stopped), share)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 99), st.floats(-1.5, 1.5), st.sampled_from([1.0, 5.0, 40.0]))
+def test_pixels_are_picked_out_again_when_the_offset_moves(seed: int, start: float, gain: float) -> None:
+    """From a start far off, and where most values are saturated: as if every step looked at all pixels."""
+    rng = np.random.default_rng(seed)
+    target = torch.from_numpy(rng.random((2, 40, 41)).astype(np.float32))
+    prediction = (target * gain + 0.2 * torch.from_numpy(rng.normal(size=target.shape))).float()
+    mask = torch.from_numpy(rng.random((40, 41)) < 0.6)
+    prepared = statistics_of(target, mask, mask)
+    first = torch.full((2,), start, dtype=torch.float64)
+    found = robust_offset(prediction, prepared, first, RULE)
+    expected = reference.robust_offset(prediction.double().numpy(), target.numpy(), mask.numpy(), first.numpy())
+    np.testing.assert_allclose(found.numpy(), expected, atol=1e-9)
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 8])

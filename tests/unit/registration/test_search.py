@@ -13,7 +13,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 import scoring_reference as reference
 from scoring_scenes import REAL_TILES, blurred, land, real_tile
 from worldstrat_bench.filtering import correlate, crop_or_pad, gaussian_taps
-from worldstrat_bench.registration import Shift, mismatch, pick_shift, pick_shifts, prepare_search
+from worldstrat_bench.registration import Shift, mismatch, mismatch_smoothed, pick_shift, pick_shifts, prepare_search
 from worldstrat_bench.registration.lags import box_sums, fft_length
 
 RADIUS, BORDER = 8, 20
@@ -21,11 +21,16 @@ Mask = NDArray[np.bool_]
 
 
 def fast(prediction: NDArray[np.float32], target: NDArray[np.float32], mask: Mask | None) -> NDArray[np.float64]:
+    """J of a prediction that is smoothed on the way, which is that of the smoothed one."""
     taps = gaussian_taps(2.0, 8)
-    moving = correlate(crop_or_pad(torch.from_numpy(prediction.copy()), BORDER - RADIUS - 8).double(), taps, taps)
+    around = crop_or_pad(torch.from_numpy(prediction.copy()), BORDER - RADIUS - 8)
     still = correlate(crop_or_pad(torch.from_numpy(target.copy()), BORDER - 8).double(), taps, taps)
     weights = None if mask is None else torch.from_numpy(mask)
-    return np.asarray(mismatch(moving, prepare_search(still, weights, RADIUS)).numpy())
+    prepared = prepare_search(still, weights, RADIUS)
+    values = mismatch_smoothed(around, taps, prepared)
+    whole = mismatch(correlate(around.double(), taps, taps), prepared)
+    torch.testing.assert_close(values, whole, rtol=1e-10, atol=1e-17)
+    return np.asarray(values.numpy())
 
 
 def assert_same(values: NDArray[np.float64], expected: NDArray[np.float64]) -> None:
