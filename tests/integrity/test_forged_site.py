@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -333,3 +334,26 @@ def test_one_code_counts_once(tmp_path: Path) -> None:
         verify(submit(tmp_path / "runs", slug, model_ref=reference))
     make([tmp_path / "runs"], tmp_path / "out")
     assert sorted(own["counts"] for own in standings(tmp_path / "out").values()) == [False, True]
+
+
+def test_a_self_reported_row_joins_no_boards_of_verified_ones(tmp_path: Path) -> None:
+    """Facts of tiles agree within a tolerance, so that a row in the middle agrees with two that do not."""
+
+    def row(slug: str, factor: float) -> Path:
+        facts = tuple(replace(fact, detail=fact.detail * factor) for fact in official_facts("never-split"))
+        return submit(tmp_path / "runs", slug, tiles=facts, protocol="worldstrat-2022")
+
+    def boards(name: str) -> list[list[set[str]]]:
+        # Without a reference of the release, which decides where there is one.
+        report = build([tmp_path / "runs"], tmp_path / name, config=BoardConfig(commits=(COMMIT,)))
+        found = [[{source.split("/")[1] for source in rows} for rows in (b.ranked, b.reported)] for b in report.boards]
+        return sorted(found, key=lambda rows: min(rows[0]))
+
+    verify(row("first", 1.0))
+    verify(row("second", 1.0015))
+    apart = boards("before")
+    assert [ranked for ranked, _ in apart] == [{"first"}, {"second"}]
+    row("between", 1.00075)
+    joined = boards("after")
+    assert [ranked for ranked, _ in joined] == [{"first"}, {"second"}]
+    assert sorted(len(reported) for _, reported in joined) == [0, 1]

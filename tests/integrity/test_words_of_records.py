@@ -61,6 +61,23 @@ def test_a_verdict_in_a_name_or_label_of_a_tile_is_refused(tmp_path: Path, label
     assert rules(make_submission(tmp_path, tiles=tiles)) == {"name"}
 
 
+@pytest.mark.parametrize("word", ["=HYPERLINK(1)", "@x", "-1+1", "+x", "%x", "two\nlines", "bell\x07", "\u202eleft"])
+@pytest.mark.parametrize("label", ["tile", "smod"])
+def test_tables_that_are_published_as_they_are_hold_no_formula_and_no_hidden_character(
+    tmp_path: Path, label: str, word: str
+) -> None:
+    first, *others = invented_facts(12)
+    texts: dict[str, Any] = {label: word, **({"group": word} if label == "tile" else {})}
+    tiles = tuple(sorted((replace(first, **texts), *others), key=lambda facts: facts.tile))
+    assert rules(make_submission(tmp_path, tiles=tiles)) == {"name"}
+
+
+def test_names_of_tiles_may_be_of_any_language(tmp_path: Path) -> None:
+    first, *others = invented_facts(12)
+    tiles = tuple(sorted((replace(first, tile="Zürich 1=2 (市)", group="市"), *others), key=lambda facts: facts.tile))
+    assert rules(make_submission(tmp_path, tiles=tiles)) == set()
+
+
 @pytest.mark.parametrize(
     ("stated", "rule"),
     [

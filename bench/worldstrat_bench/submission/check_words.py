@@ -13,6 +13,7 @@ from worldstrat_bench.stats.names import reserved_fault
 from worldstrat_bench.submission.faults import CheckFinding
 
 _TICKS: Final = "✓✔☑✅🗸🗹"
+_FORMULA: Final = ("=", "+", "-", "@", "|", "%")
 _LABELS: Final = ("group", "ipcc", "smod", "source", "continent")
 
 
@@ -30,7 +31,7 @@ def word_faults(result: Result) -> Iterator[CheckFinding]:
             break
     shown = {label for name in _LABELS for label in result.table.text(name)} | {*result.table.tiles}
     for label in sorted(shown):
-        if fault := _fault(label):
+        if fault := _fault(label) or _in_a_table(label):
             what = f"the name or label {label[:60]!r} of a tile cannot be used: {fault}"
             yield CheckFinding(
                 "name", what, where=result.tiles_file, remedy="give the tiles of the data set other names"
@@ -42,6 +43,13 @@ def _fault(text: str) -> str:
     """Return what of a text only pages say, in words; "" if there is nothing."""
     sign = next((character for character in text if character in _TICKS), None)
     return f"it holds {sign!r}, which only these pages show" if sign else reserved_fault(text[:400])
+
+
+def _in_a_table(text: str) -> str:
+    """Return why a text does not belong in a table that people open as it is, in words; "" if it does."""
+    if not text.isprintable():
+        return "it holds a character that is not shown"
+    return f"a spreadsheet takes what begins with {text[0]!r} for a formula" if text.startswith(_FORMULA) else ""
 
 
 def _stated(record: Record) -> Iterator[tuple[str, str]]:
