@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from worldstrat_bench.artefacts.record import ONLY_FULL
 from worldstrat_bench.audit.changes import (
+    CELLS,
     CROP,
     GAIN,
     OFFSET,
@@ -67,13 +68,19 @@ EXPLANATIONS: dict[str, str] = {
 _MARGIN = 12
 """Px of the four-fold grid that the cells of a mosaic lose on every side."""
 
+_MOSAIC_SIDE_MIN = CELLS * (2 * _MARGIN // 4 + 1)
+"""Px of the input below which a cell of the mosaic is all margin."""
+
+_MOSAIC_HR_SIDE_MIN = 200
+"""Px of a high-resolution image whose input is large enough for a mosaic, also where it is cut to the smallest tile."""
+
 _TIMER_SECONDS = 0.005
 """Differences below this say nothing about caching."""
 
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """Result of one probe. `value` is None if the model gave no prediction; `message` says why."""
+    """Result of one probe. `value` is None if there is none; `message` says why."""
 
     probe: str
     value: float | None
@@ -95,7 +102,7 @@ class ProbeResult:
 
 
 class NoPredictionError(Exception):
-    """The model failed on a task; the message says how."""
+    """A probe has no value, since the model failed on a task or its input is too small; the message says how."""
 
 
 class AskedWorker(Protocol):
@@ -197,6 +204,13 @@ def probe_mosaic(model: AuditedModel, tasks: Sequence[Task]) -> float:
     """
     tasks = [best_frame(task) for task in tasks]
     whole = mosaic(tasks)
+    # Without it the mean over no pixel would be NaN, which is neither above a limit nor below it.
+    if min(whole.size) < _MOSAIC_SIDE_MIN:
+        height, width = whole.size
+        raise NoPredictionError(
+            f"input tiles of {height} x {width} px are too small for a mosaic: {_MOSAIC_SIDE_MIN} px are needed, "
+            f"which tiles with a high-resolution image of {_MOSAIC_HR_SIDE_MIN} px have"
+        )
     made = on_fourfold(model.image(whole), *whole.size)
     changes = []
     for cell, (rows, columns) in enumerate(cells(*whole.size)):

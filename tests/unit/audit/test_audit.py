@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
 from types import ModuleType
@@ -18,7 +19,14 @@ from worldstrat_bench.audit.audit import report_lines
 from worldstrat_bench.audit.changes import CELLS, cells, cropped, mosaic
 from worldstrat_bench.audit.detail import change
 from worldstrat_bench.audit.gains import Gains, difference
-from worldstrat_bench.audit.probes import LIMITS, AuditedModel, ProbeResult, probe_repeat
+from worldstrat_bench.audit.probes import (
+    LIMITS,
+    AuditedModel,
+    NoPredictionError,
+    ProbeResult,
+    probe_mosaic,
+    probe_repeat,
+)
 from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.data.mini import write_mini
 from worldstrat_bench.data.reading import read_inputs
@@ -213,6 +221,34 @@ def test_a_mosaic_holds_every_tile_in_its_cell() -> None:
     for i, (rows, columns) in enumerate(cells(40, 40)):
         assert (made.images[..., rows, columns] == i).all()
     assert (made.height, made.width) == (160, 160)
+
+
+class Enlarging:
+    """Enlarges the first frame by repeating its pixels."""
+
+    def predict(self, task: Task, seed: int) -> Reply:
+        image = task.images[0, 0, :3].repeat(4, axis=1).repeat(4, axis=2)
+        return Reply("ok", image, "", 0.01)
+
+    def restart(self) -> None:
+        """It keeps nothing."""
+
+
+def noisy_task(side: int, number: int) -> Task:
+    task = task_of(0.0, side)
+    noise = np.random.default_rng(number).normal(0.1, 0.02, task.images.shape)
+    return replace(task, images=noise.astype(np.float32))
+
+
+@pytest.mark.parametrize("side", [28, 30, 40])
+def test_a_mosaic_has_a_value(side: int) -> None:
+    assert 0 <= probe_mosaic(AuditedModel(Enlarging()), [noisy_task(side, i) for i in range(16)]) < 0.6
+
+
+@pytest.mark.parametrize("side", [16, 24, 27])
+def test_a_mosaic_of_small_tiles_says_how_large_they_have_to_be(side: int) -> None:
+    with pytest.raises(NoPredictionError, match=rf"input tiles of {side} x {side} px are too small.* 28 px are needed"):
+        probe_mosaic(AuditedModel(Enlarging()), [noisy_task(side, i) for i in range(16)])
 
 
 def test_a_crop_asks_for_the_crop_of_the_output() -> None:
