@@ -106,7 +106,7 @@ def audit_model(
     *,
     json: bool,
 ) -> tuple[bool, list[dict[str, object]]]:
-    """Audit a model and print what the probes found; whether nothing refuses it, and the findings as values.
+    """Audit a model and print what the probes found; return whether nothing refuses it, and the findings as values.
 
     Parameters
     ----------
@@ -153,15 +153,20 @@ def audit_model(
             typer.echo(console.printable(line))
     if reference is not None:
         typer.echo(f"wrote {_write(report, *reference, audit)}", err=True)
-    findings: list[dict[str, object]] = [
+    return report.passed, _findings(report)
+
+
+def _findings(report: AuditReport) -> list[dict[str, object]]:
+    """Return what the probes found, and known minus unseen, as values."""
+    probes: list[dict[str, object]] = [
         {"probe": r.probe, "value": r.value, "limit": r.limit, "verdict": r.verdict, "message": r.message}
         for r in report.results
     ]
-    findings += [
+    differences: list[dict[str, object]] = [
         {"probe": "known-minus-unseen", "model": name, "unseen_is_real": report.real, **asdict(difference)}
         for name, difference in report.differences.items()
     ]
-    return report.passed, findings
+    return [*probes, *differences]
 
 
 def _write(report: AuditReport, record: Record, model: ModelRef, audit: AuditGroup) -> Path:

@@ -166,7 +166,7 @@ def _harness_packages() -> tuple[Path, ...]:
     folders = map(Path, (*site.getsitepackages(), sysconfig.get_path("platlib")))
     installed = tuple(dict.fromkeys(path for path in folders if path.is_dir()))
     # Python does not read .pth files in a folder that a .pth file names. Of the editable packages of this machine only
-    # the reference models are the same for everybody who has this version of the harness.
+    # the reference models are the same for all who have this version of the harness.
     own = (install.folders for name, install in editable_installs(installed) if name == BASELINES)
     return (*installed, *(folder for folders in own for folder in folders if folder not in installed))
 

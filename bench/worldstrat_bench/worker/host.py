@@ -159,7 +159,7 @@ class Worker:
         task : a batch of one.
         seed : of torch, numpy and random, set before the model is called; in a run, :meth:`Task.seed`.
         examine : also find out where the output is and whether the model changed its input.
-        any_unit : take an answer that is no reflectance as well, to find out which unit it is in.
+        any_unit : take an answer that is not reflectance as well, to find out which unit it is in.
 
         Raises
         ------

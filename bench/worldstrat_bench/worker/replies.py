@@ -20,7 +20,7 @@ CLAIMS = ("model_error", "invalid_output", "out_of_memory")
 def judge(message: Message, task: Task, wall_seconds: float, *, any_unit: bool = False) -> Reply:
     """Return what became of a task of one tile, from the worker's answer and the seconds that the host waited.
 
-    With `any_unit` an answer that is no reflectance is taken as well.
+    With `any_unit` an answer that is not reflectance is taken as well.
     """
     failure = failure_of(message, "prediction", wall_seconds)
     if failure is not None:

@@ -38,7 +38,7 @@ def check_output(
 
     Parameters
     ----------
-    any_unit : take what is no reflectance as well, to find out which unit it is in.
+    any_unit : take what is not reflectance as well, to find out which unit it is in.
 
     Returns
     -------
