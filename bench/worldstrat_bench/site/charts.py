@@ -161,8 +161,12 @@ def strip(values: Sequence[tuple[str, float]], label: str, unit: str) -> Markup:
             "tk",
             "end" if tick == ticks[-1] else "middle",
         )
-    for name, value in values:
-        drawing.raw(Markup(element("circle", element("title", escape(name)), css="dt", cx=scale(value), cy=18, r=4)))
+    # Written out: a hundred models on 394 tiles have 39,400 of these.
+    dots = (
+        f'<circle class="dt" cx="{fmt(scale(value))}" cy="18" r="4"><title>{escape(name)}</title></circle>'
+        for name, value in values
+    )
+    drawing.raw(Markup("".join(dots)))
     return drawing.render()
 
 
