@@ -7,6 +7,8 @@ functions of its own process, and a model runs in another, on its own device.
 from __future__ import annotations
 
 import contextlib
+import errno
+import importlib
 import io
 import json
 import os
@@ -53,7 +55,12 @@ def run_rounds(
         output = io.StringIO()
         plugin = RoundsPlugin(rounds, machine, _outside(say))
         # What pytest prints is shown only if it fails: it speaks of tests, and the user asked for a time.
-        with _no_other_plugins(), contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
+        with (
+            _no_other_plugins(),
+            _no_programs(),
+            contextlib.redirect_stdout(output),
+            contextlib.redirect_stderr(output),
+        ):
             code = pytest.main(
                 [
                     "-c",
@@ -149,6 +156,25 @@ def _no_other_plugins() -> Iterator[None]:
         yield
     finally:
         _set_environment(before)
+
+
+@contextlib.contextmanager
+def _no_programs() -> Iterator[None]:
+    """Let pytest-benchmark start none: it asks git or hg of the current directory for what we drop.
+
+    The directory may be a stranger's, and the settings of its repository name programs that git and hg start.
+    """
+    utils: Any = importlib.import_module("pytest_benchmark.utils")  # where it keeps subprocess.check_output
+
+    def refused(*arguments: object, **more: object) -> str:
+        raise FileNotFoundError(errno.ENOENT, "not started here")
+
+    before = utils.check_output
+    utils.check_output = refused
+    try:
+        yield
+    finally:
+        utils.check_output = before
 
 
 def _set_environment(values: Mapping[str, str | None]) -> None:
