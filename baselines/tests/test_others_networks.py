@@ -157,7 +157,8 @@ def test_a_mistake_that_only_costs_quality_is_named(file: str, parameters: dict[
 
 @pytest.mark.filterwarnings("ignore:torch.meshgrid")
 @pytest.mark.parametrize(
-    ("bands", "words"), [("B04,B03,B02", ""), ("B02,B03,B04", "BGR for RGB: set bands=B04,B03,B02")]
+    ("bands", "words"),
+    [pytest.param("B04,B03,B02", "", marks=SLOW), ("B02,B03,B04", "BGR for RGB: set bands=B04,B03,B02")],
 )
 def test_blue_for_red_is_named_where_land_does_not_show_it(bands: str, words: str) -> None:
     found = order_of_bands(trials_of("craft_x4.pth", {"bands": bands}))

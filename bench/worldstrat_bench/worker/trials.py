@@ -70,6 +70,8 @@ class Trials:
             "dim red": lambda seed: red_things(frames, seed, 0.35 * bright),
         }
         self._usual: dict[tuple[str, int], tuple[Scene, float] | None] = {}
+        self.lost = ""
+        """What became of the first scene that the model gave no answer to."""
 
     def gain(self, other: Alternative, kind: str, seed: int) -> float:
         """Return by how many dB the model does better with an alternative, on one scene; -inf without an answer.
@@ -81,7 +83,7 @@ class Trials:
         if usual is None:
             return -np.inf
         scene, quality = usual
-        answer = _rgb(self._predict(scene.task(other.change(scene.images).astype(np.float32))))
+        answer = self._answer(scene.task(other.change(scene.images).astype(np.float32)))
         found = None if answer is None else _quality(other.undo(answer), scene.truth)
         return -np.inf if found is None else found - quality
 
@@ -98,11 +100,19 @@ class Trials:
         """Return a scene, and the quality on it of the model as declared or of bicubic, whichever is better."""
         if (kind, seed) not in self._usual:
             scene = self._make[kind](seed)
-            own = _quality(_rgb(self._predict(scene.task())), scene.truth)
+            own = _quality(self._answer(scene.task()), scene.truth)
             plain = _quality(scene.images[0, list(RGB)], scene.truth)
             assert plain is not None
             self._usual[kind, seed] = None if own is None else (scene, max(own, plain))
         return self._usual[kind, seed]
+
+    def _answer(self, task: Task) -> NDArray[np.float32] | None:
+        """Return red, green and blue of an answer, which may have the near infrared behind them; None without one."""
+        reply = self._predict(task)
+        if reply.image is None:
+            self.lost = self.lost or f"{reply.outcome}: {reply.message.partition(chr(10))[0]}"
+            return None
+        return reply.image[: len(RGB)]
 
 
 def other_units(trials: Trials) -> Verdict:
@@ -133,12 +143,14 @@ def order_of_bands(trials: Trials) -> Verdict:
     """Return whether the model does better with red and blue in each other's place, at the input and in the answer."""
     other = exchanged(trials.says)
     gains = {kind: trials.gains(other, kind) for kind in ("land", "red", "dim red")}
-    mean = {kind: float(np.mean(found)) for kind, found in gains.items()}
+    mean = {kind: float(np.mean(found)) for kind, found in gains.items() if np.isfinite(found).all()}
+    if not mean:
+        return Verdict(note=f"the order cannot be told: {trials.lost}")
     best = max(mean, key=lambda kind: mean[kind])
     agreed = min(mean.values()) > -HINT_DB and min(gains[best]) >= EVERY_DB
     if agreed and mean[best] >= HINT_DB:
         return Verdict(other.hint, mean[best], mean[best] >= ORDER_DB)
-    if max(abs(gain) for found in gains.values() for gain in found) < HINT_DB:
+    if max(abs(gain) for kind in mean for gain in gains[kind]) < HINT_DB:
         note = f"red and blue exchanged give the same to {HINT_DB:g} dB: which comes first is neither seen nor matters"
         return Verdict(note=note)
     return Verdict(note=f"red and blue exchanged are {-min(mean.values()):.2f} dB worse")
@@ -149,11 +161,6 @@ def _indifferent(names: list[str]) -> str:
         return ""
     which = " or ".join(names)
     return f"{which} makes no difference to {HINT_DB:g} dB, so that such an offset is neither seen nor matters"
-
-
-def _rgb(reply: Reply) -> NDArray[np.float32] | None:
-    """Return red, green and blue of an answer, which may have the near infrared behind them; None without one."""
-    return None if reply.image is None else reply.image[: len(RGB)]
 
 
 def _quality(image: NDArray[np.floating[Any]] | None, truth: NDArray[np.float32]) -> float | None:

@@ -143,6 +143,7 @@ def test_a_model_that_fails_is_left_to_other_checks() -> None:
     for reply, frames in ((Reply("crash", None, "signal 11", 0.0), 1), (Reply("ok", still, "", 0.0), 3)):
         trials = Trials(lambda task, reply=reply: reply, frames, {})  # type: ignore[misc]
         assert other_units(trials).hint == order_of_bands(trials).hint == ""
+        assert reply.outcome == "ok" or "crash: signal 11" in order_of_bands(trials).note
 
 
 def test_the_near_infrared_of_an_answer_takes_no_part() -> None:
