@@ -120,7 +120,7 @@ def correlate(image: Tensor, taps_y: Sequence[float], taps_x: Sequence[float]) -
 
 
 def correlate_turned(image: Tensor, taps: Sequence[float]) -> Tensor:
-    """:func:`correlate` with the same taps along both axes; the result's columns lie together in memory, not its rows.
+    """Run :func:`correlate` with equal taps along both axes; the result's columns lie together in memory, not its rows.
 
     On a CPU that saves a sixth of the time, if all images that it is combined with are results of this function.
     """

@@ -49,7 +49,7 @@ class SsimTarget:
 
 
 def ssim_target(target: Tensor, valid: Tensor | None = None, *, window: int = 11, sigma: float = 1.5) -> SsimTarget:
-    """Moments of a (..., C, H, W) target; `valid`, (..., H, W) bool, says which pixels count (None: all)."""
+    """Return the moments of a (..., C, H, W) target; `valid`, (..., H, W) bool, says which pixels count (None: all)."""
     taps = gaussian_taps(sigma, window // 2)
     centre = pixel_mean(target)[..., None, None]
     image = target - centre
@@ -66,7 +66,7 @@ def whole_windows(valid: Tensor, window: int) -> Tensor:
 
 
 def ssim_map(prediction: Tensor, target: SsimTarget, data_range: float = 1.0) -> Tensor:
-    """SSIM at every position where the window fits: (..., C, H - w + 1, W - w + 1)."""
+    """Return SSIM at every position where the window fits: (..., C, H - w + 1, W - w + 1)."""
     c1, c2 = (K1 * data_range) ** 2, (K2 * data_range) ** 2
     image = prediction - target.centre
     mean = correlate_turned(image, target.taps)
@@ -81,7 +81,7 @@ def ssim_map(prediction: Tensor, target: SsimTarget, data_range: float = 1.0) ->
 
 
 def ssim(prediction: Tensor, target: SsimTarget, data_range: float = 1.0) -> Tensor:
-    """Mean SSIM over bands and positions, (...) float64; NaN where no window counts in full."""
+    """Return the mean SSIM over bands and positions, (...) float64; NaN where no window counts in full."""
     if on_gpu(prediction):
         totals = [_total(ssim_map(prediction, target, data_range), target.positions)]
     else:  # a band at a time fits into the caches

@@ -123,7 +123,7 @@ def mismatch(moving: Tensor, target: SearchTarget) -> Tensor:
 
 
 def mismatch_smoothed(image: Tensor, taps: Sequence[float], target: SearchTarget) -> Tensor:
-    """J as :func:`mismatch`, of a prediction that is smoothed on the way; for a CPU.
+    """Return J as :func:`mismatch`, of a prediction that is smoothed on the way; for a CPU.
 
     One band after the other: what one needs fits into the caches, and its memory serves the next. A stack of bands
     would spend a third of the time on asking the system for memory.

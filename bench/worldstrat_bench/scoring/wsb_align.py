@@ -91,7 +91,7 @@ def _around(image: Tensor, extra: int, rules: WsbRules) -> Tensor:
 
 
 def search_table(image: Tensor, target: SearchTarget, rules: WsbRules) -> Tensor:
-    """J at every integer shift of S, (..., C, H, W) on the grid; see ``registration.mismatch``."""
+    """Return J at every integer shift of S, (..., C, H, W) on the grid; see ``registration.mismatch``."""
     radius = rules.search.radius
     if image.ndim > 3 or on_gpu(image):
         return mismatch(smooth(image, radius, rules), target)

@@ -233,7 +233,7 @@ def _agreeing(entries: Sequence[Entry]) -> list[list[Entry]]:
         # them.
         near = [part for part in parts if any(_same_facts(entry.table, other.table) for other in part)]
         if not entry.verified and sum(part[0].verified != "" for part in near) > 1:
-            near = near[:1]  # boards of verified runs are not joined by one that anybody can write
+            near = near[:1]  # boards of verified runs are not joined by one that anyone can write
         joined = [other for part in near for other in part]
         first = parts.index(near[0]) if near else len(parts)
         parts = [part for part in parts if part not in near]
