@@ -71,7 +71,7 @@ class Trials:
         }
         self._usual: dict[tuple[str, int], tuple[Scene, float] | None] = {}
         self.lost = ""
-        """What became of the first scene that the model gave no answer to."""
+        """Outcome of the first scene that the model gave no answer to."""
 
     def gain(self, other: Alternative, kind: str, seed: int) -> float:
         """Return by how many dB the model does better with an alternative, on one scene; -inf without an answer.
