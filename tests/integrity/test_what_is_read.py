@@ -17,6 +17,7 @@ from site_scenes import write_verification
 from submission_factory import MANIFEST, make_submission, model_ref, the_result
 from worldstrat_bench.artefacts.record import load_record
 from worldstrat_bench.cli.app import app
+from worldstrat_bench.errors import UsageError
 from worldstrat_bench.submission.check import Options, check
 from worldstrat_bench.submission.faults import CheckReport
 
@@ -131,3 +132,18 @@ def test_an_honest_submission_with_words_and_lists_beside_it_passes(root: Path) 
         (folder / name).write_text("words\n")
     assert pull_request(root).ok
     assert f"submissions/{MINE}" in {"/".join(source.split("/")[:2]) for source in published(root)}
+
+
+@pytest.mark.parametrize("above", [".", "..", "reports"])
+def test_a_folder_above_the_submissions_is_not_built_unchecked(root: Path, above: str) -> None:
+    """It would be searched for runs, as any folder of runs is."""
+    beside_the_manifest(root)
+    (root / "reports").mkdir()
+    command = ["site", "build", str(root / above), "--out", str(root / "out"), "--checked"]
+    done = CliRunner().invoke(app, command)
+    if above == "reports":  # holds no submission: an empty folder of runs
+        assert done.exit_code == 5
+        return
+    assert isinstance(done.exception, UsageError)
+    assert "submissions lie below it" in done.exception.what
+    assert not (root / "out").exists()

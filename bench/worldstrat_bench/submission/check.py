@@ -26,6 +26,7 @@ from worldstrat_bench.submission.check_changes import (
     listed_changes,
     slug_of,
     united,
+    unseen_faults,
 )
 from worldstrat_bench.submission.check_code import code_faults, read_code
 from worldstrat_bench.submission.check_files import SUBMISSIONS, folder_faults, loose_faults
@@ -43,7 +44,7 @@ from worldstrat_bench.submission.check_record import (
 from worldstrat_bench.submission.check_words import word_faults
 from worldstrat_bench.submission.faults import CheckFinding, CheckReport, from_error
 from worldstrat_bench.submission.fingerprints import Fingerprints, dataset_fingerprints, imagery_faults
-from worldstrat_bench.submission.folders import is_submission_folder, named_submission
+from worldstrat_bench.submission.folders import holds_submissions, is_submission_folder, named_submission
 from worldstrat_bench.submission.git import Change, Checkout, open_checkout
 from worldstrat_bench.submission.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, Manifest
 from worldstrat_bench.submission.siblings import Siblings, folders_in
@@ -119,11 +120,19 @@ def judged_folders(paths: Sequence[Path]) -> dict[Path, dict[Path, str]]:
     Parameters
     ----------
     paths : as in :func:`check`; what holds no submission, a run for instance, is left aside.
+
+    Raises
+    ------
+    UsageError
+        for a folder somewhere below which submissions lie.
     """
     judged: dict[Path, dict[Path, str]] = {}
     for path in paths:
         # A site is also built of runs, which no check of submissions knows.
         if path.resolve().name != SUBMISSIONS and not (path / MANIFEST_NAME).is_file():
+            if holds_submissions(path):
+                remedy = f"give that folder itself, such as {SUBMISSIONS}, beside the runs"
+                raise UsageError("submissions lie below it, which would not be checked", where=path, remedy=remedy)
             continue
         own = judged.setdefault(path, {})
         for folder, beside in _view([path], Options(), path).folders.items():
@@ -189,7 +198,7 @@ def _view(paths: Sequence[Path], options: Options, scratch: Path) -> _View:
     seen = {folder: beside for folder in folders if folder.resolve() in touched}
     if any(path.resolve() == (checkout.root / SUBMISSIONS).resolve() for path in paths):
         kept = {slug for change in changes if change.status != "D" and (slug := slug_of(change.path))}
-        faults += _unseen_faults(kept - {folder.name for folder in seen})
+        faults += unseen_faults(kept - {folder.name for folder in seen})
     return _View(seen, tuple(faults))
 
 
@@ -206,14 +215,6 @@ def _renewed(checkout: Checkout, before: Path, changes: Iterable[Change]) -> Ite
             found = verification_in(now.folder, now.record)
             if found is not None and found.computed and found.submitted_record_id == old.record.record_id:
                 yield change.path.parent
-
-
-def _unseen_faults(slugs: Iterable[str]) -> Iterator[CheckFinding]:
-    """Refuse folders that are changed and that the check has not looked at, for whatever reason."""
-    for slug in sorted(slugs):
-        what = f"{ascii(slug)[1:-1][:80]!r} is changed, and is not the folder of a submission"
-        remedy = "name the folder as the slug in its submission.toml: a-z, 0-9 and -"
-        yield CheckFinding("files", what, where=SUBMISSIONS, remedy=remedy)
 
 
 def _view_on_disk(paths: Sequence[Path], folders: Sequence[Path]) -> _View:

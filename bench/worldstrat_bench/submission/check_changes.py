@@ -124,6 +124,14 @@ def change_faults(
             yield from _changed_file_faults(change, author, renewed)
 
 
+def unseen_faults(slugs: Iterable[str]) -> Iterator[CheckFinding]:
+    """Refuse folders that are changed and that the check has not looked at, for whatever reason."""
+    for slug in sorted(slugs):
+        what = f"{ascii(slug)[1:-1][:80]!r} is changed, and is not the folder of a submission"
+        remedy = "name the folder as the slug in its submission.toml: a-z, 0-9 and -"
+        yield CheckFinding("files", what, where=SUBMISSIONS, remedy=remedy)
+
+
 def _is_loose(change: Change) -> bool:
     """Return whether a path lies beside the folders of submissions, or in a folder that only looks like theirs."""
     top = change.path.parts[0]

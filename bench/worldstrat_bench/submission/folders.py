@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.submission.check_files import SUBMISSIONS
 from worldstrat_bench.submission.manifest import MANIFEST_NAME
+
+_DEEPEST = 12
+"""Folders below the one that is given in which a site looks for runs."""
 
 _REMEDY = "give its folder or its slug, or start one: worldstrat-bench submission new SLUG"
 
@@ -32,6 +36,16 @@ def named_submission(given: Path, submissions: Path = Path(SUBMISSIONS)) -> Path
     if found is None:
         raise UsageError("there is no submission", where=given, remedy=_REMEDY)
     return found
+
+
+def holds_submissions(path: Path) -> bool:
+    """Return whether a manifest lies below a folder; links are not followed."""
+    for root, folders, files in os.walk(path):
+        if MANIFEST_NAME in files:
+            return True
+        if len(Path(root).relative_to(path).parts) >= _DEEPEST:
+            folders.clear()
+    return False
 
 
 def is_submission_folder(path: Path) -> bool:
