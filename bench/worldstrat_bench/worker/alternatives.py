@@ -38,6 +38,7 @@ class Alternative:
     change : of the input bands (T, 12, h, w).
     undo : of the answer (3, H, W).
     is_offset : whether it is another offset.
+    scenes : kinds of scenes that show it: a wrong offset costs most on dark land.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Alternative:
     change: Change
     undo: Change
     is_offset: bool = False
+    scenes: tuple[str, ...] = ("land",)
 
 
 def alternatives(says: Preprocessing | None) -> Iterator[Alternative]:
@@ -88,7 +90,9 @@ def _shifted(offset: float, says: Preprocessing | None) -> Alternative:
         how = f"set input_offset={total:g}, and output_offset likewise"
     numbers = f"{abs(offset):g} reflectance {word}, {1e4 * offset:+,.0f} in digital numbers"
     hint = f"it does better with {numbers}: an offset is forgotten; {how}"
-    return Alternative(numbers, hint, partial(np.add, offset), partial(np.add, -offset), is_offset=True)
+    return Alternative(
+        numbers, hint, partial(np.add, offset), partial(np.add, -offset), is_offset=True, scenes=("dark",)
+    )
 
 
 def _scaled(factor: float, says: Preprocessing | None) -> Alternative:
@@ -142,4 +146,4 @@ def _swapped(says: Preprocessing) -> Alternative:
         return (normal * mean[rgb] + std[rgb] - says.output_offset) / says.output_scale
 
     hint = "it does better with mean and std exchanged: what is declared as the one is the other"
-    return Alternative("mean and std exchanged", hint, change, undo)
+    return Alternative("mean and std exchanged", hint, change, undo, scenes=("land", "dark"))

@@ -120,10 +120,10 @@ def other_units(trials: Trials) -> Verdict:
     found: list[Alternative] = []
     harmless = []
     for other in alternatives(trials.says):
-        gains = trials.gains(other, "dark" if other.is_offset else "land")
-        if other.is_offset and abs(gains[0]) < HINT_DB:
+        every = [trials.gains(other, kind) for kind in other.scenes]
+        if other.is_offset and abs(every[0][0]) < HINT_DB:
             harmless.append(other.name)
-        if min(gains) >= EVERY_DB and float(np.mean(gains)) >= HINT_DB:
+        if any(min(gains) >= EVERY_DB and float(np.mean(gains)) >= HINT_DB for gains in every):
             found.append(other)
     if not found:
         return Verdict(note=_indifferent(harmless))
