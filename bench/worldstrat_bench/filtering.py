@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 BLOCK = 16
 ROWS_ON_CPU = 8
-"""The block down the columns on a CPU: fewer multiplications, and the BLAS is no slower."""
+"""The block down the columns on a CPU: fewer multiplications at the same speed of the BLAS."""
 COLUMNS_OF_DOUBLES = 12
 """The block along rows in float64 on a CPU, where the BLAS is nearly twice as fast as with 16."""
 

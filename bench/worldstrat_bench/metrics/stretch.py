@@ -20,4 +20,4 @@ def white_level(target: Tensor, valid: Tensor | None, *, white_min: float, perce
 
 def stretch(image: Tensor, white: float | Tensor) -> Tensor:
     """Return clip(x / white, 0, 1); `white` is a number, or a tensor that spreads over the image."""
-    return (image / white).clamp(0, 1)
+    return (image / white).clamp_(0, 1)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from factories import make_run
+from statistics_reference import detectable
+from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.site import build
 from worldstrat_bench.site.entries import read_entries
 from worldstrat_bench.site.licences import caption, footer
 from worldstrat_bench.site.pages_board import board_facts, board_sentences
 from worldstrat_bench.site.sorting import list_divisions
 from worldstrat_bench.site.text import counted
+from worldstrat_bench.stats.ranking import RankedBoard, rank
 
 
 @pytest.fixture(scope="module")
@@ -116,3 +121,43 @@ def test_a_single_model_has_no_difference_to_detect(tmp_path: Path) -> None:
         "Models ranked by PSNR": "1",
     }
     assert board_sentences(boards) == []
+
+
+def ranked(models: int, metric: str = "psnr") -> tuple[RankedBoard, list[list[float]]]:
+    """A board of so many models on 60 tiles, and the values in its order."""
+    values = np.random.default_rng(2).normal(0, 1, (models, 60)) + np.linspace(0, 3, models)[:, None]
+    columns = {f"m{i}": row for i, row in enumerate(values)}
+    found = rank(columns, [f"{i}" for i in range(60)], metric=metric, protocol=load_protocol("wsb-1"))
+    return found, [columns[standing.model].tolist() for standing in found.standings]
+
+
+@pytest.mark.parametrize("models", [2, 20, 21, 40])
+def test_a_board_says_what_it_can_tell_apart_and_what_chance_alone_would(models: int) -> None:
+    found, rows = ranked(models)
+    said = board_sentences({"psnr": found})
+    sentence = re.fullmatch(
+        r"PSNR: two neighbours here are told apart about four times in five if they truly differ by (\d\.\d{3}) dB; "
+        r"smaller differences can be real, and some are told apart\.",
+        said[0],
+    )
+    assert sentence
+    assert float(sentence[1]) == pytest.approx(detectable(rows, [f"{i}" for i in range(60)]), rel=1e-3, abs=6e-4)
+    # Up to 20 models the chance of any wrong verdict is at most 5 %: there is nothing to add.
+    wrong = {21: "0.1", 40: "0.2"}
+    assert said[1:] == [
+        f"PSNR: if all {models} models were equal, {count} wrong verdicts would be expected among their pairs."
+        for count in [wrong.get(models)]
+        if count
+    ]
+
+
+def test_a_metric_without_a_unit_is_said_without_one() -> None:
+    said = board_sentences({"lpips": ranked(21, "lpips")[0]})
+    assert [text.split(":")[0] for text in said] == ["LPIPS", "LPIPS"]
+    assert re.search(r"truly differ by 0\.\d+; smaller", said[0])
+
+
+def test_the_page_of_a_board_says_so(board: Path) -> None:
+    text = read(board / "index.html")
+    assert re.search(r"PSNR: two neighbours here are told apart about four times in five .* by \d+\.\d{3} dB;", text)
+    assert "wrong verdicts" not in text
