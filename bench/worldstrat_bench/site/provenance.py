@@ -58,42 +58,63 @@ def _of_files(handed_in: HandedIn) -> Pairs:
     ]
 
 
-def reproduce(record: Record) -> list[str]:
-    """Return the commands that make the record again; everything from the record is quoted for a shell."""
+def reproduce(record: Record, commit: str | None = None) -> list[str]:
+    """Return the commands that make the record again; everything from the record is quoted for a shell.
+
+    No package is installed by its name: on an index of packages anyone may hold it.
+
+    Parameters
+    ----------
+    commit : that held the submission when it was verified, if that is known.
+    """
     if record.predictions is not None:
         return _score_again(record, record.predictions)
-    model = record.model
-    package = model.distribution or model.name
-    version = f"=={model.version}" if model.version else ""
     mini = record.dataset.release == "mini"
-    data = "mini" if mini else "WORLDSTRAT"
     size = "" if record.dataset.tiles == MINI_TILES else f" --test-tiles {record.dataset.tiles}"
-    parts = [
-        "worldstrat-bench",
-        "evaluate",
-        shlex.quote(clean(model.name, 120)),
-        "--data",
-        data,
-        "--protocol",
-        shlex.quote(record.protocol.id),
-        "--list",
-        shlex.quote(clean(record.dataset.list, 60)),
-        "--frames",
-        str(model.frames),
-        "--seed",
-        str(record.seed),
+    made = [f"worldstrat-bench data mini mini{size}"] if mini else []
+    data = "mini" if mini else "WORLDSTRAT"
+    if record.model.submission:
+        return _submission_again(record, record.model.submission, commit, made, data)
+    return _run_again(record, made, data)
+
+
+def _of_the_list(record: Record, model: str, data: str) -> list[str]:
+    """Return the words that every evaluation begins with."""
+    words = ["worldstrat-bench", "evaluate", model, "--data", data, "--protocol", shlex.quote(record.protocol.id)]
+    return [*words, "--list", shlex.quote(clean(record.dataset.list, 60)), "--seed", str(record.seed)]
+
+
+def _submission_again(record: Record, slug: str, commit: str | None, made: list[str], data: str) -> list[str]:
+    """Return the commands for a checkout, where manifest, lock and weights are those of the submission."""
+    folder = f"submissions/{shlex.quote(clean(slug, 120))}"
+    result = f"{folder}/results/{shlex.quote(record.protocol.id)}/*-{record.dataset.targets_sha256[:8]}-*"
+    return [
+        "# in a checkout of the repository that publishes this board",
+        *([f"git checkout {shlex.quote(commit)}"] if commit else []),
+        "pip install . ./baselines",
+        *made,
+        " ".join([*_of_the_list(record, folder, data), "--out", "run"]),
+        f"worldstrat-bench compare run {result}",
     ]
+
+
+def _run_again(record: Record, made: list[str], data: str) -> list[str]:
+    """Return the commands for a run without a submission, whose model comes from elsewhere."""
+    model = record.model
+    package = clean(f"{model.distribution or model.name} {model.version or ''}", 120).strip()
+    parts = [*_of_the_list(record, shlex.quote(clean(model.name, 120)), data), "--frames", str(model.frames)]
     if model.draws > 1:
         parts += ["--draws", str(model.draws)]
     for key, value in sorted(shorten(model.parameters).items())[:40]:
         parts += ["--param", shlex.quote(clean(f"{key}={value}", 400))]
     if model.weights_sha256:
         parts += ["--weights", "WEIGHTS"]
-    made = [f"worldstrat-bench data mini mini{size}"] if mini else []
     return [
-        f"pip install {shlex.quote(clean(package + version, 120))}",
+        f"# needs {shlex.quote(package)} from its authors, with code sha256 {model.code_sha256 or 'unknown'}",
+        *([f"# WEIGHTS: the file with sha256 {model.weights_sha256}"] if model.weights_sha256 else []),
         *made,
         " ".join([*parts, "--out", "run"]),
+        "# RUN: a folder with record.json and tiles.csv of this page",
         "worldstrat-bench compare run RUN",
     ]
 

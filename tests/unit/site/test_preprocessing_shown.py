@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from factories import make_run
 from worldstrat_bench.artefacts.record import ModelRef
@@ -31,3 +32,20 @@ def test_other_parameters_are_shown_as_they_are(tmp_path: Path) -> None:
     rows = dict(provenance(make_run(tmp_path / "plain", tiles=4, model_ref=model)))
     assert rows["Parameters"] == "spot = 0.4"
     assert "Preprocessing" not in rows
+
+
+def test_how_to_reproduce_names_no_package_for_an_index(tmp_path: Path) -> None:
+    plain = make_run(tmp_path / "plain", model="odd; rm -rf /")
+    lines = reproduce(plain)
+    assert not any("pip install" in line for line in lines)
+    assert lines[0].startswith("# needs ")
+    assert any("'odd; rm -rf /'" in line for line in lines if line.startswith("worldstrat-bench evaluate"))
+    options: dict[str, Any] = {"release": "mini", "list_name": "test", "official": False, "tiles": 12}
+    submitted = make_run(tmp_path / "submitted", model="odd", submission="odd", **options)
+    lines = reproduce(submitted, "a" * 40)
+    assert f"git checkout {'a' * 40}" in lines
+    assert "pip install . ./baselines" in lines
+    (evaluate,) = (line for line in lines if line.startswith("worldstrat-bench evaluate"))
+    assert evaluate.startswith("worldstrat-bench evaluate submissions/odd --data mini ")
+    assert lines[-1].endswith(f"results/wsb-1/*-{submitted.dataset.targets_sha256[:8]}-*")
+    assert not any("git checkout" in line for line in reproduce(submitted))
