@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Final
 
 from worldstrat_bench import __version__
-from worldstrat_bench.artefacts.memorisation import Memorisation
-from worldstrat_bench.artefacts.record import load_record
+from worldstrat_bench.artefacts.record import Record, load_record
+from worldstrat_bench.artefacts.tiles import TILES
 from worldstrat_bench.artefacts.verification import Attestation, Verification
 from worldstrat_bench.errors import InfrastructureError, InvalidArtefactError, UsageError
 from worldstrat_bench.protocol import SAME_PREDICTION
 from worldstrat_bench.run.git import git_text
 from worldstrat_bench.submission.made_here import ENVIRONMENT_VARIABLE, remember, was_made_here
-from worldstrat_bench.submission.results import add_run
+from worldstrat_bench.submission.results import IMMUTABLE_FILES, MAINTAINERS_FILES, add_run
 from worldstrat_bench.submission.verify import VerifyReport, VerifyRequest
 
 WORKFLOW: Final = ".github/workflows/evaluate.yml"
@@ -25,8 +25,10 @@ WORKFLOW: Final = ".github/workflows/evaluate.yml"
 
 _REMOTE = re.compile(r"[/:]([\w.-]+/[\w.-]+?)(?:\.git)?/?$")
 
-ATTESTED: Final = ("record.json", "tiles.csv", Verification.FILE, Memorisation.FILE)
-"""The claim that it attests; the last of them only where the runner holds unseen tiles."""
+ATTESTED: Final = (*IMMUTABLE_FILES, *MAINTAINERS_FILES)
+"""The claim that it attests: all of these that a run has."""
+
+_ALWAYS: Final = (Record.FILE, TILES, Verification.FILE)
 
 
 def write_verification(
@@ -140,7 +142,7 @@ def check_attestation(run: Path, attestation: Attestation, repository: str) -> N
         what = f"the verification was made by {attestation.repository[:80]}, this is {repository}"
         raise InvalidArtefactError(what, where=run, remedy="evaluate it with the workflow of this repository")
     signer = f"{repository}/{WORKFLOW}"
-    for name in (name for name in ATTESTED if name != Memorisation.FILE or (run / name).is_file()):
+    for name in (name for name in ATTESTED if name in _ALWAYS or (run / name).is_file()):
         command = [
             "gh",
             "attestation",

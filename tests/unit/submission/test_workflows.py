@@ -17,6 +17,7 @@ from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.site.config import load_config
 from worldstrat_bench.submission.faults import from_json
 from worldstrat_bench.submission.scaffold import CHECKOUT, SETUP_PYTHON, write_scaffold
+from worldstrat_bench.submission.verify_write import ATTESTED
 
 GITHUB = ROOT / ".github"
 WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))
@@ -145,8 +146,10 @@ def test_an_evaluation_is_pinned_confined_and_attested_with_what_it_was_of() -> 
     assert "--require-hashes --only-binary :all: --no-deps -r harness/.github/requirements/evaluate.txt" in text
     assert "--isolation full" in text
     assert '--commit "$COMMIT"' in text
-    attest = text.split("\n  attest:\n")[1]
-    assert all(f"run/{name}" in attest for name in ("record.json", "tiles.csv", "verification.json"))
+    evaluate, attest = text.split("\n  attest:\n")
+    for name in ATTESTED:
+        assert f" run/{name}\n" in evaluate, "what is not uploaded cannot be added"
+        assert f" run/{name}\n" in attest + "\n", name
 
 
 def test_every_requirement_of_a_workflow_is_hashed() -> None:
