@@ -282,7 +282,7 @@ def test_a_difference_in_favour_of_a_model_has_its_sign(
         strata = seen.page.locator("#cmp table", has_text="In every stratum, each by itself")
         assert strata.locator(".hatch").count() > 0
         head = strata.locator("thead th").all_inner_texts()
-        assert head[3:] == ["95 % interval", "p of this pair", "Tiles"]
+        assert head[2:] == ["95 % interval", "p of this pair", "Tiles"]
         seen.page.select_option("select[name=b]", "fusion-transformer")
         assert seen.page.locator("#cmp table", has_text="in favour of").count() == 0
         seen.assert_quiet()
