@@ -72,6 +72,8 @@ class Trials:
         self._usual: dict[tuple[str, int], tuple[Scene, float] | None] = {}
         self.lost = ""
         """Outcome of the first scene that the model gave no answer to."""
+        self.below_bicubic = False
+        """True once bicubic has done better on a scene than the model as declared."""
 
     def gain(self, other: Alternative, kind: str, seed: int) -> float:
         """Return by how many dB the model does better with an alternative, on one scene; -inf without an answer.
@@ -103,6 +105,7 @@ class Trials:
             own = _quality(self._answer(scene.task()), scene.truth)
             plain = _quality(scene.images[0, list(RGB)], scene.truth)
             assert plain is not None
+            self.below_bicubic |= own is not None and own < plain
             self._usual[kind, seed] = None if own is None else (scene, max(own, plain))
         return self._usual[kind, seed]
 
@@ -153,6 +156,8 @@ def order_of_bands(trials: Trials) -> Verdict:
     if max(abs(gain) for kind in mean for gain in gains[kind]) < HINT_DB:
         note = f"red and blue exchanged give the same to {HINT_DB:g} dB: which comes first is neither seen nor matters"
         return Verdict(note=note)
+    if trials.below_bicubic:
+        return Verdict(note="it does no better than bicubic on the scenes: the order of red and blue cannot be told")
     return Verdict(note=f"red and blue exchanged are {-min(mean.values()):.2f} dB worse")
 
 

@@ -153,3 +153,8 @@ def test_the_near_infrared_of_an_answer_takes_no_part() -> None:
         return Reply("ok", torch.cat([y, 50 + y[:, :1]], dim=1)[0].numpy(), "", 0.0)
 
     assert "BGR for RGB" in order_of_bands(Trials(predict, 1, {})).hint
+
+
+def test_of_a_model_that_is_worse_than_bicubic_no_order_is_told() -> None:
+    trials = Trials(lambda task: Reply("ok", task.images[0, 0, list(RGB)].repeat(4, 1).repeat(4, 2), "", 0.0), 1, {})
+    assert "no better than bicubic" in order_of_bands(trials).note
