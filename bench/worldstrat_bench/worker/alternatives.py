@@ -91,7 +91,12 @@ def _shifted(offset: float, says: Preprocessing | None) -> Alternative:
     numbers = f"{abs(offset):g} reflectance {word}, {1e4 * offset:+,.0f} in digital numbers"
     hint = f"it does better with {numbers}: an offset is forgotten; {how}"
     return Alternative(
-        numbers, hint, partial(np.add, offset), partial(np.add, -offset), is_offset=True, scenes=("dark",)
+        f"{offset:+g} reflectance",
+        hint,
+        partial(np.add, offset),
+        partial(np.add, -offset),
+        is_offset=True,
+        scenes=("dark",),
     )
 
 

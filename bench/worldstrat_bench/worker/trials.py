@@ -165,7 +165,7 @@ def _indifferent(names: list[str]) -> str:
     if not names:
         return ""
     which = " or ".join(names)
-    return f"{which} makes no difference to {HINT_DB:g} dB, so that such an offset is neither seen nor matters"
+    return f"{which} makes no difference, to {HINT_DB:g} dB"
 
 
 def _quality(image: NDArray[np.floating[Any]] | None, truth: NDArray[np.float32]) -> float | None:
