@@ -109,7 +109,8 @@ def check_model(subject: ModelToCheck) -> Iterator[ModelFinding]:
             )
             yield _same("fresh process", first.image, fresh, fix)
     except ModelError as error:
-        fix = "correct what the message names; the entry point returns an object with a predict method"
+        # The message is the model's own where it has one: weights, names in a state dict, an object without predict.
+        fix = "correct what the message names"
         yield _broken("loads", str(error.what), fix)
 
 
