@@ -112,6 +112,9 @@ def test_ticks_lead_to_the_page_of_two_models_and_to_tiles(site: Path, browser: 
             page.check(f"#r-{slug} .tick")
         assert page.url.endswith("#pick=nearest,lanczos")
         assert not page.is_checked("#r-srcnn .tick")
+        names = [page.locator(f"#r-{slug} th a").inner_text() for slug in ("nearest", "lanczos")]
+        assert all(names)
+        assert page.locator(".picked span").inner_text() == f"Ticked: {', '.join(names)}"
         assert (
             page.locator(".picked a", has_text="On tiles").get_attribute("href") == "gallery.html#a=nearest&b=lanczos"
         )

@@ -153,8 +153,8 @@ def _print_many(pairs: dict[tuple[str, str], RunComparison], axis: str | None, m
 def _explain(found: RunComparison) -> None:
     _say(
         "differences are a - b, paired by tile, with 95 % intervals and p where there are "
-        f"{found.groups_min:g} effective groups or more; better: p of this pair, and p without its "
-        f"correction for skewness, are at most {found.level:.2g}{_margins(found)}"
+        f"{found.groups_min:g} effective groups or more; p: the larger of the two tests of this pair, with and "
+        f"without a correction for skewness; better: p is at most {found.level:.2g}{_margins(found)}"
     )
 
 
@@ -171,6 +171,12 @@ def _margins(found: RunComparison) -> str:
 
     parts = [f"{measure(k).label} differs by {v:g} {measure(k).unit} or more" for k, v in found.margin.items()]
     return f", and {', '.join(parts)}" if parts else ""
+
+
+def _deciding(row: Comparison) -> str:
+    """Return the p that decides a verdict, which needs both tests; "" without a test."""
+    both = [p for p in (row.p_value, row.p_plain) if p is not None]
+    return f"{max(both):.2g}" if both else ""
 
 
 def _table(title: str, rows: list[tuple[str, Comparison]]) -> Table:
@@ -191,7 +197,7 @@ def _table(title: str, rows: list[tuple[str, Comparison]]) -> Table:
             f"{row.mean_b:.{d}f}",
             f"{row.difference:+.{d}f}",
             interval,
-            "" if row.p_value is None else f"{row.p_value:.2g}",
+            _deciding(row),
             str(row.tiles),
             row.verdict,
         )

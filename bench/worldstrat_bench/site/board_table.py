@@ -131,8 +131,7 @@ def _columns(
                     f"ci_{metric}",
                     "to the first",
                     f"{label} minus that of the first model, "
-                    "paired by tile. Bar: 95 % interval. Thin line: the extent at the level of a verdict; "
-                    "where it excludes 0 the two are told apart",
+                    f"paired by tile. Bar: 95 % interval. {_VERDICT[rows.leaders[metric].judged]}",
                     numeric=False,
                 )
             )
@@ -167,6 +166,13 @@ def _columns(
             for i, device in enumerate(devices)
         ),
     )
+
+
+_VERDICT = {
+    True: "Thin line: the extent at the level of a verdict; where it excludes 0 the two are told apart",
+    False: "Too few groups of tiles for a verdict; exploratory",
+}
+"""What the column of differences says of verdicts, by whether there are any."""
 
 
 def _lettered(rows: Rows, metric: str) -> bool:

@@ -54,6 +54,19 @@ def level_text(protocol: Protocol) -> str:
     return f"{100 * (1 - protocol.ranking.level):.2f}"
 
 
+def told_apart(protocol: Protocol, display: Display) -> str:
+    """Return what "told apart" means, for the place where a page first says so; "" where there are no verdicts."""
+    if display != "ranks":
+        return ""
+    rules = protocol.ranking
+    margins = " and ".join(f"{v:g} {measure(k).unit} of {measure(k).label}" for k, v in rules.margin.items())
+    least = f", and it is at least {margins}" if margins else ""
+    return (
+        "Told apart: if the two were equal, chance would make so large a difference in at most 1 of "
+        f"{1 / rules.level:,.0f} cases, by each of two tests{least}."
+    )
+
+
 def difference_figure(division: Division, found: Leader, base: str) -> Figure | None:
     """Return the best models and bicubic against the first; None with fewer than two models or without intervals."""
     slugs = [slug for i, slug in enumerate(found.slugs) if i < SHOWN or slug == BASELINE]
@@ -64,10 +77,14 @@ def difference_figure(division: Division, found: Leader, base: str) -> Figure | 
     label = f"{m.label} of each model minus that of the first"
     svg = board_charts.difference_chart(rows, label, m.unit, m.decimals, up=m.direction == "higher")
     rest = len(found.slugs) - len(slugs)
-    caption = (
-        "Paired by tile. Bar: 95 % interval. Thin line: the extent at the level of a verdict "
-        f"({level_text(division.protocol)} %), which decides. Hollow: not told apart from the first."
-        + (f" {counted(rest, 'more model')} in the table." if rest else "")
+    verdict = (
+        f"Thin line: the extent at the level of a verdict ({level_text(division.protocol)} %), which decides. "
+        "Hollow: not told apart from the first."
+        if found.judged
+        else "Hollow: too few groups of tiles for a verdict; exploratory."
+    )
+    caption = f"Paired by tile. Bar: 95 % interval. {verdict}" + (
+        f" {counted(rest, 'more model')} in the table." if rest else ""
     )
     return Figure("differences", label, caption, svg)
 

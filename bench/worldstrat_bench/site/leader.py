@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -47,11 +47,13 @@ class Leader:
     ----------
     slugs : models with a value on every tile, best mean first.
     differences : model to its difference to the first; that of the first itself is 0 and has no interval.
+    judged : whether pages give verdicts on these tiles.
     """
 
     metric: str
     slugs: tuple[str, ...]
     differences: Mapping[str, Difference]
+    judged: bool = True
 
     @property
     def first(self) -> str:
@@ -62,6 +64,11 @@ class Leader:
     def tied(self) -> tuple[str, ...]:
         """The models that cannot be told from the first, best mean first."""
         return tuple(slug for slug in self.slugs[1:] if not self.differences[slug].apart)
+
+    def unjudged(self) -> Leader:
+        """Return the same without a verdict: too few groups for one, so that differences and 95 % intervals remain."""
+        plain = {slug: replace(d, wide=None, apart=False) for slug, d in self.differences.items()}
+        return replace(self, differences=plain, judged=False)
 
 
 def against(values: Floats, other: Floats, groups: Sequence[str]) -> Estimate:
@@ -147,7 +154,10 @@ def answer(found: Leader, titles: Mapping[str, str], gain: Summary | None, *, te
     if len(found.slugs) == 1:
         return [(first, titles[first]), ("", f" is the only model with {m.label}{_over_bicubic(m, gain)}.")]
     if not tested:
-        return [(first, titles[first]), ("", f" has the best mean {m.label}; there are too few tiles for a test.")]
+        return [
+            (first, titles[first]),
+            ("", f" has the best mean {m.label}; too few groups of tiles for a verdict; exploratory."),
+        ]
     parts = [(first, titles[first]), ("", f" is first by {m.label}")]
     parts += _ahead(found, titles, gain)
     tied = found.tied

@@ -13,7 +13,7 @@ from worldstrat_bench.site.analysis import Analysis, shown_stratum
 from worldstrat_bench.site.board_csv import board_csv
 from worldstrat_bench.site.board_json import board_document
 from worldstrat_bench.site.board_table import LETTERED, Rows, board_table
-from worldstrat_bench.site.board_top import answers, described, difference_figure, speed_figures
+from worldstrat_bench.site.board_top import answers, described, difference_figure, speed_figures, told_apart
 from worldstrat_bench.site.citations import board_references
 from worldstrat_bench.site.copies import copies
 from worldstrat_bench.site.divisions import Division
@@ -94,6 +94,7 @@ def empty_context() -> dict[str, object]:
     return {
         "no_official": False,
         "answers": [],
+        "told": "",
         "top": [],
         "facts": [],
         "lists": [],
@@ -139,6 +140,7 @@ def _list_context(analysis: Analysis, name: str, metric: str, *, base: str) -> d
             "heading": heading_of(division) if main else f"List {clean(name, 40)}",
             "lead": _lead(division, name),
             "answers": said,
+            "told": told_apart(division.protocol, rows.display),
             **described(said),
             "lists": [
                 (n, len(t), base + list_page(division, n, ranked[0]), n == name) for n, t in division.lists.items()

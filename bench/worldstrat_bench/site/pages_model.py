@@ -236,7 +236,7 @@ def _pairs(analysis: Analysis, entry: Entry) -> Table:
     tiles = {metric: analysis.pairs(metric, entry.slug) for metric in ranked}
     columns: list[Column] = []
     level = f"{division.protocol.ranking.level:.2g}"
-    needed = f"Two-sided, corrected for skewness; told apart if it and the p without that are {level} or less"
+    needed = f"The larger of the two tests, with and without a correction for skewness; it decides: {level} or less"
     by = "By the two tests of this pair alone"
     for metric in ranked:
         m, margin = measure(metric), division.protocol.ranking.margin.get(metric)

@@ -12,7 +12,7 @@ from worldstrat_bench.artefacts.record import Summaries, Summary
 from worldstrat_bench.site.analysis import Analysis, Stratum, shown_stratum
 from worldstrat_bench.site.board_csv import KEYS
 from worldstrat_bench.site.board_table import Rows, board_table
-from worldstrat_bench.site.board_top import answers, difference_figure
+from worldstrat_bench.site.board_top import answers, difference_figure, told_apart
 from worldstrat_bench.site.divisions import Division
 from worldstrat_bench.site.entries import Entry
 from worldstrat_bench.site.figures import map_figure
@@ -47,6 +47,7 @@ def build_strata(out: Output, analysis: Analysis, common: Context) -> None:
             f"{division.list_name} in this stratum.",
             "facts": board_facts(stratum.boards, len(stratum.tiles)),
             "answers": answers(division, rows.leaders, rows.summaries, rows.display, "../"),
+            "told": told_apart(division.protocol, rows.display),
             "top": [f] if (f := difference_figure(division, found, "../")) else [],
             "sentences": board_sentences(stratum.boards),
             "rank_note": _exploratory(analysis, stratum),
@@ -68,6 +69,9 @@ def _rows(analysis: Analysis, stratum: Stratum) -> Rows:
     division = analysis.division
     metrics = [m for m in division.protocol.ranking.metrics if division.measured(m)]
     leaders = {m: analysis.leader(stratum.tiles, m) for m in metrics} if stratum.display != "values" else {}
+    # Strata are many: below the limit of ranks no figure and no cell says that two models are told apart.
+    if stratum.display != "ranks":
+        leaders = {m: found.unjudged() for m, found in leaders.items()}
     return Rows(
         division.entries, partial(_of, division, stratum), stratum.display, stratum.boards, leaders, lists=False
     )

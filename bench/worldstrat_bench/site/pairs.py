@@ -37,7 +37,7 @@ def pair_on(analysis: Analysis, metric: str, first: str, second: str, tiles: Seq
         return None
     protocol = analysis.division.protocol
     found = against(values[:1], values[1], [analysis.division.facts.groups[i] for i in columns])
-    p = float(found.p_values(protocol.aggregation)[0])
+    p = float(found.largest_p(protocol.aggregation, protocol.ranking.tests)[0])
     return PairOn(len(columns), differences(found, metric, protocol)[0], None if np.isnan(p) else p)
 
 
@@ -77,7 +77,10 @@ def _near(analysis: Analysis, metric: str, first: str, second: str) -> NearPair:
             continue
         name = Markup("{}: {}").format(axis(stratum.axis).title, shown_stratum(stratum.axis, stratum.label))
         rows.append(Row(Cell(name), tuple(_cells(found, metric))))
-    caption = f"{titles[0]} minus {titles[1]} in each stratum; {counted(len(rows), 'stratum', 'strata')} were looked at"
+    caption = (
+        f"{titles[0]} minus {titles[1]} in each stratum; {counted(len(rows), 'stratum', 'strata')} were looked at. "
+        "Exploratory: no verdict hangs on p"
+    )
     columns = (
         Column("difference", f"Δ {m.label}", "", unit=m.unit),
         Column("interval", "95 % interval", ""),

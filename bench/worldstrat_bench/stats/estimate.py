@@ -121,7 +121,7 @@ class Estimate:
         return h
 
     def p_values(self, rules: Aggregation, test: Test = "skewness-corrected-t") -> Floats:
-        """Return two-sided p-values of R = 0, (...); NaN where there is no test. Those of the default are shown."""
+        """Return two-sided p-values of R = 0, (...); NaN where there is no test."""
         p: Floats = np.where(
             self.tested(rules), self._corrected if test == "skewness-corrected-t" else self._plain, np.nan
         )

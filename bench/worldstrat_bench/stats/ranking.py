@@ -86,8 +86,8 @@ class RankedBoard:
     groups, effective_groups : groups of the tiles, and how many of equal size would tell as much.
     standings : best mean first; equal means in the order of keys.
     pairs : (m, m) estimates of row minus column, in the unit of the metric.
-    p : (m, m) two-sided p-values to show, each of its own pair alone; NaN where there is no test. A verdict also needs
-        the other tests of the protocol.
+    p : (m, m) two-sided p-values, each of its own pair alone: the largest of the protocol's tests, since all of them
+        must be small for a verdict; NaN where there is no test.
     beats : (m, m) row beats column.
     detectable : the true difference at which two neighbours would be told apart with the protocol's power; None with
         fewer than two counting rows or too few groups.
@@ -187,7 +187,7 @@ def rank(
         effective_groups=effective_groups(groups),
         standings=standings,
         pairs=pairs,
-        p=pairs.p_values(protocol.aggregation),
+        p=pairs.largest_p(protocol.aggregation, protocol.ranking.tests),
         beats=beats,
         detectable=_detectable(pairs, counts, metric, protocol),
         expected_wrong=family * protocol.ranking.level,

@@ -161,3 +161,23 @@ def test_the_page_of_a_board_says_so(board: Path) -> None:
     text = read(board / "index.html")
     assert re.search(r"PSNR: two neighbours here are told apart about four times in five .* by \d+\.\d{3} dB;", text)
     assert "wrong verdicts" not in text
+
+
+def test_told_apart_is_explained_where_it_is_first_said(board: Path) -> None:
+    page = read(board / "index.html")
+    meaning = "in at most 1 of 3,800 cases, by each of two tests, and it is at least 0.05 dB of PSNR."
+    assert page.count(meaning) == 1
+    assert page.index(meaning) < page.index("<table")
+
+
+def test_too_few_groups_give_no_verdict_anywhere_on_a_stratum(board: Path) -> None:
+    """Between the limits of intervals and of ranks the dots are hollow and the words say why."""
+    pages = {path: read(path) for path in board.glob("s/*.html")}
+    small = [page for page in pages.values() if "too few groups of tiles for a verdict; exploratory." in page]
+    assert small
+    for page in small:
+        # The figure is drawn for two widths, with the first model as the only filled dot of each.
+        assert page.count('class="pt"') == 2
+        assert 'class="ho"' in page
+        assert 'class="wk"' not in page
+        assert "told apart from the first" not in page

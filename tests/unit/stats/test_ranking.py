@@ -94,7 +94,12 @@ def test_a_pair_has_one_verdict_on_boards_and_in_compare() -> None:
             assert pair is not None
             said = "a" if found.beats[i, j] else "b" if found.beats[j, i] else "tie"
             assert said == pair.verdict
-            assert float(found.p[i, j]) == pytest.approx(pair.p_value)
+            assert pair.p_value is not None
+            assert pair.p_plain is not None
+            assert float(found.p[i, j]) == pytest.approx(max(pair.p_value, pair.p_plain))
+            # What is shown beside a verdict is what decides it.
+            decided = found.p[i, j] <= WSB.ranking.level and abs(pair.difference) >= WSB.ranking.margin.get(metric, 0)
+            assert decided == (said != "tie")
             assert float(found.pairs.value[i, j]) == pytest.approx(pair.difference, abs=1e-12)
             assert (low[i, j], high[i, j]) == pytest.approx((pair.ci_low, pair.ci_high))
             mean = found.standings[i].mean - found.standings[j].mean

@@ -166,7 +166,7 @@ function strataTable(data, metric, found) {
     const ends = `${signed(said.low, decimals)}, ${signed(said.high, decimals)}`;
     return [name, value, ends, shortProbability(said.p), String(own.length)];
   });
-  const label = `In every stratum, each by itself: ${rows.length} were looked at. Hatched: too few groups for an interval`;
+  const label = `In every stratum, each by itself: ${rows.length} were looked at. Exploratory: no verdict hangs on p. Hatched: too few groups for an interval`;
   return table(label, ["Stratum", `\u0394 ${metric.label}`, "95 % interval", "p of this pair", "Tiles"], rows, 1);
 }
 

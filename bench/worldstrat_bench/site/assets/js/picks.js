@@ -18,12 +18,14 @@ export function pickedHash(slugs) {
 /** Let rows be ticked; return the function that ticks those of the address. */
 export function pickable(table) {
   const boxes = new Map();
+  const titles = new Map();
   for (const row of table.tBodies[0].rows) {
     const box = el("input", null, { type: "checkbox", class: "tick" });
     const name = row.querySelector("a");
     box.setAttribute("aria-label", `Tick ${name.textContent}`);
     row.cells[0].prepend(box);
     boxes.set(row.id.slice(2), box);
+    titles.set(row.id.slice(2), name.textContent);
   }
   const base = table
     .querySelector("tbody a")
@@ -35,7 +37,7 @@ export function pickable(table) {
   const show = () => {
     for (const [slug, box] of boxes) box.checked = slugs.includes(slug);
     bar.hidden = !slugs.length;
-    const names = slugs.map((slug) => boxes.get(slug).nextElementSibling.textContent);
+    const names = slugs.map((slug) => titles.get(slug));
     const hash = pickedHash(slugs);
     const clear = el("button", "Clear", { type: "button" });
     on(clear, "click", () => choose([]));
