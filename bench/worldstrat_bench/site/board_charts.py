@@ -22,7 +22,7 @@ from worldstrat_bench.site.svg import (
     text_element,
     tick_label,
 )
-from worldstrat_bench.site.text import number
+from worldstrat_bench.site.text import cut_middle, number
 
 LETTER = 7.3
 """Width of a character, px."""
@@ -51,7 +51,7 @@ class Point:
 
 def cut(label: str, limit: int = WIDE.name) -> str:
     """Return a name that fits into a drawing; the whole one is in the table and in its tooltip."""
-    return label if len(label) <= limit else label[: limit - 1] + "…"
+    return cut_middle(label, limit)
 
 
 def link(href: str, content: str) -> Markup:

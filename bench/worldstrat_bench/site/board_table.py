@@ -25,7 +25,7 @@ from worldstrat_bench.site.tables import (
     text_cell,
     value_cell,
 )
-from worldstrat_bench.site.text import NO_VALUE, number
+from worldstrat_bench.site.text import NO_VALUE, cut_middle, number
 from worldstrat_bench.stats.letters import shown
 from worldstrat_bench.stats.ranking import Display, RankedBoard
 
@@ -237,7 +237,7 @@ def _entry_cells(entry: Entry, devices: Sequence[str]) -> list[Cell]:
         text_cell(entry.status),
         text_cell(entry.family),
         Cell(Markup(entry.frames), entry.frame_count or "", (entry.frame_count,)),
-        text_cell(_clip(entry.declaration.title) + flag),
+        text_cell(cut_middle(entry.declaration.title, 28) + flag),
         *(_speed_cell(entry, device) for device in devices),
     ]
 
@@ -255,10 +255,6 @@ def _speed_cell(entry: Entry, device: str) -> Cell:
 def _measured_by(speed: Speed) -> str:
     """Return by whom a speed was measured, and that it is of single tiles where it is."""
     return speed.by if speed.scenario == "offline" else f"single tiles, {speed.by}"
-
-
-def _clip(text: str, limit: int = 28) -> str:
-    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def _filters(entry: Entry) -> tuple[tuple[str, str], ...]:

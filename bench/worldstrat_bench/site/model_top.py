@@ -16,13 +16,17 @@ from worldstrat_bench.site.figures import Figure
 from worldstrat_bench.site.leader import Difference, Leader, answer, bracketed, shown
 from worldstrat_bench.site.model_charts import CurveLine, GainRow, gain_curve, gain_rows
 from worldstrat_bench.site.pictures import TilePictures
-from worldstrat_bench.site.text import counted, number
+from worldstrat_bench.site.text import clean, counted, number
 from worldstrat_bench.stats.aggregate import metric_values
 from worldstrat_bench.stats.ranking import drawn_interval
 from worldstrat_bench.stats.strata import axis
 
 NAMED = 3
 """Up to so many models that cannot be told from this one are named."""
+WEAKEST = 3
+"""Tiles of the smallest gain that are named."""
+CONDITIONS = ("ipcc", "cloud", "age")
+"""Axes whose stratum of such a tile is told."""
 CROPS = ("best", "best", "median", "median", "worst", "worst")
 
 
@@ -42,6 +46,48 @@ def verdicts(analysis: Analysis, entry: Entry) -> list[Sentence]:
             parts = _behind(analysis, entry, leader, tested=tested)
         found.append([(f"{slug}.html" if slug and slug != entry.slug else "", text) for slug, text in parts])
     return found
+
+
+def weakest(analysis: Analysis, entry: Entry) -> Sentence:
+    """Return a sentence on the tiles where the model gains least over bicubic: their gain, place and conditions.
+
+    A reader who asks where a model fails finds the tiles on the first screen, with what makes them hard beside them.
+    """
+    gains = metric_values(entry.table, "gain")
+    tiles = [tile for tile in analysis.division.tiles if not np.isnan(gains[analysis.row_of[tile]])]
+    tiles.sort(key=lambda tile: (gains[analysis.row_of[tile]], tile))
+    if len(tiles) <= WEAKEST:
+        return []
+    found: Sentence = [("", "Least over bicubic on ")]
+    for place, tile in enumerate(tiles[:WEAKEST]):
+        gain = number(float(gains[analysis.row_of[tile]]), 2, signed=True)
+        strata = [s for s in analysis.strata if s.axis in CONDITIONS and tile in s.tiles]
+        where = ", ".join(
+            f"{axis(s.axis).title.lower()} {shown_stratum(s.axis, s.label)}" if s.axis != "ipcc" else clean(s.label, 60)
+            for s in sorted(strata, key=lambda s: CONDITIONS.index(s.axis))
+        )
+        end = "." if place == WEAKEST - 1 else "; "
+        found += [
+            (f"../{analysis.tile_pages[tile]}", analysis.tile_titles[tile]),
+            ("", f" {gain} dB{f' ({where})' if where else ''}{end}"),
+        ]
+    return found
+
+
+def extremes(analysis: Analysis, entry: Entry) -> list[tuple[str, list[tuple[str, str, str]]]]:
+    """Return the tiles with the largest and the smallest gain over bicubic."""
+    gains = metric_values(entry.table, "gain")
+    ranked = [analysis.row_of[tile] for tile in analysis.division.tiles]
+    rows = sorted((r for r in ranked if not np.isnan(gains[r])), key=lambda r: (-gains[r], r))
+
+    def items(chosen: Sequence[int]) -> list[tuple[str, str, str]]:
+        tiles = analysis.division.facts.tiles
+        return [
+            (tiles[r], f"../{analysis.tile_pages[tiles[r]]}", number(float(gains[r]), 2, signed=True)) for r in chosen
+        ]
+
+    count = min(8, len(rows) // 2)
+    return [("Largest gain", items(rows[:count])), ("Smallest gain", items(rows[::-1][:count]))] if count else []
 
 
 def _behind(analysis: Analysis, entry: Entry, leader: Leader, *, tested: bool) -> list[tuple[str, str]]:

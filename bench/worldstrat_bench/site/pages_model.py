@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from markupsafe import Markup, escape
 
@@ -20,7 +18,15 @@ from worldstrat_bench.site.draws import draw_rows
 from worldstrat_bench.site.entries import Entry
 from worldstrat_bench.site.extras import TIMED, Speed
 from worldstrat_bench.site.figures import forest_figure, shift_figures
-from worldstrat_bench.site.model_top import crops_block, curve_figure, neighbours, strata_figures, verdicts
+from worldstrat_bench.site.model_top import (
+    crops_block,
+    curve_figure,
+    extremes,
+    neighbours,
+    strata_figures,
+    verdicts,
+    weakest,
+)
 from worldstrat_bench.site.pages_board import SELF_REPORTED, VERIFIED, Context
 from worldstrat_bench.site.pictures import TilePictures
 from worldstrat_bench.site.provenance import Pairs, provenance, reproduce
@@ -31,7 +37,6 @@ from worldstrat_bench.site.tables import Cell, Column, Row, Table, render, value
 from worldstrat_bench.site.text import NO_VALUE, clean, counted, number, probability
 from worldstrat_bench.site.uncertainty import returned, uncertainty_block
 from worldstrat_bench.site.versions import version_notes
-from worldstrat_bench.stats.aggregate import metric_values
 from worldstrat_bench.stats.letters import shown
 from worldstrat_bench.stats.ranking import drawn_interval
 
@@ -61,6 +66,7 @@ def build_models(
             ],
             "verdicts": (said := verdicts(analysis, entry)),
             **_described(entry, said),
+            "weakest": weakest(analysis, entry),
             **crops_block(analysis, entry, pictures),
             "gains": strata_figures(analysis, entry),
             "curve": curve_figure(analysis, entry),
@@ -75,7 +81,7 @@ def build_models(
             "shift_facts": _shift_facts(ranked),
             "shifts": shift_figures(ranked, _radius(analysis)),
             "pairs_html": _pairs_html(analysis, entry),
-            "extremes": _extremes(analysis, entry),
+            "extremes": extremes(analysis, entry),
             "provenance": provenance(entry.record),
             "reproduce": reproduce(entry.record, entry.verification.commit if entry.verification else None),
             "bibtex": model_reference(entry),
@@ -332,19 +338,3 @@ def _shift_facts(table: TileTable) -> Pairs:
     if len(gain):
         facts.append(("Mean gain by registration", f"{number(float(gain.mean()), 2)} dB"))
     return facts
-
-
-def _extremes(analysis: Analysis, entry: Entry) -> list[tuple[str, list[tuple[str, str, str]]]]:
-    """Return the tiles with the largest and the smallest gain over bicubic."""
-    gains = metric_values(entry.table, "gain")
-    ranked = [analysis.row_of[tile] for tile in analysis.division.tiles]
-    rows = sorted((r for r in ranked if not np.isnan(gains[r])), key=lambda r: (-gains[r], r))
-
-    def items(chosen: Sequence[int]) -> list[tuple[str, str, str]]:
-        tiles = analysis.division.facts.tiles
-        return [
-            (tiles[r], f"../{analysis.tile_pages[tiles[r]]}", number(float(gains[r]), 2, signed=True)) for r in chosen
-        ]
-
-    count = min(8, len(rows) // 2)
-    return [("Largest gain", items(rows[:count])), ("Smallest gain", items(rows[::-1][:count]))] if count else []

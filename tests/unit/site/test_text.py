@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worldstrat_bench.site.text import clean, csv_cell, instant, number, safe_url, slugify, stamp
+from worldstrat_bench.site.text import clean, csv_cell, cut_middle, instant, number, safe_url, slugify, stamp
 
 ANY = st.text(st.characters(), max_size=300)
 
@@ -96,3 +96,12 @@ def test_a_time_that_is_none_is_the_epoch() -> None:
     assert stamp("2026-01-02T03:04:05+02:00") == "2026-01-02T01:04:05Z"
     assert stamp("<script>") == stamp("0001-01-01T00:00:00+23:59") == "1970-01-01T00:00:00Z"
     assert instant("2026-01-02").year == 2026
+
+
+def test_names_that_are_too_long_keep_their_end() -> None:
+    """Names of a family differ at their end: cut there, two of them were the same in every drawing on a phone."""
+    names = ("Small network, multi-frame", "Small network, single frame")
+    shown = [cut_middle(name, 18) for name in names]
+    assert shown == ["Small net…ti-frame", "Small net…le frame"]
+    assert all(len(name) <= 18 and "…" in name for name in shown)
+    assert cut_middle("Bicubic", 18) == "Bicubic"
