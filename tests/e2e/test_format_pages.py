@@ -52,6 +52,23 @@ def test_every_format_has_a_page_with_three_commands() -> None:
         assert len(blocks(page, "python")) == 1
 
 
+def test_the_commands_to_submit_follow_each_other_on_one_submission_and_one_data_set() -> None:
+    new, after = blocks("onnx", "console")[1:3]
+    lines = [shlex.split(line)[1:] for line in (new + after).splitlines()]
+    assert [words[:2] for words in lines] == [
+        ["submission", "new"],
+        ["models", "check"],
+        ["evaluate", "my-sr/submissions/my-sr"],
+        ["submission", "add"],
+        ["submission", "check"],
+    ]
+    evaluate = shlex.split(blocks("onnx", "console")[0].splitlines()[1])
+    data, run = (words[words.index("--data") + 1] for words in (evaluate, lines[2])), lines[2][-1]
+    assert len(set(data)) == 1
+    assert lines[3] == ["submission", "add", run, "my-sr/submissions/my-sr"]
+    assert lines[1][2] == lines[4][2] == "my-sr/submissions/my-sr"
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("page", PAGES)
 def test_from_the_file_to_a_row(page: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,15 +94,24 @@ def new_command(
         Path | None,
         typer.Option("--weights", metavar="FILE", help="Network in a file: write only the manifest that runs it."),
     ] = None,
+    authors: Annotated[
+        list[str] | None,
+        typer.Option("--author", metavar="NAME", help="Author as pages show it; repeat it for several."),
+    ] = None,
 ) -> None:
     """Write a complete working model package with its manifest; with --weights the manifest of a file alone."""
+    from worldstrat_bench.submission.next_steps import next_steps
     from worldstrat_bench.submission.scaffold import write_scaffold
     from worldstrat_bench.submission.scaffold_file import write_file_scaffold
 
-    folder = out if out is not None else Path(slug)
-    written = write_scaffold(slug, folder) if weights is None else write_file_scaffold(slug, folder, weights)
+    folder, names = out if out is not None else Path(slug), authors or ()
+    written = (
+        write_scaffold(slug, folder, names) if weights is None else write_file_scaffold(slug, folder, weights, names)
+    )
     for path in written:
         typer.echo(str(path))
+    # On stderr: what a script reads is the list of files.
+    typer.echo(next_steps(slug, folder, weights), nl=False, err=True)
 
 
 @submission_app.command("add")

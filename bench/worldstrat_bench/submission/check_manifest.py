@@ -24,6 +24,7 @@ from worldstrat_bench.submission.manifest import (
     load_manifest,
     manifest_errors,
 )
+from worldstrat_bench.submission.placeholders import placeholder_faults
 from worldstrat_bench.submission.predictions_manifest import PredictionsManifest
 
 MAX_TRAIN_TILES_BYTES = 512 * 1024
@@ -61,10 +62,13 @@ def content_faults(manifest: Manifest, text: str, folder: Path, records: Sequenc
     yield from protocol_faults(manifest.protocols, text, folder / MANIFEST_NAME)
     yield from lock_faults(manifest, folder, text)
     yield from weights_faults(manifest, folder, text)
+    yield from placeholder_faults(manifest, text, folder / MANIFEST_NAME)
     ranked = any(record.dataset.official for record in records)
     yield from training_faults(manifest, folder, text, ranked=ranked)
     if not records:
-        remedy = f"worldstrat-bench evaluate {relative(folder)} --data DIR --out RUN, then submission add RUN"
+        place = relative(folder)
+        evaluated = f"worldstrat-bench evaluate {place} --data DIR --out RUN"
+        remedy = f"{evaluated}, then worldstrat-bench submission add RUN {place}"
         yield notice("records", "there is no record yet", where=folder, remedy=remedy)
 
 

@@ -18,6 +18,7 @@ from worldstrat_bench.submission.check_manifest import (
 )
 from worldstrat_bench.submission.faults import CheckFinding
 from worldstrat_bench.submission.manifest import Manifest, ManifestError, read_text
+from worldstrat_bench.submission.placeholders import placeholder_faults
 
 _SAYS_NOTHING: dict[str, Any] = {
     "schema_version": 1,
@@ -51,6 +52,7 @@ def partial_faults(folder: Path) -> Iterator[CheckFinding]:
         yield from lock_faults(manifest, folder, text)
     if "weights" in valid:
         yield from weights_faults(manifest, folder, text)
+    yield from placeholder_faults(manifest, text, path)
     if {"training", "weights"} <= valid:
         yield from training_faults(manifest, folder, text, ranked=False)
 

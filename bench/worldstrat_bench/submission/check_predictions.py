@@ -11,6 +11,7 @@ from worldstrat_bench.submission.check_others import name_faults
 from worldstrat_bench.submission.faults import CheckFinding, notice, relative
 from worldstrat_bench.submission.locate import line_of
 from worldstrat_bench.submission.manifest import MANIFEST_NAME, ManifestError, hands_in_predictions, read_text
+from worldstrat_bench.submission.placeholders import placeholder_faults
 from worldstrat_bench.submission.predictions_manifest import PredictionsManifest, predictions_manifest_errors
 from worldstrat_bench.submission.siblings import Siblings
 
@@ -36,11 +37,19 @@ def predictions_faults(folder: Path, results: Sequence[Result], siblings: Siblin
     return (*_content_faults(found, text, folder, results), *named, *_record_faults(found, folder, results))
 
 
+def _remade(folder: Path) -> str:
+    """Return the commands that make a record of the submitted predictions."""
+    place = relative(folder)
+    scored = f"worldstrat-bench score DIR --submission {place} --data DATA --out RUN"
+    return f"{scored}, then worldstrat-bench submission add RUN {place}"
+
+
 def _content_faults(
     manifest: PredictionsManifest, text: str, folder: Path, results: Sequence[Result]
 ) -> Iterator[CheckFinding]:
     yield from slug_faults(manifest.submission.slug, text, folder)
     yield from protocol_faults(manifest.protocols, text, folder / MANIFEST_NAME)
+    yield from placeholder_faults(manifest, text, folder / MANIFEST_NAME)
     ranked = any(result.record.dataset.official for result in results)
     yield from training_faults(manifest, folder, text, ranked=ranked)
     for wheel in sorted(folder.glob("*.whl")):
@@ -50,16 +59,14 @@ def _content_faults(
     what = "the archive is not fetched here: verify RUN --predictions FILE compares its digest and its scores"
     yield notice("predictions", what, where=folder / MANIFEST_NAME, line=line)
     if not results:
-        remedy = (
-            f"worldstrat-bench score DIR --submission {relative(folder)} --data DATA --out RUN, then submission add"
-        )
+        remedy = _remade(folder)
         yield notice("records", "there is no record yet", where=folder, remedy=remedy)
 
 
 def _record_faults(manifest: PredictionsManifest, folder: Path, results: Sequence[Result]) -> Iterator[CheckFinding]:
     """Check that every record is of predictions, and of this submission."""
     slug = manifest.submission.slug
-    remedy = f"worldstrat-bench score DIR --submission {relative(folder)} --data DATA --out RUN, then submission add"
+    remedy = _remade(folder)
     stated = {"name": slug, "submission": slug, "train_split": manifest.training.train_split}
     for result in results:
         record, where = result.record, result.record_file

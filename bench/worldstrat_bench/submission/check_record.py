@@ -37,7 +37,10 @@ from worldstrat_bench.submission.results import RESULT_FILES, result_folder
 
 _CLOCKS = timedelta(days=1)
 
-REMADE = "fix the manifest, or: worldstrat-bench evaluate SUBMISSION --data DIR --out RUN, then submission add RUN"
+REMADE = (
+    "fix the manifest, or: worldstrat-bench evaluate SUBMISSION --data DIR --out RUN, then "
+    "worldstrat-bench submission add RUN SUBMISSION"
+)
 
 _ROBUSTNESS_REMEDY = "submit what `worldstrat-bench evaluate ... --robustness` wrote beside this record"
 

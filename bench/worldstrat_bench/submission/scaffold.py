@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import keyword
 import re
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.plugins.discovery import BASELINES, REFERENCE_MODELS, installed_models, is_standard
-from worldstrat_bench.submission.about import SLUG_PATTERN
+from worldstrat_bench.preprocessing import Value
+from worldstrat_bench.submission.about import SLUG_PATTERN, Line
+from worldstrat_bench.submission.placeholders import PLACEHOLDERS
 from worldstrat_bench.submission.shadowed import SHADOWED
 
 REPOSITORY = "worldstrat-bench/worldstrat-bench"
@@ -18,18 +22,23 @@ SETUP_PYTHON = ("5fda3b95a4ea91299a34e894583c3862153e4b97", "v7.0.0")
 """Commits of the actions that a model's own workflow uses; the repository's own workflows use the same."""
 
 
-def write_scaffold(slug: str, folder: Path) -> tuple[Path, ...]:
-    """Write a model package and its submission into `folder`; the files written.
+def write_scaffold(slug: str, folder: Path, authors: Sequence[str] = ()) -> tuple[Path, ...]:
+    """Write a model package and its submission into `folder`; return the files written.
+
+    Parameters
+    ----------
+    authors : names as pages show them; without any a placeholder is written, which the check refuses.
 
     Raises
     ------
     UsageError
-        if the slug is not one, would shadow another package, or the folder is not empty.
+        if an author or the slug is not one, or would shadow another package, or if the folder is not empty.
     """
     package = _package_name(slug)
     refuse_full_folder(folder)
     values = {
         "slug": slug,
+        "authors": stated_authors(authors),
         "package": package,
         "title": slug.replace("-", " ").title(),
         "repository": REPOSITORY,
@@ -58,6 +67,25 @@ def check_slug(slug: str) -> None:
     if not re.match(SLUG_PATTERN, slug) or "--" in slug:
         remedy = "a-z, 0-9 and single dashes between them, at most 60, such as my-sr"
         raise UsageError(f"{slug[:60]!r} is not a slug", where="SLUG", remedy=remedy)
+
+
+def stated_authors(names: Sequence[str]) -> str:
+    """Return names as a TOML array, or the placeholder where none are given; UsageError if one is no line of text."""
+    from pydantic import TypeAdapter, ValidationError
+
+    for name in names:
+        try:
+            TypeAdapter(Line).validate_python(name.strip())
+        except ValidationError:
+            remedy = "a name as pages show it, at most 200 characters without line breaks"
+            raise UsageError(f"{name[:60]!r} cannot be an author", where="--author", remedy=remedy) from None
+    given = [name.strip() for name in names] or [PLACEHOLDERS["no_author"].text]
+    return f"[{', '.join(map(in_toml, given))}]"
+
+
+def in_toml(value: Value) -> str:
+    """Return a text, a number or a truth as TOML spells it, which is as JSON does."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _targets(slug: str, package: str) -> dict[str, str]:
@@ -97,11 +125,11 @@ def _announced_by(slug: str) -> str | None:
 
 
 def render(template: str, values: dict[str, str]) -> str:
-    """Return a template with its values, which hold no quotes and no line breaks."""
+    """Return a template with its values, which are already as the target spells them."""
     from jinja2 import Environment, StrictUndefined
 
     source = resources.files("worldstrat_bench.submission").joinpath("templates", template).read_text(encoding="utf-8")
-    # The targets are TOML, Python, Markdown and YAML with ${{ }} of their own; values hold only [a-z0-9- ].
+    # The targets are TOML, Python, Markdown and YAML with ${{ }} of their own; values are names of [a-z0-9- ] or TOML.
     environment = Environment(
         autoescape=False,
         undefined=StrictUndefined,

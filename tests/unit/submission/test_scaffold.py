@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import shlex
 import tomllib
 from pathlib import Path
 
@@ -15,10 +16,12 @@ from submission_factory import SLUG, make_submission, model_ref, record_of
 from worldstrat_bench.api import ENTRY_POINT_GROUP
 from worldstrat_bench.cli.app import app
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
+from worldstrat_bench.plugins.declared import sidecar_parameters
 from worldstrat_bench.plugins.discovery import REFERENCE_MODELS
 from worldstrat_bench.submission.check import check
 from worldstrat_bench.submission.compare import compare_markdown
 from worldstrat_bench.submission.manifest import load_manifest
+from worldstrat_bench.submission.placeholders import PLACEHOLDERS
 from worldstrat_bench.submission.results import add_run
 from worldstrat_bench.submission.scaffold import write_scaffold
 from worldstrat_bench.submission.scaffold_file import write_file_scaffold
@@ -27,7 +30,8 @@ from worldstrat_bench.submission.scaffold_file import write_file_scaffold
 @pytest.mark.parametrize("slug", ["my-sr", "3d-net", "a", "x" * 60])
 def test_a_scaffold_is_complete_and_passes_as_it_is(tmp_path: Path, slug: str) -> None:
     folder = tmp_path / "package"
-    written = write_scaffold(slug, folder)
+    written = write_scaffold(slug, folder, ['Ada "O\'Hara" Łovelace'])
+    assert load_manifest(folder / "submissions" / slug).submission.authors == ('Ada "O\'Hara" Łovelace',)
     assert check([folder / "submissions"]).ok
     project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
     (target,) = project["entry-points"][ENTRY_POINT_GROUP].values()
@@ -116,11 +120,78 @@ def test_a_file_needs_a_manifest_alone(tmp_path: Path, name: str, entry_point: s
     result = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
     assert result.exit_code == 0
     assert len(result.stdout.splitlines()) == 3
+    assert "[model.parameters] is empty" in result.stderr
     folder = tmp_path / "out" / "submissions" / "my-net"
     manifest = load_manifest(folder)
     assert manifest.weights is not None
     assert (manifest.model.entry_point, manifest.weights.format) == (entry_point, form)
-    assert check([folder]).ok
+    assert {(fault.rule, fault.what.split()[0]) for fault in check([folder]).errors} == {
+        ("placeholder", key)
+        for key in ("submission.authors", "submission.description", "training.datasets", "training.description")
+    }
+
+
+def test_every_placeholder_that_a_template_writes_is_refused_with_its_line(tmp_path: Path) -> None:
+    written = set()
+    (tmp_path / "net.onnx").write_bytes(b"weights")
+    with (tmp_path / "large.onnx").open("wb") as stream:
+        stream.truncate(6 * 1024 * 1024)
+    write_scaffold("my-sr", tmp_path / "package")
+    write_file_scaffold("my-sr", tmp_path / "small", tmp_path / "net.onnx")
+    write_file_scaffold("my-sr", tmp_path / "big", tmp_path / "large.onnx")
+    for folder in ("package", "small", "big"):
+        text = (tmp_path / folder / "submissions" / "my-sr" / "submission.toml").read_text(encoding="utf-8")
+        found = {f.what.split()[0]: f for f in check([tmp_path / folder / "submissions"]).errors}
+        expected = {f"{p.section}.{p.key}": p for p in PLACEHOLDERS.values() if p.text in text}
+        assert set(found) == set(expected)
+        for key, fault in found.items():
+            assert fault.rule == "placeholder"
+            assert fault.remedy
+            assert expected[key].text in text.splitlines()[(fault.line or 0) - 1]
+        written |= set(expected)
+    assert len(written) == len(PLACEHOLDERS)
+
+
+@pytest.mark.parametrize("name", ["", "a\nb", "x" * 201])
+def test_an_author_is_one_line(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="author"):
+        write_scaffold("my-sr", tmp_path / "package", [name])
+    assert not (tmp_path / "package").exists()
+
+
+def test_what_a_sidecar_says_becomes_the_parameters(tmp_path: Path) -> None:
+    (tmp_path / "net.onnx").write_bytes(b"weights")
+    (tmp_path / "net.yaml").write_text("bands: [B2, B3, B4, B8]\nfactor: 2\nmargin: 33\n")
+    words = ("submission", "new", "my-net", "--out", tmp_path / "out", "--weights", tmp_path / "net.onnx")
+    result = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
+    stated = load_manifest(tmp_path / "out" / "submissions" / "my-net").model.parameters
+    assert stated == sidecar_parameters((tmp_path / "net.yaml").read_text())
+    assert "from net.yaml" in result.stderr
+    assert "  bands = B2,B3,B4,B8" in result.stderr
+    (tmp_path / "net.yaml").write_text("bands: [B99]\nfactor: 2\n")
+    with pytest.raises(UsageError) as caught:
+        write_file_scaffold("my-net", tmp_path / "other", tmp_path / "net.onnx")
+    assert caught.value.where == str(tmp_path / "net.yaml")
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("file", [None, "net.onnx"])
+def test_the_commands_that_come_next_are_commands(tmp_path: Path, file: str | None) -> None:
+    (tmp_path / "net.onnx").write_bytes(b"weights")
+    text = next_steps_of(tmp_path / "a b", tmp_path / file if file else None)
+    commands = [shlex.split(line) for line in text.splitlines() if line.startswith("  worldstrat-bench ")]
+    assert [" ".join(words[1:3]).partition(" /")[0] for words in commands] == [
+        "models check",
+        "evaluate",
+        "submission add",
+        "submission check",
+    ]
+    assert all(str(tmp_path / "a b" / "submissions" / "my-sr") in words for words in commands)
+
+
+def next_steps_of(folder: Path, weights: Path | None) -> str:
+    words = ["submission", "new", "my-sr", "--out", str(folder), *(["--weights", str(weights)] if weights else [])]
+    return CliRunner().invoke(app, words, catch_exceptions=False).stderr
 
 
 def test_a_large_file_stays_where_it_is(tmp_path: Path) -> None:
@@ -130,7 +201,7 @@ def test_a_large_file_stays_where_it_is(tmp_path: Path) -> None:
     assert [path.name for path in written] == ["submission.toml", "requirements.lock"]
     weights = load_manifest(written[0].parent).weights
     assert weights is not None
-    assert (weights.url, weights.bytes) == ("https://example.org/net.onnx", 6 * 1024 * 1024)
+    assert (weights.url, weights.bytes) == ("https://example.org/to-be-published/net.onnx", 6 * 1024 * 1024)
     for slug, file in (("my-net", "none.onnx"), ("my-net", "net.zip"), ("My", "net.onnx")):
         with pytest.raises(UsageError):
             write_file_scaffold(slug, tmp_path / "other", tmp_path / file)
