@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 globalThis.location = { hash: "" };
-const { crossedTiles } = await import("../../bench/worldstrat_bench/site/assets/js/crossed.js");
+const { crossedTiles, openTiles } = await import("../../bench/worldstrat_bench/site/assets/js/crossed.js");
 const { decide, timeOn, unmet } = await import("../../bench/worldstrat_bench/site/assets/js/decide.js");
 const { many, threeDigits } = await import("../../bench/worldstrat_bench/site/assets/js/numbers.js");
 
@@ -22,6 +22,14 @@ test("strata of one axis are joined, those of several are crossed", () => {
   });
   assert.deepEqual(crossedTiles(strata, { ipcc: "water", cloud: "0-5" }, 15).tiles, [12]);
   assert.deepEqual(crossedTiles(strata, { ipcc: "evil" }, 15), { tiles: [], words: "ipcc evil" });
+});
+
+test("an option says how many tiles it leaves with what is chosen on the other axes", () => {
+  const chosen = { ipcc: "water", cloud: "0-5" };
+  assert.equal(openTiles(strata, chosen, "cloud", "5-20", 15), 1);
+  assert.equal(openTiles(strata, chosen, "ipcc", "forest", 15), 3);
+  assert.equal(openTiles(strata, { ipcc: "water", cloud: "" }, "cloud", "0-5,5-20", 15), 2);
+  assert.equal(openTiles(strata.slice(0, 3), chosen, "cloud", "5-20", 15), 0);
 });
 
 const model = (title, more) => ({
@@ -88,7 +96,7 @@ test("without a device class frames are the cost, and the higher mean decides be
 test("conditions: what is not met or not known drops out, and what that costs is said", () => {
   const found = decide(data, { ...any, frames: 2 });
   assert.equal(found.best.model.title, "Wide");
-  assert.equal(reasons(found).Best, "Needs 8 frames, you have 2.");
+  assert.equal(reasons(found).Best, "Uses up to 8 frames, you have 2; with fewer it was not measured.");
   assert.equal(found.top.model.title, "Best");
   assert.ok(found.top.difference.value > 0);
   const none = decide(data, { ...any, frames: 1, device: "CPU", most: 5 });
@@ -107,7 +115,7 @@ test("licences and status", () => {
   assert.match(said({ terms: "unknown", licence: "" }, { licence: "commercial" }), /not stated: not known/);
   assert.match(said({ verified: false }, { status: "verified" }), /not verified/);
   assert.match(said({ frames: null }, { frames: 8 }), /not known/);
-  assert.match(said({ declared: false }, { frames: 1 }), /^Was given 8 frames, you have 1\.$/);
+  assert.match(said({ declared: false }, { frames: 1 }), /^Was given 8 frames, you have 1; with fewer it was not measured\.$/);
 });
 
 test("too few groups name no model, and no tile no best", () => {

@@ -47,7 +47,7 @@ def test_a_model_is_chosen_and_the_address_brings_the_choice_back(site: Path, br
         why = dict(
             page.locator("#choice tbody tr").evaluate_all("rows => rows.map(r => [...r.cells].map(c => c.textContent))")
         )
-        assert why["fusion-transformer"] == "Needs 8 frames, you have 1."
+        assert why["fusion-transformer"] == "Uses up to 8 frames, you have 1; with fewer it was not measured."
         assert why["srcnn"] == "Takes 162 ms a tile, more than 50."
         assert why["lanczos"].startswith("The best; slower: 31.2 ms a tile against 12.5")
         assert why["nearest"].startswith("Worse than the best by more than 0.1 dB: ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from worldstrat_bench.site.divisions import Division
+from worldstrat_bench.site.licences import synthetic
 
 
 def banner_of(division: Division | None) -> str:
@@ -14,6 +15,11 @@ def banner_of(division: Division | None) -> str:
             "Practice. Official pending a reference: this version of worldstrat-bench has none of this release and "
             f"protocol, so nothing shows that the targets are those of WorldStrat {division.release}. Entries are "
             "ranked among themselves only."
+        )
+    if division.kind == "practice" and synthetic(division.release):
+        return (
+            "Practice on synthetic scenes, no satellite data. Entries are ranked among themselves only; "
+            "nothing here says how a model does on WorldStrat."
         )
     if division.kind == "practice":
         inputs = " with inputs made by a sensor model" if division.inputs != "real" else ""

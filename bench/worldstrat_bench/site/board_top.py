@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 
 from worldstrat_bench.artefacts.record import Summaries
@@ -14,6 +15,7 @@ from worldstrat_bench.site.divisions import Division
 from worldstrat_bench.site.entries import Entry
 from worldstrat_bench.site.figures import Figure
 from worldstrat_bench.site.leader import BASELINE, Leader, answer
+from worldstrat_bench.site.licences import synthetic
 from worldstrat_bench.site.text import clean, counted
 from worldstrat_bench.stats.ranking import Display
 
@@ -52,6 +54,22 @@ def described(sentences: Sequence[Sentence]) -> dict[str, str]:
 def level_text(protocol: Protocol) -> str:
     """Return the level of the interval that decides, in per cent: "99.97"."""
     return f"{100 * (1 - protocol.ranking.level):.2f}"
+
+
+def trained_alike(division: Division, leaders: Mapping[str, Leader]) -> list[str]:
+    """Return which of the first models of a board of generated scenes state that such scenes trained them."""
+    if not synthetic(division.release):
+        return []
+    found = []
+    for slug in dict.fromkeys(leader.first for leader in leaders.values()):
+        entry = division.by_slug.get(slug)
+        data = dict(entry.card.training).get("Training data", "") if entry else ""
+        if entry is not None and re.search(r"\bmini\b", f"{data} {entry.train_split}"):
+            found.append(
+                f"{entry.title}, by its authors' account, was trained on scenes like those of this board: its lead "
+                "says little of other data."
+            )
+    return found
 
 
 def told_apart(protocol: Protocol, display: Display) -> str:

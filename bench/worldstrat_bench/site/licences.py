@@ -19,6 +19,11 @@ _CAPTION = {
 }
 
 
+def synthetic(release: str) -> bool:
+    """Return whether all data of a board, as records state it, are generated scenes and of no satellite."""
+    return release == "mini"
+
+
 def footer(releases: Iterable[str]) -> str:
     """Return the licence line of a page's footer.
 
@@ -35,5 +40,5 @@ def caption(releases: Iterable[str]) -> str:
 
 
 def _lines(texts: dict[str, str], releases: Iterable[str]) -> str:
-    kinds = {"worldstrat" if r in release_names() else "mini" if r == "mini" else "other" for r in releases}
+    kinds = {"worldstrat" if r in release_names() else "mini" if synthetic(r) else "other" for r in releases}
     return " ".join(text for kind, text in texts.items() if kind in kinds)

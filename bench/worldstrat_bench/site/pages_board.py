@@ -13,7 +13,14 @@ from worldstrat_bench.site.analysis import Analysis, shown_stratum
 from worldstrat_bench.site.board_csv import board_csv
 from worldstrat_bench.site.board_json import board_document
 from worldstrat_bench.site.board_table import LETTERED, Rows, board_table
-from worldstrat_bench.site.board_top import answers, described, difference_figure, speed_figures, told_apart
+from worldstrat_bench.site.board_top import (
+    answers,
+    described,
+    difference_figure,
+    speed_figures,
+    told_apart,
+    trained_alike,
+)
 from worldstrat_bench.site.citations import board_references
 from worldstrat_bench.site.copies import copies
 from worldstrat_bench.site.divisions import Division
@@ -61,8 +68,9 @@ def build_boards(out: Output, analysis: Analysis, common: Context, *, home: Cont
 NONE_VERIFIED: Final = "No record on this board is verified yet, so none is ranked."
 SELF_REPORTED: Final = (
     "Computed by the authors, in the order of their scores. We checked that the files agree with each other, not that "
-    "the model made them: with public data anyone can compute consistent files. A rank, letters and a place in a "
-    "figure belong to verified records, and nothing here changes one of theirs. Speeds are the authors' own."
+    "the model made them: with public data anyone can compute consistent files. On an official board a rank, letters "
+    "and a place in a figure belong to verified records, and nothing here changes one of theirs. Speeds are the "
+    "authors' own."
 )
 VERIFIED: Final = (
     "Maintainers ran the submitted code over the whole list, and the numbers are those of their run. That does not "
@@ -95,6 +103,7 @@ def empty_context() -> dict[str, object]:
         "no_official": False,
         "answers": [],
         "told": "",
+        "alike": [],
         "top": [],
         "facts": [],
         "lists": [],
@@ -141,6 +150,7 @@ def _list_context(analysis: Analysis, name: str, metric: str, *, base: str) -> d
             "lead": _lead(division, name),
             "answers": said,
             "told": told_apart(division.protocol, rows.display),
+            "alike": trained_alike(division, rows.leaders),
             **described(said),
             "lists": [
                 (n, len(t), base + list_page(division, n, ranked[0]), n == name) for n, t in division.lists.items()

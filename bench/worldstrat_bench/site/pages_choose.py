@@ -96,7 +96,12 @@ def _table(analysis: Analysis, shown: Sequence[Entry], devices: Sequence[str]) -
     found = analysis.leader(division.tiles, METRIC)
     columns = (
         Column(METRIC, m.label, m.explanation, arrow=m.arrow, unit=m.unit),
-        Column("frames", "Frames", "Sentinel-2 revisits used at most; offered: no submission says how many"),
+        Column(
+            "frames",
+            "Frames",
+            "Sentinel-2 revisits: it uses up to so many, with fewer it was not measured; "
+            "offered: no submission says how many",
+        ),
         *(
             Column(f"ms_{i}", d, f"Time for one tile on {d}", arrow="↓", unit="ms a tile")
             for i, d in enumerate(devices)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from factories import make_run
+from site_scenes import write_manifest
 from statistics_reference import detectable
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.site import build
@@ -181,3 +182,41 @@ def test_too_few_groups_give_no_verdict_anywhere_on_a_stratum(board: Path) -> No
         assert 'class="ho"' in page
         assert 'class="wk"' not in page
         assert "told apart from the first" not in page
+
+
+def test_practice_on_generated_scenes_says_so(board: Path, tmp_path: Path) -> None:
+    assert "Practice on synthetic scenes, no satellite data." in read(board / "index.html")
+    make_run(tmp_path / "m", tiles=12, release="mine", list_name="test")
+    build([tmp_path / "m"], tmp_path / "out")
+    other = read(next((tmp_path / "out").glob("practice-*")) / "index.html")
+    assert "official test list but mine data" in other
+    assert "synthetic scenes" not in other
+
+
+def test_a_lead_of_a_model_trained_on_such_scenes_is_marked(tmp_path: Path) -> None:
+    for i, (slug, data) in enumerate((("photos", "DIV2K"), ("same", "Scenes of data mini's generator"))):
+        run = tmp_path / "runs" / slug
+        make_run(run, model=slug, tiles=30, release="mini", list_name="test", seed=i, gain_db=float(i), submission=slug)
+        write_manifest(run, slug=slug, title=slug)
+        with (run / "submission.toml").open("a", encoding="utf-8") as file:
+            file.write(f'[training]\ndatasets = ["{data}"]\n')
+    build([tmp_path / "runs"], tmp_path / "out")
+    said = "was trained on scenes like those of this board"
+    assert "same, by its authors&#39; account, " + said in read(tmp_path / "out" / "index.html")
+    build([tmp_path / "runs" / "photos"], tmp_path / "other")
+    assert said not in read(tmp_path / "other" / "index.html")
+
+
+def test_a_self_reported_page_does_not_deny_the_rank_it_shows(board: Path) -> None:
+    assert "On an official board a rank, letters and a place in a figure belong to verified" in read(
+        board / "m/m0.html"
+    )
+
+
+def test_the_page_that_chooses_explains_its_conditions(board: Path) -> None:
+    page = read(board / "choose.html")
+    form, after = page.split("<form", 1)[1].split('<div id="choice"', 1)
+    assert "No model of this board has a speed yet" in form
+    assert "Permissive: any use. Commercial use allowed: " in form
+    assert after.startswith(' data-verified="../method.html#verified"')
+    assert 'id="verified"' in read(board.parent / "method.html")

@@ -1,5 +1,5 @@
 // The page that chooses a model: the form, and the answer with its reasons.
-import { choicesOf, setFields } from "./crossed.js";
+import { choicesOf, sayOpen, setFields } from "./crossed.js";
 import { decide, differenceText } from "./decide.js";
 import { el, find, on } from "./dom.js";
 import { link } from "./link.js";
@@ -18,15 +18,16 @@ function modelLink({ slug, title }) {
   return el("a", title, { href: `m/${slug}.html` });
 }
 
-/** Return what a candidate costs and allows, in words. */
+/** Return what a candidate costs and allows: words, and a link to what its status means. */
 function costs(candidate, device) {
   const { model, ms } = candidate;
   const parts = [];
   if (ms !== null) parts.push(`${threeDigits(ms)} ms a tile on ${device}`);
   parts.push(model.frames === null ? "frames not known" : many(model.frames, "frame"));
   parts.push(model.licence ? `licence ${model.licence}` : "licence not stated");
-  parts.push(model.verified ? "verified" : "self-reported: maintainers have not run it");
-  return parts.join(", ");
+  parts.push("");
+  const status = el("a", model.verified ? "verified" : "not verified", { href: find("#choice").dataset.verified });
+  return [parts.join(", "), status];
 }
 
 function where(data, found) {
@@ -69,7 +70,8 @@ function answer(data, found, want) {
     why.append("The best of those that meet the conditions is ", modelLink(best.model), `, ${mean(best)}. `);
     why.append(`Against it: ${text}, so not worse by more than ${data.tolerance} ${data.unit}, and it costs less.`);
   }
-  const cost = el("p", `It costs: ${costs(pick, want.device)}.`);
+  const cost = el("p", "It costs: ");
+  cost.append(...costs(pick, want.device), ".");
   const notes = [];
   if (want.device && pick.ms === null) {
     notes.push(`No model near the best has a valid time on ${want.device}: the number of frames decided.`);
@@ -114,6 +116,9 @@ export function choose(form) {
     const want = wanted(form);
     const found = decide(data, want);
     box.replaceChildren(...answer(data, found, want), ...others(data, found.out));
+    sayOpen(form, data.strata, data.tiles);
+    // The table is of all tiles: below "no tile" it would look like an answer.
+    find("#counts").hidden = !found.tiles.length;
   };
   const save = () => {
     link(Object.fromEntries(fields().map((field) => [field.name, field.value])));

@@ -1,6 +1,6 @@
 // Two models, tile by tile. The numbers are in the page, because a file cannot fetch any.
 import { chart, figure } from "./chart.js";
-import { choicesOf, crossedTiles, setFields } from "./crossed.js";
+import { choicesOf, crossedTiles, sayOpen, setFields } from "./crossed.js";
 import { el, find, on } from "./dom.js";
 import { link } from "./link.js";
 import { MINUS, many, signed } from "./numbers.js";
@@ -188,6 +188,7 @@ function draw(form, data, box) {
   const [first, second] = [metric.values[i], metric.values[j]];
   const all = differences(first, second, metric.scale);
   const { tiles, words } = crossedTiles(data.strata, choicesOf(form), data.tiles.length);
+  sayOpen(form, data.strata, data.tiles.length);
   const chosen = new Set(tiles);
   const found = all.filter((d) => chosen.has(d.tile));
   if (!found.length) {

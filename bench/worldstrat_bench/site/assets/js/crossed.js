@@ -36,6 +36,23 @@ export function choicesOf(form) {
   return Object.fromEntries(axesOf(form).map((select) => [select.name, select.value]));
 }
 
+/** Return how many tiles a choice on one axis leaves, with what is chosen on the others. */
+export function openTiles(strata, choices, name, choice, count) {
+  return crossedTiles(strata, { ...choices, [name]: choice }, count).tiles.length;
+}
+
+/** Write behind every option how many tiles it leaves; one that leaves none cannot be chosen. */
+export function sayOpen(form, strata, count) {
+  const choices = choicesOf(form);
+  for (const select of axesOf(form)) {
+    for (const option of [...select.options].filter((one) => one.value)) {
+      const left = openTiles(strata, choices, select.name, option.value, count);
+      option.textContent = option.textContent.replace(/\(\d+\)$/, `(${left})`);
+      option.disabled = !left && !option.selected;
+    }
+  }
+}
+
 /** Set fields as the address says; what it does not name or names wrongly is at its default. */
 export function setFields(fields) {
   for (const field of fields) {

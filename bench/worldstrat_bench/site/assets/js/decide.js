@@ -7,13 +7,13 @@ const FREE = ["permissive", "copyleft"];
 
 /** Return why a model does not meet the conditions, "" if it does. */
 export function unmet(model, want, ms) {
-  if (!model.ranked) return "Self-reported: maintainers have not run it, so it takes no part.";
+  if (!model.ranked) return "Self-reported: not verified, so it takes no part.";
   if (want.status === "verified" && !model.verified) return "Self-reported, not verified.";
   const frames = model.frames;
-  if (want.frames && frames === null) return "How many frames it needs is not known.";
+  if (want.frames && frames === null) return "How many frames it uses is not known.";
   if (want.frames && frames > want.frames) {
-    const how = model.declared ? "Needs" : "Was given";
-    return `${how} ${many(frames, "frame")}, you have ${want.frames}.`;
+    const how = model.declared ? "Uses up to" : "Was given";
+    return `${how} ${many(frames, "frame")}, you have ${want.frames}; with fewer it was not measured.`;
   }
   const licence = model.licence || "not stated";
   if (want.licence === "permissive" && model.terms !== "permissive") {
@@ -88,8 +88,8 @@ function dearer(other, pick, device) {
   const frames = other.model.frames;
   if (frames === pick.model.frames) return "it costs the same as far as is known, and its mean is lower";
   return frames === null
-    ? "how many frames it needs is not known"
-    : `needs ${many(frames, "frame")} against ${pick.model.frames}`;
+    ? "how many frames it uses is not known"
+    : `uses up to ${many(frames, "frame")} against ${pick.model.frames}`;
 }
 
 /**
