@@ -97,7 +97,6 @@ def test_a_wrong_declaration_of_carn_is_named(parameters: dict[str, Value], word
     assert words in text
 
 
-SWAPPED: dict[str, Value] = {"mean": "0.14,0.12,0.1", "std": "0.05,0.04,0.045", "normalised_output": True}
 RED_FIRST = CARN_BANDS.replace("B02,B03,B04", "B04,B03,B02")
 
 
@@ -146,7 +145,6 @@ SLOW = pytest.mark.soak
         pytest.param("craft_x4.pth", {**PHOTOGRAPHS, "bands": "B02,B03,B04"}, "BGR for RGB", marks=SLOW),
         pytest.param("craft_x4.pth", {"input_scale": 255}, "which makes input_scale=1", marks=SLOW),
         pytest.param("craft_x4.pth", {"input_scale": 10_000}, "which makes input_scale=1", marks=SLOW),
-        pytest.param("craft_x4.pth", SWAPPED, "mean and std exchanged", marks=SLOW),
     ],
 )
 def test_a_mistake_that_only_costs_quality_is_named(file: str, parameters: dict[str, Value], words: str) -> None:
