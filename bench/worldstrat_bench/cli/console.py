@@ -66,6 +66,26 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)
 
 
+def folded(console: Console, text: str, indent: int) -> str:
+    """Return prose folded between words at a terminal's width, lines but the first indented; elsewhere as it is.
+
+    Parameters
+    ----------
+    indent : columns that stand before the text.
+    """
+    if not console.is_terminal:
+        return text
+    import textwrap
+
+    width = max(console.width - indent, 20)
+    lines = [
+        part
+        for line in text.splitlines()
+        for part in textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False) or [""]
+    ]
+    return f"\n{' ' * indent}".join(lines)
+
+
 def stderr() -> Console:
     """Return a console on stderr; colours only on a terminal, none if NO_COLOR is set."""
     from rich.console import Console

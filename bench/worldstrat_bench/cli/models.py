@@ -169,6 +169,8 @@ def _print_finding(finding: ModelFinding) -> None:
     out = console.stdout()
     mark, style = ("ok  ", "green") if finding.passed else ("FAIL", "bold red")
     out.print(mark, style=style, end=" ")
-    out.print(console.printable(f"{finding.check}: {finding.seen}"), markup=False, highlight=False, soft_wrap=True)
+    text = console.printable(f"{finding.check}: {finding.seen}")
+    out.print(console.folded(out, text, len(mark) + 1), markup=False, highlight=False, soft_wrap=True)
     if not finding.passed and finding.fix and finding.fix != finding.seen:
-        out.print(f"     fix: {console.printable(finding.fix)}", markup=False, highlight=False, soft_wrap=True)
+        text = console.folded(out, f"fix: {console.printable(finding.fix)}", len(mark) + 1)
+        out.print(f"     {text}", markup=False, highlight=False, soft_wrap=True)

@@ -66,7 +66,8 @@ def remarks(record: Record) -> list[str]:
         lines.append("not an official test set: the numbers compare models on this data only")
     if dataset.no_target:
         lines.append(f"{len(dataset.no_target)} tiles have no target: {', '.join(dataset.no_target[:3])}")
-    lines.extend(f"{metric} is null: {reason}" for metric, reason in record.nulls.items())
+    # The options that would give it were named when the run began.
+    lines.extend(f"{metric} is null: {reason.partition(': --')[0]}" for metric, reason in record.nulls.items())
     lines.extend(record.warnings)
     return lines
 

@@ -223,6 +223,16 @@ def _summary(run: Named, list_name: str, metric: str, axis: str | None = None, s
     return found.get(metric) or Summary(n=0)
 
 
+def _nulls(runs: Sequence[Named], metrics: Collection[str]) -> list[str]:
+    """Return which of the metrics are null and why, each reason once for all runs that have it."""
+    names: dict[tuple[str, str], list[str]] = {}
+    for run in runs:
+        for name, why in run.result.record.nulls.items():
+            if name in metrics:
+                names.setdefault((measure(name).label, why), []).append(run.name)
+    return [f"{label} of {', '.join(owners)} is null: {why}" for (label, why), owners in names.items()]
+
+
 def notes_on(runs: Sequence[Named], list_name: str, metrics: Collection[str]) -> tuple[str, ...]:
     """Return what a reader must know beside the numbers of those metrics, in sentences without a full stop."""
     notes = []
@@ -239,10 +249,6 @@ def notes_on(runs: Sequence[Named], list_name: str, metrics: Collection[str]) ->
         if record.model.draws > 1:
             notes.append(f"{run.name} is stochastic, and its scores are means over {record.model.draws} draws a tile")
         notes += standing_remarks(run.result, run.name)
-        notes += [
-            f"{measure(name).label} of {run.name} is null: {why}"
-            for name, why in record.nulls.items()
-            if name in metrics
-        ]
+    notes += _nulls(runs, metrics)
     # What is so of several runs is said once.
     return tuple(dict.fromkeys(notes))

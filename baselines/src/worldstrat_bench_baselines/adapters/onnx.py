@@ -77,7 +77,8 @@ def input_flaw(shape: Sequence[int | str | None], says: Preprocessing) -> str:
     if isinstance(shape[-1], int) and shape[-1] == channels != shape[-3]:
         return "its channels come last; export it with the channels before rows and columns"
     if isinstance(shape[-3], int) and channels and shape[-3] != channels:
-        return f"{shape[-3]} channels where {channels} are declared; say its bands in their order with bands"
+        where = "with --param, or in [model.parameters] of submission.toml"
+        return f"{shape[-3]} channels where {channels} are declared; set bands, in the order of its channels, {where}"
     batch = len(says.bands) if says.per_band else 1
     if isinstance(shape[0], int) and shape[0] != batch:
         return f"a batch of {shape[0]} where {batch} is fed; export it with a batch that is free, or of {batch}"
@@ -92,7 +93,8 @@ def input_flaw(shape: Sequence[int | str | None], says: Preprocessing) -> str:
 
 
 def _shown(shape: Sequence[int | str | None]) -> str:
-    return " x ".join(str(side)[:12] if side is not None else "?" for side in shape)
+    """Return a shape in words; the names that a file gives to open sizes say nothing to its reader."""
+    return " x ".join(str(side) if isinstance(side, int) else "any" for side in shape)
 
 
 def open_session(path: Path, device: torch.device) -> Any:
