@@ -29,6 +29,7 @@ OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Output fo
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, all else on stderr.")]
 
 _DEBUG = "WORLDSTRAT_BENCH_DEBUG"
+_COMMAND = re.compile(r"\b(worldstrat-bench [a-z]|pip (install|compile) )")
 _FILE_WIDTH = 200
 """Columns of a table that goes to a file or a pipe: nothing of it is cut there."""
 
@@ -48,10 +49,12 @@ def print_error(error: WorldstratBenchError) -> None:
     """Print what was wrong, where, and what to do, each on its own line, on stderr."""
     console = stderr()
     console.print("error:", style="bold red", end=" ")
-    console.print(printable(_without_traceback(error.what)), markup=False, highlight=False, soft_wrap=True)
+    what = folded(console, printable(_without_traceback(error.what)), len("error: "))
+    console.print(what, markup=False, highlight=False, soft_wrap=True)
     for label, text in (("where", error.where), ("fix", error.remedy)):
         if text:
-            console.print(f"  {label}: {printable(text)}", markup=False, highlight=False, soft_wrap=True)
+            line = folded(console, f"{label}: {printable(text)}", 4)
+            console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _without_traceback(what: str) -> str:
@@ -69,9 +72,11 @@ def printable(text: str) -> str:
 def folded(console: Console, text: str, indent: int) -> str:
     """Return prose folded between words at a terminal's width, lines but the first indented; elsewhere as it is.
 
+    A line that holds a command stays whole: it is copied from the screen.
+
     Parameters
     ----------
-    indent : columns that stand before the text.
+    indent : columns of the lines after the first, and at most before the first.
     """
     if not console.is_terminal:
         return text
@@ -81,7 +86,11 @@ def folded(console: Console, text: str, indent: int) -> str:
     lines = [
         part
         for line in text.splitlines()
-        for part in textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False) or [""]
+        for part in (
+            [line]
+            if _COMMAND.search(line)
+            else textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False) or [""]
+        )
     ]
     return f"\n{' ' * indent}".join(lines)
 

@@ -80,3 +80,5 @@ def test_prose_is_folded_on_a_terminal_alone(width: int) -> None:
     assert len(lines[0]) + 5 <= width
     assert " ".join(" ".join(lines).split()) == text
     assert folded(Console(width=width, force_terminal=False), text, 5) == text
+    command = "start with: worldstrat-bench submission new SLUG " + "--out folder " * 9
+    assert folded(Console(width=width, force_terminal=True), command, 5) == command
