@@ -64,29 +64,51 @@ def citation_key(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "model"
 
 
-def model_entry(key: str, record: Record, about: About | None) -> str:
-    """Return the reference of a model; without a submission it is named as its record does."""
+def model_entry(key: str, record: Record, about: About | None, *, page: str = "", standing: str = "") -> str:
+    """Return the reference of a model; without a submission it is named as its record does.
+
+    Parameters
+    ----------
+    page : address of its page on a site, for a model without a paper and without code.
+    standing : on which board it is and who computed its numbers, in words.
+    """
     model = record.model
     fields = {"title": f"{{{latex_text(about.title if about else model.submission or model.name)}}}"}
     if about is not None:
         # Braces keep the name of an organisation whole; "and" parts authors.
         fields["author"] = " and ".join(f"{{{latex_text(author)}}}" for author in about.authors)
-        fields["url"] = about.paper or about.code or ""
+    fields["year"] = _year(record)
+    fields["url"] = ((about.paper or about.code) if about else None) or page
     package = f"{model.distribution} {model.version or ''}".strip() if model.distribution else model.version or ""
-    notes = [package, f"record {record.record_id[:16]}", f"evaluated {record.created[:10]}"]
+    notes = [standing, package, f"record {record.record_id[:16]}", f"evaluated {record.created[:10]}"]
     fields["note"] = latex_text(", ".join(note for note in notes if note))
     return _entry("misc", key, fields)
 
 
-def harness_entry(record: Record) -> str:
-    """Return the reference of this benchmark, as it made a record."""
+def _year(record: Record) -> str:
+    """Return the year of a record; "" if its authors wrote no date."""
+    year = record.created[:4]
+    return year if year.isascii() and year.isdigit() else ""
+
+
+def harness_entry(record: Record, *, page: str = "", standing: str = "") -> str:
+    """Return the reference of this benchmark, as it made a record.
+
+    Parameters
+    ----------
+    page : address of the board that is cited.
+    standing : which board that is, in words.
+    """
     harness = record.harness
     commit = f", commit {harness.commit[:12]}" if harness.commit else ""
+    protocol = f"protocol {record.protocol.id}, sha256 {record.protocol.sha256[:16]}{commit}"
     fields = {
         "title": "{worldstrat-bench}: a fixed, shift-aware benchmark of {Sentinel-2} super-resolution on {WorldStrat}",
         "author": "{The worldstrat-bench maintainers}",
+        "year": _year(record),
+        "url": page,
         "version": latex_text(harness.version),
-        "note": latex_text(f"protocol {record.protocol.id}, sha256 {record.protocol.sha256[:16]}{commit}"),
+        "note": latex_text(", ".join(note for note in (standing, protocol) if note)),
     }
     return _entry("software", "worldstratbench", fields)
 

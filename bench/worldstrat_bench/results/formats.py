@@ -72,13 +72,15 @@ def caption(table: Table, letters: bool) -> str:
     data, rules = table.runs[0].result.record.dataset, table.protocol
     tiles = f"{table.tiles} tiles of the list {table.list_name} of {_data_name(data.release)}"
     needed = f"paired test at p ≤ {rules.ranking.level:.2g}{_margins(table)}"
-    parts = [
-        f"Means over {tiles}, protocol {rules.id}",
-        f"The best is bold where it differs from every other model ({needed})",
-    ]
-    if letters:
+    parts = [f"Means over {tiles}, protocol {rules.id}"]
+    printed = [cell for cells in table.cells for cell in cells]
+    # A mark that the table does not bear is not explained.
+    bold = any(cell.best for cell in printed)
+    if bold:
+        parts.append(f"The best is bold where it differs from every other model ({needed})")
+    if letters and any(cell.letters for cell in printed):
         parts += [text for column in table.columns if (text := _tie_text(column))]
-        parts.append("Models that share a letter are not told apart")
+        parts.append(f"Models that share a letter are not told apart{'' if bold else f' ({needed})'}")
     parts += [note[:1].upper() + note[1:] for note in table.notes]
     return ". ".join(parts) + "."
 

@@ -230,7 +230,11 @@ def _nulls(runs: Sequence[Named], metrics: Collection[str]) -> list[str]:
         for name, why in run.result.record.nulls.items():
             if name in metrics:
                 names.setdefault((measure(name).label, why), []).append(run.name)
-    return [f"{label} of {', '.join(owners)} is null: {why}" for (label, why), owners in names.items()]
+    everyone = f"all {len(runs)} models"
+    return [
+        f"{label} of {everyone if 1 < len(owners) == len(runs) else ', '.join(owners)} is null: {why}"
+        for (label, why), owners in names.items()
+    ]
 
 
 def notes_on(runs: Sequence[Named], list_name: str, metrics: Collection[str]) -> tuple[str, ...]:

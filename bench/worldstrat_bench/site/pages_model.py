@@ -84,7 +84,7 @@ def build_models(
             "extremes": extremes(analysis, entry),
             "provenance": provenance(entry.record),
             "reproduce": reproduce(entry.record, entry.verification.commit if entry.verification else None),
-            "bibtex": model_reference(entry),
+            "bibtex": model_reference(division, entry, analysis.config.url),
             "run_files": [(name, f"{division.prefix}data/runs/{entry.slug}/{name}") for name in sorted(entry.files)],
             "nulls": [(_label(k), clean(v, 200)) for k, v in sorted(entry.record.nulls.items())],
             "messages": _messages(entry.record),

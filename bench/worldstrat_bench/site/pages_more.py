@@ -125,9 +125,14 @@ def build_gallery(out: Output, analysis: Analysis, common: Context, pictures: Ma
         item(tile, f"{title[better]} {number(gain, 2, signed=True)} dB over {title[worse]}")
         for tile, better, worse, gain in analysis.disagreements()[:shown]
     ]
-    text = "median of PSNR over the models"
+    text = "median of PSNR over all models of the board"
     blocks = [
-        {"id": "hardest", "title": "Hardest", "explanation": f"Lowest {text}.", "items": by_median(order[:shown])},
+        {
+            "id": "hardest",
+            "title": "Hardest",
+            "explanation": f"Lowest {text}: hard for most of them. One model may still gain much there.",
+            "items": by_median(order[:shown]),
+        },
         {
             "id": "median",
             "title": "Median",

@@ -65,6 +65,7 @@ def build_method(out: Output, common: Context) -> None:
     context = {
         "d": None,
         "protocols": shown,
+        "main": protocols[0],
         "measures": list(MEASURES.values()),
         "train_splits": TRAIN_SPLITS,
         "self_reported": SELF_REPORTED,

@@ -14,6 +14,13 @@ MINI_TILES = 36
 """Test tiles that ``data mini`` writes unless it is told another number."""
 
 
+_COMPARED = (
+    "# save record.json and tiles.csv of this page (Files, below) in a folder named published",
+    "worldstrat-bench compare run published",
+)
+"""How a run is held against the record of a page."""
+
+
 def provenance(record: Record) -> Pairs:
     """Return what a record says of its making: (label, value), without what it does not say."""
     model, data = record.model, record.dataset
@@ -114,8 +121,7 @@ def _run_again(record: Record, made: list[str], data: str) -> list[str]:
         *([f"# WEIGHTS: the file with sha256 {model.weights_sha256}"] if model.weights_sha256 else []),
         *made,
         " ".join([*parts, "--out", "run"]),
-        "# RUN: a folder with record.json and tiles.csv of this page",
-        "worldstrat-bench compare run RUN",
+        *_COMPARED,
     ]
 
 
@@ -138,4 +144,4 @@ def _score_again(record: Record, handed_in: HandedIn) -> list[str]:
     ]
     parts += [] if handed_in.scale is None else ["--scale", f"{handed_in.scale:g}"]
     parts += ["--offset", f"{handed_in.offset:g}"] if handed_in.offset else []
-    return [" ".join([*parts, "--out", "run"]), "worldstrat-bench compare run RUN"]
+    return [" ".join([*parts, "--out", "run"]), *_COMPARED]

@@ -12,7 +12,10 @@ from factories import make_run
 from site_scenes import write_manifest
 from statistics_reference import detectable
 from worldstrat_bench.protocol import load_protocol
+from worldstrat_bench.results.formats import caption as table_caption
+from worldstrat_bench.results.table import make_table
 from worldstrat_bench.site import build
+from worldstrat_bench.site.config import BoardConfig
 from worldstrat_bench.site.entries import read_entries
 from worldstrat_bench.site.licences import caption, footer
 from worldstrat_bench.site.pages_board import board_facts, board_sentences
@@ -220,3 +223,48 @@ def test_the_page_that_chooses_explains_its_conditions(board: Path) -> None:
     assert "Permissive: any use. Commercial use allowed: " in form
     assert after.startswith(' data-verified="../method.html#verified"')
     assert 'id="verified"' in read(board.parent / "method.html")
+
+
+def test_the_method_begins_with_psnr_in_short_and_does_not_contradict_itself(board: Path) -> None:
+    page = read(board.parent / "method.html")
+    short = page.split('<section id="short">', 1)[1].split("</section>", 1)[0]
+    assert short.count("<li>") == 5
+    assert "up to 8 px" in short
+    assert "steps of 1/16 px" in short
+    assert "A protocol never changes" not in page
+    assert page.index('id="short"') < page.index("<table")
+
+
+def test_references_say_when_where_and_on_what_data(board: Path, tmp_path: Path) -> None:
+    page = read(board / "m/m0.html")
+    assert "year = {20" in page
+    assert "note = {practice board, mini data (synthetic), self-reported, " in page
+    assert 'href="../index.html#cite"' in page
+    assert "url = " not in page
+    assert "note = {practice board, mini data (synthetic), protocol wsb-1" in read(board / "index.html")
+    make_run(tmp_path / "runs" / "m", model="m", tiles=12, release="mini", list_name="test")
+    build([tmp_path / "runs"], tmp_path / "out", config=BoardConfig(url="https://example.org/b/"))
+    (folder,) = (tmp_path / "out").glob("practice-*")
+    assert f"url = {{https://example.org/b/{folder.name}/m/m.html}}" in read(folder / "m/m.html")
+    assert f"url = {{https://example.org/b/{folder.name}/index.html}}" in read(folder / "index.html")
+
+
+def test_the_last_command_names_what_it_compares_with(board: Path) -> None:
+    page = read(board / "m/m0.html")
+    saved = "# save record.json and tiles.csv of this page (Files, below) in a folder named published\n"
+    assert saved + "worldstrat-bench compare run published\n" in page
+
+
+def test_a_table_to_copy_explains_only_what_it_bears_and_says_a_reason_once(tmp_path: Path) -> None:
+    for i in range(3):
+        make_run(tmp_path / f"m{i}", model=f"m{i}", tiles=30, release="mini", list_name="test", seed=i, lpips=False)
+    table = make_table(sorted(tmp_path.iterdir()), ["psnr", "lpips"])
+    said = table_caption(table, letters=True)
+    assert said.count("is null: ") == 1
+    assert "LPIPS of all 3 models is null: " in said
+    bold = any(cell.best for cells in table.cells for cell in cells)
+    assert ("is bold" in said) == bold
+    assert ("share a letter" in said) == any(cell.letters for cells in table.cells for cell in cells)
+    alone = table_caption(make_table([tmp_path / "m0"], ["psnr"]), letters=True)
+    assert "is bold" not in alone
+    assert "share a letter" not in alone
