@@ -172,7 +172,7 @@ _VERDICT = {
     True: "Thin line: the extent at the level of a verdict; where it excludes 0 the two are told apart",
     False: "Too few groups of tiles for a verdict; exploratory",
 }
-"""What the column of differences says of verdicts, by whether there are any."""
+"""The words of the column of differences about verdicts, by whether there are any."""
 
 
 def _lettered(rows: Rows, metric: str) -> bool:

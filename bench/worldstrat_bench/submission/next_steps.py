@@ -1,4 +1,4 @@
-"""What ``submission new`` tells after its work: the values of a sidecar, what is left to fill in, the next commands."""
+"""The last words of ``submission new``: the values of a sidecar, what is left to fill in, the next commands."""
 
 from __future__ import annotations
 
