@@ -1,4 +1,4 @@
-"""Words that ``submission new`` writes where only the author knows the answer, and the check that none of it is left."""
+"""Words of ``submission new`` where only the author knows the answer, and the check that none of it is left."""
 
 from __future__ import annotations
 

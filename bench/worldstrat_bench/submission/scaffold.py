@@ -70,7 +70,7 @@ def check_slug(slug: str) -> None:
 
 
 def stated_authors(names: Sequence[str]) -> str:
-    """Return names as a TOML array, or the placeholder where none are given; UsageError if one is not a line of text."""
+    """Return names as a TOML array, or the placeholder without any; UsageError if one is not a line of text."""
     from pydantic import TypeAdapter, ValidationError
 
     for name in names:
