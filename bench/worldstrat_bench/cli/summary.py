@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,7 +68,7 @@ def remarks(record: Record) -> list[str]:
     if dataset.no_target:
         lines.append(f"{len(dataset.no_target)} tiles have no target: {', '.join(dataset.no_target[:3])}")
     # The options that would give it were named when the run began.
-    lines.extend(f"{metric} is null: {reason.partition(': --')[0]}" for metric, reason in record.nulls.items())
+    lines.extend(f"{metric} is null: {re.split(r'[:;] --', reason)[0]}" for metric, reason in record.nulls.items())
     lines.extend(record.warnings)
     return lines
 

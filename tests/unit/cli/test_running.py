@@ -108,7 +108,7 @@ def test_the_summary_says_what_a_reader_must_know(tmp_path: Path, capsys: pytest
         update={
             "outcomes": {"ok": 10, "crash": 2},
             "warnings": ("watch out",),
-            "nulls": {"lpips": "no weights"},
+            "nulls": {"lpips": "no weights; --lpips-weights FILE", "stlpips": "none: x; y: --file F"},
             "dataset": record.dataset.model_copy(update=odd),
         }
     )
@@ -119,7 +119,8 @@ def test_the_summary_says_what_a_reader_must_know(tmp_path: Path, capsys: pytest
         "shard 1/2",
         "not an official",
         "watch out",
-        "lpips is null: no weights",
+        "lpips is null: no weights\n",
+        "stlpips is null: none: x; y\n",
         "1 tiles have no target: t",
     ):
         assert word in text
