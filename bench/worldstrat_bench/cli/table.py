@@ -58,6 +58,7 @@ def table(
     out: FileOption = None,
 ) -> None:
     """Print runs as a table: the best in bold where it is told apart from every other model."""
+    from worldstrat_bench.artefacts.bibtex import latex_text
     from worldstrat_bench.errors import UsageError
     from worldstrat_bench.results.files import write_text
     from worldstrat_bench.results.formats import FORMATS
@@ -74,7 +75,7 @@ def table(
     if bib is not None:
         write_text(bib, bibtex(made.runs, _submissions(made), {column.metric for column in made.columns}))
     if methods:
-        _give(paragraph(made) + "\n", out)
+        _give((latex_text(paragraph(made)) if format_name == "latex" else paragraph(made)) + "\n", out)
     elif format_name == "parquet" and out is not None:
         from worldstrat_bench.results.files import write_parquet
 

@@ -209,9 +209,19 @@ class Dataset:
 
         Raises
         ------
+        UsageError
+            for a name that is not a text.
         DataError
-            if a revisit on disk is not in the metadata, or a row of the tile there makes no sense.
+            if the data set has no tile of the name, a revisit on disk is not in the metadata, or a row of the tile
+            there makes no sense.
         """
+        given: object = name
+        if not isinstance(given, str):
+            what = f"the name of a tile is a text, not {type(name).__name__}"
+            raise UsageError(what, remedy="give a name such as 'Landcover-1298301'")
+        if not (name in self.folder_set or name in self.metadata.revisits or name in fixed.official_facts()):
+            what = f"the data set has no tile {name[:60]!r}"
+            raise DataError(what, where=self.root, remedy="`names()` lists its tiles")
         # Raised here and not when the table is read: a row that makes no sense spoils its tile, not the dataset.
         if name in self.metadata.problems:
             raise self.metadata.problems[name]

@@ -18,7 +18,7 @@ from worldstrat_bench.results.files import unwritable
 from worldstrat_bench.results.load import Paths
 from worldstrat_bench.results.table import Table, make_table, notes_on
 from worldstrat_bench.stats.paired import sign_of
-from worldstrat_bench.stats.ranking import RankedBoard, display_of
+from worldstrat_bench.stats.ranking import RankedBoard, list_display
 from worldstrat_bench.stats.spectra import INPUT_NYQUIST_M
 from worldstrat_bench.stats.strata import axis as axis_named
 from worldstrat_bench.stats.strata import stratum_name
@@ -154,7 +154,7 @@ def _forest(shown: plot.Runs, board: RankedBoard, m: Measure, width: float) -> D
     )
     if all(row.interval is None for row in rows):
         marks = "There are no intervals: too few groups of tiles, or differences that never vary"
-    elif display_of(board.effective_groups, shown.protocol.aggregation) != "ranks":
+    elif list_display(board.effective_groups, shown.protocol.aggregation) != "ranks":
         marks = "Thick lines are 95 % intervals; there are too few groups of tiles for ranks, and no circle is filled"
     band = f"; the band is the least difference that counts, {margin:g} {m.unit}".rstrip() if margin else ""
     what = f"{m.label} less that of {leader.model}, paired by tile, {_tiles(shown)}. {marks}{band}"
@@ -168,7 +168,7 @@ def _pairs(shown: plot.Runs, board: RankedBoard, m: Measure, width: float) -> Dr
     better = board.pairs.value * sign_of(m.name)
     # Well within the colours' ends, which are so dark that black numbers on them could not be read.
     panel.imshow(better, cmap="RdBu", vmin=-1.6 * limit, vmax=1.6 * limit)
-    ranks = display_of(board.effective_groups, shown.protocol.aggregation) == "ranks"
+    ranks = list_display(board.effective_groups, shown.protocol.aggregation) == "ranks"
     size = min(7.5, 60 * width / 3.5 / count)
     for i in range(count):
         for j in range(count):

@@ -18,7 +18,7 @@ from worldstrat_bench.measures import measure
 from worldstrat_bench.protocol import Protocol, load_protocol
 from worldstrat_bench.results.load import Named, Paths, check_same_board, chosen_list, load_runs
 from worldstrat_bench.stats.paired import sign_of, verdict_interval
-from worldstrat_bench.stats.ranking import RankedBoard, display_of, rank_tables
+from worldstrat_bench.stats.ranking import RankedBoard, list_display, rank_tables
 from worldstrat_bench.stats.spectra import coherence_and_contrast
 
 Floats = NDArray[np.float64]
@@ -116,7 +116,7 @@ def board_of(shown: Runs, metric: str) -> tuple[RankedBoard, tuple[str, ...]]:
 
 def differences(board: RankedBoard, protocol: Protocol) -> tuple[Difference, ...]:
     """Return every run of a board less its first one, in the order of the board."""
-    display = display_of(board.effective_groups, protocol.aggregation)
+    display = list_display(board.effective_groups, protocol.aggregation)
     intervals, verdicts = board.pairs.interval(protocol.aggregation), verdict_interval(board.pairs, protocol)
 
     def ends(both: tuple[Floats, Floats], row: int) -> tuple[float, float] | None:

@@ -57,6 +57,8 @@ def methods(table: Table) -> str:
     data, rules = records[0].dataset, table.protocol
     versions = sorted({_version(record) for record in records})
     ids = ", ".join(record.record_id[:12] for record in records)
+    # Of predictions that were handed in the seed is not known.
+    seeds = sorted({str(record.seed) for record in records if record.predictions is None})
     aligned = "Predictions are registered to the target as that protocol says"
     if rules.family == "wsb":
         aligned = "Each prediction is registered to its target by one sub-pixel shift, and a bias per band is removed"
@@ -76,7 +78,8 @@ def methods(table: Table) -> str:
             f"A model counts as better if p ≤ {rules.ranking.level:.2g} in each test of the paired difference: "
             f"{', '.join(rules.ranking.tests)}"
         ),
-        f"Seeds: {', '.join(sorted({str(record.seed) for record in records}))}. Records: {ids}",
+        *([f"Seeds: {', '.join(seeds)}"] if seeds else []),
+        f"Records: {ids}",
     ]
     failed = sum(record.scores[table.list_name].failed for record in records)
     if failed:
@@ -100,4 +103,6 @@ def _inputs(record: Record) -> str:
         return "Predictions were made elsewhere and handed in as files"
     if record.dataset.inputs == "synthetic":
         return "Inputs were simulated from the high-resolution images by a sensor model"
+    if record.dataset.release == "mini":
+        return "Scenes and inputs are synthetic, made by the harness: no satellite took them"
     return "Inputs are the real Sentinel-2 L2A revisits of each tile, best first; models saw no high-resolution image"

@@ -16,7 +16,7 @@ from worldstrat_bench.stats.aggregate import largest_list
 from worldstrat_bench.stats.estimate import effective_groups
 from worldstrat_bench.stats.letters import letter
 from worldstrat_bench.stats.paired import sign_of
-from worldstrat_bench.stats.ranking import RankedBoard, display_of, drawn_interval, rank_tables
+from worldstrat_bench.stats.ranking import RankedBoard, display_of, drawn_interval, list_display, rank_tables
 from worldstrat_bench.stats.strata import AXES, members, sort_strata, strata_of
 
 USUAL = ("psnr", "ssim", "lpips")
@@ -181,8 +181,9 @@ def _column(
     groups = runs[0].result.table
     effective = effective_groups([groups.groups[int(row)] for row in groups.index_of(tiles)])
     board = None
-    # As on pages: a diagnostic has no better, and few groups bear no order.
-    if sign_of(metric) and display_of(effective, protocol.aggregation) == "ranks":
+    # As on pages: a diagnostic has no better, and few groups bear no order, of a stratum sooner than of a list.
+    display = display_of if stratum else list_display
+    if sign_of(metric) and display(effective, protocol.aggregation) == "ranks":
         # A run with a failed tile has a row and no place: the tests need every model on every tile.
         tables = {run.name: run.result.table for run in runs if run.result.record.rankable(list_name)}
         board = rank_tables(tables, tiles, metric, protocol)

@@ -22,7 +22,7 @@ from worldstrat_bench.stats.aggregate import metric_names, metric_values
 from worldstrat_bench.stats.boards import Kind
 from worldstrat_bench.stats.eligibility import cites, why_unranked
 from worldstrat_bench.stats.estimate import effective_groups
-from worldstrat_bench.stats.ranking import Display, RankedBoard, display_of, rank
+from worldstrat_bench.stats.ranking import Display, RankedBoard, display_of, list_display, rank
 from worldstrat_bench.stats.strata import AXES, members, sort_strata, strata_of
 
 
@@ -142,10 +142,8 @@ class Division:
         return self.list_display(list_name) == "ranks"
 
     def list_display(self, list_name: str) -> Display:
-        """Return what a list shows: ranks as soon as there are tests. The higher limit is for strata: they are many."""
-        tiles = self.lists[list_name]
-        tested = self.effective_groups(tiles) >= self.protocol.aggregation.groups_min
-        return "ranks" if tested else self.display(tiles)
+        """Return what a list shows."""
+        return list_display(self.effective_groups(self.lists[list_name]), self.protocol.aggregation)
 
     def display(self, tiles: Iterable[str]) -> Display:
         """Return what a stratum may show, by its effective groups."""

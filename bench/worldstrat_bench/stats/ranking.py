@@ -41,6 +41,11 @@ def display_of(effective: float, rules: Aggregation) -> Display:
     return "intervals" if effective >= rules.groups_interval else "values"
 
 
+def list_display(effective: float, rules: Aggregation) -> Display:
+    """Return what a list may show: ranks as soon as there are tests. The higher limit is for strata: they are many."""
+    return "ranks" if effective >= rules.groups_min else display_of(effective, rules)
+
+
 def drawn_interval(summary: Summary, rules: Aggregation) -> tuple[float, float] | None:
     """Return the interval of a summary if it has one and enough effective groups for pages to draw it."""
     if summary.ci_low is None or summary.ci_high is None or summary.effective_groups < rules.groups_interval:

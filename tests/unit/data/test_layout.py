@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,6 +60,22 @@ def test_the_orphan_folder_is_in_no_list(builder: FolderBuilder) -> None:
     dataset = open_dataset(root)
     assert dataset.folders == ("Landcover-1",)
     assert dataset.names("test") == ("Landcover-1",)
+
+
+@pytest.mark.parametrize("name", ["Landcover-9", "./Landcover-1", "", "../Landcover-1"])
+def test_a_name_that_no_tile_has_is_said_at_once(builder: FolderBuilder, name: str) -> None:
+    builder.add_tile("Landcover-1")
+    dataset = open_dataset(builder.finish())
+    with pytest.raises(DataError, match="has no tile"):
+        dataset.tile(name)
+
+
+@pytest.mark.parametrize("name", [3, None, Path("Landcover-1")])
+def test_the_name_of_a_tile_is_a_text(builder: FolderBuilder, name: Any) -> None:
+    builder.add_tile("Landcover-1")
+    dataset = open_dataset(builder.finish())
+    with pytest.raises(UsageError, match="is a text"):
+        dataset.tile(name)
 
 
 def test_a_tile_listed_twice_is_one_tile_and_its_leak_is_named(builder: FolderBuilder) -> None:

@@ -23,7 +23,7 @@ from worldstrat_bench.artefacts.tiles import parse_tiles
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.measures import measure
 from worldstrat_bench.protocol import load_protocol
-from worldstrat_bench.results.formats import latex, markdown, table_frame
+from worldstrat_bench.results.formats import caption, latex, markdown, table_frame
 from worldstrat_bench.results.load import load_runs
 from worldstrat_bench.results.references import bibtex
 from worldstrat_bench.results.table import make_table
@@ -127,6 +127,33 @@ def test_bold_and_letters_are_those_of_a_board(runs: list[Path]) -> None:
     assert "PSNR: b = " in text
     alone = make_table(runs[1:2], ["psnr"])
     assert not alone.cells[0][0].best  # of one model nothing is said
+
+
+def test_a_list_of_twenty_groups_is_told_apart_as_pages_and_compare_do(tmp_path: Path) -> None:
+    """The higher limit of 30 effective groups is for strata, of which there are many."""
+    few = FACTS[:24]
+    paths = [
+        mini(tmp_path / name, tiles=few, model=name, gain_db=gain, spread_db=0.3)
+        for name, gain in (("a", 4.0), ("b", 0.8))
+    ]
+    assert len(paths) == 2
+    table = make_table([tmp_path / "a", tmp_path / "b"], ["psnr"])
+    effective = load_runs(tmp_path / "a")[0].result.record.scores["test"].micro["psnr"].effective_groups
+    assert 5 <= effective < 30
+    assert [row[0].best for row in table.cells] == [True, False]
+    assert "is bold" in caption(table, letters=False)
+    strata = make_table([tmp_path / "a", tmp_path / "b"], ["psnr"], "ipcc")
+    assert not any(cell.best for row in strata.cells for cell in row[1:])
+
+
+def test_the_paragraph_on_methods_is_safe_in_latex_and_true_of_synthetic_scenes(runs: list[Path]) -> None:
+    text = run_cli("table", *map(str, runs[:2]), "--methods").out
+    assert "synthetic" in text
+    assert "Sentinel-2 L2A revisits" not in text
+    safe = run_cli("table", *map(str, runs[:2]), "--methods", "--format", "latex").out
+    assert "95 \\%" in safe
+    assert "≤" not in safe
+    assert safe.count("%") == safe.count("\\%")
 
 
 def test_small_sets_and_diagnostics_have_no_bold(runs: list[Path], tmp_path: Path) -> None:
