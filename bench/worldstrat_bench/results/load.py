@@ -70,6 +70,12 @@ def check_same_board(runs: Sequence[Named]) -> None:
         own = board_key(run.result.record)
         if own == first:
             continue
+        if (run.result.record.predictions is None) != (runs[0].result.record.predictions is None):
+            raise UsageError(
+                "some of the runs are of predictions that were handed in, others of models that ran",
+                where=f"{runs[0].result.folder}, {run.result.folder}",
+                remedy="hand in those of the model, too: `score RUN/predictions --data D --name NAME --out DIR`",
+            )
         part, one, other = next((p, a, b) for p, a, b in zip(_KEY, first, own, strict=True) if a != b)
         raise UsageError(
             f"the runs differ in their {part}: {one[:16] or 'official'} and {other[:16] or 'official'}",
