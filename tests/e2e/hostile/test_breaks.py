@@ -38,7 +38,7 @@ EXPECTED: dict[str, tuple[tuple[str, ...], str]] = {
     "raises": (("model_error",), "RuntimeError: a message"),
     "raises_unprintable": (("model_error",), "Worse"),
     "leaves": (("model_error",), "SystemExit"),
-    "leaves_at_once": (("crash",), "exit code 0"),
+    "leaves_at_once": (("crash",), "exited with code 0"),
     "segfault": (("crash",), "SIGSEGV"),
     "kills_itself": (("crash",), "SIGKILL"),
     "stops_itself": (("timeout",), "more than 1.5 s"),

@@ -198,7 +198,7 @@ def test_a_failed_tile_costs_a_worker_and_the_next_one_is_fine(make: Make, stub_
         ("load_badly", "weights.pt is missing"),
         ("load_nothing", "no predict method"),
         ("load_for_ever", "more than 1.5 s to load"),
-        ("load_and_leave", "exit code 7"),
+        ("load_and_leave", "exited with code 7"),
         ("missing", "missing"),
     ],
 )
