@@ -115,7 +115,10 @@ test("licences and status", () => {
   assert.match(said({ terms: "unknown", licence: "" }, { licence: "commercial" }), /not stated: not known/);
   assert.match(said({ verified: false }, { status: "verified" }), /not verified/);
   assert.match(said({ frames: null }, { frames: 8 }), /not known/);
-  assert.match(said({ declared: false }, { frames: 1 }), /^Was given 8 frames, you have 1; with fewer it was not measured\.$/);
+  assert.match(
+    said({ declared: false }, { frames: 1 }),
+    /^Was given 8 frames, you have 1; with fewer it was not measured\.$/,
+  );
 });
 
 test("too few groups name no model, and no tile no best", () => {
