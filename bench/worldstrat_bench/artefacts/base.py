@@ -84,6 +84,14 @@ class Artefact(Part):
             return found
         raise InvalidArtefactError(f"not a valid {cls.KIND}: {reason}", where=where, remedy=cls.REMEDY)
 
+    @classmethod
+    def parse_if_valid(cls, content: bytes | None) -> Self | None:
+        """Return the artefact, or None without a file or if it is not valid, for readers that leave such files out."""
+        try:
+            return None if content is None else cls.parse(content)
+        except InvalidArtefactError:
+            return None
+
     def dump(self) -> str:
         """Return the text of the file: indented, keys sorted, newline at the end."""
         return json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True, ensure_ascii=False) + "\n"

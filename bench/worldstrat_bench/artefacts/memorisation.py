@@ -13,7 +13,6 @@ from pydantic import Field, model_validator
 from worldstrat_bench.artefacts.base import Artefact, Part
 from worldstrat_bench.artefacts.record import Record, Sha256
 from worldstrat_bench.artefacts.verification import Commit, Line, is_past
-from worldstrat_bench.errors import InvalidArtefactError
 
 _LARGEST = 200.0
 """dB: no gain over bicubic is beyond."""
@@ -91,10 +90,5 @@ def memorisation_of(content: bytes | None, record: Record) -> Memorisation | Non
     ----------
     content : of the ``memorisation.json`` beside the record; None if there is none.
     """
-    if content is None:
-        return None
-    try:
-        found = Memorisation.parse(content)
-    except InvalidArtefactError:
-        return None
-    return None if found.contradiction(record) else found
+    found = Memorisation.parse_if_valid(content)
+    return None if found is None or found.contradiction(record) else found

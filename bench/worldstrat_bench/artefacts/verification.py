@@ -187,13 +187,8 @@ def verification_of(content: bytes | None, record: Record) -> Verification | Non
     ----------
     content : of the ``verification.json`` beside the record; None if there is none.
     """
-    if content is None:
-        return None
-    try:
-        found = Verification.parse(content)
-    except InvalidArtefactError:
-        return None
-    return found if found.passed and not found.contradiction(record) else None
+    found = Verification.parse_if_valid(content)
+    return found if found is not None and found.passed and not found.contradiction(record) else None
 
 
 def verification_in(folder: Path, record: Record) -> Verification | None:

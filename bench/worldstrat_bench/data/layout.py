@@ -219,7 +219,7 @@ class Dataset:
         if not isinstance(given, str):
             what = f"the name of a tile is a text, not {type(name).__name__}"
             raise UsageError(what, remedy="give a name such as 'Landcover-1298301'")
-        if not (name in self.folder_set or name in self.metadata.revisits or name in fixed.official_facts()):
+        if not (name in self.metadata.revisits or name in fixed.official_facts() or name in self.folder_set):
             what = f"the data set has no tile {name[:60]!r}"
             raise DataError(what, where=self.root, remedy="`names()` lists its tiles")
         # Raised here and not when the table is read: a row that makes no sense spoils its tile, not the dataset.

@@ -176,11 +176,8 @@ def speed_of(data: bytes | None, record: Record, verified: Verification | None) 
     ----------
     verified : the verification of the record; the figures are maintainers' only if it names this very file.
     """
-    if data is None:
-        return ()
-    try:
-        report = SpeedReport.parse(data)
-    except InvalidArtefactError:
+    report = SpeedReport.parse_if_valid(data)
+    if data is None or report is None:
         return ()
     device = clean(report.device.device_class, 60)
     if not report.is_of(record) or not device:
@@ -212,10 +209,5 @@ def _speed(device_class: str, device: str, timing: Timing, confirmed: bool) -> S
 
 def robustness_of(data: bytes | None, record: Record) -> Robustness | None:
     """Return the curves in ``robustness.json``; None if the file is invalid or contradicts the record."""
-    if data is None:
-        return None
-    try:
-        stated = Robustness.parse(data)
-    except InvalidArtefactError:
-        return None
-    return None if disagreements(stated, record) else stated
+    stated = Robustness.parse_if_valid(data)
+    return None if stated is None or disagreements(stated, record) else stated
