@@ -56,8 +56,8 @@ class MadeUpProcess:
 
     keeper_pid = None
 
-    def __init__(self, machine: Machine, device: str, seconds: float, costs: Costs) -> None:
-        self.machine, self.seconds, self.costs = machine, seconds, costs
+    def __init__(self, machine: Machine, device: str, seconds: float, costs: Costs, claims: float = 1.0) -> None:
+        self.machine, self.seconds, self.costs, self.claims = machine, seconds, costs, claims
         kind, name = ("cuda", "H100-80GB") if device.startswith("cuda") else ("cpu", "CPU 2 cores x86-64")
         report = IsolationReport(level="strong", requested="auto", held={"network": True})
         self.hello = Hello("3.12", "2.14", None, kind, name, name, {}, report, 5.0, 0.5)
@@ -97,7 +97,7 @@ class MadeUpTimed:
         ends = np.cumsum(self._calls(cycle, calls))
         self.kept = tuple(cycle.first + i % cycle.inputs for i in range(max(0, calls - self._slots), calls))
         self._machine.now += MESSAGE_SECONDS
-        marks = (*ends[every - 1 :: every], ends[-1])
+        marks = np.array((*ends[every - 1 :: every], ends[-1])) * self._process.claims
         return BlockTimes(tuple(map(float, marks)), float(ends[-1]), float(ends[-1]) + MESSAGE_SECONDS)
 
     def take(self, tiles: Sequence[tuple[int, int]]) -> tuple[list[NDArray[np.float32]], float]:
@@ -135,13 +135,14 @@ def run_session(
     costs: Costs | None = None,
     scenarios: tuple[Scenario, ...] = session.SCENARIOS,
     reference_seconds: float = 0.004,
+    claims: float = 1.0,
 ) -> tuple[SpeedResult, list[tuple[float, str]]]:
-    """Time a model of `seconds` a tile; the result, and what was said when."""
+    """Time a model of `seconds` a tile, whose worker says `claims` times that; the result, and what was said when."""
 
     def process(spec: ModelSpec, *, device: str = "cpu", **more: Any) -> MadeUpProcess:
-        return MadeUpProcess(
-            machine, device, reference_seconds if spec == session.REFERENCE else seconds, costs or COSTS[device]
-        )
+        if spec == session.REFERENCE:
+            return MadeUpProcess(machine, device, reference_seconds, costs or COSTS[device])
+        return MadeUpProcess(machine, device, seconds, costs or COSTS[device], claims)
 
     def rounds_alone(rounds: Rounds, about: object, say: Any) -> dict[str, Any]:
         machine.now += BENCHMARK_SECONDS

@@ -102,7 +102,7 @@ class OutputChecks:
 
         Parameters
         ----------
-        seconds : that a call took in the timed blocks.
+        seconds : that a call takes, from which follows how many are made: not the worker's word alone.
         reference : is audited in the same way: what it takes longer is the copies.
         reference_seconds : that a call of it took in the timed blocks.
         """

@@ -233,8 +233,7 @@ class _TimingSession:
         words = f"{scenario}: batches of {batch}"
         plan = within(self._request.plan, max(0.0, until - time.perf_counter()))
         series = measure(subject, reference, plan, self._machine(), after, lambda text: self._say(f"{words}: {text}"))
-        seconds = float(np.median([block.per_call for block in series.blocks]))
-        looks.audit(seconds, reference, series.reference_seconds)
+        looks.audit(series.planned_seconds, reference, series.reference_seconds)
         return _Run(scenario, batch, speeds, series, looks, self._throttled(), self._strangers())
 
     def _throttled(self) -> bool | None:

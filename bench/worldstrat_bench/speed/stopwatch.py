@@ -171,6 +171,11 @@ class Series:
         return float(np.median([model.per_call / reference.per_call for model, reference in pairs]))
 
     @property
+    def planned_seconds(self) -> float:
+        """Median seconds a call, for planning: see :attr:`Block.guess`."""
+        return float(np.median([max(block.per_call, block.guess) for block in self.blocks]))
+
+    @property
     def reference_seconds(self) -> float:
         """Median seconds of a call of the reference."""
         return float(np.median([block.per_call for block in self.references]))

@@ -47,6 +47,14 @@ def test_the_budget_holds_where_processes_start_slowly_and_no_clock_settles(
     assert machine.now <= 70, "\n".join(f"{now:.0f} s: {line}" for now, line in heard)
 
 
+def test_a_worker_that_claims_next_to_nothing_does_not_make_the_command_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many calls an audit and its lead-in make follows from what the host saw, not from the worker's word."""
+    machine = Machine()
+    result, heard = run_session(monkeypatch, 0.01, plan_of("cpu"), machine=machine, claims=1e-4)
+    assert [timing.verdict for timing in result.report.timings] == ["INVALID", "INVALID"]
+    assert machine.now <= 180, "\n".join(f"{now:.0f} s: {line}" for now, line in heard)
+
+
 def test_a_quick_look_takes_about_ten_seconds_of_timing(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine()
     result, heard = run_session(monkeypatch, 0.03, plan_of("cpu", quick=True), machine=machine)
