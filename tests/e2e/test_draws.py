@@ -15,7 +15,7 @@ from run_helpers import Done, model_wheel, run_cli, small_dataset
 from worldstrat_bench.artefacts.draws import DRAWS
 from worldstrat_bench.artefacts.record import Record, load_record, record_id
 from worldstrat_bench.run import draws as run_draws
-from worldstrat_bench.site.provenance import reproduce
+from worldstrat_bench.site.provenance import Source, reproduce
 from worldstrat_bench.worker.isolation import LevelUnavailableError
 
 TILES, K = 3, 5
@@ -90,7 +90,7 @@ def test_a_table_and_the_command_that_repeats_a_run_say_how_many_draws(run: Path
     done = run_cli("table", run)
     assert done.code == 0, done.err
     assert f"its scores are means over {K} draws a tile" in done.out
-    assert any(f"--draws {K}" in line for line in reproduce(load_record(run)))
+    assert any(f"--draws {K}" in line for line in reproduce(load_record(run), Source()))
 
 
 def test_the_first_draw_is_the_prediction_of_a_run_without_draws(

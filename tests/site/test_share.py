@@ -28,6 +28,8 @@ from worldstrat_bench.site.config import load_config
 from worldstrat_bench.site.snapshots import load_snapshots
 
 URL = "https://example.org/bench/"
+REPOSITORY = "https://example.org/code/bench.git"
+DOI = "10.5281/zenodo.1234567"
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +38,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("shared")
     board = root / "reports" / "board.toml"
     board.parent.mkdir()
-    board.write_text(f'url = "{URL}"\n', encoding="utf-8")
+    board.write_text(f'url = "{URL}"\nrepository = "{REPOSITORY}"\ndoi = "{DOI}"\n', encoding="utf-8")
 
     def run(name: str, gain: float, seed: int) -> None:
         shutil.rmtree(root / "runs" / name, ignore_errors=True)
@@ -127,21 +129,60 @@ def test_the_feed_has_scores_and_absolute_links(shared: Path, site: Path) -> Non
         assert any("PSNR " in text and "rank " in text for text in summaries)
 
 
-def test_an_address_that_cannot_be_one_is_refused(tmp_path: Path) -> None:
-    for url in ("javascript:x", "https://example.org/bench", "ftp://example.org/"):
-        (tmp_path / "board.toml").write_text(f'url = "{url}"\n', encoding="utf-8")
-        with pytest.raises(InvalidArtefactError):
+@pytest.mark.parametrize(
+    ("key", "values"),
+    [
+        ("url", ("javascript:x", "https://example.org/bench", "ftp://example.org/")),
+        (
+            "repository",
+            (
+                "http://example.org/bench",
+                "git@example.org:bench.git",
+                "https://me:secret@example.org/bench",
+                "https://example.org/bench?token=1",
+                "https://example.org/a b",
+                "https://example.org/$(id)",
+                "https://example.org/}\\n",
+                "https://-upload-pack/x",
+                "https://example.org",
+            ),
+        ),
+        ("doi", ("https://doi.org/10.5281/zenodo.1", "11.5281/zenodo.1", "10.5281/", "10.5281/a}b", "10.5281/<b>")),
+    ],
+)
+def test_an_address_that_cannot_be_one_is_refused(tmp_path: Path, key: str, values: tuple[str, ...]) -> None:
+    for value in values:
+        (tmp_path / "board.toml").write_text(f'{key} = "{value}"\n', encoding="utf-8")
+        with pytest.raises(InvalidArtefactError, match=key):
             load_config(tmp_path / "board.toml")
 
 
-def test_board_model_and_data_can_be_cited(site: Path, browser: Browser) -> None:
+def test_board_model_and_data_can_be_cited(shared: Path, site: Path, browser: Browser) -> None:
     with visit(browser, (site / "index.html").as_uri()) as seen:
         seen.page.locator("#cite summary").click()
         said = seen.page.locator("#cite pre").inner_text()
         assert "@software{worldstratbench" in said
         assert "@inproceedings{worldstrat2022" in said
+        assert "url = " not in said
+        assert "does not know its own address" in seen.page.locator("#cite").inner_text()
     with visit(browser, (site / "m" / "srcnn.html").as_uri()) as seen:
         assert "@misc{srcnn," in seen.page.locator("pre[aria-label='BibTeX of this model']").inner_text()
+        assert "does not name the address of its repository" in seen.page.locator("#provenance").inner_text()
+    board = next((shared / "site").glob("practice-*")) / "index.html"
+    with visit(browser, board.as_uri()) as seen:
+        seen.page.locator("#cite summary").click()
+        said = seen.page.locator("#cite").inner_text()
+        assert f"url = {{{URL}{board.parent.name}/index.html}}" in said
+        assert f"repository = {{{REPOSITORY}}}" in said
+        assert f"doi = {{{DOI}}}" in said
+        assert "address" not in said.splitlines()[1]
+        links = seen.page.locator("footer a")
+        targets = [links.nth(i).get_attribute("href") for i in range(links.count())]
+        assert targets[-2:] == [REPOSITORY, f"https://doi.org/{DOI}"]
+        assert violations(seen.page) == []
+    page = (board.parent / "m" / "sharp.html").read_text(encoding="utf-8")
+    assert f"git clone {REPOSITORY} board\ncd board\n" in page
+    assert "does not name the address" not in page
 
 
 def test_a_board_is_copied_as_the_table_command_prints_it(site: Path, browser: Browser) -> None:

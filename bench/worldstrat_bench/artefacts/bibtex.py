@@ -78,11 +78,16 @@ def model_entry(key: str, record: Record, about: About | None, *, page: str = ""
         # Braces keep the name of an organisation whole; "and" parts authors.
         fields["author"] = " and ".join(f"{{{latex_text(author)}}}" for author in about.authors)
     fields["year"] = _year(record)
-    fields["url"] = ((about.paper or about.code) if about else None) or page
+    fields["url"] = _address(((about.paper or about.code) if about else None) or page)
     package = f"{model.distribution} {model.version or ''}".strip() if model.distribution else model.version or ""
     notes = [standing, package, f"record {record.record_id[:16]}", f"evaluated {record.created[:10]}"]
     fields["note"] = latex_text(", ".join(note for note in notes if note))
     return _entry("misc", key, fields)
+
+
+def _address(url: str) -> str:
+    """Return an address that ends no field of BibTeX: braces and backslashes are written as their codes."""
+    return url.replace("{", "%7B").replace("}", "%7D").replace("\\", "%5C")
 
 
 def _year(record: Record) -> str:
@@ -91,13 +96,15 @@ def _year(record: Record) -> str:
     return year if year.isascii() and year.isdigit() else ""
 
 
-def harness_entry(record: Record, *, page: str = "", standing: str = "") -> str:
+def harness_entry(record: Record, *, page: str = "", standing: str = "", repository: str = "", doi: str = "") -> str:
     """Return the reference of this benchmark, as it made a record.
 
     Parameters
     ----------
     page : address of the board that is cited.
     standing : which board that is, in words.
+    repository : address of the repository; it is the reference's address where there is no page.
+    doi : of the benchmark.
     """
     harness = record.harness
     commit = f", commit {harness.commit[:12]}" if harness.commit else ""
@@ -106,7 +113,10 @@ def harness_entry(record: Record, *, page: str = "", standing: str = "") -> str:
         "title": "{worldstrat-bench}: a fixed, shift-aware benchmark of {Sentinel-2} super-resolution on {WorldStrat}",
         "author": "{The worldstrat-bench maintainers}",
         "year": _year(record),
-        "url": page,
+        "doi": doi,
+        "url": page or repository,
+        # The field of biblatex-software; other styles leave it out.
+        "repository": repository if page else "",
         "version": latex_text(harness.version),
         "note": latex_text(", ".join(note for note in (standing, protocol) if note)),
     }

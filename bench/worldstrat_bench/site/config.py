@@ -24,6 +24,13 @@ _REMEDY = "reports/board.toml of the repository is an example"
 
 Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]
 
+# Both stand in commands, in BibTeX and in links. Without spaces, quotes, braces, @, ? and # they mean the same in all
+# of them, and the first cannot hold a password.
+Repository = Annotated[
+    str, Field(max_length=200, pattern=r"^(https://[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]+)?/[A-Za-z0-9_./~-]+)?$")
+]
+Doi = Annotated[str, Field(max_length=100, pattern=r"^(10\.[0-9]{4,9}/[A-Za-z0-9][A-Za-z0-9._;()/:-]*)?$")]
+
 
 class BoardConfig(Part):
     """Content of ``reports/board.toml``; without a file these are the values."""
@@ -56,6 +63,10 @@ class BoardConfig(Part):
         default=(), description="records in the order of their merges; reports/owners.toml gives it"
     )
     url: str = Field(default="", description="address of the published site, ending in /; none: no absolute links")
+    repository: Repository = Field(
+        default="", description="https address from which git clones the repository that publishes the site"
+    )
+    doi: Doi = Field(default="", description="DOI under which this benchmark is cited, 10.…")
     pictures: Literal["all", "gallery"] = Field(
         default="all", description="tiles that have pictures where a build is given the data"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from worldstrat_bench import __version__
 from worldstrat_bench.site.banner import banner_of
+from worldstrat_bench.site.citations import no_address
 from worldstrat_bench.site.config import BoardConfig
 from worldstrat_bench.site.divisions import Division
 from worldstrat_bench.site.licences import footer
@@ -28,6 +29,9 @@ def common_context(division: Division | None, config: BoardConfig) -> dict[str, 
         "none_panel": None,
         "tab": "",
         "url": config.url,
+        "repository": config.repository,
+        "doi": config.doi,
+        "no_address": no_address(config),
         "history": False,
         "more": [],
         "description": DESCRIPTION,

@@ -173,7 +173,7 @@ def _list_context(analysis: Analysis, name: str, metric: str, *, base: str) -> d
             "none_verified": NONE_VERIFIED if division.cited and not division.entries else "",
             "not_counting": [e.title for e in division.entries if not division.counts(e)],
             "copies": copies(division, name, _order(rows)),
-            "bibtex": board_references(division, analysis.config.url),
+            "bibtex": board_references(division, analysis.config),
             "stability": stability_block(division, name, base),
         }
     )

@@ -29,7 +29,7 @@ from worldstrat_bench.site.model_top import (
 )
 from worldstrat_bench.site.pages_board import SELF_REPORTED, VERIFIED, Context
 from worldstrat_bench.site.pictures import TilePictures
-from worldstrat_bench.site.provenance import Pairs, provenance, reproduce
+from worldstrat_bench.site.provenance import Pairs, no_repository, provenance, reproduce, source_of
 from worldstrat_bench.site.render import Output
 from worldstrat_bench.site.robustness import Partners, gap_block, robustness_figures
 from worldstrat_bench.site.spectra_figures import spectrum_figures
@@ -55,6 +55,7 @@ def build_models(
     """Write one page an entry; `partners` are the runs of the same models on the other kind of inputs."""
     division = analysis.division
     for entry in division.paged:
+        source = source_of(entry.record, entry.verification, analysis.config.repository)
         ranked = entry.table.take(entry.table.index_of(division.tiles))  # one set of tiles on the page
         context = {
             "e": entry,
@@ -83,8 +84,9 @@ def build_models(
             "pairs_html": _pairs_html(analysis, entry),
             "extremes": extremes(analysis, entry),
             "provenance": provenance(entry.record),
-            "reproduce": reproduce(entry.record, entry.verification.commit if entry.verification else None),
-            "bibtex": model_reference(division, entry, analysis.config.url),
+            "no_repository": no_repository(entry.record, source),
+            "reproduce": reproduce(entry.record, source),
+            "bibtex": model_reference(division, entry, analysis.config),
             "run_files": [(name, f"{division.prefix}data/runs/{entry.slug}/{name}") for name in sorted(entry.files)],
             "nulls": [(_label(k), clean(v, 200)) for k, v in sorted(entry.record.nulls.items())],
             "messages": _messages(entry.record),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+from dataclasses import dataclass
 
 from worldstrat_bench.artefacts.record import HandedIn, Record
+from worldstrat_bench.artefacts.verification import Verification
 from worldstrat_bench.preprocessing import describe, shorten
 from worldstrat_bench.site.text import clean
 
@@ -13,6 +16,8 @@ Pairs = list[tuple[str, str]]
 MINI_TILES = 36
 """Test tiles that ``data mini`` writes unless it is told another number."""
 
+
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 _COMPARED = (
     "# save record.json and tiles.csv of this page (Files, below) in a folder named published",
@@ -65,24 +70,69 @@ def _of_files(handed_in: HandedIn) -> Pairs:
     ]
 
 
-def reproduce(record: Record, commit: str | None = None) -> list[str]:
+@dataclass(frozen=True)
+class Source:
+    """Where the code of a record is.
+
+    Attributes
+    ----------
+    repository : address that git clones, "" if it is not known.
+    commit : that held the submission when it was verified, or that the harness of a loose run was at, if it is known.
+    """
+
+    repository: str = ""
+    commit: str | None = None
+
+
+def source_of(record: Record, verification: Verification | None, repository: str) -> Source:
+    """Return where the code of a record is."""
+    if verification is not None:
+        return Source(repository, verification.commit)
+    harness = record.harness
+    # The commit of a harness is older than the submission that it scored, so a checkout of it would lack that.
+    known = not record.model.submission and not harness.dirty and _COMMIT.fullmatch(harness.commit or "")
+    return Source(repository, harness.commit if known else None)
+
+
+def no_repository(record: Record, source: Source) -> str:
+    """Return where to get the code of a record if its repository has no known address; "" if it has one."""
+    if source.repository:
+        return ""
+    asked = "This site does not name the address of its repository: ask those who publish it."
+    what = "The submission" if record.model.submission else "The harness"
+    if source.commit:
+        return f"{asked} {what} is there at commit {source.commit}."
+    return f"{asked} The submission is on its main branch." if record.model.submission else asked
+
+
+def reproduce(record: Record, source: Source) -> list[str]:
     """Return the commands that make the record again; everything from the record is quoted for a shell.
 
     No package is installed by its name: on an index of packages anyone may hold it.
-
-    Parameters
-    ----------
-    commit : that held the submission when it was verified, if that is known.
     """
     if record.predictions is not None:
-        return _score_again(record, record.predictions)
+        return [*_harness(source), *_score_again(record, record.predictions)]
     mini = record.dataset.release == "mini"
     size = "" if record.dataset.tiles == MINI_TILES else f" --test-tiles {record.dataset.tiles}"
     made = [f"worldstrat-bench data mini mini{size}"] if mini else []
     data = "mini" if mini else "WORLDSTRAT"
     if record.model.submission:
-        return _submission_again(record, record.model.submission, commit, made, data)
-    return _run_again(record, made, data)
+        return _submission_again(record, record.model.submission, source, made, data)
+    return [*_harness(source), *_run_again(record, made, data)]
+
+
+def _clone(source: Source) -> list[str]:
+    """Return the commands that get the repository, at the commit if that is known; none without an address."""
+    if not source.repository:
+        return []
+    at = [f"git checkout {shlex.quote(source.commit)}"] if source.commit else []
+    return [f"git clone {shlex.quote(source.repository)} board", "cd board", *at]
+
+
+def _harness(source: Source) -> list[str]:
+    """Return the commands that install the harness of a run without a submission."""
+    cloned = _clone(source)
+    return [*cloned, "pip install ."] if cloned else []
 
 
 def _of_the_list(record: Record, model: str, data: str) -> list[str]:
@@ -91,13 +141,14 @@ def _of_the_list(record: Record, model: str, data: str) -> list[str]:
     return [*words, "--list", shlex.quote(clean(record.dataset.list, 60)), "--seed", str(record.seed)]
 
 
-def _submission_again(record: Record, slug: str, commit: str | None, made: list[str], data: str) -> list[str]:
+def _submission_again(record: Record, slug: str, source: Source, made: list[str], data: str) -> list[str]:
     """Return the commands for a checkout, where manifest, lock and weights are those of the submission."""
     folder = f"submissions/{shlex.quote(clean(slug, 120))}"
     result = f"{folder}/results/{shlex.quote(record.protocol.id)}/*-{record.dataset.targets_sha256[:8]}-*"
+    here = "# in a clone of the repository that publishes this board"
+    checkout = [here, *([f"git checkout {shlex.quote(source.commit)}"] if source.commit else [])]
     return [
-        "# in a checkout of the repository that publishes this board",
-        *([f"git checkout {shlex.quote(commit)}"] if commit else []),
+        *(_clone(source) or checkout),
         "pip install . ./baselines",
         *made,
         " ".join([*_of_the_list(record, folder, data), "--out", "run"]),

@@ -18,7 +18,7 @@ from factories import invented_facts, make_run
 from run_helpers import run_cli
 from submission_factory import MANIFEST, make_submission, the_result
 from worldstrat_bench import load_record, read_runs, read_scores
-from worldstrat_bench.artefacts.bibtex import latex_text
+from worldstrat_bench.artefacts.bibtex import About, latex_text, model_entry
 from worldstrat_bench.artefacts.tiles import parse_tiles
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.measures import measure
@@ -270,3 +270,10 @@ def test_a_submission_has_the_name_of_its_page(tmp_path: Path) -> None:
     assert [run.name for run in load_runs(the_result(folder))] == ["my-sr"]
     (folder / "submission.toml").write_text("not [ toml")
     assert [run.name for run in load_runs(the_result(folder))] == ["my-sr"]
+
+
+def test_an_address_of_a_stranger_ends_no_field_of_a_reference(runs: list[Path]) -> None:
+    about = About("A title", ("A. Author",), paper="https://example.org/}},note={forged")
+    entry = model_entry("key", load_record(runs[0]), about)
+    assert "url = {https://example.org/%7D%7D,note=%7Bforged}," in entry
+    assert entry.count("note=") == 1

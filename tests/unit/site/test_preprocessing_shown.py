@@ -8,7 +8,7 @@ from typing import Any
 from factories import make_run
 from worldstrat_bench.artefacts.record import ModelRef
 from worldstrat_bench.preprocessing import complete
-from worldstrat_bench.site.provenance import provenance, reproduce
+from worldstrat_bench.site.provenance import Source, no_repository, provenance, reproduce
 
 
 def test_the_page_says_how_a_network_is_fed(tmp_path: Path) -> None:
@@ -22,7 +22,7 @@ def test_the_page_says_how_a_network_is_fed(tmp_path: Path) -> None:
     assert rows["Parameters"] == (
         "bands = B02,B03,B04, input_scale = 10000.0, mean = 1100.0,1000.0,900.0, normalised_output = True"
     )
-    command = next(line for line in reproduce(record) if line.startswith("worldstrat-bench evaluate"))
+    command = next(line for line in reproduce(record, Source()) if line.startswith("worldstrat-bench evaluate"))
     assert command.count("--param") == 4
     assert "--param mean=1100.0,1000.0,900.0" in command
 
@@ -36,16 +36,31 @@ def test_other_parameters_are_shown_as_they_are(tmp_path: Path) -> None:
 
 def test_how_to_reproduce_names_no_package_for_an_index(tmp_path: Path) -> None:
     plain = make_run(tmp_path / "plain", model="odd; rm -rf /")
-    lines = reproduce(plain)
+    lines = reproduce(plain, Source())
     assert not any("pip install" in line for line in lines)
     assert lines[0].startswith("# needs ")
     assert any("'odd; rm -rf /'" in line for line in lines if line.startswith("worldstrat-bench evaluate"))
     options: dict[str, Any] = {"release": "mini", "list_name": "test", "official": False, "tiles": 12}
     submitted = make_run(tmp_path / "submitted", model="odd", submission="odd", **options)
-    lines = reproduce(submitted, "a" * 40)
+    lines = reproduce(submitted, Source(commit="a" * 40))
     assert f"git checkout {'a' * 40}" in lines
     assert "pip install . ./baselines" in lines
     (evaluate,) = (line for line in lines if line.startswith("worldstrat-bench evaluate"))
     assert evaluate.startswith("worldstrat-bench evaluate submissions/odd --data mini ")
     assert lines[-1].endswith(f"results/wsb-1/*-{submitted.dataset.targets_sha256[:8]}-*")
-    assert not any("git checkout" in line for line in reproduce(submitted))
+    assert not any("git checkout" in line for line in reproduce(submitted, Source()))
+
+
+def test_how_to_reproduce_begins_with_the_repository_where_it_is_known(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"release": "mini", "list_name": "test", "official": False, "tiles": 12}
+    submitted = make_run(tmp_path / "submitted", model="odd", submission="odd", **options)
+    known = Source("https://example.org/bench/repository.git", "a" * 40)
+    cloned = ["git clone https://example.org/bench/repository.git board", "cd board", f"git checkout {'a' * 40}"]
+    assert reproduce(submitted, known)[:4] == [*cloned, "pip install . ./baselines"]
+    assert no_repository(submitted, known) == ""
+    assert f"The submission is there at commit {'a' * 40}." in no_repository(submitted, Source(commit="a" * 40))
+    assert "on its main branch" in no_repository(submitted, Source())
+    loose = make_run(tmp_path / "loose", model="plain", **options)
+    assert reproduce(loose, known)[:4] == [*cloned, "pip install ."]
+    assert no_repository(loose, Source(commit="b" * 40)).endswith(f"The harness is there at commit {'b' * 40}.")
+    assert no_repository(loose, Source()).endswith("ask those who publish it.")
