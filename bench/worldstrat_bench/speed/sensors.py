@@ -12,7 +12,7 @@ NO_NVML = "no NVML: no NVIDIA device, or no pynvml (pip install 'worldstrat-benc
 NO_ENERGY = "NVML counts no energy on this device"
 
 # Clocks lowered for heat or by the power brake; a power cap alone is how many devices run all day.
-_THROTTLED = 0x0000000000000008 | 0x0000000000000020 | 0x0000000000000040 | 0x0000000000000080
+THROTTLED = 0x0000000000000008 | 0x0000000000000020 | 0x0000000000000040 | 0x0000000000000080
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Sensor:
         energy = self._ask(nvml.nvmlDeviceGetTotalEnergyConsumption, handle)
         clock = self._ask(nvml.nvmlDeviceGetClockInfo, handle, nvml.NVML_CLOCK_SM)
         return Reading(
-            None if reasons is None else bool(int(reasons) & _THROTTLED),
+            None if reasons is None else bool(int(reasons) & THROTTLED),
             None if processes is None else tuple(int(process.pid) for process in processes),
             None if energy is None else int(energy),
             None if clock is None else int(clock),

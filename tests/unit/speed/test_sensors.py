@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from worldstrat_bench.protocol import load_protocol
+from worldstrat_bench.speed import sensors
 from worldstrat_bench.speed.inputs import synthetic_tiles
 from worldstrat_bench.speed.plan import Plan
 from worldstrat_bench.speed.sensors import NO_ENERGY, Reading, Sensor, strangers
@@ -122,6 +123,16 @@ def test_no_device_no_sensor(library: Library, monkeypatch: pytest.MonkeyPatch) 
     assert Sensor.open("cuda:0") is None
     monkeypatch.setitem(sys.modules, "pynvml", None)
     assert Sensor.open("cuda:0") is None
+
+
+def test_the_stand_in_is_named_as_the_library_is() -> None:
+    """Every name and bit that the sensor uses is in nvidia-ml-py."""
+    nvml = pytest.importorskip("pynvml", reason="not run here: needs pip install worldstrat-bench[nvml]")
+    missing = [name for name in dir(Library) if name.lower().startswith("nvml") and not hasattr(nvml, name)]
+    assert not missing
+    names = ("HwSlowdown", "SwThermalSlowdown", "HwThermalSlowdown", "HwPowerBrakeSlowdown")
+    assert sum(getattr(nvml, f"nvmlClocksThrottleReason{name}") for name in names) == sensors.THROTTLED
+    assert issubclass(nvml.NVMLError, Exception)
 
 
 def test_a_device_that_counts_no_energy_says_so(library: Library) -> None:
