@@ -55,6 +55,7 @@ def test_a_protocol_is_released_and_another_one_is_begun(shell: Shell) -> None:
         "Another implementation agrees",
         'From "not released" to "released"',
     ]
+    assert f"installed in {shell.folder.resolve()}/bench/" in shell.run("worldstrat-bench doctor | grep harness")
     told = shell.run(listed["The text is the one that is listed"][0])
     (digest,) = set(re.findall(r"\b[0-9a-f]{64}\b", told))  # that of the file is the one that is listed
     assert digest == hashlib.sha256((shell.folder / RELEASED.with_name("wsb-1.toml")).read_bytes()).hexdigest()

@@ -13,6 +13,7 @@ from submission_factory import make_wheel
 from worldstrat_bench.artefacts.record import load_record
 from worldstrat_bench.cli.app import app
 from worldstrat_bench.data.mini import write_mini
+from worldstrat_bench.digests import file_sha256
 from worldstrat_bench.errors import UsageError, WorldstratBenchError
 from worldstrat_bench.run import evaluate
 
@@ -117,12 +118,34 @@ def test_an_edited_table_is_noticed(honest: tuple[Path, Path], tmp_path: Path) -
 
 def test_another_model_is_noticed(data: Path, honest: tuple[Path, Path], tmp_path: Path) -> None:
     other = wheel_of(tmp_path, HONEST.replace(b'mode="bicubic"', b'mode="nearest"'))
-    code, document = verify(str(honest[1]), "--data", str(data), "--model", str(other), "-k", "2", "--device", "cpu")
+    asked = (str(honest[1]), "--data", str(data), "--model", str(other), "--device", "cpu")
+    code, document = verify(*asked, "-k", "2", "--other-model")
     assert code == 5
     faults = str(document["faults"])
     assert "model.wheel_sha256 differs" in faults
     assert "the prediction differs from the stored one" in faults
     assert "psnr differs from tiles.csv on 2 of 2 tiles" in faults
+
+
+def test_another_model_is_named_before_anything_runs(data: Path, honest: tuple[Path, Path], tmp_path: Path) -> None:
+    run = shutil.copytree(honest[1], tmp_path / "run", ignore=shutil.ignore_patterns("verification.json"))
+    other = wheel_of(tmp_path, HONEST.replace(b'mode="bicubic"', b'mode="nearest"'))
+    asked = ["verify", str(run), "--data", str(data), "--model", str(other), "--device", "cpu"]
+    for more in (["-k", "2"], ["--out", str(tmp_path / "full"), "--maintainer", "Ada"]):
+        result = CliRunner().invoke(app, [*asked, *more])
+        assert result.exit_code == 5, result.output
+        digests = (file_sha256(wheel)[:12] for wheel in (other, honest[0]))
+        assert "model.wheel_sha256 differs from the record's: {} here, {} there".format(*digests) in result.stdout
+        assert "the model is not the record's; --other-model runs it all the same" in result.stdout
+    assert not (tmp_path / "full").exists()
+    assert not (run / "verification.json").exists()
+
+
+def test_a_run_that_agrees_says_so_in_a_line(data: Path, honest: tuple[Path, Path]) -> None:
+    asked = ["verify", str(honest[1]), "--data", str(data), "--model", str(honest[0]), "--device", "cpu", "-k", "2"]
+    result = CliRunner().invoke(app, asked)
+    assert result.exit_code == 0
+    assert "\nagrees: 2 tiles, no difference in any column\n" in result.stdout
 
 
 def test_a_model_that_depends_on_the_order_is_noticed(data: Path, tmp_path: Path) -> None:

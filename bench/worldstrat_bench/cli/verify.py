@@ -53,6 +53,9 @@ WeightsOption = Annotated[
     Path | None,
     typer.Option("--lpips-weights", metavar="FILE", help="AlexNet weights for LPIPS. [default: torchvision's cache]"),
 ]
+OtherModelOption = Annotated[
+    bool, typer.Option("--other-model", help="Run the model and compare even if it is not the record's.")
+]
 TileSecondsOption = Annotated[
     float,
     typer.Option("--tile-seconds", metavar="S", min=0.1, max=86_400, help="Time limit per tile, if the run had more."),
@@ -86,12 +89,14 @@ def verify(
     download: DownloadOption = False,
     maintainer: MaintainerOption = None,
     commit: CommitOption = None,
+    other_model: OtherModelOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Recompute a record, run its model again, and report whether it holds.
 
     With --data and --model some tiles are run again, drawn at random; with --out the whole list, whose numbers replace
-    the submitted ones. Exits with code 5 if something contradicts the record.
+    the submitted ones. A model that is not the record's is not run. Exits with code 5 if something contradicts the
+    record.
     """
     from worldstrat_bench.cli import running
     from worldstrat_bench.submission import verify as verifying
@@ -113,10 +118,12 @@ def verify(
         lpips_weights=lpips_weights,
         download=download,
         limits=Limits(tile_seconds=tile_seconds, memory_bytes=None if memory_gib is None else int(memory_gib * 2**30)),
+        other_model=other_model,
     )
     with running.resumable(), running.shown() as display:
         report = verifying.verify(request, display.say, display, _timer(request, display.say))
-    if maintainer is not None:
+    # Nothing that ended before a tile was run can be vouched for: the reasons are the answer.
+    if maintainer is not None and not (report.model is None and report.faults):
         _say(f"wrote {_write(report, request, maintainer, commit, model)}")
     if as_json:
         print_json(_document(report))
@@ -197,11 +204,11 @@ def _document(report: VerifyReport) -> dict[str, object]:
 def _text(report: VerifyReport, request: VerifyRequest) -> str:
     """Return the findings, and in a line what was run and what that means."""
     from worldstrat_bench.submission.faults import CheckReport, as_text
+    from worldstrat_bench.submission.verify_columns import agreement
 
     lines = [as_text(CheckReport((str(request.run),), report.faults))]
     if report.model is None:
-        why = "no tile was run again" if report.faults else "no tile was run again: that needs --data and --model"
-        return "".join([*lines, why, "\n"])
+        return "".join([*lines, _not_run(report), "\n"])
     if report.computed is None:
         lines.append(f"{len(report.tiles)} of {report.record.dataset.tiles} tiles run again\n")
         if report.draw is not None:
@@ -212,7 +219,18 @@ def _text(report: VerifyReport, request: VerifyRequest) -> str:
             lines.append("the submitted numbers do not hold; those of this run replace them\n")
         if not report.passed:
             lines.append("this run itself does not repeat, so that its numbers vouch for nothing\n")
+    if report.agrees:
+        lines.append(f"{agreement(report.columns, report.compared)}\n")
     return "".join(lines)
+
+
+def _not_run(report: VerifyReport) -> str:
+    """Say that no model ran, and what to do where the digests alone kept it from running."""
+    if not report.faults:
+        return "no tile was run again: that needs --data and --model"
+    if all(fault.rule == "model" for fault in report.faults):
+        return "no tile was run again: the model is not the record's; --other-model runs it all the same"
+    return "no tile was run again"
 
 
 def _verify_files(

@@ -105,13 +105,19 @@ def _packages() -> Iterator[MachineFinding]:
 
 
 def _harness() -> Iterator[MachineFinding]:
-    """Say what records will say of the harness itself."""
-    from worldstrat_bench.run.environment import probe_harness
+    """Say which package runs, and what records will say of it."""
+    from worldstrat_bench.run.environment import PACKAGE, checkout_around, probe_harness
 
     harness = probe_harness()
     state = {True: "with local changes", False: "clean", None: "changes unknown"}[harness.dirty]
     commit = f"commit {harness.commit}, {state}" if harness.commit else "no git commit is known"
-    yield MachineFinding("ok", "harness", f"code sha256 {harness.code_sha256}, {commit}")
+    text = f"version {harness.version}, installed in {PACKAGE}, {commit}, code sha256 {harness.code_sha256}"
+    yield MachineFinding("ok", "harness", text)
+    here = checkout_around(Path.cwd())
+    # Whoever changes a protocol or a reference in a checkout expects the commands to read it there.
+    if here is not None and here / "bench" / PACKAGE.name != PACKAGE:
+        what = f"commands run the installed package, not the checkout {here}"
+        yield MachineFinding("warn", "harness", what, f"to use this checkout: pip install --editable {here}")
 
 
 def _protocols() -> Iterator[MachineFinding]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Final
 
 import worldstrat_bench
 from worldstrat_bench.artefacts.record import Harness
@@ -11,10 +12,17 @@ from worldstrat_bench.digests import harness_sha256
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.run.git import git_text
 
-_PACKAGE = Path(worldstrat_bench.__file__).resolve().parent
+PACKAGE: Final = Path(worldstrat_bench.__file__).resolve().parent
+"""Folder of the package that runs."""
 
 
-def probe_harness(package: Path = _PACKAGE) -> Harness:
+def checkout_around(folder: Path) -> Path | None:
+    """Return the checkout of the harness that a folder is in; None if it is in none."""
+    places = (folder.resolve(), *folder.resolve().parents)
+    return next((place for place in places if (place / "bench" / PACKAGE.name / "__init__.py").is_file()), None)
+
+
+def probe_harness(package: Path = PACKAGE) -> Harness:
     """Return the harness's version, its code's digest and, in a git checkout, its commit and whether it is changed.
 
     What git does not tell (no git, a checkout of another user, a damaged one) is null, and never "clean".

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 from worldstrat_bench.artefacts.draws import read_draws
@@ -27,7 +25,7 @@ from worldstrat_bench.submission.verify_columns import (
     speed_difference,
 )
 from worldstrat_bench.submission.verify_draws import compare_runs, draws_differ
-from worldstrat_bench.submission.verify_model import model_faults
+from worldstrat_bench.submission.verify_model import found_model, model_faults
 from worldstrat_bench.submission.verify_targets import target_faults
 from worldstrat_bench.submission.verify_tiles import (
     Machine,
@@ -73,6 +71,7 @@ class VerifyRequest:
     out : an empty folder, or one of the same verification that was interrupted: the full run goes there.
     seed : with which the tiles are drawn; None for the system's randomness.
     limits : of the model here. Those of the record count where they are smaller.
+    other_model : run a model that is not the record's, too, and compare its numbers.
     """
 
     run: Path
@@ -86,6 +85,7 @@ class VerifyRequest:
     lpips_weights: Path | None = None
     download: bool = False
     limits: Limits = field(default_factory=Limits)
+    other_model: bool = False
 
     def __post_init__(self) -> None:
         if (self.data is None) != (self.model is None):
@@ -168,7 +168,8 @@ def verify(
         if the dataset, the model or the machine fails.
     """
     result = read_result(request.run)
-    # In order of cost: what the request says, what the files say, what the pixels say, and only then the model.
+    # In order of cost: what the request says, what the files say, which model it is, what the pixels say, and only then
+    # the predictions.
     _refuse_what_cannot_be_run(result.record, request)
     say("recomputing the record from tiles.csv")
     faults = list(recomputed_faults(result))
@@ -177,13 +178,16 @@ def verify(
     from worldstrat_bench.data.layout import open_dataset
 
     protocol, dataset = load_protocol(result.record.protocol.id), open_dataset(request.data)
-    say(f"decoding the targets of {len(result.table)} tiles")
-    faults += target_faults(result, dataset, protocol, Pace(say, "decoded"))
-    if faults:  # other data or another protocol: predictions would differ for that reason alone
-        return VerifyReport(result.record, tuple(faults))
-    with _found(request.model) as (model, spec):
-        faults += model_faults(result.record, model)
-        verifying = _Verifying(request, result, dataset, protocol, model, spec, tuple(faults), say)
+    with found_model(request.model) as (model, spec):
+        other = model_faults(result.record, model)
+        # Hours of another model's work would say what the digests say at once.
+        if other and not request.other_model:
+            return VerifyReport(result.record, (*faults, *other))
+        say(f"decoding the targets of {len(result.table)} tiles")
+        faults += target_faults(result, dataset, protocol, Pace(say, "decoded"))
+        if faults:  # other data or another protocol: predictions would differ for that reason alone
+            return VerifyReport(result.record, (*faults, *other))
+        verifying = _Verifying(request, result, dataset, protocol, model, spec, other, say)
         return verifying.full(tell, time_again) if request.full else verifying.sample()
 
 
@@ -338,12 +342,3 @@ def _refuse_what_cannot_be_run(record: Record, request: VerifyRequest) -> None:
         raise UsageError("this is one shard of a run", where=request.run, remedy="merge the shards, then verify")
     if request.full and (reason := foreign_inputs(record)):
         raise UsageError(f"it cannot be run as a whole: {reason}", where=request.run, remedy="give -k N for a sample")
-
-
-@contextmanager
-def _found(request: ModelRequest) -> Iterator[tuple[ModelRef, ModelSpec]]:
-    """Yield the model that was asked for, unpacked while the context lasts."""
-    from worldstrat_bench.run.model import choose_model
-
-    with TemporaryDirectory(prefix="worldstrat-verify-") as scratch:
-        yield choose_model(request, Path(scratch))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from worldstrat_bench.artefacts.speed import SpeedReport
 from worldstrat_bench.artefacts.tiles import FACT_COLUMNS, TileTable
 from worldstrat_bench.artefacts.verification import ColumnCheck
+from worldstrat_bench.measures import MEASURES
 from worldstrat_bench.submission.faults import CheckFinding
 
 PRINTED: Final = 2e-6
@@ -143,6 +144,25 @@ def column_faults(columns: Mapping[str, ColumnCheck], compared: int, where: Path
         at = f", tile {check.tile!r} for one" if check.tile else ""
         limit = f"agreement is within {check.tolerance:g}; a value on one side only is a difference"
         yield CheckFinding("again", what + at, where=where, remedy=limit)
+
+
+def agreement(columns: Mapping[str, ColumnCheck], compared: int) -> str:
+    """Return one line for columns that agree: how many tiles, and the difference that comes nearest to its limit.
+
+    Parameters
+    ----------
+    compared : number of tiles.
+    """
+    near = {name: check for name, check in columns.items() if check.tolerance and check.largest is not None}
+    tiles = f"agrees: {compared} {'tile' if compared == 1 else 'tiles'}"
+    if not near:
+        return tiles
+    name, check = max(near.items(), key=lambda item: (item[1].largest or 0.0) / item[1].tolerance)
+    if not check.largest:
+        return f"{tiles}, no difference in any column"
+    known = MEASURES.get(name)
+    label, unit = (known.label, f" {known.unit}".rstrip()) if known else (name, "")
+    return f"{tiles}, largest difference {check.largest:.2g}{unit} in {label} (allowed: {check.tolerance:g}{unit})"
 
 
 def speed_difference(stated: SpeedReport, measured: SpeedReport) -> float | None:

@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
-from worldstrat_bench.artefacts.identity import model_differences
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from worldstrat_bench.artefacts.identity import model_differences, short_value
 from worldstrat_bench.artefacts.record import ModelRef, Record
 from worldstrat_bench.submission.faults import CheckFinding
+
+if TYPE_CHECKING:
+    from worldstrat_bench.run.model import ModelRequest
+    from worldstrat_bench.worker.types import ModelSpec
+
+
+@contextmanager
+def found_model(request: ModelRequest) -> Iterator[tuple[ModelRef, ModelSpec]]:
+    """Yield the model that was asked for, unpacked while the context lasts."""
+    from worldstrat_bench.run.model import choose_model
+
+    with TemporaryDirectory(prefix="worldstrat-verify-") as scratch:
+        yield choose_model(request, Path(scratch))
 
 
 def model_faults(record: Record, model: ModelRef) -> tuple[CheckFinding, ...]:
     """Return how the model that runs differs from the record's; a record that names no code differs, too."""
+    remedy = "verify the record's model, with its weights and parameters"
     faults = [
-        CheckFinding(
-            "model", f"model.{key} differs from the record's", where=record.model.name, remedy="verify the same model"
-        )
+        CheckFinding("model", _difference(key, record.model, model), where=record.model.name, remedy=remedy)
         for key in model_differences(record.model, model, partial=True)
     ]
     digests = [(getattr(record.model, key), getattr(model, key)) for key in ("wheel_sha256", "code_sha256")]
@@ -21,3 +39,8 @@ def model_faults(record: Record, model: ModelRef) -> tuple[CheckFinding, ...]:
         remedy = "verify the wheel, or the installed package, with which the record was made"
         faults.append(CheckFinding("model", what, where=record.model.name, remedy=remedy))
     return tuple(faults)
+
+
+def _difference(key: str, recorded: ModelRef, here: ModelRef) -> str:
+    theirs, ours = short_value(getattr(recorded, key)), short_value(getattr(here, key))
+    return f"model.{key} differs from the record's: {ours} here, {theirs} there"
