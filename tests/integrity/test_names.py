@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.resources
+import json
 from pathlib import Path
 
 import pytest
@@ -96,6 +98,21 @@ def test_titles_that_say_or_hide_something_are_refused(title: str) -> None:
 )
 def test_what_readers_take_for_each_other_has_one_skeleton(one: str, other: str) -> None:
     assert skeleton(one) == skeleton(other)
+
+
+def test_the_table_holds_all_that_unicode_calls_alike() -> None:
+    """Technical standard 39, for the characters that names may use, as an independent package has it."""
+    data = importlib.resources.files("confusable_homoglyphs") / "confusables.json"
+    alike = json.loads(data.read_text(encoding="utf-8"))
+    pairs = [(one, entry["c"]) for one, entries in alike.items() for entry in entries]
+    usable = [pair for pair in pairs if all(_usable(name) for name in pair)]
+    assert len(usable) > 200
+    assert [pair for pair in usable if skeleton(pair[0]) != skeleton(pair[1])] == []
+
+
+def _usable(name: str) -> bool:
+    """Whether a title may hold each of these characters."""
+    return all(name_fault(f"{character}1") == "" for character in name)
 
 
 def test_honest_titles_have_skeletons_of_their_own() -> None:

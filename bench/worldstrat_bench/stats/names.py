@@ -28,11 +28,11 @@ _PUNCTUATION: Final = " -_.,:/()'&"
 RESERVED: Final = ("verified", "maintainer", "official", "self-reported", "certified")
 """Words that only the pages themselves may say of an entry."""
 
-_ALIKE: Final = {
+_ALIKE: Final[dict[str, str]] = {
     letter: plain
     for plain, letters in {
         "a": "АаΑα",
-        "b": "ВвЬьΒβ",
+        "b": "ВвЬьΒβß",
         "c": "Сс",
         "d": "đðÐĐ",
         "e": "ЕеΕεЄє",
@@ -41,10 +41,10 @@ _ALIKE: Final = {
         "k": "КкΚκĸ",
         "l": "ІіΙιıłŁ1|",
         "m": "МмΜ",
-        "n": "ΝηпПŋŊ",
+        "n": "ΝηпПŋŊΠπ",
         "o": "ОоΟοσ0øØ",
         "p": "РрΡρþÞ",
-        "r": "гГ",
+        "r": "гГґҐΓ",
         "s": "Ѕѕ",
         "t": "ТтΤτŧŦ",
         "u": "υμиИ",
@@ -55,11 +55,14 @@ _ALIKE: Final = {
         "z": "Ζ",
         "3": "Зз",
         "6": "б",
+        "φ": "ΦФф",
         "ae": "æÆ",
+        "bl": "Ыы",
+        "lo": "Юю",
         "oe": "œŒ",
         "二": "ニ",
         "力": "カ",
-        "口": "ロ",
+        "口": "ロ囗",
         "夕": "タ",
         "卜": "ト",
         "八": "ハ",
@@ -68,9 +71,17 @@ _ALIKE: Final = {
         "一": "ー",
         "ヘ": "へ",
         "リ": "り",
+        "亻": "イ",
+        "/": "ノ丿",
     }.items()
     for letter in letters
 }
+# Han characters that the standard calls alike, in pairs.
+_ALIKE_HAN: Final = (
+    "併倂値值啓啟土士塡填墫壿媯嬀帡帲戶戸晚晩朌肦朏胐朐胊朓脁朘脧朣膧杮柿榝樧溈潙研硏絕絶"
+    "胼腁蒍蔿蘷虁訮詽讆讏豜豣赿趆跥跺躗躛軿輧郎郞鎭鎮隷隸鹂鹃黑黒"
+)
+_ALIKE.update(zip(_ALIKE_HAN[1::2], _ALIKE_HAN[::2], strict=True))
 _PAIRS: Final = (("rn", "m"), ("vv", "w"))
 
 
