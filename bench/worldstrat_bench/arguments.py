@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection, Iterable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 
 from worldstrat_bench.errors import UsageError
@@ -34,6 +36,13 @@ def check_text(value: object, where: str, remedy: str) -> None:
         raise UsageError(f"{where} is of type {type(value).__name__}, not text", where=where, remedy=remedy)
 
 
+def check_several(value: object, where: str, example: str) -> None:
+    """Raise UsageError unless `value` is text or a sequence of texts, each of which is still to be checked."""
+    if not isinstance(value, Iterable) or isinstance(value, bytes):
+        remedy = f"give names, such as {example!r}, or a list of them"
+        raise UsageError(f"{where} is of type {type(value).__name__}, not text", where=where, remedy=remedy)
+
+
 def check_whole(value: object, where: str) -> None:
     """Raise UsageError unless `value` is a whole number; True and False are not."""
     if isinstance(value, bool) or not isinstance(value, int):
@@ -44,3 +53,37 @@ def check_kind(value: object, kind: type, where: str, remedy: str) -> None:
     """Raise UsageError unless `value` is of a class."""
     if not isinstance(value, kind):
         raise UsageError(f"{where} is of type {type(value).__name__}, not {kind.__name__}", where=where, remedy=remedy)
+
+
+def one_of(value: object, known: Collection[str], what: str, where: str, also: Mapping[str, str] | None = None) -> str:
+    """Return the known name that a text means: letter case, and spaces and dashes for ``_``, do not matter.
+
+    >>> one_of("PSNR", ("psnr", "ssim"), "unknown metric", "--metrics")
+    'psnr'
+
+    Parameters
+    ----------
+    what : what to say of any other text, such as "unknown metric".
+    also : further spellings, to the names they stand for.
+
+    Raises
+    ------
+    UsageError
+        for any other text, with the name that it may be meant for, or what is not text.
+    """
+    everything = ", ".join(known)
+    check_text(value, where, f"one of: {everything}")
+    text = str(value)
+    if text in known:
+        return text
+    spelled = {_plain(spelling): name for spelling, name in (also or {}).items()} | {_plain(n): n for n in known}
+    found = spelled.get(_plain(text))
+    if found is not None:
+        return found
+    near = get_close_matches(_plain(text[:60]), list(spelled), n=1)
+    guess = f"did you mean {spelled[near[0]]!r}? " if near else ""
+    raise UsageError(f"{what} {text[:60]!r}", where=where, remedy=f"{guess}one of: {everything}")
+
+
+def _plain(text: str) -> str:
+    return text.strip().casefold().replace(" ", "_").replace("-", "_")

@@ -5,13 +5,11 @@ Kept apart from the code that measures, so that pages, records and checks can na
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Literal
 
-from worldstrat_bench.arguments import check_text
+from worldstrat_bench.arguments import check_several, check_text, one_of
 from worldstrat_bench.errors import UsageError
 
 Direction = Literal["higher", "lower", "none"]
@@ -289,6 +287,36 @@ def measure(name: str) -> Measure:
     return MEASURES.get(name) or Measure(name, name, "none", "", 4, "Optional metric of this run")
 
 
+def metric_named(name: object, known: Collection[str], what: str, where: str) -> str:
+    """Return which of the known metrics a text means: its name or its label on pages, in letters of either case.
+
+    Parameters
+    ----------
+    what : what to say of any other text, such as "no run has the metric".
+
+    Raises
+    ------
+    UsageError
+        for any other text.
+    """
+    return one_of(name, known, what, where, {measure(one).label: one for one in known})
+
+
+def metrics_named(names: str | Iterable[object], known: Collection[str], what: str, where: str) -> tuple[str, ...]:
+    """Return which of the known metrics some texts mean, each once; one text may name several with commas.
+
+    Raises
+    ------
+    UsageError
+        for a text that names none, for no text, or for what is not text.
+    """
+    check_several(names, where, "psnr,ssim")
+    given = [part for part in names.split(",") if part.strip()] if isinstance(names, str) else list(names)
+    if not given:
+        raise UsageError("no metric is named", where=where, remedy=f"some of: {', '.join(known)}")
+    return tuple(dict.fromkeys(metric_named(name, known, what, where) for name in given))
+
+
 def optional_column(column: str) -> OptionalMetric | None:
     """Return the optional metric that a column of ``tiles.csv`` belongs to; None for any other column."""
     return next((m for m in OPTIONAL.values() if column in m.names), None)
@@ -310,35 +338,13 @@ def parse_added(texts: Iterable[str], *, where: str = "--metrics", bare: bool = 
         for an unknown name, or a text without "+" unless `bare`; lists the names there are.
     """
     asked = set()
+    check_several(texts, where, "+stlpips,+spectral")
     # A lone text would be taken letter by letter.
     for text in texts.split(",") if isinstance(texts, str) else texts:
         check_text(text, where, "give names of optional metrics")
-        name = text.strip().removeprefix("+")
-        if name not in OPTIONAL or not (bare or text.strip().startswith("+")):
-            kind = "unknown" if name not in OPTIONAL else "not added"
-            raise UsageError(
-                f"{kind} optional metric {text[:60]!r}",
-                where=where,
-                remedy=f"one or more of {', '.join(f'+{known}' for known in OPTIONAL)}, separated by commas",
-            )
+        name = one_of(text.strip().removeprefix("+"), tuple(OPTIONAL), "unknown optional metric", where)
+        if not (bare or text.strip().startswith("+")):
+            what = f"the optional metric {text[:60]!r} is not added"
+            raise UsageError(what, where=where, remedy=f"write +{name}; several separated by commas")
         asked.add(name)
     return tuple(name for name in OPTIONAL if name in asked)
-
-
-def three_digits(value: float | None) -> str:
-    """Return a figure with three significant digits and never an exponent: 0.0123, 4.50, 1320; a dash for None.
-
-    >>> three_digits(1316.0)
-    '1320'
-    """
-    return "–" if value is None else format(Decimal(f"{value:.2e}"), "f")
-
-
-def plain_number(value: float, digits: int = 3) -> str:
-    """Return a number of at most so many significant digits, without zeros at its end and never with an exponent.
-
-    >>> plain_number(30000.0), plain_number(1.0), plain_number(0.00001234)
-    ('30000', '1', '0.0000123')
-    """
-    text = f"{value:.{digits}g}"
-    return format(Decimal(text), "f") if math.isfinite(value) else text

@@ -16,8 +16,9 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, ValidationError
 
+from worldstrat_bench.arguments import one_of
 from worldstrat_bench.artefacts.base import Part
-from worldstrat_bench.errors import InvalidArtefactError, UsageError
+from worldstrat_bench.errors import InvalidArtefactError
 
 DEFAULT_PROTOCOL = "wsb-1"
 
@@ -208,10 +209,18 @@ def load_protocol(name: str = DEFAULT_PROTOCOL) -> Protocol:
     UsageError
         if the package carries none of that name.
     """
-    if name not in protocol_ids():
-        known = ", ".join(protocol_ids())
-        raise UsageError(f"unknown protocol {str(name)[:60]!r}", where="--protocol", remedy=f"one of: {known}")
-    return _load(name)
+    return _load(protocol_named(name))
+
+
+def protocol_named(name: str) -> str:
+    """Return the id that a text means; letter case does not matter.
+
+    Raises
+    ------
+    UsageError
+        if the package carries none of that name.
+    """
+    return one_of(name, protocol_ids(), "unknown protocol", "--protocol")
 
 
 @cache

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from worldstrat_bench.errors import InfrastructureError
+from worldstrat_bench.errors import InfrastructureError, UsageError
+from worldstrat_bench.measures import MEASURES, measure, metrics_named
 from worldstrat_bench.protocol import DEFAULT_PROTOCOL
 from worldstrat_bench.scoring.many import Scorer
 
@@ -54,7 +55,7 @@ class WorldStratScore(Metric):  # type: ignore[misc,unused-ignore]  # untyped wh
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        self.names = tuple(n.strip() for n in (metrics.split(",") if isinstance(metrics, str) else metrics))
+        self.names = metrics_named(metrics, tuple(MEASURES), "unknown metric", "metrics")
         _refuse_weighted(self.names)
         self.protocol = protocol
         self._scorers: dict[torch.device, Scorer] = {}
@@ -90,11 +91,8 @@ class WorldStratScore(Metric):  # type: ignore[misc,unused-ignore]  # untyped wh
 
 
 def _refuse_weighted(names: Iterable[str]) -> None:
-    from worldstrat_bench.errors import UsageError
-    from worldstrat_bench.measures import measure
-
     for name in names:
-        if name.startswith("+") or measure(name).weight:
+        if measure(name).weight:
             raise UsageError(
                 f"{name} is not a mean over tiles of equal weight", where="metrics", remedy="name other metrics"
             )

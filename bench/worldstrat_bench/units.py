@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from worldstrat_bench.measures import plain_number
+from worldstrat_bench.printed import plain_number
 
 IMPOSSIBLE_REFLECTANCE = 10.0
 """A median |value| beyond this is another unit, not a bright scene: snow and cloud stay below 2."""

@@ -11,7 +11,10 @@ import pytest
 import torch
 
 import worldstrat_bench as wsb
+from worldstrat_bench.arguments import one_of
 from worldstrat_bench.errors import UsageError, WorldstratBenchError
+from worldstrat_bench.measures import MEASURES, metric_named, metrics_named, parse_added
+from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.run.model import ModelRequest
 from worldstrat_bench.run.request import RunRequest
 
@@ -41,8 +44,8 @@ WRONG: dict[str, tuple[Callable[[], object], str]] = {
     "seed": (evaluated(seed="x"), "'x' is not a whole number"),
     "shard": (evaluated(shard=(1, 4)), "--shard is of type tuple"),
     "list": (evaluated(list=["full"]), "--list is of type list"),
-    "protocol": (evaluated(protocol=1), "unknown protocol '1'"),
-    "inputs": (evaluated(lr=0), "unknown kind of inputs '0'"),
+    "protocol": (evaluated(protocol=1), "--protocol is of type int"),
+    "inputs": (evaluated(lr=0), "--lr is of type int"),
     "options": (evaluated(options={"device": "cpu"}), "options is of type dict"),
     "device": (evaluated(device=torch.device("cpu")), "--device is of type device"),
     "limits": (evaluated(limits=30), "limits is of type int"),
@@ -55,7 +58,7 @@ WRONG: dict[str, tuple[Callable[[], object], str]] = {
     "one run": (lambda: wsb.read_runs(5), "int"),  # type: ignore[arg-type]
     "pair": (lambda: wsb.score_pair([1, 2, 3], IMAGE[0]), "list"),  # type: ignore[arg-type]
     "metric of a pair": (lambda: wsb.score_pair(IMAGE[0], IMAGE[0], metrics=5), "metrics is of type int"),  # type: ignore[arg-type]
-    "protocol of a scorer": (lambda: wsb.Scorer(protocol=3), "unknown protocol '3'"),  # type: ignore[arg-type]
+    "protocol of a scorer": (lambda: wsb.Scorer(protocol=3), "--protocol is of type int"),  # type: ignore[arg-type]
     "targets": (lambda: wsb.Scorer(device="cpu").prepare(5), "int"),  # type: ignore[arg-type]
     "index": (lambda: wsb.Scorer(device="cpu").prepare(IMAGE).score(IMAGE, ["first"]), "whole"),  # type: ignore[list-item]
     "one index": (lambda: wsb.Scorer(device="cpu").prepare(IMAGE).score(IMAGE, 0), "whole"),  # type: ignore[arg-type]
@@ -92,3 +95,37 @@ def test_a_folder_of_a_submission_is_told_from_a_model(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="submission") as caught:
             wsb.evaluate(given, **ROOM)
         assert "submitted_model" in (caught.value.remedy or "")
+
+
+@pytest.mark.parametrize("given", ["psnr_nir", "PSNR_NIR", " Psnr-NIR ", "PSNR NIR"])
+def test_a_metric_is_found_in_any_letters_and_by_its_label(given: str) -> None:
+    assert metric_named(given, MEASURES, "unknown metric", "metrics") == "psnr_nir"
+    assert metrics_named(f"{given}, LPIPS,lpips", MEASURES, "unknown metric", "metrics") == ("psnr_nir", "lpips")
+
+
+@pytest.mark.parametrize(
+    ("call", "near"),
+    [
+        (lambda: metric_named("psrn", MEASURES, "unknown metric", "metrics"), "psnr"),
+        (lambda: load_protocol("wbs-1"), "wsb-1"),
+        (lambda: parse_added(["+stlpip"]), "stlpips"),
+        (lambda: wsb.RunOptions(isolation="ful"), "full"),
+        (lambda: RunRequest(ModelRequest("m"), Path("d"), Path("o"), list_name="strickt"), "strict"),
+        (lambda: RunRequest(ModelRequest("m"), Path("d"), Path("o"), inputs="sythetic"), "synthetic"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_mistyped_name_is_answered_with_the_one_it_is_near(call: Callable[[], object], near: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        call()
+    assert (caught.value.remedy or "").startswith(f"did you mean {near!r}? one of: ")
+
+
+def test_what_is_near_nothing_is_answered_with_all_names() -> None:
+    with pytest.raises(UsageError, match=r"unknown axis 'biome' \(--strata\) - one of: ipcc, smod"):
+        one_of("biome", ("ipcc", "smod"), "unknown axis", "--strata")
+
+
+def test_requests_hold_the_name_itself() -> None:
+    asked = RunRequest(ModelRequest("m"), Path("d"), Path("o"), "WSB-1", "Never-Split", inputs="Real")  # type: ignore[arg-type]
+    assert (asked.protocol, asked.list_name, asked.inputs) == ("wsb-1", "never-split", "real")
+    assert (wsb.RunOptions(isolation="FULL").isolation, load_protocol("WSB-1").id) == ("full", "wsb-1")

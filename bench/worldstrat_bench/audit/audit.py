@@ -19,8 +19,8 @@ from worldstrat_bench.data.reading import read_inputs, refuse_few_revisits
 from worldstrat_bench.data.task import Answer
 from worldstrat_bench.data.tile import Tile
 from worldstrat_bench.errors import UsageError, WorldstratBenchError
-from worldstrat_bench.measures import three_digits
 from worldstrat_bench.pace import Pace
+from worldstrat_bench.printed import three_digits
 from worldstrat_bench.protocol import DEFAULT_PROTOCOL, Protocol, load_protocol
 from worldstrat_bench.worker.host import Worker
 from worldstrat_bench.worker.types import Limits, ModelSpec

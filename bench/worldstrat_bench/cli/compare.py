@@ -47,6 +47,7 @@ def compare(
     json: console.JsonOption = False,
 ) -> None:
     """Compare runs tile by tile, each with each: paired difference, confidence interval and test."""
+    from worldstrat_bench.arguments import one_of
     from worldstrat_bench.artefacts.result import load_result
     from worldstrat_bench.errors import UsageError
     from worldstrat_bench.results.load import load_runs, title_of
@@ -60,9 +61,7 @@ def compare(
     pairs = [compare_runs(one, other) for one, other in combinations(runs, 2)]
     # Only the runs know which axes their tiles have, so the word is checked after they are read.
     for found in pairs:
-        if strata is not None and strata not in found.strata:
-            remedy = f"one of: {', '.join(found.strata)}"
-            raise UsageError(f"unknown axis {strata[:40]!r}", where="--strata", remedy=remedy)
+        strata = None if strata is None else one_of(strata, found.strata, "unknown axis", "--strata")
     if json:
         documents = [_document(found, strata) for found in pairs]
         console.print_json(documents[0] if len(runs) == 2 else documents)
@@ -82,7 +81,7 @@ def _shown_metrics(pairs: Sequence[RunComparison], wanted: str | None) -> tuple[
     UsageError
         for a metric that no two runs have in common.
     """
-    from worldstrat_bench.errors import UsageError
+    from worldstrat_bench.measures import metrics_named
     from worldstrat_bench.run.compare import OF_THE_TARGET
 
     known = dict.fromkeys(one.metric for found in pairs for rows in found.lists.values() for one in rows)
@@ -90,12 +89,7 @@ def _shown_metrics(pairs: Sequence[RunComparison], wanted: str | None) -> tuple[
         if len(pairs) == 1:
             return tuple(name for name in known if name not in OF_THE_TARGET)
         return tuple(name for name in pairs[0].ranking if name in known)
-    asked = [name.strip() for name in wanted.split(",") if name.strip()]
-    unknown = next((name for name in asked if name not in known), None)
-    if unknown is not None or not asked:
-        what = f"the runs have no metric {(unknown or wanted)[:40]!r} in common"
-        raise UsageError(what, where="--metrics", remedy=f"one or more of: {', '.join(known)}")
-    return tuple(asked)
+    return metrics_named(wanted, known, "the runs do not share the metric", "--metrics")
 
 
 def _say(text: str) -> None:

@@ -73,7 +73,7 @@ def print_report(report: SpeedReport) -> None:
     from rich.table import Table
 
     from worldstrat_bench.cli.console import printable, stdout
-    from worldstrat_bench.measures import three_digits
+    from worldstrat_bench.printed import three_digits
 
     title = printable(f"{report.model} on {report.device.device_class}")
     table = Table(title=title, title_justify="left", box=box.SIMPLE, pad_edge=False)

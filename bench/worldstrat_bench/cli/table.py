@@ -24,7 +24,12 @@ StrataOption = Annotated[
     typer.Option("--strata", metavar="AXIS", help="Also print the strata of an axis: ipcc, smod, cloud, ..."),
 ]
 FormatOption = Annotated[
-    str, typer.Option("--format", metavar="NAME", help="latex, markdown, csv or parquet; parquet needs --out.")
+    str | None,
+    typer.Option(
+        "--format",
+        metavar="NAME",
+        help="latex, markdown, csv or parquet. [default: by the suffix of --out, else markdown]",
+    ),
 ]
 IntervalsOption = Annotated[bool, typer.Option("--intervals", help="Print 95 % intervals behind the means.")]
 LettersOption = Annotated[
@@ -35,7 +40,8 @@ BibOption = Annotated[
 ]
 MethodsOption = Annotated[bool, typer.Option("--methods", help="Print a paragraph on methods instead of a table.")]
 FileOption = Annotated[
-    Path | None, typer.Option("--out", metavar="FILE", help="Write the table to FILE instead of stdout.")
+    Path | None,
+    typer.Option("--out", metavar="FILE", help="Write the table to FILE (.md, .tex, .csv, .parquet), not to stdout."),
 ]
 
 
@@ -50,7 +56,7 @@ def table(
     metrics: MetricsOption = None,
     strata: StrataOption = None,
     list_name: console.ListOption = "auto",
-    format_name: FormatOption = "markdown",
+    format_name: FormatOption = None,
     intervals: IntervalsOption = False,
     letters: LettersOption = False,
     bib: BibOption = None,
@@ -59,29 +65,26 @@ def table(
 ) -> None:
     """Print runs as a table: the best in bold where it is told apart from every other model."""
     from worldstrat_bench.artefacts.bibtex import latex_text
-    from worldstrat_bench.errors import UsageError
     from worldstrat_bench.results.files import write_text
-    from worldstrat_bench.results.formats import FORMATS
+    from worldstrat_bench.results.formats import contradiction, format_of
     from worldstrat_bench.results.references import bibtex
     from worldstrat_bench.results.references import methods as paragraph
     from worldstrat_bench.results.table import make_table
 
-    if format_name not in FORMATS:
-        raise UsageError(f"unknown format {format_name[:40]!r}", where="--format", remedy=", ".join(FORMATS))
-    if format_name == "parquet" and out is None and not methods:
-        raise UsageError("Parquet is binary and needs a file", where="--format", remedy="add --out FILE.parquet")
-    names = None if metrics is None else [name.strip() for name in metrics.split(",") if name.strip()]
-    made = make_table(runs, names, strata, list_name)
+    chosen = format_of(format_name, out, text=methods)
+    made = make_table(runs, metrics, strata, list_name)
     if bib is not None:
         write_text(bib, bibtex(made.runs, _submissions(made), {column.metric for column in made.columns}))
     if methods:
-        _give((latex_text(paragraph(made)) if format_name == "latex" else paragraph(made)) + "\n", out)
-    elif format_name == "parquet" and out is not None:
+        _give((latex_text(paragraph(made)) if chosen == "latex" else paragraph(made)) + "\n", out)
+    elif chosen == "parquet" and out is not None:
         from worldstrat_bench.results.files import write_parquet
 
         write_parquet(out, made)
     else:
-        _give(_text(made, format_name, intervals, letters), out)
+        _give(_text(made, chosen, intervals, letters), out)
+    if not methods and (beside := contradiction(chosen, out)):
+        console.stderr().print(f"note: {console.printable(beside)}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _text(made: Table, format_name: str, intervals: bool, letters: bool) -> str:

@@ -18,7 +18,7 @@ from worldstrat_bench.data.reading import has_data, offered_revisits
 from worldstrat_bench.data.target import check_hr_side, is_usable, valid_of
 from worldstrat_bench.data.tile import Revisit, Tile
 from worldstrat_bench.errors import DataError
-from worldstrat_bench.measures import plain_number
+from worldstrat_bench.printed import plain_number, share_text
 from worldstrat_bench.protocol import Protocol, load_protocol
 
 HR_MAX = 40_000
@@ -211,7 +211,7 @@ def _check_hr(path: Path, protocol: Protocol, deep: bool) -> list[str]:
         raise DataError(f"has values up to {plain_number(high, 6)}, which are not reflectance x 10,000", where=path)
     check_hr_side(header.height, path, protocol)
     no_data: NDArray[np.bool_] = (image == 0).all(axis=0)
-    absent = f"{no_data.mean():.1%} of its pixels have no data"
+    absent = f"{share_text(float(no_data.mean()))} of its pixels have no data"
     if not is_usable(valid_of(no_data, protocol.target), protocol.target):
         least = f"less than {protocol.target.valid_share_min:.0%} of the window that {protocol.id} scores"
         raise DataError(f"has data on {least}: the tile has no target and leaves every list; {absent}", where=path)
@@ -230,7 +230,7 @@ def _check_lr(path: Path, protocol: Protocol, deep: bool, shares: list[float]) -
     shares.append(usable)
     parts = [unusual] if unusual else []
     if usable < 1 or unusual:
-        parts.append(f"{1 - usable:.1%} of its pixels have no data and count as not clear")
+        parts.append(f"{share_text(1 - usable)} of its pixels have no data and count as not clear")
     if usable < protocol.inputs.usable_share_min:
         parts.append("the frame is not offered to a model")
     return ["; ".join(parts)] if parts else []

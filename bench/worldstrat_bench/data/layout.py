@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from worldstrat_bench.arguments import path_of
+from worldstrat_bench.arguments import one_of, path_of
 from worldstrat_bench.data import split as fixed
 from worldstrat_bench.data import tables
 from worldstrat_bench.data.continent import continent_of
@@ -32,6 +32,17 @@ UNOFFICIAL: tuple[str, ...] = ("mini", "unrecognised")
 """Release of a folder that holds none of those that were published."""
 
 _REVISIT = re.compile(r"-(\d{1,3})-(?:L2A_data|CLM)\.tiff$")
+
+
+def list_named(name: str) -> str:
+    """Return which list of a dataset a text means, ``auto`` among them; letter case does not matter.
+
+    Raises
+    ------
+    UsageError
+        for an unknown list.
+    """
+    return one_of(name, ("auto", *fixed.LISTS, *OWN_LISTS), "unknown list", "--list")
 
 
 def open_dataset(root: Path | str) -> Dataset:
@@ -105,12 +116,9 @@ class Dataset:
         UsageError
             for an unknown list.
         """
-        if list_name == "auto":
-            return "full" if self.official_release else "test"
-        if list_name not in (*fixed.LISTS, *OWN_LISTS):
-            known = ", ".join(("auto", *fixed.LISTS, *OWN_LISTS))
-            raise UsageError(f"unknown list {str(list_name)[:60]!r}", where="--list", remedy=f"one of: {known}")
-        return list_name
+        named = list_named(list_name)
+        auto = "full" if self.official_release else "test"
+        return auto if named == "auto" else named
 
     def names(self, list_name: str = "auto") -> tuple[str, ...]:
         """Return the names of a list's tiles, sorted, whether or not their files are there.

@@ -28,7 +28,7 @@ from worldstrat_bench.data.traits import (
     traits_of,
 )
 from worldstrat_bench.errors import DataError
-from worldstrat_bench.measures import plain_number
+from worldstrat_bench.printed import plain_number
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader

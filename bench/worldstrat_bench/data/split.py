@@ -16,7 +16,7 @@ from functools import cache
 from importlib import resources
 from types import MappingProxyType
 
-from worldstrat_bench.errors import UsageError
+from worldstrat_bench.arguments import one_of
 
 LISTS: tuple[str, ...] = ("full", "clean", "strict", "never-split")
 """The lists that the package fixes. ``clean`` ranks a board; ``full`` contains ``clean`` contains ``strict``."""
@@ -121,8 +121,7 @@ def list_tiles(name: str) -> tuple[str, ...]:
         return tuple(sorted(row["tile"] for row in _rows() if row["split"] == "none"))
     # Siblings are cut from one image order, often with common edges; the same acquisition shares light and air only.
     excluded = {"full": (), "clean": ("duplicate", "sibling"), "strict": ("duplicate", "sibling", "same-acquisition")}
-    if name not in excluded:
-        raise UsageError(f"unknown list {name[:60]!r}", where="--list", remedy=f"one of: {', '.join(LISTS)}")
+    name = one_of(name, LISTS, "unknown list", "--list")
     test = (row for row in _rows() if row["split"] == "test")
     return tuple(sorted(row["tile"] for row in test if row["leak"] not in excluded[name]))
 

@@ -14,6 +14,7 @@ from typing import get_args
 import numpy as np
 
 from worldstrat_bench.api import BANDS
+from worldstrat_bench.arguments import one_of
 from worldstrat_bench.artefacts.durable import write_durably
 from worldstrat_bench.artefacts.record import ProtocolRef
 from worldstrat_bench.data.inputs import read_tile
@@ -59,8 +60,7 @@ class ExportRequest:
     anonymous: Path | None = None
 
     def __post_init__(self) -> None:
-        if self.format not in get_args(Format):
-            raise UsageError(f"unknown format {self.format[:40]!r}", where="--format", remedy="geotiff or npz")
+        object.__setattr__(self, "format", one_of(self.format, get_args(Format), "unknown format", "--format"))
         if self.anonymous is not None and self.anonymous.exists():
             remedy = "give another name: an earlier export cannot be scored without its ids"
             raise UsageError("there is a file of ids already", where=self.anonymous, remedy=remedy)

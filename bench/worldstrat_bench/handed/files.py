@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from worldstrat_bench.data.task import Answer
 from worldstrat_bench.errors import DataError
 from worldstrat_bench.handed.stated import MOST_BANDS, Stated
+from worldstrat_bench.printed import share_text
 from worldstrat_bench.units import thinned, unit_fault
 
 Kind = Literal["geotiff", "npz", "npy", "png", "safetensors"]
@@ -176,7 +177,7 @@ def _reflectance(numbers: Numbers, stated: Stated) -> NDArray[np.float32]:
     finite = np.isfinite(found)
     if not finite.all():
         share = 1 - float(finite.mean())
-        raise UnusableFileError(f"has values that are not finite: {share:.2%} of them", "predict every pixel")
+        raise UnusableFileError(f"has values that are not finite: {share_text(share)} of them", "predict every pixel")
     # Red, green and blue are judged without the near infrared, as they are scored.
     for bands in (found[:3], found[3:]):
         if len(bands) and (fault := unit_fault(thinned(bands))):

@@ -11,7 +11,11 @@ from worldstrat_bench.errors import UsageError
 
 MOST_BANDS: Final = 16
 
-_ALIASES: Final = {"B04": "R", "B03": "G", "B02": "B", "RED": "R", "GREEN": "G", "BLUE": "B", "B08": "NIR"}
+_ALIASES: Final = {
+    spelling: name
+    for name, spellings in {"R": "B04 B4 RED", "G": "B03 B3 GREEN", "B": "B02 B2 BLUE", "NIR": "B08 B8"}.items()
+    for spelling in spellings.split()
+}
 _BAND: Final = re.compile(r"[A-Z0-9]{1,10}")
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from worldstrat_bench.arguments import one_of
 from worldstrat_bench.artefacts.spectra import BIN_WIDTH
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.measures import Measure, measure
@@ -84,8 +85,7 @@ def draw(
         if the file cannot be written.
     """
     out = Path(out)
-    if kind not in plot.KINDS:
-        raise UsageError(f"unknown kind {kind[:40]!r}", where="--kind", remedy=", ".join(plot.KINDS))
+    kind = one_of(kind, plot.KINDS, "unknown kind", "--kind")
     if out.suffix.lower() not in SUFFIXES:
         raise UsageError("the file's name tells no format", where=out, remedy=f"one that ends in {', '.join(SUFFIXES)}")
     if columns not in WIDTHS:
@@ -117,8 +117,8 @@ def _draw(paths: Paths, kind: str, metric: str, axis: str, list_name: str, width
     if kind in ("forest", "pairs"):
         board, notes = plot.board_of(shown, metric)
         make: Callable[..., Drawn] = _forest if kind == "forest" else _pairs
-        drawn = make(shown, board, measure(metric), width)
-        return _noted(drawn, (*notes_on(shown.runs, shown.list_name, [metric]), *notes))
+        drawn = make(shown, board, measure(board.metric), width)
+        return _noted(drawn, (*notes_on(shown.runs, shown.list_name, [board.metric]), *notes))
     drawn = _shift(shown, width) if kind == "shift" else _spectrum(shown, width)
     return _noted(drawn, notes_on(shown.runs, shown.list_name, ()))
 

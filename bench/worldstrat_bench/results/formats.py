@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Final, Literal, get_args
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal, cast, get_args
 
+from worldstrat_bench.arguments import one_of
 from worldstrat_bench.artefacts.bibtex import latex_text
+from worldstrat_bench.errors import UsageError
 from worldstrat_bench.measures import measure
 from worldstrat_bench.results.table import Cell, Column, Table
 from worldstrat_bench.stats.letters import shown
@@ -20,10 +23,51 @@ if TYPE_CHECKING:
 Format = Literal["latex", "markdown", "csv", "parquet"]
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 
+_SUFFIXES: Final[dict[str, Format]] = {
+    ".tex": "latex",
+    ".md": "markdown",
+    ".markdown": "markdown",
+    ".csv": "csv",
+    ".parquet": "parquet",
+    ".txt": "markdown",
+    "": "markdown",
+}
+"""Endings of files, and the format that each promises."""
+
 _DASH = "–"
 
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def format_of(asked: str | None, out: Path | None, *, text: bool = False) -> Format:
+    """Return the format of a table: the one asked for, else what the name of its file says, else Markdown.
+
+    Parameters
+    ----------
+    text : whether prose is written in place of a table: it has no columns, and its file may be called anything.
+
+    Raises
+    ------
+    UsageError
+        for an unknown format or suffix, or a binary format without a file.
+    """
+    suffix = "" if out is None else out.suffix.lower()
+    if asked is None:
+        if suffix not in _SUFFIXES and not text:
+            remedy = f"end it in {', '.join(filter(None, _SUFFIXES))}, or add --format NAME: {', '.join(FORMATS)}"
+            raise UsageError("the file's name tells no format", where=out, remedy=remedy)
+        return _SUFFIXES.get(suffix, "markdown")
+    chosen = cast("Format", one_of(asked, FORMATS, "unknown format", "--format"))
+    if chosen == "parquet" and out is None and not text:
+        raise UsageError("Parquet is binary and needs a file", where="--format", remedy="add --out FILE.parquet")
+    return chosen
+
+
+def contradiction(chosen: Format, out: Path | None) -> str:
+    """Return what to say of a file whose name says another format than it holds; "" if it does not."""
+    said = "" if out is None or not out.suffix else _SUFFIXES.get(out.suffix.lower(), "")
+    return f"{out} holds {chosen}, as --format says, and its name says {said}" if said and said != chosen else ""
 
 
 def spreadsheet_safe(frame: pd.DataFrame) -> pd.DataFrame:

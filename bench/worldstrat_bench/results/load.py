@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from worldstrat_bench.arguments import one_of
 from worldstrat_bench.artefacts.result import Result, load_result
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.stats.boards import board_key, ranking_list
@@ -93,13 +94,7 @@ def chosen_list(runs: Sequence[Named], name: str) -> str:
         for a list that the runs do not have.
     """
     record = runs[0].result.record
-    if name == "auto":
-        return ranking_list(record)
-    if name not in record.scores:
-        raise UsageError(
-            f"the runs have no list {name[:40]!r}", where="--list", remedy=f"one of: {', '.join(record.scores)}"
-        )
-    return name
+    return one_of(name, record.scores, "the runs have no list", "--list", {"auto": ranking_list(record)})
 
 
 def title_of(result: Result) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import reduce
 from typing import Final, Literal, get_args
@@ -14,7 +14,7 @@ from worldstrat_bench.artefacts.spectra import CURVES, read_spectra
 from worldstrat_bench.artefacts.tiles import TileTable
 from worldstrat_bench.data.split import sublists
 from worldstrat_bench.errors import UsageError
-from worldstrat_bench.measures import measure
+from worldstrat_bench.measures import measure, metric_named
 from worldstrat_bench.protocol import Protocol, load_protocol
 from worldstrat_bench.results.load import Named, Paths, check_same_board, chosen_list, load_runs
 from worldstrat_bench.stats.paired import sign_of, verdict_interval
@@ -99,7 +99,8 @@ def board_of(shown: Runs, metric: str) -> tuple[RankedBoard, tuple[str, ...]]:
     UsageError
         for a metric without a better side, one that is weighted, or fewer than two runs with all values.
     """
-    _check_metric(shown.runs, shown.list_name, metric)
+    known = dict.fromkeys(name for run in shown.runs for name in run.result.record.scores[shown.list_name].micro)
+    metric = metric_named(metric, known, "no run has the metric", "--metric")
     # The tests of a board are of plain means over tiles: a weighted mean would be drawn with the wrong interval.
     if not sign_of(metric) or measure(metric).weight:
         why = "has no better side" if not sign_of(metric) else "weights its tiles"
@@ -175,10 +176,3 @@ def spectra(shown: Runs) -> tuple[tuple[Curve, ...], int]:
         raise UsageError("the runs have no tile with curves in common", where="--kind spectrum")
     curves_of = zip(shown.runs, found, strict=True)
     return tuple(Curve(run.name, *coherence_and_contrast(*own, tiles)) for run, own in curves_of), len(tiles)
-
-
-def _check_metric(runs: Sequence[Named], list_name: str, metric: str) -> None:
-    known = dict.fromkeys(name for run in runs for name in run.result.record.scores[list_name].micro)
-    if metric not in known:
-        what, remedy = f"no run has the metric {metric[:40]!r}", f"one of: {', '.join(known)}"
-        raise UsageError(what, where="--metric", remedy=remedy)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from worldstrat_bench.arguments import one_of
 from worldstrat_bench.artefacts.record import Summary
 from worldstrat_bench.data.split import sublists
-from worldstrat_bench.errors import UsageError
-from worldstrat_bench.measures import measure
+from worldstrat_bench.measures import measure, metrics_named
 from worldstrat_bench.protocol import Protocol, load_protocol
 from worldstrat_bench.results.load import Named, Paths, check_same_board, chosen_list, load_runs
 from worldstrat_bench.run.standing import standing_remarks
@@ -81,14 +81,14 @@ class Table:
 
 
 def make_table(
-    paths: Paths, metrics: Iterable[str] | None = None, axis: str | None = None, list_name: str = "auto"
+    paths: Paths, metrics: str | Iterable[str] | None = None, axis: str | None = None, list_name: str = "auto"
 ) -> Table:
     """Put runs of the same protocol, list and targets side by side.
 
     Parameters
     ----------
     paths : finished runs.
-    metrics : names; None: :data:`USUAL`.
+    metrics : names, also in one text with commas; None: :data:`USUAL`.
     axis : also the strata of this axis, such as "ipcc".
     list_name : "auto" is the list that ranks the runs.
 
@@ -102,13 +102,12 @@ def make_table(
     runs = load_runs(paths)
     check_same_board(runs)
     chosen = chosen_list(runs, list_name)
-    if axis is not None and axis not in AXES:
-        raise UsageError(f"unknown axis {axis[:40]!r}", where="--strata", remedy=f"one of: {', '.join(AXES)}")
+    axis = None if axis is None else one_of(axis, AXES, "unknown axis", "--strata")
     return table_of(runs, chosen, metrics, axis)
 
 
 def table_of(
-    runs: Sequence[Named], chosen: str, metrics: Iterable[str] | None = None, axis: str | None = None
+    runs: Sequence[Named], chosen: str, metrics: str | Iterable[str] | None = None, axis: str | None = None
 ) -> Table:
     """Put runs that may stand in one table side by side, on a list that all of them have; see :func:`make_table`."""
     names = _metrics(runs, chosen, metrics)
@@ -127,7 +126,7 @@ def table_of(
     return Table(protocol, chosen, len(sets[""]), runs, tuple(columns), rows, notes)
 
 
-def _metrics(runs: Sequence[Named], list_name: str, asked: Iterable[str] | None) -> tuple[str, ...]:
+def _metrics(runs: Sequence[Named], list_name: str, asked: str | Iterable[str] | None) -> tuple[str, ...]:
     """Return the metrics to show, each once.
 
     Raises
@@ -138,12 +137,7 @@ def _metrics(runs: Sequence[Named], list_name: str, asked: Iterable[str] | None)
     known = dict.fromkeys(name for run in runs for name in run.result.record.scores[list_name].micro)
     if asked is None:
         return tuple(name for name in USUAL if any(_summary(run, list_name, name).n for run in runs)) or ("psnr",)
-    names = tuple(dict.fromkeys(asked))
-    unknown = [name for name in names if name not in known]
-    if unknown or not names:
-        what = f"no run has the metric {unknown[0][:40]!r}" if unknown else "no metric is named"
-        raise UsageError(what, where="--metrics", remedy=f"some of: {', '.join(known)}")
-    return names
+    return metrics_named(asked, known, "no run has the metric", "--metrics")
 
 
 def _ordered(runs: Sequence[Named], list_name: str, metric: str) -> tuple[Named, ...]:

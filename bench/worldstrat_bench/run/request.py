@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
-from worldstrat_bench.arguments import check_kind, check_text, check_whole, path_of, path_or_none
+from worldstrat_bench.arguments import check_kind, check_text, check_whole, one_of, path_of, path_or_none
 from worldstrat_bench.artefacts.draws import MAX_DRAWS
+from worldstrat_bench.data.layout import list_named
 from worldstrat_bench.data.task import InputSource
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.measures import parse_added
-from worldstrat_bench.protocol import DEFAULT_PROTOCOL
+from worldstrat_bench.protocol import DEFAULT_PROTOCOL, protocol_named
 from worldstrat_bench.run.devices import split_devices
 from worldstrat_bench.run.model import ModelRequest
 from worldstrat_bench.run.selection import Shard
@@ -63,12 +65,8 @@ class RunOptions:
     def __post_init__(self) -> None:
         check_text(self.device, "--device", "auto, cpu, cuda or cuda:N")
         split_devices(self.device)
-        if self.isolation not in ("auto", *LEVELS):
-            raise UsageError(
-                f"unknown isolation {str(self.isolation)[:40]!r}",
-                where="--isolation",
-                remedy="auto, full, strong or process",
-            )
+        level = one_of(self.isolation, ("auto", *LEVELS), "unknown isolation level", "--isolation")
+        object.__setattr__(self, "isolation", level)
         check_kind(self.limits, Limits, "limits", "worldstrat_bench.Limits(tile_seconds=30, ...)")
         for name, value in vars(self.limits).items():
             _at_least(_LIMITS.get(name, f"limits.{name}"), value, _LEAST.get(name, 1))
@@ -118,7 +116,8 @@ class RunRequest:
         check_kind(self.model, ModelRequest, "model", 'ModelRequest("bicubic", frames=1)')
         object.__setattr__(self, "data", path_of(self.data, "data"))
         object.__setattr__(self, "out", path_of(self.out, "out"))
-        check_text(self.list_name, "--list", "auto, test, full, clean, strict or never-split")
+        object.__setattr__(self, "list_name", list_named(self.list_name))
+        object.__setattr__(self, "protocol", protocol_named(self.protocol))
         for option, value in (
             ("--seed", self.seed),
             ("--limit", self.limit),
@@ -133,10 +132,7 @@ class RunRequest:
         if self.model.draws > MAX_DRAWS:
             what = f"{self.model.draws} draws of a tile are too many"
             raise UsageError(what, where="--draws", remedy=f"give {MAX_DRAWS} or fewer")
-        if str(self.inputs) not in ("real", "synthetic"):
-            raise UsageError(
-                f"unknown kind of inputs {str(self.inputs)[:40]!r}", where="--lr", remedy="real or synthetic"
-            )
+        object.__setattr__(self, "inputs", one_of(self.inputs, get_args(InputSource), "unknown kind of inputs", "--lr"))
 
     @property
     def folder(self) -> Path:

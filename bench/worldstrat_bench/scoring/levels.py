@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from worldstrat_bench.measures import plain_number
+from worldstrat_bench.printed import plain_number, share_text
 from worldstrat_bench.protocol import OffsetFirst
 
 EXPLAINED = 0.5
@@ -49,8 +49,8 @@ def level_warnings(levels: Sequence[Levels], rule: OffsetFirst) -> tuple[str, ..
     usual = statistics.fmean(one.reference_clipped or 0.0 for one in known)
     if clipped > usual + rule.clipped_warning:
         warnings.append(
-            f"{clipped:.1%} of the values leave the range of reflectance where the target does not "
-            f"(reference bicubic: {usual:.1%}); {cause}"
+            f"{share_text(clipped)} of the values leave the range of reflectance where the target does not "
+            f"(reference bicubic: {share_text(usual)}); {cause}"
         )
     size = statistics.median(abs(value) for one in known for value in one.bias)
     usual = statistics.median(abs(value) for one in known for value in one.reference_bias or ())

@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 
 from worldstrat_bench.errors import UsageError, WorldstratBenchError
-from worldstrat_bench.measures import MEASURES, optional_column
 from worldstrat_bench.memory import keep_freed_memory
 from worldstrat_bench.metrics.lpips_metric import load_perceptual
 from worldstrat_bench.metrics.optional import load_optional
@@ -50,15 +49,12 @@ class Scorer:
         device: str | torch.device = "auto",
         metrics: str | Iterable[str] | None = None,
     ) -> None:
-        self.protocol = protocol
         self.device = _device(device)
         if self.device.type == "cpu":
             keep_freed_memory(one_heap=False)  # as a run does; the threads of a training loop keep theirs
         self._rules = load_protocol(protocol)
+        self.protocol = self._rules.id
         self._names, added = asked_for(metrics, self._rules)
-        unknown = [n for n in self._names or () if n not in {*MEASURES, *BESIDE} and optional_column(n) is None]
-        if unknown:
-            raise UsageError(f"there is no metric {unknown[0][:40]!r}", where="metrics", remedy=", ".join(MEASURES))
         learned = load_perceptual(device=self.device) if self._names is not None and "lpips" in self._names else None
         self._scorer = make_scorer(
             self._rules,

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from worldstrat_bench.arguments import check_text
+from worldstrat_bench.arguments import check_several, check_text
 from worldstrat_bench.data.target import TargetImage, is_usable
 from worldstrat_bench.errors import DataError, UsageError
-from worldstrat_bench.measures import OPTIONAL, optional_column, parse_added
+from worldstrat_bench.measures import MEASURES, OPTIONAL, metric_named, optional_column, parse_added
 from worldstrat_bench.metrics.lpips_metric import load_perceptual
 from worldstrat_bench.metrics.optional import load_optional
 from worldstrat_bench.protocol import Protocol, load_protocol
@@ -23,6 +23,10 @@ from worldstrat_bench.scoring.wsb import WsbScorer
 
 BESIDE = ("shift_y", "shift_x", "clipped")
 """Keys that are returned beside the metrics."""
+
+
+_KNOWN = (*MEASURES, *BESIDE, *(name for metric in OPTIONAL.values() for name in metric.weights))
+"""Every name that may be asked for; whether a protocol has it is another question."""
 
 
 def score_pair(
@@ -180,17 +184,18 @@ def _asked(metrics: str | Iterable[str] | None) -> tuple[tuple[str, ...] | None,
         return None, ()
     asked = tuple(name.strip() for name in metrics.split(",")) if isinstance(metrics, str) else _names(metrics)
     added = parse_added((name for name in asked if name.startswith("+")), where="metrics")
-    named = tuple(name for name in asked if not name.startswith("+"))
+    named = tuple(metric_named(name, _KNOWN, "unknown metric", "metrics") for name in asked if name[:1] != "+")
     owners = {owner.name for name in named if (owner := optional_column(name)) is not None}
     columns = tuple(column.name for name in added for column in OPTIONAL[name].columns if column.name not in named)
     return (*named, *columns) if named or not added else None, tuple(sorted({*added, *owners}))
 
 
-def _names(metrics: object) -> tuple[str, ...]:
-    names = tuple(metrics) if isinstance(metrics, Iterable) else (metrics,)
+def _names(metrics: Iterable[str]) -> tuple[str, ...]:
+    check_several(metrics, "metrics", "psnr,ssim")
+    names = tuple(metrics)
     for name in names:
         check_text(name, "metrics", 'give names, such as "psnr,ssim" or ["psnr", "ssim"]')
-    return tuple(str(name) for name in names)
+    return names
 
 
 def _unmasked(image: Array, fill: float | None) -> tuple[Array, NDArray[np.bool_] | None]:

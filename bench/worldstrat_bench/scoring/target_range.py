@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from worldstrat_bench.data.target import is_usable
 from worldstrat_bench.errors import DataError
-from worldstrat_bench.measures import plain_number
+from worldstrat_bench.printed import plain_number
 from worldstrat_bench.units import BYTE_MOST, DIGITAL_MOST
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from markupsafe import Markup
 
 from worldstrat_bench.artefacts.record import Summaries, Summary
-from worldstrat_bench.measures import MEASURES, measure, optional_column, three_digits
+from worldstrat_bench.measures import MEASURES, measure, optional_column
+from worldstrat_bench.printed import three_digits
 from worldstrat_bench.site.charts import rank_bar, span
 from worldstrat_bench.site.divisions import Division
 from worldstrat_bench.site.entries import Entry

@@ -9,12 +9,13 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, ValidationError
 
+from worldstrat_bench.arguments import one_of
 from worldstrat_bench.artefacts.base import Part, first_problem
 from worldstrat_bench.artefacts.harness import KnownHarnesses, released_harnesses
 from worldstrat_bench.artefacts.owners import Owners, load_owners
 from worldstrat_bench.artefacts.record import Record, Sha256
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
-from worldstrat_bench.measures import MEASURES
+from worldstrat_bench.measures import MEASURES, metric_named
 from worldstrat_bench.run.known import SUBMISSIONS, with_history
 from worldstrat_bench.site.text import safe_url
 from worldstrat_bench.stats.boards import KINDS, Kind
@@ -111,9 +112,12 @@ def load_config(path: Path | None) -> BoardConfig:
         raise InvalidArtefactError(f"not a board file: {first_problem(error)}", where=path, remedy=_REMEDY) from None
     except (OSError, ValueError) as error:
         raise InvalidArtefactError(f"not a board file: {str(error)[:300]}", where=path, remedy=_REMEDY) from None
-    for name in (*config.beside, *config.tile_columns):
-        if name not in MEASURES:
-            raise InvalidArtefactError(f"unknown metric {name[:40]!r}", where=path, remedy=", ".join(MEASURES))
+    try:
+        for key in ("beside", "tile_columns"):
+            named = tuple(metric_named(name, MEASURES, "unknown metric", key) for name in getattr(config, key))
+            config = config.model_copy(update={key: named})
+    except UsageError as error:
+        raise InvalidArtefactError(f"{error.where}: {error.what}", where=path, remedy=error.remedy) from None
     if config.url and (safe_url(config.url) is None or not config.url.endswith("/")):
         what = f"url {config.url[:80]!r} is not an http address that ends in /"
         raise InvalidArtefactError(what, where=path, remedy=_REMEDY)
@@ -168,7 +172,5 @@ def only_kinds(config: BoardConfig, kinds: Sequence[str]) -> BoardConfig:
     UsageError
         for a kind that there is not.
     """
-    unknown = [kind for kind in kinds if kind not in KINDS]
-    if unknown:
-        raise UsageError(f"unknown kind of board {unknown[0][:40]!r}", where="--division", remedy=", ".join(KINDS))
-    return config.model_copy(update={"kinds": tuple(kind for kind in KINDS if kind in kinds)})
+    asked = {one_of(kind, KINDS, "unknown kind of board", "--division") for kind in kinds}
+    return config.model_copy(update={"kinds": tuple(kind for kind in KINDS if kind in asked)})

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from worldstrat_bench.measures import measure
+from worldstrat_bench.printed import share_text
 from worldstrat_bench.site.analysis import Analysis, shown_stratum
 from worldstrat_bench.site.board_table import NOTHING
 from worldstrat_bench.site.board_top import Sentence
@@ -181,7 +182,7 @@ def curve_figure(analysis: Analysis, entry: Entry) -> Figure | None:
     worse, median = int((own < 0).sum()), number(float(np.median(own)), 2)
     caption = (
         f"Every tile's gain over bicubic, largest first, each model sorted by itself. Worse than bicubic on {worse} "
-        f"of {counted(len(own), 'tile')}, {100 * worse / len(own):.1f} %; median gain {median} dB."
+        f"of {counted(len(own), 'tile')}, {share_text(worse / len(own))}; median gain {median} dB."
     )
     svg = gain_curve(lines, "Gain over bicubic of every tile, sorted")
     return Figure("gain-curve", "Gain of every tile, sorted", caption, svg)

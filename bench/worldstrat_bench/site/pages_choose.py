@@ -8,7 +8,8 @@ from typing import Final
 from markupsafe import Markup
 
 from worldstrat_bench.artefacts.record import Summary
-from worldstrat_bench.measures import measure, three_digits
+from worldstrat_bench.measures import measure
+from worldstrat_bench.printed import three_digits
 from worldstrat_bench.site.analysis import Analysis
 from worldstrat_bench.site.board_table import device_classes
 from worldstrat_bench.site.crossing import axis_choices, scaled_values, tile_data

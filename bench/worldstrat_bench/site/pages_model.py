@@ -7,7 +7,8 @@ from markupsafe import Markup, escape
 
 from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.artefacts.tiles import TileTable
-from worldstrat_bench.measures import MEASURES, measure, three_digits
+from worldstrat_bench.measures import MEASURES, measure
+from worldstrat_bench.printed import share_text, three_digits
 from worldstrat_bench.protocol import GaussianParabola
 from worldstrat_bench.site.analysis import Analysis, Pair
 from worldstrat_bench.site.board_table import metrics_of
@@ -333,7 +334,7 @@ def _shift_facts(table: TileTable) -> Pairs:
         facts.append(("Mean (x, y)", f"{number(float(x[known].mean()), 2)}, {number(float(y[known].mean()), 2)} px"))
     if edges:
         facts.append(
-            ("At the edge of the search", f"{sum(edges)} of {len(edges)} tiles, {100 * sum(edges) / len(edges):.1f} %")
+            ("At the edge of the search", f"{sum(edges)} of {len(edges)} tiles, {share_text(sum(edges) / len(edges))}")
         )
     gain = (table.numbers["psnr"] - table.numbers["psnr_unregistered"])[table.ok]
     gain = gain[~np.isnan(gain)]

@@ -8,6 +8,7 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from worldstrat_bench.measures import measure
+from worldstrat_bench.printed import share_text
 from worldstrat_bench.site import charts
 from worldstrat_bench.site.analysis import Analysis, shown_stratum
 from worldstrat_bench.site.licences import caption
@@ -90,7 +91,7 @@ def _numbers(analysis: Analysis, i: int) -> list[tuple[str, str]]:
     bicubic = analysis.median("psnr_bicubic")[i]
     return [
         ("Latitude, longitude", place),
-        ("Cloud in the offered frames", f"{number(100 * float(n['cloud'][i]), 1)} %"),
+        ("Cloud in the offered frames", NO_VALUE if np.isnan(n["cloud"][i]) else share_text(float(n["cloud"][i]))),
         ("First frame", f"{number(float(n['days'][i]), 0, signed=True)} days"),
         ("Reference bicubic", f"{number(float(bicubic), 2)} dB"),
     ]

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from worldstrat_bench.arguments import one_of
 from worldstrat_bench.artefacts.durable import write_durably
 from worldstrat_bench.artefacts.record import load_record
 from worldstrat_bench.artefacts.speed import SpeedReport
-from worldstrat_bench.errors import UsageError
 from worldstrat_bench.protocol import Protocol, load_protocol
 from worldstrat_bench.run.devices import resolve_devices
 from worldstrat_bench.run.model import ModelRequest, choose_model
@@ -49,10 +49,8 @@ def run_speed(options: SpeedOptions, say: Callable[[str], None]) -> SpeedReport:
         for an unknown scenario or precision, or a run of another model or of other options.
     """
     scenarios = _scenarios(options.scenario)
-    if options.precision not in PRECISIONS:
-        raise UsageError(
-            f"unknown precision {options.precision[:40]!r}", where="--precision", remedy=", ".join(PRECISIONS)
-        )
+    precision = one_of(options.precision, PRECISIONS, "unknown precision", "--precision")
+    options = replace(options, precision=precision)
     protocol = load_protocol(options.protocol)
     with tempfile.TemporaryDirectory(prefix="wsb-speed-") as scratch:
         model, spec = choose_model(options.model, Path(scratch))
@@ -99,12 +97,8 @@ def plan_of(device: str, seconds: float | None = None, *, quick: bool = False) -
 
 
 def _scenarios(word: str) -> tuple[Scenario, ...]:
-    if word == "both":
-        return SCENARIOS
-    found = tuple(scenario for scenario in SCENARIOS if scenario == word)
-    if not found:
-        raise UsageError(f"unknown scenario {word[:40]!r}", where="--scenario", remedy="single, offline or both")
-    return found
+    chosen = one_of(word, (*SCENARIOS, "both"), "unknown scenario", "--scenario")
+    return tuple(scenario for scenario in SCENARIOS if chosen in (scenario, "both"))
 
 
 def _tiles(options: SpeedOptions, protocol: Protocol, list_name: str) -> TimedTiles:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from worldstrat_bench.measures import three_digits
+from worldstrat_bench.printed import three_digits
 from worldstrat_bench.speed.stopwatch import BlockSize, Subject, size_of
 from worldstrat_bench.worker.timed import TimedCallError
 

@@ -84,6 +84,7 @@ def protocol_faults(protocols: Sequence[str], text: str, where: Path) -> Iterato
     """Check that the protocols are those of the package."""
     line = line_of(text, ("protocols",))
     for name in protocols:
+        # A manifest is read by others as it stands, so that its words are the names themselves.
         if name not in protocol_ids():
             remedy = f"one of: {', '.join(protocol_ids())}"
             yield CheckFinding("protocol", f"unknown protocol {name[:60]!r}", where=where, line=line, remedy=remedy)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from worldstrat_bench.data.task import Task
 from worldstrat_bench.errors import ModelError
-from worldstrat_bench.measures import plain_number
+from worldstrat_bench.printed import plain_number
 from worldstrat_bench.protocol import SAME_PREDICTION
 from worldstrat_bench.worker.fit import fit_of, mistake, seen
 from worldstrat_bench.worker.host import Worker

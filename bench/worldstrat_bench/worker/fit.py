@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldstrat_bench.api import BANDS, RGB
-from worldstrat_bench.measures import plain_number
 from worldstrat_bench.preprocessing import NAMES, Preprocessing, Value, declare
+from worldstrat_bench.printed import plain_number
 from worldstrat_bench.worker.validate import block_means
 
 CELLS = 36

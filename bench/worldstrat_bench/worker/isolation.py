@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, cast
 
+from worldstrat_bench.arguments import one_of
 from worldstrat_bench.artefacts.record import ONLY_FULL, IsolationReport
-from worldstrat_bench.errors import InfrastructureError, UsageError
+from worldstrat_bench.errors import InfrastructureError
 from worldstrat_bench.worker.grants import Grants
 
 Level = Literal["full", "strong", "process"]
@@ -83,9 +84,7 @@ def parse_request(text: str) -> Request:
     UsageError
         for an unknown level.
     """
-    if text not in ("auto", *LEVELS):
-        raise UsageError(f"there is no isolation level {text[:40]!r}", remedy="use auto, full, strong or process")
-    return cast(Request, text)
+    return cast(Request, one_of(text, ("auto", *LEVELS), "unknown isolation level", "--isolation"))
 
 
 def candidates(request: Request, *, unconfined: bool = True) -> tuple[Level, ...]:

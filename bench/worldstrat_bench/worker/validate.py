@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from worldstrat_bench.api import BANDS, RGB
 from worldstrat_bench.data.task import Task
+from worldstrat_bench.printed import share_text
 from worldstrat_bench.units import thinned, unit_fault
 
 DTYPES = {
@@ -127,7 +128,7 @@ def _check_error_kind(dtype: str, shape: tuple[int, ...], image: tuple[int, ...]
 def _check_errors(errors: NDArray[np.float32]) -> None:
     if not np.isfinite(errors).all():
         share = 1 - float(np.isfinite(errors).mean())
-        raise InvalidOutputError(f"{share:.2%} of the values of expected_error are NaN or infinite")
+        raise InvalidOutputError(f"{share_text(share)} of the values of expected_error are NaN or infinite")
     if errors.min() < 0:
         raise InvalidOutputError(
             "expected_error has values below 0: it is a standard deviation; "
@@ -152,7 +153,9 @@ def _check_values(image: NDArray[np.float32], *, any_unit: bool = False) -> None
     if not finite.all():
         share = 1 - float(finite.mean())
         kind = "NaN" if np.isnan(image).any() else "infinite"
-        raise InvalidOutputError(f"{share:.2%} of the values are {kind if kind == 'infinite' else 'NaN or infinite'}")
+        raise InvalidOutputError(
+            f"{share_text(share)} of the values are {kind if kind == 'infinite' else 'NaN or infinite'}"
+        )
     if any_unit:
         return
     # Red, green and blue are judged without the near infrared, as they are scored.

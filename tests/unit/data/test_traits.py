@@ -23,6 +23,7 @@ from worldstrat_bench.data.reading import read_inputs
 from worldstrat_bench.data.target import read_target
 from worldstrat_bench.data.tile import Tile
 from worldstrat_bench.errors import DataError
+from worldstrat_bench.printed import share_text
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_folder import FolderBuilder
 
@@ -142,7 +143,7 @@ def test_no_data_of_a_high_resolution_file(builder: FolderBuilder, case: str) ->
     assert found.sha256 == expected.sha256
     report = check_dataset(dataset, "test")
     assert report.faults == ()
-    assert any(f"{NAME}_ps.tiff" in note and "33.1%" in note for note in report.notes) == (case != "zeros")
+    assert any(f"{NAME}_ps.tiff" in note and "33.1 %" in note for note in report.notes) == (case != "zeros")
 
 
 @pytest.mark.parametrize("case", [*HIDING, *FLOATING])
@@ -161,7 +162,7 @@ def test_no_data_of_a_revisit(builder: FolderBuilder, case: str) -> None:
     for deep in (False, True):
         report = check_dataset(dataset, "test", deep=deep)
         assert report.faults == ()
-        named = any(f"{NAME}-1-L2A_data.tiff" in note and "32.0%" in note for note in report.notes)
+        named = any(f"{NAME}-1-L2A_data.tiff" in note and "32 %" in note for note in report.notes)
         assert named == (deep or case != "zeros")
 
 
@@ -171,7 +172,7 @@ def test_zeros_everywhere_are_a_frame_that_is_not_offered(builder: FolderBuilder
     inputs = read_inputs(tile, WSB, 8)
     assert (inputs.revisits, inputs.age) == ((2,), 5)
     notes = check_dataset(dataset, "test", deep=True).notes
-    assert any("100.0% of its pixels have no data" in note and "not offered" in note for note in notes)
+    assert any("100 % of its pixels have no data" in note and "not offered" in note for note in notes)
     save(tile.revisits[1].data, lr_image() * 0, nodata=0)
     with pytest.raises(DataError, match="no revisit with data on 5%"):
         read_inputs(tile, WSB, 1)
@@ -405,7 +406,7 @@ def test_a_tile_that_a_run_would_drop_is_a_fault(builder: FolderBuilder, rows: i
     assert read_target(tile, WSB).usable is usable
     assert check_dataset(dataset, "test").faults == ()  # only pixels can tell
     report = check_dataset(dataset, "test", deep=True)
-    share = f"{rows / SIDE:.1%} of its pixels have no data"
+    share = f"{share_text(rows / SIDE)} of its pixels have no data"
     assert any(share in note for note in report.notes) == usable
     assert [share in fault.what and "leaves every list" in fault.what for fault in report.faults] == [True] * (
         not usable

@@ -248,12 +248,38 @@ def test_runs_that_may_not_stand_together_are_refused(runs: list[Path], tmp_path
         (["--format", "word"], "unknown format"),
         (["--format", "parquet"], "needs a file"),
         (["--out", "/nonexistent/t.md"], "cannot be written"),
+        (["--out", "/nonexistent/t.xlsx"], "tells no format"),
+        (["--metrics", "PNSR"], "did you mean 'psnr'?"),
+        (["--metrics", ","], "no metric is named"),
     ],
 )
 def test_bad_arguments_are_said(runs: list[Path], arguments: list[str], words: str) -> None:
     done = run_cli("table", *runs, *arguments)
     assert done.code in (2, 6)
     assert words in done.err
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "start", "said"),
+    [
+        ("t.csv", [], "run,record_id", ""),
+        ("t.TEX", [], "% needs", ""),
+        ("t.md", [], "| Model", ""),
+        ("t", [], "| Model", ""),
+        ("t.csv", ["--format", "Markdown"], "| Model", "holds markdown, as --format says, and its name says csv"),
+        ("t.xlsx", ["--format", "csv"], "run,record_id", ""),
+    ],
+)
+def test_the_name_of_the_file_says_the_format(
+    runs: list[Path], tmp_path: Path, name: str, asked: list[str], start: str, said: str
+) -> None:
+    done = run_cli("table", *runs, "--out", tmp_path / name, *asked, "--metrics", "PSNR, Ssim", "--strata", "IPCC")
+    assert (done.code, done.out) == (0, "")
+    assert (tmp_path / name).read_text(encoding="utf-8").startswith(start) or "**PSNR" in (tmp_path / name).read_text(
+        encoding="utf-8"
+    )
+    assert said in done.err
+    assert bool(done.err) == bool(said)
 
 
 def test_models_of_one_name_are_told_apart(tmp_path: Path) -> None:

@@ -203,7 +203,7 @@ def test_what_neither_explains_is_said_so() -> None:
     assert "neither" in warning
     contrast = [Levels(0.2, (0.0, 0.0, 0.0), (0.2, 0.2, 0.2), 0.0, (0.0, 0.0, 0.0))]
     (warning,) = level_warnings(contrast, RULE)
-    assert "20.0% of the values leave" in warning
+    assert "20 % of the values leave" in warning
     assert "neither" in warning
 
 

@@ -13,7 +13,7 @@ from scoring_scenes import Image, blurred, enlarged, land, target_of
 from worldstrat_bench import score_pair
 from worldstrat_bench.data.target import TargetImage
 from worldstrat_bench.errors import DataError, ModelError, UsageError
-from worldstrat_bench.measures import plain_number
+from worldstrat_bench.printed import plain_number
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.scoring import make_scorer
 from worldstrat_bench.scoring.types import Frame

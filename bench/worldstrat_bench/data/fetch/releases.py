@@ -13,7 +13,7 @@ from functools import cache
 from importlib import resources
 from types import MappingProxyType
 
-from worldstrat_bench.errors import UsageError
+from worldstrat_bench.arguments import one_of
 
 METADATA = "metadata.csv"
 SPLIT = "stratified_train_val_test_split.csv"
@@ -64,11 +64,7 @@ def releases() -> Mapping[str, Release]:
 
 def release_named(name: str) -> Release:
     """Return the release `name`; raises UsageError for an unknown one."""
-    try:
-        return releases()[name]
-    except KeyError:
-        known = ", ".join(sorted(releases()))
-        raise UsageError(f"unknown release {name[:40]!r}", where="--release", remedy=f"one of: {known}") from None
+    return releases()[one_of(name, sorted(releases()), "unknown release", "--release")]
 
 
 def recognise(md5s: Mapping[str, str]) -> str | None:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from worldstrat_bench.arguments import one_of
 from worldstrat_bench.data.split import LISTS, list_tiles
 from worldstrat_bench.errors import DataError, UsageError
 
@@ -90,7 +91,9 @@ def choose(list_name: str, frames: int, metadata: Path, split: Path, *, official
     """
     revisits = _revisits(metadata, frames)
     splits = _splits(split)
-    name = list_name if list_name != "auto" else ("full" if official else "test")
+    own = sorted({value for values in splits.values() for value in values})
+    asked = ("full" if official else "test") if list_name.strip().casefold() == "auto" else list_name
+    name = one_of(asked, (*LISTS, *own), "no tile is in list", "--list")
     if name in LISTS:
         tiles = frozenset(list_tiles(name))
         unknown = tiles - revisits.keys()
@@ -103,9 +106,6 @@ def choose(list_name: str, frames: int, metadata: Path, split: Path, *, official
             )
     else:
         tiles = frozenset(tile for tile, values in splits.items() if name in values)
-        if not tiles:
-            known = ", ".join([*LISTS, *sorted({value for values in splits.values() for value in values})])
-            raise UsageError(f"no tile is in list {name[:40]!r}", where=split.name, remedy=f"one of: {known}")
     _refuse_collisions(tiles)
     return WantedFiles(name, tiles, frames, {tile: revisits.get(tile, frozenset()) for tile in tiles})
 
