@@ -11,9 +11,11 @@ import pytest
 
 from conftest import ROOT
 from maintainers_shell import Shell, make_shell, steps
+from submission_factory import make_submission, rewrite_record
 
 PAGE = ROOT / "docs" / "maintainers.md"
 FORK = "https://github.com/YOU/worldstrat-bench"
+TAKE_OUT = "A merged submission that the check refuses"
 WALK = "From an empty fork to a published board"
 STEPS = (
     "Empty the fork",
@@ -57,6 +59,12 @@ def maintainer(tmp_path: Path) -> Maintainer:
     shell = make_shell(tmp_path / "shell", home)
     for name in ("submissions", "reports", ".github"):
         shutil.copytree(ROOT / name, original / name)
+    on_a_forge(original, fork, shell)
+    return Maintainer(shell, fork)
+
+
+def on_a_forge(original: Path, fork: Path, shell: Shell) -> None:
+    """Commit a folder on `main`, and clone it to a bare repository."""
     for command in (
         ["init", "--quiet", "--initial-branch", "main"],
         ["add", "--all"],
@@ -64,7 +72,6 @@ def maintainer(tmp_path: Path) -> Maintainer:
         ["clone", "--quiet", "--bare", str(original), str(fork)],
     ):
         subprocess.run(["git", *command], cwd=original, env=shell.environment, check=True)
-    return Maintainer(shell, fork)
 
 
 def published(maintainer: Maintainer) -> None:
@@ -117,3 +124,25 @@ def test_the_page_leads_on_to_every_state_of_a_submission(maintainer: Maintainer
     log = ["git", "-C", str(maintainer.fork), "log", "--format=%s", "main"]
     pushed = subprocess.run(log, capture_output=True, text=True, check=True).stdout.splitlines()
     assert pushed[0] == "submissions: my-sr is withdrawn"
+
+
+@pytest.mark.not_quick
+def test_a_refused_submission_that_was_merged_is_taken_out(tmp_path: Path) -> None:
+    original, home = tmp_path / "original", tmp_path / "home" / "board"
+    make_submission(original, "old-sr")
+    refused = make_submission(original, gain_db=2.5)
+    rewrite_record(refused, lambda document: document.update(record_id="b" * 64), consistent_id=False)
+    shutil.copytree(ROOT / "reports", original / "reports")
+    shell = make_shell(tmp_path / "shell", home.parent)
+    maintainer = Maintainer(shell, tmp_path / "fork.git")
+    home.parent.mkdir()
+    on_a_forge(original, maintainer.fork, shell)
+    maintainer.run(f"git clone --quiet {maintainer.fork} board && cd board")
+    ((taking_out,),) = steps(PAGE, TAKE_OUT).values()
+
+    told = " ".join(maintainer.run(taking_out).split())
+    assert "submission check: nothing to check: passed" in told
+    assert "on the base the check refuses it" in told
+    assert "1 entry" in told
+    assert "my-sr" not in maintainer.page("data.html")
+    assert not (maintainer.folder / "submissions" / "my-sr").exists()

@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
 
-from worldstrat_bench.artefacts.harness import NONE_KNOWN, KnownHarnesses, released_harnesses
-from worldstrat_bench.artefacts.owners import Owners, load_owners
+from worldstrat_bench.artefacts.harness import KnownHarnesses
 from worldstrat_bench.artefacts.places import record_folders
 from worldstrat_bench.artefacts.reference import References
 from worldstrat_bench.artefacts.result import Result
 from worldstrat_bench.artefacts.state import state_in
-from worldstrat_bench.artefacts.verification import Verification, verification_in
-from worldstrat_bench.errors import InvalidArtefactError, UsageError, WorldstratBenchError
-from worldstrat_bench.run.known import with_history
-from worldstrat_bench.submission.check_changes import (
-    Author,
-    change_faults,
-    changed_slugs,
-    listed_changes,
-    slug_of,
-    united,
-    unseen_faults,
-)
+from worldstrat_bench.errors import UsageError, WorldstratBenchError
 from worldstrat_bench.submission.check_code import code_faults, read_code
-from worldstrat_bench.submission.check_files import SUBMISSIONS, folder_faults, loose_faults
+from worldstrat_bench.submission.check_files import SUBMISSIONS, folder_faults
 from worldstrat_bench.submission.check_manifest import content_faults, submitted_manifest
-from worldstrat_bench.submission.check_manifest_changes import manifest_change_faults
 from worldstrat_bench.submission.check_others import name_faults, others_faults
 from worldstrat_bench.submission.check_partial import partial_faults
 from worldstrat_bench.submission.check_predictions import predictions_faults
@@ -41,13 +27,19 @@ from worldstrat_bench.submission.check_record import (
     reference_faults,
     submitted_result,
 )
+from worldstrat_bench.submission.check_view import (
+    Against,
+    Beside,
+    View,
+    manifest_text,
+    view_against,
+    view_on_disk,
+)
 from worldstrat_bench.submission.check_words import word_faults
 from worldstrat_bench.submission.faults import CheckFinding, CheckReport, from_error
 from worldstrat_bench.submission.fingerprints import Fingerprints, dataset_fingerprints, imagery_faults
 from worldstrat_bench.submission.folders import holds_submissions, is_submission_folder, named_submission
-from worldstrat_bench.submission.git import Change, Checkout, open_checkout
-from worldstrat_bench.submission.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, Manifest
-from worldstrat_bench.submission.siblings import Siblings, folders_in
+from worldstrat_bench.submission.manifest import MANIFEST_NAME, Manifest
 from worldstrat_bench.submission.wheel import Expected, wheel_faults
 
 T = TypeVar("T")
@@ -97,7 +89,8 @@ def check(paths: Sequence[Path], options: Options = Options()) -> CheckReport:  
     wheels = [path for path in paths if path.suffix == ".whl"]
     known = dataset_fingerprints(options.data) if options.data else None
     with TemporaryDirectory(prefix="worldstrat-base-") as scratch:
-        view = _view([path for path in paths if path.suffix != ".whl"], options, Path(scratch))
+        folders = [path for path in paths if path.suffix != ".whl"]
+        view = _view(folders, options, Path(scratch))
         faults = list(view.faults)
         manifests: list[Manifest] = []
         for folder, beside in view.folders.items():
@@ -110,7 +103,7 @@ def check(paths: Sequence[Path], options: Options = Options()) -> CheckReport:  
         # With several manifests nothing says which of them a wheel belongs to.
         expected = _expected(manifests[0], pinned=True) if len(manifests) == 1 else None
         faults += _wheel(wheel, expected, known)
-    checked = (*(_shown_name(folder) for folder in view.folders), *(wheel.name for wheel in wheels))
+    checked = (*(_shown_name(folder) for folder in view.folders), *view.lists, *(wheel.name for wheel in wheels))
     return CheckReport(checked, _unique(faults))
 
 
@@ -143,119 +136,26 @@ def judged_folders(paths: Sequence[Path]) -> dict[Path, dict[Path, str]]:
     return judged
 
 
-@dataclass(frozen=True)
-class _Beside:
-    """The repository around a submission: those that it is compared with, and the harnesses that others can get."""
-
-    siblings: Siblings = field(default_factory=Siblings)
-    harnesses: KnownHarnesses = NONE_KNOWN
-
-
-@dataclass(frozen=True)
-class _View:
-    """The submissions to look at, each with what is beside it, and what is wrong before that."""
-
-    folders: dict[Path, _Beside]
-    faults: tuple[CheckFinding, ...] = ()
-
-
-def _view(paths: Sequence[Path], options: Options, scratch: Path) -> _View:
+def _view(paths: Sequence[Path], options: Options, scratch: Path) -> View:
     """With a base only the submissions that changed, compared with those of the base; else all, with those beside them.
 
     Parameters
     ----------
     scratch : an empty folder for the submissions of the base.
     """
-    folders = tuple(dict.fromkeys(folder for path in paths for folder in submission_folders(path)))
+    # With the last submission its folder goes from a checkout, too, and what was removed is still to be checked.
+    there = [path for path in paths if path.exists() or path.name != SUBMISSIONS or options.base is None]
+    folders = tuple(dict.fromkeys(folder for path in there for folder in submission_folders(path)))
     if options.base is None or not paths:
-        return _view_on_disk(paths, folders)
-    checkout = open_checkout(paths[0] if paths[0].is_dir() else paths[0].parent, options.base)
-    listed = listed_changes(options.changed) if options.changed else ()
-    changes = united(checkout.changes(), listed)
-    # The files of the base are exported and read, never checked out: the work tree is the pull request's.
-    checkout.export(SUBMISSIONS, scratch)
-    before = folders_in(scratch / SUBMISSIONS)
-    names = frozenset(path.name for path in before)
-    faults: list[CheckFinding] = []
-    # Owners, released harnesses and verifications are those of the base: a pull request must not choose its own
-    # judges.
-    owners = _or_fault(checkout.owners, Owners(), faults)
-    released = _or_fault(checkout.released, frozenset[str](), faults)
-    verified = frozenset(
-        path.parents[3].name for path in scratch.glob(f"{SUBMISSIONS}/*/results/*/*/{Verification.FILE}")
-    )
-    author = Author(options.author, options.maintainer, owners, names, verified)
-    renewed = frozenset(_renewed(checkout, scratch, changes)) if author.maintainer else frozenset[PurePosixPath]()
-    found = (
-        *change_faults(changes, author, renewed),
-        *_manifest_faults(checkout, scratch, changed_slugs(changes), author),
-    )
-    faults += (replace(f, where=checkout.root / f.where) if f.where else f for f in found)
-    # Submissions that are new beside this one are compared with it, too: a copy may come in the same pull request.
-    new = (path for path in folders_in(checkout.root / SUBMISSIONS) if path.name not in names)
-    beside = _Beside(Siblings((*before, *new)), with_history(released, checkout.root, checkout.base))
-    touched = {(checkout.root / SUBMISSIONS / slug).resolve() for slug in changed_slugs(changes)}
-    seen = {folder: beside for folder in folders if folder.resolve() in touched}
-    if any(path.resolve() == (checkout.root / SUBMISSIONS).resolve() for path in paths):
-        kept = {slug for change in changes if change.status != "D" and (slug := slug_of(change.path))}
-        faults += unseen_faults(kept - {folder.name for folder in seen})
-    return _View(seen, tuple(faults))
+        return view_on_disk(paths, folders)
+    against = Against(options.base, options.changed, options.author, options.maintainer)
+    return view_against(against, paths, folders, scratch, partial(_first_error, options=options))
 
 
-def _renewed(checkout: Checkout, before: Path, changes: Iterable[Change]) -> Iterator[PurePosixPath]:
-    """Yield the folders in which a full verification of the very record of the base has taken its place."""
-    for change in changes:
-        if change.path.name != Verification.FILE or change.status == "D":
-            continue
-        places = [place / change.path.parent for place in (checkout.root, before)]
-        if not all(place.is_dir() for place in places):
-            continue
-        now, old = (submitted_result(place) for place in places)
-        if isinstance(now, Result) and isinstance(old, Result):
-            found = verification_in(now.folder, now.record)
-            if found is not None and found.computed and found.submitted_record_id == old.record.record_id:
-                yield change.path.parent
-
-
-def _view_on_disk(paths: Sequence[Path], folders: Sequence[Path]) -> _View:
-    """Return every submission, with those beside it in the order in which its repository says they were merged."""
-    places = {folder: Path(os.path.abspath(folder)).parent for folder in folders}  # noqa: PTH100  # links stay
-    faults = [fault for path in paths if path.resolve().name == SUBMISSIONS for fault in loose_faults(path)]
-    beside: dict[Path, _Beside] = {}
-    for place in dict.fromkeys(places.values()):
-        beside[place] = _Beside()
-        if place.name == SUBMISSIONS:
-            root = place.resolve().parent
-            owners = _or_fault(partial(load_owners, root), Owners(), faults)
-            released = _or_fault(partial(released_harnesses, root), frozenset[str](), faults)
-            beside[place] = _Beside(Siblings(folders_in(place), owners), with_history(released, root))
-    return _View({folder: beside[place] for folder, place in places.items()}, tuple(faults))
-
-
-def _or_fault(read: Callable[[], T], otherwise: T, faults: list[CheckFinding]) -> T:
-    """Return what a maintainers' list says; where it cannot be used add a fault, and go on without it."""
-    try:
-        return read()
-    except InvalidArtefactError as error:
-        faults.append(from_error("lists", error))
-        return otherwise
-
-
-def _manifest_faults(checkout: Checkout, before: Path, slugs: Iterable[str], author: Author) -> Iterator[CheckFinding]:
-    """Compare the manifests of the submissions that are changed with those of the base, exported to `before`."""
-    for slug in slugs:
-        path = PurePosixPath(SUBMISSIONS) / slug / MANIFEST_NAME
-        old, now = _text(before / path), _text(checkout.root / path)
-        if now is not None:
-            yield from manifest_change_faults(old, now, author, verified=slug in author.verified, where=str(path))
-
-
-def _text(path: Path) -> str | None:
-    """Return the text of a manifest; None if there is none that can be read, which its own check says."""
-    try:
-        return None if path.is_symlink() else path.read_bytes()[:MAX_MANIFEST_BYTES].decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError):
-        return None
+def _first_error(folder: Path, beside: Beside, options: Options) -> CheckFinding | None:
+    """Return the first fault for which a submission is refused; None if it passes."""
+    _, found = _safely_checked(folder, beside, options, None)
+    return next((fault for fault in found if fault.severity == "error"), None)
 
 
 def _shown_name(folder: Path) -> str:
@@ -281,7 +181,7 @@ def submission_folders(path: Path) -> tuple[Path, ...]:
 
 
 def _safely_checked(
-    folder: Path, beside: _Beside, options: Options, known: Fingerprints | None
+    folder: Path, beside: Beside, options: Options, known: Fingerprints | None
 ) -> tuple[Manifest | None, list[CheckFinding]]:
     """Check one submission. A fault of the check itself refuses that one, and keeps no other from being published."""
     try:
@@ -294,12 +194,12 @@ def _safely_checked(
 
 
 def _check_folder(
-    folder: Path, beside: _Beside, options: Options, known: Fingerprints | None
+    folder: Path, beside: Beside, options: Options, known: Fingerprints | None
 ) -> tuple[Manifest | None, list[CheckFinding]]:
     faults = list(folder_faults(folder))
     if folder.is_symlink():
         return None, faults
-    siblings, state = beside.siblings, state_in(_text(folder / MANIFEST_NAME) or "")
+    siblings, state = beside.siblings, state_in(manifest_text(folder / MANIFEST_NAME) or "")
     results: list[Result] = []
     # Records first: they say what they are without the manifest, so that a broken manifest hides none of their faults.
     for result_folder in record_folders(folder):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from worldstrat_bench.artefacts.owners import Owners
+from worldstrat_bench.artefacts.owners import OWNERS_FILE, Owners
 from worldstrat_bench.artefacts.places import RESULTS
 from worldstrat_bench.artefacts.speed import SpeedReport
 from worldstrat_bench.errors import InvalidArtefactError
@@ -23,7 +23,8 @@ MOST_CHANGES: Final = 3000
 
 _MAX_BYTES = 16 << 20
 _STATUS = {"added": "A", "copied": "A", "renamed": "A", "removed": "D"}
-_WRITTEN_ONCE = (*IMMUTABLE_FILES, SpeedReport.FILE, "speed-benchmark.json", "timings.csv")
+WRITTEN_ONCE = (*IMMUTABLE_FILES, SpeedReport.FILE, "speed-benchmark.json", "timings.csv")
+"""Files of a result that never change."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,20 @@ class Author:
         return self.existing | frozenset(self.owners.slugs)
 
 
+@dataclass(frozen=True)
+class Exempt:
+    """Files of records that maintainers may replace or take out.
+
+    Attributes
+    ----------
+    renewed : folders of records that they replaced by their own of the same model.
+    refused : slug to why the check refuses it on the base, where nothing of it is published.
+    """
+
+    renewed: Collection[PurePosixPath] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+
 def slug_of(path: PurePosixPath) -> str | None:
     """Return the slug whose folder holds a path of the repository."""
     return path.parts[1] if len(path.parts) > 2 and path.parts[0] == SUBMISSIONS else None
@@ -59,6 +74,11 @@ def slug_of(path: PurePosixPath) -> str | None:
 def changed_slugs(changes: Sequence[Change]) -> tuple[str, ...]:
     """Return the submissions that a pull request touches."""
     return tuple(sorted({slug for slug in (slug_of(change.path) for change in changes) if slug}))
+
+
+def changes_owners(changes: Iterable[Change]) -> bool:
+    """Return whether the list of owners is changed."""
+    return any(str(change.path) == OWNERS_FILE for change in changes)
 
 
 def listed_changes(path: Path) -> tuple[Change, ...]:
@@ -96,22 +116,18 @@ def united(changes: Iterable[Change], listed: Iterable[Change]) -> tuple[Change,
     return tuple(sorted(found.values(), key=lambda change: str(change.path)))
 
 
-def change_faults(
-    changes: Sequence[Change], author: Author, renewed: Collection[PurePosixPath] = ()
-) -> Iterator[CheckFinding]:
-    """Find everything about the changes that a pull request with a submission must not do.
-
-    Parameters
-    ----------
-    renewed : folders of records that maintainers replaced by their own of the same model.
-    """
+def change_faults(changes: Sequence[Change], author: Author, exempt: Exempt = Exempt()) -> Iterator[CheckFinding]:
+    """Find everything about the changes that a pull request with a submission must not do."""
     slugs = changed_slugs(changes)
     loose = [change for change in changes if _is_loose(change)]
     yield from (_loose_fault(change) for change in loose)
     outside = [change for change in changes if slug_of(change.path) is None and change not in loose]
+    if author.maintainer:  # the list of owners is checked as well
+        outside = [change for change in outside if str(change.path) != OWNERS_FILE]
     if not slugs:
         if changes and not loose:
-            yield notice("changes", "no submission is changed, so there is nothing to check")
+            what = "the list of owners alone is checked" if changes_owners(changes) else "there is nothing to check"
+            yield notice("changes", f"no submission is changed, so {what}")
         return
     if not author.maintainer:
         yield from _scope_faults(outside, slugs)
@@ -119,9 +135,14 @@ def change_faults(
     elif outside:
         what = f"{len(outside)} files outside of submissions are changed as well: this check does not judge them"
         yield notice("changes", what, where=str(outside[0].path))
+    for slug, why in exempt.refused.items():
+        what = (
+            f"files of {slug!r} are taken out: on the base the check refuses it, so that none of it is published: {why}"
+        )
+        yield notice("taken-out", what, where=f"{SUBMISSIONS}/{slug}")
     for change in changes:
         if slug_of(change.path):
-            yield from _changed_file_faults(change, author, renewed)
+            yield from _changed_file_faults(change, author, exempt)
 
 
 def unseen_faults(slugs: Iterable[str]) -> Iterator[CheckFinding]:
@@ -170,7 +191,7 @@ def _owner_faults(slugs: Iterable[str], author: Author) -> Iterator[CheckFinding
             yield CheckFinding("owner", what, where=f"{SUBMISSIONS}/{slug}", remedy=remedy)
 
 
-def _changed_file_faults(change: Change, author: Author, renewed: Collection[PurePosixPath]) -> Iterator[CheckFinding]:
+def _changed_file_faults(change: Change, author: Author, exempt: Exempt) -> Iterator[CheckFinding]:
     where, name, existed = str(change.path), change.path.name, change.status not in ("A", "?")
     if change.mode in (LINK, SUBMODULE):
         what = "links and submodules are not accepted"
@@ -183,10 +204,11 @@ def _changed_file_faults(change: Change, author: Author, renewed: Collection[Pur
         yield from _sealed_file_faults(change, author)
         return
     # A full verification replaces the authors' numbers by the maintainers', and says so beside them.
-    if name in _WRITTEN_ONCE and existed and change.path.parent not in renewed:
+    taken_out = change.status == "D" and slug_of(change.path) in exempt.refused
+    if name in WRITTEN_ONCE and existed and not taken_out and change.path.parent not in exempt.renewed:
         verb = "removed" if change.status == "D" else "altered"
         what = f"an existing record is {verb}: {name}" if name in IMMUTABLE_FILES else f"{name} is {verb}"
-        remedy = "records never change; submit a new version under another slug"
+        remedy = "records never change; submit a new version under another slug, or set this one to withdrawn"
         yield CheckFinding("immutable", what, where=where, remedy=remedy)
 
 

@@ -85,8 +85,11 @@ def _status_faults(
     elif former.word == "active" and state.word == "withdrawn":
         return  # whose submission it is has been checked
     else:
-        what = f"the status goes from {former.word} to {state.word}" if former.word != state.word else "what is said "
-        what += "" if former.word != state.word else f"of a {state.word} submission is changed"
+        what = (
+            f"the reason or date of a {state.word} submission is changed"
+            if former.word == state.word
+            else f"the status is changed from {former.word} to {state.word}"
+        )
         remedy = "owners withdraw a submission; ask a maintainer for every other change of a status"
     yield CheckFinding("status", what, where=where, line=line, remedy=remedy)
 
