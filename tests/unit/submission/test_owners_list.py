@@ -8,7 +8,8 @@ import pytest
 
 from git_scene import commit, git, write_owners
 from submission_factory import SLUG, make_submission, record_of
-from worldstrat_bench.submission.check import CheckReport, Options, check
+from worldstrat_bench.submission.check import Options, check
+from worldstrat_bench.submission.faults import CheckReport
 
 OLD = '[[submission]]\nslug = "old-sr"\nowners = ["ada"]\n'
 NEW = f'[[submission]]\nslug = "{SLUG}"\nowners = ["grace", "Jo-M"]\n'

@@ -9,7 +9,8 @@ import pytest
 
 from git_scene import commit, git, write_owners
 from submission_factory import SLUG, make_submission, rewrite_record, the_result
-from worldstrat_bench.submission.check import CheckReport, Options, check
+from worldstrat_bench.submission.check import Options, check
+from worldstrat_bench.submission.faults import CheckReport
 
 
 @pytest.fixture
