@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from run_helpers import environment
+from waiting import wait_until
 
 LOOPBACK = "127.0.0.1"
 
@@ -33,14 +33,6 @@ def confined_below(worker: psutil.Process) -> list[psutil.Process]:
         return below
     except psutil.Error:
         return []
-
-
-def wait_until(path: Path, seconds: float = 60) -> None:
-    """Wait for a file with content."""
-    deadline = time.monotonic() + seconds
-    while not (path.is_file() and path.stat().st_size):
-        assert time.monotonic() < deadline, f"{path} did not come"
-        time.sleep(0.05)
 
 
 def tls_files(folder: Path) -> dict[str, Path]:
@@ -64,7 +56,7 @@ def scheduler_and_workers(folder: Path, tls: dict[str, Path], workers: int = 2) 
     scheduler = _start("dask_scheduler", ["--port", "0", "--scheduler-file", file, *own], folder / "scheduler.log")
     started = [scheduler]
     try:
-        wait_until(file)
+        assert wait_until(lambda: file.is_file() and file.stat().st_size > 0), f"{file} did not come"
         assert json.loads(file.read_text())["address"].startswith(f"tls://{LOOPBACK}")
         for index in range(workers):
             words = ["--scheduler-file", file, "--nthreads", "1", "--no-nanny", "--local-directory", folder, *own]

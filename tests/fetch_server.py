@@ -171,7 +171,7 @@ class _Handler(BaseHTTPRequestHandler):
             file.seek(entry.start)
             self._pump(file, entry, limit, fault)
         if fault == "stall":
-            self.state.closing.wait(20)
+            self.state.closing.wait(600)
         if limit < length or fault == "stall":
             self.close_connection = True
 

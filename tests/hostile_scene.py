@@ -8,9 +8,7 @@ import os
 import shutil
 import socket
 import sys
-import time
 import venv
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,16 +119,6 @@ def processes_of(folder: Path, parent: int | None = None) -> list[psutil.Process
         except psutil.Error:  # it ended while it was looked at
             continue
     return found
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 10) -> bool:
-    """Whether something becomes true in time."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return condition()
 
 
 def listening(family: int, kind: int, address: Any) -> socket.socket:

@@ -138,7 +138,7 @@ def kill_one(process: subprocess.Popen[bytes], chance: random.Random, *, confine
             victim = chance.choice(below) if confined else worker
             try:
                 victim.kill()
-                victim.wait(timeout=10)
+                victim.wait(timeout=60)
                 return True
             except psutil.NoSuchProcess:
                 continue

@@ -398,7 +398,7 @@ def test_two_processes_do_not_share_a_run(data: Path, tmp_path: Path) -> None:
         assert (done.code, "another process" in done.err) == (2, True)
     finally:
         first.send_signal(signal.SIGINT)
-        _, error = first.communicate(timeout=60)
+        _, error = first.communicate(timeout=300)
     assert first.returncode == 130
     assert b"the same command continues" in error
 

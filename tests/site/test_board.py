@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page
 
 from site_browser import violations, visit
+from waiting import wait_until
 
 WIDE, PHONE = {"width": 1440, "height": 900}, {"width": 375, "height": 812}
 
@@ -92,7 +93,7 @@ def test_the_heading_stays_after_1500_px(crowd: Path, browser: Browser) -> None:
         page.locator("#board").scroll_into_view_if_needed()
         page.locator("#board tbody tr").first.hover()
         page.mouse.wheel(0, 1500)
-        page.wait_for_timeout(300)
+        assert wait_until(lambda: bottom(page.locator("#board tbody tr").first) < -100)  # it has left the screen
         head = page.locator("#board thead th").nth(2).bounding_box()
         assert head is not None
         assert 0 <= head["y"] < 900

@@ -8,6 +8,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page
 
 from site_browser import violations, visit
+from waiting import wait_until
 
 
 def test_several_strata_at_once_say_what_their_size_allows(site: Path, browser: Browser) -> None:
@@ -30,9 +31,7 @@ def test_several_strata_at_once_say_what_their_size_allows(site: Path, browser: 
     with visit(browser, url) as again:
         assert again.page.locator("#cmp .say").inner_text() == text
         again.page.click(".cmp button[type=reset]")
-        again.page.wait_for_timeout(50)
-        assert "ipcc" not in again.page.url
-        assert again.page.locator("#cmp table").count() >= 1
+        assert wait_until(lambda: "ipcc" not in again.page.url and again.page.locator("#cmp table").count() >= 1)
         again.assert_quiet()
 
 

@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from site_browser import violations, visit
+from waiting import wait_until
 from worldstrat_bench.site.checker import ASSET_BYTES
 
 MINUS = "\u2212"
@@ -181,8 +182,7 @@ def test_a_permalink_brings_the_same_view_back(site: Path, browser: Browser) -> 
         assert page.locator("#board th[data-key=rmse]").is_visible()
         assert not page.locator("#board th[data-key=ci_psnr]").is_visible()
         page.locator(".ctl button[type=reset]").click()
-        page.wait_for_timeout(50)
-        assert len(column(page, "board", "model")) == 9
+        assert wait_until(lambda: len(column(page, "board", "model")) == 9)
         again.assert_quiet()
 
 

@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Locator, Page, Request
 
 from site_browser import Visit, visit
 from site_pictures import PictureScene, size_of
+from waiting import wait_until, wait_until_passed
 
 WINDOWS = """() => [...document.querySelectorAll('.window')].map(w => {
   const world = w.querySelector('.world').getBoundingClientRect(), own = w.getBoundingClientRect();
@@ -111,11 +112,12 @@ def test_mouse_drags_and_wheels_but_never_traps_the_page(seen: Visit) -> None:
     window.scroll_into_view_if_needed()
     whole = linked(page)
     window.hover()
+    page.evaluate("addEventListener('wheel', event => { window.kept = event.defaultPrevented })")
     page.mouse.wheel(0, -120)
-    page.wait_for_timeout(150)
-    assert linked(page) == pytest.approx(whole, abs=NEAR)  # without a click before, the page scrolls
+    assert wait_until(lambda: page.evaluate("window.kept !== undefined"))
+    assert page.evaluate("window.kept") is False  # without a click before, the page scrolls
+    assert linked(page) == pytest.approx(whole, abs=NEAR)
     window.click(position={"x": 60, "y": 60})
-    page.mouse.wheel(0, -120)
     page.mouse.wheel(0, -120)
     page.wait_for_selector(".zoomed")
     before = linked(page)
@@ -153,9 +155,18 @@ def test_two_fingers_zoom(pictures: PictureScene, browser: Browser) -> None:
             fingers("touchMove", reach)
         fingers("touchEnd", 0)
         page.wait_for_selector(".zoomed")
-        assert linked(page)[4] == pytest.approx(3 * whole[4], rel=0.1)
+        assert wait_until(lambda: linked(page)[4] == pytest.approx(3 * whole[4], rel=0.1)), linked(page)
         assert page.evaluate("visualViewport.scale") == 1
         seen.assert_quiet()
+
+
+def assert_differences(page: Page) -> None:
+    """The perfect model differs from nothing, and the other one as much from it as from the target."""
+    middle = slice(40, 90), slice(40, 90)
+    a, b, between = (drawn(place)[middle] for place in page.locator(".layers").all())
+    assert a.max() < 8  # the dark end of the bar
+    assert b.mean() > a.mean() + 5
+    assert np.abs(b.astype(int) - between).mean() < 6
 
 
 def test_flip_swipe_and_difference(seen: Visit) -> None:
@@ -182,12 +193,7 @@ def test_flip_swipe_and_difference(seen: Visit) -> None:
 
     page.select_option("select[name=mode]", "diff")
     page.select_option("select[name=as]", "delivered")  # as scored it would be moved by an invented shift
-    page.wait_for_timeout(300)
-    a, b, between = (drawn(w) for w in page.locator(".layers").all())
-    middle = slice(40, 90)
-    assert a[middle, middle].max() < 8  # the perfect model: the dark end of the bar
-    assert b[middle, middle].mean() > a[middle, middle].mean() + 5
-    assert np.abs(b[middle, middle].astype(int) - between[middle, middle]).mean() < 6
+    wait_until_passed(lambda: assert_differences(page))
     assert page.locator(".viewer > .bar").first.is_visible()
 
 
@@ -238,7 +244,8 @@ def test_the_whole_view_goes_into_the_address(seen: Visit, pictures: PictureScen
         again.page.wait_for_selector(".world img")
         assert [again.page.locator(f"[name={name}]").input_value() for name in fields] == values
         assert linked(again.page) == pytest.approx(place, abs=NEAR)
-        again.page.wait_for_timeout(300)
+        # The view has been written into the address when it is said in words.
+        assert wait_until(lambda: again.page.locator(".viewer output").inner_text() != "")
         assert again.page.url == said
         # An address that is pasted into the open page is followed.
         again.page.goto(f"{address}#tone=gamma")
@@ -253,7 +260,7 @@ def test_a_page_is_light_until_it_is_used(pictures: PictureScene, browser: Brows
         page = context.new_page()
         requests = requested(page)
         page.goto(tile.as_uri())
-        page.wait_for_timeout(400)
+        page.wait_for_load_state("networkidle")
         asked = [Path(unquote(urlsplit(request.url).path)) for request in requests]
         at_once = {p for p in asked if p.name[:2] not in ("e-", "r-")}  # those wait until they are scrolled to
         assert sum(p.stat().st_size for p in at_once) <= 400_000
@@ -273,8 +280,7 @@ def test_values_at_the_crosshair(seen: Visit) -> None:
     assert all(path is not None and path.count("L") == 119 for path in paths)
     page.locator(".panes").focus()
     page.keyboard.press("ArrowDown")
-    page.wait_for_timeout(500)
-    assert lines.first.get_attribute("d") != paths[0]
+    assert wait_until(lambda: lines.first.get_attribute("d") != paths[0])
 
 
 def test_print_shows_the_pictures(seen: Visit) -> None:

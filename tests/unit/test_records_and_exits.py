@@ -44,7 +44,7 @@ def test_a_reader_that_leaves_early_is_not_a_failure(words: tuple[str, ...]) -> 
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
-        command(*words), stdout=writing, stderr=subprocess.PIPE, env=environment(), timeout=60, check=False
+        command(*words), stdout=writing, stderr=subprocess.PIPE, env=environment(), timeout=300, check=False
     )
     os.close(writing)
     assert (done.returncode, done.stderr) == (0, b"")

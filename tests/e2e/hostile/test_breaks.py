@@ -20,8 +20,8 @@ from hostile_scene import (
     number_of,
     or_skip,
     processes_of,
-    wait_until,
 )
+from waiting import wait_until
 from worldstrat_bench.worker import Limits, Worker
 
 QUICK = Limits(**{**vars(LIMITS), "tile_seconds": 1.5})

@@ -24,8 +24,9 @@ from hostile_scene import (
     number_of,
     or_skip,
     processes_of,
-    wait_until,
 )
+from waiting import wait_until
+from worldstrat_bench.worker.processor import processor_seconds
 
 HOST = """
 import sys, tempfile, time
@@ -55,6 +56,12 @@ def confinement(request: pytest.FixtureRequest, stub_python: Path) -> Confinemen
     return or_skip(request.param, stub_python)
 
 
+def wait_until_busy(pid: int) -> None:
+    """Wait until the processes below one are in an endless loop, not just there."""
+    before = processor_seconds(pid)
+    assert wait_until(lambda: processor_seconds(pid) > before + 0.2)
+
+
 def start_host(temporary: Path, python: Path, confined: Confinement, behaviour: str) -> subprocess.Popen[str]:
     """A host of its own, whose worker does something."""
     arguments = [str(temporary), str(PLUGIN.parent), str(python), confined.level, confined.profile]
@@ -70,8 +77,9 @@ def test_nothing_survives_a_host_that_is_killed(
         assert host.stdout is not None
         while host.stdout.readline().strip() != word:
             assert host.poll() is None
-        time.sleep(0.3)
-        assert processes_of(temporary)
+        assert wait_until(lambda: bool(processes_of(temporary)))
+        if behaviour == "endless_loop":
+            wait_until_busy(host.pid)
         host.send_signal(signal.SIGKILL)
     assert wait_until(lambda: not processes_of(temporary)), processes_of(temporary)
     assert wait_until(lambda: not list(temporary.iterdir())), list(temporary.iterdir())
@@ -114,11 +122,16 @@ def test_a_worker_outlives_the_thread_that_started_it(
 def test_closing_from_another_thread_ends_a_call(scene: Scene, confinement: Confinement, stub_python: Path) -> None:
     worker = hostile_worker(scene, confinement, python=stub_python)
     worker.start()
-    closer = threading.Timer(0.5, worker.close)
+    keeper = worker.keeper_pid
+    assert keeper is not None
+
+    def close() -> None:
+        wait_until_busy(keeper)
+        worker.close()
+
+    closer = threading.Thread(target=close)
     closer.start()
-    started = time.monotonic()
     reply = ask(worker, number_of("endless_loop"))
     closer.join()
-    assert time.monotonic() - started < 10
-    assert reply.outcome == "crash"
+    assert reply.outcome == "crash", "it was ended by its own limit"
     worker.close()

@@ -17,7 +17,7 @@ from worldstrat_folder import FolderBuilder, write_tiff
 
 def run_check(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", "from worldstrat_bench.cli import main; main()", "data", "check", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
 
 
 def broken_folder(builder: FolderBuilder) -> Path:
@@ -177,11 +177,11 @@ def test_mini_on_the_command_line(tmp_path: Path) -> None:
         str(tmp_path / "a b"),
     ]
     arguments = ["--size", "160", "--test-tiles", "1", "--train-tiles", "1", "--seed", "4"]
-    done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False, timeout=300)
     assert (done.returncode, done.stdout) == (0, "")
     assert "1 test, 1 train and 1 val tiles" in done.stderr
     report = check_dataset(open_dataset(tmp_path / "a b"), deep=True)
     assert (report.release, report.faults) == ("mini", ())
-    again = subprocess.run([*command, "--seed", "5"], capture_output=True, text=True, check=False, timeout=60)
+    again = subprocess.run([*command, "--seed", "5"], capture_output=True, text=True, check=False, timeout=300)
     assert again.returncode == 2
     assert "something else" in again.stderr

@@ -117,7 +117,7 @@ def test_disk_that_fills_up_during_the_fetch(tmp_path: Path) -> None:
         "except InfrastructureError as error:\n    print(error.what)\n"
     )
     command = [sys.executable, "-c", code, str(source), str(tmp_path / "out")]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
     assert "the disk is full" in done.stdout
     right = wanted_files(SHAPE)
     assert all(right[name] == content for name, content in fetched_files(tmp_path / "out").items())

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hostile_scene import LIMITS, make_stub_environment, wait_until
+from hostile_scene import LIMITS, make_stub_environment
+from waiting import wait_until
 from worldstrat_bench.errors import InfrastructureError, ModelError
 from worldstrat_bench.worker import ModelSpec, Worker, cuda_trouble, load_faults
 from worldstrat_bench.worker.cuda_trouble import REFERENCE

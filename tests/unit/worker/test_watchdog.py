@@ -35,7 +35,7 @@ def test_memory_of_the_whole_tree_is_seen(tmp_path: Path) -> None:
         assert child.stdout is not None
         child.stdout.readline()
         dog, verdicts, called = watch(Limits(memory_bytes=100 * MIB), tmp_path)
-        assert called.wait(10)
+        assert called.wait(60)
         dog.stop()
         assert psutil.Process(child.pid) in dog.leftovers()
         child.kill()
@@ -51,7 +51,7 @@ def test_scratch_is_measured(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to(tmp_path)
     assert 3 << 20 <= folder_bytes(tmp_path) < 4 << 20
     dog, verdicts, called = watch(Limits(scratch_bytes=1 << 20), tmp_path)
-    assert called.wait(10)
+    assert called.wait(60)
     dog.stop()
     assert "scratch folder" in verdicts[0].message
     assert folder_bytes(tmp_path / "none") == 0

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hostile_scene import make_stub_environment, processes_of, wait_until
+from hostile_scene import make_stub_environment, processes_of
+from waiting import wait_until
 from worldstrat_bench.data.task import Task
 from worldstrat_bench.errors import InfrastructureError, ModelError, UsageError
 from worldstrat_bench.worker import Limits, ModelSpec, Reply, Worker
