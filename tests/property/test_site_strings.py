@@ -79,7 +79,9 @@ def test_drawings_and_badges_hold_any_string(text: str) -> None:
             2,
             up=True,
         ),
-        model_charts.gain_rows([model_charts.GainRow(shown, "s/x.html", 3, Difference(0.1, None, None, False))], shown),
+        model_charts.gain_rows(
+            [model_charts.GainRow(shown, "s/x.html", 3, Difference(0.1, None, None, False))], 1.0, shown
+        ),
         model_charts.gain_curve([model_charts.CurveLine(shown, [1.0, -1.0], "ln-a")], shown),
         charts.forest([charts.ForestRow(shown, 3, 1.0, 0.5, 1.5, "s/x.html")], shown, shown, 2, 0.0),
         charts.strip([(shown, 1.0)], shown, "dB"),

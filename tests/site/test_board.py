@@ -165,3 +165,17 @@ def test_a_board_of_a_hundred_models_is_accessible(crowd: Path, browser: Browser
         assert violations(seen.page) == []
         assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
         seen.assert_quiet()
+
+
+@pytest.mark.parametrize("page_name", ["index.html", "by-lpips.html", "s/cloud-0-5.html"])
+def test_the_headings_of_ranked_metrics_lead_to_the_method(site: Path, browser: Browser, page_name: str) -> None:
+    with visit(browser, (site / page_name).as_uri()) as seen:
+        page = seen.page
+        for metric, label in (("psnr", "PSNR"), ("lpips", "LPIPS")):
+            link = page.locator(f"#board th[data-key={metric}] .how")
+            assert link.get_attribute("aria-label") == f"How {label} is computed"
+            where = (link.get_attribute("href") or "").split("#")[1]
+            assert f'id="{where}"' in (site / "method.html").read_text(encoding="utf-8")
+        page.locator("#board th[data-key=psnr] .how").click()
+        assert page.locator("h1").inner_text() == "Method"
+        assert page.url.endswith("method.html#short")

@@ -118,6 +118,8 @@ def test_pictures_of_the_gallery_alone(pictures: PictureScene, tmp_path: Path, m
     assert [page.name for page in board.glob("t/*.html") if "<img" in page.read_text("utf-8")] == [
         f"{slugify(one)}.html"
     ]
+    words = 'This tile has no pictures: they are made of the tiles of the gallery. <a href="../gallery.html">'
+    assert sum(words in page.read_text("utf-8") for page in board.glob("t/*.html")) == 2
     assert "worst of the tiles with pictures" in next(board.glob("m/*.html")).read_text("utf-8")
     assert check(tmp_path / "site").faults == ()
 
@@ -194,3 +196,13 @@ def test_a_script_that_is_not_a_crop_is_a_fault(pictures: PictureScene, tmp_path
     script.write_text('wsbCrop("target",0,0,"");alert(1);\n')
     faults = check(copy, rebuild=False).faults
     assert any("a script that is not a crop of a picture" in fault for fault in faults)
+
+
+def test_pages_say_where_a_build_has_no_pictures_and_leave_their_sections_out(site: Path, browser: Browser) -> None:
+    for path in ("gallery.html", next(site.glob("t/*.html")).relative_to(site).as_posix()):
+        with visit(browser, (site / path).as_uri()) as seen:
+            said = seen.page.locator("main .note").first.inner_text()
+            assert said.startswith("This board has no pictures: they are made from the data set and from predictions")
+            assert seen.page.locator("main img, #pictures").count() == 0
+            assert violations(seen.page) == []
+    assert 'id="crops"' not in (site / "m" / "srcnn.html").read_text(encoding="utf-8")

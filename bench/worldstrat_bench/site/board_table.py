@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from markupsafe import Markup
 
@@ -94,7 +94,9 @@ def board_table(
         cells += _entry_cells(entry, devices)
         head = link_cell(entry.title, f"{base}m/{entry.slug}.html")
         made.append(Row(head, tuple(cells), _filters(entry), f"r-{entry.slug}"))
-    columns = _columns(division, ranked, beside, others, rows, devices)
+    # On the front page the folder of the division lies below, elsewhere it is the page's own or above it.
+    top = "" if base == division.prefix else base + "../" * division.prefix.count("/")
+    columns = _columns(division, ranked, beside, others, rows, devices, top)
     table = Table(name, caption, Column("model", "Model", "", numeric=False), columns, tuple(made), rows.order_by)
     return filled(table)
 
@@ -117,6 +119,7 @@ def _columns(
     others: Sequence[str],
     rows: Rows,
     devices: Sequence[str],
+    top: str,
 ) -> tuple[Column, ...]:
     columns: list[Column] = []
     for metric in ranked:
@@ -125,7 +128,8 @@ def _columns(
             text = f"From the best to the worst place that the tests by {label} leave open"
             text += ", and letters: models that share one are not told apart" if _lettered(rows, metric) else ""
             columns.append(Column(f"rank_{metric}", "Rank" if len(ranked) == 1 else f"{label} rank", text))
-        columns.append(metric_column(metric, "main"))
+        place = "short" if metric == "psnr" else f"m-{metric}"
+        columns.append(replace(metric_column(metric, "main"), method=f"{top}method.html#{place}"))
         if metric in rows.leaders:
             columns.append(
                 Column(

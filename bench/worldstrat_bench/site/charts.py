@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 from worldstrat_bench.site.svg import Drawing, Scale, element, fmt, nice_ticks, text_element, tick_label
-from worldstrat_bench.site.text import number
+from worldstrat_bench.site.text import cut_middle, number
 
 
 @dataclass(frozen=True)
@@ -146,28 +146,56 @@ def shift_map(shifts: Sequence[tuple[float, float]], radius: int, label: str) ->
     return drawing.render()
 
 
+STRIP_NAMES = 12
+"""Models of a strip whose names are tried; of a hundred most would not fit."""
+
+
 def strip(values: Sequence[tuple[str, float]], label: str, unit: str) -> Markup:
-    """Draw all models on one line; the titles of the ticks name them."""
+    """Draw all models on one line, with the names that fit above it: the best, the worst, then from the best down."""
     numbers = [value for _, value in values]
     ticks = nice_ticks(min(numbers), max(numbers))
     scale = Scale(ticks[0], ticks[-1], 20, 700)
-    drawing = Drawing(720, 52, label, css="fig strip")
+    drawing = Drawing(720, 68, label, css="fig strip")
     for tick in ticks:
-        drawing.line(scale(tick), 6, scale(tick), 30, "gr")
+        drawing.line(scale(tick), 22, scale(tick), 46, "gr")
         drawing.text(
             scale(tick),
-            46,
+            62,
             tick_label(tick, ticks) + (f" {unit}" if tick == ticks[-1] else ""),
             "tk",
             "end" if tick == ticks[-1] else "middle",
         )
     # Written out: a hundred models on 394 tiles have 39,400 of these.
     dots = (
-        f'<circle class="dt" cx="{fmt(scale(value))}" cy="18" r="4"><title>{escape(name)}</title></circle>'
+        f'<circle class="dt" cx="{fmt(scale(value))}" cy="34" r="4"><title>{escape(name)}</title></circle>'
         for name, value in values
     )
     drawing.raw(Markup("".join(dots)))
+    for name, x, anchor in strip_names([(name, scale(value)) for name, value in values], drawing.width):
+        drawing.text(x, 12, name, "tk", anchor)
     return drawing.render()
+
+
+def strip_names(spots: Sequence[tuple[str, float]], width: float) -> list[tuple[str, float, str]]:
+    """Return (name, x, anchor) of the names that fit above their dots without touching each other.
+
+    Parameters
+    ----------
+    spots : (name, x) of all models.
+    """
+    down = sorted(spots, key=lambda spot: -spot[1])
+    taken: list[tuple[float, float]] = []
+    found = []
+    for name, x in [*down[:1], *down[-1:], *down[1:-1]][:STRIP_NAMES]:
+        text = cut_middle(name, 24)
+        half = 3.4 * len(text)
+        left = min(max(4.0, x - half), width - 4 - 2 * half)
+        right = left + 2 * half
+        if all(right + 8 < a or left - 8 > b for a, b in taken):
+            taken.append((left, right))
+            anchor = "middle" if left == x - half else "start" if left == 4 else "end"
+            found.append((text, {"middle": x, "start": left, "end": right}[anchor], anchor))
+    return found
 
 
 def badge(left: str, right: str) -> Markup:

@@ -42,24 +42,34 @@ class CurveLine:
     css: str
 
 
-def gain_rows(rows: Sequence[GainRow], label: str) -> Markup:
-    """Draw bars from zero to the left and right, one a stratum, with intervals."""
-    return at_both_widths(lambda width: _gains(rows, label, width))
+def gain_rows(rows: Sequence[GainRow], mean: float, label: str) -> Markup:
+    """Draw bars from the mean to the left and right, one a stratum, with intervals, and the gain of each as a number.
+
+    Parameters
+    ----------
+    mean : gain on all tiles, from which the differences are taken, dB.
+    """
+    return at_both_widths(lambda width: _gains(rows, mean, label, width))
 
 
-def _gains(rows: Sequence[GainRow], label: str, width: Width) -> Drawing:
+def _gains(rows: Sequence[GainRow], mean: float, label: str, width: Width) -> Drawing:
     ends = [0.0, *(v for r in rows for v in (r.difference.value, *(r.difference.interval or ())))]
     ticks = nice_ticks(min(ends), max(ends), 2 if width.narrow else 4)
     left, right = (122.0, 256.0) if width.narrow else (190.0, 470.0)
-    step, top, end = 20.0, 26.0, width.total - 6
+    step, top, end = 20.0, 46.0, width.total - 6
     scale = Scale(ticks[0], ticks[-1], left, right)
     bottom = top + step * len(rows)
     drawing = Drawing(width.total, bottom + 8, label, css=f"fig {width.css}")
-    drawing.text(end - 48, 12, "n", "tk", "end")
-    drawing.text(end, 12, "dB", "tk", "end")
+    drawing.text(end - 58, 32, "n", "tk", "end")
+    drawing.text(end, 32, "gain" if width.narrow else "gain, dB", "hd", "end")
+    # Words, because a bar to the left was read as a loss.
+    drawing.text(scale(0), 12, "at its mean gain", "tk", "middle")
+    if scale(0) - left > 78:
+        drawing.text(scale(0) - 62, 12, "← less", "tk", "end")
+    drawing.text(scale(0) + 62, 12, "more →", "tk")
     for tick in ticks:
         drawing.line(scale(tick), top - 6, scale(tick), bottom, "zr" if tick == 0 else "gr")
-        drawing.text(scale(tick), 14, tick_label(tick, ticks), "tk", "middle")
+        drawing.text(scale(tick), 32, tick_label(tick, ticks), "tk", "middle")
     for i, row in enumerate(rows):
         y, found = top + step * (i + 0.5), row.difference
         name = text_element(left - 8, y + 4, cut(row.label, width.name), "", "end")
@@ -70,8 +80,8 @@ def _gains(rows: Sequence[GainRow], label: str, width: Width) -> Drawing:
         drawing.add("rect", css=css, x=x0, y=y - 6, width=x1 - x0, height=12)
         if found.interval is not None:
             drawing.line(scale(found.interval[0]), y, scale(found.interval[1]), y, "wk")
-        drawing.text(end - 48, y + 4, str(row.n), "nu", "end")
-        drawing.text(end, y + 4, number(found.value, 2, signed=True), "nu", "end")
+        drawing.text(end - 58, y + 4, str(row.n), "nu", "end")
+        drawing.text(end, y + 4, number(mean + found.value, 2, signed=True), "nu", "end")
     return drawing
 
 

@@ -59,7 +59,7 @@ def weakest(analysis: Analysis, entry: Entry) -> Sentence:
     tiles.sort(key=lambda tile: (gains[analysis.row_of[tile]], tile))
     if len(tiles) <= WEAKEST:
         return []
-    found: Sentence = [("", "Least over bicubic on ")]
+    found: Sentence = [("", "Weakest tiles, by gain over bicubic: ")]
     for place, tile in enumerate(tiles[:WEAKEST]):
         gain = number(float(gains[analysis.row_of[tile]]), 2, signed=True)
         strata = [s for s in analysis.strata if s.axis in CONDITIONS and tile in s.tiles]
@@ -157,11 +157,12 @@ def strata_figures(analysis: Analysis, entry: Entry) -> list[AxisFigure]:
         rows.sort(key=lambda row: -row.difference.value)
         title = axis(name).title
         caption = (
-            f"Mean gain over bicubic in each stratum minus {shown(whole, m)}, that of all "
-            f"{counted(len(division.tiles), 'tile')}. Bars: 95 % interval of the stratum's mean. Hollow: fewer than "
-            f"{rules.groups_interval:g} effective groups. {len(analysis.strata)} strata were looked at."
+            "Numbers: mean gain over bicubic in each stratum; below 0 is a loss. Bars: that minus "
+            f"{shown(whole, m)}, the mean gain on all {counted(len(division.tiles), 'tile')}, with its 95 % interval. "
+            f"Hollow: fewer than {rules.groups_interval:g} effective groups. {len(analysis.strata)} strata were "
+            "looked at."
         )
-        svg = gain_rows(rows, f"Gain by {title}, minus the mean gain")
+        svg = gain_rows(rows, whole, f"Gain by {title}, minus the mean gain")
         found.append(AxisFigure(title, Figure(f"gain-{name}", f"Gain by {title}", caption, svg)))
     return found
 

@@ -257,14 +257,14 @@ def _lead(division: Division, name: str) -> str:
     return f"{text}.{inputs}"
 
 
-def board_facts(boards: Mapping[str, RankedBoard], tiles: int, *, ranks: bool = True) -> list[tuple[str, str]]:
-    """Return the header of a board: its sizes."""
+def board_facts(boards: Mapping[str, RankedBoard], tiles: int, *, ranks: bool = True) -> list[str]:
+    """Return the sizes of a board in words."""
     largest = max(boards.values(), key=lambda board: board.groups, default=None)
-    facts = [("Tiles", f"{tiles}")]
+    facts = [counted(tiles, "tile")]
     if largest is not None and largest.groups and largest.groups != largest.effective_groups:
-        facts.append(("Groups", f"{largest.groups} ({largest.effective_groups:.1f} effective)"))
+        facts.append(f"{counted(largest.groups, 'group')} ({largest.effective_groups:.1f} effective)")
     for metric, board in boards.items() if ranks else ():
-        facts.append((f"Models ranked by {measure(metric).label}", f"{board.counting}"))
+        facts.append(f"{counted(board.counting, 'model')} ranked by {measure(metric).label}")
     return facts
 
 

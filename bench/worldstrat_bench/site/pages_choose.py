@@ -39,6 +39,7 @@ def build_choose(out: Output, analysis: Analysis, common: Context) -> None:
         "tolerance": f"{TOLERANCE:g}",
         "axes": axis_choices(analysis),
         "devices": devices,
+        "timed": timed_words(devices),
         "most_frames": max((e.frame_count or 1 for e in shown), default=1),
         "some_verified": len({e.status for e in shown}) > 1,
         "models": len(shown),
@@ -47,6 +48,15 @@ def build_choose(out: Output, analysis: Analysis, common: Context) -> None:
         "data": _data(analysis, entries, devices),
     }
     out.page(division.prefix + "choose.html", "choose.html.j2", {**common, **context})
+
+
+def timed_words(devices: Sequence[str]) -> str:
+    """Return on what the models of a board were timed, above all whether on a CPU."""
+    if not devices:
+        return "No model of this board has a speed yet, on a GPU or on a CPU: cost is the number of frames alone."
+    if any(device.startswith("CPU") for device in devices):
+        return f"Timed on {', '.join(devices)}."
+    return f"Timed on {', '.join(devices)}, not on a CPU: for one, the number of frames is the only cost that is known."
 
 
 def time_of(entry: Entry, device: str) -> Speed | None:

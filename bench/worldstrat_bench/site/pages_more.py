@@ -11,7 +11,7 @@ from worldstrat_bench.site.analysis import Analysis, positions
 from worldstrat_bench.site.crossing import axis_choices, scaled_values, tile_data
 from worldstrat_bench.site.pages_board import Context
 from worldstrat_bench.site.pairs import nearest_pairs
-from worldstrat_bench.site.pictures import NO_PICTURES, TilePictures
+from worldstrat_bench.site.pictures import NO_PICTURES, NO_PICTURES_HERE, TilePictures
 from worldstrat_bench.site.render import Output
 from worldstrat_bench.site.text import number, probability
 from worldstrat_bench.stats.paired import sign_of
@@ -53,6 +53,7 @@ def compare_data(analysis: Analysis, order: Sequence[str]) -> dict[str, object]:
             **scaled_values(analysis, metric, order),
             "decimals": m.decimals,
             "sign": sign_of(metric),
+            "level": f"{division.protocol.ranking.level:.2g}",
             "margin": division.protocol.ranking.margin.get(metric, 0.0),
             "beats": ["".join(map(str, row)) for row in beaten],
         }
@@ -152,5 +153,5 @@ def build_gallery(out: Output, analysis: Analysis, common: Context, pictures: Ma
             "items": differ,
         },
     ]
-    context = {"blocks": blocks, "any_pictures": bool(pictures)}
+    context = {"blocks": blocks, "no_pictures": "" if pictures else NO_PICTURES_HERE}
     out.page(division.prefix + "gallery.html", "gallery.html.j2", {**common, **context})

@@ -13,7 +13,7 @@ from worldstrat_bench.site import charts
 from worldstrat_bench.site.analysis import Analysis, shown_stratum
 from worldstrat_bench.site.licences import caption
 from worldstrat_bench.site.pages_board import Context
-from worldstrat_bench.site.pictures import CELL, NO_PICTURES, TilePictures
+from worldstrat_bench.site.pictures import CELL, NO_PICTURES, NO_PICTURES_HERE, NO_PICTURES_OF_TILE, TilePictures
 from worldstrat_bench.site.render import Output
 from worldstrat_bench.site.text import NO_VALUE, counted, number
 from worldstrat_bench.stats.strata import axis, strata_of
@@ -43,6 +43,8 @@ def build_tiles(out: Output, analysis: Analysis, common: Context, pictures: Mapp
             "previous": _neighbour(analysis, i - 1),
             "following": _neighbour(analysis, i + 1),
             "licence": licence,
+            "some_pictures": bool(pictures),
+            "no_pictures": "" if tile in pictures else NO_PICTURES_OF_TILE if pictures else NO_PICTURES_HERE,
             **_viewer(pictures.get(tile, NO_PICTURES), analysis.tile_titles[tile]),
         }
         out.page(division.prefix + analysis.tile_pages[tile], "tile.html.j2", {**common, **context})

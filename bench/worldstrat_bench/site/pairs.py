@@ -9,10 +9,12 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from worldstrat_bench.measures import measure
+from worldstrat_bench.protocol import Ranking
 from worldstrat_bench.site.analysis import Analysis, shown_stratum
 from worldstrat_bench.site.leader import Difference, against, differences
 from worldstrat_bench.site.tables import Cell, Column, Row, Table, render
 from worldstrat_bench.site.text import NO_VALUE, counted, number, probability
+from worldstrat_bench.stats.paired import sign_of
 from worldstrat_bench.stats.strata import axis
 
 NEAREST = 10
@@ -69,7 +71,8 @@ def _near(analysis: Analysis, metric: str, first: str, second: str) -> NearPair:
     titles = [division.by_slug[slug].title for slug in (first, second)]
     text = Markup("<bdi>{}</bdi> minus <bdi>{}</bdi>: ").format(*titles)
     if whole is not None:
-        text += Markup("{}{}").format(_words(whole, metric), f", {m.label}")
+        said = verdict_words(titles, whole.difference, metric, division.protocol.ranking)
+        text += Markup("{} {}: <bdi>{}</bdi>").format(m.label, _words(whole, metric), said)
     rows = []
     for stratum in analysis.strata:
         found = pair_on(analysis, metric, first, second, stratum.tiles)
@@ -100,7 +103,25 @@ def _words(found: PairOn, metric: str) -> str:
         ends = ", ".join(number(end, m.decimals + 1, signed=True) for end in difference.interval)
         p = probability(found.p)
         text += f" [{ends}], p {p if p.startswith('<') else f'= {p}'}"
-    return f"{text}, {'told apart' if difference.apart else 'not told apart'}"
+    return text
+
+
+def verdict_words(titles: Sequence[str], found: Difference, metric: str, rules: Ranking) -> str:
+    """Return which of two models is better, or why that is not known; ``compare.js`` says the same.
+
+    Parameters
+    ----------
+    found : the first minus the second.
+    """
+    better = titles[0] if found.value * sign_of(metric) > 0 else titles[1]
+    if found.apart:
+        return f"{better} is better"
+    if found.interval is None or found.interval[0] <= 0 <= found.interval[1]:
+        return "neither is shown to be better"
+    m, margin = measure(metric), rules.margin.get(metric, 0.0)
+    if abs(found.value) < margin:
+        return f"too small to count: a verdict needs {margin:g} {m.unit}".rstrip()
+    return f"{better} looks better, but a verdict needs p ≤ {rules.level:.2g}"
 
 
 def _cells(found: PairOn, metric: str) -> list[Cell]:

@@ -33,6 +33,8 @@ class Column:
     explanation : one line for the legend below the table.
     group : shown and hidden together.
     numeric : aligned on the decimal point.
+    method : way to where the method explains it, "" for none: on the headings of few columns, as each is a stop of the
+        keyboard.
     """
 
     key: str
@@ -42,6 +44,7 @@ class Column:
     arrow: str = ""
     unit: str = ""
     numeric: bool = True
+    method: str = ""
 
 
 @dataclass(frozen=True)
@@ -172,11 +175,13 @@ def _heading(column: Column, *, first: bool = False, sorted_by: bool = False) ->
     css = "" if first else f' class="{_css(column)}"'
     arrow = f" {column.arrow}" if column.arrow else ""
     unit = f" <small>{escape(column.unit)}</small>" if column.unit else ""
+    about = f"How {escape(column.label)} is computed"
+    how = f'<a class="how" href="{escape(column.method)}" aria-label="{about}">?</a>' if column.method else ""
     best_first = "ascending" if column.arrow == "↓" else "descending"
     order = f' aria-sort="{best_first}"' if sorted_by else ""
     return (
         f'<th scope="col"{css} data-key="{escape(column.key)}"{order} title="{escape(column.explanation)}">'
-        f"{escape(column.label)}{arrow}{unit}</th>"
+        f"{escape(column.label)}{arrow}{unit}{how}</th>"
     )
 
 

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worldstrat_bench.site import board_charts, charts, worldmap
+from worldstrat_bench.site import board_charts, charts, model_charts, worldmap
 from worldstrat_bench.site.html_check import read_page
+from worldstrat_bench.site.leader import Difference
 from worldstrat_bench.site.svg import Scale, fmt, nice_ticks, tick_label
 
 FINITE = st.floats(-1e6, 1e6)
@@ -150,3 +151,28 @@ def test_the_reader_of_pages_finds_faults(body: str, fault: str) -> None:
     page = f"<!doctype html>\n<html lang='en'><title>t</title><main><h1>h</h1>{body}</main></html>"
     assert any(fault in text for text in read_page(page).faults)
     assert read_page(page.replace(body, "")).faults == []
+
+
+@given(st.lists(st.tuples(st.text(min_size=1, max_size=40), st.floats(20, 700)), min_size=1, max_size=100))
+def test_a_strip_names_the_best_model_and_no_two_names_touch(spots: list[tuple[str, float]]) -> None:
+    found = charts.strip_names(spots, 720.0)
+    best = max(spots, key=lambda spot: spot[1])[1]
+    assert found[0][0] in {charts.cut_middle(name, 24) for name, x in spots if x == best}
+    boxes = []
+    for name, x, anchor in found:
+        width = 6.8 * len(name)
+        left = x - {"start": 0.0, "middle": width / 2, "end": width}[anchor]
+        assert left >= 0
+        assert left + width <= 720
+        boxes.append((left, left + width))
+    assert all(a[1] < b[0] for a, b in pairwise(sorted(boxes)))
+
+
+def test_a_gain_below_the_mean_is_not_drawn_as_a_loss() -> None:
+    """The number beside a bar is the gain itself; the axis and its zero line are named."""
+    row = model_charts.GainRow("Wetland", "s/x.html", 2, Difference(-1.85, None, None, False))
+    drawn = str(model_charts.gain_rows([row], 3.58, "Gain by IPCC class"))
+    assert ">+1.73<" in drawn
+    assert "1.85" not in drawn
+    for words in ("at its mean gain", "← less", "more →", "gain, dB"):
+        assert words in drawn

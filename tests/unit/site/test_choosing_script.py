@@ -19,6 +19,7 @@ from worldstrat_bench.artefacts.record import ModelRef
 from worldstrat_bench.artefacts.tiles import TileTable, parse_tiles
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.site import build
+from worldstrat_bench.site.pages_choose import timed_words
 from worldstrat_bench.site.terms import terms_of
 from worldstrat_bench.site.text import number
 from worldstrat_bench.stats.paired import Comparison, compare
@@ -224,3 +225,9 @@ def test_the_table_without_a_script_says_what_counts(scene: Scene) -> None:
 )
 def test_licences_are_read_by_their_names(licence: str, terms: str) -> None:
     assert terms_of(licence) == terms
+
+
+def test_the_page_says_whether_anything_was_timed_on_a_cpu() -> None:
+    assert "on a GPU or on a CPU" in timed_words([])
+    assert timed_words(["H100-80GB"]).startswith("Timed on H100-80GB, not on a CPU: ")
+    assert timed_words(["CPU 2 cores x86-64", "H100-80GB"]) == "Timed on CPU 2 cores x86-64, H100-80GB."

@@ -119,11 +119,7 @@ def test_a_single_model_has_no_difference_to_detect(tmp_path: Path) -> None:
     make_run(tmp_path / "m", tiles=36, release="mini", list_name="test")
     (division,) = list_divisions(read_entries([tmp_path])[0])
     boards = {"psnr": division.boards["test", "psnr"]}
-    assert dict(board_facts(boards, 36)) == {
-        "Tiles": "36",
-        "Groups": "35 (34.1 effective)",
-        "Models ranked by PSNR": "1",
-    }
+    assert board_facts(boards, 36) == ["36 tiles", "35 groups (34.1 effective)", "1 model ranked by PSNR"]
     assert board_sentences(boards) == []
 
 
@@ -220,7 +216,7 @@ def test_the_page_that_chooses_explains_its_conditions(board: Path) -> None:
     page = read(board / "choose.html")
     form, after = page.split("<form", 1)[1].split('<div id="choice"', 1)
     assert "No model of this board has a speed yet" in form
-    assert "Permissive: any use. Commercial use allowed: " in form
+    assert "Permissive: any use. Allows commercial use: " in form
     assert after.startswith(' data-verified="../method.html#verified"')
     assert 'id="verified"' in read(board.parent / "method.html")
 

@@ -1,6 +1,6 @@
 // The page that chooses a model: the form, and the answer with its reasons.
-import { choicesOf, sayOpen, setFields } from "./crossed.js";
-import { decide, differenceText } from "./decide.js";
+import { choicesOf, noTile, sayOpen, setFields } from "./crossed.js";
+import { decide, differenceText, licenceText } from "./decide.js";
 import { el, find, on } from "./dom.js";
 import { link } from "./link.js";
 import { many, threeDigits } from "./numbers.js";
@@ -24,7 +24,7 @@ function costs(candidate, device) {
   const parts = [];
   if (ms !== null) parts.push(`${threeDigits(ms)} ms a tile on ${device}`);
   parts.push(model.frames === null ? "frames not known" : many(model.frames, "frame"));
-  parts.push(model.licence ? `licence ${model.licence}` : "licence not stated");
+  parts.push(licenceText(model));
   parts.push("");
   const status = el("a", model.verified ? "verified" : "not verified", { href: find("#choice").dataset.verified });
   return [parts.join(", "), status];
@@ -41,7 +41,7 @@ function answer(data, found, want) {
   const say = el("p", null, { class: "say" });
   const mean = (c) => `${c.mean.toFixed(data.decimals)} ${data.unit}`;
   if (!found.tiles.length) {
-    say.append(`No tile is all of this: ${found.words}.`);
+    say.append(noTile(found.words));
     return [say];
   }
   if (!found.best) {

@@ -1,6 +1,6 @@
 // Two models, tile by tile. The numbers are in the page, because a file cannot fetch any.
 import { chart, figure } from "./chart.js";
-import { choicesOf, crossedTiles, sayOpen, setFields } from "./crossed.js";
+import { choicesOf, crossedTiles, noTile, sayOpen, setFields } from "./crossed.js";
 import { el, find, on } from "./dom.js";
 import { link } from "./link.js";
 import { MINUS, many, signed } from "./numbers.js";
@@ -53,9 +53,21 @@ function counted(metric, found) {
   return { wins, losses, value: signed(meanOf(found)[0], metric.decimals + 1) };
 }
 
-function verdict(metric, i, j, [first, second]) {
-  if (metric.beats[i][j] === "1") return `${first} beats ${second}.`;
-  return metric.beats[j][i] === "1" ? `${second} beats ${first}.` : "The two are not told apart.";
+/**
+ * Return which of two models is better, or why that is not known; pairs.py says the same.
+ *
+ * `found` has value, low and high as texts with their signs; the ends are missing where none are drawn.
+ */
+export function verdict(metric, beats, found, [first, second]) {
+  if (beats) return `${beats > 0 ? first : second} is better.`;
+  const signs = new Set([found.low, found.high].map((text) => /^[+\u2212]/.exec(text ?? "")?.[0]));
+  if (signs.size > 1 || signs.has(undefined)) return "Neither is shown to be better.";
+  const value = Number(found.value.replace(MINUS, "-"));
+  if (Math.abs(value) < metric.margin) {
+    return `Too small to count: a verdict needs ${metric.margin}${metric.unit ? ` ${metric.unit}` : ""}.`;
+  }
+  const better = value * metric.sign > 0 ? first : second;
+  return `${better} looks better, but a verdict needs p \u2264 ${metric.level}.`;
 }
 
 function sentence(metric, i, j, found, names) {
@@ -67,7 +79,7 @@ function sentence(metric, i, j, found, names) {
   const ties = found.length - said.wins - said.losses;
   return (
     `${metric.label}: ${names[0]} minus ${names[1]} ${said.value}${unit}${interval} on ${found.length} tiles. ` +
-    `${names[0]} is better on ${said.wins}, ${near} ${ties}, worse on ${said.losses}. ${verdict(metric, i, j, names)}`
+    `${names[0]} is better on ${said.wins}, ${near} ${ties}, worse on ${said.losses}. ${verdict(metric, metric.beats[i][j] - metric.beats[j][i], said, names)}`
   );
 }
 
@@ -192,7 +204,7 @@ function draw(form, data, box) {
   const chosen = new Set(tiles);
   const found = all.filter((d) => chosen.has(d.tile));
   if (!found.length) {
-    const why = words && all.length ? `No tile is all of this: ${words}.` : "These two share no scored tile.";
+    const why = words && all.length ? noTile(words) : "These two share no scored tile.";
     box.replaceChildren(el("p", why, { class: "say" }));
     return;
   }

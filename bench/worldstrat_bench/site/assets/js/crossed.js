@@ -25,6 +25,11 @@ export function crossedTiles(strata, choices, count) {
   return { tiles, words: words.join(", ") };
 }
 
+/** Return what is said where no tile is left. */
+export function noTile(words) {
+  return `No tile of the list has all of these at once: ${words}. Set one of them to "any".`;
+}
+
 /** Return the selects of a form's axes. */
 function axesOf(form) {
   const box = find(".crossed", form);

@@ -3,7 +3,17 @@ import { crossedTiles } from "./crossed.js";
 import { many, signed, threeDigits } from "./numbers.js";
 import { paired } from "./paired.js";
 
-const FREE = ["permissive", "copyleft"];
+const COMMERCIAL = {
+  permissive: "which allows commercial use",
+  copyleft: "which allows commercial use of what stays under the same terms",
+  "non-commercial": "which allows no commercial use",
+};
+
+/** Return a model's licence, and whether it allows commercial use. */
+export function licenceText({ licence, terms }) {
+  if (!licence) return "licence not stated, so it is not known whether commercial use is allowed";
+  return `licence ${licence}, ${COMMERCIAL[terms] ?? "of which this site does not know whether it allows commercial use"}`;
+}
 
 /** Return why a model does not meet the conditions, "" if it does. */
 export function unmet(model, want, ms) {
@@ -19,7 +29,7 @@ export function unmet(model, want, ms) {
   if (want.licence === "permissive" && model.terms !== "permissive") {
     return `Licence ${licence}: ${model.terms === "unknown" ? "not known to be" : "not"} permissive.`;
   }
-  if (want.licence === "commercial" && !FREE.includes(model.terms)) {
+  if (want.licence === "commercial" && model.terms !== "permissive" && model.terms !== "copyleft") {
     return model.terms === "unknown"
       ? `Licence ${licence}: not known to allow commercial use.`
       : `Licence ${licence}: no commercial use.`;

@@ -1,5 +1,5 @@
 // Rows of a board on a narrow screen: the first few, and a tap opens one. Wide screens show everything.
-import { el, findAll, on } from "./dom.js";
+import { el, find, findAll, on } from "./dom.js";
 
 /** Take the opened parts out of a table, so that its rows are the models. */
 export function closeRows(table) {
@@ -17,7 +17,7 @@ export function showAll(table) {
 /** Return [heading, cell] of the cells of a row that say something, in the order of the columns. */
 function facts(table, row) {
   const heads = [...table.tHead.rows[0].cells];
-  const pairs = heads.map((head, k) => [head.textContent, row.cells[k]]).slice(1);
+  const pairs = heads.map((head, k) => [(find("button", head) ?? head).textContent, row.cells[k]]).slice(1);
   return pairs.filter(([, cell]) => cell.textContent !== "\u2013" && cell.textContent !== "");
 }
 

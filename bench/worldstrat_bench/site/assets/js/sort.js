@@ -60,8 +60,9 @@ export function sortAsLinked(table) {
 export function sortable(table) {
   [...table.tHead.rows[0].cells].forEach((head, column) => {
     const button = el("button", null, { type: "button" });
-    button.append(...head.childNodes);
-    head.append(button);
+    // The way to the method stays beside the button: one inside the other could not be followed.
+    button.append(...[...head.childNodes].filter((node) => node.nodeName !== "A"));
+    head.prepend(button);
     on(button, "click", () => {
       const now = head.getAttribute("aria-sort");
       const first = button.textContent.includes("\u2191") ? -1 : 1;
