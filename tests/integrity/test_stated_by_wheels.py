@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from worldstrat_bench.plugins.code import code_sha256
 from worldstrat_bench.plugins.interpreter import Interpreter, believe_statements_in, inspect_interpreter, statement_of
 from worldstrat_bench.worker.grants import interpreter_paths
+from worldstrat_bench.worker.plan import link_built, make_folders
 
 
 def install(site: Path, files: dict[str, str], name: str = "sr", *, recorded: bool = True) -> None:
@@ -129,3 +131,103 @@ def test_a_statement_in_a_strangers_repository_is_not_the_harness_s(tmp_path: Pa
     assert keys not in interpreter_paths(found)[0]
     believe_statements_in(clone)  # as where the harness builds
     assert inspect_interpreter(python).base == keys
+
+
+def test_a_wheel_that_names_its_files_otherwise_opens_no_folder(site: Path, tmp_path: Path) -> None:
+    """As pip and uv record ``x.data/data/lib64/...``: lib64 is a link to lib."""
+    theirs = project(tmp_path / "theirs", "private")
+    (tmp_path / "env" / "lib64").symlink_to("lib")
+    install(site, {"sr.pth": f"{theirs}\n", "hidden.py": ""})
+    record = site / "sr-1.0.dist-info" / "RECORD"
+    record.write_text(record.read_text().replace("sr.pth", f"../../../lib64/python3.11/{site.name}/sr.pth"))
+    assert granted(site) == (set(), set())
+
+
+@pytest.mark.parametrize(
+    "row", ["a-1.0.dist-info/RECORD", "../../../lib64/python3.11/site-packages/a-1.0.dist-info/RECORD"]
+)
+def test_a_wheel_that_rewrites_what_another_recorded_opens_no_folder(site: Path, tmp_path: Path, row: str) -> None:
+    theirs = project(tmp_path / "theirs", "private")
+    (tmp_path / "env" / "lib64").symlink_to("lib")
+    install(site, {"a.pth": f"{theirs}\n"}, "a", recorded=False)
+    install(site, {"b/__init__.py": ""}, "b")
+    with (site / "b-1.0.dist-info" / "RECORD").open("a") as record:
+        record.write(f'b/__init__.py,,\n"{row}",,\n')
+    assert granted(site) == (set(), set())
+
+
+def test_a_file_name_of_two_lines_is_recorded_too(site: Path, tmp_path: Path) -> None:
+    theirs = project(tmp_path / "theirs", "private")
+    install(site, {})
+    (site / "a\nb.pth").write_text(f"{theirs}\n")
+    (site / "sr-1.0.dist-info" / "RECORD").write_text('"a\nb.pth",,\n')
+    assert granted(site) == (set(), set())
+
+
+def test_copies_of_packages_in_a_package_change_nothing(site: Path, tmp_path: Path) -> None:
+    """Setuptools brings the metadata of what it holds copies of."""
+    mine = project(tmp_path / "mine", "sr")
+    install(site, {"setuptools/_vendor/wheel-1.0.dist-info/RECORD": ""}, "setuptools")
+    (site / "mine.pth").write_text(f"{mine}\n")
+    assert granted(site) == ({mine / "net"}, {mine})
+
+
+@pytest.mark.parametrize("place", ["/proc/self/cwd/theirs", "/proc/self/root{theirs}", "/./proc/self/cwd/theirs"])
+def test_no_place_is_found_through_the_process_that_looks(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """A stranger knows the folder in which the harness was started by that name."""
+    theirs = project(tmp_path / "theirs", "sr")
+    monkeypatch.chdir(tmp_path)
+    place = place.format(theirs=theirs)
+    assert (Path(place) / "net").is_dir()
+    (site / "mine.pth").write_text(f"{place}\n")
+    stated = json.dumps({"url": f"file://{place}", "dir_info": {"editable": True}})
+    finder = f"MAPPING: dict[str, str] = {{'net': {str(theirs / 'net')!r}}}\n"
+    install(site, {"__finder.py": finder, "sr-1.0.dist-info/direct_url.json": stated})
+    assert granted(site) == (set(), set())
+
+
+@pytest.mark.parametrize("inner", ["{outside}/x.py", "../../../x.py", "net/../../x.py", "net//x.py", ""])
+@pytest.mark.parametrize("hook", ["meson", "finder"])
+def test_a_package_makes_no_link_outside_of_the_workers_folder(
+    site: Path, tmp_path: Path, inner: str, hook: str
+) -> None:
+    """Its plan and its finder say under which names its files are laid out, and the host does it, unconfined."""
+    mine, outside = project(tmp_path / "mine", "sr"), tmp_path / "outside"
+    outside.mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    name = inner.format(outside=outside)
+    build, code = mine / "build", mine / "net" / "__init__.py"
+    plan = {"python": {str(code): {"destination": "{py_purelib}/net/__init__.py"}}}
+    text = f"MesonpyMetaFinder('sr', set(), {str(build)!r})\n"
+    if hook == "meson":
+        plan["python"][str(mine / "pyproject.toml")] = {"destination": f"{{py_purelib}}/{name}"}
+    else:
+        text += f"MAPPING: dict[str, str] = {{{name.removesuffix('.py')!r}: {str(code)!r}}}\n"
+    (build / "meson-info").mkdir(parents=True)
+    (build / "meson-info" / "intro-install_plan.json").write_text(json.dumps(plan))
+    install(site, {"_loader.py": text, "sr-1.0.dist-info/direct_url.json": editable(mine)})
+    folders = make_folders(tmp_path / "root")
+    home = site.parent.parent.parent
+    link_built(folders, Interpreter(home / "bin" / "python", (3, 11, 0), home, home / "base", (site,)))
+    links = [path for path in tmp_path.rglob("*") if path.is_symlink() and path not in before]
+    assert links == [folders.built / "net" / "__init__.py"]  # the honest one is there
+    assert not list(outside.iterdir())
+
+
+def test_metadata_beyond_reason_is_no_editable_install(site: Path) -> None:
+    install(site, {"sr-1.0.dist-info/direct_url.json": "[" * 100_000})
+    assert granted(site) == (set(), set())
+
+
+def test_a_module_recorded_by_another_name_is_of_the_digest(site: Path, tmp_path: Path) -> None:
+    (tmp_path / "env" / "lib64").symlink_to("lib")
+    install(site, {"sr/__init__.py": "", "more.py": "x = 1"})
+    record, plain = site / "sr-1.0.dist-info" / "RECORD", code_sha256("sr", [site])
+    text = record.read_text()
+    for spelled in ("../../../lib64/python3.11/site-packages/more.py", str(site / "more.py")):
+        record.write_text(text.replace("more.py", spelled))
+        assert code_sha256("sr", [site]) == plain
+    (site / "more.py").write_text("x = 2")
+    assert code_sha256("sr", [site]) != plain

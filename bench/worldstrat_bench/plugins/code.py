@@ -16,6 +16,7 @@ from typing import Final
 from worldstrat_bench.digests import listing_sha256, tree_sha256
 from worldstrat_bench.plugins.editable import MODULES, editable_install, editable_installs
 from worldstrat_bench.plugins.projects import normal_name
+from worldstrat_bench.plugins.recorded import inner_name
 from worldstrat_bench.plugins.tree import counts, read_tree
 from worldstrat_bench.plugins.wheel import library_name, name_fault
 
@@ -115,8 +116,11 @@ def _files(distribution: Distribution) -> dict[str, Path]:
 def _installed(distribution: Distribution) -> dict[str, Path]:
     """Return what RECORD lists, and whatever else lies in the packages that it lists."""
     site = Path(str(distribution.locate_file("")))
-    listed = [PurePosixPath(file) for file in distribution.files or ()]
-    names = {str(name) for name in listed if not name.is_absolute() and ".." not in name.parts}
+    # By another name a file is imported all the same: "../../../lib64/python3.11/site-packages/x.py" is "x.py".
+    spelled = (str(file) for file in distribution.files or ())
+    inner = (inner_name(site, name) if name.startswith(("/", "..")) else name for name in spelled)
+    listed = [PurePosixPath(name) for name in inner if name is not None]
+    names = {str(name) for name in listed if ".." not in name.parts}
     # RECORD is written by whoever made the wheel: a module that it leaves out is imported all the same.
     for package in sorted(name.parent for name in listed if name.name == "__init__.py" and ".." not in name.parts):
         if str(package) != "." and (site / package).is_dir():

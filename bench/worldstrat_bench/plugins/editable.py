@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import Distribution, distributions
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 from urllib.parse import unquote, urlparse
 
 from worldstrat_bench.plugins.interpreter import pth_folders
 from worldstrat_bench.plugins.projects import is_project_of, normal_name
-from worldstrat_bench.plugins.reach import entries_of, is_file, is_folder
+from worldstrat_bench.plugins.reach import entries_of, is_file, is_folder, is_of_a_process
+from worldstrat_bench.plugins.recorded import brought_by_a_wheel
 
 MODULES: Final = (".py", ".pyc", ".so", ".pyd")
 """Endings of files that Python imports."""
@@ -102,7 +103,8 @@ def editable_install(distribution: Distribution) -> Editable | None:
             hook = _of_hook(file)
             places.update(hook.places)
             build = hook.build or build
-    own = {name: place for name, place in (places or _linked(site, named)).items() if _is_below(place, project)}
+    found = (places or _linked(site, named)).items()
+    own = {name: place for name, place in found if _is_inner(name) and _is_below(place, project)}
     return Editable(own, tuple(folders), build if build is not None and _is_below(build, project) else None)
 
 
@@ -117,15 +119,10 @@ def editable_installs(site_paths: Iterable[Path]) -> Iterator[tuple[str, Editabl
         seen.add(name)
 
 
-def came_with_a_wheel(folder: Path, site_paths: Iterable[Path]) -> bool:
+def came_with_a_wheel(folder: Path, site_paths: Sequence[Path]) -> bool:
     """Return whether a folder is on the path since a distribution brought a ``.pth`` file along that names it."""
-    for site in site_paths:
-        naming = {Path(file.name) for file in site.glob("*.pth") if folder in pth_folders(file)}
-        if naming and any(
-            naming.intersection(map(Path, map(str, d.files or ()))) for d in distributions(path=[str(site)])
-        ):
-            return True
-    return False
+    files = (file for site in site_paths for file in site.glob("*.pth"))
+    return brought_by_a_wheel([file for file in files if folder in pth_folders(file)], site_paths)
 
 
 def holds_installed(folder: Path) -> bool:
@@ -136,6 +133,13 @@ def holds_installed(folder: Path) -> bool:
 def importable(folder: Path) -> dict[str, Path]:
     """Return the modules and packages that a folder on the path adds, whoever put it there."""
     return _importable(folder, None, project=False)
+
+
+def _is_inner(name: str) -> bool:
+    """Return whether a name that metadata gives a module is one in the folder of packages: links are made by it."""
+    inner = PurePosixPath(name)
+    plain = bool(inner.name) and str(inner) == name and "\0" not in name
+    return plain and not inner.is_absolute() and ".." not in inner.parts
 
 
 def _is_below(place: Path, project: Path) -> bool:
@@ -152,10 +156,10 @@ def _project(distribution: Distribution) -> Path | None:
     try:
         origin = json.loads(text) if text else {}
         editable = origin["dir_info"].get("editable") is True and origin["url"].startswith("file://")
-    except (ValueError, KeyError, AttributeError, TypeError):
+        project = Path(unquote(urlparse(origin["url"]).path)) if editable else None
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         return None
-    project = Path(unquote(urlparse(origin["url"]).path)) if editable else None
-    if project is None or not is_folder(project):
+    if project is None or is_of_a_process(project) or not is_folder(project):
         return None
     return project.resolve() if is_project_of(project, str(distribution.metadata["Name"] or "")) else None
 
@@ -267,7 +271,7 @@ def _of_meson(build: Path) -> dict[str, Path]:
         entries = [
             (str(entry["destination"]), Path(place)) for section in plan.values() for place, entry in section.items()
         ]
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError):
         return {}
     return {
         destination.partition("/")[2]: place

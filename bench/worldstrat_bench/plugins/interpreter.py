@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from worldstrat_bench.errors import UsageError
-from worldstrat_bench.plugins.reach import is_folder
+from worldstrat_bench.plugins.reach import is_folder, is_of_a_process
 
 _ASK = (
     "import json,sys,sysconfig;"
@@ -127,7 +127,7 @@ def pth_folders(file: Path) -> tuple[Path, ...]:
     """Return the folders that a ``.pth`` file adds to the path; its lines of code are not run."""
     # normpath, not resolve: a folder keeps the name by which it is on the path
     folders = (Path(os.path.normpath(file.parent / line)) for line in _pth_lines(file))
-    return tuple(folder for folder in folders if is_folder(folder))
+    return tuple(folder for folder in folders if is_folder(folder) and not is_of_a_process(folder))
 
 
 def statement_of(home: Path) -> Path:

@@ -6,6 +6,7 @@ others. Python's import passes over such a folder, while pathlib raises Permissi
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 
@@ -31,3 +32,12 @@ def entries_of(folder: Path) -> tuple[Path, ...]:
         return tuple(sorted(folder.iterdir()))
     except OSError:
         return ()
+
+
+def is_of_a_process(path: Path) -> bool:
+    """Return whether a path is spelled through ``/proc`` or ``/dev``.
+
+    ``/proc/self/cwd`` is the folder that the harness was started in: who writes that need not know where it is.
+    """
+    parts = Path(os.path.abspath(path)).parts  # noqa: PTH100 resolve() would follow the link
+    return len(parts) > 1 and parts[1] in ("proc", "dev")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -100,8 +101,13 @@ def link_built(folders: Folders, interpreter: Interpreter) -> dict[str, str]:
         if install.build is not None:
             builds.append(str(install.build))
             for name, file in expanded(install.places).items():
-                (folders.built / name).parent.mkdir(parents=True, exist_ok=True)
-                (folders.built / name).symlink_to(file)
+                link = folders.built / name
+                # The names are the package's: one that leads out of the folder would have us make links anywhere.
+                if link.resolve().is_relative_to(folders.built.resolve()):
+                    # Two names that meet, "x" and "x/y", are of a package that could not be imported either.
+                    with contextlib.suppress(FileExistsError, NotADirectoryError):
+                        link.parent.mkdir(parents=True, exist_ok=True)
+                        link.symlink_to(file)
     return {"MESONPY_EDITABLE_SKIP": os.pathsep.join(builds)} if builds else {}
 
 
