@@ -60,7 +60,7 @@ def _gains(rows: Sequence[GainRow], mean: float, label: str, width: Width) -> Dr
     scale = Scale(ticks[0], ticks[-1], left, right)
     bottom = top + step * len(rows)
     drawing = Drawing(width.total, bottom + 8, label, css=f"fig {width.css}")
-    drawing.text(end - 58, 32, "n", "tk", "end")
+    drawing.text(end - 66, 32, "n", "tk", "end")
     drawing.text(end, 32, "gain" if width.narrow else "gain, dB", "hd", "end")
     # Words, because a bar to the left was read as a loss.
     drawing.text(scale(0), 12, "at its mean gain", "tk", "middle")
@@ -80,7 +80,7 @@ def _gains(rows: Sequence[GainRow], mean: float, label: str, width: Width) -> Dr
         drawing.add("rect", css=css, x=x0, y=y - 6, width=x1 - x0, height=12)
         if found.interval is not None:
             drawing.line(scale(found.interval[0]), y, scale(found.interval[1]), y, "wk")
-        drawing.text(end - 58, y + 4, str(row.n), "nu", "end")
+        drawing.text(end - 66, y + 4, str(row.n), "nu", "end")
         drawing.text(end, y + 4, number(mean + found.value, 2, signed=True), "nu", "end")
     return drawing
 

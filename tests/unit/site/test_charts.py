@@ -14,6 +14,7 @@ from worldstrat_bench.site import board_charts, charts, model_charts, worldmap
 from worldstrat_bench.site.html_check import read_page
 from worldstrat_bench.site.leader import Difference
 from worldstrat_bench.site.svg import Scale, fmt, nice_ticks, tick_label
+from worldstrat_bench.site.text import cut_middle
 
 FINITE = st.floats(-1e6, 1e6)
 
@@ -157,7 +158,7 @@ def test_the_reader_of_pages_finds_faults(body: str, fault: str) -> None:
 def test_a_strip_names_the_best_model_and_no_two_names_touch(spots: list[tuple[str, float]]) -> None:
     found = charts.strip_names(spots, 720.0)
     best = max(spots, key=lambda spot: spot[1])[1]
-    assert found[0][0] in {charts.cut_middle(name, 24) for name, x in spots if x == best}
+    assert found[0][0] in {cut_middle(name, 24) for name, x in spots if x == best}
     boxes = []
     for name, x, anchor in found:
         width = 6.8 * len(name)
