@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shlex
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -92,6 +93,28 @@ def test_every_number_is_that_of_the_model_that_was_run(scene: Scene, tmp_path: 
         write(tmp_path / "files" / f"{name}{suffix}", image)
     scored(scene, tmp_path / "files", tmp_path / "out")
     assert max(differences(tmp_path / "out", scene.run).values()) <= CLOSE
+
+
+def test_the_program_of_the_page_makes_the_baseline(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "predictions.md").read_text(encoding="utf-8")
+    program = page.partition("## The bicubic baseline")[2].partition("```python\n")[2].partition("```")[0]
+    monkeypatch.chdir(tmp_path)
+    few = ("--frames", 1, "--limit", 2, "--anonymous", "the ids.json")
+    done = run_cli("data", "export", "inputs", "--data", scene.data, "--format", "NPZ", *few)
+    exec(compile(program, "docs/predictions.md", "exec"), {})  # noqa: S102  # the page is ours
+    # The line that the export prints is given as it is, but for the three words that stand for the user's own.
+    line = done.out.partition("next: worldstrat-bench ")[2].strip()
+    assert line.endswith("--limit 2 --ids 'the ids.json'")
+    words = {"PREDICTIONS": "predictions", "NAME": "mine", "RUN": "run"}
+    again = run_cli(*(words.get(word, word) for word in shlex.split(line)), "--no-download")
+    assert again.code == 0, again.err
+    found = load_result(tmp_path / "run").table
+    own = load_result(scene.run).table
+    rows = own.index_of(found.tiles)
+    for name, values in found.numbers.items():
+        np.testing.assert_allclose(values, own.numbers[name][rows], atol=CLOSE, err_msg=name)
 
 
 def test_pictures_of_sixteen_bits_score_within_their_rounding(scene: Scene, tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def published(maintainer: Maintainer) -> None:
     told = maintainer.run(blocks["Publish"][0])
     assert "1 entry" in told
     assert "no fault; a rebuild gives the same bytes" in told
-    assert "My Sr" in maintainer.page("index.html")
+    assert ">my-sr<" in maintainer.page("index.html")
     assert "Jo Maintainer" not in maintainer.page("my-sr.html")
 
 

@@ -68,7 +68,7 @@ def test_the_commands_lead_to_a_checked_submission_and_a_rendered_row(
     (record,) = (tmp_path / "my-sr" / "submissions" / "my-sr" / "results").glob("*/*/record.json")
     assert record.parent.parent.name == "wsb-1"
     page = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
-    assert "My Sr" in page
+    assert ">my-sr<" in page
 
     # what the page says besides
     text = run("worldstrat-bench submission check my-sr/submissions/my-sr --json", tmp_path, environment)

@@ -41,6 +41,7 @@ _LATEX = {
     "↓": r"$\downarrow$",
     "×": r"$\times$",
     "…": r"\dots{}",
+    "−": r"$-$",
 }
 
 

@@ -145,10 +145,12 @@ def _print_many(pairs: dict[tuple[str, str], RunComparison], axis: str | None, m
 
 
 def _explain(found: RunComparison) -> None:
+    limits = found.limits
     _say(
-        "differences are a - b, paired by tile, with 95 % intervals and p where there are "
-        f"{found.groups_min:g} effective groups or more; p: the larger of the two tests of this pair, with and "
-        f"without a correction for skewness; better: p is at most {found.level:.2g}{_margins(found)}"
+        f"differences are a - b, paired by tile, with 95 % intervals from {limits.groups_interval:g} effective groups; "
+        "p: the larger of the two tests of this pair, with and without a correction for skewness; better: p is at most "
+        f"{found.level:.2g}{_margins(found)}; lists have p and a verdict from {limits.groups_min:g} effective groups, "
+        f"strata p from {limits.groups_interval:g} and a verdict from {limits.groups_rank:g}, else none"
     )
 
 

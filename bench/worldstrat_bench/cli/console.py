@@ -69,6 +69,13 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)
 
 
+def command(*words: object) -> str:
+    """Return a command of this program as a shell takes it, so that it can be copied."""
+    import shlex
+
+    return shlex.join(["worldstrat-bench", *(str(word) for word in words)])
+
+
 def folded(console: Console, text: str, indent: int) -> str:
     """Return prose folded between words at a terminal's width, lines but the first indented; elsewhere as it is.
 

@@ -16,6 +16,7 @@ from worldstrat_bench.cli.console import (
     JsonOption,
     ListOption,
     ProtocolOption,
+    command,
     print_json,
     printable,
     stderr,
@@ -117,9 +118,14 @@ def export(
 
     chosen = cast("Format", format_name)  # the request checks the word itself
     with _progress("tiles written") as report:
-        export_inputs(ExportRequest(folder, data, list_name, frames, chosen, protocol, limit, anonymous), report)
+        request = ExportRequest(folder, data, list_name, frames, chosen, protocol, limit, anonymous)
+        export_inputs(request, report)
     typer.echo(f"{folder}: manifest.json says what is in it")
-    typer.echo(f"next: worldstrat-bench score PREDICTIONS --data {data} --name NAME --out RUN")
+    # Predictions of these tiles are scored on the same ones: what chose them here is said again there.
+    same = {"--list": request.list_name, "--protocol": request.protocol, "--limit": limit, "--ids": anonymous}
+    usual = {"--list": "auto", "--protocol": "wsb-1"}
+    more = [str(word) for option, value in same.items() if value != usual.get(option) for word in (option, value)]
+    typer.echo(f"next: {command('score', 'PREDICTIONS', '--data', data, '--name', 'NAME', '--out', 'RUN', *more)}")
 
 
 def reference(

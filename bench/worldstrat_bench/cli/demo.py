@@ -52,7 +52,7 @@ def demo(
         return
     _print_table([(run.record.model.name, _mean(run.record, "psnr"), _mean(run.record, "ssim")) for run in runs])
     typer.echo(f"the leaderboard: {page}")
-    typer.echo(f"next, a model of your own: worldstrat-bench evaluate MODEL --data {data} --out run")
+    typer.echo(f"next, a model of your own: {console.command('evaluate', 'MODEL', '--data', data, '--out', 'run')}")
 
 
 def _make(folder: Path, tiles: int) -> None:

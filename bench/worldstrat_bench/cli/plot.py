@@ -21,6 +21,12 @@ MetricOption = Annotated[str, typer.Option("--metric", metavar="NAME", help="Met
 StrataOption = Annotated[
     str, typer.Option("--strata", metavar="AXIS", help="Axis of --kind strata: ipcc, smod, cloud, ...")
 ]
+CaptionOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--caption", metavar="FILE", help="Write the caption to FILE, as LaTeX if it ends in .tex; else it is printed."
+    ),
+]
 ColumnsOption = Annotated[int, typer.Option("--columns", metavar="N", help="Width in columns of a page, 1 or 2.")]
 
 
@@ -38,9 +44,15 @@ def plot(
     strata: StrataOption = "ipcc",
     list_name: console.ListOption = "auto",
     columns: ColumnsOption = 1,
+    caption: CaptionOption = None,
 ) -> None:
     """Draw runs as a figure, and print its caption. Needs matplotlib."""
+    from worldstrat_bench.artefacts.bibtex import latex_text
     from worldstrat_bench.results.draw import draw
+    from worldstrat_bench.results.files import write_text
 
-    caption = draw(runs, kind, out, metric=metric, axis=strata, list_name=list_name, columns=columns)
-    sys.stdout.write(console.printable(caption) + "\n")
+    text = draw(runs, kind, out, metric=metric, axis=strata, list_name=list_name, columns=columns)
+    if caption is None:
+        sys.stdout.write(console.printable(text) + "\n")
+    else:
+        write_text(caption, (latex_text(text) if caption.suffix.lower() == ".tex" else text) + "\n")

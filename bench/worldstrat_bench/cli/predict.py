@@ -39,7 +39,7 @@ def predict(
         words = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
         typer.echo(f"predicted {sum(outcomes.values())} tiles: {words}")
         typer.echo(f"run: {request.folder}")
-        typer.echo(f"next: worldstrat-bench score {request.folder} --data {data}")
+        typer.echo(f"next: {console.command('score', request.folder, '--data', data)}")
     _refuse_failures(outcomes, request.folder)
 
 

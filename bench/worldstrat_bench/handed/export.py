@@ -18,14 +18,14 @@ from worldstrat_bench.arguments import one_of
 from worldstrat_bench.artefacts.durable import write_durably
 from worldstrat_bench.artefacts.record import ProtocolRef
 from worldstrat_bench.data.inputs import read_tile
-from worldstrat_bench.data.layout import Dataset, open_dataset
+from worldstrat_bench.data.layout import Dataset, list_named, open_dataset
 from worldstrat_bench.data.reading import TileInputs, check_frames
 from worldstrat_bench.data.split import licence_text, release_names
 from worldstrat_bench.data.tile import Tile
 from worldstrat_bench.errors import InfrastructureError, UsageError
 from worldstrat_bench.handed.geotiff import Georeference, georeference_of, write_frame
 from worldstrat_bench.handed.manifest import ExportedTile, ExportManifest, Format, Identities
-from worldstrat_bench.protocol import DEFAULT_PROTOCOL, Protocol, load_protocol
+from worldstrat_bench.protocol import DEFAULT_PROTOCOL, Protocol, load_protocol, protocol_named
 
 Contents = Mapping[str, bytes]
 
@@ -61,6 +61,8 @@ class ExportRequest:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "format", one_of(self.format, get_args(Format), "unknown format", "--format"))
+        object.__setattr__(self, "list_name", list_named(self.list_name))
+        object.__setattr__(self, "protocol", protocol_named(self.protocol))
         if self.anonymous is not None and self.anonymous.exists():
             remedy = "give another name: an earlier export cannot be scored without its ids"
             raise UsageError("there is a file of ids already", where=self.anonymous, remedy=remedy)

@@ -148,14 +148,12 @@ def _forest(shown: plot.Runs, board: RankedBoard, m: Measure, width: float) -> D
     panel.set_ylim(len(rows) - 0.5, -0.5)
     panel.set_xlabel(_plain(f"{_titled(m)}, less that of {leader.model} ({leader.mean:.{m.decimals}f})"))
     level = shown.protocol.ranking.level
-    marks = (
-        f"Thick lines are 95 % intervals, thin ones those of a verdict (p ≤ {level:.2g}); a filled circle: "
-        f"{leader.model} beats the run"
-    )
+    marks = f"Thick lines are 95 % intervals, thin ones those of a verdict (p ≤ {level:.2g})"
     if all(row.interval is None for row in rows):
         marks = "There are no intervals: too few groups of tiles, or differences that never vary"
-    elif list_display(board.effective_groups, shown.protocol.aggregation) != "ranks":
-        marks = "Thick lines are 95 % intervals; there are too few groups of tiles for ranks, and no circle is filled"
+    marks += f"; a filled circle: {leader.model} beats the run"
+    if list_display(board.effective_groups, shown.protocol.aggregation) != "ranks":
+        marks = "There are too few groups of tiles for intervals and for ranks, and no circle is filled"
     band = f"; the band is the least difference that counts, {margin:g} {m.unit}".rstrip() if margin else ""
     what = f"{m.label} less that of {leader.model}, paired by tile, {_tiles(shown)}. {marks}{band}"
     return Drawn(figure, what)

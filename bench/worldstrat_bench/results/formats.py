@@ -125,7 +125,9 @@ def caption(table: Table, letters: bool) -> str:
     if letters and any(cell.letters for cell in printed):
         parts += [text for column in table.columns if (text := _tie_text(column))]
         parts.append(f"Models that share a letter are not told apart{'' if bold else f' ({needed})'}")
-    parts += [note[:1].upper() + note[1:] for note in table.notes]
+    # A sentence that begins with a model keeps the model's own letters.
+    names = tuple(run.name for run in table.runs)
+    parts += [note if note.startswith(names) else note[:1].upper() + note[1:] for note in table.notes]
     return ". ".join(parts) + "."
 
 

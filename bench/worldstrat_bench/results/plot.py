@@ -117,12 +117,13 @@ def board_of(shown: Runs, metric: str) -> tuple[RankedBoard, tuple[str, ...]]:
 
 def differences(board: RankedBoard, protocol: Protocol) -> tuple[Difference, ...]:
     """Return every run of a board less its first one, in the order of the board."""
-    display = list_display(board.effective_groups, protocol.aggregation)
-    intervals, verdicts = board.pairs.interval(protocol.aggregation), verdict_interval(board.pairs, protocol)
+    rules = protocol.aggregation
+    display = list_display(board.effective_groups, rules)
+    intervals, verdicts = board.pairs.interval(rules), verdict_interval(board.pairs, protocol)
 
     def ends(both: tuple[Floats, Floats], row: int) -> tuple[float, float] | None:
         low, high = float(both[0][row, 0]), float(both[1][row, 0])
-        return None if display == "values" or np.isnan(low + high) else (low, high)
+        return None if board.effective_groups < rules.groups_interval or np.isnan(low + high) else (low, high)
 
     return tuple(
         Difference(

@@ -14,10 +14,11 @@ from worldstrat_bench.artefacts.tiles import TileTable
 from worldstrat_bench.data.split import sublists
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.measures import measure
-from worldstrat_bench.protocol import Protocol, load_protocol, same_task
+from worldstrat_bench.protocol import Aggregation, Protocol, load_protocol, same_task
 from worldstrat_bench.run.standing import standing_remarks
 from worldstrat_bench.stats.aggregate import largest_list
 from worldstrat_bench.stats.paired import Comparison, compare_all
+from worldstrat_bench.stats.ranking import as_shown
 from worldstrat_bench.stats.strata import AXES, members, strata_of
 
 OF_THE_TARGET = ("psnr_bicubic", "lr_consistency_target", "gain")
@@ -36,8 +37,8 @@ class RunComparison:
     only_a, only_b : tiles that one scored and the other did not.
     remarks : what makes the comparison weaker than it looks.
     ranking : the metrics that rank.
-    level, margin, groups_min : what a verdict takes: the largest p of each test, the smallest difference by metric, and
-        the fewest effective groups.
+    level, margin : what a verdict takes: the largest p of each test, and the smallest difference by metric.
+    limits : with the numbers of effective groups that intervals, tests and verdicts take.
     """
 
     a: Record
@@ -50,7 +51,7 @@ class RunComparison:
     ranking: tuple[str, ...]
     level: float
     margin: Mapping[str, float]
-    groups_min: float
+    limits: Aggregation
 
 
 def compare_runs(path_a: Path | str, path_b: Path | str) -> RunComparison:
@@ -82,10 +83,7 @@ def compare_runs(path_a: Path | str, path_b: Path | str) -> RunComparison:
     return RunComparison(
         a.record,
         b.record,
-        {
-            name: _judged(compare_all(a.table, b.table, protocol=protocol, tiles=tiles & both), tiles - both)
-            for name, tiles in shared.items()
-        },
+        {name: _judged(a.table, b.table, protocol, tiles, both, stratum=False) for name, tiles in shared.items()},
         _strata(a.table, b.table, protocol, largest_list(shared), both),
         tuple(sorted(_scored(a.table) - both)),
         tuple(sorted(_scored(b.table) - both)),
@@ -93,7 +91,7 @@ def compare_runs(path_a: Path | str, path_b: Path | str) -> RunComparison:
         tuple(protocol.ranking.metrics),
         protocol.ranking.level,
         protocol.ranking.margin,
-        protocol.aggregation.groups_min,
+        protocol.aggregation,
     )
 
 
@@ -142,9 +140,13 @@ def _facts_differ(a: TileTable, b: TileTable) -> bool:
     return not np.allclose(one, other, rtol=1e-4, atol=1e-9, equal_nan=True)
 
 
-def _judged(comparisons: tuple[Comparison, ...], failed: frozenset[str]) -> tuple[Comparison, ...]:
-    """Withhold every verdict if a tile failed: a failed tile is never dropped."""
-    return tuple(replace(one, verdict="none") for one in comparisons) if failed else comparisons
+def _judged(
+    a: TileTable, b: TileTable, protocol: Protocol, tiles: frozenset[str], both: frozenset[str], *, stratum: bool
+) -> tuple[Comparison, ...]:
+    """Compare on those of the tiles that both scored; no verdict if a tile failed, which is never dropped."""
+    found = compare_all(a, b, protocol=protocol, tiles=tiles & both)
+    shown = tuple(as_shown(one, protocol.aggregation, stratum=stratum) for one in found)
+    return tuple(replace(one, verdict="none") for one in shown) if tiles - both else shown
 
 
 def _scored(table: TileTable) -> frozenset[str]:
@@ -169,7 +171,7 @@ def _strata(
         found[axis] = {}
         for stratum, own in groups.items():
             inside = frozenset(a.tiles[int(rows[i])] for i in own)
-            judged = _judged(compare_all(a, b, protocol=protocol, tiles=inside & both), inside - both)
+            judged = _judged(a, b, protocol, inside, both, stratum=True)
             found[axis][stratum] = tuple(one for one in judged if one.metric in protocol.ranking.metrics)
     return found
 

@@ -73,7 +73,7 @@ class Comparison:
     p_plain : the same without that correction. A verdict needs both to be at most the level.
     wins, ties, losses : tiles on which a is better than b, within the margin of it, or worse.
     verdict : who beats whom, at the protocol's level for one pair and by its margin; "tie" otherwise and for
-        diagnostics; "none" where a caller knows of tiles that failed, so that neither may be ranked.
+        diagnostics; "none" where a caller knows of tiles that failed or of too few groups (``ranking.as_shown``).
     """
 
     metric: str

@@ -7,7 +7,7 @@ rows, copies of each other or not, may stand beside them and change neither a ve
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from statistics import NormalDist
@@ -29,7 +29,7 @@ from worldstrat_bench.stats.estimate import (
     group_sums,
 )
 from worldstrat_bench.stats.letters import letter_display
-from worldstrat_bench.stats.paired import decided, sign_of
+from worldstrat_bench.stats.paired import Comparison, decided, sign_of
 
 Display = Literal["ranks", "intervals", "values"]
 
@@ -44,6 +44,19 @@ def display_of(effective: float, rules: Aggregation) -> Display:
 def list_display(effective: float, rules: Aggregation) -> Display:
     """Return what a list may show: ranks as soon as there are tests. The higher limit is for strata: they are many."""
     return "ranks" if effective >= rules.groups_min else display_of(effective, rules)
+
+
+def as_shown(found: Comparison, rules: Aggregation, *, stratum: bool) -> Comparison:
+    """Return a comparison with what so many effective groups may show, as terminals, tables, pages and plots do.
+
+    An interval is drawn from the groups of one, of a stratum p as well; a stratum has a verdict from those of ranks.
+    """
+    display = (display_of if stratum else list_display)(found.effective_groups, rules)
+    if found.effective_groups < rules.groups_interval:
+        found = replace(found, ci_low=None, ci_high=None)
+    if stratum and display == "values":
+        found = replace(found, p_value=None, p_plain=None)
+    return found if display == "ranks" else replace(found, verdict="none")
 
 
 def drawn_interval(summary: Summary, rules: Aggregation) -> tuple[float, float] | None:

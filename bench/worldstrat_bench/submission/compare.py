@@ -11,7 +11,7 @@ from worldstrat_bench.measures import measure
 from worldstrat_bench.stats.aggregate import metric_values
 from worldstrat_bench.stats.estimate import effective_groups
 from worldstrat_bench.stats.paired import Comparison, compare
-from worldstrat_bench.stats.ranking import RankedBoard, Standing, rank_tables
+from worldstrat_bench.stats.ranking import RankedBoard, Standing, as_shown, rank_tables
 from worldstrat_bench.stats.strata import AXES, members, sort_strata, strata_of, stratum_title
 from worldstrat_bench.submission.boards import Board, boards_of
 from worldstrat_bench.submission.faults import escape_markdown
@@ -126,13 +126,15 @@ def _neighbour_lines(board: Board, metric: str, order: Sequence[str], place: int
     for title, tiles in _strata(board):
         cells = []
         for other in around:
-            comparison = compare(board.own.table, tables[other], metric=metric, protocol=board.protocol, tiles=tiles)
-            cells.append(_difference(comparison, metric))
+            found = compare(board.own.table, tables[other], metric=metric, protocol=board.protocol, tiles=tiles)
+            whole, rules = tiles == board.tiles, board.protocol.aggregation
+            cells.append(_difference(found and as_shown(found, rules, stratum=not whole), metric))
         yield f"| {escape_markdown(title)} | {len(tiles)} | {' | '.join(cells)} |"
     yield ""
     yield (
         f"▲ better, ▼ worse by paired tests of these two alone, p ≤ {board.protocol.ranking.level:.2g} with and "
-        "without a correction for skewness; verdicts of strata are exploratory."
+        "without a correction for skewness; strata have verdicts from "
+        f"{board.protocol.aggregation.groups_rank:g} effective groups, and theirs are exploratory."
     )
     yield ""
 

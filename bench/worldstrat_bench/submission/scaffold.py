@@ -40,7 +40,7 @@ def write_scaffold(slug: str, folder: Path, authors: Sequence[str] = ()) -> tupl
         "slug": slug,
         "authors": stated_authors(authors),
         "package": package,
-        "title": slug.replace("-", " ").title(),
+        "title": slug,  # a name in the author's own letters, which only the author knows
         "repository": REPOSITORY,
         "checkout": CHECKOUT[0],
         "checkout_version": CHECKOUT[1],

@@ -65,7 +65,7 @@ def write_file_scaffold(slug: str, folder: Path, weights: Path, authors: Sequenc
         "authors": stated_authors(authors),
         "parameters": "\n".join(f"{name} = {in_toml(value)}" for name, value in parameters.items())
         or '# bands = "B04,B03,B02"\n# input_scale = 1.0',
-        "title": slug.replace("-", " ").title(),
+        "title": slug,
         "entry_point": _RUN_BY[form],
         "version": _version(),
         "place": f'path = "{name}"' if beside else published,

@@ -57,6 +57,19 @@ def test_every_kind_becomes_a_file(runs: list[Path], tmp_path: Path, kind: str, 
         assert (tmp_path / f"b{suffix}").read_bytes() == content
 
 
+def test_a_caption_goes_into_a_file_as_latex_or_as_it_is(runs: list[Path], tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    mini(tmp_path / "ahead", model="b$_x^", gain_db=9.0)
+    plotted = ("plot", tmp_path / "ahead", runs[1], "--kind", "Forest", "--metric", "PSNR", "--out", tmp_path / "a.svg")
+    printed = run_cli(*plotted).out
+    assert "b$_x^" in printed
+    for name, words in (("c.txt", "b$_x^"), ("c.TEX", r"b\$\_x\textasciicircum{}")):
+        done = run_cli(*plotted, "--caption", tmp_path / name)
+        assert (done.code, done.out) == (0, "")
+        assert words in (tmp_path / name).read_text(encoding="utf-8")
+    assert (tmp_path / "c.txt").read_text(encoding="utf-8") == printed
+
+
 def test_differences_are_those_of_compare(runs: list[Path]) -> None:
     shown = plotted_runs(runs)
     board, notes = board_of(shown, "psnr")

@@ -129,6 +129,16 @@ def test_bold_and_letters_are_those_of_a_board(runs: list[Path]) -> None:
     assert not alone.cells[0][0].best  # of one model nothing is said
 
 
+def test_a_caption_leaves_the_names_of_models_as_they_are(tmp_path: Path) -> None:
+    mini(tmp_path / "a", model="esrgan-x4_rgb", limit=20)
+    mini(tmp_path / "b", model="other")
+    text = caption(make_table([tmp_path / "a"]), letters=False)
+    assert "esrgan-x4_rgb is a part of a run" in text
+    assert ". This is not an official test set" in text
+    done = run_cli("table", tmp_path / "a", "--out", tmp_path / "t.tex")
+    assert r"esrgan-x4\_rgb is a part" in (tmp_path / "t.tex").read_text(encoding="utf-8"), done.err
+
+
 def test_a_list_of_twenty_groups_is_told_apart_as_pages_and_compare_do(tmp_path: Path) -> None:
     """The higher limit of 30 effective groups is for strata, of which there are many."""
     few = FACTS[:24]

@@ -16,9 +16,12 @@ from worldstrat_bench.artefacts.record import DatasetRef, Record, build_record, 
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.measures import measure
 from worldstrat_bench.protocol import load_protocol
+from worldstrat_bench.results.plot import board_of, differences, plotted_runs
+from worldstrat_bench.results.table import make_table
 from worldstrat_bench.run.compare import OF_THE_TARGET, compare_runs
 
 FACTS = invented_facts(36)
+FORTY = invented_facts(40)
 mini: Callable[..., Record] = partial(make_run, tiles=FACTS, release="mini", list_name="test")
 
 
@@ -38,8 +41,29 @@ def test_a_failed_tile_leaves_no_verdict_where_it_is(tmp_path: Path) -> None:
     found = compare_runs(tmp_path / "a", tmp_path / "c")
     assert {one.verdict for one in found.lists["test"]} == {"none"}
     assert {one.verdict for one in found.strata["ipcc"][FACTS[3].ipcc]} == {"none"}
-    assert "none" not in {one.verdict for one in found.strata["ipcc"][FACTS[4].ipcc]}
     assert any("1 tiles failed" in remark for remark in found.remarks)
+
+
+@pytest.mark.parametrize("groups", [4, 7, 20, 40])
+def test_the_limits_of_groups_are_the_same_in_terminal_table_and_plot(tmp_path: Path, groups: int) -> None:
+    """Protocol 3.6 and 3.7: lists have verdicts from 5, strata from 30, both have intervals from 10."""
+    tiles = relabel(FORTY[:groups], ipcc="Forest")
+    runs = [tmp_path / name for name in "ab"]
+    for run, gain in zip(runs, (9.0, 0.0), strict=True):
+        mini(run, model=run.name, tiles=tiles, gain_db=gain, spread_db=0.1)
+    found = compare_runs(*runs)
+    ((whole, own),) = zip(found.lists["test"][:1], found.strata["ipcc"]["Forest"][:1], strict=True)
+    assert whole.metric == own.metric == "psnr"
+    assert (whole.verdict, own.verdict) == ("a" if groups >= 5 else "none", "a" if groups >= 30 else "none")
+    assert [one.ci_low is not None for one in (whole, own)] == [groups >= 10] * 2
+    assert (whole.p_value is not None, own.p_value is not None) == (groups >= 5, groups >= 10)
+    table = make_table(runs, "psnr", "ipcc")
+    assert [cell.best for cell in table.cells[0]] == [one.verdict == "a" for one in (whole, own)]
+    assert [cell.interval is not None for cell in table.cells[0]] == [groups >= 10] * 2
+    (row,) = differences(board_of(plotted_runs(runs), "psnr")[0], load_protocol("wsb-1"))
+    assert (row.beaten, row.interval is not None) == (whole.verdict == "a", groups >= 10)
+    text = shown(*runs, "--strata", "ipcc", "--metrics", "psnr")
+    assert [line.split()[-1] for line in text.splitlines() if "PSNR" in line][:2] == [whole.verdict, own.verdict]
 
 
 def test_other_inputs_and_other_targets_are_refused(tmp_path: Path) -> None:
