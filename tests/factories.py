@@ -36,8 +36,8 @@ from worldstrat_bench.artefacts.tiles import OUTCOMES, Value, format_tiles, pars
 from worldstrat_bench.measures import measure
 from worldstrat_bench.protocol import Protocol, load_protocol, protocol_ids
 from worldstrat_bench.stats.aggregate import aggregate
+from worldstrat_bench.stats.ranges import RANGES
 from worldstrat_bench.stats.strata import SMOD_LABELS
-from worldstrat_bench.stats.table_consistency import RANGES
 
 CLASSES = ("Agriculture", "Forest", "Settlement", "Grassland", "Other", "Wetland", "")
 SMOD = SMOD_LABELS

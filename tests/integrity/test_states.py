@@ -209,6 +209,11 @@ def test_a_board_that_loses_its_last_row_keeps_the_page(tmp_path: Path) -> None:
     build([tmp_path / "s"], tmp_path / "out")
     assert check_site(tmp_path / "out").faults == ()
     assert "withdrawn on 2026-11-26" in next((tmp_path / "out").rglob("m/a.html")).read_text(encoding="utf-8")
+    for page in (tmp_path / "out" / "index.html", *(tmp_path / "out").glob("practice-*/index.html")):
+        text = page.read_text(encoding="utf-8")
+        said = "A (withdrawn on 2026-11-26: It was of another model.)."
+        assert f"<b>No row is left on this board.</b> <bdi>{said}</bdi>" in text
+        assert "no record has it" not in text
 
 
 def test_a_correction_is_on_the_page(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from factories import make_run
-from git_scene import commit, git
+from git_scene import commit, git, write_owners
 from site_scenes import write_verification
 from submission_factory import MANIFEST, make_submission, model_ref, the_result
 from worldstrat_bench.artefacts.record import load_record
@@ -146,4 +146,16 @@ def test_a_folder_above_the_submissions_is_not_built_unchecked(root: Path, above
         return
     assert isinstance(done.exception, UsageError)
     assert "submissions lie below it" in done.exception.what
+    assert str(done.exception.remedy).endswith("submissions itself, beside the runs")
     assert not (root / "out").exists()
+
+
+def test_a_folder_of_submissions_by_another_name_is_told_what_is_looked_for(root: Path) -> None:
+    (root / "submissions").rename(root / "subs")
+    write_owners(root, my_sr="ada")
+    command = ["site", "build", str(root / "subs"), "--out", str(root / "out")]
+    done = CliRunner().invoke(app, [*command, "--checked"])
+    assert isinstance(done.exception, UsageError)
+    assert f"call {root / 'subs'} 'submissions', or leave out --checked" in str(done.exception.remedy)
+    done = CliRunner().invoke(app, command)
+    assert "reports/owners.toml beside it is not read: give --board FILE" in done.stderr

@@ -131,7 +131,8 @@ def test_no_record_at_all_is_a_page_that_says_so(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     report = build([tmp_path / "empty"], tmp_path / "out")
     assert report.refused == (("empty", "holds no record.json"),)
-    assert "no record yet" in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    front = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert "There is no record that could be ranked. Not used: empty (holds no record.json)." in front
     assert check(tmp_path / "out").faults == ()
     done = command("site", "build", tmp_path / "empty", "--out", tmp_path / "out")
     assert done.returncode == 5

@@ -11,6 +11,8 @@ from worldstrat_bench.cli.console import JsonOption, print_error, print_json, pr
 from worldstrat_bench.pace import Alive
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from worldstrat_bench.site import BuildReport, CheckReport
 
 site_app = typer.Typer(
@@ -62,6 +64,8 @@ def build_site(
     config, faults = of_repository(load_config(board), board, paths)
     for fault in faults:
         print_error(fault)
+    if board is None:
+        _say_what_is_not_read(paths)
     config = only_kinds(config, division) if division else config
     judged: dict[Path, dict[Path, str]] = {}
     if checked:
@@ -87,6 +91,18 @@ def build_site(
         _print_build(report)
     if not report.boards and not report.apart:
         raise typer.Exit(5)
+
+
+def _say_what_is_not_read(paths: Sequence[Path]) -> None:
+    """Say that the lists of a repository are not read, where a folder of submissions has another name."""
+    from worldstrat_bench.artefacts.owners import OWNERS_FILE
+    from worldstrat_bench.run.known import SUBMISSIONS
+
+    for path in paths:
+        place = path.resolve()
+        if place.name != SUBMISSIONS and (place.parent / OWNERS_FILE).is_file():
+            text = f"{path} is not called {SUBMISSIONS}, so that {OWNERS_FILE} beside it is not read: give --board FILE"
+            typer.echo(printable(text), err=True)
 
 
 @site_app.command("check", short_help="Check a built site, and that a rebuild gives the same bytes.")
@@ -204,7 +220,8 @@ def _print_build(report: BuildReport) -> None:
     for source, reason in report.refused:
         typer.echo(f"  not used     {printable(source)}: {printable(reason)}")
     if not report.boards:
-        stderr().print("no record could be put on a board; the reasons are above", markup=False, highlight=False)
+        what = "no record could be put on a board; the reasons are above. Give a folder of submissions, or runs"
+        stderr().print(f"{what}: each holds a record.json", markup=False, highlight=False)
     if report.kept:
         typer.echo(f"nothing was written: the site in {printable(str(report.folder))} is as it was")
         return

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from worldstrat_bench.artefacts.record import Record, Summary
+    from worldstrat_bench.measures import Measure
 
 _LIST_ORDER = ("clean", "full", "strict")
 
@@ -51,7 +52,7 @@ def remarks(record: Record) -> list[str]:
     lines.extend(in_words(record.messages))
     for name, scores in record.scores.items():
         psnr = scores.micro.get("psnr")
-        if psnr is not None and psnr.mean is not None and _drawn(psnr, record) is None:
+        if psnr is not None and psnr.mean is not None and _drawn(psnr, record, "psnr") is None:
             lines.append(f"list {name}: no intervals, because {psnr.effective_groups:.3g} effective groups are too few")
     lines.extend(_draws(record))
     if dataset.limit is not None:
@@ -112,24 +113,23 @@ def _table(record: Record) -> Table:
     metrics = sorted(record.scores[lists[0]].micro, key=order.index) if lists else []
     for metric in metrics:
         about = measure(metric)
-        cells = [
-            cell for name in lists for cell in _cells(record.scores[name].micro.get(metric), about.decimals, record)
-        ]
+        cells = [cell for name in lists for cell in _cells(record.scores[name].micro.get(metric), about, record)]
         table.add_row(f"{about.label} {about.arrow} {about.unit}".rstrip(), *cells)
     return table
 
 
-def _drawn(summary: Summary, record: Record) -> tuple[float, float] | None:
+def _drawn(summary: Summary, record: Record, metric: str) -> tuple[float, float] | None:
     """Return the interval of a mean where pages draw it: of few groups it says little."""
     from worldstrat_bench.protocol import load_protocol
     from worldstrat_bench.stats.ranking import drawn_interval
 
-    return drawn_interval(summary, load_protocol(record.protocol.id).aggregation)
+    return drawn_interval(summary, load_protocol(record.protocol.id).aggregation, metric)
 
 
-def _cells(summary: Summary | None, decimals: int, record: Record) -> tuple[str, str]:
+def _cells(summary: Summary | None, about: Measure, record: Record) -> tuple[str, str]:
     if summary is None or summary.mean is None:
         return "-", ""
+    decimals = about.decimals
     mean = f"{summary.mean:.{decimals}f}"
-    ends = _drawn(summary, record)
+    ends = _drawn(summary, record, about.name)
     return mean, "" if ends is None else f"{ends[0]:.{decimals}f} .. {ends[1]:.{decimals}f}"

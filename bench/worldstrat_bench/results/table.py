@@ -184,7 +184,7 @@ def _column(
     cells = []
     for run in runs:
         summary = _summary(run, list_name, metric, axis, stratum)
-        interval = drawn_interval(summary, protocol.aggregation)
+        interval = drawn_interval(summary, protocol.aggregation, metric)
         best, letters = _standing(board, run.name)
         cells.append(Cell(summary.n, summary.mean, interval, best, letters))
     return Column(metric, axis or "", stratum, len(tiles), _ties(board)), tuple(cells)

@@ -18,6 +18,7 @@ from worldstrat_bench.site.config import BoardConfig
 from worldstrat_bench.site.context import common_context, navigation
 from worldstrat_bench.site.divisions import Division, UnrankedEntry
 from worldstrat_bench.site.duplicates import without_duplicates
+from worldstrat_bench.site.emptied import left_out
 from worldstrat_bench.site.entries import Entry, RejectedEntry, read_entries
 from worldstrat_bench.site.finding import MANIFEST, Judged
 from worldstrat_bench.site.licences import footer
@@ -244,7 +245,7 @@ def compose(
         | {"imagery": footer(releases), "history": bool(snapshots)}
     )
     if not divisions:
-        _empty_front(output, apart, config)
+        _empty_front(output, apart, [*refused, *misplaced], config)
     if config.url:
         build_card(output, analyses, pictures_from)
     output.page("404.html", "missing.html.j2", {**common, "d": None})
@@ -309,10 +310,12 @@ def _home(analysis: Analysis, divisions: Sequence[Division], apart: Sequence[Unr
     }
 
 
-def _empty_front(output: Output, apart: Sequence[UnrankedEntry], config: BoardConfig) -> None:
+def _empty_front(
+    output: Output, apart: Sequence[UnrankedEntry], refused: Sequence[RejectedEntry], config: BoardConfig
+) -> None:
     own = {
         "heading": "Leaderboard",
-        "lead": "There is no record yet that could be ranked.",
+        "lead": left_out(refused),
         "no_official": True,
         "facts": [],
         "table": None,

@@ -69,12 +69,12 @@ def forest_figure(analysis: Analysis, entry: Entry, metric: str) -> Figure:
     rows: list[charts.ForestRow] = []
     whole = division.scores(entry).micro.get(metric)
     if whole is not None:
-        rows.append(charts.ForestRow("All tiles", whole.n, whole.mean, *(drawn_interval(whole, rules) or ())))
+        rows.append(charts.ForestRow("All tiles", whole.n, whole.mean, *(drawn_interval(whole, rules, metric) or ())))
     for name in division.strata:
         rows.append(charts.ForestRow(axis(name).title))
         for stratum in (s for s in analysis.strata if s.axis == name):
             summary = division.scores(entry).strata[name].get(stratum.label, {}).get(metric)
-            low, high = (drawn_interval(summary, rules) if summary else None) or (None, None)
+            low, high = (drawn_interval(summary, rules, metric) if summary else None) or (None, None)
             mean = summary.mean if summary else None
             label = shown_stratum(name, stratum.label)
             rows.append(charts.ForestRow(label, len(stratum.tiles), mean, low, high, f"../{stratum.page}"))

@@ -99,7 +99,7 @@ def _behind(analysis: Analysis, entry: Entry, leader: Leader, *, tested: bool) -
     parts = [("", f"Place {place} of {len(leader.slugs)} by {m.label}")]
     gain = division.scores(entry).micro.get("gain", NOTHING)
     if m.name == "psnr" and gain.mean is not None:
-        ends = drawn_interval(gain, division.protocol.aggregation)
+        ends = drawn_interval(gain, division.protocol.aggregation, "gain")
         parts.append(("", f", {shown(gain.mean, m)}{bracketed(ends, m)} over bicubic"))
     parts += [
         ("", f", {shown(difference.value, m)}{bracketed(difference.interval, m)} against the first, "),
@@ -149,7 +149,7 @@ def strata_figures(analysis: Analysis, entry: Entry) -> list[AxisFigure]:
             summary = division.scores(entry).strata[name].get(stratum.label, {}).get("gain", NOTHING)
             if summary.mean is None:
                 continue
-            ends = drawn_interval(summary, rules)
+            ends = drawn_interval(summary, rules, "gain")
             interval = (ends[0] - whole, ends[1] - whole) if ends else None
             label = shown_stratum(name, stratum.label)
             difference = Difference(summary.mean - whole, interval, None, interval is not None)

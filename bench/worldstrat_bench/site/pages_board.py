@@ -24,6 +24,7 @@ from worldstrat_bench.site.board_top import (
 from worldstrat_bench.site.citations import board_references
 from worldstrat_bench.site.copies import copies
 from worldstrat_bench.site.divisions import Division
+from worldstrat_bench.site.emptied import emptied
 from worldstrat_bench.site.entries import Entry
 from worldstrat_bench.site.figures import map_figure
 from worldstrat_bench.site.render import Output
@@ -119,6 +120,7 @@ def empty_context() -> dict[str, object]:
         "rank_note": "",
         "csv": "",
         "none_verified": "",
+        "emptied": "",
         "not_counting": [],
         "stability": None,
         "copies": [],
@@ -133,6 +135,7 @@ def _list_context(analysis: Analysis, name: str, metric: str, *, base: str) -> d
     division = analysis.division
     ranked = division.protocol.ranking.metrics
     main = name == division.list_name
+    gone = emptied(division)
     missing = [m for m in ranked if not division.measured(m)]
     orders = [m for m in ranked if m not in missing]
     boards = {m: division.boards[name, m] for m in orders}
@@ -161,7 +164,10 @@ def _list_context(analysis: Analysis, name: str, metric: str, *, base: str) -> d
             ]
             if main and len(orders) > 1
             else [],
-            "missing": [f"No {measure(m).label} yet: no record has it{_WHY_MISSING.get(m, '')}" for m in missing],
+            "missing": [
+                f"No {measure(m).label} yet: no record has it{_WHY_MISSING.get(m, '')}" for m in missing if not gone
+            ],
+            "emptied": gone,
             "facts": board_facts(boards, len(tiles), ranks=ranks),
             "sentences": board_sentences(boards) if ranks else [],
             "rank_note": rank_note(division, division.list_display(name)),

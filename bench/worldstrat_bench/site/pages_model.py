@@ -211,7 +211,7 @@ def _scores(analysis: Analysis, entry: Entry) -> Table:
         cells: list[Cell] = []
         for name in division.lists:
             s = division.scores(entry, name).micro[metric]
-            ends = drawn_interval(s, division.protocol.aggregation)
+            ends = drawn_interval(s, division.protocol.aggregation, metric)
             interval = ", ".join(number(end, m.decimals) for end in ends) if ends else NO_VALUE
             cells += [value_cell(s.mean, m.decimals), Cell(Markup(interval))]
         cells.append(value_cell(division.scores(entry).macro.get(metric), m.decimals))

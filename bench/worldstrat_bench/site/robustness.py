@@ -161,4 +161,4 @@ def robustness_figures(entry: Entry) -> list[Figure]:
 def _step(label: str, summary: Summary | None, rules: Aggregation) -> Step:
     if summary is None:
         return Step(label, 0, None)
-    return Step(label, summary.n, summary.mean, *(drawn_interval(summary, rules) or ()))
+    return Step(label, summary.n, summary.mean, *(drawn_interval(summary, rules, "psnr") or ()))

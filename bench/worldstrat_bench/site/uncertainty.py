@@ -86,7 +86,7 @@ def _table(division: Division, entry: Entry) -> Table:
 def _row(division: Division, entry: Entry, measure: Measure) -> Row:
     summary = division.scores(entry).micro.get(measure.name)
     mean = None if summary is None else summary.mean
-    ends = None if summary is None else drawn_interval(summary, division.protocol.aggregation)
+    ends = None if summary is None else drawn_interval(summary, division.protocol.aggregation, measure.name)
     interval = ", ".join(number(end, measure.decimals) for end in ends) if ends else NO_VALUE
     cells = (str(0 if summary is None else summary.n), number(mean, measure.decimals), interval)
     head = Markup("{} {}").format(measure.label, measure.arrow)

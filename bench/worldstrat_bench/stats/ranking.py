@@ -30,6 +30,7 @@ from worldstrat_bench.stats.estimate import (
 )
 from worldstrat_bench.stats.letters import letter_display
 from worldstrat_bench.stats.paired import Comparison, decided, sign_of
+from worldstrat_bench.stats.ranges import within_range
 
 Display = Literal["ranks", "intervals", "values"]
 
@@ -59,11 +60,14 @@ def as_shown(found: Comparison, rules: Aggregation, *, stratum: bool) -> Compari
     return found if display == "ranks" else replace(found, verdict="none")
 
 
-def drawn_interval(summary: Summary, rules: Aggregation) -> tuple[float, float] | None:
-    """Return the interval of a summary if it has one and enough effective groups for pages to draw it."""
+def drawn_interval(summary: Summary, rules: Aggregation, metric: str) -> tuple[float, float] | None:
+    """Return the interval of a summary if it has one and enough effective groups for pages to draw it.
+
+    It ends where the values of the metric do: an estimate of a small share reaches below 0.
+    """
     if summary.ci_low is None or summary.ci_high is None or summary.effective_groups < rules.groups_interval:
         return None
-    return summary.ci_low, summary.ci_high
+    return within_range(metric, summary.ci_low, summary.ci_high)
 
 
 @dataclass(frozen=True)

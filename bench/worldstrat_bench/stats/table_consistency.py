@@ -14,44 +14,7 @@ from worldstrat_bench.data import split
 from worldstrat_bench.measures import optional_column
 from worldstrat_bench.protocol import load_protocol, protocol_ids
 from worldstrat_bench.stats.contradiction import Contradiction
-
-RANGES: dict[str, tuple[float, float]] = {
-    "psnr": (-60, 100),
-    "ssim": (-1, 1),
-    "lpips": (0, 10),
-    "rmse": (0, 1000),
-    "psnr_raw": (-60, 100),
-    "psnr_unregistered": (-60, 100),
-    "sam": (0, 180),
-    "lr_consistency": (0, 1000),
-    "psnr_bicubic": (-60, 100),
-    "lr_consistency_target": (0, 1000),
-    "psnr_nir": (-60, 100),
-    "stlpips": (0, 10),
-    "sam4": (0, 180),
-    "ndvi_mae": (0, 2),
-    "coverage_68": (0, 1),
-    "coverage_95": (0, 1),
-    "ence": (0, 1e7),
-    "ause": (-1e-6, 5),
-    "crps": (0, 1000),
-    "opensr_improvement": (0, 1),
-    "opensr_omission": (0, 1),
-    "opensr_hallucination": (0, 1),
-    "resolution_m": (2.5, 40),
-    "contrast_nyquist": (-1e6, 1e6),
-    "missed": (0, 1e6),
-    "invented": (0, 1e6),
-    "detail_energy": (0, 1e12),
-    "clipped": (0, 1),
-    "shift_y": (-16, 16),
-    "shift_x": (-16, 16),
-    "cloud": (0, 1),
-    "detail": (0, 1000),
-    "lon": (-180, 180),
-    "lat": (-90, 90),
-}
-"""Possible range of a value, bounds included."""
+from worldstrat_bench.stats.ranges import RANGES
 
 SCORES = ("psnr", "ssim", "lpips", "rmse", "psnr_raw", "psnr_unregistered", "sam", "lr_consistency", "clipped")
 _LABELS = ("group", "ipcc", "smod", "source", "continent")

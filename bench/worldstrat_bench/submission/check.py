@@ -38,7 +38,7 @@ from worldstrat_bench.submission.check_view import (
 from worldstrat_bench.submission.check_words import word_faults
 from worldstrat_bench.submission.faults import CheckFinding, CheckReport, from_error
 from worldstrat_bench.submission.fingerprints import Fingerprints, dataset_fingerprints, imagery_faults
-from worldstrat_bench.submission.folders import holds_submissions, is_submission_folder, named_submission
+from worldstrat_bench.submission.folders import is_submission_folder, named_submission, submission_below
 from worldstrat_bench.submission.manifest import MANIFEST_NAME, Manifest
 from worldstrat_bench.submission.wheel import Expected, wheel_faults
 
@@ -123,9 +123,8 @@ def judged_folders(paths: Sequence[Path]) -> dict[Path, dict[Path, str]]:
     for path in paths:
         # A site is also built of runs, which no check of submissions knows.
         if path.resolve().name != SUBMISSIONS and not (path / MANIFEST_NAME).is_file():
-            if holds_submissions(path):
-                remedy = f"give that folder itself, such as {SUBMISSIONS}, beside the runs"
-                raise UsageError("submissions lie below it, which would not be checked", where=path, remedy=remedy)
+            if (below := submission_below(path)) is not None:
+                raise _unchecked(path, below)
             continue
         own = judged.setdefault(path, {})
         for folder, beside in _view([path], Options(), path).folders.items():
@@ -134,6 +133,18 @@ def judged_folders(paths: Sequence[Path]) -> dict[Path, dict[Path, str]]:
             more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
             own[folder] = f"refused by the check: {errors[0].what} [{errors[0].rule}]{more}" if errors else ""
     return judged
+
+
+def _unchecked(path: Path, below: Path) -> UsageError:
+    """Return the error for a folder that is not known for one of submissions, though one lies below it."""
+    place = below.parent
+    what = f"submissions lie below it, and would not be checked: {below}"
+    # By its name: beside a folder of that name lie the lists of the repository, which the check reads.
+    if place.resolve().name != SUBMISSIONS:
+        remedy = f"a folder of submissions is known by its name: call {place} {SUBMISSIONS!r}, or leave out --checked"
+    else:
+        remedy = f"give {place} itself, beside the runs"
+    return UsageError(what, where=path, remedy=remedy)
 
 
 def _view(paths: Sequence[Path], options: Options, scratch: Path) -> View:

@@ -38,14 +38,15 @@ def named_submission(given: Path, submissions: Path = Path(SUBMISSIONS)) -> Path
     return found
 
 
-def holds_submissions(path: Path) -> bool:
-    """Return whether a manifest lies below a folder; links are not followed."""
+def submission_below(path: Path) -> Path | None:
+    """Return the first submission below a folder, by name; None if there is none. Links are not followed."""
     for root, folders, files in os.walk(path):
+        folders.sort()
         if MANIFEST_NAME in files:
-            return True
+            return Path(root)
         if len(Path(root).relative_to(path).parts) >= _DEEPEST:
             folders.clear()
-    return False
+    return None
 
 
 def is_submission_folder(path: Path) -> bool:
