@@ -1,4 +1,4 @@
-"""What a board says that has no row left, and a site that has no board: what became of them, with names."""
+"""Sentences of a board that has no row left, and of a site that has no board: what became of them, with names."""
 
 from __future__ import annotations
 
