@@ -1,16 +1,18 @@
-"""Which files beside an ONNX file hold its tensors, read from the file without running or unpacking any of it.
+"""Statements of an ONNX file: the files beside it that hold its tensors, and the shape of its input.
 
-The host has to know them before a worker starts, and onnx is a package of the model's environment, not of the host's:
-this walks the wire format of protocol buffers and looks only at what can lead to a tensor. Field numbers are those of
-`onnx.proto` (they never change), wire types those of https://protobuf.dev/programming-guides/encoding/.
+It is read without running or unpacking any of it.
+
+The host has to know the files before a worker starts, and onnx is a package of the model's environment, not of the
+host's: this walks the wire format of protocol buffers and looks only at what can lead to a tensor. Field numbers are
+those of `onnx.proto` (they never change), wire types those of https://protobuf.dev/programming-guides/encoding/.
 """
 
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias, TypeVar
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
@@ -28,6 +30,9 @@ _LEADING: Final[dict[str, dict[int, str]]] = {
 }
 _KEY, _VALUE = 1, 2  # of an Entry
 _LONGEST_TEXT = 4096
+_LARGEST_SIDE = 1 << 20
+
+Found = TypeVar("Found")
 
 
 def external_data(file: Path) -> tuple[str, ...]:
@@ -38,6 +43,26 @@ def external_data(file: Path) -> tuple[str, ...]:
     OSError
         if the file cannot be read.
     """
+    return tuple(sorted(set(_read(file, _locations))))
+
+
+Sides: TypeAlias = tuple[int | None, ...]
+"""The sides of an input, None for one that the file leaves open."""
+
+
+def input_sides(file: Path) -> Sides:
+    """Return the sides of the one input that an ONNX file is fed with; () if it is not ONNX or has not just one.
+
+    Raises
+    ------
+    OSError
+        if the file cannot be read.
+    """
+    found = list(_read(file, _inputs))
+    return found[0] if len(found) == 1 else ()
+
+
+def _read(file: Path, parse: Callable[[mmap.mmap], Iterable[Found]]) -> tuple[Found, ...]:
     with file.open("rb") as stream:
         try:
             # Mapped, not read: weights are gigabytes, of which only the keys are looked at.
@@ -46,9 +71,34 @@ def external_data(file: Path) -> tuple[str, ...]:
             return ()
         with content:
             try:
-                return tuple(sorted(set(_locations(content))))
+                return tuple(parse(content))
             except ValueError:
                 return ()
+
+
+def _inputs(content: mmap.mmap) -> Iterator[Sides]:
+    """Yield the sides of every input that is not a tensor of the file; ValueError where the bytes are not ONNX."""
+    for graph in _inside(content, (0, len(content)), 7):
+        tensors = [*_inside(content, graph, 5), *_inside(content, graph, 15, 1)]
+        stored = {content[begin:end] for tensor in tensors for begin, end in _inside(content, tensor, 8)}
+        for value in _inside(content, graph, 11):
+            named = {content[begin:end] for begin, end in _inside(content, value, 1)}
+            # Files of old versions list their weights among the inputs.
+            if not named & stored:
+                yield tuple(_side(content, one) for one in _inside(content, value, 2, 1, 2, 1))
+
+
+def _inside(content: mmap.mmap, span: tuple[int, int], *path: int) -> list[tuple[int, int]]:
+    """Return where the fields lie that the numbers of `path` lead to, one message in another."""
+    spans = [span]
+    for number in path:
+        spans = [(begin, end) for own in spans for field, begin, end in _long_fields(content, *own) if field == number]
+    return spans
+
+
+def _side(content: mmap.mmap, span: tuple[int, int]) -> int | None:
+    sizes = [_varint(content, begin, end)[0] for field, kind, begin, end in _fields(content, *span) if kind == VARINT]
+    return sizes[0] if sizes and 0 < sizes[0] < _LARGEST_SIDE else None
 
 
 def _locations(content: mmap.mmap) -> Iterator[str]:
@@ -70,21 +120,28 @@ def _locations(content: mmap.mmap) -> Iterator[str]:
 
 def _long_fields(content: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, int, int]]:
     """Yield the number, the start and the end of every field of the wire type `BYTES`."""
+    for number, kind, begin, stop in _fields(content, at, end):
+        if kind == BYTES:
+            yield number, begin, stop
+
+
+def _fields(content: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+    """Yield the number, the wire type, the start and the end of the value of every field."""
     while at < end:
         tag, at = _varint(content, at, end)
-        kind = tag & 7
+        kind, begin = tag & 7, at
         if kind == VARINT:
             _, at = _varint(content, at, end)
         elif kind in (FIXED64, FIXED32):
             at += 8 if kind == FIXED64 else 4
         elif kind == BYTES:
-            length, at = _varint(content, at, end)
-            if length > end - at:
+            length, begin = _varint(content, at, end)
+            if length > end - begin:
                 raise ValueError("a field is longer than what holds it")
-            yield tag >> 3, at, at + length
-            at += length
+            at = begin + length
         else:
             raise ValueError(f"there is no wire type {kind}")
+        yield tag >> 3, kind, begin, at
     if at != end:
         raise ValueError("a field ends beyond what holds it")
 

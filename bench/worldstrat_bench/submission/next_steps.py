@@ -1,4 +1,4 @@
-"""The last words of ``submission new``: the values of a sidecar, what is left to fill in, the next commands."""
+"""The last words of ``submission new``: what the file says, what is left to fill in, the next commands."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from pathlib import Path
 
 from worldstrat_bench.submission.check_files import SUBMISSIONS
 from worldstrat_bench.submission.manifest import MANIFEST_NAME, load_manifest
-from worldstrat_bench.submission.placeholders import PLACEHOLDERS
-from worldstrat_bench.submission.scaffold_file import sidecar_values
+from worldstrat_bench.submission.placeholders import MARK, PLACEHOLDERS, undecided
+from worldstrat_bench.submission.scaffold import in_toml
+from worldstrat_bench.submission.stated_weights import file_says
 
 
 def next_steps(slug: str, folder: Path, weights: Path | None) -> str:
@@ -24,9 +25,10 @@ def next_steps(slug: str, folder: Path, weights: Path | None) -> str:
     lines = []
     if weights is not None:
         lines += _parameters(weights)
-    if weights is not None or left:
-        asked = [*left, *(["frames"] if weights is not None else [])]
-        lines += ["", f"Fill in {place / MANIFEST_NAME}:", *(f"  {key}" for key in asked)]
+    if left:
+        lines += ["", f"Fill in {place / MANIFEST_NAME}:", *(f"  {key}" for key in left)]
+    if marked := undecided((place / MANIFEST_NAME).read_text(encoding="utf-8")):
+        lines += ["", f"There, look at these and take their mark {MARK!r} away:", *(f"  {key}" for key in marked)]
     quoted = shlex.quote(str(place))
     install = [f"pip install --no-deps --editable {shlex.quote(str(folder))}"] if weights is None else []
     commands = (
@@ -40,9 +42,9 @@ def next_steps(slug: str, folder: Path, weights: Path | None) -> str:
 
 
 def _parameters(weights: Path) -> list[str]:
-    """Return what [model.parameters] holds, and from where."""
-    found = sidecar_values(weights)
-    if not found:
-        return ["", "[model.parameters] is empty: say which bands and which scale the network takes."]
-    side = weights.with_suffix(".yaml").name
-    return ["", f"[model.parameters], from {side}:", *(f"  {name} = {value}" for name, value in found.items())]
+    """Return what [model.parameters] holds, from where, and what of the file cannot be used as it is."""
+    says = file_says(weights)
+    source = f"from {' and '.join(says.sources)}" if says.sources else "which the file does not say"
+    values = [f"  {name} = {in_toml(value)}" for name, value in says.parameters.items()]
+    faults = [f"{weights.name}: {fault}." for fault in says.faults]
+    return ["", f"[model.parameters], {source}:", *values, f"and frames = {says.frames}.", *faults]

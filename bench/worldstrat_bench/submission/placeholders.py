@@ -52,16 +52,38 @@ PLACEHOLDERS: Final[dict[str, Placeholder]] = {
     "no_datasets": Placeholder(
         "training", "datasets", "not stated yet", "name every data set that the weights have seen"
     ),
-    # The template's other statements on training are guesses too: its one refused text asks for all of them.
     "no_training": Placeholder(
         "training",
         "description",
         "Not stated yet: on which images was it trained?",
-        "say on which images it was trained, then see whether train_split, selection_split, test_evaluations and "
-        "uses_test are true of it: docs/submissions.md",
+        "say on which images it was trained",
     ),
 }
 """By the name that the templates use."""
+
+MARK: Final = "# decide:"
+"""Words behind a value that the templates guess, which whoever has looked at it takes away."""
+
+_MARKED: Final = {
+    "bands": ("model", "parameters"),
+    "input_scale": ("model", "parameters"),
+    "train_split": ("training",),
+    "selection_split": ("training",),
+    "test_evaluations": ("training",),
+    "uses_test": ("training",),
+}
+"""Keys that may bear the mark, to the table that they stand in."""
+
+
+def undecided(text: str) -> dict[str, int]:
+    """Return the keys of a manifest that still bear the mark, with their tables, to their lines."""
+    found = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        key, _, rest = (part.strip() for part in line.partition("="))
+        # Only the values of these keys hold no "#" of their own.
+        if key in _MARKED and MARK in rest:
+            found[".".join((*_MARKED[key], key))] = number
+    return found
 
 
 def placeholder_texts() -> dict[str, str]:
@@ -82,3 +104,7 @@ def placeholder_faults(manifest: Manifest | PredictionsManifest, text: str, wher
             key = (placeholder.section, placeholder.key)
             what = f"{'.'.join(key)} still says {placeholder.text!r}, which `submission new` wrote"
             yield CheckFinding("placeholder", what, where=where, line=line_of(text, key), remedy=placeholder.remedy)
+    for name, line in undecided(text).items():
+        what = f"{name} still bears the mark {MARK!r} of `submission new`: is its value right?"
+        remedy = "set what is true of the network (docs/submissions.md), and take the mark away"
+        yield CheckFinding("placeholder", what, where=where, line=line, remedy=remedy)

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from worldstrat_bench.digests import file_sha256
 from worldstrat_bench.errors import UsageError
-from worldstrat_bench.plugins.declared import found_beside
 from worldstrat_bench.plugins.discovery import BASELINES, BASELINES_REMEDY
-from worldstrat_bench.preprocessing import Value, complete
+from worldstrat_bench.preprocessing import Value
 from worldstrat_bench.submission.check_files import MAX_FILE_BYTES, SUBMISSIONS
 from worldstrat_bench.submission.manifest import MANIFEST_NAME, WEIGHTS_SUFFIXES, WeightsFormat
-from worldstrat_bench.submission.placeholders import PLACEHOLDERS, placeholder_texts
+from worldstrat_bench.submission.placeholders import MARK, PLACEHOLDERS, placeholder_texts
 from worldstrat_bench.submission.scaffold import check_slug, in_toml, refuse_full_folder, render, stated_authors
+from worldstrat_bench.submission.stated_weights import FileSays, file_says
 
 _RUN_BY: dict[WeightsFormat, str] = {
     "onnx": "onnx",
@@ -38,8 +38,8 @@ _BY_SUFFIX: dict[str, WeightsFormat] = {
 def write_file_scaffold(slug: str, folder: Path, weights: Path, authors: Sequence[str] = ()) -> tuple[Path, ...]:
     """Write the submission of a file into `folder`; return the files written.
 
-    A small file is copied beside the manifest, of a large one the address is left to be filled in. What a sidecar
-    beside the file says becomes the manifest's parameters: a submission states them, and no sidecar goes with it.
+    A small file is copied beside the manifest, of a large one the address is left to be filled in. What the file and a
+    sidecar beside it say becomes the manifest's parameters: a submission states them, and no sidecar goes with it.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def write_file_scaffold(slug: str, folder: Path, weights: Path, authors: Sequenc
     if form is None or not weights.is_file():
         what = "there is no such file" if not weights.is_file() else f"files *{weights.suffix[:20]} are not known"
         raise UsageError(what, where=weights, remedy=f"give a file *{', *'.join(_BY_SUFFIX)}")
-    parameters = sidecar_values(weights)
+    says = file_says(weights)
     size = weights.stat().st_size
     # A name that needs no quoting in TOML, on a forge or in a shell.
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", weights.name).lstrip("-._") or f"weights{weights.suffix}"
@@ -63,8 +63,9 @@ def write_file_scaffold(slug: str, folder: Path, weights: Path, authors: Sequenc
         **placeholder_texts(),
         "slug": slug,
         "authors": stated_authors(authors),
-        "parameters": "\n".join(f"{name} = {in_toml(value)}" for name, value in parameters.items())
-        or '# bands = "B04,B03,B02"\n# input_scale = 1.0',
+        "parameters": "\n".join(_assignment(name, value, says) for name, value in says.parameters.items()),
+        "frames": str(says.frames),
+        "decide": MARK,
         "title": slug,
         "entry_point": _RUN_BY[form],
         "version": _version(),
@@ -83,21 +84,15 @@ def write_file_scaffold(slug: str, folder: Path, weights: Path, authors: Sequenc
     return tuple(place / target for target in (*written, *((name,) if beside else ())))
 
 
-def sidecar_values(weights: Path) -> dict[str, Value]:
-    """Return the parameters that the file beside some weights states, as the adapters read it; {} without one.
+def _assignment(name: str, value: Value, says: FileSays) -> str:
+    line = f"{name} = {in_toml(value)}"
+    return f"{line}    {MARK} {_QUESTIONS[name]}" if name in says.guessed else line
 
-    Raises
-    ------
-    UsageError
-        if it says nothing that can be used.
-    """
-    found = found_beside(weights)
-    try:
-        complete({}, found)
-    except ValueError as error:
-        remedy = "correct it, or move it away and set [model.parameters] by hand"
-        raise UsageError(str(error), where=weights.with_suffix(".yaml"), remedy=remedy) from None
-    return found
+
+_QUESTIONS = {
+    "bands": "are these its channels, in this order?",
+    "input_scale": "1.0 for reflectance, 10000 for digital numbers",
+}
 
 
 def _version() -> str:

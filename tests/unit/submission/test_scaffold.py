@@ -18,13 +18,24 @@ from worldstrat_bench.cli.app import app
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.plugins.declared import sidecar_parameters
 from worldstrat_bench.plugins.discovery import REFERENCE_MODELS
+from worldstrat_bench.plugins.onnx_data import input_sides
+from worldstrat_bench.preprocessing import declare
 from worldstrat_bench.submission.check import check
 from worldstrat_bench.submission.compare import compare_markdown
 from worldstrat_bench.submission.manifest import load_manifest
-from worldstrat_bench.submission.placeholders import PLACEHOLDERS
+from worldstrat_bench.submission.placeholders import MARK, PLACEHOLDERS
 from worldstrat_bench.submission.results import add_run
 from worldstrat_bench.submission.scaffold import write_scaffold
 from worldstrat_bench.submission.scaffold_file import write_file_scaffold
+
+MARKED = (
+    "model.parameters.bands",
+    "model.parameters.input_scale",
+    "training.train_split",
+    "training.selection_split",
+    "training.test_evaluations",
+    "training.uses_test",
+)
 
 
 @pytest.mark.parametrize("slug", ["my-sr", "3d-net", "a", "x" * 60])
@@ -120,15 +131,24 @@ def test_a_file_needs_a_manifest_alone(tmp_path: Path, name: str, entry_point: s
     result = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
     assert result.exit_code == 0
     assert len(result.stdout.splitlines()) == 3
-    assert "[model.parameters] is empty" in result.stderr
+    assert "[model.parameters], which the file does not say:" in result.stderr
     folder = tmp_path / "out" / "submissions" / "my-net"
     manifest = load_manifest(folder)
     assert manifest.weights is not None
     assert (manifest.model.entry_point, manifest.weights.format) == (entry_point, form)
     assert {(fault.rule, fault.what.split()[0]) for fault in check([folder]).errors} == {
         ("placeholder", key)
-        for key in ("submission.authors", "submission.description", "training.datasets", "training.description")
+        for key in (
+            "submission.authors",
+            "submission.description",
+            "training.datasets",
+            "training.description",
+            *MARKED,
+        )
     }
+    place = folder / "submission.toml"
+    place.write_text(place.read_text(encoding="utf-8").replace(MARK, "# "), encoding="utf-8")
+    assert {fault.what.split()[0] for fault in check([folder]).errors}.isdisjoint(MARKED)
 
 
 def test_every_placeholder_that_a_template_writes_is_refused_with_its_line(tmp_path: Path) -> None:
@@ -142,14 +162,15 @@ def test_every_placeholder_that_a_template_writes_is_refused_with_its_line(tmp_p
     for folder in ("package", "small", "big"):
         text = (tmp_path / folder / "submissions" / "my-sr" / "submission.toml").read_text(encoding="utf-8")
         found = {f.what.split()[0]: f for f in check([tmp_path / folder / "submissions"]).errors}
-        expected = {f"{p.section}.{p.key}": p for p in PLACEHOLDERS.values() if p.text in text}
+        expected = {f"{p.section}.{p.key}": p.text for p in PLACEHOLDERS.values() if p.text in text}
+        expected |= dict.fromkeys(MARKED if MARK in text else (), MARK)
         assert set(found) == set(expected)
         for key, fault in found.items():
             assert fault.rule == "placeholder"
             assert fault.remedy
-            assert expected[key].text in text.splitlines()[(fault.line or 0) - 1]
+            assert expected[key] in text.splitlines()[(fault.line or 0) - 1]
         written |= set(expected)
-    assert len(written) == len(PLACEHOLDERS)
+    assert len(written) == len(PLACEHOLDERS) + len(MARKED)
 
 
 @pytest.mark.parametrize("name", ["", "a\nb", "x" * 201])
@@ -167,12 +188,66 @@ def test_what_a_sidecar_says_becomes_the_parameters(tmp_path: Path) -> None:
     stated = load_manifest(tmp_path / "out" / "submissions" / "my-net").model.parameters
     assert stated == sidecar_parameters((tmp_path / "net.yaml").read_text())
     assert "from net.yaml" in result.stderr
-    assert "  bands = B2,B3,B4,B8" in result.stderr
+    assert '  bands = "B2,B3,B4,B8"' in result.stderr
+    # Whoever wrote the sidecar has decided on bands and scale.
+    assert "model.parameters" not in result.stderr.partition("take their mark")[2]
     (tmp_path / "net.yaml").write_text("bands: [B99]\nfactor: 2\n")
     with pytest.raises(UsageError) as caught:
         write_file_scaffold("my-net", tmp_path / "other", tmp_path / "net.onnx")
     assert caught.value.where == str(tmp_path / "net.yaml")
     assert not (tmp_path / "other").exists()
+
+
+TEN = "B02,B03,B04,B05,B06,B07,B08,B8A,B11,B12"
+SHAPES: list[tuple[list[int | str], dict[str, object], int, str]] = [
+    ([1, 3, "h", "w"], {"bands": "B04,B03,B02"}, 1, ""),
+    (["n", 4, "h", "w"], {"bands": "B04,B03,B02,B08"}, 1, ""),
+    ([1, 10, 64, 64], {"bands": TEN, "window": 64, "fixed": True, "overlap": 16}, 1, ""),
+    (["n", 1, "h", "w"], {"bands": "B04,B03,B02", "per_band": True}, 1, ""),
+    ([1, 1, "h", "w"], {"per_band": True}, 1, "it takes a batch of 1"),
+    ([1, 5, 3, 32, 32], {"frame_rule": "stack", "frames": 5, "window": 32, "fixed": True, "overlap": 8}, 5, ""),
+    ([1, 16, 4, "h", "w"], {"bands": "B04,B03,B02,B08", "frame_rule": "stack", "frames": 16}, 8, ""),
+    ([1, "t", 3, "h", "w"], {"frame_rule": "stack"}, 8, ""),
+    ([1, 24, "h", "w"], {}, 1, 'it takes 24 channels: name as many bands, or those of one frame with frame_rule = "ch'),
+    ([1, 128, 128, 3], {}, 1, "its channels come last"),
+    ([1, 3, 64, 128], {}, 1, "its window is not square"),
+    ([8, 3, "h", "w"], {}, 1, "it takes a batch of 8"),
+    ([3, 64], {}, 1, "its input has 2 axes"),
+]
+
+
+@pytest.mark.parametrize(("sides", "stated", "frames", "fault"), SHAPES)
+def test_what_an_onnx_file_takes_is_read(
+    tmp_path: Path, sides: list[int | str], stated: dict[str, object], frames: int, fault: str
+) -> None:
+    onnx = pytest.importorskip("onnx")
+    info, file = onnx.helper.make_tensor_value_info, tmp_path / "net.onnx"
+    weight = onnx.helper.make_tensor("w", onnx.TensorProto.FLOAT, [1], [1.0])
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Mul", ["x", "w"], ["y"])],
+        "g",
+        # Files of old versions list their weights among the inputs.
+        [info("w", onnx.TensorProto.FLOAT, [1]), info("x", onnx.TensorProto.FLOAT, sides)],
+        [info("y", onnx.TensorProto.FLOAT, sides)],
+        [weight],
+    )
+    onnx.save(onnx.helper.make_model(graph), file)
+    assert input_sides(file) == tuple(side if isinstance(side, int) else None for side in sides)
+    text = next_steps_of(tmp_path / "out", file)
+    model = load_manifest(tmp_path / "out" / "submissions" / "my-sr").model
+    assert stated.items() <= model.parameters.items()
+    assert (model.frames, "from its input, " in text, fault in text) == (frames, True, True)
+    assert "net.onnx: " in text or not fault
+    # What was read is what the adapter wants, so that the next command runs the network.
+    if not fault:
+        adapter = pytest.importorskip("worldstrat_bench_baselines.adapters.onnx")
+        assert adapter.input_flaw(sides, declare(**model.parameters)) == ""
+
+
+@pytest.mark.parametrize("content", [b"", b"weights", b"\x3a\xff\xff\xff\xff\xff\xff\xff", b"\x3a\x02\x5a\x00"])
+def test_a_file_without_a_readable_input_has_no_sides(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "net.onnx").write_bytes(content)
+    assert input_sides(tmp_path / "net.onnx") == ()
 
 
 @pytest.mark.parametrize("file", [None, "net.onnx"])
