@@ -216,7 +216,7 @@ def test_a_package_makes_no_link_outside_of_the_workers_folder(
     assert not list(outside.iterdir())
 
 
-def test_metadata_beyond_reason_is_no_editable_install(site: Path) -> None:
+def test_metadata_beyond_reason_grants_nothing(site: Path) -> None:
     install(site, {"sr-1.0.dist-info/direct_url.json": "[" * 100_000})
     assert granted(site) == (set(), set())
 

@@ -86,4 +86,4 @@ NO_PICTURES_HERE = (
     "This board has no pictures: they are made from the data set and from predictions, and records hold neither."
 )
 NO_PICTURES_OF_TILE = "This tile has no pictures: they are made of the tiles of the gallery."
-"""What a page says where a reader would look for pictures; their sections are left out."""
+"""Sentence of a page where a reader would look for pictures; their sections are left out."""
