@@ -74,7 +74,7 @@ def test_all_panels_of_a_tile_share_one_stretch(pictures: PictureScene) -> None:
 
 def test_a_crop_holds_the_stretched_values_exactly(pictures: PictureScene) -> None:
     dataset = open_dataset(pictures.data)
-    index = json.loads(next(pictures.site.glob("practice-*/data/pictures.json")).read_text(encoding="utf-8"))
+    index = json.loads(next(pictures.site.glob("practice-*/data/pictures.json")).read_text(encoding="utf-8"))["tiles"]
     assert sorted(index) == sorted(dataset.names("test"))
     for name, entry in index.items():
         target = read_target(dataset.tile(name), WSB)
@@ -109,12 +109,13 @@ def test_no_previews_and_another_data_set_give_no_pictures(pictures: PictureScen
 
 
 def test_pictures_of_the_gallery_alone(pictures: PictureScene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    one = sorted(json.loads((min(pictures.site.glob("practice-*")) / "data" / "pictures.json").read_text("utf-8")))[0]
+    index = json.loads((min(pictures.site.glob("practice-*")) / "data" / "pictures.json").read_text("utf-8"))
+    one = min(index["tiles"])
     monkeypatch.setattr(Analysis, "featured", lambda _: frozenset([one]))
     config = BoardConfig(pictures="gallery")
     build(pictures.runs, tmp_path / "site", data=pictures.data, predictions=pictures.runs, config=config)
     board = min((tmp_path / "site").glob("practice-*"))
-    assert list(json.loads((board / "data" / "pictures.json").read_text("utf-8"))) == [one]
+    assert list(json.loads((board / "data" / "pictures.json").read_text("utf-8"))["tiles"]) == [one]
     assert [page.name for page in board.glob("t/*.html") if "<img" in page.read_text("utf-8")] == [
         f"{slugify(one)}.html"
     ]
@@ -126,7 +127,7 @@ def test_pictures_of_the_gallery_alone(pictures: PictureScene, tmp_path: Path, m
 
 def test_the_gallery_shows_the_hardest_first(pictures: PictureScene) -> None:
     board = min(pictures.site.glob("practice-*"))
-    index = json.loads((board / "data" / "pictures.json").read_text(encoding="utf-8"))
+    index = json.loads((board / "data" / "pictures.json").read_text(encoding="utf-8"))["tiles"]
     assert len(index) == 3
     assert (board / "gallery.html").read_text(encoding="utf-8").count("<img") >= 3 * 3
 

@@ -37,6 +37,16 @@ def build_site(
         list[Path] | None,
         typer.Option("--predictions", metavar="RUN", help="A run whose predictions are shown; may be repeated."),
     ] = None,
+    pictures: Annotated[
+        Path | None,
+        typer.Option(
+            "--pictures", metavar="FILE", help="Pictures made before: an archive by `site pictures`, or a built site."
+        ),
+    ] = None,
+    download: Annotated[
+        bool,
+        typer.Option("--download/--no-download", help="Download the archive of pictures that board.toml names."),
+    ] = False,
     previews: Annotated[bool, typer.Option("--previews/--no-previews", help="Make pictures of the tiles.")] = True,
     board: Annotated[
         Path | None, typer.Option("--board", metavar="FILE", help="board.toml that selects boards and columns.")
@@ -60,6 +70,7 @@ def build_site(
     from worldstrat_bench.site import build
     from worldstrat_bench.site.config import load_config, of_repository, only_kinds
     from worldstrat_bench.site.snapshots import FOLDER, load_snapshots
+    from worldstrat_bench.site.stored import archive_at_hand
 
     config, faults = of_repository(load_config(board), board, paths)
     for fault in faults:
@@ -73,12 +84,14 @@ def build_site(
 
         judged = judged_folders(paths)
     frozen = load_snapshots(board.parent / FOLDER) if board is not None else ()
-    with Alive(lambda text: typer.echo(printable(text), err=True), "building the site") as say:
+    alive = Alive(lambda text: typer.echo(printable(text), err=True), "building the site")
+    with alive as say, archive_at_hand(config, pictures, fetch=download and previews and data is None) as stored:
         report = build(
             paths,
             out,
             data=data,
             predictions=predictions or (),
+            pictures=stored,
             previews=previews,
             config=config,
             judged=judged,
@@ -123,6 +136,31 @@ def check_site(
         _print_check(report)
     if report.faults:
         raise typer.Exit(5)
+
+
+@site_app.command("pictures", short_help="Pack the pictures of a built site.")
+def pack_pictures(
+    site: Annotated[Path, typer.Argument(metavar="SITE", help="Site built with --data and --predictions.")],
+    *,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Archive to write, a zip.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Pack the pictures of a built site, so that a machine without the data can publish them; print its digest.
+
+    The licence of the imagery lies in the archive.
+    """
+    from worldstrat_bench.digests import file_sha256
+    from worldstrat_bench.site.stored import pack
+
+    tiles, files = pack(site, out)
+    digest, size = file_sha256(out), out.stat().st_size
+    if as_json:
+        print_json({"file": str(out), "sha256": digest, "bytes": size, "tiles": tiles, "files": files})
+        return
+    typer.echo(f"{printable(str(out))}: pictures of {tiles} tiles, {files} files, {size / 1e6:.1f} MB")
+    typer.echo("for reports/board.toml, once the archive has an address:")
+    typer.echo('pictures_archive = "https://..."')
+    typer.echo(f'pictures_sha256 = "{digest}"')
 
 
 @site_app.command("snapshot", short_help="Freeze the boards of a built site under a name.")

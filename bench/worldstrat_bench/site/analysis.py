@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from worldstrat_bench.site.config import BoardConfig
 from worldstrat_bench.site.divisions import Division
+from worldstrat_bench.site.entries import Entry
 from worldstrat_bench.site.leader import Leader, leader
 from worldstrat_bench.site.text import clean, file_names
 from worldstrat_bench.stats.paired import sign_of
@@ -174,6 +175,11 @@ class Analysis:
             (t for t in tiles if not np.isnan(median[self.row_of[t]])),
             key=lambda t: (sign * median[self.row_of[t]], t),
         )
+
+    def by_rank(self) -> list[Entry]:
+        """Return the entries, best first by the first metric that ranks."""
+        order = self.board(self.division.protocol.ranking.metrics[0]).order
+        return sorted(self.division.entries, key=lambda e: (order.get(e.slug, len(order)), e.slug))
 
     def featured(self) -> frozenset[str]:
         """Return the tiles that the gallery shows."""

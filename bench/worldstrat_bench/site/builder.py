@@ -44,6 +44,7 @@ from worldstrat_bench.site.render import Output
 from worldstrat_bench.site.robustness import Partners, synthetic_partners
 from worldstrat_bench.site.snapshots import Snapshot
 from worldstrat_bench.site.sorting import list_divisions, unplaced
+from worldstrat_bench.site.stored import Files, read_pictures
 from worldstrat_bench.site.studies import Study, placed, read_studies
 
 
@@ -94,6 +95,7 @@ def build(
     *,
     data: Path | None = None,
     predictions: Sequence[Path] = (),
+    pictures: Path | None = None,
     previews: bool = True,
     config: BoardConfig | None = None,
     references: References | None = None,
@@ -109,6 +111,7 @@ def build(
     out : an empty folder, one that does not exist, or a site built before, which is replaced.
     data : the data set, for pictures of inputs and truth.
     predictions : run directories with stored predictions, for pictures of them and error maps.
+    pictures : made before: an archive of them, or a built site; instead of `data` and `predictions`.
     previews : False leaves all pictures out.
     config : which boards and columns; none: the defaults.
     references : what official records are held against; None for those that the package ships, which is what every
@@ -126,6 +129,10 @@ def build(
         if `data` is not a data set.
     """
     _check_out(out)
+    if pictures is not None and (data is not None or predictions):
+        what = "pictures are made from data and predictions, or taken over, not both"
+        raise UsageError(what, where="--pictures", remedy="leave --pictures or the others out")
+    stored = read_pictures(pictures) if pictures is not None and previews else None
     entries, studies, refused = _read(paths, references, judged)
     shown = (data, predictions) if previews else (None, ())
     with _without_collection():
@@ -134,6 +141,7 @@ def build(
             refused,
             *shown,
             config=config,
+            stored=stored,
             studies=studies,
             references=references,
             snapshots=snapshots,
@@ -202,7 +210,8 @@ def compose(
     predictions: Sequence[Path] = (),
     *,
     config: BoardConfig | None = None,
-    pictures_from: Path | None = None,
+    stored: Files | None = None,
+    card_from: Path | None = None,
     studies: Sequence[Study] = (),
     references: References | None = None,
     snapshots: Sequence[Snapshot] = (),
@@ -212,7 +221,8 @@ def compose(
 
     Parameters
     ----------
-    pictures_from : a built site whose pictures are taken over instead of made again.
+    stored : pictures that are taken over instead of made.
+    card_from : a built site whose card is taken over.
     studies : of sensitivity; one that fits no board is refused.
     references, snapshots, say : see :func:`build`.
     """
@@ -232,7 +242,7 @@ def compose(
     output.put_assets()
     own, misplaced = placed(studies, divisions)
     for i, analysis in enumerate(analyses):
-        pictures = collect(output, analysis, source, pictures_from)
+        pictures = collect(output, analysis, source, stored)
         # The first division is the official one where there is one; its board is the front page as well.
         home = _home(analysis, divisions, apart) if i == 0 else None
         common = common_context(analysis.division, config) | {"history": bool(snapshots)}
@@ -247,7 +257,7 @@ def compose(
     if not divisions:
         _empty_front(output, apart, [*refused, *misplaced], config)
     if config.url:
-        build_card(output, analyses, pictures_from)
+        build_card(output, analyses, card_from)
     output.page("404.html", "missing.html.j2", {**common, "d": None})
     build_method(output, common)
     build_runs(output, divisions, loose)

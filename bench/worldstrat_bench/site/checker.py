@@ -24,6 +24,7 @@ from worldstrat_bench.site.finding import MANIFEST
 from worldstrat_bench.site.html_check import Page, bad_schemes, is_external, read_page
 from worldstrat_bench.site.pages_site import Manifest, read_manifest
 from worldstrat_bench.site.snapshots import FOLDER, load_snapshots
+from worldstrat_bench.site.stored import read_pictures
 from worldstrat_bench.site.studies import read_studies
 
 INDEX_GZIPPED = 60_000
@@ -185,7 +186,8 @@ def _rebuild_faults(
         entries,
         refused,
         config=manifest.config,
-        pictures_from=folder,
+        stored=read_pictures(folder),
+        card_from=folder,
         references=references,
         snapshots=snapshots,
         studies=studies,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from worldstrat_bench.arguments import one_of
 from worldstrat_bench.artefacts.base import Part, first_problem
@@ -25,9 +25,9 @@ _REMEDY = "reports/board.toml of the repository is an example"
 
 Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]
 
-# Both stand in commands, in BibTeX and in links. Without spaces, quotes, braces, @, ? and # they mean the same in all
-# of them, and the first cannot hold a password.
-Repository = Annotated[
+# These stand in commands, in BibTeX and in links. Without spaces, quotes, braces, @, ? and # they mean the same in all
+# of them, and an address cannot hold a password.
+Address = Annotated[
     str, Field(max_length=200, pattern=r"^(https://[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]+)?/[A-Za-z0-9_./~-]+)?$")
 ]
 Doi = Annotated[str, Field(max_length=100, pattern=r"^(10\.[0-9]{4,9}/[A-Za-z0-9][A-Za-z0-9._;()/:-]*)?$")]
@@ -64,14 +64,24 @@ class BoardConfig(Part):
         default=(), description="records in the order of their merges; reports/owners.toml gives it"
     )
     url: str = Field(default="", description="address of the published site, ending in /; none: no absolute links")
-    repository: Repository = Field(
+    repository: Address = Field(
         default="", description="https address from which git clones the repository that publishes the site"
     )
     doi: Doi = Field(default="", description="DOI under which this benchmark is cited, 10.…")
     pictures: Literal["all", "gallery"] = Field(
         default="all", description="tiles that have pictures where a build is given the data"
     )
+    pictures_archive: Address = Field(
+        default="", description="https address of pictures that a maintainer made: site pictures makes the archive"
+    )
+    pictures_sha256: Sha256 | Literal[""] = Field(default="", description="digest of that archive")
     gallery: int = Field(default=12, ge=1, le=60, description="tiles in each part of the gallery")
+
+    @model_validator(mode="after")
+    def _archive_has_its_digest(self) -> BoardConfig:
+        if bool(self.pictures_archive) != bool(self.pictures_sha256):
+            raise ValueError("pictures_archive and pictures_sha256 come together")
+        return self
 
     @property
     def known(self) -> KnownHarnesses:

@@ -1,31 +1,28 @@
-"""Pictures of tiles: made from a data set and stored predictions, or taken over from a built site."""
+"""Pictures of tiles: made from a data set and stored predictions, or taken over from those that were made before."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from pydantic import TypeAdapter, ValidationError
 
 from worldstrat_bench.artefacts.identity import targets_sha256
 from worldstrat_bench.artefacts.record import load_record
 from worldstrat_bench.errors import DataError, UsageError
 from worldstrat_bench.pace import Pace, Say
 from worldstrat_bench.site.analysis import Analysis
+from worldstrat_bench.site.licences import caption
 from worldstrat_bench.site.pictures import TilePictures
 from worldstrat_bench.site.render import Output
+from worldstrat_bench.site.stored import INDEX, Files, index_document, taken_over
 from worldstrat_bench.site.studio import Studio
 
 if TYPE_CHECKING:
     from worldstrat_bench.data.layout import Dataset
     from worldstrat_bench.data.target import TargetImage
 
-INDEX = "data/pictures.json"
 Pictures = dict[str, TilePictures]
-_PICTURES = TypeAdapter(TilePictures)
 
 
 @dataclass(frozen=True)
@@ -70,15 +67,15 @@ def open_source(data: Path | None, runs: Sequence[Path], say: Say = lambda _: No
     return Source(open_dataset(data), found, say)
 
 
-def collect(output: Output, analysis: Analysis, source: Source, built: Path | None) -> Pictures:
+def collect(output: Output, analysis: Analysis, source: Source, stored: Files | None) -> Pictures:
     """Return the pictures of a division; empty if the data set is not the one that its runs were scored on.
 
     Parameters
     ----------
-    built : a site whose pictures are taken over instead.
+    stored : pictures that are taken over instead.
     """
-    if built is not None:
-        return _taken_over(output, analysis, built)
+    if stored is not None:
+        return taken_over(output, analysis, stored)
     dataset = source.dataset
     if dataset is None or dataset.release not in analysis.division.release.split(", "):
         return {}
@@ -93,7 +90,9 @@ def collect(output: Output, analysis: Analysis, source: Source, built: Path | No
     for tile in chosen:
         pictures[tile] = studio.make(tile, targets[tile], whole=tile in featured)
         pace(len(pictures), len(chosen))
-    output.put_json(analysis.division.prefix + INDEX, {tile: asdict(p) for tile, p in sorted(pictures.items())})
+    drawn = sorted({layer.key for shown in pictures.values() for layer in shown.models})
+    licence = caption(analysis.division.release.split(", "))
+    output.put_json(analysis.division.prefix + INDEX, index_document(analysis, drawn, licence, pictures))
     return pictures
 
 
@@ -113,16 +112,3 @@ def _targets(analysis: Analysis, dataset: Dataset, pace: Pace) -> dict[str, Targ
     # Names of tiles are the same in every release and copy; only the pixels tell whether these are the scored ones.
     digest = targets_sha256((tile, target.sha256) for tile, target in targets.items() if target.usable)
     return targets if digest == division.targets_sha256 else None
-
-
-def _taken_over(output: Output, analysis: Analysis, built: Path) -> Pictures:
-    prefix = analysis.division.prefix
-    try:
-        document = json.loads((built / prefix / INDEX).read_text(encoding="utf-8"))
-        found = {tile: _PICTURES.validate_python(fields) for tile, fields in document.items()}
-    except (OSError, ValidationError):
-        return {}
-    for path in sorted(p for p in (built / prefix / "img").rglob("*") if p.is_file()):
-        output.put(path.relative_to(built).as_posix(), path.read_bytes())
-    output.put_json(prefix + INDEX, document)
-    return {tile: pictures for tile, pictures in found.items() if tile in analysis.row_of}

@@ -55,7 +55,7 @@ class Studio:
         models, errors, found = [], [], []
         images = {"target": target.image}
         # By rank, so that the first two pictures of a page are those of the best models.
-        for entry in self._by_rank():
+        for entry in self.analysis.by_rank():
             run = self.predictions.get(entry.record.record_id)
             image = None if run is None else _prediction(run, tile, target)
             if image is None:
@@ -101,10 +101,6 @@ class Studio:
             close=tuple(images),
             infrared=self._infrared(shot),
         )
-
-    def _by_rank(self) -> list[Entry]:
-        order = self.analysis.board(self.analysis.division.protocol.ranking.metrics[0]).order
-        return sorted(self.analysis.division.entries, key=lambda e: (order.get(e.slug, len(order)), e.slug))
 
     def _median_shift(self, tile: str) -> tuple[float, float]:
         """Return (y, x) px, the input's own offset: what most models, given the same inputs, are moved by."""
