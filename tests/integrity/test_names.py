@@ -85,6 +85,8 @@ def test_titles_that_say_or_hide_something_are_refused(title: str) -> None:
         ("SwinIR", "Swin1R"),
         ("SwinIR", "swin ir"),
         ("SwinIR", "Swin-IR"),
+        ("SwinIR", "SwinIR."),
+        ("SwinIR 2", "Swin.IR. 2"),
         ("COMET", "СОМЕТ"),
         ("modern", "modem"),
         ("HAT", "НАТ"),

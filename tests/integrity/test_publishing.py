@@ -6,15 +6,20 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 from typer.testing import CliRunner
 
+from spectra_files import put_spectra
 from submission_factory import make_submission, rewrite_record, the_result
 from worldstrat_bench.cli.app import app
+from worldstrat_bench.site import builder, pages_tile
+from worldstrat_bench.site.analysis import Analysis
 from worldstrat_bench.site.builder import build
 from worldstrat_bench.site.config import BoardConfig
+from worldstrat_bench.site.render import Output
 from worldstrat_bench.submission import check as checking
 from worldstrat_bench.submission.check_files import folder_faults
 
@@ -73,11 +78,16 @@ def linked(root: Path) -> None:
     (root / "submissions" / "bad-sr").symlink_to("two-sr")
 
 
+def unreadable_curves(root: Path) -> None:
+    """A field that Python's reader of CSV does not take, in a file that the record names."""
+    put_spectra(the_result(make_submission(root, "bad-sr", gain_db=9.0)), f'tile,curve,b00\n"{"x" * 140_000}",a,1\n')
+
+
 def loose(root: Path) -> None:
     shutil.copy(the_result(root / "submissions" / "two-sr") / "record.json", root / "submissions" / "bad-sr.json")
 
 
-ATTACKS: list[Callable[[Path], None]] = [damaged, copied, empty, no_manifest, binary, linked, loose]
+ATTACKS: list[Callable[[Path], None]] = [damaged, copied, empty, no_manifest, binary, linked, unreadable_curves, loose]
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.__name__)
@@ -110,6 +120,56 @@ def test_a_check_that_fails_itself_refuses_one_row_alone(
     refused = published(root)
     assert list(refused) == ["submissions/one-sr"]
     assert "ZeroDivisionError" in refused["submissions/one-sr"]
+
+
+@pytest.mark.parametrize("bad", [["two-sr"], ["one-sr", "two-sr"]], ids=["one", "two"])
+def test_a_row_with_which_no_site_can_be_built_is_left_out(
+    honest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad: list[str]
+) -> None:
+    """Whatever a passed row sets off in the pages: it is named, and the others are published."""
+    root = shutil.copytree(honest, tmp_path / "clone", ignore=shutil.ignore_patterns("site"))
+    make_submission(root, "three-sr", gain_db=0.5)
+    plain = pages_tile.build_tiles
+
+    def broken(output: Output, analysis: Analysis, *others: Any) -> None:
+        if {entry.record.model.submission for entry in analysis.division.shown} & {*bad}:
+            raise OverflowError("set off by a number")
+        plain(output, analysis, *others)
+
+    monkeypatch.setattr(builder, "build_tiles", broken)
+    refused = published(root)
+    assert {source.split("/")[1] for source in refused} == {*bad}
+    assert all("OverflowError: set off by a number" in reason for reason in refused.values())
+    pages = {path.stem for path in (root / "site").rglob("m/*.html")}
+    assert pages == {"one-sr", "two-sr", "three-sr"} - {*bad}
+
+
+def test_of_two_rows_that_fail_together_the_one_that_was_merged_first_stays(
+    honest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = shutil.copytree(honest, tmp_path / "clone", ignore=shutil.ignore_patterns("site"))
+    plain = pages_tile.build_tiles
+
+    def broken(output: Output, analysis: Analysis, *others: Any) -> None:
+        if len(analysis.division.shown) > 1:
+            raise OverflowError("set off by two")
+        plain(output, analysis, *others)
+
+    monkeypatch.setattr(builder, "build_tiles", broken)
+    assert {source.split("/")[1] for source in published(root)} == {"two-sr"}
+
+
+def test_a_build_that_fails_without_any_row_fails(
+    honest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = shutil.copytree(honest, tmp_path / "clone", ignore=shutil.ignore_patterns("site"))
+
+    def broken(*_: Any) -> None:
+        raise OverflowError("a bug of ours")
+
+    monkeypatch.setattr(builder, "build_method", broken)
+    with pytest.raises(OverflowError, match="a bug of ours"):
+        published(root)
 
 
 def test_without_the_option_the_site_checks_what_it_always_did(honest: Path, tmp_path: Path) -> None:

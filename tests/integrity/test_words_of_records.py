@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,12 +11,17 @@ from typing import Any
 import pytest
 
 from factories import invented_facts, make_run
-from site_scenes import write_manifest
-from submission_factory import make_submission, rewrite_record
+from forgery import forge
+from site_scenes import write_manifest, write_speed
+from submission_factory import make_submission, record_of, rewrite_record, rewrite_tiles, the_result
 from worldstrat_bench.artefacts.record import Record
+from worldstrat_bench.artefacts.robustness import Robustness
 from worldstrat_bench.site.builder import compose
 from worldstrat_bench.site.config import BoardConfig
 from worldstrat_bench.site.entries import read_entries
+from worldstrat_bench.site.tables import rows_to_csv
+from worldstrat_bench.stats.names import reserved_fault
+from worldstrat_bench.stats.robustness import cloud_points, disagreements, frames_point
 from worldstrat_bench.submission.check import check
 
 WORDS = ("verified by maintainers", "✔ H100-80GB", "Official", "certіfied")
@@ -70,6 +77,95 @@ def test_tables_that_are_published_as_they_are_hold_no_formula_and_no_hidden_cha
     texts: dict[str, Any] = {label: word, **({"group": word} if label == "tile" else {})}
     tiles = tuple(sorted((replace(first, **texts), *others), key=lambda facts: facts.tile))
     assert rules(make_submission(tmp_path, tiles=tiles)) == {"name"}
+
+
+@pytest.mark.parametrize("word", WORDS)
+@pytest.mark.parametrize("place", ["isolation", "nulls", "remark"])
+def test_a_verdict_in_a_name_that_a_record_gives_to_something_is_refused(tmp_path: Path, place: str, word: str) -> None:
+    folder = make_submission(tmp_path)
+
+    def say(content: dict[str, Any]) -> None:
+        if place == "remark":
+            content["messages"] = [{"outcome": "ok", "message": word, "tiles": 1, "names": []}]
+        else:
+            (content["isolation"]["held"] if place == "isolation" else content["nulls"])[word] = (
+                True if place == "isolation" else "not asked for"
+            )
+
+    rewrite_record(folder, say)
+    assert rules(folder) == {"name"}
+
+
+def test_what_a_model_said_of_a_tile_that_failed_is_its_own(tmp_path: Path) -> None:
+    folder = make_submission(tmp_path, failed={"Mini-0000": "model_error"})
+    message = "RuntimeError: unverified HTTPS request"
+    said = {"outcome": "model_error", "message": message, "tiles": 1, "names": ["Mini-0000"]}
+    rewrite_record(folder, lambda content: content.update(messages=[said]))
+    assert rules(folder) == set()
+
+
+@pytest.mark.parametrize("word", WORDS)
+@pytest.mark.parametrize("place", ["device", "precision", "reasons"])
+def test_a_verdict_in_a_report_of_speed_is_refused(tmp_path: Path, place: str, word: str) -> None:
+    """Its class of devices is the head of a column on every page of a board."""
+    folder = make_submission(tmp_path)
+    run = the_result(folder)
+    write_speed(run, record_of(folder), 1.0, verdict="INVALID", device="H100" if place != "device" else word)
+    assert rules(folder) == ({"name"} if place == "device" else set())
+    content = json.loads((run / "speed.json").read_text(encoding="utf-8"))
+    if place != "device":
+        content["timings"][0][place] = word if place == "precision" else [word]
+    (run / "speed.json").write_text(json.dumps(content), encoding="utf-8")
+    assert rules(folder) == {"name"}
+
+
+@pytest.mark.parametrize("column", ["verified by maintainers: rank 1", "=HYPERLINK(1)", "zz", "gain"])
+def test_a_table_has_no_column_that_the_harness_does_not_write(tmp_path: Path, column: str) -> None:
+    """Its name would be the head of a column of the board, and of its CSV."""
+    folder = make_submission(tmp_path)
+
+    def widen(rows: list[list[str]]) -> None:
+        rows[0].append(column)
+        for row in rows[1:]:
+            row.append("1")
+
+    rewrite_tiles(folder, widen)
+    forge(the_result(folder))
+    assert rules(folder) == {"columns"}
+    entries, refused = read_entries([folder])
+    assert not entries
+    assert "column" in refused[0].reason
+
+
+def test_heads_of_tables_are_made_safe_for_spreadsheets() -> None:
+    assert rows_to_csv(["a", "=HYPERLINK(1)"], [["b", 1]]) == "a,'=HYPERLINK(1)\nb,1\n"
+
+
+def test_curves_over_frames_are_of_known_metrics(tmp_path: Path) -> None:
+    folder = make_submission(tmp_path)
+    record = record_of(folder)
+    point = frames_point(record, "test")
+    odd = point.model_copy(update={"frames": 1, "record_id": "a" * 64})
+    stated = Robustness(
+        record_id=record.record_id, list="test", frames=(odd, point), cloud=cloud_points(record, "test")
+    )
+    assert disagreements(stated, record) == ()
+    named = odd.model_copy(update={"scores": {**odd.scores, "verified": odd.scores["psnr"]}})
+    assert disagreements(stated.model_copy(update={"frames": (named, point)}), record)
+
+
+@pytest.mark.parametrize("created", ["2026-01-02\u271403:04:05", "2026-01-02\u00e903:04:05"])
+def test_a_date_is_of_plain_characters(tmp_path: Path, created: str) -> None:
+    assert rules(make_submission(tmp_path, created=created)) == {"created"}
+
+
+def test_many_words_are_looked_at_in_no_time() -> None:
+    """A stranger decides how many texts a record holds: 1 MB of them must not hold up the check of all others."""
+    began = time.process_time()
+    for text in ("x" * 400, "a " * 200, "veri" * 100):
+        for number in range(200):
+            reserved_fault(f"{text[:390]}{number}")
+    assert time.process_time() - began < 1.0
 
 
 def test_names_of_tiles_may_be_of_any_language(tmp_path: Path) -> None:

@@ -92,14 +92,14 @@ def parse_curves(record: Record, content: bytes, path: Path, check: Callable[[Cu
     try:
         curves = _parsed(decoded(content))
         check(curves)
-    except ValueError as error:
+    except (csv.Error, ValueError) as error:
         raise InvalidArtefactError(f"not a valid {path.name}: {error}", where=path, remedy=remedy) from None
     return curves
 
 
 def _parsed(text: str) -> dict[str, dict[str, NDArray[np.float64]]]:
     """Return the curves in the text of a file of curves; ValueError if it is not one."""
-    header, *rows = csv.reader(io.StringIO(text)) if text else [[]]
+    header, *rows = csv.reader(io.StringIO(text), strict=True) if text else [[]]
     if header[:2] != ["tile", "curve"]:
         raise ValueError("line 1 does not start with tile,curve")
     curves: dict[str, dict[str, NDArray[np.float64]]] = {}

@@ -6,6 +6,7 @@ import gc
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from worldstrat_bench.artefacts.reference import References
@@ -14,6 +15,7 @@ from worldstrat_bench.pace import Say
 from worldstrat_bench.site.analysis import Analysis
 from worldstrat_bench.site.apart import apart_rows, front_rows
 from worldstrat_bench.site.archive import build_archives
+from worldstrat_bench.site.breaking import without_breaking
 from worldstrat_bench.site.config import BoardConfig
 from worldstrat_bench.site.context import common_context, navigation
 from worldstrat_bench.site.divisions import Division, UnrankedEntry
@@ -134,19 +136,24 @@ def build(
         raise UsageError(what, where="--pictures", remedy="leave --pictures or the others out")
     stored = read_pictures(pictures) if pictures is not None and previews else None
     entries, studies, refused = _read(paths, references, judged)
-    shown = (data, predictions) if previews else (None, ())
+    make = partial(
+        compose,
+        data=data if previews else None,
+        predictions=predictions if previews else (),
+        config=config,
+        stored=stored,
+        studies=studies,
+        references=references,
+        snapshots=snapshots,
+        say=say,
+    )
     with _without_collection():
-        output, divisions, apart = compose(
-            entries,
-            refused,
-            *shown,
-            config=config,
-            stored=stored,
-            studies=studies,
-            references=references,
-            snapshots=snapshots,
-            say=say,
-        )
+        if judged:
+            (output, divisions, apart), refused = without_breaking(
+                make, entries, refused, (config or BoardConfig()).merged
+            )
+        else:
+            output, divisions, apart = make(entries, refused)
     kept = not divisions and not apart and (out / "index.html").exists()
     if not kept:
         output.write(out)

@@ -182,6 +182,9 @@ def read_entries(
             except InvalidArtefactError as error:
                 refused.append(RejectedEntry(source, clean("; ".join(filter(None, (error.what, error.remedy))), 400)))
                 continue
+            except Exception as error:  # noqa: BLE001  # files of strangers: whatever they set off is their run's alone
+                refused.append(RejectedEntry(source, clean(f"it cannot be read: {type(error).__name__}: {error}", 400)))
+                continue
             if entry.record.record_id in entries:
                 refused.append(RejectedEntry(source, f"the same record as {entries[entry.record.record_id].source}"))
             else:

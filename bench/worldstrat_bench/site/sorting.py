@@ -47,7 +47,7 @@ def list_divisions(
     drafts = [
         division
         for key, own in sorted(groups.items())
-        for part, agreeing in enumerate(_agreeing(own))
+        for part, agreeing in enumerate(_agreeing(own, config))
         if (division := _division(key, agreeing, part, references, config))
     ]
     # Of boards of one kind, those of an official protocol come before those of other groups' rules.
@@ -221,14 +221,15 @@ def _one_each(entries: Sequence[Entry], listed: Sequence[str]) -> tuple[list[Ent
     ]
 
 
-def _agreeing(entries: Sequence[Entry]) -> list[list[Entry]]:
-    """Part runs on the same targets by what they state of the tiles, verified ones first, then by their ids.
+def _agreeing(entries: Sequence[Entry], config: BoardConfig) -> list[list[Entry]]:
+    """Part runs on the same targets by what they state of the tiles: verified ones first, then as they were merged.
 
     Runs that agree are never parted by what others state: no majority decides which of two statements is true. Official
     ones agree to begin with, since each agrees with the reference.
     """
     parts: list[list[Entry]] = []
-    for entry in sorted(entries, key=lambda e: (not e.verified, e.record.record_id)):
+    # The first part has the address of the board: what its authors wrote, an id of a record among it, must not decide.
+    for entry in sorted(entries, key=lambda e: (not e.verified, _place(e, config), e.record.record_id)):
         # Agreement need not be transitive, since numbers agree within a tolerance: a run that is near two parts joins
         # them.
         near = [part for part in parts if any(_same_facts(entry.table, other.table) for other in part)]

@@ -166,7 +166,7 @@ def rows_to_csv(header: Sequence[str], rows: Iterable[Sequence[CsvValue]]) -> st
     """Write plain rows as CSV, every cell safe for spreadsheets."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(header)
+    writer.writerow([csv_cell(name) for name in header])
     writer.writerows([csv_cell(value) for value in row] for row in rows)
     return buffer.getvalue()
 

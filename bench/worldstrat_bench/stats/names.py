@@ -85,6 +85,9 @@ _ALIKE.update(zip(_ALIKE_HAN[1::2], _ALIKE_HAN[::2], strict=True))
 _PAIRS: Final = (("rn", "m"), ("vv", "w"))
 
 
+_LOOSE_STOP: Final = re.compile(r"(?<![0-9])\.|\.(?![0-9])")
+"""A full stop that is not between two digits."""
+
 _CODES: Final = re.compile(r":(?=[A-Za-z0-9_+-]+:)|#(?=[0-9])")
 
 
@@ -137,17 +140,22 @@ def _looks_like(look: str, word: str) -> bool:
 
     At least half of the letters have to be the word's own: a name in another script is not every word.
     """
+    # Nearly every text is of plain letters, and strangers decide how many texts there are.
+    if look.isascii() or word in look:
+        return word in look
     for start in range(len(look) - len(word) + 1):
-        pairs = list(zip(look[start : start + len(word)], word, strict=True))
-        same = sum(a == b for a, b in pairs)
-        if 2 * same >= len(word) and all(a == b or not a.isascii() for a, b in pairs):
-            return True
+        part = look[start : start + len(word)]
+        if all(a == b or not a.isascii() for a, b in zip(part, word, strict=True)):
+            same = sum(a == b for a, b in zip(part, word, strict=True))
+            if 2 * same >= len(word):
+                return True
     return False
 
 
 def skeleton(name: str) -> str:
     """Return what a reader sees of a name: equal for two names that can be taken for each other."""
-    mapped = "".join(_ALIKE.get(character, character) for character in name)
+    # A full stop tells 1.0 from 10; elsewhere it is not seen: "SRNet." would be another name than "SRNet".
+    mapped = "".join(_ALIKE.get(character, character) for character in _LOOSE_STOP.sub("", name))
     parts = unicodedata.normalize("NFKD", mapped.casefold())
     plain = "".join(_ALIKE.get(c, c) for c in parts if not unicodedata.combining(c))
     plain = "".join(c for c in plain if c == "." or c not in _PUNCTUATION).replace("i", "l")

@@ -86,9 +86,16 @@ def disagreements(stated: Robustness, record: Record) -> tuple[str, ...]:
         found.append("its numbers of frames do not ascend to those of the record")
     if len({point.scores["psnr"].n if "psnr" in point.scores else -1 for point in stated.frames}) > 1:
         found.append("its runs are not of the same tiles")
+    names = {name for each in (*(p.scores for p in stated.frames), *(p.scores for p in stated.cloud)) for name in each}
+    if unknown := sorted({*names, *(gap.metric for gap in _gaps(stated))} - set(METRICS)):
+        found.append(f"it holds {unknown[0][:40]!r}, which is not a metric of such a file")
     if stated.cloud != cloud_points(record, stated.list):
         found.append("its cloud classes are not those of the record")
     return tuple(found)
+
+
+def _gaps(stated: Robustness) -> tuple[Gap, ...]:
+    return stated.synthetic.gaps if stated.synthetic is not None else ()
 
 
 def _kept(scores: Summaries) -> dict[str, Summary]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.artefacts.tiles import TileTable
 from worldstrat_bench.data import split
-from worldstrat_bench.measures import optional_column
+from worldstrat_bench.measures import MEASURES, optional_column
 from worldstrat_bench.protocol import load_protocol, protocol_ids
 from worldstrat_bench.stats.contradiction import Contradiction
 from worldstrat_bench.stats.ranges import RANGES
@@ -24,6 +24,7 @@ _DB_TOLERANCE = 0.001
 
 def table_contradictions(table: TileTable, record: Record) -> Iterator[Contradiction]:
     """Yield everything that a table says wrongly, at most one fault a rule."""
+    yield from _first(_column_faults(table))
     yield from _first(_outcome_faults(table, record))
     yield from _first(_range_faults(table))
     yield from _first(_null_faults(table, record))
@@ -36,6 +37,15 @@ def _first(faults: Iterator[Contradiction]) -> Iterator[Contradiction]:
     found = next(faults, None)
     if found:
         yield found
+
+
+def _column_faults(table: TileTable) -> Iterator[Contradiction]:
+    """Find columns that the package does not know: their names would be heads of the tables of a board."""
+    for name in table.optional_metrics:
+        if optional_column(name) is None and (name not in MEASURES or name == "gain"):
+            yield Contradiction(
+                "columns", f"the column {name[:60]!r} is not one that the harness writes", "tiles", line=1
+            )
 
 
 def _outcome_faults(table: TileTable, record: Record) -> Iterator[Contradiction]:

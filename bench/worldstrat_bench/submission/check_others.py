@@ -119,9 +119,12 @@ def name_faults(
     if fault := name_fault(about.title):
         remedy = "write the title in the letters of one script"
         yield CheckFinding("name", f"the title cannot be used: {fault}", where=where, line=title_line, remedy=remedy)
-    for key, value in (("slug", about.slug), ("licence", about.licence)):
+    worded = [("submission", "slug", about.slug), ("submission", "licence", about.licence)]
+    if isinstance(manifest, PredictionsManifest):
+        worded.append(("predictions", "licence", manifest.predictions.licence))
+    for section, key, value in worded:
         if fault := reserved_fault(value):
-            line = line_of(text, ("submission", key))
+            line = line_of(text, (section, key))
             what = f"the {key} cannot be used: {fault}"
             yield CheckFinding("name", what, where=where, line=line, remedy=f"choose another {key}")
     ours = isinstance(manifest, Manifest) and manifest.model.repository_folder is not None

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from worldstrat_bench.artefacts.curves import CURVE_FILES
+from worldstrat_bench.artefacts.curves import CURVE_FILES, parse_curves
 from worldstrat_bench.artefacts.draws import DRAWS, read_draws
 from worldstrat_bench.artefacts.harness import KnownHarnesses
 from worldstrat_bench.artefacts.identity import model_differences, short_value
@@ -30,6 +30,7 @@ from worldstrat_bench.stats.contradiction import SCORE_AGAIN
 from worldstrat_bench.stats.draws import draws_contradiction
 from worldstrat_bench.stats.eligibility import computed_in, why_unranked
 from worldstrat_bench.stats.robustness import disagreements
+from worldstrat_bench.submission.check_words import speed_word_faults
 from worldstrat_bench.submission.faults import CheckFinding, from_error, notice
 from worldstrat_bench.submission.manifest import Manifest
 from worldstrat_bench.submission.plausibility import plausibility_notices
@@ -98,7 +99,8 @@ def reference_faults(result: Result, references: References | None = None) -> It
 def _date_faults(record: Record, where: Path) -> Iterator[CheckFinding]:
     """Check that the date is one, and not in the future by more than clocks differ."""
     try:
-        made = datetime.fromisoformat(record.created)
+        # Python takes any sign between day and hour, and pages show the text.
+        made = datetime.fromisoformat(record.created.encode("ascii").decode())
         late = (made if made.tzinfo else made.replace(tzinfo=UTC)) > datetime.now(UTC) + _CLOCKS
     except (ValueError, OverflowError):
         what = f"created is {record.created[:40]!r}, which is not a time in ISO 8601"
@@ -115,7 +117,10 @@ def recomputed_faults(result: Result) -> tuple[CheckFinding, ...]:
     # If a file was changed, the scores differ for that reason: computing them would only repeat it.
     hashes = tuple(_hash_faults(result))
     found = contradictions(result.record, result.table, scores=not hashes)
-    faults = *hashes, *(CheckFinding(c.rule, c.what, where=files[c.file], line=c.line, remedy=c.remedy) for c in found)
+    faults = (
+        *(hashes or _curve_faults(result)),
+        *(CheckFinding(c.rule, c.what, where=files[c.file], line=c.line, remedy=c.remedy) for c in found),
+    )
     # Of draws nothing can be said where the tiles do not hold together.
     return faults or tuple(_draws_faults(result))
 
@@ -131,6 +136,15 @@ def _hash_faults(result: Result) -> Iterator[CheckFinding]:
     if extra:
         what = f"the record hashes {extra[0]!r}, which no result holds"
         yield CheckFinding("record-files", what, where=result.record_file, remedy=SCORE_AGAIN)
+
+
+def _curve_faults(result: Result) -> Iterator[CheckFinding]:
+    """Read the files of curves, which are those of the record, as pages and plots do."""
+    found = {path.name: path.read_bytes() for name in CURVE_FILES if (path := result.folder / name).is_file()}
+    try:
+        parse_curves(result.record, found, result.folder)
+    except InvalidArtefactError as error:
+        yield from_error("record-files", error)
 
 
 def _draws_faults(result: Result) -> Iterator[CheckFinding]:
@@ -244,6 +258,7 @@ def _companion_faults(result: Result) -> Iterator[CheckFinding]:
         except InvalidArtefactError as error:
             yield from_error("speed", error)
             return
+        yield from speed_word_faults(timed, speed)
         if not timed.is_of(result.record):
             what = f"{speed.name} names another record_id or model, or none"
             yield CheckFinding("speed", what, where=speed, remedy=TIME_AGAIN)

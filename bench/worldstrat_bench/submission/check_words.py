@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Final
 
 from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.artefacts.result import Result
+from worldstrat_bench.artefacts.speed import TIME_AGAIN, SpeedReport
 from worldstrat_bench.data import split
 from worldstrat_bench.data.layout import OWN_LISTS, UNOFFICIAL
 from worldstrat_bench.stats.names import reserved_fault
@@ -25,10 +27,7 @@ def word_faults(result: Result) -> Iterator[CheckFinding]:
         if stated not in known:
             text = f"dataset.{what} is {stated[:60]!r}, which the harness never writes"
             yield CheckFinding("labels", text, where=where, remedy=f"one of: {', '.join(known)}")
-    for key, text in _stated(record):
-        if fault := _fault(text):
-            yield CheckFinding("name", f"{key} cannot be used: {fault}", where=where, remedy="score the run again")
-            break
+    yield from _first_fault(_stated(record), where, "score the run again")
     shown = {label for name in _LABELS for label in result.table.text(name)} | {*result.table.tiles}
     for label in sorted(shown):
         if fault := _fault(label) or _in_a_table(label):
@@ -36,6 +35,23 @@ def word_faults(result: Result) -> Iterator[CheckFinding]:
             yield CheckFinding(
                 "name", what, where=result.tiles_file, remedy="give the tiles of the data set other names"
             )
+            return
+
+
+def speed_word_faults(report: SpeedReport, where: Path) -> Iterator[CheckFinding]:
+    """Find such words in what a report of speed says of its machine: a class of devices is the head of a column."""
+    device = report.device
+    texts = [("device.name", device.name), ("device.device_class", device.device_class)]
+    for timing in report.timings:
+        texts += [("timings.precision", timing.precision), *(("timings.reasons", reason) for reason in timing.reasons)]
+    yield from _first_fault(texts, where, TIME_AGAIN)
+
+
+def _first_fault(texts: Iterable[tuple[str, str]], where: Path, remedy: str) -> Iterator[CheckFinding]:
+    """Yield the first text that cannot be used, of (key, text)."""
+    for key, text in dict.fromkeys(texts):
+        if fault := _fault(text):
+            yield CheckFinding("name", f"{key} cannot be used: {fault}", where=where, remedy=remedy)
             return
 
 
@@ -63,5 +79,9 @@ def _stated(record: Record) -> Iterator[tuple[str, str]]:
     yield "harness.version", record.harness.version
     yield from ((f"optional.{name[:40]}", version) for name, version in record.optional.items())
     # The harness writes these, and no text of its own holds such a word.
-    yield from ((f"nulls.{name[:40]}", reason) for name, reason in record.nulls.items())
+    yield from ((f"nulls.{name[:40]}", f"{name[:40]}: {reason}") for name, reason in record.nulls.items())
     yield from (("warnings", text) for text in record.warnings)
+    yield from (("isolation.held", name) for name in record.isolation.held)
+    # What a model said of a tile that failed is its own; a remark on other tiles is the harness's.
+    yield from (("messages", one.message) for one in record.messages if one.outcome == "ok")
+    yield from (("messages", name) for one in record.messages for name in (one.outcome, *one.names))

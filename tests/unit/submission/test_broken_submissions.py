@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from factories import official_facts
 from site_scenes import write_speed
+from spectra_files import add_spectra
 from submission_factory import MANIFEST, SLUG, make_submission, make_wheel, rewrite_record, rewrite_tiles, the_result
 from worldstrat_bench.artefacts.record import load_record
 from worldstrat_bench.cli.app import app
@@ -406,7 +407,10 @@ def test_a_record_of_the_full_list_with_every_optional_metric_is_not_too_large(t
 
 def test_curves_are_hashed_by_the_record(tmp_path: Path) -> None:
     folder = make_submission(tmp_path)
-    text = "tile,curve,b00\n"
+    add_spectra(the_result(folder), 0.9, ["Mini-0000"])
+    text = (the_result(folder) / "spectra.csv").read_text(encoding="utf-8")
+    rewrite_record(folder, lambda document: document["files"].pop("spectra.csv"))
+    assert "Mini-0000" in text
     (the_result(folder) / "spectra.csv").write_text(text, encoding="utf-8")
     _, faults = faults_of(str(folder))
     assert [(fault["rule"], "spectra.csv" in fault["what"]) for fault in faults] == [("record-files", True)]
