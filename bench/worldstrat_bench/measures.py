@@ -337,14 +337,12 @@ def parse_added(texts: Iterable[str], *, where: str = "--metrics", bare: bool = 
     UsageError
         for an unknown name, or a text without "+" unless `bare`; lists the names there are.
     """
-    asked = set()
+    asked, sign = set(), "" if bare else "+"
     check_several(texts, where, "+stlpips,+spectral")
     # A lone text would be taken letter by letter.
     for text in texts.split(",") if isinstance(texts, str) else texts:
         check_text(text, where, "give names of optional metrics")
-        name = one_of(text.strip().removeprefix("+"), tuple(OPTIONAL), "unknown optional metric", where)
-        if not (bare or text.strip().startswith("+")):
-            what = f"the optional metric {text[:60]!r} is not added"
-            raise UsageError(what, where=where, remedy=f"write +{name}; several separated by commas")
-        asked.add(name)
+        shown = text.strip().removeprefix("+") if bare else text
+        name = one_of(shown, tuple(f"{sign}{name}" for name in OPTIONAL), "unknown optional metric", where)
+        asked.add(name.removeprefix("+"))
     return tuple(name for name in OPTIONAL if name in asked)

@@ -108,7 +108,7 @@ def test_a_metric_is_found_in_any_letters_and_by_its_label(given: str) -> None:
     [
         (lambda: metric_named("psrn", MEASURES, "unknown metric", "metrics"), "psnr"),
         (lambda: load_protocol("wbs-1"), "wsb-1"),
-        (lambda: parse_added(["+stlpip"]), "stlpips"),
+        (lambda: parse_added(["+stlpip"]), "+stlpips"),
         (lambda: wsb.RunOptions(isolation="ful"), "full"),
         (lambda: RunRequest(ModelRequest("m"), Path("d"), Path("o"), list_name="strickt"), "strict"),
         (lambda: RunRequest(ModelRequest("m"), Path("d"), Path("o"), inputs="sythetic"), "synthetic"),  # type: ignore[arg-type]

@@ -72,12 +72,16 @@ def test_every_home_can_be_loaded() -> None:
     assert [one.metric.name for one in load_optional(())] == [m.name for m in OPTIONAL.values() if m.automatic]
 
 
-@pytest.mark.parametrize("text", ["stlpips", "+lpips", "+psnr", "", "+", "-stlpips", "+STLPIPS"])
+@pytest.mark.parametrize("text", ["stlpips", "+lpips", "+psnr", "", "+", "-stlpips"])
 def test_a_wrong_name_gets_the_list_of_names(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_added([text])
     for name in OPTIONAL:
         assert f"+{name}" in str(caught.value.remedy)
+
+
+def test_the_case_of_letters_does_not_matter() -> None:
+    assert parse_added(["+STLPIPS"]) == ("stlpips",)
 
 
 def test_what_this_machine_lacks_is_null_with_the_reason() -> None:
