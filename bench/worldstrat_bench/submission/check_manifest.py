@@ -24,6 +24,7 @@ from worldstrat_bench.submission.manifest import (
     load_manifest,
     manifest_errors,
 )
+from worldstrat_bench.submission.own_wheel import LOCKED_TWICE, other_in_lock
 from worldstrat_bench.submission.placeholders import placeholder_faults
 from worldstrat_bench.submission.predictions_manifest import PredictionsManifest
 
@@ -126,6 +127,9 @@ def lock_faults(manifest: Manifest, folder: Path, text: str) -> Iterator[CheckFi
     if own and own.pin.startswith("=") and own.pin.lstrip("=") != model.version:
         what = f"the lock has {own.name} {own.pin}, the manifest says {model.version}"
         yield CheckFinding("lock", what, where=path, line=own.line, remedy="lock the version that is submitted")
+    if other := other_in_lock(manifest, folder, locked):
+        what = f"the lock has {other.name} with other hashes than that of its wheel: the lock would run, unseen"
+        yield CheckFinding("lock", what, where=path, line=other.line, remedy=LOCKED_TWICE)
     # What the harness itself provides, adapters for model files among it, needs neither.
     given = model.repository_folder or canonicalize_name(model.distribution) in provided()
     if not own and not model.wheel and not given and not list(folder.glob("*.whl")):

@@ -20,6 +20,7 @@ from worldstrat_bench.run.model import ModelRequest
 from worldstrat_bench.submission.environments import EnvironmentRequest, build_environment
 from worldstrat_bench.submission.lock import load_lock
 from worldstrat_bench.submission.manifest import MANIFEST_NAME, DataFile, Manifest, Weights, load_manifest
+from worldstrat_bench.submission.own_wheel import LOCKED_TWICE, model_wheel, other_in_lock, refuse_replaced_code
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def submitted_model(
         train_split=manifest.training.train_split,
         submission=manifest.submission.slug,
         # Only the environment that was built from the lock file is known to hold that wheel.
-        wheel_sha256=_model_wheel(manifest, prepared.folder) if python is None else None,
+        wheel_sha256=model_wheel(manifest, prepared.folder) if python is None else None,
     )
 
 
@@ -126,6 +127,9 @@ def environment_of(
     wheels = tuple((wheel, _wheel_sha256(manifest, wheel)) for wheel in sorted(folder.glob("*.whl")))
     own_wheel = model.wheel is not None and not wheels
     locked = load_lock(path)
+    if other := other_in_lock(manifest, folder, locked):
+        what = f"{other.name} is another one in the lock than the wheel of the manifest"
+        raise InvalidArtefactError(what, where=f"{path}:{other.line}", remedy=LOCKED_TWICE)
     # Nothing to install: the model comes with the harness, and its interpreter will do.
     if section.base == "harness" and not locked and not wheels and not own_wheel:
         return None
@@ -135,7 +139,9 @@ def environment_of(
     request = EnvironmentRequest(
         lock=text, python=section.python, over_harness=section.base == "harness", wheels=wheels
     )
-    return build_environment(request, environments, offline=offline, find_links=find_links)
+    python = build_environment(request, environments, offline=offline, find_links=find_links)
+    refuse_replaced_code(manifest, folder, python)
+    return python
 
 
 def weights_of(
@@ -240,13 +246,6 @@ def download(url: str, place: Path, *, bytes_expected: int, sha256: str) -> None
     except OSError as error:
         remedy = "try again later; --weights FILE takes a copy of this machine, for a file that is not published yet"
         raise InfrastructureError(f"the download failed: {error}", where=url, remedy=remedy) from None
-
-
-def _model_wheel(manifest: Manifest, folder: Path) -> str | None:
-    """Return the digest of the model's wheel: as stated, or of the one beside the manifest."""
-    name = canonicalize_name(manifest.model.distribution)
-    beside = [path for path in sorted(folder.glob("*.whl")) if canonicalize_name(path.name.partition("-")[0]) == name]
-    return manifest.model.wheel_sha256 or (file_sha256(beside[0]) if len(beside) == 1 else None)
 
 
 def _wheel_sha256(manifest: Manifest, path: Path) -> str:

@@ -1,0 +1,91 @@
+"""The wheel that a manifest names is the one that runs: a lock has no other code of the model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from submission_factory import MANIFEST, code_of, make_submission, make_wheel
+from worldstrat_bench.digests import file_sha256
+from worldstrat_bench.errors import InvalidArtefactError
+from worldstrat_bench.plugins.code import code_sha256
+from worldstrat_bench.plugins.interpreter import import_paths, inspect_interpreter
+from worldstrat_bench.submission.check import check
+from worldstrat_bench.submission.prepare import prepare
+
+OTHER = {"my_sr/__init__.py": b"", "my_sr/plugin.py": b"def load(weights, device):\n    return 'other'\n"}
+ADDRESS = "https://example.org/my_sr-1.0-py3-none-any.whl"
+
+
+def rules(folder: Path) -> set[str]:
+    return {fault.rule for fault in check([folder]).errors}
+
+
+def submission(root: Path, wheel: Path, *, stated: bool, locked: str) -> Path:
+    """A submission of a wheel, behind an address or beside the manifest, and what its lock says."""
+    text = MANIFEST
+    if stated:
+        text = text.replace(
+            'version = "1.0"', f'version = "1.0"\nwheel = "{ADDRESS}"\nwheel_sha256 = "{file_sha256(wheel)}"'
+        )
+    folder = make_submission(root, manifest=text, record=False)
+    if not stated:
+        (folder / wheel.name).write_bytes(wheel.read_bytes())
+    (folder / "requirements.lock").write_text(locked, encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("stated", [True, False], ids=["address", "beside"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "my-sr==1.0 --hash=sha256:{other}",
+        "My_SR==1.0 --hash=sha256:{other}",
+        f"my-sr @ {ADDRESS} --hash=sha256:{{other}}",
+        "my-sr==1.0 --hash=sha256:{own} --hash=sha256:{other}",
+        'my-sr==1.0 ; python_version < "3" --hash=sha256:{own}\nmy-sr==1.0 --hash=sha256:{other}',
+    ],
+    ids=["index", "spelling", "address", "both", "marker"],
+)
+def test_a_lock_with_the_model_in_another_wheel_is_refused(tmp_path: Path, line: str, *, stated: bool) -> None:
+    """The lock would run, and record and verification would name the wheel that readers can look at."""
+    own, other = make_wheel(tmp_path / "own"), make_wheel(tmp_path / "other", package_files=OTHER)
+    locked = line.format(own=file_sha256(own), other=file_sha256(other)) + "\n"
+    folder = submission(tmp_path, own, stated=stated, locked=locked)
+    assert rules(folder) == {"lock"}
+    with pytest.raises(InvalidArtefactError, match="another one in the lock"):
+        prepare(folder, cache=tmp_path / "cache", find_links=tmp_path / "other", offline=True)
+
+
+def test_a_lock_with_the_very_wheel_is_installed(tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path / "own")
+    folder = submission(tmp_path, wheel, stated=True, locked=f"my-sr==1.0 --hash=sha256:{file_sha256(wheel)}\n")
+    assert rules(folder) == set()
+    found = prepare(folder, cache=tmp_path / "cache", find_links=wheel.parent, offline=True)
+    assert found.python is not None
+
+
+@pytest.mark.parametrize("name", ["aa-dep", "zz-dep"])
+def test_another_wheel_does_not_put_its_files_in_the_place_of_the_models(tmp_path: Path, name: str) -> None:
+    """Which file stays is the installer's choice: an environment with other code of the model is refused."""
+    own = make_wheel(tmp_path / "own")
+    files = {f"{name.replace('-', '_')}/__init__.py": b"", **OTHER}
+    other = make_wheel(tmp_path / "other", name=name, package_files=files, entry_points="")
+    folder = submission(tmp_path, own, stated=False, locked=f"{name}==1.0 --hash=sha256:{file_sha256(other)}\n")
+
+    def built() -> Path:
+        python = prepare(folder, cache=tmp_path / "cache", find_links=other.parent, offline=True).python
+        assert python is not None
+        return python
+
+    try:
+        python = built()
+    except InvalidArtefactError:
+        return
+    assert code_sha256("my-sr", import_paths(inspect_interpreter(python))) == code_of("my-sr")
+    # As if the other one had come last.
+    (plugin,) = python.parents[1].glob("lib/python*/site-packages/my_sr/plugin.py")
+    plugin.write_bytes(OTHER["my_sr/plugin.py"])
+    with pytest.raises(InvalidArtefactError, match="other code of the model"):
+        built()
