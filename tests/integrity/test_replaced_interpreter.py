@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 import sys
+import sysconfig
 import venv
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.plugins.interpreter import inspect_interpreter
+from worldstrat_bench.worker.inside import landlock
 
 PROGRAM = '#!/bin/sh\ntouch "{mark}"\nexec "{python}" "$@"\n'
 BASE = Path(getattr(sys, "_base_executable", sys.executable)).resolve()
@@ -81,3 +88,105 @@ def test_honest_environments_are_known(tmp_path: Path, *, copies: bool) -> None:
 
 def test_an_installation_is_asked_itself() -> None:
     assert inspect_interpreter(BASE).version == sys.version_info[:3]
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of an installation, as conda makes them: without pyvenv.cfg, and anyone's `pip` writes to it."""
+    home = tmp_path_factory.mktemp("installed") / "conda"
+    (home / "bin").mkdir(parents=True)
+    shutil.copy2(BASE, home / "bin" / BASE.name)
+    library = Path(sysconfig.get_path("stdlib"))
+    (home / "lib").mkdir()
+    left_out = shutil.ignore_patterns("site-packages", "test", "tests", "config-*", "ensurepip", "idlelib", "*.pyc")
+    shutil.copytree(library, home / "lib" / library.name, ignore=left_out, symlinks=True)
+    (home / "lib" / library.name / "site-packages").mkdir(exist_ok=True)
+    python = home / "bin" / BASE.name
+    said = subprocess.run([python, "-I", "-S", "-c", "import sys; print(sys.prefix)"], capture_output=True, text=True)
+    if said.stdout.strip() != str(home):
+        pytest.skip("a copy of this Python does not run from another folder")
+    return python
+
+
+@pytest.fixture
+def zipped(installed: Path) -> Iterator[Path]:
+    """Yield where Python looks for its library first, whatever its options say."""
+    place = installed.parent.parent / "lib" / "python{}{}.zip".format(*sys.version_info)
+    yield place
+    place.unlink(missing_ok=True)
+
+
+def json_module(place: Path, code: str) -> None:
+    """Do what pip does with ``x.data/data/lib/python311.zip`` of a wheel."""
+    with zipfile.ZipFile(place, "w") as archive:
+        archive.writestr("json/__init__.py", code)
+
+
+ANSWER = "def dumps(x): return {said!r}\n"
+
+
+def test_an_installation_without_a_configuration_is_asked(installed: Path) -> None:
+    found = inspect_interpreter(installed)
+    home = installed.parent.parent
+    assert (found.version, found.prefix, found.base) == (sys.version_info[:3], home, home)
+    assert found.site_paths == (home / "lib" / "python{}.{}".format(*sys.version_info) / "site-packages",)
+
+
+def test_a_package_among_the_modules_of_python_is_confined_when_it_is_asked(
+    installed: Path, zipped: Path, tmp_path: Path
+) -> None:
+    """It runs: what Python starts with is its own. It writes nothing, reaches nothing, and leaves nothing behind."""
+    if landlock.version() < 1:
+        pytest.skip("this kernel has no Landlock")
+    mark = tmp_path / "ran"
+    attempts = [
+        f"open({str(mark)!r}, 'w').close()",
+        f"__import__('os').mkdir({str(mark)!r})",
+        f"__import__('os').kill({os.getpid()}, 0)",
+        "__import__('_socket').socket(1, 1)",
+        "__import__('os').truncate('/etc/hostname', 0)",
+    ]
+    code = ["import os, sys, time", "held = 0"]
+    for attempt in attempts:
+        code += ["try:", f"    {attempt}", "except OSError:", "    held += 1"]
+    # The answer tells how many were stopped, by a number that is believed.
+    code += ["if os.fork() == 0:", "    os.setsid()", "    time.sleep(600)", "here = sys.base_prefix"]
+    code += ["def dumps(x): return '[[3, %d, %d], \"%s\"]' % (held, os.getpid() % 1000, here)"]
+    json_module(zipped, "\n".join(code))
+    before = set(psutil.pids())
+    found = inspect_interpreter(installed)
+    assert found.version[:2] == (3, len(attempts))
+    assert not mark.exists()
+    started = [process for process in psutil.process_iter(["exe"]) if process.pid not in before]
+    assert not [process for process in started if process.info["exe"] == str(installed)]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        '[[3, 11, 1], "{keys}"]',
+        '[[3, 11, 1], "{home}", "{keys}"]',
+        '[[3, 11, 1], "{home}/../../keys"]',
+        '[[3, 11, 1], "{home}/out"]',
+        '[[3, 11, 1], "/"]',
+        '[[3, 11, 1], ""]',
+        '[[3, 11, 1], "{home}\\u0000"]',
+        '[[3, 11, 100000], "{home}"]',
+        '[[3, 11], "{home}"]',
+        "[[3, 11, 1], {}]",
+        '[[3, 11, 1], "{home}", []]',
+        "[" * 30_000,
+        "x" * 100_000,
+        " ",
+    ],
+)
+def test_an_interpreter_does_not_say_what_a_worker_may_read(
+    installed: Path, zipped: Path, tmp_path: Path, said: str
+) -> None:
+    home, keys = installed.parent.parent, tmp_path / "keys"
+    keys.mkdir()
+    (home / "out").unlink(missing_ok=True)
+    (home / "out").symlink_to(keys)
+    json_module(zipped, ANSWER.format(said=said.replace("{home}", str(home)).replace("{keys}", str(keys))))
+    with pytest.raises(UsageError, match="not a Python interpreter that starts"):
+        inspect_interpreter(installed)

@@ -12,14 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from worldstrat_bench.errors import UsageError
+from worldstrat_bench.plugins.asking import ask
 from worldstrat_bench.plugins.reach import is_folder, is_of_a_process
-
-_ASK = (
-    "import json,sys,sysconfig;"
-    "print(json.dumps([list(sys.version_info[:3]),sys.base_prefix,sys.base_exec_prefix,"
-    "sysconfig.get_path('stdlib'),sysconfig.get_path('purelib'),sysconfig.get_path('platlib')]))"
-)
-
 
 ENVIRONMENTS = "environments"
 """Folder of the cache in which the harness builds environments."""
@@ -73,7 +67,7 @@ def own_interpreter() -> Interpreter:
 
 
 def inspect_interpreter(python: Path) -> Interpreter:
-    """Ask another interpreter in isolated mode without site-packages, so that nothing installed there runs.
+    """Ask another interpreter in isolated mode without site-packages, in a process that can only read.
 
     An environment that the harness built is not started, and a virtual environment is asked through the installation
     behind it: a package could have put files in the place of its interpreter and of its configuration.
@@ -89,26 +83,18 @@ def inspect_interpreter(python: Path) -> Interpreter:
     if prefix is not None and (built := _stated(executable, prefix)) is not None:
         return built
     try:
-        answer = subprocess.run(
-            [str(_behind(executable, prefix)), "-I", "-S", "-c", _ASK],
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=True,
-        )
-        version, base, _, _, *base_site = json.loads(answer.stdout)
-    except (OSError, subprocess.SubprocessError, ValueError):
+        answer = ask(_behind(executable, prefix))
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
         raise UsageError(
-            "this is not a Python interpreter that starts",
+            f"this is not a Python interpreter that starts: {str(error)[:300]}",
             where=python,
             remedy="give the bin/python of a virtual environment with torch in it",
         ) from None
-    paths = tuple(Path(path) for path in dict.fromkeys(base_site))
+    paths, base, (major, minor, micro) = answer.packages, answer.base, answer.version
     if prefix is not None:
-        own = (prefix / "lib" / f"python{version[0]}.{version[1]}" / "site-packages",)
+        own = (prefix / "lib" / f"python{major}.{minor}" / "site-packages",)
         paths = own + paths if _sees_system(prefix) else own
-    major, minor, micro = version
-    return Interpreter(executable, (major, minor, micro), prefix or Path(base), Path(base), paths)
+    return Interpreter(executable, (major, minor, micro), prefix or base, base, paths)
 
 
 def import_paths(interpreter: Interpreter) -> tuple[Path, ...]:

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Final
 
 from worldstrat_bench.errors import InfrastructureError, InvalidArtefactError
+from worldstrat_bench.plugins.asking import SYSTEM
 from worldstrat_bench.worker.bubblewrap import NAMESPACES, find_bubblewrap
-from worldstrat_bench.worker.grants import SETTINGS, SYSTEM, spelled_out
+from worldstrat_bench.worker.grants import SETTINGS, spelled_out
 
 INDEX: Final = "WORLDSTRAT_BENCH_INDEX"
 """Variable that names another package index than the builders' default."""

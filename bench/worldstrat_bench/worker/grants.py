@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from worldstrat_bench.errors import InfrastructureError
+from worldstrat_bench.plugins.asking import SYSTEM, base_python
 from worldstrat_bench.plugins.code import expanded
 from worldstrat_bench.plugins.editable import came_with_a_wheel, editable_installs, holds_installed, importable
 from worldstrat_bench.plugins.interpreter import Interpreter, import_paths
 from worldstrat_bench.plugins.tree import holds_a_home
 from worldstrat_bench.plugins.weights import weights_at
-from worldstrat_bench.worker.plan import PACKAGE, Folders, base_python
+from worldstrat_bench.worker.plan import PACKAGE, Folders
 from worldstrat_bench.worker.types import ModelSpec
 
-SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/nix/store", "/gnu/store")
 SETTINGS = (
     "/etc/alternatives",
     "/etc/group",

@@ -7,12 +7,12 @@ import json
 import os
 import secrets
 import shutil
-import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from worldstrat_bench.plugins.asking import base_python
 from worldstrat_bench.plugins.code import expanded
 from worldstrat_bench.plugins.editable import editable_installs
 from worldstrat_bench.plugins.interpreter import Interpreter
@@ -143,11 +143,6 @@ def environment(
         kept.update(OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads))
     kept.setdefault("LANG", "C.UTF-8")
     return kept
-
-
-def base_python() -> Path:
-    """Return the harness's own interpreter without its virtual environment: what keeper and launcher run on."""
-    return Path(getattr(sys, "_base_executable", sys.executable)).resolve()
 
 
 def keeper_command(control_fd: int, wire_fd: int, root: Path, shared_memory: Path) -> list[str]:
