@@ -49,7 +49,10 @@ class LowRes:
     days: Tensor
 
     def rgb(self, frame: int = 0) -> Tensor:
-        """Return red, green and blue of one frame: (B, 3, h, w) float32 reflectance."""
+        """Return red, green and blue of one frame: (B, 3, h, w) float32 reflectance; ValueError if there is no such."""
+        there = self.images.shape[1]
+        if not hasattr(frame, "__index__") or not -there <= frame < there:
+            raise ValueError(f"there is no frame {frame!r:.40}: there are {there}, counted from 0")
         return self.images[:, frame, list(RGB)]
 
 
@@ -99,10 +102,13 @@ def pad_frames(lr: LowRes, frames: int) -> LowRes:
     Raises
     ------
     ValueError
-        if `frames` is not positive or `lr` has no frame.
+        if `frames` is not a positive number, or `lr` has no frame or is not the inputs of a model.
     """
     import torch
 
+    if not hasattr(lr, "images") or not hasattr(frames, "__index__"):
+        given = f"{type(lr).__name__} and {type(frames).__name__}"
+        raise ValueError(f"pad_frames takes a LowRes and a whole number, not {given}")
     available = lr.images.shape[1]
     if frames < 1 or available < 1:
         raise ValueError(f"cannot make {frames} frames from {available}")

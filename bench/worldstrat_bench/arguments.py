@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
@@ -49,6 +50,26 @@ def check_whole(value: object, where: str) -> None:
         raise UsageError(f"{value!r:.40} is not a whole number", where=where, remedy="give a number such as 8")
 
 
+def whole_numbers(values: object, where: str, count: int) -> list[int]:
+    """Return positions in something of `count` items, which may also be an array or a tensor.
+
+    Raises
+    ------
+    UsageError
+        for anything but whole numbers from 0 to `count` - 1.
+    """
+    try:
+        found = [operator.index(value) for value in values]  # type: ignore[attr-defined]
+    except TypeError:
+        what, remedy = f"{where} does not hold whole numbers", f"give a list of numbers from 0 to {count - 1}"
+        raise UsageError(what, where=where, remedy=remedy) from None
+    outside = [number for number in found if not 0 <= number < count]
+    if outside:
+        what = f"{where} holds {outside[0]}, and there are {count}, counted from 0"
+        raise UsageError(what, where=where, remedy=f"give numbers from 0 to {count - 1}")
+    return found
+
+
 def check_kind(value: object, kind: type, where: str, remedy: str) -> None:
     """Raise UsageError unless `value` is of a class."""
     if not isinstance(value, kind):
@@ -71,11 +92,11 @@ def one_of(value: object, known: Collection[str], what: str, where: str, also: M
     UsageError
         for any other text, with the name that it may be meant for, or what is not text.
     """
+    if isinstance(value, str) and value in known:
+        return value
     everything = ", ".join(known)
     check_text(value, where, f"one of: {everything}")
     text = str(value)
-    if text in known:
-        return text
     spelled = {_plain(spelling): name for spelling, name in (also or {}).items()} | {_plain(n): n for n in known}
     found = spelled.get(_plain(text))
     if found is not None:

@@ -284,6 +284,7 @@ RANKED: tuple[str, ...] = tuple(m.name for m in MEASURES.values() if m.ranked)
 
 def measure(name: str) -> Measure:
     """Return the measure of that name; an unknown one gets its own plain description, without a direction."""
+    check_text(name, "name", "give the name of a metric")
     return MEASURES.get(name) or Measure(name, name, "none", "", 4, "Optional metric of this run")
 
 
@@ -319,6 +320,7 @@ def metrics_named(names: str | Iterable[object], known: Collection[str], what: s
 
 def optional_column(column: str) -> OptionalMetric | None:
     """Return the optional metric that a column of ``tiles.csv`` belongs to; None for any other column."""
+    check_text(column, "column", "give the name of a column")
     return next((m for m in OPTIONAL.values() if column in m.names), None)
 
 

@@ -155,12 +155,16 @@ def complete(given: Mapping[str, Value], found: Mapping[str, Value] | None = Non
     ValueError
         as :func:`declare`.
     """
+    _check_named(given)
+    _check_named(found or {})
     known = {**(found or {}), **{name: value for name, value in given.items() if name in NAMES}}
     return dict(sorted({**given, **declare(**known).parameters()}.items()))
 
 
 def same_parameters(stated: Mapping[str, Value], recorded: Mapping[str, Value]) -> bool:
     """Return whether a record's parameters are the stated ones, or the declaration that the stated ones complete to."""
+    _check_named(stated)
+    _check_named(recorded)
     if dict(stated) == dict(recorded):
         return True
     try:
@@ -171,6 +175,7 @@ def same_parameters(stated: Mapping[str, Value], recorded: Mapping[str, Value]) 
 
 def shorten(recorded: Mapping[str, Value]) -> dict[str, Value]:
     """Return as few of the parameters of a whole declaration as complete to it; others as they are."""
+    _check_named(recorded)
     short = dict(recorded)
     if not set(NAMES) <= set(recorded):
         return short
@@ -183,6 +188,7 @@ def shorten(recorded: Mapping[str, Value]) -> dict[str, Value]:
 
 def describe(recorded: Mapping[str, Value]) -> str | None:
     """Return a whole declaration in words, for a reader; None for other parameters."""
+    _check_named(recorded)
     if not set(NAMES) <= set(recorded):
         return None
     try:
@@ -215,6 +221,8 @@ def parse_bands(text: str) -> tuple[int, ...]:
     ValueError
         naming the band that does not exist or is there twice.
     """
+    if not isinstance(text, str):
+        raise ValueError(f"bands are given as text with commas, not as {type(text).__name__}")
     found = []
     for name in text.split(","):
         plain = COMMON_NAMES.get(name.strip().lower(), name.strip().upper())
@@ -248,10 +256,16 @@ def _check(says: Preprocessing, clip_numbers: int) -> None:
         raise ValueError("frames: at most 64 are repeated")
 
 
+def _check_named(given: object) -> None:
+    """Raise ValueError unless it maps names to values."""
+    if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
+        raise ValueError(f"parameters are a mapping of names to values, not {type(given).__name__} {given!r:.40}")
+
+
 def _number(given: Mapping[str, Value], name: str, default: float) -> float:
     try:
         value = float(given.get(name, default))
-    except (ValueError, OverflowError):
+    except (ValueError, TypeError, OverflowError):
         value = float("nan")
     if not abs(value) < 1e12:
         raise ValueError(f"{name} is a number, not {str(given[name])[:40]!r}")

@@ -18,7 +18,8 @@ from pydantic import Field, ValidationError
 
 from worldstrat_bench.arguments import one_of
 from worldstrat_bench.artefacts.base import Part
-from worldstrat_bench.errors import InvalidArtefactError
+from worldstrat_bench.errors import InvalidArtefactError, UsageError
+from worldstrat_bench.typed import typed
 
 DEFAULT_PROTOCOL = "wsb-1"
 
@@ -59,8 +60,11 @@ class TargetGrid(Part):
         default=True, description="reflectance is clipped to [0, 1] before it is resampled, too, not only after"
     )
 
+    @typed
     def size(self, hr_side: int) -> int:
-        """Return the side of the target in px for a high-resolution image of side `hr_side` px."""
+        """Return the side of the target in px for a high-resolution image of side `hr_side` px; UsageError below 1."""
+        if hr_side < 1:
+            raise UsageError(f"an image of {hr_side} px has no target", where="hr_side", remedy="give its side in px")
         if self.side is not None:
             return self.side
         return self.multiple * ((self.numerator * hr_side + self.offset) // self.denominator)
@@ -232,19 +236,21 @@ Stage = Literal["released", "not released", "changed", "not listed"]
 """Where a protocol's text stands: fixed for good, still open, or not the text whose digest is listed."""
 
 
+@typed
 def stage_of(protocol: Protocol) -> Stage:
     """Return where the text of a protocol stands, by the digests in ``protocols/released.toml``."""
     return stage_in(_released(), protocol)
 
 
+@typed
 def stage_in(released: Mapping[str, Any], protocol: Protocol) -> Stage:
     """Return where the text of a protocol stands, by the content of a ``released.toml``."""
-    listed = released["sha256"].get(protocol.id)
+    listed = released.get("sha256", {}).get(protocol.id)
     if listed is None:
         return "not listed"
     if listed != protocol.sha256:
         return "changed"
-    return "not released" if protocol.id in released["not_yet_released"] else "released"
+    return "not released" if protocol.id in released.get("not_yet_released", ()) else "released"
 
 
 @cache
@@ -253,6 +259,7 @@ def _released() -> Mapping[str, Any]:
     return tomllib.loads(text)
 
 
+@typed
 def same_task(a: Protocol, b: Protocol) -> bool:
     """Return whether a model is asked for the same under both: equal inputs, and an equal target.
 
@@ -261,6 +268,7 @@ def same_task(a: Protocol, b: Protocol) -> bool:
     return a.inputs == b.inputs and a.target.model_copy(update={"border": b.target.border}) == b.target
 
 
+@typed
 def parse_protocol(content: bytes, *, where: object = "protocol") -> Protocol:
     """Read a protocol from the bytes of its file.
 

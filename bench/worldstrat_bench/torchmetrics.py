@@ -12,6 +12,7 @@ from worldstrat_bench.errors import InfrastructureError, UsageError
 from worldstrat_bench.measures import MEASURES, measure, metrics_named
 from worldstrat_bench.protocol import DEFAULT_PROTOCOL
 from worldstrat_bench.scoring.many import Scorer
+from worldstrat_bench.typed import typed
 
 try:
     from torchmetrics import Metric
@@ -48,6 +49,7 @@ class WorldStratScore(Metric):  # type: ignore[misc,unused-ignore]  # untyped wh
     total: Tensor
     number: Tensor
 
+    @typed
     def __init__(
         self,
         protocol: str = DEFAULT_PROTOCOL,
@@ -63,6 +65,7 @@ class WorldStratScore(Metric):  # type: ignore[misc,unused-ignore]  # untyped wh
         self.add_state("total", torch.zeros(len(self.names), dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("number", torch.zeros(len(self.names), dtype=torch.float64), dist_reduce_fx="sum")
 
+    @typed
     def update(
         self, prediction: Tensor, target: Tensor, valid: Tensor | None = None, clear: Tensor | None = None
     ) -> None:

@@ -38,8 +38,8 @@ WRONG: dict[str, tuple[Callable[[], object], str]] = {
     "parameters": (evaluated(parameters=["bands=B02"]), "parameters are of type list"),
     "parameter": (evaluated(parameters={"bands": ["B02"]}), "'bands' is of type list"),
     "parameter's name": (evaluated(parameters={1: 1}), "parameter 1"),
-    "frames": (evaluated(frames="8"), "'8' is not a whole number"),
-    "half a frame": (evaluated(frames=1.5), "1.5 is not a whole number"),
+    "frames": (evaluated(frames="8"), "frames is of type str, not a whole number"),
+    "half a frame": (evaluated(frames=1.5), "frames is of type float, not a whole number"),
     "limit": (evaluated(limit=2.0), "2.0 is not a whole number"),
     "seed": (evaluated(seed="x"), "'x' is not a whole number"),
     "shard": (evaluated(shard=(1, 4)), "--shard is of type tuple"),
@@ -58,10 +58,10 @@ WRONG: dict[str, tuple[Callable[[], object], str]] = {
     "one run": (lambda: wsb.read_runs(5), "int"),  # type: ignore[arg-type]
     "pair": (lambda: wsb.score_pair([1, 2, 3], IMAGE[0]), "list"),  # type: ignore[arg-type]
     "metric of a pair": (lambda: wsb.score_pair(IMAGE[0], IMAGE[0], metrics=5), "metrics is of type int"),  # type: ignore[arg-type]
-    "protocol of a scorer": (lambda: wsb.Scorer(protocol=3), "--protocol is of type int"),  # type: ignore[arg-type]
+    "protocol of a scorer": (lambda: wsb.Scorer(protocol=3), "protocol is of type int"),  # type: ignore[arg-type]
     "targets": (lambda: wsb.Scorer(device="cpu").prepare(5), "int"),  # type: ignore[arg-type]
     "index": (lambda: wsb.Scorer(device="cpu").prepare(IMAGE).score(IMAGE, ["first"]), "whole"),  # type: ignore[list-item]
-    "one index": (lambda: wsb.Scorer(device="cpu").prepare(IMAGE).score(IMAGE, 0), "whole"),  # type: ignore[arg-type]
+    "one index": (lambda: wsb.Scorer(device="cpu").prepare(IMAGE).score(IMAGE, 0), "not a list"),  # type: ignore[arg-type]
 }
 
 

@@ -16,7 +16,8 @@ from pydantic import Field, model_validator
 
 from worldstrat_bench.arguments import path_of
 from worldstrat_bench.artefacts.base import Artefact, Part
-from worldstrat_bench.errors import InvalidArtefactError
+from worldstrat_bench.errors import InvalidArtefactError, UsageError
+from worldstrat_bench.typed import typed
 
 SCHEMA_VERSION: Final = 1
 
@@ -283,6 +284,7 @@ class Record(Artefact):
         """The lists that hold a failed tile, sorted: they have no mean and no rank; the others do."""
         return tuple(sorted(name for name, scores in self.scores.items() if scores.failed))
 
+    @typed
     def rankable(self, list_name: str) -> bool:
         """Return True if a list was scored whole: none of its tiles failed, no limit, no shard."""
         partial = self.dataset.limit is not None or self.dataset.shard is not None
@@ -290,16 +292,28 @@ class Record(Artefact):
 
 
 def canonical_json(data: object) -> str:
-    """Return JSON with sorted keys, no spaces and no NaN: the same content is the same text."""
-    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    """Return JSON with sorted keys and no spaces: the same content is the same text.
+
+    Raises
+    ------
+    UsageError, ValueError
+        for what JSON does not know, and for NaN and infinite numbers.
+    """
+    try:
+        return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    except TypeError as error:
+        what = f"this cannot be written as JSON: {error}"
+        raise UsageError(what, where="data", remedy="give text, numbers, lists and mappings of text") from None
 
 
+@typed
 def record_id(content: dict[str, Any]) -> str:
     """Return the id of a record's content: a JSON object; ``record_id`` and ``created`` are left out."""
     kept = {key: value for key, value in content.items() if key not in ("record_id", "created")}
     return hashlib.sha256(canonical_json(kept).encode()).hexdigest()
 
 
+@typed
 def build_record(*, created: str, **content: Any) -> Record:
     """Return a record of that content, with its id.
 
@@ -307,12 +321,18 @@ def build_record(*, created: str, **content: Any) -> Record:
     ----------
     created : UTC, ISO 8601.
     content : the other fields of :class:`Record`.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        naming every field that is missing, unknown or wrong.
     """
     # In two steps: the id is of the content as the schema writes it, which only the schema can say.
     draft = Record(record_id="0" * 64, created=created, **content)
     return draft.model_copy(update={"record_id": record_id(draft.model_dump(mode="json"))})
 
 
+@typed
 def load_record(path: Path | str) -> Record:
     """Read ``record.json``, or the one in a run directory.
 

@@ -13,8 +13,10 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from worldstrat_bench.arguments import check_several, check_text, one_of, whole_numbers
 from worldstrat_bench.artefacts.base import decoded
-from worldstrat_bench.errors import InvalidArtefactError
+from worldstrat_bench.errors import InvalidArtefactError, UsageError
+from worldstrat_bench.typed import typed
 
 TILES: Final = "tiles.csv"
 """The name of the file in a run or a result folder."""
@@ -100,6 +102,7 @@ class TileTable:
 
     def without(self, names: Iterable[str]) -> TileTable:
         """Return the table less those number columns."""
+        check_several(names, "names", "lpips,ssim")
         left_out = set(names)
         return replace(self, numbers={name: own for name, own in self.numbers.items() if name not in left_out})
 
@@ -110,6 +113,7 @@ class TileTable:
 
     def text(self, name: str) -> tuple[str, ...]:
         """Return a text column, null as the empty string."""
+        name = one_of(name, self.texts, "the table has no column of text", "name")
         return tuple(value or "" for value in self.texts[name])
 
     @cached_property
@@ -119,12 +123,13 @@ class TileTable:
 
     def index_of(self, tiles: Iterable[str]) -> NDArray[np.intp]:
         """Return the row numbers of those of `tiles` that are in the table, ascending."""
+        check_several(tiles, "tiles", "Landcover-1298301")
         wanted = set(tiles)
         return np.array([i for i, tile in enumerate(self.tiles) if tile in wanted], dtype=np.intp)
 
     def take(self, index: Sequence[int] | NDArray[np.intp]) -> TileTable:
         """Return the table of those rows."""
-        rows = [int(i) for i in index]
+        rows = whole_numbers(index, "index", len(self))
         return TileTable(
             tuple(self.tiles[i] for i in rows),
             {k: tuple(v[i] for i in rows) for k, v in self.texts.items()},
@@ -142,11 +147,16 @@ def format_value(value: Value) -> str:
     if isinstance(value, int | float | np.number):
         # Seven digits: what a float32 holds. More would only store the differences between processors.
         return "" if math.isnan(float(value)) else f"{float(value):.7g}"
+    check_text(value, "value", "give text, a number, True, False or None")
     return value
 
 
+@typed
 def format_tiles(rows: Iterable[Mapping[str, Value]]) -> str:
     """Return the text of a ``tiles.csv`` for rows in any order; columns that a row lacks are null."""
+    rows = list(rows)
+    if any("tile" not in row for row in rows):
+        raise UsageError("a row names no tile", where="rows", remedy='give each row a "tile"')
     ordered = sorted(rows, key=lambda row: str(row["tile"]))
     # A column that only some tiles have is one of the table all the same; the others are null there.
     extra = sorted({name for row in ordered for name in row} - set(COLUMNS))
@@ -159,6 +169,7 @@ def format_tiles(rows: Iterable[Mapping[str, Value]]) -> str:
     return buffer.getvalue()
 
 
+@typed
 def parse_tiles(content: bytes | str, *, where: object = TILES) -> TileTable:
     """Read the content of a ``tiles.csv``.
 

@@ -18,6 +18,7 @@ from worldstrat_bench.data import tables
 from worldstrat_bench.data.continent import continent_of
 from worldstrat_bench.data.tile import Revisit, Tile
 from worldstrat_bench.errors import DataError, UsageError
+from worldstrat_bench.typed import typed
 
 MINI_FILE = "mini.toml"
 """Marks a folder written by ``data mini``."""
@@ -108,6 +109,7 @@ class Dataset:
         """True if the md5 of both tables are those of one release."""
         return self.release in {release.name for release in fixed.releases()}
 
+    @typed
     def resolve_list(self, list_name: str) -> str:
         """Resolve ``auto``: ``full`` on a recognised release, else ``test``; other names stay.
 
@@ -120,6 +122,7 @@ class Dataset:
         auto = "full" if self.official_release else "test"
         return auto if named == "auto" else named
 
+    @typed
     def names(self, list_name: str = "auto") -> tuple[str, ...]:
         """Return the names of a list's tiles, sorted, whether or not their files are there.
 
@@ -139,6 +142,7 @@ class Dataset:
             raise DataError(f"no tile has the split {resolved!r}", where=self.root / tables.SPLIT_FILE)
         return tuple(sorted(names))
 
+    @typed
     def tiles(self, list_name: str = "auto", limit: int | None = None) -> tuple[Tile, ...]:
         """Return the tiles of a list, sorted by name, or the first `limit` of them.
 
@@ -150,6 +154,8 @@ class Dataset:
             if tiles are missing from the folder or the metadata; names the first few.
         """
         every = self.names(list_name)
+        if limit is not None and limit < 1:
+            raise UsageError(f"a limit of {limit} leaves no tile", where="limit", remedy="give 1 or more")
         # Cut before anything is looked for: a smoke test of three tiles needs these three only.
         names = every[:limit]
         missing = [name for name in names if name not in self.folder_set]
@@ -208,6 +214,7 @@ class Dataset:
         suffixes = (file.removeprefix(name) for file in _files(self.root / "lr_dataset" / name / "L2A"))
         return {int(match[1]) for suffix in suffixes if (match := _REVISIT.fullmatch(suffix))}
 
+    @typed
     def tile(self, name: str, revisits: int | None = None) -> Tile:
         """Return one tile by name, its files unchecked.
 
@@ -217,16 +224,10 @@ class Dataset:
 
         Raises
         ------
-        UsageError
-            for a name that is not a text.
         DataError
             if the data set has no tile of the name, a revisit on disk is not in the metadata, or a row of the tile
             there makes no sense.
         """
-        given: object = name
-        if not isinstance(given, str):
-            what = f"the name of a tile is a text, not {type(name).__name__}"
-            raise UsageError(what, remedy="give a name such as 'Landcover-1298301'")
         if not (name in self.metadata.revisits or name in fixed.official_facts() or name in self.folder_set):
             what = f"the data set has no tile {name[:60]!r}"
             raise DataError(what, where=self.root, remedy="`names()` lists its tiles")

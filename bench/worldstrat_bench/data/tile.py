@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from worldstrat_bench.data import split as fixed
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.protocol import DEFAULT_PROTOCOL, load_protocol
+from worldstrat_bench.typed import typed
 
 if TYPE_CHECKING:
     from worldstrat_bench.data.reading import TileInputs
@@ -48,6 +49,7 @@ class Tile:
         """The tile's name."""
         return self.facts.tile
 
+    @typed
     def target(self, protocol: str = DEFAULT_PROTOCOL) -> TargetImage:
         """Read the target: `image` (3, H, W) float32 reflectance and `valid` (H, W) bool.
 
@@ -62,6 +64,7 @@ class Tile:
 
         return read_target(self, load_protocol(protocol))
 
+    @typed
     def inputs(self, frames: int = 8, protocol: str = DEFAULT_PROTOCOL) -> TileInputs:
         """Read what a model is given: see `task` of the result.
 

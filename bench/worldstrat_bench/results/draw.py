@@ -23,6 +23,7 @@ from worldstrat_bench.stats.ranking import RankedBoard, list_display
 from worldstrat_bench.stats.spectra import INPUT_NYQUIST_M
 from worldstrat_bench.stats.strata import axis as axis_named
 from worldstrat_bench.stats.strata import stratum_name
+from worldstrat_bench.typed import typed
 
 SUFFIXES: Final = (".pdf", ".png", ".svg")
 WIDTHS: Final = {1: 3.5, 2: 7.16}
@@ -52,6 +53,7 @@ class Drawn:
     caption: str
 
 
+@typed
 def draw(
     paths: Paths,
     kind: str,

@@ -13,6 +13,7 @@ from worldstrat_bench.data.split import sublists
 from worldstrat_bench.results.load import Named, Paths, load_runs
 from worldstrat_bench.stats.aggregate import largest_list, metric_values
 from worldstrat_bench.stats.strata import AXES, sort_strata, strata_of
+from worldstrat_bench.typed import typed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +28,7 @@ MACRO = "macro"
 """In the frame of means: the axis of a mean over IPCC classes."""
 
 
+@typed
 def read_runs(paths: Paths) -> pd.DataFrame:
     """Return the tiles of finished runs, one row per run and tile.
 
@@ -61,6 +63,7 @@ def read_runs(paths: Paths) -> pd.DataFrame:
     return _categories(frame, {"outcome": OUTCOMES} | {_column(a): sort_strata(a, frame[_column(a)]) for a in AXES})
 
 
+@typed
 def read_scores(paths: Paths) -> pd.DataFrame:
     """Return the means of finished runs, one row per run, list, stratum and metric.
 

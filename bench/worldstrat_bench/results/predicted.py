@@ -11,8 +11,10 @@ from worldstrat_bench.arguments import check_text, path_of
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.run.folder import PREDICTIONS
 from worldstrat_bench.run.predictions import PredictionStore
+from worldstrat_bench.typed import typed
 
 
+@typed
 def read_prediction(run: Path | str, tile: str) -> NDArray[np.float32]:
     """Return what a run predicted for a tile.
 

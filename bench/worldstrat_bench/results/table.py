@@ -18,6 +18,7 @@ from worldstrat_bench.stats.letters import letter
 from worldstrat_bench.stats.paired import sign_of
 from worldstrat_bench.stats.ranking import RankedBoard, display_of, drawn_interval, list_display, rank_tables
 from worldstrat_bench.stats.strata import AXES, members, sort_strata, strata_of
+from worldstrat_bench.typed import typed
 
 USUAL = ("psnr", "ssim", "lpips")
 """The metrics of a table unless others are asked for; those without a value in any run are left out."""
@@ -80,6 +81,7 @@ class Table:
     notes: tuple[str, ...]
 
 
+@typed
 def make_table(
     paths: Paths, metrics: str | Iterable[str] | None = None, axis: str | None = None, list_name: str = "auto"
 ) -> Table:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from worldstrat_bench.typed import typed
+
 Stage = Literal["read", "predict", "score"]
 """read: predictions that were handed in."""
 
@@ -59,6 +61,7 @@ class Tally:
     done, total : tiles that an earlier, interrupted call did, and all tiles of the run.
     """
 
+    @typed
     def __init__(self, stage: Stage, done: int, total: int, tell: Listener) -> None:
         self._stage, self._done, self._total, self._tell = stage, done, total, tell
         self._lock = threading.Lock()

@@ -14,6 +14,7 @@ from worldstrat_bench.plugins.declared import declared_parameters
 from worldstrat_bench.plugins.discovery import ModelEntry, find_model
 from worldstrat_bench.plugins.interpreter import import_paths, inspect_interpreter, own_interpreter
 from worldstrat_bench.plugins.weights import spelled, weights_sha256
+from worldstrat_bench.typed import check_fields
 from worldstrat_bench.worker.types import ModelSpec
 
 Parameter = str | int | float | bool
@@ -56,6 +57,7 @@ class ModelRequest:
         object.__setattr__(self, "weights", path_or_none(self.weights, "weights"))
         object.__setattr__(self, "python", path_or_none(self.python, "python"))
         _check_parameters(self.parameters)
+        check_fields(self)
 
 
 _NAMED = (

@@ -18,6 +18,7 @@ from worldstrat_bench.run.model import ModelRequest, Parameter
 from worldstrat_bench.run.request import RunOptions, RunRequest
 from worldstrat_bench.run.run import Run
 from worldstrat_bench.run.selection import Shard
+from worldstrat_bench.typed import check_types
 
 
 def evaluate(
@@ -72,6 +73,7 @@ def evaluate(
         see ``worldstrat_bench.errors``; what was computed before is kept and the same call continues. A wrong type is
         a UsageError that names the argument.
     """
+    check_types(evaluate, robustness=robustness, engine=engine, progress=progress)
     # The draws are set apart from the rest: they may be asked of a request that is given whole, too.
     chosen = _model(model, frames, weights, parameters, python)
     if draws is not None:

@@ -17,6 +17,7 @@ from worldstrat_bench.protocol import DEFAULT_PROTOCOL, protocol_named
 from worldstrat_bench.run.devices import split_devices
 from worldstrat_bench.run.model import ModelRequest
 from worldstrat_bench.run.selection import Shard
+from worldstrat_bench.typed import check_fields
 from worldstrat_bench.worker.isolation import LEVELS
 from worldstrat_bench.worker.types import Limits
 
@@ -76,6 +77,7 @@ class RunOptions:
         object.__setattr__(self, "lpips_weights", path_or_none(self.lpips_weights, "lpips_weights"))
         # A frozen value settles the order here, so that options which mean the same compare equal.
         object.__setattr__(self, "metrics", parse_added(self.metrics, bare=True))
+        check_fields(self)
 
 
 _LIMITS = {"tile_seconds": "--tile-seconds", "memory_bytes": "--memory-gib"}
@@ -133,6 +135,7 @@ class RunRequest:
             what = f"{self.model.draws} draws of a tile are too many"
             raise UsageError(what, where="--draws", remedy=f"give {MAX_DRAWS} or fewer")
         object.__setattr__(self, "inputs", one_of(self.inputs, get_args(InputSource), "unknown kind of inputs", "--lr"))
+        check_fields(self)
 
     @property
     def folder(self) -> Path:
@@ -157,6 +160,12 @@ class ScoreRequest:
     out: Path | None = None
     protocol: str | None = None
     shard: Shard | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "run", path_of(self.run, "run"))
+        object.__setattr__(self, "data", path_of(self.data, "data"))
+        object.__setattr__(self, "out", path_or_none(self.out, "out"))
+        check_fields(self)
 
     @property
     def folder(self) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Self, TypeAlias
@@ -12,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from worldstrat_bench.arguments import whole_numbers
 from worldstrat_bench.errors import UsageError, WorldstratBenchError
 from worldstrat_bench.memory import keep_freed_memory
 from worldstrat_bench.metrics.lpips_metric import load_perceptual
@@ -21,9 +21,13 @@ from worldstrat_bench.scoring.factory import make_scorer
 from worldstrat_bench.scoring.pair import BESIDE, asked_for, check_array, named, prepare_target, scored
 from worldstrat_bench.scoring.types import Array, Prepared, TileScore
 from worldstrat_bench.scoring.wsb import WsbScorer
+from worldstrat_bench.typed import typed
 
 Images: TypeAlias = Array | Sequence[Array]
 """(N, ...) in one array or tensor, or N of them, whose sizes may differ."""
+
+
+Indices: TypeAlias = Sequence[int] | NDArray[np.intp] | torch.Tensor
 
 
 class Scorer:
@@ -43,6 +47,7 @@ class Scorer:
         for an unknown protocol or metric, or a device that this machine does not have.
     """
 
+    @typed
     def __init__(
         self,
         protocol: str = DEFAULT_PROTOCOL,
@@ -70,6 +75,7 @@ class Scorer:
         """Return the number of prepared targets."""
         return len(self._targets)
 
+    @typed
     def prepare(self, targets: Images, valid: Images | None = None, clear: Images | None = None) -> Self:
         """Take the targets that predictions are scored against, in place of those before; return the scorer.
 
@@ -93,8 +99,9 @@ class Scorer:
         self._targets = found
         return self
 
+    @typed
     def score(
-        self, batch: Images, index: Sequence[int] | None = None, expected_error: Images | None = None
+        self, batch: Images, index: Indices | None = None, expected_error: Images | None = None
     ) -> dict[str, NDArray[np.float64]]:
         """Score one prediction for every target, or for the targets of those numbers.
 
@@ -140,19 +147,16 @@ class Scorer:
             raise UsageError(what, where="expected_error", remedy="give one for each prediction")
         return found
 
-    def _chosen(self, count: int, index: Sequence[int] | None) -> list[Prepared]:
+    def _chosen(self, count: int, index: Indices | None) -> list[Prepared]:
         if not self._targets:
             raise UsageError("there are no targets", where="Scorer.score", remedy="call prepare(targets) first")
-        numbers = list(range(len(self._targets))) if index is None else _numbers(index)
+        numbers = list(range(len(self))) if index is None else whole_numbers(index, "index", len(self))
         if len(numbers) != count:
             raise UsageError(
                 f"{count} predictions for {len(numbers)} targets",
                 where="Scorer.score",
                 remedy="give one prediction for each target, or index=[...], the numbers of their targets",
             )
-        outside = [i for i in numbers if not 0 <= i < len(self._targets)]
-        if outside:
-            raise UsageError(f"there is no target {outside[0]}", where="index", remedy=f"0 to {len(self) - 1}")
         return [self._targets[i] for i in numbers]
 
     def _scored(
@@ -165,21 +169,6 @@ class Scorer:
             with _located(f"batch[{index}]"):
                 scores.append(scored(self._scorer, image, tile, error))
         return scores
-
-
-def _numbers(index: Iterable[object]) -> list[int]:
-    """Return the numbers of targets, which may also be an array or a tensor.
-
-    Raises
-    ------
-    UsageError
-        for anything but whole numbers.
-    """
-    try:
-        return [operator.index(number) for number in index]  # type: ignore[arg-type]
-    except TypeError:
-        remedy = "give a list of the numbers of targets, from 0"
-        raise UsageError("index does not hold whole numbers", where="index", remedy=remedy) from None
 
 
 @contextmanager
@@ -201,6 +190,7 @@ def _split(images: Images, dimensions: int, where: str) -> list[Array]:
         for anything else, and for one array that lacks the axis of the batch.
     """
     if isinstance(images, torch.Tensor | np.ndarray):
+        check_array(images, where)
         if images.ndim != dimensions:
             axes = "(N, 3, H, W)" if dimensions == 4 else "(N, H, W)"
             raise UsageError(
@@ -238,6 +228,8 @@ def _device(device: str | torch.device) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         found = torch.device(device)
+        if found.type == "meta":
+            raise RuntimeError("a device without numbers")
     except (RuntimeError, TypeError):
         raise UsageError(f"unknown device {str(device)[:40]!r}", where="device", remedy="auto, cpu or cuda") from None
     if found.type == "cuda" and not torch.cuda.is_available():

@@ -20,6 +20,7 @@ from worldstrat_bench.protocol import Protocol, load_protocol
 from worldstrat_bench.scoring.factory import make_scorer
 from worldstrat_bench.scoring.types import Array, Frame, Prepared, Scorer, TileScore
 from worldstrat_bench.scoring.wsb import WsbScorer
+from worldstrat_bench.typed import typed
 
 BESIDE = ("shift_y", "shift_x", "clipped")
 """Keys that are returned beside the metrics."""
@@ -29,6 +30,7 @@ _KNOWN = (*MEASURES, *BESIDE, *(name for metric in OPTIONAL.values() for name in
 """Every name that may be asked for; whether a protocol has it is another question."""
 
 
+@typed
 def score_pair(
     prediction: Array,
     target: Array,
@@ -126,13 +128,17 @@ def prepare_target(
 
 
 def check_array(image: object, where: str) -> None:
-    """Raise UsageError unless it is a numpy array or a tensor."""
+    """Raise UsageError unless it is a numpy array or a tensor of real numbers."""
     if not isinstance(image, np.ndarray | torch.Tensor):
         raise UsageError(
             f"{where} is of type {type(image).__name__}, not a numpy array or a torch tensor",
             where=where,
             remedy="numpy.asarray(..., dtype=numpy.float32) makes an array of numbers in lists",
         )
+    real = not image.is_complex() if isinstance(image, torch.Tensor) else image.dtype.kind in "fiub"
+    if not real:
+        remedy = "give real numbers, as float32"
+        raise UsageError(f"{where} is of {image.dtype}, not of real numbers", where=where, remedy=remedy)
 
 
 def _target(target: Array, valid: Array | None, rules: Protocol) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -183,6 +189,8 @@ def _asked(metrics: str | Iterable[str] | None) -> tuple[tuple[str, ...] | None,
     if metrics is None:
         return None, ()
     asked = tuple(name.strip() for name in metrics.split(",")) if isinstance(metrics, str) else _names(metrics)
+    if not asked:
+        raise UsageError("no metric is named", where="metrics", remedy="None returns all that a pair can have")
     added = parse_added((name for name in asked if name.startswith("+")), where="metrics")
     named = tuple(metric_named(name, _KNOWN, "unknown metric", "metrics") for name in asked if name[:1] != "+")
     owners = {owner.name for name in named if (owner := optional_column(name)) is not None}

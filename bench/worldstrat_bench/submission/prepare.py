@@ -21,6 +21,7 @@ from worldstrat_bench.submission.environments import EnvironmentRequest, build_e
 from worldstrat_bench.submission.lock import load_lock
 from worldstrat_bench.submission.manifest import MANIFEST_NAME, DataFile, Manifest, Weights, load_manifest
 from worldstrat_bench.submission.own_wheel import LOCKED_TWICE, model_wheel, other_in_lock, refuse_replaced_code
+from worldstrat_bench.typed import typed
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ def prepare(
     return Prepared(folder, manifest, found, python)
 
 
+@typed
 def submitted_model(
     path: Path | str, *, python: Path | str | None = None, weights: Path | str | None = None
 ) -> ModelRequest:

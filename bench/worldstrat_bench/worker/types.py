@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldstrat_bench.data.task import Answer
+from worldstrat_bench.typed import check_fields
 
 if TYPE_CHECKING:
     from worldstrat_bench.artefacts.record import IsolationReport
@@ -65,6 +66,9 @@ class Limits:
     scratch_bytes: int = 8 * GIB
     processes: int = 256
     log_bytes: int = MIB
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ def test_what_is_wrong_is_said_with_its_place() -> None:
     scorer.prepare(targets)
     with pytest.raises(UsageError, match="1 predictions for 2 targets"):
         scorer.score(predictions[:1])
-    with pytest.raises(UsageError, match="no target 2"):
+    with pytest.raises(UsageError, match="index holds 2, and there are 2"):
         scorer.score(predictions, index=[0, 2])
     broken = predictions.copy()
     broken[1, 0, 3, 3] = np.nan
