@@ -60,12 +60,13 @@ def check_types(of_function: Callable[..., object], /, **given: object) -> None:
             _check(given[name], hint, name, of_function.__qualname__)
 
 
-def check_fields(value: object) -> None:
+def check_fields(value: Any) -> None:
     """Raise UsageError unless every field of a dataclass, once set, is of its type."""
-    hints = _hints(type(value))
-    for field in fields(value):  # type: ignore[arg-type]  # called by dataclasses alone
+    kind: Any = type(value)
+    hints = _hints(kind)
+    for field in fields(value):
         if field.name in hints:
-            _check(getattr(value, field.name), hints[field.name], field.name, type(value).__name__)
+            _check(getattr(value, field.name), hints[field.name], field.name, kind.__name__)
 
 
 @functools.cache
