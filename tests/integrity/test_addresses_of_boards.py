@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+from factories import official_facts
 from forgery import forge, set_cells
 from submission_factory import make_submission, record_of, rewrite_record, the_result
 from worldstrat_bench.site.builder import build
 from worldstrat_bench.site.config import BoardConfig
+from worldstrat_bench.site.entries import read_entries
+from worldstrat_bench.site.sorting import list_divisions
 
 HONEST = ("one-sr", "two-sr")
 
@@ -41,3 +46,28 @@ def test_a_row_of_other_facts_leaves_a_board_its_address(tmp_path: Path, listed:
     after = badges(tmp_path, *HONEST, *(["evil-sr"] if listed else []))
     assert {slug: after[slug] for slug in HONEST} == before
     assert after["evil-sr"] not in before.values()
+
+
+def test_a_row_of_another_release_leaves_a_board_its_address(tmp_path: Path) -> None:
+    """A board that awaits its reference takes rows of one claim; the release of the first one is in its address."""
+    official: dict[str, Any] = {"tiles": official_facts("never-split"), "list_name": "never-split", "official": True}
+    make_submission(tmp_path, "one-sr", gain_db=1.0, release="v1.1", **official)
+    before = badges(tmp_path, "one-sr")
+    make_submission(tmp_path, "evil-sr", gain_db=9.0, release="v1.0", **official)
+    after = badges(tmp_path, "one-sr", "evil-sr")
+    assert after["one-sr"] == before["one-sr"]
+
+
+def test_what_a_board_says_of_its_tiles_is_what_the_first_row_says(tmp_path: Path) -> None:
+    """Facts agree to 0.1 %: within that a later row, whose id comes first, moved what pages say of cloud."""
+    make_submission(tmp_path, "one-sr", gain_db=1.0)
+    folder = make_submission(tmp_path, "evil-sr", gain_db=9.0)
+    forge(the_result(folder), set_cells("cloud", lambda value: value * 1.0005))
+    for seed in range(1, 1000):
+        rewrite_record(folder, lambda document, seed=seed: document.update(seed=seed))  # type: ignore[misc]
+        if record_of(folder).record_id < record_of(tmp_path / "submissions" / "one-sr").record_id:
+            break
+    entries, _ = read_entries([tmp_path / "submissions"])
+    (division,) = list_divisions(entries, config=BoardConfig(merged=("one-sr", "evil-sr")))
+    first = next(entry for entry in entries if entry.title == "one-sr")
+    assert np.array_equal(division.facts.numbers["cloud"], first.table.numbers["cloud"])

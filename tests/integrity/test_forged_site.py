@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -357,3 +358,44 @@ def test_a_self_reported_row_joins_no_boards_of_verified_ones(tmp_path: Path) ->
     joined = boards("after")
     assert [ranked for ranked, _ in joined] == [{"first"}, {"second"}]
     assert sorted(len(reported) for _, reported in joined) == [0, 1]
+
+
+def test_which_model_to_use_rests_on_no_speed_and_no_machine_of_strangers(tmp_path: Path) -> None:
+    """A time that the authors of a verified row state does not decide, and a crowd takes no place of its machine."""
+    from worldstrat_bench.artefacts.record import load_record
+
+    def choices(site: Path) -> dict[str, Any]:
+        (page,) = site.glob("probe-*/choose.html")
+        found = re.search(r'id="choice-data">(.*?)</script>', page.read_text(encoding="utf-8"))
+        assert found is not None
+        data: dict[str, Any] = json.loads(found[1])
+        return {**data, "models": [model for model in data["models"] if model["verified"]]}
+
+    root = honest(tmp_path / "probe")
+    result = root / "srcnn" / "results" / "wsb-1" / "x"
+    write_speed(result, load_record(result), 10.0)
+    make([root], tmp_path / "stated")
+    stated = choices(tmp_path / "stated")
+    assert stated["devices"] == ["H100-80GB"]
+    assert [model["ms"] for model in stated["models"]] == [[None]] * len(HONEST)
+    confirm(result)
+    make([root], tmp_path / "again")
+    again = choices(tmp_path / "again")
+    assert {model["slug"]: model["ms"] for model in again["models"]}["srcnn"] == [250.0]
+    for i in range(6):
+        other = submit(tmp_path / "crowd", f"crowd-{i}", gain_db=5.0, seed=i)
+        for device in (f"A-{i % 3}",):
+            write_speed(other, load_record(other), 1e6, device=device)
+    make([root, tmp_path / "crowd"], tmp_path / "crowded")
+    crowded = choices(tmp_path / "crowded")
+    assert crowded["devices"] == again["devices"]
+    assert crowded["models"] == again["models"]
+
+
+def confirm(result: Path) -> None:
+    """A verification that names the speed beside it, as one has whose maintainers timed the model again."""
+    path = result / "verification.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    digest = hashlib.sha256((result / "speed.json").read_bytes()).hexdigest()
+    content["speed"] = {"speed_sha256": digest, "largest": 0.01, "tolerance": 0.1, "agrees": True}
+    path.write_text(json.dumps(content), encoding="utf-8")

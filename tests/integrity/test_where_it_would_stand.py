@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from factories import KNOWN
+from forgery import forge
 from git_scene import commit, git
 from site_scenes import write_verification
 from submission_factory import MANIFEST, make_submission, record_of, the_result
@@ -71,3 +72,15 @@ def test_owners_are_those_of_the_base_whatever_the_pull_request_lists(submission
     owners.write_text(listed + listed.replace('"high"', '"mine"'))
     assert "This one would count" in compare_markdown("mine", submissions, known=KNOWN)  # its checkout says so
     assert "This one would not count" in compare_markdown("mine", submissions, "main", known=KNOWN)
+
+
+def test_a_row_of_other_facts_keeps_no_one_from_comparing(tmp_path: Path) -> None:
+    """The site puts it on a board of its own; one such row made the comparison of every later submission fail."""
+    for slug, gain in (("one-sr", 1.0), ("two-sr", 2.0), ("mine", 1.5)):
+        make_submission(tmp_path, slug, gain_db=gain)
+    before = compare_markdown("mine", tmp_path / "submissions")
+    folder = make_submission(tmp_path, "evil-sr", gain_db=1.6)
+    forge(the_result(folder), lambda rows: [row.update(group="g") for row in rows])
+    assert compare_markdown("mine", tmp_path / "submissions") == before
+    assert "one-sr" in before
+    assert "two-sr" in before

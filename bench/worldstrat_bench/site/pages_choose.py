@@ -34,7 +34,8 @@ def build_choose(out: Output, analysis: Analysis, common: Context) -> None:
     rest = sorted(e.slug for e in division.entries if e.slug not in ranked)
     entries = [division.by_slug[slug] for slug in (*ranked, *rest)]
     shown = (*entries, *division.reported)
-    devices = device_classes(shown)
+    # Self-reported rows take no part where ranks may be cited, and their machines no place of those of verified rows.
+    devices = device_classes(entries if division.cited and entries else shown)
     context = {
         "tolerance": f"{TOLERANCE:g}",
         "axes": axis_choices(analysis),
@@ -70,6 +71,12 @@ def _milliseconds(entry: Entry, device: str) -> float | None:
     return float(f"{1000 / speed.tiles_per_second:.3g}") if speed is not None and speed.tiles_per_second > 0 else None
 
 
+def _deciding(entry: Entry, device: str, *, cited: bool) -> float | None:
+    """Return the time that may decide, ms: where ranks may be cited only one that maintainers measured again."""
+    speed = time_of(entry, device)
+    return None if speed is None or (cited and not speed.confirmed) else _milliseconds(entry, device)
+
+
 def _data(analysis: Analysis, entries: Sequence[Entry], devices: Sequence[str]) -> dict[str, object]:
     """Return what the script decides from; self-reported rows beside a board of verified ones have no values."""
     reported = analysis.division.reported
@@ -93,7 +100,7 @@ def _data(analysis: Analysis, entries: Sequence[Entry], devices: Sequence[str]) 
                 "declared": e.declares_frames or e.frame_count == 1,
                 "licence": e.card.licence,
                 "terms": terms_of(e.card.licence),
-                "ms": [_milliseconds(e, device) for device in devices],
+                "ms": [_deciding(e, device, cited=analysis.division.cited) for device in devices],
             }
             for i, e in enumerate(shown)
         ],

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.artefacts.reference import References
-from worldstrat_bench.artefacts.tiles import FACT_COLUMNS, TileTable
+from worldstrat_bench.artefacts.tiles import TileTable
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.run.messages import in_words
 from worldstrat_bench.site.config import DEFAULTS, BoardConfig
@@ -21,6 +19,7 @@ from worldstrat_bench.site.whole import with_whole_means
 from worldstrat_bench.stats.boards import KINDS, Kind, awaits_reference, board_key, kind_of
 from worldstrat_bench.stats.counting import Claim, claim_of, counting_rows
 from worldstrat_bench.stats.eligibility import WhyUnranked, cites, of_run, why_unranked
+from worldstrat_bench.stats.facts import same_facts
 from worldstrat_bench.stats.order import shown_first
 
 _LIST_ORDER = ("clean", "full", "strict")
@@ -62,9 +61,9 @@ def list_divisions(
     official = [d for d in drafts if d.kind == "official" and d.shown]
     main = next((d for d in official if d.entries), next(iter(official), None))
     ordered = ([main] if main else []) + [d for d in drafts if d is not main]
-    prefixes = distinct([(_prefix(d), d.key) for d in ordered])
+    prefixes = distinct([(d.prefix, d.key) for d in ordered])
     return tuple(
-        d if d is main else replace(d, prefix=f"{prefix}/") for d, prefix in zip(ordered, prefixes, strict=True)
+        replace(d, prefix="" if d is main else f"{prefix}/") for d, prefix in zip(ordered, prefixes, strict=True)
     )
 
 
@@ -110,9 +109,9 @@ def _division(
     kind = kind_of(whole[0].record, references)
     found = _sorted(whole, kind, config)
     # What a board says of its tiles, versions and releases is the word of the ranked runs, if there are any.
-    deciding = found.ranked or found.reported or whole
+    deciding = sorted(found.ranked or found.reported or whole, key=lambda e: _first(e, config))
     record, facts = deciding[0].record, deciding[0].table
-    versions = shown_versions([entry.record for entry in found.ranked or found.reported])
+    versions = shown_versions([entry.record for entry in deciding] if found.ranked or found.reported else [])
     names = [name for name in _LIST_ORDER if name in record.scores] or sorted(record.scores)
     protocol = load_protocol(record.protocol.id)
     ranking = protocol.ranking.metrics
@@ -124,10 +123,11 @@ def _division(
     placed = shown(found.ranked)
     reported = shown(found.reported, placed)
     withdrawn = shown(found.withdrawn, (*placed, *reported))
+    whole_key = "/".join((*key, str(part)) if part else key)
     return Division(
-        key="/".join((*key, str(part)) if part else key),
+        key=whole_key,
         kind=kind,
-        prefix="",
+        prefix=_address(kind, record, names[0], whole_key),
         protocol=protocol,
         release=", ".join(sorted({clean(entry.record.dataset.release, 40) for entry in deciding})),
         inputs=record.dataset.inputs,
@@ -228,11 +228,11 @@ def _agreeing(entries: Sequence[Entry], config: BoardConfig) -> list[list[Entry]
     ones agree to begin with, since each agrees with the reference.
     """
     parts: list[list[Entry]] = []
-    # The first part has the address of the board: what its authors wrote, an id of a record among it, must not decide.
-    for entry in sorted(entries, key=lambda e: (not e.verified, _place(e, config), e.record.record_id)):
+    # The first part has the address of the board.
+    for entry in sorted(entries, key=lambda e: _first(e, config)):
         # Agreement need not be transitive, since numbers agree within a tolerance: a run that is near two parts joins
         # them.
-        near = [part for part in parts if any(_same_facts(entry.table, other.table) for other in part)]
+        near = [part for part in parts if any(same_facts(entry.table, other.table) for other in part)]
         if not entry.verified and sum(part[0].verified != "" for part in near) > 1:
             near = near[:1]  # boards of verified runs are not joined by one that anyone can write
         joined = [other for part in near for other in part]
@@ -242,17 +242,15 @@ def _agreeing(entries: Sequence[Entry], config: BoardConfig) -> list[list[Entry]
     return parts
 
 
-def _same_facts(table: TileTable, other: TileTable) -> bool:
-    if table.tiles != other.tiles:
-        return False
-    texts = all(table.texts[name] == other.texts[name] for name in FACT_COLUMNS if name in table.texts)
-    return texts and all(
-        np.allclose(table.numbers[name], other.numbers[name], rtol=1e-3, atol=1e-9, equal_nan=True)
-        for name in FACT_COLUMNS
-        if name in table.numbers
-    )
+def _first(entry: Entry, config: BoardConfig) -> tuple[bool, int, str]:
+    """Return a key: verified runs come first, then those of submissions that were merged first.
+
+    The first decides what a board says of its tiles, and its address: nothing that its authors can choose may.
+    """
+    return not entry.verified, _place(entry, config), entry.record.record_id
 
 
-def _prefix(division: Division) -> str:
-    name = f"{division.kind}-{division.protocol.id}-{division.release}-{division.list_name}"
-    return f"{slugify(name[:60].replace(', ', '-').lower())}-{short_hash(division.key, 6)}"
+def _address(kind: Kind, record: Record, list_name: str, key: str) -> str:
+    """Return the folder of a board, of its first run."""
+    name = f"{kind}-{record.protocol.id}-{clean(record.dataset.release, 40)}-{list_name}"
+    return f"{slugify(name[:60].lower())}-{short_hash(key, 6)}"

@@ -13,13 +13,13 @@ from worldstrat_bench.site.text import clean
 
 
 def shown_versions(records: Sequence[Record]) -> dict[str, str]:
-    """Map a column to the version that most records with values have, of equally many the last by name."""
+    """Map a column to the version that most records with values have, of equally many that of the first record."""
     found: dict[str, Counter[str]] = {}
     for record in records:
         for name, version in record.optional.items():
             if any(scores.micro[name].n for scores in record.scores.values() if name in scores.micro):
                 found.setdefault(name, Counter())[version] += 1
-    return {name: max(counts.items(), key=lambda item: (item[1], item[0]))[0] for name, counts in sorted(found.items())}
+    return {name: counts.most_common(1)[0][0] for name, counts in sorted(found.items())}
 
 
 def with_versions(entry: Entry, versions: Mapping[str, str]) -> Entry:

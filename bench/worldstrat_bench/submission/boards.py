@@ -24,6 +24,7 @@ from worldstrat_bench.stats.anchor import contradiction, reference_of
 from worldstrat_bench.stats.boards import Kind, board_key, kind_of, ranking_list
 from worldstrat_bench.stats.counting import Claim, claim_of, counting_rows
 from worldstrat_bench.stats.eligibility import WhyUnranked, cites, why_unranked
+from worldstrat_bench.stats.facts import same_facts
 from worldstrat_bench.stats.order import shown_first
 from worldstrat_bench.submission.check_files import SUBMISSIONS
 from worldstrat_bench.submission.check_record import submitted_result
@@ -230,7 +231,10 @@ def _board(own: Competitor, others: tuple[Competitor, ...], judge: _Judge) -> Bo
     kind, key, listed = kind_of(own.record, references), board_key(own.record, references), ranking_list(own.record)
     rivals: dict[str, Competitor] = {}
     for other in sorted(others, key=judge.place):
+        # As on the site: rows that say other things of the tiles are on a board of their own.
         if other.slug == own.slug or board_key(other.record, references) != key:
+            continue
+        if not same_facts(other.table, own.table):
             continue
         if judge.ranks(other, kind, listed):
             rivals[other.slug] = other
