@@ -15,6 +15,11 @@ ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 
 
+# Two workers on two cores: a thread more of each, spinning while it waits, takes the core of the other.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 # A shell that starts the tests in the background lets them ignore Ctrl-C, and so would every command that they start;
 # a handler of our own, whatever it does, is not inherited.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -72,8 +77,21 @@ if os.environ.get("WORLDSTRAT_BENCH_QUICK_TESTS"):
     sys.addaudithook(_skip_if_a_process_starts)
 
 
+def _shared_scope(item: pytest.Item) -> bool:
+    """Whether a test takes something that its whole file shares."""
+    info = getattr(item, "_fixtureinfo", None)  # a test that is no Python function has none
+    return info is not None and any(found[-1].scope == "module" for found in info.name2fixturedefs.values())
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave out of the quick tests what is marked as long, or as starting processes where no audit hook can skip."""
+    """Keep the tests of a file that share a fixture on one worker, so that it is made once.
+
+    Of the quick tests, leave out what is marked as long, or as starting processes where no audit hook can skip.
+    """
+    for item in items:
+        if _shared_scope(item) and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(ROOT))))
     if os.environ.get("WORLDSTRAT_BENCH_QUICK_TESTS"):
         skip = pytest.mark.skip(reason="marked `not_quick`")
         for item in items:
