@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from factories import make_run
 from forgery import Rows, forge
+from git_scene import commit, git
 from site_scenes import write_speed
 from site_scenes import write_verification as write_verification_scene
 from submission_factory import add_record, make_submission, record_of, the_result
@@ -330,6 +331,41 @@ def test_an_attestation_is_checked_before_a_verification_is_added(
         for line in lines
     )
     assert record_of(folder) != before
+
+
+@pytest.mark.parametrize("changed", ["", "requirements.lock", "submission.toml", "extra.whl", "README.md", "title"])
+def test_a_verification_of_another_state_of_the_submission_is_not_added(
+    verified: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str
+) -> None:
+    """The workflow evaluates any commit, a stranger's branch among them, with the same record and another lock."""
+    folder, run = verified
+    root, before = folder.parents[1], record_of(folder)
+    git(root, "init", "--quiet", "-b", "main")
+    git(root, "remote", "add", "origin", "https://forge.example/o/r.git")
+    held = commit(root)
+    manifest = folder / "submission.toml"
+    if changed == "submission.toml":
+        manifest.write_text(manifest.read_text().replace("strength = 0.3", "strength = 0.4"))
+    elif changed == "title":
+        manifest.write_text(manifest.read_text().replace('title = "my-sr"', 'title = "My network"'))
+    elif changed:
+        with (folder / changed).open("a") as file:
+            file.write("\n")
+    commit(root)
+    fake_gh(tmp_path / "yes", monkeypatch, 0)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'yes'}:{Path(shutil.which('git') or '').parent}:/usr/bin:/bin")
+    attested = ATTESTED.model_dump()
+    write_verification_of(run, submitted=before.record_id, attestation=attested, commit="a" * 40)
+    with pytest.raises(InvalidArtefactError, match="is not in this clone"):
+        add_verified(run, folder)
+    write_verification_of(run, submitted=before.record_id, attestation=attested, commit=held)
+    if changed in ("", "README.md", "title"):
+        add_verified(run, folder)
+        assert record_of(folder) != before
+        return
+    with pytest.raises(InvalidArtefactError, match="is not what it was at the verified commit"):
+        add_verified(run, folder)
+    assert record_of(folder) == before
 
 
 def test_only_the_evaluation_workflow_attests() -> None:

@@ -50,13 +50,13 @@ def manifest_change_faults(
     elif corrections_of(new) and not author.maintainer:
         what = "a new submission has nothing to correct"
         yield CheckFinding("correction", what, where=where, line=line_of(now, ("correction",)), remedy="remove it")
-    if old and verified and not author.maintainer and _sealed(old) != _sealed(new):
+    if old and verified and not author.maintainer and sealed(old) != sealed(new):
         what = "maintainers verified this submission, and what they ran is changed"
         remedy = "submit a new version under another slug; title, description, links and status can be changed"
         yield CheckFinding("verified", what, where=where, remedy=remedy)
 
 
-def _sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
+def sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Return everything of a manifest that a verification vouches for, or that decides what counts."""
     # By exception, not by name: a section that is added to manifests later is sealed without anyone thinking of it.
     rest = {key: value for key, value in manifest.items() if key not in ("submission", "correction")}

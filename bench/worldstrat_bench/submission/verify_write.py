@@ -18,6 +18,7 @@ from worldstrat_bench.protocol import SAME_PREDICTION
 from worldstrat_bench.run.git import git_text
 from worldstrat_bench.submission.made_here import ENVIRONMENT_VARIABLE, remember, was_made_here
 from worldstrat_bench.submission.results import IMMUTABLE_FILES, MAINTAINERS_FILES, add_run
+from worldstrat_bench.submission.verified_state import refuse_other_state
 from worldstrat_bench.submission.verify import VerifyReport, VerifyRequest
 
 WORKFLOW: Final = ".github/workflows/evaluate.yml"
@@ -196,4 +197,6 @@ def add_verified(run: Path, slug_folder: Path) -> Path:
         what = "nothing shows where these files were made: no attestation, and not what `verify` wrote on this machine"
         remedy = "give the folder that `verify --out` made here, or the artefact of the evaluation workflow"
         raise InvalidArtefactError(what, where=run, remedy=remedy)
+    if verification.commit is not None:
+        refuse_other_state(slug_folder, verification.commit, elsewhere=verification.attestation is not None)
     return add_run(run, slug_folder, verification)
