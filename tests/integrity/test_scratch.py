@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -170,6 +171,34 @@ def test_a_model_that_hides_its_files_is_ended(root: Path, monkeypatch: pytest.M
     verdict = Watchdog(os.getpid(), root / "scratch", Limits(), lambda _: None)._look_at_scratch()
     assert verdict is not None
     assert verdict.outcome == "crash"
+
+
+class Mapped:
+    """A process of 100 bytes, most of which it shares, and so many mappings that looking at them takes a second."""
+
+    def __init__(self, clock: list[float]) -> None:
+        self._clock = clock
+
+    def memory_info(self) -> SimpleNamespace:
+        return SimpleNamespace(rss=100)
+
+    def memory_full_info(self) -> SimpleNamespace:
+        self._clock[0] += 1
+        return SimpleNamespace(pss=1)
+
+
+@pytest.mark.parametrize(("processes", "outcome"), [(3, None), (60, "out_of_memory")])
+def test_mappings_without_number_do_not_keep_memory_from_being_looked_at(
+    root: Path, monkeypatch: pytest.MonkeyPatch, processes: int, outcome: str | None
+) -> None:
+    """A few processes that share their pages are counted exactly; what takes too long counts in full."""
+    clock = [0.0]
+    monkeypatch.setattr(watchdog, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    dog = Watchdog(os.getpid(), root / "scratch", Limits(memory_bytes=250), lambda _: None)
+    monkeypatch.setattr(dog, "_tree", [Mapped(clock) for _ in range(processes)])
+    verdict = dog._look_at_memory()
+    assert (verdict and verdict.outcome) == outcome
+    assert clock[0] <= 3
 
 
 def test_a_deep_submission_is_refused_and_keeps_no_other_from_being_found(tmp_path: Path) -> None:

@@ -95,13 +95,16 @@ def sidecar_parameters(text: str) -> dict[str, Value]:
         raise ValueError("it is not YAML") from None
     if not isinstance(content, Mapping) or not isinstance(content.get("bands"), list):
         raise ValueError("a sidecar is a mapping with bands, factor and margin")
+    # Nothing but texts: in YAML a list may hold itself many times over, and a few lines so be written out as gigabytes.
+    if not all(isinstance(band, str) for band in content["bands"]):
+        raise ValueError("bands is a list of names of bands")
     factor, margin_out = _number(content, "factor"), _number(content, "margin")
     if not 1 <= factor <= 16 or not 0 <= margin_out <= 4096:
         raise ValueError(f"a sidecar with factor {factor:g} and margin {margin_out:g} makes no sense")
     # Rounded up: a margin that is a pixel too wide costs time, one too narrow shows seams.
     margin = math.ceil(margin_out / factor)
     return {
-        "bands": ",".join(str(band) for band in content["bands"]),
+        "bands": ",".join(content["bands"]),
         "input_scale": EVOLAND_SCALE,
         "window": EVOLAND_WINDOW + 2 * margin if margin else 0,
         "overlap": 2 * margin,

@@ -25,6 +25,9 @@ from worldstrat_bench.worker.types import GIB, MIB, Limits
 MEMORY_SECONDS = 0.05
 TREE_SECONDS = 0.25
 SCRATCH_SECONDS = 2.0
+SHARED_SECONDS = 2.0
+"""Longest time to find out which pages processes share, in which memory is looked at no more."""
+
 MOST_FILES = 100_000
 """Files and folders below the scratch folder: more of them cannot be looked at in time."""
 
@@ -121,15 +124,15 @@ class Watchdog:
         if self._in_memory > self._memory_limit:
             size = self._in_memory / GIB
             return Verdict("out_of_memory", f"the model held {size:.2f} GiB in files that lie in memory")
-        # The exact sum walks through every mapping of every process; the resident one is never below it.
-        if used > self._memory_limit and self._proportional() > self._memory_limit:
-            limit = self._memory_limit / GIB
-            return Verdict("out_of_memory", f"the model held {used / GIB:.2f} GiB of memory; {limit:.2f} are allowed")
         if psutil.virtual_memory().available < FLOOR_BYTES:
             # When the machine runs out, a model that holds little of it is not the reason: its tile is tried again
             # when the run is resumed.
             outcome = "out_of_memory" if used > self._memory_limit // 4 else "infra_error"
             return Verdict(outcome, f"the machine ran out of memory; the model held {used / GIB:.2f} GiB of it")
+        # The exact sum walks through every mapping of every process; the resident one is never below it.
+        if used > self._memory_limit and self._proportional() > self._memory_limit:
+            limit = self._memory_limit / GIB
+            return Verdict("out_of_memory", f"the model held {used / GIB:.2f} GiB of memory; {limit:.2f} are allowed")
         return None
 
     def _resident(self) -> int:
@@ -142,11 +145,17 @@ class Watchdog:
         return total
 
     def _proportional(self) -> int:
-        """Memory with shared pages counted once: the resident sum counts them for every process."""
+        """Memory with shared pages counted once: the resident sum counts them for every process.
+
+        Where that takes long, for many processes of many mappings, the rest counts in full: what grows in between would
+        not be seen.
+        """
         total = 0
+        until = time.monotonic() + SHARED_SECONDS
         for process in self._tree:
             try:
-                total += proportional_bytes(process)
+                late = time.monotonic() > until
+                total += process.memory_info().rss if late else proportional_bytes(process)
             except psutil.Error:
                 continue
         return total

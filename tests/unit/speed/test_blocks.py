@@ -156,6 +156,17 @@ class Lazy(torch.Tensor):
     """A subclass that would compute when it is read."""
 
 
+class Fickle(Prediction):
+    """A subclass whose image is another one when it is read again."""
+
+    def __getattribute__(self, name: str) -> Any:
+        found = super().__getattribute__(name)
+        if name != "image" or super().__getattribute__("__dict__").get("seen"):
+            return found
+        super().__getattribute__("__dict__")["seen"] = True
+        return torch.zeros_like(found)
+
+
 def sure(one: Placed, change: Callable[[torch.Tensor], torch.Tensor] = torch.clone) -> Prediction:
     """Four bands and one expected error for all, which `change` makes."""
     image = torch.cat([image_of(one), image_of(one)[:, :1]], dim=1)
@@ -180,6 +191,7 @@ WRONG: dict[str, tuple[Callable[[Placed], Any], str]] = {
     "lazy expected error": (lambda one: sure(one, lambda e: e.as_subclass(Lazy)), "not a plain torch.Tensor"),
     "expected error of two bands": (lambda one: sure(one, lambda e: e.repeat(1, 2, 1, 1)), "shape .1, 2, 8, 8."),
     "expected error not there": (lambda one: sure(one, lambda e: e.to("meta")), "tensor on meta"),
+    "fickle": (lambda one: Fickle(image_of(one)), "Fickle, not a plain torch.Tensor"),
     "wrapped": (lambda one: torch._to_functional_tensor(image_of(one)), "without memory of its own"),
 }
 

@@ -117,13 +117,14 @@ def image_of(output: Any, lr: LowRes, thorough: bool) -> torch.Tensor:
     """Return the image of what a model returned, once it is known to be there: see :func:`check_plain`."""
     from worldstrat_bench.api import Prediction
 
-    if not isinstance(output, Prediction):
+    if type(output) is not Prediction:
         check_plain(output, lr, thorough, (3, 4))
         return output  # type: ignore[no-any-return]
-    check_plain(output.image, lr, thorough, (3, 4))
-    if output.expected_error is not None:
-        check_plain(output.expected_error, lr, thorough, (1, output.image.shape[1]))
-    return output.image
+    image, error = output.image, output.expected_error
+    check_plain(image, lr, thorough, (3, 4))
+    if error is not None:
+        check_plain(error, lr, thorough, (1, image.shape[1]))
+    return image
 
 
 def check_plain(output: Any, lr: LowRes, thorough: bool, bands: Tuple[int, ...]) -> None:

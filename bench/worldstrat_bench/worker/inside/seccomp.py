@@ -41,7 +41,7 @@ TIOCSTI, TIOCLINUX, FIOSETOWN, SIOCSPGRP = 0x5412, 0x541C, 0x8901, 0x8902
 IOCTL_KIND = 0xFF00
 FILE_SYSTEM_KINDS = (0x6600, 0x5800, 0x7600, 0x9400, 0xF500)
 """Of ioctl numbers: those that file systems share ("f", "X", "v"), of btrfs (clones, too) and of f2fs."""
-F_SETOWN, F_SETSIG, F_SETOWN_EX, F_SETLEASE, F_NOTIFY = 8, 10, 15, 1024, 1026
+F_SETOWN, F_SETSIG, F_SETOWN_EX, F_SETLEASE, F_NOTIFY, F_SETDELEG = 8, 10, 15, 1024, 1026, 1040
 O_ACCMODE, O_WRONLY, O_RDWR, O_TRUNC = 3, 1, 2, 0o1000
 PRIO_PROCESS, IOPRIO_WHO_PROCESS = 0, 1
 
@@ -126,8 +126,9 @@ def _checked(pid: int, signals_scoped: bool, profile: str) -> Dict[str, List[Ins
         "prlimit64": _for_itself(0, pid, deny),
         "ioctl": _ioctl(),
         # The owner of a descriptor gets a signal of any number, which Landlock keeps inside since version 6 only.
-        # A lease makes others wait who open a file, and a notice tells of files that they make.
-        "fcntl": [_arg(1), *_each((F_SETOWN, F_SETOWN_EX, F_SETSIG, F_SETLEASE, F_NOTIFY), deny), allow],
+        # A lease makes others wait who open a file, a notice tells of files that they make, and a delegation (since
+        # Linux 6.19) does both.
+        "fcntl": [_arg(1), *_each((F_SETOWN, F_SETOWN_EX, F_SETSIG, F_SETLEASE, F_NOTIFY, F_SETDELEG), deny), allow],
         "open": _not_emptied(1),
         "openat": _not_emptied(2),
     }
