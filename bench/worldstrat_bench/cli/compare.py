@@ -93,14 +93,16 @@ def _shown_metrics(pairs: Sequence[RunComparison], wanted: str | None) -> tuple[
 
 
 def _say(text: str) -> None:
-    console.stdout().print(console.printable(text), markup=False, highlight=False, soft_wrap=True)
+    out = console.stdout()
+    out.print(console.folded(out, console.printable(text), 2), markup=False, highlight=False, soft_wrap=True)
 
 
 def _print(found: RunComparison, names: Sequence[str], axis: str | None, metrics: Sequence[str]) -> None:
     """Print two runs side by side, a row a metric."""
     out = console.stdout()
     for side, name, record in zip("ab", names, (found.a, found.b), strict=True):
-        _say(f"{side}: {name} {record.model.version or ''} ({record.record_id[:12]})")
+        version = f" {record.model.version}" if record.model.version else ""
+        _say(f"{side}: {name}{version} ({record.record_id[:12]})")
     for name, rows in found.lists.items():
         count = max((row.tiles for row in rows), default=0)
         kept = sorted((row for row in rows if row.metric in metrics), key=lambda row: metrics.index(row.metric))
@@ -183,7 +185,8 @@ def _table(title: str, rows: list[tuple[str, Comparison]]) -> Table:
 
     table = Table(title=console.printable(title), title_justify="left", box=None, pad_edge=False)
     for heading in ("", "a", "b", "a - b", "95 % interval", "p", "tiles", "better"):
-        table.add_column(heading, justify="left" if heading in ("better", "") else "right")
+        # Labels are folded where the terminal is narrow, numbers never.
+        table.add_column(heading, justify="left" if heading in ("better", "") else "right", no_wrap=bool(heading))
     for label, row in rows:
         d = measure(row.metric).decimals
         interval = "" if row.ci_low is None or row.ci_high is None else f"{row.ci_low:+.{d}f} .. {row.ci_high:+.{d}f}"

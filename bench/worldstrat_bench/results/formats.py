@@ -111,19 +111,26 @@ def table_frame(table: Table) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def caption(table: Table, letters: bool) -> str:
-    """Return what a table is of, what bold means, which runs tie, and what else has to be known, in sentences."""
+def caption(table: Table, letters: bool, numbers: Sequence[int] | None = None) -> str:
+    """Return what a table is of, what bold means, which runs tie, and what else has to be known, in sentences.
+
+    Parameters
+    ----------
+    numbers : of the columns that the caption is for; None: all.
+    """
     data, rules = table.runs[0].result.record.dataset, table.protocol
+    own = range(len(table.columns)) if numbers is None else numbers
+    columns = [table.columns[i] for i in own]
     tiles = f"{table.tiles} tiles of the list {table.list_name} of {_data_name(data.release)}"
-    needed = f"paired test at p ≤ {rules.ranking.level:.2g}{_margins(table)}"
+    needed = f"paired test at p ≤ {rules.ranking.level:.2g}{_margins(table, columns)}"
     parts = [f"Means over {tiles}, protocol {rules.id}"]
-    printed = [cell for cells in table.cells for cell in cells]
+    printed = [cells[i] for cells in table.cells for i in own]
     # A mark that the table does not bear is not explained.
     bold = any(cell.best for cell in printed)
     if bold:
         parts.append(f"The best is bold where it differs from every other model ({needed})")
     if letters and any(cell.letters for cell in printed):
-        parts += [text for column in table.columns if (text := _tie_text(column))]
+        parts += [text for column in columns if (text := _tie_text(column))]
         parts.append(f"Models that share a letter are not told apart{'' if bold else f' ({needed})'}")
     # A sentence that begins with a model keeps the model's own letters.
     names = tuple(run.name for run in table.runs)
@@ -135,8 +142,8 @@ def _data_name(release: str) -> str:
     return f"WorldStrat {release}" if release.startswith("v") else f"the data set {release}"
 
 
-def _margins(table: Table) -> str:
-    shown_metrics = {column.metric for column in table.columns}
+def _margins(table: Table, columns: Sequence[Column]) -> str:
+    shown_metrics = {column.metric for column in columns}
     margins = {k: v for k, v in table.protocol.ranking.margin.items() if k in shown_metrics}
     return "".join(f", {measure(k).label} by at least {v:g} {measure(k).unit}".rstrip() for k, v in margins.items())
 
@@ -225,7 +232,7 @@ def latex(table: Table, *, intervals: bool = False, letters: bool = False) -> st
     for metric, numbers in _blocks(table):
         label = "-".join(part for part in ("tab:scores", table.list_name, metric) if part)
         title = _title(table, metric)
-        about = f"{title}. {caption(table, letters)}" if title else caption(table, letters)
+        about = f"{title}. {caption(table, letters, numbers)}" if title else caption(table, letters)
         headings = [latex_text(text) for text in _headings(table, numbers, str)]
         found += [
             r"\begin{table}",

@@ -139,6 +139,15 @@ def test_a_caption_leaves_the_names_of_models_as_they_are(tmp_path: Path) -> Non
     assert r"esrgan-x4\_rgb is a part" in (tmp_path / "t.tex").read_text(encoding="utf-8"), done.err
 
 
+def test_the_caption_of_one_metric_is_of_that_metric_alone(runs: list[Path]) -> None:
+    text = latex(make_table(runs, "psnr,ssim", "ipcc"), letters=True)
+    first, second = (part.partition(r"\label")[0] for part in text.split(r"\caption{")[1:])
+    assert "PSNR: " in first
+    assert "SSIM: " not in first
+    assert "SSIM: " in second
+    assert "PSNR" not in second
+
+
 def test_a_list_of_twenty_groups_is_told_apart_as_pages_and_compare_do(tmp_path: Path) -> None:
     """The higher limit of 30 effective groups is for strata, of which there are many."""
     few = FACTS[:24]
