@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldstrat_bench.api import BANDS
+from worldstrat_bench.data.blocks import HR_SIDE_MAX, check_blocks, check_mask_file
 from worldstrat_bench.data.traits import (
     Traits,
     check_alpha,
@@ -44,14 +45,8 @@ HR_BANDS = 4
 BLACK = 1e-30
 """Rules that tell a pixel with data that is 0 in all bands from one without data."""
 
-HR_SIDE_MAX = 4_096
-"""Side of a high-resolution file, px. All of it is read at once, and a header of a few bytes can claim gigabytes."""
-
-BLOCK_BYTES_MAX = 512 << 20
-"""Size of a block of a file, decoded; the largest tiles that programs write by themselves are far smaller."""
-
 LR_SIDE_MAX = 1_024
-"""The same of revisits and cloud masks: the footprint of the greatest high-resolution file has 615 px of 10 m."""
+"""Side of revisits and cloud masks: the footprint of the greatest high-resolution file has 615 px of 10 m."""
 
 _INTEGERS = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
 
@@ -289,20 +284,6 @@ def gdal_name(path: Path) -> str:
         raise DataError(what, where=path, remedy="rename it, or give the folder by a link whose name is") from None
 
 
-def check_blocks(source: DatasetReader, path: Path) -> None:
-    """Raise DataError for blocks beyond reason: each is decoded as a whole, however small the image is.
-
-    A file of 200 bytes can so ask for gigabytes.
-    """
-    from rasterio.enums import Interleaving
-
-    together = source.count if source.interleaving == Interleaving.pixel else 1
-    size = together * max(np.dtype(name).itemsize for name in source.dtypes)
-    for height, width in set(source.block_shapes):
-        if max(height, width) > HR_SIDE_MAX or height * width * size > BLOCK_BYTES_MAX:
-            raise raster_fault(f"is stored in blocks of {height} x {width} px, which is beyond reason", path)
-
-
 @contextmanager
 def opened(path: Path) -> Iterator[DatasetReader]:
     """Open a TIFF; whatever goes wrong with it inside the block becomes a DataError."""
@@ -317,7 +298,9 @@ def opened(path: Path) -> Iterator[DatasetReader]:
         # High-resolution tiles carry no geotransform, and nothing here is aligned by one. Not catch_warnings():
         # it restores the filters of another thread.
         warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
-        with rasterio.open(gdal_name(path), driver="GTiff") as source:
+        name = gdal_name(path)
+        check_mask_file(path)
+        with rasterio.open(name, driver="GTiff") as source:
             check_alpha(source, path)
             check_blocks(source, path)
             yield source

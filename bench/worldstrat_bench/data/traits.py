@@ -59,7 +59,7 @@ class Traits:
 
 def traits_of(source: DatasetReader) -> Traits:
     """Return the traits of an open raster."""
-    masked = _has_mask(source) or has_alpha(source)
+    masked = has_mask(source) or has_alpha(source)
     return Traits(tuple(source.nodatavals), tuple(source.scales), tuple(source.offsets), masked)
 
 
@@ -78,7 +78,7 @@ def check_alpha(source: DatasetReader, path: Path) -> None:
         raise raster_fault("has an alpha band before other bands", path, "make it the last band, or clear its tag")
 
 
-def _has_mask(source: DatasetReader) -> bool:
+def has_mask(source: DatasetReader) -> bool:
     """Return whether a mask of the file or a band hides pixels; those of no-data values are read from them."""
     from rasterio.enums import MaskFlags
 
@@ -104,7 +104,7 @@ def no_data_of(source: DatasetReader, image: NDArray[Any], *, zeros: bool = True
         if value is not None and (value != 0 or not zeros):
             # NaN equals nothing, itself included.
             hidden |= np.isnan(band) if np.isnan(value) else band == _stored_as(band, value)
-    if _has_mask(source):
+    if has_mask(source):
         hidden |= (source.read_masks(list(range(1, len(image) + 1))) == 0).any(axis=0)
     if has_alpha(source):  # GDAL makes a mask of it in files of two or four bands only
         hidden |= source.read(source.count) == 0

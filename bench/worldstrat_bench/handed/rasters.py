@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from worldstrat_bench.data.raster import check_blocks, header_of
+from worldstrat_bench.data.blocks import check_blocks
+from worldstrat_bench.data.raster import header_of
 from worldstrat_bench.data.traits import check_alpha, no_data_of, scaled_values, traits_of
 from worldstrat_bench.handed.files import MAX_BYTES, ONE_IMAGE, Numbers, UnusableFileError, check_numbers, check_size
 from worldstrat_bench.handed.stated import Stated

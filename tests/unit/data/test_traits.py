@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -447,3 +448,49 @@ def test_a_small_image_is_not_stored_in_enormous_blocks(builder: FolderBuilder, 
     found = [fault.what for fault in check_dataset(dataset, "test", deep=True).faults if "in blocks of" in fault.what]
     # Twelve bands of 4,096 px are 800 MB only where they are stored together.
     assert len(found) == (2 if interleave == "pixel" else 1)
+
+
+def enlarge_the_blocks_of_the_mask(path: Path) -> None:
+    """Write another width and height of tile into the second image of a TIFF, which is the mask."""
+    content = bytearray(path.read_bytes())
+    assert content[:4] == b"II*\0"
+
+    def entries(at: int) -> tuple[list[int], int]:
+        (count,) = struct.unpack_from("<H", content, at)
+        return [at + 2 + 12 * k for k in range(count)], at + 2 + 12 * count
+
+    _, after = entries(struct.unpack_from("<I", content, 4)[0])
+    changed = 0
+    for entry in entries(struct.unpack_from("<I", content, after)[0])[0]:
+        tag, kind = struct.unpack_from("<HH", content, entry)
+        if tag in (322, 323):
+            struct.pack_into("<H" if kind == 3 else "<I", content, entry + 8, 46_336)
+            changed += 1
+    assert changed == 2
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("what", ["inside", "beside", "of another format", "honest", "honest beside"])
+def test_a_mask_is_looked_at_before_it_is_opened(builder: FolderBuilder, tmp_path: Path, what: str) -> None:
+    """A file of a few kilobytes could ask for gigabytes, and one that names other files or addresses be followed."""
+    _, tile = folder(builder)
+    image, path = lr_image(), tile.revisits[0].data
+    beside = path.with_name(f"{path.name}.msk")
+    form = {"tiled": True, "blockxsize": 16, "blockysize": 16}
+    save(path, image, hidden=left(HEIGHT, WIDTH), inside=what != "honest beside", **form)
+    if what == "inside":
+        enlarge_the_blocks_of_the_mask(path)
+    elif what == "beside":
+        save(path, image)
+        huge = {"driver": "GTiff", "count": 1, "height": HEIGHT, "width": WIDTH, "dtype": "uint8", "sparse_ok": True}
+        with rasterio.open(beside, "w", **huge, tiled=True, blockxsize=8192, blockysize=8192):
+            pass
+    elif what == "of another format":
+        save(path, image)
+        beside.write_text(f'<VRTDataset rasterXSize="{WIDTH}" rasterYSize="{HEIGHT}"></VRTDataset>')
+    if what.startswith("honest"):
+        assert beside.exists() == (what == "honest beside")
+        assert not read_lr(path)[:, left(HEIGHT, WIDTH)].any()
+    else:
+        with pytest.raises(DataError, match="not a TIFF" if what == "of another format" else "in blocks of"):
+            read_lr(path)
