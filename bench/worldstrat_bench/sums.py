@@ -17,7 +17,12 @@ def pixel_sum(values: Tensor, axes: int = 2) -> Tensor:
     of pixels is not a multiple of four, each in a batch would have another. Zeros at the end of each give all the same.
     """
     if values.device.type == "cpu":
-        return values.sum(dim=tuple(range(-axes, 0)), dtype=torch.float64)
+        within = tuple(range(-axes, 0))
+        if values.ndim == axes or values.dtype == torch.float64:
+            return values.sum(dim=within, dtype=torch.float64)
+        # One after the other: each is copied to float64 first, and such a copy of all would leave the caches.
+        each = [image.sum(dim=within, dtype=torch.float64) for image in values.flatten(0, -axes - 1)]
+        return torch.stack(each).view(values.shape[:-axes])
     flat = values.flatten(-axes)
     return F.pad(flat, (0, -flat.shape[-1] % VECTOR)).sum(dim=-1, dtype=torch.float64)
 

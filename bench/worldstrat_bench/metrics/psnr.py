@@ -31,7 +31,7 @@ def squared_error(prediction: Tensor, target: Tensor, valid: Tensor | None = Non
 
 def _squares(prediction: Tensor, target: Tensor, valid: Tensor | None) -> Tensor:
     """Return the sum over the pixels that count of the squared difference of every band, (..., C) float64."""
-    delta = prediction.double() - target  # which is widened on the way, without a copy of it
+    delta = prediction.to(torch.float64, copy=True).sub_(target)  # two in float64 would leave the caches
     if valid is not None:
         delta *= valid[..., None, :, :]
     flat = delta.flatten(-2)

@@ -26,26 +26,29 @@ class SsimTarget:
 
     Attributes
     ----------
-    image : (..., C, H, W) the target less `centre`.
+    twice : (..., C, H, W) two times the target less `centre`.
     centre : (..., C, 1, 1) its mean.
-    mean, variance : (..., C, H - w + 1, W - w + 1) local moments of `image`.
+    mean, variance : (..., C, H - w + 1, W - w + 1) local moments of the target less `centre`.
+    twice_level : two times the local mean of the target itself.
     positions : (..., H - w + 1, W - w + 1) True where the whole window counts; None if everywhere.
     taps : of the window along one axis.
     """
 
-    image: Tensor
+    twice: Tensor
     centre: Tensor
     mean: Tensor
     variance: Tensor
+    twice_level: Tensor
     positions: Tensor | None
     taps: tuple[float, ...]
 
     def band(self, index: int) -> SsimTarget:
         """Return the target of one band, whose axis stays."""
-        image, centre, mean, variance = (
-            part[..., index : index + 1, :, :] for part in (self.image, self.centre, self.mean, self.variance)
+        twice, centre, mean, variance, level = (
+            part[..., index : index + 1, :, :]
+            for part in (self.twice, self.centre, self.mean, self.variance, self.twice_level)
         )
-        return SsimTarget(image, centre, mean, variance, self.positions, self.taps)
+        return SsimTarget(twice, centre, mean, variance, level, self.positions, self.taps)
 
 
 def ssim_target(target: Tensor, valid: Tensor | None = None, *, window: int = 11, sigma: float = 1.5) -> SsimTarget:
@@ -55,7 +58,9 @@ def ssim_target(target: Tensor, valid: Tensor | None = None, *, window: int = 11
     image = target - centre
     mean = correlate_turned(image, taps)
     variance = correlate_turned(image * image, taps) - mean * mean
-    return SsimTarget(image, centre, mean, variance, None if valid is None else whole_windows(valid, window), taps)
+    positions = None if valid is None else whole_windows(valid, window)
+    # Numbers are doubled without rounding: here it costs nothing, in a score it would be a pass over an image each.
+    return SsimTarget(image * 2, centre, mean, variance, (mean + centre) * 2, positions, taps)
 
 
 def whole_windows(valid: Tensor, window: int) -> Tensor:
@@ -70,13 +75,13 @@ def ssim_map(prediction: Tensor, target: SsimTarget, data_range: float = 1.0) ->
     c1, c2 = (K1 * data_range) ** 2, (K2 * data_range) ** 2
     image = prediction - target.centre
     mean = correlate_turned(image, target.taps)
-    covariance = correlate_turned(image * target.image, target.taps).addcmul_(mean, target.mean, value=-1)
+    covariances = correlate_turned(image * target.twice, target.taps).addcmul_(mean, target.mean, value=-2)
     variances = correlate_turned(image.square_(), target.taps).addcmul_(mean, mean, value=-1).add_(target.variance)
     mean.add_(target.centre)
-    mean_target = target.mean + target.centre
     # In place from here on: these images are the largest of a score, and memory is what it waits for.
-    result = covariance.mul_(2).add_(c2).mul_((mean * mean_target).mul_(2).add_(c1))
-    scale = variances.add_(c2).mul_(mean.square_().addcmul_(mean_target, mean_target).add_(c1))
+    result = covariances.add_(c2).mul_((mean * target.twice_level).add_(c1))
+    squares = mean.square_().addcmul_(target.twice_level, target.twice_level, value=0.25)
+    scale = variances.add_(c2).mul_(squares.add_(c1))
     return result.div_(scale)
 
 

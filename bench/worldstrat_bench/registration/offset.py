@@ -49,12 +49,14 @@ class OffsetTarget:
     valid : the pixels with data, over which the remaining bias is taken.
     clear : those of them that the shift is searched on, over which the offset is taken.
     stride : of the rows and columns that the offset starts from, px.
+    sampled : (..., C, h', w') float64, the image there.
     """
 
     image: Tensor
     valid: Pixels
     clear: Pixels
     stride: int
+    sampled: Tensor
 
 
 def first_stride(mask: Tensor | None, rule: OffsetFirst) -> int:
@@ -78,7 +80,7 @@ def prepare_offset(image: Tensor, valid: Tensor | None, mask: Tensor | None, str
     everything = Pixels.of(image, valid)
     # Mostly they are the same tensor, whose sums are then taken once.
     clear = everything if mask is valid else Pixels.of(image, mask)
-    return OffsetTarget(image, everything, clear, stride)
+    return OffsetTarget(image, everything, clear, stride, image[..., ::stride, ::stride].double())
 
 
 def total_of(image: Tensor, mask: Tensor | None) -> Tensor:
@@ -99,7 +101,7 @@ def first_offset(prediction: Tensor, target: OffsetTarget) -> Tensor:
     (..., C) float64, reflectance.
     """
     step = target.stride
-    values = target.image[..., ::step, ::step].double() - prediction[..., ::step, ::step].double()
+    values = target.sampled - prediction[..., ::step, ::step].double()
     mask = target.clear.mask
     return _median(values.flatten(-2), None if mask is None else mask[..., None, ::step, ::step].flatten(-2))
 

@@ -98,7 +98,11 @@ def _pick(plane: Plane, offset: float) -> _Picked:
 
 def _beyond(image: Image, offset: float, mask: Mask | None) -> NDArray[np.intp]:
     """Return the places in the flat image of the pixels that the offset leaves outside, or just inside, of [0, 1]."""
-    found = (image <= np.float32(NEAR - offset)) | (image >= np.float32(1 - NEAR - offset))
+    low, high = np.float32(NEAR - offset), np.float32(1 - NEAR - offset)
+    # Mostly no value is near a limit, and its least and its greatest value take a quarter of the time.
+    if image.min() > low and image.max() < high:
+        return np.empty(0, dtype=np.intp)
+    found = (image <= low) | (image >= high)
     if mask is not None:
         found &= mask
     return np.flatnonzero(found)  # four times as fast as rows and columns

@@ -127,7 +127,11 @@ def _window(target: SsimTarget, row: int, column: int, lags: int) -> SsimTarget:
     def part(array: Tensor) -> Tensor:
         return array[..., row : array.shape[-2] - lags + 1 + row, column : array.shape[-1] - lags + 1 + column]
 
-    positions = None if target.positions is None else part(target.positions)
-    return SsimTarget(
-        part(target.image), target.centre, part(target.mean), part(target.variance), positions, target.taps
+    return replace(
+        target,
+        twice=part(target.twice),
+        mean=part(target.mean),
+        variance=part(target.variance),
+        twice_level=part(target.twice_level),
+        positions=None if target.positions is None else part(target.positions),
     )

@@ -103,7 +103,7 @@ class WsbScorer:
         spread = None if expected_error is None else check_expected_error(expected_error, given)
         # R, G, B by themselves from the start: what else there is must not change a bit of their scores.
         image = on_grid(given[:3], prepared.height, prepared.width)
-        steps = align(image, prepared.offset, prepared.search, self.rules)
+        steps = align(image, prepared.offset, prepared.search, prepared.quick, self.rules)
         raw = steps.result
         if self.rules.computes("psnr_raw"):
             raw = moved(image.clamp(0, 1), steps.shift, self.rules).clamp(0, 1)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from worldstrat_bench.filtering import correlate, crop_or_pad, gaussian_taps, on_gpu
@@ -20,6 +18,7 @@ from worldstrat_bench.registration.offset import (
     robust_offset,
     without_absurd,
 )
+from worldstrat_bench.registration.quick import QuickTarget, quick_shift
 
 
 @dataclass(frozen=True)
@@ -98,6 +97,16 @@ def search_table(image: Tensor, target: SearchTarget, rules: WsbRules) -> Tensor
     return mismatch_smoothed(_around(image, radius, rules), gaussian_taps(rules.search.sigma, rules.search.cut), target)
 
 
+def find_shift(image: Tensor, target: SearchTarget, quick: QuickTarget | None, rules: WsbRules) -> Shift:
+    """Return d of S, (C, H, W) on the grid: the quick search's, and where that cannot tell the whole table's."""
+    rule = rules.search
+    if quick is not None:
+        found = quick_shift(_around(image, rule.radius, rules), quick, tie=rule.tie, fraction=rule.fraction)
+        if found is not None:
+            return found
+    return pick_shift(search_table(image, target, rules).cpu().numpy(), tie=rule.tie, fraction=rule.fraction)
+
+
 def moved(image: Tensor, shift: Shift, rules: WsbRules) -> Tensor:
     """Return T_d of a (C, H, W) image over the window."""
     return move(image, shift.y, shift.x, rules.border, rules.search.lobes)
@@ -116,23 +125,22 @@ class Aligned:
     Attributes
     ----------
     levelled : S.
-    mismatch : (2 radius + 1, 2 radius + 1) float64 J.
     shift : d.
     result : (3, h, w) float32 P, over the window.
     bias : (3,) float64 b, reflectance.
     """
 
     levelled: Levelled
-    mismatch: NDArray[np.float64]
     shift: Shift
     result: Tensor
     bias: Tensor
 
 
-def align(image: Tensor, offset: OffsetTarget, search: SearchTarget, rules: WsbRules) -> Aligned:
+def align(
+    image: Tensor, offset: OffsetTarget, search: SearchTarget, quick: QuickTarget | None, rules: WsbRules
+) -> Aligned:
     """Level, register and move a (3, H, W) image on the grid, not clipped, and add the bias that is left."""
     levelled = level(image, offset, rules)
-    values = search_table(levelled.image, search, rules).cpu().numpy()
-    shift = pick_shift(values, tie=rules.search.tie, fraction=rules.search.fraction)
+    shift = find_shift(levelled.image, search, quick, rules)
     result, bias = unbiased(moved(levelled.image, shift, rules), offset)
-    return Aligned(levelled, values, shift, result, bias)
+    return Aligned(levelled, shift, result, bias)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from worldstrat_bench.digests import code_sha256
-from worldstrat_bench.filtering import crop_or_pad
+from worldstrat_bench.filtering import crop_or_pad, gaussian_taps
 from worldstrat_bench.metrics.detail import detail
 from worldstrat_bench.metrics.lr_consistency import Sensor, degrade, lr_consistency, sensor
 from worldstrat_bench.metrics.psnr import psnr, squared_error
@@ -23,6 +23,7 @@ from worldstrat_bench.metrics.stretch import stretch, white_level
 from worldstrat_bench.protocol import Metrics
 from worldstrat_bench.registration import SearchTarget, prepare_search
 from worldstrat_bench.registration.offset import OffsetTarget, first_stride, prepare_offset
+from worldstrat_bench.registration.quick import QuickTarget, prepare_quick
 from worldstrat_bench.resampling import bicubic, nearest
 from worldstrat_bench.scoring.prediction import least_size, to_tensor
 from worldstrat_bench.scoring.types import Frame
@@ -74,7 +75,7 @@ class WsbPrepared:
     offset : of R, G, B in the window; `offset_nir` of the fourth band, None without one.
     mask : (h, w) bool, pixels of the window that offset and search compare; None: all.
     mean : (3,) float64 of R, G, B over the valid pixels, reflectance.
-    search : of the smoothed target.
+    search : of the smoothed target; `quick` what finds the shift in half the time, None where nothing does.
     ssim : of the stretched target.
     white : reflectance that the stretch maps to 1.
     frame : frame 0; None if there is none.
@@ -94,6 +95,7 @@ class WsbPrepared:
     mask: Tensor | None
     mean: Tensor
     search: SearchTarget
+    quick: QuickTarget | None
     ssim: SsimTarget
     white: float
     frame: FrameImage | None
@@ -130,6 +132,7 @@ def prepare_wsb(
     smoothed = smooth(image[:3], 0, rules)
     white = float(stored["white"]) if stored is not None else _white(window, valid, rules.metrics)
     offset = prepare_offset(window[:3], valid, mask, stride)
+    search = prepare_search(smoothed, mask, rules.search.radius)
     prepared = WsbPrepared(
         height=image.shape[-2],
         width=image.shape[-1],
@@ -140,7 +143,8 @@ def prepare_wsb(
         offset_nir=prepare_offset(window[3:], valid, mask, stride) if window.shape[0] > 3 else None,
         mask=mask,
         mean=offset.valid.total / offset.valid.count,
-        search=prepare_search(smoothed, mask, rules.search.radius),
+        search=search,
+        quick=prepare_quick(smoothed, search, gaussian_taps(rules.search.sigma, rules.search.cut)),
         ssim=ssim_target(
             stretch(window[:3], white), valid, window=rules.metrics.ssim_window, sigma=rules.metrics.ssim_sigma
         ),
@@ -241,7 +245,7 @@ def _search_mask(valid: Tensor | None, clear: Tensor | None, shape: Sequence[int
 def _reference(frame: Tensor, prepared: WsbPrepared, rules: WsbRules) -> Reference:
     """Return the reference bicubic, scored like a prediction."""
     image = bicubic(frame[None], prepared.height, prepared.width)[0]
-    steps = align(image, prepared.offset, prepared.search, rules)
+    steps = align(image, prepared.offset, prepared.search, prepared.quick, rules)
     mse = squared_error(steps.result, prepared.target[:3], prepared.valid)
     correction = (steps.levelled.offset + steps.bias).tolist()
     return Reference(float(psnr(mse, rules.metrics.mse_floor)), float(steps.levelled.clipped), tuple(correction))

@@ -17,11 +17,10 @@ from worldstrat_bench.filtering import banded_rows
 from worldstrat_bench.metrics.lr_consistency import degrade, sensor
 from worldstrat_bench.metrics.psnr import squared_error
 from worldstrat_bench.protocol import GaussianParabola, OffsetFirst, Protocol
-from worldstrat_bench.registration import pick_shift
 from worldstrat_bench.registration.offset import OffsetTarget
 from worldstrat_bench.scoring.prediction import check_prediction, on_grid
 from worldstrat_bench.scoring.types import Frame
-from worldstrat_bench.scoring.wsb_align import WsbRules, level, moved, search_table, unbiased
+from worldstrat_bench.scoring.wsb_align import WsbRules, find_shift, level, moved, unbiased
 from worldstrat_bench.scoring.wsb_target import WsbPrepared, prepare_wsb
 from worldstrat_bench.sensitivity.choices import Kernel, Level, Setting
 
@@ -124,8 +123,7 @@ def _errors(
     image = on_grid(check_prediction(prediction, _CPU, prepared.least), prepared.height, prepared.width)[:3]
     # The shift is found once for all of them: what is removed of the bands afterwards does not enter the search.
     levelled = level(image, prepared.offset, rules).image
-    values = search_table(levelled, prepared.search, rules).numpy()
-    shift = pick_shift(values, tie=rules.search.tie, fraction=rules.search.fraction)
+    shift = find_shift(levelled, prepared.search, prepared.quick, rules)
     window = moved(levelled, shift, rules)
     found = []
     for own in levels:

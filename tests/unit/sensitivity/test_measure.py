@@ -95,7 +95,7 @@ def test_gain_and_bias_are_those_of_least_squares() -> None:
     window[2] = 0.4
     made = fitted(
         torch.from_numpy(window).float(),
-        prepare_offset(torch.from_numpy(target).float(), torch.from_numpy(mask), torch.from_numpy(mask), WSB.offset),  # type: ignore[arg-type]
+        prepare_offset(torch.from_numpy(target).float(), torch.from_numpy(mask), torch.from_numpy(mask), 4),
     )
     for band in (0, 1):
         matrix = np.stack([window[band][mask], np.ones(int(mask.sum()))], axis=1)

@@ -15,7 +15,7 @@ from worldstrat_bench.scoring.kit.pairs import PROTOCOL, Inputs
 from worldstrat_bench.scoring.prediction import check_prediction, on_grid
 from worldstrat_bench.scoring.types import Frame
 from worldstrat_bench.scoring.wsb import WsbScorer
-from worldstrat_bench.scoring.wsb_align import align
+from worldstrat_bench.scoring.wsb_align import align, search_table
 
 LEARNED = ("lpips",)
 """Metrics that are not part of the kit: they need weights, not a text."""
@@ -45,7 +45,7 @@ def numbers_of(inputs: Inputs, scorer: WsbScorer) -> Numbers:
     frame = None if inputs.clear is None else Frame(inputs.frame, inputs.clear)
     prepared = scorer.prepare(target, frame)
     image = on_grid(check_prediction(inputs.prediction, scorer.device, prepared.least), prepared.height, prepared.width)
-    steps = align(image[:3], prepared.offset, prepared.search, scorer.rules)
+    steps = align(image[:3], prepared.offset, prepared.search, prepared.quick, scorer.rules)
     score = scorer.score(inputs.prediction, prepared)
     psnr, bicubic = score.metrics["psnr"], score.metrics["psnr_bicubic"]
     arrays = {
@@ -53,7 +53,7 @@ def numbers_of(inputs: Inputs, scorer: WsbScorer) -> Numbers:
         "valid": target.valid,
         "mask": np.ones(prepared.target.shape[-2:], dtype=bool) if prepared.mask is None else _array(prepared.mask),
         "offset": _array(steps.levelled.offset),
-        "mismatch": steps.mismatch,
+        "mismatch": _array(search_table(steps.levelled.image, prepared.search, scorer.rules)),
         "bias": _array(steps.bias),
         "result": _array(steps.result),
     }
