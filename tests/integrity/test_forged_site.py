@@ -17,9 +17,9 @@ from factories import COMMIT, make_run, official_facts, references
 from site_scenes import write_manifest, write_speed, write_verification
 from worldstrat_bench.artefacts.record import ModelRef, Record, build_record
 from worldstrat_bench.site import build
-from worldstrat_bench.site.builder import BuildReport
 from worldstrat_bench.site.checker import check
 from worldstrat_bench.site.config import BoardConfig
+from worldstrat_bench.site.report import BuildReport
 
 HONEST = (("nearest", -1.0), ("bicubic", 0.0), ("srcnn", 0.5), ("fusion", 1.2))
 PROBE = {"release": "v1.1", "list_name": "never-split", "official": True}

@@ -26,8 +26,8 @@ from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.run import evaluate
 from worldstrat_bench.run.reference import make_reference, reference_of_tiles
 from worldstrat_bench.site import build
-from worldstrat_bench.site.builder import BuildReport
 from worldstrat_bench.site.config import BoardConfig
+from worldstrat_bench.site.report import BuildReport
 from worldstrat_bench.stats.anchor import contradiction
 from worldstrat_bench.submission.check import Options, check
 

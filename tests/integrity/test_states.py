@@ -15,8 +15,8 @@ from site_scenes import write_manifest
 from submission_factory import make_submission
 from worldstrat_bench.artefacts.state import UNREADABLE, corrections_of, state_in, state_of
 from worldstrat_bench.site import build
-from worldstrat_bench.site.builder import BuildReport
 from worldstrat_bench.site.checker import check as check_site
+from worldstrat_bench.site.report import BuildReport
 from worldstrat_bench.submission.check import check
 from worldstrat_bench.submission.compare import compare_markdown
 

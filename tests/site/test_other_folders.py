@@ -10,7 +10,7 @@ import pytest
 from factories import make_run
 from site_scenes import write_manifest
 from worldstrat_bench.site import build
-from worldstrat_bench.site.builder import BuildReport
+from worldstrat_bench.site.report import BuildReport
 
 
 @pytest.fixture

@@ -19,6 +19,27 @@ site_app = typer.Typer(
     help="Build and check the leaderboard as static pages.", no_args_is_help=True, rich_markup_mode=None
 )
 
+PredictionsOption = Annotated[
+    list[Path] | None,
+    typer.Option("--predictions", metavar="RUN", help="A run whose predictions are shown; may be repeated."),
+]
+PicturesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--pictures", metavar="FILE", help="Pictures made before: an archive by `site pictures`, or a built site."
+    ),
+]
+DownloadOption = Annotated[
+    bool,
+    typer.Option("--download/--no-download", help="Download the archive of pictures that board.toml names."),
+]
+DivisionOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--division", metavar="KIND", help="Only official, probe, compatibility, practice or predictions boards."
+    ),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
@@ -33,30 +54,14 @@ def build_site(
     data: Annotated[
         Path | None, typer.Option("--data", metavar="DIR", help="Dataset for the pictures of tiles.")
     ] = None,
-    predictions: Annotated[
-        list[Path] | None,
-        typer.Option("--predictions", metavar="RUN", help="A run whose predictions are shown; may be repeated."),
-    ] = None,
-    pictures: Annotated[
-        Path | None,
-        typer.Option(
-            "--pictures", metavar="FILE", help="Pictures made before: an archive by `site pictures`, or a built site."
-        ),
-    ] = None,
-    download: Annotated[
-        bool,
-        typer.Option("--download/--no-download", help="Download the archive of pictures that board.toml names."),
-    ] = False,
+    predictions: PredictionsOption = None,
+    pictures: PicturesOption = None,
+    download: DownloadOption = False,
     previews: Annotated[bool, typer.Option("--previews/--no-previews", help="Make pictures of the tiles.")] = True,
     board: Annotated[
         Path | None, typer.Option("--board", metavar="FILE", help="board.toml that selects boards and columns.")
     ] = None,
-    division: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--division", metavar="KIND", help="Only official, probe, compatibility, practice or predictions boards."
-        ),
-    ] = None,
+    division: DivisionOption = None,
     checked: Annotated[
         bool, typer.Option("--checked", help="Leave out and list what `submission check` refuses.")
     ] = False,

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from worldstrat_bench.site.builder import BuildReport as BuildReport
     from worldstrat_bench.site.builder import build as build
     from worldstrat_bench.site.checker import CheckReport as CheckReport
     from worldstrat_bench.site.checker import check as check
+    from worldstrat_bench.site.report import BuildReport as BuildReport
 
 __all__ = ["BuildReport", "CheckReport", "build", "check"]
 
-_HOMES = {"build": "builder", "BuildReport": "builder", "check": "checker", "CheckReport": "checker"}
+_HOMES = {"build": "builder", "BuildReport": "report", "check": "checker", "CheckReport": "checker"}
 
 
 def __getattr__(name: str) -> Any:

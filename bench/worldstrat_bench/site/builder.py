@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -43,52 +43,12 @@ from worldstrat_bench.site.pages_tile import build_tiles
 from worldstrat_bench.site.pictures import TilePictures
 from worldstrat_bench.site.previews import collect, open_source
 from worldstrat_bench.site.render import Output
+from worldstrat_bench.site.report import BuildReport, report_of
 from worldstrat_bench.site.robustness import Partners, synthetic_partners
 from worldstrat_bench.site.snapshots import Snapshot
 from worldstrat_bench.site.sorting import list_divisions, unplaced
 from worldstrat_bench.site.stored import Files, read_pictures
 from worldstrat_bench.site.studies import Study, placed, read_studies
-
-
-@dataclass(frozen=True)
-class BoardUse:
-    """One division in the build's report."""
-
-    title: str
-    kind: str
-    page: str
-    tiles: int
-    ranked: tuple[str, ...]
-    reported: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class BuildReport:
-    """Runs that a build used, and reasons against the rest.
-
-    Attributes
-    ----------
-    folder, files, bytes : what was written.
-    kept : nothing could be shown and nothing was written: a mistyped path must not empty the board that is there.
-    boards : the divisions with the sources on them.
-    apart : (source, reason) of runs that are listed and not ranked.
-    refused : (source, reason) of what could not be used.
-    pictures : number of preview images.
-    """
-
-    folder: Path
-    files: int
-    bytes: int
-    boards: tuple[BoardUse, ...]
-    apart: tuple[tuple[str, str], ...]
-    refused: tuple[tuple[str, str], ...]
-    pictures: int
-    kept: bool = False
-
-    @property
-    def entry_page(self) -> Path:
-        """The page to open."""
-        return self.folder / "index.html"
 
 
 def build(
@@ -134,14 +94,13 @@ def build(
     if pictures is not None and (data is not None or predictions):
         what = "pictures are made from data and predictions, or taken over, not both"
         raise UsageError(what, where="--pictures", remedy="leave --pictures or the others out")
-    stored = read_pictures(pictures) if pictures is not None and previews else None
     entries, studies, refused = _read(paths, references, judged)
     make = partial(
         compose,
         data=data if previews else None,
         predictions=predictions if previews else (),
         config=config,
-        stored=stored,
+        stored=read_pictures(pictures) if pictures is not None and previews else None,
         studies=studies,
         references=references,
         snapshots=snapshots,
@@ -149,25 +108,14 @@ def build(
     )
     with _without_collection():
         if judged:
-            (output, divisions, apart), refused = without_breaking(
-                make, entries, refused, (config or BoardConfig()).merged
-            )
+            merged = (config or BoardConfig()).merged
+            (output, divisions, apart), refused = without_breaking(make, entries, refused, merged)
         else:
             output, divisions, apart = make(entries, refused)
     kept = not divisions and not apart and (out / "index.html").exists()
     if not kept:
         output.write(out)
-    refused = [*refused, *placed(studies, divisions)[1]]
-    report = BuildReport(
-        folder=out,
-        files=len(output.files),
-        bytes=sum(map(len, output.files.values())),
-        boards=_uses(divisions),
-        apart=tuple((a.entry.source, a.reason) for a in apart),
-        refused=tuple((r.source, r.reason) for r in refused),
-        pictures=sum(path.endswith(".webp") for path in output.files),
-    )
-    return replace(report, files=0, bytes=0, kept=True) if kept else report
+    return report_of(out, output, divisions, apart, [*refused, *placed(studies, divisions)[1]], kept=kept)
 
 
 @contextmanager
@@ -183,20 +131,6 @@ def _without_collection() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-def _uses(divisions: Sequence[Division]) -> tuple[BoardUse, ...]:
-    return tuple(
-        BoardUse(
-            heading_of(d),
-            d.kind,
-            f"{d.prefix}index.html",
-            len(d.tiles),
-            tuple(e.source for e in d.entries),
-            tuple(e.source for e in d.reported),
-        )
-        for d in divisions
-    )
 
 
 def _read(
@@ -255,12 +189,7 @@ def compose(
         common = common_context(analysis.division, config) | {"history": bool(snapshots)}
         more = build_about_protocol(output, analysis.division, common, found, own.get(analysis.division.prefix, []))
         _build_division(output, analysis, pictures, home, partners, common | {"more": more})
-    releases = [release for d in divisions for release in d.release.split(", ")]
-    common = (
-        common_context(None, config)
-        | navigation(divisions[0] if divisions else None)
-        | {"imagery": footer(releases), "history": bool(snapshots)}
-    )
+    common = _common_of_all(divisions, config, snapshots)
     if not divisions:
         _empty_front(output, apart, [*refused, *misplaced], config)
     if config.url:
@@ -277,6 +206,19 @@ def compose(
     # Last: its manifest holds the digest of every other file.
     build_data(output, common, divisions, [*refused, *misplaced], apart_rows(apart), entries, config)
     return output, divisions, apart
+
+
+def _common_of_all(
+    divisions: Sequence[Division], config: BoardConfig, snapshots: Sequence[Snapshot]
+) -> dict[str, object]:
+    """Return what templates are given of pages that belong to no division."""
+    releases = [release for d in divisions for release in d.release.split(", ")]
+    return {
+        **common_context(None, config),
+        **navigation(divisions[0] if divisions else None),
+        "imagery": footer(releases),
+        "history": bool(snapshots),
+    }
 
 
 def _withdrawn(division: Division) -> tuple[UnrankedEntry, ...]:
