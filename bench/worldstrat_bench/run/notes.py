@@ -148,10 +148,11 @@ def read_note(journal: Journal, name: str, kind: type[N]) -> N:
     """
     text = journal.note(name)
     if text is None:
+        words = {"predict": "it began", "machine": "its model ran", "score": "its scoring began"}
         raise InvalidArtefactError(
-            f"the run has not come as far as its {name!r} note",
-            where=journal.path,
-            remedy="continue it: worldstrat-bench evaluate ... --out RUN",
+            f"the run ended before {words.get(name, f'it had its {name!r} note')}",
+            where=journal.path.parent,
+            remedy="give its command again: it continues, worldstrat-bench evaluate ... (of a shard with its --shard)",
         )
     try:
         return kind.model_validate_json(text)

@@ -169,7 +169,8 @@ class Run:
             raise ValueError("the run was opened to score stored predictions: it has no model")
         total, done = len(self.selection.tiles), len(self.selection.tiles) - len(todo)
         if done:
-            self.tell(Notice(f"{done} of {total} tiles were predicted before; the run goes on with the others"))
+            rest = "; the run goes on with the others" if done < total else ""
+            self.tell(Notice(f"{done} of {total} tiles were predicted before{rest}"))
         if todo:
             self.tell(Notice("starting the model"))
         return Crew(self.folder, self.model, self.selection.dataset.root, self.devices if todo else (), self.options)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import logging
 import os
 import time
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from worldstrat_bench.errors import InfrastructureError, UsageError
+from worldstrat_bench.run.cluster.watch import workers_text
 from worldstrat_bench.run.events import Listener, Notice
 
 if TYPE_CHECKING:
@@ -21,6 +24,7 @@ LOOPBACK = "127.0.0.1"
 _CONNECT_SECONDS = 30
 _FILE_SECONDS = 300
 _START = "start one: dask scheduler --scheduler-file FILE; and workers: dask worker --scheduler-file FILE"
+_KEYS = "give --tls-ca FILE --tls-cert FILE --tls-key FILE, or set them in Dask's configuration (distributed.comm.tls)"
 _INSTALL = "pip install 'worldstrat-bench[dask]'"
 GPU = "GPU"
 """The resource of which a Dask worker with a GPU has one: ``dask worker --resources GPU=1``."""
@@ -68,7 +72,7 @@ def connected(options: ClusterOptions, devices: Sequence[str], tell: Listener) -
         import distributed
     except ImportError as error:
         raise UsageError(f"Dask is not installed: {error}", where="--scheduler, --workers", remedy=_INSTALL) from None
-    with dask.config.set(_configuration(options.dashboard)):
+    with dask.config.set(_configuration(options.dashboard)), _without_log("distributed.client"):
         if options.scheduler is not None:
             with _client(options, tell) as client:
                 yield client
@@ -78,6 +82,18 @@ def connected(options: ClusterOptions, devices: Sequence[str], tell: Listener) -
             distributed.Client(cluster, set_as_default=False) as client,
         ):
             yield client
+
+
+@contextmanager
+def _without_log(name: str) -> Iterator[None]:
+    """Keep a part of Dask from printing tracebacks of what the run reports in its own words."""
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _configuration(dashboard: bool) -> dict[str, Any]:
@@ -108,24 +124,67 @@ def _client(options: ClusterOptions, tell: Listener) -> Iterator[Client]:
 
     address = options.scheduler or ""
     path = Path(address)
-    place = {"address": address} if is_address(address) else {"scheduler_file": str(path.absolute())}
-    if "scheduler_file" in place and not path.is_file():
+    if not is_address(address) and not path.is_file():
         _await_file(path, tell)
+    security = _security(options)
+    reached = address if is_address(address) else _address_in(path)
+    _reach(reached, security, address)
     try:
-        client = distributed.Client(
-            **place, security=_security(options), timeout=_CONNECT_SECONDS, set_as_default=False
-        )
+        client = distributed.Client(reached, security=security, timeout=_CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:
-        raise InfrastructureError(
-            f"the Dask scheduler cannot be reached: {error!s:.300}",
-            where=address,
-            remedy=_START,
-        ) from None
+        raise _unreachable(error, address) from None
     with client:
         count = len(client.scheduler_info(n_workers=-1)["workers"])
-        tell(Notice(f"{count} Dask workers" if count else "no Dask worker has joined yet: waiting for one"))
+        tell(Notice(workers_text(count) if count else "no Dask worker has joined yet: waiting for one"))
         client.wait_for_workers(1)
         yield client
+
+
+def _address_in(path: Path) -> str:
+    """Return the address in a scheduler file."""
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["address"])
+    except (OSError, ValueError, KeyError, TypeError):
+        remedy = "give the file that `dask scheduler --scheduler-file FILE` writes"
+        raise UsageError("not a scheduler file", where=path, remedy=remedy) from None
+
+
+def _reach(address: str, security: Security, given: str) -> None:
+    """Try the connection: a client of Dask that fails tries on behind the scenes, and ends with a traceback.
+
+    Raises
+    ------
+    UsageError
+        if the scheduler wants a key and there is none, or the other way round.
+    InfrastructureError
+        if there is no answer.
+    """
+    from distributed.comm.addressing import normalize_address
+    from distributed.comm.core import connect
+
+    place = normalize_address(address)
+    try:
+        arguments = security.get_connection_args("client")
+    except (OSError, ValueError) as error:
+        raise UsageError(f"the key cannot be used: {error!s:.200}", where=given, remedy=_KEYS) from None
+    if place.startswith(("tls://", "wss://")) and arguments.get("ssl_context") is None:
+        raise UsageError("the scheduler wants a key", where=given, remedy=_KEYS)
+    if arguments.get("require_encryption") and not place.startswith(("tls://", "wss://")):
+        remedy = "start it with --protocol tls, or leave out --tls-ca, --tls-cert and --tls-key"
+        raise UsageError("the scheduler has no key", where=given, remedy=remedy)
+
+    async def trial() -> None:
+        comm = await connect(place, timeout=_CONNECT_SECONDS, **arguments)
+        comm.abort()
+
+    try:
+        asyncio.run(trial())
+    except (OSError, ValueError, TypeError) as error:
+        raise _unreachable(error, given) from None
+
+
+def _unreachable(error: Exception, given: str) -> InfrastructureError:
+    return InfrastructureError(f"the Dask scheduler cannot be reached: {error!s:.300}", where=given, remedy=_START)
 
 
 def is_address(text: str) -> bool:

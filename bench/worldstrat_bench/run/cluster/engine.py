@@ -15,6 +15,7 @@ from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.errors import InfrastructureError, UsageError, WorldstratBenchError
 from worldstrat_bench.run.cluster.connect import GPU, ClusterOptions, connected
 from worldstrat_bench.run.cluster.task import Reply, ShardTask, read_failure, run_shard, write_task
+from worldstrat_bench.run.cluster.watch import Watch
 from worldstrat_bench.run.devices import resolve_devices
 from worldstrat_bench.run.events import Listener, Notice, Progress
 from worldstrat_bench.run.folder import read_run
@@ -26,7 +27,7 @@ from worldstrat_bench.run.selection import Shard, select
 from worldstrat_bench.worker.inside.device import usable_cores
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Client, Future, as_completed
 
 _ATTEMPTS = 3
 """How often a shard is tried that the machines failed; deaths of a Dask worker are counted by Dask itself."""
@@ -168,29 +169,37 @@ class _Handout:
         from distributed import CancelledError, as_completed
 
         self._show(0)
+        count = len(self._tasks)
+        shards = f"{count} shard{'' if count == 1 else 's'} of at most {math.ceil(self._tiles / count)} tiles"
+        self._tell(Notice(f"{shards}: tiles are counted when their shard is done"))
         futures = [self._submit(index) for index in range(len(self._tasks))]
         waiting = as_completed(futures, loop=self._client.loop)
         lost: list[WorldstratBenchError] = []
         try:
-            for future in waiting:
-                index = self._futures.pop(future.key)
-                error = self._outcome(future, index)
-                if error is None:
-                    self._finished(self._tasks[index])
-                elif not _machines_fault(error):
-                    raise error
-                elif self._attempts[index] < _ATTEMPTS and not isinstance(error, _LostError):
-                    self._tell(Notice(f"shard {self._tasks[index].request.shard} is tried again: {error.what}"))
-                    waiting.add(self._submit(index))
-                else:
-                    lost.append(error)
+            with Watch(self._workers, self._tell):
+                self._take(waiting, lost)
         except (CancelledError, OSError) as error:
-            raise InfrastructureError(
-                f"the Dask scheduler is gone: {type(error).__name__} {error!s:.300}",
-                remedy="start it again and give the same command: it continues",
-            ) from None
+            raise _gone(f"{type(error).__name__} {error!s:.300}") from None
         if lost:
             raise lost[0]
+
+    def _take(self, waiting: as_completed, lost: list[WorldstratBenchError]) -> None:
+        """Take what comes back until nothing is on its way; add to `lost` what the machines failed too often."""
+        for future in waiting:
+            index = self._futures.pop(future.key)
+            error = self._outcome(future, index)
+            if error is None:
+                self._finished(self._tasks[index])
+            elif not _machines_fault(error):
+                raise error
+            elif self._attempts[index] < _ATTEMPTS and not isinstance(error, _LostError):
+                self._tell(Notice(f"shard {self._tasks[index].request.shard} is tried again: {error.what}"))
+                waiting.add(self._submit(index))
+            else:
+                lost.append(error)
+
+    def _workers(self) -> frozenset[str]:
+        return frozenset(self._client.scheduler_info(n_workers=-1)["workers"])
 
     def _submit(self, index: int) -> Future[str]:
         task = self._tasks[index]
@@ -206,6 +215,9 @@ class _Handout:
         if future.status == "finished":
             reply = Reply.model_validate_json(future.result())
             return None if reply.state == "done" else read_failure(folder)
+        # Without its scheduler a client cancels what it waits for.
+        if future.status != "error":
+            raise _gone(str(future.status))
         # run_shard raises nothing: only Dask itself can have failed, because the task's Dask workers died.
         return _LostError(
             f"the Dask workers of shard {self._tasks[index].request.shard} died: {type(future.exception()).__name__}",
@@ -217,10 +229,14 @@ class _Handout:
         """Tell of the tiles of a shard, from its journal in the shared folder."""
         with read_run(task.folder) as run:
             entries = run.journal.entries()
+        # What a tile has to say comes first, with the number of before: the estimate is made of whole shards.
         for tile, entry in entries.items():
-            self._done += 1
             predicted = entry.predicted
-            self._show(self._done, tile, predicted.outcome, predicted.message)
+            if predicted.outcome != "ok" or predicted.message:
+                self._show(self._done, tile, predicted.outcome, predicted.message)
+        self._done += len(entries)
+        if entries:
+            self._show(self._done, list(entries)[-1], "ok")
 
     def _show(self, done: int, tile: str = "", outcome: str = "", message: str = "") -> None:
         if not self._scores_only:
@@ -230,6 +246,15 @@ class _Handout:
 
 class _LostError(InfrastructureError):
     """A shard took several Dask workers with it; Dask has tried it as often as it is configured to."""
+
+
+class _GoneError(InfrastructureError):
+    """The scheduler is gone, with everything that it had handed out."""
+
+
+def _gone(why: str) -> _GoneError:
+    remedy = "start it again and give the same command: it continues"
+    return _GoneError(f"the Dask scheduler is gone: {why}", remedy=remedy)
 
 
 def _machines_fault(error: WorldstratBenchError) -> bool:
