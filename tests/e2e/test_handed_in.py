@@ -18,6 +18,7 @@ import rasterio
 from numpy.typing import NDArray
 
 import plain_bicubic as plain
+from forgery import forge
 from run_helpers import Done, leftovers, run_cli, small_dataset
 from worldstrat_bench.artefacts.record import HANDED_IN_CLASS, NOT_KNOWN, Record
 from worldstrat_bench.artefacts.result import load_result
@@ -218,6 +219,12 @@ def test_a_submission_of_predictions_is_scored_checked_and_verified(scene: Scene
     assert re.fullmatch(r"mini-[0-9a-f]{8}-handed-in", result.name)
     verify = ("verify", result, "--data", scene.data, "--predictions")
     assert run_cli(*verify, archive).code == 0
+    shutil.copytree(result, tmp_path / "as-scored")
+    for column, forged in (("ipcc", "Forest"), ("group", "one")):
+        forge(result, lambda rows, column=column, forged=forged: [row.update({column: forged}) for row in rows])  # type: ignore[misc]
+        found = run_cli(*verify, archive)
+        assert (found.code, f"{column} differs from tiles.csv" in found.out) == (5, True), found.out
+        shutil.copytree(tmp_path / "as-scored", result, dirs_exist_ok=True)
     other = np.load(tmp_path / "a" / f"{min(scene.images)}.npy") * np.float32(1.01)
     np.save(tmp_path / "a" / f"{min(scene.images)}.npy", other)
     changed = run_cli(*verify, tmp_path / "a")

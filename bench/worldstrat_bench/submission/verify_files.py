@@ -103,10 +103,19 @@ def _differences(stated: Result, again: Result, run: Path) -> Iterator[CheckFind
     if stated.table.tiles != again.table.tiles:
         yield CheckFinding("again", "the tiles are not those of the record", where=run, remedy=_REMEDY)
         return
+    for name, texts in stated.table.texts.items():
+        other = [i for i, text in enumerate(texts) if text != again.table.texts[name][i]]
+        if other:
+            what = f"{name} differs from tiles.csv on {len(other)} tiles, {stated.table.tiles[other[0]]!r} for one"
+            yield CheckFinding("again", what, where=run, remedy=_REMEDY)
     for name, values in stated.table.numbers.items():
         found = again.table.numbers.get(name)
-        if name in now.nulls or found is None:
-            yield notice("again", f"{name} cannot be computed here: {now.nulls.get(name, 'not asked for')}", where=run)
+        if name in now.nulls:
+            yield notice("again", f"{name} cannot be computed here: {now.nulls[name]}", where=run)
+            continue
+        if found is None:
+            what = f"tiles.csv has {name}, which scoring the files does not give"
+            yield CheckFinding("again", what, where=run, remedy=_REMEDY)
             continue
         unit = MEASURES[name].unit if name in MEASURES else ""
         within = np.isclose(
