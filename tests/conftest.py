@@ -79,7 +79,7 @@ if os.environ.get("WORLDSTRAT_BENCH_QUICK_TESTS"):
 
 def _shared_scope(item: pytest.Item) -> bool:
     """Whether a test takes something that its whole file shares."""
-    info = getattr(item, "_fixtureinfo", None)  # a test that is no Python function has none
+    info = getattr(item, "_fixtureinfo", None)  # a test that is not a Python function has none
     return info is not None and any(found[-1].scope == "module" for found in info.name2fixturedefs.values())
 
 
