@@ -37,8 +37,9 @@ def test_several_strata_at_once_say_what_their_size_allows(site: Path, browser: 
         again.assert_quiet()
 
 
-def test_a_model_is_chosen_and_the_address_brings_the_choice_back(site: Path, browser: Browser) -> None:
-    with visit(browser, (site / "choose.html").as_uri()) as seen:
+def test_a_model_is_chosen_and_the_address_brings_the_choice_back(practice: Path, browser: Browser) -> None:
+    """On a practice board: where ranks may be cited only times that maintainers measured decide."""
+    with visit(browser, (practice / "choose.html").as_uri()) as seen:
         page = seen.page
         assert page.locator("#choice .say a").inner_text() == "fusion-transformer"
         page.fill("input[name=frames]", "1")

@@ -140,7 +140,7 @@ def test_the_first_page_shows_both_ranks(site: Path, browser: Browser) -> None:
             ranks = column(seen.page, "board", key)
             assert len(ranks) == 9
             assert all(rank[0].isdigit() for rank in ranks)
-        arrows = seen.page.locator("#board thead").inner_text()
+        arrows = seen.page.locator("#board thead").inner_text().replace("\xa0", " ")
         assert "PSNR ↑" in arrows
         assert "LPIPS ↓" in arrows
 
@@ -240,7 +240,7 @@ def test_compare_two_models(site: Path, browser: Browser) -> None:
         page.select_option("select[name=a]", "bicubic")
         page.select_option("select[name=b]", "nearest")
         text = page.locator("#cmp p").first.inner_text()
-        assert "bicubic is better." in text
+        assert text.startswith("bicubic is better. PSNR: bicubic minus nearest +")
         rows = list(csv.DictReader(io.StringIO((site / "data" / "board-clean.csv").read_text(encoding="utf-8"))))
         psnr = {row["model"]: float(row["psnr"]) for row in rows}
         shown = float(text.split("bicubic minus nearest +")[1].split(" dB")[0])

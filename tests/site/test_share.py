@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import pandas as pd
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 from typer.testing import CliRunner
 
 from factories import make_run
@@ -159,7 +159,8 @@ def test_an_address_that_cannot_be_one_is_refused(tmp_path: Path, key: str, valu
 
 def test_board_model_and_data_can_be_cited(shared: Path, site: Path, browser: Browser) -> None:
     with visit(browser, (site / "index.html").as_uri()) as seen:
-        seen.page.locator("#cite summary").click()
+        seen.page.locator(".lead a", has_text="Cite").click()
+        expect(seen.page.locator("#bibtex")).to_be_in_viewport()
         said = seen.page.locator("#cite pre").inner_text()
         assert "@software{worldstratbench" in said
         assert "@inproceedings{worldstrat2022" in said

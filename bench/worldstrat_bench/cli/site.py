@@ -107,6 +107,8 @@ def build_site(
         print_json(_build_document(report))
     else:
         _print_build(report)
+    if stored is not None and report.boards and not report.pictures:
+        typer.echo("no picture is of the targets and records of these boards, so none is shown", err=True)
     if not report.boards and not report.apart:
         raise typer.Exit(5)
 

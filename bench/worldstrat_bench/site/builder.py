@@ -133,6 +133,7 @@ def _without_collection() -> Iterator[None]:
             gc.enable()
 
 
+@_without_collection()
 def _read(
     paths: Sequence[Path], references: References | None, judged: Judged | None
 ) -> tuple[Sequence[Entry], Sequence[Study], list[RejectedEntry]]:

@@ -172,7 +172,7 @@ def strip(values: Sequence[tuple[str, float]], label: str, unit: str) -> Markup:
     )
     drawing.raw(Markup("".join(dots)))
     for name, x, anchor in strip_names([(name, scale(value)) for name, value in values], drawing.width):
-        drawing.text(x, 12, name, "tk", anchor)
+        drawing.text(x, 12, name, "tk nm", anchor)
     return drawing.render()
 
 

@@ -55,12 +55,13 @@ def gain_rows(rows: Sequence[GainRow], mean: float, label: str) -> Markup:
 def _gains(rows: Sequence[GainRow], mean: float, label: str, width: Width) -> Drawing:
     ends = [0.0, *(v for r in rows for v in (r.difference.value, *(r.difference.interval or ())))]
     ticks = nice_ticks(min(ends), max(ends), 2 if width.narrow else 4)
-    left, right = (122.0, 256.0) if width.narrow else (190.0, 470.0)
+    left, right = (122.0, 246.0) if width.narrow else (190.0, 470.0)
     step, top, end = 20.0, 46.0, width.total - 6
     scale = Scale(ticks[0], ticks[-1], left, right)
     bottom = top + step * len(rows)
     drawing = Drawing(width.total, bottom + 8, label, css=f"fig {width.css}")
-    drawing.text(end - 66, 32, "n", "tk", "end")
+    tiles = end - (48 if width.narrow else 66)
+    drawing.text(tiles, 32, "n", "tk", "end")
     drawing.text(end, 32, "gain" if width.narrow else "gain, dB", "hd", "end")
     # Words, because a bar to the left was read as a loss.
     drawing.text(scale(0), 12, "at its mean gain", "tk", "middle")
@@ -80,7 +81,7 @@ def _gains(rows: Sequence[GainRow], mean: float, label: str, width: Width) -> Dr
         drawing.add("rect", css=css, x=x0, y=y - 6, width=x1 - x0, height=12)
         if found.interval is not None:
             drawing.line(scale(found.interval[0]), y, scale(found.interval[1]), y, "wk")
-        drawing.text(end - 66, y + 4, str(row.n), "nu", "end")
+        drawing.text(tiles, y + 4, str(row.n), "nu", "end")
         drawing.text(end, y + 4, number(mean + found.value, 2, signed=True), "nu", "end")
     return drawing
 

@@ -37,6 +37,7 @@ def build_tiles(out: Output, analysis: Analysis, common: Context, pictures: Mapp
             "lists": ", ".join(name for name, tiles in members.items() if tile in tiles),
             "many_lists": sum(tile in tiles for tiles in members.values()) != 1,
             "strip": charts.strip(named, f"PSNR of {counted(len(named), 'model')} on this tile", "dB") if named else "",
+            "ends": _ends(named),
             "scored": len(named),
             "table_head": head,
             "body": Markup("".join(rows[i])),
@@ -48,6 +49,14 @@ def build_tiles(out: Output, analysis: Analysis, common: Context, pictures: Mapp
             **_viewer(pictures.get(tile, NO_PICTURES), analysis.tile_titles[tile]),
         }
         out.page(division.prefix + analysis.tile_pages[tile], "tile.html.j2", {**common, **context})
+
+
+def _ends(named: Sequence[tuple[str, float]]) -> tuple[str, str] | None:
+    """Return the names of the best and of the worst model on a tile; None with fewer than two."""
+    if len(named) < 2:
+        return None
+    best, worst = (choose(named, key=lambda item: item[1])[0] for choose in (max, min))
+    return best, worst
 
 
 def _viewer(pictures: TilePictures, title: str) -> dict[str, object]:

@@ -173,7 +173,8 @@ def rows_to_csv(header: Sequence[str], rows: Iterable[Sequence[CsvValue]]) -> st
 
 def _heading(column: Column, *, first: bool = False, sorted_by: bool = False) -> str:
     css = "" if first else f' class="{_css(column)}"'
-    arrow = f" {column.arrow}" if column.arrow else ""
+    # Not parted: a narrow column would put the arrow on a line of its own.
+    arrow = f"\N{NO-BREAK SPACE}{column.arrow}" if column.arrow else ""
     unit = f" <small>{escape(column.unit)}</small>" if column.unit else ""
     about = f"How {escape(column.label)} is computed"
     how = f'<a class="how" href="{escape(column.method)}" aria-label="{about}">?</a>' if column.method else ""

@@ -235,7 +235,7 @@ def test_references_say_when_where_and_on_what_data(board: Path, tmp_path: Path)
     page = read(board / "m/m0.html")
     assert "year = {20" in page
     assert "note = {practice board, mini data (synthetic), self-reported, " in page
-    assert 'href="../index.html#cite"' in page
+    assert 'href="../index.html#bibtex"' in page
     assert "url = " not in page
     assert "note = {practice board, mini data (synthetic), protocol wsb-1" in read(board / "index.html")
     make_run(tmp_path / "runs" / "m", model="m", tiles=12, release="mini", list_name="test")
@@ -264,3 +264,11 @@ def test_a_table_to_copy_explains_only_what_it_bears_and_says_a_reason_once(tmp_
     alone = table_caption(make_table([tmp_path / "m0"], ["psnr"]), letters=True)
     assert "is bold" not in alone
     assert "share a letter" not in alone
+
+
+def test_a_tile_names_the_best_and_the_worst_model_in_words(board: Path) -> None:
+    page = read(next(board.glob("t/*.html")))
+    names = re.search(r"Best: <bdi>(.*?)</bdi>; worst: <bdi>(.*?)</bdi>\. \d+ models", page)
+    rows = re.findall(r'<th scope="row"><a href="../m/[^"]*"><bdi>(.*?)</bdi>', page.split('id="models"', 1)[1])
+    assert names is not None
+    assert names.groups() == (rows[0], rows[-1])

@@ -78,8 +78,9 @@ function sentence(metric, i, j, found, names) {
   const near = metric.margin ? `within ${metric.margin}${unit} on` : "equal on";
   const ties = found.length - said.wins - said.losses;
   return (
+    `${verdict(metric, metric.beats[i][j] - metric.beats[j][i], said, names)} ` +
     `${metric.label}: ${names[0]} minus ${names[1]} ${said.value}${unit}${interval} on ${found.length} tiles. ` +
-    `${names[0]} is better on ${said.wins}, ${near} ${ties}, worse on ${said.losses}. ${verdict(metric, metric.beats[i][j] - metric.beats[j][i], said, names)}`
+    `${names[0]} is better on ${said.wins}, ${near} ${ties}, worse on ${said.losses}.`
   );
 }
 
