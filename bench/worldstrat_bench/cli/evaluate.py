@@ -72,6 +72,7 @@ def evaluate(
         return
     # Everything that can be wrong with the words is told before a cluster is joined.
     request = tiles.request(loading.request(_named(model, changed_since)), data, out)
+    running.tell_undecided(str(model))
     with running.resumable(), running.shown() as display, running.engine(cluster, device, display) as engine:
         from worldstrat_bench.run.pipeline import evaluate_on
 

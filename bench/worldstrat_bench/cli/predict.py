@@ -29,6 +29,7 @@ def predict(
     """Run a model on the test tiles and store its predictions; `score RUN` makes the scores."""
     options = groups.run_options(device, worker, caching)
     request = tiles.request(loading.request(model), data, out)
+    running.tell_undecided(model)
     with running.resumable(), running.shown() as display:
         from worldstrat_bench.run.pipeline import predict_run
 

@@ -63,6 +63,24 @@ def is_submission(model: str) -> bool:
     return path.name == "submission.toml" or (path.is_dir() and (path / "submission.toml").is_file())
 
 
+def tell_undecided(model: str) -> None:
+    """Say which values of a submission its author still has to look at: a record holds what its manifest says."""
+    from worldstrat_bench.cli import console
+    from worldstrat_bench.submission.manifest import MANIFEST_NAME
+    from worldstrat_bench.submission.placeholders import MARK, undecided
+
+    if not is_submission(model):
+        return
+    path = Path(model) if Path(model).name == MANIFEST_NAME else Path(model) / MANIFEST_NAME
+    if marked := undecided(path.read_text(encoding="utf-8-sig")):
+        text = (
+            f"note: {path} still bears the mark {MARK!r} at {', '.join(marked)}: look at these before a long run; "
+            "a record keeps what it was made with, and another value takes another run"
+        )
+        screen = console.stderr()
+        screen.print(console.folded(screen, console.printable(text), 2), markup=False, highlight=False, soft_wrap=True)
+
+
 def shown() -> Display:
     """Return the display of a run's progress."""
     from worldstrat_bench.cli.progress import Display

@@ -33,6 +33,8 @@ def next_steps(slug: str, folder: Path, weights: Path | None) -> str:
     install = [f"pip install --no-deps --editable {shlex.quote(str(folder))}"] if weights is None else []
     commands = (
         *install,
+        # Before the run: a record keeps what the manifest said, so that a later correction takes another run.
+        f"worldstrat-bench submission check {quoted}",
         f"worldstrat-bench models check {quoted}",
         f"worldstrat-bench evaluate {quoted} --data DIR --out RUN",
         f"worldstrat-bench submission add RUN {quoted}",

@@ -15,6 +15,7 @@ from factories import make_run
 from submission_factory import SLUG, make_submission, model_ref, record_of
 from worldstrat_bench.api import ENTRY_POINT_GROUP
 from worldstrat_bench.cli.app import app
+from worldstrat_bench.cli.running import tell_undecided
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.plugins.declared import sidecar_parameters
 from worldstrat_bench.plugins.discovery import REFERENCE_MODELS
@@ -256,12 +257,29 @@ def test_the_commands_that_come_next_are_commands(tmp_path: Path, file: str | No
     text = next_steps_of(tmp_path / "a b", tmp_path / file if file else None)
     commands = [shlex.split(line) for line in text.splitlines() if line.startswith("  worldstrat-bench ")]
     assert [" ".join(words[1:3]).partition(" /")[0] for words in commands] == [
+        "submission check",
         "models check",
         "evaluate",
         "submission add",
         "submission check",
     ]
     assert all(str(tmp_path / "a b" / "submissions" / "my-sr") in words for words in commands)
+
+
+def test_a_run_of_undecided_values_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "net.onnx").write_bytes(b"weights")
+    write_file_scaffold("my-net", tmp_path / "out", tmp_path / "net.onnx")
+    folder = tmp_path / "out" / "submissions" / "my-net"
+    for model in (folder, folder / "submission.toml"):
+        tell_undecided(str(model))
+        assert (
+            "at model.parameters.bands, model.parameters.input_scale, training.train_split" in capsys.readouterr().err
+        )
+    manifest = folder / "submission.toml"
+    manifest.write_text(manifest.read_text(encoding="utf-8").replace(MARK, "#"), encoding="utf-8")
+    for model in (str(folder), "bicubic"):
+        tell_undecided(model)
+    assert capsys.readouterr().err == ""
 
 
 def next_steps_of(folder: Path, weights: Path | None) -> str:
