@@ -57,6 +57,7 @@ def test_the_commands_to_submit_follow_each_other_on_one_submission_and_one_data
     lines = [shlex.split(line)[1:] for line in (new + after).splitlines()]
     assert [words[:2] for words in lines] == [
         ["submission", "new"],
+        ["submission", "check"],
         ["models", "check"],
         ["evaluate", "my-sr/submissions/my-sr"],
         ["submission", "add"],
