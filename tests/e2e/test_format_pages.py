@@ -64,10 +64,10 @@ def test_the_commands_to_submit_follow_each_other_on_one_submission_and_one_data
         ["submission", "check"],
     ]
     evaluate = shlex.split(blocks("onnx", "console")[0].splitlines()[1])
-    data, run = (words[words.index("--data") + 1] for words in (evaluate, lines[2])), lines[2][-1]
+    data, run = (words[words.index("--data") + 1] for words in (evaluate, lines[3])), lines[3][-1]
     assert len(set(data)) == 1
-    assert lines[3] == ["submission", "add", run, "my-sr/submissions/my-sr"]
-    assert lines[1][2] == lines[4][2] == "my-sr/submissions/my-sr"
+    assert lines[4] == ["submission", "add", run, "my-sr/submissions/my-sr"]
+    assert lines[1][2] == lines[2][2] == lines[5][2] == "my-sr/submissions/my-sr"
 
 
 @pytest.mark.soak
