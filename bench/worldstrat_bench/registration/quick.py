@@ -35,7 +35,7 @@ ROUNDING = 1e-12
 
 @dataclass(frozen=True)
 class QuickTarget:
-    """What :func:`quick_shift` needs of a target.
+    """Everything that :func:`quick_shift` needs of a target.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class QuickTarget:
 
 @dataclass(frozen=True)
 class _Geometry:
-    """What depends on the sizes alone.
+    """Everything that depends on the sizes alone.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What a build of the site used, and what it left out."""
+"""Report of a build of the site: which records it used, and which it left out."""
 
 from __future__ import annotations
 

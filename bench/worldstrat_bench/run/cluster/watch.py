@@ -1,4 +1,4 @@
-"""What a user is told of Dask workers that come and go while a run waits for shards."""
+"""Words for a user on Dask workers that come and go while a run waits for shards."""
 
 from __future__ import annotations
 
