@@ -23,6 +23,7 @@ from worldstrat_bench.site.tables import rows_to_csv
 from worldstrat_bench.stats.names import reserved_fault
 from worldstrat_bench.stats.robustness import cloud_points, disagreements, frames_point
 from worldstrat_bench.submission.check import check
+from worldstrat_bench.submission.check_words import MOST_TEXTS
 
 WORDS = ("verified by maintainers", "✔ H100-80GB", "Official", "certіfied")
 
@@ -159,10 +160,17 @@ def test_a_date_is_of_plain_characters(tmp_path: Path, created: str) -> None:
     assert rules(make_submission(tmp_path, created=created)) == {"created"}
 
 
+@pytest.mark.parametrize("count", [400, 2_000])
+def test_a_record_holds_no_more_texts_than_a_run_has(tmp_path: Path, count: int) -> None:
+    folder = make_submission(tmp_path)
+    rewrite_record(folder, lambda content: content.update(warnings=[f"warning {i}" for i in range(count)]))
+    assert rules(folder) == ({"size"} if count > MOST_TEXTS else set())
+
+
 def test_many_words_are_looked_at_in_no_time() -> None:
     """A stranger decides how many texts a record holds: 1 MB of them must not hold up the check of all others."""
     began = time.process_time()
-    for text in ("x" * 400, "a " * 200, "veri" * 100):
+    for text in ("x" * 400, "a " * 200, "veri" * 100, "ж" * 400, "vж" * 200):
         for number in range(200):
             reserved_fault(f"{text[:390]}{number}")
     assert time.process_time() - began < 1.0

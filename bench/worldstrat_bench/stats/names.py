@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from itertools import accumulate
 from typing import Final
 
 _SCRIPTS: Final[dict[str, tuple[tuple[int, int], ...]]] = {
@@ -143,13 +144,12 @@ def _looks_like(look: str, word: str) -> bool:
     # Nearly every text is of plain letters, and strangers decide how many texts there are.
     if look.isascii() or word in look:
         return word in look
-    for start in range(len(look) - len(word) + 1):
-        part = look[start : start + len(word)]
-        if all(a == b or not a.isascii() for a, b in zip(part, word, strict=True)):
-            same = sum(a == b for a, b in zip(part, word, strict=True))
-            if 2 * same >= len(word):
-                return True
-    return False
+    known = [0, *accumulate(letter.isascii() for letter in look)]
+    return any(
+        2 * (known[start + len(word)] - known[start]) >= len(word)
+        and all(a == b or not a.isascii() for a, b in zip(look[start : start + len(word)], word, strict=True))
+        for start in range(len(look) - len(word) + 1)
+    )
 
 
 def skeleton(name: str) -> str:
