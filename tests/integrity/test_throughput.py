@@ -283,6 +283,7 @@ CHEATS = {
 }
 LONG = (
     "lying",
+    "lying about milliseconds",
     "coarse thumbnails",
     "skipping",
     "in advance",

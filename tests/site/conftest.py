@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 import site_scenes
 from factories import COMMIT, invented_facts, make_run, references
+from once import made_once
 from site_browser import ARGUMENTS, browser_path
 from site_pictures import PictureScene, make_scene
 from worldstrat_bench.site import build
@@ -31,26 +32,30 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An official board, a practice board, and runs that are listed apart."""
-    root = tmp_path_factory.mktemp("site")
-    official = site_scenes.submissions(root / "official", official=True)
-    mini = site_scenes.submissions(root / "mini", official=False)
-    build([official, mini], root / "out", references=references(), config=BoardConfig(commits=(COMMIT,)))
-    return root / "out"
+
+    def make(root: Path) -> None:
+        official = site_scenes.submissions(root / "official", official=True)
+        mini = site_scenes.submissions(root / "mini", official=False)
+        build([official, mini], root / "out", references=references(), config=BoardConfig(commits=(COMMIT,)))
+
+    return made_once(tmp_path_factory, "site", make) / "out"
 
 
 @pytest.fixture(scope="session")
 def crowd(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a practice board of 100 models on few tiles."""
-    root = tmp_path_factory.mktemp("crowd")
-    facts = invented_facts(36)
-    for i in range(100):
-        run = root / "runs" / f"m{i:03d}"
-        record = make_run(
-            run, model=f"model-{i:03d}", tiles=facts, release="mini", list_name="test", gain_db=i * 0.03, seed=i
-        )
-        site_scenes.write_speed(run, record, 1 + (i * 37) % 400)
-    build([root / "runs"], root / "out")
-    return next((root / "out").glob("practice-*"))
+
+    def make(root: Path) -> None:
+        facts = invented_facts(36)
+        for i in range(100):
+            run = root / "runs" / f"m{i:03d}"
+            record = make_run(
+                run, model=f"model-{i:03d}", tiles=facts, release="mini", list_name="test", gain_db=i * 0.03, seed=i
+            )
+            site_scenes.write_speed(run, record, 1 + (i * 37) % 400)
+        build([root / "runs"], root / "out")
+
+    return next((made_once(tmp_path_factory, "crowd", make) / "out").glob("practice-*"))
 
 
 @pytest.fixture(scope="session")

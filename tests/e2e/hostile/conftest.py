@@ -21,6 +21,7 @@ from hostile_scene import (
     make_stub_environment,
     or_skip,
 )
+from once import made_once
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -125,4 +126,5 @@ def heard(
 @pytest.fixture(scope="session")
 def stub_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The interpreter of an environment whose workers start quickly."""
-    return make_stub_environment(tmp_path_factory.mktemp("stub") / "venv")
+    folder = made_once(tmp_path_factory, "stub", lambda folder: make_stub_environment(folder / "venv"))
+    return folder / "venv" / "bin" / "python"
