@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
+import sqlite3
 import subprocess
 import time
 from pathlib import Path
@@ -68,6 +70,25 @@ def test_shards_merge_to_the_bytes_of_the_whole(halves: Path, data: Path, whole:
         assert (merged.read(file.stem).image == reference.read(file.stem).image).all()
     again = run_cli("score", tmp_path / "merged", "--data", data, "--no-download")
     assert again.code == 0, again.err
+
+
+def test_a_shard_writes_no_file_outside_of_the_run(halves: Path, data: Path, whole: Path, tmp_path: Path) -> None:
+    """Its journal names the files that are taken over, and it may come from another machine or person."""
+    shutil.copytree(halves, tmp_path / "in" / "halves")
+    shard = min((tmp_path / "in" / "halves").rglob("run.sqlite")).parent
+    name = "../../victim"  # beside the run that is made
+    (shard / "predictions" / f"{name}.safetensors").write_bytes(b"theirs")
+    with contextlib.closing(sqlite3.connect(shard / "run.sqlite")) as journal, journal:
+        (columns,) = journal.execute("SELECT group_concat(name) FROM pragma_table_info('tile')").fetchone()
+        others = columns.partition(",")[2]
+        journal.execute(f"INSERT INTO tile SELECT ?, {others} FROM tile WHERE score IS NOT NULL LIMIT 1", (name,))
+    (tmp_path / "out").mkdir()
+    victim = tmp_path / "out" / "victim.safetensors"
+    victim.write_bytes(b"mine")
+    done = run_cli("merge", tmp_path / "in" / "halves", "--data", data, "--out", tmp_path / "out" / "merged")
+    assert done.code == 0, done.err
+    assert victim.read_bytes() == b"mine"
+    assert_same(tmp_path / "out" / "merged", whole)
 
 
 def test_shards_may_be_named_one_by_one_and_merged_where_they_lie(

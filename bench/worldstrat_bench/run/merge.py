@@ -77,7 +77,7 @@ def merge_runs(paths: Sequence[Path], data: Path, out: Path) -> Record:
             if len({part.scoring.harness for part in parts}) > 1:
                 run.journal.set_note("harness_changed", "true")
             for part in parts:
-                _copy(part, run)
+                _copy(part, run, frozenset(tile.name for tile in selection.tiles))
             return finish(run, selection, load_protocol(parts[0].scoring.protocol.id), notes_of(run))
 
 
@@ -177,10 +177,11 @@ def _complete(part: _Part, tiles: Sequence[str]) -> None:
         )
 
 
-def _copy(part: _Part, run: RunFolder) -> None:
+def _copy(part: _Part, run: RunFolder, listed: frozenset[str]) -> None:
+    """Take over what a shard holds of the tiles of the list: another name in its journal is a path of its choice."""
     if part.run.journal.note("harness_changed"):
         run.journal.set_note("harness_changed", "true")
-    entries = {tile: entry for tile, entry in part.entries.items() if entry.scored is not None}
+    entries = {tile: entry for tile, entry in part.entries.items() if tile in listed and entry.scored is not None}
     for tile, entry in entries.items():
         for number in range(1, entry.predicted.draws + 1):
             source = part.run.store.draw(number)
