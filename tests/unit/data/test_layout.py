@@ -74,7 +74,7 @@ def test_a_name_that_no_tile_has_is_said_at_once(builder: FolderBuilder, name: s
 def test_the_name_of_a_tile_is_a_text(builder: FolderBuilder, name: Any) -> None:
     builder.add_tile("Landcover-1")
     dataset = open_dataset(builder.finish())
-    with pytest.raises(UsageError, match="is a text"):
+    with pytest.raises(UsageError, match="not text"):
         dataset.tile(name)
 
 
