@@ -30,13 +30,13 @@ def word_faults(result: Result) -> Iterator[CheckFinding]:
         if stated not in known:
             text = f"dataset.{what} is {stated[:60]!r}, which the harness never writes"
             yield CheckFinding("labels", text, where=where, remedy=f"one of: {', '.join(known)}")
-    stated = tuple(_stated(record))
+    texts = tuple(_stated(record))
     # Each is looked at, and a page shows most of them: strangers must not decide how long that takes.
-    if len(stated) > MOST_TEXTS:
-        what = f"the record holds {len(stated)} warnings, reasons and names, more than the {MOST_TEXTS} of any run"
+    if len(texts) > MOST_TEXTS:
+        what = f"the record holds {len(texts)} warnings, reasons and names, more than the {MOST_TEXTS} of any run"
         yield CheckFinding("size", what, where=where, remedy="score the run again")
         return
-    yield from _first_fault(stated, where, "score the run again")
+    yield from _first_fault(texts, where, "score the run again")
     shown = {label for name in _LABELS for label in result.table.text(name)} | {*result.table.tiles}
     for label in sorted(shown):
         if fault := _fault(label) or _in_a_table(label):
