@@ -198,10 +198,10 @@ class Run:
     @contextmanager
     def _scoring(self, *, keep: bool, keep_draws: bool) -> Iterator[ScoringPool]:
         """Open the threads that score tiles; leaving the context waits for all that were submitted."""
-        from worldstrat_bench.run.score import FrameFacts, ScoringPool, one_torch_thread
+        from worldstrat_bench.run.score import FrameFacts, ScoringPool, one_core
         from worldstrat_bench.run.scorer import Scoring
 
-        with one_torch_thread():
+        with one_core():
             device = scoring_device(self.devices)
             scoring = Scoring.open(self.folder, self.protocol, self.options, device, self.tell)
             tiles, entries = self.selection.tiles, self.folder.journal.entries()

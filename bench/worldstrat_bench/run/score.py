@@ -13,7 +13,6 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from worldstrat_bench.api import RGB
@@ -34,6 +33,7 @@ from worldstrat_bench.scoring.types import Frame, Prepared, Scorer, TileScore
 from worldstrat_bench.scoring.wsb import WsbScorer
 from worldstrat_bench.scoring.wsb_batch import kind
 from worldstrat_bench.scoring.wsb_target import WsbPrepared
+from worldstrat_bench.threads import one_torch_thread
 
 KINDS_WAITING = 4
 """Batches' worth of tiles that may wait for others of their kind: a release has few sizes, with and without holes."""
@@ -296,12 +296,8 @@ def unscored(
 
 
 @contextmanager
-def one_torch_thread() -> Iterator[None]:
+def one_core() -> Iterator[None]:
     """Let torch use one thread per operation while scoring, and keep memory for the next tile."""
     keep_freed_memory()
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_torch_thread():
         yield
-    finally:
-        torch.set_num_threads(before)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Self, TypeAlias
 
 import numpy as np
@@ -21,6 +21,7 @@ from worldstrat_bench.scoring.factory import make_scorer
 from worldstrat_bench.scoring.pair import BESIDE, asked_for, check_array, named, prepare_target, scored
 from worldstrat_bench.scoring.types import Array, Prepared, TileScore
 from worldstrat_bench.scoring.wsb import WsbScorer
+from worldstrat_bench.threads import one_torch_thread
 from worldstrat_bench.typed import typed
 
 Images: TypeAlias = Array | Sequence[Array]
@@ -124,7 +125,7 @@ class Scorer:
         """
         images = _split(batch, 4, "batch")
         tiles = self._chosen(len(images), index)
-        with torch.no_grad():
+        with torch.no_grad(), one_torch_thread() if self.device.type == "cpu" else nullcontext():
             scores = self._scored(images, tiles, self._errors(expected_error, len(images)))
         rows = [{**score.metrics, **{name: getattr(score, name) for name in BESIDE}} for score in scores]
         # A prediction of four bands has values that one of three in the same batch has not.

@@ -34,7 +34,7 @@ from worldstrat_bench.run.filesystem import locked, make_folder
 from worldstrat_bench.run.folder import RunFolder, read_run
 from worldstrat_bench.run.notes import PredictInputs, protocol_ref, read_note
 from worldstrat_bench.run.rescore import refuse_lost_predictions, same_selection
-from worldstrat_bench.run.score import FrameFacts, one_torch_thread
+from worldstrat_bench.run.score import FrameFacts, one_core
 from worldstrat_bench.scoring.wsb_target import SOURCES
 from worldstrat_bench.sensitivity.choices import Choices, Setting, load_choices, protocol_of, variants
 from worldstrat_bench.sensitivity.measure import tile_errors
@@ -200,7 +200,7 @@ def _measured(folder: Path, source: _Source, threads: int, tell: Listener) -> Ma
         tally.add(tile.name, "ok")
 
     # One thread of torch a tile, as in a run: the errors are the same whatever the number of cores.
-    with one_torch_thread(), ThreadPoolExecutor(threads, thread_name_prefix="study") as pool:
+    with one_core(), ThreadPoolExecutor(threads, thread_name_prefix="study") as pool:
         waiting = [pool.submit(measure, tile) for tile in todo]
         try:
             for future in waiting:

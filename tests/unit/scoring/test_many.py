@@ -173,3 +173,26 @@ def test_bands_and_expected_errors_are_those_of_the_pairs(at_once: int, monkeypa
         Scorer(device="cpu").prepare(four).score(images, expected_error=errors[:2])
     with pytest.raises(UsageError, match="probav"):
         Scorer("probav", device="cpu").prepare(targets).score(predictions, expected_error=errors)
+
+
+def test_scores_take_one_thread_an_operation_and_leave_torch_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two threads that wait for each other's short operations took half as long again."""
+    predictions, targets = pairs(2)
+    scorer = Scorer(device="cpu", metrics="psnr").prepare(targets)
+    plain, seen = scorer._scorer.score, []
+
+    def score(*parts: Any) -> Any:
+        seen.append(torch.get_num_threads())
+        return plain(*parts)
+
+    monkeypatch.setattr(scorer._scorer, "score", score)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        scorer.score(predictions)
+        assert (seen, torch.get_num_threads()) == ([1, 1], 2)
+        with pytest.raises(ModelError):
+            scorer.score(predictions * np.nan)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from worldstrat_bench.scoring.kit.comparing import TOLERANCE
 from worldstrat_bench.scoring.kit.numbers import LEARNED, numbers_of
 from worldstrat_bench.scoring.kit.pairs import PROTOCOL, Pair, make_pairs
 from worldstrat_bench.scoring.wsb import WsbScorer
+from worldstrat_bench.threads import one_torch_thread
 
 
 def write_kit(folder: Path) -> dict[str, Any]:
@@ -44,7 +43,7 @@ def write_kit(folder: Path) -> dict[str, Any]:
     scorer = WsbScorer(load_protocol(PROTOCOL), torch.device("cpu"), optional=load_optional(()))
     index = _index(pairs)
     try:
-        with _one_thread():
+        with one_torch_thread():
             for pair in pairs:
                 _write_pair(folder / pair.folder, pair, scorer)
         (folder / "README.md").write_text(_readme(pairs), encoding="utf-8")
@@ -52,17 +51,6 @@ def write_kit(folder: Path) -> dict[str, Any]:
     except OSError as error:
         raise InfrastructureError(f"cannot write the kit: {error.strerror}", where=folder) from None
     return index
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """One thread of torch: sums of several depend on their number, and images this small are slower with more."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _index(pairs: tuple[Pair, ...]) -> dict[str, Any]:
