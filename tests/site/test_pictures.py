@@ -113,7 +113,11 @@ def test_pictures_of_the_gallery_alone(pictures: PictureScene, tmp_path: Path, m
     one = min(index["tiles"])
     monkeypatch.setattr(Analysis, "featured", lambda _: frozenset([one]))
     config = BoardConfig(pictures="gallery")
-    build(pictures.runs, tmp_path / "site", data=pictures.data, predictions=pictures.runs, config=config)
+    said: list[str] = []
+    build(
+        pictures.runs, tmp_path / "site", data=pictures.data, predictions=pictures.runs, config=config, say=said.append
+    )
+    assert "pictures of 1 tile will take about 1 MB" in said
     board = min((tmp_path / "site").glob("practice-*"))
     assert list(json.loads((board / "data" / "pictures.json").read_text("utf-8"))["tiles"]) == [one]
     assert [page.name for page in board.glob("t/*.html") if "<img" in page.read_text("utf-8")] == [

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from worldstrat_bench.artefacts.identity import targets_sha256
 from worldstrat_bench.artefacts.record import load_record
@@ -17,12 +17,16 @@ from worldstrat_bench.site.pictures import TilePictures
 from worldstrat_bench.site.render import Output
 from worldstrat_bench.site.stored import INDEX, Files, index_document, taken_over
 from worldstrat_bench.site.studio import Studio
+from worldstrat_bench.site.text import counted
 
 if TYPE_CHECKING:
     from worldstrat_bench.data.layout import Dataset
     from worldstrat_bench.data.target import TargetImage
 
 Pictures = dict[str, TilePictures]
+
+SAMPLES: Final = 6
+"""Tiles by whose pictures the size of all is told."""
 
 
 @dataclass(frozen=True)
@@ -86,14 +90,36 @@ def collect(output: Output, analysis: Analysis, source: Source, stored: Files | 
     featured = analysis.featured()
     studio = Studio(output, analysis, dataset, source.predictions)
     chosen = [t for t in targets if analysis.config.pictures == "all" or t in featured]
-    pace, pictures = Pace(source.say, "tiles with pictures"), Pictures()
-    for tile in chosen:
-        pictures[tile] = studio.make(tile, targets[tile], whole=tile in featured)
-        pace(len(pictures), len(chosen))
+    pace, made = Pace(source.say, "tiles with pictures"), Pictures()
+    for tile in _samples_first(chosen, featured):
+        made[tile] = studio.make(tile, targets[tile], whole=tile in featured)
+        if len(made) == min(SAMPLES, len(chosen)):
+            source.say(_size_text(output, analysis.division.prefix, made, chosen, featured))
+        pace(len(made), len(chosen))
+    pictures = {tile: made[tile] for tile in chosen}
     drawn = sorted({layer.key for shown in pictures.values() for layer in shown.models})
     licence = caption(analysis.division.release.split(", "))
     output.put_json(analysis.division.prefix + INDEX, index_document(analysis, drawn, licence, pictures))
     return pictures
+
+
+def _samples_first(chosen: Sequence[str], featured: Collection[str]) -> list[str]:
+    """Return the tiles with `SAMPLES` in front: one of the gallery's and one other, and the rest from everywhere."""
+    first = [next((tile for tile in chosen if (tile in featured) == kind), None) for kind in (True, False)]
+    spread = chosen[:: max(1, len(chosen) // SAMPLES)]
+    return list(dict.fromkeys(tile for tile in (*first, *spread, *chosen) if tile is not None))
+
+
+def _size_text(output: Output, prefix: str, made: Pictures, chosen: Sequence[str], featured: Collection[str]) -> str:
+    """Return how much memory and then disk all pictures will take, by those of the tiles that are made."""
+    sizes: dict[bool, list[int]] = {}
+    for tile, one in made.items():
+        own = f"{prefix}{one.folder}/"
+        size = sum(len(data) for path, data in output.files.items() if path.startswith(own))
+        sizes.setdefault(tile in featured, []).append(size)
+    means = {kind: sum(own) / len(own) for kind, own in sizes.items()}
+    total = sum(means.get(tile in featured, max(means.values())) for tile in chosen)
+    return f"pictures of {counted(len(chosen), 'tile')} will take about {max(1, round(total / 1e6))} MB"
 
 
 def _targets(analysis: Analysis, dataset: Dataset, pace: Pace) -> dict[str, TargetImage] | None:
