@@ -25,6 +25,7 @@ SIDE = 16
 MATCH = 0.97
 MAX_IMAGES = 20_000
 _MAX_PIXELS = 64 * 10**6
+_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "JPEG2000", "BMP", "GIF")
 _TEXTURE = 1e-6
 
 Floats = NDArray[np.float64]
@@ -147,7 +148,8 @@ def _npy(content: bytes) -> NDArray[Any]:
 def _picture(content: bytes) -> Iterator[Floats]:
     from PIL import Image
 
-    with Image.open(io.BytesIO(content)) as picture:
+    # By name: of the formats that it knows one is a program (PostScript), which it would have Ghostscript run.
+    with Image.open(io.BytesIO(content), formats=_FORMATS) as picture:
         if picture.width * picture.height <= _MAX_PIXELS:
             yield from _planes(np.asarray(picture.convert("RGB")))
 
