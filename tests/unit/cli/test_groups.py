@@ -76,7 +76,7 @@ def test_groups_make_the_options_of_a_run() -> None:
         download=False,
         metrics=("opensr", "spectral"),
     )
-    with pytest.raises(UsageError, match="did you mean .\\+spectral"):
+    with pytest.raises(UsageError, match=r"did you mean .\+spectral"):
         run_options("cpu", ScoringGroup(metrics="spectral"))  # on the command line the "+" says that it is added
 
 

@@ -277,8 +277,8 @@ def test_a_run_of_undecided_values_says_so(tmp_path: Path, capsys: pytest.Captur
         )
     manifest = folder / "submission.toml"
     manifest.write_text(manifest.read_text(encoding="utf-8").replace(MARK, "#"), encoding="utf-8")
-    for model in (str(folder), "bicubic"):
-        tell_undecided(model)
+    for named in (str(folder), "bicubic"):
+        tell_undecided(named)
     assert capsys.readouterr().err == ""
 
 

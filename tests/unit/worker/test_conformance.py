@@ -68,7 +68,7 @@ def test_a_model_that_draws_is_not_blamed_for_other_numbers_in_a_batch(folder: P
     assert failed(folder, "draws") == {}
 
 
-@pytest.mark.soak  # as the verb below and the model that draws show of right models, too
+@pytest.mark.soak  # the verb below and the stochastic model show the same of right models
 def test_a_right_model_passes(folder: Path) -> None:
     assert failed(folder, "") == {}
 
