@@ -110,6 +110,9 @@ def new_command(
         list[str] | None,
         typer.Option("--author", metavar="NAME", help="Author as pages show it; repeat it for several."),
     ] = None,
+    description: Annotated[
+        str, typer.Option("--description", metavar="TEXT", help="What the model is, in a sentence or two.")
+    ] = "",
 ) -> None:
     """Write a complete working model package with its manifest; with --weights the manifest of a file alone."""
     from worldstrat_bench.submission.next_steps import next_steps
@@ -117,9 +120,10 @@ def new_command(
     from worldstrat_bench.submission.scaffold_file import write_file_scaffold
 
     folder, names = out if out is not None else Path(slug), authors or ()
-    written = (
-        write_scaffold(slug, folder, names) if weights is None else write_file_scaffold(slug, folder, weights, names)
-    )
+    if weights is None:
+        written = write_scaffold(slug, folder, names, description)
+    else:
+        written = write_file_scaffold(slug, folder, weights, names, description)
     for path in written:
         typer.echo(str(path))
     # On stderr: what a script reads is the list of files.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -18,7 +18,8 @@ Line = Annotated[
     str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]+$")
 ]
 Day = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", description="a day, as YYYY-MM-DD")]
-Prose = Annotated[str, Field(max_length=4000)]
+MAX_PROSE: Final = 4000
+Prose = Annotated[str, Field(max_length=MAX_PROSE)]
 
 
 class Section(BaseModel):

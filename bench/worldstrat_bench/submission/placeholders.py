@@ -41,7 +41,10 @@ class Placeholder:
 PLACEHOLDERS: Final[dict[str, Placeholder]] = {
     "no_author": Placeholder("submission", "authors", "Your Name", 'authors = ["Ada Lovelace"], as pages show them'),
     "no_description": Placeholder(
-        "submission", "description", "A network in a file.", "say in a sentence or two what the network is"
+        "submission",
+        "description",
+        "Not described yet: what is the model?",
+        "say in a sentence or two what the model is",
     ),
     "no_url": Placeholder(
         "weights",

@@ -12,7 +12,7 @@ from pathlib import Path
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.plugins.discovery import BASELINES, REFERENCE_MODELS, installed_models, is_standard
 from worldstrat_bench.preprocessing import Value
-from worldstrat_bench.submission.about import SLUG_PATTERN, Line
+from worldstrat_bench.submission.about import MAX_PROSE, SLUG_PATTERN, Line
 from worldstrat_bench.submission.placeholders import PLACEHOLDERS
 from worldstrat_bench.submission.shadowed import SHADOWED
 
@@ -22,23 +22,25 @@ SETUP_PYTHON = ("5fda3b95a4ea91299a34e894583c3862153e4b97", "v7.0.0")
 """Commits of the actions that a model's own workflow uses; the repository's own workflows use the same."""
 
 
-def write_scaffold(slug: str, folder: Path, authors: Sequence[str] = ()) -> tuple[Path, ...]:
+def write_scaffold(slug: str, folder: Path, authors: Sequence[str] = (), description: str = "") -> tuple[Path, ...]:
     """Write a model package and its submission into `folder`; return the files written.
 
     Parameters
     ----------
     authors : names as pages show them; without any a placeholder is written, which the check refuses.
+    description : of the model, in a sentence or two; the same holds without one.
 
     Raises
     ------
     UsageError
-        if an author or the slug is not one, or would shadow another package, or if the folder is not empty.
+        if an author, the description or the slug cannot be used, or the slug would shadow another package, or if the folder is not empty.
     """
     package = _package_name(slug)
     refuse_full_folder(folder)
     values = {
         "slug": slug,
         "authors": stated_authors(authors),
+        "description": stated_description(description),
         "package": package,
         "title": slug,  # a name in the author's own letters, which only the author knows
         "repository": REPOSITORY,
@@ -81,6 +83,17 @@ def stated_authors(names: Sequence[str]) -> str:
             raise UsageError(f"{name[:60]!r} cannot be an author", where="--author", remedy=remedy) from None
     given = [name.strip() for name in names] or [PLACEHOLDERS["no_author"].text]
     return f"[{', '.join(map(in_toml, given))}]"
+
+
+def stated_description(text: str) -> str:
+    """Return a description as TOML, or the placeholder for an empty one; UsageError if it is too long."""
+    given = text.strip() or PLACEHOLDERS["no_description"].text
+    if len(given) > MAX_PROSE:
+        what = f"it has {len(given)} characters"
+        raise UsageError(
+            what, where="--description", remedy=f"say it in a few sentences, at most {MAX_PROSE} characters"
+        )
+    return in_toml(given)
 
 
 def in_toml(value: Value) -> str:

@@ -15,7 +15,14 @@ from worldstrat_bench.preprocessing import Value
 from worldstrat_bench.submission.check_files import MAX_FILE_BYTES, SUBMISSIONS
 from worldstrat_bench.submission.manifest import MANIFEST_NAME, WEIGHTS_SUFFIXES, WeightsFormat
 from worldstrat_bench.submission.placeholders import MARK, PLACEHOLDERS, placeholder_texts
-from worldstrat_bench.submission.scaffold import check_slug, in_toml, refuse_full_folder, render, stated_authors
+from worldstrat_bench.submission.scaffold import (
+    check_slug,
+    in_toml,
+    refuse_full_folder,
+    render,
+    stated_authors,
+    stated_description,
+)
 from worldstrat_bench.submission.stated_weights import FileSays, file_says
 
 _RUN_BY: dict[WeightsFormat, str] = {
@@ -35,7 +42,9 @@ _BY_SUFFIX: dict[str, WeightsFormat] = {
 """Two formats share two suffixes: this is what they mostly are."""
 
 
-def write_file_scaffold(slug: str, folder: Path, weights: Path, authors: Sequence[str] = ()) -> tuple[Path, ...]:
+def write_file_scaffold(
+    slug: str, folder: Path, weights: Path, authors: Sequence[str] = (), description: str = ""
+) -> tuple[Path, ...]:
     """Write the submission of a file into `folder`; return the files written.
 
     A small file is copied beside the manifest, of a large one the address is left to be filled in. What the file and a
@@ -44,7 +53,7 @@ def write_file_scaffold(slug: str, folder: Path, weights: Path, authors: Sequenc
     Raises
     ------
     UsageError
-        for a bad slug or author, a folder that is not empty, a file that is missing or of an unknown kind, a sidecar
+        for a bad slug, author or description, a folder that is not empty, a file that is missing or of an unknown kind, a sidecar
         that cannot be used, or if the reference models, which run such files, are not installed.
     """
     check_slug(slug)
@@ -63,6 +72,7 @@ def write_file_scaffold(slug: str, folder: Path, weights: Path, authors: Sequenc
         **placeholder_texts(),
         "slug": slug,
         "authors": stated_authors(authors),
+        "description": stated_description(description),
         "parameters": "\n".join(_assignment(name, value, says) for name, value in says.parameters.items()),
         "frames": str(says.frames),
         "decide": MARK,

@@ -42,7 +42,8 @@ MARKED = (
 @pytest.mark.parametrize("slug", ["my-sr", "3d-net", "a", "x" * 60])
 def test_a_scaffold_is_complete_and_passes_as_it_is(tmp_path: Path, slug: str) -> None:
     folder = tmp_path / "package"
-    written = write_scaffold(slug, folder, ['Ada "O\'Hara" Łovelace'])
+    written = write_scaffold(slug, folder, ['Ada "O\'Hara" Łovelace'], 'A "net",\nin two lines.')
+    assert load_manifest(folder / "submissions" / slug).submission.description == 'A "net",\nin two lines.'
     assert load_manifest(folder / "submissions" / slug).submission.authors == ('Ada "O\'Hara" Łovelace',)
     assert check([folder / "submissions"]).ok
     project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
@@ -172,6 +173,12 @@ def test_every_placeholder_that_a_template_writes_is_refused_with_its_line(tmp_p
             assert expected[key] in text.splitlines()[(fault.line or 0) - 1]
         written |= set(expected)
     assert len(written) == len(PLACEHOLDERS) + len(MARKED)
+
+
+def test_a_description_is_a_few_sentences(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="4001 characters"):
+        write_scaffold("my-sr", tmp_path / "package", ["Ada"], "x" * 4001)
+    assert not (tmp_path / "package").exists()
 
 
 @pytest.mark.parametrize("name", ["", "a\nb", "x" * 201])
