@@ -33,7 +33,8 @@ def write_scaffold(slug: str, folder: Path, authors: Sequence[str] = (), descrip
     Raises
     ------
     UsageError
-        if an author, the description or the slug cannot be used, or the slug would shadow another package, or if the folder is not empty.
+        if an author, the description or the slug cannot be used, the slug would shadow another package, or the folder
+        is not empty.
     """
     package = _package_name(slug)
     refuse_full_folder(folder)

@@ -53,8 +53,8 @@ def write_file_scaffold(
     Raises
     ------
     UsageError
-        for a bad slug, author or description, a folder that is not empty, a file that is missing or of an unknown kind, a sidecar
-        that cannot be used, or if the reference models, which run such files, are not installed.
+        for a bad slug, author or description, a folder that is not empty, a file that is missing or of an unknown kind,
+        a sidecar that cannot be used, or if the reference models, which run such files, are not installed.
     """
     check_slug(slug)
     refuse_full_folder(folder)
