@@ -139,6 +139,7 @@ def test_outputs_that_are_not_those_of_the_run_are_invalid(scored: tuple[Path, P
     assert (run / "speed.json").read_bytes() == before, "a figure that was compared stays"
 
 
+@pytest.mark.soak  # the comparison is that of the test above; a model that sniffs is in test_throughput.py
 def test_a_model_that_works_only_while_it_may_be_looked_at_is_invalid(tmp_path: Path) -> None:
     """It counts its calls: honest for a run and a warm-up, cheap ever after."""
     data, run = small_dataset(tmp_path / "mini"), tmp_path / "run"

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from run_helpers import Done, run_cli, run_process
 from worldstrat_bench.data.check import check_dataset
 from worldstrat_bench.data.layout import Dataset, open_dataset
 from worldstrat_bench.data.split import list_tiles, official_facts
@@ -15,9 +14,8 @@ from worldstrat_bench.errors import DataError, UsageError
 from worldstrat_folder import FolderBuilder, write_tiff
 
 
-def run_check(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from worldstrat_bench.cli import main; main()", "data", "check", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+def run_check(*arguments: str) -> Done:
+    return run_cli("data", "check", *arguments)
 
 
 def broken_folder(builder: FolderBuilder) -> Path:
@@ -143,18 +141,18 @@ def test_unknown_and_empty_lists(builder: FolderBuilder) -> None:
 
 def test_the_command_exits_with_4_and_prints_one_line_a_fault(builder: FolderBuilder) -> None:
     done = run_check(str(broken_folder(builder)))
-    assert done.returncode == 4
-    lines = done.stdout.splitlines()
+    assert done.code == 4
+    lines = done.out.splitlines()
     assert sum(line.startswith("fault: ") for line in lines) == 8
-    assert "list test: 8 tiles checked, 8 faults" in done.stdout
-    assert done.stderr == ""
+    assert "list test: 8 tiles checked, 8 faults" in done.out
+    assert done.err == ""
 
 
 def test_json_is_one_document_on_stdout(builder: FolderBuilder) -> None:
     builder.add_tile("Landcover-1")
     done = run_check(str(builder.finish()), "--json", "--deep")
-    assert done.returncode == 0
-    document = json.loads(done.stdout)
+    assert done.code == 0
+    document = json.loads(done.out)
     assert document["faults"] == []
     assert document["lists"]["test"] == {"complete": True, "present": 1, "tiles": 1}
     assert document["official_release"] is False
@@ -162,26 +160,18 @@ def test_json_is_one_document_on_stdout(builder: FolderBuilder) -> None:
 
 def test_a_folder_that_is_not_a_dataset_exits_with_4(tmp_path: Path) -> None:
     done = run_check(str(tmp_path / "nowhere"))
-    assert (done.returncode, done.stdout) == (4, "")
-    assert "no such folder" in done.stderr
-    assert "fix:" in done.stderr
+    assert (done.code, done.out) == (4, "")
+    assert "no such folder" in done.err
+    assert "fix:" in done.err
 
 
 def test_mini_on_the_command_line(tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        "-c",
-        "from worldstrat_bench.cli import main; main()",
-        "data",
-        "mini",
-        str(tmp_path / "a b"),
-    ]
-    arguments = ["--size", "160", "--test-tiles", "1", "--train-tiles", "1", "--seed", "4"]
-    done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False, timeout=300)
-    assert (done.returncode, done.stdout) == (0, "")
-    assert "1 test, 1 train and 1 val tiles" in done.stderr
+    command = ("data", "mini", tmp_path / "a b")
+    done = run_process(*command, "--size", "160", "--test-tiles", "1", "--train-tiles", "1", "--seed", "4")
+    assert (done.code, done.out) == (0, "")
+    assert "1 test, 1 train and 1 val tiles" in done.err
     report = check_dataset(open_dataset(tmp_path / "a b"), deep=True)
     assert (report.release, report.faults) == ("mini", ())
-    again = subprocess.run([*command, "--seed", "5"], capture_output=True, text=True, check=False, timeout=300)
-    assert again.returncode == 2
-    assert "something else" in again.stderr
+    again = run_cli(*command, "--seed", "5")
+    assert again.code == 2
+    assert "something else" in again.err
