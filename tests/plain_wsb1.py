@@ -1,14 +1,14 @@
 """``wsb-1`` a second time, from the text of docs/protocol.md alone: NumPy and the standard library.
 
 Nothing is taken from the package. It is written to be read beside the text, so it is slow, works in float64
-throughout, and finds each shift by moving copies. The constants are the fields of :class:`Rules`, so that a test can
-get one of them wrong.
+throughout unless it is told to round where 3.5 says so, and finds each shift by moving copies. The constants are the
+fields of :class:`Rules`, so that a test can get one of them wrong.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,6 +62,7 @@ class Rules:
     clip_first: bool = False
     offset_over_clouds: bool = False
     remove_bias: bool = True
+    single: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,16 +89,27 @@ class Registered:
     at_edge: bool
 
 
-def evaluate(pair: Pair, rules: Rules = Rules()) -> dict[str, Any]:
-    """Everything that the kit states of a pair, by the names of its JSON and NPZ files."""
+Enlarge = Callable[[Floats, tuple[int, int]], Floats]
+
+
+def rounded(values: Floats, rules: Rules) -> Floats:
+    """Numbers as float32 holds them, if the rules are those of 3.5 for float32."""
+    return values.astype(np.float32).astype(np.float64) if rules.single else values
+
+
+def evaluate(pair: Pair, rules: Rules = Rules(), enlarge: Enlarge | None = None) -> dict[str, Any]:
+    """Everything that the kit states of a pair, by the names of its JSON and NPZ files.
+
+    `enlarge` brings frame 0 to a size, for the reference bicubic; None: by the formula.
+    """
     scene = prepare(pair, rules)
     given = pair["prediction"].astype(np.float64)
-    on_grid = resize(given, scene.valid.shape, rules)
+    on_grid = rounded(resize(given, scene.valid.shape, rules), rules)
     found = register(on_grid[:3], scene, rules)
     truth = window(scene.target, rules)
     moved = np.stack([move(band, found.shift, rules) for band in found.image])
     bias = (truth[:3] - moved)[:, scene.inside].mean(axis=1) * rules.remove_bias
-    result = np.clip(moved + bias[:, None, None], 0, 1)
+    result = judged(moved, bias, rules)
     raw = np.stack([move(band, found.shift, rules) for band in np.clip(on_grid[:3], 0, 1)])
     mse = mean_square(result, truth[:3], scene.inside, rules)
     values: dict[str, Any] = {
@@ -116,7 +128,7 @@ def evaluate(pair: Pair, rules: Rules = Rules()) -> dict[str, Any]:
         "shift_x": found.shift[1],
         "at_edge": found.at_edge,
     }
-    values["psnr_bicubic"] = reference(scene, rules)
+    values["psnr_bicubic"] = reference(scene, rules, enlarge)
     values["gain"] = None if values["psnr_bicubic"] is None else values["psnr"] - values["psnr_bicubic"]
     if len(given) == len(scene.target) == 4:
         extra, _ = offset_first(on_grid[3:], scene, rules, band=3)
@@ -210,7 +222,7 @@ def one_offset(whole: Floats, truth: Floats, counts: Mask, some: Mask, rules: Ru
         before, offset = offset, float((truth - image)[free].mean())
         if abs(offset - before) < 1e-7:
             break
-    return np.clip(whole + offset, 0, 1), offset
+    return np.clip(rounded(whole + rounded(np.array(offset), rules), rules), 0, 1), offset
 
 
 def register(on_grid: Floats, scene: Scene, rules: Rules) -> Registered:
@@ -287,19 +299,26 @@ def move_rows(image: Floats, d: float, rules: Rules) -> Floats:
     if part == 0:
         return image[np.clip(rows, 0, len(image) - 1)]
     taps = range(-rules.lobes, rules.lobes + 1)
-    weights = [lanczos(k - part, rules.lobes) for k in taps]
-    lines = [image[np.clip(rows + k, 0, len(image) - 1)] for k in taps]
-    return np.asarray(sum(w * line for w, line in zip(weights, lines, strict=True)) / sum(weights))
+    weights = np.array([lanczos(k - part, rules.lobes) for k in taps])
+    found = np.zeros_like(image[: len(rows)])
+    for k, weight in zip(taps, rounded(weights / weights.sum(), rules), strict=True):
+        found = rounded(found + weight * image[np.clip(rows + k, 0, len(image) - 1)], rules)
+    return found
 
 
 # --- protocol 3.5: metrics ------------------------------------------------------------------------------------------
+
+
+def judged(moved: Floats, bias: Floats, rules: Rules) -> Floats:
+    """P of moved bands and their bias."""
+    return np.clip(rounded(moved + rounded(bias, rules)[:, None, None], rules), 0, 1)
 
 
 def score_moved(image: Floats, truth: Floats, shift: tuple[float, float], scene: Scene, rules: Rules) -> float:
     """`psnr` of S at a shift, its bias solved there."""
     moved = np.stack([move(band, shift, rules) for band in image])
     bias = (truth - moved)[:, scene.inside].mean(axis=1) * rules.remove_bias
-    return decibels(mean_square(np.clip(moved + bias[:, None, None], 0, 1), truth, scene.inside, rules))
+    return decibels(mean_square(judged(moved, bias, rules), truth, scene.inside, rules))
 
 
 def mean_square(image: Floats, truth: Floats, inside: Mask, rules: Rules) -> float:
@@ -355,10 +374,15 @@ def detail(scene: Scene, rules: Rules) -> float:
     return float(fine[:, scene.inside].var(axis=1).mean())
 
 
-def reference(scene: Scene, rules: Rules) -> float | None:
+def reference(scene: Scene, rules: Rules, enlarge: Enlarge | None) -> float | None:
     """`psnr` of the reference bicubic."""
     if scene.frame is None:
         return None
-    rows, columns = (plain_bicubic(m, n) for m, n in zip(scene.frame.shape[-2:], scene.valid.shape, strict=True))
-    found = register(rows @ scene.frame @ columns.T, scene, rules)
+    height, width = scene.valid.shape
+    if enlarge is None:
+        rows, columns = (plain_bicubic(m, n) for m, n in zip(scene.frame.shape[-2:], (height, width), strict=True))
+        image = rows @ scene.frame @ columns.T
+    else:
+        image = enlarge(scene.frame, (height, width))
+    found = register(image, scene, rules)
     return score_moved(found.image, window(scene.target, rules)[:3], found.shift, scene, rules)
