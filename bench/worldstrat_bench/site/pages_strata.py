@@ -45,7 +45,8 @@ def build_strata(out: Output, analysis: Analysis, common: Context) -> None:
             "tab": "Strata",
             "lead": f"{axis(stratum.axis).explanation}. The {counted(len(stratum.tiles), 'tile')} of list "
             f"{division.list_name} in this stratum.",
-            "facts": board_facts(stratum.boards, len(stratum.tiles)),
+            # The lead has the number of tiles.
+            "facts": board_facts(stratum.boards, len(stratum.tiles))[1:],
             "answers": answers(division, rows.leaders, rows.summaries, rows.display, "../"),
             "told": told_apart(division.protocol, rows.display),
             "top": [f] if (f := difference_figure(division, found, "../")) else [],

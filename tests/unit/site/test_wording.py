@@ -272,3 +272,10 @@ def test_a_tile_names_the_best_and_the_worst_model_in_words(board: Path) -> None
     rows = re.findall(r'<th scope="row"><a href="../m/[^"]*"><bdi>(.*?)</bdi>', page.split('id="models"', 1)[1])
     assert names is not None
     assert names.groups() == (rows[0], rows[-1])
+
+
+def test_a_stratum_says_its_number_of_tiles_once(board: Path) -> None:
+    for path in board.glob("s/*.html"):
+        lead = re.search(r'<p class="lead">(.*?)</p>', read(path))
+        assert lead is not None
+        assert len(re.findall(r"\d+ tiles?\b", lead[1])) == 1, lead[1]
