@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from worldstrat_bench.api import LowRes, Target
 from worldstrat_bench.preprocessing import declare
 from worldstrat_bench.resampling import lanczos_resize
+from worldstrat_bench.worker.causes import LONGEST_OF_LOADING, explained
 from worldstrat_bench_baselines.adapters.filemodel import FileModel, prepare
 from worldstrat_bench_baselines.adapters.onnx import load_onnx
 from worldstrat_bench_baselines.adapters.spandrel import load_spandrel
@@ -111,6 +112,18 @@ def esrgan(factor: int = 4) -> dict[str, Tensor]:
     torch.manual_seed(1)
     net = family.SRVGGNetCompact(num_feat=8, num_conv=2, upscale=factor)
     return {f"params.{name}": tensor for name, tensor in net.state_dict().items()}
+
+
+@needs_spandrel
+def test_an_unknown_network_is_told_every_family_in_a_line_that_is_not_cut(tmp_path: Path) -> None:
+    names = {f"a_rather_long_name_of_a_layer_{i}.weight": torch.zeros(3) for i in range(9)}
+    save_file(names, tmp_path / "a-file-with-a-rather-long-name.safetensors")
+    with pytest.raises(ValueError, match="is not recognised") as caught:
+        load_spandrel(tmp_path / "a-file-with-a-rather-long-name.safetensors", CPU)
+    said = str(caught.value)
+    loader = importlib.import_module("spandrel").ModelLoader()
+    assert all(one.architecture.name in said for one in loader.registry.architectures())
+    assert explained(f"ValueError: {said}", confined=True, longest=LONGEST_OF_LOADING) == f"ValueError: {said}"
 
 
 @needs_spandrel

@@ -10,6 +10,8 @@ from worldstrat_bench.worker.hints import HINTS, REFUSALS, Rule
 
 LONGEST = 240
 """Characters of the line that tells; the hint comes beside it."""
+LONGEST_OF_LOADING = 600
+"""The same of a model that was not loaded, which happens once: there is room for a list of what is supported."""
 
 _FRAME = re.compile(r"^\s*(File \"|Traceback|\^|~|\.{3}|-{3}|at \S+:\d|#\d)")
 _RAISED = re.compile(r"^([\w.]*\.)?(\w*(?:Error|Exception|Interrupt|Exit|Warning)|\w+): +\S")
@@ -46,15 +48,16 @@ class Cause:
         return f"{self.line} ({self.hint})" if self.hint else self.line
 
 
-def cause_of(message: str, *, confined: bool) -> Cause:
+def cause_of(message: str, *, confined: bool, longest: int = LONGEST) -> Cause:
     """Return the cause of a failure from the message and traceback of a worker.
 
     Parameters
     ----------
     message : as the worker sent it; nothing in it is trusted, it is only read.
     confined : whether the worker was confined; only then can the confinement be the reason.
+    longest : characters of the line that tells.
     """
-    line = telling_line(message)
+    line = telling_line(message, longest)
     # Refusals come first: a library's advice on a missing network is of no use where there is none on purpose.
     if confined:
         hint = _first(REFUSALS, message)
@@ -65,11 +68,11 @@ def cause_of(message: str, *, confined: bool) -> Cause:
     return Cause(line, "" if hint and hint in line else hint)
 
 
-def explained(message: str, *, confined: bool) -> str:
+def explained(message: str, *, confined: bool, longest: int = LONGEST) -> str:
     """Return the message with the cause as its first line; what follows is the message as it was."""
     if not message.strip():
         return message
-    cause = str(cause_of(message, confined=confined))
+    cause = str(cause_of(message, confined=confined, longest=longest))
     first, _, rest = message.partition("\n")
     if cause == first:
         return message
@@ -77,21 +80,23 @@ def explained(message: str, *, confined: bool) -> str:
     return f"{cause}\n{kept}" if kept.strip() else cause
 
 
-def telling_line(message: str) -> str:
+def telling_line(message: str, longest: int = LONGEST) -> str:
     """Return the line that names the cause: the first one, unless it says nothing by itself."""
     lines = [line.strip() for line in message.strip().splitlines()]
     first = lines[0] if lines else ""
     if not _VAGUE.search(first):
-        return shortened(first)
+        return shortened(first, longest)
     later = list(_said(lines[1:], first))
     # An error that was raised inside of another program is the most precise; the last one came first.
     nested = [line for line in later if _NESTED.match(line)]
     if nested:
-        return shortened(f"{_kind(first)}{nested[-1]}")
+        return shortened(f"{_kind(first)}{nested[-1]}", longest)
     told = [line for line in later if _TELLING.search(line) and not _ADVICE.match(line)][:3]
     if not told:
         told = later[:1]
-    return shortened(f"{first} {'; '.join(line.rstrip('.') for line in told)}") if told else shortened(first)
+    if not told:
+        return shortened(first, longest)
+    return shortened(f"{first} {'; '.join(line.rstrip('.') for line in told)}", longest)
 
 
 def shortened(text: str, longest: int = LONGEST) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from worldstrat_bench.errors import ModelError, WorldstratBenchError
 from worldstrat_bench.plugins.interpreter import Interpreter
-from worldstrat_bench.worker.causes import explained
+from worldstrat_bench.worker.causes import LONGEST_OF_LOADING, explained
 from worldstrat_bench.worker.cuda_trouble import explain
 from worldstrat_bench.worker.isolation import Attempt
 from worldstrat_bench.worker.log import ModelLog
@@ -67,7 +67,7 @@ class LoadFaults:
     def failed(self, header: dict[str, Any], *, prepared: bool) -> WorldstratBenchError:
         """Return the error of a worker that said that it cannot."""
         confined = self.attempt is not None and self.attempt.level != "process"
-        message = explained(str(header.get("message", ""))[:8000], confined=confined)
+        message = explained(str(header.get("message", ""))[:8000], confined=confined, longest=LONGEST_OF_LOADING)
         if header.get("kind") == "device" and not prepared:
             return self._device_fault(message)
         if header.get("kind") == "environment" and not prepared:

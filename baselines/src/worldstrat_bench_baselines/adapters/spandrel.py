@@ -48,9 +48,9 @@ def _recognise(path: Path) -> Any:
     """Return spandrel's descriptor of the first state dict in the file that it knows."""
     spandrel = importlib.import_module("spandrel")
     loader = spandrel.ModelLoader()
-    families = len(loader.registry.architectures())
-    # Not all of them: the line that tells is a short one.
-    flaw = f"none of spandrel's {families} families (ESRGAN, SwinIR, HAT, DAT, SAFMN, SPAN, RCAN, ...) has these names"
+    names = sorted((one.architecture.name for one in loader.registry.architectures()), key=str.casefold)
+    # All of them fit into the longest message that a model's error may have.
+    flaw = f"of none of spandrel's {len(names)} families, export it to ONNX: {', '.join(names)}"
     first: list[str] = []
     for candidate in _candidates(path):
         first = first or list(candidate)[:3]
@@ -60,7 +60,7 @@ def _recognise(path: Path) -> Any:
             continue
         except Exception as error:  # noqa: BLE001 - a family taken for another fails in any way it likes
             flaw = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:120]}"
-    raise ValueError(f"{path.name} is not recognised ({', '.join(first)[:120]} ...): {flaw}")
+    raise ValueError(f"{path.name} is not recognised ({', '.join(first)[:60]} ...): {flaw}")
 
 
 def _candidates(path: Path) -> Iterator[dict[str, Tensor]]:
