@@ -111,7 +111,7 @@ def new_command(
         typer.Option("--author", metavar="NAME", help="Author as pages show it; repeat it for several."),
     ] = None,
     description: Annotated[
-        str, typer.Option("--description", metavar="TEXT", help="What the model is, in a sentence or two.")
+        str, typer.Option("--description", metavar="TEXT", help="Description of the model in a sentence or two.")
     ] = "",
 ) -> None:
     """Write a complete working model package with its manifest; with --weights the manifest of a file alone."""
