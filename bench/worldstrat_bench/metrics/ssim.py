@@ -28,27 +28,24 @@ class SsimTarget:
     ----------
     twice : (..., C, H, W) two times the target less `centre`.
     centre : (..., C, 1, 1) its mean.
-    mean, variance : (..., C, H - w + 1, W - w + 1) local moments of the target less `centre`.
-    twice_level : two times the local mean of the target itself.
+    twice_mean, variance : (..., C, H - w + 1, W - w + 1) local moments of the target less `centre`, the mean two times.
     positions : (..., H - w + 1, W - w + 1) True where the whole window counts; None if everywhere.
     taps : of the window along one axis.
     """
 
     twice: Tensor
     centre: Tensor
-    mean: Tensor
+    twice_mean: Tensor
     variance: Tensor
-    twice_level: Tensor
     positions: Tensor | None
     taps: tuple[float, ...]
 
     def band(self, index: int) -> SsimTarget:
         """Return the target of one band, whose axis stays."""
-        twice, centre, mean, variance, level = (
-            part[..., index : index + 1, :, :]
-            for part in (self.twice, self.centre, self.mean, self.variance, self.twice_level)
+        twice, centre, mean, variance = (
+            part[..., index : index + 1, :, :] for part in (self.twice, self.centre, self.twice_mean, self.variance)
         )
-        return SsimTarget(twice, centre, mean, variance, level, self.positions, self.taps)
+        return SsimTarget(twice, centre, mean, variance, self.positions, self.taps)
 
 
 def ssim_target(target: Tensor, valid: Tensor | None = None, *, window: int = 11, sigma: float = 1.5) -> SsimTarget:
@@ -60,7 +57,7 @@ def ssim_target(target: Tensor, valid: Tensor | None = None, *, window: int = 11
     variance = correlate_turned(image * image, taps) - mean * mean
     positions = None if valid is None else whole_windows(valid, window)
     # Numbers are doubled without rounding: here it costs nothing, in a score it would be a pass over an image each.
-    return SsimTarget(image * 2, centre, mean, variance, (mean + centre) * 2, positions, taps)
+    return SsimTarget(image * 2, centre, mean * 2, variance, positions, taps)
 
 
 def whole_windows(valid: Tensor, window: int) -> Tensor:
@@ -75,12 +72,13 @@ def ssim_map(prediction: Tensor, target: SsimTarget, data_range: float = 1.0) ->
     c1, c2 = (K1 * data_range) ** 2, (K2 * data_range) ** 2
     image = prediction - target.centre
     mean = correlate_turned(image, target.taps)
-    covariances = correlate_turned(image * target.twice, target.taps).addcmul_(mean, target.mean, value=-2)
+    covariances = correlate_turned(image * target.twice, target.taps).addcmul_(mean, target.twice_mean, value=-1)
     variances = correlate_turned(image.square_(), target.taps).addcmul_(mean, mean, value=-1).add_(target.variance)
     mean.add_(target.centre)
+    twice_level = target.twice_mean + 2 * target.centre
     # In place from here on: these images are the largest of a score, and memory is what it waits for.
-    result = covariances.add_(c2).mul_((mean * target.twice_level).add_(c1))
-    squares = mean.square_().addcmul_(target.twice_level, target.twice_level, value=0.25)
+    result = covariances.add_(c2).mul_((mean * twice_level).add_(c1))
+    squares = mean.square_().addcmul_(twice_level, twice_level, value=0.25)
     scale = variances.add_(c2).mul_(squares.add_(c1))
     return result.div_(scale)
 
@@ -94,7 +92,7 @@ def ssim(prediction: Tensor, target: SsimTarget, data_range: float = 1.0) -> Ten
             _total(ssim_map(prediction[..., band : band + 1, :, :], target.band(band), data_range), target.positions)
             for band in range(prediction.shape[-3])
         ]
-    bands, height, width = target.mean.shape[-3:]
+    bands, height, width = target.twice_mean.shape[-3:]
     count = height * width if target.positions is None else target.positions.sum(dim=(-2, -1))
     return torch.stack(totals).sum(dim=0) / (count * bands)
 

@@ -130,8 +130,7 @@ def _window(target: SsimTarget, row: int, column: int, lags: int) -> SsimTarget:
     return replace(
         target,
         twice=part(target.twice),
-        mean=part(target.mean),
+        twice_mean=part(target.twice_mean),
         variance=part(target.variance),
-        twice_level=part(target.twice_level),
         positions=None if target.positions is None else part(target.positions),
     )
