@@ -41,7 +41,7 @@ REFERENCE = ("psnr_bicubic", "reference_clipped", "reference_bias_r", "reference
 """Values of the reference bicubic, in the order of :class:`Reference`."""
 
 SCALARS = ("white", "detail", "lr_consistency_target", *REFERENCE)
-"""Fields that are kept on disk. The arrays are not: 21 MB a tile take as long to read as to compute."""
+"""Fields that are kept on disk. The arrays are not: 26 MB a tile take as long to read as to compute."""
 
 
 @dataclass(frozen=True)
