@@ -250,7 +250,7 @@ def test_verify_makes_all_draws_again(
     assert all(tile["prediction_difference"] is None for tile in done.json["tiles"])
     # A mean that is too good by far more than its standard error does not pass.
     cleaner = model_wheel(tmp_path, SAMPLER.replace("0.01", "0.02"), name="sampler")
-    done = run_cli("verify", elsewhere, "--data", data, "--model", cleaner, "-k", TILES, "--device", "cpu", "--json")
+    done = run_cli("verify", elsewhere, *arguments[2:4], "--model", cleaner, *arguments[6:], "--other-model")
     assert done.code == 5
     assert any("psnr differs" in fault for fault in done.json["faults"])
 
