@@ -155,7 +155,7 @@ def _others(folders: Iterable[Path]) -> Iterator[_Named]:
         try:
             about = tomllib.loads(path.read_text(encoding="utf-8-sig"))["submission"]
             title, authors = about["title"], about["authors"]
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             continue  # that submission's own check says what is wrong with it
         if isinstance(title, str) and isinstance(authors, list):
             yield _Named(path.parent.name, title, tuple(str(author) for author in authors[:100]))

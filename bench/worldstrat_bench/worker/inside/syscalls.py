@@ -121,9 +121,10 @@ UNSUPPORTED: Numbers = {
     "llistxattr": (195, 12),
     "flistxattr": (196, 13),
     "listxattrat": (465, 465),
+    "file_getattr": (468, 468),
 }
-"""Fail with EOPNOTSUPP, as on a file system that has no extended attributes: Landlock would let those of any file be
-read."""
+"""Fail with EOPNOTSUPP, as on a file system that has no extended attributes and no flags: Landlock would let those of
+any file be read."""
 
 PRETENDED: Numbers = {
     "setsid": (112, 157),

@@ -141,9 +141,12 @@ class Wire:
 
 
 def parse_header(text: bytes) -> Dict[str, Any]:
-    """Return the JSON object of a header; :class:`WireError` if it is not one."""
+    """Return the JSON object of a header, "?" for what is not text in it; :class:`WireError` if it is not one."""
     try:
         header = json.loads(text.decode("utf-8"))
+        # JSON can name half of a surrogate pair, which no file in UTF-8 holds: the run would end where it is written.
+        if b"\\u" in text:
+            header = json.loads(json.dumps(header, ensure_ascii=False).encode("utf-8", "replace"))
     except (ValueError, RecursionError):
         raise WireError("the header of a message is not JSON") from None
     if not isinstance(header, dict):
