@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 from collections.abc import Iterator
@@ -57,6 +58,18 @@ def test_an_address_without_an_answer_ends_without_a_traceback(
     assert isinstance(error, InfrastructureError)
     assert "cannot be reached" in error.what
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_running_event_loop_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a notebook."""
+    monkeypatch.setattr(connect, "_CONNECT_SECONDS", 1)
+
+    async def in_a_notebook() -> WorldstratBenchError:
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            return refused(f"tcp://127.0.0.1:{taken.getsockname()[1]}")
+
+    assert "cannot be reached" in asyncio.run(in_a_notebook()).what
 
 
 def test_workers_that_come_and_go_are_told() -> None:

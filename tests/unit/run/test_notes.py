@@ -54,7 +54,7 @@ def test_differences_are_named_in_the_users_words(data: Path) -> None:
 
 def test_a_note_is_written_once_and_compared_later(data: Path, tmp_path: Path) -> None:
     with Journal(tmp_path) as journal:
-        with pytest.raises(InvalidArtefactError, match="not come as far"):
+        with pytest.raises(InvalidArtefactError, match="the run ended before it began"):
             read_note(journal, "predict", PredictInputs)
         remember(journal, "predict", inputs_of(data), remedy="another --out")
         remember(journal, "predict", inputs_of(data), remedy="another --out")

@@ -8,6 +8,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -178,7 +179,9 @@ def _reach(address: str, security: Security, given: str) -> None:
         comm.abort()
 
     try:
-        asyncio.run(trial())
+        # In a thread of its own: a notebook has an event loop that runs already.
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(lambda: asyncio.run(trial())).result()
     except (OSError, ValueError, TypeError) as error:
         raise _unreachable(error, given) from None
 
