@@ -16,6 +16,8 @@ from conftest import ROOT
 from worldstrat_bench.cli.app import app
 from worldstrat_bench.cli.console import folded
 
+pytestmark = pytest.mark.not_quick  # a second or more for most of these
+
 PACKAGE = ROOT / "bench" / "worldstrat_bench"
 OURS = re.compile(r"worldstrat-bench ((?:[a-z][a-z-]* ?)+[^`,;:()<}]*)")
 PROSE = {"and", "as", "has", "maintainers"}  # what follows the package's name in sentences

@@ -20,6 +20,8 @@ from worldstrat_bench.run.cluster.connect import ClusterOptions, connected
 from worldstrat_bench.run.cluster.watch import Watch
 from worldstrat_bench.run.events import Event, Notice, Progress
 
+pytestmark = pytest.mark.not_quick  # a second or more for most of these
+
 
 def refused(scheduler: str) -> WorldstratBenchError:
     """The error that a connection ends with, at once."""

@@ -20,6 +20,8 @@ from worldstrat_bench.results.plot import board_of, differences, plotted_runs
 from worldstrat_bench.results.table import make_table
 from worldstrat_bench.run.compare import OF_THE_TARGET, compare_runs
 
+pytestmark = pytest.mark.not_quick  # a second or more for most of these
+
 FACTS = invented_facts(36)
 FORTY = invented_facts(40)
 mini: Callable[..., Record] = partial(make_run, tiles=FACTS, release="mini", list_name="test")

@@ -24,6 +24,8 @@ from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.scoring.kit import comparing
 from worldstrat_bench.scoring.kit.comparing import differences, read_numbers
 
+pytestmark = pytest.mark.not_quick  # a second or more for most of these
+
 Pair = tuple[str, dict[str, NDArray[Any]], dict[str, Any]]
 
 

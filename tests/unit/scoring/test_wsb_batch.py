@@ -26,6 +26,8 @@ from worldstrat_bench.scoring.types import TileScore
 from worldstrat_bench.scoring.wsb import WsbScorer
 from worldstrat_bench.scoring.wsb_target import WsbPrepared
 
+pytestmark = pytest.mark.not_quick  # a second or more for most of these
+
 PROTOCOL = load_protocol("wsb-1")
 Pair = tuple[NDArray[np.float32], WsbPrepared]
 

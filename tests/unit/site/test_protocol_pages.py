@@ -19,6 +19,8 @@ from worldstrat_bench.site import check as check_site
 from worldstrat_bench.site.pages_exchange import sentence
 from worldstrat_bench.stats.exchange import Rate
 
+pytestmark = pytest.mark.not_quick  # a second or more for most of these
+
 FACTS = invented_facts(40)
 WSB = load_protocol("wsb-1")
 GAINS = (("best", 2.0), ("good", 1.5), ("fair", 1.0), ("poor", 0.2))
