@@ -95,6 +95,40 @@ def real_tile(root: Path, name: str, protocol_id: str = "wsb-1") -> RealTile:
     return RealTile(name, target, frame, bicubic(rgb, *target.image.shape[-2:])[0].numpy())
 
 
+def under_snow(tile: RealTile, cover: float, level: float, seed: int = 0) -> tuple[Image, Frame]:
+    """Lay snow over part of a real tile.
+
+    Args:
+        tile: The tile.
+        cover: Share of the tile under snow, 0 to 1. Patches are a sixth of its side wide, with soft edges.
+        level: Mean reflectance of the snow in red; green has 2 % and blue 4 % less. It varies by 9 %.
+        seed: Where the snow lies.
+
+    Returns:
+        Target before its sensor saturates, (3, side, side) reflectance, and frame 0 with the same snow.
+    """
+    image = np.asarray(tile.target.image, dtype=np.float64)
+    side = image.shape[-2:]
+    rng = np.random.default_rng(sum(map(ord, tile.name)) + 1000 * seed)
+    hills = ndimage.gaussian_filter(rng.normal(size=side), min(side) / 12)
+    share = 1 / (1 + np.exp(-(hills - np.quantile(hills, 1 - cover)) / (0.05 * hills.std())))
+    fine, coarse = (ndimage.gaussian_filter(rng.normal(size=side), sigma) for sigma in (1.0, 8.0))
+    snow = level * (1 + 0.05 * fine / fine.std() + 0.08 * coarse / coarse.std())
+    colour = np.array([1.0, 0.98, 0.96])[:, None, None]
+    rgb = np.asarray(tile.frame.rgb, dtype=np.float64)
+    small = [_mean_on(rgb.shape[-2:], field) for field in (share, share * snow)]
+    bright = image * (1 - share) + share * snow * colour
+    dark = rgb * (1 - small[0]) + small[1] * colour
+    return bright.astype(np.float32), Frame(dark.astype(np.float32), tile.frame.clear)
+
+
+def _mean_on(size: tuple[int, ...], field: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The field averaged over the pixels of a coarser grid."""
+    return np.asarray(
+        torch.nn.functional.interpolate(torch.from_numpy(field)[None, None], size=size, mode="area")[0, 0]
+    )
+
+
 def _target(tile: Any, protocol: Protocol) -> TargetImage:
     if protocol.target.hr_side is None:
         return read_target(tile, protocol)
