@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -93,8 +93,7 @@ def check(paths: Sequence[Path], options: Options = Options()) -> CheckReport:  
         view = _view(folders, options, Path(scratch))
         faults = list(view.faults)
         manifests: list[Manifest] = []
-        for folder, beside in view.folders.items():
-            manifest, found = _safely_checked(folder, beside, options, known)
+        for manifest, found in _checked(view, options, known).values():
             faults += found
             manifests += [manifest] if manifest else []
     for wheel in wheels:
@@ -127,8 +126,7 @@ def judged_folders(paths: Sequence[Path]) -> dict[Path, dict[Path, str]]:
                 raise _unchecked(path, below)
             continue
         own = judged.setdefault(path, {})
-        for folder, beside in _view([path], Options(), path).folders.items():
-            _, found = _safely_checked(folder, beside, Options(), None)
+        for folder, (_, found) in _checked(_view([path], Options(), path), Options(), None).items():
             errors = [fault for fault in found if fault.severity == "error"]
             more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
             own[folder] = f"refused by the check: {errors[0].what} [{errors[0].rule}]{more}" if errors else ""
@@ -157,16 +155,39 @@ def _view(paths: Sequence[Path], options: Options, scratch: Path) -> View:
     # With the last submission its folder goes from a checkout, too, and what was removed is still to be checked.
     there = [path for path in paths if path.exists() or path.name != SUBMISSIONS or options.base is None]
     folders = tuple(dict.fromkeys(folder for path in there for folder in submission_folders(path)))
+    # What is not ranked is published all the same: it keeps its name.
+    judge = partial(_first_error, options=replace(options, official=False))
     if options.base is None or not paths:
-        return view_on_disk(paths, folders)
+        return view_on_disk(paths, folders, judge)
     against = Against(options.base, options.changed, options.author, options.maintainer)
-    return view_against(against, paths, folders, scratch, partial(_first_error, options=options))
+    return view_against(against, paths, folders, scratch, judge)
+
+
+def _checked(
+    view: View, options: Options, known: Fingerprints | None
+) -> dict[Path, tuple[Manifest | None, list[CheckFinding]]]:
+    """Return the manifest and the faults of every folder of a view, in its order."""
+    found: dict[Path, tuple[Manifest | None, list[CheckFinding]]] = {}
+
+    def place(item: tuple[Path, Beside]) -> int:
+        return item[1].siblings.place(item[0].name)
+
+    # In the order of the merges, since whether one that was merged earlier passes is asked by those after it.
+    for folder, beside in sorted(view.folders.items(), key=place):
+        found[folder] = _safely_checked(folder, beside, options, known)
+        if not options.official:
+            beside.siblings.note(folder.name, passed=_first(found[folder][1]) is None)
+    return {folder: found[folder] for folder in view.folders}
 
 
 def _first_error(folder: Path, beside: Beside, options: Options) -> CheckFinding | None:
     """Return the first fault for which a submission is refused; None if it passes."""
     _, found = _safely_checked(folder, beside, options, None)
-    return next((fault for fault in found if fault.severity == "error"), None)
+    return _first(found)
+
+
+def _first(faults: Iterable[CheckFinding]) -> CheckFinding | None:
+    return next((fault for fault in faults if fault.severity == "error"), None)
 
 
 def _shown_name(folder: Path) -> str:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +17,7 @@ from worldstrat_bench.stats.names import author_fault, name_fault, reserved_faul
 from worldstrat_bench.submission.check_files import SUBMISSIONS
 from worldstrat_bench.submission.faults import CheckFinding, notice
 from worldstrat_bench.submission.locate import line_of
-from worldstrat_bench.submission.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, Manifest
+from worldstrat_bench.submission.manifest import MANIFEST_NAME, Manifest
 from worldstrat_bench.submission.predictions_manifest import PredictionsManifest
 from worldstrat_bench.submission.siblings import Siblings
 
@@ -34,11 +32,12 @@ def others_faults(folder: Path, results: Sequence[Result], siblings: Siblings) -
     if not results:
         return
     codes: dict[str, list[str]] = {}
-    for slug, other in siblings.results(folder.resolve().name):
+    for sibling, other in siblings.results(folder.resolve().name):
         for result in results:
-            yield from _pair_faults(result, other, slug)
+            faults = _pair_faults(result, other, sibling.name)
+            yield from (f for f in faults if f.severity != "error" or siblings.stands(sibling))
             for code in code_digests(result.record.model) & code_digests(other.record.model):
-                codes.setdefault(code, []).append(slug)
+                codes.setdefault(code, []).append(sibling.name)
     for code, slugs in codes.items():
         what = f"the code {code[:12]} is also that of {_listed(slugs)}: one entry of the same code moves ranks"
         yield notice("copies", what, where=folder)
@@ -96,15 +95,6 @@ def _correlation(result: Result, other: Result) -> float:
     return float(np.corrcoef(x, y)[0, 1])
 
 
-@dataclass(frozen=True)
-class _Named:
-    """Title and authors of another submission."""
-
-    slug: str
-    title: str
-    authors: tuple[str, ...]
-
-
 def name_faults(
     manifest: Manifest | PredictionsManifest, text: str, folder: Path, siblings: Siblings
 ) -> Iterator[CheckFinding]:
@@ -115,7 +105,7 @@ def name_faults(
     text : of the manifest, for the numbers of lines.
     """
     about, where = manifest.submission, folder / MANIFEST_NAME
-    title_line, authors_line = (line_of(text, ("submission", key)) for key in ("title", "authors"))
+    title_line, authors_line, slug_line = (line_of(text, ("submission", key)) for key in ("title", "authors", "slug"))
     if fault := name_fault(about.title):
         remedy = "write the title in the letters of one script"
         yield CheckFinding("name", f"the title cannot be used: {fault}", where=where, line=title_line, remedy=remedy)
@@ -135,30 +125,35 @@ def name_faults(
             yield CheckFinding(
                 "name", what, where=where, line=authors_line, remedy="name the people who made the model"
             )
-    others = tuple(_others(siblings.before(folder.resolve().name)))
-    look = skeleton(about.title)
-    for other in others:
-        if skeleton(other.title) == look:
-            what = f"the title can be taken for that of {other.slug}: {other.title[:60]!r}"
-            yield CheckFinding("name", what, where=where, line=title_line, remedy="choose a title that differs")
+    slug = folder.resolve().name
+    others = tuple(siblings.names(slug))
+    yield from _look_alikes(about.title, slug, siblings, where=where, lines=(title_line, slug_line))
     own = {skeleton(author) for author in about.authors}
-    if shared := [other.slug for other in others if own & {skeleton(author) for author in other.authors}]:
+    if shared := [other.slug for _, other in others if own & {skeleton(author) for author in other.authors}]:
         count = f"{len(shared)} other submission{'s' if len(shared) > 1 else ''}"
         what = f"its authors have {count} ({_listed(shared)}): one entry of the same authors moves ranks"
         yield notice("authors", what, where=where, line=authors_line)
 
 
-def _others(folders: Iterable[Path]) -> Iterator[_Named]:
-    for path in (folder / MANIFEST_NAME for folder in folders):
-        if path.is_symlink() or not path.is_file() or path.stat().st_size > MAX_MANIFEST_BYTES:
-            continue
-        try:
-            about = tomllib.loads(path.read_text(encoding="utf-8-sig"))["submission"]
-            title, authors = about["title"], about["authors"]
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            continue  # that submission's own check says what is wrong with it
-        if isinstance(title, str) and isinstance(authors, list):
-            yield _Named(path.parent.name, title, tuple(str(author) for author in authors[:100]))
+def _look_alikes(
+    title: str, slug: str, siblings: Siblings, *, where: Path, lines: tuple[int | None, int | None]
+) -> Iterator[CheckFinding]:
+    """Find the siblings whose title, or whose slug, readers would take for this one.
+
+    Parameters
+    ----------
+    lines : of title and slug.
+    """
+    looks, own_place = skeleton(title), siblings.place(slug)
+    for folder, other in siblings.names(slug):
+        if skeleton(other.title) == looks and siblings.stands(folder):
+            what = f"the title can be taken for that of {other.slug}: {other.title[:60]!r}"
+            yield CheckFinding("name", what, where=where, line=lines[0], remedy="choose a title that differs")
+        # A slug is never changed: it is not held against one that was there when the other came.
+        earlier = siblings.place(folder.name) <= own_place
+        if earlier and skeleton(folder.name) == skeleton(slug) and siblings.stands(folder):
+            what = f"the slug can be taken for {other.slug!r}, which is another submission's"
+            yield CheckFinding("name", what, where=where, line=lines[1], remedy="choose a slug that differs")
 
 
 def _listed(slugs: Sequence[str]) -> str:

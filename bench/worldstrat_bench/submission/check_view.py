@@ -103,9 +103,10 @@ def view_against(against: Against, paths: Sequence[Path], folders: Sequence[Path
     )
     author = Author(against.login, against.maintainer, owners, names, verified)
     harnesses = with_history(released, checkout.root, checkout.base)
+    passes = partial(_passes, judge, harnesses)
     exempt = Exempt()
     if author.maintainer:
-        was = Beside(Siblings(before, owners), harnesses)
+        was = Beside(Siblings(before, owners, judge=passes), harnesses)
         refused = _refused_before(scratch, changes, partial(_judged, judge, was))
         exempt = Exempt(frozenset(_renewed(checkout, scratch, changes)), refused)
     found = (
@@ -116,13 +117,17 @@ def view_against(against: Against, paths: Sequence[Path], folders: Sequence[Path
     faults += (replace(f, where=checkout.root / f.where) if f.where else f for f in found)
     # Submissions that are new beside this one are compared with it, too: a copy may come in the same pull request.
     new = (path for path in folders_in(checkout.root / SUBMISSIONS) if path.name not in names)
-    beside = Beside(Siblings((*before, *new)), harnesses)
+    beside = Beside(Siblings((*before, *new), owners, later_too=True, judge=passes), harnesses)
     touched = {(checkout.root / SUBMISSIONS / slug).resolve() for slug in changed_slugs(changes)}
     seen = {folder: beside for folder in folders if folder.resolve() in touched}
     if any(path.resolve() == (checkout.root / SUBMISSIONS).resolve() for path in paths):
         kept = {slug for change in changes if change.status != "D" and (slug := slug_of(change.path))}
         faults += unseen_faults(kept - {folder.name for folder in seen})
     return View(seen, tuple(faults), (OWNERS_FILE,) if changes_owners(changes) else ())
+
+
+def _passes(judge: Judge, harnesses: KnownHarnesses, folder: Path, siblings: Siblings) -> bool:
+    return judge(folder, Beside(siblings, harnesses)) is None
 
 
 def _judged(judge: Judge, beside: Beside, folder: Path) -> CheckFinding | None:
@@ -155,7 +160,7 @@ def _renewed(checkout: Checkout, before: Path, changes: Iterable[Change]) -> Ite
                 yield change.path.parent
 
 
-def view_on_disk(paths: Sequence[Path], folders: Sequence[Path]) -> View:
+def view_on_disk(paths: Sequence[Path], folders: Sequence[Path], judge: Judge) -> View:
     """Return every submission, with those beside it in the order in which its repository says they were merged."""
     places = {folder: Path(os.path.abspath(folder)).parent for folder in folders}  # noqa: PTH100  # links stay
     faults = [fault for path in paths if path.resolve().name == SUBMISSIONS for fault in loose_faults(path)]
@@ -166,7 +171,9 @@ def view_on_disk(paths: Sequence[Path], folders: Sequence[Path]) -> View:
             root = place.resolve().parent
             owners = _or_fault(partial(load_owners, root), Owners(), faults)
             released = _or_fault(partial(released_harnesses, root), frozenset[str](), faults)
-            beside[place] = Beside(Siblings(folders_in(place), owners), with_history(released, root))
+            harnesses = with_history(released, root)
+            passes = partial(_passes, judge, harnesses)
+            beside[place] = Beside(Siblings(folders_in(place), owners, judge=passes), harnesses)
     return View({folder: beside[place] for folder, place in places.items()}, tuple(faults))
 
 
