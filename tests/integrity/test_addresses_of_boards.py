@@ -12,10 +12,12 @@ import pytest
 from factories import official_facts
 from forgery import forge, set_cells
 from submission_factory import make_submission, record_of, rewrite_record, the_result
+from worldstrat_bench.site import sorting
 from worldstrat_bench.site.builder import build
 from worldstrat_bench.site.config import BoardConfig
 from worldstrat_bench.site.entries import read_entries
 from worldstrat_bench.site.sorting import list_divisions
+from worldstrat_bench.site.text import short_hash
 
 HONEST = ("one-sr", "two-sr")
 
@@ -71,3 +73,14 @@ def test_what_a_board_says_of_its_tiles_is_what_the_first_row_says(tmp_path: Pat
     (division,) = list_divisions(entries, config=BoardConfig(merged=("one-sr", "evil-sr")))
     first = next(entry for entry in entries if entry.title == "one-sr")
     assert np.array_equal(division.facts.numbers["cloud"], first.table.numbers["cloud"])
+
+
+def test_targets_that_were_sought_move_no_other_board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Six digits of a digest are met in seconds: both boards whose addresses met were renamed, pages and badges."""
+    # As if every stranger had sought targets of which the first eight digits are those of the other board.
+    monkeypatch.setattr(sorting, "short_hash", lambda text, length=8: f"5ca1ab1e{short_hash(text, 64)}"[:length])
+    make_submission(tmp_path, "one-sr", gain_db=1.0)
+    before = badges(tmp_path, "one-sr")
+    make_submission(tmp_path, "evil-sr", gain_db=9.0, targets_sha256="ab" * 32)
+    after = badges(tmp_path, "one-sr", "evil-sr")
+    assert after["one-sr"] == before["one-sr"] != after["evil-sr"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from worldstrat_bench.site.divisions import Division
 from worldstrat_bench.site.entries import Entry
+from worldstrat_bench.site.text import short_hash
 from worldstrat_bench.stats.ranking import RankedBoard
 
 
@@ -16,6 +17,7 @@ def board_document(division: Division, name: str) -> dict[str, object]:
         "list": name,
         "tiles": len(division.lists[name]),
         "targets_sha256": division.targets_sha256,
+        "board": short_hash(division.key, 16),
         "ranks_may_be_cited": division.cited,
         "entries": [_downloaded(division, entry, name) for entry in division.entries],
         "effective_groups": division.effective_groups(division.lists[name]),

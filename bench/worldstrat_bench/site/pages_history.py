@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 from worldstrat_bench.measures import measure
 from worldstrat_bench.site.board_charts import cut
 from worldstrat_bench.site.render import Output
-from worldstrat_bench.site.snapshots import FOLDER, FrozenBoard, Row, Snapshot, changes, rank_text
+from worldstrat_bench.site.snapshots import FOLDER, FrozenBoard, Row, Snapshot, changes, rank_text, same_board
 from worldstrat_bench.site.svg import Drawing, Scale, fmt
 from worldstrat_bench.site.text import NO_VALUE, clean, number
 
@@ -82,8 +82,10 @@ def _row(row: Row, ranked: Sequence[str], metrics: Sequence[str]) -> str:
 def _charts(snapshots: Sequence[Snapshot]) -> list[tuple[str, Markup]]:
     """Return the place of the best models over time, one chart for each board of the latest snapshot."""
     found = []
-    for board in snapshots[-1].boards:
-        times = [(s.name, next((b for b in s.boards if b.key == board.key), None)) for s in snapshots]
+    *earlier, latest = snapshots
+    for board in latest.boards:
+        times = [(s.name, next((b for b in s.boards if same_board(b, board)), None)) for s in earlier]
+        times.append((latest.name, board))
         known = [(name, b) for name, b in times if b is not None]
         if len(known) > 1 and board.rows:
             found.append((board.title, _chart(known, board)))

@@ -63,6 +63,7 @@ BOARD_SCHEMA: Final = {
         "list": _TEXT,
         "tiles": {"type": "integer"},
         "targets_sha256": _TEXT,
+        "board": {"type": "string", "pattern": "^[0-9a-f]{16}$"},
         "effective_groups": {"type": "number", "minimum": 0},
         "detectable_difference": {"type": "object", "additionalProperties": _NUMBER},
         "entries": {"type": "array", "items": _ENTRY},

@@ -52,12 +52,18 @@ class FrozenBoard(Part):
     list: str = Field(max_length=60, description="of tiles")
     tiles: int = Field(ge=0, description="number of tiles")
     targets_sha256: Sha256 = Field(description="digest of the decoded targets")
+    board: str = Field(
+        default="",
+        pattern="^([0-9a-f]{16})?$",
+        description="tells boards of the same targets apart, by inputs, release and facts of tiles; empty in files "
+        "from before it was kept",
+    )
     rows: tuple[Row, ...] = Field(description="best first by the first ranked metric")
 
     @property
-    def key(self) -> tuple[str, str, str, str]:
-        """Identity of the board: protocol, list, targets and kind."""
-        return self.kind, self.protocol_sha256, self.list, self.targets_sha256
+    def key(self) -> tuple[str, str, str, str, str]:
+        """Identity of the board: kind, protocol, list, targets, and what else parts boards."""
+        return self.kind, self.protocol_sha256, self.list, self.targets_sha256, self.board
 
     @property
     def title(self) -> str:
@@ -94,7 +100,9 @@ class Snapshot(Artefact):
 
 def digest_of(boards: Iterable[FrozenBoard]) -> str:
     """Return the digest of boards."""
-    text = canonical_json([board.model_dump(mode="json") for board in boards])
+    # A field that a file does not have yet is not in its digest.
+    documents = [board.model_dump(mode="json", exclude=set() if board.board else {"board"}) for board in boards]
+    text = canonical_json(documents)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -151,10 +159,10 @@ def _frozen(board: Mapping[str, object]) -> FrozenBoard:
     ]
     # Best first by the first ranked metric; rows without a rank come last.
     rows.sort(key=lambda row: (next((r["position"] for r in row["ranks"].values() if r), 10**6), row["slug"]))
-    keys = ("kind", "release", "list", "tiles", "targets_sha256")
+    keys = ("kind", "release", "list", "tiles", "targets_sha256", "board")
     return FrozenBoard.model_validate(
         {
-            **{key: document[key] for key in keys},
+            **{key: document[key] for key in keys if key in document},
             "protocol": document["protocol"]["id"],
             "protocol_sha256": document["protocol"]["sha256"],
             "rows": rows,
@@ -198,7 +206,10 @@ class BoardChange(Part):
 
 def changes(first: Iterable[FrozenBoard], second: Iterable[FrozenBoard]) -> tuple[BoardChange, ...]:
     """Return what changed from one set of boards to another; boards without a change are left out."""
-    before, after = ({board.key: board for board in boards} for boards in (first, second))
+    former, later = tuple(first), tuple(second)
+    # What parts boards of the same targets is not in older files: the first of them stands for all.
+    known_apart = all(board.board for board in (*former, *later))
+    before, after = (_by_key(boards, whole=known_apart) for boards in (former, later))
     found = []
     for key in sorted({*before, *after}):
         old, new = before.get(key), after.get(key)
@@ -211,6 +222,18 @@ def changes(first: Iterable[FrozenBoard], second: Iterable[FrozenBoard]) -> tupl
         if change.entered or change.left or change.replaced or change.moved:
             found.append(change)
     return tuple(found)
+
+
+def same_board(a: FrozenBoard, b: FrozenBoard) -> bool:
+    """Return whether two frozen boards are one board at two times, as far as their files tell."""
+    return a.key == b.key if a.board and b.board else a.key[:-1] == b.key[:-1]
+
+
+def _by_key(boards: Iterable[FrozenBoard], *, whole: bool) -> dict[tuple[str, ...], FrozenBoard]:
+    found: dict[tuple[str, ...], FrozenBoard] = {}
+    for board in boards:
+        found.setdefault(board.key if whole else board.key[:-1], board)
+    return found
 
 
 def _change(old: FrozenBoard, new: FrozenBoard) -> BoardChange:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.artefacts.reference import References
@@ -23,6 +24,9 @@ from worldstrat_bench.stats.facts import same_facts
 from worldstrat_bench.stats.order import shown_first
 
 _LIST_ORDER = ("clean", "full", "strict")
+_ADDRESS_DIGITS: Final = 16
+"""Of the digest of a board's key, in its address. Whoever writes a record chooses its targets, and so the key: six
+digits could be met in seconds, and both boards would have moved."""
 
 
 def list_divisions(
@@ -253,4 +257,4 @@ def _first(entry: Entry, config: BoardConfig) -> tuple[bool, int, str]:
 def _address(kind: Kind, record: Record, list_name: str, key: str) -> str:
     """Return the folder of a board, of its first run."""
     name = f"{kind}-{record.protocol.id}-{clean(record.dataset.release, 40)}-{list_name}"
-    return f"{slugify(name[:60].lower())}-{short_hash(key, 6)}"
+    return f"{slugify(name[:60].lower())}-{short_hash(key, _ADDRESS_DIGITS)}"
