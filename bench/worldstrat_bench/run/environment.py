@@ -54,7 +54,8 @@ def _is_changed(root: Path, package: str, above: dict[str, str]) -> bool:
         index = above | {"GIT_INDEX_FILE": str(Path(folder) / "index")}
         # The patterns of a sparse checkout would leave out files, changed ones among them.
         git_text(root, "-c", "core.sparseCheckout=false", "read-tree", "HEAD", seconds=10, **index)
-        changed = git_text(root, "diff", "--name-only", "--no-ext-diff", "HEAD", "--", package, seconds=10, **index)
+        differs = ("diff", "--name-only", "--no-ext-diff", "--ignore-submodules=dirty", "HEAD", "--", package)
+        changed = git_text(root, *differs, seconds=10, **index)
         others = git_text(root, "ls-files", "--others", "-z", "--", package, seconds=10, **index)
     return bool(changed) or any(_is_code(name) for name in others.split("\0"))
 

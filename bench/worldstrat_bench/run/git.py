@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -27,7 +28,16 @@ _SAFE = (
     "core.excludesFile=/dev/null",
     "-c",
     "submodule.recurse=false",
+    # Files of a folder can be laid out as a repository with settings of its own, in a commit of another one, too.
+    "-c",
+    "safe.bareRepository=explicit",
 )
+_OWN_SCOPES: Final = ("local", "worktree")
+"""Scopes of settings that come with a checkout; the others are the user's and the machine's."""
+
+_SWITCHED_OFF: Final = {"clean": "", "smudge": "", "process": "", "required": "false"}
+"""Settings of a filter without a program."""
+
 _KEPT = re.compile(r"GIT_(CONFIG_(GLOBAL|SYSTEM|NOSYSTEM|COUNT|KEY_\d+|VALUE_\d+)|DISCOVERY_ACROSS_FILESYSTEM)")
 """Variables with settings of the user and the machine, ``safe.directory`` for one; the others name a repository."""
 
@@ -68,7 +78,7 @@ def git_environment(**more: str) -> dict[str, str]:
 
 
 def git_bytes(folder: Path, *arguments: str, seconds: float = 60, **variables: str) -> bytes:
-    """Return what a git command prints.
+    """Return what a git command prints. No program runs that the settings of the checkout name.
 
     Parameters
     ----------
@@ -81,23 +91,9 @@ def git_bytes(folder: Path, *arguments: str, seconds: float = 60, **variables: s
     UsageError
         if there is no git, no checkout, or the command fails; with the cause where it is known.
     """
-    try:
-        done = subprocess.run(
-            ["git", *_SAFE, *arguments],
-            cwd=folder,
-            env=git_environment(**variables),
-            capture_output=True,
-            check=False,
-            timeout=seconds,
-            # Git may ask for a password, in a terminal or in none.
-            stdin=subprocess.DEVNULL,
-        )
-    except FileNotFoundError:
-        raise UsageError("git is not installed", where=folder, remedy="install git") from None
-    except subprocess.TimeoutExpired:
-        raise UsageError(f"git did not answer within {seconds:.0f} s", where=folder, remedy="try again") from None
-    except OSError as error:
-        raise UsageError(f"git cannot be run: {error}", where=folder) from None
+    environment = git_environment(**variables)
+    environment |= _without_filters(folder, environment, seconds)
+    done = _run(folder, arguments, environment, seconds)
     if done.returncode == 0:
         return done.stdout
     said = done.stderr.decode("utf-8", "replace")
@@ -111,3 +107,48 @@ def git_bytes(folder: Path, *arguments: str, seconds: float = 60, **variables: s
 def git_text(folder: Path, *arguments: str, seconds: float = 60, **variables: str) -> str:
     """Return what a git command prints as text; see :func:`git_bytes`."""
     return git_bytes(folder, *arguments, seconds=seconds, **variables).decode("utf-8", "replace")
+
+
+def _without_filters(folder: Path, environment: Mapping[str, str], seconds: float) -> dict[str, str]:
+    """Return variables that switch off the filters of a checkout's own settings.
+
+    To compare a file git passes it through the filter that attributes name for it, a program. Who packs a folder
+    chooses both. Filters of the user, such as that of LFS, stay.
+    """
+    asked = ("config", "--includes", "--show-scope", "--name-only", "-z", "--get-regexp", r"^filter\.")
+    said = os.fsdecode(_run(folder, asked, environment, seconds).stdout).split("\0")
+    names = {
+        key.rpartition(".")[0]
+        for scope, key in zip(said[0::2], said[1::2], strict=False)
+        if scope in _OWN_SCOPES and key.count(".") > 1
+    }
+    pairs = [(f"{name}.{key}", value) for name in sorted(names) for key, value in _SWITCHED_OFF.items()]
+    # Variables and not "-c": there a name with "=" in it could not be told from its value.
+    first = int(environment.get("GIT_CONFIG_COUNT") or 0)
+    made = {"GIT_CONFIG_COUNT": str(first + len(pairs))}
+    for number, (key, value) in enumerate(pairs, first):
+        made |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return made if pairs else {}
+
+
+def _run(
+    folder: Path, arguments: Sequence[str], environment: Mapping[str, str], seconds: float
+) -> subprocess.CompletedProcess[bytes]:
+    """Run git in a folder; UsageError if it cannot be run or takes too long."""
+    try:
+        return subprocess.run(
+            ["git", *_SAFE, *arguments],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            check=False,
+            timeout=seconds,
+            # Git may ask for a password, in a terminal or in none.
+            stdin=subprocess.DEVNULL,
+        )
+    except FileNotFoundError:
+        raise UsageError("git is not installed", where=folder, remedy="install git") from None
+    except subprocess.TimeoutExpired:
+        raise UsageError(f"git did not answer within {seconds:.0f} s", where=folder, remedy="try again") from None
+    except OSError as error:
+        raise UsageError(f"git cannot be run: {error}", where=folder) from None

@@ -51,7 +51,9 @@ class Checkout:
             # A repository's own settings and attributes may name programs, which would be run here.
             "--no-ext-diff",
             "--no-textconv",
-            "--ignore-submodules=none",
+            # A submodule at another commit is a change. Whether its files are changed git would ask a git of its own,
+            # with the settings of the submodule.
+            "--ignore-submodules=dirty",
             "--no-abbrev",
             self.merge_base,
             "--",
@@ -162,7 +164,8 @@ def commit_of(path: Path) -> str | None:
     folder, own = path if path.is_dir() else path.parent, str(path.resolve())
     try:
         commit = git_text(folder, "rev-parse", "--verify", "--quiet", "HEAD").strip()
-        changed = git_text(folder, "status", "--porcelain", "--untracked-files=all", "--ignored", "--", own)
+        alone = "--ignore-submodules=dirty"  # see :meth:`Checkout.changes`
+        changed = git_text(folder, "status", "--porcelain", "--untracked-files=all", "--ignored", alone, "--", own)
         tracked = git_text(folder, "ls-files", "--", own)
     except WorldstratBenchError:
         return None

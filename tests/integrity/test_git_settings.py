@@ -1,0 +1,122 @@
+"""Settings of a checkout name programs, and whoever packs a folder writes them: no question to git runs one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from worldstrat_bench.run.git import git_text
+from worldstrat_bench.submission.git import commit_of, open_checkout
+
+AUTHOR = ("-c", "user.name=T", "-c", "user.email=t@example.org", "-c", "protocol.file.allow=always")
+
+
+@pytest.fixture(autouse=True)
+def _own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No settings of the person who runs the tests."""
+    for name in [name for name in os.environ if name.startswith("GIT_")]:
+        monkeypatch.delenv(name)
+    (tmp_path / "global").touch()
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "global"))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+
+
+@pytest.fixture
+def ran(tmp_path: Path) -> Path:
+    """The file that the programs make."""
+    return tmp_path / "ran"
+
+
+def git(folder: Path, *arguments: str) -> None:
+    subprocess.run(["git", *AUTHOR, *arguments], cwd=folder, capture_output=True, check=True)
+
+
+def checkout(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "submission.toml").write_text("x = 1\n")
+    git(folder, "init", "--quiet")
+    git(folder, "add", "-A")
+    git(folder, "commit", "--quiet", "-m", "first")
+    return folder
+
+
+def ask_everything(folder: Path) -> None:
+    """Compare a changed file in every way that the harness knows."""
+    (folder / "submission.toml").write_text("x = 2\n")
+    assert commit_of(folder) is None
+    there = open_checkout(folder, "HEAD")
+    assert [str(change.path) for change in there.changes()] == ["submission.toml"]
+    there.export(".", folder.with_name("exported"))
+
+
+@pytest.mark.parametrize("name", ["x", "a.b", "c=d"])
+@pytest.mark.parametrize("setting", ["clean", "smudge", "process"])
+def test_filters_of_a_checkout_do_not_run(tmp_path: Path, ran: Path, name: str, setting: str) -> None:
+    folder = checkout(tmp_path / "repo")
+    git(folder, "config", "extensions.worktreeConfig", "true")
+    (tmp_path / "more").write_text(f'[filter "{name}"]\n\t{setting} = touch {ran}; cat\n\trequired = true\n')
+    git(folder, "config", "--worktree", "include.path", str(tmp_path / "more"))
+    (folder / ".git" / "info" / "attributes").write_text(f"* filter={name}\n")
+    ask_everything(folder)
+    assert not ran.exists()
+
+
+def test_the_test_would_see_a_filter_run(tmp_path: Path, ran: Path) -> None:
+    folder = checkout(tmp_path / "repo")
+    git(folder, "config", "filter.x.clean", f"touch {ran}; cat")
+    (folder / ".git" / "info" / "attributes").write_text("* filter=x\n")
+    (folder / "submission.toml").write_text("x = 2\n")
+    git(folder, "status")
+    assert ran.exists()
+
+
+def test_a_folder_laid_out_as_a_repository_is_not_asked(tmp_path: Path, ran: Path) -> None:
+    """Such files can be committed in another repository: git takes the folder for one of its own."""
+    outer = checkout(tmp_path / "repo")
+    inner = outer / "submissions" / "x-sr"
+    inner.mkdir(parents=True)
+    (inner / "submission.toml").write_text("x = 1\n")
+    git(inner, "init", "--quiet", "--bare", ".")
+    (inner / "info" / "attributes").write_text("* filter=x\n")
+    for key, value in (("core.bare", "false"), ("core.worktree", ".")):
+        git(inner, "config", key, value)
+    git(inner, "add", "-f", "submission.toml")
+    git(inner, "commit", "--quiet", "-m", "first")
+    git(inner, "config", "filter.x.clean", f"touch {ran}; cat")
+    (inner / "submission.toml").write_text("x = 2\n")
+    assert commit_of(inner) is None
+    assert not ran.exists()
+
+
+def test_the_settings_of_a_submodule_are_not_asked(tmp_path: Path, ran: Path) -> None:
+    inner, folder = checkout(tmp_path / "inner"), checkout(tmp_path / "repo")
+    git(folder, "submodule", "add", "--quiet", str(inner), "inner")
+    git(folder, "commit", "--quiet", "-m", "second")
+    git(folder / "inner", "config", "filter.x.clean", f"touch {ran}; cat")
+    (folder / ".git" / "modules" / "inner" / "info").mkdir(exist_ok=True)
+    (folder / ".git" / "modules" / "inner" / "info" / "attributes").write_text("* filter=x\n")
+    (folder / "inner" / "submission.toml").write_text("x = 2\n")
+    there = open_checkout(folder, "HEAD")
+    assert there.changes() == ()
+    assert commit_of(folder) == there.base
+    assert not ran.exists()
+    git(folder / "inner", "-c", "filter.x.clean=cat", "commit", "--quiet", "-am", "other")
+    assert [str(change.path) for change in there.changes()] == ["inner"]
+
+
+def test_filters_of_the_user_stay(tmp_path: Path, ran: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of LFS, for one, without which every large file would seem changed."""
+    folder = checkout(tmp_path / "repo")
+    git(folder, "config", "--global", "filter.mine.clean", f"touch {ran}; sed s/2/1/")
+    (folder / ".git" / "info" / "attributes").write_text("* filter=mine\n")
+    (folder / "submission.toml").write_text("x = 2\n")
+    assert commit_of(folder) is not None
+    assert ran.exists()
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", "some.setting")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "of the user")
+    git(folder, "config", "filter.x.clean", "false")
+    assert git_text(folder, "config", "some.setting") == "of the user\n"
