@@ -16,6 +16,7 @@ from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.data.raster import read_hr
 from worldstrat_bench.data.reading import read_inputs
 from worldstrat_bench.data.target import TargetImage, read_target, resize_antialiased
+from worldstrat_bench.metrics.optional import Pairs
 from worldstrat_bench.protocol import Protocol, load_protocol
 from worldstrat_bench.resampling import bicubic
 from worldstrat_bench.scoring import Frame
@@ -70,6 +71,27 @@ def enlarged(image: Image, factor: int = 4) -> Image:
     c, h, w = image.shape
     small = image.reshape(c, h // factor, factor, w // factor, factor).mean(axis=(2, 4))
     return bicubic(torch.from_numpy(small)[None], h, w)[0].numpy()
+
+
+def pairs_of(*sides_seeds: int, holes: bool = False) -> Pairs:
+    """Registered pairs of 96 px for a metric: the land of each seed and a soft copy; `holes`: in the first."""
+    targets = torch.stack([torch.from_numpy(land(96, seed).copy()) for seed in sides_seeds])
+    soft = torch.stack([torch.from_numpy(blurred(land(96, seed), 1.5)) for seed in sides_seeds])
+    hole = torch.ones(96, 96, dtype=torch.bool)
+    hole[10:30, 10:30] = False
+    return Pairs(
+        prediction=soft,
+        unmoved=soft,
+        target=targets,
+        valid=[hole if holes and i == 0 else None for i in range(len(targets))],
+        white=[0.3 + 0.1 * i for i in range(len(targets))],
+        frames=[one[:, ::4, ::4] for one in targets],
+        pixel=[2.5] * len(targets),
+        kept=[{} for _ in targets],
+        height=96,
+        width=96,
+        border=0,
+    )
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,6 @@ from torch import Tensor, nn
 
 from worldstrat_bench.api import Target
 from worldstrat_bench.preprocessing import declare
-from worldstrat_bench_baselines.adapters import onnx as onnx_adapter
 from worldstrat_bench_baselines.adapters.callables import load_callable
 from worldstrat_bench_baselines.adapters.mlstac import load_mlstac
 from worldstrat_bench_baselines.adapters.onnx import input_flaw, load_onnx, open_session
@@ -300,6 +299,18 @@ def write_onnx(path: Path, kind: str) -> None:
     onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=9), path)
 
 
+@pytest.mark.parametrize(
+    ("name", "suffix", "load"), [("onnxruntime", "onnx", load_onnx), ("spandrel", "pth", load_spandrel)]
+)
+def test_a_missing_reader_is_named_with_the_way_to_get_it(
+    name: str, suffix: str, load: Callable[..., object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / f"net.{suffix}").write_bytes(b"x")
+    monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ValueError, match=f"takes {name}.*`pip install {name}`"):
+        load(tmp_path / f"net.{suffix}", CPU)
+
+
 @needs_onnx
 @pytest.mark.parametrize("kind", ["half", "double"])
 def test_onnx_files_of_other_precision(kind: str, tmp_path: Path) -> None:
@@ -337,7 +348,7 @@ def test_a_gpu_that_onnxruntime_cannot_use_is_said(
     fake = SimpleNamespace(
         SessionOptions=SimpleNamespace, InferenceSession=start, get_available_providers=lambda: available
     )
-    monkeypatch.setattr(onnx_adapter.importlib, "import_module", lambda name: fake)
+    monkeypatch.setitem(sys.modules, "onnxruntime", fake)
     if message:
         with pytest.raises(ValueError, match=message):
             open_session(Path("net.onnx"), torch.device("cuda:1"))

@@ -7,7 +7,7 @@ Every step is the same for all tiles; nothing is taken from the tile itself, so 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Union
 
@@ -95,7 +95,7 @@ class Preprocessing:
     def parameters(self) -> dict[str, Value]:
         """Return all of it as parameters: :func:`declare` of them gives the same declaration."""
         whole: dict[str, Value] = {field.name: getattr(self, field.name) for field in fields(self)}
-        whole["bands"] = ",".join(BANDS[band] for band in self.bands)
+        whole["bands"] = band_names(self.bands)
         for name in ("clip", "mean", "std", "output"):
             whole[name] = ",".join(repr(number) for number in getattr(self, name) or ())
         return whole
@@ -234,6 +234,11 @@ def parse_bands(text: str) -> tuple[int, ...]:
             raise ValueError(f"bands: {plain} is there twice")
         found.append(BANDS.index(plain))
     return tuple(found)
+
+
+def band_names(bands: Iterable[int]) -> str:
+    """Return positions among the twelve bands as text: the way back of :func:`parse_bands`."""
+    return ",".join(BANDS[band] for band in bands)
 
 
 def _check(says: Preprocessing, clip_numbers: int) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from worldstrat_bench.artefacts.base import decoded
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.plugins.discovery import ModelEntry
-from worldstrat_bench.preprocessing import Value, complete, parse_bands
+from worldstrat_bench.preprocessing import Value, band_names, complete, parse_bands
 
 MAX_SIDECAR_BYTES = 1 << 18
 
@@ -75,7 +75,7 @@ def _read(path: Path, parse: Callable[[str], dict[str, Value]]) -> dict[str, Val
             raise ValueError(f"it is larger than {MAX_SIDECAR_BYTES >> 10} KiB")
         return parse(decoded(raw))
     except ImportError:
-        raise UsageError("reading it takes PyYAML", where=path, remedy="pip install pyyaml") from None
+        raise UsageError("reading it takes PyYAML", where=path, remedy="pip install pyyaml onnxruntime") from None
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"it says nothing that can be used: {str(error)[:200]}", where=path, remedy=remedy) from None
 
@@ -104,7 +104,8 @@ def sidecar_parameters(text: str) -> dict[str, Value]:
     # Rounded up: a margin that is a pixel too wide costs time, one too narrow shows seams.
     margin = math.ceil(margin_out / factor)
     return {
-        "bands": ",".join(content["bands"]),
+        # Spelled as everywhere else: a manifest is read beside the documentation.
+        "bands": band_names(parse_bands(",".join(content["bands"]))),
         "input_scale": EVOLAND_SCALE,
         "window": EVOLAND_WINDOW + 2 * margin if margin else 0,
         "overlap": 2 * margin,
@@ -139,6 +140,6 @@ def mlm_parameters(text: str) -> dict[str, Value]:
     names = [band.get("name") if isinstance(band, dict) else band for band in bands] if isinstance(bands, list) else []
     text = ",".join(str(name) for name in names)
     try:
-        return {"bands": text} if parse_bands(text) else {}
+        return {"bands": band_names(parse_bands(text))}
     except ValueError:
         return {}  # bands of another sensor's naming: the parameter says them

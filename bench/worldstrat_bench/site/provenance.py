@@ -121,6 +121,12 @@ def reproduce(record: Record, source: Source) -> list[str]:
     return [*_harness(source), *_run_again(record, made, data)]
 
 
+_ADAPTERS = "worldstrat_bench_baselines.adapters."
+_INSTALL = "pip install . ./baselines"
+_INSTALL_READERS = "pip install '.[formats]' ./baselines"
+"""A lock names nothing of the harness's own environment, so that what reads the file has to be installed beside it."""
+
+
 def _clone(source: Source) -> list[str]:
     """Return the commands that get the repository, at the commit if that is known; none without an address."""
     if not source.repository:
@@ -149,7 +155,7 @@ def _submission_again(record: Record, slug: str, source: Source, made: list[str]
     checkout = [here, *([f"git checkout {shlex.quote(source.commit)}"] if source.commit else [])]
     return [
         *(_clone(source) or checkout),
-        "pip install . ./baselines",
+        _INSTALL_READERS if (record.model.entry_point or "").startswith(_ADAPTERS) else _INSTALL,
         *made,
         " ".join([*_of_the_list(record, folder, data), "--out", "run"]),
         f"worldstrat-bench compare run {result}",

@@ -151,7 +151,9 @@ class Training(Section):
     ]
     train_split: TrainSplit
     train_tiles: Annotated[InnerPath | None, Field(description='file of tile names, one a line, for "listed"')] = None
-    selection_split: Annotated[SelectionSplit, Field(description="what hyperparameters were chosen on")]
+    selection_split: Annotated[
+        SelectionSplit, Field(description='by which images it was chosen; "described": others, in the description')
+    ]
     test_evaluations: Annotated[int, Field(ge=0, le=100_000, description="how often it was evaluated on test")]
     uses_test: Annotated[
         Literal[False], Field(description="the statement that no test tile was trained or selected on")

@@ -68,6 +68,7 @@ MARK: Final = "# decide:"
 """Words behind a value that the templates guess, which whoever has looked at it takes away."""
 
 _MARKED: Final = {
+    "licence": ("submission",),
     "bands": ("model", "parameters"),
     "input_scale": ("model", "parameters"),
     "train_split": ("training",),

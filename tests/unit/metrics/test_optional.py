@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from scoring_scenes import blurred, land, target_of
+from scoring_scenes import blurred, land, pairs_of, target_of
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.measures import MEASURES, OPTIONAL, RANKED, optional_column, parse_added
 from worldstrat_bench.metrics.opensr import NAMES, OpenSr
@@ -22,29 +22,9 @@ from worldstrat_bench.metrics.stlpips_metric import load_shown_stlpips, load_stl
 from worldstrat_bench.metrics.stretch import stretch, white_level
 from worldstrat_bench.protocol import load_protocol, protocol_ids
 from worldstrat_bench.scoring import Frame, make_scorer, score_pair
+from worldstrat_bench.stats.ranges import RANGES
 
 PROTOCOL = load_protocol("wsb-1")
-
-
-def pairs_of(*sides_seeds: int, holes: bool = False) -> Pairs:
-    """Pairs of 96 px: land of these seeds against a soft copy of it."""
-    targets = torch.stack([torch.from_numpy(land(96, seed).copy()) for seed in sides_seeds])
-    soft = torch.stack([torch.from_numpy(blurred(land(96, seed), 1.5)) for seed in sides_seeds])
-    hole = torch.ones(96, 96, dtype=torch.bool)
-    hole[10:30, 10:30] = False
-    return Pairs(
-        prediction=soft,
-        unmoved=soft,
-        target=targets,
-        valid=[hole if holes and i == 0 else None for i in range(len(targets))],
-        white=[0.3 + 0.1 * i for i in range(len(targets))],
-        frames=[one[:, ::4, ::4] for one in targets],
-        pixel=[2.5] * len(targets),
-        kept=[{} for _ in targets],
-        height=96,
-        width=96,
-        border=0,
-    )
 
 
 def test_the_registry_is_not_part_of_a_protocol_and_ranks_nothing() -> None:
@@ -62,6 +42,12 @@ def test_the_registry_is_not_part_of_a_protocol_and_ranks_nothing() -> None:
         assert not {column.name for column in columns} & set(load_protocol(name).metrics.names)
     assert MEASURES["stlpips"].label == "ST-LPIPS"
     assert all(metric.version and metric.needs and metric.null for metric in OPTIONAL.values())
+
+
+def test_every_column_has_the_values_that_it_can_have() -> None:
+    # Without them `submission check` would take any number for one.
+    lacking = {name for metric in OPTIONAL.values() for name in (*metric.names, *metric.weights)} - set(RANGES)
+    assert not lacking, f"name them in stats/ranges.py: {sorted(lacking)}"
 
 
 def test_every_home_can_be_loaded() -> None:

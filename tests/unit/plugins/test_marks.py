@@ -69,7 +69,7 @@ def test_a_path_file_and_a_finder_of_an_editable_install(save: Callable[[str], b
 def test_a_file_beside_weights(save: Callable[[str], bytes], tmp_path: Path) -> None:
     pytest.importorskip("yaml")
     (tmp_path / "net.yaml").write_bytes(save("bands: [B2, B3, B4]\nfactor: 2\nmargin: 0\n"))
-    assert found_beside(tmp_path / "net.onnx")["bands"] == "B2,B3,B4"
+    assert found_beside(tmp_path / "net.onnx")["bands"] == "B02,B03,B04"
     folder = tmp_path / "mlstac"
     folder.mkdir()
     (folder / "mlm.json").write_bytes(save(json.dumps({"properties": {"mlm:input": [{"bands": ["B04"]}]}}, indent=1)))

@@ -51,6 +51,12 @@ def test_how_to_reproduce_names_no_package_for_an_index(tmp_path: Path) -> None:
     assert not any("git checkout" in line for line in reproduce(submitted, Source()))
 
 
+def test_how_to_reproduce_a_model_file_installs_what_reads_it(tmp_path: Path) -> None:
+    record = make_run(tmp_path / "r", model="net", submission="net")
+    adapter = record.model.model_copy(update={"entry_point": "worldstrat_bench_baselines.adapters.onnx:load_onnx"})
+    assert "pip install '.[formats]' ./baselines" in reproduce(record.model_copy(update={"model": adapter}), Source())
+
+
 def test_how_to_reproduce_begins_with_the_repository_where_it_is_known(tmp_path: Path) -> None:
     options: dict[str, Any] = {"release": "mini", "list_name": "test", "official": False, "tiles": 12}
     submitted = make_run(tmp_path / "submitted", model="odd", submission="odd", **options)

@@ -30,6 +30,7 @@ from worldstrat_bench.submission.scaffold import write_scaffold
 from worldstrat_bench.submission.scaffold_file import write_file_scaffold
 
 MARKED = (
+    "submission.licence",
     "model.parameters.bands",
     "model.parameters.input_scale",
     "training.train_split",
@@ -196,7 +197,7 @@ def test_what_a_sidecar_says_becomes_the_parameters(tmp_path: Path) -> None:
     stated = load_manifest(tmp_path / "out" / "submissions" / "my-net").model.parameters
     assert stated == sidecar_parameters((tmp_path / "net.yaml").read_text())
     assert "from net.yaml" in result.stderr
-    assert '  bands = "B2,B3,B4,B8"' in result.stderr
+    assert '  bands = "B02,B03,B04,B08"' in result.stderr
     # Whoever wrote the sidecar has decided on bands and scale.
     assert "model.parameters" not in result.stderr.partition("take their mark")[2]
     (tmp_path / "net.yaml").write_text("bands: [B99]\nfactor: 2\n")
@@ -279,9 +280,8 @@ def test_a_run_of_undecided_values_says_so(tmp_path: Path, capsys: pytest.Captur
     folder = tmp_path / "out" / "submissions" / "my-net"
     for model in (folder, folder / "submission.toml"):
         tell_undecided(str(model))
-        assert (
-            "at model.parameters.bands, model.parameters.input_scale, training.train_split" in capsys.readouterr().err
-        )
+        told = capsys.readouterr().err
+        assert "at submission.licence, model.parameters.bands, model.parameters.input_scale, training" in told
     manifest = folder / "submission.toml"
     manifest.write_text(manifest.read_text(encoding="utf-8").replace(MARK, "#"), encoding="utf-8")
     for named in (str(folder), "bicubic"):

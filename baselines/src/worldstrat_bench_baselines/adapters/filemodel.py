@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -108,3 +111,23 @@ def need_file(weights: Path | None, what: str) -> Path:
     if weights is None or not weights.is_file():
         raise ValueError(f"give the {what} with --weights FILE, or as weights in submission.toml")
     return weights
+
+
+def need_package(name: str) -> Any:
+    """Return a package that reads a kind of file, which not every environment has.
+
+    Raises
+    ------
+    ValueError
+        if it is not installed; the message names the environment, and both ways to get it.
+    """
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        # A package that is there and lacks one of its own is damaged: its own message says more.
+        if error.name != name:
+            raise
+        raise ValueError(
+            f"this kind of file takes {name}, which {sys.prefix} lacks: `pip install {name}` there; a submission with "
+            'base = "locked" names it in its lock'
+        ) from None

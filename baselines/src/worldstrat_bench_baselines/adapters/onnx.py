@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ import torch
 from torch import Tensor
 
 from worldstrat_bench.preprocessing import Preprocessing, Value, declare
-from worldstrat_bench_baselines.adapters.filemodel import FileModel, need_file
+from worldstrat_bench_baselines.adapters.filemodel import FileModel, need_file, need_package
 
 TYPES: dict[str, type[np.floating[Any]]] = {
     "tensor(float)": np.float32,
@@ -48,9 +47,7 @@ def load_onnx(weights: Path | None, device: torch.device, **parameters: Value) -
     Raises
     ------
     ValueError
-        without a file, if its input is another one than is declared, or if a parameter makes no sense.
-    ImportError
-        if onnxruntime is not installed in the model's environment.
+        without a file or onnxruntime, if its input is another one than is declared, or if a parameter makes no sense.
     """
     says = declare(**parameters)
     path = need_file(weights, "ONNX file")
@@ -99,7 +96,7 @@ def _shown(shape: Sequence[int | str | None]) -> str:
 
 def open_session(path: Path, device: torch.device) -> Any:
     """Return an onnxruntime session on the device: CUDA with the CPU behind it, or the CPU alone."""
-    runtime = importlib.import_module("onnxruntime")
+    runtime = need_package("onnxruntime")
     options = runtime.SessionOptions()
     options.use_deterministic_compute = True
     options.log_severity_level = 3

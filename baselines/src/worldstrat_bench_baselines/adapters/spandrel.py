@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ import torch
 from torch import Tensor
 
 from worldstrat_bench.preprocessing import Value, declare
-from worldstrat_bench_baselines.adapters.filemodel import FileModel, need_file
+from worldstrat_bench_baselines.adapters.filemodel import FileModel, need_file, need_package
 from worldstrat_bench_baselines.adapters.network import as_network
 from worldstrat_bench_baselines.adapters.statedict import state_dicts
 
@@ -27,10 +26,8 @@ def load_spandrel(weights: Path | None, device: torch.device, **parameters: Valu
     Raises
     ------
     ValueError
-        without a file, if spandrel knows nothing in it, if the network does not take and give three channels, or if a
-        parameter makes no sense.
-    ImportError
-        if spandrel is not installed in the model's environment.
+        without a file or spandrel, if spandrel knows nothing in it, if the network does not take and give three
+        channels, or if a parameter makes no sense.
     """
     path = need_file(weights, "state dict")
     declare(**parameters)
@@ -46,7 +43,7 @@ def load_spandrel(weights: Path | None, device: torch.device, **parameters: Valu
 
 def _recognise(path: Path) -> Any:
     """Return spandrel's descriptor of the first state dict in the file that it knows."""
-    spandrel = importlib.import_module("spandrel")
+    spandrel = need_package("spandrel")
     loader = spandrel.ModelLoader()
     names = sorted((one.architecture.name for one in loader.registry.architectures()), key=str.casefold)
     # All of them fit into the longest message that a model's error may have.
