@@ -298,7 +298,7 @@ def _print_check(report: CheckReport) -> None:
         typer.echo(f"large: {printable(what)}")
     typer.echo(
         f"{report.pages} pages, {report.files} files; index {report.index_gzipped / 1e3:.1f} kB gzipped, css and js "
-        f"{report.assets / 1e3:.1f} kB, largest tile page {report.largest_tile_page / 1e3:.1f} kB"
+        f"of a page at most {report.assets / 1e3:.1f} kB, largest tile page {report.largest_tile_page / 1e3:.1f} kB"
     )
     if report.faults:
         typer.echo(counted(len(report.faults), "fault"))

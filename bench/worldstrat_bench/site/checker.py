@@ -19,6 +19,7 @@ from xml.etree import ElementTree
 from worldstrat_bench.artefacts.reference import References
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.site.builder import compose
+from worldstrat_bench.site.bundle import PAGE_ASSETS
 from worldstrat_bench.site.entries import RejectedEntry, read_entries
 from worldstrat_bench.site.finding import MANIFEST
 from worldstrat_bench.site.html_check import Page, bad_schemes, is_external, read_page
@@ -28,8 +29,6 @@ from worldstrat_bench.site.stored import read_pictures
 from worldstrat_bench.site.studies import read_studies
 
 INDEX_GZIPPED = 60_000
-ASSET_BYTES = 80_000
-"""Style sheet and script as shipped. Compression on the way makes it a quarter; they are loaded once for all pages."""
 TILE_PAGE_BYTES = 400_000
 SHOWN = 200
 _CROP = re.compile(rb'wsbCrop\("[\w.-]+",\d+,\d+,"[A-Za-z0-9+/]+={0,2}"\);\n')
@@ -42,7 +41,8 @@ class CheckReport:
     Attributes
     ----------
     pages, files : how many were looked at.
-    index_gzipped, assets, largest_tile_page : sizes in bytes; a tile page with the pictures it loads at once.
+    index_gzipped, assets, largest_tile_page : sizes in bytes; the script and the style sheet of the page that loads
+        most of them, and a tile page with the pictures it loads at once.
     rebuilt : whether a rebuild from the site's own records was compared.
     faults : in words, the file first; empty if the site is good.
     large : files that are larger than they should be, in words, where that is not a fault.
@@ -78,16 +78,21 @@ def check(
     manifest = _manifest(folder)
     files = {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
     pages = {path: read_page(data.decode("utf-8", "replace")) for path, data in files.items() if path.endswith(".html")}
-    tile_pages = {path: _page_bytes(path, page, files) for path, page in pages.items() if "/t/" in f"/{path}"}
+    tile_pages = {
+        path: len(files[path]) + _size(_loaded(path, page, files))
+        for path, page in pages.items()
+        if "/t/" in f"/{path}"
+    }
     index = len(gzip.compress(files.get("index.html", b""), mtime=0))
-    assets = sum(len(data) for path, data in files.items() if path.startswith("assets/"))
+    assets = {path: _loaded(path, page, files, (".css", ".js")) for path, page in pages.items()}
     faults = [
         *_manifest_faults(files, manifest),
         *(f"{path}: {fault}" for path, page in pages.items() for fault in page.faults),
+        *_asset_faults(assets),
         *_link_faults(files, pages),
         *_format_faults(files),
     ]
-    large = tuple(_size_faults(index, assets, tile_pages))
+    large = tuple(_size_faults(index, tile_pages))
     faults += large if sizes else ()
     # A rebuild reads the site's own copies, which are no longer its own if a file was changed.
     if rebuild and not faults:
@@ -97,7 +102,7 @@ def check(
         files=len(files),
         pages=len(pages),
         index_gzipped=index,
-        assets=assets,
+        assets=max(map(_size, assets.values()), default=0),
         largest_tile_page=max(tile_pages.values(), default=0),
         rebuilt=rebuild and not faults,
         faults=tuple(faults[:SHOWN]),
@@ -158,17 +163,28 @@ def _format_faults(files: Mapping[str, bytes]) -> Iterator[str]:
             yield f"{path}: cannot be read: {str(error)[:80]}"
 
 
-def _page_bytes(path: str, page: Page, files: Mapping[str, bytes]) -> int:
-    """Return a page with everything that it loads at once."""
+def _loaded(path: str, page: Page, files: Mapping[str, bytes], ends: str | tuple[str, ...] = "") -> dict[str, int]:
+    """Return the sizes of the files that a page loads at once, by path: all of them, or those with certain endings."""
     loads = {posixpath.normpath(posixpath.join(posixpath.dirname(path), s)) for s in set(page.loads) - set(page.lazy)}
-    return len(files[path]) + sum(len(files.get(load, b"")) for load in loads)
+    return {load: len(files.get(load, b"")) for load in sorted(loads) if load.endswith(ends)}
 
 
-def _size_faults(index: int, assets: int, tile_pages: Mapping[str, int]) -> Iterator[str]:
+def _size(loaded: Mapping[str, int]) -> int:
+    return sum(loaded.values())
+
+
+def _asset_faults(assets: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
+    """Yield the pages that load other than one script and one style sheet, or more bytes of them than a page may."""
+    for path, loaded in assets.items():
+        if [posixpath.splitext(load)[1] for load in loaded] != [".css", ".js"]:
+            yield f"{path}: loads {', '.join(loaded) or 'nothing'}, not one style sheet and one script"
+        if _size(loaded) > PAGE_ASSETS:
+            yield f"{path}: {_size(loaded)} bytes of script and style sheet, more than {PAGE_ASSETS}"
+
+
+def _size_faults(index: int, tile_pages: Mapping[str, int]) -> Iterator[str]:
     if index > INDEX_GZIPPED:
         yield f"index.html: {index} bytes gzipped, more than {INDEX_GZIPPED}"
-    if assets > ASSET_BYTES:
-        yield f"assets: {assets} bytes, more than {ASSET_BYTES}"
     for path, size in tile_pages.items():
         if size > TILE_PAGE_BYTES:
             yield f"{path}: {size} bytes with its pictures, more than {TILE_PAGE_BYTES}"

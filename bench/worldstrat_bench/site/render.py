@@ -68,7 +68,7 @@ class Output:
         self.put(path, environment().get_template(template).render(root=root, path=path, **context))
 
     def put_assets(self) -> None:
-        """Write the style sheet and the script."""
+        """Write the style sheets and the scripts."""
         for name, text in bundled().items():
             self.put(f"assets/{name}", text)
         self.put("assets/icon.svg", ICON)

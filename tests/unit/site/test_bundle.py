@@ -1,4 +1,4 @@
-"""The shipped script and style sheet, joined from their sources."""
+"""The shipped scripts and style sheets, joined from their sources."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from worldstrat_bench.site.bundle import bundled, script, style_sheet
-from worldstrat_bench.site.checker import ASSET_BYTES
+from worldstrat_bench.site.bundle import FIRST, LAST, PAGE_ASSETS, SHEETS, bundled, script, style_sheet
 
 ROOT = Path(__file__).resolve().parents[3]
 ASSETS = ROOT / "bench/worldstrat_bench/site/assets"
@@ -20,62 +19,71 @@ ASSETS = ROOT / "bench/worldstrat_bench/site/assets"
 def test_modules_stand_once_each_after_those_they_import() -> None:
     text = script(
         {
-            "main": 'import { b } from "./b.js";\nimport {\n  a,\n  c,\n} from "./a.js";\n\nb(a, c); // start\n',
+            "pages/one": 'import { b } from "../b.js";\nimport {\n  a,\n  c,\n} from "../a.js";\n\nb(a, c); // start\n',
             "b": '// B.\nimport { a } from "./a.js";\n\n/**\n * Call it.\n */\nexport function b() {\n  return a;\n}\n',
-            "a": 'export const a = "// kept"; // a\nexport const c = 1;\n',
+            "a": 'export const a = "// kept  ";\nexport const c = `a  ${a.replace(/ {2}/g, " ")}`; // a\n',
             "unused": "export const a = 2;\n",
-        }
+        },
+        "pages/one",
     )
     assert text == (
-        '"use strict";\n(() => {\nconst a = "// kept";\nconst c = 1;\nfunction b() {\nreturn a;\n}\nb(a, c);\n})();\n'
+        '"use strict";(()=>{const a="// kept  ";const c=`a  ${a.replace(/ {2}/g, " ")}`;function b(){return a;}'
+        "\nb(a,c);})();\n"
     )
 
 
 @pytest.mark.parametrize(
     ("modules", "message"),
     [
-        ({"main": 'import { a } from "./a.js";\n'}, "main imports a.js, which is not there"),
-        ({"main": 'import { a } from "./a.js";\n', "a": 'import { x } from "./main.js";\n'}, "circle: main > a > main"),
-        ({"main": 'import { a } from "./a.js";\nlet b;\n', "a": "function b() {}\n"}, "main.js and a.js both define b"),
-        ({"main": "export default 3;\n"}, "'export default 3;' cannot be joined"),
-        ({"main": 'import "https://example.org/x.js";\n'}, "cannot be joined"),
+        ({"one": 'import { a } from "./a.js";\n'}, "one imports a.js, which is not there"),
+        ({"one": 'import { a } from "./a.js";\n', "a": 'import { x } from "./one.js";\n'}, "circle: one > a > one"),
+        ({"one": 'import { a } from "./a.js";\nlet b;\n', "a": "function b() {}\n"}, "one.js and a.js both define b"),
+        ({"one": "export default 3;\n"}, "'export default 3;' cannot be joined"),
+        ({"one": 'import "https://example.org/x.js";\n'}, "cannot be joined"),
+        ({"one": "f(`a ${b ? ` ${b} c` : ''} d`);\n"}, "one.js: a template inside a template"),
+        ({"one": "f(`a ${b.map((c) => `${c}  `)}`, { d });\n"}, "one.js: a template inside a template"),
+        ({"one": 'const a = "`" + f(() => {}) + `${b}`;\n'}, "or a lone back quote"),
     ],
 )
 def test_what_cannot_be_joined_is_refused(modules: dict[str, str], message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
-        script(modules)
+        script(modules, "one")
 
 
 def test_rules_of_a_style_sheet_keep_their_order_and_meaning() -> None:
     sources = [
         "/* A. */\na:hover,\nb > c {\n  color: light-dark(#fff, #000);\n  margin: 0 auto;\n}\n",
-        "@media print {\n  a {\n    color: red;\n  }\n  b {\n    top: 1px;\n  }\n}\n",
+        "@media print {\n  a :is(b) {\n    color: red;\n  }\n  b {\n    top: calc(1px + 2%);\n  }\n}\n",
     ]
     assert style_sheet(sources) == (
-        "a:hover,\nb > c {\ncolor: light-dark(#fff, #000);\nmargin: 0 auto;\n}\n"
-        "@media print {\na {\ncolor: red;\n}\nb {\ntop: 1px;\n}\n}\n"
+        "a:hover,b>c{color:light-dark(#fff,#000);margin:0 auto}@media print{a :is(b){color:red}b{top:calc(1px + 2%)}}\n"
     )
 
 
-def test_what_is_shipped_is_small_and_holds_every_source() -> None:
+def test_what_a_page_loads_is_small() -> None:
     files = bundled()
-    assert sum(len(text.encode()) for text in files.values()) <= ASSET_BYTES
-    for path in ASSETS.glob("js/*.js"):
-        source = path.read_text("utf-8")
-        for text in re.findall(r'"(?:[^"\\]|\\.)*"', re.sub(r"(?ms)^import.*?;$|^ *//.*?$|/\*.*?\*/", "", source)):
-            assert text in files["site.js"], path.name
-    shipped = len(re.findall(r"^[a-z-]+:(?= |$)", files["site.css"], re.MULTILINE))
-    written = sum(
-        len(re.findall(r"^ +[a-z-]+:(?= |$)", path.read_text("utf-8"), re.MULTILINE))
-        for path in ASSETS.glob("css/*.css")
-    )
-    assert shipped == written > 100
+    assert sorted(files) == sorted(f"{kind}.{end}" for kind in SHEETS for end in ("css", "js"))
+    for kind in SHEETS:
+        assert sum(len(files[f"{kind}.{end}"].encode()) for end in ("css", "js")) <= PAGE_ASSETS, kind
+
+
+def test_every_source_is_shipped_with_its_texts() -> None:
+    files = bundled()
+    scripts = "".join(text for name, text in files.items() if name.endswith(".js"))
+    for path in ASSETS.rglob("*.js"):
+        source = re.sub(r"(?ms)^import.*?;$|^ *//.*?$|/\*.*?\*/", "", path.read_text("utf-8"))
+        for text in re.findall(r'"(?:[^"\\]|\\.)*"|`(?:[^`\\]|\\.)*`', source):
+            assert text in scripts, path.name
+    named = {*FIRST, *LAST, *(name for own in SHEETS.values() for name in own)}
+    assert named == {path.stem for path in ASSETS.glob("css/*.css")}
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
-def test_the_script_parses_and_its_functions_compute_what_they_say(tmp_path: Path) -> None:
-    (tmp_path / "site.js").write_text(bundled()["site.js"], encoding="utf-8")
-    subprocess.run(["node", "--check", str(tmp_path / "site.js")], check=True)
+def test_the_scripts_parse_and_its_functions_compute_what_they_say(tmp_path: Path) -> None:
+    for kind in SHEETS:
+        path = tmp_path / f"{kind}.js"
+        path.write_text(bundled()[path.name], encoding="utf-8")
+        subprocess.run(["node", "--check", str(path)], check=True)
     tests = sorted(map(str, (ROOT / "tests/js").glob("*.test.js")))
     done = subprocess.run(["node", "--test", *tests], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout

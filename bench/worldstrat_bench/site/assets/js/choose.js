@@ -33,7 +33,8 @@ function costs(candidate, device) {
 function where(data, found) {
   const groups = found.effective === found.tiles.length ? "" : ` (${found.effective.toFixed(1)} effective groups)`;
   const all = found.tiles.length === data.tiles ? "all" : `${found.tiles.length} of`;
-  return `${all} ${many(data.tiles, "tile")}${groups}${found.words ? `: ${found.words}` : ""}`;
+  const words = found.words && `: ${found.words}`;
+  return `${all} ${many(data.tiles, "tile")}${groups}${words}`;
 }
 
 /** Return the paragraphs of the answer. */

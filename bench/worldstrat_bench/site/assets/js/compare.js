@@ -8,6 +8,16 @@ import { paired } from "./paired.js";
 
 const BINS = 25;
 
+/** Return the unit of a metric as it follows a number. */
+function unitOf(metric) {
+  return metric.unit && ` ${metric.unit}`;
+}
+
+/** Return what goes before the number of tiles on which neither model is better. */
+function nearOf(metric) {
+  return metric.margin ? `within ${metric.margin}${unitOf(metric)} on` : "equal on";
+}
+
 /** Return a signed number's text with the other sign. */
 export function turned(text) {
   if (text.startsWith("+")) return MINUS + text.slice(1);
@@ -64,23 +74,22 @@ export function verdict(metric, beats, found, [first, second]) {
   if (signs.size > 1 || signs.has(undefined)) return "Neither is shown to be better.";
   const value = Number(found.value.replace(MINUS, "-"));
   if (Math.abs(value) < metric.margin) {
-    return `Too small to count: a verdict needs ${metric.margin}${metric.unit ? ` ${metric.unit}` : ""}.`;
+    return `Too small to count: a verdict needs ${metric.margin}${unitOf(metric)}.`;
   }
   const better = value * metric.sign > 0 ? first : second;
   return `${better} looks better, but a verdict needs p \u2264 ${metric.level}.`;
 }
 
 function sentence(metric, i, j, found, names) {
-  const unit = metric.unit ? ` ${metric.unit}` : "";
+  const unit = unitOf(metric);
   const said = tested(metric, i, j) || counted(metric, found);
   const p = said.p?.startsWith("<") ? said.p : `= ${said.p}`;
   const interval = said.low ? ` [${said.low}, ${said.high}], p ${p},` : "";
-  const near = metric.margin ? `within ${metric.margin}${unit} on` : "equal on";
   const ties = found.length - said.wins - said.losses;
   return (
     `${verdict(metric, metric.beats[i][j] - metric.beats[j][i], said, names)} ` +
     `${metric.label}: ${names[0]} minus ${names[1]} ${said.value}${unit}${interval} on ${found.length} tiles. ` +
-    `${names[0]} is better on ${said.wins}, ${near} ${ties}, worse on ${said.losses}.`
+    `${names[0]} is better on ${said.wins}, ${nearOf(metric)} ${ties}, worse on ${said.losses}.`
   );
 }
 
@@ -99,7 +108,7 @@ function crossedSentence(data, metric, found, names, words) {
   const values = found.map((d) => d.value);
   const groups = found.map((d) => data.groups[d.tile]);
   const said = paired(values, groups, data.fewest);
-  const unit = metric.unit ? ` ${metric.unit}` : "";
+  const unit = unitOf(metric);
   const drawn = said.p !== null && said.effective >= data.drawn;
   const value = signed(said.value, metric.decimals) + unit;
   const ends = drawn && ` [${signed(said.low, metric.decimals)}, ${signed(said.high, metric.decimals)}]`;
@@ -112,14 +121,14 @@ function crossedSentence(data, metric, found, names, words) {
   const say = el("p", `${metric.label} ${where}. ${names[0]} minus ${names[1]} `, { class: "say" });
   say.append(el("span", value, drawn ? {} : { class: "hatch" }), test);
   const near = found.length - wins - losses;
-  const rest = `Better on ${wins}, ${metric.margin ? `within ${metric.margin}${unit} on` : "equal on"} ${near}, worse on ${losses}.`;
+  const rest = `Better on ${wins}, ${nearOf(metric)} ${near}, worse on ${losses}.`;
   return [say, el("p", `${rest} One choice of tiles of very many, so no verdict hangs on it.`, { class: "note" })];
 }
 
 function distribution(metric, found, names) {
   const { counts, low, high } = spread(found, BINS);
   const most = Math.max(...counts);
-  const unit = metric.unit ? ` ${metric.unit}` : "";
+  const unit = unitOf(metric);
   const ends = [low, high].map((v) => signed(v, metric.decimals) + unit);
   // Two points a step: a histogram has flat tops.
   const line = counts.flatMap((n) => [n / most, n / most]);

@@ -34,7 +34,7 @@ export function unmet(model, want, ms) {
       ? `Licence ${licence}: not known to allow commercial use.`
       : `Licence ${licence}: no commercial use.`;
   }
-  if (want.most && ms === null) return `No valid time ${want.device ? `on ${want.device}` : "on any device class"}.`;
+  if (want.most && ms === null) return `No valid time on ${want.device || "any device class"}.`;
   return want.most && ms > want.most ? `Takes ${threeDigits(ms)} ms a tile, more than ${threeDigits(want.most)}.` : "";
 }
 

@@ -12,7 +12,8 @@ export function picked(before, slug, isOn) {
 
 /** Return what an address on another page says of the ticked models. */
 export function pickedHash(slugs) {
-  return `#${slugs.map((slug, i) => `${"ab"[i]}=${slug}`).join("&")}`;
+  const words = slugs.map((slug, i) => `${"ab"[i]}=${slug}`);
+  return `#${words.join("&")}`;
 }
 
 /** Let rows be ticked; return the function that ticks those of the address. */

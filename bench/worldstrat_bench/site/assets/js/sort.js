@@ -47,7 +47,7 @@ function sortBy(table, column, direction) {
 }
 
 /** Sort a table as the address says; without a word in it the table stays as it is. */
-export function sortAsLinked(table) {
+function sortAsLinked(table) {
   const said = linked(`${table.id}-sort`);
   if (!said) return;
   const key = said.replace(/-$/, "");
@@ -56,7 +56,10 @@ export function sortAsLinked(table) {
   });
 }
 
-/** Make the headings of a table buttons. The first click shows the best values first. */
+/**
+ * Make the headings of a table buttons; the first click shows the best values first. Return the function that sorts as
+ * the address says.
+ */
 export function sortable(table) {
   [...table.tHead.rows[0].cells].forEach((head, column) => {
     const button = el("button", null, { type: "button" });
@@ -72,5 +75,7 @@ export function sortable(table) {
       link({ [`${table.id}-sort`]: head.dataset.key + (direction < 0 ? "-" : "") });
     });
   });
-  sortAsLinked(table);
+  const follow = () => sortAsLinked(table);
+  follow();
+  return follow;
 }

@@ -1,0 +1,9 @@
+// A tile: its pictures, and what every model scores on it.
+import { sortable } from "../sort.js";
+import { start } from "../start.js";
+import { viewer } from "../viewer.js";
+
+start([
+  ["table.sortable", sortable],
+  [".viewer", viewer],
+]);
