@@ -42,6 +42,7 @@ def make_scorer(
     wanted : metrics that the scorer of a wsb protocol computes, without the learned and optional ones; None: all.
     """
     where = torch.device(device)
+    # What a family does after the search follows from how it searches, so that rule chooses, not a protocol's name.
     if isinstance(protocol.registration, GaussianParabola):
         added = load_optional((), where) if optional is None else optional
         return WsbScorer(protocol, where, perceptual, cache, added, batch, wanted)

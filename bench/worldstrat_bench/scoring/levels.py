@@ -43,15 +43,18 @@ def level_warnings(levels: Sequence[Levels], rule: OffsetFirst) -> tuple[str, ..
     known = [one for one in levels if one.reference_clipped is not None and one.reference_bias is not None]
     if not known:
         return ()
+    # A cause is sought over all tiles at once: a forgotten offset is in every one of them, weather in a few.
     cause = _explanation(known)
     warnings = []
     clipped = statistics.fmean(one.clipped for one in known)
     usual = statistics.fmean(one.reference_clipped or 0.0 for one in known)
+    # Beside the bicubic of the same tiles: snow and haze take any prediction out of the range.
     if clipped > usual + rule.clipped_warning:
         warnings.append(
             f"{share_text(clipped)} of the values leave the range of reflectance where the target does not "
             f"(reference bicubic: {share_text(usual)}); {cause}"
         )
+    # Medians, since one tile under cloud needs a correction that would decide a mean.
     size = statistics.median(abs(value) for one in known for value in one.bias)
     usual = statistics.median(abs(value) for one in known for value in one.reference_bias or ())
     if size > usual + rule.bias_warning:
@@ -70,6 +73,7 @@ def _explanation(levels: Sequence[Levels]) -> str:
             extra.append(bias - usual)
             level.append(target - bias)  # the prediction's own mean
     offset = statistics.median(extra)
+    # A black band has no scale.
     ratios = [add / mean for add, mean in zip(extra, level, strict=True) if abs(mean) > 1e-6]
     gain = statistics.median(ratios) if ratios else 0.0
     size = statistics.median(map(abs, extra))
@@ -77,6 +81,7 @@ def _explanation(levels: Sequence[Levels]) -> str:
     after_scale = statistics.median(abs(add - gain * mean) for add, mean in zip(extra, level, strict=True))
     if size < TOO_SMALL or min(after_offset, after_scale) > EXPLAINED * size:
         return "neither one offset nor one scale explains it"
+    # Where both explain it alike, the offset: it is the simpler mistake to look for.
     if after_offset <= after_scale:
         return f"an offset of {offset:+.3g} added to the predictions would explain it"
     return f"predictions multiplied by {plain_number(1 + gain)} would explain it"

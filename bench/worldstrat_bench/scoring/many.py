@@ -97,6 +97,7 @@ class Scorer:
         for index, (image, mask, sky) in enumerate(zip(images, masks, skies, strict=True)):
             with _located(f"targets[{index}]"):
                 found.append(self._scorer.prepare(*prepare_target(image, mask, sky, self._rules)))
+        # Only now: a call that fails at its last target leaves the earlier ones in use.
         self._targets = found
         return self
 
@@ -125,6 +126,7 @@ class Scorer:
         """
         images = _split(batch, 4, "batch")
         tiles = self._chosen(len(images), index)
+        # Several threads would split a sum by the number of cores, and its last digits would follow.
         with torch.no_grad(), one_torch_thread() if self.device.type == "cpu" else nullcontext():
             scores = self._scored(images, tiles, self._errors(expected_error, len(images)))
         rows = [{**score.metrics, **{name: getattr(score, name) for name in BESIDE}} for score in scores]
@@ -163,6 +165,7 @@ class Scorer:
     def _scored(
         self, images: Sequence[Array], tiles: Sequence[Prepared], errors: Sequence[Array | None]
     ) -> list[TileScore]:
+        # A CPU gains nothing from a batch, and one pair after the other lets an error name its prediction.
         if isinstance(self._scorer, WsbScorer) and self._scorer.batch > 1:
             return self._scorer.score_batch(images, tiles, errors)
         scores = []

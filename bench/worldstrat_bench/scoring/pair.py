@@ -76,6 +76,7 @@ def score_pair(
     check_array(prediction, "prediction")
     tile, frame = prepare_target(target, valid, clear, rules)
     mask = tile.valid
+    # What the prediction hides is taken out of the target's mask, which every metric respects already.
     prediction, unseen = _unmasked(prediction, None)
     if unseen is not None:
         if unseen.shape != mask.shape:
@@ -86,6 +87,7 @@ def score_pair(
             )
         mask = mask & ~unseen
         tile = replace(tile, valid=mask, usable=is_usable(mask, rules.target))
+    # Only by name: the network takes seconds to load, the metrics around it milliseconds.
     learned = load_perceptual() if names is not None and "lpips" in names else None
     scorer = make_scorer(rules, perceptual=learned, optional=load_optional(added))
     score = scored(scorer, prediction, scorer.prepare(tile, frame), expected_error)
@@ -143,6 +145,7 @@ def check_array(image: object, where: str) -> None:
 
 def _target(target: Array, valid: Array | None, rules: Protocol) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Return a target, (3 or 4, H, W) and finite, and where it has data, (H, W)."""
+    # Filled first: a NaN below the mask would spread through every filter, masked or not.
     filled, hidden = _unmasked(target, 0.0)
     image: NDArray[np.float32] = _array(filled, np.float32)
     if image.ndim != 3 or image.shape[0] not in (3, 4):
@@ -193,8 +196,10 @@ def _asked(metrics: str | Iterable[str] | None) -> tuple[tuple[str, ...] | None,
         raise UsageError("no metric is named", where="metrics", remedy="None returns all that a pair can have")
     added = parse_added((name for name in asked if name.startswith("+")), where="metrics")
     named = tuple(metric_named(name, _KNOWN, "unknown metric", "metrics") for name in asked if name[:1] != "+")
+    # A column may be asked for without its metric, which has to be computed all the same.
     owners = {owner.name for name in named if (owner := optional_column(name)) is not None}
     columns = tuple(column.name for name in added for column in OPTIONAL[name].columns if column.name not in named)
+    # "+name" alone adds to all that a pair can have; beside plain names it adds to these.
     return (*named, *columns) if named or not added else None, tuple(sorted({*added, *owners}))
 
 
@@ -211,6 +216,7 @@ def _unmasked(image: Array, fill: float | None) -> tuple[Array, NDArray[np.bool_
     if not isinstance(image, np.ma.MaskedArray) or image.ndim != 3:
         return image, None
     if fill is None:
+        # The mean rather than 0: filters reach over the edge of a hole, and a dark hole would be a feature there.
         means = np.ma.mean(image, axis=(1, 2), keepdims=True).filled(0)
         return np.where(np.ma.getmaskarray(image), means, image.data).astype(image.dtype), _hidden(image)
     return image.filled(fill), _hidden(image)

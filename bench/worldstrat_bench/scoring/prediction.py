@@ -42,17 +42,20 @@ def check_prediction(prediction: Array, device: torch.device, least: tuple[int, 
         unless it is (3, H, W), or (4, H, W) with the near infrared, real floating point, finite everywhere, nowhere
         masked, at least of that size, and of a median |value| of at most 10.
     """
+    # torch would take the numbers below a mask for predicted ones.
     if isinstance(prediction, np.ma.MaskedArray) and prediction.mask.any():
         raise ModelError("a prediction is a masked array", remedy="score_pair takes one; a model predicts every pixel")
     shape = tuple(prediction.shape)
     if len(shape) != 3 or shape[0] not in (3, 4) or min(shape) < 1:
         raise ModelError(f"a prediction has shape {shape}, not (3, H, W)", remedy=_REMEDY)
+    # Resampling would make an image of a thumbnail as well, and it would get a score like any other.
     if shape[1] < least[0] or shape[2] < least[1]:
         sizes = f"{shape[1]} x {shape[2]} px, the native grid {least[0]} x {least[1]}"
         raise ModelError(f"a prediction is smaller than the native grid: {sizes}", remedy=_REMEDY)
     image = to_tensor(prediction, device)
     if not image.is_floating_point():
         raise ModelError(f"a prediction is {image.dtype}, not float32", remedy=_REMEDY)
+    # A network in half or double precision is welcome; where numbers are rounded is the protocol's to say (3.5).
     image = image.to(torch.float32)
     _check_values(image)
     return image

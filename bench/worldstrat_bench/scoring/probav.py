@@ -87,6 +87,7 @@ class ProbavScorer:
         # First of all, as saving the challenge's 16-bit PNG does.
         image = crop_or_pad(given[:3].clamp(0, 1), self.radius)
         errors, bias = window_mismatch(image, prepared.truth)
+        # The best of each by itself, at whichever offset: so the challenge counts.
         similarity = float(self._similarities(image, bias, prepared.ssim).max())
         best = int(errors.flatten().argmin())
         row, column = divmod(best, 2 * self.radius + 1)
@@ -100,6 +101,7 @@ class ProbavScorer:
         return TileScore(
             metrics=metrics,
             nulls={name: reasons[name] for name, value in metrics.items() if value is None},
+            # A lag says how far the truth's window moved; a record says where the prediction is read, the other way.
             shift_y=float(self.radius - row),
             shift_x=float(self.radius - column),
             shift_at_edge=self.radius in (abs(row - self.radius), abs(column - self.radius)),

@@ -32,6 +32,7 @@ def check_range(image: NDArray[Any], valid: NDArray[np.bool_]) -> None:
     ----------
     valid : (H, W) bool; values elsewhere may be anything.
     """
+    # Nearly every target passes by its extremes, holes included, and is spared the selection of valid pixels.
     least, most = float(image.min()), float(image.max())
     if least >= LEAST and most <= MOST:
         return
@@ -75,6 +76,7 @@ def checked_target(target: TargetImage, protocol: Protocol) -> TargetImage:
     DataError
         if it has too few valid pixels, or for values that are not reflectance.
     """
+    # Before the range is looked at: below a mask any number may stand.
     if isinstance(target.image, np.ma.MaskedArray):
         valid = target.valid & ~np.ma.getmaskarray(target.image).any(axis=0)
         usable = target.usable and is_usable(valid, protocol.target)
@@ -82,6 +84,7 @@ def checked_target(target: TargetImage, protocol: Protocol) -> TargetImage:
     if not target.usable:
         raise DataError("a target has too few valid pixels", remedy="leave the tile out of the run")
     check_range(target.image, target.valid)
+    # Targets of a data set are clipped already, and need no copy.
     if target.image.min() >= 0 and target.image.max() <= 1:
         return target
     return replace(target, image=np.clip(target.image, 0, 1))

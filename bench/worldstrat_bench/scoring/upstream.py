@@ -90,6 +90,7 @@ class UpstreamScorer:
             raise TypeError("prepared by another scorer")
         given = on_grid(check_prediction(prediction, self.device, prepared.least), prepared.side, prepared.side)
         values = self.chip_metrics(given[:3], prepared)
+        # One transfer from the device for all numbers; PSNR as a mean of dB, as published.
         means = torch.stack([*(value.mean() for value in values.values()), share_outside(given)]).tolist()
         metrics: dict[str, float | None] = dict(zip(values, means[:-1], strict=True))
         metrics["psnr_bicubic"] = prepared.psnr_bicubic
@@ -99,9 +100,11 @@ class UpstreamScorer:
     def chip_metrics(self, image: Tensor, prepared: UpstreamPrepared) -> dict[str, Tensor]:
         """Return every metric of every chip, (N,) each, of a (3, side, side) image."""
         chips = self._chips(image)
+        # Before the search, as the published scorer does: brightness then does not choose the shift.
         bias = prepared.truth.centre - chips.mean(dim=(-2, -1), dtype=torch.float64)
         first, last = self.rule.crop, self.rule.crop + prepared.truth.side
         seen = chips[..., first:last, first:last] + bias.to(chips.dtype)[..., None, None]
+        # The 81 shifts are compared by sums of products; only the best one is then made of pixels.
         best = truth_mismatch(seen, prepared.truth).flatten(1).argmin(dim=1).tolist()
         moved = self._moved(prepared.chips, [divmod(index, len(self.kernels)) for index in best])
         seen = interleave(seen).view(seen.shape)

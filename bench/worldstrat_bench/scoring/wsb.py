@@ -84,6 +84,7 @@ class WsbScorer:
             return prepare_wsb(target, frame, self.rules, self.device, None)
         key = cache_key(target, frame, self.protocol.sha256, self.device)
         stored = self._cache.get(key)
+        # The key holds the code's digest, so an entry that lacks a name is a damaged one: it is made again.
         if stored is not None and set(stored) == set(SCALARS):
             return prepare_wsb(target, frame, self.rules, self.device, stored)
         prepared = prepare_wsb(target, frame, self.rules, self.device, None)
@@ -104,15 +105,18 @@ class WsbScorer:
         # R, G, B by themselves from the start: what else there is must not change a bit of their scores.
         image = on_grid(given[:3], prepared.height, prepared.width)
         steps = align(image, prepared.offset, prepared.search, prepared.quick, self.rules)
+        # Stands in where psnr_raw is not wanted: nothing reads it then, and a move costs as much as many metrics.
         raw = steps.result
         if self.rules.computes("psnr_raw"):
             raw = moved(image.clamp(0, 1), steps.shift, self.rules).clamp(0, 1)
         placed = Placed(steps.levelled, steps.result, steps.bias, raw)
+        # From here on a pair is a batch of one, so that both ways share what follows.
         values = {name: value[None] for name, value in ranked(placed, Truth.of(prepared), self.rules).items()}
         shift = steps.shift
         near = self._near_infrared(given[3:], shift, prepared)
         pairs = self._pairs(steps.result[None], steps.levelled.image[None], prepared.target[None], near, [prepared])
         if spread is not None and self._optional:
+            # Moved alone: a standard deviation has no level to be corrected.
             spread = moved(on_grid(spread[:3], prepared.height, prepared.width), shift, self.rules)
             pairs = replace(pairs, expected_error=spread[None])
         y, x, edge = (image.new_full((1,), value, dtype=torch.float64) for value in (shift.y, shift.x, shift.at_edge))
@@ -233,6 +237,7 @@ class WsbScorer:
         curves = {name: curve.tolist() for name, curve in found.curves.items()}
         scores = []
         for index, (numbers, tile) in enumerate(zip(rows, tiles, strict=True)):
+            # Taken out, because what stays in `numbers` becomes the columns of metrics.
             clipped, y, x, edge = (numbers.pop(name) or 0.0 for name in ("clipped", *PLACES))
             bias, mean = (tuple(numbers.pop(name) or 0.0 for name in names) for names in (BIASES, MEANS))
             metrics, missing = self._finish(numbers, found.nulls[index], tile)
@@ -253,6 +258,7 @@ class WsbScorer:
         self, numbers: dict[str, float | None], nulls: Mapping[str, str], prepared: WsbPrepared
     ) -> tuple[dict[str, float | None], dict[str, str]]:
         """Every metric of the protocol, those that could not be computed as None with the reason."""
+        # A column that such a prediction cannot have, such as NDVI of three bands, is left out, not null.
         added = [name for one in self._optional for name in one.metric.names if name in numbers]
         ranked_names = (name for name in self.rules.metrics.names if self.rules.computes(name))
         metrics = {name: numbers.get(name) for name in (*ranked_names, *added)}

@@ -64,6 +64,7 @@ def level(image: Tensor, target: OffsetTarget, rules: WsbRules) -> Levelled:
     This comes before registration, so that no wild value and no offset steers it.
     """
     window = crop_or_pad(image, rules.border).contiguous()
+    # A median, which absurd values do not move: which of them are absurd can be told only after it.
     first = first_offset(window, target)
     possible = without_absurd(image, first, rules.offset)
     seen = window if possible is image else crop_or_pad(possible, rules.border)
@@ -102,6 +103,7 @@ def find_shift(image: Tensor, target: SearchTarget, quick: QuickTarget | None, r
     rule = rules.search
     if quick is not None:
         found = quick_shift(_around(image, rule.radius, rules), quick, tie=rule.tie, fraction=rule.fraction)
+        # It answers only where a bound proves that the table would answer the same.
         if found is not None:
             return found
     return pick_shift(search_table(image, target, rules).cpu().numpy(), tie=rule.tie, fraction=rule.fraction)
@@ -142,5 +144,6 @@ def align(
     """Level, register and move a (3, H, W) image on the grid, not clipped, and add the bias that is left."""
     levelled = level(image, offset, rules)
     shift = find_shift(levelled.image, search, quick, rules)
+    # Other pixels overlap after the move, so a little of the level is left; it is taken off where scores are.
     result, bias = unbiased(moved(levelled.image, shift, rules), offset)
     return Aligned(levelled, shift, result, bias)

@@ -95,6 +95,7 @@ def measure(images: Tensor, stack: Stack, rules: WsbRules) -> Measured:
     levelled = level(images, truth.offset, rules)
     values = search_table(levelled.image, stack.search, rules)
     shifts = pick_shifts(values, tie=search.tie, fraction=search.fraction)
+    # S and the raw prediction in one move: its weights follow from the shift alone.
     placed = move_all(torch.cat([levelled.image, images.clamp(0, 1)], dim=1), shifts, rules)
     result, bias = unbiased(placed[:, :3], truth.offset)
     found = Placed(levelled, result, bias, placed[:, 3:].clamp(0, 1))
@@ -122,6 +123,7 @@ def in_batches(kinds: Sequence[Hashable], size: int, score: Callable[[list[int]]
         for start in range(0, len(members), size):
             part = members[start : start + size]
             filled = part + [part[-1]] * (size - len(part))
+            # Not strict: the scores of the copies at the end are dropped here.
             found |= dict(zip(part, score(filled), strict=False))
     return [found[index] for index in range(len(kinds))]
 

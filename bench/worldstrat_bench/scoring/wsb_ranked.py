@@ -77,15 +77,18 @@ def ranked(placed: Placed, truth: Truth, rules: WsbRules) -> dict[str, Tensor]:
         mse = squared_error(fixed, target, valid)
         values |= {"psnr": psnr(mse, floor), "rmse": rmse(mse, floor)}
     if rules.computes("ssim"):
+        # Stretched, because SSIM's constants are made for images that fill their range, and land is dark.
         values["ssim"] = ssim(stretch(fixed, truth.white), truth.ssim)
     if rules.computes("psnr_raw"):
         values["psnr_raw"] = psnr(squared_error(placed.raw, target, valid), floor)
     if rules.computes("psnr_unregistered"):
+        # Levelled like P and only not moved, so that the difference to psnr is what registration gives.
         still, _ = unbiased(crop_or_pad(levelled.image, rules.border), truth.offset)
         values["psnr_unregistered"] = psnr(squared_error(still, target, valid), floor)
     if rules.computes("sam"):
         values["sam"] = sam(fixed, target, valid, norm_min=constants.sam_norm_min)
     if truth.frame is not None and rules.computes("lr_consistency"):
+        # S, not P: frame 0 lies where the input lay, and P was moved to the target's place.
         seen = truth.frame
         values["lr_consistency"] = lr_consistency(levelled.image, seen.rgb, seen.clear, seen.sensor)
     return values

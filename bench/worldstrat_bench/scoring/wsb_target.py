@@ -175,6 +175,7 @@ def method_sha256(package: Path | None = None) -> str:
 
 def cache_key(target: TargetImage, frame: Frame | None, protocol_sha256: str, device: torch.device) -> str:
     """Return the name of a tile's statistics: their target, frame, protocol, method and kind of device."""
+    # The kind of device too: a GPU adds in another order, and statistics of one must not meet scores of the other.
     digest = hashlib.sha256(f"{method_sha256()} {protocol_sha256} {target.sha256} {device.type}".encode())
     for part in () if frame is None else (frame.rgb, frame.clear):
         if part is None:
@@ -236,6 +237,7 @@ def _search_mask(valid: Tensor | None, clear: Tensor | None, shape: Sequence[int
         return valid
     near = crop_or_pad(nearest(clear, shape[-2], shape[-1]), rules.border)
     mask = near if valid is None else near & valid
+    # Clouds of frame 0 are not in HR and would steer the shift; a sliver of clear land would let noise steer it.
     available = mask.numel() if valid is None else int(valid.sum())
     if float(mask.sum()) < rules.search.clear_share_min * available:
         return valid
@@ -255,5 +257,6 @@ def _own_consistency(image: Tensor, valid: Tensor, rgb: Tensor, frame: FrameImag
     """Return the target's own lr_consistency, over clear pixels that see no no-data."""
     if not frame.usable:
         return None
+    # A hole would count as black land once it is degraded, so coarse pixels that saw any of it are left out.
     holes = degrade((~valid).to(torch.float32), frame.sensor)
     return _number(lr_consistency(image, rgb, frame.clear & (holes <= rules.no_data_above), frame.sensor))
