@@ -129,6 +129,7 @@ def report(record: Record, run: Path, json: bool) -> None:
     else:
         print_summary(record, run)
     failed = sum(count for outcome, count in record.outcomes.items() if outcome != "ok")
+    # After the summary: the run is complete, and its numbers are there whatever becomes of the exit code.
     if failed:
         raise ModelError(
             f"{failed} of {record.dataset.tiles} tiles failed: {_spoiled(record)}",

@@ -98,6 +98,7 @@ def print_report(report: SpeedReport) -> None:
     console = stdout()
     console.print(table)
     for timing in report.timings:
+        # Below the table, where a sentence does not widen a column.
         for reason in timing.reasons:
             line = f"{timing.scenario}: {timing.verdict}: {reason}"
             console.print(printable(line), highlight=False, markup=False, soft_wrap=True)

@@ -60,6 +60,7 @@ def run_speed(options: SpeedOptions, say: Callable[[str], None]) -> SpeedReport:
             # Before minutes are spent: a figure beside the record of another model would be refused at the end.
             check_same(record, model, protocol.id)
             scored = scored_of(options.run, record, options.data, protocol)
+            # Of other tiles the run has no predictions to compare with.
             list_name = record.dataset.list
         tiles = _tiles(options, protocol, list_name)
         device = resolve_devices(options.device)[0]
@@ -109,6 +110,7 @@ def _tiles(options: SpeedOptions, protocol: Protocol, list_name: str) -> TimedTi
 
 def _save(result: SpeedResult, run: Path) -> SpeedReport:
     name = "speed-benchmark.json"
+    # The document first: where a speed.json is, the file that it names is whole.
     write_durably(run / name, (json.dumps(result.benchmarks, indent=1, sort_keys=True) + "\n").encode())
     report = SpeedReport.model_validate({**result.report.model_dump(), "benchmark_file": name})
     report.save(run / SpeedReport.FILE)

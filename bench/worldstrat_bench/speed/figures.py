@@ -34,6 +34,7 @@ def make_timing(
     verdict = judge(evidence)
     call = evidence.per_call
     transfers = [b.transfer_seconds / b.tiles_placed for b in series.blocks if b.transfer_seconds is not None]
+    # Batches are sent without waiting for each, so that only a block has a duration.
     latencies = percentiles(series.blocks) if scenario == "single" else (None, None, None)
     p50, p90, p99 = (None if seconds is None else seconds * 1e3 for seconds in latencies)
     return Timing(

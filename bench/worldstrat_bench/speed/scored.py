@@ -89,6 +89,7 @@ def scored_of(run: Path, record: Record, data: Path | None, protocol: Protocol) 
     if not there:
         what = "the run has no predictions of this dataset to compare with"
         raise UsageError(what, where=store.folder, remedy="evaluate with --keep, or omit --out")
+    # From the system's randomness: a model that foresees the tiles could be honest on these alone.
     names = random.SystemRandom().sample(there, min(COMPARED_TILES, len(there)))
     tiles = dataset_tiles(data, protocol, record.model.frames, list_name=list_name, names=names)
     return Scored(

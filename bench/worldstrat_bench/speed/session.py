@@ -208,6 +208,7 @@ class _TimingSession:
 
     def _time(self, scenario: Scenario, scenarios_left: int) -> _Run:
         began = time.perf_counter()
+        # What an earlier scenario did not use is shared by those that are left.
         until = began + (self._until - began) / scenarios_left
         speeds: Sweep = {}
         if scenario == "offline":
@@ -215,6 +216,7 @@ class _TimingSession:
             speeds = sweep(lambda b: self._subject(scenario, b), most, lambda text: self._say(f"offline: {text}"))
         batch = best_batch(speeds)
         subject = self._subject(scenario, batch)
+        # The model rests meanwhile: work of its threads would slow the reference, and make the model look faster.
         reference = WorkerSubject(
             self._reference,
             self._reference_variations,
@@ -241,6 +243,7 @@ class _TimingSession:
         return any(seen) if seen else None
 
     def _strangers(self) -> int | None:
+        # Workers start helpers of their own, which are not strangers on the device.
         ours = frozenset({os.getpid(), *(pid for worker in self._processes for pid in _pids(worker))})
         seen = [found for reading in self._readings if (found := strangers(reading, ours)) is not None]
         return max(seen) if seen else None
@@ -283,6 +286,7 @@ class _TimingSession:
         if self._sensor is None or before is None or before.millijoules is None:
             return None
         subject = self._subject(run.scenario, run.batch)
+        # Placing inputs and raising the clocks come before the first reading: neither is energy of a call.
         subject.block(run.series.size)
         before = self._sensor.read()
         calls = subject.keep_busy(run.series.size, self._request.plan.seconds)

@@ -35,6 +35,7 @@ def sweep(subject_of: Callable[[int], Subject], batch_max: int, say: Callable[[s
     for batch in _sizes(batch_max):
         subject = subject_of(batch)
         try:
+            # One call tells how many of this size fill a block: a batch that is twice as large may take any time.
             guess = subject.block(BlockSize(1, 1, 1, 1)).guess
             seconds = subject.block(size_of(subject, guess, SWEEP_SECONDS)).per_call
         except TimedCallError as error:

@@ -200,6 +200,7 @@ def _modes(evidence: Evidence) -> str | None:
         return None
     gaps = np.diff(durations)
     fewest = max(2, int(np.ceil(MODES_SHARE * len(durations))))
+    # Further out a gap cuts off a few stragglers, which are not a second mode.
     inner = gaps[fewest - 1 : len(durations) - fewest]
     if not len(inner) or inner.max() < MODES_GAP * np.median(durations):
         return None
