@@ -7,18 +7,18 @@ changes (``protocols/released.toml`` lists the digests and a test compares them)
 from __future__ import annotations
 
 import hashlib
-import tomllib
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from worldstrat_bench.arguments import one_of
 from worldstrat_bench.artefacts.base import Part
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
+from worldstrat_bench.toml_text import read_toml
 from worldstrat_bench.typed import typed
 
 DEFAULT_PROTOCOL = "wsb-1"
@@ -256,7 +256,7 @@ def stage_in(released: Mapping[str, Any], protocol: Protocol) -> Stage:
 @cache
 def _released() -> Mapping[str, Any]:
     text = resources.files("worldstrat_bench").joinpath("protocols", "released.toml").read_text(encoding="utf-8")
-    return tomllib.loads(text)
+    return read_toml(text)
 
 
 @typed
@@ -278,7 +278,7 @@ def parse_protocol(content: bytes, *, where: object = "protocol") -> Protocol:
         if it is not TOML or does not follow the schema.
     """
     try:
-        data = tomllib.loads(content.decode("utf-8"))
+        data = read_toml(content.decode("utf-8"))
         return Protocol.model_validate({**data, "sha256": hashlib.sha256(content).hexdigest()})
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError) as error:
+    except ValueError as error:
         raise InvalidArtefactError(f"not a protocol: {error}", where=where) from None

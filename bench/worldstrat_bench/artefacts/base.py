@@ -7,7 +7,6 @@ finite are errors, and every error says what is wrong, in which file, and how to
 from __future__ import annotations
 
 import json
-import tomllib
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from worldstrat_bench.artefacts.durable import write_durably
 from worldstrat_bench.errors import InvalidArtefactError
+from worldstrat_bench.toml_text import read_toml
 
 _LONGEST_KEY = 60
 _LONGEST_REASON = 200
@@ -180,10 +180,10 @@ def parse_toml(kind: type[P], content: bytes | str, *, name: str, where: object,
         naming the first key that is wrong: not UTF-8, not TOML, or not of the schema.
     """
     try:
-        return kind.model_validate(tomllib.loads(decoded(content)))
+        return kind.model_validate(read_toml(decoded(content)))
     except ValidationError as error:
         reason = first_problem(error)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         reason = str(error)
     raise InvalidArtefactError(f"not a valid {name}: {reason}", where=where, remedy=remedy)
 

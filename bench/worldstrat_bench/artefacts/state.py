@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
+
+from worldstrat_bench.toml_text import read_toml
 
 Word = Literal["active", "withdrawn", "disputed"]
 WORDS: Final[tuple[Word, ...]] = get_args(Word)
@@ -67,8 +68,8 @@ def state_of(manifest: Mapping[str, Any]) -> State:
 def state_in(text: str) -> State:
     """Return the state in the text of a manifest; active where it is not TOML, which other checks refuse."""
     try:
-        return state_of(tomllib.loads(text))
-    except (ValueError, RecursionError):
+        return state_of(read_toml(text))
+    except ValueError:
         return ACTIVE
 
 

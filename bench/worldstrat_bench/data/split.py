@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -17,6 +16,7 @@ from importlib import resources
 from types import MappingProxyType
 
 from worldstrat_bench.arguments import one_of
+from worldstrat_bench.toml_text import read_toml
 
 LISTS: tuple[str, ...] = ("full", "clean", "strict", "never-split")
 """The lists that the package fixes. ``clean`` ranks a board; ``full`` contains ``clean`` contains ``strict``."""
@@ -144,7 +144,7 @@ def sublists(name: str, tiles: Iterable[str]) -> dict[str, frozenset[str]]:
 @cache
 def releases() -> tuple[ReleaseFiles, ...]:
     """Return the releases of WorldStrat with the md5 of their two small files."""
-    document = tomllib.loads(_text("releases.toml"))
+    document = read_toml(_text("releases.toml"))
     return tuple(
         ReleaseFiles(name, entry["metadata.csv"]["md5"], entry["stratified_train_val_test_split.csv"]["md5"])
         for name, entry in document["releases"].items()
@@ -160,7 +160,7 @@ def release_names() -> tuple[str, ...]:
 @cache
 def licence_text() -> str:
     """Return licences and attribution of WorldStrat, a few lines."""
-    return str(tomllib.loads(_text("releases.toml"))["licence"]["text"]).strip()
+    return str(read_toml(_text("releases.toml"))["licence"]["text"]).strip()
 
 
 def _text(file: str) -> str:

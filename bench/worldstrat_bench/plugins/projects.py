@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import configparser
 import re
-import tomllib
 from collections.abc import Iterator
 from email.parser import BytesHeaderParser
 from pathlib import Path
 from typing import Any, Final
 
 from worldstrat_bench.plugins.reach import entries_of, is_file
+from worldstrat_bench.toml_text import read_toml
 
-_LARGEST: Final = 1 << 20
+_LARGEST: Final = 1 << 18
 _IN_SETUP_PY: Final = re.compile(r"""\bname\s*=\s*["']([^"'\n]{1,200})["']""")
 
 
@@ -44,8 +44,8 @@ def _names(folder: Path) -> Iterator[object]:
 
 def _of_pyproject(file: Path) -> Iterator[object]:
     try:
-        content: Any = tomllib.loads(_text(file))
-    except (tomllib.TOMLDecodeError, RecursionError):
+        content: Any = read_toml(_text(file))
+    except ValueError:
         return
     for path in (("project", "name"), ("tool", "poetry", "name"), *(("tool", "flit", "metadata", k) for k in _FLIT)):
         found = content

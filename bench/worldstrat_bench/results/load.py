@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from worldstrat_bench.artefacts.result import Result, load_result
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.stats.boards import board_key, ranking_list
 from worldstrat_bench.stats.names import name_fault
+from worldstrat_bench.toml_text import read_toml
 
 Paths: TypeAlias = str | Path | Iterable[str | Path]
 
@@ -104,10 +104,11 @@ def title_of(result: Result) -> str:
     for folder in (result.folder, *result.folder.resolve().parents[:_DEPTH]):
         try:
             with (folder / "submission.toml").open("rb") as stream:
-                title = tomllib.load(stream)["submission"]["title"]
+                text = stream.read(_LARGEST).decode("utf-8-sig")
+            title = read_toml(text)["submission"]["title"]
         except FileNotFoundError:
             continue
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        except (OSError, ValueError, KeyError, TypeError):
             break
         # A title that is more than a name is not shown, as on pages.
         if isinstance(title, str) and not name_fault(title):
@@ -116,6 +117,8 @@ def title_of(result: Result) -> str:
     return model.submission or model.name
 
 
+_LARGEST = 64 * 1024
+"""Bytes of a manifest: one that is larger is refused where it is submitted."""
 _DEPTH = 3
 """Folders from a result up to its submission: <slug>/results/<protocol>/<data set>."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -19,6 +18,7 @@ from worldstrat_bench.measures import MEASURES, metric_named
 from worldstrat_bench.run.known import SUBMISSIONS, with_history
 from worldstrat_bench.site.text import safe_url
 from worldstrat_bench.stats.boards import KINDS, Kind
+from worldstrat_bench.toml_text import read_toml
 
 _REMEDY = "reports/board.toml of the repository is an example"
 
@@ -117,7 +117,7 @@ def load_config(path: Path | None) -> BoardConfig:
     if path is None:
         return DEFAULTS
     try:
-        config = BoardConfig.model_validate(tomllib.loads(path.read_text(encoding="utf-8-sig")))
+        config = BoardConfig.model_validate(read_toml(path.read_text(encoding="utf-8-sig")))
     except ValidationError as error:
         raise InvalidArtefactError(f"not a board file: {first_problem(error)}", where=path, remedy=_REMEDY) from None
     except (OSError, ValueError) as error:

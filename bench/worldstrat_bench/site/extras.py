@@ -6,7 +6,6 @@ What does not follow its schema, or is of another record, is left out; ``submiss
 from __future__ import annotations
 
 import hashlib
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +18,7 @@ from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.site.text import clean, safe_url, short_hash
 from worldstrat_bench.stats.names import author_fault, name_fault, reserved_fault
 from worldstrat_bench.stats.robustness import disagreements
+from worldstrat_bench.toml_text import read_toml
 
 TIMED = (
     "Timed is the model alone: back-to-back calls in blocks of at least 0.2 s, or single calls that are waited for, "
@@ -92,8 +92,8 @@ def parse_toml(data: bytes | None) -> Mapping[str, Any]:
         if it is not TOML: without it the row would lose its title, its authors and its training statement.
     """
     try:
-        return tomllib.loads((data or b"").decode("utf-8-sig"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        return read_toml((data or b"").decode("utf-8-sig"))
+    except ValueError as error:
         raise InvalidArtefactError(f"submission.toml cannot be read: {clean(str(error), 200)}") from None
 
 

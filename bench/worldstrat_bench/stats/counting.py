@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +9,7 @@ from typing import Final
 
 from worldstrat_bench.artefacts.record import ModelRef
 from worldstrat_bench.stats.names import skeleton
+from worldstrat_bench.toml_text import read_toml
 
 
 @dataclass(frozen=True)
@@ -74,10 +74,10 @@ def claim_of(key: str, model: ModelRef, manifest: str, since: str, owners: Itera
     owners : logins that may change it; None where maintainers did not write them down.
     """
     try:
-        about = tomllib.loads(manifest)["submission"]
+        about = read_toml(manifest)["submission"]
         authors, main = about["authors"], about.get("main", False)
     # A stranger's manifest: the check of submissions refuses it, and a page must be built all the same.
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         authors, main = [], False
     named = tuple(author for author in authors if isinstance(author, str)) if isinstance(authors, list) else ()
     logins = None if owners is None else frozenset(login.casefold() for login in owners)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -14,6 +13,7 @@ from worldstrat_bench.artefacts.sensitivity import Sensitivity
 from worldstrat_bench.submission.faults import CheckFinding
 from worldstrat_bench.submission.manifest import MANIFEST_NAME, WEIGHTS_SUFFIXES, ManifestError, read_text
 from worldstrat_bench.submission.results import RESULT_FILES
+from worldstrat_bench.toml_text import read_toml
 
 SUBMISSIONS = "submissions"
 MAX_FILES = 200
@@ -44,8 +44,8 @@ def stated_weights(folder: Path) -> PurePosixPath | None:
     manifest says that it is one.
     """
     try:
-        weights = tomllib.loads(read_text(folder)[1]).get("weights")
-    except (ManifestError, ValueError, RecursionError, OverflowError):
+        weights = read_toml(read_text(folder)[1]).get("weights")
+    except (ManifestError, ValueError):
         return None
     if not isinstance(weights, dict) or not isinstance(weights.get("path"), str):
         return None

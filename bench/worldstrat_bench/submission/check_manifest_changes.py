@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -10,6 +9,7 @@ from worldstrat_bench.artefacts.state import corrections_of, state_of
 from worldstrat_bench.submission.check_changes import Author
 from worldstrat_bench.submission.faults import CheckFinding
 from worldstrat_bench.submission.locate import line_of
+from worldstrat_bench.toml_text import read_toml
 
 STATED: Final = (
     ("submission", "title"),
@@ -67,8 +67,8 @@ def sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 def _parsed(text: str) -> Mapping[str, Any] | None:
     try:
-        return tomllib.loads(text)
-    except (ValueError, RecursionError):
+        return read_toml(text)
+    except ValueError:
         return None
 
 

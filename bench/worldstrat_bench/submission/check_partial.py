@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from worldstrat_bench.submission.check_manifest import (
 from worldstrat_bench.submission.faults import CheckFinding
 from worldstrat_bench.submission.manifest import Manifest, ManifestError, read_text
 from worldstrat_bench.submission.placeholders import placeholder_faults
+from worldstrat_bench.toml_text import read_toml
 
 _SAYS_NOTHING: dict[str, Any] = {
     "schema_version": 1,
@@ -63,8 +63,8 @@ def partial_manifest(text: str) -> tuple[Manifest, frozenset[str]]:
     No section is valid where the text is not TOML.
     """
     try:
-        given = tomllib.loads(text)
-    except (RecursionError, ValueError, OverflowError):
+        given = read_toml(text)
+    except ValueError:
         given = {}
     content, valid = dict(_SAYS_NOTHING), set[str]()
     for name, field in Manifest.model_fields.items():

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+
+from worldstrat_bench.toml_text import read_toml
 
 Key = Sequence[str | int]
 
@@ -33,7 +35,8 @@ def line_of_syntax_error(message: str) -> int | None:
     return int(found.group(1)) if found else None
 
 
-def _key_lines(text: str) -> dict[tuple[str, ...], int]:
+@lru_cache(maxsize=4)
+def _key_lines(text: str) -> Mapping[tuple[str, ...], int]:
     """First line of every table header and every assignment that starts a line."""
     lines: dict[tuple[str, ...], int] = {}
     table: tuple[str, ...] = ()
@@ -56,8 +59,8 @@ def _key_lines(text: str) -> dict[tuple[str, ...], int]:
 def _path(statement: str) -> tuple[str, ...]:
     """Return the dotted path that one statement (a header or ``key = 0``) creates; () for any other line."""
     try:
-        node: object = tomllib.loads(statement)
-    except (tomllib.TOMLDecodeError, RecursionError):
+        node: object = read_toml(statement)
+    except ValueError:
         return ()
     path: list[str] = []
     while isinstance(node, dict | list) and node and len(path) < 32:

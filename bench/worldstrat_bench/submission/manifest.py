@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal, TypeVar, get_args
+from typing import Annotated, Final, Literal, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -17,6 +16,7 @@ from worldstrat_bench.measures import Returned
 from worldstrat_bench.submission.about import About, Corrections, Line, Prose, Section, Sha256, Url
 from worldstrat_bench.submission.locate import line_of, line_of_syntax_error
 from worldstrat_bench.submission.lock import wheel_address_fault
+from worldstrat_bench.toml_text import read_toml
 
 MANIFEST_NAME = "submission.toml"
 MAX_MANIFEST_BYTES = 64 * 1024
@@ -241,8 +241,8 @@ def load_manifest(path: Path) -> Manifest:
 def hands_in_predictions(text: str) -> bool:
     """Return whether the text of a ``submission.toml`` has a section of predictions, whatever else is wrong with it."""
     try:
-        return "predictions" in tomllib.loads(text)
-    except (ValueError, RecursionError, OverflowError):
+        return "predictions" in read_toml(text)
+    except ValueError:
         return False
 
 
@@ -288,21 +288,26 @@ def manifest_errors(text: str, *, where: object = MANIFEST_NAME) -> Manifest | t
     return validated(text, Manifest, where)
 
 
+_MOST_DESCRIBED: Final = 100
+"""Faults of one manifest that are described: a report shows no more, and a stranger can write thousands."""
+
 M = TypeVar("M", bound=Section)
 
 
 def validated(text: str, kind: type[M], where: object) -> M | tuple[ManifestError, ...]:
     """Return a manifest of some kind, or everything that is wrong with its text (at least one error)."""
     try:
-        return kind.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        line = line_of_syntax_error(str(error))
-        return (ManifestError(f"not TOML: {error}", where=where, remedy="see toml.io for the syntax", line=line),)
-    except (RecursionError, ValueError, OverflowError) as error:
+        return kind.model_validate(read_toml(text))
+    except (ValueError, RecursionError) as error:
         # A ValidationError is a ValueError, too: it is the one with a list of faults.
         if not isinstance(error, ValidationError):
-            return (ManifestError("not TOML: a value is too large or too deep", where=where, remedy="simplify it"),)
-        return tuple(_described(detail, text, where, kind) for detail in error.errors(include_url=False))
+            what, line = f"not TOML: {error}", line_of_syntax_error(str(error))
+            return (ManifestError(what, where=where, remedy="see toml.io for the syntax", line=line),)
+        details = error.errors(include_url=False)
+        found = [_described(detail, text, where, kind) for detail in details[:_MOST_DESCRIBED]]
+        if more := len(details) - len(found):
+            found.append(ManifestError(f"{more} more keys are wrong", where=where, remedy="correct these first"))
+        return tuple(found)
 
 
 def _described(detail: ErrorDetails, text: str, where: object, whole: type[BaseModel]) -> ManifestError:

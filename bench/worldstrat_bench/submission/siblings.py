@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -14,6 +13,7 @@ from worldstrat_bench.artefacts.result import Result
 from worldstrat_bench.artefacts.verification import verification_in
 from worldstrat_bench.submission.check_record import submitted_result
 from worldstrat_bench.submission.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES
+from worldstrat_bench.toml_text import read_toml
 
 
 @dataclass(frozen=True)
@@ -111,9 +111,9 @@ def _named(folder: Path) -> Named | None:
     try:
         if path.is_symlink() or not path.is_file() or path.stat().st_size > MAX_MANIFEST_BYTES:
             return None
-        about = tomllib.loads(path.read_text(encoding="utf-8-sig"))["submission"]
+        about = read_toml(path.read_text(encoding="utf-8-sig"))["submission"]
         title, authors = about["title"], about["authors"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None  # that submission's own check says what is wrong with it
     if not isinstance(title, str) or not isinstance(authors, list):
         return None

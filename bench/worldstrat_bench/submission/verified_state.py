@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -13,6 +12,7 @@ from worldstrat_bench.run.git import git_bytes, git_text
 from worldstrat_bench.submission.check_files import SUBMISSIONS
 from worldstrat_bench.submission.check_manifest_changes import sealed
 from worldstrat_bench.submission.manifest import MANIFEST_NAME
+from worldstrat_bench.toml_text import read_toml
 
 
 def refuse_other_state(folder: Path, commit: str, *, elsewhere: bool) -> None:
@@ -72,7 +72,7 @@ def _content(name: str, data: bytes) -> object:
     if name != MANIFEST_NAME:
         return data
     try:
-        stated: Mapping[str, Any] = tomllib.loads(data.decode("utf-8-sig"))
-    except (ValueError, RecursionError):
+        stated: Mapping[str, Any] = read_toml(data.decode("utf-8-sig"))
+    except ValueError:
         return data
     return sealed(stated)

@@ -6,7 +6,6 @@ this was written reaches no archive. The pattern is that of Zenodo's records (``
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -14,6 +13,7 @@ from importlib import resources
 from types import MappingProxyType
 
 from worldstrat_bench.arguments import one_of
+from worldstrat_bench.toml_text import read_toml
 
 METADATA = "metadata.csv"
 SPLIT = "stratified_train_val_test_split.csv"
@@ -50,7 +50,7 @@ def releases() -> Mapping[str, Release]:
     """Return all releases by name."""
     text = resources.files("worldstrat_bench.data.facts").joinpath("releases.toml").read_text(encoding="utf-8")
     found = {}
-    for name, entry in tomllib.loads(text)["releases"].items():
+    for name, entry in read_toml(text)["releases"].items():
         files = {
             file: PublishedFile(
                 file, ZENODO_FILE.format(record=entry["zenodo"], name=file), published["md5"], published.get("bytes")
