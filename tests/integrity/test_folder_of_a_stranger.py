@@ -1,9 +1,10 @@
-"""The current directory may be a stranger's: no program that its repository can name is started for a timing."""
+"""The current directory may be a stranger's: nothing in it, and no program that its repository can name, is started."""
 
 from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,22 @@ import pytest
 from speed_models import Machine, MadeUp
 from worldstrat_bench.speed.plan import Plan
 from worldstrat_bench.speed.stopwatch import measure
+
+
+def timed() -> object:
+    """Return what pytest-benchmark measured of a made-up model."""
+    machine = Machine()
+    plan = Plan(seconds=0.1, min_blocks=2, warm_up_seconds=0.1)
+    series = measure(MadeUp(0.01, machine=machine), MadeUp(0.002, machine=machine), plan, {"device": "made up"})
+    return series.benchmark["benchmarks"]
+
+
+def project_with_modules(folder: Path, mark: Path) -> Path:
+    """Return a folder with modules that leave a mark, by names that Python itself imports."""
+    folder.mkdir()
+    for name in ("cpuinfo", "json", "multiprocessing", "struct", "tempfile"):
+        (folder / f"{name}.py").write_text(f"open({str(mark)!r}, 'w').close()\n")
+    return folder
 
 
 @pytest.mark.parametrize("kind", ["git", "hg"])
@@ -26,10 +43,49 @@ def test_speed_asks_no_version_control_of_the_current_directory(
         (programs / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.chdir(project)
-    machine = Machine()
-    plan = Plan(seconds=0.1, min_blocks=2, warm_up_seconds=0.1)
-    series = measure(MadeUp(0.01, machine=machine), MadeUp(0.002, machine=machine), plan, {"device": "made up"})
-    assert series.benchmark["benchmarks"], "pytest-benchmark itself has run"
+    assert timed(), "pytest-benchmark itself has run"
     assert not mark.exists()
     subprocess.run([kind], check=True)
     assert mark.exists(), "the programs would have told"
+
+
+def test_speed_starts_no_python_that_looks_into_the_current_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pytest-benchmark lets py-cpuinfo describe the processor, in a Python of its own."""
+    mark = tmp_path / "started"
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    monkeypatch.chdir(project_with_modules(tmp_path / "project", mark))
+    assert timed(), "pytest-benchmark itself has run"
+    assert not mark.exists()
+    assert "PYTHONSAFEPATH" not in os.environ, "what the caller starts is the caller's affair"
+    subprocess.run([sys.executable, "-m", "json.tool", "--help"], capture_output=True, check=False)
+    assert mark.exists(), "the modules would have told"
+
+
+@pytest.mark.parametrize("start", [("-c", "import json, multiprocessing"), ("-m", "json.tool", "--help")])
+def test_what_a_verb_starts_does_not_look_into_the_current_directory(tmp_path: Path, start: tuple[str, ...]) -> None:
+    """`--workers` starts Pythons with -c, for one; every verb hands this variable on."""
+    mark = tmp_path / "started"
+    project = project_with_modules(tmp_path / "project", mark)
+    verb = f"""
+import subprocess, sys, typer
+from typer.testing import CliRunner
+from worldstrat_bench.cli.app import app
+
+@app.command("started")
+def started() -> None:
+    subprocess.run([sys.executable, *{list(start)!r}], check=True, stdout=subprocess.DEVNULL)
+
+sys.exit(CliRunner().invoke(app, ["started"]).exit_code)
+"""
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
+    subprocess.run([sys.executable, "-P", "-c", verb], cwd=project, env=variables, check=True)
+    assert not mark.exists()
+
+
+def test_workers_of_dask_are_told_as_well() -> None:
+    """From Python there is no verb that would set it."""
+    from worldstrat_bench.run.cluster.connect import _configuration
+
+    assert _configuration(dashboard=False)["distributed.nanny.pre-spawn-environ"]["PYTHONSAFEPATH"] == "1"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,6 +67,8 @@ def common(
 ) -> None:
     """Take the options that stand before a verb."""
     set_debugging(debug)
+    # A Python that is started with -c or -m looks for modules in the current folder, which may be a stranger's.
+    os.environ["PYTHONSAFEPATH"] = "1"
 
 
 _VERBS = (

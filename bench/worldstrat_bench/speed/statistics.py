@@ -148,8 +148,16 @@ def _raise(rounds: Rounds, output: str) -> None:
 
 @contextlib.contextmanager
 def _no_other_plugins() -> Iterator[None]:
-    """Only pytest-benchmark: what else is installed, or runs around us, must not change how a model is timed."""
-    settings = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_XDIST_WORKER": None, "PYTEST_ADDOPTS": None}
+    """Only pytest-benchmark: what else is installed, or runs around us, must not change how a model is timed.
+
+    The processor it has described by ``python -m``, which looks for modules in the current directory: a stranger's.
+    """
+    settings = {
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "PYTEST_XDIST_WORKER": None,
+        "PYTEST_ADDOPTS": None,
+        "PYTHONSAFEPATH": "1",
+    }
     before = {name: os.environ.get(name) for name in settings}
     _set_environment(settings)
     try:

@@ -100,10 +100,11 @@ def _without_log(name: str) -> Iterator[None]:
 def _configuration(dashboard: bool) -> dict[str, Any]:
     """Return settings that stop what Dask does by itself and we do not want.
 
-    It sets one thread for numerical libraries, which the model's process would inherit; it serves web pages.
+    It sets one thread for numerical libraries, which the model's process would inherit; it serves web pages. It starts
+    workers with ``python -c``, which looks for modules in the current folder: that may be a stranger's.
     """
     quiet: dict[str, Any] = {
-        "distributed.nanny.pre-spawn-environ": {"MALLOC_TRIM_THRESHOLD_": 65536},
+        "distributed.nanny.pre-spawn-environ": {"MALLOC_TRIM_THRESHOLD_": 65536, "PYTHONSAFEPATH": "1"},
         "distributed.worker.http.routes": [],
     }
     return quiet if dashboard else {**quiet, "distributed.scheduler.http.routes": []}
