@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -12,14 +12,18 @@ from xml.etree import ElementTree
 import pytest
 from typer.testing import CliRunner
 
-from spectra_files import put_spectra
-from submission_factory import make_submission, rewrite_record, the_result
+from site_scenes import write_verification
+from spectra_files import add_spectra, put_spectra
+from submission_factory import make_submission, record_of, rewrite_record, the_result
 from worldstrat_bench.cli.app import app
-from worldstrat_bench.site import builder, pages_tile
+from worldstrat_bench.site import builder, pages_share, pages_tile
 from worldstrat_bench.site.analysis import Analysis
+from worldstrat_bench.site.breaking import without_breaking
 from worldstrat_bench.site.builder import build
 from worldstrat_bench.site.config import BoardConfig
+from worldstrat_bench.site.entries import Entry, read_entries
 from worldstrat_bench.site.render import Output
+from worldstrat_bench.site.sorting import list_divisions
 from worldstrat_bench.submission import check as checking
 from worldstrat_bench.submission.check_files import folder_faults
 
@@ -83,11 +87,27 @@ def unreadable_curves(root: Path) -> None:
     put_spectra(the_result(make_submission(root, "bad-sr", gain_db=9.0)), f'tile,curve,b00\n"{"x" * 140_000}",a,1\n')
 
 
+def formula_in_curves(root: Path) -> None:
+    """Curves of a tile that the table has not: the file is offered as it is, and its cells are read by spreadsheets."""
+    folder = the_result(make_submission(root, "bad-sr", gain_db=9.0))
+    add_spectra(folder, 0.9, ["=cmd|calc!A0"])
+
+
 def loose(root: Path) -> None:
     shutil.copy(the_result(root / "submissions" / "two-sr") / "record.json", root / "submissions" / "bad-sr.json")
 
 
-ATTACKS: list[Callable[[Path], None]] = [damaged, copied, empty, no_manifest, binary, linked, unreadable_curves, loose]
+ATTACKS: list[Callable[[Path], None]] = [
+    damaged,
+    copied,
+    empty,
+    no_manifest,
+    binary,
+    linked,
+    unreadable_curves,
+    formula_in_curves,
+    loose,
+]
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.__name__)
@@ -157,6 +177,43 @@ def test_of_two_rows_that_fail_together_the_one_that_was_merged_first_stays(
 
     monkeypatch.setattr(builder, "build_tiles", broken)
     assert {source.split("/")[1] for source in published(root)} == {"two-sr"}
+
+
+def test_of_two_rows_that_fail_together_a_verified_one_stays(honest: Path) -> None:
+    """The place of a submission is that of its merge, and a record may be added to it long afterwards."""
+    entries, _ = read_entries([honest / "submissions"])
+    first, later = sorted(entries, key=lambda entry: entry.title)
+    folder = honest / "submissions" / later.title
+    write_verification(the_result(folder), later.record)
+    try:
+        entries, _ = read_entries([honest / "submissions"])
+    finally:
+        (the_result(folder) / "verification.json").unlink()
+
+    def make(some: Sequence[Entry], _: object) -> list[str]:
+        if len(some) > 1:
+            raise OverflowError("set off by two")
+        return [entry.title for entry in some]
+
+    kept, refused = without_breaking(make, entries, [], [first.title, later.title])
+    assert kept == [later.title]
+    assert [one.source.split("/")[1] for one in refused] == [first.title]
+
+
+def test_a_crowd_of_rows_that_are_their_authors_word_leaves_verified_ones_in_the_feed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Practice boards rank all rows: a hundred of them took every place of the feed."""
+    monkeypatch.setattr(pages_share, "FEED", 2)
+    write_verification(the_result(make_submission(tmp_path, "ours")), record_of(tmp_path / "submissions" / "ours"))
+    for number in range(3):
+        make_submission(tmp_path, f"crowd-{number}", created="2026-10-09T00:00:00Z", seed=number)
+    divisions = list_divisions(read_entries([tmp_path / "submissions"])[0])
+    output = Output()
+    pages_share.build_feed(output, divisions, "")
+    feed = output.files["feed.xml"].decode()
+    assert feed.count("<entry>") == 3
+    assert "m/ours.html" in feed
 
 
 def test_a_build_that_fails_without_any_row_fails(

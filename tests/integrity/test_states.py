@@ -63,6 +63,13 @@ def test_owners_and_maintainers_withdraw_and_strangers_do_not(root: Path) -> Non
     assert "owner" in rules(root)
 
 
+def test_the_reason_of_an_owner_says_nothing_that_only_pages_say(root: Path) -> None:
+    """It stands on the page, and in the list of what is not ranked, in no one's name."""
+    say(root, WITHDRAWN.replace("The training", "Maintainers verified that the training"))
+    assert rules(root, author="ada") == {"status"}
+    assert rules(root, maintainer=True) == set()
+
+
 def test_only_maintainers_open_and_close_a_dispute_and_take_a_status_back(root: Path) -> None:
     say(root, DISPUTED)
     assert rules(root, author="ada") == {"status"}

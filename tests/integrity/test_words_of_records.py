@@ -13,7 +13,7 @@ import pytest
 from factories import invented_facts, make_run
 from forgery import forge
 from site_scenes import write_manifest, write_speed
-from submission_factory import make_submission, record_of, rewrite_record, rewrite_tiles, the_result
+from submission_factory import MANIFEST, make_submission, record_of, rewrite_record, rewrite_tiles, the_result
 from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.artefacts.robustness import Robustness
 from worldstrat_bench.site.builder import compose
@@ -41,6 +41,7 @@ def rules(folder: Path) -> set[str]:
         "model.entry_point",
         "environment.torch",
         "harness.version",
+        "harness.commit",
         "nulls.lpips",
         "warnings",
     ],
@@ -58,6 +59,39 @@ def test_a_verdict_in_a_short_text_of_a_record_is_refused(tmp_path: Path, place:
     rewrite_record(folder, say)
     found = {fault.what.split(" ")[0] for fault in check([folder]).errors if fault.rule == "name"}
     assert found == {place}
+
+
+@pytest.mark.parametrize("word", WORDS)
+@pytest.mark.parametrize("at", ["name", "value"])
+def test_a_verdict_in_a_parameter_is_refused(tmp_path: Path, word: str, at: str) -> None:
+    """Pages show the parameters of a record, which are those of the manifest."""
+    line = f'"{word}" = 1' if at == "name" else f'mode = "{word}"'
+    manifest = MANIFEST.replace("strength = 0.3", f"strength = 0.3\n{line}")
+    folder = make_submission(tmp_path, manifest=manifest)
+    given: dict[str, Any] = {word: 1} if at == "name" else {"mode": word}
+    rewrite_record(folder, lambda content: content["model"]["parameters"].update(given))
+    assert rules(folder) == {"name"}
+
+
+def test_parameters_that_say_nothing_of_the_kind_pass(tmp_path: Path) -> None:
+    manifest = MANIFEST.replace("strength = 0.3", 'strength = 0.3\nmode = "fast"')
+    folder = make_submission(tmp_path, manifest=manifest)
+    rewrite_record(folder, lambda content: content["model"]["parameters"].update(mode="fast"))
+    assert not rules(folder)
+
+
+@pytest.mark.parametrize(
+    "word", ["ᴠᴇʀɪꜰɪᴇᴅ", "🆅🅴🆁🅸🅵🅸🅴🅳", "v·e·r·i·f·i·e·d", "v|e|r|i|f|i|e|d", "verif|ed", "o~f~f~i~c~i~a~l"]
+)
+def test_letters_drawn_in_other_ways_are_read(word: str) -> None:
+    assert reserved_fault(f"H100 {word}")
+
+
+@pytest.mark.parametrize(
+    "name", ["Intel(R) Core(TM) i9", "NVIDIA H100 80GB HBM3", "Åsa Ström", "Ρένα Δούρου", "李明", "ㄅㄆㄇ"]
+)
+def test_names_in_other_letters_are_not_such_words(name: str) -> None:
+    assert not reserved_fault(name)
 
 
 @pytest.mark.parametrize("word", WORDS)

@@ -40,9 +40,13 @@ def format_spectra(tiles: Iterable[tuple[str, Mapping[str, tuple[float, ...]]]])
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     longest = max(len(row) for row in rows) - 2
-    writer.writerow(["tile", "curve", *(f"b{i:02d}" for i in range(longest))])
+    writer.writerow(["tile", "curve", *_bins(longest)])
     writer.writerows([row[0], row[1], *(f"{value:.4g}" for value in row[2:])] for row in rows)
     return buffer.getvalue()
+
+
+def _bins(count: int) -> list[str]:
+    return [f"b{i:02d}" for i in range(count)]
 
 
 def read_spectra(result: Result) -> Curves:
@@ -102,6 +106,8 @@ def _parsed(text: str) -> dict[str, dict[str, NDArray[np.float64]]]:
     header, *rows = csv.reader(io.StringIO(text), strict=True) if text else [[]]
     if header[:2] != ["tile", "curve"]:
         raise ValueError("line 1 does not start with tile,curve")
+    if header[2:] != _bins(len(header) - 2):
+        raise ValueError("line 1 does not number the values as b00, b01 and so on")
     curves: dict[str, dict[str, NDArray[np.float64]]] = {}
     for line, row in enumerate(rows, start=2):
         if len(row) != len(header):
@@ -116,9 +122,11 @@ def _parsed(text: str) -> dict[str, dict[str, NDArray[np.float64]]]:
 
 
 def _check_curves(curves: Curves) -> None:
-    """Raise ValueError unless all tiles have the three curves, of energies that images can have."""
+    """Raise ValueError unless all tiles have the three curves, and no other, of energies that images can have."""
     if set(CURVES) - set(curves) or len({frozenset(curves[name]) for name in CURVES}) != 1:
         raise ValueError(f"a tile lacks one of {', '.join(CURVES)}")
+    if other := sorted(set(curves) - set(CURVES)):
+        raise ValueError(f"it holds a curve {other[0][:40]!r}, which the harness does not write")
     target, prediction, cross = (curves[name] for name in CURVES)
     for tile, truth in target.items():
         shown, shared = prediction[tile], cross[tile]

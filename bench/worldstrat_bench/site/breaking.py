@@ -18,7 +18,8 @@ def without_breaking(
 ) -> tuple[T, list[RejectedEntry]]:
     """Return what is made of the entries of strangers, and what was refused, those with which it fails included.
 
-    The later of two that cannot stand together is left out. An error that comes without any entry is raised.
+    Of two that cannot stand together the one that is not verified is left out, else the later one. An error that comes
+    without any entry is raised.
 
     Parameters
     ----------
@@ -44,10 +45,13 @@ def without_breaking(
 
 
 def _places(entries: Sequence[Entry], merged: Sequence[str]) -> list[str]:
-    """Return the identities of submissions, the one that was merged first before others."""
+    """Return the identities of submissions: those that maintainers verified first, then as they were merged."""
     slugs = {entry.identity: entry.record.model.submission for entry in entries}
     rank = {slug: place for place, slug in enumerate(merged)}
-    return sorted(slugs, key=lambda identity: (rank.get(slugs[identity] or "", len(rank)), identity))
+    # A record may be added long after its submission was merged: one that is its authors' word must not push out a
+    # verified one.
+    verified = {entry.identity for entry in entries if entry.verified}
+    return sorted(slugs, key=lambda one: (one not in verified, rank.get(slugs[one] or "", len(rank)), one))
 
 
 def _first_breaking(

@@ -234,7 +234,7 @@ def read_entry(folder: Path, root: Path, source: str, references: References | N
     reference = reference_of(record, references)
     if reference is not None and (what := contradiction(record, table, reference)):
         raise InvalidArtefactError(what, where=folder, remedy="evaluate on the release as it was published")
-    curves = parse_curves(record, files, folder)
+    curves = parse_curves(record, table.tiles, files, folder)
     manifest = parse_toml(files.get("submission.toml"))
     robustness = robustness_of(files.get(Robustness.FILE), record)
     # A file that contradicts the record is neither shown nor handed on to others.

@@ -18,7 +18,7 @@ from worldstrat_bench.site.render import Output
 from worldstrat_bench.site.text import clean, number, stamp
 
 FEED: Final = 100
-"""Ranked records in the feed, and as many self-reported ones at most."""
+"""Verified records in the feed, and as many self-reported ones at most."""
 
 
 def build_feed(out: Output, divisions: Sequence[Division], url: str, merged: Sequence[str] = ()) -> None:
@@ -29,10 +29,12 @@ def build_feed(out: Output, divisions: Sequence[Division], url: str, merged: Seq
     merged : slugs in the order of their merges.
     """
     times = _times([entry for division in divisions for entry in division.shown], merged)
-    ranked = _newest([(times[e.record.record_id], e, d) for d in divisions for e in d.entries])
-    reported = _newest([(times[e.record.record_id], e, d) for d in divisions for e in d.reported])
-    # Each has places of its own: a crowd of self-reported records must not push ranked ones out.
-    items = sorted((*ranked, *reported), key=_age, reverse=True)
+    listed = [(times[e.record.record_id], e, d) for d in divisions for e in d.shown]
+    verified = _newest([item for item in listed if item[1].verified])
+    others = _newest([item for item in listed if not item[1].verified])
+    # Each has places of its own: a crowd of records that are their authors' word, practice boards rank them, must not
+    # push verified ones out.
+    items = sorted((*verified, *others), key=_age, reverse=True)
     feed = Element("feed", xmlns="http://www.w3.org/2005/Atom")
     _texts(feed, id="urn:worldstrat-bench:records", title="worldstrat-bench: new records")
     _texts(feed, updated=items[0][0] if items else "1970-01-01T00:00:00Z")

@@ -111,7 +111,8 @@ def nice_ticks(low: float, high: float, about: int = 5) -> list[float]:
     """Round numbers that cover [low, high], about so many."""
     if not math.isfinite(low) or not math.isfinite(high):
         return [0.0, 1.0]
-    if high - low < 1e-12:
+    # Of two results that differ in the last digit of one tile: the numbers of such small steps would all be alike.
+    if high - low < 1e-9 * max(1.0, abs(low), abs(high)):
         low, high = low - 0.5, high + 0.5
     raw = (high - low) / max(1, about)
     power = 10.0 ** math.floor(math.log10(raw))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import cache, lru_cache
 from itertools import accumulate
 from typing import Final
 
@@ -28,6 +29,8 @@ SYMBOLS: Final = "+×"
 _PUNCTUATION: Final = " -_.,:/()'&"
 RESERVED: Final = ("verified", "maintainer", "official", "self-reported", "certified")
 """Words that only the pages themselves may say of an entry."""
+
+_TICKS: Final = "✓✔☑✅🗸🗹√"
 
 _ALIKE: Final[dict[str, str]] = {
     letter: plain
@@ -125,14 +128,29 @@ def author_fault(name: str) -> str:
 
 def reserved_fault(name: str) -> str:
     """Return which word of a text only the pages say of an entry, in words; "" if there is none."""
-    look = _letters(name)
-    reserved = next((word for word in RESERVED if _looks_like(look, _letters(word))), None)
+    # A bar may stand for a letter, and so may a sign stand between two: both are read.
+    looks = {_letters(name), _letters("".join(c for c in map(_letter_drawn, name) if c.isalnum()))}
+    reserved = next((word for word in RESERVED if any(_looks_like(look, _letters(word)) for look in looks)), None)
     return f"it looks like the word {reserved!r}, which only these pages say of an entry" if reserved else ""
+
+
+def word_fault(text: str) -> str:
+    """Return what of a text only the pages say or show of an entry, in words; "" if there is nothing."""
+    sign = next((character for character in text if character in _TICKS), None)
+    return f"it holds {sign!r}, which only these pages show" if sign else reserved_fault(text[:400])
+
+
+@lru_cache(maxsize=4096)
+def _letter_drawn(character: str) -> str:
+    """Return the letter that a small capital, or a sign with one letter in it, is read as; others as they are."""
+    words = unicodedata.name(character, "").split() if not character.isascii() else []
+    drawn = bool(words) and len(words[-1]) == 1 and ("LATIN" in words or "REGIONAL" in words)
+    return words[-1].lower() if drawn else character
 
 
 def _letters(name: str) -> str:
     """Return the skeleton of a name without anything between its letters."""
-    shown = "".join(c for c in name if unicodedata.category(c) not in ("Mn", "Me", "Cf"))
+    shown = "".join(_letter_drawn(c) for c in name if unicodedata.category(c) not in ("Mn", "Me", "Cf"))
     return skeleton(shown).replace(".", "")
 
 
@@ -144,12 +162,16 @@ def _looks_like(look: str, word: str) -> bool:
     # Nearly every text is of plain letters, and strangers decide how many texts there are.
     if look.isascii() or word in look:
         return word in look
-    known = [0, *accumulate(letter.isascii() for letter in look)]
-    return any(
-        2 * (known[start + len(word)] - known[start]) >= len(word)
-        and all(a == b or not a.isascii() for a, b in zip(look[start : start + len(word)], word, strict=True))
-        for start in range(len(look) - len(word) + 1)
-    )
+    known = [0, *accumulate(map(str.isascii, look))]
+    starts = (found.start() for found in _like(word).finditer(look))
+    return any(2 * (known[start + len(word)] - known[start]) >= len(word) for start in starts)
+
+
+@cache
+def _like(word: str) -> re.Pattern[str]:
+    """Return what finds a word wherever it begins, with letters that no table knows in place of some of its own."""
+    letters = "".join(f"(?:{letter}|[^\\x00-\\x7f])" for letter in word)
+    return re.compile(f"(?={letters})")
 
 
 def skeleton(name: str) -> str:

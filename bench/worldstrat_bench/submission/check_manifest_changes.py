@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from worldstrat_bench.artefacts.state import corrections_of, state_of
+from worldstrat_bench.stats.names import word_fault
 from worldstrat_bench.submission.check_changes import Author
 from worldstrat_bench.submission.faults import CheckFinding
 from worldstrat_bench.submission.locate import line_of
@@ -83,7 +84,11 @@ def _status_faults(
     if not old:
         what, remedy = f"a new submission is {state.word}", "leave status out: a new submission is active"
     elif former.word == "active" and state.word == "withdrawn":
-        return  # whose submission it is has been checked
+        # Whose submission it is has been checked. The reason stands on its page, and in the lists of others.
+        fault = word_fault(state.reason)
+        if not fault:
+            return
+        what, remedy = f"the reason cannot be shown: {fault}", "say why it is withdrawn in other words"
     else:
         what = (
             f"the reason or date of a {state.word} submission is changed"

@@ -13,7 +13,7 @@ from worldstrat_bench.artefacts.tiles import FACT_COLUMNS, TileTable
 from worldstrat_bench.stats.aggregate import metric_values
 from worldstrat_bench.stats.contradiction import SCORE_AGAIN
 from worldstrat_bench.stats.counting import code_digests
-from worldstrat_bench.stats.names import author_fault, name_fault, reserved_fault, skeleton
+from worldstrat_bench.stats.names import author_fault, name_fault, skeleton, word_fault
 from worldstrat_bench.submission.check_files import SUBMISSIONS
 from worldstrat_bench.submission.faults import CheckFinding, notice
 from worldstrat_bench.submission.locate import line_of
@@ -112,11 +112,13 @@ def name_faults(
     worded = [("submission", "slug", about.slug), ("submission", "licence", about.licence)]
     if isinstance(manifest, PredictionsManifest):
         worded.append(("predictions", "licence", manifest.predictions.licence))
+    else:  # pages show them as a record has them
+        worded += [("model", "parameters", f"{name}: {value}") for name, value in manifest.model.parameters.items()]
     for section, key, value in worded:
-        if fault := reserved_fault(value):
+        if fault := word_fault(value):
             line = line_of(text, (section, key))
             what = f"the {key} cannot be used: {fault}"
-            yield CheckFinding("name", what, where=where, line=line, remedy=f"choose another {key}")
+            yield CheckFinding("name", what, where=where, line=line, remedy="choose other words")
     ours = isinstance(manifest, Manifest) and manifest.model.repository_folder is not None
     for author in about.authors:
         # The baselines of this repository are by its maintainers; all others name people.

@@ -142,7 +142,7 @@ def _curve_faults(result: Result) -> Iterator[CheckFinding]:
     """Read the files of curves, which are those of the record, as pages and plots do."""
     found = {path.name: path.read_bytes() for name in CURVE_FILES if (path := result.folder / name).is_file()}
     try:
-        parse_curves(result.record, found, result.folder)
+        parse_curves(result.record, result.table.tiles, found, result.folder)
     except InvalidArtefactError as error:
         yield from_error("record-files", error)
 

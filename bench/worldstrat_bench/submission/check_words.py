@@ -11,13 +11,12 @@ from worldstrat_bench.artefacts.result import Result
 from worldstrat_bench.artefacts.speed import TIME_AGAIN, SpeedReport
 from worldstrat_bench.data import split
 from worldstrat_bench.data.layout import OWN_LISTS, UNOFFICIAL
-from worldstrat_bench.stats.names import reserved_fault
+from worldstrat_bench.stats.names import word_fault
 from worldstrat_bench.submission.faults import CheckFinding
 
 MOST_TEXTS: Final = 500
 """Texts of a record that pages show: the harness writes some hundred at most."""
 
-_TICKS: Final = "✓✔☑✅🗸🗹"
 _FORMULA: Final = ("=", "+", "-", "@", "|", "%")
 _LABELS: Final = ("group", "ipcc", "smod", "source", "continent")
 
@@ -39,7 +38,7 @@ def word_faults(result: Result) -> Iterator[CheckFinding]:
     yield from _first_fault(texts, where, "score the run again")
     shown = {label for name in _LABELS for label in result.table.text(name)} | {*result.table.tiles}
     for label in sorted(shown):
-        if fault := _fault(label) or _in_a_table(label):
+        if fault := word_fault(label) or _in_a_table(label):
             what = f"the name or label {label[:60]!r} of a tile cannot be used: {fault}"
             yield CheckFinding(
                 "name", what, where=result.tiles_file, remedy="give the tiles of the data set other names"
@@ -59,15 +58,9 @@ def speed_word_faults(report: SpeedReport, where: Path) -> Iterator[CheckFinding
 def _first_fault(texts: Iterable[tuple[str, str]], where: Path, remedy: str) -> Iterator[CheckFinding]:
     """Yield the first text that cannot be used, of (key, text)."""
     for key, text in dict.fromkeys(texts):
-        if fault := _fault(text):
+        if fault := word_fault(text):
             yield CheckFinding("name", f"{key} cannot be used: {fault}", where=where, remedy=remedy)
             return
-
-
-def _fault(text: str) -> str:
-    """Return what of a text only pages say, in words; "" if there is nothing."""
-    sign = next((character for character in text if character in _TICKS), None)
-    return f"it holds {sign!r}, which only these pages show" if sign else reserved_fault(text[:400])
 
 
 def _in_a_table(text: str) -> str:
@@ -85,7 +78,7 @@ def _stated(record: Record) -> Iterator[tuple[str, str]]:
         yield f"model.{name}", getattr(model, name) or ""
     for name in ("python", "torch", "cuda", "driver"):
         yield f"environment.{name}", getattr(software, name) or ""
-    yield "harness.version", record.harness.version
+    yield from (("harness.version", record.harness.version), ("harness.commit", record.harness.commit or ""))
     yield from ((f"optional.{name[:40]}", version) for name, version in record.optional.items())
     # The harness writes these, and no text of its own holds such a word.
     yield from ((f"nulls.{name[:40]}", f"{name[:40]}: {reason}") for name, reason in record.nulls.items())

@@ -57,6 +57,8 @@ def changed(text: str, curve: str, cells: dict[int, str]) -> str:
         (lambda t: t + t.splitlines()[-1] + "\n", "repeats a tile and curve"),
         (lambda t: "\n".join(line.rsplit(",", 1)[0] for line in t.splitlines()) + "\n", "39 values, not 40"),
         (lambda t: t + "x\n", "cells"),
+        (lambda t: t.replace("b03", "=cmd|calc"), "does not number the values"),
+        (lambda t: t + t.splitlines()[-1].replace("spectrum_target", "=cmd|calc") + "\n", "holds a curve '=cmd"),
         (lambda _: "", "line 1"),
         (lambda _: "tile,curve\n", "a tile lacks one of"),
     ],

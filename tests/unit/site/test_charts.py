@@ -177,3 +177,13 @@ def test_a_gain_below_the_mean_is_not_drawn_as_a_loss() -> None:
     assert "1.85" not in drawn
     for words in ("at its mean gain", "← less", "more →", "gain, dB"):
         assert words in drawn
+
+
+@pytest.mark.parametrize("low", [0.0, 0.01, 31.0, -2.0, 1e6])
+@pytest.mark.parametrize("apart", [0.0, 1e-13, 3e-12, 5e-11, 1e-10, 4e-10, 1e-9, 1e-8])
+def test_values_that_hardly_differ_have_ticks(low: float, apart: float) -> None:
+    """A result that was another's but for the last digit of a tile kept the other's board from being drawn."""
+    ticks = nice_ticks(low, low + apart)
+    assert ticks[0] <= low < low + apart <= ticks[-1] or apart < 1e-9
+    assert len(set(ticks)) == len(ticks) >= 2
+    assert tick_label(ticks[0], ticks)
