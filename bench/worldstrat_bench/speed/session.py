@@ -216,7 +216,7 @@ class _TimingSession:
             speeds = sweep(lambda b: self._subject(scenario, b), most, lambda text: self._say(f"offline: {text}"))
         batch = best_batch(speeds)
         subject = self._subject(scenario, batch)
-        # The model rests meanwhile: work of its threads would slow the reference, and make the model look faster.
+        # The model rests in between: work of its threads would slow the reference, and make the model look faster.
         reference = WorkerSubject(
             self._reference,
             self._reference_variations,
