@@ -31,7 +31,7 @@ def read_toml(text: str) -> dict[str, Any]:
         if it is not TOML (then a ``tomllib.TOMLDecodeError``), a key has more than :data:`MOST_PARTS` parts, or a value
         is too deep or too large.
     """
-    # Strings may be parts of keys, and what is in them is no part: one letter stands for each.
+    # Strings may be parts of keys, and what is in them counts for nothing: one letter stands for each.
     if found := _LONG_KEY.search(_NOT_KEYS.sub("_", text)):
         raise ValueError(f"a key of more than {MOST_PARTS} parts: {found.group()[:40]!r}")
     try:

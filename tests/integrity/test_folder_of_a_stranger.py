@@ -15,7 +15,7 @@ from worldstrat_bench.speed.stopwatch import measure
 
 
 def timed() -> object:
-    """Return what pytest-benchmark measured of a made-up model."""
+    """Return what pytest-benchmark measured of a fake model."""
     machine = Machine()
     plan = Plan(seconds=0.1, min_blocks=2, warm_up_seconds=0.1)
     series = measure(MadeUp(0.01, machine=machine), MadeUp(0.002, machine=machine), plan, {"device": "made up"})

@@ -27,7 +27,7 @@ SHEETS = {
     "page": ("charts", "strata", "content", "text"),
     "tile": ("tile",),
 }
-"""What each kind of page has besides, before what all have last. Its script starts at the module of its name."""
+"""Sheets of each kind of page, before those that all have last. Its script starts at the module of its name."""
 LAST = ("small", "print")
 
 _IMPORT = re.compile(r'^import (?:\{[^}]*\} from )?"(\.\.?/[\w/]+)\.js";\n', re.MULTILINE)
