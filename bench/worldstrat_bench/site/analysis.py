@@ -158,6 +158,7 @@ class Analysis:
         # Counted over the ranking list alone, whatever other tiles the tables hold.
         values = self.matrix(metric)[:, [self.row_of[tile] for tile in self.division.tiles]]
         margin = self.division.protocol.ranking.margin.get(metric, 0.0)
+        # Within the margin a tile is tied: of two models that differ by less, neither is seen to be better.
         gains = sign_of(metric) * (values[order[slug]] - values[[order[s] for s in ranked]])
         wins, losses = (gains > margin).sum(axis=1), (gains < -margin).sum(axis=1)
         total = values.shape[1]
@@ -183,6 +184,7 @@ class Analysis:
 
     def featured(self) -> frozenset[str]:
         """Return the tiles that the gallery shows."""
+        # Hard, usual and easy tiles, and those where neighbours disagree: one kind alone would favour some models.
         order, shown = self.hardest(), self.config.gallery
         median = [order[i] for i in positions(len(order), shown)]
         differ = [tile for tile, *_ in self.disagreements()[:shown]]

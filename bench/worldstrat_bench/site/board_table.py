@@ -78,6 +78,7 @@ def board_table(
     ranked.sort(key=lambda metric: metric != rows.order_by)
     beside = [m for m in beside if optional_column(m) is None or division.measured(m)]
     others = [m for m in metrics_of(division) if m not in (*division.protocol.ranking.metrics, *beside)]
+    # One scale for a whole column, because bars of different rows are compared by eye.
     bounds = {metric: _bounds(found) for metric, found in rows.leaders.items()}
     devices = device_classes(rows.entries)
     made = []
@@ -107,6 +108,7 @@ def ordered(rows: Rows) -> list[Entry]:
 
     def key(entry: Entry) -> tuple[bool, float, str]:
         mean = rows.summaries(entry).get(rows.order_by, NOTHING).mean
+        # The slug decides last, or equal means would change places from build to build.
         return mean is None, sign * (mean or 0.0), entry.slug
 
     return sorted(rows.entries, key=key)
@@ -201,6 +203,7 @@ def _first_cell(found: Leader, slug: str, bounds: tuple[float, float]) -> Cell:
 def _rank_cell(board: RankedBoard | None, slug: str) -> Cell:
     row = board.order.get(slug) if board else None
     if board is None or row is None:
+        # The sort key lies beyond any rank: rows without one stay below.
         return Cell(Markup(NO_VALUE), 1e9, (None,))
     standing = board.standings[row]
     low, high = standing.rank_low, standing.rank_high
@@ -271,6 +274,7 @@ def metrics_of(division: Division) -> list[str]:
     """Return the metrics that entries of a division have, in the order of pages."""
     present = {m for entry in division.entries or division.reported for m in division.scores(entry).micro}
     known = [m for m in MEASURES if m in present]
+    # By name at the end: a record may have a metric that this version does not know.
     return known + sorted(present - set(known))
 
 

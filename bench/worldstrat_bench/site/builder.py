@@ -95,6 +95,7 @@ def build(
         what = "pictures are made from data and predictions, or taken over, not both"
         raise UsageError(what, where="--pictures", remedy="leave --pictures or the others out")
     entries, studies, refused = _read(paths, references, judged)
+    # In one value, because it may be called several times: with --checked, entries that break a build are left out.
     make = partial(
         compose,
         data=data if previews else None,
@@ -112,6 +113,7 @@ def build(
             (output, divisions, apart), refused = without_breaking(make, entries, refused, merged)
         else:
             output, divisions, apart = make(entries, refused)
+    # A site is not replaced by an empty one: that no record could be read is mostly a mistake of the call.
     kept = not divisions and not apart and (out / "index.html").exists()
     if not kept:
         output.write(out)

@@ -185,6 +185,7 @@ def read_entries(
             except Exception as error:  # noqa: BLE001  # files of strangers: whatever they set off is their run's alone
                 refused.append(RejectedEntry(source, clean(f"it cannot be read: {type(error).__name__}: {error}", 400)))
                 continue
+            # A copy would take a second place on the board, and tie with itself.
             if entry.record.record_id in entries:
                 refused.append(RejectedEntry(source, f"the same record as {entries[entry.record.record_id].source}"))
             else:
@@ -246,6 +247,7 @@ def read_entry(folder: Path, root: Path, source: str, references: References | N
     memorised = memorisation_of(files.get(Memorisation.FILE), record) if verified is not None else None
     if memorised is None:
         files.pop(Memorisation.FILE, None)
+    # The record first: a manifest may be corrected after the run, a record cannot.
     train_split = model.train_split or string_at(manifest, "training", "train_split") or None
     return Entry(
         source=source,
@@ -280,6 +282,7 @@ def distinct_titles(entries: Sequence[Entry], merged: Sequence[str] = ()) -> lis
 
     owners: dict[str, str] = {}
     found: dict[str, Entry] = {}
+    # The earliest owns a title, so that a later submission cannot take a name that readers know.
     for entry in sorted(entries, key=order):
         submitted = "submission.toml" in entry.files or entry.record.model.submission is not None
         if submitted and owners.setdefault(skeleton(entry.title), entry.identity) != entry.identity:

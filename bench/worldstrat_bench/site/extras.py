@@ -183,6 +183,7 @@ def speed_of(data: bytes | None, record: Record, verified: Verification | None) 
     if not report.is_of(record) or not device:
         return ()
     again = verified.speed if verified is not None else None
+    # By the digest of this very file: a report that was changed later is its authors' word again.
     confirmed = again is not None and again.agrees and again.speed_sha256 == hashlib.sha256(data).hexdigest()
     found = [_speed(device, clean(report.device.name, 80), timing, confirmed) for timing in report.timings]
     return tuple(sorted(found, key=lambda s: (s.valid, s.scenario == "offline", s.km2_per_second), reverse=True))

@@ -120,6 +120,7 @@ def leader(named: Mapping[str, Floats], groups: Sequence[str], metric: str, prot
     sums, sizes = group_sums(matrix, groups)
     means = dict(zip(named, (sums.sum(axis=-1) / sizes.sum(axis=-1)).tolist(), strict=True))
     slugs = tuple(sorted(named, key=lambda slug: (-sign * means[slug], slug)))
+    # From the tiles, not from the two means: only a paired difference knows how both vary together.
     found = differences(against(matrix, named[slugs[0]], groups), metric, protocol)
     by_slug = dict(zip(named, found, strict=True))
     return Leader(metric, slugs, by_slug)
@@ -184,6 +185,7 @@ def _ahead(found: Leader, titles: Mapping[str, str], gain: Summary | None) -> li
     m = measure(found.metric)
     if text := _over_bicubic(m, gain):
         return [("", text)]
+    # Bicubic rather than the second: a lead over it says the same on every board.
     other = BASELINE if BASELINE in found.differences and found.first != BASELINE else found.slugs[1]
     difference = found.differences[other]
     # Seen from the first, hence with the other sign.

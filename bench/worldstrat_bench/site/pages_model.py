@@ -313,6 +313,7 @@ def _shift_verdict(analysis: Analysis, entry: Entry) -> str:
         return ""
     rows = [analysis.row_of[tile] for tile in analysis.division.tiles]
     own = np.stack([entry.table.numbers[name][rows] for name in ("shift_y", "shift_x")])
+    # Against the other models: the offset between a tile's two sensors is in the shift of every one.
     relative = own - analysis.median_shift[:, rows]
     known = ~np.isnan(relative).any(axis=0)
     if not known.any():

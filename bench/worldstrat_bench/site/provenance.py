@@ -152,6 +152,7 @@ def _submission_again(record: Record, slug: str, source: Source, made: list[str]
     folder = f"submissions/{shlex.quote(clean(slug, 120))}"
     result = f"{folder}/results/{shlex.quote(record.protocol.id)}/*-{record.dataset.targets_sha256[:8]}-*"
     here = "# in a clone of the repository that publishes this board"
+    # Without an address the commands begin in a clone, since where that is from is not known.
     checkout = [here, *([f"git checkout {shlex.quote(source.commit)}"] if source.commit else [])]
     return [
         *(_clone(source) or checkout),

@@ -110,6 +110,7 @@ def _division(
     whole = [entry for entry in group if not _partial(entry.record)]
     if not whole:
         return None
+    # The key of the board holds all that the kind follows from, so any of its runs gives the same.
     kind = kind_of(whole[0].record, references)
     found = _sorted(whole, kind, config)
     # What a board says of its tiles, versions and releases is the word of the ranked runs, if there are any.
@@ -124,6 +125,7 @@ def _division(
         prepared = (with_whole_means(with_versions(entry, versions), ranking) for entry in entries)
         return _named(prepared, [entry.slug for entry in taken])
 
+    # Names are given in this order: what has a rank keeps its name, whatever is added below it.
     placed = shown(found.ranked)
     reported = shown(found.reported, placed)
     withdrawn = shown(found.withdrawn, (*placed, *reported))
