@@ -19,6 +19,9 @@ TIMINGS = "timings.csv"
 LOG = "log.txt"
 PREDICTIONS = "predictions"
 
+_NESTED = ("shards", "shards/*", "robustness", "robustness/*")
+"""Folders of further runs in a run directory."""
+
 RESUME = "give the inputs that the run was started with, or another --out"
 # The journal, the log and the tables need a few MiB; the rest keeps the machine usable when predictions fill the disk.
 _RESERVE_BYTES = 512 << 20
@@ -54,6 +57,7 @@ def hold_run(path: Path, *, create: bool = True) -> Iterator[RunFolder]:
     # Refused above before it is made: a mistyped --out must not leave files in a copy of the dataset.
     folder = make_folder(path)
     with locked(folder):
+        refuse_links(folder)
         # Under the lock: without it these could be files that another process is writing.
         remove_temporary(folder)
         store = PredictionStore(folder / PREDICTIONS)
@@ -74,8 +78,22 @@ def read_run(path: Path) -> Iterator[RunFolder]:
     if not path.is_dir():
         raise InvalidArtefactError("there is no such run", where=path, remedy="give the folder that --out named")
     refuse_long_path(path)
+    refuse_links(path)
     with Journal(path, read_only=True) as journal:
         yield RunFolder(path.resolve(), journal, PredictionStore(path.resolve() / PREDICTIONS))
+
+
+def refuse_links(folder: Path) -> None:
+    """Raise InvalidArtefactError if what a run writes to in its folder is a link: it may have come from a stranger.
+
+    SQLite would make tables in another database, the output of a model be appended to any file. Of what is written
+    under a new name and renamed, a link is replaced.
+    """
+    for pattern in (f"{FILE_NAME}*", "log*.txt", PREDICTIONS, f"{PREDICTIONS}/draw-*", *_NESTED):
+        for path in folder.glob(pattern):
+            if path.is_symlink():
+                remedy = "remove the link; to have a run on another disk, give its folder there with --out"
+                raise InvalidArtefactError(f"a link in a run, to {path.readlink()}", where=path, remedy=remedy)
 
 
 def enough_space(folder: Path, predictions_bytes: int) -> bool:

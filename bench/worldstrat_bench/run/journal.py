@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import threading
 from collections.abc import Iterable, Mapping
@@ -31,6 +32,14 @@ CREATE TABLE IF NOT EXISTS tile (
   score_seconds REAL
 ) WITHOUT ROWID;
 """
+
+_TABLES = (("table", "note"), ("table", "tile"))
+_VIRTUAL = re.compile(r"\s*CREATE\s+VIRTUAL\b", re.IGNORECASE)
+_BESIDE = ("", "-journal", "-wal", "-shm")
+"""Endings of the files that SQLite opens for one database."""
+
+_NAMES_ANOTHER = bytes.fromhex("d9d505f920a163d7")
+"""The end of a rollback journal that names a file, which SQLite removes once it has rolled back."""
 
 
 class DrawValues(BaseModel):
@@ -137,6 +146,7 @@ class Journal:
                 where=folder,
                 remedy="make one: worldstrat-bench predict ... --out RUN",
             )
+        _refuse_foreign_files(self.path)
         self._lock = threading.Lock()
         self._shared: int | None = None
         on_network = is_network(folder) if network is None else network
@@ -181,6 +191,10 @@ class Journal:
                 where=self.path,
                 remedy="finish the run with the harness that started it",
             )
+        # A view by the name of a table is a program: it may never end, or say something else each time.
+        found = database.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
+        if other := [name for kind, name, sql in found if (kind, name) not in _TABLES or _VIRTUAL.match(str(sql))]:
+            raise self._damaged(ValueError(f"it holds {str(other[0])[:60]!r}, which no journal has"))
 
     def _open(self, network: bool) -> sqlite3.Connection:
         try:
@@ -291,6 +305,29 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _refuse_foreign_files(path: Path) -> None:
+    """Refuse a journal whose files lead to others of this machine: a run may come from a stranger.
+
+    Raises
+    ------
+    InvalidArtefactError
+        for anything but regular files, and for a rollback journal that names a further one. None of ours does: that is
+        for a transaction over several databases.
+    """
+    remedy = "such a run was not made by this harness: remove it"
+    for ending in _BESIDE:
+        file = path.with_name(f"{path.name}{ending}")
+        if file.is_symlink() or (file.exists() and not file.is_file()):
+            raise InvalidArtefactError("a file of the journal is not a regular file", where=file, remedy=remedy)
+    pending = path.with_name(f"{path.name}-journal")
+    if pending.is_file():
+        with pending.open("rb") as stream:
+            stream.seek(max(0, pending.stat().st_size - len(_NAMES_ANOTHER)))
+            if stream.read() == _NAMES_ANOTHER:
+                what = "what it would roll back names a further file, which would be removed"
+                raise InvalidArtefactError(what, where=pending, remedy=remedy)
 
 
 def _entry(row: tuple[object, ...]) -> Entry:

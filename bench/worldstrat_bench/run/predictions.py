@@ -72,7 +72,8 @@ class PredictionStore:
             answer = _load(path)
         except FileNotFoundError:
             raise InvalidArtefactError("a prediction is missing", where=path, remedy=remedy) from None
-        except (OSError, ValueError) as error:
+        # The last two: a header of brackets alone, and a side without end.
+        except (OSError, ValueError, RecursionError, OverflowError) as error:
             raise InvalidArtefactError(f"a prediction cannot be read: {error}", where=path, remedy=remedy) from None
         if sha256 is not None and answer_sha256(answer) != sha256:
             raise InvalidArtefactError("a prediction was changed after the run", where=path, remedy=remedy)

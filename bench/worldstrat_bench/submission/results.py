@@ -102,6 +102,7 @@ def add_run(run: Path, slug_folder: Path, verification: Verification | None = No
     else:
         _refuse_other_predictions(record, load_predictions_manifest(slug_folder), slug_folder, run)
     folder = result_folder(slug_folder, record)
+    _refuse_links_out(folder, slug_folder)
     existing = folder / Record.FILE
     former = load_record(existing).record_id if existing.exists() else record.record_id
     # Only the very record that was verified makes room; any other one in its place is a mistake.
@@ -118,5 +119,17 @@ def add_run(run: Path, slug_folder: Path, verification: Verification | None = No
     for name in RESULT_FILES:
         source = run / name
         if source.is_file() and (name not in MAINTAINERS_FILES or verification is not None):
+            if source.is_symlink():
+                what, remedy = "a link in a run: what it leads to is not the run's", "put the file itself there"
+                raise InvalidArtefactError(what, where=source, remedy=remedy)
+            # Not written through a link that lies there.
+            (folder / name).unlink(missing_ok=True)
             shutil.copyfile(source, folder / name)
     return folder
+
+
+def _refuse_links_out(folder: Path, slug_folder: Path) -> None:
+    """Raise InvalidArtefactError if links take the place of a record out of its submission."""
+    if not folder.resolve().is_relative_to(slug_folder.resolve()):
+        what, remedy = "a link leads out of the submission", "remove the link"
+        raise InvalidArtefactError(what, where=folder, remedy=remedy)

@@ -1,0 +1,193 @@
+"""A run may come from a stranger: to score it, go on with it or add it touches no file but its own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from submission_factory import SLUG, make_submission
+from worldstrat_bench.artefacts.durable import write_durably
+from worldstrat_bench.data.task import Answer
+from worldstrat_bench.errors import InvalidArtefactError
+from worldstrat_bench.run.folder import hold_run, read_run
+from worldstrat_bench.run.journal import FILE_NAME, Journal, Predicted
+from worldstrat_bench.run.predictions import PredictionStore
+from worldstrat_bench.submission.results import add_run
+
+MAGIC = bytes.fromhex("d9d505f920a163d7")
+WORDS = "mine\n"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    folder = tmp_path / "run"
+    with hold_run(folder) as held:
+        held.journal.set_predicted(Predicted("a", "ok", sha256="0" * 64))
+        held.store.write("a", Answer(np.zeros((3, 4, 4), np.float32)), {})
+    return folder
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A file of the person who was sent the run."""
+    file = tmp_path / "own.txt"
+    file.write_text(WORDS)
+    return file
+
+
+def names_a_file(folder: Path, victim: Path) -> None:
+    """Write a rollback journal that is to be rolled back, and that names a further file."""
+    database = folder / FILE_NAME
+    with sqlite3.connect(database) as connection:
+        connection.execute("PRAGMA journal_mode=DELETE")
+    content, name = database.read_bytes(), str(victim).encode()
+    (page,) = struct.unpack(">H", content[16:18])
+    header = (MAGIC + struct.pack(">5I", 0, 0, len(content) // page, 512, page)).ljust(512, b"\0")
+    record = struct.pack(">I", 0x40000000 // page + 1) + name + struct.pack(">2I", len(name), sum(name)) + MAGIC
+    (folder / f"{FILE_NAME}-journal").write_bytes(header + record)
+
+
+def test_what_a_rollback_journal_names_is_not_removed(run: Path, own: Path, tmp_path: Path) -> None:
+    names_a_file(run, own)
+    other = shutil.copytree(run, tmp_path / "other")
+    with pytest.raises(InvalidArtefactError, match="names a further file"), hold_run(run):
+        pass
+    with pytest.raises(InvalidArtefactError, match="names a further file"), read_run(run):
+        pass
+    assert own.read_text() == WORDS
+    sqlite3.connect(other / FILE_NAME).execute("SELECT * FROM note").fetchall()
+    assert not own.exists(), "SQLite itself would have removed it"
+
+
+def test_what_a_killed_process_left_is_rolled_back(run: Path, tmp_path: Path) -> None:
+    """On a network file system the journal of runs is of this kind."""
+    with Journal(run, network=True) as journal:
+        journal.set_note("before", "x")
+    writing = sqlite3.connect(run / FILE_NAME, isolation_level=None)
+    writing.execute("PRAGMA cache_size=1")
+    writing.execute("BEGIN IMMEDIATE")
+    writing.executemany("INSERT INTO note VALUES (?, ?)", [(str(n), "y" * 5000) for n in range(50)])
+    killed = shutil.copytree(run, tmp_path / "killed")
+    writing.execute("ROLLBACK")
+    writing.close()
+    assert (killed / f"{FILE_NAME}-journal").stat().st_size > 512
+    with Journal(killed) as journal:
+        assert (journal.note("before"), journal.note("1")) == ("x", None)
+
+
+def as_link(path: Path, target: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(target)
+
+
+@pytest.mark.parametrize(
+    "name", [FILE_NAME, f"{FILE_NAME}-wal", "log.txt", "log-1.txt", "predictions", "predictions/draw-2", "robustness/x"]
+)
+def test_links_in_a_run_are_refused(run: Path, own: Path, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / ".save.tmp").write_text(WORDS)
+    as_link(run / name, own if "." in name else folder)
+    with pytest.raises(InvalidArtefactError, match="link"), hold_run(run):
+        pass
+    with pytest.raises(InvalidArtefactError, match="link"), read_run(run):
+        pass
+    assert own.read_text() == WORDS
+    assert [path.name for path in folder.iterdir()] == [".save.tmp"]
+
+
+def test_a_run_by_a_link_is_a_run(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(run)
+    with hold_run(tmp_path / "link") as held:
+        assert list(held.journal.entries()) == ["a"]
+    with read_run(tmp_path / "link") as read:
+        assert read.store.has("a")
+
+
+def test_nothing_is_written_through_a_temporary_name(own: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "record"
+    folder.mkdir()
+    (folder / ".speed.json.tmp").symlink_to(own)
+    (folder / "speed.json").symlink_to(own)
+    write_durably(folder / "speed.json", b"{}")
+    assert own.read_text() == WORDS
+    assert (folder / "speed.json").read_bytes() == b"{}"
+    assert not (folder / "speed.json").is_symlink()
+
+
+@pytest.mark.parametrize("kind", ["view", "trigger", "index", "virtual"])
+def test_a_journal_holds_its_tables_and_nothing_else(run: Path, kind: str) -> None:
+    statement = {
+        "view": "ALTER TABLE note RENAME TO tables; DROP TABLE tables; CREATE VIEW note AS WITH RECURSIVE t(x) AS "
+        "(SELECT 1 UNION ALL SELECT x + 1 FROM t) SELECT x AS name, x AS text FROM t",
+        "trigger": "CREATE TRIGGER more AFTER INSERT ON tile BEGIN DELETE FROM note; END",
+        "index": "CREATE INDEX more ON note (text)",
+        "virtual": "DROP TABLE note; CREATE VIRTUAL TABLE note USING rtree(id, a, b)",
+    }[kind]
+    with sqlite3.connect(run / FILE_NAME) as connection:
+        connection.executescript(statement)
+    for opened in (hold_run, read_run):
+        with pytest.raises(InvalidArtefactError, match="journal is damaged: it holds '"), opened(run):
+            pass
+
+
+@pytest.mark.parametrize("shape", ["[3, 1e400, 1]", "[" * 20_000, '[3, 4, "9"]', "[3, NaN, 1]"])
+def test_a_header_that_cannot_be_followed_is_a_damaged_prediction(tmp_path: Path, shape: str) -> None:
+    header = b'{"prediction": {"dtype": "F32", "shape": %s}}' % shape.encode()
+    (tmp_path / "a.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
+    with pytest.raises(InvalidArtefactError, match="cannot be read"):
+        PredictionStore(tmp_path).read("a")
+
+
+@pytest.fixture
+def submitted(tmp_path: Path) -> tuple[Path, Path]:
+    """A submission, and its record as a run."""
+    make_submission(tmp_path, SLUG)
+    folder = tmp_path / "submissions" / SLUG
+    record = next(folder.glob("results/*/*/record.json")).parent
+    shutil.copytree(record, tmp_path / "again")
+    return folder, tmp_path / "again"
+
+
+def through_the_file(folder: Path, run: Path, own: Path) -> None:
+    record = next(folder.glob("results/*/*"))
+    as_link(record / "tiles.csv", own)
+
+
+def through_the_folder(folder: Path, run: Path, own: Path) -> None:
+    record = next(folder.glob("results/*/*"))
+    as_link(record, own.parent)
+
+
+def from_a_link(folder: Path, run: Path, own: Path) -> None:
+    (run / "spectra.csv").symlink_to(own)
+
+
+@pytest.mark.parametrize(
+    ("change", "refused"), [(through_the_file, False), (through_the_folder, True), (from_a_link, True)]
+)
+def test_a_record_is_added_through_no_link(
+    submitted: tuple[Path, Path], own: Path, change: Callable[[Path, Path, Path], None], refused: bool
+) -> None:
+    folder, run = submitted
+    change(folder, run, own)
+    if refused:
+        with pytest.raises(InvalidArtefactError, match="link"):
+            add_run(run, folder)
+    else:
+        added = add_run(run, folder)
+        assert json.loads((added / "record.json").read_text())
+        assert not (added / "tiles.csv").is_symlink()
+    assert own.read_text() == WORDS
+    assert not list(folder.glob("results/*/*/spectra.csv"))
+    assert not (own.parent / "record.json").exists()
