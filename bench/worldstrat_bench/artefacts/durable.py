@@ -26,7 +26,7 @@ def write_durably(path: Path, content: bytes | Sequence[bytes | bytearray | memo
     # find what a kill has left.
     temporary = path.with_name(f".{path.name}.tmp")
     try:
-        # The folder may come from a stranger: what has that name there, a link to a file of ours say, is not written to.
+        # The folder may come from a stranger. A link by that name, to a file of ours say, is not written to.
         temporary.unlink(missing_ok=True)
         with temporary.open("xb") as stream:
             for piece in (content,) if isinstance(content, bytes) else content:
