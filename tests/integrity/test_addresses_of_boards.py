@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from factories import official_facts
+from factories import COMMIT, official_facts
 from forgery import forge, set_cells
+from site_scenes import write_verification
 from submission_factory import make_submission, record_of, rewrite_record, the_result
 from worldstrat_bench.site import sorting
 from worldstrat_bench.site.builder import build
@@ -84,3 +85,22 @@ def test_targets_that_were_sought_move_no_other_board(tmp_path: Path, monkeypatc
     make_submission(tmp_path, "evil-sr", gain_db=9.0, targets_sha256="ab" * 32)
     after = badges(tmp_path, "one-sr", "evil-sr")
     assert after["one-sr"] == before["one-sr"] != after["evil-sr"]
+
+
+def test_a_record_of_whatever_data_makes_no_first_page(tmp_path: Path) -> None:
+    """One self-reported record under another group's rules, of invented targets, took the place of a verified board."""
+    honest = make_submission(tmp_path, "one-sr", gain_db=1.0)
+    write_verification(the_result(honest), record_of(honest))
+    claims: dict[str, Any] = {"protocol": "probav", "tiles": None, "list_name": "full", "release": "v1.1"}
+    make_submission(tmp_path, "evil-sr", gain_db=9.0, official=True, targets_sha256="ab" * 32, **claims)
+    entries, _ = read_entries([tmp_path / "submissions"])
+    config = BoardConfig(merged=("one-sr", "evil-sr"), commits=(COMMIT,))
+    first, second = list_divisions(entries, config=config)
+    assert [entry.title for entry in first.entries] == ["one-sr"]
+    assert (second.kind, [entry.title for entry in second.reported]) == ("compatibility", ["evil-sr"])
+    # Once maintainers verified it, a board of the real data comes before one of practice.
+    write_verification(
+        the_result(tmp_path / "submissions" / "evil-sr"), record_of(tmp_path / "submissions" / "evil-sr")
+    )
+    entries, _ = read_entries([tmp_path / "submissions"])
+    assert [board.kind for board in list_divisions(entries, config=config)] == ["compatibility", "practice"]

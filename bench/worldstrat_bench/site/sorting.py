@@ -54,10 +54,11 @@ def list_divisions(
         if (division := _division(key, agreeing, part, references, config))
     ]
     # Of boards of one kind, those of an official protocol come before those of other groups' rules.
-    # Then that of the submission that was merged first: a name that a stranger chose must not decide.
+    # Then that of the submission that was merged first: a name that a stranger chose must not decide. A board that
+    # ranks no row comes after all that rank one: whatever data a record claims, its authors alone make no first page.
     drafts.sort(
         key=lambda d: (
-            *(KINDS.index(d.kind), not d.protocol.official, d.protocol.id, -d.verified),
+            *(not d.entries, KINDS.index(d.kind), not d.protocol.official, d.protocol.id, -d.verified),
             *(min((_place(entry, config) for entry in d.shown), default=len(config.merged)), d.release, d.key),
         )
     )
