@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
-from submission_factory import MANIFEST, make_submission
+from submission_factory import MANIFEST, make_submission, make_wheel
+from worldstrat_bench.artefacts.draws import parse_draws
+from worldstrat_bench.artefacts.record import Record
+from worldstrat_bench.artefacts.spectra import parse_curves
+from worldstrat_bench.artefacts.tiles import parse_tiles
+from worldstrat_bench.errors import InvalidArtefactError
+from worldstrat_bench.plugins.declared import sidecar_parameters
+from worldstrat_bench.plugins.discovery import without_extras
 from worldstrat_bench.submission import locate
 from worldstrat_bench.submission.check import check, judged_folders
+from worldstrat_bench.submission.check_code import read_code
+from worldstrat_bench.submission.lock import LockError, parse_lock
 from worldstrat_bench.submission.manifest import MAX_MANIFEST_BYTES, ManifestError, manifest_errors
+from worldstrat_bench.submission.wheel import wheel_faults
 from worldstrat_bench.toml_text import MOST_PARTS, read_toml
 
 SOURCES = Path(__file__).resolve().parents[2] / "bench" / "worldstrat_bench"
@@ -105,3 +119,87 @@ def test_of_very_many_faults_the_first_are_described_and_the_rest_counted() -> N
     assert found[0].line == 1
     assert found[-1].what == "400 more keys are wrong"
     assert all(isinstance(error, ManifestError) for error in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("a: &a {x: 1}\nb: &b {<<: [*a, *a]}\nc: {<<: [*b, *b]}\n", "an alias"),
+        ("bands: &b [B2]\nfactor: 2\nother: *b\n", "an alias"),
+        ("[" * 16_000, "brackets"),
+        ("a: {b: " * 200, "brackets"),
+        ("# a\n" * 5_000, "longer than"),
+    ],
+)
+def test_a_sidecar_that_grows_while_it_is_read_is_refused(text: str, why: str) -> None:
+    """Nine lines whose mappings each take over the keys of the one before nine times would fill the memory."""
+    with pytest.raises(ValueError, match=why):
+        sidecar_parameters(text)
+
+
+def test_a_plain_sidecar_is_read() -> None:
+    assert sidecar_parameters("# of EvoLand\nbands: [B2, B3]\nfactor: 2.0\nmargin: 6\n")["margin"] == 3
+
+
+HASH = " --hash=sha256:" + "a" * 64
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (f"p[{'a,' * 5_000}a]==1.0{HASH}", "of more than 4000 characters"),
+        (f"p{'==1,' * 5_000}==1{HASH}", "of more than 4000 characters"),
+        ("p==1.0 ; " + "os_name>'3' and " * 500 + f"os_name>'3'{HASH}", "of more than 4000 characters"),
+        ("".join(f"p{i}==1.0{HASH}\n" for i in range(2_001)), "more than 2000 requirements"),
+    ],
+)
+def test_a_lock_that_is_long_to_read_is_refused(text: str, why: str) -> None:
+    with pytest.raises(LockError, match=why):
+        parse_lock(text)
+
+
+def test_a_lock_of_many_files_of_many_packages_is_read() -> None:
+    assert len(parse_lock("".join(f"p{i}==1.0{HASH * 100}\n" for i in range(200)))) == 200
+
+
+def curves_of(text: str) -> object:
+    return parse_curves(unchanged(text), text.encode(), Path("spectra.csv"), lambda curves: None, "")
+
+
+def unchanged(text: str) -> Record:
+    """A record that names a file of curves with this content."""
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return cast("Record", SimpleNamespace(files={"spectra.csv": digest}))
+
+
+@pytest.mark.parametrize("read", [parse_tiles, parse_draws, curves_of])
+def test_a_table_of_very_many_rows_is_not_read_to_its_end(read: Callable[[str], object]) -> None:
+    with pytest.raises((InvalidArtefactError, ValueError), match=r"more than [0-9,]+ rows"):
+        read("a\n" * 700_000)
+
+
+POINTS = "[worldstrat_bench.models]\nmy-sr = my_sr.plugin:load\n"
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"metadata": "X: y\n" * (1 << 18)},
+        {"entry_points": POINTS + "# nothing\n" * (1 << 15)},
+        {"record": "".join(f"{i:09},,\n" for i in range(400_000))},
+    ],
+    ids=["METADATA", "entry_points", "RECORD"],
+)
+def test_what_is_parsed_of_a_wheel_is_small(tmp_path: Path, parts: dict[str, str]) -> None:
+    wheel = make_wheel(tmp_path, **parts)  # type: ignore[arg-type]
+    assert {fault.rule for fault in wheel_faults(wheel) if fault.severity == "error"} == {"wheel-size"}
+    assert (code := read_code(wheel)) is not None
+    assert len(code.targets) == (0 if "entry_points" in parts else 1)
+    assert not [fault for fault in wheel_faults(make_wheel(tmp_path / "control")) if fault.severity == "error"]
+
+
+def test_the_end_of_an_entry_point_is_found_at_once() -> None:
+    assert without_extras("a.b:c [x, y] ") == "a.b:c"
+    assert without_extras(" a.b:c ") == "a.b:c"
+    # A regular expression took the square of their number: half an hour for 256 kB.
+    assert without_extras("a:b " + "[" * 250_000) == "a:b " + "[" * 250_000

@@ -6,7 +6,10 @@ finite are errors, and every error says what is wrong, in which file, and how to
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -164,6 +167,27 @@ def read_json(content: bytes | str) -> Any:
         return json.loads(text, parse_constant=_no_constant, object_pairs_hook=_distinct)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"not JSON: {str(error)[:_LONGEST_REASON]}") from None
+
+
+def read_csv(text: str, most: int) -> list[list[str]]:
+    """Return the rows of a CSV table.
+
+    Parameters
+    ----------
+    most : rows that there may be: a file of line ends alone has millions.
+
+    Raises
+    ------
+    ValueError
+        if it is not a CSV table, or has more rows.
+    """
+    try:
+        rows = list(islice(csv.reader(io.StringIO(text), strict=True), most + 1))
+    except csv.Error as error:
+        raise ValueError(f"not a CSV table: {error}") from None
+    if len(rows) > most:
+        raise ValueError(f"more than {most:,} rows")
+    return rows
 
 
 def parse_toml(kind: type[P], content: bytes | str, *, name: str, where: object, remedy: str) -> P:

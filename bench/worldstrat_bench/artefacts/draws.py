@@ -16,9 +16,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from worldstrat_bench.artefacts.base import decoded, read_file
+from worldstrat_bench.artefacts.base import decoded, read_csv, read_file
 from worldstrat_bench.artefacts.result import Result, changed_file
-from worldstrat_bench.artefacts.tiles import COLUMNS, format_value
+from worldstrat_bench.artefacts.tiles import COLUMNS, MOST_TILES, format_value
 from worldstrat_bench.errors import InvalidArtefactError
 
 DRAWS: Final = "draws.csv"
@@ -27,6 +27,7 @@ MAX_BYTES: Final = 16_000_000
 """Larger files are refused unread."""
 MAX_DRAWS: Final = 32
 """Draws of a tile: more would tell little, and the file would be too large for a submission."""
+_MOST_ROWS: Final = 1 + MOST_TILES * (MAX_DRAWS + 1)
 REMEDY: Final = "draws.csv is never edited by hand; evaluate again with --draws"
 
 _MEAN: Final = "mean"
@@ -98,8 +99,8 @@ def parse_draws(content: bytes | str, *, where: object = DRAWS) -> DrawTable:
         saying what is wrong: the header, a number, a tile that is listed twice, or without all of its draws.
     """
     try:
-        return _parsed(list(csv.reader(io.StringIO(decoded(content)), strict=True)))
-    except (csv.Error, ValueError) as error:
+        return _parsed(read_csv(decoded(content), _MOST_ROWS))
+    except ValueError as error:
         raise InvalidArtefactError(f"not a valid {DRAWS}: {error}", where=where, remedy=REMEDY) from None
 
 

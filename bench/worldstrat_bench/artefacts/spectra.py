@@ -11,9 +11,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from worldstrat_bench.artefacts.base import decoded, read_file
+from worldstrat_bench.artefacts.base import decoded, read_csv, read_file
 from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.artefacts.result import Result, changed_file
+from worldstrat_bench.artefacts.tiles import MOST_TILES
 from worldstrat_bench.errors import InvalidArtefactError
 
 SPECTRA: Final = "spectra.csv"
@@ -24,6 +25,8 @@ BIN_WIDTH: Final = 0.005
 """Bins of a curve and their width in cycles/m; the last one also holds what is finer."""
 CURVES: Final = ("spectrum_target", "spectrum_prediction", "spectrum_cross")
 """Sums of S_H, S_P and X over the bins: energy of the target, of the prediction, and of what they share."""
+_MOST_CURVES: Final = 8
+"""Curves of a tile in such a file, at most."""
 _REMEDY: Final = "spectra.csv is never edited by hand; evaluate again with --metrics +spectral"
 _DIGITS: Final = 2e-3
 """Relative error that the four digits of the file excuse."""
@@ -96,14 +99,14 @@ def parse_curves(record: Record, content: bytes, path: Path, check: Callable[[Cu
     try:
         curves = _parsed(decoded(content))
         check(curves)
-    except (csv.Error, ValueError) as error:
+    except ValueError as error:
         raise InvalidArtefactError(f"not a valid {path.name}: {error}", where=path, remedy=remedy) from None
     return curves
 
 
 def _parsed(text: str) -> dict[str, dict[str, NDArray[np.float64]]]:
     """Return the curves in the text of a file of curves; ValueError if it is not one."""
-    header, *rows = csv.reader(io.StringIO(text), strict=True) if text else [[]]
+    header, *rows = read_csv(text, 1 + _MOST_CURVES * MOST_TILES) or [[]]
     if header[:2] != ["tile", "curve"]:
         raise ValueError("line 1 does not start with tile,curve")
     if header[2:] != _bins(len(header) - 2):

@@ -18,6 +18,8 @@ from worldstrat_bench.plugins.discovery import ModelEntry
 from worldstrat_bench.preprocessing import Value, band_names, complete, parse_bands
 
 MAX_SIDECAR_BYTES = 1 << 18
+_LONGEST_YAML, _MOST_BRACKETS = 1 << 14, 100
+"""Characters, and brackets that open: PyYAML's time grows with their product, and a sidecar is a few lines."""
 
 EVOLAND_SCALE = 10_000.0
 """Networks with a sidecar are fed with reflectance x 10,000, and answer in it."""
@@ -89,7 +91,13 @@ def sidecar_parameters(text: str) -> dict[str, Value]:
         if it is not a mapping or says something impossible.
     """
     yaml = importlib.import_module("yaml")
+    if len(text) > _LONGEST_YAML or text.count("[") + text.count("{") > _MOST_BRACKETS:
+        raise ValueError(f"it is longer than {_LONGEST_YAML} characters, or has more than {_MOST_BRACKETS} brackets")
     try:
+        # One mapping may take over the keys of another many times (`<<`): a few lines become gigabytes while they are
+        # read.
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
+            raise ValueError("it holds an alias (*name): write out what it stands for")
         content = yaml.safe_load(text)
     except yaml.YAMLError:
         raise ValueError("it is not YAML") from None

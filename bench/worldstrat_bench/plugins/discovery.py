@@ -18,6 +18,7 @@ from worldstrat_bench.plugins.interpreter import import_paths, inspect_interpret
 from worldstrat_bench.plugins.wheel import open_wheel, unfit, wheel_tags
 
 MAX_METADATA_BYTES = 1 << 20
+MAX_ENTRY_POINTS_BYTES = 1 << 18
 _TARGET = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._+-]{0,98}[A-Za-z0-9])?")
 BASELINES = "worldstrat-bench-baselines"
@@ -207,7 +208,7 @@ def _flaw(name: str, target: str, distribution: str) -> str | None:
 def _entry_points(file: Path, group: str) -> list[tuple[str, str]]:
     if not file.exists():
         return []
-    text = _small(file).decode("utf-8-sig")
+    text = _small(file, MAX_ENTRY_POINTS_BYTES).decode("utf-8-sig")
     # Nearly every distribution ends here: parsing all of them would take most of the time of `models list`.
     if group not in text:
         return []
@@ -217,7 +218,13 @@ def _entry_points(file: Path, group: str) -> list[tuple[str, str]]:
     parser.read_string(text)
     if not parser.has_section(group):
         return []
-    return [(name.strip(), re.sub(r"\s*\[.*\]\s*$", "", value).strip()) for name, value in parser.items(group)]
+    return [(name.strip(), without_extras(value)) for name, value in parser.items(group)]
+
+
+def without_extras(value: str) -> str:
+    """Return the target of an entry point without the extras that may stand after it, ``module:attr [extra]``."""
+    target = value.strip()
+    return target.partition("[")[0].rstrip() if target.endswith("]") else target
 
 
 def _metadata(folder: Path) -> Message:
@@ -232,11 +239,11 @@ def _requires_python(folder: Path) -> str:
         return ""  # what is wrong with the metadata is said where its models are read
 
 
-def _small(file: Path) -> bytes:
+def _small(file: Path, most: int = MAX_METADATA_BYTES) -> bytes:
     with file.open("rb") as stream:
-        data = stream.read(MAX_METADATA_BYTES + 1)
-    if len(data) > MAX_METADATA_BYTES:
-        raise ValueError(f"{file.name} is larger than {MAX_METADATA_BYTES} bytes")
+        data = stream.read(most + 1)
+    if len(data) > most:
+        raise ValueError(f"{file.name} is larger than {most} bytes")
     return data
 
 

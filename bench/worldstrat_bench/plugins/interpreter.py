@@ -14,6 +14,7 @@ from pathlib import Path
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.plugins.asking import ask
 from worldstrat_bench.plugins.reach import is_folder, is_of_a_process
+from worldstrat_bench.plugins.recorded import record_text
 
 ENVIRONMENTS = "environments"
 """Folder of the cache in which the harness builds environments."""
@@ -195,11 +196,13 @@ def _is_of_a_package(executable: Path) -> bool:
     prefix, names = executable.parent.parent, {executable, executable.resolve()}
     for record in prefix.glob("lib*/python*/site-packages/*.dist-info/RECORD"):
         try:
-            lines = record.read_text(encoding="utf-8", errors="replace").splitlines()
+            text = record_text(record)
         except OSError:
             continue
+        if text is None:
+            return True
         site_packages = record.parent.parent
-        listed = (line.partition(",")[0].strip('"') for line in lines if "python" in line and ".." in line)
+        listed = (line.partition(",")[0].strip('"') for line in text.splitlines() if "python" in line and ".." in line)
         if any(Path(os.path.normpath(site_packages / name)) in names for name in listed):
             return True
     return False

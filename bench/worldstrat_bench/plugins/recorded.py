@@ -11,8 +11,12 @@ import io
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 from worldstrat_bench.plugins.reach import entries_of
+
+_LARGEST_RECORD: Final = 16 << 20
+"""Bytes: that of torch has 1.5 MB, and a stranger's may have gigabytes."""
 
 
 def place_of(file: Path) -> Path:
@@ -35,6 +39,8 @@ def brought_by_a_wheel(files: Iterable[Path], site_paths: Sequence[Path]) -> boo
         return False
     sites = {Path(os.path.realpath(site)) for site in site_paths}
     for own, text in _records(site_paths):
+        if text is None:
+            return True
         try:
             for row in csv.reader(io.StringIO(text, newline="")):
                 # To look up where each file of torch lies would take a second.
@@ -50,12 +56,25 @@ def brought_by_a_wheel(files: Iterable[Path], site_paths: Sequence[Path]) -> boo
     return False
 
 
-def _records(site_paths: Sequence[Path]) -> Iterator[tuple[Path, str]]:
-    """Yield the place of every RECORD in some folders of packages, with its text."""
+def record_text(record: Path) -> str | None:
+    """Return the text of a RECORD; None if it is too large to be read, so that what it lists is not known.
+
+    Raises
+    ------
+    OSError
+        if it cannot be read.
+    """
+    if record.stat().st_size > _LARGEST_RECORD:
+        return None
+    return record.read_text(encoding="utf-8", errors="replace")
+
+
+def _records(site_paths: Sequence[Path]) -> Iterator[tuple[Path, str | None]]:
+    """Yield the place of every RECORD in some folders of packages, with its text as :func:`record_text` has it."""
     for folder in (folder for site in site_paths for folder in entries_of(site)):
         if folder.name.endswith(".dist-info"):
             own = place_of(folder / "RECORD")
             try:
-                yield own, own.read_text(encoding="utf-8", errors="replace")
+                yield own, record_text(own)
             except OSError:
                 continue

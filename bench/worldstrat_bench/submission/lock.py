@@ -6,6 +6,7 @@ import posixpath
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -15,6 +16,10 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 from worldstrat_bench.errors import InvalidArtefactError
 
 MAX_LOCK_BYTES = 2 * 1024 * 1024
+_MOST_REQUIREMENTS = 2000
+_LONGEST_REQUIREMENT = 4000
+"""Characters without its hashes: what parses requirements takes seconds for a long one."""
+_COMMENT = re.compile(r"(^|\s)#.*$")
 _EXPANDED = re.compile(r"[${}]")
 _HASH = re.compile(r"\s--hash=sha256:([0-9a-f]{64})(?=\s|$)")
 
@@ -68,7 +73,10 @@ def load_lock(path: Path) -> tuple[Locked, ...]:
 
 def parse_lock(text: str, *, where: object = "requirements.lock") -> tuple[Locked, ...]:
     """Read the text of a lock file; see :func:`load_lock`."""
-    locked = tuple(_locked(line, number, where) for number, line in _logical_lines(text))
+    lines = tuple(islice(_logical_lines(text), _MOST_REQUIREMENTS + 1))
+    if len(lines) > _MOST_REQUIREMENTS:
+        raise LockError(f"more than {_MOST_REQUIREMENTS} requirements", where=where, line=lines[-1][0])
+    locked = tuple(_locked(line, number, where) for number, line in lines)
     seen: set[tuple[str, str]] = set()
     for item in locked:
         if (item.name, item.marker) in seen:
@@ -83,7 +91,7 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
     first = 0
     for number, line in enumerate(text.splitlines(), start=1):
         # Only after a space: a fragment of an address begins with # as well.
-        bare = re.sub(r"(^|\s)#.*$", "", line).strip()
+        bare = _COMMENT.sub("", line).strip() if "#" in line else line.strip()
         if not parts:
             first = number
         if bare.endswith("\\"):
@@ -108,6 +116,9 @@ def _locked(line: str, number: int, where: object) -> Locked:
         raise LockError(what, where=where, line=number, remedy="write the value itself, in an address percent-encoded")
     hashes = tuple(_HASH.findall(line))
     bare = _HASH.sub("", line).strip()
+    if len(bare) > _LONGEST_REQUIREMENT:
+        what = f"a requirement of more than {_LONGEST_REQUIREMENT} characters: {bare[:60]!r}"
+        raise LockError(what, where=where, line=number)
     # Options of a single requirement, such as --config-settings, would be passed on to the installer.
     if "--" in bare.split(";")[0].split("#")[0] and " --" in bare:
         raise LockError(f"not understood: {bare[:80]!r}", where=where, line=number)

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from email.parser import HeaderParser
 from pathlib import Path, PurePosixPath
+from typing import Final
 
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
@@ -21,6 +22,7 @@ from worldstrat_bench.api import ENTRY_POINT_GROUP
 from worldstrat_bench.archives import DAMAGED
 from worldstrat_bench.digests import file_sha256
 from worldstrat_bench.plugins.code import MAX_WHEEL_BYTES
+from worldstrat_bench.plugins.discovery import MAX_ENTRY_POINTS_BYTES, MAX_METADATA_BYTES, without_extras
 from worldstrat_bench.plugins.wheel import library_name, name_fault
 from worldstrat_bench.submission.faults import CheckFinding, notice
 from worldstrat_bench.submission.shadowed import SHADOWED
@@ -29,6 +31,13 @@ MAX_ENTRIES = 5000
 MAX_MEMBER_BYTES = 64 * 1024**2
 MAX_TOTAL_BYTES = MAX_WHEEL_BYTES
 MAX_RATIO = 200
+_MOST_PARSED: Final = {
+    "METADATA": MAX_METADATA_BYTES,
+    "WHEEL": MAX_METADATA_BYTES,
+    "entry_points.txt": MAX_ENTRY_POINTS_BYTES,
+    "RECORD": 4 << 20,
+}
+"""Bytes of what is parsed: the parsers of Python take seconds for each 10 MB, and a wheel lists few files."""
 LARGE_BYTES = 256 * 1024
 """Data of this size in a wheel is pointed out to a person: weights and imagery do not belong there."""
 
@@ -126,7 +135,8 @@ def _shape_faults(wheel: WheelFile, where: Path) -> Iterator[CheckFinding]:
         return
     for member in members:
         # A megabyte is free: small files of zeros shrink by more than any honest large one.
-        if member.file_size > MAX_MEMBER_BYTES or member.file_size > 10**6 + MAX_RATIO * member.compress_size:
+        most = min(_most_bytes(member), 10**6 + MAX_RATIO * member.compress_size)
+        if member.file_size > most:
             yield CheckFinding(
                 "wheel-size",
                 f"{member.filename[:80]!r} unpacks to {member.file_size} bytes",
@@ -149,6 +159,11 @@ def _shape_faults(wheel: WheelFile, where: Path) -> Iterator[CheckFinding]:
         seen.add(folded)
     if fault := name_fault(members):
         yield CheckFinding("wheel-names", fault, where=where, remedy="build it again, with: pip wheel --no-deps .")
+
+
+def _most_bytes(member: zipfile.ZipInfo) -> int:
+    folder, _, name = member.filename.rpartition("/")
+    return _MOST_PARSED.get(name, MAX_MEMBER_BYTES) if folder.endswith(".dist-info") else MAX_MEMBER_BYTES
 
 
 def _unsafe(name: str) -> bool:
@@ -255,8 +270,11 @@ def _metadata_faults(
     yield from _record_faults(archive, files, needed[2], where)
     points = entry_points(archive)
     yield from _expectation_faults(wheel, expected, points, where)
+    names = frozenset(library_name(member.filename) or "" for member in wheel.members)
+    native = frozenset(name.split(".", 1)[0] for name in names if name.endswith((".so", ".pyd")))
     for name, target in (points or {}).items():
-        if not _holds(wheel, target):
+        module = target.partition(":")[0].strip().replace(".", "/")
+        if module not in native and not names & {f"{module}.py", f"{module}/__init__.py"}:
             what = f"the module of the model {name[:60]!r}, {target[:100]!r}, is not in the wheel"
             remedy = "the entry point names a module of the wheel's own package"
             yield CheckFinding("wheel-entry-point", what, where=where, remedy=remedy)
@@ -283,6 +301,8 @@ def entry_points(archive: zipfile.ZipFile) -> dict[str, str] | None:
     found = [m for m in archive.infolist() if re.fullmatch(r"[^/]+\.dist-info/entry_points\.txt", m.filename)]
     if len(found) != 1:
         return {}
+    if found[0].file_size > _most_bytes(found[0]):
+        return None
     parser = configparser.ConfigParser(delimiters=("=",), interpolation=None, strict=True)
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     try:
@@ -290,16 +310,7 @@ def entry_points(archive: zipfile.ZipFile) -> dict[str, str] | None:
         pairs = parser.items(ENTRY_POINT_GROUP) if ENTRY_POINT_GROUP in parser else []
     except configparser.Error:
         return None
-    return {name: re.sub(r"\s*\[.*\]\s*$", "", value).strip() for name, value in sorted(pairs)}
-
-
-def _holds(wheel: WheelFile, target: str) -> bool:
-    """Return whether the module of an entry point is a file of the wheel."""
-    module = target.partition(":")[0].strip().replace(".", "/")
-    names = {library_name(member.filename) or "" for member in wheel.members}
-    if names & {f"{module}.py", f"{module}/__init__.py"}:
-        return True
-    return any(name.startswith(f"{module}.") and name.endswith((".so", ".pyd")) for name in names)
+    return {name: without_extras(value) for name, value in sorted(pairs)}
 
 
 def _record_faults(

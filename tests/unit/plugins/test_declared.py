@@ -82,12 +82,12 @@ def test_evolands_sidecars_are_understood() -> None:
     flow = sidecar_parameters(
         '{\n"model" : "carn.onnx",\n"bands" : [ "B2", "B8A", ],\n"margin" : 32,\n"factor" : 2.\n}'
     )
-    assert (flow["bands"], flow["margin"]) == ("B2,B8A", 16)
+    assert (flow["bands"], flow["margin"]) == ("B02,B8A", 16)
 
 
 def test_the_bands_of_an_mlm_item(tmp_path: Path) -> None:
     named = '{"properties": {"mlm:input": [{"bands": [{"name": "B04"}, "B03", "blue", "nir"]}]}}'
-    assert mlm_parameters(named) == {"bands": "B04,B03,blue,nir"}
+    assert mlm_parameters(named) == {"bands": "B04,B03,B02,B08"}
     for other in ("{}", '{"properties": {"mlm:input": [{"bands": ["S1_VV"]}]}}', '{"properties": []}'):
         assert mlm_parameters(other) == {}
     (tmp_path / "mlm.json").write_text("[1]", "utf-8")
