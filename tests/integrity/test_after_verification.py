@@ -15,6 +15,7 @@ from submission_factory import MANIFEST, add_record, make_submission, record_of,
 from worldstrat_bench.artefacts.base import read_json
 from worldstrat_bench.cli.console import stderr, stdout
 from worldstrat_bench.stats.counting import Claim, counting_rows
+from worldstrat_bench.submission.check import check
 from worldstrat_bench.submission.faults import CheckReport, as_github, as_text
 
 CORRECTION = '\n[[correction]]\ndate = "2026-11-26"\nwhat = "The title named another network."\n'
@@ -59,6 +60,11 @@ def other_wheel(folder: Path) -> None:
     (folder / "extra_sr-1.0-py3-none-any.whl").write_bytes(b"PK")
 
 
+def manifest_elsewhere(folder: Path) -> None:
+    (folder / "sub").mkdir()
+    (folder / "sub" / "submission.toml").write_text("")
+
+
 SEALED = {
     "authors": replaced('["Eve"]', '["Eve", "Vic Tim"]'),
     "main": replaced("[submission]", "[submission]\nmain = true"),
@@ -66,7 +72,27 @@ SEALED = {
     "datasets": replaced('datasets = ["WorldStrat"]', 'datasets = ["Other"]'),
     "lock": other_lock,
     "wheel": other_wheel,
+    "manifest elsewhere": manifest_elsewhere,
 }
+
+
+@pytest.mark.parametrize("name", ["lock.md", "notes/LOCK.MD", "sub/submission.toml", "results/wsb-1/x/timings.csv"])
+@pytest.mark.parametrize("key", ["lock", "train_tiles", "path"])
+def test_what_decides_what_runs_is_no_file_that_owners_may_change(tmp_path: Path, name: str, key: str) -> None:
+    """Owners may change prose after a verification: a lock that was called so was replaced under a verified record."""
+    assert not rules_of(tmp_path / "before", MANIFEST)
+    weights = f'[weights]\npath = "{name}"\nsha256 = "{"0" * 64}"\nbytes = 1\nformat = "safetensors"\n'
+    text = {
+        "lock": MANIFEST.replace("requirements.lock", name),
+        "train_tiles": MANIFEST.replace('"worldstrat-train"', f'"listed"\ntrain_tiles = "{name}"'),
+        "path": f"{MANIFEST}\n{weights}",
+    }[key]
+    assert "manifest" in rules_of(tmp_path / "after", text)
+
+
+def rules_of(place: Path, manifest: str) -> set[str]:
+    """Return the rules that a submission without a record breaks."""
+    return {fault.rule for fault in check([make_submission(place, manifest=manifest, record=False)]).errors}
 
 
 @pytest.mark.parametrize("change", SEALED)

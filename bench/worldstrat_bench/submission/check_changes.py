@@ -214,7 +214,8 @@ def _changed_file_faults(change: Change, author: Author, exempt: Exempt) -> Iter
 
 def _sealed_file_faults(change: Change, author: Author) -> Iterator[CheckFinding]:
     """Keep the lock, the wheel and the weights of a submission as they were when maintainers ran them."""
-    described = change.path.name == MANIFEST_NAME or change.path.suffix == ".md"
+    # The manifest itself, and not whatever has its name in another folder.
+    described = change.path.parts[2:] == (MANIFEST_NAME,) or change.path.suffix == ".md"
     if slug_of(change.path) in author.verified and not author.maintainer and not described:
         what = f"maintainers verified this submission with other files: {change.path.name[:80]}"
         remedy = "submit a new version under another slug"

@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal, TypeVar, get_args
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from worldstrat_bench.artefacts.places import RESULTS
 from worldstrat_bench.artefacts.record import ModelRef
 from worldstrat_bench.digests import listing_sha256
 from worldstrat_bench.errors import InvalidArtefactError
@@ -59,7 +60,17 @@ def _inside(path: str) -> str:
     return path
 
 
+def _kept(path: str) -> str:
+    """Return a path whose file stays as it is once maintainers verified the submission."""
+    pure = PurePosixPath(path)
+    if pure.suffix.lower() == ".md" or pure.name.casefold() == MANIFEST_NAME or pure.parts[0].casefold() == RESULTS:
+        raise PydanticCustomError("kept", "must be a file of its own: no text (.md), no manifest, nothing in results/")
+    return path
+
+
 InnerPath = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_inside)]
+KeptPath = Annotated[InnerPath, AfterValidator(_kept)]
+"""Of a file that decides what runs or what is stated. Owners may change prose and add records after a verification."""
 Parameter = Annotated[str, Field(max_length=1000)] | bool | int | Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -105,7 +116,7 @@ class Weights(Section):
     """The trained parameters: a file and what belongs to it, opened by the confined worker only."""
 
     url: Url | None = None
-    path: Annotated[InnerPath | None, Field(description="a small file in the submission's folder, instead of url")] = (
+    path: Annotated[KeptPath | None, Field(description="a small file in the submission's folder, instead of url")] = (
         None
     )
     sha256: Sha256
@@ -150,7 +161,7 @@ class Training(Section):
         tuple[Line, ...], Field(max_length=50, strict=False, description="all data sets, [] if untrained")
     ]
     train_split: TrainSplit
-    train_tiles: Annotated[InnerPath | None, Field(description='file of tile names, one a line, for "listed"')] = None
+    train_tiles: Annotated[KeptPath | None, Field(description='file of tile names, one a line, for "listed"')] = None
     selection_split: Annotated[
         SelectionSplit, Field(description='by which images it was chosen; "described": others, in the description')
     ]
@@ -177,7 +188,7 @@ class EnvironmentSection(Section):
     """The software that the model runs in."""
 
     python: Python
-    lock: Annotated[InnerPath, Field(description="requirements with == and --hash, in the submission's folder")]
+    lock: Annotated[KeptPath, Field(description="requirements with == and --hash, in the submission's folder")]
     base: Annotated[
         Literal["locked", "harness"],
         Field(description='"locked": the lock is complete; "harness": numpy and torch come from the harness'),
