@@ -6,6 +6,15 @@ import math
 from decimal import Decimal
 
 
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """Return a number of things.
+
+    >>> counted(1, "model"), counted(2, "model"), counted(3, "entry", "entries")
+    ('1 model', '2 models', '3 entries')
+    """
+    return f"{count} {noun}" if count == 1 else f"{count} {plural or noun + 's'}"
+
+
 def three_digits(value: float | None) -> str:
     """Return a figure with three significant digits and never an exponent: 0.0123, 4.50, 1320; a dash for None.
 

@@ -204,6 +204,7 @@ def test_a_changed_request_is_refused_and_the_same_one_goes_on(
     record = (tmp_path / "run" / "record.json").read_bytes()
     again = run_process(*arguments(wheel, data, tmp_path / "run", "--limit", 4), *on(scheduler, tls), "--task-tiles", 1)
     assert (again.code, "with the 2 shards" in again.err) == (0, True), again.err
+    assert "4 of 4 tiles were done before" in again.err
     assert (tmp_path / "run" / "record.json").read_bytes() == record
     other = run_process(*arguments(wheel, data, tmp_path / "run", "--limit", 4, "--seed", 7), *on(scheduler, tls))
     assert (other.code, "seed: 0, now 7" in other.err) == (2, True), other.err

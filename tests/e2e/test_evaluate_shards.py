@@ -104,7 +104,7 @@ def test_shards_may_be_named_one_by_one_and_merged_where_they_lie(
 def test_what_is_missing_is_named(halves: Path, data: Path, tmp_path: Path) -> None:
     one = halves / "shards" / "1-of-2"
     done = run_cli("merge", one, "--data", data, "--out", tmp_path / "m")
-    assert (done.code, "1 of 2 shards are missing: 2/2" in done.err) == (5, True)
+    assert (done.code, "1 of 2 shards is missing: 2/2" in done.err) == (5, True)
     done = run_cli("merge", one, one / ".." / "1-of-2", "--data", data, "--out", tmp_path / "m")
     assert (done.code, "given twice" in done.err) == (2, True)
     done = run_cli("merge", tmp_path / "none", "--data", data, "--out", tmp_path / "m")

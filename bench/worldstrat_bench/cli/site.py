@@ -251,7 +251,7 @@ def _build_document(report: BuildReport) -> dict[str, object]:
 
 
 def _print_build(report: BuildReport) -> None:
-    from worldstrat_bench.site.text import counted
+    from worldstrat_bench.printed import counted
 
     for board in report.boards:
         size = f"{board.kind}, {counted(board.tiles, 'tile')}"
@@ -290,7 +290,7 @@ def _check_document(report: CheckReport) -> dict[str, object]:
 
 
 def _print_check(report: CheckReport) -> None:
-    from worldstrat_bench.site.text import counted
+    from worldstrat_bench.printed import counted
 
     for fault in report.faults:
         typer.echo(printable(fault))

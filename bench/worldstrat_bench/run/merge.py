@@ -12,6 +12,7 @@ from pathlib import Path
 from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
+from worldstrat_bench.printed import counted
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.run.differences import differences
 from worldstrat_bench.run.finish import finish
@@ -32,6 +33,8 @@ from worldstrat_bench.run.selection import Selection, Shard, select
 
 _OWN = frozenset({"shard", "files_sha256"})
 """Fields that may differ between the shards of one run: a shard knows the files of its own tiles only."""
+_STATE = HARNESS_STATE | {"lpips_null"}
+"""Fields of the scoring that may differ as well."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,28 @@ def merge_runs(paths: Sequence[Path], data: Path, out: Path) -> Record:
             return finish(run, selection, load_protocol(parts[0].scoring.protocol.id), notes_of(run))
 
 
+def refuse_another_run(shard: Path, out: Path) -> None:
+    """Refuse a shard that could not be merged into `out`, since another run is there.
+
+    Raises
+    ------
+    UsageError
+        naming what differs.
+    """
+    if not (out / FILE_NAME).is_file():
+        return
+    with read_run(shard) as part, read_run(out) as run:
+        notes = (
+            ("predict", PredictInputs, _OWN),
+            ("machine", Machine, SAME_LEVEL_IS_ENOUGH),
+            ("score", ScoreInputs, _STATE),
+        )
+        for name, kind, own in notes:
+            # A run that was killed early lacks the later notes: what is not there contradicts nothing.
+            if run.journal.note(name) is not None:
+                remember(run.journal, name, read_note(part.journal, name, kind), remedy=RESUME, leave_out=own)
+
+
 def expand(paths: Sequence[Path]) -> tuple[Path, ...]:
     """Return the run directories that are meant: of a folder without its own journal, the shards inside."""
     found: list[Path] = []
@@ -109,7 +134,7 @@ def _alike(parts: Sequence[_Part]) -> None:
     for part in parts[1:]:
         changed = [
             *differences(first.predicting, part.predicting, leave_out=_OWN),
-            *differences(first.scoring, part.scoring, leave_out=HARNESS_STATE | {"lpips_null"}),
+            *differences(first.scoring, part.scoring, leave_out=_STATE),
             *differences(first.machine, part.machine, leave_out=SAME_LEVEL_IS_ENOUGH),
         ]
         if first.shard.count != part.shard.count:
@@ -132,7 +157,7 @@ def _all_there(parts: Sequence[_Part]) -> None:
     if missing:
         words = ", ".join(f"{index}/{count}" for index in missing[:10])
         raise InvalidArtefactError(
-            f"{len(missing)} of {count} shards are missing: {words}",
+            f"{len(missing)} of {counted(count, 'shard')} {'is' if len(missing) == 1 else 'are'} missing: {words}",
             where=parts[0].run.path.parent,
             remedy="run them: worldstrat-bench evaluate ... --shard i/n",
         )

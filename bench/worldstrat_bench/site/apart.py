@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+from worldstrat_bench.printed import counted
 from worldstrat_bench.site.divisions import UnrankedEntry
-from worldstrat_bench.site.text import clean, counted
+from worldstrat_bench.site.text import clean
 
 _NEXT_MESSAGE: Final = re.compile(r"; (?=\d+ tiles? \()")
 

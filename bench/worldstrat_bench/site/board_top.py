@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from worldstrat_bench.artefacts.record import Summaries
 from worldstrat_bench.measures import measure
+from worldstrat_bench.printed import counted
 from worldstrat_bench.protocol import Protocol
 from worldstrat_bench.site import board_charts
 from worldstrat_bench.site.analysis import Analysis
@@ -16,7 +17,7 @@ from worldstrat_bench.site.entries import Entry
 from worldstrat_bench.site.figures import Figure
 from worldstrat_bench.site.leader import BASELINE, Leader, answer
 from worldstrat_bench.site.licences import synthetic
-from worldstrat_bench.site.text import clean, counted
+from worldstrat_bench.site.text import clean
 from worldstrat_bench.stats.ranking import Display
 
 SHOWN = 12

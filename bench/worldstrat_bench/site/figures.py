@@ -9,10 +9,11 @@ from markupsafe import Markup
 
 from worldstrat_bench.artefacts.tiles import TileTable
 from worldstrat_bench.measures import measure
+from worldstrat_bench.printed import counted
 from worldstrat_bench.site import charts, worldmap
 from worldstrat_bench.site.analysis import Analysis, shown_stratum
 from worldstrat_bench.site.entries import Entry
-from worldstrat_bench.site.text import clean, counted, number
+from worldstrat_bench.site.text import clean, number
 from worldstrat_bench.stats.aggregate import metric_values
 from worldstrat_bench.stats.ranking import drawn_interval
 from worldstrat_bench.stats.strata import axis

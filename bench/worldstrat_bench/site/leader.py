@@ -10,8 +10,9 @@ import numpy as np
 
 from worldstrat_bench.artefacts.record import Summary
 from worldstrat_bench.measures import Measure, measure
+from worldstrat_bench.printed import counted
 from worldstrat_bench.protocol import Protocol
-from worldstrat_bench.site.text import counted, number
+from worldstrat_bench.site.text import number
 from worldstrat_bench.stats.estimate import Estimate, Floats, estimate, group_sums
 from worldstrat_bench.stats.paired import decided, sign_of, verdict_interval
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from worldstrat_bench.measures import measure
-from worldstrat_bench.printed import share_text
+from worldstrat_bench.printed import counted, share_text
 from worldstrat_bench.site.analysis import Analysis, shown_stratum
 from worldstrat_bench.site.board_table import NOTHING
 from worldstrat_bench.site.board_top import Sentence
@@ -17,7 +17,7 @@ from worldstrat_bench.site.figures import Figure
 from worldstrat_bench.site.leader import Difference, Leader, answer, bracketed, shown
 from worldstrat_bench.site.model_charts import CurveLine, GainRow, gain_curve, gain_rows
 from worldstrat_bench.site.pictures import TilePictures
-from worldstrat_bench.site.text import clean, counted, number
+from worldstrat_bench.site.text import clean, number
 from worldstrat_bench.stats.aggregate import metric_values
 from worldstrat_bench.stats.ranking import drawn_interval
 from worldstrat_bench.stats.strata import axis

@@ -9,6 +9,7 @@ from typing import Final
 from worldstrat_bench.artefacts.record import Summaries
 from worldstrat_bench.data.split import release_names
 from worldstrat_bench.measures import measure
+from worldstrat_bench.printed import counted
 from worldstrat_bench.site.analysis import Analysis, shown_stratum
 from worldstrat_bench.site.board_csv import board_csv
 from worldstrat_bench.site.board_json import board_document
@@ -31,7 +32,7 @@ from worldstrat_bench.site.render import Output
 from worldstrat_bench.site.spectra_figures import plane_figure
 from worldstrat_bench.site.stability import stability_block
 from worldstrat_bench.site.tables import legend, render
-from worldstrat_bench.site.text import clean, counted, number, slugify
+from worldstrat_bench.site.text import clean, number, slugify
 from worldstrat_bench.stats.ranking import Display, RankedBoard
 from worldstrat_bench.stats.strata import axis
 

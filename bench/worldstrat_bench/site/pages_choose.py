@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from worldstrat_bench.artefacts.record import Summary
 from worldstrat_bench.measures import measure
-from worldstrat_bench.printed import three_digits
+from worldstrat_bench.printed import counted, three_digits
 from worldstrat_bench.site.analysis import Analysis
 from worldstrat_bench.site.board_table import device_classes
 from worldstrat_bench.site.crossing import axis_choices, scaled_values, tile_data
@@ -20,7 +20,7 @@ from worldstrat_bench.site.pages_board import Context
 from worldstrat_bench.site.render import Output
 from worldstrat_bench.site.tables import Cell, Column, Row, Table, filled, link_cell, render, text_cell, value_cell
 from worldstrat_bench.site.terms import TERMS, terms_of
-from worldstrat_bench.site.text import NO_VALUE, counted, number
+from worldstrat_bench.site.text import NO_VALUE, number
 
 METRIC: Final = "psnr"
 TOLERANCE: Final = 0.1

@@ -8,6 +8,7 @@ from typing import Final
 
 from markupsafe import Markup, escape
 
+from worldstrat_bench.printed import counted
 from worldstrat_bench.site.board_charts import Point, cut
 from worldstrat_bench.site.charts import label_places
 from worldstrat_bench.site.divisions import Division
@@ -16,7 +17,7 @@ from worldstrat_bench.site.figures import Figure
 from worldstrat_bench.site.pages_board import Context
 from worldstrat_bench.site.render import Output
 from worldstrat_bench.site.svg import Drawing, Scale, element, grid, nice_ticks
-from worldstrat_bench.site.text import clean, counted, number
+from worldstrat_bench.site.text import clean, number
 from worldstrat_bench.stats.exchange import MODELS_MIN, Rate, exchange_rate
 
 PAGE: Final = "exchange.html"

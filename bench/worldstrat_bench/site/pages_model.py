@@ -8,7 +8,7 @@ from markupsafe import Markup, escape
 from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.artefacts.tiles import TileTable
 from worldstrat_bench.measures import MEASURES, measure
-from worldstrat_bench.printed import share_text, three_digits
+from worldstrat_bench.printed import counted, share_text, three_digits
 from worldstrat_bench.protocol import GaussianParabola
 from worldstrat_bench.site.analysis import Analysis, Pair
 from worldstrat_bench.site.board_table import metrics_of
@@ -35,7 +35,7 @@ from worldstrat_bench.site.render import Output
 from worldstrat_bench.site.robustness import Partners, gap_block, robustness_figures
 from worldstrat_bench.site.spectra_figures import spectrum_figures
 from worldstrat_bench.site.tables import Cell, Column, Row, Table, render, value_cell
-from worldstrat_bench.site.text import NO_VALUE, clean, counted, number, probability
+from worldstrat_bench.site.text import NO_VALUE, clean, number, probability
 from worldstrat_bench.site.uncertainty import returned, uncertainty_block
 from worldstrat_bench.site.versions import version_notes
 from worldstrat_bench.stats.letters import shown

@@ -8,12 +8,13 @@ from typing import Final
 from markupsafe import Markup
 
 from worldstrat_bench.artefacts.sensitivity import Sensitivity
+from worldstrat_bench.printed import counted
 from worldstrat_bench.site.divisions import Division
 from worldstrat_bench.site.pages_board import Context
 from worldstrat_bench.site.render import Output
 from worldstrat_bench.site.studies import Study
 from worldstrat_bench.site.tables import Cell, Column, Row, Table, link_cell, render, rows_to_csv, text_cell, value_cell
-from worldstrat_bench.site.text import NO_VALUE, clean, counted, number, short_hash
+from worldstrat_bench.site.text import NO_VALUE, clean, number, short_hash
 from worldstrat_bench.stats.sensitivity import Findings, findings, swap_sentence
 
 PAGE: Final = "sensitivity.html"

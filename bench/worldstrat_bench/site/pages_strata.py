@@ -9,6 +9,7 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from worldstrat_bench.artefacts.record import Summaries, Summary
+from worldstrat_bench.printed import counted
 from worldstrat_bench.site.analysis import Analysis, Stratum, shown_stratum
 from worldstrat_bench.site.board_csv import KEYS
 from worldstrat_bench.site.board_table import Rows, board_table
@@ -27,7 +28,7 @@ from worldstrat_bench.site.pages_board import (
 )
 from worldstrat_bench.site.render import Output
 from worldstrat_bench.site.tables import legend, render, rows_to_csv
-from worldstrat_bench.site.text import clean, counted, number
+from worldstrat_bench.site.text import clean, number
 from worldstrat_bench.stats.strata import axis, stratum_title
 
 

@@ -8,14 +8,14 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from worldstrat_bench.measures import measure
-from worldstrat_bench.printed import share_text
+from worldstrat_bench.printed import counted, share_text
 from worldstrat_bench.site import charts
 from worldstrat_bench.site.analysis import Analysis, shown_stratum
 from worldstrat_bench.site.licences import caption
 from worldstrat_bench.site.pages_board import Context
 from worldstrat_bench.site.pictures import CELL, NO_PICTURES, NO_PICTURES_HERE, NO_PICTURES_OF_TILE, TilePictures
 from worldstrat_bench.site.render import Output
-from worldstrat_bench.site.text import NO_VALUE, counted, number
+from worldstrat_bench.site.text import NO_VALUE, number
 from worldstrat_bench.stats.strata import axis, strata_of
 
 

@@ -9,11 +9,12 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from worldstrat_bench.measures import measure
+from worldstrat_bench.printed import counted
 from worldstrat_bench.protocol import Ranking
 from worldstrat_bench.site.analysis import Analysis, shown_stratum
 from worldstrat_bench.site.leader import Difference, against, differences
 from worldstrat_bench.site.tables import Cell, Column, Row, Table, render
-from worldstrat_bench.site.text import NO_VALUE, counted, number, probability
+from worldstrat_bench.site.text import NO_VALUE, number, probability
 from worldstrat_bench.stats.paired import sign_of
 from worldstrat_bench.stats.strata import axis
 

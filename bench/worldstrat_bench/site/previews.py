@@ -11,13 +11,13 @@ from worldstrat_bench.artefacts.identity import targets_sha256
 from worldstrat_bench.artefacts.record import load_record
 from worldstrat_bench.errors import DataError, UsageError
 from worldstrat_bench.pace import Pace, Say
+from worldstrat_bench.printed import counted
 from worldstrat_bench.site.analysis import Analysis
 from worldstrat_bench.site.licences import caption
 from worldstrat_bench.site.pictures import TilePictures
 from worldstrat_bench.site.render import Output
 from worldstrat_bench.site.stored import INDEX, Files, index_document, taken_over
 from worldstrat_bench.site.studio import Studio
-from worldstrat_bench.site.text import counted
 
 if TYPE_CHECKING:
     from worldstrat_bench.data.layout import Dataset

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from worldstrat_bench.printed import counted
 from worldstrat_bench.site.bundle import bundled
-from worldstrat_bench.site.text import NO_VALUE, clean, counted, number
+from worldstrat_bench.site.text import NO_VALUE, clean, number
 
 ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><path fill="#0b5d6b" d="M0 0h16v16H0z"/>'

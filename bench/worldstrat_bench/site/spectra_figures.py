@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from worldstrat_bench.artefacts.spectra import CURVES, SPECTRA
+from worldstrat_bench.printed import counted
 from worldstrat_bench.site.analysis import Analysis
 from worldstrat_bench.site.board_charts import Point
 from worldstrat_bench.site.entries import Entry
 from worldstrat_bench.site.figures import Figure
 from worldstrat_bench.site.spectra_charts import plane, spectrum
-from worldstrat_bench.site.text import clean, counted
+from worldstrat_bench.site.text import clean
 from worldstrat_bench.stats.spectra import banded
 
 

@@ -10,10 +10,11 @@ import numpy as np
 from markupsafe import Markup
 
 from worldstrat_bench.measures import measure
+from worldstrat_bench.printed import counted
 from worldstrat_bench.site.divisions import Division
 from worldstrat_bench.site.entries import Entry
 from worldstrat_bench.site.tables import Cell, Column, Row, Table, link_cell, render
-from worldstrat_bench.site.text import NO_VALUE, counted, number
+from worldstrat_bench.site.text import NO_VALUE, number
 from worldstrat_bench.stats.paired import sign_of
 from worldstrat_bench.stats.stability import SPLITS, Stability, kendall_tau, stability
 

@@ -118,11 +118,6 @@ def probability(value: float) -> str:
     return "< 0.00001" if value < 0.00001 else number(value, 5)
 
 
-def counted(count: int, noun: str, plural: str = "") -> str:
-    """Return a number of things: "1 model", "2 models"."""
-    return f"{count} {noun}" if count == 1 else f"{count} {plural or noun + 's'}"
-
-
 def safe_url(text: str | None) -> str | None:
     """Return the address if it is plain http or https with a host, else None: never javascript:, data: or file:."""
     if not text or len(text) > 500 or any(c.isspace() or not c.isprintable() for c in text):

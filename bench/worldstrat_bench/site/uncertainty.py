@@ -13,12 +13,13 @@ from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.artefacts.spectra import Curves
 from worldstrat_bench.artefacts.uncertainty import CURVES, LEVELS, POINTS, UNCERTAINTY
 from worldstrat_bench.measures import OPTIONAL, RETURNED, Measure
+from worldstrat_bench.printed import counted
 from worldstrat_bench.site.divisions import Division
 from worldstrat_bench.site.entries import Entry
 from worldstrat_bench.site.figures import Figure
 from worldstrat_bench.site.svg import Drawing, Scale, fmt, nice_ticks, tick_label
 from worldstrat_bench.site.tables import Cell, Column, Row, Table, render
-from worldstrat_bench.site.text import NO_VALUE, clean, counted, number
+from worldstrat_bench.site.text import NO_VALUE, clean, number
 from worldstrat_bench.stats.ranking import drawn_interval
 
 Floats = NDArray[np.float64]

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from worldstrat_bench.artefacts.base import first_problem
 from worldstrat_bench.errors import InvalidArtefactError, WorldstratBenchError
+from worldstrat_bench.printed import counted
 from worldstrat_bench.stats.names import without_codes
 
 Severity = Literal["error", "notice"]
@@ -124,10 +125,10 @@ def as_text(report: CheckReport) -> str:
 def summary(report: CheckReport) -> str:
     """Return one line: what was checked and what came of it."""
     what = ", ".join(shown(slug, 60) for slug in report.checked) or "nothing to check"
-    verdict = "passed" if report.ok else f"refused: {_count(len(report.errors), 'fault')}"
+    verdict = "passed" if report.ok else f"refused: {counted(len(report.errors), 'fault')}"
     # Not a name first: at the start of a line a runner of workflows may take it for a command.
     return f"submission check: {what}: {verdict}" + (
-        f", {_count(len(report.notices), 'notice')}" if report.notices else ""
+        f", {counted(len(report.notices), 'notice')}" if report.notices else ""
     )
 
 
@@ -179,7 +180,7 @@ def as_markdown(report: CheckReport) -> str:
         if rows:
             lines += [f"| {title} | where | what to do |", "|---|---|---|", *rows[:kept]]
             if kept < len(rows):
-                lines.append(f"| {_count(len(rows) - kept, 'further finding')}: see the log of the run | | |")
+                lines.append(f"| {counted(len(rows) - kept, 'further finding')}: see the log of the run | | |")
             lines.append("")
     return "\n".join(lines)
 
@@ -248,10 +249,6 @@ def _fault_json(fault: CheckFinding) -> dict[str, object]:
         "line": fault.line,
         "remedy": shown(fault.remedy),
     }
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
 def only(faults: Iterable[CheckFinding | None]) -> tuple[CheckFinding, ...]:

@@ -11,6 +11,7 @@ import pytest
 from factories import make_run
 from site_scenes import write_manifest
 from statistics_reference import detectable
+from worldstrat_bench.printed import counted
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.results.formats import caption as table_caption
 from worldstrat_bench.results.table import make_table
@@ -20,7 +21,6 @@ from worldstrat_bench.site.entries import read_entries
 from worldstrat_bench.site.licences import caption, footer
 from worldstrat_bench.site.pages_board import board_facts, board_sentences
 from worldstrat_bench.site.sorting import list_divisions
-from worldstrat_bench.site.text import counted
 from worldstrat_bench.stats.ranking import RankedBoard, rank
 
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+import ssl
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -129,7 +130,7 @@ def _client(options: ClusterOptions, tell: Listener) -> Iterator[Client]:
     if not is_address(address) and not path.is_file():
         _await_file(path, tell)
     security = _security(options)
-    reached = address if is_address(address) else _address_in(path)
+    reached = _with_scheme(address, security) if is_address(address) else _address_in(path)
     _reach(reached, security, address)
     try:
         client = distributed.Client(reached, security=security, timeout=_CONNECT_SECONDS, set_as_default=False)
@@ -151,13 +152,18 @@ def _address_in(path: Path) -> str:
         raise UsageError("not a scheduler file", where=path, remedy=remedy) from None
 
 
+def _with_scheme(address: str, security: Security) -> str:
+    """Return HOST:PORT as an address with TLS if there is a key: Dask would take it for one without."""
+    return f"tls://{address}" if "://" not in address and security.require_encryption else address
+
+
 def _reach(address: str, security: Security, given: str) -> None:
     """Try the connection: a client of Dask that fails tries on behind the scenes, and ends with a traceback.
 
     Raises
     ------
     UsageError
-        if the scheduler wants a key and there is none, or the other way round.
+        if the scheduler wants a key and there is none, or the other way round, or another key.
     InfrastructureError
         if there is no answer.
     """
@@ -172,8 +178,10 @@ def _reach(address: str, security: Security, given: str) -> None:
     if place.startswith(("tls://", "wss://")) and arguments.get("ssl_context") is None:
         raise UsageError("the scheduler wants a key", where=given, remedy=_KEYS)
     if arguments.get("require_encryption") and not place.startswith(("tls://", "wss://")):
-        remedy = "start it with --protocol tls, or leave out --tls-ca, --tls-cert and --tls-key"
-        raise UsageError("the scheduler has no key", where=given, remedy=remedy)
+        if is_address(given):
+            remedy = "tls://HOST:PORT, or leave out --tls-ca, --tls-cert and --tls-key"
+            raise UsageError("the address is one without TLS, and there is a key", where=given, remedy=remedy)
+        raise _without_key(given)
 
     async def trial() -> None:
         comm = await connect(place, timeout=_CONNECT_SECONDS, **arguments)
@@ -184,7 +192,39 @@ def _reach(address: str, security: Security, given: str) -> None:
         with ThreadPoolExecutor(1) as pool:
             pool.submit(lambda: asyncio.run(trial())).result()
     except (OSError, ValueError, TypeError) as error:
-        raise _unreachable(error, given) from None
+        raise _key_at_fault(error, place, given) or _unreachable(error, given) from None
+
+
+def _without_key(given: str) -> UsageError:
+    remedy = "start it with --protocol tls, or leave out --tls-ca, --tls-cert and --tls-key"
+    return UsageError("the scheduler has no key", where=given, remedy=remedy)
+
+
+def _key_at_fault(error: Exception, place: str, given: str) -> UsageError | None:
+    """Return what is wrong with the key if a scheduler is there and the connection fails by it; else None."""
+    from distributed.comm.core import CommClosedError
+
+    cause = _tls_error(error)
+    # What answers speaks no TLS at all; whether its first words come before the handshake is chance.
+    if "WRONG_VERSION_NUMBER" in str(cause) or (isinstance(error, ValueError) and "convert to SSL" in str(error)):
+        return _without_key(given)
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        what = f"the scheduler's certificate is not one of --tls-ca: {cause.verify_message}"
+        return UsageError(what, where=given, remedy="give the files that the scheduler was started with")
+    if cause is not None:
+        what = f"the scheduler ended the connection, as it does with a key that it does not know: {cause!s:.200}"
+        return UsageError(what, where=given, remedy="give --tls-cert and --tls-key by an authority that it trusts")
+    if place.startswith("tcp://") and isinstance(error, CommClosedError):
+        what = "the scheduler ended the connection, as one that wants a key does with an address without TLS"
+        return UsageError(what, where=given, remedy=f"tls://HOST:PORT; {_KEYS}")
+    return None
+
+
+def _tls_error(error: Exception) -> ssl.SSLError | None:
+    """Return the error of TLS behind one of Dask, which is its cause, its context, or what Tornado keeps in either."""
+    behind = (error.__cause__, error.__context__)
+    found = (one for outer in behind for one in (outer, getattr(outer, "real_error", None)))
+    return next((one for one in found if isinstance(one, ssl.SSLError)), None)
 
 
 def _unreachable(error: Exception, given: str) -> InfrastructureError:

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING
 from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.errors import InfrastructureError, UsageError, WorldstratBenchError
+from worldstrat_bench.printed import counted
+from worldstrat_bench.run.cluster.before import before_text, tiles_done
 from worldstrat_bench.run.cluster.connect import GPU, ClusterOptions, connected
 from worldstrat_bench.run.cluster.task import Reply, ShardTask, read_failure, run_shard, write_task
 from worldstrat_bench.run.cluster.watch import Watch
 from worldstrat_bench.run.devices import resolve_devices
 from worldstrat_bench.run.events import Listener, Notice, Progress
 from worldstrat_bench.run.folder import read_run
-from worldstrat_bench.run.merge import merge_runs
+from worldstrat_bench.run.merge import merge_runs, refuse_another_run
 from worldstrat_bench.run.model import ModelRequest
 from worldstrat_bench.run.notes import PredictInputs, read_note
 from worldstrat_bench.run.request import RunOptions, RunRequest, ScoreRequest
@@ -98,6 +100,9 @@ class Cluster:
         """As many shards as there are already, so that a run goes on; else by the number of tiles a task."""
         counts = {int(path.name.rpartition("-")[2]) for path in (out / "shards").glob("*-of-*") if _counted(path)}
         count = max(1, math.ceil(tiles / self._tiles_per_task))
+        if not counts and (alone := tiles_done(out)):
+            what = f"{alone} of {tiles} tiles were done without Dask before, and are done again in shards"
+            tell(Notice(f"{what}: leave out --scheduler and --workers to keep them"))
         if len(counts) == 1 and counts != {count}:
             count = min(counts.pop(), tiles)
             tell(Notice(f"the run goes on with the {count} shards that it was begun with"))
@@ -114,7 +119,7 @@ class Cluster:
     ) -> Record:
         options = self._placed(options, tell)
         tasks = [ShardTask(request, options) for request in requests]
-        _Handout(self._client, tasks, tiles, tell).run()
+        _Handout(self._client, tasks, tiles, tell, out).run()
         return merge_runs([task.folder for task in tasks], data, out)
 
     def _placed(self, options: RunOptions, tell: Listener) -> RunOptions:
@@ -145,15 +150,16 @@ def open_cluster(options: ClusterOptions, device: str, tell: Listener) -> Iterat
 
 
 class _Handout:
-    """The tasks of one run on their way: handed out, tried again, counted."""
+    """The tasks of one run, to be merged into `out`, on their way: handed out, tried again, counted."""
 
-    def __init__(self, client: Client, tasks: Sequence[ShardTask], tiles: int, tell: Listener) -> None:
-        self._client, self._tasks, self._tiles, self._tell = client, tasks, tiles, tell
+    def __init__(self, client: Client, tasks: Sequence[ShardTask], tiles: int, tell: Listener, out: Path) -> None:
+        self._client, self._tasks, self._tiles, self._tell, self._out = client, tasks, tiles, tell, out
         self._scores_only = isinstance(tasks[0].request, ScoreRequest)
         self._run_key = uuid.uuid4().hex
         self._attempts = dict.fromkeys(range(len(tasks)), 0)
         self._futures: dict[str, int] = {}
-        self._done = 0
+        self._before = {task.folder: tiles_done(task.folder) for task in tasks}
+        self._done = sum(self._before.values())
 
     def run(self) -> None:
         """Return when every shard is complete.
@@ -168,9 +174,12 @@ class _Handout:
         """
         from distributed import CancelledError, as_completed
 
-        self._show(0)
+        self._show(self._done)
+        if self._done:
+            self._tell(Notice(before_text(self._done, self._tiles)))
         count = len(self._tasks)
-        shards = f"{count} shard{'' if count == 1 else 's'} of at most {math.ceil(self._tiles / count)} tiles"
+        most = math.ceil(self._tiles / count)
+        shards = f"{counted(count, 'shard')} of at most {counted(most, 'tile')}"
         self._tell(Notice(f"{shards}: tiles are counted when their shard is done"))
         futures = [self._submit(index) for index in range(len(self._tasks))]
         waiting = as_completed(futures, loop=self._client.loop)
@@ -227,6 +236,8 @@ class _Handout:
 
     def _finished(self, task: ShardTask) -> None:
         """Tell of the tiles of a shard, from its journal in the shared folder."""
+        # After the first shard, not after the last: the merge would refuse what all machines have worked for.
+        refuse_another_run(task.folder, self._out)
         with read_run(task.folder) as run:
             entries = run.journal.entries()
         # What a tile has to say comes first, with the number of before: the estimate is made of whole shards.
@@ -234,7 +245,7 @@ class _Handout:
             predicted = entry.predicted
             if predicted.outcome != "ok" or predicted.message:
                 self._show(self._done, tile, predicted.outcome, predicted.message)
-        self._done += len(entries)
+        self._done += len(entries) - self._before.pop(task.folder, 0)
         if entries:
             self._show(self._done, list(entries)[-1], "ok")
 
