@@ -149,8 +149,9 @@ def audit_model(
     with Alive(lambda line: typer.echo(line, err=True), "reading tiles") as say:
         report = run_audit(request, say)
     if not json:
+        screen = console.stdout()
         for line in report_lines(report):
-            typer.echo(console.printable(line))
+            console.say_lines(screen, line)
     if reference is not None:
         typer.echo(f"wrote {_write(report, *reference, audit)}", err=True)
     return report.passed, _findings(report)

@@ -93,8 +93,7 @@ def _shown_metrics(pairs: Sequence[RunComparison], wanted: str | None) -> tuple[
 
 
 def _say(text: str) -> None:
-    out = console.stdout()
-    out.print(console.folded(out, console.printable(text), 2), markup=False, highlight=False, soft_wrap=True)
+    console.say(console.stdout(), text)
 
 
 def _print(found: RunComparison, names: Sequence[str], axis: str | None, metrics: Sequence[str]) -> None:

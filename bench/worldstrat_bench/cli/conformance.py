@@ -70,4 +70,4 @@ def _check(kit: Path, results: Path, json: bool) -> None:
 
 
 def _say(text: str) -> None:
-    console.stderr().print(console.printable(text), markup=False, highlight=False, soft_wrap=True)
+    console.say(console.stderr(), text)

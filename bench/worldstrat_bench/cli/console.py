@@ -102,6 +102,21 @@ def folded(console: Console, text: str, indent: int) -> str:
     return f"\n{' ' * indent}".join(lines)
 
 
+def say(screen: Console, text: str, indent: int = 2) -> None:
+    """Print prose, which may hold words of strangers: folded on a terminal, without markup; see :func:`folded`."""
+    screen.print(folded(screen, printable(text), indent), markup=False, highlight=False, soft_wrap=True)
+
+
+def say_lines(screen: Console, text: str, indent: int = 2) -> None:
+    """Print lines of prose; what follows the first of a folded one is `indent` columns further in than the line."""
+    for line in text.splitlines():
+        words = line.lstrip()
+        lead = line[: len(line) - len(words)]
+        screen.print(
+            lead + folded(screen, printable(words), len(lead) + indent), markup=False, highlight=False, soft_wrap=True
+        )
+
+
 def stderr() -> Console:
     """Return a console on stderr; colours only on a terminal, none if NO_COLOR is set."""
     from rich.console import Console

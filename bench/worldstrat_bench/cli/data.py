@@ -18,7 +18,7 @@ from worldstrat_bench.cli.console import (
     ProtocolOption,
     command,
     print_json,
-    printable,
+    say,
     stderr,
     stdout,
 )
@@ -65,7 +65,7 @@ def mini(
         write_mini(folder, test_tiles=test_tiles, train_tiles=train_tiles, size=size, seed=seed, progress=report)
     val_tiles = (train_tiles + 1) // 2
     text = f"{folder}: {test_tiles} test, {train_tiles} train and {val_tiles} val tiles of {size} px, seed {seed}"
-    stderr().print(printable(text), markup=False, highlight=False, soft_wrap=True)
+    say(stderr(), text)
 
 
 def check(
@@ -147,7 +147,7 @@ def reference(
     found.save(path)
     without = sum(tile.target_sha256 is None for tile in found.tiles.values())
     text = f"{path}: {len(found.tiles)} tiles of {found.release} under {found.protocol.id}, {without} without target"
-    stderr().print(printable(text), markup=False, highlight=False, soft_wrap=True)
+    say(stderr(), text)
 
 
 def _print_report(report: CheckReport) -> None:
@@ -156,7 +156,7 @@ def _print_report(report: CheckReport) -> None:
     console = stdout()
 
     def line(text: str) -> None:
-        console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
+        say(console, text)
 
     line(f"{report.root}: {_release(report)}")
     table = Table(box=None, pad_edge=False, header_style="bold")

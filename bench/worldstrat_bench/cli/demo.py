@@ -30,7 +30,7 @@ def demo(
     screen = console.stderr()
 
     def say(text: str) -> None:
-        screen.print(console.printable(text), markup=False, highlight=False, soft_wrap=True)
+        console.say(screen, text)
 
     # On a CPU everywhere: the first numbers that a user sees are those of the docs.
     options = replace(groups.run_options("cpu", scoring), isolation=isolation)

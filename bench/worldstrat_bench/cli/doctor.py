@@ -40,18 +40,15 @@ def doctor(
     screen, aside = console.stdout(), console.stderr()
 
     def tell(line: str) -> None:
-        aside.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.say(aside, line)
 
     for finding in examine(data, out, all_devices=all_devices, tell=tell):
         findings.append(finding)
         if not json:
             screen.print(f"{finding.state:>4}", style=_STYLES[finding.state], end="  ")
-            text = console.printable(f"{finding.name}: {finding.text}")
-            screen.print(text, markup=False, highlight=False, soft_wrap=True)
+            console.say(screen, f"{finding.name}: {finding.text}", 6)
             if finding.remedy:
-                screen.print(
-                    f"      {console.printable(finding.remedy)}", markup=False, highlight=False, soft_wrap=True
-                )
+                console.say_lines(screen, f"      {finding.remedy}", 0)
     if json:
         console.print_json([asdict(finding) for finding in findings])
     # Only what the data lack is the data's fault; anything else is the machine's.

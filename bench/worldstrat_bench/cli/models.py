@@ -40,7 +40,7 @@ def list_models(python: PythonOption = None, json: console.JsonOption = False) -
         console.print_json([_document(entry) for entry in entries])
         return
     if not entries:
-        console.stderr().print(f"no model is installed: {BASELINES_REMEDY}", markup=False, soft_wrap=True)
+        console.say(console.stderr(), f"no model is installed: {BASELINES_REMEDY}")
         return
     _print_entries(entries)
 
@@ -103,12 +103,12 @@ def check(
         )
     else:
         text = f"{len(failed)} of {len(findings)} checks failed" if failed else f"all {len(findings)} checks passed"
-        console.stderr().print(text, markup=False, highlight=False)
+        console.say(console.stderr(), text)
         if any(finding.refused for finding in failed):
             text = (
                 f"the confinement refused something. If you trust the model, see how it does without: {_command(name)}"
             )
-            console.stderr().print(console.printable(text), markup=False, highlight=False, soft_wrap=True)
+            console.say(console.stderr(), text)
     if failed or not sound:
         raise typer.Exit(3)
 
@@ -156,7 +156,7 @@ def _print_entries(entries: tuple[ModelEntry, ...]) -> None:
     for (distribution, version, summary), group in groupby(sorted(entries, key=key), key=key):
         out.print(console.printable(f"{distribution} {version}"), style="bold", markup=False, highlight=False)
         if summary:
-            out.print(f"  {console.printable(summary)}", markup=False, highlight=False, soft_wrap=True)
+            console.say_lines(out, f"  {summary}", 0)
         for entry in group:
             name = console.printable(entry.name or "(unreadable)")
             out.print(f"  {name:<24}{console.printable(entry.target)}", markup=False, highlight=False, soft_wrap=True)
@@ -169,8 +169,6 @@ def _print_finding(finding: ModelFinding) -> None:
     out = console.stdout()
     mark, style = ("ok  ", "green") if finding.passed else ("FAIL", "bold red")
     out.print(mark, style=style, end=" ")
-    text = console.printable(f"{finding.check}: {finding.seen}")
-    out.print(console.folded(out, text, len(mark) + 1), markup=False, highlight=False, soft_wrap=True)
+    console.say(out, f"{finding.check}: {finding.seen}", len(mark) + 1)
     if not finding.passed and finding.fix and finding.fix != finding.seen:
-        text = console.folded(out, f"fix: {console.printable(finding.fix)}", len(mark) + 1)
-        out.print(f"     {text}", markup=False, highlight=False, soft_wrap=True)
+        console.say_lines(out, f"     fix: {finding.fix}", 0)

@@ -6,7 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Self
 
-from worldstrat_bench.cli.console import printable, stderr
+from worldstrat_bench.cli.console import say, stderr
 from worldstrat_bench.pace import SECONDS_BETWEEN_LINES, Alive, duration
 
 if TYPE_CHECKING:
@@ -90,9 +90,7 @@ class Display:
         (self._alive or self._print)(text)
 
     def _print(self, text: str) -> None:
-        (self._bars.console if self._bars else self._console).print(
-            printable(text), markup=False, highlight=False, soft_wrap=True
-        )
+        say(self._bars.console if self._bars else self._console, text)
 
     def _bar(self, bars: Bars, event: Progress) -> None:
         if event.stage not in self._tasks:

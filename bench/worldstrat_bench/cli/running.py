@@ -77,8 +77,7 @@ def tell_undecided(model: str) -> None:
             f"note: {path} still bears the mark {MARK!r} at {', '.join(marked)}: look at these before a long run; "
             "a record keeps what it was made with, and another value takes another run"
         )
-        screen = console.stderr()
-        screen.print(console.folded(screen, console.printable(text), 2), markup=False, highlight=False, soft_wrap=True)
+        console.say(console.stderr(), text)
 
 
 def shown() -> Display:

@@ -72,7 +72,7 @@ def _print(study: Sensitivity, found: Findings) -> None:
     out = console.stdout()
 
     def say(text: str) -> None:
-        out.print(console.printable(text), markup=False, highlight=False, soft_wrap=True)
+        console.say(out, text)
 
     say(
         f"{found.computed} of {found.variants} variants give means, {found.tested} verdicts; they score the same "

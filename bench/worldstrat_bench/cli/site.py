@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from worldstrat_bench.cli.console import JsonOption, print_error, print_json, printable, stderr
+from worldstrat_bench.cli.console import JsonOption, print_error, print_json, printable, say, say_lines, stderr, stdout
 from worldstrat_bench.pace import Alive
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _say_what_is_not_read(paths: Sequence[Path]) -> None:
         place = path.resolve()
         if place.name != SUBMISSIONS and (place.parent / OWNERS_FILE).is_file():
             text = f"{path} is not called {SUBMISSIONS}, so that {OWNERS_FILE} beside it is not read: give --board FILE"
-            typer.echo(printable(text), err=True)
+            say(stderr(), text)
 
 
 @site_app.command("check", short_help="Check a built site, and that a rebuild gives the same bytes.")
@@ -260,13 +260,14 @@ def _print_build(report: BuildReport) -> None:
             typer.echo(f"  used         {printable(source)}")
         for source in board.reported:
             typer.echo(f"  no rank      {printable(source)}: self-reported")
+    screen = stdout()
     for source, reason in report.apart:
-        typer.echo(f"  not ranked   {printable(source)}: {printable(reason)}")
+        say_lines(screen, f"  not ranked   {source}: {reason}", 13)
     for source, reason in report.refused:
-        typer.echo(f"  not used     {printable(source)}: {printable(reason)}")
+        say_lines(screen, f"  not used     {source}: {reason}", 13)
     if not report.boards:
         what = "no record could be put on a board; the reasons are above. Give a folder of submissions, or runs"
-        stderr().print(f"{what}: each holds a record.json", markup=False, highlight=False)
+        say(stderr(), f"{what}: each holds a record.json")
     if report.kept:
         typer.echo(f"nothing was written: the site in {printable(str(report.folder))} is as it was")
         return
@@ -292,13 +293,15 @@ def _check_document(report: CheckReport) -> dict[str, object]:
 def _print_check(report: CheckReport) -> None:
     from worldstrat_bench.printed import counted
 
+    screen = stdout()
     for fault in report.faults:
-        typer.echo(printable(fault))
+        say(screen, fault)
     for what in report.large:
-        typer.echo(f"large: {printable(what)}")
-    typer.echo(
+        say(screen, f"large: {what}")
+    say(
+        screen,
         f"{report.pages} pages, {report.files} files; index {report.index_gzipped / 1e3:.1f} kB gzipped, css and js "
-        f"of a page at most {report.assets / 1e3:.1f} kB, largest tile page {report.largest_tile_page / 1e3:.1f} kB"
+        f"of a page at most {report.assets / 1e3:.1f} kB, largest tile page {report.largest_tile_page / 1e3:.1f} kB",
     )
     if report.faults:
         typer.echo(counted(len(report.faults), "fault"))

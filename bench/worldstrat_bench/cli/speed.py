@@ -72,7 +72,7 @@ def print_report(report: SpeedReport) -> None:
     from rich import box
     from rich.table import Table
 
-    from worldstrat_bench.cli.console import printable, stdout
+    from worldstrat_bench.cli.console import printable, say, stdout
     from worldstrat_bench.printed import three_digits
 
     title = printable(f"{report.model} on {report.device.device_class}")
@@ -100,5 +100,4 @@ def print_report(report: SpeedReport) -> None:
     for timing in report.timings:
         # Below the table, where a sentence does not widen a column.
         for reason in timing.reasons:
-            line = f"{timing.scenario}: {timing.verdict}: {reason}"
-            console.print(printable(line), highlight=False, markup=False, soft_wrap=True)
+            say(console, f"{timing.scenario}: {timing.verdict}: {reason}")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from worldstrat_bench.cli.console import JsonOption, folded, print_json, stdout
+from worldstrat_bench.cli.console import JsonOption, print_json, say_lines, stdout
 
 _EXIT_INVALID = 5
 _MAX_REPORT_BYTES = 1 << 20
@@ -61,18 +61,9 @@ def check_command(
     elif as_github:
         typer.echo(faults.as_github(report), nl=False)
     else:
-        _print_report(faults.as_text(report))
+        say_lines(stdout(), faults.as_text(report))
     if not report.ok:
         raise typer.Exit(_EXIT_INVALID)
-
-
-def _print_report(text: str) -> None:
-    """Print the lines of a report, folded on a terminal."""
-    screen = stdout()
-    for line in text.splitlines():
-        words = line.lstrip()
-        lead = line[: len(line) - len(words)]
-        typer.echo(lead + folded(screen, words, len(lead) + 2))
 
 
 @submission_app.command("report", short_help="Show the report of an earlier check.")
@@ -95,7 +86,7 @@ def report_command(
     if as_markdown or as_github:
         typer.echo(shown(report), nl=as_markdown)
     else:
-        _print_report(shown(report))
+        say_lines(stdout(), shown(report))
 
 
 @submission_app.command("new", short_help="Write a working model package with its manifest.")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from worldstrat_bench.cli.console import printable, stdout
+from worldstrat_bench.cli.console import say as say_on
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -23,7 +24,7 @@ def print_summary(record: Record, run: Path) -> None:
     dataset, model = record.dataset, record.model
 
     def say(text: str) -> None:
-        console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
+        say_on(console, text)
 
     say("")
     data = f"{dataset.release}, {dataset.tiles} tiles of the list {dataset.list!r}"
@@ -35,7 +36,8 @@ def print_summary(record: Record, run: Path) -> None:
     console.print(_table(record))
     for line in remarks(record):
         say(f"- {line}")
-    say(f"run: {run}")
+    # As it is, so that it can be copied.
+    console.print(printable(f"run: {run}"), markup=False, highlight=False, soft_wrap=True)
     say(f"record: {record.record_id[:16]}")
 
 

@@ -84,7 +84,7 @@ def table(
     else:
         _give(_text(made, chosen, intervals, letters), out)
     if not methods and (beside := contradiction(chosen, out)):
-        console.stderr().print(f"note: {console.printable(beside)}", markup=False, highlight=False, soft_wrap=True)
+        console.say(console.stderr(), f"note: {beside}")
 
 
 def _text(made: Table, format_name: str, intervals: bool, letters: bool) -> str:

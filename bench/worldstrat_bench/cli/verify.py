@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from worldstrat_bench.cli.console import DeviceOption, JsonOption, print_json
+from worldstrat_bench.cli.console import DeviceOption, JsonOption, print_json, say_lines, stdout
 from worldstrat_bench.cli.groups import IsolationOption, LoadingGroup, with_groups
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def verify(
     if as_json:
         print_json(_document(report))
     else:
-        typer.echo(_text(report, request), nl=False)
+        say_lines(stdout(), _text(report, request))
     if not (report.agrees and report.passed):
         raise typer.Exit(_EXIT_INVALID)
 
@@ -257,7 +257,7 @@ def _verify_files(
     if as_json:
         print_json(as_document(report))
     else:
-        typer.echo(as_text(report), nl=False)
+        say_lines(stdout(), as_text(report))
     if not report.ok:
         raise typer.Exit(_EXIT_INVALID)
 

@@ -25,6 +25,8 @@ DTYPES = {
 }
 BAND_COUNTS = (3, 4)
 """Bands of a prediction: R, G, B, and perhaps the near infrared."""
+NORMALISED_MOST = 4.0
+"""Nearly all normalised values lie within this, in -1..1 or in standard deviations."""
 COARSE = 16
 
 
@@ -179,7 +181,10 @@ def _hint(image: NDArray[np.float32], task: Task) -> str:
         return "the prediction looks upside down"
     low, high = np.percentile(prediction, 1), np.percentile(prediction, 99)
     if low < -0.3 and high > 0.3:
-        return "values look like -1..1: undo the normalisation"
+        if max(-low, high) <= NORMALISED_MOST:
+            return "values look like -1..1: undo the normalisation"
+        # A network that is fed in the wrong unit answers nonsense of any size, which no unit of its answer explains.
+        return "values far below 0 and above 1 are not reflectance: look at the scale and normalisation of the input"
     return ""
 
 

@@ -87,6 +87,7 @@ def test_odd_values_give_a_hint_but_pass() -> None:
     assert "R, G, B" in hint(good()[:, ::-1])
     assert "upside down" in hint(good()[:, :, ::-1])
     assert "-1..1" in hint((good() - 0.11) * 20)
+    assert "scale and normalisation" in hint((good() - 0.11) * 200)
     assert "constant" in hint(np.full_like(good(), 0.1))
 
 
