@@ -24,7 +24,8 @@ def test_no_word_is_cut_and_no_markup_is_read(width: int) -> None:
     assert max(map(len, lines)) <= width
     assert "\x1b" not in seen.get()
     text = " ".join(seen.get().split())
-    assert text.startswith("[bold]a reason") and text.count(WORDS.strip()) == 2
+    assert text.startswith("[bold]a reason")
+    assert text.count(WORDS.strip()) == 2
     assert all(line.startswith(" " * 15) for line in lines[lines.index("head") + 2 :])
 
 
