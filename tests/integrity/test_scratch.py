@@ -7,8 +7,10 @@ import os
 import shutil
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,6 +18,7 @@ import psutil
 import pytest
 
 from submission_factory import make_submission
+from waiting import PATIENCE_SECONDS, wait_until
 from worldstrat_bench.site.finding import find_runs
 from worldstrat_bench.submission.check import check
 from worldstrat_bench.worker import watchdog
@@ -199,6 +202,47 @@ def test_mappings_without_number_do_not_keep_memory_from_being_looked_at(
     verdict = dog._look_at_memory()
     assert (verdict and verdict.outcome) == outcome
     assert clock[0] <= 3
+
+
+def test_looking_at_files_does_not_keep_memory_from_being_looked_at(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model chooses how many files it opens, in how many processes."""
+    verdicts: list[Verdict] = []
+    looking, go_on = threading.Event(), threading.Event()
+
+    def slow(tree: object) -> dict[int, int]:
+        looking.set()
+        go_on.wait()
+        return {}
+
+    monkeypatch.setattr(watchdog, "nameless_bytes", slow)
+    monkeypatch.setattr(Watchdog, "_look_at_tree", lambda self: None)
+    dog = Watchdog(os.getpid(), root / "scratch", Limits(memory_bytes=250), verdicts.append)
+    dog.start()
+    try:
+        assert looking.wait(PATIENCE_SECONDS)
+        monkeypatch.setattr(dog, "_tree", [Mapped([0.0]) for _ in range(60)])
+        monkeypatch.setattr(dog, "_proportional", lambda: 6000)
+        assert wait_until(lambda: bool(verdicts))
+    finally:
+        go_on.set()
+        dog.stop()
+    assert [verdict.outcome for verdict in verdicts] == ["out_of_memory"]
+
+
+def test_more_open_files_than_can_be_looked_at_end_the_model(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = psutil.Process()
+    dog = Watchdog(own.pid, root / "scratch", Limits(), lambda _: None)
+    dog._tree = [own]
+    monkeypatch.setattr(watchdog, "MOST_FILES", 60)
+    assert dog._look_at_scratch() is None
+    with ExitStack() as opened:
+        for _ in range(61):
+            opened.enter_context(Path(os.devnull).open("rb"))
+        verdict = dog._look_at_scratch()
+    assert verdict is not None
+    assert verdict == Verdict("crash", "the model's open files cannot be looked at: there are more than 60 of them")
 
 
 def test_a_deep_submission_is_refused_and_keeps_no_other_from_being_found(tmp_path: Path) -> None:

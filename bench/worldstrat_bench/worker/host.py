@@ -34,7 +34,7 @@ from worldstrat_bench.worker.load_faults import KilledWhileLoadingError, LoadFau
 from worldstrat_bench.worker.log import ModelLog
 from worldstrat_bench.worker.replies import judge, make_hello, packages_of
 from worldstrat_bench.worker.session import WorkerSession
-from worldstrat_bench.worker.starting import LaunchRequest, launch
+from worldstrat_bench.worker.starting import LaunchRequest, launch, refuse_lesser
 from worldstrat_bench.worker.types import Hello, Limits, ModelSpec, Reply
 from worldstrat_bench.worker.watchdog import Verdict
 
@@ -254,6 +254,8 @@ class Worker:
                 notes = self._notes or make_report(self._request, attempts).notes
                 self._notes = notes
                 return session, make_report(self._request, attempts).model_copy(update={"notes": notes})
+            if level != self._levels[-1]:
+                refuse_lesser(self._launch_request(level), attempt)
         raise unavailable(self._request, attempts)
 
     def _launch_request(self, level: Level) -> LaunchRequest:

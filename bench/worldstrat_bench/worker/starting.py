@@ -8,7 +8,8 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from worldstrat_bench.plugins.interpreter import Interpreter
+from worldstrat_bench.errors import InfrastructureError
+from worldstrat_bench.plugins.interpreter import Interpreter, own_interpreter
 from worldstrat_bench.worker.bubblewrap import find_bubblewrap, wrap
 from worldstrat_bench.worker.canaries import Canaries
 from worldstrat_bench.worker.grants import Grants, check_disjoint, make_grants
@@ -29,6 +30,7 @@ from worldstrat_bench.worker.session import WorkerSession, start_keeper
 from worldstrat_bench.worker.types import Limits, ModelSpec
 
 LAUNCH_SECONDS = 30.0
+NO_MODEL = ModelSpec("worldstrat_bench.worker.inside.reference:load")
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,28 @@ class LaunchRequest:
     def profile(self) -> Profile:
         """The parts that the confinement leaves open."""
         return self.granted or ("cuda" if self.device.startswith("cuda") else "cpu")
+
+
+def refuse_lesser(request: LaunchRequest, attempt: Attempt) -> None:
+    """Refuse to go on at a lesser level if a failed one works on this machine without the model.
+
+    Its files are its author's choice: so many of them that bubblewrap cannot take their names, for instance.
+
+    Raises
+    ------
+    InfrastructureError
+        saying why the level failed.
+    """
+    plain = replace(request, model=NO_MODEL, interpreter=own_interpreter(), forbidden=())
+    session, _ = launch(plain, ModelLog(None, request.limits.log_bytes))
+    if session is None:
+        return
+    session.finish()
+    raise InfrastructureError(
+        f"isolation {request.level!r} works here, but not with what this model needs: {attempt.problem}",
+        where=request.model.weights or request.interpreter.executable,
+        remedy="give weights of fewer files, or name a lesser level with --isolation if you accept it",
+    )
 
 
 def launch(request: LaunchRequest, log: ModelLog) -> tuple[WorkerSession | None, Attempt]:
@@ -141,15 +165,26 @@ def _start(request: LaunchRequest, session: WorkerSession, canaries: Canaries, l
     session.go()
     try:
         header = session.wire.receive(time.monotonic() + LAUNCH_SECONDS).header
-    except (WireError, WireClosedError, WireTimeoutError):
+    except WireTimeoutError:
+        what = f"the worker did not start within {LAUNCH_SECONDS:.0f} s"
+        remedy = "the machine is busy: try again; a level that `auto` takes must not depend on that"
+        raise InfrastructureError(what, where=f"isolation {request.level}", remedy=remedy) from None
+    except (WireError, WireClosedError):
         session.finish()
         return Attempt(request.level, {}, f"the worker did not start: {log.last_lines(3)}"[:2000])
     if header.get("error"):
         return Attempt(request.level, {}, str(header["error"])[:500])
     # The worker's own account comes first and is only ever corrected downwards.
-    held = canaries.confirm(_held(header.get("held")))
-    # The file that may be read is the one that opening it with O_TRUNC would empty.
-    held["change_outside"] = held.get("change_outside", False) and session.folders.readable.stat().st_size > 0
+    try:
+        held = canaries.confirm(_held(header.get("held")))
+        # The file that may be read is the one that opening it with O_TRUNC would empty.
+        held["change_outside"] = held.get("change_outside", False) and session.folders.readable.stat().st_size > 0
+    except FileNotFoundError:
+        # The keeper clears them away when what it started has ended: after the self-test that is the model's Python.
+        session.finish()
+        what = f"the model's Python ended as soon as it was started: {log.last_lines(3)}"[:2000]
+        remedy = "check the Python that --python names"
+        raise InfrastructureError(what, where=request.interpreter.executable, remedy=remedy) from None
     attempt = judge_level(request.level, held)
     return replace(attempt, refused=str(header.get("refused", ""))[:200])
 

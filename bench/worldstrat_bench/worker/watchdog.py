@@ -29,7 +29,7 @@ SHARED_SECONDS = 2.0
 """Longest time to find out which pages processes share, in which memory is looked at no more."""
 
 MOST_FILES = 100_000
-"""Files and folders below the scratch folder: more of them cannot be looked at in time."""
+"""Files and folders below the scratch folder, and open files of the tree: more of them cannot be looked at in time."""
 
 FLOOR_BYTES = 256 * MIB
 """Memory the machine keeps: below this the worker goes, since what it holds in files counts for no process."""
@@ -59,38 +59,41 @@ class Watchdog:
         self._on_breach = on_breach
         self._stop = threading.Event()
         self._tree: list[psutil.Process] = []
-        self._thread = threading.Thread(target=self._watch, name="worker watchdog", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._watch, args=looks, name=f"worker watchdog: {name}", daemon=True)
+            for name, *looks in (
+                ("memory", MEMORY_SECONDS, self._look_at_memory),
+                ("tree", TREE_SECONDS, self._look_at_tree),
+                # How long that takes is up to the model: no other limit waits for it.
+                ("files", SCRATCH_SECONDS, self._look_at_scratch),
+            )
+        ]
         self._in_memory = 0
         self.peak_bytes = 0
 
     def start(self) -> None:
         """Begin to watch."""
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
-        """Stop watching; returns when the thread is gone, at once if called from it."""
+        """Stop watching; returns when the threads are gone but for the one that calls."""
         self._stop.set()
-        if threading.current_thread() is not self._thread:
-            self._thread.join()
+        for thread in self._threads:
+            if threading.current_thread() is not thread:
+                thread.join()
 
     def leftovers(self) -> list[psutil.Process]:
         """Return the processes of the tree as last seen that are still there."""
         return [process for process in self._tree if process.is_running()]
 
-    def _watch(self) -> None:
-        next_tree = next_scratch = 0.0
-        while not self._stop.wait(MEMORY_SECONDS):
-            now = time.monotonic()
-            verdict = None
-            if now >= next_tree:
-                next_tree = now + TREE_SECONDS
-                verdict = self._look_at_tree()
-            if now >= next_scratch:
-                next_scratch = now + SCRATCH_SECONDS
-                verdict = verdict or self._look_at_scratch()
-            verdict = verdict or self._look_at_memory()
+    def _watch(self, seconds: float, look: Callable[[], Verdict | None]) -> None:
+        while True:
+            verdict = look()
             if verdict is not None:
                 self._on_breach(verdict)
+                return
+            if self._stop.wait(seconds):
                 return
 
     def _look_at_tree(self) -> Verdict | None:
@@ -111,6 +114,8 @@ class Watchdog:
             nameless = nameless_bytes(self._tree)
         except PermissionError:
             return Verdict("crash", "the model hides from the harness which files it has open")
+        except OSError as error:
+            return Verdict("crash", f"the model's open files cannot be looked at: {error.strerror or error}")
         on_disk = {device: size for device, size in nameless.items() if not is_memory(device)}
         used += sum(on_disk.values())
         self._in_memory = sum(nameless.values()) - sum(on_disk.values())
@@ -220,20 +225,26 @@ def nameless_bytes(tree: Iterable[psutil.Process]) -> dict[int, int]:
     ------
     PermissionError
         if a process of this user keeps its descriptors secret: what cannot be counted must not count as nothing.
+    OSError
+        if there are more than `MOST_FILES` open files.
     """
     found: dict[tuple[int, int], int] = {}
+    count = 0
     for process in tree:
         try:
-            descriptors = list(Path(f"/proc/{process.pid}/fd").iterdir())
+            descriptors = list(os.scandir(f"/proc/{process.pid}/fd"))
         except PermissionError:
             if _is_ours(process):
                 raise
             continue
         except OSError:  # it has ended
             continue
-        for path in descriptors:
+        count += len(descriptors)
+        if count > MOST_FILES:
+            raise OSError(errno.EMFILE, f"there are more than {MOST_FILES:,} of them")
+        for descriptor in descriptors:
             try:
-                status = path.stat()
+                status = descriptor.stat()
             except OSError:
                 continue
             if stat.S_ISREG(status.st_mode) and status.st_nlink == 0:
