@@ -78,7 +78,7 @@ SEALED = {
 
 @pytest.mark.parametrize("name", ["lock.md", "notes/LOCK.MD", "sub/submission.toml", "results/wsb-1/x/timings.csv"])
 @pytest.mark.parametrize("key", ["lock", "train_tiles", "path"])
-def test_what_decides_what_runs_is_no_file_that_owners_may_change(tmp_path: Path, name: str, key: str) -> None:
+def test_what_decides_what_runs_cannot_be_a_file_that_owners_change(tmp_path: Path, name: str, key: str) -> None:
     """Owners may change prose after a verification: a lock that was called so was replaced under a verified record."""
     assert not rules_of(tmp_path / "before", MANIFEST)
     weights = f'[weights]\npath = "{name}"\nsha256 = "{"0" * 64}"\nbytes = 1\nformat = "safetensors"\n'

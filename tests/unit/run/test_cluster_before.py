@@ -95,7 +95,7 @@ def test_tiles_of_a_run_without_dask_are_told_before_they_are_done_again(tmp_pat
     assert [event.text for event in heard if isinstance(event, Notice)] == [
         f"{text}: leave out --scheduler and --workers to keep them"
     ]
-    # What was merged is no run of its own.
+    # What was merged is not a run by itself.
     (tmp_path / "out" / "shards" / "1-of-2").mkdir(parents=True)
     heard.clear()
     engine.Cluster(client, 2)._shards(tmp_path / "out", 4, heard.append)

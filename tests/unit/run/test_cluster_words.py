@@ -137,7 +137,7 @@ def test_an_address_without_tls_is_named(keys: tuple[Path, Path]) -> None:
 
 def test_a_scheduler_that_hangs_up_may_want_a_key() -> None:
     def hang_up(one: socket.socket) -> None:
-        # With nothing to linger for, closing resets the connection, as TLS does at bytes that are none of it.
+        # With nothing to linger for, closing resets the connection, as TLS does at bytes that are not TLS.
         one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     with answering(hang_up) as place:

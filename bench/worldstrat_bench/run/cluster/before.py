@@ -1,4 +1,4 @@
-"""What earlier runs of the same command left in the shared folder."""
+"""The shared folder as earlier runs of the same command left it."""
 
 from __future__ import annotations
 
