@@ -13,10 +13,11 @@ from git_scene import commit, git, rules, write_owners
 from site_scenes import write_verification
 from submission_factory import MANIFEST, add_record, make_submission, record_of, the_result
 from worldstrat_bench.artefacts.base import read_json
+from worldstrat_bench.artefacts.verification import Verification
 from worldstrat_bench.cli.console import stderr, stdout
 from worldstrat_bench.stats.counting import Claim, counting_rows
-from worldstrat_bench.submission.check import check
-from worldstrat_bench.submission.faults import CheckReport, as_github, as_text
+from worldstrat_bench.submission.check import Options, check
+from worldstrat_bench.submission.faults import CheckFinding, CheckReport, as_github, as_text
 
 CORRECTION = '\n[[correction]]\ndate = "2026-11-26"\nwhat = "The title named another network."\n'
 
@@ -74,6 +75,53 @@ SEALED = {
     "wheel": other_wheel,
     "manifest elsewhere": manifest_elsewhere,
 }
+
+
+def verified_on_a_branch(root: Path) -> Path:
+    """Verify vic's submission on a branch, as it is on main, and return its folder with main checked out."""
+    folder, held = root / "submissions" / "vics-sr", git(root, "rev-parse", "HEAD")
+    git(root, "switch", "--quiet", "--create", "verify")
+    write_verification(the_result(folder), record_of(folder))
+    path = the_result(folder) / Verification.FILE
+    Verification.load(path).model_copy(update={"commit": held}).save(path)
+    commit(root)
+    git(root, "switch", "--quiet", "main")
+    return folder
+
+
+def merged(root: Path) -> list[CheckFinding]:
+    """Merge the branch into main, and return what the check of that pull request says of the state."""
+    git(root, "merge", "--quiet", "--no-ff", "-m", "verified", "verify")
+    report = check([root / "submissions"], Options(base="HEAD^1", author="jo", maintainer=True))
+    return [fault for fault in report.faults if fault.rule == "verified"]
+
+
+def test_a_lock_that_was_merged_since_a_verification_refuses_it(root: Path) -> None:
+    """Until the verification is merged its owner may change the lock: the record stood beside one that never ran."""
+    other_lock(verified_on_a_branch(root))
+    assert not rules(root, "vic")
+    commit(root)
+    (fault,) = merged(root)
+    assert (fault.severity, "requirements.lock is not what it was" in fault.what) == ("error", True)
+
+
+def test_words_that_were_merged_since_a_verification_do_not(root: Path) -> None:
+    folder = verified_on_a_branch(root)
+    replaced("A model for tests.", "A model, for tests.")(folder)
+    (folder / "README.md").write_text("prose")
+    commit(root)
+    assert merged(root) == []
+
+
+def test_a_commit_that_is_not_here_is_pointed_out(root: Path) -> None:
+    folder = verified_on_a_branch(root)
+    git(root, "switch", "--quiet", "verify")
+    path = the_result(folder) / Verification.FILE
+    Verification.load(path).model_copy(update={"commit": "a" * 40}).save(path)
+    commit(root)
+    git(root, "switch", "--quiet", "main")
+    (found,) = merged(root)
+    assert (found.severity, "is not in this clone" in found.what) == ("notice", True)
 
 
 @pytest.mark.parametrize("name", ["lock.md", "notes/LOCK.MD", "sub/submission.toml", "results/wsb-1/x/timings.csv"])

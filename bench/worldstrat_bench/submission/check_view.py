@@ -35,6 +35,7 @@ from worldstrat_bench.submission.faults import CheckFinding, from_error
 from worldstrat_bench.submission.git import Change, Checkout, open_checkout
 from worldstrat_bench.submission.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES
 from worldstrat_bench.submission.siblings import Siblings, folders_in
+from worldstrat_bench.submission.verified_state import verified_state_faults
 
 T = TypeVar("T")
 
@@ -113,6 +114,8 @@ def view_against(against: Against, paths: Sequence[Path], folders: Sequence[Path
         *change_faults(changes, author, exempt),
         *_manifest_faults(checkout, scratch, changed_slugs(changes), author),
         *owners_faults(checkout, changes, author),
+        # Of others a verification is refused, and nothing of it is read.
+        *(verified_state_faults(checkout, changes) if author.maintainer else ()),
     )
     faults += (replace(f, where=checkout.root / f.where) if f.where else f for f in found)
     # Submissions that are new beside this one are compared with it, too: a copy may come in the same pull request.
