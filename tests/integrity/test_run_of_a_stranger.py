@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
 import struct
@@ -104,6 +105,15 @@ def test_links_in_a_run_are_refused(run: Path, own: Path, tmp_path: Path, name: 
         pass
     assert own.read_text() == WORDS
     assert [path.name for path in folder.iterdir()] == [".save.tmp"]
+
+
+@pytest.mark.parametrize("name", ["log.txt", f"{FILE_NAME}-journal", "predictions"])
+def test_pipes_in_a_run_are_refused(run: Path, name: str) -> None:
+    if (run / name).is_dir():
+        shutil.rmtree(run / name)
+    os.mkfifo(run / name)
+    with pytest.raises(InvalidArtefactError, match="neither a file nor a folder"), hold_run(run):
+        pass
 
 
 def test_a_run_by_a_link_is_a_run(run: Path, tmp_path: Path) -> None:

@@ -94,6 +94,8 @@ def refuse_links(folder: Path) -> None:
             if path.is_symlink():
                 remedy = "remove the link; to have a run on another disk, give its folder there with --out"
                 raise InvalidArtefactError(f"a link in a run, to {path.readlink()}", where=path, remedy=remedy)
+            if not path.is_file() and not path.is_dir():  # a pipe: writing to it waits for its other end
+                raise InvalidArtefactError("neither a file nor a folder in a run", where=path, remedy="remove it")
 
 
 def enough_space(folder: Path, predictions_bytes: int) -> bool:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import zipfile
@@ -73,6 +74,18 @@ def test_a_metadata_folder_that_cannot_be_opened_is_named(tmp_path: Path) -> Non
     (entry,) = installed_models([tmp_path])
     assert entry.distribution == "broken"
     assert "cannot be read" in (entry.problem or "")
+
+
+@pytest.mark.parametrize("name", ["entry_points.txt", "METADATA"])
+def test_a_pipe_among_metadata_is_not_waited_for(tmp_path: Path, name: str) -> None:
+    """No installer makes one, but an environment may have been copied as a whole."""
+    file = install(tmp_path, "broken", GROUP + "a = m:f\n") / name
+    file.unlink()
+    os.mkfifo(file)
+    install(tmp_path, "fine", GROUP + "good = m:f\n")
+    entries = {entry.distribution: entry for entry in installed_models([tmp_path])}
+    assert "not a regular file" in (entries["broken"].problem or "")
+    assert entries["fine"].problem is None
 
 
 def test_two_distributions_with_one_name_are_told_from_one_that_is_found_twice(tmp_path: Path) -> None:
