@@ -240,6 +240,9 @@ def _requires_python(folder: Path) -> str:
 
 
 def _small(file: Path, most: int = MAX_METADATA_BYTES) -> bytes:
+    # Opening a pipe waits for its other end. Installers make none, but an environment may have come as a whole.
+    if file.exists() and not file.is_file():
+        raise ValueError(f"{file.name} is not a regular file")
     with file.open("rb") as stream:
         data = stream.read(most + 1)
     if len(data) > most:
