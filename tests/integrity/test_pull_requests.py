@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from conftest import ROOT
 from git_scene import commit, git
 from site_scenes import write_verification
-from submission_factory import add_record, make_submission, record_of, rewrite_record, the_result
+from submission_factory import MANIFEST, add_record, make_submission, record_of, rewrite_record, the_result
 from worldstrat_bench.artefacts.owners import load_owners, parse_owners
 from worldstrat_bench.artefacts.verification import Verification
 from worldstrat_bench.cli.app import app
@@ -392,3 +392,17 @@ def test_a_comment_is_never_longer_than_a_forge_takes(severity: Severity) -> Non
     assert "further" not in short
     both = as_markdown(CheckReport(("my-sr",), (CheckFinding("files", "the error"), *long)))
     assert "the error" in both
+
+
+def test_who_merges_reads_how_many_boards_a_submission_opens(tmp_path: Path) -> None:
+    """Each has a page for each tile: one submission could open more than a site can hold."""
+    make_submission(tmp_path, "other-sr", manifest=MANIFEST.replace('"my-sr"', '"other-sr"'))
+    folder = make_submission(tmp_path)
+
+    def said() -> list[str]:
+        return [fault.what for fault in check([tmp_path / "submissions"]).notices if fault.rule == "boards"]
+
+    add_record(folder, tiles=13)
+    assert said() == []  # one of its boards is that of the other
+    add_record(folder, tiles=14)
+    assert said() == ["it opens 2 boards, with a page for each of their 27 tiles"]

@@ -14,6 +14,7 @@ from worldstrat_bench.site.analysis import Analysis
 from worldstrat_bench.site.board_table import NOTHING, device_classes
 from worldstrat_bench.site.divisions import Division
 from worldstrat_bench.site.entries import Entry
+from worldstrat_bench.site.extras import TRAINING_DATA
 from worldstrat_bench.site.figures import Figure
 from worldstrat_bench.site.leader import BASELINE, Leader, answer
 from worldstrat_bench.site.licences import synthetic
@@ -64,7 +65,7 @@ def trained_alike(division: Division, leaders: Mapping[str, Leader]) -> list[str
     found = []
     for slug in dict.fromkeys(leader.first for leader in leaders.values()):
         entry = division.by_slug.get(slug)
-        data = dict(entry.card.training).get("Training data", "") if entry else ""
+        data = dict(entry.card.training).get(TRAINING_DATA, "") if entry else ""
         if entry is not None and re.search(r"\bmini\b", f"{data} {entry.train_split}"):
             found.append(
                 f"{entry.title}, by its authors' account, was trained on scenes like those of this board: its lead "

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.artefacts.robustness import Robustness
@@ -19,6 +19,8 @@ from worldstrat_bench.site.text import clean, safe_url, short_hash
 from worldstrat_bench.stats.names import author_fault, name_fault, reserved_fault
 from worldstrat_bench.stats.robustness import disagreements
 from worldstrat_bench.toml_text import read_toml
+
+TRAINING_DATA: Final = "Training data, its authors say"
 
 TIMED = (
     "Timed is the model alone: back-to-back calls in blocks of at least 0.2 s, or single calls that are waited for, "
@@ -155,7 +157,7 @@ def _training(manifest: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     times = training.get("test_evaluations") if isinstance(training, Mapping) else None
     evaluated = f"{times} times before this record" if isinstance(times, int) and times > 0 else ""
     rows = (
-        ("Training data", ". ".join(part.rstrip(".") for part in (data, words) if part)),
+        (TRAINING_DATA, ". ".join(part.rstrip(".") for part in (data, words) if part)),
         ("Hyperparameters chosen on", "" if chosen == "none" else chosen),
         ("Evaluated on the test tiles", evaluated),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -91,7 +92,22 @@ def disagreements(stated: Robustness, record: Record) -> tuple[str, ...]:
         found.append(f"it holds {unknown[0][:40]!r}, which is not a metric of such a file")
     if stated.cloud != cloud_points(record, stated.list):
         found.append("its cloud classes are not those of the record")
+    wrong = [gap.metric for gap in _gaps(stated) if not _of_record(gap, record, stated.list)]
+    if wrong:
+        found.append(f"its means on real and synthetic inputs are not those of the record: {wrong[0]}")
     return tuple(found)
+
+
+def _of_record(gap: Gap, record: Record, list_name: str) -> bool:
+    """Return whether what a gap repeats of the record is so, and its difference is that of its two means."""
+    own = record.scores[list_name].micro.get(gap.metric)
+    mine = gap.real if record.dataset.inputs == "real" else gap.synthetic
+    if not math.isclose(gap.difference, gap.synthetic - gap.real, rel_tol=1e-6, abs_tol=1e-6):
+        return False
+    if own is None or own.mean is None or gap.tiles != own.n:
+        # Other metrics may lack a value on a tile of the other run, and are then means over fewer tiles.
+        return own is not None and gap.tiles < own.n and gap.metric not in ("psnr", "gain")
+    return math.isclose(mine, own.mean, rel_tol=1e-6, abs_tol=1e-6)
 
 
 def _gaps(stated: Robustness) -> tuple[Gap, ...]:

@@ -11,6 +11,7 @@ import numpy as np
 from worldstrat_bench.artefacts.result import Result
 from worldstrat_bench.artefacts.tiles import FACT_COLUMNS, TileTable
 from worldstrat_bench.stats.aggregate import metric_values
+from worldstrat_bench.stats.boards import board_key
 from worldstrat_bench.stats.contradiction import SCORE_AGAIN
 from worldstrat_bench.stats.counting import code_digests
 from worldstrat_bench.stats.names import author_fault, name_fault, skeleton, word_fault
@@ -38,9 +39,19 @@ def others_faults(folder: Path, results: Sequence[Result], siblings: Siblings) -
             yield from (f for f in faults if f.severity != "error" or siblings.stands(sibling))
             for code in code_digests(result.record.model) & code_digests(other.record.model):
                 codes.setdefault(code, []).append(sibling.name)
+    yield from _board_notices(folder, results, siblings)
     for code, slugs in codes.items():
         what = f"the code {code[:12]} is also that of {_listed(slugs)}: one entry of the same code moves ranks"
         yield notice("copies", what, where=folder)
+
+
+def _board_notices(folder: Path, results: Sequence[Result], siblings: Siblings) -> Iterator[CheckFinding]:
+    """Say how many boards a submission opens, if it opens several: a site has pages for every tile of each."""
+    theirs = {board_key(other.record) for _, other in siblings.results(folder.resolve().name)}
+    opened = {key: len(result.table) for result in results if (key := board_key(result.record)) not in theirs}
+    if len(opened) > 1:
+        what = f"it opens {len(opened)} boards, with a page for each of their {sum(opened.values())} tiles"
+        yield notice("boards", what, where=folder, remedy="a person decides whether the site is to have them")
 
 
 def _pair_faults(result: Result, other: Result, slug: str) -> Iterator[CheckFinding]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 
 from factories import invented_facts, make_run
 from worldstrat_bench.artefacts.record import ModelRef, Record
-from worldstrat_bench.artefacts.robustness import Robustness
+from worldstrat_bench.artefacts.robustness import Robustness, SyntheticGap
 from worldstrat_bench.artefacts.tiles import TileTable, parse_tiles
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.stats.robustness import cloud_points, disagreements, frames_point, synthetic_gaps
@@ -101,3 +101,31 @@ def test_contradictions_are_named(tmp_path: Path) -> None:
     ]
     for change, words in expected:
         assert any(words in reason for reason in disagreements(_changed(made, **change), record)), (change, words)
+
+
+@pytest.mark.parametrize("inputs", ["real", "synthetic"])
+def test_what_a_gap_repeats_of_the_record_is_compared(tmp_path: Path, inputs: Literal["real", "synthetic"]) -> None:
+    """It stands on the page of the record, beside scores that maintainers may have computed."""
+    both = {
+        each: run(tmp_path / each, model="m", gain_db=gain, inputs=each)
+        for each, gain in (("real", 0.3), ("synthetic", 2.0))
+    }
+    record, own = both[inputs][0], {"real": "real", "synthetic": "synthetic"}[inputs]
+    gaps = synthetic_gaps(both["real"][1], both["synthetic"][1], PROTOCOL)
+
+    def said(**change: float) -> tuple[str, ...]:
+        changed = (gaps[0].model_copy(update=change), *gaps[1:])
+        stated = Robustness(
+            record_id=record.record_id,
+            list="test",
+            frames=(frames_point(record, "test"),),
+            cloud=cloud_points(record, "test"),
+            synthetic=SyntheticGap(record_id="1" * 64, gaps=changed),
+        )
+        return disagreements(stated, record)
+
+    assert said() == ()
+    mine, other = getattr(gaps[0], own) + 9, getattr(gaps[0], "real" if own == "synthetic" else "synthetic")
+    difference = other - mine if own == "real" else mine - other
+    for change in ({own: mine, "difference": difference}, {"difference": 1.0}, {"tiles": 25}, {"tiles": 23}):
+        assert any("real and synthetic inputs" in reason for reason in said(**change)), change
