@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from types import TracebackType
 from typing import Self
 
 Say = Callable[[str], None]
@@ -58,7 +57,25 @@ class Pace:
         return f", about {duration((self._clock() - self._start) * (total - done) / done)} left"
 
 
-class Alive:
+class Aside:
+    """A context manager whose :meth:`_watch` runs in a thread until the block ends, which does not wait for it."""
+
+    def __init__(self, name: str) -> None:
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name=name, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._over.set()
+
+    def _watch(self) -> None:
+        raise NotImplementedError
+
+
+class Alive(Aside):
     """Passes lines on, and after every ten seconds without one says how long the last step has taken so far.
 
     For work whose end cannot be foretold: without it a start of a minute looks like a program that hangs. A context
@@ -75,17 +92,10 @@ class Alive:
         self._say, self._every = say, every
         self._step, self._since, self._spoken = step, time.monotonic(), time.monotonic()
         self._lock = threading.RLock()
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="alive", daemon=True)
+        super().__init__("alive")
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._over.set()
+    def __exit__(self, *raised: object) -> None:
+        super().__exit__(*raised)
         self._thread.join()
 
     def __call__(self, line: str) -> None:

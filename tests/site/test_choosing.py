@@ -11,6 +11,12 @@ from site_browser import violations, visit
 from waiting import wait_until
 
 
+def reasons(page: Page) -> dict[str, str]:
+    """Model to why it is not chosen."""
+    rows = page.locator("#choice tbody tr")
+    return dict(rows.evaluate_all("rows => rows.map(r => [...r.cells].map(c => c.textContent))"))
+
+
 def test_several_strata_at_once_say_what_their_size_allows(site: Path, browser: Browser) -> None:
     with visit(browser, (site / "compare.html").as_uri()) as seen:
         page = seen.page
@@ -46,9 +52,7 @@ def test_a_model_is_chosen_and_the_address_brings_the_choice_back(practice: Path
         page.select_option("select[name=device]", "H100-80GB")
         page.fill("input[name=most]", "50")
         assert page.locator("#choice .say a").inner_text() == "bicubic"
-        why = dict(
-            page.locator("#choice tbody tr").evaluate_all("rows => rows.map(r => [...r.cells].map(c => c.textContent))")
-        )
+        why = reasons(page)
         assert why["fusion-transformer"] == "Uses up to 8 frames, you have 1; with fewer it was not measured."
         assert why["srcnn"] == "Takes 162 ms a tile, more than 50."
         assert why["lanczos"].endswith("slower: 31.2 ms a tile against 12.5.")
@@ -72,9 +76,7 @@ def test_times_of_authors_alone_decide_nothing_where_ranks_may_be_cited(site: Pa
         page.select_option("select[name=device]", "H100-80GB")
         page.fill("input[name=most]", "50")
         assert page.locator("#choice .say").inner_text() == "No model meets these conditions."
-        why = dict(
-            page.locator("#choice tbody tr").evaluate_all("rows => rows.map(r => [...r.cells].map(c => c.textContent))")
-        )
+        why = reasons(page)
         assert why["bicubic"] == "No valid time on H100-80GB."
         assert why["esrgan-x4"].startswith("Self-reported: ")
         assert len(why) == 10

@@ -26,9 +26,13 @@ def find_bubblewrap() -> Path | None:
     return Path(found) if found else None
 
 
-def wrap(program: Path, grants: Grants, folders: Folders, command: list[str]) -> list[str]:
-    """Return the command inside its own namespaces: no network, no other process, no file but the granted ones."""
-    line = [str(program), *NAMESPACES, "--uid", "1000", "--gid", "1000", "--hostname", "worker"]
+def wrap(grants: Grants, folders: Folders) -> list[str]:
+    """Return the options for a command in its own namespaces: no network, no other process, no file but the granted.
+
+    They are handed over in a file (``--args``), since the worker can read the command line of its first process, which
+    would name every folder that another grant is for.
+    """
+    line = [*NAMESPACES, "--uid", "1000", "--gid", "1000", "--hostname", "worker"]
     line += ["--cap-drop", "ALL", "--die-with-parent", "--new-session"]
     # The order is that of the mounts: a later one covers what an earlier one put there.
     line += ["--proc", "/proc", "--dev", "/dev", "--size", str(SHARED_MEMORY_BYTES), "--tmpfs", "/dev/shm"]
@@ -48,7 +52,7 @@ def wrap(program: Path, grants: Grants, folders: Folders, command: list[str]) ->
         if str(node) not in DEVICES:
             line += _bind(node, node, "--dev-bind")
     # Last: until here bubblewrap itself makes the folders that things are bound to.
-    return [*line, "--remount-ro", "/", "--chdir", str(folders.scratch), "--", *command]
+    return [*line, "--remount-ro", "/", "--chdir", str(folders.scratch)]
 
 
 def _bind(source: Path, target: Path, option: str) -> list[str]:

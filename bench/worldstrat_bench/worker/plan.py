@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ BESIDE = ("__init__.py", "api.py", "errors.py", "memory.py", "preprocessing.py",
 """The harness's modules that a worker can see beside the folder :mod:`worldstrat_bench.worker.inside`."""
 
 _PASSED = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+_PROGRAMS = ("/usr/local/bin", "/usr/bin", "/bin")
 _PASSED_CUDA = (
     "CUDA_VISIBLE_DEVICES",
     "CUDA_DEVICE_ORDER",
@@ -112,9 +113,18 @@ def link_built(folders: Folders, interpreter: Interpreter) -> dict[str, str]:
 
 
 def environment(
-    folders: Folders, interpreter: Interpreter, threads: int | None, host: Mapping[str, str]
+    folders: Folders,
+    interpreter: Interpreter,
+    threads: int | None,
+    host: Mapping[str, str],
+    readable: Sequence[Path] | None = None,
 ) -> dict[str, str]:
-    """Return a clean environment: no token, no proxy, no path of the user; caches in the scratch folder."""
+    """Return a clean environment: no token, no proxy, no path of the user; caches in the scratch folder.
+
+    Parameters
+    ----------
+    readable : what a confined worker may read; None if it is not confined, and finds programs as its user does.
+    """
     added = [path for path in (folders.harness, folders.built, interpreter.user_site) if path and path.is_dir()]
     # By name, never by exception: which variables hold secrets cannot be known.
     kept = {key: value for key, value in host.items() if key in _PASSED + _PASSED_CUDA}
@@ -142,7 +152,18 @@ def environment(
     if threads:
         kept.update(OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads))
     kept.setdefault("LANG", "C.UTF-8")
+    if readable is not None:
+        # The user's folders are neither readable there nor the model's to know. Compilers are found: they are the
+        # system's, or lie in the environment.
+        kept["PATH"] = os.pathsep.join((str(interpreter.executable.parent), *_PROGRAMS))
+        libraries = [text for text in kept.pop("LD_LIBRARY_PATH", "").split(os.pathsep) if _lies_in(text, readable)]
+        kept.update({"LD_LIBRARY_PATH": os.pathsep.join(libraries)} if libraries else {})
     return kept
+
+
+def _lies_in(text: str, readable: Sequence[Path]) -> bool:
+    path = Path(os.path.normpath(text))
+    return any(folder in (path, *path.parents) for folder in readable)
 
 
 def keeper_command(control_fd: int, wire_fd: int, root: Path, shared_memory: Path) -> list[str]:

@@ -221,8 +221,8 @@ def start_keeper(root: Path, shared_memory: Path, wire: socket.socket) -> Keeper
             stdin=subprocess.DEVNULL,
             stdout=keepers_output,
             stderr=keepers_output,
-            # A model may look into the keeper's environment: no token of the user is there.
-            env={"PATH": os.environ.get("PATH", os.defpath)},
+            # A model may look into the keeper's environment: neither a token nor a folder of the user is there.
+            env={"PATH": os.defpath},
             pass_fds=(wire.fileno(), keepers_control.fileno()),
             # Ctrl-C in a terminal reaches the whole group. The keeper has to outlive the host by a moment.
             start_new_session=True,

@@ -145,10 +145,16 @@ def _write(
         cwd=str(folders.scratch),
         env={
             **link_built(folders, request.interpreter),  # before the path is made, which names what it lays out
-            **environment(folders, request.interpreter, request.threads, os.environ),
+            **environment(
+                folders,
+                request.interpreter,
+                request.threads,
+                os.environ,
+                None if request.level == "process" else grants.read,
+            ),
         },
         argv=worker_command(request.interpreter, wire_fd),
-        wrapper=wrap(program, grants, folders, command) if program else None,
+        wrapper={"program": str(program), "options": wrap(grants, folders), "command": command} if program else None,
         wire_fd=wire_fd,
         scratch_bytes=request.limits.scratch_bytes,
         processes=request.limits.processes,

@@ -50,7 +50,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """High-resolution files, a run, private files, sockets, shared memory."""
     root = tmp_path_factory.mktemp("scene")
-    for name in ("data", "run", "outside", "private", "plugins"):
+    for name in ("data", "run", "outside", "private", "plugins", "programs"):
         (root / name).mkdir()
     shutil.copy(PLUGIN, root / "plugins")
     secret = root / "data" / "secret_ps.tiff"
@@ -88,6 +88,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         "private": str(root / "private/id_rsa"),
         "shared_memory": str(shared),
         "outside": str(root / "outside"),
+        "programs": str(root / "programs"),
         "decoy": str(root / "outside/decoy"),
         "deletable": str(root / "outside/deletable"),
         "granted": str(root / "plugins/granted"),

@@ -69,6 +69,8 @@ def got_through(confinement: Confinement, scene: Scene, stub_python: Path) -> di
     python = stub_python if confinement.profile == "cuda" else None
     secrets = ("HOSTILE_SECRET_TOKEN", "NVIDIA_API_KEY", "CUDA_PASSWORD", "NCCL_TOKEN")
     os.environ.update(dict.fromkeys(secrets, "hunter2"))
+    users_path = os.environ["PATH"]
+    os.environ["PATH"] = os.pathsep.join((scene.facts["programs"], users_path, scene.facts["programs"]))
     answers = {}
     decoy = Path(scene.facts["decoy"])
     try:
@@ -85,6 +87,7 @@ def got_through(confinement: Confinement, scene: Scene, stub_python: Path) -> di
                     answers[name] = bool(reply.image.mean() > 0.5)
                     answers[name] |= seen_by_host(scene, name) or scheduling_of(pid) != before
     finally:
+        os.environ["PATH"] = users_path
         for name in secrets:
             del os.environ[name]
     return answers

@@ -204,10 +204,10 @@ def test_a_worker_is_granted_its_own_folders_only(tmp_path: Path) -> None:
         copied = {str(p.relative_to(folders.harness / "worldstrat_bench")) for p in folders.harness.rglob("*.py")}
         inside = {str(file.relative_to(PACKAGE)) for file in (PACKAGE / "worker" / "inside").glob("*.py")}
         assert copied == set(BESIDE) | inside
-        command = wrap(Path("/usr/bin/bwrap"), found, folders, ["true"])
-        assert command[-2:] == ["--", "true"]
-        assert "--unshare-net" in command
-        assert str(folders.root) not in command
+        options = wrap(found, folders)
+        assert options[-2:] == ["--chdir", str(folders.scratch)]
+        assert "--unshare-net" in options
+        assert str(folders.root) not in options
     finally:
         folders.remove()
     assert not folders.root.exists()

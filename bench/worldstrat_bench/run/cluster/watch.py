@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
+from worldstrat_bench.pace import Aside
 from worldstrat_bench.run.events import Listener, Notice
 
 _SECONDS: Final = 2.0
@@ -17,7 +16,7 @@ def workers_text(count: int) -> str:
     return f"{count} Dask worker{'' if count == 1 else 's'}"
 
 
-class Watch:
+class Watch(Aside):
     """Says when Dask workers join or are lost: shards of lost ones go to others, and without any the run waits.
 
     Parameters
@@ -27,17 +26,7 @@ class Watch:
 
     def __init__(self, workers: Callable[[], frozenset[str]], tell: Listener, every: float = _SECONDS) -> None:
         self._workers, self._tell, self._every = workers, tell, every
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="dask-workers", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._over.set()
+        super().__init__("dask-workers")
 
     def _watch(self) -> None:
         try:

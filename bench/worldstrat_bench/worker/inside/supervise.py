@@ -203,16 +203,26 @@ def become_worker(launch_file: str) -> None:
     if launch["wrapper"]:
         # The file has no name any more. The launcher inside of bubblewrap reads it from a descriptor, which it closes
         # before anything of the model runs.
-        described = os.memfd_create("launch", 0)
-        os.write(described, text.encode("utf-8"))
-        os.lseek(described, 0, os.SEEK_SET)
-        os.set_inheritable(described, True)
-        words = [str(described) if word == launch_file else word for word in launch["wrapper"]]
-        os.execve(words[0], words, launch["env"])
+        described = in_memory("launch", text.encode("utf-8"))
+        command = [str(described) if word == launch_file else word for word in launch["wrapper"]["command"]]
+        # The options go the same way, and bubblewrap closes them: its command line is the first that a model can read.
+        options = in_memory("options", b"".join(os.fsencode(word) + b"\0" for word in launch["wrapper"]["options"]))
+        program = launch["wrapper"]["program"]
+        os.execve(program, [program, "--args", str(options), "--", *command], launch["env"])
     sys.path.insert(0, launch["harness"])
     from worldstrat_bench.worker.inside.launch import run
 
     run(launch)
+
+
+def in_memory(name: str, content: bytes) -> int:
+    """Return a descriptor of a file without a place on disk, which the next program inherits at its beginning."""
+    descriptor = os.memfd_create(name, 0)
+    with open(descriptor, "wb", closefd=False) as file:
+        file.write(content)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    os.set_inheritable(descriptor, True)
+    return descriptor
 
 
 def clear_away(root: str, memory: str) -> None:

@@ -508,6 +508,24 @@ class Attacks:
                 continue
         raise OSError("nowhere")
 
+    def find_a_folder_of_the_users_path(self):
+        """A folder where the user keeps programs, by its name in a variable or in a command line that can be read."""
+        wanted = self.facts["programs"]
+        if wanted in " ".join(os.environ.values()):
+            return
+        for number in filter(str.isdigit, os.listdir("/proc")):
+            for name in ("environ", "cmdline"):
+                try:
+                    with open("/proc/" + number + "/" + name, "rb") as file:
+                        if wanted.encode() in file.read():
+                            return
+                except OSError:
+                    continue
+        raise OSError("nowhere")
+
+    def list_a_folder_of_the_users_path(self):
+        os.listdir(self.facts["programs"])
+
     def limit_host(self):
         import resource
 
