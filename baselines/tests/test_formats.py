@@ -271,6 +271,7 @@ def test_an_mlstac_folder_without_a_network(mlstac_folder: Path) -> None:
         ([1, "h", "w", 3], {}, "come last"),
         ([4, 3, "h", "w"], {}, "batch of 4"),
         ([1, 10, "h", "w"], {}, "10 channels"),
+        ([1, 13, "h", "w"], {}, "without B10"),
         ([1, 8, 3, "h", "w"], {}, "5 axes"),
         ([1, 8, 3, "h", "w"], {"frame_rule": "stack"}, "frames = 8"),
         ([1, 8, 3, "h", "w"], {"frame_rule": "stack", "frames": 8}, ""),

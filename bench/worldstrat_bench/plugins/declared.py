@@ -101,7 +101,7 @@ def sidecar_parameters(text: str) -> dict[str, Value]:
         content = yaml.safe_load(text)
     except yaml.YAMLError:
         raise ValueError("it is not YAML") from None
-    if not isinstance(content, Mapping) or not isinstance(content.get("bands"), list):
+    if not isinstance(content, Mapping) or not isinstance(content.get("bands"), list) or "factor" not in content:
         raise ValueError("a sidecar is a mapping with bands, factor and margin")
     # Nothing but texts: in YAML a list may hold itself many times over, and a few lines so be written out as gigabytes.
     if not all(isinstance(band, str) for band in content["bands"]):

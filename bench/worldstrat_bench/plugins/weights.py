@@ -19,6 +19,7 @@ from worldstrat_bench.plugins.tree import counts, holds_a_home, read_tree
 
 MAX_FILES: Final = 2000
 _REMEDY = "--weights PATH"
+_POINTER: Final = b"version https://git-lfs.github.com/spec/"
 _BY_HASH = re.compile(r"[0-9a-f]{64}")
 """Name of a file in the store of downloaded weights, where those of other submissions lie beside it."""
 
@@ -63,6 +64,7 @@ def weights_at(path: Path) -> Weights:
     if not path.is_file():
         raise UsageError("there is no such weights file", where=path, remedy=_REMEDY)
     try:
+        refuse_pointer(path)
         beside = external_data(path)
     except OSError as error:
         raise UsageError(f"the weights cannot be read: {error.strerror}", where=path, remedy=_REMEDY) from None
@@ -72,7 +74,23 @@ def weights_at(path: Path) -> Weights:
             what = f"the tensors of {path.name} are in {name}, which is missing"
             raise UsageError(what, where=place, remedy=f"put it beside {path.name}, or save the model as one file")
         _check_link(place, path.parent)
+        refuse_pointer(place)
     return Weights(path, dict(sorted({**files, path.name: path}.items())))
+
+
+def refuse_pointer(file: Path) -> None:
+    """Refuse a file that a clone without Git LFS has in place of the weights.
+
+    Raises
+    ------
+    UsageError
+        with the command that fetches the file itself.
+    """
+    with file.open("rb") as stream:
+        begin = stream.read(len(_POINTER))
+    if begin == _POINTER:
+        remedy = "fetch it with `git lfs pull` in its repository, or download it by itself"
+        raise UsageError("this is a pointer of Git LFS, not the weights", where=file, remedy=remedy)
 
 
 def weights_sha256(path: Path | None) -> str | None:
@@ -113,6 +131,8 @@ def _folder(path: Path) -> Weights:
         raise UsageError("a link among the weights leads nowhere", where=tree.broken[0], remedy="remove or correct it")
     for place in (*tree.files.values(), *tree.folders[1:]):
         _check_link(place, path)
+    for place in tree.files.values():
+        refuse_pointer(place)
     return Weights(path, tree.files, tree.folders)
 
 

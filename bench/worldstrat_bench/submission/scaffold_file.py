@@ -11,6 +11,7 @@ from pathlib import Path
 from worldstrat_bench.digests import file_sha256
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.plugins.discovery import BASELINES, BASELINES_REMEDY
+from worldstrat_bench.plugins.weights import refuse_pointer
 from worldstrat_bench.preprocessing import Value
 from worldstrat_bench.submission.check_files import MAX_FILE_BYTES, SUBMISSIONS
 from worldstrat_bench.submission.manifest import MANIFEST_NAME, WEIGHTS_SUFFIXES, WeightsFormat
@@ -62,8 +63,11 @@ def write_file_scaffold(
     if form is None or not weights.is_file():
         what = "there is no such file" if not weights.is_file() else f"files *{weights.suffix[:20]} are not known"
         raise UsageError(what, where=weights, remedy=f"give a file *{', *'.join(_BY_SUFFIX)}")
-    says = file_says(weights)
+    refuse_pointer(weights)
     size = weights.stat().st_size
+    if not size:
+        raise UsageError("the weights file is empty", where=weights, remedy="download or export it again")
+    says = file_says(weights)
     # A name that needs no quoting in TOML, on a forge or in a shell.
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", weights.name).lstrip("-._") or f"weights{weights.suffix}"
     beside = size <= MAX_FILE_BYTES

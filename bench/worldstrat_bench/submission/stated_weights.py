@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from worldstrat_bench.api import BANDS
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.plugins.declared import found_beside
 from worldstrat_bench.plugins.onnx_data import Sides, input_sides
@@ -103,6 +104,11 @@ def _faults(sides: Sides) -> list[str]:
     found = []
     if columns in (1, *_BANDS) and channels not in (1, *_BANDS):
         found.append("its channels come last: export it with the channels before rows and columns")
+    elif channels == len(BANDS) + 1:
+        found.append(
+            "it takes 13 channels, one more than a revisit has: revisits are L2A, without B10, so that a network for "
+            "all bands of L1C cannot be fed"
+        )
     elif channels is not None and channels not in (1, *_BANDS):
         found.append(
             f'it takes {channels} channels: name as many bands, or those of one frame with frame_rule = "channels" and '

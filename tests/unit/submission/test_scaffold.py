@@ -218,6 +218,7 @@ SHAPES: list[tuple[list[int | str], dict[str, object], int, str]] = [
     ([1, 16, 4, "h", "w"], {"bands": "B04,B03,B02,B08", "frame_rule": "stack", "frames": 16}, 8, ""),
     ([1, "t", 3, "h", "w"], {"frame_rule": "stack"}, 8, ""),
     ([1, 24, "h", "w"], {}, 1, 'it takes 24 channels: name as many bands, or those of one frame with frame_rule = "ch'),
+    ([1, 13, "h", "w"], {}, 1, "it takes 13 channels, one more than a revisit has"),
     ([1, 128, 128, 3], {}, 1, "its channels come last"),
     ([1, 3, 64, 128], {}, 1, "its window is not square"),
     ([8, 3, "h", "w"], {}, 1, "it takes a batch of 8"),

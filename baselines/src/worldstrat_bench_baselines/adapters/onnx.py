@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from worldstrat_bench.api import BANDS
 from worldstrat_bench.preprocessing import Preprocessing, Value, declare
 from worldstrat_bench_baselines.adapters.filemodel import FileModel, need_file, need_package
 
@@ -74,6 +75,8 @@ def input_flaw(shape: Sequence[int | str | None], says: Preprocessing) -> str:
     if isinstance(shape[-1], int) and shape[-1] == channels != shape[-3]:
         return "its channels come last; export it with the channels before rows and columns"
     if isinstance(shape[-3], int) and channels and shape[-3] != channels:
+        if shape[-3] == len(BANDS) + 1:
+            return "13 channels, one more than a revisit has: revisits are L2A, without B10"
         where = "with --param, or in [model.parameters] of submission.toml"
         return f"{shape[-3]} channels where {channels} are declared; set bands, in the order of its channels, {where}"
     batch = len(says.bands) if says.per_band else 1
