@@ -25,7 +25,7 @@ class _Verbs(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run a verb."""
-        with _quiet_when_stdout_closes():
+        with _quiet_when_stdout_closes(), _missing_words_explained():
             result = super().invoke(ctx)
             # A closed pipe often shows only when the buffer is written; here it is still ours to handle.
             sys.stdout.flush()
@@ -40,6 +40,18 @@ def _quiet_when_stdout_closes() -> Iterator[None]:
         flush_or_forget()
         # The reader has seen enough; that is not a failure of the command.
         raise typer.Exit(0) from None
+
+
+@contextmanager
+def _missing_words_explained() -> Iterator[None]:
+    """Say of an option or an argument that is missing what it is for: its help, where the user stands."""
+    try:
+        yield
+    except typer.BadParameter as error:
+        # By attributes, because each typer has its own click.
+        if not error.message and (text := getattr(error.param, "help", None)):
+            error.message = str(text)
+        raise
 
 
 app = typer.Typer(

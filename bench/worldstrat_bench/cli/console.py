@@ -90,15 +90,13 @@ def folded(console: Console, text: str, indent: int) -> str:
     import textwrap
 
     width = max(console.width - indent, 20)
-    lines = [
-        part
-        for line in text.splitlines()
-        for part in (
-            [line]
-            if _COMMAND.search(line)
-            else textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False) or [""]
-        )
-    ]
+    lines = []
+    for line in text.splitlines():
+        # An item of a list is further in, and so is what is left of it.
+        inner = line[: len(line) - len(line.lstrip())]
+        options = {"subsequent_indent": f"{inner}  " if inner else "", "break_long_words": False}
+        folded_line = textwrap.wrap(line, width, break_on_hyphens=False, **options)
+        lines += [line] if _COMMAND.search(line) else folded_line or [""]
     return f"\n{' ' * indent}".join(lines)
 
 

@@ -12,7 +12,7 @@ from worldstrat_bench.cli import console
 
 RunsArgument = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Finished runs on the same tiles.")]
 KindOption = Annotated[
-    str, typer.Option("--kind", metavar="KIND", help="forest, strata, pairs, shift or spectrum; see the docs.")
+    str, typer.Option("--kind", metavar="KIND", help="Kind of figure: forest, strata, pairs, shift or spectrum.")
 ]
 FileOption = Annotated[
     Path, typer.Option("--out", metavar="FILE", help="Write the plot to FILE, which ends in .pdf, .png or .svg.")

@@ -28,7 +28,8 @@ def print_summary(record: Record, run: Path) -> None:
 
     say("")
     data = f"{dataset.release}, {dataset.tiles} tiles of the list {dataset.list!r}"
-    say(f"{model.submission or model.name} {model.version or ''} on {data}, {record.protocol.id}")
+    name = " ".join(part for part in (model.submission or model.name, model.version) if part)
+    say(f"{name} on {data}, {record.protocol.id}")
     if record.predictions is not None:
         say("predictions handed in; code, weights and speed of the model are not known")
     else:
@@ -55,7 +56,7 @@ def remarks(record: Record) -> list[str]:
     for name, scores in record.scores.items():
         psnr = scores.micro.get("psnr")
         if psnr is not None and psnr.mean is not None and _drawn(psnr, record, "psnr") is None:
-            lines.append(f"list {name}: no intervals, because {psnr.effective_groups:.3g} effective groups are too few")
+            lines.append(f"list {name}: no intervals, too few effective groups ({psnr.effective_groups:.3g})")
     lines.extend(_draws(record))
     if dataset.limit is not None:
         lines.append(f"a smoke test of the first {dataset.limit} tiles: it cannot be ranked")

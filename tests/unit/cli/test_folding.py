@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
 import worldstrat_bench.cli
-from worldstrat_bench.cli.console import say, say_lines
+from worldstrat_bench.cli.app import app
+from worldstrat_bench.cli.console import folded, say, say_lines
 
 WORDS = "a reason of many words that a reader has to understand, " * 5
 
@@ -27,6 +29,29 @@ def test_no_word_is_cut_and_no_markup_is_read(width: int) -> None:
     assert text.startswith("[bold]a reason")
     assert text.count(WORDS.strip()) == 2
     assert all(line.startswith(" " * 15) for line in lines[lines.index("head") + 2 :])
+
+
+def test_what_is_left_of_an_item_is_further_in_than_the_item() -> None:
+    screen = Console(width=40, force_terminal=True)
+    lines = folded(screen, f"2 faults:\n  {WORDS}\n  short", 4).splitlines()
+    assert lines[0] == "2 faults:"
+    assert lines[1].startswith("      a reason")
+    assert all(line.startswith("        ") for line in lines[2:-1])
+    assert lines[-1] == "      short"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["plot", "run", "--out", "f.pdf"], "'--kind'. Kind of figure: forest"),
+        (["evaluate", "bicubic", "--out", "run"], "'--data'. The dataset's folder"),
+        (["submission", "add", "run"], "'SUBMISSION'. The submission's folder or slug"),
+    ],
+)
+def test_what_is_missing_is_explained(words: list[str], told: str) -> None:
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 2
+    assert told in " ".join(done.output.split())
 
 
 def test_a_file_gets_whole_lines() -> None:
