@@ -14,10 +14,10 @@ from site_scenes import write_verification
 from submission_factory import MANIFEST, add_record, make_submission, record_of, the_result
 from worldstrat_bench.artefacts.base import read_json
 from worldstrat_bench.artefacts.verification import Verification
-from worldstrat_bench.cli.console import stderr, stdout
+from worldstrat_bench.cli.console import printable, stderr, stdout
 from worldstrat_bench.stats.counting import Claim, counting_rows
 from worldstrat_bench.submission.check import Options, check
-from worldstrat_bench.submission.faults import CheckFinding, CheckReport, as_github, as_text
+from worldstrat_bench.submission.faults import CheckFinding, CheckReport, as_github, as_markdown, as_text
 
 CORRECTION = '\n[[correction]]\ndate = "2026-11-26"\nwhat = "The title named another network."\n'
 
@@ -213,6 +213,15 @@ def test_no_line_of_a_report_begins_with_a_foreign_word(name: str) -> None:
     report = CheckReport((name,), ())
     for text in (as_github(report), as_text(report)):
         assert all(line.startswith("submission check: ") for line in text.splitlines())
+
+
+@pytest.mark.parametrize("text", ["##[add-mask]e", "x ##[stop-commands]y", "###[error]z"])
+def test_no_line_holds_the_older_form_of_a_command(text: str) -> None:
+    """A runner of workflows looks for it anywhere in a line."""
+    fault = CheckFinding("name", text, where=text, remedy=text)
+    report = CheckReport((text,), (fault,))
+    lines = (as_github(report), as_text(report), as_markdown(report), printable(text))
+    assert not any("##[" in line for line in lines)
 
 
 def test_words_of_a_model_do_not_become_signs(capsys: pytest.CaptureFixture[str]) -> None:

@@ -30,6 +30,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 
 _DEBUG = "WORLDSTRAT_BENCH_DEBUG"
 _COMMAND = re.compile(r"\b(worldstrat-bench [a-z]|pip (install|compile) )")
+_HIDDEN = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 _FILE_WIDTH = 200
 """Columns of a table that goes to a file or a pipe: nothing of it is cut there."""
 
@@ -65,8 +66,8 @@ def _without_traceback(what: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Return text without control characters: a hostile string must not steer the terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)
+    """Return text without control characters: a hostile string must steer neither a terminal nor a workflow's log."""
+    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text).replace("##[", "## [")
 
 
 def command(*words: object) -> str:
@@ -154,4 +155,6 @@ def print_json(document: Any) -> None:
     from worldstrat_bench.cli.streams import writes_unicode
 
     ascii_only = not writes_unicode()
-    sys.stdout.write(json.dumps(document, indent=1, sort_keys=True, ensure_ascii=ascii_only, allow_nan=False) + "\n")
+    text = json.dumps(document, indent=1, sort_keys=True, ensure_ascii=ascii_only, allow_nan=False)
+    # Outside of strings JSON is ASCII: what is not shown in them, or turns the line round, is written as its code.
+    sys.stdout.write(_HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")

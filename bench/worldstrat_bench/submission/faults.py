@@ -105,7 +105,8 @@ def relative(path: Path) -> str:
 
 def shown(text: str, longest: int = _LONGEST) -> str:
     """Return foreign text on one line, without control characters, cut to a length."""
-    line = "".join(c if c.isprintable() else " " for c in text)
+    # A runner of workflows looks for the older form of its commands, ##[name], anywhere in a line of its log.
+    line = "".join(c if c.isprintable() else " " for c in text).replace("##[", "## [")
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 

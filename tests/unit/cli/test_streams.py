@@ -50,6 +50,15 @@ def test_json_stays_json(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None
     assert json.loads(stream.buffer.getvalue().decode(encoding)) == {"name": "\u2191 \u65e5"}
 
 
+def test_json_does_not_steer_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Names of a stranger's record, one with the control sequence introducer of C1, and one that turns a line round."""
+    document = {"name": "a\x9b31m\u202eb\u2028\x7f", "other": "\u2191 \u65e5"}
+    print_json(document)
+    text = capsys.readouterr().out
+    assert json.loads(text) == document
+    assert all(character.isprintable() or character == "\n" for character in text)
+
+
 def test_a_folder_whose_name_the_terminal_lacks(tmp_path: Path) -> None:
     folder = tmp_path / "\u65e5\u672c"
     folder.mkdir()
