@@ -95,8 +95,10 @@ def folded(console: Console, text: str, indent: int) -> str:
     for line in text.splitlines():
         # An item of a list is further in, and so is what is left of it.
         inner = line[: len(line) - len(line.lstrip())]
-        options = {"subsequent_indent": f"{inner}  " if inner else "", "break_long_words": False}
-        folded_line = textwrap.wrap(line, width, break_on_hyphens=False, **options)
+        further = f"{inner}  " if inner else ""
+        folded_line = textwrap.wrap(
+            line, width, subsequent_indent=further, break_long_words=False, break_on_hyphens=False
+        )
         lines += [line] if _COMMAND.search(line) else folded_line or [""]
     return f"\n{' ' * indent}".join(lines)
 
