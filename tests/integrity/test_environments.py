@@ -62,11 +62,12 @@ def test_a_lock_names_no_variable_of_the_builder(line: str) -> None:
         "https://evil.example/a-1-py3-none-any.WHL",
         "https://evil.example/b-1-py3-none-any.whl",
         "https://evil.example/x.whl",
+        "https://[::1/a-1-py3-none-any.whl",
     ],
 )
 def test_an_address_is_that_of_a_wheel(address: str) -> None:
     """An installer builds whatever else it finds at an address, and so runs code of it, outside of every worker."""
-    with pytest.raises(LockError, match=r"wheel|fragment"):
+    with pytest.raises(LockError, match=r"wheel|fragment|cannot be read"):
         parse_lock(f"a @ {address} {HASH}\n")
     pinned = f'frames = 8\nwheel = "{address}"\nwheel_sha256 = "{"a" * 64}"'
     with pytest.raises(ManifestError, match=r"wheel|fragment|model\.wheel"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.plugins.code import code_sha256
 from worldstrat_bench.plugins.interpreter import import_paths, inspect_interpreter
 from worldstrat_bench.submission.check import check
-from worldstrat_bench.submission.prepare import prepare
+from worldstrat_bench.submission.manifest import load_manifest
+from worldstrat_bench.submission.prepare import environment_of, prepare
 
 OTHER = {"my_sr/__init__.py": b"", "my_sr/plugin.py": b"def load(weights, device):\n    return 'other'\n"}
 ADDRESS = "https://example.org/my_sr-1.0-py3-none-any.whl"
@@ -89,3 +91,13 @@ def test_another_wheel_does_not_put_its_files_in_the_place_of_the_models(tmp_pat
     plugin.write_bytes(OTHER["my_sr/plugin.py"])
     with pytest.raises(InvalidArtefactError, match="other code of the model"):
         built()
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "my_sr-1.0-py3-none-any.whl"])
+def test_a_pipe_in_a_submission_is_not_waited_for(tmp_path: Path, name: str) -> None:
+    folder = submission(tmp_path, make_wheel(tmp_path), stated=False, locked="")
+    file = folder / name
+    file.unlink(missing_ok=True)
+    os.mkfifo(file)
+    with pytest.raises(InvalidArtefactError, match="not a file"):
+        environment_of(load_manifest(folder), folder, tmp_path / "environments", offline=True)

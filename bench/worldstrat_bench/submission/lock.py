@@ -61,6 +61,8 @@ def load_lock(path: Path) -> tuple[Locked, ...]:
     try:
         if path.is_symlink():
             raise LockError("the lock is a link", where=path)
+        if path.exists() and not path.is_file():  # a pipe: opening it waits for its other end
+            raise LockError("the lock is not a file", where=path)
         if path.stat().st_size > MAX_LOCK_BYTES:
             raise LockError(f"larger than {MAX_LOCK_BYTES // 1024} kB", where=path)
         text = path.read_bytes().decode("utf-8-sig")
@@ -147,7 +149,10 @@ def wheel_address_fault(url: str, distribution: str) -> str:
 
     Installers obey "wheels only" for what they look up by name, and build whatever else an address leads to.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        return f"the address cannot be read: {error}"
     name = posixpath.basename(unquote(parts.path))
     if parts.fragment or name != unquote(posixpath.basename(parts.path)):
         return "the address has a fragment or an encoded slash, after which installers take it for something else"

@@ -91,7 +91,11 @@ class Matrix:
                     tell(Notice(f"{submission.name}, {name}, {list_name}"))
                     place = _Place(submission, name, list_name, self.out / submission.name / f"{name}-{list_name}")
                     # What is done is asked for before weights are fetched or an environment is built.
-                    cell = self._earlier(place, dataset) or self._evaluated(place, done, engine, listener)
+                    try:
+                        cell = self._earlier(place, dataset) or self._evaluated(place, done, engine, listener)
+                    except Exception as error:  # noqa: BLE001 whatever files of a stranger make a reader do
+                        reason = f"an error of the harness: {type(error).__name__}: {str(error)[:200]}"
+                        cell = place.cell("failed", reason, exit_code=InfrastructureError.exit_code)
                     cells.append(cell)
                     # A record beside the submission has no predictions that a later protocol could score.
                     if cell.state in ("ran", "failed tiles", "done before") and cell.folder == place.folder:

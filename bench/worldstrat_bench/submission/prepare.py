@@ -251,4 +251,6 @@ def download(url: str, place: Path, *, bytes_expected: int, sha256: str) -> None
 
 
 def _wheel_sha256(manifest: Manifest, path: Path) -> str:
+    if not path.is_file():
+        raise InvalidArtefactError("it has the name of a wheel and is not a file", where=path, remedy="remove it")
     return manifest.model.wheel_sha256 or file_sha256(path)
