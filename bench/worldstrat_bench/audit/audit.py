@@ -13,6 +13,7 @@ import numpy as np
 
 from worldstrat_bench.audit import probes
 from worldstrat_bench.audit.gains import Difference, Gains
+from worldstrat_bench.audit.private import MINI, refuse_known_tiles
 from worldstrat_bench.audit.probes import EXPLANATIONS, LIMITS, AuditedModel, NoPredictionError, ProbeResult
 from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.data.reading import read_inputs, refuse_few_revisits
@@ -115,12 +116,15 @@ def run_audit(request: AuditRequest, say: Say = lambda _: None) -> AuditReport:
     dataset = open_dataset(request.data)
     refuse_few_revisits(dataset, request.list_name, request.frames)
     tiles = _draw(dataset.tiles(request.list_name), request.tiles, seed)
+    private = None if request.unseen is None else open_dataset(request.unseen)
+    if private is not None:
+        refuse_known_tiles(private, dataset)
     with tempfile.TemporaryDirectory(prefix="worldstrat-audit-") as scratch:
         unseen: tuple[Tile, ...] = ()
         # Made only if asked for: writing scenes in WorldStrat's layout takes seconds.
         if "unseen" in request.probes:
-            if request.unseen is not None:
-                unseen = _draw(open_dataset(request.unseen).tiles("auto"), request.tiles, seed)
+            if private is not None:
+                unseen = _draw(private.tiles("auto"), request.tiles, seed)
             else:
                 say("making scenes that no model has seen")
                 unseen = _unseen_tiles(Path(scratch), tiles[0], protocol, seed)
@@ -135,7 +139,8 @@ def run_audit(request: AuditRequest, say: Say = lambda _: None) -> AuditReport:
     gained = {"model": gains} | {name: own for name, (_, own, _) in found.items()}
     differences = {name: own.difference for name, own in gained.items() if own is not None}
     controls = {name: own for name, (own, _, _) in found.items()}
-    return AuditReport(results, controls, differences, request.unseen is not None, digest, level)
+    real = private is not None and private.release != MINI
+    return AuditReport(results, controls, differences, real, digest, level)
 
 
 def _digest(tiles: Sequence[Tile], protocol: Protocol) -> str:

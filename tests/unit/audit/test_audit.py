@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import shutil
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import cycle
@@ -19,6 +20,7 @@ from worldstrat_bench.audit.audit import report_lines
 from worldstrat_bench.audit.changes import CELLS, cells, cropped, mosaic
 from worldstrat_bench.audit.detail import change
 from worldstrat_bench.audit.gains import Gains, difference
+from worldstrat_bench.audit.private import refuse_known_tiles
 from worldstrat_bench.audit.probes import (
     LIMITS,
     AuditedModel,
@@ -32,6 +34,7 @@ from worldstrat_bench.data.mini import write_mini
 from worldstrat_bench.data.reading import read_inputs
 from worldstrat_bench.data.target import read_target
 from worldstrat_bench.data.task import Task
+from worldstrat_bench.errors import UsageError
 from worldstrat_bench.plugins.discovery import find_model
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.worker.types import ModelSpec, Reply
@@ -120,6 +123,21 @@ def test_a_look_up_by_thumbnail_is_caught_by_what_moves_or_mixes_content(data: P
     assert not {"noise", "determinism"} & caught
 
 
+def test_unseen_tiles_that_everybody_has_are_refused_under_any_name(tmp_path: Path) -> None:
+    public, private = tmp_path / "public", tmp_path / "private"
+    for seed, folder in enumerate((public, private)):
+        write_mini(folder, test_tiles=2, train_tiles=1, size=160, seed=seed)
+    refuse_known_tiles(open_dataset(private), open_dataset(public))
+    with pytest.raises(UsageError, match="4 unseen tiles are in "):
+        refuse_known_tiles(open_dataset(public), open_dataset(public))
+    # One tile of no test list, under another name.
+    theirs, mine = open_dataset(public).tiles("train")[0].hr, open_dataset(private).tiles("test")[0].hr
+    shutil.copyfile(theirs, mine)
+    with pytest.raises(UsageError, match=rf"1 unseen tile is in .* as {theirs.parent.name} for one") as caught:
+        run_audit(AuditRequest(ModelSpec("none:none"), public, probes=("unseen",), unseen=private))
+    assert caught.value.where == "--unseen"
+
+
 def test_a_look_up_of_a_third_of_the_tiles_is_caught_too(data: Path, few_answers: Path) -> None:
     model = ModelSpec("audit_cheats:load_hash", weights=few_answers, search_paths=(CHEATS,))
     report = audit(data, model, probes=("gain", "noise", "unseen"))
@@ -144,7 +162,7 @@ def test_known_minus_unseen_is_told_of_the_model_and_of_the_controls(data: Path,
     assert honest.high is not None
     assert honest.low <= 0 <= honest.high
     text = "\n".join(report_lines(report))
-    assert "known minus unseen (real tiles)" in text
+    assert "known minus unseen (scenes of the generator" in text
     assert "clean" not in text
     assert "does not show that a model has not seen" in text
 
