@@ -23,6 +23,7 @@ STEPS = (
     "Check and merge",
     "Publish",
     "Verify on your own hardware",
+    "Freeze the boards",
     "Correct a title",
     "Dispute, and resolve",
     "Withdraw",
@@ -106,6 +107,8 @@ def test_the_page_leads_on_to_every_state_of_a_submission(maintainer: Maintainer
     assert "Tiles chosen by rule" in maintainer.page("my-sr.html")  # the run's predictions are those of its record
     assert "Jo Maintainer" in maintainer.page("my-sr.html")
 
+    assert "2026-11.json: 1 board, " in maintainer.run(blocks["Freeze the boards"][0])
+
     maintainer.run(blocks["Correct a title"][0])
     assert "My network, 2026" in maintainer.page("index.html")
     assert "The title was that of the template." in maintainer.page("my-sr.html")
@@ -118,6 +121,7 @@ def test_the_page_leads_on_to_every_state_of_a_submission(maintainer: Maintainer
 
     told = maintainer.run(blocks["Withdraw"][0])
     assert "withdrawn on 2026-11-26: It was a practice submission." in told
+    assert "left         my-sr: withdrawn on 2026-11-26: It was a practice submission." in told
     assert "It was a practice submission." in maintainer.page("index.html")
     assert "It was a practice submission." in maintainer.page("my-sr.html")
     assert '"record_id"' in maintainer.page("record.json")  # it stays for download
@@ -141,7 +145,7 @@ def test_a_refused_submission_that_was_merged_is_taken_out(tmp_path: Path) -> No
     ((taking_out,),) = steps(PAGE, TAKE_OUT).values()
 
     told = " ".join(maintainer.run(taking_out).split())
-    assert "submission check: nothing to check: passed" in told
+    assert "submission check: my-sr (removed): passed" in told
     assert "on the base the check refuses it" in told
     assert "1 entry" in told
     assert "my-sr" not in maintainer.page("data.html")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from submission_factory import MANIFEST, make_submission
 from worldstrat_bench.site.builder import build
 from worldstrat_bench.site.config import BoardConfig
-from worldstrat_bench.site.snapshots import FrozenBoard, Snapshot, changes, digest_of, freeze
+from worldstrat_bench.site.snapshots import FrozenBoard, Snapshot, changes, digest_of, freeze, states_at
 
 HONEST = ("one-sr", "two-sr")
 
@@ -47,6 +48,23 @@ def test_what_happens_on_a_board_is_still_said(tmp_path: Path) -> None:
     make_submission(tmp_path, "new-sr", gain_db=3.0)
     (change,) = changes(first.boards, frozen(tmp_path, "2026-12", first).boards)
     assert (change.entered, change.left, change.only_in) == (("new-sr",), (), "")
+
+
+def test_who_left_is_told_with_the_reason_and_a_new_title_with_the_old_one(tmp_path: Path) -> None:
+    submissions(tmp_path)
+    first = frozen(tmp_path, "2026-11")
+    one, two = (tmp_path / "submissions" / slug / "submission.toml" for slug in HONEST)
+    state = 'status = "disputed"\nstatus_date = "2026-11-26"\nstatus_reason = "The code differs."'
+    one.write_text(one.read_text().replace("[submission]", f"[submission]\n{state}"))
+    two.write_text(re.sub("(?m)^title = .*", 'title = "Two, truly"', two.read_text()))
+    later = frozen(tmp_path, "2026-12")
+    (change,) = changes(first.boards, later.boards, states_at(tmp_path / "2026-12"))
+    assert change.left == ("one-sr: disputed on 2026-11-26: The code differs.",)
+    assert change.renamed == ("Two, truly, formerly two-sr",)
+    # What is frozen holds no reason.
+    later.save(tmp_path / "2026-12.json")
+    (change,) = changes(first.boards, later.boards, states_at(tmp_path / "2026-12.json"))
+    assert change.left == ("one-sr",)
 
 
 def test_a_file_from_before_boards_were_told_apart_is_read(tmp_path: Path) -> None:

@@ -142,7 +142,10 @@ def test_a_withdrawn_record_is_kept_and_has_no_rank(root: Path) -> None:
     report = check([root / "submissions"])
     assert report.ok
     assert any("withdrawn on 2026-11-26: The training" in fault.what for fault in report.notices)
-    assert "Not ranked: withdrawn on" in compare_markdown(SLUG, root / "submissions")
+    told = compare_markdown(SLUG, root / "submissions")
+    assert "Not ranked: withdrawn on" in told
+    assert "\\.." not in told  # its reason ends with a full stop of its own
+    assert "Below is where it would stand if that were not so." in told
     assert "my-sr" not in compare_markdown("other-sr", root / "submissions")
 
 
@@ -218,7 +221,7 @@ def test_a_board_that_loses_its_last_row_keeps_the_page(tmp_path: Path) -> None:
     assert "withdrawn on 2026-11-26" in next((tmp_path / "out").rglob("m/a.html")).read_text(encoding="utf-8")
     for page in (tmp_path / "out" / "index.html", *(tmp_path / "out").glob("practice-*/index.html")):
         text = page.read_text(encoding="utf-8")
-        said = "A (withdrawn on 2026-11-26: It was of another model.)."
+        said = "A (withdrawn on 2026-11-26: It was of another model)."
         assert f"<b>No row is left on this board.</b> <bdi>{said}</bdi>" in text
         assert "no record has it" not in text
 

@@ -1,4 +1,4 @@
-"""Tiles that no author has: none of them may be one that everybody has."""
+"""Tiles that no author has: none of them may be published."""
 
 from __future__ import annotations
 

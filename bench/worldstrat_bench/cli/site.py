@@ -157,6 +157,7 @@ def pack_pictures(
     The licence of the imagery lies in the archive.
     """
     from worldstrat_bench.digests import file_sha256
+    from worldstrat_bench.printed import counted
     from worldstrat_bench.site.stored import pack
 
     tiles, files = pack(site, out)
@@ -164,7 +165,9 @@ def pack_pictures(
     if as_json:
         print_json({"file": str(out), "sha256": digest, "bytes": size, "tiles": tiles, "files": files})
         return
-    typer.echo(f"{printable(str(out))}: pictures of {tiles} tiles, {files} files, {size / 1e6:.1f} MB")
+    typer.echo(
+        f"{printable(str(out))}: pictures of {counted(tiles, 'tile')}, {counted(files, 'file')}, {size / 1e6:.1f} MB"
+    )
     typer.echo("for reports/board.toml, once the archive has an address:")
     typer.echo('pictures_archive = "https://..."')
     typer.echo(f'pictures_sha256 = "{digest}"')
@@ -184,6 +187,7 @@ def snapshot(
     from datetime import UTC, datetime
 
     from worldstrat_bench.errors import UsageError
+    from worldstrat_bench.printed import counted
     from worldstrat_bench.site.snapshots import freeze
 
     made = freeze(site, name, datetime.now(UTC).date().isoformat())
@@ -195,7 +199,7 @@ def snapshot(
     if as_json:
         print_json({"file": str(path), "digest": made.digest, "boards": len(made.boards)})
     else:
-        typer.echo(f"{printable(str(path))}: {len(made.boards)} boards, sha256 {made.digest}")
+        typer.echo(f"{printable(str(path))}: {counted(len(made.boards), 'board')}, sha256 {made.digest}")
 
 
 @site_app.command("diff", short_help="Show what changed on the boards.")
@@ -204,10 +208,10 @@ def diff(
     second: Annotated[Path, typer.Argument(metavar="B", help="A later snapshot file or built site.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Show what changed on the boards: who entered, who left, new records, ranks."""
-    from worldstrat_bench.site.snapshots import boards_at, changes
+    """Show what changed on the boards: who entered, who left and why, new titles and records, ranks."""
+    from worldstrat_bench.site.snapshots import boards_at, changes, states_at
 
-    found = changes(boards_at(first), boards_at(second))
+    found = changes(boards_at(first), boards_at(second), states_at(second))
     if as_json:
         print_json([change.model_dump(mode="json") for change in found])
         return
@@ -218,6 +222,7 @@ def diff(
         for label, items in (
             ("entered", change.entered),
             ("left", change.left),
+            ("new title", change.renamed),
             ("new record", change.replaced),
             ("rank", change.moved),
         ):

@@ -28,6 +28,6 @@ def left_out(refused: Sequence[RejectedEntry]) -> str:
 
 
 def _listed(items: Iterable[tuple[str, str]]) -> str:
-    texts = [f"{clean(name, 80)} ({clean(reason, 160)})" for name, reason in items]
+    texts = [f"{clean(name, 80)} ({clean(reason, 160).removesuffix('.')})" for name, reason in items]
     more = f" and {len(texts) - NAMED} more" if len(texts) > NAMED else ""
     return f"{', '.join(texts[:NAMED])}{more}."

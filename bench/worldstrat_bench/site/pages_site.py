@@ -201,6 +201,7 @@ def build_data(
             "Every board as CSV and JSON; strata.csv: every stratum; tiles.parquet: every tile; all.zip: the tables.",
         ),
         "runs": ("Records", "The records and tile tables, byte for byte, from which every page was made."),
+        "snapshots": ("Snapshots", "The boards as they were on a day, which `site snapshot` froze."),
         "schema": ("Schemas", "JSON Schema of a record and of a board file."),
     }
     boards = _headings(divisions)
@@ -209,7 +210,7 @@ def build_data(
         if "data/" in path and not path.endswith(".html"):
             prefix, name = path.split("data/", 1)
             first = name.split("/", 1)[0]
-            key = {"runs": "runs", "apart": "runs", "schema": "schema"}.get(first, "boards")
+            key = {"runs": "runs", "apart": "runs", "snapshots": "snapshots", "schema": "schema"}.get(first, "boards")
             content = out.files[path]
             groups.setdefault((key, prefix), []).append(
                 {"path": path, "name": name, "size": len(content), "sha256": _sha(content)[:16]}

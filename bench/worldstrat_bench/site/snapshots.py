@@ -13,6 +13,7 @@ from pydantic import Field
 
 from worldstrat_bench.artefacts.base import Artefact, Part
 from worldstrat_bench.artefacts.record import Sha256, canonical_json
+from worldstrat_bench.artefacts.state import state_in
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.site.finding import MANIFEST
 from worldstrat_bench.stats.boards import Kind
@@ -20,6 +21,7 @@ from worldstrat_bench.stats.boards import Kind
 FOLDER = "snapshots"
 """Beside the board file, and in the ``data`` folder of a site: one ``<name>.json`` each."""
 _NAME = re.compile(r"[0-9a-z][0-9a-z.-]{0,30}")
+_MANIFEST_BYTES = 1 << 16
 _BOARD = re.compile(r"(?:.*/)?data/board-[^/]+\.json")
 
 
@@ -199,13 +201,34 @@ class BoardChange(Part):
     title: str
     entered: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
+    renamed: tuple[str, ...] = ()
     replaced: tuple[str, ...] = ()
     moved: tuple[str, ...] = ()
     only_in: Literal["", "first", "second"] = ""
 
 
-def changes(first: Iterable[FrozenBoard], second: Iterable[FrozenBoard]) -> tuple[BoardChange, ...]:
-    """Return what changed from one set of boards to another; boards without a change are left out."""
+def states_at(place: Path) -> dict[str, str]:
+    """Return slug to state in words of what is withdrawn or in dispute on a built site; a snapshot does not know."""
+    if place.is_file():
+        return {}
+    found = {}
+    for manifest in sorted(place.glob("**/data/runs/*/submission.toml")):
+        with manifest.open("rb") as stream:
+            state = state_in(stream.read(_MANIFEST_BYTES).decode("utf-8-sig", errors="replace"))
+        if text := state.text:
+            found[manifest.parent.name] = text
+    return found
+
+
+def changes(
+    first: Iterable[FrozenBoard], second: Iterable[FrozenBoard], states: Mapping[str, str] | None = None
+) -> tuple[BoardChange, ...]:
+    """Return what changed from one set of boards to another; boards without a change are left out.
+
+    Parameters
+    ----------
+    states : slug to why it is on no board any more, where that is known.
+    """
     former, later = tuple(first), tuple(second)
     # What parts boards of the same targets is not in older files: the first of them stands for all.
     known_apart = all(board.board for board in (*former, *later))
@@ -218,8 +241,8 @@ def changes(first: Iterable[FrozenBoard], second: Iterable[FrozenBoard]) -> tupl
             if known is not None:
                 found.append(BoardChange(title=known.title, only_in="first" if new is None else "second"))
             continue
-        change = _change(old, new)
-        if change.entered or change.left or change.replaced or change.moved:
+        change = _change(old, new, states or {})
+        if change != BoardChange(title=change.title):
             found.append(change)
     return tuple(found)
 
@@ -236,7 +259,7 @@ def _by_key(boards: Iterable[FrozenBoard], *, whole: bool) -> dict[tuple[str, ..
     return found
 
 
-def _change(old: FrozenBoard, new: FrozenBoard) -> BoardChange:
+def _change(old: FrozenBoard, new: FrozenBoard, states: Mapping[str, str]) -> BoardChange:
     before, after = ({row.slug: row for row in board.rows} for board in (old, new))
     both = sorted(before.keys() & after.keys())
     moved = []
@@ -248,10 +271,20 @@ def _change(old: FrozenBoard, new: FrozenBoard) -> BoardChange:
     return BoardChange(
         title=new.title,
         entered=tuple(after[slug].title for slug in sorted(after.keys() - before.keys())),
-        left=tuple(before[slug].title for slug in sorted(before.keys() - after.keys())),
+        left=tuple(_gone(before[slug], states) for slug in sorted(before.keys() - after.keys())),
+        renamed=tuple(
+            f"{after[slug].title}, formerly {before[slug].title}"
+            for slug in both
+            if before[slug].title != after[slug].title
+        ),
         replaced=tuple(after[slug].title for slug in both if before[slug].record_id != after[slug].record_id),
         moved=tuple(moved),
     )
+
+
+def _gone(row: Row, states: Mapping[str, str]) -> str:
+    why = states.get(row.slug)
+    return f"{row.title}: {why}" if why else row.title
 
 
 def rank_text(rank: Rank | None) -> str:

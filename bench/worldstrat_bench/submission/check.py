@@ -103,7 +103,7 @@ def check(paths: Sequence[Path], options: Options = Options()) -> CheckReport:  
         expected = _expected(manifests[0], pinned=True) if len(manifests) == 1 else None
         faults += _wheel(wheel, expected, known)
     checked = (*(_shown_name(folder) for folder in view.folders), *view.lists, *(wheel.name for wheel in wheels))
-    return CheckReport(checked, _unique(faults))
+    return CheckReport(checked, _unique(faults), view.removed)
 
 
 def judged_folders(paths: Sequence[Path]) -> dict[Path, dict[Path, str]]:

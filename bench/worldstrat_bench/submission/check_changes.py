@@ -12,6 +12,7 @@ from worldstrat_bench.artefacts.owners import OWNERS_FILE, Owners
 from worldstrat_bench.artefacts.places import RESULTS
 from worldstrat_bench.artefacts.speed import SpeedReport
 from worldstrat_bench.errors import InvalidArtefactError
+from worldstrat_bench.printed import counted
 from worldstrat_bench.submission.check_files import SUBMISSIONS
 from worldstrat_bench.submission.faults import CheckFinding, notice
 from worldstrat_bench.submission.git import LINK, SUBMODULE, Change
@@ -133,7 +134,7 @@ def change_faults(changes: Sequence[Change], author: Author, exempt: Exempt = Ex
         yield from _scope_faults(outside, slugs)
         yield from _owner_faults(slugs, author)
     elif outside:
-        what = f"{len(outside)} files outside of submissions are changed as well: this check does not judge them"
+        what = f"{_outside(outside, SUBMISSIONS)}: this check judges submissions alone"
         yield notice("changes", what, where=str(outside[0].path))
     for slug, why in exempt.refused.items():
         what = (
@@ -170,10 +171,15 @@ def _loose_fault(change: Change) -> CheckFinding:
     return CheckFinding("files", what, where=where, remedy="move it into the folder of your submission, or remove it")
 
 
+def _outside(changes: Sequence[Change], where: str) -> str:
+    """Return in words how many files outside of a place are changed."""
+    return f"{counted(len(changes), 'file')} outside of {where} {'is' if len(changes) == 1 else 'are'} changed as well"
+
+
 def _scope_faults(outside: Sequence[Change], slugs: tuple[str, ...]) -> Iterator[CheckFinding]:
     if outside:
-        what = f"{len(outside)} files outside of submissions/{slugs[0]}/ are changed as well"
-        remedy = "put them into a separate pull request"
+        what = _outside(outside, f"{SUBMISSIONS}/{slugs[0]}/")
+        remedy = "put what is not of the submission into a separate pull request"
         yield CheckFinding("one-slug", what, where=str(outside[0].path), remedy=remedy)
     if len(slugs) > 1:
         what = f"files of {len(slugs)} submissions are changed: {', '.join(slugs[:5])}"

@@ -31,7 +31,7 @@ from worldstrat_bench.submission.check_files import SUBMISSIONS, loose_faults
 from worldstrat_bench.submission.check_manifest_changes import manifest_change_faults
 from worldstrat_bench.submission.check_owners import owners_faults
 from worldstrat_bench.submission.check_record import submitted_result
-from worldstrat_bench.submission.faults import CheckFinding, from_error
+from worldstrat_bench.submission.faults import CheckFinding, from_error, notice
 from worldstrat_bench.submission.git import Change, Checkout, open_checkout
 from worldstrat_bench.submission.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES
 from worldstrat_bench.submission.siblings import Siblings, folders_in
@@ -50,11 +50,15 @@ class Beside:
 
 @dataclass(frozen=True)
 class View:
-    """The submissions to look at, each with what is beside it, what is wrong before that, and the lists looked at."""
+    """The submissions to look at, each with what is beside it, what is wrong before that, and the lists looked at.
+
+    `removed` are slugs of submissions of which a pull request leaves nothing.
+    """
 
     folders: dict[Path, Beside]
     faults: tuple[CheckFinding, ...] = ()
     lists: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,10 @@ def view_against(against: Against, paths: Sequence[Path], folders: Sequence[Path
     if any(path.resolve() == (checkout.root / SUBMISSIONS).resolve() for path in paths):
         kept = {slug for change in changes if change.status != "D" and (slug := slug_of(change.path))}
         faults += unseen_faults(kept - {folder.name for folder in seen})
-    return View(seen, tuple(faults), (OWNERS_FILE,) if changes_owners(changes) else ())
+    gone = tuple(slug for slug in changed_slugs(changes) if not (checkout.root / SUBMISSIONS / slug).exists())
+    if not seen and not gone and not faults:
+        faults.append(notice("changes", f"what was named is as it is in {against.base}, so there is nothing to check"))
+    return View(seen, tuple(faults), (OWNERS_FILE,) if changes_owners(changes) else (), gone)
 
 
 def _passes(judge: Judge, harnesses: KnownHarnesses, folder: Path, siblings: Siblings) -> bool:

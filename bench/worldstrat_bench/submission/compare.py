@@ -54,13 +54,16 @@ def _board_lines(board: Board) -> Iterator[str]:
     yield f"#### {escape_markdown(title)}"
     yield ""
     for reason in board.reasons:
-        yield f"Not ranked: {escape_markdown(reason.text)}."
+        yield f"Not ranked: {escape_markdown(reason.text.removesuffix('.'))}."
     if board.reasons:
         yield ""
     if not board.own.record.rankable(board.list_name):
         yield "The list is not complete (failed tiles, a limit or a shard), so the run has no rank on it."
         yield ""
         return
+    if any(reason.rule != "self-reported" for reason in board.reasons):
+        yield "Below is where it would stand if that were not so."
+        yield ""
     if board.cited:
         yield (
             "Below is where it would stand once verified, among the verified records. Only counting ones move ranks: "

@@ -61,10 +61,11 @@ class CheckFinding:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """The findings of one check and the submissions that were looked at."""
+    """The findings of one check, the submissions that were looked at, and those of which nothing is left."""
 
     checked: tuple[str, ...]
     faults: tuple[CheckFinding, ...]
+    removed: tuple[str, ...] = ()
 
     @property
     def errors(self) -> tuple[CheckFinding, ...]:
@@ -125,7 +126,11 @@ def as_text(report: CheckReport) -> str:
 
 def summary(report: CheckReport) -> str:
     """Return one line: what was checked and what came of it."""
-    what = ", ".join(shown(slug, 60) for slug in report.checked) or "nothing to check"
+    names = (
+        *(shown(slug, 60) for slug in report.checked),
+        *(f"{shown(slug, 60)} (removed)" for slug in report.removed),
+    )
+    what = ", ".join(names) or "nothing to check"
     verdict = "passed" if report.ok else f"refused: {counted(len(report.errors), 'fault')}"
     # Not a name first: at the start of a line a runner of workflows may take it for a command.
     return f"submission check: {what}: {verdict}" + (
@@ -142,7 +147,8 @@ def as_json(report: CheckReport) -> dict[str, object]:
         more = CheckFinding("more", f"{left} further findings are not listed", severity=severity)
         found = [*found[: MOST_SHOWN - 1], more]
     checked = list(report.checked[:MOST_SHOWN])
-    return {"ok": report.ok, "checked": checked, "faults": [_fault_json(fault) for fault in found]}
+    gone = {"removed": list(report.removed[:MOST_SHOWN])} if report.removed else {}
+    return {"ok": report.ok, "checked": checked, **gone, "faults": [_fault_json(fault) for fault in found]}
 
 
 def from_json(text: str, *, where: object = "report") -> CheckReport:
@@ -159,7 +165,8 @@ def from_json(text: str, *, where: object = "report") -> CheckReport:
         raise InvalidArtefactError(f"not the report of a check: {first_problem(error)}", where=where) from None
     except (ValueError, RecursionError):
         raise InvalidArtefactError("not the report of a check", where=where) from None
-    report = CheckReport(tuple(found.checked), tuple(CheckFinding(**fault.model_dump()) for fault in found.faults))
+    faults = tuple(CheckFinding(**fault.model_dump()) for fault in found.faults)
+    report = CheckReport(tuple(found.checked), faults, tuple(found.removed))
     if report.ok != found.ok:
         raise InvalidArtefactError("the report contradicts itself: its verdict is not that of its faults", where=where)
     return report
@@ -239,6 +246,7 @@ class _Report(BaseModel):
     ok: bool
     checked: Annotated[list[Annotated[str, Field(max_length=400)]], Field(max_length=MOST_SHOWN)]
     faults: Annotated[list[_FaultDocument], Field(max_length=MOST_SHOWN)]
+    removed: Annotated[list[Annotated[str, Field(max_length=400)]], Field(max_length=MOST_SHOWN)] = []
 
 
 def _fault_json(fault: CheckFinding) -> dict[str, object]:

@@ -123,7 +123,7 @@ def test_a_look_up_by_thumbnail_is_caught_by_what_moves_or_mixes_content(data: P
     assert not {"noise", "determinism"} & caught
 
 
-def test_unseen_tiles_that_everybody_has_are_refused_under_any_name(tmp_path: Path) -> None:
+def test_unseen_tiles_that_are_known_are_refused_under_any_name(tmp_path: Path) -> None:
     public, private = tmp_path / "public", tmp_path / "private"
     for seed, folder in enumerate((public, private)):
         write_mini(folder, test_tiles=2, train_tiles=1, size=160, seed=seed)

@@ -52,10 +52,23 @@ def test_no_submission_at_all_is_nothing_to_check(root: Path) -> None:
     assert [fault.rule for fault in report.notices] == ["changes"]
 
 
+def test_a_submission_that_is_not_changed_is_said_to_be_unchanged(root: Path) -> None:
+    for changed in (False, True):
+        if changed:
+            make_submission(root)
+        report = check([root / "submissions" / "old-sr"], Options(base="main"))
+        assert (report.ok, report.checked) == (True, ())
+        assert [notice.what for notice in report.notices] == [
+            "what was named is as it is in main, so there is nothing to check"
+        ]
+
+
 def test_other_files_are_refused(root: Path) -> None:
     make_submission(root)
     (root / "README.md").write_text("mine now\n")
     commit(root)
+    (fault,) = check([root / "submissions"], Options(base="main", author="ada")).errors
+    assert fault.what == "1 file outside of submissions/my-sr/ is changed as well"
     assert rules(root) == ["one-slug"]
     assert rules(root, maintainer=True) == []
 

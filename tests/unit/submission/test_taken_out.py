@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from git_scene import commit, git, write_owners
 from submission_factory import SLUG, make_submission, rewrite_record, the_result
 from worldstrat_bench.submission.check import Options, check
-from worldstrat_bench.submission.faults import CheckReport
+from worldstrat_bench.submission.faults import CheckReport, as_json, as_markdown, from_json, summary
 
 
 @pytest.fixture
@@ -38,6 +39,11 @@ def test_maintainers_take_out_what_the_check_refuses(root: Path) -> None:
     assert "files of 'my-sr' are taken out" in said.what
     assert "record_id" in said.what  # why it was refused
     assert [fault.rule for fault in checked(root, "grace", maintainer=False).errors] == ["immutable", "immutable"]
+    # Nothing was looked at, so that there is no tick; what it was about is said, and survives the way to the comment.
+    assert (report.checked, report.removed) == ((), (SLUG,))
+    assert summary(report) == "submission check: my-sr (removed): passed, 1 notice"
+    assert from_json(json.dumps(as_json(report))).removed == (SLUG,)
+    assert "✅" not in as_markdown(report)
 
 
 def test_its_refused_record_alone_may_go(root: Path) -> None:
