@@ -17,7 +17,9 @@ from worldstrat_bench.artefacts.verification import Verification
 from worldstrat_bench.cli.console import printable, stderr, stdout
 from worldstrat_bench.stats.counting import Claim, counting_rows
 from worldstrat_bench.submission.check import Options, check
+from worldstrat_bench.submission.check_manifest_changes import sealed
 from worldstrat_bench.submission.faults import CheckFinding, CheckReport, as_github, as_markdown, as_text
+from worldstrat_bench.toml_text import read_toml
 
 CORRECTION = '\n[[correction]]\ndate = "2026-11-26"\nwhat = "The title named another network."\n'
 
@@ -148,6 +150,13 @@ def test_what_was_verified_stays_as_it_was(root: Path, change: str) -> None:
     SEALED[change](root / "submissions" / "eves-sr")
     assert "verified" in rules(root, "eve")
     assert "verified" not in rules(root, None, maintainer=True)
+
+
+@pytest.mark.parametrize(("verified", "now"), [("1", "true"), ("1", "1.0"), ("0", "false"), ("0", "-0.0")])
+def test_numbers_that_python_takes_for_equal_are_not_what_was_verified(verified: str, now: str) -> None:
+    texts = (MANIFEST.replace("strength = 0.3", f"level = {value}") for value in (verified, now, verified))
+    before, changed, same = (sealed(read_toml(text)) for text in texts)
+    assert before == same != changed
 
 
 def test_before_a_verification_owners_change_what_is_theirs(root: Path) -> None:

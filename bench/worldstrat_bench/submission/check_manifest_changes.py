@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -57,13 +58,16 @@ def manifest_change_faults(
         yield CheckFinding("verified", what, where=where, remedy=remedy)
 
 
-def sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """Return everything of a manifest that a verification vouches for, or that decides what counts."""
+def sealed(manifest: Mapping[str, Any]) -> str:
+    """Return everything of a manifest that a verification vouches for, or that decides what counts, as one text.
+
+    As a text, since 1, 1.0 and true are equal to Python, and a model that is given one or another may differ.
+    """
     # By exception, not by name: a section that is added to manifests later is sealed without anyone thinking of it.
     rest = {key: value for key, value in manifest.items() if key not in ("submission", "correction")}
     about = manifest.get("submission")
     kept = {key: value for key, value in about.items() if key not in OPEN} if isinstance(about, Mapping) else about
-    return {**rest, "submission": kept}
+    return json.dumps({**rest, "submission": kept}, sort_keys=True, default=str)
 
 
 def _parsed(text: str) -> Mapping[str, Any] | None:
