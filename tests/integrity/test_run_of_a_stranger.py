@@ -135,7 +135,7 @@ def test_nothing_is_written_through_a_temporary_name(own: Path, tmp_path: Path) 
     assert not (folder / "speed.json").is_symlink()
 
 
-@pytest.mark.parametrize("kind", ["view", "trigger", "index", "virtual"])
+@pytest.mark.parametrize("kind", ["view", "trigger", "index", "virtual", "computed", "checked", "default"])
 def test_a_journal_holds_its_tables_and_nothing_else(run: Path, kind: str) -> None:
     statement = {
         "view": "ALTER TABLE note RENAME TO tables; DROP TABLE tables; CREATE VIEW note AS WITH RECURSIVE t(x) AS "
@@ -143,6 +143,9 @@ def test_a_journal_holds_its_tables_and_nothing_else(run: Path, kind: str) -> No
         "trigger": "CREATE TRIGGER more AFTER INSERT ON tile BEGIN DELETE FROM note; END",
         "index": "CREATE INDEX more ON note (text)",
         "virtual": "DROP TABLE note; CREATE VIRTUAL TABLE note USING rtree(id, a, b)",
+        "computed": "DROP TABLE note; CREATE TABLE note (name TEXT PRIMARY KEY, text AS (printf('%.*c', 9000, 'x')))",
+        "checked": "DROP TABLE note; CREATE TABLE note (name TEXT PRIMARY KEY, text TEXT CHECK (hex(text) > ''))",
+        "default": "DROP TABLE note; CREATE TABLE note (name TEXT PRIMARY KEY, text TEXT DEFAULT (hex(zeroblob(9))))",
     }[kind]
     with sqlite3.connect(run / FILE_NAME) as connection:
         connection.executescript(statement)

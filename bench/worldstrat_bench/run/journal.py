@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sqlite3
 import threading
 from collections.abc import Iterable, Mapping
@@ -21,8 +20,8 @@ from worldstrat_bench.scoring.levels import Levels
 FILE_NAME = "run.sqlite"
 _VERSION = 1
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS note (name TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS tile (
+CREATE TABLE note (name TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE tile (
   tile TEXT PRIMARY KEY,
   outcome TEXT NOT NULL,
   message TEXT NOT NULL,
@@ -33,8 +32,9 @@ CREATE TABLE IF NOT EXISTS tile (
 ) WITHOUT ROWID;
 """
 
-_TABLES = (("table", "note"), ("table", "tile"))
-_VIRTUAL = re.compile(r"\s*CREATE\s+VIRTUAL\b", re.IGNORECASE)
+_TABLES = frozenset("".join(statement.split()) for statement in _SCHEMA.split(";"))
+"""The statements without white space."""
+
 _BESIDE = ("", "-journal", "-wal", "-shm")
 """Endings of the files that SQLite opens for one database."""
 
@@ -191,9 +191,10 @@ class Journal:
                 where=self.path,
                 remedy="finish the run with the harness that started it",
             )
-        # A view by the name of a table is a program: it may never end, or say something else each time.
-        found = database.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
-        if other := [name for kind, name, sql in found if (kind, name) not in _TABLES or _VIRTUAL.match(str(sql))]:
+        # A view by the name of a table is a program, and so is a column that is computed: it may never end, fill the
+        # memory, or say something else each time.
+        found = database.execute("SELECT name, sql FROM sqlite_master").fetchall()
+        if other := [name for name, sql in found if "".join(str(sql).split()) not in _TABLES]:
             raise self._damaged(ValueError(f"it holds {str(other[0])[:60]!r}, which no journal has"))
 
     def _open(self, network: bool) -> sqlite3.Connection:
@@ -208,7 +209,8 @@ class Journal:
             database.execute("PRAGMA synchronous=FULL")
             self._check_version(database, 0)
             # In one transaction: a process that is killed here leaves an empty file, which the next one takes for new.
-            database.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version={_VERSION}; COMMIT;")
+            tables = _SCHEMA.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS")
+            database.executescript(f"BEGIN IMMEDIATE; {tables} PRAGMA user_version={_VERSION}; COMMIT;")
         except sqlite3.OperationalError as error:
             raise InfrastructureError(
                 f"the journal cannot be opened: {error}",
