@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,17 +13,21 @@ from typing import cast
 
 import pytest
 
-from submission_factory import MANIFEST, make_submission, make_wheel
+from submission_factory import MANIFEST, make_submission, make_wheel, the_result
 from worldstrat_bench.artefacts.draws import parse_draws
 from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.artefacts.spectra import parse_curves
 from worldstrat_bench.artefacts.tiles import parse_tiles
 from worldstrat_bench.errors import InvalidArtefactError
+from worldstrat_bench.plugins import editable
 from worldstrat_bench.plugins.declared import sidecar_parameters
 from worldstrat_bench.plugins.discovery import without_extras
-from worldstrat_bench.submission import locate
+from worldstrat_bench.submission import check as checking
+from worldstrat_bench.submission import locate, siblings
 from worldstrat_bench.submission.check import check, judged_folders
 from worldstrat_bench.submission.check_code import read_code
+from worldstrat_bench.submission.check_files import MAX_RECORDS
+from worldstrat_bench.submission.check_record import submitted_result
 from worldstrat_bench.submission.lock import LockError, parse_lock
 from worldstrat_bench.submission.manifest import MAX_MANIFEST_BYTES, ManifestError, manifest_errors
 from worldstrat_bench.submission.wheel import wheel_faults
@@ -203,3 +209,46 @@ def test_the_end_of_an_entry_point_is_found_at_once() -> None:
     assert without_extras(" a.b:c ") == "a.b:c"
     # A regular expression took the square of their number: half an hour for 256 kB.
     assert without_extras("a:b " + "[" * 250_000) == "a:b " + "[" * 250_000
+
+
+def test_of_more_records_than_there_may_be_the_others_are_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither by the check of that submission, nor by that of one which is compared with it."""
+    bad = make_submission(tmp_path, "bad-sr")
+    run = the_result(bad)
+    for number in range(3 * MAX_RECORDS):
+        shutil.copytree(run, run.parent / f"{run.name}-{number}")
+    make_submission(tmp_path, "good-sr", gain_db=2.0)
+    read: list[Path] = []
+
+    def counting(folder: Path) -> object:
+        read.append(folder)
+        return submitted_result(folder)
+
+    for module in (checking, siblings):
+        monkeypatch.setattr(module, "submitted_result", counting)
+    (judged,) = judged_folders([tmp_path / "submissions"]).values()
+    assert {folder.name for folder, reason in judged.items() if reason} == {"bad-sr"}
+    assert sum("bad-sr" in path.parts for path in read) == 2 * MAX_RECORDS
+
+
+def test_a_large_hook_of_an_editable_install_is_not_parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four megabytes of a formatted string took Python a quarter of an hour."""
+    (package := tmp_path / "project" / "small").mkdir(parents=True)
+    (package / "__init__.py").touch()
+    table = f"MAPPING: dict[str, str] = {{'small': {str(package)!r}}}\n"
+    hook = tmp_path / "__editable___small_finder.py"
+    parsed: list[int] = []
+    real = ast.parse
+
+    def counting(text: str) -> ast.Module:
+        parsed.append(len(text))
+        return real(text)
+
+    monkeypatch.setattr(ast, "parse", counting)
+    hook.write_text(table)
+    assert editable._of_hook(hook).places == {"small": package}
+    hook.write_text(table + "x = f'" + "{a}" * 50_000 + "'\n")
+    assert editable._of_hook(hook).places == {}
+    assert max(parsed) < 1_000

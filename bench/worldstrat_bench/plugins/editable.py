@@ -24,7 +24,8 @@ from worldstrat_bench.plugins.recorded import brought_by_a_wheel
 MODULES: Final = (".py", ".pyc", ".so", ".pyd")
 """Endings of files that Python imports."""
 
-_LARGEST_HOOK: Final = 4 << 20
+_LARGEST_HOOK: Final = 1 << 17
+"""Bytes: a hook has a few thousand. Python takes a minute and a gigabyte to parse a formatted string of a megabyte."""
 
 _BESIDE_A_PACKAGE: Final = frozenset(
     {

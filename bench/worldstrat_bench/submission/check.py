@@ -16,7 +16,7 @@ from worldstrat_bench.artefacts.result import Result
 from worldstrat_bench.artefacts.state import state_in
 from worldstrat_bench.errors import UsageError, WorldstratBenchError
 from worldstrat_bench.submission.check_code import code_faults, read_code
-from worldstrat_bench.submission.check_files import SUBMISSIONS, folder_faults
+from worldstrat_bench.submission.check_files import MAX_RECORDS, SUBMISSIONS, folder_faults
 from worldstrat_bench.submission.check_manifest import content_faults, submitted_manifest
 from worldstrat_bench.submission.check_others import name_faults, others_faults
 from worldstrat_bench.submission.check_partial import partial_faults
@@ -234,7 +234,7 @@ def _check_folder(
     siblings, state = beside.siblings, state_in(manifest_text(folder / MANIFEST_NAME) or "")
     results: list[Result] = []
     # Records first: they say what they are without the manifest, so that a broken manifest hides none of their faults.
-    for result_folder in record_folders(folder):
+    for result_folder in record_folders(folder)[:MAX_RECORDS]:  # it is refused for more, which cost time to read
         found = submitted_result(result_folder)
         if isinstance(found, Result):
             results.append(found)

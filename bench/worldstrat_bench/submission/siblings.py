@@ -11,6 +11,7 @@ from worldstrat_bench.artefacts.owners import Owners
 from worldstrat_bench.artefacts.places import record_folders
 from worldstrat_bench.artefacts.result import Result
 from worldstrat_bench.artefacts.verification import verification_in
+from worldstrat_bench.submission.check_files import MAX_RECORDS
 from worldstrat_bench.submission.check_record import submitted_result
 from worldstrat_bench.submission.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES
 from worldstrat_bench.toml_text import read_toml
@@ -66,7 +67,7 @@ class Siblings:
 
     def _results(self, folder: Path) -> tuple[Result, ...]:
         if folder not in self._read:
-            found = (submitted_result(path) for path in record_folders(folder))
+            found = (submitted_result(path) for path in record_folders(folder)[:MAX_RECORDS])
             self._read[folder] = tuple(result for result in found if isinstance(result, Result))
         return self._read[folder]
 
