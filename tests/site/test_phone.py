@@ -1,4 +1,4 @@
-"""Pages on a phone: nothing that has to be read lies outside the screen."""
+"""Pages on a phone, on a desk and on paper: nothing that has to be read lies outside the screen."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import pytest
 from playwright.sync_api import Browser
 
 from site_browser import visit
+from site_pictures import PictureScene
+
+RIGHT = "all => all.map(e => e.getBoundingClientRect().right)"
 
 
 @pytest.mark.parametrize(("width", "shown"), [(375, "narrow"), (1440, "wide")])
@@ -23,3 +26,39 @@ def test_drawings_fit_the_screen_in_one_of_two_widths(site: Path, browser: Brows
             # The drawing of every stratum is 44 rows with their intervals in figures: it scrolls in its own box.
             cut = [css for css, right in drawings if right > width and css != "fig"]
             assert cut == []
+
+
+def test_strata_and_metrics_begin_within_a_narrow_screen(site: Path, browser: Browser) -> None:
+    with visit(browser, (site / "strata.html").as_uri(), viewport={"width": 375, "height": 800}) as seen:
+        ends = seen.page.locator("details[open] .heat thead th").evaluate_all(RIGHT)
+        assert len([end for end in ends if end <= 375]) >= 4  # the model, its mean and two strata
+        seen.page.goto((site / "method.html").as_uri())
+        assert seen.page.locator("#m-psnr td").first.evaluate(f"cell => ({RIGHT})([cell])[0]") <= 375
+
+
+def test_a_board_of_all_columns_fits_a_desk(site: Path, crowd: Path, browser: Browser) -> None:
+    for board in (site / "index.html", crowd / "index.html"):
+        with visit(browser, board.as_uri(), viewport={"width": 1440, "height": 900}) as seen:
+            box = seen.page.locator(".scroll:has(> #board)")
+            assert box.evaluate("box => box.scrollWidth - box.clientWidth") == 0
+
+
+def test_a_printed_table_has_its_headings_on_every_page(crowd: Path, browser: Browser) -> None:
+    with visit(browser, (crowd / "index.html").as_uri()) as seen:
+        seen.page.emulate_media(media="print")
+        # Chromium repeats the text of a heading, but no box inside it.
+        shown = seen.page.locator("#board thead button").evaluate_all(
+            "all => all.map(b => getComputedStyle(b).display)"
+        )
+        assert set(shown) == {"contents"}
+
+
+def test_a_printed_tile_has_its_panes_in_one_row_and_no_crosshair(pictures: PictureScene, browser: Browser) -> None:
+    tile = next(pictures.site.rglob("t/*.html"))
+    with visit(browser, tile.as_uri(), viewport={"width": 1040, "height": 700}) as seen:
+        seen.page.emulate_media(media="print")
+        panes = seen.page.locator(".pane").evaluate_all("all => all.map(p => p.getBoundingClientRect().top)")
+        assert len(panes) == 4
+        assert len(set(panes)) == 1
+        assert not seen.page.locator(".cross").first.is_visible()
+        assert seen.page.locator("html").evaluate("e => getComputedStyle(e).printColorAdjust") == "exact"

@@ -17,7 +17,7 @@ from worldstrat_bench.site.figures import Figure
 from worldstrat_bench.site.leader import Difference, Leader, answer, bracketed, shown
 from worldstrat_bench.site.model_charts import CurveLine, GainRow, gain_curve, gain_rows
 from worldstrat_bench.site.pictures import TilePictures
-from worldstrat_bench.site.text import clean, number
+from worldstrat_bench.site.text import number
 from worldstrat_bench.stats.aggregate import metric_values
 from worldstrat_bench.stats.ranking import drawn_interval
 from worldstrat_bench.stats.strata import axis
@@ -64,7 +64,7 @@ def weakest(analysis: Analysis, entry: Entry) -> Sentence:
         gain = number(float(gains[analysis.row_of[tile]]), 2, signed=True)
         strata = [s for s in analysis.strata if s.axis in CONDITIONS and tile in s.tiles]
         where = ", ".join(
-            f"{axis(s.axis).title.lower()} {shown_stratum(s.axis, s.label)}" if s.axis != "ipcc" else clean(s.label, 60)
+            ("" if s.axis == "ipcc" else f"{axis(s.axis).title.lower()} ") + shown_stratum(s.axis, s.label)
             for s in sorted(strata, key=lambda s: CONDITIONS.index(s.axis))
         )
         end = "." if place == WEAKEST - 1 else "; "

@@ -18,6 +18,7 @@ from worldstrat_bench.artefacts.tiles import TileTable
 UNLABELLED = "unlabelled"
 UNLOCATED = "unlocated"
 UNKNOWN = "unknown"
+_SHOWN = {UNLABELLED: "no label", UNLOCATED: "no coordinates", UNKNOWN: "not known"}
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,8 @@ def axis(name: str) -> Axis:
 
 def stratum_name(axis_name: str, stratum: str) -> str:
     """Return the label as a page prints it beside its axis: "Dense urban cluster", "35-55°", "5-20 %"."""
-    if stratum in (UNLABELLED, UNLOCATED, UNKNOWN):
-        return stratum
+    if stratum in _SHOWN:
+        return _SHOWN[stratum]
     dashed = stratum.replace("-", "–") if axis_name in ("latitude", "cloud", "age") else stratum
     return dashed + {"latitude": "°", "cloud": " %", "age": " days"}.get(axis_name, "")
 
@@ -96,8 +97,7 @@ def stratum_title(axis_name: str, stratum: str) -> str:
 def sort_strata(axis_name: str, strata: Iterable[str]) -> tuple[str, ...]:
     """Sort labels in the order of pages: the axis's own, then alphabetically, labels for "none" last."""
     order = {label: i for i, label in enumerate(axis(axis_name).order)}
-    last = (UNLABELLED, UNLOCATED, UNKNOWN)
-    return tuple(sorted(set(strata), key=lambda s: (s in last, order.get(s, len(order)), s)))
+    return tuple(sorted(set(strata), key=lambda s: (s in _SHOWN, order.get(s, len(order)), s)))
 
 
 def strata_of(table: TileTable, within: Iterable[str] | None = None) -> dict[str, tuple[str, ...]]:

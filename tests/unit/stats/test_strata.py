@@ -75,7 +75,9 @@ def test_missing_labels_have_a_stratum_of_their_own() -> None:
         ("latitude", "23.5-35", "Latitude: 23.5–35°"),
         ("cloud", "5-20", "Cloud: 5–20 %"),
         ("age", "over 30", "Age: over 30 days"),
-        ("ipcc", "unlabelled", "IPCC class: unlabelled"),
+        ("ipcc", "unlabelled", "IPCC class: no label"),
+        ("latitude", "unlocated", "Latitude: no coordinates"),
+        ("cloud", "unknown", "Cloud: not known"),
     ],
 )
 def test_a_title_carries_its_axis(axis: str, stratum: str, title: str) -> None:

@@ -130,13 +130,12 @@ function distribution(metric, found, names) {
   const most = Math.max(...counts);
   const unit = unitOf(metric);
   const ends = [low, high].map((v) => signed(v, metric.decimals) + unit);
-  // Two points a step: a histogram has flat tops.
-  const line = counts.flatMap((n) => [n / most, n / most]);
+  const shares = counts.map((n) => n / most);
   const label = `How the differences in ${metric.label} are spread`;
   const caption = `${label}: ${found.length} tiles, ${names.join(" minus ")}; the dashed line marks no difference.`;
   return figure(
     caption,
-    chart(label, [["ln-a", line]], [360, 150], [...ends, many(most, "tile")], -low / (high - low)),
+    chart(label, [["ln-a", shares, true]], [360, 150], [...ends, many(most, "tile")], -low / (high - low)),
   );
 }
 
@@ -226,9 +225,9 @@ function draw(form, data, box) {
   box.replaceChildren(
     ...said,
     ...(words && found.length < data.drawn ? [] : [distribution(metric, found, names)]),
-    ...(words ? [] : [strataTable(data, metric, found)]),
     ...largest(data, metric, found, 1, up),
     ...largest(data, metric, found, -1, down),
+    ...(words ? [] : [strataTable(data, metric, found)]),
   );
 }
 
