@@ -16,6 +16,7 @@ def detail(target: Tensor, smoothed: Tensor, valid: Tensor | None = None) -> Ten
     target, smoothed : (..., C, H, W).
     valid : (..., H, W) bool; None: all pixels.
     """
+    # In float64, since what is fine is a small difference of two images.
     fine = (target.double() - smoothed.double()).flatten(-2)
     if valid is None:
         return fine.var(dim=-1, correction=0).mean(dim=-1)

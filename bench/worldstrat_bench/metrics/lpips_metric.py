@@ -71,6 +71,7 @@ class LearnedDistance:
         if prediction.device.type != "cpu":
             self.network.to(prediction.device)
         with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+            # The network takes images in -1..1.
             distances: Tensor = self.network(2 * prediction - 1, 2 * target - 1)
         return distances.flatten()
 
@@ -104,6 +105,7 @@ def load_perceptual(
         found = file_sha256(path)
     except OSError as error:
         return _refuse(f"LPIPS weights cannot be had: {_why(error)}", weights)
+    # Whichever way the file came: other weights would be another metric of the same name.
     if found != sha256:
         return _refuse(f"LPIPS weights {path.name} have sha256 {found[:16]}..., not {sha256[:16]}...", weights)
     try:

@@ -84,5 +84,6 @@ def lr_consistency(image: Tensor, frame: Tensor, counts: Tensor, seen_by: Sensor
     weights = counts[..., None, :, :].double()
     delta = (degrade(image, seen_by).double() - frame.double()) * weights
     count = weights.sum(dim=(-2, -1), keepdim=True)
+    # A constant difference of brightness costs nothing here, as it costs nothing in the other metrics.
     mean = pixel_sum(delta)[..., None, None] / count
     return pixel_sum(((delta - mean) * weights).abs(), 3) / (count.sum(dim=(-3, -2, -1)) * frame.shape[-3])

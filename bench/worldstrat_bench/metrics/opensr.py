@@ -81,6 +81,7 @@ class OpenSr:
         """
         coarse = crop_or_pad(lanczos_resize(frame, height // SCALE, width // SCALE), border // SCALE)
         images = [image.detach().float().cpu() for image in (coarse, prediction, target)]
+        # One at a time: the package changes the generators of the whole process, for every thread.
         with self._lock, _random_state_kept():
             found = self.correctness(*images)
         return {name: float(found[key]) for name, key in _KEYS.items()}

@@ -192,6 +192,7 @@ def numbers(truth: Tensor, shown: Tensor, cross: Tensor, pixel: Tensor, samples:
         "resolution_m": resolution(coherence(truth, shown, cross), pixel, samples),
         "contrast_nyquist": _interpolated(contrast, pixel / INPUT_NYQUIST_M * samples),
         "missed": missed / energy,
+        # An energy, which rounding may bring a little below 0.
         "invented": (invented / energy).clamp_min(0),
         "detail_energy": energy,
     }
@@ -207,6 +208,7 @@ def resolution(coherent: Tensor, pixel: Tensor, samples: int) -> Tensor:
     positions = torch.arange(coherent.shape[-1] - 1, device=coherent.device)
     first = (pixel / COARSEST_M * samples - 1e-9).ceil()
     below = coherent < 0.5
+    # Two rings in a row, since one may dip by chance.
     ends = below[:, :-1] & below[:, 1:] & (positions >= first[:, None])
     at = ends.to(torch.int8).argmax(dim=-1)
     here = coherent.gather(-1, at[:, None])[:, 0]

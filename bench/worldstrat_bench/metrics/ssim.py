@@ -63,6 +63,7 @@ def ssim_target(target: Tensor, valid: Tensor | None = None, *, window: int = 11
 def whole_windows(valid: Tensor, window: int) -> Tensor:
     """Return where all of a `window` x `window` px neighbourhood counts: (..., H, W) to (..., H - w + 1, W - w + 1)."""
     holes = (~valid).to(torch.float32).reshape(1, -1, *valid.shape[-2:])
+    # A maximum, because one hole in a window is enough.
     near = F.max_pool2d(holes, window, stride=1)[0] > 0
     return ~near.view(*valid.shape[:-2], *near.shape[-2:])
 

@@ -77,6 +77,7 @@ def window_mismatch(prediction: Tensor, truth: WindowedTruth) -> tuple[Tensor, T
     cross = lag_table(spectra, truth.product, lags, size[1])
     sums = lag_table(spectra, truth.mask, lags, size[1])
     squares = lag_table(spectrum(centred * centred, *size), truth.mask, lags, size[1])
+    # Windows without a valid pixel become infinite below; here they must only not divide by 0.
     counts = truth.counts.clamp_min(1)
     bias = (truth.sums - sums) / counts
     errors = ((squares - 2 * cross + truth.squares) / counts - bias * bias).mean(dim=0)

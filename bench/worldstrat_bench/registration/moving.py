@@ -32,6 +32,7 @@ def move(image: Tensor, y: float, x: float, border: int, lobes: int = 8) -> Tens
     -------
     (..., H - 2 border, W - 2 border). Beyond its edge the image is continued by its edge pixels.
     """
+    # Whole pixels are copied, so that only a fraction costs sharpness.
     whole_y, whole_x = round(y), round(x)
     reach = max(abs(whole_y), abs(whole_x)) + lobes
     margin = min(0, border - reach)
@@ -69,6 +70,7 @@ def move_each(image: Tensor, shifts: Shifts, border: int, *, radius: int, fracti
         whole = shift.round()
         reach = torch.arange(first, first + size - 2 * border + 2 * lobes, device=image.device)
         indices.append(whole.long()[:, None] + reach)
+        # Shifts are multiples of 1 / fraction, so that one small table holds every kernel.
         part = ((shift - whole) * fraction).round().long() + fraction
         weights.append(_tap_table(lobes, fraction, image.dtype, image.device).index_select(0, part))
     pair = torch.arange(count, device=image.device)[:, None, None, None]

@@ -119,6 +119,7 @@ def quick_shift(image: Tensor, target: QuickTarget, *, tie: float, fraction: int
     radius = target.radius
     i, j = (int(index) for index in np.unravel_index(values.argmin(), values.shape))
     near = values <= values[i, j] + tie * most + NOISE_FLOOR + 2 * doubt
+    # Another shift may be as good within the doubt, and ties have a rule that needs exact values.
     if np.count_nonzero(near) > 1:
         return None
     y, x = _vertex(values[:, j], i, fraction, doubt), _vertex(values[i, :], j, fraction, doubt)

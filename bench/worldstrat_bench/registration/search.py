@@ -82,6 +82,7 @@ def prepare_search(target: Tensor, mask: Tensor | None, radius: int) -> SearchTa
     if mask is None:
         weights = None
         count = target.new_full((*target.shape[:-3], 1, 1), height * width)
+        # Centred, because J is a small difference of large sums; the bias is solved for, so that nothing is lost.
         centred = target - target.mean(dim=(-2, -1), keepdim=True)
     else:
         weights = mask.to(target.dtype)[..., None, :, :]
@@ -112,6 +113,7 @@ def mismatch(moving: Tensor, target: SearchTarget) -> Tensor:
     product = target.product[..., 0, :, :] * spectra[..., 0, :, :]
     for band in range(1, moving.shape[-3]):
         product.addcmul_(target.product[..., band, :, :], spectra[..., band, :, :])
+    # Bands were added up as spectra, so that one transform brings all of them back.
     cross = first_lags(product, lags, size[1])
     if target.mask is None:
         squares = box_sums(square, target.height, target.width)[..., 0, :, :]
@@ -178,6 +180,7 @@ def pick_shift(values: NDArray[np.float64], *, tie: float, fraction: int) -> Shi
     least = float(values.min())
     limit = least + tie * abs(least) + NOISE_FLOOR
     rows, columns = np.nonzero(values <= limit)
+    # Flat land gives many shifts alike: the nearest is taken, so that noise does not send the prediction far.
     best = min(
         (int(i - radius) ** 2 + int(j - radius) ** 2, int(i), int(j)) for i, j in zip(rows, columns, strict=True)
     )
@@ -188,10 +191,12 @@ def pick_shift(values: NDArray[np.float64], *, tie: float, fraction: int) -> Shi
 
 
 def _vertex(line: NDArray[np.float64], index: int, fraction: int) -> float:
+    # A neighbour is missing at the edge, and the optimum may lie beyond it.
     if index in (0, len(line) - 1):
         return 0.0
     before, here, after = (float(value) for value in line[index - 1 : index + 2])
     curvature = before - 2 * here + after
+    # The vertex of a line that is flat to the noise could be anywhere.
     if curvature <= 4 * NOISE_FLOOR:
         return 0.0
     vertex = min(max(0.5 * (before - after) / curvature, -0.5), 0.5)
