@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from worldstrat_bench.errors import UsageError
 from worldstrat_bench.run.git import git_text
+from worldstrat_bench.submission.check import Options, check
 from worldstrat_bench.submission.git import commit_of, open_checkout
 
 AUTHOR = ("-c", "user.name=T", "-c", "user.email=t@example.org", "-c", "protocol.file.allow=always")
@@ -88,6 +90,25 @@ def test_a_folder_laid_out_as_a_repository_is_not_asked(tmp_path: Path, ran: Pat
     git(inner, "config", "filter.x.clean", f"touch {ran}; cat")
     (inner / "submission.toml").write_text("x = 2\n")
     assert commit_of(inner) is None
+    assert not ran.exists()
+
+
+def test_a_pull_request_that_makes_a_repository_of_the_submissions_is_not_passed(tmp_path: Path, ran: Path) -> None:
+    """Its files are plain ones to git, and the check asks git in that folder: for a repository of the stranger."""
+    outer = checkout(tmp_path / "repo")
+    inner = outer / "submissions"
+    inner.mkdir()
+    git(inner, "init", "--quiet", "--bare", ".")
+    (inner / "info" / "attributes").write_text("* filter=x\n")
+    (inner / "x.txt").write_text("x\n")
+    for key, value in (("core.bare", "false"), ("core.worktree", ".")):
+        git(inner, "config", key, value)
+    git(inner, "add", "-f", "x.txt")
+    git(inner, "commit", "--quiet", "-m", "of the stranger")
+    git(inner, "config", "filter.x.clean", f"touch {ran}; cat")
+    (inner / "x.txt").write_text("y\n")
+    with pytest.raises(UsageError, match="bare repository"):
+        check([inner], Options(base="HEAD"))
     assert not ran.exists()
 
 
