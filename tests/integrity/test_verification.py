@@ -21,7 +21,7 @@ from git_scene import commit, git
 from site_scenes import write_speed
 from site_scenes import write_verification as write_verification_scene
 from submission_factory import add_record, make_submission, record_of, the_result
-from worldstrat_bench.artefacts.record import LimitsRef, load_record
+from worldstrat_bench.artefacts.record import LimitsRef, ModelRef, load_record
 from worldstrat_bench.artefacts.result import Result, read_result
 from worldstrat_bench.artefacts.speed import SpeedReport
 from worldstrat_bench.artefacts.tiles import FACT_COLUMNS
@@ -165,6 +165,17 @@ def test_code_that_nothing_names_is_a_fault(honest: Result) -> None:
         assert "nothing shows" in fault.what
     (fault,) = model_faults(record, ours.model_copy(update={"code_sha256": "b" * 64}))
     assert "model.code_sha256 differs" in fault.what
+
+
+def test_packages_in_editable_mode_are_named_one_by_one(tmp_path: Path) -> None:
+    model = ModelRef(
+        name="m", version="1.0", frames=1, code_sha256="a" * 64, editable={"mine": "b" * 64, "old": "c" * 64}
+    )
+    record = record_of(make_submission(tmp_path)).model_copy(update={"model": model})
+    assert model_faults(record, model) == ()
+    (fault,) = model_faults(record, model.model_copy(update={"editable": {"mine": "d" * 64, "new": "e" * 64}}))
+    assert fault.what.endswith(": mine is not the same, old is not here, new is here only")
+    assert "an environment of its own" in fault.remedy
 
 
 @pytest.mark.parametrize(("factor", "far"), [(1.0, False), (1.08, False), (4.0, True), (0.25, True)])

@@ -84,7 +84,16 @@ class Display:
     def say(self, text: str) -> None:
         """Show a line about a step that begins now, from any thread."""
         with self._lock:
+            self._leave_full_bars()
             self._line(text)
+
+    def _leave_full_bars(self) -> None:
+        """Leave bars that are full as lines on the screen: below the lines of a later step they would look alive."""
+        if self._bars is None or not self._tasks or not self._bars.finished:
+            return
+        self._bars.stop()
+        self._bars, self._tasks = _bars(self._console), {}
+        self._bars.start()
 
     def _line(self, text: str) -> None:
         (self._alive or self._print)(text)

@@ -206,7 +206,7 @@ def _text(report: VerifyReport, request: VerifyRequest) -> str:
     from worldstrat_bench.submission.faults import CheckReport, as_text
     from worldstrat_bench.submission.verify_columns import agreement
 
-    lines = [as_text(CheckReport((str(request.run),), report.faults))]
+    lines = [as_text(CheckReport((request.run.resolve().name,), report.faults), "verify")]
     if report.model is None:
         return "".join([*lines, _not_run(report), "\n"])
     if report.computed is None:
@@ -253,11 +253,11 @@ def _verify_files(
         what = "--predictions goes with --data, and with neither --model nor --maintainer"
         remedy = "no model of such a record can be run, and no rank of it may be cited"
         raise UsageError(what, where="--predictions", remedy=remedy)
-    report = CheckReport((str(run),), verify_files(run, data, predictions, device=device))
+    report = CheckReport((run.resolve().name,), verify_files(run, data, predictions, device=device))
     if as_json:
         print_json(as_document(report))
     else:
-        say_lines(stdout(), as_text(report))
+        say_lines(stdout(), as_text(report, "verify"))
     if not report.ok:
         raise typer.Exit(_EXIT_INVALID)
 

@@ -111,8 +111,8 @@ def shown(text: str, longest: int = _LONGEST) -> str:
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
-def as_text(report: CheckReport) -> str:
-    """Format a report for people on a terminal."""
+def as_text(report: CheckReport, by: str = "submission check") -> str:
+    """Format a report for people on a terminal; its last line names `by` as what came to the verdict."""
     lines: list[str] = []
     for fault in (*report.errors, *report.notices):
         lines.append(f"{fault.severity}: {shown(fault.what)} [{fault.rule}]")
@@ -120,11 +120,11 @@ def as_text(report: CheckReport) -> str:
             lines.append(f"  where: {shown(fault.place)}")
         if fault.remedy:
             lines.append(f"  fix: {shown(fault.remedy)}")
-    lines.append(summary(report))
+    lines.append(summary(report, by))
     return "\n".join(lines) + "\n"
 
 
-def summary(report: CheckReport) -> str:
+def summary(report: CheckReport, by: str = "submission check") -> str:
     """Return one line: what was checked and what came of it."""
     names = (
         *(shown(slug, 60) for slug in report.checked),
@@ -133,9 +133,7 @@ def summary(report: CheckReport) -> str:
     what = ", ".join(names) or "nothing to check"
     verdict = "passed" if report.ok else f"refused: {counted(len(report.errors), 'fault')}"
     # Not a name first: at the start of a line a runner of workflows may take it for a command.
-    return f"submission check: {what}: {verdict}" + (
-        f", {counted(len(report.notices), 'notice')}" if report.notices else ""
-    )
+    return f"{by}: {what}: {verdict}" + (f", {counted(len(report.notices), 'notice')}" if report.notices else "")
 
 
 def as_json(report: CheckReport) -> dict[str, object]:

@@ -29,16 +29,31 @@ def found_model(request: ModelRequest) -> Iterator[tuple[ModelRef, ModelSpec]]:
 def model_faults(record: Record, model: ModelRef) -> tuple[CheckFinding, ...]:
     """Return how the model that runs differs from the record's; a record that names no code differs, too."""
     remedy = "verify the record's model, with its weights and parameters"
+    differing = model_differences(record.model, model, partial=True)
     faults = [
         CheckFinding("model", _difference(key, record.model, model), where=record.model.name, remedy=remedy)
-        for key in model_differences(record.model, model, partial=True)
+        for key in differing
+        if key != "editable"
     ]
+    if "editable" in differing:
+        faults.append(_editable(record.model, model))
     digests = [(getattr(record.model, key), getattr(model, key)) for key in ("wheel_sha256", "code_sha256")]
     if not any(ours is not None and theirs is not None for ours, theirs in digests):
         what = "nothing shows that this is the record's code: no digest of it is known to both"
         remedy = "verify the wheel, or the installed package, with which the record was made"
         faults.append(CheckFinding("model", what, where=record.model.name, remedy=remedy))
     return tuple(faults)
+
+
+def _editable(recorded: ModelRef, here: ModelRef) -> CheckFinding:
+    """Return the finding of other packages in editable mode, of whose code the model may have run some."""
+    theirs, ours = recorded.editable, here.editable
+    texts = [f"{name} is not the same" for name in sorted(theirs.keys() & ours.keys()) if theirs[name] != ours[name]]
+    texts += [f"{name} is not here" for name in sorted(theirs.keys() - ours.keys())]
+    texts += [f"{name} is here only" for name in sorted(ours.keys() - theirs.keys())]
+    what = f"the model may run code of packages in editable mode, which are not those of the record: {', '.join(texts)}"
+    remedy = "install the commit of each that the record was made with, or the model in an environment of its own"
+    return CheckFinding("model", what, where=recorded.name, remedy=remedy)
 
 
 def _difference(key: str, recorded: ModelRef, here: ModelRef) -> str:

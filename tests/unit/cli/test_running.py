@@ -97,6 +97,21 @@ def test_a_bar_with_the_time_left_on_a_terminal(monkeypatch: pytest.MonkeyPatch)
     assert re.search(r"\d:\d\d:\d\d", text)
 
 
+@pytest.mark.parametrize("done", [2, 3])
+def test_full_bars_are_left_behind_by_the_next_step(monkeypatch: pytest.MonkeyPatch, done: int) -> None:
+    stream = io.StringIO()
+    screen = Console(file=stream, force_terminal=True, width=100, color_system=None)
+    monkeypatch.setattr(progress, "stderr", lambda: screen)
+    with Display() as display:
+        display(Progress("score", done, 3, "tile", "ok"))
+        display.say("predicting drawn tiles")
+        display.say("predicted: 1 of 6")
+    text = stream.getvalue()
+    drawn_below = text.rindex(f"{done}/3") > text.index("predicting drawn tiles")
+    assert drawn_below == (done < 3)
+    assert text.count(f"{done}/3") >= 1
+
+
 def test_the_summary_says_what_a_reader_must_know(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     record = make_run(tmp_path / "run", tiles=12, release="mini", list_name="test")
     print_summary(record, tmp_path / "run")
