@@ -19,6 +19,7 @@ from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.stats.boards import foreign_inputs
 from worldstrat_bench.submission.check_record import recomputed_faults
 from worldstrat_bench.submission.faults import CheckFinding
+from worldstrat_bench.submission.made_here import begin, refuse_begun_elsewhere
 from worldstrat_bench.submission.verify_columns import (
     SPEED_TOLERANCE,
     column_faults,
@@ -68,7 +69,7 @@ class VerifyRequest:
     run : a run directory, or a result folder of a submission.
     data, model : with both, the model is run again; a record without predictions beside it is compared by its scores.
     tiles : number of drawn tiles; None for the whole list if there is `out`, else `SAMPLE`.
-    out : an empty folder, or one of the same verification that was interrupted: the full run goes there.
+    out : an empty folder, or one of this verification that was interrupted on this machine: the full run goes there.
     seed : with which the tiles are drawn; None for the system's randomness.
     limits : of the model here. Those of the record count where they are smaller.
     other_model : run a model that is not the record's, too, and compare its numbers.
@@ -164,6 +165,8 @@ def verify(
     ------
     InvalidArtefactError
         if there is no readable record.
+    UsageError
+        if `out` holds what was not begun here.
     WorldstratBenchError
         if the dataset, the model or the machine fails.
     """
@@ -171,6 +174,8 @@ def verify(
     # In order of cost: what the request says, what the files say, which model it is, what the pixels say, and only then
     # the predictions.
     _refuse_what_cannot_be_run(result.record, request)
+    if request.out is not None:
+        refuse_begun_elsewhere(request.out)
     say("recomputing the record from tiles.csv")
     faults = list(recomputed_faults(result))
     if request.data is None or request.model is None:
@@ -241,6 +246,7 @@ class _Verifying:
         options = self._options()
         if has_lpips(result):
             perceptual_of(options)  # says before hours of work what this machine lacks
+        begin(out)
         self.say(f"running the whole list, {len(result.table)} tiles")
         self._evaluate(out, options, tell)
         own = read_result(out).matching()
