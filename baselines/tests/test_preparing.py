@@ -158,3 +158,15 @@ def test_a_fourth_channel_of_the_answer_is_near_infrared_and_normalised_as_its_o
     assert "R, G, B, NIR are channels 2,1,0,3" in str(describe(says.parameters()))
     with pytest.raises(ValueError, match="B08"):
         declare(bands="B02,B03,B04", output="2,1,0,0", normalised_output=True)
+
+
+def test_windows_that_cannot_cover_an_image_are_refused_before_the_first_tile() -> None:
+    with pytest.raises(ValueError, match="a window of 20 px"):
+        FileModel(lambda x: x, declare(window=20, overlap=30))
+
+
+def test_a_misspelt_parameter_is_told_what_it_may_be() -> None:
+    with pytest.raises(ValueError, match=r"'bnads' \(is it bands\?\); there are bands"):
+        declare(bnads="B02")
+    with pytest.raises(ValueError, match=r"'zzz'; there are bands"):
+        declare(zzz=1)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from typing import Any, Union
 
 from worldstrat_bench.api import BANDS, NIR, RGB
@@ -114,7 +115,9 @@ def declare(**given: Value) -> Preprocessing:
     """
     unknown = [name for name in given if name not in NAMES]
     if unknown:
-        raise ValueError(f"there is no parameter {', '.join(unknown)[:80]!r}; there are {', '.join(NAMES)}")
+        near = [known for name in unknown[:3] for known in get_close_matches(name[:40], NAMES, 1)]
+        meant = f" (is it {' and '.join(near)}?)" if near else ""
+        raise ValueError(f"there is no parameter {', '.join(unknown)[:80]!r}{meant}; there are {', '.join(NAMES)}")
     bands = parse_bands(str(given.get("bands", "B04,B03,B02")))
     scale, offset = _number(given, "input_scale", 1.0), _number(given, "input_offset", 0.0)
     clip = _numbers(given, "clip")

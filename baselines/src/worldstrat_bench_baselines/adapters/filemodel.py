@@ -24,6 +24,10 @@ class FileModel:
     network: Network
     declaration: Preprocessing
 
+    def __post_init__(self) -> None:
+        # Windows that cannot cover an image are refused when the model is loaded: they would fail on every tile.
+        tiling_of(self.declaration)
+
     @torch.no_grad()
     def predict(self, lr: LowRes, target: Target) -> Tensor:
         """Return (B, 3 or 4, H, W) float32 reflectance on the network's own grid; the harness resamples it."""
