@@ -60,7 +60,7 @@ def test_a_run_that_was_begun_here_goes_on_and_one_of_another_machine_does_not(
         verify(request)
 
 
-def test_a_number_that_is_no_file_of_ours_counts_for_nothing(tmp_path: Path) -> None:
+def test_a_number_that_names_another_file_counts_for_nothing(tmp_path: Path) -> None:
     own = tmp_path / "own"
     begin(own)
     refuse_begun_elsewhere(own)
