@@ -11,7 +11,7 @@ import pytest
 from submission_factory import MANIFEST, make_submission, rewrite_record, rewrite_tiles
 from worldstrat_bench.artefacts.record import ModelRef
 from worldstrat_bench.stats.counting import Claim, claim_of, counting_rows
-from worldstrat_bench.submission.check import check
+from worldstrat_bench.submission.check import check, judged_folders
 
 
 def claim(key: str, day: int, *authors: str, code: str | None = None, main: bool = False) -> Claim:
@@ -117,6 +117,26 @@ def test_nearly_the_same_gains_and_the_same_code_are_pointed_out(honest: Path, t
     assert any("correlation of 1.000000" in text for text in found)
     assert any("is also that of my-sr" in text for text in found)
     assert not any(fault.rule == "copies" for fault in check([copy]).errors)
+
+
+@pytest.mark.parametrize("state", ["active", "disputed", "withdrawn"])
+def test_a_copy_that_was_merged_first_keeps_no_authors_off_once_it_is_in_dispute(
+    honest: Path, tmp_path: Path, state: str
+) -> None:
+    copy = copied(honest, tmp_path)
+    own = copy.with_name(honest.name)
+    (tmp_path / "reports").mkdir()
+    entries = "".join(f'[[submission]]\nslug = "{slug}"\nowners = []\n' for slug in (copy.name, own.name))
+    (tmp_path / "reports" / "owners.toml").write_text(entries)
+    if state != "active":
+        said_so = f'[submission]\nstatus = "{state}"\nstatus_date = "2026-11-26"\nstatus_reason = "Copied: issue 12."\n'
+        manifest = copy / "submission.toml"
+        manifest.write_text(manifest.read_text().replace("[submission]\n", said_so))
+    verdicts = judged_folders([own.parent])[own.parent]
+    assert verdicts[copy] == ""
+    # A row that stands is still copied by no other.
+    assert ("tiles.csv is that of another submission" in verdicts[own]) == (state == "active")
+    assert [state in text for text in said(own, "copied")] == [True] * (state != "active")
 
 
 def test_two_honest_models_are_not_called_copies(honest: Path, tmp_path: Path) -> None:

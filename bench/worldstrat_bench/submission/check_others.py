@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from worldstrat_bench.artefacts.result import Result
+from worldstrat_bench.artefacts.state import State
 from worldstrat_bench.artefacts.tiles import FACT_COLUMNS, TileTable
 from worldstrat_bench.stats.aggregate import metric_values
 from worldstrat_bench.stats.boards import board_key
@@ -35,7 +36,7 @@ def others_faults(folder: Path, results: Sequence[Result], siblings: Siblings) -
     codes: dict[str, list[str]] = {}
     for sibling, other in siblings.results(folder.resolve().name):
         for result in results:
-            faults = _pair_faults(result, other, sibling.name)
+            faults = _pair_faults(result, other, sibling.name, siblings.state(sibling))
             yield from (f for f in faults if f.severity != "error" or siblings.stands(sibling))
             for code in code_digests(result.record.model) & code_digests(other.record.model):
                 codes.setdefault(code, []).append(sibling.name)
@@ -54,12 +55,16 @@ def _board_notices(folder: Path, results: Sequence[Result], siblings: Siblings) 
         yield notice("boards", what, where=folder, remedy="a person decides whether the site is to have them")
 
 
-def _pair_faults(result: Result, other: Result, slug: str) -> Iterator[CheckFinding]:
+def _pair_faults(result: Result, other: Result, slug: str, state: State) -> Iterator[CheckFinding]:
     # Not the folder itself: those of a base lie in a temporary place.
     where, who = result.tiles_file, f"{SUBMISSIONS}/{slug}/{'/'.join(other.folder.parts[-3:])}"
     # A run in which every tile failed has the same table as any other such run.
     if result.tiles_sha256 == other.tiles_sha256 and result.record.outcomes.get("ok"):
         what = f"tiles.csv is that of another submission: {who}"
+        # Whoever copied a table and was merged first would keep its authors off the boards for good: records never go.
+        if state.word != "active":
+            yield notice("copied", f"{what}, which is {state.word}", where=where, remedy="a person asks whose it is")
+            return
         yield CheckFinding("copied", what, where=where, remedy=SCORE_AGAIN)
         return
     mine, theirs = result.record.dataset, other.record.dataset

@@ -10,6 +10,7 @@ from pathlib import Path
 from worldstrat_bench.artefacts.owners import Owners
 from worldstrat_bench.artefacts.places import record_folders
 from worldstrat_bench.artefacts.result import Result
+from worldstrat_bench.artefacts.state import ACTIVE, State, state_of
 from worldstrat_bench.artefacts.verification import verification_in
 from worldstrat_bench.submission.check_files import MAX_RECORDS
 from worldstrat_bench.submission.check_record import submitted_result
@@ -19,11 +20,12 @@ from worldstrat_bench.toml_text import read_toml
 
 @dataclass(frozen=True)
 class Named:
-    """Title and authors of another submission."""
+    """Title and authors of another submission, and whether it is withdrawn or in dispute."""
 
     slug: str
     title: str
     authors: tuple[str, ...]
+    state: State = ACTIVE
 
 
 @dataclass(frozen=True)
@@ -74,10 +76,18 @@ class Siblings:
     def names(self, slug: str) -> Iterator[tuple[Path, Named]]:
         """Yield (folder, title and authors) of those whose manifest says them."""
         for folder in self.before(slug):
-            if folder not in self._named:
-                self._named[folder] = _named(folder)
-            if (named := self._named[folder]) is not None:
+            if (named := self._name(folder)) is not None:
                 yield folder, named
+
+    def state(self, folder: Path) -> State:
+        """Return whether a sibling is withdrawn or in dispute; active where its manifest does not say who it is."""
+        named = self._name(folder)
+        return ACTIVE if named is None else named.state
+
+    def _name(self, folder: Path) -> Named | None:
+        if folder not in self._named:
+            self._named[folder] = _named(folder)
+        return self._named[folder]
 
     def stands(self, folder: Path) -> bool:
         """Return whether a sibling keeps what it has from others: it passes, or maintainers computed its numbers.
@@ -112,13 +122,13 @@ def _named(folder: Path) -> Named | None:
     try:
         if path.is_symlink() or not path.is_file() or path.stat().st_size > MAX_MANIFEST_BYTES:
             return None
-        about = read_toml(path.read_text(encoding="utf-8-sig"))["submission"]
-        title, authors = about["title"], about["authors"]
+        manifest = read_toml(path.read_text(encoding="utf-8-sig"))
+        title, authors = manifest["submission"]["title"], manifest["submission"]["authors"]
     except (OSError, ValueError, KeyError, TypeError):
         return None  # that submission's own check says what is wrong with it
     if not isinstance(title, str) or not isinstance(authors, list):
         return None
-    return Named(folder.name, title, tuple(str(author) for author in authors[:100]))
+    return Named(folder.name, title, tuple(str(author) for author in authors[:100]), state_of(manifest))
 
 
 def folders_in(submissions: Path) -> tuple[Path, ...]:
