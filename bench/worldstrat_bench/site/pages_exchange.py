@@ -41,6 +41,9 @@ class Exchange:
 def exchanges(division: Division, divisions: Sequence[Division]) -> list[Exchange]:
     """Return the boards of other protocols on the same data that share at least two models with a wsb board.
 
+    Where ranks may be cited, only what maintainers verified is looked at: a practice board of another protocol may name
+    the same release, and ranks what its authors say.
+
     Parameters
     ----------
     divisions : also those without a page, where the rules of others rank no predictions of ours.
@@ -52,7 +55,8 @@ def exchanges(division: Division, divisions: Sequence[Division]) -> list[Exchang
     for other in divisions:
         if other.protocol.id == division.protocol.id or (other.release, other.inputs, other.list_name) != key:
             continue
-        theirs = {entry.identity: entry for entry in (*_scored_again(other, division), *other.entries)}
+        ranked = (entry for entry in other.entries if entry.verified or not division.cited)
+        theirs = {entry.identity: entry for entry in (*_scored_again(other, division), *ranked)}
         points = []
         for entry in division.entries:
             match = theirs.get(entry.identity)

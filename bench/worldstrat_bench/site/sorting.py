@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -130,6 +130,7 @@ def _division(
     placed = shown(found.ranked)
     reported = shown(found.reported, placed)
     withdrawn = shown(found.withdrawn, (*placed, *reported))
+    since = _verified_since(whole)
     whole_key = "/".join((*key, str(part)) if part else key)
     return Division(
         key=whole_key,
@@ -146,7 +147,7 @@ def _division(
         facts=facts,
         lists={name: _tiles_of(record, name, facts) for name in names},
         versions=versions,
-        counting=counting_rows(_claim(entry, config) for entry in placed) if cites(kind) else None,
+        counting=counting_rows(_claim(entry, since, config) for entry in placed) if cites(kind) else None,
         awaits_reference=awaits_reference(record, references),
     )
 
@@ -200,11 +201,23 @@ def _in_words(entry: Entry, why: WhyUnranked) -> str:
     return clean(why.text, 400) + "".join(f"; {clean(line, 600)}" for line in messages)
 
 
-def _claim(entry: Entry, config: BoardConfig) -> Claim:
+def _verified_since(entries: Iterable[Entry]) -> dict[str, str]:
+    """Map submissions to when one of their records was first verified.
+
+    A row that is verified once more, on another machine say, is not the later one for that.
+    """
+    since: dict[str, str] = {}
+    for entry in entries:
+        if entry.verification is not None:
+            at = entry.verification.verified_at
+            since[entry.identity] = min(at, since.get(entry.identity, at))
+    return since
+
+
+def _claim(entry: Entry, since: Mapping[str, str], config: BoardConfig) -> Claim:
     manifest = entry.files.get("submission.toml", b"").decode("utf-8-sig", "replace")
-    since = entry.verification.verified_at if entry.verification else ""
     owners = config.owners.get(entry.record.model.submission or "")
-    return claim_of(entry.slug, entry.record.model, manifest, since, owners)
+    return claim_of(entry.slug, entry.record.model, manifest, since.get(entry.identity, ""), owners)
 
 
 def _tiles_of(record: Record, name: str, facts: TileTable) -> tuple[str, ...]:

@@ -46,6 +46,7 @@ class Competitor:
     verification : of the record; None if it is its authors' word.
     manifest : the text of its manifest; "" if it cannot be read.
     owners : logins that may change it; None where maintainers did not write them down.
+    since : when maintainers first verified a record of its submission on this board; after all others if they did not.
     """
 
     slug: str
@@ -54,6 +55,7 @@ class Competitor:
     verification: Verification | None
     manifest: str
     owners: tuple[str, ...] | None = None
+    since: str = _LATER
 
     @property
     def verified(self) -> bool:
@@ -62,8 +64,7 @@ class Competitor:
 
     def claim(self) -> Claim:
         """Return what decides whether it counts; one that is not verified yet comes after all that are."""
-        since = self.verification.verified_at if self.verification is not None else _LATER
-        return claim_of(self.slug, self.record.model, self.manifest, since, self.owners)
+        return claim_of(self.slug, self.record.model, self.manifest, self.since, self.owners)
 
 
 @dataclass(frozen=True)
@@ -230,16 +231,18 @@ def _board(own: Competitor, others: tuple[Competitor, ...], judge: _Judge) -> Bo
     references = judge.references
     kind, key, listed = kind_of(own.record, references), board_key(own.record, references), ranking_list(own.record)
     rivals: dict[str, Competitor] = {}
-    for other in sorted(others, key=judge.place):
+    since: dict[str, str] = {}
+    for other in sorted((*others, own), key=judge.place):
         # As on the site: rows that say other things of the tiles are on a board of their own.
-        if other.slug == own.slug or board_key(other.record, references) != key:
+        if board_key(other.record, references) != key or not same_facts(other.table, own.table):
             continue
-        if not same_facts(other.table, own.table):
-            continue
-        if judge.ranks(other, kind, listed):
+        if other.verification is not None and other.verified:
+            since[other.slug] = min(other.verification.verified_at, since.get(other.slug, _LATER))
+        if other.slug != own.slug and judge.ranks(other, kind, listed):
             rivals[other.slug] = other
-    ordered = tuple(rivals[slug] for slug in sorted(rivals))
-    return Board(protocol, kind, own, ordered, judge.reasons(own, kind, None))
+    dated = {row.slug: replace(row, since=since.get(row.slug, _LATER)) for row in (*rivals.values(), own)}
+    ordered = tuple(dated[slug] for slug in sorted(rivals))
+    return Board(protocol, kind, dated[own.slug], ordered, judge.reasons(own, kind, None))
 
 
 def _read(folder: Path) -> Iterator[Competitor]:
