@@ -9,6 +9,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
+import re
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
@@ -19,6 +21,7 @@ from worldstrat_bench.artefacts.durable import write_durably
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.toml_text import read_toml
 
+_NUMBER = re.compile(r"-?(?:[0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})(?:[eE][+-]?[0-9]{1,4})?")
 _LONGEST_KEY = 60
 _LONGEST_REASON = 200
 
@@ -188,6 +191,26 @@ def read_csv(text: str, most: int) -> list[list[str]]:
     if len(rows) > most:
         raise ValueError(f"more than {most:,} rows")
     return rows
+
+
+def finite_number(cell: str) -> float:
+    """Return the number in a cell of a table, in digits that every program reads alike.
+
+    Raises
+    ------
+    ValueError
+        if it is spelt otherwise, or not finite.
+    """
+    try:
+        value = float(cell)
+    except ValueError:
+        raise ValueError(f"{cell[:40]!r} is not a number") from None
+    if not math.isfinite(value):
+        raise ValueError(f"{cell[:40]!r} is not finite")
+    # Python also takes spaces, underscores and digits of other scripts; another reader of the same file finds text.
+    if not _NUMBER.fullmatch(cell):
+        raise ValueError(f"{cell[:40]!r} is a number to some programs only")
+    return value
 
 
 def parse_toml(kind: type[P], content: bytes | str, *, name: str, where: object, remedy: str) -> P:

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from worldstrat_bench.artefacts.base import decoded, read_csv, read_file
+from worldstrat_bench.artefacts.base import decoded, finite_number, read_csv, read_file
 from worldstrat_bench.artefacts.result import Result, changed_file
 from worldstrat_bench.artefacts.tiles import COLUMNS, MOST_TILES, format_value
 from worldstrat_bench.errors import InvalidArtefactError
@@ -133,7 +133,7 @@ def _parsed(rows: list[list[str]]) -> DrawTable:
 
 
 def _number(cell: str, line: int) -> float:
-    value = float(cell) if cell else math.nan
-    if cell and not math.isfinite(value):
-        raise ValueError(f"line {line} holds a value that is not finite")
-    return value
+    try:
+        return finite_number(cell) if cell else math.nan
+    except ValueError as error:
+        raise ValueError(f"line {line}: {error}") from None

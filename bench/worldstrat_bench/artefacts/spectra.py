@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from worldstrat_bench.artefacts.base import decoded, read_csv, read_file
+from worldstrat_bench.artefacts.base import decoded, finite_number, read_csv, read_file
 from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.artefacts.result import Result, changed_file
 from worldstrat_bench.artefacts.tiles import MOST_TILES
@@ -115,9 +115,10 @@ def _parsed(text: str) -> dict[str, dict[str, NDArray[np.float64]]]:
     for line, row in enumerate(rows, start=2):
         if len(row) != len(header):
             raise ValueError(f"line {line} has {len(row)} cells, the header {len(header)}")
-        values = np.array(row[2:], dtype=np.float64)
-        if not np.isfinite(values).all():
-            raise ValueError(f"line {line} holds a value that is not finite")
+        try:
+            values = np.array([finite_number(cell) for cell in row[2:]], dtype=np.float64)
+        except ValueError as error:
+            raise ValueError(f"line {line}: {error}") from None
         if row[0] in curves.setdefault(row[1], {}):
             raise ValueError(f"line {line} repeats a tile and curve")
         curves[row[1]][row[0]] = values

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldstrat_bench.arguments import check_several, check_text, one_of, whole_numbers
-from worldstrat_bench.artefacts.base import decoded, read_csv
+from worldstrat_bench.artefacts.base import decoded, finite_number, read_csv
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.typed import typed
 
@@ -222,14 +222,11 @@ def parse_tiles(content: bytes | str, *, where: object = TILES) -> TileTable:
 def _number(cell: str, line: int, name: str, where: object) -> float:
     if cell == "":
         return math.nan
+    # "nan" and "inf" are numbers to Python: null has one spelling, the empty cell.
     try:
-        value = float(cell)
-    except ValueError:
-        raise _invalid(f"line {line}, column {name}: {cell[:40]!r} is not a number", where) from None
-    if not math.isfinite(value):
-        # "nan" and "inf" are numbers to Python: null has one spelling, the empty cell.
-        raise _invalid(f"line {line}, column {name}: {cell[:40]!r} is not finite", where)
-    return value
+        return finite_number(cell)
+    except ValueError as error:
+        raise _invalid(f"line {line}, column {name}: {error}", where) from None
 
 
 def _flag(cell: str, line: int, name: str, where: object) -> bool | None:

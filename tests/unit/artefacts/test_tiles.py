@@ -76,6 +76,10 @@ def _broken(old: str, new: str) -> str:
         (_broken("tile,group", "tile,grp"), "header"),
         (_broken("31.23457", "31.2x"), "line 2, column psnr"),
         (_broken("31.23457", "inf"), "not finite"),
+        *(
+            (_broken("31.23457", spelt), "a number to some programs only")
+            for spelt in ("3_1.2", " 31.2", "31.2 ", "+31.2", '"31.2\n"', "\u0663\u0661", "0." + "3" * 99)
+        ),
         (_broken("\nb,", "\na,"), "sorted by name"),
         (_broken(",ok,", ",fine,"), "unknown outcome"),
         (_broken("\nb,", "\nb,,"), "line 3 has"),
