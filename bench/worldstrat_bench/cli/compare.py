@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from worldstrat_bench.cli import console
+from worldstrat_bench.printed import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -105,13 +106,13 @@ def _print(found: RunComparison, names: Sequence[str], axis: str | None, metrics
     for name, rows in found.lists.items():
         count = max((row.tiles for row in rows), default=0)
         kept = sorted((row for row in rows if row.metric in metrics), key=lambda row: metrics.index(row.metric))
-        out.print(_table(f"{name} ({count} tiles)", [(_label(row.metric), row) for row in kept]))
+        out.print(_table(f"{name} ({counted(count, 'tile')})", [(_label(row.metric), row) for row in kept]))
     if axis is not None:
         strata = found.strata[axis].items()
         out.print(_table(f"by {axis}", [(f"{s}: {_label(row.metric)}", row) for s, rows in strata for row in rows]))
     _explain(found)
     if found.only_a or found.only_b:
-        _say(f"- left out: {len(found.only_a)} tiles that only a scored, {len(found.only_b)} that only b scored")
+        _say(f"- left out: {counted(len(found.only_a), 'tile')} of a alone, {len(found.only_b)} of b alone")
     for remark in found.remarks:
         _say(f"- {remark}")
 
@@ -126,7 +127,7 @@ def _print_many(pairs: dict[tuple[str, str], RunComparison], axis: str | None, m
                 pair: row for pair, own in pairs.items() for row in own.lists.get(name, ()) if row.metric == metric
             }
             if found:
-                title = f"{name} ({max(row.tiles for row in found.values())} tiles): {_label(metric)}"
+                title = f"{name} ({counted(max(row.tiles for row in found.values()), 'tile')}): {_label(metric)}"
                 out.print(_table(title, [(f"{a} - {b}", row) for (a, b), row in found.items()]))
     if axis is not None:
         for stratum in first.strata[axis]:

@@ -22,6 +22,7 @@ from worldstrat_bench.cli.console import (
     stderr,
     stdout,
 )
+from worldstrat_bench.printed import counted
 
 if TYPE_CHECKING:
     from worldstrat_bench.data.check import CheckReport
@@ -146,7 +147,8 @@ def reference(
     path = out or Path(f"{found.release}-{found.protocol.id}.json")
     found.save(path)
     without = sum(tile.target_sha256 is None for tile in found.tiles.values())
-    text = f"{path}: {len(found.tiles)} tiles of {found.release} under {found.protocol.id}, {without} without target"
+    tiles = f"{counted(len(found.tiles), 'tile')} of {found.release} under {found.protocol.id}"
+    text = f"{path}: {tiles}, {without} without target"
     say(stderr(), text)
 
 
@@ -177,8 +179,8 @@ def _print_report(report: CheckReport) -> None:
         if report.deep
         else "headers, cloud masks and ends of files read; --deep decodes every pixel"
     )
-    found = f"{len(report.faults)} faults" if len(report.faults) != 1 else "1 fault"
-    line(f"list {report.list_name}: {report.checked} tiles checked, {found if report.faults else 'no fault'} ({how})")
+    found = counted(len(report.faults), "fault") if report.faults else "no fault"
+    line(f"list {report.list_name}: {counted(report.checked, 'tile')} checked, {found} ({how})")
     line(report.licence)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from worldstrat_bench.cli.console import JsonOption, print_json, printable, stderr
+from worldstrat_bench.printed import counted
 
 if TYPE_CHECKING:
     from worldstrat_bench.data.fetch.settings import Event, FetchResult, Report
@@ -80,7 +81,9 @@ def fetch(
 
 def _print_result(result: FetchResult) -> None:
     if not result.dry_run:
-        typer.echo(f"{result.root}: list {result.list_name} of {result.release}, {result.tiles} tiles, complete")
+        typer.echo(
+            f"{result.root}: list {result.list_name} of {result.release}, {counted(result.tiles, 'tile')}, complete"
+        )
     if not result.official:
         typer.echo("The two CSV files match no release of WorldStrat: scores on this folder are not official, and the")
         typer.echo("source's own terms apply. Those of WorldStrat are:")
@@ -117,7 +120,7 @@ def _plain_lines() -> Report:
             if tenth <= tenths[0]:
                 return
             tenths[0] = tenth
-            message = f"{10 * tenth} % ({event.members} of {event.members_total} files)"
+            message = f"{10 * tenth} % ({event.members} of {counted(event.members_total, 'file')})"
         else:
             message = event.message
         print(printable(message), file=sys.stderr, flush=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from worldstrat_bench.cli import console, groups, running
+from worldstrat_bench.printed import counted
 
 
 def register(app: typer.Typer) -> None:
@@ -38,7 +39,7 @@ def predict(
         console.print_json({"run": str(request.folder), "outcomes": outcomes})
     else:
         words = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
-        typer.echo(f"predicted {sum(outcomes.values())} tiles: {words}")
+        typer.echo(f"predicted {counted(sum(outcomes.values()), 'tile')}: {words}")
         typer.echo(f"run: {request.folder}")
         typer.echo(f"next: {console.command('score', request.folder, '--data', data)}")
     _refuse_failures(outcomes, request.folder)
@@ -55,4 +56,4 @@ def _refuse_failures(outcomes: dict[str, int], run: Path) -> None:
     failed = sum(count for outcome, count in outcomes.items() if outcome != "ok")
     if failed:
         remedy = "lists with such tiles will have no rank; fix the model and predict into a new --out"
-        raise ModelError(f"{failed} tiles failed", where=running.log_of(run), remedy=remedy)
+        raise ModelError(f"{counted(failed, 'tile')} failed", where=running.log_of(run), remedy=remedy)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from worldstrat_bench.printed import counted
+
 if TYPE_CHECKING:
     from worldstrat_bench.artefacts.record import Record
     from worldstrat_bench.cli.progress import Display
@@ -131,7 +133,7 @@ def report(record: Record, run: Path, json: bool) -> None:
     # After the summary: the run is complete, and its numbers are there whatever becomes of the exit code.
     if failed:
         raise ModelError(
-            f"{failed} of {record.dataset.tiles} tiles failed: {_spoiled(record)}",
+            f"{failed} of {counted(record.dataset.tiles, 'tile')} failed: {_spoiled(record)}",
             where=log_of(run),
             remedy="fix the model and evaluate it into a new --out; `worldstrat-bench models check` helps",
         )

@@ -277,7 +277,7 @@ def _print_build(report: BuildReport) -> None:
         typer.echo(f"nothing was written: the site in {printable(str(report.folder))} is as it was")
         return
     pictures = f", {counted(report.pictures, 'picture')}" if report.pictures else ", no pictures"
-    typer.echo(f"{report.files} files, {report.bytes / 1e6:.1f} MB{pictures}")
+    typer.echo(f"{counted(report.files, 'file')}, {report.bytes / 1e6:.1f} MB{pictures}")
     typer.echo(f"open {printable(str(report.entry_page))}")
 
 
@@ -305,7 +305,8 @@ def _print_check(report: CheckReport) -> None:
         say(screen, f"large: {what}")
     say(
         screen,
-        f"{report.pages} pages, {report.files} files; index {report.index_gzipped / 1e3:.1f} kB gzipped, css and js "
+        f"{counted(report.pages, 'page')}, {counted(report.files, 'file')}; "
+        f"index {report.index_gzipped / 1e3:.1f} kB gzipped, css and js "
         f"of a page at most {report.assets / 1e3:.1f} kB, largest tile page {report.largest_tile_page / 1e3:.1f} kB",
     )
     if report.faults:

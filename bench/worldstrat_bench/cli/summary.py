@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from worldstrat_bench.cli.console import printable, stdout
 from worldstrat_bench.cli.console import say as say_on
+from worldstrat_bench.printed import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -27,7 +28,7 @@ def print_summary(record: Record, run: Path) -> None:
         say_on(console, text)
 
     say("")
-    data = f"{dataset.release}, {dataset.tiles} tiles of the list {dataset.list!r}"
+    data = f"{dataset.release}, {counted(dataset.tiles, 'tile')} of the list {dataset.list!r}"
     name = " ".join(part for part in (model.submission or model.name, model.version) if part)
     say(f"{name} on {data}, {record.protocol.id}")
     if record.predictions is not None:
@@ -51,7 +52,9 @@ def remarks(record: Record) -> list[str]:
     lines = []
     if failed:
         words = ", ".join(f"{count} {outcome}" for outcome, count in failed.items())
-        lines.append(f"{sum(failed.values())} tiles failed ({words}); lists and strata with one have no mean")
+        lines.append(
+            f"{counted(sum(failed.values()), 'tile')} failed ({words}); lists and strata with one have no mean"
+        )
     lines.extend(in_words(record.messages))
     for name, scores in record.scores.items():
         psnr = scores.micro.get("psnr")
@@ -59,7 +62,7 @@ def remarks(record: Record) -> list[str]:
             lines.append(f"list {name}: no intervals, too few effective groups ({psnr.effective_groups:.3g})")
     lines.extend(_draws(record))
     if dataset.limit is not None:
-        lines.append(f"a smoke test of the first {dataset.limit} tiles: it cannot be ranked")
+        lines.append(f"a smoke test of the first {counted(dataset.limit, 'tile')}: it cannot be ranked")
     if dataset.shard is not None:
         lines.append(f"shard {dataset.shard}: put the shards together with `worldstrat-bench merge`")
     if dataset.revisits is not None:
@@ -70,7 +73,7 @@ def remarks(record: Record) -> list[str]:
     if not dataset.official:
         lines.append("not an official test set: the numbers compare models on this data only")
     if dataset.no_target:
-        lines.append(f"{len(dataset.no_target)} tiles have no target: {', '.join(dataset.no_target[:3])}")
+        lines.append(f"without target: {counted(len(dataset.no_target), 'tile')}, {', '.join(dataset.no_target[:3])}")
     # The options that would give it were named when the run began.
     lines.extend(f"{metric} is null: {re.split(r'[:;] --', reason)[0]}" for metric, reason in record.nulls.items())
     lines.extend(record.warnings)

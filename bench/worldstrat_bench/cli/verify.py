@@ -10,6 +10,7 @@ import typer
 
 from worldstrat_bench.cli.console import DeviceOption, JsonOption, print_json, say_lines, stdout
 from worldstrat_bench.cli.groups import IsolationOption, LoadingGroup, with_groups
+from worldstrat_bench.printed import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -210,11 +211,11 @@ def _text(report: VerifyReport, request: VerifyRequest) -> str:
     if report.model is None:
         return "".join([*lines, _not_run(report), "\n"])
     if report.computed is None:
-        lines.append(f"{len(report.tiles)} of {report.record.dataset.tiles} tiles run again\n")
+        lines.append(f"{len(report.tiles)} of {counted(report.record.dataset.tiles, 'tile')} run again\n")
         if report.draw is not None:
             lines.append(f"drawn with {report.draw.source} randomness, seed {report.draw.seed}\n")
     else:
-        lines.append(f"the whole list was run again, {report.compared} tiles: {request.out}\n")
+        lines.append(f"the whole list was run again, {counted(report.compared, 'tile')}: {request.out}\n")
         if report.passed and not report.agrees:
             lines.append("the submitted numbers do not hold; those of this run replace them\n")
         if not report.passed:

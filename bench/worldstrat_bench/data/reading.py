@@ -13,6 +13,7 @@ from worldstrat_bench.data.raster import read_cloud_mask, read_lr
 from worldstrat_bench.data.task import Task
 from worldstrat_bench.data.tile import Revisit, Tile
 from worldstrat_bench.errors import DataError, UsageError
+from worldstrat_bench.printed import counted
 from worldstrat_bench.protocol import Protocol
 
 
@@ -114,7 +115,7 @@ def refuse_few_revisits(dataset: Dataset, list_name: str, frames: int) -> int | 
     revisits = dataset.partial_revisits(dataset.names(list_name))
     if revisits is not None and frames > revisits:
         raise UsageError(
-            f"this copy has revisits 1 to {revisits} of a tile, which are not enough for {frames} frames",
+            f"this copy has revisits 1 to {revisits} of a tile, which are not enough for {counted(frames, 'frame')}",
             where=dataset.root,
             remedy=f"--frames {revisits}, or get the others: worldstrat-bench data fetch {dataset.root} --frames 8",
         )
@@ -125,7 +126,7 @@ def check_frames(frames: int, protocol: Protocol) -> None:
     """Raise UsageError unless the protocol offers that many frames."""
     if not 1 <= frames <= protocol.inputs.frames:
         raise UsageError(
-            f"cannot give a model {frames} frames", where="--frames", remedy=f"1 to {protocol.inputs.frames}"
+            f"cannot give a model {counted(frames, 'frame')}", where="--frames", remedy=f"1 to {protocol.inputs.frames}"
         )
 
 

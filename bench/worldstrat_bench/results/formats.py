@@ -12,6 +12,7 @@ from worldstrat_bench.arguments import one_of
 from worldstrat_bench.artefacts.bibtex import latex_text
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.measures import measure
+from worldstrat_bench.printed import counted
 from worldstrat_bench.results.table import Cell, Column, Table
 from worldstrat_bench.stats.letters import shown
 from worldstrat_bench.stats.names import without_codes
@@ -121,7 +122,7 @@ def caption(table: Table, letters: bool, numbers: Sequence[int] | None = None) -
     data, rules = table.runs[0].result.record.dataset, table.protocol
     own = range(len(table.columns)) if numbers is None else numbers
     columns = [table.columns[i] for i in own]
-    tiles = f"{table.tiles} tiles of the list {table.list_name} of {_data_name(data.release)}"
+    tiles = f"{counted(table.tiles, 'tile')} of the list {table.list_name} of {_data_name(data.release)}"
     needed = f"paired test at p ≤ {rules.ranking.level:.2g}{_margins(table, columns)}"
     parts = [f"Means over {tiles}, protocol {rules.id}"]
     printed = [cells[i] for cells in table.cells for i in own]

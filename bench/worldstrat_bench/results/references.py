@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from worldstrat_bench.artefacts.bibtex import WORLDSTRAT, About, citation_key, harness_entry, model_entry
 from worldstrat_bench.artefacts.record import Record
+from worldstrat_bench.printed import counted
 from worldstrat_bench.results.load import Named
 from worldstrat_bench.results.table import Table
 
@@ -66,7 +67,7 @@ def methods(table: Table) -> str:
     parts = [
         f"Models were evaluated with worldstrat-bench {' and '.join(versions)}",
         f"A score is what the protocol {rules.id} (sha256 {rules.sha256[:12]}) says",
-        f"The test set is the list {table.list_name} of {_release(data.release)}, {table.tiles} tiles",
+        f"The test set is the list {table.list_name} of {_release(data.release)}, {counted(table.tiles, 'tile')}",
         f"The sha256 of the targets begins with {data.targets_sha256[:12]}",
         _inputs(records[0]),
         aligned,
@@ -83,7 +84,7 @@ def methods(table: Table) -> str:
     ]
     failed = sum(record.scores[table.list_name].failed for record in records)
     if failed:
-        parts.append(f"{failed} tiles failed; a model with a failed tile has no mean")
+        parts.append(f"{counted(failed, 'tile')} failed; a model with a failed tile has no mean")
     return ". ".join(parts) + "."
 
 

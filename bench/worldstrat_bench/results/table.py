@@ -9,6 +9,7 @@ from worldstrat_bench.arguments import one_of
 from worldstrat_bench.artefacts.record import Summary
 from worldstrat_bench.data.split import sublists
 from worldstrat_bench.measures import measure, metrics_named
+from worldstrat_bench.printed import counted
 from worldstrat_bench.protocol import Protocol, load_protocol
 from worldstrat_bench.results.load import Named, Paths, check_same_board, chosen_list, load_runs
 from worldstrat_bench.run.standing import standing_remarks
@@ -246,7 +247,9 @@ def notes_on(runs: Sequence[Named], list_name: str, metrics: Collection[str]) ->
         if record.dataset.limit is not None or record.dataset.shard is not None:
             notes.append(f"{run.name} is a part of a run and is not ranked")
         elif not record.rankable(list_name):
-            notes.append(f"{run.name} failed on {record.scores[list_name].failed} tiles and has no mean there")
+            notes.append(
+                f"{run.name} failed on {counted(record.scores[list_name].failed, 'tile')} and has no mean there"
+            )
         if record.model.draws > 1:
             notes.append(f"{run.name} is stochastic, and its scores are means over {record.model.draws} draws a tile")
         notes += standing_remarks(run.result, run.name)

@@ -14,6 +14,7 @@ from worldstrat_bench.artefacts.tiles import TileTable
 from worldstrat_bench.data.split import sublists
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.measures import measure
+from worldstrat_bench.printed import counted
 from worldstrat_bench.protocol import Aggregation, Protocol, load_protocol, same_task
 from worldstrat_bench.run.standing import standing_remarks
 from worldstrat_bench.stats.aggregate import largest_list
@@ -179,14 +180,14 @@ def _strata(
 def _remarks(a: Record, b: Record, failed: frozenset[str]) -> tuple[str, ...]:
     remarks = []
     if failed:
-        remarks.append(f"{len(failed)} tiles failed in one run or both: where they are, neither is better")
+        remarks.append(f"{counted(len(failed), 'tile')} failed in one run or both: where they are, neither is better")
     remarks += [
         f"{measure(name).label} is not compared: version {a.optional[name]} and version {b.optional[name]}"
         for name in other_versions(a, b)
     ]
     for name, record in (("a", a), ("b", b)):
         if record.dataset.limit is not None:
-            remarks.append(f"{name} is a smoke test of the first {record.dataset.limit} tiles")
+            remarks.append(f"{name} is a smoke test of the first {counted(record.dataset.limit, 'tile')}")
         if record.dataset.shard is not None:
             remarks.append(f"{name} is shard {record.dataset.shard} of a run")
     if a.dataset.list != b.dataset.list:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from worldstrat_bench.errors import WorldstratBenchError
+from worldstrat_bench.printed import counted
 from worldstrat_bench.protocol import load_protocol, protocol_ids, stage_of
 
 State = Literal["ok", "warn", "bad"]
@@ -222,7 +223,7 @@ def _data(data: Path | None) -> Iterator[MachineFinding]:
     dataset = open_dataset(data)
     name = dataset.resolve_list("auto")
     tiles = dataset.tiles(name)
-    text = f"{len(tiles)} tiles of the list {name!r}, release {dataset.release}, in {data}"
+    text = f"{counted(len(tiles), 'tile')} of the list {name!r}, release {dataset.release}, in {data}"
     if dataset.official_release:
         yield MachineFinding("ok", "data", text)
     else:

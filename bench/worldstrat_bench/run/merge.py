@@ -196,7 +196,7 @@ def _complete(part: _Part, tiles: Sequence[str]) -> None:
     missing = [tile for tile in tiles if tile not in part.entries or part.entries[tile].scored is None]
     if missing:
         raise InvalidArtefactError(
-            f"shard {part.shard} lacks {len(missing)} of {len(tiles)} tiles: {', '.join(missing[:3])}",
+            f"shard {part.shard} lacks {len(missing)} of {counted(len(tiles), 'tile')}: {', '.join(missing[:3])}",
             where=part.run.path,
             remedy=f"give its command again: it continues, worldstrat-bench evaluate ... --shard {part.shard}",
         )

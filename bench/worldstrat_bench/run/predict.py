@@ -15,6 +15,7 @@ from worldstrat_bench.data.task import Answer, Task
 from worldstrat_bench.data.tile import Tile
 from worldstrat_bench.errors import InfrastructureError, ModelError, UsageError
 from worldstrat_bench.memory import keep_freed_memory
+from worldstrat_bench.printed import counted
 from worldstrat_bench.protocol import Protocol
 from worldstrat_bench.run.crew import ATTEMPTS, Crew
 from worldstrat_bench.run.draws import predict_draws, together
@@ -222,7 +223,7 @@ class Predictor:
             for future in storing:
                 future.result()
             said = reply.message.partition("\n")[0]
-            what = f"{failures} tiles in a row failed, the last with {reply.outcome}: {said}"
+            what = f"{counted(failures, 'tile')} in a row failed, the last with {reply.outcome}: {said}"
             if reply.outcome == "infra_error":
                 remedy = "look at the machine, then give the same command again: such tiles are tried again"
                 raise InfrastructureError(what, where=self._run.path / LOG, remedy=remedy)

@@ -21,6 +21,7 @@ from worldstrat_bench.data.reading import TileInputs, refuse_few_revisits
 from worldstrat_bench.data.task import Answer
 from worldstrat_bench.data.tile import Tile
 from worldstrat_bench.errors import UsageError
+from worldstrat_bench.printed import counted
 from worldstrat_bench.protocol import Protocol, load_protocol
 from worldstrat_bench.run.caching import open_cache, tell_what_fits
 from worldstrat_bench.run.crew import Crew
@@ -87,7 +88,7 @@ class Run:
         protocol = load_protocol(request.protocol)
         if request.model.frames > protocol.inputs.frames:
             raise UsageError(
-                f"{protocol.id} offers 1 to {protocol.inputs.frames} frames, not {request.model.frames}",
+                f"{protocol.id} offers 1 to {counted(protocol.inputs.frames, 'frame')}, not {request.model.frames}",
                 where="--frames",
             )
         with tempfile.TemporaryDirectory(prefix="worldstrat-bench-") as scratch:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from worldstrat_bench.artefacts.record import HandedIn, Record
 from worldstrat_bench.artefacts.verification import Verification
 from worldstrat_bench.preprocessing import describe, shorten
+from worldstrat_bench.printed import counted
 from worldstrat_bench.site.text import clean
 
 Pairs = list[tuple[str, str]]
@@ -34,7 +35,7 @@ def provenance(record: Record) -> Pairs:
         ("Record", record.record_id),
         ("Created", record.created),
         ("Protocol", f"{record.protocol.id}, sha256 {record.protocol.sha256}"),
-        ("Data", f"{data.release}, list {data.list}, {data.tiles} tiles"),
+        ("Data", f"{data.release}, list {data.list}, {counted(data.tiles, 'tile')}"),
         ("Decoded targets", data.targets_sha256),
         ("Entry point", model.entry_point or ""),
         ("Wheel", model.wheel_sha256 or ""),

@@ -20,6 +20,7 @@ from worldstrat_bench.artefacts.tiles import TileTable
 from worldstrat_bench.artefacts.verification import verification_in
 from worldstrat_bench.data import split
 from worldstrat_bench.errors import UsageError
+from worldstrat_bench.printed import counted
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.stats.aggregate import metric_names, metric_values
 from worldstrat_bench.stats.boards import Kind, claimed_kind, foreign_inputs, kind_of, ranking_list
@@ -117,7 +118,7 @@ def _of_state(state: State) -> Iterator[WhyUnranked]:
 def of_run(record: Record) -> Iterator[WhyUnranked]:
     """Return why a run is only a part of one, which compares with nothing."""
     if record.dataset.limit is not None:
-        yield WhyUnranked("partial", f"limited to {record.dataset.limit} tiles: a smoke test")
+        yield WhyUnranked("partial", f"limited to {counted(record.dataset.limit, 'tile')}: a smoke test")
     if record.dataset.shard is not None:
         yield WhyUnranked("partial", f"shard {record.dataset.shard[:20]}: merge the shards first")
 
@@ -137,7 +138,7 @@ def _of_tiles(record: Record, table: TileTable, kind: Kind) -> Iterator[WhyUnran
     failed = {name: count for name, count in sorted(record.outcomes.items()) if name != "ok" and count}
     if failed and all(scores.failed for scores in record.scores.values()):
         parts = ", ".join(f"{count} {outcome.replace('_', ' ')}" for outcome, count in failed.items())
-        what = f"incomplete: {sum(failed.values())} of {record.dataset.tiles} tiles failed ({parts})"
+        what = f"incomplete: {sum(failed.values())} of {counted(record.dataset.tiles, 'tile')} failed ({parts})"
         yield WhyUnranked("failed", what)
     if kind in ("official", "probe") or (kind == "predictions" and record.dataset.official):
         known = record.dataset.list in split.LISTS
@@ -181,12 +182,12 @@ def _lacking(record: Record, table: TileTable, name: str, metric: str) -> str:
     if name not in record.scores or not tiles:
         return f"it was not scored on list {name[:40]}"
     if failed := record.scores[name].failed:
-        return f"{failed} of {len(tiles)} tiles of list {name[:40]} failed"
+        return f"{failed} of {counted(len(tiles), 'tile')} of list {name[:40]} failed"
     rows = table.index_of(sorted(tiles))
     known = metric in metric_names(table)
     missing = int(np.isnan(metric_values(table, metric)[rows]).sum()) if known else len(rows)
     summary = record.scores[name].micro.get(metric)
     if missing:
         why = f" ({record.nulls[metric][:200]})" if metric in record.nulls else ""
-        return f"no {metric} on {missing} of {len(tiles)} tiles of list {name[:40]}{why}"
+        return f"no {metric} on {missing} of {counted(len(tiles), 'tile')} of list {name[:40]}{why}"
     return f"no mean of {metric} on list {name[:40]}" if summary is None or summary.mean is None else ""

@@ -8,6 +8,7 @@ from pathlib import Path
 from worldstrat_bench.artefacts.harness import KnownHarnesses
 from worldstrat_bench.artefacts.reference import References
 from worldstrat_bench.measures import measure
+from worldstrat_bench.printed import counted
 from worldstrat_bench.stats.aggregate import metric_values
 from worldstrat_bench.stats.estimate import effective_groups
 from worldstrat_bench.stats.paired import Comparison, compare
@@ -50,7 +51,8 @@ def _board_lines(board: Board) -> Iterator[str]:
     official = "official" if dataset.official else "not official: these ranks are practice"
     if board.own.record.predictions is not None:
         official = "predictions handed in, which are ranked among themselves and never cited"
-    title = f"{board.protocol.id}, {dataset.release}, list {board.list_name} ({len(board.tiles)} tiles), {official}"
+    tiles = f"list {board.list_name} ({counted(len(board.tiles), 'tile')})"
+    title = f"{board.protocol.id}, {dataset.release}, {tiles}, {official}"
     yield f"#### {escape_markdown(title)}"
     yield ""
     for reason in board.reasons:

@@ -25,6 +25,7 @@ from worldstrat_bench.errors import (
     WorldstratBenchError,
 )
 from worldstrat_bench.measures import OPTIONAL
+from worldstrat_bench.printed import counted
 from worldstrat_bench.protocol import Protocol, load_protocol, same_task
 from worldstrat_bench.run.engine import Engine
 from worldstrat_bench.run.events import Event, Listener, Notice
@@ -123,7 +124,7 @@ class Matrix:
             return place.cell("failed", str(error), exit_code=error.exit_code)
         failed = record.dataset.tiles - record.outcomes.get("ok", 0)
         if failed:
-            reason = f"{failed} of {record.dataset.tiles} tiles failed, of {', '.join(record.spoiled_lists)}"
+            reason = f"{failed} of {counted(record.dataset.tiles, 'tile')} failed, of {', '.join(record.spoiled_lists)}"
             return place.cell("failed tiles", reason, record, exit_code=ModelError.exit_code)
         return place.cell("ran" if source is None else "scored again", "", record)
 

@@ -16,6 +16,7 @@ from worldstrat_bench.artefacts.result import Result
 from worldstrat_bench.artefacts.tiles import TileTable
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.measures import measure
+from worldstrat_bench.printed import counted
 from worldstrat_bench.protocol import GaussianParabola, load_protocol
 from worldstrat_bench.stats.aggregate import metric_values
 from worldstrat_bench.submission.faults import CheckFinding, notice
@@ -45,7 +46,7 @@ def plausibility_notices(result: Result) -> Iterator[CheckFinding]:
         count = int(rows.sum())
         if count:
             tile = table.tiles[int(np.flatnonzero(rows)[0])]
-            text = f"{what}: {count} of {len(table)} tiles, {tile!r} for one"
+            text = f"{what}: {count} of {counted(len(table), 'tile')}, {tile!r} for one"
             yield notice("plausibility", text, where=where, line=table.tiles.index(tile) + 2, remedy=_REMEDY)
     for name in _VARYING:
         values = metric_values(table, name)
@@ -53,7 +54,7 @@ def plausibility_notices(result: Result) -> Iterator[CheckFinding]:
         if len(values) >= CONSTANT_TILES and np.ptp(values) <= 1e-6 * max(1.0, float(np.abs(values).max())):
             if name == "gain" and abs(float(values[0])) <= 1e-6:
                 continue  # bicubic itself
-            text = f"{measure(name).label} is {values[0]:.7g} on every one of {len(values)} tiles"
+            text = f"{measure(name).label} is {values[0]:.7g} on every one of {counted(len(values), 'tile')}"
             yield notice("plausibility", text, where=where, remedy=_REMEDY)
 
 

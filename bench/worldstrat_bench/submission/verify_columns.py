@@ -14,6 +14,7 @@ from worldstrat_bench.artefacts.speed import SpeedReport
 from worldstrat_bench.artefacts.tiles import FACT_COLUMNS, TileTable
 from worldstrat_bench.artefacts.verification import ColumnCheck
 from worldstrat_bench.measures import MEASURES
+from worldstrat_bench.printed import counted
 from worldstrat_bench.submission.faults import CheckFinding
 
 PRINTED: Final = 2e-6
@@ -140,7 +141,7 @@ def column_faults(columns: Mapping[str, ColumnCheck], compared: int, where: Path
         if not check.contradicted:
             continue
         by = f", by up to {check.largest:.3g}" if check.largest else ""
-        what = f"{name} differs from tiles.csv on {check.contradicted} of {compared} tiles{by}"
+        what = f"{name} differs from tiles.csv on {check.contradicted} of {counted(compared, 'tile')}{by}"
         at = f", tile {check.tile!r} for one" if check.tile else ""
         limit = f"agreement is within {check.tolerance:g}; a value on one side only is a difference"
         yield CheckFinding("again", what + at, where=where, remedy=limit)

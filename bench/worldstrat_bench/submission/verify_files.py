@@ -13,6 +13,7 @@ from worldstrat_bench.artefacts.result import Result, load_result, read_result
 from worldstrat_bench.digests import file_sha256
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.measures import MEASURES
+from worldstrat_bench.printed import counted
 from worldstrat_bench.submission.check_record import recomputed_faults
 from worldstrat_bench.submission.faults import CheckFinding, notice
 from worldstrat_bench.submission.manifest import MANIFEST_NAME
@@ -106,7 +107,8 @@ def _differences(stated: Result, again: Result, run: Path) -> Iterator[CheckFind
     for name, texts in stated.table.texts.items():
         other = [i for i, text in enumerate(texts) if text != again.table.texts[name][i]]
         if other:
-            what = f"{name} differs from tiles.csv on {len(other)} tiles, {stated.table.tiles[other[0]]!r} for one"
+            tile = stated.table.tiles[other[0]]
+            what = f"{name} differs from tiles.csv on {counted(len(other), 'tile')}, {tile!r} for one"
             yield CheckFinding("again", what, where=run, remedy=_REMEDY)
     for name, values in stated.table.numbers.items():
         found = again.table.numbers.get(name)
@@ -123,5 +125,5 @@ def _differences(stated: Result, again: Result, run: Path) -> Iterator[CheckFind
         )
         if not within.all():
             tile = stated.table.tiles[int(np.argmin(within))]
-            what = f"{name} differs from tiles.csv on {int((~within).sum())} tiles, {tile!r} for one"
+            what = f"{name} differs from tiles.csv on {counted(int((~within).sum()), 'tile')}, {tile!r} for one"
             yield CheckFinding("again", what, where=run, remedy=_REMEDY)

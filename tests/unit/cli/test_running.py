@@ -136,7 +136,7 @@ def test_the_summary_says_what_a_reader_must_know(tmp_path: Path, capsys: pytest
         "watch out",
         "lpips is null: no weights\n",
         "stlpips is null: none: x; y\n",
-        "1 tiles have no target: t",
+        "without target: 1 tile, t",
     ):
         assert word in text
 

@@ -68,7 +68,7 @@ def test_a_failed_tile_keeps_its_row(tmp_path: Path) -> None:
     table = make_table([tmp_path / "a"])
     assert {cell.mean for row in table.cells for cell in row} == {None}
     assert "| – |" in markdown(table)
-    assert "failed on 1 tiles" in markdown(table)
+    assert "failed on 1 tile and" in markdown(table)
 
 
 def test_scores_are_those_of_the_records(runs: list[Path]) -> None:

@@ -43,7 +43,7 @@ def test_a_failed_tile_leaves_no_verdict_where_it_is(tmp_path: Path) -> None:
     found = compare_runs(tmp_path / "a", tmp_path / "c")
     assert {one.verdict for one in found.lists["test"]} == {"none"}
     assert {one.verdict for one in found.strata["ipcc"][FACTS[3].ipcc]} == {"none"}
-    assert any("1 tiles failed" in remark for remark in found.remarks)
+    assert any("1 tile failed" in remark for remark in found.remarks)
 
 
 @pytest.mark.parametrize("groups", [4, 7, 20, 40])

@@ -22,6 +22,7 @@ from worldstrat_bench.data.fetch.store import Store, disk_errors
 from worldstrat_bench.data.fetch.wanted import WantedFiles, choose
 from worldstrat_bench.data.split import licence_text
 from worldstrat_bench.errors import DataError, InfrastructureError, UsageError
+from worldstrat_bench.printed import counted
 
 _ASSUMED_BYTES_PER_SECOND = 10_000_000
 _RATE_NEEDS_BYTES = MIB
@@ -91,7 +92,8 @@ class _Fetch:
             job.plan()
         result = self._account(wanted, release, jobs)
         summary = (
-            f"list {wanted.list_name} of {self._source.text}: {result.tiles} tiles, {result.frames} frames; "
+            f"list {wanted.list_name} of {self._source.text}: {counted(result.tiles, 'tile')}, "
+            f"{counted(result.frames, 'frame')}; "
             f"{result.members_present} of {result.members} files are here; to get: {megabytes(result.bytes_needed)}, "
             f"about {duration(result.estimated_seconds)}"
         )
@@ -111,7 +113,7 @@ class _Fetch:
         )
         # Last: what could be had is there, and the message says so.
         self._refuse_gaps(wanted)
-        written = f"{final.members_written} files, {megabytes(final.bytes_written)}"
+        written = f"{counted(final.members_written, 'file')}, {megabytes(final.bytes_written)}"
         self._progress.done(f"complete: {written} written in {duration(final.seconds)}")
         return final
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from worldstrat_bench.arguments import one_of
 from worldstrat_bench.data.split import LISTS, list_tiles
 from worldstrat_bench.errors import DataError, UsageError
+from worldstrat_bench.printed import counted
 
 LARGEST_CSV_BYTES = 256 << 20
 _TILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.\-]{0,119}")
@@ -100,7 +101,7 @@ def choose(list_name: str, frames: int, metadata: Path, split: Path, *, official
         if unknown and not official:  # metadata.csv of a release need not know the tiles that are in no split
             held = len(tiles) - len(unknown)
             raise UsageError(
-                f"this dataset holds {held} of the {len(tiles)} tiles of list {name}",
+                f"this dataset holds {held} of the {counted(len(tiles), 'tile')} of list {name}",
                 where=metadata.name,
                 remedy="--list test takes the rows of its own split file",
             )
