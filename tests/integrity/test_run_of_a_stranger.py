@@ -13,13 +13,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from submission_factory import SLUG, make_submission
+from submission_factory import SLUG, make_submission, the_result
 from worldstrat_bench.artefacts.durable import write_durably
+from worldstrat_bench.artefacts.result import load_result
 from worldstrat_bench.data.task import Answer
 from worldstrat_bench.errors import InvalidArtefactError
+from worldstrat_bench.plain_files import read_plain
+from worldstrat_bench.results.load import title_of
 from worldstrat_bench.run.folder import hold_run, read_run
 from worldstrat_bench.run.journal import FILE_NAME, Journal, Predicted
 from worldstrat_bench.run.predictions import PredictionStore
+from worldstrat_bench.submission.check import check
+from worldstrat_bench.submission.manifest import ManifestError, load_manifest
 from worldstrat_bench.submission.results import add_run
 
 MAGIC = bytes.fromhex("d9d505f920a163d7")
@@ -204,3 +209,56 @@ def test_a_record_is_added_through_no_link(
     assert own.read_text() == WORDS
     assert not list(folder.glob("results/*/*/spectra.csv"))
     assert not (own.parent / "record.json").exists()
+
+
+def as_no_file(path: Path, kind: str) -> None:
+    """Put a pipe in the place of a file, or a link to a device."""
+    path.unlink()
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(os.devnull)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+@pytest.mark.parametrize("name", ["record.json", "tiles.csv"])
+def test_what_is_no_file_is_not_read_in_the_place_of_a_record(tmp_path: Path, name: str, kind: str) -> None:
+    """A pipe would be waited for without end, and a device read without end: its size is 0."""
+    folder = the_result(make_submission(tmp_path))
+    assert load_result(folder).record.model.submission == SLUG
+    as_no_file(folder / name, kind)
+    with pytest.raises(InvalidArtefactError, match="not a regular file"):
+        load_result(folder)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_is_no_file_is_not_read_in_the_place_of_a_manifest(tmp_path: Path, kind: str) -> None:
+    folder = make_submission(tmp_path)
+    result = the_result(folder)
+    assert load_manifest(folder).submission.slug == title_of(load_result(result)) == SLUG
+    as_no_file(folder / "submission.toml", kind)
+    with pytest.raises(ManifestError, match="not a regular file"):
+        load_manifest(folder)
+    # The name of the model stands in for the title; nothing waits.
+    assert title_of(load_result(result)) == SLUG
+    assert {fault.rule for fault in check([folder]).faults} >= {"files", "manifest"}
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_is_no_file_is_not_read_in_the_place_of_a_prediction(run: Path, kind: str) -> None:
+    store = PredictionStore(run / "predictions")
+    assert store.read("a").image.shape == (3, 4, 4)
+    as_no_file(store.path("a"), kind)
+    with pytest.raises(InvalidArtefactError, match="not a regular file"):
+        store.read("a")
+
+
+def test_no_more_is_read_of_a_file_than_may_be(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"x" * 11)
+    (tmp_path / "link").symlink_to(file)
+    assert (read_plain(file, 11), read_plain(tmp_path / "link", 4)) == (b"x" * 11, b"x" * 5)
+    with pytest.raises(FileNotFoundError):
+        read_plain(tmp_path / "none", 4)
+    with pytest.raises(OSError, match="not a regular file"):
+        read_plain(tmp_path, 4)

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from worldstrat_bench.artefacts.durable import write_durably
 from worldstrat_bench.errors import InvalidArtefactError
+from worldstrat_bench.plain_files import read_plain
 from worldstrat_bench.toml_text import read_toml
 
 _NUMBER = re.compile(r"-?(?:[0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})(?:[eE][+-]?[0-9]{1,4})?")
@@ -129,16 +130,16 @@ def read_file(path: Path, kind: str, max_bytes: int, remedy: str) -> bytes:
         if it is missing, cannot be read or is larger than `max_bytes`.
     """
     try:
-        # Measured before it is read: a file of a stranger may be of any size.
-        if path.stat().st_size > max_bytes:
-            what = f"not a valid {kind}: larger than {max_bytes:,} bytes"
-            raise InvalidArtefactError(what, where=path, remedy=remedy)
-        return path.read_bytes()
+        content = read_plain(path, max_bytes)
     except FileNotFoundError:
         raise InvalidArtefactError(f"there is no {kind}", where=path, remedy=remedy) from None
     except OSError as error:
         what = f"the {kind} cannot be read: {error.strerror or error}"
         raise InvalidArtefactError(what, where=path, remedy=remedy) from None
+    if len(content) > max_bytes:
+        what = f"not a valid {kind}: larger than {max_bytes:,} bytes"
+        raise InvalidArtefactError(what, where=path, remedy=remedy)
+    return content
 
 
 def decoded(content: bytes | str) -> str:

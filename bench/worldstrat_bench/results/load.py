@@ -10,6 +10,7 @@ from typing import TypeAlias
 from worldstrat_bench.arguments import one_of
 from worldstrat_bench.artefacts.result import Result, load_result
 from worldstrat_bench.errors import UsageError
+from worldstrat_bench.plain_files import read_plain
 from worldstrat_bench.stats.boards import board_key, ranking_list
 from worldstrat_bench.stats.names import name_fault
 from worldstrat_bench.toml_text import read_toml
@@ -103,8 +104,7 @@ def title_of(result: Result) -> str:
     # The nearest manifest decides, and only as far up as a submission reaches: a run may lie below anything.
     for folder in (result.folder, *result.folder.resolve().parents[:_DEPTH]):
         try:
-            with (folder / "submission.toml").open("rb") as stream:
-                text = stream.read(_LARGEST).decode("utf-8-sig")
+            text = read_plain(folder / "submission.toml", _LARGEST)[:_LARGEST].decode("utf-8-sig")
             title = read_toml(text)["submission"]["title"]
         except FileNotFoundError:
             continue

@@ -110,6 +110,8 @@ def _load(path: Path) -> Answer:
     Written out rather than left to the library because a run may come from others: the header has a size
     limit and at most two tensors, and nothing is allocated before the sizes agree.
     """
+    if path.exists() and not path.is_file():  # to open a pipe would wait for its other end
+        raise ValueError("it is not a regular file")
     with path.open("rb") as stream:
         # The header of one prediction is some hundred bytes; a length beyond the limit is another file or an attack.
         length = int.from_bytes(stream.read(8), "little")

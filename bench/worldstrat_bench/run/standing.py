@@ -8,6 +8,7 @@ from worldstrat_bench.artefacts.harness import NONE_KNOWN
 from worldstrat_bench.artefacts.result import Result
 from worldstrat_bench.artefacts.state import ACTIVE, state_in
 from worldstrat_bench.errors import InvalidArtefactError
+from worldstrat_bench.plain_files import read_plain
 from worldstrat_bench.run.known import known_harnesses, repository_of
 from worldstrat_bench.stats.boards import claimed_kind
 from worldstrat_bench.stats.eligibility import Rule, cites, computed_in, why_unranked
@@ -32,7 +33,7 @@ def standing_remarks(result: Result, name: str) -> tuple[str, ...]:
     if repository is not None:
         try:
             known = known_harnesses(repository)
-            manifest = (result.folder.resolve().parents[2] / _MANIFEST).read_bytes()[:_MOST]
+            manifest = read_plain(result.folder.resolve().parents[2] / _MANIFEST, _MOST)[:_MOST]
             state = state_in(manifest.decode("utf-8-sig", "replace"))
         except (OSError, InvalidArtefactError):
             pass  # what is wrong with the repository is for its own check to say

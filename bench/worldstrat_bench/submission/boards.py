@@ -18,6 +18,7 @@ from worldstrat_bench.artefacts.tiles import TileTable
 from worldstrat_bench.artefacts.verification import Verification, verification_in
 from worldstrat_bench.data import split
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
+from worldstrat_bench.plain_files import read_plain
 from worldstrat_bench.protocol import Protocol, load_protocol
 from worldstrat_bench.run.known import known_harnesses
 from worldstrat_bench.stats.anchor import contradiction, reference_of
@@ -255,7 +256,8 @@ def _read(folder: Path) -> Iterator[Competitor]:
 
 def _text(path: Path) -> str:
     try:
-        return "" if path.is_symlink() else path.read_bytes()[:MAX_MANIFEST_BYTES].decode("utf-8-sig")
+        content = b"" if path.is_symlink() else read_plain(path, MAX_MANIFEST_BYTES)
+        return content[:MAX_MANIFEST_BYTES].decode("utf-8-sig")
     except (OSError, UnicodeDecodeError):
         return ""
 

@@ -10,6 +10,7 @@ from packaging.utils import canonicalize_name
 from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.data import split
 from worldstrat_bench.digests import file_sha256
+from worldstrat_bench.plain_files import read_plain
 from worldstrat_bench.protocol import protocol_ids
 from worldstrat_bench.stats.train_split import assess
 from worldstrat_bench.submission.faults import CheckFinding, notice, relative
@@ -18,6 +19,7 @@ from worldstrat_bench.submission.locate import line_of
 from worldstrat_bench.submission.lock import Locked, LockError, load_lock
 from worldstrat_bench.submission.manifest import (
     MANIFEST_NAME,
+    MAX_MANIFEST_BYTES,
     WEIGHTS_SUFFIXES,
     Manifest,
     ManifestError,
@@ -45,7 +47,8 @@ def submitted_manifest(folder: Path) -> tuple[Manifest | None, str, list[CheckFi
 
 def _all_errors(path: Path) -> tuple[ManifestError, ...]:
     try:
-        found = manifest_errors(path.read_bytes()[: 64 * 1024].decode("utf-8-sig"), where=path)
+        content = read_plain(path, MAX_MANIFEST_BYTES)[:MAX_MANIFEST_BYTES]
+        found = manifest_errors(content.decode("utf-8-sig"), where=path)
     except (OSError, UnicodeDecodeError):
         return ()
     return () if isinstance(found, Manifest) else found
@@ -228,12 +231,13 @@ def _of_satellites(datasets: Sequence[str]) -> str | None:
 def _listed_faults(path: Path, *, ranked: bool) -> Iterator[CheckFinding]:
     where = path
     try:
-        if path.is_symlink() or path.stat().st_size > MAX_TRAIN_TILES_BYTES:
+        content = b"" if path.is_symlink() else read_plain(path, MAX_TRAIN_TILES_BYTES)
+        if path.is_symlink() or len(content) > MAX_TRAIN_TILES_BYTES:
             yield CheckFinding(
                 "train-tiles", "is a link or too large for a list of tile names", where=where, remedy="one name a line"
             )
             return
-        names = {line.strip() for line in path.read_bytes().decode("utf-8-sig").splitlines() if line.strip()}
+        names = {line.strip() for line in content.decode("utf-8-sig").splitlines() if line.strip()}
     except (OSError, UnicodeDecodeError) as error:
         what = "is not UTF-8" if isinstance(error, UnicodeDecodeError) else "the file is missing"
         yield CheckFinding("train-tiles", what, where=where, remedy="put the train tiles there, one name a line")

@@ -14,6 +14,7 @@ from worldstrat_bench.artefacts.owners import OWNERS_FILE, Owners, load_owners
 from worldstrat_bench.artefacts.result import Result
 from worldstrat_bench.artefacts.verification import Verification, verification_in
 from worldstrat_bench.errors import InvalidArtefactError
+from worldstrat_bench.plain_files import read_plain
 from worldstrat_bench.run.known import with_history
 from worldstrat_bench.submission.check_changes import (
     WRITTEN_ONCE,
@@ -208,6 +209,7 @@ def _manifest_faults(checkout: Checkout, before: Path, slugs: Iterable[str], aut
 def manifest_text(path: Path) -> str | None:
     """Return the text of a manifest; None if there is none that can be read, which its own check says."""
     try:
-        return None if path.is_symlink() else path.read_bytes()[:MAX_MANIFEST_BYTES].decode("utf-8-sig")
+        content = None if path.is_symlink() else read_plain(path, MAX_MANIFEST_BYTES)
+        return None if content is None else content[:MAX_MANIFEST_BYTES].decode("utf-8-sig")
     except (OSError, UnicodeDecodeError):
         return None

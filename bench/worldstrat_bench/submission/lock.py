@@ -14,6 +14,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from worldstrat_bench.errors import InvalidArtefactError
+from worldstrat_bench.plain_files import read_plain
 
 MAX_LOCK_BYTES = 2 * 1024 * 1024
 _MOST_REQUIREMENTS = 2000
@@ -61,11 +62,12 @@ def load_lock(path: Path) -> tuple[Locked, ...]:
     try:
         if path.is_symlink():
             raise LockError("the lock is a link", where=path)
-        if path.exists() and not path.is_file():  # a pipe: opening it waits for its other end
+        if path.exists() and not path.is_file():
             raise LockError("the lock is not a file", where=path)
-        if path.stat().st_size > MAX_LOCK_BYTES:
+        content = read_plain(path, MAX_LOCK_BYTES)
+        if len(content) > MAX_LOCK_BYTES:
             raise LockError(f"larger than {MAX_LOCK_BYTES // 1024} kB", where=path)
-        text = path.read_bytes().decode("utf-8-sig")
+        text = content.decode("utf-8-sig")
     except FileNotFoundError:
         raise LockError("the lock file is missing", where=path) from None
     except (OSError, UnicodeDecodeError):

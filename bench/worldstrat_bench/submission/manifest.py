@@ -14,6 +14,7 @@ from worldstrat_bench.artefacts.record import ModelRef
 from worldstrat_bench.digests import listing_sha256
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.measures import Returned
+from worldstrat_bench.plain_files import read_plain
 from worldstrat_bench.submission.about import About, Corrections, Line, Prose, Section, Sha256, Url
 from worldstrat_bench.submission.locate import line_of, line_of_syntax_error
 from worldstrat_bench.submission.lock import wheel_address_fault
@@ -267,9 +268,10 @@ def read_text(path: Path) -> tuple[Path, str]:
     """
     file = path / MANIFEST_NAME if path.is_dir() else path
     try:
-        if file.stat().st_size > MAX_MANIFEST_BYTES:
+        content = read_plain(file, MAX_MANIFEST_BYTES)
+        if len(content) > MAX_MANIFEST_BYTES:
             raise ManifestError(f"larger than {MAX_MANIFEST_BYTES // 1024} kB", where=file, remedy="shorten it")
-        text = file.read_bytes().decode("utf-8-sig")
+        text = content.decode("utf-8-sig")
     except FileNotFoundError:
         remedy = "start with: worldstrat-bench submission new SLUG"
         raise ManifestError("there is no submission.toml", where=file, remedy=remedy) from None

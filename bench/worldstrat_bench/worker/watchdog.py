@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import stat
 import threading
 import time
@@ -69,6 +70,7 @@ class Watchdog:
             )
         ]
         self._in_memory = 0
+        self._tables = 0
         self.peak_bytes = 0
 
     def start(self) -> None:
@@ -103,6 +105,8 @@ class Watchdog:
             self._tree = []
         if len(self._tree) > self._limits.processes:
             return Verdict("crash", f"the model started more than {self._limits.processes} processes")
+        # Of addresses that were only read no page counts, and the tables that lead to them may be gigabytes.
+        self._tables = sum(table_bytes(process.pid) for process in self._tree)
         return None
 
     def _look_at_scratch(self) -> Verdict | None:
@@ -124,7 +128,7 @@ class Watchdog:
         return None
 
     def _look_at_memory(self) -> Verdict | None:
-        used = self._resident()
+        used = self._resident() + self._tables
         self.peak_bytes = max(self.peak_bytes, used)
         if self._in_memory > self._memory_limit:
             size = self._in_memory / GIB
@@ -135,7 +139,7 @@ class Watchdog:
             outcome = "out_of_memory" if used > self._memory_limit // 4 else "infra_error"
             return Verdict(outcome, f"the machine ran out of memory; the model held {used / GIB:.2f} GiB of it")
         # The exact sum walks through every mapping of every process; the resident one is never below it.
-        if used > self._memory_limit and self._proportional() > self._memory_limit:
+        if used > self._memory_limit and self._proportional() + self._tables > self._memory_limit:
             limit = self._memory_limit / GIB
             return Verdict("out_of_memory", f"the model held {used / GIB:.2f} GiB of memory; {limit:.2f} are allowed")
         return None
@@ -164,6 +168,15 @@ class Watchdog:
             except psutil.Error:
                 continue
         return total
+
+
+def table_bytes(pid: int) -> int:
+    """Return the memory of a process's page tables; 0 if it has ended, or where the system does not say."""
+    try:
+        found = re.search(rb"^VmPTE:\s*(\d+) kB$", Path(f"/proc/{pid}/status").read_bytes(), re.MULTILINE)
+    except OSError:
+        return 0
+    return int(found.group(1)) * 1024 if found else 0
 
 
 def proportional_bytes(process: psutil.Process) -> int:

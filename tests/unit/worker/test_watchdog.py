@@ -11,7 +11,7 @@ import pytest
 
 from worldstrat_bench.worker.session import parse_end
 from worldstrat_bench.worker.types import GIB, MIB, Limits
-from worldstrat_bench.worker.watchdog import Verdict, Watchdog, folder_bytes, memory_limit
+from worldstrat_bench.worker.watchdog import Verdict, Watchdog, folder_bytes, memory_limit, table_bytes
 
 HUNGRY = "import time, os; x = bytearray(b'x') * (200 << 20); print('ready', flush=True); time.sleep(60)"
 
@@ -43,6 +43,31 @@ def test_memory_of_the_whole_tree_is_seen(tmp_path: Path) -> None:
     assert "0.10 are allowed" in verdicts[0].message
     assert dog.peak_bytes > 200 * MIB
     assert not [p for p in dog.leftovers() if p.pid == child.pid]
+
+
+READS_FAR_APART = """
+import mmap, time
+space = mmap.mmap(-1, 96 << 30, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000, prot=mmap.PROT_READ)
+space.madvise(15)  # no huge pages
+seen = sum(space[at] for at in range(0, len(space), 2 << 20))
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what the tables of pages hold is said by Linux")
+def test_tables_of_pages_are_memory(tmp_path: Path) -> None:
+    """Pages that were only read are one and the same: 96 GiB of them count as none, and their tables take 192 MiB."""
+    with subprocess.Popen([sys.executable, "-c", READS_FAR_APART], stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"ready\n"
+        assert psutil.Process(child.pid).memory_info().rss < 100 * MIB < table_bytes(child.pid)
+        dog, verdicts, called = watch(Limits(memory_bytes=150 * MIB), tmp_path)
+        assert called.wait(60)
+        dog.stop()
+        child.kill()
+    assert verdicts[0].outcome == "out_of_memory"
+    assert table_bytes(child.pid) == 0
 
 
 def test_scratch_is_measured(tmp_path: Path) -> None:
