@@ -211,7 +211,7 @@ def test_a_record_is_added_through_no_link(
     assert not (own.parent / "record.json").exists()
 
 
-def as_no_file(path: Path, kind: str) -> None:
+def as_other_than_a_file(path: Path, kind: str) -> None:
     """Put a pipe in the place of a file, or a link to a device."""
     path.unlink()
     if kind == "pipe":
@@ -222,21 +222,21 @@ def as_no_file(path: Path, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["pipe", "device"])
 @pytest.mark.parametrize("name", ["record.json", "tiles.csv"])
-def test_what_is_no_file_is_not_read_in_the_place_of_a_record(tmp_path: Path, name: str, kind: str) -> None:
+def test_only_a_regular_file_is_read_in_the_place_of_a_record(tmp_path: Path, name: str, kind: str) -> None:
     """A pipe would be waited for without end, and a device read without end: its size is 0."""
     folder = the_result(make_submission(tmp_path))
     assert load_result(folder).record.model.submission == SLUG
-    as_no_file(folder / name, kind)
+    as_other_than_a_file(folder / name, kind)
     with pytest.raises(InvalidArtefactError, match="not a regular file"):
         load_result(folder)
 
 
 @pytest.mark.parametrize("kind", ["pipe", "device"])
-def test_what_is_no_file_is_not_read_in_the_place_of_a_manifest(tmp_path: Path, kind: str) -> None:
+def test_only_a_regular_file_is_read_in_the_place_of_a_manifest(tmp_path: Path, kind: str) -> None:
     folder = make_submission(tmp_path)
     result = the_result(folder)
     assert load_manifest(folder).submission.slug == title_of(load_result(result)) == SLUG
-    as_no_file(folder / "submission.toml", kind)
+    as_other_than_a_file(folder / "submission.toml", kind)
     with pytest.raises(ManifestError, match="not a regular file"):
         load_manifest(folder)
     # The name of the model stands in for the title; nothing waits.
@@ -245,10 +245,10 @@ def test_what_is_no_file_is_not_read_in_the_place_of_a_manifest(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("kind", ["pipe", "device"])
-def test_what_is_no_file_is_not_read_in_the_place_of_a_prediction(run: Path, kind: str) -> None:
+def test_only_a_regular_file_is_read_in_the_place_of_a_prediction(run: Path, kind: str) -> None:
     store = PredictionStore(run / "predictions")
     assert store.read("a").image.shape == (3, 4, 4)
-    as_no_file(store.path("a"), kind)
+    as_other_than_a_file(store.path("a"), kind)
     with pytest.raises(InvalidArtefactError, match="not a regular file"):
         store.read("a")
 
