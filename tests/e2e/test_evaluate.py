@@ -357,7 +357,7 @@ def test_a_tile_without_target_is_named_and_in_no_list(data: Path, tmp_path: Pat
     assert record.dataset.no_target == (tile,)
     assert tile not in table.tiles
     assert record.dataset.tiles == len(table) == TILES - 1
-    assert "have no target" in done.out
+    assert "without target: 1 tile, " in done.out
 
 
 def read_tiles_of(data: Path) -> list[str]:
