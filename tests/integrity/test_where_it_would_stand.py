@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from factories import KNOWN
+from factories import KNOWN, references
 from forgery import forge
 from git_scene import commit, git
 from site_scenes import write_verification
 from submission_factory import MANIFEST, make_submission, record_of, the_result
+from worldstrat_bench.artefacts.reference import References
 from worldstrat_bench.submission.compare import compare_markdown
 
 COMPATIBILITY: dict[str, Any] = {
@@ -84,3 +85,13 @@ def test_a_row_of_other_facts_keeps_no_one_from_comparing(tmp_path: Path) -> Non
     assert compare_markdown("mine", tmp_path / "submissions") == before
     assert "one-sr" in before
     assert "two-sr" in before
+
+
+@pytest.mark.parametrize(("known", "said"), [(True, "probe board"), (False, "official pending a reference")])
+def test_the_reference_says_what_board_it_is_and_not_the_record(tmp_path: Path, known: bool, said: str) -> None:
+    make_submission(tmp_path, "mine", tiles=None, release="v1.1", list_name="never-split", official=True)
+    anchor = references() if known else References({})
+    text = compare_markdown("mine", tmp_path / "submissions", known=KNOWN, references=anchor)
+    heading = next(line for line in text.splitlines() if line.startswith("####"))
+    assert said in heading
+    assert ("practice" in heading) == (not known)

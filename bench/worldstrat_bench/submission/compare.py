@@ -48,11 +48,8 @@ def compare_markdown(
 
 def _board_lines(board: Board) -> Iterator[str]:
     dataset = board.own.record.dataset
-    official = "official" if dataset.official else "not official: these ranks are practice"
-    if board.own.record.predictions is not None:
-        official = "predictions handed in, which are ranked among themselves and never cited"
-    tiles = f"list {board.list_name} ({counted(len(board.tiles), 'tile')})"
-    title = f"{board.protocol.id}, {dataset.release}, {tiles}, {official}"
+    size = f"list {board.list_name} ({counted(len(board.tiles), 'tile')})"
+    title = f"{board.protocol.id}, {dataset.release}, {size}, {_kind_in_words(board)}"
     yield f"#### {escape_markdown(title)}"
     yield ""
     for reason in board.reasons:
@@ -74,6 +71,16 @@ def _board_lines(board: Board) -> Iterator[str]:
         yield ""
     for metric in board.protocol.ranking.metrics:
         yield from _metric_lines(board, metric)
+
+
+def _kind_in_words(board: Board) -> str:
+    """Return what kind of board it is: never what the record says of itself, which nothing but a reference tells."""
+    if board.kind == "predictions":
+        return "predictions handed in, which are ranked among themselves and never cited"
+    if board.kind == "practice":
+        pending = board.own.record.dataset.official
+        return f"{'official pending a reference' if pending else 'not official'}: these ranks are practice"
+    return f"{board.kind} board" if board.kind != "official" else "official"
 
 
 def _counts(board: Board) -> bool:
