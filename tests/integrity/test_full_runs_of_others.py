@@ -9,11 +9,12 @@ import pytest
 
 from worldstrat_bench.artefacts.record import load_record
 from worldstrat_bench.data.mini import write_mini
+from worldstrat_bench.digests import file_sha256
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.run import evaluate
 from worldstrat_bench.run.journal import FILE_NAME
 from worldstrat_bench.run.model import ModelRequest
-from worldstrat_bench.submission.made_here import BEGUN, begin, refuse_begun_elsewhere
+from worldstrat_bench.submission.made_here import BEGUN, begin, refuse_begun_elsewhere, remember
 from worldstrat_bench.submission.verify import VerifyRequest, verify
 
 MODEL = ModelRequest("bicubic", frames=1)
@@ -73,6 +74,17 @@ def test_a_number_that_names_another_file_counts_for_nothing(tmp_path: Path) -> 
     for place in (linked, long, file):
         with pytest.raises(UsageError, match="began no run there"):
             begin(place)
+
+
+def test_the_digest_of_a_published_verification_is_not_such_a_number(tmp_path: Path) -> None:
+    published = tmp_path / "verification.json"
+    published.write_text("{}")
+    remember(published)
+    (tmp_path / "out").mkdir()
+    for number in (file_sha256(published), "", f"begun:{file_sha256(published)}"):
+        (tmp_path / "out" / BEGUN).write_text(number)
+        with pytest.raises(UsageError, match="began no run there"):
+            refuse_begun_elsewhere(tmp_path / "out")
 
 
 def test_without_a_folder_for_such_notes_a_run_begins_all_the_same(

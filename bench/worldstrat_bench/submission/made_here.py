@@ -18,6 +18,8 @@ ENVIRONMENT_VARIABLE: Final = "WORLDSTRAT_BENCH_STATE"
 BEGUN: Final = "verification-begun.txt"
 """In the folder of a full run that `verify` began: a random number, which the user's own folder lists as well."""
 _FILE: Final = "verifications.txt"
+_MARK: Final = "begun:"
+"""Before such a number: the digests in the same file are those of published files, which anyone can compute."""
 _LONGEST: Final = 100
 """Bytes of such a file; another one is a stranger's."""
 
@@ -73,7 +75,7 @@ def begin(out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
         if not any(out.iterdir()):
             token = secrets.token_hex(32)
-            _note(token)
+            _note(f"{_MARK}{token}")
             (out / BEGUN).write_text(f"{token}\n", encoding="ascii")
 
 
@@ -84,7 +86,7 @@ def _was_begun_here(out: Path) -> bool:
         if path.is_symlink() or path.stat().st_size > _LONGEST:
             return False
         token = path.read_text(encoding="ascii").strip()
-        return len(token) == 64 and token in _listed().read_text(encoding="ascii").split()
+        return f"{_MARK}{token}" in _listed().read_text(encoding="ascii").split()
     except (OSError, UnicodeDecodeError):
         return False
 
