@@ -83,13 +83,14 @@ class AuditGroup:
 
         from worldstrat_bench.artefacts.record import load_record
         from worldstrat_bench.errors import InvalidArtefactError
+        from worldstrat_bench.plugins.wheel import SCRATCH
         from worldstrat_bench.run.model import choose_model
         from worldstrat_bench.submission.verify_model import model_faults
 
         if self.record is None:
             return None
         record = load_record(self.record)
-        with tempfile.TemporaryDirectory(prefix="worldstrat-bench-audit-") as scratch:
+        with tempfile.TemporaryDirectory(prefix=SCRATCH) as scratch:
             model, _ = choose_model(asked, Path(scratch))
         if faults := model_faults(record, model):
             raise InvalidArtefactError(faults[0].what, where="--record", remedy="audit the model of the record")

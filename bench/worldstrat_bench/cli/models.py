@@ -63,13 +63,14 @@ def check(
     from worldstrat_bench.pace import Alive
     from worldstrat_bench.plugins.declared import declared_parameters
     from worldstrat_bench.plugins.discovery import find_model
+    from worldstrat_bench.plugins.wheel import SCRATCH
     from worldstrat_bench.run.devices import resolve_devices
     from worldstrat_bench.worker.conformance import ModelToCheck, check_model
     from worldstrat_bench.worker.types import ModelSpec
 
     auditing.check()
     on = resolve_devices(device)[0]
-    with tempfile.TemporaryDirectory(prefix="worldstrat-bench-check-") as scratch:
+    with tempfile.TemporaryDirectory(prefix=SCRATCH) as scratch:
         asked = loading.request(name)
         reference = auditing.reference(asked)
         entry = find_model(asked.name, asked.python, Path(scratch))

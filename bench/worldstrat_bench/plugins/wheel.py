@@ -22,6 +22,10 @@ from worldstrat_bench.errors import UsageError
 MAX_FILES = 20_000
 MAX_BYTES = 4 << 30
 MAX_RATIO = 200
+SCRATCH: Final = "worldstrat-bench-"
+"""Start of the name of every folder that a wheel is unpacked in, whichever command does it: a model reads its own path,
+and must not learn from it that it is audited or verified."""
+
 LIBRARIES: Final = ("purelib", "platlib")
 """Folders of a wheel's ``.data`` that are put among the modules."""
 

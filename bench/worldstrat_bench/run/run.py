@@ -21,6 +21,7 @@ from worldstrat_bench.data.reading import TileInputs, refuse_few_revisits
 from worldstrat_bench.data.task import Answer
 from worldstrat_bench.data.tile import Tile
 from worldstrat_bench.errors import UsageError
+from worldstrat_bench.plugins.wheel import SCRATCH
 from worldstrat_bench.printed import counted
 from worldstrat_bench.protocol import Protocol, load_protocol
 from worldstrat_bench.run.caching import open_cache, tell_what_fits
@@ -91,7 +92,7 @@ class Run:
                 f"{protocol.id} offers 1 to {counted(protocol.inputs.frames, 'frame')}, not {request.model.frames}",
                 where="--frames",
             )
-        with tempfile.TemporaryDirectory(prefix="worldstrat-bench-") as scratch:
+        with tempfile.TemporaryDirectory(prefix=SCRATCH) as scratch:
             reference, model = choose_model(request.model, Path(scratch))
             selection = select(open_dataset(request.data), request.list_name, request.limit, request.shard)
             if request.inputs == "real":

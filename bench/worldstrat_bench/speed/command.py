@@ -13,6 +13,7 @@ from worldstrat_bench.arguments import one_of
 from worldstrat_bench.artefacts.durable import write_durably
 from worldstrat_bench.artefacts.record import load_record
 from worldstrat_bench.artefacts.speed import SpeedReport
+from worldstrat_bench.plugins.wheel import SCRATCH
 from worldstrat_bench.protocol import Protocol, load_protocol
 from worldstrat_bench.run.devices import resolve_devices
 from worldstrat_bench.run.model import ModelRequest, choose_model
@@ -52,7 +53,7 @@ def run_speed(options: SpeedOptions, say: Callable[[str], None]) -> SpeedReport:
     precision = one_of(options.precision, PRECISIONS, "unknown precision", "--precision")
     options = replace(options, precision=precision)
     protocol = load_protocol(options.protocol)
-    with tempfile.TemporaryDirectory(prefix="wsb-speed-") as scratch:
+    with tempfile.TemporaryDirectory(prefix=SCRATCH) as scratch:
         model, spec = choose_model(options.model, Path(scratch))
         scored, list_name = None, "auto"
         if options.run is not None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from worldstrat_bench.artefacts.identity import model_differences, short_value
 from worldstrat_bench.artefacts.record import ModelRef, Record
+from worldstrat_bench.plugins.wheel import SCRATCH
 from worldstrat_bench.submission.faults import CheckFinding
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def found_model(request: ModelRequest) -> Iterator[tuple[ModelRef, ModelSpec]]:
     """Yield the model that was asked for, unpacked while the context lasts."""
     from worldstrat_bench.run.model import choose_model
 
-    with TemporaryDirectory(prefix="worldstrat-verify-") as scratch:
+    with TemporaryDirectory(prefix=SCRATCH) as scratch:
         yield choose_model(request, Path(scratch))
 
 
