@@ -26,6 +26,14 @@ def test_several_strata_at_once_say_what_their_size_allows(site: Path, browser: 
         tiles = re.search(r"^PSNR on (\d+) of 334 tiles: IPCC class Forest, Continent Africa\. ", text)
         assert tiles is not None
         assert re.search(r"dB \[.*\], p (=|<) 0\.\d{3} of this pair, \d+\.\d effective groups\.$", text)
+        # The figure begins at the left edge and both lists stand beside it, none below.
+        boxes = page.locator("#cmp > figure, #cmp > .scroll").evaluate_all(
+            "all => all.map(e => e.getBoundingClientRect()).map(r => [Math.round(r.left), Math.round(r.top)])"
+        )
+        edge = page.locator("#cmp").evaluate("box => Math.round(box.getBoundingClientRect().left)")
+        assert len(boxes) == 3
+        assert boxes[0][0] == edge < boxes[1][0] < boxes[2][0]
+        assert max(top for _, top in boxes) - min(top for _, top in boxes) < 20
         page.select_option("select[name=source]", "unhcr")
         small = page.locator("#cmp .say")
         assert "fewer than 10, mostly chance." in small.inner_text()

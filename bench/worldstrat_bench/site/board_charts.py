@@ -71,7 +71,7 @@ def difference_chart(rows: Sequence[Row], label: str, unit: str, decimals: int, 
 
 
 def _differences(rows: Sequence[Row], label: str, unit: str, decimals: int, up: bool, width: Width) -> Drawing:
-    ends = [0.0, *(v for r in rows for v in (r.difference.value, *(r.difference.wide or ())))]
+    ends = [0.0, *(v for r in rows for v in r.difference.drawn)]
     ticks = nice_ticks(min(ends), max(ends), 2 if width.narrow else 4)
     left, right = (122.0, 286.0) if width.narrow else (186.0, 488.0)
     step, top, end = 19.0, 40.0, width.total - 6

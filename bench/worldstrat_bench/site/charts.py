@@ -36,14 +36,16 @@ def span(
 
     Parameters
     ----------
-    bounds : the common scale; what reaches beyond it ends at the edge.
+    bounds : the common scale; what reaches beyond it ends at the edge with an arrow.
     """
     scale = Scale(bounds[0], bounds[1], 4, 60)
     parts = []
     for css, ends in (("wk", wide), ("iv", interval)):
         if ends is not None:
             low, high = (max(1.0, min(63.0, scale(end))) for end in ends)
-            parts.append(f'<path class="{css}" d="M{fmt(low)} 6H{fmt(high)}"/>')
+            # Only the thin line may be cut: the scale of a column holds the 95 % intervals.
+            arrows = ("M4 3 1 6l3 3" if low == 1 else "") + ("M60 3l3 3-3 3" if high == 63 else "")
+            parts.append(f'<path class="{css}" d="M{fmt(low)} 6H{fmt(high)}{arrows}"/>')
     parts.append(f'<circle class="{"ho" if hollow else "pt"}" cx="{fmt(scale(value))}" cy="6" r="2.6"/>')
     drawn = "".join(parts)
     return Markup(f'<svg class="sp" viewBox="0 0 64 12" width="64" height="12" aria-hidden="true">{drawn}</svg>')

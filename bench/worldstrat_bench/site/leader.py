@@ -39,6 +39,11 @@ class Difference:
     wide: tuple[float, float] | None
     apart: bool
 
+    @property
+    def drawn(self) -> tuple[float, ...]:
+        """Everything that a chart draws of it, which its axis has to hold: value and ends; `wide` may be missing."""
+        return (self.value, *(self.interval or ()), *(self.wide or ()))
+
 
 @dataclass(frozen=True)
 class Leader:

@@ -53,7 +53,7 @@ def gain_rows(rows: Sequence[GainRow], mean: float, label: str) -> Markup:
 
 
 def _gains(rows: Sequence[GainRow], mean: float, label: str, width: Width) -> Drawing:
-    ends = [0.0, *(v for r in rows for v in (r.difference.value, *(r.difference.interval or ())))]
+    ends = [0.0, *(v for r in rows for v in r.difference.drawn)]
     ticks = nice_ticks(min(ends), max(ends), 2 if width.narrow else 4)
     left, right = (122.0, 246.0) if width.narrow else (190.0, 470.0)
     step, top, end = 20.0, 46.0, width.total - 6

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from itertools import pairwise
 from xml.etree import ElementTree
 
@@ -177,6 +178,42 @@ def test_a_gain_below_the_mean_is_not_drawn_as_a_loss() -> None:
     assert "1.85" not in drawn
     for words in ("at its mean gain", "← less", "more →", "gain, dB"):
         assert words in drawn
+
+
+def sides(markup: str, css: str) -> list[tuple[float, float]]:
+    """Return the left and right ends of horizontal lines."""
+    found = re.findall(rf'class="{css}" d="M([\d.-]+) ([\d.]+)L([\d.-]+) \2"', markup)
+    return [(min(float(a), float(b)), max(float(a), float(b))) for a, _, b in found]
+
+
+@pytest.mark.parametrize("up", [True, False])
+@pytest.mark.parametrize("wide", [None, (-9.0, 4.0)])
+def test_an_axis_holds_every_interval_that_is_drawn(up: bool, wide: tuple[float, float] | None) -> None:
+    """A small stratum has 95 % intervals without the wider ones: they ran through the names of the models."""
+    found = Difference(-0.4, (-6.0, 3.0), wide, False)
+    rows = [board_charts.Row("first", "#", Difference(0.0, None, None, False)), board_charts.Row("b", "#", found)]
+    differences = str(board_charts.difference_chart(rows, "d", "dB", 2, up=up))
+    gains = str(model_charts.gain_rows([model_charts.GainRow("Wetland", "#", 2, found)], 3.5, "Gain"))
+    # Of the drawing for wide screens and of that for phones: names end before the plane, numbers begin beyond it.
+    planes = {differences: ((186, 488), (122, 286)), gains: ((190, 470), (122, 246))}
+    for markup, widths in planes.items():
+        for drawing, (left, right) in zip(markup.split("<svg")[1:], widths, strict=True):
+            lines = sides(drawing, "iv") + sides(drawing, "wk")
+            assert lines
+            assert all(left - 0.01 <= low < high <= right + 0.01 for low, high in lines)
+
+
+def test_a_line_that_is_cut_in_a_cell_ends_in_an_arrow() -> None:
+    bounds = (-1.0, 0.0)
+    inside = str(charts.span(-0.5, (-0.6, -0.4), (-0.9, -0.1), bounds))
+    left = str(charts.span(-0.5, (-0.6, -0.4), (-9.0, -0.1), bounds))
+    both = str(charts.span(-0.5, (-0.6, -0.4), (-9.0, 4.0), bounds))
+    arrows = ("M4 3 1 6l3 3", "M60 3l3 3-3 3")
+    assert [[arrow in drawn for arrow in arrows] for drawn in (inside, left, both)] == [
+        [False, False],
+        [True, False],
+        [True, True],
+    ]
 
 
 @pytest.mark.parametrize("low", [0.0, 0.01, 31.0, -2.0, 1e6])
