@@ -14,6 +14,7 @@ from worldstrat_bench.run.folder import LOG, RunFolder
 from worldstrat_bench.run.notes import Machine, read_note
 from worldstrat_bench.run.request import RunOptions
 from worldstrat_bench.worker.host import KilledWhileLoadingError, ModelSpec, Worker
+from worldstrat_bench.worker.isolation import LEVELS
 
 # An operator or a scheduler may kill a worker by chance. A model that kills itself looks the same from here, but does
 # it at every try, so that three of them tell the two apart.
@@ -75,14 +76,17 @@ class Crew:
         self.close()
 
     def _start(self) -> list[Worker]:
-        """Start a worker a device, as confined as those of an earlier process were.
+        """Start a worker a device, no less confined than those of an earlier process were.
 
         `auto` takes the best level that works. One that was killed while it started must not make it a lesser one, so
         a level that failed in that way is tried once more.
         """
         level = self._options.isolation
+        # Of the note only the best level counts. A run may come from a stranger, and a lesser one would let it choose
+        # how a model is confined here. Where this machine has a better one, the two differ, which ends the run.
         if level == "auto" and self._run.journal.note("machine") is not None:
-            level = read_note(self._run.journal, "machine", Machine).isolation.level
+            before = read_note(self._run.journal, "machine", Machine).isolation.level
+            level = LEVELS[0] if before == LEVELS[0] else level
         workers = self._enter(level)
         if any(_DID_NOT_START in note for worker in workers for note in worker.hello.isolation.notes):
             for worker in workers:

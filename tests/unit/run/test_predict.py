@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import replace
@@ -21,8 +22,10 @@ from worldstrat_bench.run.folder import hold_run
 from worldstrat_bench.run.notes import PredictInputs, read_note
 from worldstrat_bench.run.predict import Predictor, tiles_storing
 from worldstrat_bench.run.request import RunOptions
-from worldstrat_bench.worker.host import Hello, ModelSpec, Reply
+from worldstrat_bench.worker.host import Hello, ModelSpec, Reply, Worker
 from worldstrat_bench.worker.inside.reference import __name__ as reference_module
+from worldstrat_bench.worker.isolation import LEVELS, Level
+from worldstrat_bench.worker.starting import NO_MODEL
 
 HELLO = Hello(
     python="3.11.7",
@@ -81,6 +84,26 @@ def test_later_workers_start_at_the_level_of_the_first(finished: Path, data: Pat
         first, second = crew.workers()
         assert first.hello.isolation.requested == "auto"
         assert second.hello.isolation.requested == second.hello.isolation.level == first.hello.isolation.level
+
+
+@pytest.mark.parametrize("noted", LEVELS)
+def test_a_run_of_a_stranger_does_not_choose_how_a_model_is_confined(
+    finished: Path, data: Path, tmp_path: Path, noted: Level
+) -> None:
+    """Its note of an earlier worker is what its authors wrote there."""
+    with Worker(NO_MODEL, threads=1) as worker:
+        best = worker.hello.isolation.level
+    with ExitStack() as stack:
+        run = stack.enter_context(hold_run(shutil.copytree(finished, tmp_path / "run"), create=False))
+        said = predict._machine([replace(HELLO, isolation=IsolationReport(level=noted))])
+        run.journal.set_note("machine", said.model_dump_json())
+        spec = ModelSpec(f"{reference_module}:load")
+        crew = stack.enter_context(Crew(run, spec, data, ("cpu",), RunOptions()))
+        if noted == "full" != best:
+            with pytest.raises(InfrastructureError, match="not available"):
+                crew.workers()
+        else:
+            assert [worker.hello.isolation.level for worker in crew.workers()] == [best]
 
 
 @pytest.mark.parametrize(("outcome", "error"), [("infra_error", InfrastructureError), ("crash", ModelError)])
