@@ -14,7 +14,7 @@ from worldstrat_bench.artefacts.record import load_record
 from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.data.reading import read_inputs
 from worldstrat_bench.protocol import load_protocol
-from worldstrat_bench.worker import Limits, ModelSpec, Worker, host
+from worldstrat_bench.worker import Limits, ModelSpec, Worker, host, starting
 from worldstrat_bench.worker.conformance import make_task
 from worldstrat_bench.worker.isolation import Attempt, LevelUnavailableError
 
@@ -99,7 +99,10 @@ def test_process_pools_fail_at_once_and_alike(level: str, tmp_path: Path) -> Non
 def test_a_check_never_runs_a_model_unconfined_unasked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     marker = tmp_path / "ran"
     wheel = model_wheel(tmp_path, f"open({str(marker)!r}, 'w').close()\nreturn bicubic(lr, target)")
-    monkeypatch.setattr(host, "launch", lambda request, log: (None, Attempt(request.level, {}, "not on this machine")))
+    for module in (host, starting):  # the model's worker, and the one that is tried without a model
+        monkeypatch.setattr(
+            module, "launch", lambda request, log: (None, Attempt(request.level, {}, "not on this machine"))
+        )
     done = run_cli("models", "check", wheel, "--frames", "1")
     assert (done.code, marker.exists()) == (6, False), done.err
     assert "--isolation process" in done.err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import html
 import io
 import json
 import re
@@ -343,3 +344,17 @@ def test_the_page_of_two_models_answers_without_a_script(site: Path, browser: Br
         rows = pairs.first.locator("tbody tr")
         assert rows.count() > 30
         assert pairs.first.locator(".hatch").count() > 0
+
+
+def test_a_table_to_copy_says_of_verified_models_only_what_is_so(site: Path) -> None:
+    """The build may run in any folder: what it reads of a record is not looked up again by a shown name."""
+    text = (site / "index.html").read_text()
+    copied = html.unescape(text[text.index('<details class="copies">') :].split("</details>")[0])
+    assert "\\begin{table}" in copied
+    assert "self-reported" not in copied
+    assert "no rank" not in copied
+
+
+def test_the_kind_of_a_board_is_a_link_to_what_it_means(site: Path) -> None:
+    assert 'href="method.html#kinds">official</a>' in (site / "index.html").read_text()
+    assert '<h3 id="kinds">' in (site / "method.html").read_text()

@@ -110,9 +110,19 @@ def make_table(
 
 
 def table_of(
-    runs: Sequence[Named], chosen: str, metrics: str | Iterable[str] | None = None, axis: str | None = None
+    runs: Sequence[Named],
+    chosen: str,
+    metrics: str | Iterable[str] | None = None,
+    axis: str | None = None,
+    *,
+    ranked: bool = False,
 ) -> Table:
-    """Put runs that may stand in one table side by side, on a list that all of them have; see :func:`make_table`."""
+    """Put runs that may stand in one table side by side, on a list that all of them have; see :func:`make_table`.
+
+    Parameters
+    ----------
+    ranked : whether a board ranks all of them, so that nothing is said of their standing.
+    """
     names = _metrics(runs, chosen, metrics)
     protocol = load_protocol(runs[0].result.record.protocol.id)
     # Before the columns are made, which have a cell for each run in this order.
@@ -125,7 +135,7 @@ def table_of(
             columns.append(column)
             cells.append(own)
     rows = tuple(zip(*cells, strict=True))
-    notes = notes_on(runs, chosen, USUAL if metrics is None else names)
+    notes = notes_on(runs, chosen, USUAL if metrics is None else names, ranked=ranked)
     return Table(protocol, chosen, len(sets[""]), runs, tuple(columns), rows, notes)
 
 
@@ -235,7 +245,9 @@ def _nulls(runs: Sequence[Named], metrics: Collection[str]) -> list[str]:
     ]
 
 
-def notes_on(runs: Sequence[Named], list_name: str, metrics: Collection[str]) -> tuple[str, ...]:
+def notes_on(
+    runs: Sequence[Named], list_name: str, metrics: Collection[str], *, ranked: bool = False
+) -> tuple[str, ...]:
     """Return what a reader must know beside the numbers of those metrics, in sentences without a full stop."""
     notes = []
     if any(run.result.record.predictions is not None for run in runs):
@@ -252,7 +264,7 @@ def notes_on(runs: Sequence[Named], list_name: str, metrics: Collection[str]) ->
             )
         if record.model.draws > 1:
             notes.append(f"{run.name} is stochastic, and its scores are means over {record.model.draws} draws a tile")
-        notes += standing_remarks(run.result, run.name)
+        notes += () if ranked else standing_remarks(run.result, run.name)
     notes += _nulls(runs, metrics)
     # What is so of several runs is said once.
     return tuple(dict.fromkeys(notes))

@@ -25,6 +25,6 @@ def copies(division: Division, list_name: str, slugs: tuple[str, ...]) -> list[t
     runs = tuple(Named(e.title, Result(Path(e.source), e.record, e.table, "", None)) for e in entries)
     if not runs or len({run.name for run in runs}) < len(runs):
         return []
-    made = table_of(runs, list_name)
+    made = table_of(runs, list_name, ranked=True)
     csv = table_frame(made).to_csv(index=False, lineterminator="\n")
     return [("LaTeX", latex(made, letters=True)), ("Markdown", markdown(made, letters=True)), ("CSV", csv)]

@@ -118,11 +118,13 @@ function crossedSentence(data, metric, found, names, words) {
   const test = drawn
     ? `${ends}, p ${shortProbability(said.p).replace(/^(?!<)/, "= ")} of this pair, ${size}.`
     : ` has no interval: ${size}, fewer than ${data.drawn}, mostly chance.`;
-  const say = el("p", `${metric.label} ${where}. ${names[0]} minus ${names[1]} `, { class: "say" });
+  const say = el("p", `No verdict, exploratory: ${metric.label} ${where}. ${names[0]} minus ${names[1]} `, {
+    class: "say",
+  });
   say.append(el("span", value, drawn ? {} : { class: "hatch" }), test);
   const near = found.length - wins - losses;
   const rest = `Better on ${wins}, ${nearOf(metric)} ${near}, worse on ${losses}.`;
-  return [say, el("p", `${rest} One choice of tiles of very many, so no verdict hangs on it.`, { class: "note" })];
+  return [say, el("p", `${rest} One choice of tiles of very many: some differ by chance.`, { class: "note" })];
 }
 
 function distribution(metric, found, names) {
