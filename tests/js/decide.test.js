@@ -117,7 +117,7 @@ test("licences and status", () => {
   assert.match(said({ frames: null }, { frames: 8 }), /not known/);
   assert.match(
     said({ declared: false }, { frames: 1 }),
-    /^Was given 8 frames, you have 1; with fewer it was not measured\.$/,
+    /^Frames needed not stated \(8 offered\), you have 1\.$/,
   );
 });
 

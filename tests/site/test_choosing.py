@@ -44,6 +44,10 @@ def test_several_strata_at_once_say_what_their_size_allows(site: Path, browser: 
         assert url.endswith("&ipcc=forest&continent=africa&source=unhcr")
     with visit(browser, url) as again:
         assert again.page.locator("#cmp .say").inner_text() == text
+        # An option that leaves no tile is grey, and chosen it says so.
+        none = again.page.locator(".crossed select[name=ipcc] option.none").first
+        again.page.select_option("select[name=ipcc]", none.get_attribute("value"))
+        assert again.page.locator("#cmp .say").inner_text().startswith("No tile of the list has all of these at once: ")
         again.page.click(".cmp button[type=reset]")
         # Not `page.url`: that is a copy, which only a question to the page brings up to date.
         assert wait_until(lambda: again.page.evaluate("!location.hash.includes('ipcc')"))
@@ -61,7 +65,8 @@ def test_a_model_is_chosen_and_the_address_brings_the_choice_back(practice: Path
         page.fill("input[name=most]", "50")
         assert page.locator("#choice .say a").inner_text() == "bicubic"
         why = reasons(page)
-        assert why["fusion-transformer"] == "Uses up to 8 frames, you have 1; with fewer it was not measured."
+        frames = "Uses up to 8 frames, you have 1; with fewer it was not measured."
+        assert why["fusion-transformer"] == f"{frames} Takes 406 ms a tile, more than 50."
         assert why["srcnn"] == "Takes 162 ms a tile, more than 50."
         assert why["lanczos"].endswith("slower: 31.2 ms a tile against 12.5.")
         assert why["nearest"].startswith("Worse than the best by more than 0.1 dB: ")

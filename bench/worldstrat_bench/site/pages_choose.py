@@ -141,7 +141,7 @@ def _row(analysis: Analysis, entry: Entry, found: Leader, devices: Sequence[str]
         value_cell(means[0], m.decimals),
         Cell(Markup(entry.frames), entry.frame_count or "", (entry.frame_count,)),
         *(_time_cell(entry, device) for device in devices),
-        text_cell(entry.card.licence),
+        text_cell(entry.card.licence or "not stated"),
         _first_cell(found, entry.slug),
         value_cell(means[1], measure("gain").decimals),
         text_cell(entry.status),

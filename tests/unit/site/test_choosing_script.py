@@ -87,7 +87,11 @@ def node(tmp_path: Path, body: str) -> Any:
     script = tmp_path / "run.mjs"
     imports = "".join(
         f"const {{ {names} }} = await import({json.dumps((ASSETS / f'{module}.js').as_uri())});\n"
-        for module, names in (("crossed", "crossedTiles"), ("decide", "decide, differenceOn"), ("numbers", "signed"))
+        for module, names in (
+            ("crossed", "crossedTiles"),
+            ("decide", "decide, differenceOn, unmet"),
+            ("numbers", "signed"),
+        )
     )
     script.write_text(f"globalThis.location = {{ hash: '' }};\n{imports}{body}", encoding="utf-8")
     return json.loads(subprocess.run(["node", str(script)], capture_output=True, text=True, check=True).stdout)
@@ -192,6 +196,39 @@ def test_the_choice_is_the_cheapest_that_is_near_the_best(
         own = compare(scene.tables[pick], scene.tables[best], metric="psnr", protocol=WSB)
         assert own is not None
         assert pick == best or (own.ci_low is not None and own.ci_low >= -0.1)
+
+
+@needs_node
+def test_a_model_that_drops_out_has_every_reason(tmp_path: Path) -> None:
+    model = {
+        "ranked": True,
+        "verified": False,
+        "frames": 8,
+        "declared": True,
+        "licence": "CC-BY-NC-4.0",
+        "terms": "non-commercial",
+    }
+    want = {"status": "verified", "frames": 4, "licence": "commercial", "most": 10, "device": "GPU"}
+    offered = model | {"declared": False, "licence": "", "terms": "unknown"}
+    cases = [
+        (model, want, 20),
+        (offered, want, None),
+        (offered, want | {"frames": 8, "status": "", "licence": "permissive"}, 5),
+        (offered | {"frames": None}, {"frames": 16}, 5),
+        (model, {}, None),
+        (model | {"ranked": False}, want | {"frames": None, "most": None, "licence": ""}, None),
+    ]
+    said = node(tmp_path, f"console.log(JSON.stringify({json.dumps(cases)}.map((c) => unmet(...c))));\n")
+    assert said == [
+        "Self-reported, not verified. Uses up to 8 frames, you have 4; with fewer it was not measured. "
+        "Licence CC-BY-NC-4.0: no commercial use. Takes 20 ms a tile, more than 10.",
+        "Self-reported, not verified. Frames needed not stated (8 offered), you have 4. "
+        "Licence not stated: not known to allow commercial use. No valid time on GPU.",
+        "Licence not stated: not known to be permissive.",
+        "How many frames it uses is not known.",
+        "",
+        "Self-reported: not verified, so it takes no part.",
+    ]
 
 
 def test_the_table_without_a_script_says_what_counts(scene: Scene) -> None:

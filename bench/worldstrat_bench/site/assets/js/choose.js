@@ -1,6 +1,6 @@
 // The page that chooses a model: the form, and the answer with its reasons.
 import { choicesOf, noTile, sayOpen, setFields } from "./crossed.js";
-import { decide, differenceText, licenceText } from "./decide.js";
+import { decide, differenceText, licenceText, offeredText } from "./decide.js";
 import { el, find, on } from "./dom.js";
 import { link } from "./link.js";
 import { many, threeDigits } from "./numbers.js";
@@ -23,7 +23,8 @@ function costs(candidate, device) {
   const { model, ms } = candidate;
   const parts = [];
   if (ms !== null) parts.push(`${threeDigits(ms)} ms a tile on ${device}`);
-  parts.push(model.frames === null ? "frames not known" : many(model.frames, "frame"));
+  const { frames, declared } = model;
+  parts.push(frames === null ? "frames not known" : declared ? many(frames, "frame") : offeredText(frames));
   parts.push(licenceText(model));
   parts.push("");
   const status = el("a", model.verified ? "verified" : "not verified", { href: find("#choice").dataset.verified });

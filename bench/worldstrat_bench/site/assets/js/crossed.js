@@ -46,14 +46,14 @@ export function openTiles(strata, choices, name, choice, count) {
   return crossedTiles(strata, { ...choices, [name]: choice }, count).tiles.length;
 }
 
-/** Write behind every option how many tiles it leaves; one that leaves none cannot be chosen. */
+/** Write behind every option how many tiles it leaves; one that leaves none is grey, and chosen it says why. */
 export function sayOpen(form, strata, count) {
   const choices = choicesOf(form);
   for (const select of axesOf(form)) {
     for (const option of [...select.options].filter((one) => one.value)) {
       const left = openTiles(strata, choices, select.name, option.value, count);
       option.textContent = option.textContent.replace(/\(\d+\)$/, `(${left})`);
-      option.disabled = !left && !option.selected;
+      option.classList.toggle("none", !left);
     }
   }
 }

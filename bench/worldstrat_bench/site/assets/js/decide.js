@@ -9,33 +9,57 @@ const COMMERCIAL = {
   "non-commercial": "which allows no commercial use",
 };
 
+// What is said of a licence that does not allow it, and of one of which that is not known.
+const UNMET_TERMS = {
+  permissive: ["not permissive", "not known to be permissive"],
+  commercial: ["no commercial use", "not known to allow commercial use"],
+};
+
 /** Return a model's licence, and whether it allows commercial use. */
 export function licenceText({ licence, terms }) {
   if (!licence) return "licence not stated, so it is not known whether commercial use is allowed";
   return `licence ${licence}, ${COMMERCIAL[terms] ?? "of which this site does not know whether it allows commercial use"}`;
 }
 
-/** Return why a model does not meet the conditions, "" if it does. */
-export function unmet(model, want, ms) {
+/** Return how many frames a model was offered where nothing states how many it needs. */
+export function offeredText(frames) {
+  return `frames needed not stated (${frames} offered)`;
+}
+
+function framesUnmet({ frames, declared }, most) {
+  if (!most || (frames !== null && frames <= most)) return "";
+  if (frames === null) return "How many frames it uses is not known.";
+  if (!declared) return `F${offeredText(frames).slice(1)}, you have ${most}.`;
+  return `Uses up to ${many(frames, "frame")}, you have ${most}; with fewer it was not measured.`;
+}
+
+function licenceUnmet({ licence, terms }, asked) {
+  if (!asked || terms === "permissive" || (asked === "commercial" && terms === "copyleft")) return "";
+  const [known, unknown] = UNMET_TERMS[asked];
+  return `Licence ${licence || "not stated"}: ${terms === "unknown" ? unknown : known}.`;
+}
+
+function timeUnmet(ms, { most, device }) {
+  if (!most || (ms !== null && ms <= most)) return "";
+  return ms === null
+    ? `No valid time on ${device || "any device class"}.`
+    : `Takes ${threeDigits(ms)} ms a tile, more than ${threeDigits(most)}.`;
+}
+
+function statusUnmet(model, status) {
   if (!model.ranked) return "Self-reported: not verified, so it takes no part.";
-  if (want.status === "verified" && !model.verified) return "Self-reported, not verified.";
-  const frames = model.frames;
-  if (want.frames && frames === null) return "How many frames it uses is not known.";
-  if (want.frames && frames > want.frames) {
-    const how = model.declared ? "Uses up to" : "Was given";
-    return `${how} ${many(frames, "frame")}, you have ${want.frames}; with fewer it was not measured.`;
-  }
-  const licence = model.licence || "not stated";
-  if (want.licence === "permissive" && model.terms !== "permissive") {
-    return `Licence ${licence}: ${model.terms === "unknown" ? "not known to be" : "not"} permissive.`;
-  }
-  if (want.licence === "commercial" && model.terms !== "permissive" && model.terms !== "copyleft") {
-    return model.terms === "unknown"
-      ? `Licence ${licence}: not known to allow commercial use.`
-      : `Licence ${licence}: no commercial use.`;
-  }
-  if (want.most && ms === null) return `No valid time on ${want.device || "any device class"}.`;
-  return want.most && ms > want.most ? `Takes ${threeDigits(ms)} ms a tile, more than ${threeDigits(want.most)}.` : "";
+  return status === "verified" && !model.verified ? "Self-reported, not verified." : "";
+}
+
+/** Return every reason why a model does not meet the conditions, a sentence each, "" if it does. */
+export function unmet(model, want, ms) {
+  const reasons = [
+    statusUnmet(model, want.status),
+    framesUnmet(model, want.frames),
+    licenceUnmet(model, want.licence),
+    timeUnmet(ms, want),
+  ];
+  return reasons.filter(Boolean).join(" ");
 }
 
 /** Return the time of a model for a tile, ms: on a device class, or with none chosen the least; null if not known. */
@@ -97,9 +121,9 @@ function dearer(other, pick, device) {
   if (other.ms !== pick.ms) return `slower: ${threeDigits(other.ms)} ms a tile against ${threeDigits(pick.ms)}`;
   const frames = other.model.frames;
   if (frames === pick.model.frames) return "it costs the same as far as is known, and its mean is lower";
-  return frames === null
-    ? "how many frames it uses is not known"
-    : `uses up to ${many(frames, "frame")} against ${pick.model.frames}`;
+  if (frames === null) return "how many frames it uses is not known";
+  const uses = other.model.declared ? `uses up to ${many(frames, "frame")}` : offeredText(frames);
+  return `${uses} against ${pick.model.frames}`;
 }
 
 /**
@@ -118,7 +142,8 @@ export function decide(data, want) {
   data.models.forEach((model, i) => {
     const ms = timeOn(model, data.devices, want.device);
     const known = model.ranked && tiles.every((tile) => data.values[i][tile] !== null);
-    const reason = unmet(model, want, ms) || (known ? "" : "It has no score on some of these tiles.");
+    const unscored = model.ranked && !known ? "It has no score on some of these tiles." : "";
+    const reason = [unmet(model, want, ms), unscored].filter(Boolean).join(" ");
     const mean = known ? tiles.reduce((sum, tile) => sum + data.values[i][tile], 0) / tiles.length / data.scale : null;
     if (known && mean > first.mean) first = { i, model, mean };
     // Times of several device classes cannot be compared: without a class they cost nothing and meet a limit only.
