@@ -27,10 +27,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def run(data: Path, tmp_path: Path) -> Path:
-    evaluate(MODEL, data=data, out=tmp_path / "run", download=False, device="cpu")
-    return tmp_path / "run"
+@pytest.fixture(scope="module")
+def run(data: Path) -> Path:
+    folder = data.with_name("run")
+    evaluate(MODEL, data=data, out=folder, download=False, device="cpu")
+    return folder
 
 
 @pytest.mark.parametrize("kept", [(FILE_NAME, "predictions"), ("record.json",)])
