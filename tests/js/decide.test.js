@@ -115,10 +115,7 @@ test("licences and status", () => {
   assert.match(said({ terms: "unknown", licence: "" }, { licence: "commercial" }), /not stated: not known/);
   assert.match(said({ verified: false }, { status: "verified" }), /not verified/);
   assert.match(said({ frames: null }, { frames: 8 }), /not known/);
-  assert.match(
-    said({ declared: false }, { frames: 1 }),
-    /^Frames needed not stated \(8 offered\), you have 1\.$/,
-  );
+  assert.match(said({ declared: false }, { frames: 1 }), /^Frames needed not stated \(8 offered\), you have 1\.$/);
 });
 
 test("too few groups name no model, and no tile no best", () => {

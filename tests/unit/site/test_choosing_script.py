@@ -220,10 +220,14 @@ def test_a_model_that_drops_out_has_every_reason(tmp_path: Path) -> None:
     ]
     said = node(tmp_path, f"console.log(JSON.stringify({json.dumps(cases)}.map((c) => unmet(...c))));\n")
     assert said == [
-        "Self-reported, not verified. Uses up to 8 frames, you have 4; with fewer it was not measured. "
-        "Licence CC-BY-NC-4.0: no commercial use. Takes 20 ms a tile, more than 10.",
-        "Self-reported, not verified. Frames needed not stated (8 offered), you have 4. "
-        "Licence not stated: not known to allow commercial use. No valid time on GPU.",
+        (
+            "Self-reported, not verified. Uses up to 8 frames, you have 4; with fewer it was not measured. "
+            "Licence CC-BY-NC-4.0: no commercial use. Takes 20 ms a tile, more than 10."
+        ),
+        (
+            "Self-reported, not verified. Frames needed not stated (8 offered), you have 4. "
+            "Licence not stated: not known to allow commercial use. No valid time on GPU."
+        ),
         "Licence not stated: not known to be permissive.",
         "How many frames it uses is not known.",
         "",
