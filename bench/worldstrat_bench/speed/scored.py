@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 import random
 from collections.abc import Collection
@@ -16,6 +17,7 @@ from worldstrat_bench.artefacts.record import ModelRef, Record
 from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.data.task import Task
 from worldstrat_bench.errors import UsageError
+from worldstrat_bench.plain_files import read_plain
 from worldstrat_bench.protocol import Protocol
 from worldstrat_bench.run.folder import PREDICTIONS, TIMINGS
 from worldstrat_bench.run.predictions import PredictionStore
@@ -23,6 +25,9 @@ from worldstrat_bench.speed.inputs import dataset_tiles
 from worldstrat_bench.speed.subjects import Output, Seeded
 
 COMPARED_TILES = 4
+
+_LONGEST_TIMINGS = 1 << 20
+"""Bytes of a run's times that are read: a run has some thousand tiles, of less than a hundred bytes each."""
 
 
 @dataclass(frozen=True)
@@ -103,8 +108,9 @@ def scored_of(run: Path, record: Record, data: Path | None, protocol: Protocol) 
 def seconds_of_tiles(run: Path, names: Collection[str]) -> float | None:
     """Lower quartile of the seconds that the model took for these tiles in a run; None if it does not tell."""
     try:
-        with (run / TIMINGS).open(encoding="utf-8", newline="") as file:
-            seconds = [float(row["model_seconds"]) for row in csv.DictReader(file) if row["tile"] in names]
+        text = read_plain(run / TIMINGS, _LONGEST_TIMINGS)[:_LONGEST_TIMINGS].decode("utf-8")
+        rows = csv.DictReader(io.StringIO(text, newline=""))
+        seconds = [float(row["model_seconds"]) for row in rows if row["tile"] in names]
     except (OSError, ValueError, KeyError, TypeError, csv.Error):
         return None  # the file is not part of the record: a run may have lost it
     known = [value for value in seconds if math.isfinite(value) and value > 0]

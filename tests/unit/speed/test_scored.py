@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,11 @@ def test_a_run_that_does_not_tell(tmp_path: Path, text: str) -> None:
 def test_a_run_without_the_file(tmp_path: Path) -> None:
     assert seconds_of_tiles(tmp_path, NAMES) is None
     (tmp_path / "timings.csv").write_bytes(b"\xff\xfe\x00")
+    assert seconds_of_tiles(tmp_path, NAMES) is None
+
+
+def test_a_pipe_in_the_place_of_the_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "timings.csv")
     assert seconds_of_tiles(tmp_path, NAMES) is None
 
 
