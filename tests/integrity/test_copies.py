@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from submission_factory import MANIFEST, make_submission, rewrite_record, rewrite_tiles
+from site_scenes import write_verification
+from submission_factory import MANIFEST, make_submission, record_of, rewrite_record, rewrite_tiles, the_result
 from worldstrat_bench.artefacts.record import ModelRef
 from worldstrat_bench.stats.counting import Claim, claim_of, counting_rows
 from worldstrat_bench.submission.check import check, judged_folders
@@ -137,6 +138,16 @@ def test_a_copy_that_was_merged_first_keeps_no_authors_off_once_it_is_in_dispute
     # A row that stands is still copied by no other.
     assert ("tiles.csv is that of another submission" in verdicts[own]) == (state == "active")
     assert [state in text for text in said(own, "copied")] == [True] * (state != "active")
+
+
+def test_a_table_that_maintainers_computed_is_no_copy_of_one_that_came_before(honest: Path, tmp_path: Path) -> None:
+    copied(honest, tmp_path)
+    own = tmp_path / "submissions" / honest.name
+    assert "copied" in {fault.rule for fault in check([own]).errors}
+    write_verification(the_result(own), record_of(own))
+    assert "copied" not in {fault.rule for fault in check([own]).errors}
+    (text,) = said(own, "copied")
+    assert "whose numbers maintainers have not computed" in text
 
 
 def test_two_honest_models_are_not_called_copies(honest: Path, tmp_path: Path) -> None:

@@ -236,15 +236,18 @@ def test_without_the_option_the_site_checks_what_it_always_did(honest: Path, tmp
     assert json.loads(CliRunner().invoke(app, command, catch_exceptions=False).stdout)["refused"] == []
 
 
-def test_a_record_that_is_dated_ahead_does_not_stay_on_top_of_the_feed(tmp_path: Path) -> None:
-    """What was merged later is newer, whatever dates the authors wrote; a date in a row that is not listed is all."""
+def test_a_date_of_authors_changes_no_other_and_ends_at_a_verification_that_came_later(tmp_path: Path) -> None:
+    """A record of 1970 that was merged last gave all others its date."""
     dates = {
         "first-sr": "2026-10-09T00:00:00Z",
-        "second-sr": "2026-02-01T00:00:00Z",
-        "third-sr": "2026-03-01T00:00:00Z",
+        "second-sr": "2026-01-01T00:00:00Z",
+        "third-sr": "2026-01-02T00:00:00Z",
+        "last-sr": "1970-01-01T00:00:00Z",
     }
     for slug, created in dates.items():
         make_submission(tmp_path, slug, created=created, seed=len(slug))
+    third = tmp_path / "submissions" / "third-sr"
+    write_verification(the_result(third), record_of(third))
 
     def feed(*merged: str) -> list[tuple[str, str]]:
         build([tmp_path / "submissions"], tmp_path / "site", previews=False, config=BoardConfig(merged=merged))
@@ -254,10 +257,12 @@ def test_a_record_that_is_dated_ahead_does_not_stay_on_top_of_the_feed(tmp_path:
         slugs = [link.attrib["href"].rpartition("/")[2].removesuffix(".html") for link in links if link is not None]
         return list(zip(slugs, (entry.findtext(f"{name}updated") or "" for entry in entries), strict=True))
 
-    assert [slug for slug, _ in feed()] == ["first-sr", "third-sr", "second-sr"]
-    assert feed("first-sr", "second-sr", "third-sr") == [
-        ("third-sr", dates["third-sr"]),
-        ("second-sr", dates["second-sr"]),
-        ("first-sr", dates["second-sr"]),
+    own = {**dates, "third-sr": "2026-02-03T04:05:06Z"}
+    assert dict(feed()) == own
+    assert feed("first-sr", "second-sr", "third-sr", "last-sr") == [
+        ("third-sr", own["third-sr"]),
+        ("first-sr", own["third-sr"]),
+        ("second-sr", own["second-sr"]),
+        ("last-sr", own["last-sr"]),
     ]
-    assert [slug for slug, _ in feed("first-sr", "second-sr")] == ["third-sr", "second-sr", "first-sr"]
+    assert dict(feed("third-sr", "first-sr", "second-sr", "last-sr")) == own

@@ -30,6 +30,8 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 
 _DEBUG = "WORLDSTRAT_BENCH_DEBUG"
 _COMMAND = re.compile(r"\b(worldstrat-bench [a-z]|pip (install|compile) )")
+_WORKFLOW_COMMAND = re.compile(r"(?m)##(?=\[)|^\s*:(?=:)")
+"""What a workflow's runner takes for a command: ``##[`` anywhere, ``::`` where a line begins."""
 _HIDDEN = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 _FILE_WIDTH = 200
 """Columns of a table that goes to a file or a pipe: nothing of it is cut there."""
@@ -67,7 +69,8 @@ def _without_traceback(what: str) -> str:
 
 def printable(text: str) -> str:
     """Return text without control characters: a hostile string must steer neither a terminal nor a workflow's log."""
-    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text).replace("##[", "## [")
+    shown = "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)
+    return _WORKFLOW_COMMAND.sub(r"\g<0> ", shown)
 
 
 def command(*words: object) -> str:

@@ -65,19 +65,21 @@ Item = tuple[str, Entry, Division]
 def _times(entries: Sequence[Entry], merged: Sequence[str]) -> dict[str, str]:
     """Return the time of each record, by its id: when maintainers verified it, else what its authors wrote.
 
-    Dates of authors end where that of a submission begins that was merged afterwards: a record that is dated ahead does
-    not stay at the top.
+    Dates of authors end at the verification of a submission that was merged afterwards, which maintainers wrote:
+    a date of one author changes nothing of another. A date in the future is refused by the check.
     """
     times = {
         e.record.record_id: stamp(e.verification.verified_at if e.verification else e.record.created) for e in entries
     }
     places = {slug: place for place, slug in enumerate(merged)}
-    unverified = [e for e in entries if e.verification is None and e.record.model.submission in places]
+    listed = [e for e in entries if e.record.model.submission in places]
     latest: str | None = None
-    for entry in sorted(unverified, key=lambda e: places[e.record.model.submission or ""], reverse=True):
+    for entry in sorted(listed, key=lambda e: places[e.record.model.submission or ""], reverse=True):
         own = times[entry.record.record_id]
-        latest = own if latest is None else min(latest, own)
-        times[entry.record.record_id] = latest
+        if entry.verification is not None:
+            latest = own if latest is None else min(latest, own)
+        elif latest is not None:
+            times[entry.record.record_id] = min(latest, own)
     return times
 
 

@@ -15,6 +15,7 @@ from worldstrat_bench.stats.aggregate import metric_values
 from worldstrat_bench.stats.boards import board_key
 from worldstrat_bench.stats.contradiction import SCORE_AGAIN
 from worldstrat_bench.stats.counting import code_digests
+from worldstrat_bench.stats.eligibility import computed_in
 from worldstrat_bench.stats.names import author_fault, name_fault, skeleton, word_fault
 from worldstrat_bench.submission.check_files import SUBMISSIONS
 from worldstrat_bench.submission.faults import CheckFinding, notice
@@ -64,6 +65,11 @@ def _pair_faults(result: Result, other: Result, slug: str, state: State) -> Iter
         # Whoever copied a table and was merged first would keep its authors off the boards for good: records never go.
         if state.word != "active":
             yield notice("copied", f"{what}, which is {state.word}", where=where, remedy="a person asks whose it is")
+            return
+        # A table that maintainers computed is no copy of one that is its authors' word, in whichever order they came.
+        if computed_in(result.folder, result.record) and not computed_in(other.folder, other.record):
+            what = f"{what}, whose numbers maintainers have not computed"
+            yield notice("copied", what, where=where, remedy="a person asks whose that one is")
             return
         yield CheckFinding("copied", what, where=where, remedy=SCORE_AGAIN)
         return

@@ -13,7 +13,7 @@ import pytest
 
 from run_helpers import command, environment
 from worldstrat_bench.cli import streams
-from worldstrat_bench.cli.console import print_json
+from worldstrat_bench.cli.console import print_json, printable
 
 SAMPLE = "PSNR \u2191 32.1 \u2013 \u0394 \u00e9\u00df \u65e5 \udcff \U0001f600"
 
@@ -57,6 +57,14 @@ def test_json_does_not_steer_a_terminal(capsys: pytest.CaptureFixture[str]) -> N
     text = capsys.readouterr().out
     assert json.loads(text) == document
     assert all(character.isprintable() or character == "\n" for character in text)
+
+
+@pytest.mark.parametrize("text", ["::error::forged", "boom\n  ::add-mask::e\n", "##[group]x"])
+def test_no_line_of_a_stranger_is_a_command_of_a_workflow(text: str) -> None:
+    shown = printable(text)
+    assert not [line for line in shown.splitlines() if line.lstrip().startswith("::") or "##[" in line]
+    assert shown.replace(" ", "") == text.replace(" ", "")
+    assert printable("Model::name\n a: b") == "Model::name\n a: b"
 
 
 def test_a_folder_whose_name_the_terminal_lacks(tmp_path: Path) -> None:
