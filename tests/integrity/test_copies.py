@@ -140,7 +140,7 @@ def test_a_copy_that_was_merged_first_keeps_no_authors_off_once_it_is_in_dispute
     assert [state in text for text in said(own, "copied")] == [True] * (state != "active")
 
 
-def test_a_table_that_maintainers_computed_is_no_copy_of_one_that_came_before(honest: Path, tmp_path: Path) -> None:
+def test_a_table_that_maintainers_computed_was_not_copied_from_an_earlier_one(honest: Path, tmp_path: Path) -> None:
     copied(honest, tmp_path)
     own = tmp_path / "submissions" / honest.name
     assert "copied" in {fault.rule for fault in check([own]).errors}

@@ -31,7 +31,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 _DEBUG = "WORLDSTRAT_BENCH_DEBUG"
 _COMMAND = re.compile(r"\b(worldstrat-bench [a-z]|pip (install|compile) )")
 _WORKFLOW_COMMAND = re.compile(r"(?m)##(?=\[)|^\s*:(?=:)")
-"""What a workflow's runner takes for a command: ``##[`` anywhere, ``::`` where a line begins."""
+"""Beginnings of commands to a workflow's runner: ``##[`` anywhere, ``::`` where a line begins."""
 _HIDDEN = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 _FILE_WIDTH = 200
 """Columns of a table that goes to a file or a pipe: nothing of it is cut there."""

@@ -66,7 +66,7 @@ def _pair_faults(result: Result, other: Result, slug: str, state: State) -> Iter
         if state.word != "active":
             yield notice("copied", f"{what}, which is {state.word}", where=where, remedy="a person asks whose it is")
             return
-        # A table that maintainers computed is no copy of one that is its authors' word, in whichever order they came.
+        # What maintainers computed was not copied from what is its authors' word, in whichever order they came.
         if computed_in(result.folder, result.record) and not computed_in(other.folder, other.record):
             what = f"{what}, whose numbers maintainers have not computed"
             yield notice("copied", what, where=where, remedy="a person asks whose that one is")
