@@ -14,7 +14,15 @@ from typer.testing import CliRunner
 from conftest import ROOT
 from git_scene import commit, git
 from site_scenes import write_verification
-from submission_factory import MANIFEST, add_record, make_submission, record_of, rewrite_record, the_result
+from submission_factory import (
+    MANIFEST,
+    add_record,
+    make_submission,
+    record_of,
+    rewrite_record,
+    rewrite_tiles,
+    the_result,
+)
 from worldstrat_bench.artefacts.owners import load_owners, parse_owners
 from worldstrat_bench.artefacts.verification import Verification
 from worldstrat_bench.cli.app import app
@@ -406,3 +414,17 @@ def test_who_merges_reads_how_many_boards_a_submission_opens(tmp_path: Path) -> 
     assert said() == []  # one of its boards is that of the other
     add_record(folder, tiles=14)
     assert said() == ["it opens 2 boards, with a page for each of their 27 tiles"]
+
+
+def test_a_record_that_states_other_facts_of_the_same_tiles_opens_a_board_of_its_own(tmp_path: Path) -> None:
+    make_submission(tmp_path, "other-sr", manifest=MANIFEST.replace('"my-sr"', '"other-sr"'))
+    folder = make_submission(tmp_path)
+
+    def older(rows: list[list[str]]) -> None:
+        days = rows[0].index("days")
+        rows[1][days] = str(float(rows[1][days]) + 1)
+
+    rewrite_tiles(folder, older)
+    add_record(folder, tiles=13)
+    found = [fault.what for fault in check([tmp_path / "submissions"]).notices if fault.rule == "boards"]
+    assert found == ["it opens 2 boards, with a page for each of their 25 tiles"]

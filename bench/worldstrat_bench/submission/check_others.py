@@ -49,11 +49,21 @@ def others_faults(folder: Path, results: Sequence[Result], siblings: Siblings) -
 
 def _board_notices(folder: Path, results: Sequence[Result], siblings: Siblings) -> Iterator[CheckFinding]:
     """Say how many boards a submission opens, if it opens several: a site has pages for every tile of each."""
-    theirs = {board_key(other.record) for _, other in siblings.results(folder.resolve().name)}
-    opened = {key: len(result.table) for result in results if (key := board_key(result.record)) not in theirs}
+    others = [other for _, other in siblings.results(folder.resolve().name)]
+    opened: list[Result] = []
+    for result in results:
+        # One that states other facts of the same tiles has a board of its own, too.
+        if not any(_one_board(result, other) for other in (*opened, *others)):
+            opened.append(result)
     if len(opened) > 1:
-        what = f"it opens {len(opened)} boards, with a page for each of their {sum(opened.values())} tiles"
+        tiles = sum(len(result.table) for result in opened)
+        what = f"it opens {len(opened)} boards, with a page for each of their {tiles} tiles"
         yield notice("boards", what, where=folder, remedy="a person decides whether the site is to have them")
+
+
+def _one_board(a: Result, b: Result) -> bool:
+    """Return whether two results stand on one board: of the same key, and agreed about the facts of its tiles."""
+    return board_key(a.record) == board_key(b.record) and _facts_differ(a.table, b.table) is None
 
 
 def _pair_faults(result: Result, other: Result, slug: str, state: State) -> Iterator[CheckFinding]:
