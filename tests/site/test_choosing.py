@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Browser, Page
 
 from site_browser import violations, visit
@@ -114,3 +115,25 @@ def test_strata_of_two_models_are_the_same_with_and_without_the_script(site: Pat
         # The script has the values as tiles.csv holds them: nothing but the last digit of a p may differ.
         assert same >= 0.97 * len(built)
         assert [a[0] for a in scripted] == [b[0] for b in built]
+
+
+def test_the_plot_of_a_tile_names_the_models_that_a_reader_came_with(site: Path, browser: Browser) -> None:
+    with visit(browser, (site / "m" / "highresnet.html").as_uri()) as seen:
+        assert seen.page.locator("p.links a[href='#reproduce']").count() == 1
+        assert seen.page.locator("h3#reproduce").count() == 1
+        seen.page.locator("ol.tiles a").first.click()
+        names = seen.page.locator(".strip text.on")
+        assert wait_until(lambda: names.all_text_contents() == ["highresnet"])
+        lead = seen.page.locator("p.lead").inner_text()
+        assert re.search(r"\. IPCC class .+, SMOD class .+, cloud [\d.]+ %\.$", lead)
+        # What is in no row of the table, even what no selector could hold, names nothing.
+        seen.page.evaluate("location.hash = '#a=%22%5D(&b=bicubic'")
+        assert wait_until(lambda: names.all_text_contents() == ["bicubic"])
+        dot = seen.page.locator(".strip .dt", has_text="bicubic").first.get_attribute("cx")
+        assert float(names.first.get_attribute("x") or 0) == pytest.approx(float(dot or -1), abs=0.01)
+        assert violations(seen.page) == []
+        seen.assert_quiet()
+    with visit(browser, (site / "compare.html").as_uri() + "#a=highresnet&b=bicubic") as seen:
+        seen.page.locator("#cmp table:has(th:text-is('Tile')) a").first.click()
+        names = seen.page.locator(".strip text.on")
+        assert wait_until(lambda: names.all_text_contents() == ["highresnet", "bicubic"])

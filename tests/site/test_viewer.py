@@ -268,6 +268,14 @@ def test_a_page_is_light_until_it_is_used(pictures: PictureScene, browser: Brows
         context.close()
 
 
+def test_the_plot_names_the_models_of_both_panes(seen: Visit) -> None:
+    first, second = (seen.page.locator(f".viewer select[name={key}]") for key in "ab")
+    names = seen.page.locator(".strip text.on")
+    assert names.all_text_contents() == [box.evaluate("b => b.selectedOptions[0].text") for box in (first, second)]
+    second.select_option(first.input_value())
+    assert len(set(names.all_text_contents())) == 1
+
+
 def test_values_at_the_crosshair(seen: Visit) -> None:
     page = seen.page
     page.locator("#values summary").click()

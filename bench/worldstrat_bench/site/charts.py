@@ -157,7 +157,8 @@ def strip(values: Sequence[tuple[str, float]], label: str, unit: str) -> Markup:
     numbers = [value for _, value in values]
     ticks = nice_ticks(min(numbers), max(numbers))
     scale = Scale(ticks[0], ticks[-1], 20, 700)
-    drawing = Drawing(720, 68, label, css="fig strip")
+    # Below the axis there is room for the names of two models that the reader chose.
+    drawing = Drawing(720, 108, label, css="fig strip")
     for tick in ticks:
         drawing.line(scale(tick), 22, scale(tick), 46, "gr")
         drawing.text(

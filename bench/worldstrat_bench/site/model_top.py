@@ -69,10 +69,15 @@ def weakest(analysis: Analysis, entry: Entry) -> Sentence:
         )
         end = "." if place == WEAKEST - 1 else "; "
         found += [
-            (f"../{analysis.tile_pages[tile]}", analysis.tile_titles[tile]),
+            (_tile_link(analysis, entry, tile), analysis.tile_titles[tile]),
             ("", f" {gain} dB{f' ({where})' if where else ''}{end}"),
         ]
     return found
+
+
+def _tile_link(analysis: Analysis, entry: Entry, tile: str) -> str:
+    """Return the path from a model's page to a tile, which names the model in its plot."""
+    return f"../{analysis.tile_pages[tile]}#a={entry.slug}"
 
 
 def extremes(analysis: Analysis, entry: Entry) -> list[tuple[str, list[tuple[str, str, str]]]]:
@@ -84,7 +89,7 @@ def extremes(analysis: Analysis, entry: Entry) -> list[tuple[str, list[tuple[str
     def items(chosen: Sequence[int]) -> list[tuple[str, str, str]]:
         tiles = analysis.division.facts.tiles
         return [
-            (tiles[r], f"../{analysis.tile_pages[tiles[r]]}", number(float(gains[r]), 2, signed=True)) for r in chosen
+            (tiles[r], _tile_link(analysis, entry, tiles[r]), number(float(gains[r]), 2, signed=True)) for r in chosen
         ]
 
     count = min(8, len(rows) // 2)
@@ -230,7 +235,7 @@ def crops(
         names += [(rival.slug, rival.title)] if rival is not None and rival.slug in shots.close else []
         layers = [(f"{shots.folder}/k-{key}.webp", title) for key, title in (*names, ("target", "Target"))]
         gain = number(float(gains[analysis.row_of[tile]]), 2, signed=True)
-        found.append((f"{why}, {gain} dB", analysis.tile_titles[tile], f"../{analysis.tile_pages[tile]}", layers))
+        found.append((f"{why}, {gain} dB", analysis.tile_titles[tile], _tile_link(analysis, entry, tile), layers))
     return found
 
 

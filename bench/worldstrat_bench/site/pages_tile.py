@@ -33,6 +33,7 @@ def build_tiles(out: Output, analysis: Analysis, common: Context, pictures: Mapp
         named = [(e.title, float(v)) for e, v in zip(division.entries, values, strict=True) if not np.isnan(v)]
         context = {
             "tile": analysis.tile_titles[tile],
+            "kind": _kind(analysis, labels, i),
             "facts": [(axis(a).title, shown_stratum(a, labels[a][i])) for a in labels] + _numbers(analysis, i),
             "lists": ", ".join(name for name, tiles in members.items() if tile in tiles),
             "many_lists": sum(tile in tiles for tiles in members.values()) != 1,
@@ -49,6 +50,13 @@ def build_tiles(out: Output, analysis: Analysis, common: Context, pictures: Mapp
             **_viewer(pictures.get(tile, NO_PICTURES), analysis.tile_titles[tile]),
         }
         out.page(division.prefix + analysis.tile_pages[tile], "tile.html.j2", {**common, **context})
+
+
+def _kind(analysis: Analysis, labels: Mapping[str, Sequence[str]], i: int) -> str:
+    """Return the class and the cloud of a tile, for the line under its name."""
+    cloud = float(analysis.division.facts.numbers["cloud"][i])
+    classes = [f"{axis(name).title} {shown_stratum(name, labels[name][i])}" for name in ("ipcc", "smod")]
+    return ", ".join((*classes, "cloud not known" if np.isnan(cloud) else f"cloud {share_text(cloud)}"))
 
 
 def _ends(named: Sequence[tuple[str, float]]) -> tuple[str, str] | None:

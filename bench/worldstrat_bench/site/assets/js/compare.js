@@ -5,6 +5,7 @@ import { el, find, on } from "./dom.js";
 import { link } from "./link.js";
 import { MINUS, many, signed } from "./numbers.js";
 import { paired } from "./paired.js";
+import { pickedHash } from "./picks.js";
 
 const BINS = 25;
 
@@ -194,12 +195,12 @@ function strataTable(data, metric, found) {
 }
 
 /** Return the table of the largest differences of one sign; nothing if there are none. */
-function largest(data, metric, found, sign, who) {
+function largest(data, metric, found, sign, who, hash) {
   const own = found.filter((d) => d.value * sign > 0).sort((p, q) => sign * (q.value - p.value) || p.tile - q.tile);
   if (!own.length) return [];
   const rows = own.slice(0, 8).map(({ value, tile }) => {
     const [title, page] = data.tiles[tile];
-    return [el("a", title, { href: page }), signed(value, metric.decimals)];
+    return [el("a", title, { href: page + hash }), signed(value, metric.decimals)];
   });
   return [table(`Largest differences in favour of ${who}`, ["Tile", `\u0394 ${metric.label}`], rows, 1)];
 }
@@ -221,14 +222,15 @@ function draw(form, data, box) {
   }
   const names = [data.titles[i], data.titles[j]];
   const [up, down] = metric.sign > 0 ? names : [...names].reverse();
+  const hash = pickedHash([data.slugs[i], data.slugs[j]]);
   const said = words
     ? crossedSentence(data, metric, found, names, words)
     : [el("p", sentence(metric, i, j, found, names), { class: "say" })];
   box.replaceChildren(
     ...said,
     ...(words && found.length < data.drawn ? [] : [distribution(metric, found, names)]),
-    ...largest(data, metric, found, 1, up),
-    ...largest(data, metric, found, -1, down),
+    ...largest(data, metric, found, 1, up, hash),
+    ...largest(data, metric, found, -1, down, hash),
     ...(words ? [] : [strataTable(data, metric, found)]),
   );
 }

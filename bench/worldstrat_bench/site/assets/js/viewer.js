@@ -4,6 +4,7 @@ import { inspect } from "./inspect.js";
 import { link, linked } from "./link.js";
 import { moves } from "./moves.js";
 import { boxOf, panesOf, place } from "./panes.js";
+import { spot } from "./spots.js";
 import { firstView, LEVELS, readView, viewWords } from "./view.js";
 
 const FIELDS = ["a", "b", "mode", "pair", "as", "tone", "cut"];
@@ -46,6 +47,7 @@ export function viewer(root) {
     panes = panesOf(tile, self.view);
     box.replaceChildren(...panes.map((pane) => pane.figure));
     root.dataset.mode = self.view.mode;
+    spot([self.view.a, self.view.b]);
     for (const name of FIELDS) if (E[name]) E[name].value = self.view[name];
     const pairs = self.view.mode === "swipe" || self.view.mode === "flip";
     E.pair.parentNode.hidden = !pairs;
