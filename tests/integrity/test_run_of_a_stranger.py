@@ -9,10 +9,12 @@ import sqlite3
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pytest
 
+from run_helpers import small_dataset
 from submission_factory import SLUG, make_submission, the_result
 from worldstrat_bench.artefacts.durable import write_durably
 from worldstrat_bench.artefacts.result import load_result
@@ -20,12 +22,19 @@ from worldstrat_bench.data.task import Answer
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.plain_files import read_plain
 from worldstrat_bench.results.load import title_of
+from worldstrat_bench.run.cluster.engine import Cluster
+from worldstrat_bench.run.events import ignore
 from worldstrat_bench.run.folder import hold_run, read_run
 from worldstrat_bench.run.journal import FILE_NAME, Journal, Predicted
+from worldstrat_bench.run.model import ModelRequest
 from worldstrat_bench.run.predictions import PredictionStore
+from worldstrat_bench.run.request import RunOptions, RunRequest
 from worldstrat_bench.submission.check import check
 from worldstrat_bench.submission.manifest import ManifestError, load_manifest
 from worldstrat_bench.submission.results import add_run
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 MAGIC = bytes.fromhex("d9d505f920a163d7")
 WORDS = "mine\n"
@@ -262,3 +271,40 @@ def test_no_more_is_read_of_a_file_than_may_be(tmp_path: Path) -> None:
         read_plain(tmp_path / "none", 4)
     with pytest.raises(OSError, match="not a regular file"):
         read_plain(tmp_path, 4)
+
+
+@pytest.mark.parametrize("name", ["shards", "shards/1-of-1"])
+def test_a_cluster_makes_no_shard_through_a_link(tmp_path: Path, name: str) -> None:
+    """They are runs of their own, and were made before the run that they are of was looked at."""
+    data, folder, out = small_dataset(tmp_path / "data", tiles=1), tmp_path / "folder", tmp_path / "out"
+    folder.mkdir()
+    (folder / "record.json").write_text(WORDS)
+    as_link(out / name, folder)
+    cluster = Cluster(cast("Client", None), tiles_per_task=1)
+    with pytest.raises(InvalidArtefactError, match="a link in a run"):
+        cluster.evaluate(RunRequest(ModelRequest("bicubic"), data, out), RunOptions(), ignore)
+    assert [(path.name, path.read_text()) for path in folder.iterdir()] == [("record.json", WORDS)]
+
+
+def test_a_journal_whose_pages_lead_to_one_page_many_times_is_damaged(run: Path) -> None:
+    """Each level of such a tree doubles the rows: a small file held thousands of millions."""
+    with Journal(run) as journal:
+        for number in range(400):
+            journal.set_predicted(Predicted(f"tile {number:04d}", "ok", message="x" * 200, sha256="0" * 64))
+    with sqlite3.connect(run / FILE_NAME) as database:
+        database.execute("PRAGMA journal_mode=DELETE")
+        (page_size,) = database.execute("PRAGMA page_size").fetchone()
+        (root,) = database.execute("SELECT rootpage FROM sqlite_master WHERE name = 'tile'").fetchone()
+    content = bytearray((run / FILE_NAME).read_bytes())
+    start = (root - 1) * page_size
+    cells = struct.unpack(">H", content[start + 3 : start + 5])[0]
+    assert content[start] == 2, "an inner page of a tree"
+    assert cells >= 2
+    # The first cell's page is that of the second as well.
+    first, second = (start + struct.unpack(">H", content[start + at : start + at + 2])[0] for at in (12, 14))
+    content[second : second + 4] = content[first : first + 4]
+    (run / FILE_NAME).write_bytes(content)
+    with pytest.raises(InvalidArtefactError, match="the journal is damaged"), read_run(run):
+        pass
+    with pytest.raises(InvalidArtefactError, match="the journal is damaged"), hold_run(run):
+        pass

@@ -15,7 +15,7 @@ from worldstrat_bench.audit import probes
 from worldstrat_bench.audit.gains import Difference, Gains
 from worldstrat_bench.audit.private import MINI, refuse_known_tiles
 from worldstrat_bench.audit.probes import EXPLANATIONS, LIMITS, AuditedModel, NoPredictionError, ProbeResult
-from worldstrat_bench.data.layout import open_dataset
+from worldstrat_bench.data.layout import folders_of_targets, open_dataset
 from worldstrat_bench.data.reading import read_inputs, refuse_few_revisits
 from worldstrat_bench.data.task import Answer
 from worldstrat_bench.data.tile import Tile
@@ -216,7 +216,9 @@ def _probe(
         device=request.device,
         isolation=request.isolation,
         limits=request.limits,
-        forbidden=tuple(path.resolve() for path in (request.data, request.unseen) if path is not None),
+        forbidden=tuple(
+            folder for root in (request.data, request.unseen) if root is not None for folder in folders_of_targets(root)
+        ),
     )
     with worker:
         model = AuditedModel(worker)

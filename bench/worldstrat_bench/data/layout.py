@@ -309,6 +309,11 @@ class Dataset:
         return frozenset(fixed.group_of(row.tile) for row in self.split_rows if row.split != "test")
 
 
+def folders_of_targets(root: Path) -> tuple[Path, ...]:
+    """Return what a model may not read of a data set: its folder, and where its targets are if that is a link."""
+    return tuple(dict.fromkeys((root.resolve(), (root / "hr_dataset").resolve())))
+
+
 def release_of(root: Path, metadata_md5: str, split_md5: str) -> str:
     if (root / MINI_FILE).is_file():
         return "mini"

@@ -25,6 +25,7 @@ from worldstrat_bench.errors import DataError
 from worldstrat_bench.handed.stated import MOST_BANDS, Stated
 from worldstrat_bench.printed import share_text
 from worldstrat_bench.units import thinned, unit_fault
+from worldstrat_bench.worker.validate import MAX_SIDE
 
 Kind = Literal["geotiff", "npz", "npy", "png", "safetensors"]
 
@@ -40,8 +41,6 @@ KINDS: Final[Mapping[str, Kind]] = {
 
 MAX_BYTES: Final = 512 << 20
 """Size limit of a file, and of the array in it: an image of 4,096 px in eight bands of four bytes."""
-
-MAX_SIDE: Final = 4096
 
 ONE_IMAGE: Final = "hand in one image of one tile a file"
 

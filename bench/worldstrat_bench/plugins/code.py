@@ -9,10 +9,13 @@ from __future__ import annotations
 import hashlib
 import zipfile
 from collections.abc import Mapping, Sequence
+from importlib import invalidate_caches
+from importlib.machinery import PathFinder
 from importlib.metadata import Distribution, distributions
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from worldstrat_bench.api import ENTRY_POINT_GROUP
 from worldstrat_bench.digests import listing_sha256, tree_sha256
 from worldstrat_bench.plugins.editable import MODULES, editable_install, editable_installs
 from worldstrat_bench.plugins.projects import normal_name
@@ -38,6 +41,35 @@ def code_sha256(distribution: str, site_paths: Sequence[Path]) -> str | None:
     found = next(iter(distributions(name=distribution, path=[str(site) for site in site_paths])), None)
     files = {} if found is None else _files(found)
     return tree_sha256(files) if files else None
+
+
+def other_module(distribution: str, entry_point: str, site_paths: Sequence[Path]) -> Path | None:
+    """Return what Python would import as the module of a plug-in in place of a file of its distribution; None if so.
+
+    A package is imported before a module of its name and a compiled module before its source, so that another
+    distribution can replace code and touch no file of it. Nothing is run.
+
+    Parameters
+    ----------
+    site_paths : folders in the order in which Python searches them.
+    """
+    paths = [str(site) for site in site_paths]
+    found = next(iter(distributions(name=distribution, path=paths)), None)
+    points = [] if found is None else found.entry_points.select(group=ENTRY_POINT_GROUP, name=entry_point)
+    if found is None or not points:
+        return None
+    own = {Path(file).resolve() for file in _files(found).values()}
+    invalidate_caches()
+    name, search = "", paths
+    for part in next(iter(points)).module.split("."):
+        name = f"{name}.{part}" if name else part
+        spec = PathFinder.find_spec(name, search)
+        if spec is None:
+            return None  # loading it says so
+        if spec.origin is not None and Path(spec.origin).resolve() not in own:
+            return Path(spec.origin)
+        search = list(spec.submodule_search_locations or ())
+    return None
 
 
 def editable_sha256(site_paths: Sequence[Path], *, but: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from worldstrat_bench.data.layout import folders_of_targets
 from worldstrat_bench.errors import ModelError
 from worldstrat_bench.run.folder import LOG, RunFolder
 from worldstrat_bench.run.notes import Machine, read_note
@@ -116,7 +117,7 @@ class Crew:
                 device=device,
                 isolation=workers[0].hello.isolation.level if workers and isolation == "auto" else isolation,
                 limits=self._options.limits,
-                forbidden=(self._root.resolve(), self._run.path),
+                forbidden=(*folders_of_targets(self._root), self._run.path),
                 log=self._run.path / (LOG if index == 0 else f"log-{index}.txt"),
             )
             self._made.append(worker)

@@ -91,11 +91,16 @@ def refuse_links(folder: Path) -> None:
     """
     for pattern in (f"{FILE_NAME}*", "log*.txt", PREDICTIONS, f"{PREDICTIONS}/draw-*", *_NESTED):
         for path in folder.glob(pattern):
-            if path.is_symlink():
-                remedy = "remove the link; to have a run on another disk, give its folder there with --out"
-                raise InvalidArtefactError(f"a link in a run, to {path.readlink()}", where=path, remedy=remedy)
+            refuse_link(path)
             if not path.is_file() and not path.is_dir():  # a pipe: writing to it waits for its other end
                 raise InvalidArtefactError("neither a file nor a folder in a run", where=path, remedy="remove it")
+
+
+def refuse_link(path: Path) -> None:
+    """Raise InvalidArtefactError if a file or folder of a run is a link, whatever it leads to."""
+    if path.is_symlink():
+        remedy = "remove the link; to have a run on another disk, give its folder there with --out"
+        raise InvalidArtefactError(f"a link in a run, to {path.readlink()}", where=path, remedy=remedy)
 
 
 def enough_space(folder: Path, predictions_bytes: int) -> bool:

@@ -196,6 +196,10 @@ class Journal:
         found = database.execute("SELECT name, sql FROM sqlite_master").fetchall()
         if other := [name for name, sql in found if "".join(str(sql).split()) not in _TABLES]:
             raise self._damaged(ValueError(f"it holds {str(other[0])[:60]!r}, which no journal has"))
+        # Pages that lead to one page many times make more rows of a small file than any memory holds.
+        (state,) = database.execute("PRAGMA quick_check(1)").fetchone()
+        if state != "ok":
+            raise self._damaged(ValueError(str(state)[:120]))
 
     def _open(self, network: bool) -> sqlite3.Connection:
         try:

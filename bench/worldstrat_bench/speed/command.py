@@ -13,6 +13,7 @@ from worldstrat_bench.arguments import one_of
 from worldstrat_bench.artefacts.durable import write_durably
 from worldstrat_bench.artefacts.record import load_record
 from worldstrat_bench.artefacts.speed import SpeedReport
+from worldstrat_bench.data.layout import folders_of_targets
 from worldstrat_bench.plugins.wheel import SCRATCH
 from worldstrat_bench.protocol import Protocol, load_protocol
 from worldstrat_bench.run.devices import resolve_devices
@@ -76,7 +77,7 @@ def run_speed(options: SpeedOptions, say: Callable[[str], None]) -> SpeedReport:
                 options.isolation,
                 plan_of(device, options.seconds, quick=options.quick),
                 scored=scored,
-                forbidden=(options.data,) if options.data else (),
+                forbidden=folders_of_targets(options.data) if options.data else (),
             ),
             say,
         )

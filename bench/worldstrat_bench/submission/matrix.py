@@ -30,7 +30,7 @@ from worldstrat_bench.protocol import Protocol, load_protocol, same_task
 from worldstrat_bench.run.engine import Engine
 from worldstrat_bench.run.events import Event, Listener, Notice
 from worldstrat_bench.run.fingerprint import files_sha256
-from worldstrat_bench.run.folder import read_run
+from worldstrat_bench.run.folder import read_run, refuse_link
 from worldstrat_bench.run.journal import FILE_NAME
 from worldstrat_bench.run.model import choose_model
 from worldstrat_bench.run.notes import PredictInputs, protocol_ref, read_note
@@ -93,6 +93,8 @@ class Matrix:
                     place = _Place(submission, name, list_name, self.out / submission.name / f"{name}-{list_name}")
                     # What is done is asked for before weights are fetched or an environment is built.
                     try:
+                        for folder in (place.folder.parent, place.folder):
+                            refuse_link(folder)
                         cell = self._earlier(place, dataset) or self._evaluated(place, done, engine, listener)
                     except Exception as error:  # noqa: BLE001 whatever files of a stranger make a reader do
                         reason = f"an error of the harness: {type(error).__name__}: {str(error)[:200]}"

@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 from worldstrat_bench.archives import DAMAGED
 from worldstrat_bench.digests import file_sha256
 from worldstrat_bench.errors import InvalidArtefactError
-from worldstrat_bench.plugins.code import code_sha256, wheel_code_sha256
+from worldstrat_bench.plugins.code import code_sha256, other_module, wheel_code_sha256
 from worldstrat_bench.plugins.interpreter import import_paths, inspect_interpreter
 from worldstrat_bench.submission.lock import Locked
 from worldstrat_bench.submission.manifest import Manifest
@@ -42,6 +42,21 @@ def other_in_lock(manifest: Manifest, folder: Path, locked: Sequence[Locked]) ->
     name, wheel = canonicalize_name(manifest.model.distribution), model_wheel(manifest, folder)
     others = (item for item in locked if item.name == name and item.hashes != (wheel,))
     return None if wheel is None else next(others, None)
+
+
+def refuse_other_module(manifest: Manifest, python: Path) -> None:
+    """Look for a module of another wheel that is imported in place of the model's own.
+
+    Raises
+    ------
+    InvalidArtefactError
+        if there is one: what is recorded is not what would run.
+    """
+    model = manifest.model
+    other = other_module(model.distribution, model.entry_point, import_paths(inspect_interpreter(python)))
+    if other is not None:
+        what = f"another wheel of the lock has a module that is imported in place of {model.distribution}'s: {other}"
+        raise InvalidArtefactError(what, where=python, remedy="take that wheel out of the lock, or rename its module")
 
 
 def refuse_replaced_code(manifest: Manifest, folder: Path, python: Path) -> None:

@@ -20,7 +20,13 @@ from worldstrat_bench.run.model import ModelRequest
 from worldstrat_bench.submission.environments import EnvironmentRequest, build_environment
 from worldstrat_bench.submission.lock import load_lock
 from worldstrat_bench.submission.manifest import MANIFEST_NAME, DataFile, Manifest, Weights, load_manifest
-from worldstrat_bench.submission.own_wheel import LOCKED_TWICE, model_wheel, other_in_lock, refuse_replaced_code
+from worldstrat_bench.submission.own_wheel import (
+    LOCKED_TWICE,
+    model_wheel,
+    other_in_lock,
+    refuse_other_module,
+    refuse_replaced_code,
+)
 from worldstrat_bench.typed import typed
 
 
@@ -143,6 +149,7 @@ def environment_of(
     )
     python = build_environment(request, environments, offline=offline, find_links=find_links)
     refuse_replaced_code(manifest, folder, python)
+    refuse_other_module(manifest, python)
     return python
 
 

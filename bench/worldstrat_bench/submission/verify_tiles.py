@@ -18,6 +18,7 @@ from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.artefacts.result import Result
 from worldstrat_bench.artefacts.tiles import TileTable, format_tiles, parse_tiles
 from worldstrat_bench.artefacts.verification import Draw, TileCheck
+from worldstrat_bench.data.layout import folders_of_targets
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.measures import optional_column
 from worldstrat_bench.pace import Pace
@@ -112,7 +113,7 @@ def predict_twice(
     from worldstrat_bench.worker.host import Worker
 
     tiles = tuple(dataset.tile(name) for name in names)
-    forbidden = (dataset.root.resolve(), result.folder.resolve())
+    forbidden = (*folders_of_targets(dataset.root), result.folder.resolve())
     chosen = resolve_devices(place.device)[0]
     limits = limits_of(result.record, place.limits)
     worker = Worker(spec, device=chosen, isolation=place.isolation, forbidden=forbidden, limits=limits)

@@ -28,6 +28,8 @@ BAND_COUNTS = (3, 4)
 NORMALISED_MOST = 4.0
 """Nearly all normalised values lie within this, in -1..1 or in standard deviations."""
 COARSE = 16
+MAX_SIDE = 4096
+"""Pixels of a prediction along an axis, at most: what scores it takes memory by the square of its size."""
 
 
 class InvalidOutputError(Exception):
@@ -147,6 +149,11 @@ def _check_size(image: NDArray[np.float32], task: Task) -> None:
         raise InvalidOutputError(
             f"predict returned {height} x {width} pixels for an input of {h} x {w}: "
             f"return at least the input's size, best {task.height} x {task.width}"
+        )
+    if max(height, width) > MAX_SIDE:
+        raise InvalidOutputError(
+            f"predict returned {height} x {width} pixels, at most {MAX_SIDE} are scored: "
+            f"return {task.height} x {task.width}"
         )
 
 

@@ -46,3 +46,19 @@ def test_what_breaks_in_one_submission_does_not_end_the_others(tmp_path: Path, m
         ("c", "failed", DataError.exit_code),
     ]
     assert cells[0].reason == "an error of the harness: ValueError: Invalid IPv6 URL"
+
+
+def test_a_folder_of_runs_that_leads_elsewhere_is_not_written_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Folders of runs are passed on like runs: a link in one would have a stranger's run made in any folder."""
+    monkeypatch.setattr(matrix, "open_dataset", lambda data: None)
+    runs, own = tmp_path / "out", tmp_path / "own"
+    for folder in (runs / "b", own):
+        folder.mkdir(parents=True)
+    (runs / "a").symlink_to(own)
+    (runs / "b" / "wsb-1-test").symlink_to(own)
+    submissions = tuple(tmp_path / name for name in "ab")
+    cells = Matrix(submissions, ("wsb-1",), ("test",), tmp_path, runs, RunOptions()).evaluate(ThisMachine(), ignore)
+    assert [(cell.state, "a link in a run" in cell.reason) for cell in cells] == [("failed", True)] * 2
+    assert not list(own.iterdir())

@@ -67,6 +67,7 @@ def test_shape_and_type_are_diagnosed() -> None:
     assert "float16" in refusal(good().astype(np.float16))
     assert "float64" in refusal(good().astype(np.float64))
     assert "at least the input's size" in refusal(good()[..., :39, :])
+    assert "at most 4096 are scored: return 160 x 152" in refusal(np.full((1, 3, 40, 4097), 0.2, np.float32))
 
 
 def test_values_are_diagnosed() -> None:

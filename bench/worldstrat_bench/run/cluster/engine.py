@@ -20,7 +20,7 @@ from worldstrat_bench.run.cluster.task import Reply, ShardTask, read_failure, ru
 from worldstrat_bench.run.cluster.watch import Watch
 from worldstrat_bench.run.devices import resolve_devices
 from worldstrat_bench.run.events import Listener, Notice, Progress
-from worldstrat_bench.run.folder import read_run
+from worldstrat_bench.run.folder import read_run, refuse_links
 from worldstrat_bench.run.merge import merge_runs, refuse_another_run
 from worldstrat_bench.run.model import ModelRequest
 from worldstrat_bench.run.notes import PredictInputs, read_note
@@ -98,6 +98,8 @@ class Cluster:
 
     def _shards(self, out: Path, tiles: int, tell: Listener) -> list[Shard]:
         """As many shards as there are already, so that a run goes on; else by the number of tiles a task."""
+        # Before anything is made: shards are runs of their own, in folders that a stranger's run may have as links.
+        refuse_links(out)
         counts = {int(path.name.rpartition("-")[2]) for path in (out / "shards").glob("*-of-*") if _counted(path)}
         count = max(1, math.ceil(tiles / self._tiles_per_task))
         if not counts and (alone := tiles_done(out)):

@@ -1,0 +1,52 @@
+"""A wheel of a lock takes the place of a model's module without touching a file of it: by what is imported first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from worldstrat_bench.plugins.code import other_module
+
+
+def installed(site: Path, distribution: str, *files: str, module: str = "") -> None:
+    """Lay out what an installer makes of a wheel; `module` is that of its plug-in."""
+    for name in files:
+        path = site / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("raise AssertionError('this was run')\n")
+    folder = site / f"{distribution.replace('-', '_')}-1.0.dist-info"
+    folder.mkdir(parents=True)
+    (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
+    (folder / "RECORD").write_text("".join(f"{name},,\n" for name in files))
+    if module:
+        (folder / "entry_points.txt").write_text(f"[worldstrat_bench.models]\nmy-sr = {module}:load\n")
+
+
+@pytest.mark.parametrize(
+    ("module", "own", "other"),
+    [
+        ("my_sr", "my_sr.py", "my_sr/__init__.py"),
+        ("my_sr", "my_sr.py", "my_sr.abi3.so"),
+        ("my_sr.plugin", "my_sr/plugin.py", "my_sr/__init__.py"),
+        ("my_sr.plugin", "my_sr/plugin.py", "my_sr/plugin/__init__.py"),
+    ],
+)
+def test_a_module_that_is_imported_in_place_of_the_models_is_found(
+    tmp_path: Path, module: str, own: str, other: str
+) -> None:
+    installed(tmp_path, "my-sr", own, module=module)
+    installed(tmp_path, "help", "help.py")
+    assert other_module("my-sr", "my-sr", [tmp_path]) is None
+    installed(tmp_path, "tiny-help", other)
+    assert other_module("my-sr", "my-sr", [tmp_path]) == tmp_path / other
+
+
+def test_a_folder_that_is_searched_first_counts_and_a_later_one_does_not(tmp_path: Path) -> None:
+    first, second, third = (tmp_path / name for name in ("first", "second", "third"))
+    installed(second, "my-sr", "my_sr/__init__.py", "my_sr/plugin.py", module="my_sr.plugin")
+    installed(third, "later", "my_sr.py")
+    assert other_module("my-sr", "my-sr", [second, third]) is None
+    installed(first, "earlier", "my_sr.py")
+    assert other_module("my-sr", "my-sr", [first, second, third]) == first / "my_sr.py"
+    assert other_module("absent", "my-sr", [first, second, third]) is None
