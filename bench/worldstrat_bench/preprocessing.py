@@ -240,8 +240,17 @@ def parse_bands(text: str) -> tuple[int, ...]:
 
 
 def band_names(bands: Iterable[int]) -> str:
-    """Return positions among the twelve bands as text: the way back of :func:`parse_bands`."""
-    return ",".join(BANDS[band] for band in bands)
+    """Return positions among the twelve bands as text: the way back of :func:`parse_bands`.
+
+    Raises
+    ------
+    ValueError
+        for what is not a position.
+    """
+    try:
+        return ",".join(BANDS[band] for band in bands)
+    except (IndexError, TypeError):
+        raise ValueError(f"bands are positions from 0 to {len(BANDS) - 1}, not {str(bands)[:40]}") from None
 
 
 def _check(says: Preprocessing, clip_numbers: int) -> None:

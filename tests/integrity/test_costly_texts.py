@@ -29,7 +29,8 @@ from worldstrat_bench.submission.check_code import read_code
 from worldstrat_bench.submission.check_files import MAX_RECORDS
 from worldstrat_bench.submission.check_record import submitted_result
 from worldstrat_bench.submission.lock import LockError, parse_lock
-from worldstrat_bench.submission.manifest import MAX_MANIFEST_BYTES, ManifestError, manifest_errors
+from worldstrat_bench.submission.manifest import MAX_MANIFEST_BYTES, manifest_errors
+from worldstrat_bench.submission.manifest_faults import ManifestError
 from worldstrat_bench.submission.wheel import wheel_faults
 from worldstrat_bench.toml_text import MOST_PARTS, read_toml
 

@@ -20,7 +20,8 @@ from worldstrat_bench.submission.check import check
 from worldstrat_bench.submission.environments import EnvironmentRequest, build_environment
 from worldstrat_bench.submission.harness_base import provided, refuse_replaced
 from worldstrat_bench.submission.lock import LockError, parse_lock
-from worldstrat_bench.submission.manifest import ManifestError, parse_manifest
+from worldstrat_bench.submission.manifest import parse_manifest
+from worldstrat_bench.submission.manifest_faults import ManifestError
 from worldstrat_bench.worker.bubblewrap import find_bubblewrap
 from worldstrat_bench.worker.grants import interpreter_paths
 

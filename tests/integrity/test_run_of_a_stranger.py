@@ -30,7 +30,8 @@ from worldstrat_bench.run.model import ModelRequest
 from worldstrat_bench.run.predictions import PredictionStore
 from worldstrat_bench.run.request import RunOptions, RunRequest
 from worldstrat_bench.submission.check import check
-from worldstrat_bench.submission.manifest import ManifestError, load_manifest
+from worldstrat_bench.submission.manifest import load_manifest
+from worldstrat_bench.submission.manifest_faults import ManifestError
 from worldstrat_bench.submission.results import add_run
 
 if TYPE_CHECKING:

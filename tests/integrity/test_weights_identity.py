@@ -17,7 +17,8 @@ from worldstrat_bench.errors import DataError, InvalidArtefactError, ModelError,
 from worldstrat_bench.plugins import weights as weights_module
 from worldstrat_bench.plugins.onnx_data import external_data
 from worldstrat_bench.plugins.weights import weights_at, weights_sha256
-from worldstrat_bench.submission.manifest import Manifest, ManifestError, parse_manifest
+from worldstrat_bench.submission.manifest import Manifest, parse_manifest
+from worldstrat_bench.submission.manifest_faults import ManifestError
 from worldstrat_bench.submission.prepare import weights_of
 from worldstrat_bench.worker import ModelSpec, Worker
 from worldstrat_bench.worker.isolation import LevelUnavailableError

@@ -38,6 +38,7 @@ VALUE_ERRORS = ("worldstrat_bench.api.", "worldstrat_bench.preprocessing.")
 
 BY_NAME: dict[str, object] = {
     "paths": "no-such-run",
+    "bands": (3, 2),
     "kind": "forest",
     "out": "a.pdf",
     "model": "m",

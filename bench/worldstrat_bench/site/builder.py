@@ -76,10 +76,9 @@ def build(
     pictures : made before: an archive of them, or a built site; instead of `data` and `predictions`.
     previews : False leaves all pictures out.
     config : which boards and columns; none: the defaults.
-    references : what official records are held against; None for those that the package ships, which is what every
-        command uses.
-    judged : what a check found of folders of submissions: those that it refused are not shown, and the page of the
-        data gives the reason; of the others it says where their records lie.
+    references : what official records are held against; None for those that the package ships.
+    judged : what a check found of folders of submissions: those that it refused are not shown, and the data page says
+        why; of the others it says where their records lie.
     snapshots : frozen boards, each of which gets a page.
     say : is told now and then how many tiles have their pictures.
 

@@ -11,7 +11,8 @@ from typing import Final
 from worldstrat_bench.artefacts.places import record_folders
 from worldstrat_bench.artefacts.sensitivity import Sensitivity
 from worldstrat_bench.submission.faults import CheckFinding
-from worldstrat_bench.submission.manifest import MANIFEST_NAME, WEIGHTS_SUFFIXES, ManifestError, read_text
+from worldstrat_bench.submission.manifest import MANIFEST_NAME, WEIGHTS_SUFFIXES, read_text
+from worldstrat_bench.submission.manifest_faults import ManifestError
 from worldstrat_bench.submission.results import RESULT_FILES
 from worldstrat_bench.toml_text import read_toml
 

@@ -22,10 +22,10 @@ from worldstrat_bench.submission.manifest import (
     MAX_MANIFEST_BYTES,
     WEIGHTS_SUFFIXES,
     Manifest,
-    ManifestError,
     load_manifest,
     manifest_errors,
 )
+from worldstrat_bench.submission.manifest_faults import ManifestError
 from worldstrat_bench.submission.own_wheel import LOCKED_TWICE, other_in_lock
 from worldstrat_bench.submission.placeholders import placeholder_faults
 from worldstrat_bench.submission.predictions_manifest import PredictionsManifest

@@ -16,7 +16,8 @@ from worldstrat_bench.submission.check_manifest import (
     weights_faults,
 )
 from worldstrat_bench.submission.faults import CheckFinding
-from worldstrat_bench.submission.manifest import Manifest, ManifestError, read_text
+from worldstrat_bench.submission.manifest import Manifest, read_text
+from worldstrat_bench.submission.manifest_faults import ManifestError
 from worldstrat_bench.submission.placeholders import placeholder_faults
 from worldstrat_bench.toml_text import read_toml
 

@@ -10,7 +10,8 @@ from worldstrat_bench.submission.check_manifest import protocol_faults, slug_fau
 from worldstrat_bench.submission.check_others import name_faults
 from worldstrat_bench.submission.faults import CheckFinding, notice, relative
 from worldstrat_bench.submission.locate import line_of
-from worldstrat_bench.submission.manifest import MANIFEST_NAME, ManifestError, hands_in_predictions, read_text
+from worldstrat_bench.submission.manifest import MANIFEST_NAME, hands_in_predictions, read_text
+from worldstrat_bench.submission.manifest_faults import ManifestError
 from worldstrat_bench.submission.placeholders import placeholder_faults
 from worldstrat_bench.submission.predictions_manifest import PredictionsManifest, predictions_manifest_errors
 from worldstrat_bench.submission.siblings import Siblings

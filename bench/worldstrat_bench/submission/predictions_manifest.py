@@ -8,14 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from worldstrat_bench.submission.about import About, Corrections, Line, Section, Sha256, Url
-from worldstrat_bench.submission.manifest import (
-    MANIFEST_NAME,
-    ManifestError,
-    Training,
-    hands_in_predictions,
-    read_text,
-    validated,
-)
+from worldstrat_bench.submission.manifest import MANIFEST_NAME, Training, hands_in_predictions, read_text
+from worldstrat_bench.submission.manifest_faults import ManifestError, validated
 
 
 class PredictionsSection(Section):

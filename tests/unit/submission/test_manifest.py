@@ -12,7 +12,8 @@ import pytest
 from conftest import ROOT
 from submission_factory import MANIFEST
 from worldstrat_bench.submission.locate import line_of
-from worldstrat_bench.submission.manifest import Manifest, ManifestError, manifest_errors, parse_manifest
+from worldstrat_bench.submission.manifest import Manifest, manifest_errors, parse_manifest
+from worldstrat_bench.submission.manifest_faults import ManifestError
 from worldstrat_bench.submission.schema import SCHEMAS, schema_text
 
 

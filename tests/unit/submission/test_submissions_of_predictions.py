@@ -15,7 +15,8 @@ from submission_factory import MANIFEST, make_submission
 from worldstrat_bench.artefacts.record import ModelRef
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.submission.check import check
-from worldstrat_bench.submission.manifest import ManifestError, load_manifest
+from worldstrat_bench.submission.manifest import load_manifest
+from worldstrat_bench.submission.manifest_faults import ManifestError
 from worldstrat_bench.submission.matrix import find_submissions
 from worldstrat_bench.submission.predictions_manifest import load_predictions_manifest
 from worldstrat_bench.submission.results import add_run
