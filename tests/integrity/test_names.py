@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from submission_factory import MANIFEST, make_submission
-from worldstrat_bench.stats.names import author_fault, name_fault, skeleton
+from worldstrat_bench.site.text import clean
+from worldstrat_bench.stats.names import alike, author_fault, name_fault, skeleton, word_fault
 from worldstrat_bench.submission.check import check
 
 HONEST = (
@@ -157,3 +158,33 @@ def test_an_author_is_neither_the_maintainers_nor_a_verdict(tmp_path: Path, auth
 )
 def test_people_are_called_in_many_ways(author: str) -> None:
     assert author_fault(author) == ""
+
+
+@pytest.mark.parametrize("hidden", ["\u200b", "\x01", " ", "\u2028", "\u00a0", "\u0378", "a "])
+@pytest.mark.parametrize("count", [1, 400, 2000])
+def test_words_are_looked_for_in_what_pages_show_of_a_text(hidden: str, count: int) -> None:
+    """Pages leave out what is not printed and collapse spaces before they cut a text."""
+    text = f"{hidden * count}Verified by the maintainers"
+    shown = "maintainers" in clean(text, 600)
+    assert shown == (hidden != "a " or count < 300)
+    assert bool(word_fault(text)) >= shown
+    assert word_fault(f"{hidden * count}The tiles of 2026 were read twice") == ""
+
+
+def test_titles_are_compared_as_pages_cut_them() -> None:
+    begin = "Multi-frame super-resolution with attention and registration, "
+    assert len(begin) > 60
+    assert alike(f"{begin}base model", f"{begin}large model")
+    assert alike(begin, f"{begin}large model")
+    assert alike(f"{begin[:59]}xy", f"{begin[:59]}zy")
+    # 60 characters are shown whole.
+    assert not alike(f"{begin[:59]}x", f"{begin[:59]}y")
+    assert not alike(f"x{begin}", f"y{begin}")
+    assert not alike(f"{begin[:50]}1", f"{begin[:50]}2")
+
+
+@pytest.mark.parametrize("blank", "\u115f\u1160\u17b4\u2800\u3164\uffa0")
+def test_letters_that_are_drawn_as_nothing_part_no_word(blank: str) -> None:
+    assert word_fault(f"veri{blank}fied by the main{blank}tainers")
+    assert "which is not shown" in author_fault(f"Ada{blank} Lovelace")
+    assert author_fault("Ada Lovelace") == author_fault("\uae40\ubbfc\uc218") == ""

@@ -16,7 +16,7 @@ from worldstrat_bench.artefacts.speed import SpeedReport, Timing
 from worldstrat_bench.artefacts.verification import Verification
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.site.text import clean, safe_url, short_hash
-from worldstrat_bench.stats.names import author_fault, name_fault, reserved_fault
+from worldstrat_bench.stats.names import TITLE_SHOWN, author_fault, name_fault, reserved_fault
 from worldstrat_bench.stats.robustness import disagreements
 from worldstrat_bench.toml_text import read_toml
 
@@ -127,7 +127,7 @@ def card_of(manifest: Mapping[str, Any], record: Record) -> Card:
     model = record.model
     # A title that says more than a name is not shown, but the first of its names that is one.
     names = (string_at(manifest, "submission", "title"), model.submission or "", model.name)
-    title = next((clean(name, 60) for name in names if not name_fault(name)), "")
+    title = next((clean(name, TITLE_SHOWN) for name in names if not name_fault(name)), "")
     trusted = string_at(manifest, "model", "repository_folder")
     people, licence = authors_of(manifest), string_at(manifest, "submission", "licence")
     # All or none: a list without the one name that cannot be shown would be another list of authors.

@@ -92,6 +92,15 @@ _PAIRS: Final = (("rn", "m"), ("vv", "w"))
 _LOOSE_STOP: Final = re.compile(r"(?<![0-9])\.|\.(?![0-9])")
 """A full stop that is not between two digits."""
 
+TITLE_SHOWN: Final = 60
+"""Characters of a title that pages show."""
+
+_BLANK: Final = frozenset("\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+"""Letters and signs that are drawn as nothing, or as a gap."""
+
+_READ, _LOOKED_AT = 12_000, 2_500
+"""Characters of a text: more than any page reads, and more than any page shows."""
+
 _CODES: Final = re.compile(r":(?=[A-Za-z0-9_+-]+:)|#(?=[0-9])")
 
 
@@ -119,7 +128,7 @@ def name_fault(name: str) -> str:
 
 def author_fault(name: str) -> str:
     """Return why an author cannot be called so, in words; "" if one can. People's names are written in many ways."""
-    hidden = next((c for c in name if not c.isprintable() or "\ufe00" <= c <= "\ufe0f"), None)
+    hidden = next((c for c in name if not c.isprintable() or c in _BLANK or "\ufe00" <= c <= "\ufe0f"), None)
     if hidden:
         return f"it holds U+{ord(hidden):04X}, which is not shown"
     sign = next((character for character in name if unicodedata.category(character) in ("So", "Sm", "Sk")), None)
@@ -129,7 +138,7 @@ def author_fault(name: str) -> str:
 def reserved_fault(name: str) -> str:
     """Return which word of a text only the pages say of an entry, in words; "" if there is none."""
     # A bar may stand for a letter, and so may a sign stand between two: both are read.
-    looks = {_letters(name), _letters("".join(c for c in map(_letter_drawn, name) if c.isalnum()))}
+    looks = {_letters(name), _letters("".join(c for c in map(_letter_drawn, name) if c.isalnum() and c not in _BLANK))}
     reserved = next((word for word in RESERVED if any(_looks_like(look, _letters(word)) for look in looks)), None)
     return f"it looks like the word {reserved!r}, which only these pages say of an entry" if reserved else ""
 
@@ -137,7 +146,10 @@ def reserved_fault(name: str) -> str:
 def word_fault(text: str) -> str:
     """Return what of a text only the pages say or show of an entry, in words; "" if there is nothing."""
     sign = next((character for character in text if character in _TICKS), None)
-    return f"it holds {sign!r}, which only these pages show" if sign else reserved_fault(text[:400])
+    if sign:
+        return f"it holds {sign!r}, which only these pages show"
+    # As pages show it: what is not printed and spaces would push the words beyond what is looked at.
+    return reserved_fault("".join(c for c in text[:_READ] if c.isprintable() and not c.isspace())[:_LOOKED_AT])
 
 
 @lru_cache(maxsize=4096)
@@ -150,7 +162,9 @@ def _letter_drawn(character: str) -> str:
 
 def _letters(name: str) -> str:
     """Return the skeleton of a name without anything between its letters."""
-    shown = "".join(_letter_drawn(c) for c in name if unicodedata.category(c) not in ("Mn", "Me", "Cf"))
+    shown = "".join(
+        _letter_drawn(c) for c in name if unicodedata.category(c) not in ("Mn", "Me", "Cf") and c not in _BLANK
+    )
     return skeleton(shown).replace(".", "")
 
 
@@ -184,6 +198,13 @@ def skeleton(name: str) -> str:
     for pair, single in _PAIRS:
         plain = plain.replace(pair, single)
     return plain
+
+
+def alike(title: str, other: str) -> bool:
+    """Return whether readers would take a title for another one: whole, or as pages cut it."""
+    if max(len(title), len(other)) > TITLE_SHOWN:
+        title, other = title[: TITLE_SHOWN - 1], other[: TITLE_SHOWN - 1]
+    return skeleton(title) == skeleton(other)
 
 
 def without_codes(text: str) -> str:

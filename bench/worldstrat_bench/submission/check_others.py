@@ -16,7 +16,7 @@ from worldstrat_bench.stats.boards import board_key
 from worldstrat_bench.stats.contradiction import SCORE_AGAIN
 from worldstrat_bench.stats.counting import code_digests
 from worldstrat_bench.stats.eligibility import computed_in
-from worldstrat_bench.stats.names import author_fault, name_fault, skeleton, word_fault
+from worldstrat_bench.stats.names import alike, author_fault, name_fault, skeleton, word_fault
 from worldstrat_bench.submission.check_files import SUBMISSIONS
 from worldstrat_bench.submission.faults import CheckFinding, notice
 from worldstrat_bench.submission.locate import line_of
@@ -178,9 +178,9 @@ def _look_alikes(
     ----------
     lines : of title and slug.
     """
-    looks, own_place = skeleton(title), siblings.place(slug)
+    own_place = siblings.place(slug)
     for folder, other in siblings.names(slug):
-        if skeleton(other.title) == looks and siblings.stands(folder):
+        if alike(title, other.title) and siblings.stands(folder):
             what = f"the title can be taken for that of {other.slug}: {other.title[:60]!r}"
             yield CheckFinding("name", what, where=where, line=lines[0], remedy="choose a title that differs")
         # A slug is never changed: it is not held against one that was there when the other came.
