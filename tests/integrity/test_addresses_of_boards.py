@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from forgery import forge, set_cells
 from site_scenes import write_verification
 from submission_factory import make_submission, record_of, rewrite_record, the_result
 from worldstrat_bench.site import sorting
+from worldstrat_bench.site.board_table import device_classes
 from worldstrat_bench.site.builder import build
 from worldstrat_bench.site.config import BoardConfig
 from worldstrat_bench.site.entries import read_entries
@@ -104,3 +106,26 @@ def test_a_record_of_whatever_data_makes_no_first_page(tmp_path: Path) -> None:
     )
     entries, _ = read_entries([tmp_path / "submissions"])
     assert [board.kind for board in list_divisions(entries, config=config)] == ["compatibility", "practice"]
+
+
+def test_the_first_verified_row_decides_which_board_is_the_first_page(tmp_path: Path) -> None:
+    """Two rows of a stranger that were verified later, on a smaller list say, took it with every address on it."""
+    for slug, tiles, day in (("victim-sr", 12, 1), ("evil-sr", 13, 2), ("evil-too-sr", 13, 3)):
+        folder = make_submission(tmp_path, slug, tiles=tiles, gain_db=tiles / 10)
+        write_verification(the_result(folder), record_of(folder))
+        file = the_result(folder) / "verification.json"
+        file.write_text(file.read_text().replace("2026-02-03T", f"2026-03-0{day}T"))
+    entries, _ = read_entries([tmp_path / "submissions"])
+    for merged in (("victim-sr", "evil-sr", "evil-too-sr"), ("evil-sr", "evil-too-sr", "victim-sr")):
+        first, second = list_divisions(entries, config=BoardConfig(merged=merged))
+        assert [entry.slug for entry in first.shown] == ["victim-sr"]
+        assert {entry.slug for entry in second.shown} == {"evil-sr", "evil-too-sr"}
+
+
+def test_classes_of_devices_that_authors_name_take_no_column_of_one_timed_by_maintainers() -> None:
+    def entry(device: str, confirmed: bool) -> Any:
+        return SimpleNamespace(speed=[SimpleNamespace(device_class=device, confirmed=confirmed)])
+
+    rows = [entry("H100", True), *(entry(f"A{i}", False) for i in (1, 2, 3, 3, 2, 1))]
+    assert device_classes(rows) == ["H100", "A1", "A2"]
+    assert device_classes(rows[1:]) == ["A1", "A2", "A3"]

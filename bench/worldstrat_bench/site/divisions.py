@@ -103,9 +103,10 @@ class Division:
         return self.lists[self.list_name]
 
     @property
-    def verified(self) -> int:
-        """The number of entries whose numbers maintainers computed."""
-        return sum(bool(entry.verified) for entry in self.entries)
+    def verified_since(self) -> str:
+        """When maintainers first computed the numbers of an entry; after every date if they computed none."""
+        dates = (entry.verification.verified_at for entry in self.entries if entry.verified and entry.verification)
+        return min(dates, default="~")
 
     @cached_property
     def by_slug(self) -> dict[str, Entry]:

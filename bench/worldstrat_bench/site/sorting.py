@@ -36,7 +36,7 @@ def list_divisions(
 ) -> tuple[Division, ...]:
     """Sort runs into divisions: the official one first (its pages have no prefix), then by kind.
 
-    How many runs a division has decides nothing, how many of them maintainers verified does.
+    How many runs a division has decides nothing: its first verified run does, then the first that was merged.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def list_divisions(
     # ranks no row comes after all that rank one: whatever data a record claims, its authors alone make no first page.
     drafts.sort(
         key=lambda d: (
-            *(not d.entries, KINDS.index(d.kind), not d.protocol.official, d.protocol.id, -d.verified),
+            *(not d.entries, KINDS.index(d.kind), not d.protocol.official, d.protocol.id, d.verified_since),
             *(min((_place(entry, config) for entry in d.shown), default=len(config.merged)), d.release, d.key),
         )
     )
