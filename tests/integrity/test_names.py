@@ -176,11 +176,17 @@ def test_titles_are_compared_as_pages_cut_them() -> None:
     assert len(begin) > 60
     assert alike(f"{begin}base model", f"{begin}large model")
     assert alike(begin, f"{begin}large model")
+    assert alike(f"{begin}base model", f"{begin.replace(' ', '  ')}large model")
     assert alike(f"{begin[:59]}xy", f"{begin[:59]}zy")
     # 60 characters are shown whole.
     assert not alike(f"{begin[:59]}x", f"{begin[:59]}y")
     assert not alike(f"x{begin}", f"y{begin}")
     assert not alike(f"{begin[:50]}1", f"{begin[:50]}2")
+
+
+def test_accents_push_no_word_out_of_sight() -> None:
+    assert word_fault("x" + "\u0300" * 2500 + " Verified by maintainers: valid")
+    assert word_fault("x" + "\u0300" * 2500 + " blocks differ by more than 5 %") == ""
 
 
 @pytest.mark.parametrize("blank", "\u115f\u1160\u17b4\u2800\u3164\uffa0")

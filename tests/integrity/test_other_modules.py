@@ -50,3 +50,10 @@ def test_a_folder_that_is_searched_first_counts_and_a_later_one_does_not(tmp_pat
     installed(first, "earlier", "my_sr.py")
     assert other_module("my-sr", "my-sr", [first, second, third]) == first / "my_sr.py"
     assert other_module("absent", "my-sr", [first, second, third]) is None
+
+
+def test_every_module_of_the_distribution_is_looked_at(tmp_path: Path) -> None:
+    installed(tmp_path, "my-sr", "my_sr/__init__.py", "my_sr/plugin.py", "my_sr_core.py", module="my_sr.plugin")
+    assert other_module("my-sr", "my-sr", [tmp_path]) is None
+    installed(tmp_path, "tiny-help", "my_sr_core/__init__.py")
+    assert other_module("my-sr", "my-sr", [tmp_path]) == tmp_path / "my_sr_core" / "__init__.py"

@@ -44,7 +44,7 @@ def code_sha256(distribution: str, site_paths: Sequence[Path]) -> str | None:
 
 
 def other_module(distribution: str, entry_point: str, site_paths: Sequence[Path]) -> Path | None:
-    """Return what Python would import as the module of a plug-in in place of a file of its distribution; None if so.
+    """Return what Python would import in place of a module of a plug-in's distribution; None if nothing.
 
     A package is imported before a module of its name and a compiled module before its source, so that another
     distribution can replace code and touch no file of it. Nothing is run.
@@ -58,17 +58,20 @@ def other_module(distribution: str, entry_point: str, site_paths: Sequence[Path]
     points = [] if found is None else found.entry_points.select(group=ENTRY_POINT_GROUP, name=entry_point)
     if found is None or not points:
         return None
-    own = {Path(file).resolve() for file in _files(found).values()}
+    files = _files(found)
+    own = {Path(file).resolve() for file in files.values()}
+    tops = {name.partition("/")[0].partition(".")[0] for name in files}
     invalidate_caches()
-    name, search = "", paths
-    for part in next(iter(points)).module.split("."):
-        name = f"{name}.{part}" if name else part
-        spec = PathFinder.find_spec(name, search)
-        if spec is None:
-            return None  # loading it says so
-        if spec.origin is not None and Path(spec.origin).resolve() not in own:
-            return Path(spec.origin)
-        search = list(spec.submodule_search_locations or ())
+    for module in sorted({next(iter(points)).module, *tops}):
+        name, search = "", paths
+        for part in module.split("."):
+            name = f"{name}.{part}" if name else part
+            spec = PathFinder.find_spec(name, search)
+            if spec is None:
+                break  # loading it says so
+            if spec.origin is not None and Path(spec.origin).resolve() not in own:
+                return Path(spec.origin)
+            search = list(spec.submodule_search_locations or ())
     return None
 
 

@@ -37,7 +37,6 @@ _TABLES = frozenset("".join(statement.split()) for statement in _SCHEMA.split(";
 
 _BESIDE = ("", "-journal", "-wal", "-shm")
 """Endings of the files that SQLite opens for one database."""
-
 _NAMES_ANOTHER = bytes.fromhex("d9d505f920a163d7")
 """The end of a rollback journal that names a file, which SQLite removes once it has rolled back."""
 
@@ -197,8 +196,7 @@ class Journal:
         if other := [name for name, sql in found if "".join(str(sql).split()) not in _TABLES]:
             raise self._damaged(ValueError(f"it holds {str(other[0])[:60]!r}, which no journal has"))
         # Pages that lead to one page many times make more rows of a small file than any memory holds.
-        (state,) = database.execute("PRAGMA quick_check(1)").fetchone()
-        if state != "ok":
+        if (state := database.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
             raise self._damaged(ValueError(str(state)[:120]))
 
     def _open(self, network: bool) -> sqlite3.Connection:

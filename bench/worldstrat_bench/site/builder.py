@@ -77,8 +77,7 @@ def build(
     previews : False leaves all pictures out.
     config : which boards and columns; none: the defaults.
     references : what official records are held against; None for those that the package ships.
-    judged : what a check found of folders of submissions: those that it refused are not shown, and the data page says
-        why; of the others it says where their records lie.
+    judged : what a check found of submissions, of which those that it refused are not shown, but on the data page.
     snapshots : frozen boards, each of which gets a page.
     say : is told now and then how many tiles have their pictures.
 

@@ -98,6 +98,8 @@ TITLE_SHOWN: Final = 60
 _BLANK: Final = frozenset("\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 """Letters and signs that are drawn as nothing, or as a gap."""
 
+_MARKS: Final = ("Mn", "Me")
+
 _READ, _LOOKED_AT = 12_000, 2_500
 """Characters of a text: more than any page reads, and more than any page shows."""
 
@@ -148,8 +150,9 @@ def word_fault(text: str) -> str:
     sign = next((character for character in text if character in _TICKS), None)
     if sign:
         return f"it holds {sign!r}, which only these pages show"
-    # As pages show it: what is not printed and spaces would push the words beyond what is looked at.
-    return reserved_fault("".join(c for c in text[:_READ] if c.isprintable() and not c.isspace())[:_LOOKED_AT])
+    # As pages show it: what is not printed, spaces and accents would push the words beyond what is looked at.
+    shown = (c for c in text[:_READ] if c.isprintable() and not c.isspace() and unicodedata.category(c) not in _MARKS)
+    return reserved_fault("".join(shown)[:_LOOKED_AT])
 
 
 @lru_cache(maxsize=4096)
@@ -163,7 +166,7 @@ def _letter_drawn(character: str) -> str:
 def _letters(name: str) -> str:
     """Return the skeleton of a name without anything between its letters."""
     shown = "".join(
-        _letter_drawn(c) for c in name if unicodedata.category(c) not in ("Mn", "Me", "Cf") and c not in _BLANK
+        _letter_drawn(c) for c in name if unicodedata.category(c) not in (*_MARKS, "Cf") and c not in _BLANK
     )
     return skeleton(shown).replace(".", "")
 
@@ -202,6 +205,7 @@ def skeleton(name: str) -> str:
 
 def alike(title: str, other: str) -> bool:
     """Return whether readers would take a title for another one: whole, or as pages cut it."""
+    title, other = (" ".join(each.split()) for each in (title, other))
     if max(len(title), len(other)) > TITLE_SHOWN:
         title, other = title[: TITLE_SHOWN - 1], other[: TITLE_SHOWN - 1]
     return skeleton(title) == skeleton(other)
