@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.plugins.code import other_module
+from worldstrat_bench.submission.installed import move_modules
 
 
 def installed(site: Path, distribution: str, *files: str, module: str = "") -> None:
@@ -57,3 +59,23 @@ def test_every_module_of_the_distribution_is_looked_at(tmp_path: Path) -> None:
     assert other_module("my-sr", "my-sr", [tmp_path]) is None
     installed(tmp_path, "tiny-help", "my_sr_core/__init__.py")
     assert other_module("my-sr", "my-sr", [tmp_path]) == tmp_path / "my_sr_core" / "__init__.py"
+
+
+@pytest.mark.parametrize(
+    "foreign", ["my_sr-0.0.1.egg-info", "My.SR-0.1.dist-info", "my_sr.egg-link", "MY_SR-0.0.1.EGG-INFO", None]
+)
+def test_no_wheel_of_a_lock_speaks_for_the_models_distribution(tmp_path: Path, foreign: str | None) -> None:
+    """The first metadata by name gave the plug-in that ran, another the code that was hashed."""
+    home, packages, own = tmp_path / "env", tmp_path / "env" / "lib", tmp_path / "installed"
+    packages.mkdir(parents=True)
+    installed(own, "my-sr", "my_sr.py", module="my_sr")
+    installed(own, "tiny-help", "help.py")
+    if foreign is None:
+        move_modules(own, home, packages)
+        assert (packages / "my_sr.py").is_file()
+        return
+    (own / foreign).mkdir()
+    (own / foreign / "entry_points.txt").write_text("[worldstrat_bench.models]\nmy-sr = help:load\n")
+    with pytest.raises(InvalidArtefactError, match="metadata"):
+        move_modules(own, home, packages)
+    assert not list(packages.iterdir())

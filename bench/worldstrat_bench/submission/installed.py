@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from worldstrat_bench.errors import InvalidArtefactError
+from worldstrat_bench.plugins.projects import normal_name
 
 LEFT_OUT: Final = "bin"
 """Folder of the scripts of wheels, which no model needs."""
 
 _LARGEST_METADATA: Final = 1 << 20
+_OF_EGGS: Final = ("egg", "egg-info", "egg-link")
 
 
 def move_modules(installed: Path, home: Path, packages: Path) -> None:
@@ -43,12 +46,25 @@ def move_modules(installed: Path, home: Path, packages: Path) -> None:
             raise _refused(name, "adds a folder outside of its own to the path of Python")
         if path.name == "direct_url.json" and _is_editable(path):
             raise _refused(name, "says that the package lies in a folder of this machine")
+    _refuse_other_metadata(sorted(path.name for path in installed.iterdir()))
     for entry in sorted(installed.iterdir()):
         if entry.name == LEFT_OUT or entry.name.startswith("."):
             continue
         if os.path.lexists(packages / entry.name):
             raise _refused(entry.name, "takes the place of a file of the environment itself")
         entry.rename(packages / entry.name)
+
+
+def _refuse_other_metadata(names: Sequence[str]) -> None:
+    """Refuse metadata by which a wheel speaks for another's distribution: its plug-in would run under that name."""
+    found: dict[str, str] = {}
+    for name in names:
+        stem, _, suffix = name.rpartition(".")
+        if suffix.lower() in _OF_EGGS:
+            raise _refused(name, "is metadata of a kind that no wheel has")
+        other = found.setdefault(normal_name(stem.partition("-")[0]), name) if suffix.lower() == "dist-info" else name
+        if other != name:
+            raise _refused(name, f"is metadata of the same distribution as {other}")
 
 
 def _files(home: Path) -> list[Path]:
