@@ -97,3 +97,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("not_quick"):
                 item.add_marker(skip)
+
+
+@pytest.fixture
+def own_git_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave git no settings of the person who runs the tests."""
+    for name in [name for name in os.environ if name.startswith("GIT_")]:
+        monkeypatch.delenv(name)
+    (tmp_path / "global").touch()
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "global"))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")

@@ -16,22 +16,14 @@ from worldstrat_bench.run.environment import probe_harness
 from worldstrat_bench.submission.check import Options, check
 from worldstrat_bench.submission.compare import compare_markdown
 
+pytestmark = pytest.mark.usefixtures("own_git_settings")
+
 PROTOCOL = ("-c", "protocol.file.allow=always", "-c", "user.name=T", "-c", "user.email=t@example.org")
 
 
 def git(root: Path, *arguments: str) -> str:
     done = subprocess.run(["git", *PROTOCOL, *arguments], cwd=root, capture_output=True, text=True, check=True)
     return done.stdout.strip()
-
-
-@pytest.fixture(autouse=True)
-def _own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No settings of the person who runs the tests."""
-    for name in [name for name in os.environ if name.startswith("GIT_")]:
-        monkeypatch.delenv(name)
-    (tmp_path / "global").touch()
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "global"))
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
 
 
 @pytest.fixture

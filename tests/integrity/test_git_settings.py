@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
 
@@ -13,17 +12,9 @@ from worldstrat_bench.run.git import git_text
 from worldstrat_bench.submission.check import Options, check
 from worldstrat_bench.submission.git import commit_of, open_checkout
 
+pytestmark = pytest.mark.usefixtures("own_git_settings")
+
 AUTHOR = ("-c", "user.name=T", "-c", "user.email=t@example.org", "-c", "protocol.file.allow=always")
-
-
-@pytest.fixture(autouse=True)
-def _own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No settings of the person who runs the tests."""
-    for name in [name for name in os.environ if name.startswith("GIT_")]:
-        monkeypatch.delenv(name)
-    (tmp_path / "global").touch()
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "global"))
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
 
 
 @pytest.fixture
