@@ -28,7 +28,18 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 @pytest.fixture(autouse=True)
-def _state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def _working_directory() -> Generator[None]:
+    """Fail the one test that leaves the process in another folder, instead of every test after it."""
+    before = Path.cwd()
+    yield
+    # A folder that was removed has a name there, too.
+    after = Path("/proc/self/cwd").readlink() if sys.platform == "linux" else Path.cwd()
+    os.chdir(before)
+    assert after == before, f"the test leaves the working directory at {after}"
+
+
+@pytest.fixture(autouse=True)
+def _state(_working_directory: None, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing that a test verifies is taken for the user's own."""
     monkeypatch.setenv("WORLDSTRAT_BENCH_STATE", str(tmp_path_factory.getbasetemp() / "state"))
 

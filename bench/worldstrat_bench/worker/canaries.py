@@ -7,7 +7,7 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -45,9 +45,9 @@ class Canaries:
             self.shared_memory.write_bytes(self._secret)
         self._listen("tcp", socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", 0))
         self._listen("udp", socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", 0))
-        with contextlib.chdir(self._folder):  # a socket's path has room for 107 bytes only
-            self._listen("unix_socket", socket.AF_UNIX, socket.SOCK_STREAM, "socket")
-            self._listen("datagrams", socket.AF_UNIX, socket.SOCK_DGRAM, "datagrams")
+        with _short_name(self._folder) as folder:
+            self._listen("unix_socket", socket.AF_UNIX, socket.SOCK_STREAM, f"{folder}/socket")
+            self._listen("datagrams", socket.AF_UNIX, socket.SOCK_DGRAM, f"{folder}/datagrams")
         if sys.platform == "linux":
             self._listen("abstract_socket", socket.AF_UNIX, socket.SOCK_STREAM, f"\0{self._name}")
 
@@ -104,6 +104,22 @@ class Canaries:
         if kind == socket.SOCK_STREAM:
             sock.listen(1)
         sock.setblocking(False)
+
+
+@contextlib.contextmanager
+def _short_name(folder: Path) -> Iterator[str]:
+    """Give a name of the folder that is short enough for a socket's path, which has room for 107 bytes.
+
+    Not by a change of the working directory: it is the whole process's, and two workers start in two threads.
+    """
+    if sys.platform != "linux":
+        yield str(folder)
+        return
+    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
 
 
 def _touched(sock: socket.socket) -> bool:

@@ -5,6 +5,7 @@ import socket
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -138,6 +139,20 @@ def test_untouched_canaries_confirm_what_is_claimed(tmp_path: Path) -> None:
         assert canaries.confirm(dict.fromkeys(PROBES, True)) == dict.fromkeys(PROBES, True)
         assert not any(canaries.confirm({}).values())
         assert stat.S_IMODE((tmp_path / "canaries" / "hr.tiff").stat().st_mode) == 0o640
+
+
+def test_workers_that_start_in_several_threads_keep_the_working_directory(tmp_path: Path) -> None:
+    before = Path.cwd()
+    long = tmp_path / ("x" * 120)  # a socket's own path has room for 107 bytes
+    long.mkdir()
+
+    def lay_out(number: int) -> bool:
+        with Canaries(long / str(number)) as canaries:
+            return all(canaries.confirm(dict.fromkeys(PROBES, True)).values())
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(lay_out, range(400)))
+    assert Path.cwd() == before
 
 
 def grants(*read: Path) -> Grants:
