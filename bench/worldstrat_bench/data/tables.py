@@ -11,6 +11,7 @@ from datetime import date
 from pathlib import Path
 
 from worldstrat_bench.errors import DataError
+from worldstrat_bench.plain_files import read_plain
 
 METADATA_FILE = "metadata.csv"
 SPLIT_FILE = "stratified_train_val_test_split.csv"
@@ -82,13 +83,14 @@ def read_table(path: Path) -> tuple[bytes, list[dict[str, str]]]:
 
 def _read(path: Path) -> bytes:
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise DataError("the table is larger than any of WorldStrat", where=path)
-        return path.read_bytes()
+        content = read_plain(path, MAX_BYTES)
     except FileNotFoundError:
         raise DataError(f"{path.name} is missing", where=path, remedy="it belongs beside hr_dataset/") from None
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}", where=path) from None
+    if len(content) > MAX_BYTES:
+        raise DataError("the table is larger than any of WorldStrat", where=path)
+    return content
 
 
 def _delimiter(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -89,3 +90,9 @@ def test_what_cannot_be_read_says_why(content: bytes, words: str, tmp_path: Path
     path.write_bytes(content)
     with pytest.raises(DataError, match=words):
         parse_metadata(read_table(path)[1], path)
+
+
+def test_a_pipe_as_a_table_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "metadata.csv")
+    with pytest.raises(DataError, match="not a regular file"):
+        read_table(tmp_path / "metadata.csv")
