@@ -148,6 +148,30 @@ def test_a_copy_is_refused_from_an_old_branch_too(root: Path) -> None:
     assert f"submissions/{VICTIM}/results/" in faults[0].what
 
 
+@pytest.mark.parametrize("merged", [False, True], ids=["a new slug", "a record of a merged one"])
+def test_a_table_is_not_copied_into_an_earlier_submission_during_a_dispute(root: Path, *, merged: bool) -> None:
+    """Settled, the dispute would leave the honest one as the later of two with the same table."""
+    victim, owners = root / "submissions" / VICTIM, root / "reports" / "owners.toml"
+    state = '[submission]\nstatus = "disputed"\nstatus_date = "2026-11-26"\nstatus_reason = "Copied? See issue 12."\n'
+    manifest = victim / "submission.toml"
+    manifest.write_text(manifest.read_text().replace("[submission]\n", state))
+    if merged:
+        mine = make_submission(root, record=False)
+        owners.write_text(f'[[submission]]\nslug = "{mine.name}"\nowners = ["Mallory"]\n' + owners.read_text())
+        commit(root)
+        git(root, "branch", "--force", "main", "HEAD")
+        add_record(mine)
+    else:
+        commit(root)
+        git(root, "branch", "--force", "main", "HEAD")
+        mine = make_submission(root)
+    assert rules(root, author="Mallory") == set()
+    shutil.copy(the_result(victim) / "tiles.csv", the_result(mine) / "tiles.csv")
+    stated = json.loads((the_result(victim) / "record.json").read_text())
+    rewrite_record(mine, lambda d: d.update(files=stated["files"], scores=stated["scores"]))
+    assert ("copied" in rules(root, author="Mallory")) == merged
+
+
 @pytest.mark.parametrize("name", ["timings.csv", "record.json"])
 def test_no_one_alters_what_was_measured(root: Path, name: str) -> None:
     path = the_result(root / "submissions" / VICTIM) / name

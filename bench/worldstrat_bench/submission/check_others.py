@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from worldstrat_bench.artefacts.result import Result
-from worldstrat_bench.artefacts.state import State
+from worldstrat_bench.artefacts.state import ACTIVE, State
 from worldstrat_bench.artefacts.tiles import FACT_COLUMNS, TileTable
 from worldstrat_bench.stats.aggregate import metric_values
 from worldstrat_bench.stats.boards import board_key
@@ -31,13 +31,18 @@ _FEW_TILES = 5
 
 
 def others_faults(folder: Path, results: Sequence[Result], siblings: Siblings) -> Iterator[CheckFinding]:
-    """Find scores that were copied, and name facts of tiles that contradict another\'s on the same targets."""
+    """Find scores that were copied, and name facts of tiles that contradict another's on the same targets."""
     if not results:
         return
     codes: dict[str, list[str]] = {}
-    for sibling, other in siblings.results(folder.resolve().name):
-        for result in results:
-            faults = _pair_faults(result, other, sibling.name, siblings.state(sibling))
+    slug = folder.resolve().name
+    added = [siblings.adds(slug, result) for result in results]
+    for sibling, other in siblings.results(slug):
+        for result, new in zip(results, added, strict=True):
+            # A record that comes now has the place of its submission, which may be that of the first of all: it would
+            # stand before the one that it was copied from as soon as a dispute about that is settled.
+            state = ACTIVE if new else siblings.state(sibling)
+            faults = _pair_faults(result, other, sibling.name, state)
             yield from (f for f in faults if f.severity != "error" or siblings.stands(sibling))
             for code in code_digests(result.record.model) & code_digests(other.record.model):
                 codes.setdefault(code, []).append(sibling.name)

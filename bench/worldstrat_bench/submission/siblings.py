@@ -67,6 +67,14 @@ class Siblings:
         for folder in self.before(slug):
             yield from ((folder, result) for result in self._results(folder))
 
+    def adds(self, slug: str, result: Result) -> bool:
+        """Return whether a pull request adds the table of a result to a submission that the base has."""
+        if not self.later_too:
+            return False
+        was = [folder for folder in self.folders if folder.name == slug]
+        tables = {old.tiles_sha256 for folder in was for old in self._results(folder)}
+        return bool(was) and result.tiles_sha256 not in tables
+
     def _results(self, folder: Path) -> tuple[Result, ...]:
         if folder not in self._read:
             found = (submitted_result(path) for path in record_folders(folder)[:MAX_RECORDS])
