@@ -139,6 +139,12 @@ def record_of(folder: Path) -> Record:
     return load_record(the_result(folder))
 
 
+def metadata_of(site: Path, distribution: str) -> Path:
+    """Return the folder of the metadata of a distribution that is installed in a folder."""
+    (folder,) = site.glob(f"{distribution.replace('-', '_')}-*.dist-info")
+    return folder
+
+
 def make_wheel(
     folder: Path,
     *,

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from hostile_scene import REQUIRED, make_stub_environment
-from submission_factory import add_record, make_submission, make_wheel, rewrite_record
+from submission_factory import add_record, make_submission, make_wheel, metadata_of, rewrite_record
 from worldstrat_bench.artefacts.identity import model_differences
 from worldstrat_bench.artefacts.record import ModelRef
 from worldstrat_bench.digests import file_sha256
@@ -131,16 +131,16 @@ def test_an_editable_install_is_known_by_the_code_that_a_wheel_of_it_has(
     with zipfile.ZipFile(install_editable(project, backend, site)) as archive:
         of_wheel = wheel_code_sha256(archive)
     assert of_wheel
-    assert code_sha256("net", [site]) == of_wheel
+    assert code_sha256(metadata_of(site, "net")) == of_wheel
     for noise in ("notes.txt", "runs/r/record.json", "runs/r/run.sqlite", "tests/test_more.py", ".env"):
         (project / noise).write_text("x")
     (package / "NOTES.md").write_text("to do")
     (package / "runs").mkdir()
     (package / "runs" / "run.sqlite").write_text("a run of ours")
     (package / "runs" / "tiles.csv").write_text("tile\n")
-    assert code_sha256("net", [site]) == of_wheel
+    assert code_sha256(metadata_of(site, "net")) == of_wheel
     (package / "blur.py").write_text("def load(weights, device):\n    return None\n")
-    changed = code_sha256("net", [site])
+    changed = code_sha256(metadata_of(site, "net"))
     assert changed is not None
     assert changed != of_wheel
 
@@ -219,11 +219,11 @@ def test_a_namespace_package_on_the_path_is_in_the_digest(tmp_path: Path) -> Non
     (project / "results").mkdir()
     distribution(site, "acme-net", "acme.pth,,\n", project=project)
     (site / "acme.pth").write_text(f"{project}\n")
-    before = code_sha256("acme-net", [site])
+    before = code_sha256(metadata_of(site, "acme-net"))
     (project / "results" / "tiles.csv").write_text("tile\n")
-    assert code_sha256("acme-net", [site]) == before
+    assert code_sha256(metadata_of(site, "acme-net")) == before
     module.write_text("x = 2\n")
-    assert code_sha256("acme-net", [site]) not in (None, before)
+    assert code_sha256(metadata_of(site, "acme-net")) not in (None, before)
 
 
 def finder(mapping: dict[str, str]) -> str:
@@ -250,10 +250,10 @@ def test_a_finder_is_read_and_never_run(tmp_path: Path, hook: str) -> None:
     distribution(site, "net", "net.pth,,\n_hook.py,,\n", project=project)
     (site / "net.pth").write_text("import _hook\n")
     (site / "_hook.py").write_text(HOOKS[hook](project))
-    digests = [code_sha256("net", [site])]
+    digests = [code_sha256(metadata_of(site, "net"))]
     for file in ("net/__init__.py", "lib/nets/__init__.py", "one.py"):
         (project / file).write_text("x = 2\n")
-        digests.append(code_sha256("net", [site]))
+        digests.append(code_sha256(metadata_of(site, "net")))
     assert len(set(digests)) == 4
     assert None not in digests
 
@@ -264,16 +264,16 @@ def test_a_finder_that_says_nothing_leaves_no_digest_of_it(tmp_path: Path, text:
     distribution(tmp_path / "site", "net", "net.pth,,\n__editable___net_finder.py,,\n", project=tmp_path / "project")
     (tmp_path / "site" / "net.pth").write_text("import __editable___net_finder\n")
     (tmp_path / "site" / "__editable___net_finder.py").write_text(text)
-    assert code_sha256("net", [tmp_path / "site"]) is None
+    assert code_sha256(metadata_of(tmp_path / "site", "net")) is None
 
 
 def test_a_file_that_was_added_to_an_installed_package_is_in_the_digest(tmp_path: Path) -> None:
     distribution(tmp_path, "net", "net/__init__.py,,\n../../../etc/passwd,,\n/etc/hostname,,\n")
     (tmp_path / "net").mkdir()
     (tmp_path / "net" / "__init__.py").write_text("")
-    before = code_sha256("net", [tmp_path])
+    before = code_sha256(metadata_of(tmp_path, "net"))
     (tmp_path / "net" / "sly.pyc").write_bytes(b"a module without a source")
-    assert code_sha256("net", [tmp_path]) != before
+    assert code_sha256(metadata_of(tmp_path, "net")) != before
 
 
 PLUGIN = b"def load(weights, device):\n    raise NotImplementedError\n"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from submission_factory import metadata_of
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.plugins.code import other_module
 from worldstrat_bench.submission.installed import move_modules
@@ -39,26 +40,35 @@ def test_a_module_that_is_imported_in_place_of_the_models_is_found(
 ) -> None:
     installed(tmp_path, "my-sr", own, module=module)
     installed(tmp_path, "help", "help.py")
-    assert other_module("my-sr", "my-sr", [tmp_path]) is None
+    metadata, target = metadata_of(tmp_path, "my-sr"), f"{module}:load"
+    assert other_module(metadata, target, [tmp_path]) is None
     installed(tmp_path, "tiny-help", other)
-    assert other_module("my-sr", "my-sr", [tmp_path]) == tmp_path / other
+    assert other_module(metadata, target, [tmp_path]) == tmp_path / other
 
 
 def test_a_folder_that_is_searched_first_counts_and_a_later_one_does_not(tmp_path: Path) -> None:
     first, second, third = (tmp_path / name for name in ("first", "second", "third"))
     installed(second, "my-sr", "my_sr/__init__.py", "my_sr/plugin.py", module="my_sr.plugin")
     installed(third, "later", "my_sr.py")
-    assert other_module("my-sr", "my-sr", [second, third]) is None
+    metadata = metadata_of(second, "my-sr")
+    assert other_module(metadata, "my_sr.plugin:load", [second, third]) is None
     installed(first, "earlier", "my_sr.py")
-    assert other_module("my-sr", "my-sr", [first, second, third]) == first / "my_sr.py"
-    assert other_module("absent", "my-sr", [first, second, third]) is None
+    assert other_module(metadata, "my_sr.plugin:load", [first, second, third]) == first / "my_sr.py"
+
+
+def test_a_plug_in_of_one_distribution_whose_code_is_anothers_is_found(tmp_path: Path) -> None:
+    installed(tmp_path, "my-sr", "my_sr.py", module="fast_sr")
+    assert other_module(metadata_of(tmp_path, "my-sr"), "fast_sr:load", [tmp_path]) is None  # loading it says so
+    installed(tmp_path, "fast-sr", "fast_sr.py")
+    assert other_module(metadata_of(tmp_path, "my-sr"), "fast_sr:load", [tmp_path]) == tmp_path / "fast_sr.py"
 
 
 def test_every_module_of_the_distribution_is_looked_at(tmp_path: Path) -> None:
     installed(tmp_path, "my-sr", "my_sr/__init__.py", "my_sr/plugin.py", "my_sr_core.py", module="my_sr.plugin")
-    assert other_module("my-sr", "my-sr", [tmp_path]) is None
+    metadata = metadata_of(tmp_path, "my-sr")
+    assert other_module(metadata, "my_sr.plugin:load", [tmp_path]) is None
     installed(tmp_path, "tiny-help", "my_sr_core/__init__.py")
-    assert other_module("my-sr", "my-sr", [tmp_path]) == tmp_path / "my_sr_core" / "__init__.py"
+    assert other_module(metadata, "my_sr.plugin:load", [tmp_path]) == tmp_path / "my_sr_core" / "__init__.py"
 
 
 @pytest.mark.parametrize(

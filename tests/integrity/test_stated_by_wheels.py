@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from submission_factory import metadata_of
 from worldstrat_bench.plugins.code import code_sha256
 from worldstrat_bench.plugins.interpreter import Interpreter, believe_statements_in, inspect_interpreter, statement_of
 from worldstrat_bench.worker.grants import interpreter_paths
@@ -224,10 +225,10 @@ def test_metadata_beyond_reason_grants_nothing(site: Path) -> None:
 def test_a_module_recorded_by_another_name_is_of_the_digest(site: Path, tmp_path: Path) -> None:
     (tmp_path / "env" / "lib64").symlink_to("lib")
     install(site, {"sr/__init__.py": "", "more.py": "x = 1"})
-    record, plain = site / "sr-1.0.dist-info" / "RECORD", code_sha256("sr", [site])
+    record, plain = site / "sr-1.0.dist-info" / "RECORD", code_sha256(metadata_of(site, "sr"))
     text = record.read_text()
     for spelled in ("../../../lib64/python3.11/site-packages/more.py", str(site / "more.py")):
         record.write_text(text.replace("more.py", spelled))
-        assert code_sha256("sr", [site]) == plain
+        assert code_sha256(metadata_of(site, "sr")) == plain
     (site / "more.py").write_text("x = 2")
-    assert code_sha256("sr", [site]) != plain
+    assert code_sha256(metadata_of(site, "sr")) != plain

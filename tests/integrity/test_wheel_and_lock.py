@@ -11,7 +11,7 @@ from submission_factory import MANIFEST, code_of, make_submission, make_wheel
 from worldstrat_bench.digests import file_sha256
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.plugins.code import code_sha256
-from worldstrat_bench.plugins.interpreter import import_paths, inspect_interpreter
+from worldstrat_bench.plugins.discovery import find_model
 from worldstrat_bench.submission.check import check
 from worldstrat_bench.submission.manifest import load_manifest
 from worldstrat_bench.submission.prepare import environment_of, prepare
@@ -85,12 +85,34 @@ def test_another_wheel_does_not_put_its_files_in_the_place_of_the_models(tmp_pat
         python = built()
     except InvalidArtefactError:
         return
-    assert code_sha256("my-sr", import_paths(inspect_interpreter(python))) == code_of("my-sr")
+    assert code_sha256(find_model("my-sr", python).metadata) == code_of("my-sr")
     # As if the other one had come last.
     (plugin,) = python.parents[1].glob("lib/python*/site-packages/my_sr/plugin.py")
     plugin.write_bytes(OTHER["my_sr/plugin.py"])
     with pytest.raises(InvalidArtefactError, match="other code of the model"):
         built()
+
+
+@pytest.mark.parametrize("name", ["worldstrat-bench-baselines", "Worldstrat.Bench_Baselines", "worldstrat-bench"])
+@pytest.mark.parametrize("how", ["beside", "stated", "address"])
+def test_no_wheel_of_a_submission_has_the_name_of_a_distribution_of_the_harness(
+    tmp_path: Path, name: str, how: str
+) -> None:
+    """Its models would be called bicubic and onnx, and copies of it would count by their weights alone."""
+    wheel = make_wheel(tmp_path / "own", name=name)
+    locked = f"{name} @ https://example.org/{wheel.name} --hash=sha256:{file_sha256(wheel)}\n"
+    folder = submission(tmp_path, wheel, stated=how == "stated", locked=locked if how == "address" else "")
+    manifest = folder / "submission.toml"
+    manifest.write_text(
+        manifest.read_text()
+        .replace('distribution = "my-sr"', f'distribution = "{name}"')
+        .replace(ADDRESS, f"https://example.org/{wheel.name}")
+    )
+    if how != "beside":
+        (folder / wheel.name).unlink(missing_ok=True)
+    assert "lock" in rules(folder)
+    with pytest.raises(InvalidArtefactError, match="distribution of the harness"):
+        prepare(folder, cache=tmp_path / "cache", find_links=wheel.parent, offline=True)
 
 
 @pytest.mark.parametrize("name", ["requirements.lock", "my_sr-1.0-py3-none-any.whl"])

@@ -11,11 +11,10 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from importlib import invalidate_caches
 from importlib.machinery import PathFinder
-from importlib.metadata import Distribution, distributions
+from importlib.metadata import Distribution
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from worldstrat_bench.api import ENTRY_POINT_GROUP
 from worldstrat_bench.digests import listing_sha256, tree_sha256
 from worldstrat_bench.plugins.editable import MODULES, editable_install, editable_installs
 from worldstrat_bench.plugins.projects import normal_name
@@ -31,19 +30,19 @@ _PROSE: Final = (".md", ".rst")
 _JOURNAL: Final = "run.sqlite"
 
 
-def code_sha256(distribution: str, site_paths: Sequence[Path]) -> str | None:
-    """Return the digest of the code of a distribution; None if it is not there or has no files.
+def code_sha256(metadata: Path) -> str | None:
+    """Return the digest of the code of an installed distribution; None if it has no files.
 
     Parameters
     ----------
-    site_paths : folders that are searched, the first that has it wins.
+    metadata : folder of its metadata: what announces a model (:mod:`worldstrat_bench.plugins.discovery`) says which
+        code is the model's, too.
     """
-    found = next(iter(distributions(name=distribution, path=[str(site) for site in site_paths])), None)
-    files = {} if found is None else _files(found)
+    files = _files(Distribution.at(metadata))
     return tree_sha256(files) if files else None
 
 
-def other_module(distribution: str, entry_point: str, site_paths: Sequence[Path]) -> Path | None:
+def other_module(metadata: Path, target: str, site_paths: Sequence[Path]) -> Path | None:
     """Return what Python would import in place of a module of a plug-in's distribution; None if nothing.
 
     A package is imported before a module of its name and a compiled module before its source, so that another
@@ -51,19 +50,16 @@ def other_module(distribution: str, entry_point: str, site_paths: Sequence[Path]
 
     Parameters
     ----------
+    metadata : folder of the metadata of the distribution.
+    target : of the plug-in, ``module:attr``; its module has to be one of the distribution's own.
     site_paths : folders in the order in which Python searches them.
     """
-    paths = [str(site) for site in site_paths]
-    found = next(iter(distributions(name=distribution, path=paths)), None)
-    points = [] if found is None else found.entry_points.select(group=ENTRY_POINT_GROUP, name=entry_point)
-    if found is None or not points:
-        return None
-    files = _files(found)
+    files = _files(Distribution.at(metadata))
     own = {Path(file).resolve() for file in files.values()}
     tops = {name.partition("/")[0].partition(".")[0] for name in files}
     invalidate_caches()
-    for module in sorted({next(iter(points)).module, *tops}):
-        name, search = "", paths
+    for module in sorted({target.partition(":")[0], *tops}):
+        name, search = "", [str(site) for site in site_paths]
         for part in module.split("."):
             name = f"{name}.{part}" if name else part
             spec = PathFinder.find_spec(name, search)

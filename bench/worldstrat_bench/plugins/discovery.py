@@ -15,6 +15,7 @@ from pathlib import Path
 from worldstrat_bench.api import ENTRY_POINT_GROUP, PREPROCESSING_GROUP
 from worldstrat_bench.errors import ModelError
 from worldstrat_bench.plugins.interpreter import import_paths, inspect_interpreter, own_interpreter
+from worldstrat_bench.plugins.projects import normal_name
 from worldstrat_bench.plugins.wheel import open_wheel, unfit, wheel_tags
 
 MAX_METADATA_BYTES = 1 << 20
@@ -58,6 +59,7 @@ class ModelEntry:
     search_paths : folders to put on the worker's path (an unpacked wheel).
     wheel_sha256 : of the wheel it came in, if it did.
     declared : whether its parameters are a declared preprocessing (:mod:`worldstrat_bench.preprocessing`).
+    metadata : folder of the metadata that announces it, by which its code is found as well.
     """
 
     name: str
@@ -66,6 +68,7 @@ class ModelEntry:
     version: str
     summary: str
     problem: str | None
+    metadata: Path
     search_paths: tuple[Path, ...] = ()
     wheel_sha256: str | None = None
     declared: bool = False
@@ -79,16 +82,16 @@ def installed_models(site_paths: Sequence[Path] | None = None) -> tuple[ModelEnt
     site_paths : folders with ``*.dist-info`` in them; None for those of the harness's own interpreter.
     """
     paths = import_paths(own_interpreter()) if site_paths is None else site_paths
-    found: dict[tuple[str, str, str], ModelEntry] = {}
+    found: list[ModelEntry] = []
     seen: set[str] = set()
     for site in paths:
-        for folder in _metadata_folders(Path(site)):
-            for entry in _entries(folder):
-                # As Python's own import does.
-                if entry.distribution.lower() not in seen:  # an earlier folder of the path wins
-                    found.setdefault((entry.name, entry.distribution, entry.target), entry)
-        seen |= {entry.distribution.lower() for entry in found.values()}
-    return _mark_duplicates(sorted(found.values(), key=lambda entry: (entry.name, entry.distribution)))
+        folders = _metadata_folders(Path(site))
+        for folder in folders:
+            # Of one distribution in two folders of the path the earlier wins, as in Python's own import.
+            if _named(folder) not in seen:
+                found += _entries(folder)
+        seen |= {_named(folder) for folder in folders}
+    return _mark_duplicates(sorted(found, key=lambda entry: (entry.name, entry.distribution)))
 
 
 def find_model(name_or_wheel: str, python: Path | None = None, scratch: Path | None = None) -> ModelEntry:
@@ -159,9 +162,16 @@ def _usable(entry: ModelEntry) -> ModelEntry:
 
 def _metadata_folders(site: Path) -> list[Path]:
     try:
-        return sorted(p for p in site.iterdir() if p.name.endswith((".dist-info", ".egg-info")) and p.is_dir())
+        found = sorted(p for p in site.iterdir() if p.name.endswith((".dist-info", ".egg-info")) and p.is_dir())
     except OSError:
         return []
+    # pip gives what it is about to remove a name with "~", and leaves it there when it is ended.
+    return [folder for folder in found if not folder.name.startswith("~")]
+
+
+def _named(folder: Path) -> str:
+    """Return the distribution that a folder of metadata is named after, as indexes compare it."""
+    return normal_name(folder.name.rpartition(".")[0].partition("-")[0])
 
 
 def _entries(folder: Path) -> Iterator[ModelEntry]:
@@ -175,7 +185,7 @@ def _entries(folder: Path) -> Iterator[ModelEntry]:
         metadata = _metadata(folder)
     except (OSError, ValueError, configparser.Error) as error:
         reason = f"its metadata cannot be read: {str(error).splitlines()[0][:200]}"
-        yield ModelEntry("", "", guess, "", "", reason)
+        yield ModelEntry("", "", guess, "", "", reason, folder)
         return
     distribution = str(metadata.get("Name") or guess)[:200]
     version, summary = str(metadata.get("Version") or "")[:100], str(metadata.get("Summary") or "")[:500]
@@ -183,7 +193,14 @@ def _entries(folder: Path) -> Iterator[ModelEntry]:
     for name, target in pairs:
         flaw = problem or _flaw(name, target, distribution)
         yield ModelEntry(
-            name[:100], target[:300], distribution, version, summary, flaw, declared=declared.get(name) == target
+            name[:100],
+            target[:300],
+            distribution,
+            version,
+            summary,
+            flaw,
+            folder,
+            declared=declared.get(name) == target,
         )
 
 
@@ -251,15 +268,16 @@ def _small(file: Path, most: int = MAX_METADATA_BYTES) -> bytes:
 
 
 def _mark_duplicates(entries: list[ModelEntry]) -> tuple[ModelEntry, ...]:
-    """Two distributions that announce one name: neither can be meant."""
-    owners: dict[str, set[str]] = {}
+    """Mark the models of one name that two installed distributions announce, or one of them twice: none is meant."""
+    owners: dict[str, dict[Path, str]] = {}
     for entry in entries:
         if entry.problem is None:  # what cannot be used takes no name from another
-            owners.setdefault(entry.name, set()).add(entry.distribution)
+            owners.setdefault(entry.name, {})[entry.metadata] = entry.distribution
     marked = []
     for entry in entries:
-        others = sorted(owners.get(entry.name, set()) - {entry.distribution})
+        others = {place: owner for place, owner in owners.get(entry.name, {}).items() if place != entry.metadata}
         if entry.name and others and entry.problem is None:
-            entry = replace(entry, problem=f"{', '.join(others)} announces the same name; uninstall one of them")
+            names = sorted({place.name if owner == entry.distribution else owner for place, owner in others.items()})
+            entry = replace(entry, problem=f"{', '.join(names)} announces the same name; uninstall one of them")
         marked.append(entry)
     return tuple(marked)

@@ -113,7 +113,7 @@ def _reference(request: ModelRequest, entry: ModelEntry, parameters: dict[str, P
     interpreter = own_interpreter() if request.python is None else inspect_interpreter(request.python)
     paths = import_paths(interpreter)
     if entry.wheel_sha256 is None:
-        code = code_sha256(entry.distribution, paths)
+        code = code_sha256(entry.metadata)
     else:
         code = unpacked_code_sha256(entry.search_paths[0])
     return ModelRef(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -49,8 +50,8 @@ class Claim:
         return bool(self.owners & other.owners) or self.owners == other.owners
 
 
-_ADAPTERS: Final = frozenset({"worldstrat-bench", "worldstrat-bench-baselines"})
-"""Distributions of this repository, whose code runs networks of other people."""
+_ADAPTERS: Final = {"worldstrat-bench": "worldstrat_bench", "worldstrat-bench-baselines": "worldstrat_bench_baselines"}
+"""Distribution to package, of those of this repository, whose code runs networks of other people."""
 
 
 def code_digests(model: ModelRef) -> frozenset[str]:
@@ -59,9 +60,17 @@ def code_digests(model: ModelRef) -> frozenset[str]:
     Both of them, since a wheel that is packed again has another digest with the same files in it. Where the code is an
     adapter of ours, the network is in the weights, and their digest is returned: many people use one adapter.
     """
-    if model.distribution in _ADAPTERS and model.weights_sha256 is not None:
+    if model.weights_sha256 is not None and _is_adapter(model):
         return frozenset({model.weights_sha256})
     return frozenset(digest for digest in (model.wheel_sha256, model.code_sha256) if digest is not None)
+
+
+def _is_adapter(model: ModelRef) -> bool:
+    """Return whether an adapter of this repository ran: it comes with the harness, and in no wheel of a submission."""
+    package = _ADAPTERS.get(model.distribution or "")
+    if package is None or model.wheel_sha256 is not None:
+        return False
+    return model.entry_point is None or re.split(r"[.:]", model.entry_point)[0] == package
 
 
 def claim_of(key: str, model: ModelRef, manifest: str, since: str, owners: Iterable[str] | None = None) -> Claim:

@@ -26,7 +26,7 @@ from worldstrat_bench.submission.manifest import (
     manifest_errors,
 )
 from worldstrat_bench.submission.manifest_faults import ManifestError
-from worldstrat_bench.submission.own_wheel import LOCKED_TWICE, other_in_lock
+from worldstrat_bench.submission.own_wheel import LOCKED_TWICE, TAKEN_NAME, other_in_lock, taken_name
 from worldstrat_bench.submission.placeholders import placeholder_faults
 from worldstrat_bench.submission.predictions_manifest import PredictionsManifest
 
@@ -133,6 +133,9 @@ def lock_faults(manifest: Manifest, folder: Path, text: str) -> Iterator[CheckFi
     if other := other_in_lock(manifest, folder, locked):
         what = f"the lock has {other.name} with other hashes than that of its wheel: the lock would run, unseen"
         yield CheckFinding("lock", what, where=path, line=other.line, remedy=LOCKED_TWICE)
+    if name := taken_name(manifest, folder, locked):
+        what = f"a wheel of the submission has the name of a distribution of the harness: {name}"
+        yield CheckFinding("lock", what, where=manifest_path, remedy=TAKEN_NAME)
     # What the harness itself provides, adapters for model files among it, needs neither.
     given = model.repository_folder or canonicalize_name(model.distribution) in provided()
     if not own and not model.wheel and not given and not list(folder.glob("*.whl")):

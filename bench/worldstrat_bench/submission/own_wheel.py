@@ -11,11 +11,13 @@ from packaging.utils import canonicalize_name
 from worldstrat_bench.archives import DAMAGED
 from worldstrat_bench.digests import file_sha256
 from worldstrat_bench.errors import InvalidArtefactError
-from worldstrat_bench.plugins.code import code_sha256, other_module, wheel_code_sha256
+from worldstrat_bench.plugins.code import HARNESS, code_sha256, other_module, wheel_code_sha256
+from worldstrat_bench.plugins.discovery import BASELINES, find_model
 from worldstrat_bench.plugins.interpreter import import_paths, inspect_interpreter
 from worldstrat_bench.submission.lock import Locked
 from worldstrat_bench.submission.manifest import Manifest
 
+TAKEN_NAME = "give the distribution a name of its own"
 LOCKED_TWICE = "lock this very wheel, by its hash alone, or leave the model out of the lock"
 
 
@@ -44,42 +46,49 @@ def other_in_lock(manifest: Manifest, folder: Path, locked: Sequence[Locked]) ->
     return None if wheel is None else next(others, None)
 
 
-def refuse_other_module(manifest: Manifest, python: Path) -> None:
-    """Look for a module of another wheel that is imported in place of the model's own.
+def taken_name(manifest: Manifest, folder: Path, locked: Sequence[Locked]) -> str | None:
+    """Return the distribution of this repository whose name a wheel of a submission has; None if no wheel has one.
+
+    Its models would run under the names of the reference models, and count as adapters that run others' networks.
+    """
+    wheels = [path.name.partition("-")[0] for path in sorted(folder.glob("*.whl"))]
+    addresses = [item.name for item in locked if not item.pin.startswith("=")]
+    stated = [manifest.model.distribution] if manifest.model.wheel else []
+    return next(
+        (name for name in (*stated, *wheels, *addresses) if canonicalize_name(name) in (HARNESS, BASELINES)), None
+    )
+
+
+def refuse_other_code(manifest: Manifest, folder: Path, python: Path) -> None:
+    """Find the model in its environment, and refuse one whose code is not that of its distribution and of its wheel.
 
     Raises
     ------
+    ModelError
+        if there is no such model, or its announcement is broken.
     InvalidArtefactError
-        if there is one: what is recorded is not what would run.
+        if another distribution announces it, has modules that are imported in place of the model's, or has put files in
+        their place: what is recorded is not what would run.
     """
     model = manifest.model
-    other = other_module(model.distribution, model.entry_point, import_paths(inspect_interpreter(python)))
-    if other is not None:
+    entry = find_model(model.entry_point, python)
+    if canonicalize_name(entry.distribution) != canonicalize_name(model.distribution):
+        what = f"the environment has the model of {entry.distribution}, the manifest says {model.distribution}"
+        raise InvalidArtefactError(what, where=python, remedy="take the other one out of the lock")
+    if other := other_module(entry.metadata, entry.target, import_paths(inspect_interpreter(python))):
         what = f"another wheel of the lock has a module that is imported in place of {model.distribution}'s: {other}"
         raise InvalidArtefactError(what, where=python, remedy="take that wheel out of the lock, or rename its module")
-
-
-def refuse_replaced_code(manifest: Manifest, folder: Path, python: Path) -> None:
-    """Compare the code of the model in its environment with that of the wheel beside the manifest.
-
-    Raises
-    ------
-    InvalidArtefactError
-        if they differ: a wheel of the lock has put files in the place of the model's.
-    """
     wheel = beside(manifest, folder)
-    if wheel is None:
-        return
+    if wheel is not None and code_sha256(entry.metadata) not in _codes(wheel):
+        what = "the environment holds other code of the model than its wheel: another wheel has put files in its place"
+        raise InvalidArtefactError(what, where=wheel, remedy="take the wheel with the same files out of the lock")
+
+
+def _codes(wheel: Path) -> tuple[str, ...]:
+    """Return the digest of the code of a wheel; none for one that cannot be read, or holds no code."""
     try:
         with zipfile.ZipFile(wheel) as archive:
-            submitted = wheel_code_sha256(archive)
+            code = wheel_code_sha256(archive)
     except DAMAGED:
-        submitted = None
-    if (
-        submitted is None
-        or code_sha256(manifest.model.distribution, import_paths(inspect_interpreter(python))) != submitted
-    ):
-        what = (
-            "the environment holds other code of the model than its wheel: another wheel has put files in their place"
-        )
-        raise InvalidArtefactError(what, where=wheel, remedy="take the wheel with the same files out of the lock")
+        return ()
+    return () if code is None else (code,)

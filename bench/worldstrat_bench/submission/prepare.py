@@ -22,10 +22,11 @@ from worldstrat_bench.submission.lock import load_lock
 from worldstrat_bench.submission.manifest import MANIFEST_NAME, DataFile, Manifest, Weights, load_manifest
 from worldstrat_bench.submission.own_wheel import (
     LOCKED_TWICE,
+    TAKEN_NAME,
     model_wheel,
     other_in_lock,
-    refuse_other_module,
-    refuse_replaced_code,
+    refuse_other_code,
+    taken_name,
 )
 from worldstrat_bench.typed import typed
 
@@ -138,6 +139,9 @@ def environment_of(
     if other := other_in_lock(manifest, folder, locked):
         what = f"{other.name} is another one in the lock than the wheel of the manifest"
         raise InvalidArtefactError(what, where=f"{path}:{other.line}", remedy=LOCKED_TWICE)
+    if name := taken_name(manifest, folder, locked):
+        what = f"a wheel of the submission has the name of a distribution of the harness: {name}"
+        raise InvalidArtefactError(what, where=folder, remedy=TAKEN_NAME)
     # Nothing to install: the model comes with the harness, and its interpreter will do.
     if section.base == "harness" and not locked and not wheels and not own_wheel:
         return None
@@ -148,8 +152,7 @@ def environment_of(
         lock=text, python=section.python, over_harness=section.base == "harness", wheels=wheels
     )
     python = build_environment(request, environments, offline=offline, find_links=find_links)
-    refuse_replaced_code(manifest, folder, python)
-    refuse_other_module(manifest, python)
+    refuse_other_code(manifest, folder, python)
     return python
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from run_helpers import model_wheel
+from submission_factory import metadata_of
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.plugins.code import code_sha256
 from worldstrat_bench.plugins.weights import weights_sha256
@@ -26,11 +27,11 @@ def test_the_code_of_an_installed_model_is_known_by_its_content(tmp_path: Path) 
         folder = tmp_path / str(number)
         folder.mkdir()
         install(model_wheel(folder, source), folder / "site")
-        digests.append(code_sha256("odd_model", [folder / "site"]))
+        digests.append(code_sha256(metadata_of(folder / "site", "odd_model")))
     assert digests[0]
     assert digests[0] == digests[1] != digests[2]
     (tmp_path / "0" / "site" / "odd_model.py").write_text("tampered")
-    assert code_sha256("odd_model", [tmp_path / "0" / "site"]) != digests[0]
+    assert code_sha256(metadata_of(tmp_path / "0" / "site", "odd_model")) != digests[0]
 
 
 def test_editable_and_installed_are_the_same_model(tmp_path: Path) -> None:
@@ -52,18 +53,18 @@ def test_editable_and_installed_are_the_same_model(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "pkg"\n')
     origin = f'{{"url": "{tmp_path.as_uri()}", "dir_info": {{"editable": true}}}}'
     (editable / "pkg-1.0.dist-info" / "direct_url.json").write_text(origin)
-    digest = code_sha256("pkg", [installed])
+    digest = code_sha256(metadata_of(installed, "pkg"))
     assert digest
-    assert code_sha256("pkg", [editable]) == digest
+    assert code_sha256(metadata_of(editable, "pkg")) == digest
     (tmp_path / "src" / "pkg" / "__pycache__").mkdir()
     (tmp_path / "src" / "pkg" / "__pycache__" / "x.pyc").write_bytes(b"x")
-    assert code_sha256("pkg", [editable]) == digest
+    assert code_sha256(metadata_of(editable, "pkg")) == digest
     (tmp_path / "src" / "pkg" / "weights.bin").write_bytes(b"\1\3")
-    assert code_sha256("pkg", [editable]) != digest
+    assert code_sha256(metadata_of(editable, "pkg")) != digest
 
 
 def test_what_is_not_there_has_no_digest(tmp_path: Path) -> None:
-    assert code_sha256("no-such-distribution", []) is None
+    assert code_sha256(tmp_path / "no_such-1.0.dist-info") is None
     assert weights_sha256(None) is None
     with pytest.raises(UsageError, match="no such weights"):
         weights_sha256(tmp_path / "absent")

@@ -12,7 +12,7 @@ from worldstrat_bench.plugins.declared import declared_parameters, found_beside,
 from worldstrat_bench.plugins.discovery import ModelEntry, installed_models
 from worldstrat_bench.preprocessing import NAMES, declare
 
-ENTRY = ModelEntry("net", "m:load", "d", "1", "", None, declared=True)
+ENTRY = ModelEntry("net", "m:load", "d", "1", "", None, Path("d-1.dist-info"), declared=True)
 
 
 def test_the_metadata_says_whose_parameters_are_a_preprocessing(tmp_path: Path) -> None:

@@ -99,6 +99,28 @@ def test_two_distributions_with_one_name_are_told_from_one_that_is_found_twice(t
     assert "second announces the same name" in (entries[0].problem or "")
 
 
+def test_of_one_distribution_that_speaks_twice_neither_word_is_taken(tmp_path: Path) -> None:
+    """The first by name gave the plug-in that ran, another the code that was hashed."""
+    install(tmp_path, "sr", GROUP + "sr = a:f\n", version="1.0")
+    install(tmp_path, "sr", GROUP + "sr = b:f\n", version="0.9")
+    problems = [entry.problem or "" for entry in installed_models([tmp_path])]
+    assert [problem.partition(" ")[0] for problem in problems] == ["sr-1.0.dist-info", "sr-0.9.dist-info"]
+
+
+def test_what_an_interrupted_pip_left_announces_nothing(tmp_path: Path) -> None:
+    install(tmp_path, "sr", GROUP + "sr = a:f\n").rename(tmp_path / "~r-1.0.dist-info")
+    install(tmp_path, "sr", GROUP + "sr = b:f\n", version="1.1")
+    (entry,) = installed_models([tmp_path])
+    assert (entry.target, entry.problem) == ("b:f", None)
+
+
+def test_metadata_without_models_hides_that_of_a_later_folder(tmp_path: Path) -> None:
+    install(tmp_path / "a", "my-sr", "")
+    install(tmp_path / "b", "My_SR", GROUP + "sr = a:f\n")
+    assert installed_models([tmp_path / "a", tmp_path / "b"]) == ()
+    assert len(installed_models([tmp_path / "b"])) == 1
+
+
 def test_missing_folders_hold_no_models(tmp_path: Path) -> None:
     assert installed_models([tmp_path / "none"]) == ()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from submission_factory import metadata_of
 from worldstrat_bench.plugins.code import code_sha256, editable_sha256
 from worldstrat_bench.plugins.discovery import installed_models
 from worldstrat_bench.plugins.editable import editable_installs
@@ -57,13 +58,13 @@ def test_a_project_that_is_closed_to_us_is_passed_over(
     site = tmp_path / "site"
     install(site, "ours", tmp_path / "mine", hook)
     install(site, "theirs", tmp_path / "home" / "project", hook)
-    before = code_sha256("ours", [site])
+    before = code_sha256(metadata_of(site, "ours"))
     assert before
     refuse_below(tmp_path / closed, monkeypatch)
     installs = dict(editable_installs([site]))
     assert set(installs["ours"].places) == {"ours"}
     assert {entry.name for entry in installed_models([site])} == {"ours", "theirs"}
-    assert code_sha256("ours", [site]) == before
+    assert code_sha256(metadata_of(site, "ours")) == before
     assert "ours" in editable_sha256([site], but="another")
     if hook == "path" and closed == "home":
         assert pth_folders(site / "theirs.pth") == ()
