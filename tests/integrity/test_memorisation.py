@@ -183,6 +183,12 @@ def test_the_command_writes_it_beside_the_record_of_the_model(
         "--record RUN --unseen DIR --maintainer NAME" in invoke("models", "check", "bicubic", *audit, *written[:2])[1]
     )
     assert "add --audit" in invoke("models", "check", "bicubic", *written)[1]
+    # Before a worker is started: checks take minutes.
+    for folder, words in ((data, "as well"), (tmp_path / "absent", "absent")):
+        asked = ("--audit", "--data", data, "--unseen", folder)
+        said = invoke("models", "check", "bicubic", *asked)[1]
+        assert words in said
+        assert "checking the model" not in said
     assert "model.name differs" in invoke("models", "check", "nearest", *audit, *written)[1]
     assert not (run / Memorisation.FILE).exists()
     invoke("models", "check", "bicubic", *audit, *written)

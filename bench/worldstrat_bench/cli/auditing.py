@@ -55,8 +55,13 @@ class AuditGroup:
         Raises
         ------
         UsageError
-            for an audit without a dataset, or if one of --record, --unseen and --maintainer is missing.
+            for an audit without a dataset, if one of --record, --unseen and --maintainer is missing, or if unseen tiles
+            are in the dataset as well.
+        DataError
+            for a folder that is not a dataset.
         """
+        from worldstrat_bench.audit.private import refuse_known_tiles
+        from worldstrat_bench.data.layout import open_dataset
         from worldstrat_bench.errors import UsageError
 
         if not self.audit:
@@ -70,6 +75,9 @@ class AuditGroup:
         if (self.record or self.maintainer) and not (self.record and self.maintainer and self.unseen):
             what = "memorisation.json takes a record, unseen tiles and the name of a maintainer"
             raise UsageError(what, where="--record", remedy="--record RUN --unseen DIR --maintainer NAME")
+        dataset = open_dataset(self.data)
+        if self.unseen is not None:
+            refuse_known_tiles(open_dataset(self.unseen), dataset)
 
     def reference(self, asked: ModelRequest) -> tuple[Record, ModelRef] | None:
         """Return the record that the audit is for, and the model of this machine with its digests; None without one.

@@ -52,7 +52,9 @@ def declared_parameters(
 
 
 def found_beside(weights: Path | None) -> dict[str, Value]:
-    """Return what ``net.yaml`` says of ``net.onnx``, or ``mlm.json`` of a folder of weights; {} without them.
+    """Return what ``net.yaml`` or ``net.yml`` says of ``net.onnx``, or ``mlm.json`` of a folder of weights.
+
+    {} without such a file.
 
     Raises
     ------
@@ -63,7 +65,13 @@ def found_beside(weights: Path | None) -> dict[str, Value]:
         return {}
     if weights.is_dir():
         return _read(weights / "mlm.json", mlm_parameters)
-    return _read(weights.with_suffix(".yaml"), sidecar_parameters) if weights.suffix == ".onnx" else {}
+    return _read(sidecar(weights), sidecar_parameters) if weights.suffix == ".onnx" else {}
+
+
+def sidecar(weights: Path) -> Path:
+    """Return the YAML file beside a file of weights, there or not; of both spellings the longer one."""
+    long, short = weights.with_suffix(".yaml"), weights.with_suffix(".yml")
+    return short if short.is_file() and not long.is_file() else long
 
 
 def _read(path: Path, parse: Callable[[str], dict[str, Value]]) -> dict[str, Value]:

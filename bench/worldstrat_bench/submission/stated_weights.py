@@ -8,7 +8,7 @@ from typing import Final
 
 from worldstrat_bench.api import BANDS
 from worldstrat_bench.errors import UsageError
-from worldstrat_bench.plugins.declared import found_beside
+from worldstrat_bench.plugins.declared import found_beside, sidecar
 from worldstrat_bench.plugins.onnx_data import Sides, input_sides
 from worldstrat_bench.preprocessing import Value, complete
 
@@ -57,7 +57,7 @@ def file_says(weights: Path) -> FileSays:
         complete({}, beside)
     except ValueError as error:
         remedy = "correct it, or move it away and set [model.parameters] by hand"
-        raise UsageError(str(error), where=weights.with_suffix(".yaml"), remedy=remedy) from None
+        raise UsageError(str(error), where=sidecar(weights), remedy=remedy) from None
     sides = input_sides(weights) if weights.suffix.lower() == ".onnx" else ()
     fed = _fed_with(sides)
     # The file itself decides on sizes, its sidecar on what a shape cannot say.
@@ -70,7 +70,7 @@ def file_says(weights: Path) -> FileSays:
         parameters,
         min(int(fed.get("frames", MOST_FRAMES)), MOST_FRAMES) if fed.get("frame_rule") == "stack" else 1,
         tuple(name for name in ("bands", "input_scale") if name not in beside),
-        (*([whole] if sides else []), *([weights.with_suffix(".yaml").name] if beside else [])),
+        (*([whole] if sides else []), *([sidecar(weights).name] if beside else [])),
         tuple(_faults(sides)),
     )
 

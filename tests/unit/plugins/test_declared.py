@@ -35,11 +35,12 @@ def test_only_declared_parameters_are_completed() -> None:
         declared_parameters(ENTRY, {"bands": "B99"}, None)
 
 
-def test_a_sidecar_speaks_for_its_file_unless_something_is_said(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["net.yaml", "net.yml"])
+def test_a_sidecar_speaks_for_its_file_unless_something_is_said(tmp_path: Path, name: str) -> None:
     pytest.importorskip("yaml")
     net = tmp_path / "net.onnx"
     net.write_bytes(b"")
-    (tmp_path / "net.yaml").write_text("bands: [B2, B3, B4]\nfactor: 2\nmargin: 32\n", "utf-8")
+    (tmp_path / name).write_text("bands: [B2, B3, B4]\nfactor: 2\nmargin: 32\n", "utf-8")
     whole = declared_parameters(ENTRY, {"margin": 4, "overlap": 8}, net)
     assert (whole["bands"], whole["input_scale"], whole["margin"], whole["overlap"]) == ("B02,B03,B04", 10_000.0, 4, 8)
     assert declared_parameters(ENTRY, {}, net, beside=False)["bands"] == "B04,B03,B02"
