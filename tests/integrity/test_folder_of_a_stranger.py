@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from speed_models import Machine, MadeUp
+from worldstrat_bench.speed.measure import measure
 from worldstrat_bench.speed.plan import Plan
-from worldstrat_bench.speed.stopwatch import measure
 
 
 def timed() -> object:

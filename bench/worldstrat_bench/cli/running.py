@@ -93,7 +93,7 @@ def shown() -> Display:
 def engine(machines: ClusterOptions | None, device: str, tell: Listener) -> Iterator[Engine]:
     """Open what carries out a run: this machine, or those of a Dask cluster."""
     if machines is None:
-        from worldstrat_bench.run.engine import ThisMachine
+        from worldstrat_bench.run.pipeline import ThisMachine
 
         yield ThisMachine()
         return

@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 
 from worldstrat_bench.archives import DAMAGED
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
-from worldstrat_bench.handed.files import MAX_BYTES
 from worldstrat_bench.handed.folder import MOST_FILES
+from worldstrat_bench.handed.numbers import MAX_BYTES
 
 _CHUNK = 1 << 20
 

@@ -13,7 +13,6 @@ import os
 import stat
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -22,6 +21,8 @@ from numpy.typing import NDArray
 
 from worldstrat_bench.data.task import Answer
 from worldstrat_bench.errors import DataError
+from worldstrat_bench.handed.numbers import MAX_BYTES, ONE_IMAGE, Numbers, UnusableFileError, check_numbers, check_size
+from worldstrat_bench.handed.rasters import read_raster
 from worldstrat_bench.handed.stated import MOST_BANDS, Stated
 from worldstrat_bench.printed import share_text
 from worldstrat_bench.units import thinned, unit_fault
@@ -39,38 +40,9 @@ KINDS: Final[Mapping[str, Kind]] = {
 }
 """Suffix, in lower case, to the kind of file."""
 
-MAX_BYTES: Final = 512 << 20
-"""Size limit of a file, and of the array in it: an image of 4,096 px in eight bands of four bytes."""
-
-ONE_IMAGE: Final = "hand in one image of one tile a file"
-
 _NAME: Final = "prediction"
 _ERROR: Final = "expected_error"
 _ARRAYS_IN_ARCHIVE: Final = 64
-
-
-class UnusableFileError(Exception):
-    """A file that cannot be taken as a prediction; the message says why, after the file's name."""
-
-    def __init__(self, what: str, remedy: str = "") -> None:
-        super().__init__(what)
-        self.remedy = remedy
-
-
-@dataclass(frozen=True)
-class Numbers:
-    """Content of a file, in its own order and unit.
-
-    Attributes
-    ----------
-    image : (C, H, W) numbers.
-    scaled : whether the file had its own scale or offset, which `image` has applied.
-    expected_error : (1 or C, H, W) numbers in the unit of `image`; None if the file has none.
-    """
-
-    image: NDArray[Any]
-    scaled: bool = False
-    expected_error: NDArray[Any] | None = None
 
 
 _TO_READ: Final = os.O_RDONLY | sum(
@@ -139,21 +111,6 @@ def answer_of(content: bytes, kind: Kind, stated: Stated, least: tuple[int, int]
     check_size(numbers.image.shape[1], numbers.image.shape[2], least)
     image = _reflectance(numbers, stated)
     return Answer(image, _expected_error(numbers, stated, image))
-
-
-def check_size(height: int, width: int, least: tuple[int, int] = (1, 1)) -> None:
-    """Raise UnusableFileError unless a prediction may have that many px."""
-    if height < least[0] or width < least[1]:
-        sizes = f"{height} x {width} px, the inputs are {least[0]} x {least[1]}"
-        raise UnusableFileError(f"is smaller than the inputs: {sizes}", "predict at the native size at least")
-    if max(height, width) > MAX_SIDE:
-        raise UnusableFileError(f"is {height} x {width} px, at most {MAX_SIDE} are read", "predict at the target size")
-
-
-def check_numbers(kind: str) -> None:
-    """Raise UnusableFileError unless numbers of that kind ("f4" is "f") are real ones."""
-    if kind not in "iuf":
-        raise UnusableFileError("holds something other than real numbers", "store float32 reflectance")
 
 
 def _reflectance(numbers: Numbers, stated: Stated) -> NDArray[np.float32]:
@@ -325,8 +282,6 @@ def _error_among(names: list[str]) -> int | None:
 
 def _raster(driver: str) -> Callable[[bytes, Stated], Numbers]:
     def read(content: bytes, stated: Stated) -> Numbers:
-        from worldstrat_bench.handed.rasters import read_raster
-
         return read_raster(content, driver, stated)
 
     return read

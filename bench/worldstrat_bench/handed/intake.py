@@ -27,17 +27,19 @@ from worldstrat_bench.data.task import Answer
 from worldstrat_bench.data.tile import Tile
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.handed.archive import files_in
-from worldstrat_bench.handed.files import UnusableFileError, answer_of, read_bytes, sha256_of
+from worldstrat_bench.handed.files import answer_of, read_bytes, sha256_of
 from worldstrat_bench.handed.folder import Fault, Found, find_files, kind_of_file, refuse
 from worldstrat_bench.handed.manifest import Identities
+from worldstrat_bench.handed.numbers import UnusableFileError
 from worldstrat_bench.handed.stated import Stated
 from worldstrat_bench.protocol import DEFAULT_PROTOCOL, Protocol, load_protocol
 from worldstrat_bench.run.caching import open_cache
-from worldstrat_bench.run.engine import Engine, ThisMachine
+from worldstrat_bench.run.engine import Engine
 from worldstrat_bench.run.events import Listener, Progress, ignore
 from worldstrat_bench.run.folder import RESUME, RunFolder, hold_run
 from worldstrat_bench.run.journal import Predicted
 from worldstrat_bench.run.notes import Machine, PredictInputs, predict_inputs, remember
+from worldstrat_bench.run.pipeline import ThisMachine
 from worldstrat_bench.run.request import RunOptions, ScoreRequest
 from worldstrat_bench.run.selection import Selection, select
 from worldstrat_bench.worker.inside.device import usable_cores

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from worldstrat_bench.data.blocks import check_blocks
 from worldstrat_bench.data.raster import header_of
 from worldstrat_bench.data.traits import check_alpha, no_data_of, scaled_values, traits_of
-from worldstrat_bench.handed.files import MAX_BYTES, ONE_IMAGE, Numbers, UnusableFileError, check_numbers, check_size
+from worldstrat_bench.handed.numbers import MAX_BYTES, ONE_IMAGE, Numbers, UnusableFileError, check_numbers, check_size
 from worldstrat_bench.handed.stated import Stated
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ import platform
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
@@ -14,27 +13,9 @@ from typing import Literal
 from worldstrat_bench.errors import WorldstratBenchError
 from worldstrat_bench.printed import counted
 from worldstrat_bench.protocol import load_protocol, protocol_ids, stage_of
-
-State = Literal["ok", "warn", "bad"]
+from worldstrat_bench.run.finding import MachineFinding
 
 _GIB = 1 << 30
-
-
-@dataclass(frozen=True)
-class MachineFinding:
-    """One thing that was looked at.
-
-    Attributes
-    ----------
-    state : "ok", "warn" (runs work, with a limit) or "bad" (runs do not work).
-    name, text : what, and what was found.
-    remedy : what to do, unless it is ok.
-    """
-
-    state: State
-    name: str
-    text: str
-    remedy: str = ""
 
 
 def examine(

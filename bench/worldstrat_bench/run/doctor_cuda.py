@@ -8,7 +8,7 @@ import numpy as np
 
 from worldstrat_bench.data.task import Task
 from worldstrat_bench.errors import InfrastructureError, WorldstratBenchError
-from worldstrat_bench.run.doctor import MachineFinding, State
+from worldstrat_bench.run.finding import MachineFinding, State
 from worldstrat_bench.worker import Worker
 from worldstrat_bench.worker.cuda_trouble import REFERENCE, SEE_DOCTOR
 from worldstrat_bench.worker.isolation import LEVELS, Level, LevelUnavailableError

@@ -21,21 +21,3 @@ class Engine(Protocol):
 
     def score(self, request: ScoreRequest, options: RunOptions, tell: Listener) -> Record:
         """Score stored predictions; see :func:`~worldstrat_bench.run.rescore.score_run`."""
-
-
-class ThisMachine:
-    """The engine that needs nothing: this process and the workers below it."""
-
-    at_once = 1
-
-    def evaluate(self, request: RunRequest, options: RunOptions, tell: Listener) -> Record:
-        """Predict and score here."""
-        from worldstrat_bench.run.pipeline import evaluate_run
-
-        return evaluate_run(request, options, tell)
-
-    def score(self, request: ScoreRequest, options: RunOptions, tell: Listener) -> Record:
-        """Score here."""
-        from worldstrat_bench.run.rescore import score_run  # torch comes with it
-
-        return score_run(request, options, tell)

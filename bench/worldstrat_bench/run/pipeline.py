@@ -12,10 +12,10 @@ from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.data.task import InputSource
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.protocol import DEFAULT_PROTOCOL
-from worldstrat_bench.run.engine import Engine, ThisMachine
+from worldstrat_bench.run.engine import Engine
 from worldstrat_bench.run.events import Listener, ignore
 from worldstrat_bench.run.model import ModelRequest, Parameter
-from worldstrat_bench.run.request import RunOptions, RunRequest
+from worldstrat_bench.run.request import RunOptions, RunRequest, ScoreRequest
 from worldstrat_bench.run.run import Run
 from worldstrat_bench.run.selection import Shard
 from worldstrat_bench.typed import check_types
@@ -151,3 +151,19 @@ def predict_run(request: RunRequest, options: RunOptions, tell: Listener = ignor
     """Do only the first stage: predictions in the run directory. Return the number of tiles by outcome."""
     with Run.open(request, options, tell) as run:
         return run.predict()
+
+
+class ThisMachine:
+    """The engine that needs nothing: this process and the workers below it."""
+
+    at_once = 1
+
+    def evaluate(self, request: RunRequest, options: RunOptions, tell: Listener) -> Record:
+        """Predict and score here."""
+        return evaluate_run(request, options, tell)
+
+    def score(self, request: ScoreRequest, options: RunOptions, tell: Listener) -> Record:
+        """Score here."""
+        from worldstrat_bench.run.rescore import score_run  # torch comes with it
+
+        return score_run(request, options, tell)

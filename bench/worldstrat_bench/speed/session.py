@@ -17,10 +17,11 @@ from worldstrat_bench.artefacts.speed import SpeedReport, Timing
 from worldstrat_bench.speed.checks import OutputChecks, difference
 from worldstrat_bench.speed.figures import Scenario, make_timing
 from worldstrat_bench.speed.inputs import TimedTiles, Variations
+from worldstrat_bench.speed.measure import measure
 from worldstrat_bench.speed.plan import Plan, within
 from worldstrat_bench.speed.scored import Scored
 from worldstrat_bench.speed.sensors import NO_ENERGY, NO_NVML, Reading, Sensor, strangers
-from worldstrat_bench.speed.stopwatch import LONG_CALL_SECONDS, Series, measure
+from worldstrat_bench.speed.stopwatch import LONG_CALL_SECONDS, Series
 from worldstrat_bench.speed.subjects import Seeded, WorkerSubject, message_seconds, outputs_of, started
 from worldstrat_bench.speed.sweep import Sweep, best_batch, sweep
 from worldstrat_bench.speed.verdict import Evidence

@@ -8,14 +8,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Protocol
 
 from worldstrat_bench.errors import InfrastructureError, ModelError, WorldstratBenchError
 from worldstrat_bench.plugins.interpreter import Interpreter, own_interpreter
 from worldstrat_bench.worker.grants import Grants, cuda_devices
-from worldstrat_bench.worker.isolation import Attempt
+from worldstrat_bench.worker.isolation import Attempt, Level
 from worldstrat_bench.worker.types import ModelSpec
 
 REFERENCE = ModelSpec("worldstrat_bench.worker.inside.reference:load")
@@ -24,6 +25,14 @@ UNKNOWN = "the driver needs a call or a file that the confinement refuses; the m
 SEE_DOCTOR = "`worldstrat-bench doctor` tries every level; "
 """How a remedy begins that `doctor` itself leaves out."""
 OTHERWISE = "--isolation chooses another level (`process` only for models you trust), --device cpu needs no GPU"
+
+
+class StartWorker(Protocol):
+    """Starter of a worker: :class:`worldstrat_bench.worker.host.Worker`, which stands above this module."""
+
+    def __call__(
+        self, model: ModelSpec, *, device: str, isolation: str, threads: int
+    ) -> AbstractContextManager[object]: ...
 
 
 @dataclass(frozen=True)
@@ -58,7 +67,9 @@ def look_unconfined(device: str) -> Sight:
         return Sight(f"{type(error).__name__}: {error}")
 
 
-def explain(device: str, interpreter: Interpreter, attempt: Attempt, said: str) -> WorldstratBenchError:
+def explain(
+    device: str, interpreter: Interpreter, attempt: Attempt, said: str, start: StartWorker
+) -> WorldstratBenchError:
     """Return the error to raise for a worker that could not use its device.
 
     Parameters
@@ -66,10 +77,11 @@ def explain(device: str, interpreter: Interpreter, attempt: Attempt, said: str) 
     interpreter : of the worker.
     attempt : how the worker was confined.
     said : the worker's own account.
+    start : starts another worker.
     """
     # A model's own environment may hold a torch that was built for another driver: the harness's own torch tells.
     if interpreter.executable != own_interpreter().executable:
-        own = _own_worker_fails(device, attempt.level)
+        own = _own_worker_fails(start, device, attempt.level)
         if own is not None:
             return InfrastructureError(
                 f"the model's environment cannot use {device}: {said}; nor can the harness's own torch: {own.what}",
@@ -119,12 +131,10 @@ def _readable(path: Path, grants: Grants) -> bool:
     return any(place == path or place in path.parents for place in grants.read)
 
 
-def _own_worker_fails(device: str, level: Literal["full", "strong", "process"]) -> WorldstratBenchError | None:
+def _own_worker_fails(start: StartWorker, device: str, level: Level) -> WorldstratBenchError | None:
     """Return the error of a worker with the harness's interpreter and model at that level; None if that works."""
-    from worldstrat_bench.worker.host import Worker
-
     try:
-        with Worker(REFERENCE, device=device, isolation=level, threads=1):
+        with start(REFERENCE, device=device, isolation=level, threads=1):
             return None
     except WorldstratBenchError as error:
         return error

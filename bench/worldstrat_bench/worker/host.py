@@ -314,7 +314,7 @@ class Worker:
 
     @property
     def _faults(self) -> LoadFaults:
-        return LoadFaults(self._model, self._interpreter, self._device, self._attempt, self._log)
+        return LoadFaults(self._model, self._interpreter, self._device, self._attempt, self._log, Worker)
 
     def _exchange(
         self, header: dict[str, object], tensors: dict[str, NDArray[Any]], seconds: float

@@ -8,7 +8,7 @@ from typing import Any
 from worldstrat_bench.errors import ModelError, WorldstratBenchError
 from worldstrat_bench.plugins.interpreter import Interpreter
 from worldstrat_bench.worker.causes import LONGEST_OF_LOADING, explained
-from worldstrat_bench.worker.cuda_trouble import explain
+from worldstrat_bench.worker.cuda_trouble import StartWorker, explain
 from worldstrat_bench.worker.isolation import Attempt
 from worldstrat_bench.worker.log import ModelLog
 from worldstrat_bench.worker.session import WorkerEnd
@@ -35,6 +35,7 @@ class LoadFaults:
     Attributes
     ----------
     attempt : how the worker was confined; None if it was not started.
+    start : starts another worker, with the harness's own interpreter, to tell whose fault a device is.
     """
 
     model: ModelSpec
@@ -42,6 +43,7 @@ class LoadFaults:
     device: str
     attempt: Attempt | None
     log: ModelLog
+    start: StartWorker
 
     def too_slow(self, seconds: float, *, prepared: bool) -> WorldstratBenchError:
         """Return the error of a worker that did not answer in time."""
@@ -86,4 +88,4 @@ class LoadFaults:
         """For a worker that got no further than its device: a GPU is tried without it, to tell whose fault it is."""
         if not self._on_cuda or self.attempt is None:
             return self.plain(what)
-        return explain(self.device, self.interpreter, self.attempt, what)
+        return explain(self.device, self.interpreter, self.attempt, what, self.start)

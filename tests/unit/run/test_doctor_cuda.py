@@ -9,7 +9,7 @@ import pytest
 from run_helpers import run_cli, small_dataset
 from worldstrat_bench.errors import InfrastructureError
 from worldstrat_bench.run import devices, doctor_cuda
-from worldstrat_bench.run.doctor import MachineFinding
+from worldstrat_bench.run.finding import MachineFinding
 from worldstrat_bench.worker import cuda_trouble
 from worldstrat_bench.worker.cuda_trouble import Sight
 from worldstrat_bench.worker.isolation import LevelUnavailableError

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import worldstrat_bench
-from worldstrat_bench.run.doctor import MachineFinding, examine
+from worldstrat_bench.run.doctor import examine
+from worldstrat_bench.run.finding import MachineFinding
 
 
 def of_harness() -> list[MachineFinding]:

@@ -13,10 +13,9 @@ from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.measures import OPTIONAL
 from worldstrat_bench.run.cluster.task import ShardTask, read_task, write_task
-from worldstrat_bench.run.engine import ThisMachine
 from worldstrat_bench.run.events import Listener
 from worldstrat_bench.run.model import ModelRequest
-from worldstrat_bench.run.pipeline import evaluate
+from worldstrat_bench.run.pipeline import ThisMachine, evaluate
 from worldstrat_bench.run.request import RunOptions, RunRequest
 from worldstrat_bench.run.selection import Shard
 from worldstrat_bench.worker.types import Limits

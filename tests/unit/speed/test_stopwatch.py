@@ -12,6 +12,7 @@ import pytest
 from speed_models import Machine, MadeUp, OnDevice
 from worldstrat_bench.errors import InfrastructureError, ModelError
 from worldstrat_bench.speed import statistics
+from worldstrat_bench.speed.measure import measure
 from worldstrat_bench.speed.plan import BLOCK_SECONDS, QUICK, Plan
 from worldstrat_bench.speed.statistics import PUBLISHED_OF_MACHINE
 from worldstrat_bench.speed.stopwatch import (
@@ -21,7 +22,6 @@ from worldstrat_bench.speed.stopwatch import (
     BlockSize,
     Rounds,
     Series,
-    measure,
     size_of,
     warm_up,
 )

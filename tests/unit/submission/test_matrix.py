@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from worldstrat_bench.errors import DataError, InfrastructureError, ModelError, UsageError
-from worldstrat_bench.run.engine import ThisMachine
 from worldstrat_bench.run.events import ignore
 from worldstrat_bench.run.model import ModelRequest
+from worldstrat_bench.run.pipeline import ThisMachine
 from worldstrat_bench.run.request import RunOptions
 from worldstrat_bench.submission import matrix
 from worldstrat_bench.submission.matrix import Matrix, error_of, find_submissions

@@ -105,7 +105,7 @@ def test_a_gpu_that_works_outside_only(level: Level, monkeypatch: pytest.MonkeyP
 
 def test_a_gpu_that_does_not_work_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     seen_as(monkeypatch, Sight("no driver"))
-    error = explain(NOWHERE, own_interpreter(), Attempt("strong", {}, grants=GRANTS), "said")
+    error = explain(NOWHERE, own_interpreter(), Attempt("strong", {}, grants=GRANTS), "said", Worker)
     assert isinstance(error, InfrastructureError)
     assert "the harness's own torch cannot use cuda:99 on this machine, without confinement either: no driver" in str(
         error
@@ -121,7 +121,7 @@ def cpu_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_an_environment_without_cuda_is_the_models_fault(cpu_python: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cuda_trouble, "_own_worker_fails", lambda device, level: None)
+    monkeypatch.setattr(cuda_trouble, "_own_worker_fails", lambda start, device, level: None)
     spec = ModelSpec("worldstrat_bench.worker.inside.reference:load", python=cpu_python)
     with pytest.raises(ModelError) as caught:
         Worker(spec, device=NOWHERE, isolation="process").start()
@@ -136,7 +136,7 @@ def test_a_confinement_that_fails_for_the_harness_too_is_not_the_environments_fa
 ) -> None:
     """Its own worker is a real one; only what an unconfined process sees is made up."""
     seen_as(monkeypatch, WORKS)
-    error = explain(NOWHERE, inspect_interpreter(cpu_python), Attempt("process", {}, grants=GRANTS), "said")
+    error = explain(NOWHERE, inspect_interpreter(cpu_python), Attempt("process", {}, grants=GRANTS), "said", Worker)
     assert isinstance(error, InfrastructureError)
     assert "cannot use cuda:99: said; nor can the harness's own torch: cuda:99 works on this machine, " in str(error)
     assert "but not in a worker at the isolation level 'process'" in str(error)

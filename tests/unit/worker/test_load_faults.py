@@ -101,7 +101,7 @@ def test_a_model_that_dies_while_it_is_loaded(forgers: ModelSpec) -> None:
 def test_whatever_cuda_raises_at_its_start_is_the_devices(
     torch_has: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(load_faults, "explain", lambda *given: InfrastructureError(f"explained: {given[-1]}"))
+    monkeypatch.setattr(load_faults, "explain", lambda *given: InfrastructureError(f"explained: {given[3]}"))
     spec = ModelSpec(REFERENCE.target, python=make_environment(tmp_path, torch_has))
     with pytest.raises(
         InfrastructureError, match=r"explained: this torch \(0.0\+stub\) cannot use cuda:99: \w+Error: "
@@ -111,7 +111,9 @@ def test_whatever_cuda_raises_at_its_start_is_the_devices(
 
 def test_a_worker_that_dies_while_the_driver_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the kernel refuses may also end the process: nothing of the model has run then."""
-    monkeypatch.setattr(cuda_trouble, "_own_worker_fails", lambda device, level: InfrastructureError("at that level"))
+    monkeypatch.setattr(
+        cuda_trouble, "_own_worker_fails", lambda start, device, level: InfrastructureError("at that level")
+    )
     spec = ModelSpec(REFERENCE.target, python=make_environment(tmp_path, "cuda.init = os.abort"))
     with pytest.raises(InfrastructureError, match="at that level"):
         Worker(spec, device=NOWHERE, isolation="process").start()
@@ -128,7 +130,7 @@ def test_a_worker_that_is_killed_while_the_driver_starts(tmp_path: Path) -> None
 
 def test_a_start_that_takes_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A GPU that hangs is the device's, an import that hangs the environment's: the model had not begun to load."""
-    monkeypatch.setattr(load_faults, "explain", lambda *given: InfrastructureError(f"explained: {given[-1]}"))
+    monkeypatch.setattr(load_faults, "explain", lambda *given: InfrastructureError(f"explained: {given[3]}"))
     spec = ModelSpec(REFERENCE.target, python=make_environment(tmp_path, "time.sleep(600)"))
     with pytest.raises(InfrastructureError, match="explained: the device did not start within 2 s"):
         Worker(spec, device=NOWHERE, isolation="process", limits=HURRIED).start()
