@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,43 @@ def test_every_module_of_the_distribution_is_looked_at(tmp_path: Path) -> None:
     assert other_module(metadata, "my_sr.plugin:load", [tmp_path]) is None
     installed(tmp_path, "tiny-help", "my_sr_core/__init__.py")
     assert other_module(metadata, "my_sr.plugin:load", [tmp_path]) == tmp_path / "my_sr_core" / "__init__.py"
+
+
+@pytest.mark.parametrize("inner", ["net.py", "deep/net.py", "__init__.py", "net.abi3.so"])
+def test_every_module_of_a_package_without_an_init_is_looked_at(tmp_path: Path, inner: str) -> None:
+    """Where no file makes a folder a package, several distributions share it."""
+    own = ["my_sr/plugin.py", "my_sr/other.py", f"my_sr/{inner}"]
+    installed(tmp_path, "my-sr", *own, module="my_sr.plugin")
+    installed(tmp_path, "honest", "my_sr/another.py")
+    metadata = metadata_of(tmp_path, "my-sr")
+    assert other_module(metadata, "my_sr.plugin:load", [tmp_path]) is None
+    installed(tmp_path, "tiny-help", "my_sr/other/__init__.py")
+    found = other_module(metadata, "my_sr.plugin:load", [tmp_path])
+    # A regular package is all the model's: what was added to it is of its digest.
+    assert found == (None if inner == "__init__.py" else tmp_path / "my_sr" / "other" / "__init__.py")
+
+
+def test_no_cache_of_a_module_comes_with_a_wheel(tmp_path: Path) -> None:
+    """One that says it is not to be checked is run in place of the module, whichever wheel it came in."""
+    home, packages, own = tmp_path / "env", tmp_path / "env" / "lib", tmp_path / "installed"
+    packages.mkdir(parents=True)
+    installed(own, "my-sr", "my_sr/__init__.py", "my_sr/net.py", module="my_sr")
+    for folder in ("__pycache__", "my_sr/__pycache__", "my_sr/deep/__pycache__"):
+        (own / folder).mkdir(parents=True)
+        (own / folder / f"net.{sys.implementation.cache_tag}.pyc").write_bytes(b"other code")
+    move_modules(own, home, packages)
+    assert not list(packages.rglob("*.pyc"))
+    assert (packages / "my_sr" / "net.py").is_file()
+
+
+@pytest.mark.parametrize("line", [" import x/../../../tmp", " # x/../../..", "\timport x/../../.."])
+def test_a_space_before_a_line_of_a_path_file_makes_a_folder_of_it(tmp_path: Path, line: str) -> None:
+    home, packages, own = tmp_path / "env", tmp_path / "env" / "lib", tmp_path / "installed"
+    packages.mkdir(parents=True)
+    installed(own, "my-sr", "my_sr.py", module="my_sr")
+    (own / "x.pth").write_text(f"import os\n# a comment\nmy_sr\n{line}\n")
+    with pytest.raises(InvalidArtefactError, match="path of Python"):
+        move_modules(own, home, packages)
 
 
 @pytest.mark.parametrize(

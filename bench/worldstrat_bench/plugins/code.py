@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import invalidate_caches
-from importlib.machinery import PathFinder
+from importlib.machinery import PathFinder, all_suffixes
 from importlib.metadata import Distribution
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -56,19 +56,28 @@ def other_module(metadata: Path, target: str, site_paths: Sequence[Path]) -> Pat
     """
     files = _files(Distribution.at(metadata))
     own = {Path(file).resolve() for file in files.values()}
-    tops = {name.partition("/")[0].partition(".")[0] for name in files}
     invalidate_caches()
-    for module in sorted({target.partition(":")[0], *tops}):
-        name, search = "", [str(site) for site in site_paths]
+    for module in sorted({target.partition(":")[0], *_modules(files)}):
+        search = [str(site) for site in site_paths]
         for part in module.split("."):
-            name = f"{name}.{part}" if name else part
-            spec = PathFinder.find_spec(name, search)
+            # Not by its whole name: of a folder without __init__.py Python would look its parent up in sys.modules.
+            spec = PathFinder.find_spec(part, search)
             if spec is None:
                 break  # loading it says so
             if spec.origin is not None and Path(spec.origin).resolve() not in own:
                 return Path(spec.origin)
             search = list(spec.submodule_search_locations or ())
     return None
+
+
+def _modules(files: Iterable[str]) -> Iterator[str]:
+    """Yield the names by which files can be imported, whether or not a package has an ``__init__.py``."""
+    for name in files:
+        *folders, last = name.split("/")
+        stem = last.partition(".")[0]
+        parts = folders if stem == "__init__" else [*folders, stem]
+        if last.endswith(tuple(all_suffixes())) and parts and all(part.isidentifier() for part in parts):
+            yield ".".join(parts)
 
 
 def editable_sha256(site_paths: Sequence[Path], *, but: str) -> dict[str, str]:

@@ -245,5 +245,10 @@ def _pth_lines(file: Path) -> list[str]:
         text = file.read_text(encoding="utf-8-sig", errors="replace")
     except OSError:
         return []
-    lines = (line.strip() for line in text.splitlines())
-    return [line for line in lines if line and not line.startswith(("#", "import ", "import\t"))]
+    return folder_lines(text)
+
+
+def folder_lines(text: str) -> list[str]:
+    """Return the lines of a ``.pth`` file that name folders: a space before one is part of it, as in Python."""
+    lines = (line.rstrip() for line in text.splitlines() if not line.startswith(("#", "import ", "import\t")))
+    return [line for line in lines if line.strip()]

@@ -213,7 +213,7 @@ def _install(
     program = [uv, "pip", "install", "--quiet"] if uv else [sys.executable, "-I", "-m", "pip", "--quiet"]
     # The interpreter is started here for the last time outside of a worker: it has no package of a stranger yet.
     command = [*program, "--python", str(python)]
-    command += [] if uv else ["install", "--no-input"]
+    command += [] if uv else ["install", "--no-input", "--no-compile"]
     # Wheels only, since building a source distribution runs its code; no dependencies, since the lock names all of
     # them.
     command += ["--target", str(room.home), "--require-hashes", "--only-binary", ":all:", "--no-deps", "-r", str(file)]

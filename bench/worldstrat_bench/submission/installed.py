@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from worldstrat_bench.errors import InvalidArtefactError
+from worldstrat_bench.plugins.interpreter import folder_lines
 from worldstrat_bench.plugins.projects import normal_name
 
 LEFT_OUT: Final = "bin"
@@ -27,7 +29,8 @@ def move_modules(installed: Path, home: Path, packages: Path) -> None:
 
     Parameters
     ----------
-    installed : folder that an installer filled (``--target``); scripts, and what is hidden at its top, stay there.
+    installed : folder that an installer filled (``--target``); scripts, and what is hidden at its top, stay there,
+        and caches of modules are removed from it.
     home : the environment, which holds no package of a stranger yet.
     packages : its site-packages.
 
@@ -36,6 +39,9 @@ def move_modules(installed: Path, home: Path, packages: Path) -> None:
     InvalidArtefactError
         naming a file that takes the place of one of the environment, or leads out of it.
     """
+    # Python takes a cache for the module that it is named after, whichever wheel brought it.
+    for cache in [path for path in installed.rglob("__pycache__") if path.is_dir() and not path.is_symlink()]:
+        shutil.rmtree(cache)
     for path in _files(installed):
         name = path.relative_to(installed).as_posix()
         if os.path.lexists(home / name):
@@ -85,9 +91,7 @@ def _leads_out(file: Path) -> bool:
         text = file.read_text(encoding="utf-8-sig") if file.stat().st_size <= _LARGEST_METADATA else "/"
     except (OSError, ValueError):
         return True
-    lines = (line.strip() for line in text.splitlines())
-    folders = [line for line in lines if line and not line.startswith(("#", "import ", "import\t"))]
-    return any(os.path.isabs(line) or os.path.normpath(line).startswith("..") for line in folders)  # noqa: PTH117
+    return any(os.path.isabs(line) or os.path.normpath(line).startswith("..") for line in folder_lines(text))  # noqa: PTH117
 
 
 def _is_editable(path: Path) -> bool:
