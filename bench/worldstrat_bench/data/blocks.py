@@ -71,6 +71,7 @@ def _masks(path: Path) -> Iterator[Path]:
 def _check_sizes(source: DatasetReader, path: Path) -> None:
     from rasterio.enums import Interleaving
 
+    # Where the bands of a pixel lie together, a block holds and decodes all of them.
     together = source.count if source.interleaving == Interleaving.pixel else 1
     size = together * max(np.dtype(name).itemsize for name in source.dtypes)
     for height, width in set(source.block_shapes):

@@ -177,6 +177,7 @@ def _examine_tile(
         except DataError as error:
             faults.append(_fault(error, dataset.root))
     offered, least = offered_revisits(tile, protocol), protocol.inputs.usable_share_min
+    # Only if every frame on offer was decoded: one that was not may be the one with data.
     if offered and len(shares) == len(offered) and max(shares) < least:
         faults.append(DatasetProblem(f"lr_dataset/{name}/L2A", f"no revisit has data on {least:.0%} of its pixels"))
     return faults, notes

@@ -64,6 +64,7 @@ def read_kept_inputs(tile: Tile, protocol: Protocol, frames: int, cache: ArrayCa
 def inputs_key(tile: Tile, protocol: Protocol) -> str | None:
     """Return the name of a tile's decoded inputs; None if a file cannot be read: reading it will say why."""
     rules = protocol.inputs.model_dump_json()
+    # Frames are resampled by the kernel of the target only where they are brought to a fixed side.
     kernel = "" if protocol.inputs.side is None else protocol.target.kernel
     code = code_sha256(SOURCES, ("torch", "rasterio"))
     digest = hashlib.sha256(f"{code} {rules} {kernel}\n".encode())
@@ -81,6 +82,7 @@ def inputs_key(tile: Tile, protocol: Protocol) -> str | None:
 
 def inputs_bytes(height: int, width: int, frames: int) -> int:
     """Return about the size of an entry for frames of `height` x `width` px."""
+    # Twelve bands of float32 and a byte of the mask for each pixel, and the head of the entry.
     return frames * height * width * (12 * 4 + 1) + 1024
 
 
@@ -102,6 +104,7 @@ def _digests(images: NDArray[Any], clear: NDArray[Any], days: NDArray[Any]) -> N
     begun, rows = hashlib.sha256(), []
     for count in range(1, len(days) + 1):
         begun.update(np.ascontiguousarray(images[count - 1], dtype="<f4").data)
+        # A copy, since the frames that follow are added to the images and not behind the masks and the days.
         digest = begun.copy()
         digest.update(np.ascontiguousarray(clear[:count], dtype="?").data)
         digest.update(np.ascontiguousarray(days[:count], dtype="<i8").data)

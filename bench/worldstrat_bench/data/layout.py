@@ -166,6 +166,7 @@ class Dataset:
                 where=self.root,
                 remedy=self._remedy_for(missing),
             )
+        # Of the whole list: a few tiles alone may have fewer revisits without the copy being partial.
         revisits = self.partial_revisits(every)
         return tuple(self.tile(name, revisits) for name in names)
 
@@ -315,6 +316,7 @@ def folders_of_targets(root: Path) -> tuple[Path, ...]:
 
 
 def release_of(root: Path, metadata_md5: str, split_md5: str) -> str:
+    """Return the release that both tables are of; ``mini`` by its marker, ``unrecognised`` if they are of none."""
     if (root / MINI_FILE).is_file():
         return "mini"
     for release in fixed.releases():

@@ -61,6 +61,7 @@ class ReadAhead(Iterator[tuple[Item, Result]]):
         self._executor.shutdown(wait=True, cancel_futures=True)
 
     def __del__(self) -> None:
+        # Not waited for: the garbage collector would stand still until a tile is decoded.
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _take(self, count: int) -> None:

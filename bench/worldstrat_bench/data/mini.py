@@ -31,6 +31,7 @@ GENERATOR = 1
 
 FRAMES = 8
 _MARGIN = 24
+"""Pixels of scene beyond the tile on every side: shifted grids reach 7 px out of it, and the optics see beyond them."""
 _SIDE_MIN = 160
 _SIDE_MAX = 4096
 _DEGREES_PER_METRE = 1 / 111_320
@@ -168,6 +169,7 @@ def _spot(scene: NDArray[np.float64], plan: PlannedTile, rng: np.random.Generato
     gains = 1 + 0.03 * rng.standard_normal((4, 1, 1))
     haze = np.array([0.004, 0.007, 0.011, 0.001])[:, None, None] * rng.random()
     noise = (0.0015 + 0.004 * scene) * rng.standard_normal(scene.shape)
+    # At least 1: a pixel that is 0 in all bands has no data.
     numbers = np.clip(np.round((scene * gains + haze + noise) * REFLECTANCE_SCALE), 1, 65535)
     if plan.bars:  # no data on two sides, as some tiles of WorldStrat have
         numbers[:, :3, :] = 0

@@ -146,6 +146,7 @@ def _plan(number: int, split: str, seed: int, seen: dict[str, int]) -> PlannedTi
         variant=variant,
         lon=lon + rng.uniform(-0.4, 0.4),
         lat=lat + rng.uniform(-0.4, 0.4),
+        # As in WorldStrat, whose sub-tiles have no coordinates.
         located=source in ("Landcover", "UNHCR"),
         taken=date(2020, 1, 1) + timedelta(days=rng.randrange(365)),
         wider=(0, 1, -1)[number % 3],

@@ -43,7 +43,7 @@ REFLECTANCE_RANGE = (-1.0, 50.0)
 HR_BANDS = 4
 
 BLACK = 1e-30
-"""Rules that tell a pixel with data that is 0 in all bands from one without data."""
+"""Stands in one band of a pixel with data that is 0 in all bands, to tell it from one without data."""
 
 LR_SIDE_MAX = 1_024
 """Side of revisits and cloud masks: the footprint of the greatest high-resolution file has 615 px of 10 m."""
@@ -135,6 +135,7 @@ def read_cloud_mask(path: Path) -> NDArray[np.float32]:
         if traits.no_data[0] == 0:
             raise raster_fault("says that 0 stands for no data, which is its value for clear sky", path)
         stored: NDArray[Any] = source.read([1])
+        # 0 is clear sky here.
         hidden = no_data_of(source, stored, zeros=False)
     values = scaled_values(stored, traits, path) if traits.scaled else stored
     mask: NDArray[np.float32] = np.where(hidden, 255, values[0]).astype(np.float32)
@@ -299,7 +300,9 @@ def opened(path: Path) -> Iterator[DatasetReader]:
         # it restores the filters of another thread.
         warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
         name = gdal_name(path)
+        # Before GDAL has the file: it opens a mask beside it by itself, and with any of its drivers.
         check_mask_file(path)
+        # No other driver: some read further files, or the network, where the content of a file says so.
         with rasterio.open(name, driver="GTiff") as source:
             check_alpha(source, path)
             check_blocks(source, path)

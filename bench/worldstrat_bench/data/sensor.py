@@ -123,6 +123,7 @@ def simulate_revisits(
         opacity, shadow = _clouds(rng, (h, w), sky)
         bright = 0.62 + 0.38 * opacity + 0.04 * fractal(rng, max(h, w), 2.4)[:h, :w]
         image = ground * (1 - 0.5 * shadow) * (1 - opacity) + opacity * bright
+        # Four decimals: the product holds whole ten-thousandths of reflectance.
         images.append(np.round(np.clip(image, 0.0, 6.5), 4).astype(np.float32))
         opacities.append(opacity.astype(np.float32))
         masks.append(~binary_dilation(opacity > 0.4, iterations=1)[None])
@@ -163,6 +164,8 @@ def sampling_weights(size: int, fine: int, margin: int, shift: float, ratio: flo
     """
     ratio = ratio or (fine - 2 * margin) / size
     centres = (np.arange(size) + 0.5 + shift) * ratio + margin
+    # A pixel beyond the image sees its edge: far from every fine pixel all its weights would be 0, and could not be
+    # made to sum to 1.
     distance = (np.arange(fine) + 0.5)[None, :] - np.clip(centres, 0.5, fine - 0.5)[:, None]
     weights: Image = np.exp(-0.5 * (distance / (SIGMA * ratio)) ** 2)
     weights /= weights.sum(axis=1, keepdims=True)
@@ -183,9 +186,11 @@ def _expose(
     haze = float(rng.exponential(sky.haze))
     gains = 1 + 0.02 * rng.standard_normal() + 0.015 * rng.standard_normal(12)
     image = np.empty((12, *shape))
+    # Sampled once for each size of pixels and not for each band: all twelve are mixtures of the same four.
     for native in (1, 2, 6):
         basis = _grow(_sample_native(scene, shape, margin, shift, native), growth)
         for band in (b for b in range(12) if _NATIVE[b] == native):
+            # Some mixtures have negative weights, and no surface has a reflectance below 0.
             clean = np.maximum(np.tensordot(np.array(_MIXTURE[band]), basis, 1), 0.001) * gains[band]
             hazy = clean * (1 - 1.5 * haze) + haze * (_NANOMETRES[band] / 490.0) ** _HAZE_EXPONENT
             noisy = hazy + (_NOISE[0] + _NOISE[1] * hazy) * rng.standard_normal(hazy.shape)

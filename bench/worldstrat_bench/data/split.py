@@ -106,6 +106,7 @@ def official_facts() -> Mapping[str, TileFacts]:
 
     The split files say nothing about the latter: their labels are ``unlabelled`` and ``unlocated``.
     """
+    # Read-only: every caller gets the same mapping.
     return MappingProxyType({row["tile"]: _facts(row) for row in _rows()})
 
 

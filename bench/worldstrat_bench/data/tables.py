@@ -189,6 +189,7 @@ def _decimal(cell: str) -> float:
 
 def _number(cell: str, line: int, path: Path) -> int:
     try:
+        # A program that saved the table may have made 1.0 of 1, or 1,0.
         number = int(_decimal(cell))
     except (ValueError, OverflowError):
         number = 0
@@ -209,5 +210,6 @@ def _place(row: Mapping[str, str]) -> Iterator[tuple[float, float]]:
         lon, lat = _decimal(row.get("lon", "")), _decimal(row.get("lat", ""))
     except ValueError:
         return
+    # Up to 360, since longitudes may be counted from 0: `continent_of` brings them to -180 to 180.
     if abs(lon) <= 360 and abs(lat) <= 90:  # false for NaN, too
         yield lon, lat

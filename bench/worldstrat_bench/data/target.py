@@ -115,6 +115,7 @@ def with_nir(target: TargetImage, tile: Tile, protocol: Protocol, cache: ArrayCa
 
 def target_bytes(side: int) -> int:
     """Return about the size in the cache of a target of `side` x `side` px."""
+    # Three bands of float32 and a byte of the mask for each pixel, and the head of the entry.
     return 13 * side * side + 1024
 
 

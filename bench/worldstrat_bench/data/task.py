@@ -20,6 +20,7 @@ InputSource = Literal["real", "synthetic"]
 BANDS = 12
 
 
+# Without ==: of arrays it gives an array, so that the comparison which a dataclass writes would fail.
 @dataclass(frozen=True, eq=False)
 class Task:
     """The question of one call of a model, for a batch of B tiles; B is 1 except where throughput is measured.
@@ -140,6 +141,7 @@ class Task:
         It follows from the run's seed and the digest of the inputs. A seed made of the tile's name would tell the
         model which tile it is: run seeds and names are public.
         """
+        # The first draw adds nothing: a model that is asked once keeps the seed that it had before there were draws.
         further = f"\ndraw {draw}" if draw > 1 else ""
         digest = hashlib.sha256(f"{run_seed}\n{self.sha256}{further}".encode()).digest()
         return int.from_bytes(digest[:8], "big") >> 1

@@ -145,9 +145,11 @@ class Client:
             raise final_error(fault, where, faults.count) from fault
 
     def _session(self) -> requests.Session:
+        # One a thread: requests does not promise that threads may share a session.
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
             session = requests.Session()
+            # Not packed on the way: a range would count other bytes than those of the file.
             session.headers.update({"User-Agent": f"worldstrat-bench/{__version__}", "Accept-Encoding": "identity"})
             self._local.session = session
         return session

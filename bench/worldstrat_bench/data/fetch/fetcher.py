@@ -82,12 +82,12 @@ class _Fetch:
         try:
             return self._work(wanted, release, jobs)
         finally:
-            # All archives are planned before one is fetched: what is missing, how long it takes and whether the disk
-            # is large enough is known first.
             for job in jobs:
                 job.close()
 
     def _work(self, wanted: WantedFiles, release: str | None, jobs: list[Job]) -> FetchResult:
+        # All archives are planned before one is fetched: what is missing, how long it takes and whether the disk is
+        # large enough is known first.
         for job in jobs:
             job.plan()
         result = self._account(wanted, release, jobs)

@@ -40,6 +40,7 @@ def classify(name: str, wanted: WantedFiles, where: str) -> Member | None:
     if not is_unsafe(name):
         return wanted.member(name)
     parts = [part for part in re.split(r"[/\\]", name) if part not in ("", ".", "..")]
+    # A wanted name ends in two parts (tile, file) or three (tile, L2A, file).
     if not any(wanted.member("/".join(parts[-count:])) for count in (2, 3)):
         return None
     why, remedy = _fault_of(name)

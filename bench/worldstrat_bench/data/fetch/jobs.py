@@ -289,6 +289,7 @@ class CopyJob:
         """Find the files and compare those that are in both places."""
         for path in self._wanted.expected():
             source = self._find(path)
+            # Told at the end of the fetch, when all that the source has is copied.
             if source is None:
                 continue
             self.members += 1

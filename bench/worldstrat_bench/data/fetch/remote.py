@@ -163,6 +163,8 @@ class RemoteFile:
             left -= len(chunk)
             self.client.count(len(chunk))
             window_bytes += len(chunk)
+            # The time limit of the socket begins again with every byte, so that one byte now and then would be waited
+            # for without end.
             if time.monotonic() - window_begins > patience:
                 if left and window_bytes < _SLOWEST_BYTES_PER_SECOND * patience:
                     raise FetchAttemptFailed("the server is all but silent")

@@ -40,6 +40,8 @@ class Settings:
     list_name : ``auto``, a list of the package (full, clean, strict, never-split), or a value of the split column.
     frames : revisits of every tile, those numbered 1 to this.
     source : a base URL, a folder, or one archive; None is the release's own archive on Zenodo.
+    connections : requests at a time.
+    dry_run : only say what would be fetched; nothing is written into `root`.
     keep_free_bytes : disk that must stay free beside what is fetched.
     """
 
@@ -74,7 +76,7 @@ Report = Callable[[Event], None]
 
 @dataclass(frozen=True)
 class FetchResult:
-    """Result of a fetch, or with ``dry_run`` would do.
+    """Result of a fetch; with ``dry_run``, of what it would do.
 
     Attributes
     ----------

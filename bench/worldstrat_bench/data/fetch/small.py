@@ -59,6 +59,8 @@ def _content(source: Source, store: Store, name: str) -> bytes:
             present = path.read_bytes()
         if source.published is not None and _md5(present) == source.published.files[name].md5:
             return present
+        # A mirror publishes no checksum: there an unchanged ETag or date says that the file is still the one that was
+        # read.
         noted = store.read_note(_note(name))
         if noted is not None and place.identity().validator and noted == _origin(place, _md5(present)):
             return present

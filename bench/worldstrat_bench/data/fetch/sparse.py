@@ -80,6 +80,8 @@ class SparseFile(io.BufferedIOBase):
     def _fetch(self, start: int, end: int) -> bytes:
         if end - start > _LARGEST_DIRECTORY_BYTES:
             raise DataError("the archive's directory is implausibly large", where=self._remote.name)
+        # zipfile reads a few bytes at the end first, then what lies just before them: the whole tail comes with the
+        # first.
         begins = max(0, min(start, self.size - _TAIL_BYTES)) if not self._blocks else start
         stops = end
         for held in self._blocks:  # the tail is here already: fetch what lies before it

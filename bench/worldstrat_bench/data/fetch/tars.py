@@ -183,6 +183,7 @@ class TarFetcher:
     def _read(self, unpacked: _Unpacked) -> None:
         seen: set[str] = set()
         try:
+            # Not r|gz: tarfile would unpack by itself, and without a limit.
             with tarfile.open(fileobj=unpacked, mode="r|", bufsize=_READ_BYTES) as archive:  # type: ignore[call-overload]
                 while (info := archive.next()) is not None:
                     archive.members = []  # a stream never goes back; 250,000 headers would fill the memory
@@ -190,6 +191,7 @@ class TarFetcher:
                     self._member(archive, info, seen)
         except (tarfile.TarError, UnicodeDecodeError, ValueError, OverflowError) as error:
             raise DataError("the archive is not a tar archive", where=self._where, remedy=_OTHER_SOURCE) from error
+        # What follows the last member has no size of its own: the ratio alone limits it.
         unpacked.allow(1 << 62)
         while unpacked.read(_BLOCK):  # to the end, where gzip keeps its checksum
             pass
@@ -206,7 +208,7 @@ class TarFetcher:
         if member.path in self._have:
             return
         source = archive.extractfile(info)
-        assert source is not None  # it is a regular file: check_tar_member saw to that
+        assert source is not None  # it is a regular file: check_tar_member refuses others
         with disk_errors(self._store.root):
             self._keep(source, info, member)
 

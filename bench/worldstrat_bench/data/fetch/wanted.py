@@ -120,6 +120,7 @@ def check_tables(metadata: Path, split: Path) -> None:
 def _revisits(metadata: Path, frames: int) -> dict[str, frozenset[int]]:
     found: dict[str, set[int]] = {}
     for row in _rows(metadata, ("tile", "n")):
+        # pandas writes whole numbers as 1.0 where a column has a gap.
         tile, n = _checked_name(row["tile"], metadata), row["n"].removesuffix(".0")
         if not n.isdecimal() or len(n) > 4:
             raise DataError(f"revisit number {n[:20]!r} is not a number", where=metadata, remedy=_OTHER_COPY)

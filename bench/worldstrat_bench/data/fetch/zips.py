@@ -73,6 +73,7 @@ def select(archive: zipfile.ZipFile, wanted: WantedFiles, where: str) -> tuple[l
     chosen: dict[str, ZipMember] = {}
     ignored = 0
     for info in infos:
+        # As it was written: zipfile ends `filename` at a NUL, and on Windows turns backslashes into slashes.
         member = classify(info.orig_filename, wanted, where)
         if member is None:
             ignored += is_unsafe(info.orig_filename)
@@ -82,6 +83,8 @@ def select(archive: zipfile.ZipFile, wanted: WantedFiles, where: str) -> tuple[l
             raise duplicate(info.filename, where)
         start = info.header_offset
         most = start + _LOCAL_HEADER_BYTES + 4 * len(info.filename) + _LARGEST_EXTRA_BYTES + _DESCRIPTOR_BYTES
+        # How long a member's own header is, the directory does not say: it may go on to the next member, but not beyond
+        # the longest header that the format allows.
         end = min(following.get(start, archive.start_dir), most + info.compress_size)
         chosen[member.path] = ZipMember(member.path, info, start, max(end, start + _LOCAL_HEADER_BYTES))
     return sorted(chosen.values(), key=lambda member: member.start), ignored

@@ -86,6 +86,7 @@ def trees(
         cover = step((seeds.distance - radius) * crown, 2.0) * (seeds.one < share)
         return cover, lit / radius, seeds.one / max(share, 1e-9), seeds.distance / radius
 
+    # Shadows before crowns: no crown is darkened by its own.
     fallen, *_ = crowns(0.45 * crown * shadow)
     g.shade(1 - 0.62 * fallen * alpha)
     cover, lit, number, depth = crowns(0.0)

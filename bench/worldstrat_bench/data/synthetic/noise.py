@@ -43,10 +43,12 @@ def cell_random(i: Cells, j: Cells, salt: int) -> Field:
 
 
 def _hashed(i: Cells, j: Cells, salt: int) -> Field:
+    # Multipliers of SplitMix64 and of xxHash64.
     h = i.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + j.astype(np.uint64) * np.uint64(0xC2B2AE3D27D4EB4F)
     h = h + np.uint64((salt * 0x165667B19E3779F9) % 2**64)
     h = (h ^ (h >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
     h = (h ^ (h >> np.uint64(32))) * np.uint64(0x94D049BB133111EB)
+    # 53 bits, as many as a float64 holds exactly.
     numbers: Field = ((h ^ (h >> np.uint64(31))) >> np.uint64(11)).astype(np.float64) / 2.0**53
     return numbers
 
