@@ -23,6 +23,7 @@ def main() -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         print("interrupted; the same command continues the run", file=sys.stderr)
+        # 128 and the number of SIGINT, as shells report it.
         sys.exit(130)
     except OSError as error:
         if debugging():

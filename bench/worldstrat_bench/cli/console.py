@@ -53,6 +53,7 @@ def print_error(error: WorldstratBenchError) -> None:
     console = stderr()
     console.print("error:", style="bold red", end=" ")
     what = folded(console, printable(_without_traceback(error.what)), len("error: "))
+    # Not broken by rich, which breaks every long line: a command is copied from the screen.
     console.print(what, markup=False, highlight=False, soft_wrap=True)
     for label, text in (("where", error.where), ("fix", error.remedy)):
         if text:

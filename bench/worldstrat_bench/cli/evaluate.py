@@ -65,6 +65,7 @@ def evaluate(
     if every is not None:
         from worldstrat_bench.submission.matrix import Matrix, find_submissions
 
+        # Without the option the last is False, where the others are None.
         _only_with_one_model(model, *vars(loading).values(), tiles.limit, tiles.shard, tiles.draws, robustness or None)
         submissions = find_submissions(every, changed_since)
         protocols, lists = tuple(tiles.protocol.split(",")), tuple(tiles.list_name.split(","))

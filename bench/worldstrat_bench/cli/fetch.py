@@ -105,6 +105,7 @@ def _json_line(event: Event) -> None:
     import json
     from dataclasses import asdict
 
+    # ASCII: a character that stderr lacks would be replaced, and the line would be JSON no longer.
     sys.stderr.write(json.dumps(asdict(event), ensure_ascii=True) + "\n")
     sys.stderr.flush()
 

@@ -74,8 +74,8 @@ def check(
         asked = loading.request(name)
         reference = auditing.reference(asked)
         entry = find_model(asked.name, asked.python, Path(scratch))
-        beside = asked.submission is None
-        parameters = declared_parameters(entry, asked.parameters or {}, asked.weights, beside=beside)
+        # A submission states all of its parameters: a file beside the weights adds none.
+        parameters = declared_parameters(entry, asked.parameters or {}, asked.weights, beside=asked.submission is None)
         spec = ModelSpec(entry.target, parameters, asked.weights, entry.search_paths, asked.python, entry.distribution)
         subject = ModelToCheck(spec, asked.frames, on, isolation, log=log)
         findings = []

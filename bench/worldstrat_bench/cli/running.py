@@ -48,6 +48,7 @@ def parse_parameters(pairs: list[str] | None) -> dict[str, Parameter]:
 def _value(text: str) -> Parameter:
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
+    # A float would take whole numbers as well.
     for kind in (int, float):
         try:
             value = kind(text)

@@ -102,6 +102,7 @@ def _print(study: Sensitivity, found: Findings) -> None:
 
 
 def _percent(share: float) -> str:
+    # NaN where no variant has a verdict.
     return "-" if share != share else f"{100 * share:.0f} %"
 
 

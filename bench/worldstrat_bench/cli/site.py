@@ -90,6 +90,7 @@ def build_site(
         judged = judged_folders(paths)
     frozen = load_snapshots(board.parent / FOLDER) if board is not None else ()
     alive = Alive(lambda text: typer.echo(printable(text), err=True), "building the site")
+    # Pictures that are made from the data set, or not shown, need no archive.
     with alive as say, archive_at_hand(config, pictures, fetch=download and previews and data is None) as stored:
         report = build(
             paths,

@@ -105,6 +105,7 @@ def _fault_of(member: zipfile.ZipInfo, name: str) -> str:
     if not name or name in (".", "..") or "\0" in name:
         return "has no file name"
     kind = stat.S_IFMT(member.external_attr >> 16)
+    # 0 where the archive was made on a system without Unix modes.
     if kind not in (0, stat.S_IFREG):
         return "is a link" if kind == stat.S_IFLNK else "is not a plain file"
     if member.flag_bits & 1:

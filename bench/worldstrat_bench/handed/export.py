@@ -100,6 +100,7 @@ def export_inputs(request: ExportRequest, progress: Callable[[int, int], None] =
             written.append(_write_tile(part, ids[tile.name], tile, inputs, request))
         _manifest(request, protocol, dataset, written).save(part / ExportManifest.FILE)
         if request.anonymous is not None:
+            # Before the export gets its name: without its ids its predictions could not be scored.
             Identities(ids={key: name for name, key in sorted(ids.items())}).save(request.anonymous)
         part.replace(request.out)
     except OSError as error:
@@ -201,5 +202,6 @@ def _manifest(
         bands=BANDS,
         anonymous=request.anonymous is not None,
         licence=licence_text() if release in release_names() else _SYNTHETIC if release == "mini" else _UNKNOWN,
+        # By id: in the order of the list, anonymous tiles could be named.
         tiles=tuple(sorted(tiles, key=lambda tile: tile.id)),
     )

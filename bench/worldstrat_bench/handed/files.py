@@ -246,6 +246,7 @@ _TENSORS: Final = {
 def _safetensors(content: bytes, stated: Stated) -> Numbers:
     import safetensors
 
+    # The bytes and not arrays: numpy has no bfloat16, in which a prediction may be stored.
     found = safetensors.deserialize(content)  # type: ignore[no-untyped-call]
     names = [str(name) for name, _ in found]
     image = _arranged(_numbers_of(found[_one_of(names)][1]), stated)

@@ -101,8 +101,10 @@ def draw(
         mpl.rcdefaults()  # a user's own settings would change the sizes
         settings: Any = mpl.rcParams
         settings.update(_STYLE)
+        # The name of a model may have letters that the font lacks; they are drawn as boxes.
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from font", category=UserWarning)
         drawn = _draw(paths, kind, metric, axis, list_name, WIDTHS[columns])
+        # Left out, so that the same runs give the same file.
         dates = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
         try:
             drawn.figure.savefig(out, dpi=300, metadata=dates.get(out.suffix.lower()))
@@ -268,6 +270,7 @@ def _spectrum(shown: plot.Runs, width: float) -> Drawn:
 
 
 def _panel(width: float, height: float) -> tuple[Any, Any]:
+    # Not pyplot: it would keep the figure among those of the user, and choose a backend with windows.
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")

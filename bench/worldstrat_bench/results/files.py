@@ -18,6 +18,7 @@ def write_text(path: Path, text: str) -> None:
         if it cannot be written.
     """
     try:
+        # Line ends as they are, on Windows too: a table has the same bytes wherever it is made.
         path.write_text(text, encoding="utf-8", newline="")
     except OSError as error:
         raise unwritable(path, error) from None

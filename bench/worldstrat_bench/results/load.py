@@ -26,7 +26,7 @@ _KEY = (
     "targets",
     "release",
 )
-"""Names of the parts of ``stats.boards.board_key``."""
+"""Names of the parts of ``stats.boards.board_key``, which has two of the protocol: its id and its digest."""
 
 
 @dataclass(frozen=True)

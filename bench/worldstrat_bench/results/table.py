@@ -149,6 +149,7 @@ def _metrics(runs: Sequence[Named], list_name: str, asked: str | Iterable[str] |
     """
     known = dict.fromkeys(name for run in runs for name in run.result.record.scores[list_name].micro)
     if asked is None:
+        # PSNR even without a value: a table has at least one column.
         return tuple(name for name in USUAL if any(_summary(run, list_name, name).n for run in runs)) or ("psnr",)
     return metrics_named(asked, known, "no run has the metric", "--metrics")
 
