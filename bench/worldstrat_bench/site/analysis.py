@@ -117,6 +117,7 @@ class Analysis:
         found[:, known] = np.nanmedian(shifts[:, :, known], axis=0)
         return found
 
+    # A cached property holds it, since a frozen dataclass takes no attribute later.
     @cached_property
     def _leaders(self) -> dict[tuple[tuple[str, ...], str], Leader]:
         return {}

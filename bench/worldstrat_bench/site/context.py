@@ -10,6 +10,7 @@ from worldstrat_bench.site.divisions import Division
 from worldstrat_bench.site.licences import footer
 
 # Texts of strangers are escaped everywhere; should one get through, the browser still loads and runs nothing of it.
+# Pictures may be data: because the crops of the viewer come as text.
 CSP = (
     "default-src 'none'; img-src 'self' data:; style-src 'self'; script-src 'self'; base-uri 'none'; form-action 'none'"
 )

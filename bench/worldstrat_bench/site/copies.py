@@ -23,6 +23,7 @@ def copies(division: Division, list_name: str, slugs: tuple[str, ...]) -> list[t
     """
     entries = [division.by_slug[slug] for slug in slugs[:MOST]]
     runs = tuple(Named(e.title, Result(Path(e.source), e.record, e.table, "", None)) for e in entries)
+    # Tables are keyed by the names of runs, and two of one name would share their ranks.
     if not runs or len({run.name for run in runs}) < len(runs):
         return []
     made = table_of(runs, list_name, ranked=True)

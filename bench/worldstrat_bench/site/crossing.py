@@ -98,6 +98,7 @@ def _upwards(strata: Sequence[Stratum], words: Mapping[str, str]) -> list[tuple[
         return []
     own = [s for s in strata if s.label not in (UNKNOWN, UNLABELLED, UNLOCATED)]
     found = []
+    # Neither from the first, which would be all of them, nor from the last, which is a class by itself.
     for i in range(1, len(own) - 1):
         after = own[i:]
         lower = stratum_name(own[i].axis, own[i].label.partition("-")[0])

@@ -170,6 +170,7 @@ class Division:
         """Tile to its row in the tables."""
         return {tile: i for i, tile in enumerate(self.facts.tiles)}
 
+    # A cached property holds them, since a frozen dataclass takes no attribute later.
     @cached_property
     def _matrices(self) -> dict[str, NDArray[np.float64]]:
         return {}

@@ -94,8 +94,11 @@ class Page:
 
     Attributes
     ----------
-    links : targets of `a`, as written. loads : what the browser fetches by itself. lazy : the part of `loads`
-        that is fetched only when it is scrolled to. ids : in order of appearance. faults : in words.
+    links : targets of `a`, as written.
+    loads : what the browser fetches by itself.
+    lazy : the part of `loads` that is fetched only when it is scrolled to.
+    ids : in order of appearance.
+    faults : in words, the first 20.
     """
 
     links: list[str] = field(default_factory=list)

@@ -42,6 +42,7 @@ def stretch_of(target: Image, valid: NDArray[np.bool_]) -> tuple[float, float]:
     # Percentiles of the target, over all bands at once: a roof that glints must not darken the land, and colours stay
     # those of the land.
     low, high = np.percentile(values, [2, 98])
+    # A flat tile has no width to stretch, and the width is divided by.
     return float(low), float(max(high, low + 1e-3))
 
 
@@ -49,6 +50,7 @@ def stretched(image: Image, stretch: tuple[float, float]) -> Bytes:
     """Return (3, H, W) reflectance as (H, W, 3) bytes on that stretch."""
     low, high = stretch
     scaled = np.clip((np.nan_to_num(image) - low) / (high - low), 0, 1)
+    # Half a step more, since the cast to bytes rounds down.
     return np.ascontiguousarray((scaled * 255 + 0.5).astype(np.uint8).transpose(1, 2, 0))
 
 
@@ -160,6 +162,7 @@ def lossless(image: Bytes) -> bytes:
     """Encode so that every byte comes back."""
     from PIL import Image as Pillow
 
+    # Without loss, quality says how long the encoder searches.
     return _encoded(Pillow.fromarray(image), lossless=True, quality=40, method=2)
 
 

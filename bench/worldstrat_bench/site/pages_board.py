@@ -303,6 +303,7 @@ def rank_note(division: Division, display: Display) -> str:
     if display == "intervals":
         return f"{intervals} Under {rules.groups_rank:g} effective groups: no ranks."
     margins = " and ".join(f"{measure(k).label} differs by {v:g} {measure(k).unit}" for k, v in ranking.margin.items())
+    # The n that has n (n - 1) / 2 pairs.
     models = (1 + math.isqrt(1 + 8 * ranking.family)) // 2
     letters = "Letters: models that share one are not told apart. " if len(division.entries) <= LETTERED else ""
     return (

@@ -56,6 +56,7 @@ def exchanges(division: Division, divisions: Sequence[Division]) -> list[Exchang
         if other.protocol.id == division.protocol.id or (other.release, other.inputs, other.list_name) != key:
             continue
         ranked = (entry for entry in other.entries if entry.verified or not division.cited)
+        # Ranked runs last: one that the other board ranks itself stands in place of predictions that were scored again.
         theirs = {entry.identity: entry for entry in (*_scored_again(other, division), *ranked)}
         points = []
         for entry in division.entries:

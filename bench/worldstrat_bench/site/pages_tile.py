@@ -164,6 +164,7 @@ def _rows(analysis: Analysis) -> list[list[str]]:
                 text = outcomes[j][i].replace("_", " ")
                 rows.append(f'{heads[j]}<td colspan="{len(columns) + 1}">failed: {text}</td></tr>')
                 continue
+            # Without quotes round the class: a site has a quarter of a million of these cells.
             cells = "".join(f"<td class=n>{formatted[name][j][i]}</td>" for name in columns)
             rows.append(f"{heads[j]}{cells}<td class=n>{shifts[j][i]}</td></tr>")
         found.append(rows)

@@ -56,6 +56,7 @@ class Output:
         parts = path.split("/")
         if path in self.files or path.startswith("/") or any(part in ("", ".", "..") for part in parts):
             raise ValueError(f"bad or repeated path {path!r}")
+        # Not strictly: a lone surrogate, which JSON can hold, has no bytes in UTF-8.
         self.files[path] = content.encode("utf-8", "replace") if isinstance(content, str) else content
 
     def put_json(self, path: str, document: object) -> None:
@@ -77,6 +78,7 @@ class Output:
     def write(self, folder: Path) -> None:
         """Write all files, and remove files of a former build that this one does not have."""
         wanted = {folder / path for path in self.files}
+        # Backwards, so that the files of a folder are gone before it is looked at.
         for old in sorted(folder.rglob("*"), reverse=True):
             if old.is_dir() and not old.is_symlink():
                 if not any(old.iterdir()):

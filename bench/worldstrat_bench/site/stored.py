@@ -147,6 +147,7 @@ def taken_over(output: Output, analysis: Analysis, files: Files) -> dict[str, Ti
         if index is None or index.targets_sha256 != division.targets_sha256:
             continue
         entries = {e.slug: e for e in analysis.by_rank() if index.records.get(e.slug) == e.record.record_id}
+        # None of its models is on the board with that record: the index of another folder may be of this one.
         if index.records and not entries:
             continue
         tiles = {t: _current(shown, entries) for t, shown in index.tiles.items() if t in analysis.row_of}

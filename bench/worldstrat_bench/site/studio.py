@@ -239,6 +239,7 @@ def _prediction(run: Path, tile: str, target: TargetImage) -> imaging.Image | No
 
         from worldstrat_bench.resampling import lanczos_resize
 
+        # As scoring brings it to the grid of the target.
         image = lanczos_resize(torch.from_numpy(image), *target.image.shape[-2:]).numpy()
     clipped: imaging.Image = np.clip(np.nan_to_num(image), 0, 1)
     return clipped

@@ -13,6 +13,7 @@ TERMS: Final[dict[Terms, str]] = {
     "non-commercial": "no commercial use",
     "unknown": "not known to this site",
 }
+# CC BY goes on with its version; what goes on with letters (NC, ND, SA) is another licence.
 _PERMISSIVE: Final = re.compile(
     r"(apache|mit|bsd|isc|cc0|0bsd|zlib|unlicense|bsl-1\.0|psf|ncsa|cc[ -]by(?=[ -]\d)|odc-by|pddl)(v?\d|[^a-z]|$)"
 )

@@ -32,6 +32,7 @@ def clean(text: str, limit: int = 120) -> str:
         elif category[0] != "C":  # Cc controls, Cf direction overrides and joiners, Cs surrogates, Co, Cn
             kept.append(character)
     line = " ".join("".join(kept).split())
+    # Marks that pile up on one letter would be drawn over the lines above and below.
     line = re.sub(
         r"([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u20d0-\u20ff]{3})[\u0300-\u036f\u1ab0-\u1aff]+", r"\1", line
     )
@@ -59,6 +60,7 @@ def slugify(text: str, *, salt: str = "") -> str:
     salt : makes the hash differ between things of the same name; if given there is always a hash.
     """
     # Lower case only: two names that differ in case would be one file on some systems.
+    # Without a dot at the end, which Windows drops.
     if not salt and _SAFE_NAME.fullmatch(text) and text.strip(".") == text:
         return text
     plain = unicodedata.normalize("NFKD", text[:400]).encode("ascii", "ignore").decode()
@@ -108,6 +110,7 @@ def number(value: float | None, decimals: int, *, signed: bool = False) -> str:
     if value is None or not math.isfinite(value):
         return NO_VALUE
     text = f"{value:+.{decimals}f}" if signed else f"{value:.{decimals}f}"
+    # What rounds to 0 has no sign: "-0.00" would be read as a loss.
     if float(text) == 0:
         text = text.lstrip("-+")
     return text.replace("-", MINUS)

@@ -19,6 +19,7 @@ def shown_versions(records: Sequence[Record]) -> dict[str, str]:
         for name, version in record.optional.items():
             if any(scores.micro[name].n for scores in record.scores.values() if name in scores.micro):
                 found.setdefault(name, Counter())[version] += 1
+    # Of equal counts `most_common` gives the one that was counted first.
     return {name: counts.most_common(1)[0][0] for name, counts in sorted(found.items())}
 
 

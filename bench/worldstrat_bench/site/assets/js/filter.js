@@ -72,6 +72,7 @@ function restore(form) {
 export function filters(form) {
   const table = document.getElementById(form.dataset.for);
   if (!table) return () => {};
+  // restore() resets the form, and that reset must not write the address that is being read.
   let restoring = false;
   const follow = () => {
     restoring = true;

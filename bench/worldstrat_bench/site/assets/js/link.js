@@ -35,6 +35,7 @@ export function link(values) {
     else view.params.set(key, value);
   }
   const hash = formatHash(view.anchor, view.params);
+  // An empty address would leave the old hash, so the name of the page stands in its place.
   history.replaceState(null, "", hash || location.pathname.split("/").pop() + location.search);
   carry(hash);
 }

@@ -42,6 +42,7 @@ export function openable(table) {
     row.cells[0].prepend(button);
     on(row, "click", (event) => {
       const other = event.target.closest("a, input");
+      // On a wide screen the button is not drawn, and a click on a row opens nothing.
       if (!other && button.getClientRects().length) toggle(table, row);
     });
   }

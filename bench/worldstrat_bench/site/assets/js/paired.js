@@ -2,6 +2,7 @@
 // The board's own numbers come from Python; these are for strata, which are too many to be in the page for every pair.
 
 const CONFIDENCE = 0.95;
+// The limits of stats/estimate.py: a stratum has the same numbers here as on a page made at build.
 const SYMMETRIC = 1e-9;
 const CONSTANT = 1e-9;
 
@@ -20,7 +21,9 @@ function logGamma(x) {
 function incompleteBeta(x, a, b) {
   if (x <= 0) return 0;
   if (x >= 1) return 1;
+  // The fraction converges fast on this side alone; the other one follows by symmetry.
   if (x > (a + 1) / (a + b + 2)) return 1 - incompleteBeta(1 - x, b, a);
+  // Lentz divides by both terms, so neither may be 0.
   const keep = (v) => (Math.abs(v) < 1e-300 ? 1e-300 : v);
   let c = 1;
   let d = 1 / keep(1 - ((a + b) * x) / (a + 1));
@@ -83,12 +86,14 @@ export function paired(values, groups, fewest) {
   const spread = sum(residuals.map((r) => r ** 2));
   const varies = Math.sqrt(spread) > CONSTANT * sum(sums.map(Math.abs));
   if (effective < fewest || !varies) return { value, effective, low: null, high: null, p: null };
+  // CR2: a large group pulls the mean towards itself, which makes its residual too small by this factor.
   const error = Math.sqrt(sum(residuals.map((r, i) => r ** 2 / (1 - sizes[i] / n)))) / n;
   const a = sum(residuals.map((r) => r ** 3)) / (3 * spread ** 1.5);
   const straight = Math.abs(a) < SYMMETRIC;
   const t = value / error;
   const h = straight ? t : t + a * t ** 2 + (a ** 2 * t ** 3) / 3 + a / 2;
   const back = (x) => {
+    // Not (root - 1) / a, whose difference loses its digits where a is small.
     const root = Math.cbrt(1 + 3 * a * (x - a / 2));
     return straight ? x : (3 * (x - a / 2)) / (root ** 2 + root + 1);
   };

@@ -92,6 +92,7 @@ function addCrops(tile, view, w, z, left, top, box) {
     w.shown.add(name);
     crop(tile.folder, w.layer.key, x, y).then((image) => {
       if (!image) return;
+      // A copy: several panes may show this crop, and an element is in one place only.
       const part = image.cloneNode();
       const share = (px) => `${(100 * px) / tile.side}%`;
       part.alt = "";

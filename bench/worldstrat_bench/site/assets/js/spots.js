@@ -12,6 +12,7 @@ export function spot(slugs) {
     const y = 72 + 20 * i;
     find(".strip").append(
       svgEl("path", null, { class: "fr on", d: `M${x} 38V${y}` }),
+      // In the right half of the drawing, which is 720 wide, a name goes to the left.
       svgEl("text", who, { class: "on", x, y, dy: 10, "text-anchor": x < 360 ? "" : "end" }),
     );
   });

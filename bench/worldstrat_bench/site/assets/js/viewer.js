@@ -57,6 +57,7 @@ export function viewer(root) {
   self.show = (view) => {
     const old = self.view;
     self.view = view;
+    // A new cut moves an edge in the panes that are there.
     if (!old || FIELDS.some((key) => key !== "cut" && old[key] !== view[key])) build();
     root.classList.toggle("zoomed", view.z > 0);
     for (const b of findAll("[data-z]", form)) b.setAttribute("aria-pressed", +b.dataset.z === view.z);
