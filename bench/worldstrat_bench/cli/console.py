@@ -1,4 +1,4 @@
-"""Shared by all verbs: options, errors as a user reads them, tables and JSON."""
+"""Shared by all verbs: options, errors as a user reads them, prose that folds, and JSON."""
 
 from __future__ import annotations
 

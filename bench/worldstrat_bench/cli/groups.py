@@ -261,7 +261,7 @@ def run_options(
 
 
 def parse_shard(text: str | None) -> Shard | None:
-    """Read ``i/n``; None stands for all."""
+    """Read ``i/n``; None stands for all. Raises UsageError for any other text."""
     from worldstrat_bench.run.selection import Shard
 
     return None if text is None else Shard.parse(text)

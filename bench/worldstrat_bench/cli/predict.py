@@ -46,7 +46,15 @@ def predict(
 
 
 def _refuse_failures(outcomes: dict[str, int], run: Path) -> None:
-    """Exit code 6 if the machine failed tiles, 3 if the model did. What is done is kept either way."""
+    """Raise for tiles that failed. What is done is kept either way.
+
+    Raises
+    ------
+    InfrastructureError
+        if the machine failed some: exit code 6.
+    ModelError
+        if only the model did: exit code 3.
+    """
     from worldstrat_bench.errors import InfrastructureError, ModelError
 
     machine = outcomes.get("infra_error", 0)

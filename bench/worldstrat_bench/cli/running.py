@@ -106,7 +106,7 @@ def engine(machines: ClusterOptions | None, device: str, tell: Listener) -> Iter
 
 @contextmanager
 def resumable() -> Iterator[None]:
-    """Say what Ctrl-C leaves behind; the exit code 130 is given by the caller."""
+    """Say what Ctrl-C leaves behind, and exit with code 130."""
     try:
         yield
     except KeyboardInterrupt:

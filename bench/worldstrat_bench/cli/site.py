@@ -1,4 +1,4 @@
-"""``site build`` and ``site check``: the leaderboard as static pages."""
+"""``site``: the leaderboard as static pages, their check, their pictures, and snapshots of the boards."""
 
 from __future__ import annotations
 

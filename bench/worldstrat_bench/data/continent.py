@@ -83,7 +83,7 @@ def _in_box(point: Point, box: tuple[float, float, float, float]) -> bool:
 
 
 def _inside(point: Point, ring: tuple[Point, ...]) -> bool:
-    """Even-odd rule: whether a ray to the east crosses the ring an odd number of times."""
+    """Return whether a ray to the east crosses the ring an odd number of times (the even-odd rule)."""
     x, y = point
     odd = False
     for (x0, y0), (x1, y1) in pairwise(ring):
@@ -93,7 +93,7 @@ def _inside(point: Point, ring: tuple[Point, ...]) -> bool:
 
 
 def _distance(point: Point, ring: tuple[Point, ...]) -> float:
-    """Squared distance to the ring in degrees of latitude, longitudes shrunk to the point's parallel."""
+    """Return the squared distance to the ring in degrees of latitude, longitudes shrunk to the point's parallel."""
     x, y = point
     shrink = max(math.cos(math.radians(y)), 1e-6)
 
@@ -110,7 +110,7 @@ def _distance(point: Point, ring: tuple[Point, ...]) -> float:
 
 
 def _to_segment(ax: float, ay: float, bx: float, by: float) -> float:
-    """Squared distance from the origin to a segment; one across the date line is cut to its first end."""
+    """Return the squared distance from the origin to a segment; one across the date line is cut to its first end."""
     dx, dy = bx - ax, by - ay
     length = dx * dx + dy * dy
     if length == 0 or abs(dx) > 180:

@@ -47,7 +47,7 @@ def list_named(name: str) -> str:
 
 
 def open_dataset(root: Path | str) -> Dataset:
-    """Open a folder in WorldStrat's layout; reads its two CSV files.
+    """Open a folder in WorldStrat's layout, and read its two CSV files.
 
     >>> tile = open_dataset("WorldStrat").tile("Landcover-1298301")  # doctest: +SKIP
     >>> tile.target().image.shape, tile.inputs(frames=2).task.images.shape  # doctest: +SKIP

@@ -199,7 +199,7 @@ def _expose(
 
 
 def _sample_native(scene: Image, shape: tuple[int, int], margin: int, shift: NDArray[np.float64], native: int) -> Image:
-    """R, G, B, NIR on a grid of `native` 10 m pixels, the last of which may lie beyond the footprint."""
+    """Return R, G, B, NIR on a grid of `native` 10 m pixels, the last of which may lie beyond the footprint."""
     weights = []
     for size, fine, place in zip(shape, scene.shape[1:], shift, strict=True):
         ratio = native * (fine - 2 * margin) / size
@@ -209,14 +209,14 @@ def _sample_native(scene: Image, shape: tuple[int, int], margin: int, shift: NDA
 
 
 def _grow(rgbn: Image, growth: float) -> Image:
-    """Plants in another season: less or more pigment, and the infrared the other way."""
+    """Return the plants in another season: less or more pigment, and the infrared the other way."""
     ndvi = (rgbn[3] - rgbn[0]) / np.maximum(rgbn[3] + rgbn[0], 1e-6)
     plants = np.clip((ndvi - 0.2) / 0.5, 0, 1)
     return np.concatenate([rgbn[:3] * (1 + growth * plants), rgbn[3:] * (1 - 0.5 * growth * plants)])
 
 
 def _clouds(rng: np.random.Generator, shape: tuple[int, int], sky: Sky) -> tuple[Image, Image]:
-    """Opacity of clouds and of their shadows, (h, w), both 0 for a clear sky."""
+    """Return the opacity of clouds and of their shadows, (h, w), 0 to 1, both 0 for a clear sky."""
     cloudy = rng.random() < sky.cloudiness
     cover = float(
         rng.choice([rng.uniform(0.02, 0.25), rng.uniform(0.25, 0.75), rng.uniform(0.8, 1.0)], p=[0.5, 0.35, 0.15])
@@ -232,7 +232,7 @@ def _clouds(rng: np.random.Generator, shape: tuple[int, int], sky: Sky) -> tuple
 
 
 def _days(rng: np.random.Generator, frames: int) -> NDArray[np.int64]:
-    """Ascending, every five days or a few of those apart, on both sides of the scene's own date."""
+    """Return ascending days, every five or a few of those apart, on both sides of the scene's own date."""
     first = int(rng.integers(-2, 3))
     steps = rng.choice(np.arange(-max(frames, 8), max(frames, 8) + 1), size=frames, replace=False)
     days: NDArray[np.int64] = np.sort(first + 5 * steps).astype(np.int64)

@@ -99,6 +99,7 @@ def no_data_of(source: DatasetReader, image: NDArray[Any], *, zeros: bool = True
     zeros : whether 0 in all bands means no data.
     """
     hidden = (image == 0).all(axis=0) if zeros else np.zeros(image.shape[1:], dtype=bool)
+    # Not strictly: an alpha band of the file is not one of the image.
     for band, value in zip(image, source.nodatavals, strict=False):
         # A file that names 0 means black in all bands, as WorldStrat does: 0 in one band is a dark pixel.
         if value is not None and (value != 0 or not zeros):

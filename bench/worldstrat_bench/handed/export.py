@@ -124,7 +124,7 @@ def _part_of(out: Path) -> Path:
 
 
 def _ids(tiles: Sequence[Tile], request: ExportRequest) -> dict[str, str]:
-    """Tile to its id: its name, or one drawn at random, which says nothing of the tile."""
+    """Map each tile to its id: its name, or one drawn at random, which says nothing of the tile."""
     if request.anonymous is None:
         return {tile.name: tile.name for tile in tiles}
     drawn: set[str] = set()

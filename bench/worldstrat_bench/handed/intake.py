@@ -63,6 +63,11 @@ class HandInRequest:
     stated : what the files do not say of themselves.
     ids : the file that an anonymous export wrote; None if files are named by tile.
     train_split, submission : what a submission declares; kept in the record.
+
+    Raises
+    ------
+    UsageError
+        for a name that cannot be printed, or a run directory that would lie among the predictions.
     """
 
     files: Path
@@ -143,7 +148,7 @@ def _checked(
     cache: ArrayCache | None,
     tell: Listener,
 ) -> dict[str, str | Fault]:
-    """Tile to the sha256 of its file, or to what is wrong with it. Every file is decoded."""
+    """Decode every file; map each tile to the sha256 of its file, or to what is wrong with it."""
 
     def check(tile: Tile) -> str | Fault:
         path = files[tile.name]

@@ -286,7 +286,7 @@ def _tiles(shown: plot.Runs) -> str:
 
 
 def _plain(text: str) -> str:
-    r"""Text as it is: a name must not be set as mathematics, and what is not printable is left out.
+    r"""Return text as it is: a name must not be set as mathematics, and what is not printable is left out.
 
     >>> _plain("a$x$")
     'a\\$x\\$'

@@ -168,7 +168,7 @@ def value_text(cell: Cell, metric: str, intervals: bool) -> str:
 
 
 def _blocks(table: Table) -> list[tuple[str, list[int]]]:
-    """Tables that fit a page: all metrics together, or with strata each metric for itself."""
+    """Return tables that fit a page: all metrics together, or with strata each metric for itself."""
     numbers = range(len(table.columns))
     # With strata a table of all metrics would be wider than any page.
     if not any(column.axis for column in table.columns):
@@ -221,7 +221,7 @@ def _markdown_cell(cell: Cell, metric: str, intervals: bool, letters: bool) -> s
 
 
 def _escaped(text: str) -> str:
-    """Text that Markdown shows as it is; a name comes from whoever made the run."""
+    """Return text that Markdown shows as it is; a name comes from whoever made the run."""
     # A line break in a name would end the row.
     plain = without_codes("".join(c if c.isprintable() else " " for c in text))
     return "".join(f"\\{c}" if c in "\\`*_[]<>|&" else c for c in plain)

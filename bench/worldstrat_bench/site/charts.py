@@ -96,7 +96,7 @@ def forest(rows: Sequence[ForestRow], label: str, unit: str, decimals: int, zero
 
 
 def histogram(values: Sequence[float], edges: Sequence[float], label: str, x_title: str) -> Markup:
-    """Return counts of values in bins; the last bin holds its upper edge."""
+    """Draw how many values each bin holds; the last bin holds its upper edge as well."""
     counts = [0] * (len(edges) - 1)
     for value in values:
         for i in range(len(counts)):

@@ -1,4 +1,4 @@
-"""Optional files beside a record: the manifest's card, a speed report, a verification.
+"""Optional files beside a record: the manifest's card, a speed report, curves of robustness.
 
 What does not follow its schema, or is of another record, is left out; ``submission check`` says why.
 """

@@ -27,7 +27,7 @@ def passed_runs(verdicts: Mapping[Path, str]) -> Iterator[Path]:
 
 
 def find_runs(root: Path, *, of_site: bool = False) -> Iterator[Path]:
-    """Return folders with a ``record.json`` at or below `root`, sorted; links are not followed.
+    """Yield the folders with a ``record.json`` at or below `root`, sorted; links are not followed.
 
     Runs below another run (``evaluate --robustness`` makes such) are curves of that one and no entries of their own.
     """

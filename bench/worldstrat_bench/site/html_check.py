@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
+# What templates write and not what HTML knows: any other element was brought in by a text of a stranger.
 _VOID = frozenset({"meta", "link", "img", "input", "br", "hr", "col", "source", "wbr"})
 _SVG = frozenset({"svg", "path", "circle", "rect", "text", "g", "a", "title", "line"})
 _HTML = frozenset(

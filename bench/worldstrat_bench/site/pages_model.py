@@ -104,7 +104,7 @@ def _described(entry: Entry, said: list[Sentence]) -> dict[str, str]:
 
 
 def _messages(record: Record) -> list[tuple[str, str, str]]:
-    """Outcome, message, and tiles of everything that was said of tiles."""
+    """Return outcome, message and tiles of everything that was said of tiles."""
     return [
         (
             "looks odd" if one.outcome == "ok" else clean(one.outcome.replace("_", " "), 40),
@@ -157,7 +157,7 @@ def _card(entry: Entry, entries: int) -> Pairs:
 
 
 def _speed_rows(speed: Speed) -> Pairs:
-    """Throughput, latency and transfer of one scenario, with units, the card and the verdict."""
+    """Return throughput, latency and transfer of one scenario, with units, the card and the verdict."""
     verdict = "valid" if speed.valid else "invalid"
     where = f"on {speed.device} ({speed.device_class}), precision {speed.precision}, {verdict}; {speed.by}"
     batches = "one tile a call" if speed.batch == 1 else f"batches of {speed.batch}"

@@ -1,4 +1,4 @@
-"""Pages and files of the whole site: method, data, feed, badges, schemas, what was not used."""
+"""Pages and files of the whole site: method, data, badges, schemas, what was not used."""
 
 from __future__ import annotations
 
@@ -255,7 +255,7 @@ def _snippet(divisions: Sequence[Division]) -> str:
 
 
 def _headings(divisions: Sequence[Division]) -> dict[str, str]:
-    """Prefix to heading of every board, with the folder where several boards have the same."""
+    """Map the prefix of every board to its heading, with the folder where several boards have the same."""
     plain = {d.prefix: heading_of(d) for d in divisions}
     shared = Counter(plain.values())
     return {

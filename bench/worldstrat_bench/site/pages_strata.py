@@ -173,7 +173,7 @@ def heat_blocks(analysis: Analysis) -> dict[str, object]:
 
 
 def _firm(analysis: Analysis) -> frozenset[tuple[str, str]]:
-    """Axis and label of the strata that have intervals."""
+    """Return axis and label of the strata that have intervals."""
     return frozenset((s.axis, s.label) for s in analysis.strata if s.display != "values")
 
 

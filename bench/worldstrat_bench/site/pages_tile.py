@@ -134,7 +134,7 @@ def _head(columns: Sequence[str]) -> Markup:
 
 
 def _rows(analysis: Analysis) -> list[list[str]]:
-    """For every tile the rows of its table, best PSNR first, as markup.
+    """Return the rows of every tile's table, best PSNR first, as markup.
 
     Written out by hand because a hundred models on 394 tiles are a quarter of a million cells; what comes from
     records is escaped here, once a model.

@@ -81,6 +81,7 @@ def collect(output: Output, analysis: Analysis, source: Source, stored: Files | 
     if stored is not None:
         return taken_over(output, analysis, stored)
     dataset = source.dataset
+    # By the name first: the pixels tell for certain, but all targets have to be read for that.
     if dataset is None or dataset.release not in analysis.division.release.split(", "):
         return {}
     targets = _targets(analysis, dataset, Pace(source.say, "targets read"))

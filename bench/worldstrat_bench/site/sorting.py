@@ -84,7 +84,7 @@ def unplaced(entries: Sequence[Entry]) -> tuple[UnrankedEntry, ...]:
 
 
 def _named(kept: Iterable[Entry], taken: Collection[str] = ()) -> tuple[Entry, ...]:
-    """Entries of one division with their slugs, by slug: the name where it is alone in having it, else with a hash."""
+    """Return entries of a division with their slugs, by slug: the name where one entry has it, else with a hash."""
     kept = tuple(kept)
     names = distinct([(slugify(_name(entry)), entry.identity) for entry in kept], taken)
     named = [replace(entry, slug=name) for entry, name in zip(kept, names, strict=True)]

@@ -111,7 +111,7 @@ class Studio:
         return round(float(y), 2), round(float(x), 2)
 
     def _inputs(self, shot: _Shot) -> tuple[Layer, tuple[Panel, ...], imaging.Image]:
-        """Frame 0 on its own grid, the strip of all offered frames, and frame 0 as numbers."""
+        """Return frame 0 on its own grid, the strip of all offered frames, and frame 0 as reflectance, (3, h, w)."""
         from worldstrat_bench.data.reading import read_inputs
 
         protocol = self.analysis.division.protocol

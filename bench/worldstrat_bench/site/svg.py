@@ -108,7 +108,7 @@ def text_element(x: float, y: float, content: str, css: str = "", anchor: str = 
 
 
 def nice_ticks(low: float, high: float, about: int = 5) -> list[float]:
-    """Round numbers that cover [low, high], about so many."""
+    """Return round numbers that cover [low, high], about so many."""
     if not math.isfinite(low) or not math.isfinite(high):
         return [0.0, 1.0]
     # Of two results that differ in the last digit of one tile: the numbers of such small steps would all be alike.
@@ -140,6 +140,7 @@ class Scale:
     def __call__(self, value: float) -> float:
         """Return the position of a value."""
         v = math.log10(value) if self.log else value
+        # A single value has no range to divide by.
         span = self.high - self.low or 1.0
         return self.start + (v - self.low) / span * (self.end - self.start)
 

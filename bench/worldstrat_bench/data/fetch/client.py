@@ -57,6 +57,7 @@ class Client:
         """End all requests in flight; their threads get :class:`FetchStopped`."""
         self._stopped.set()
         with self._lock:
+            # Not closed: that would not wake a thread that waits for bytes.
             for raw in self._open:
                 with suppress(Exception):  # the socket may be gone already: that is what we want
                     raw.shutdown()

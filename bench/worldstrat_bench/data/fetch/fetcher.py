@@ -202,7 +202,7 @@ def _refuse_itself(root: Path, source: Source) -> None:
 
 @contextmanager
 def _alone(store: Store) -> Iterator[None]:
-    """One fetch a folder: two would write and tidy away the same partial files."""
+    """Refuse a second fetch into a folder: two would write and tidy away the same partial files."""
     lock = filelock.FileLock(store.notes / "lock")
     try:
         with lock.acquire(timeout=0):

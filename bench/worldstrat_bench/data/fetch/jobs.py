@@ -140,6 +140,7 @@ class ZipJob:
         try:
             self.close()
             self._zip = zipfile.ZipFile(self._open())
+        # The last four as well: zipfile trusts the sizes and places that a damaged directory states.
         except (*DAMAGE, struct.error, ValueError, OverflowError, OSError) as error:
             raise DataError(
                 "the archive is not a ZIP file or its directory is damaged", where=where, remedy="use another source"

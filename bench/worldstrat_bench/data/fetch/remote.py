@@ -240,7 +240,7 @@ def _identity(headers: CaseInsensitiveDict[str], size: int) -> Identity:
 
 
 def _content_range(headers: CaseInsensitiveDict[str]) -> tuple[int, int, int]:
-    """First byte, last byte + 1 and size of the file."""
+    """Return the first byte, the last byte + 1 and the size of the file."""
     match = _CONTENT_RANGE.match(headers.get("Content-Range", ""))
     if not match:
         raise FetchAttemptFailed("the server sent a range without saying which")

@@ -15,7 +15,7 @@ from worldstrat_bench.errors import DataError
 
 
 def get_small_files(source: Source, store: Store, notes: Store) -> dict[str, str]:
-    """Put the two files into place below `notes` (which is `store` unless it is a dry run); their md5 by file name.
+    """Put the two files into place below `notes` (`store` unless it is a dry run); return their md5 by file name.
 
     Raises
     ------

@@ -136,7 +136,7 @@ def _folder(path: Path, release: str | None) -> Source:
 
 
 def _one_zip(path: Path) -> Source:
-    """One ZIP that holds everything, as Kaggle serves a dataset."""
+    """Return the source of one ZIP that holds everything, as Kaggle serves a dataset."""
     return Source(str(path), {name: (path, name) for name in (METADATA, SPLIT)}, (Archive(path.name, path=path),))
 
 

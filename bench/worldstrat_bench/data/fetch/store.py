@@ -75,7 +75,7 @@ class Store:
         partial.replace(final)
 
     def free_bytes(self) -> int:
-        """Free space where the root is or will be."""
+        """Return the bytes that are free on the disk where the root is or will be."""
         place = self.root.absolute()
         while not place.exists():
             place = place.parent

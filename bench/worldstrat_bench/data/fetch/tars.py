@@ -160,7 +160,7 @@ class TarFetcher:
         self.ignored = 0
 
     def run(self, stream: PackedStream) -> dict[str, tuple[int, int]]:
-        """Read the whole archive; size and CRC-32 of the members that now have their final names.
+        """Read the whole archive; return size and CRC-32 of the members that now have their final names.
 
         Raises
         ------

@@ -158,7 +158,7 @@ def _rows(path: Path, columns: Collection[str]) -> Iterator[dict[str, str]]:
 
 
 def _checked_name(tile: str, where: Path) -> str:
-    """Return whether a tile's name can be a folder's: letters, digits, space, ``_ . -`` and no path syntax."""
+    """Return a tile's name that can be a folder's: letters, digits, space, ``_ . -`` and no path syntax; else raise."""
     if not _TILE.fullmatch(tile) or ".." in tile or tile.endswith((" ", ".")):
         raise DataError(f"tile name {tile[:60]!r} is not allowed", where=where, remedy=_OTHER_COPY)
     return tile

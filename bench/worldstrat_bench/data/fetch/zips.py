@@ -175,7 +175,7 @@ class RemoteFetcher:
             raise FetchAttemptFailed(f"{member.path} fails its checksum or is not readable", damaged=True)
 
     def _stream(self, span: Span) -> list[ZipMember]:
-        """Fetch and unpack; the members that came out damaged."""
+        """Fetch and unpack the members of a span; return those that came out damaged."""
         block = bytearray()
         damaged: list[ZipMember] = []
         waiting = list(span.members)

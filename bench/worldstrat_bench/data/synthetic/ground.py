@@ -78,7 +78,7 @@ class Ground:
 
     @property
     def side(self) -> int:
-        """In pixels."""
+        """Pixels of a side."""
         return int(self.x.shape[0])
 
     def noise(self, slope: float, longest_metres: float | None = None) -> Field:

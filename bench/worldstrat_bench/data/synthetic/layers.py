@@ -1,4 +1,4 @@
-"""Layers of ground cover: fields, trees, houses, roads, water, relief."""
+"""Layers of ground cover: fields, trees, roads, water, relief."""
 
 from __future__ import annotations
 

@@ -219,7 +219,7 @@ def _mixture(g: Ground) -> None:
 
 
 def _sea(g: Ground, inland: Field, swell: float) -> None:
-    """Beach, surf and water where `inland`, metres from the shore, is small or negative."""
+    """Lay beach, surf and water where `inland`, metres from the shore, is small or negative."""
     rough = g.noise(1.8, 40.0)
     beach = step(inland - 16 - 3 * rough, 3.0)
     g.paint(beach, "sand", 1 + 0.04 * rough)
@@ -254,7 +254,7 @@ def _hamlet(g: Ground, angle: float, radius: float) -> None:
 
 
 def _line(g: Ground, angle: float, bend: float, slope: float = 7.0) -> tuple[Field, Field]:
-    """Metres along and across a bent line through the middle part of the ground."""
+    """Return metres along and across a bent line through the middle part of the ground."""
     u, v = g.turned(angle, bend, slope)
     middle = g.side // 2
     offset = g.uniform(-0.22, 0.22) * g.side * METRES

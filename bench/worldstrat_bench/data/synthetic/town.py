@@ -64,7 +64,7 @@ def _buildings(g: Ground, plan: Plan, u: Field, v: Field, angle: float, alpha: F
 
 
 def _footprints(g: Ground, plan: Plan, u: Field, v: Field, large: bool) -> tuple[Field, Field, Field, Field]:
-    """Share covered by a roof, the roof's number, the side of its ridge, and metres along it."""
+    """Return the share covered by a roof, the roof's number, the side of its ridge, and metres along it."""
     wide, deep = (plan.block, plan.depth) if large else (plan.lot, plan.depth / 2)
     salt = g.salt + (61 if large else 71)
     i, j = cells(u / wide), cells(v / deep)

@@ -39,9 +39,11 @@ export function moves(panes, viewer) {
 
   on(panes, "pointerdown", (event) => {
     if (!event.target.closest(".window") || event.button) return;
+    // A drag goes on where the pointer leaves the window.
     event.target.closest(".window").setPointerCapture(event.pointerId);
     panes.focus({ preventScroll: true });
     held.set(event.pointerId, inside(event));
+    // Two fingers are never a tap.
     moved = held.size > 1;
     start = { point: inside(event), view: viewer.view, at: viewer.at, spread: held.size > 1 ? spread() : 0 };
   });

@@ -25,6 +25,7 @@ export function pickable(table) {
     const name = row.querySelector("a");
     box.setAttribute("aria-label", `Tick ${name.textContent}`);
     row.cells[0].prepend(box);
+    // The id of a row is r- and the slug.
     boxes.set(row.id.slice(2), box);
     titles.set(row.id.slice(2), name.textContent);
   }

@@ -41,6 +41,8 @@ export function toneFilter(tone, layer) {
 
 /** Return the filter that turns a difference of pictures into the colours of errors, 0 to 0.1 reflectance. */
 export function errorFilter([low, high]) {
+  // From the stretch of the target back to reflectance, as a share of the brightest error; a third of each band is the
+  // mean.
   const k = (high - low) / ERROR_MAX / 3;
   const row = `${k} ${k} ${k} 0 0 `;
   const mean = svgEl("feColorMatrix", null, { values: `${row.repeat(3)}0 0 0 0 1` });

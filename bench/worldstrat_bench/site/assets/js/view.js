@@ -97,6 +97,7 @@ export function histogram(pixels, band, bins) {
 export function profile(pixels, width, row) {
   return Array.from({ length: width }, (_, column) => {
     const i = 4 * (row * width + column);
+    // 765 is 255 in three bands.
     return (pixels[i] + pixels[i + 1] + pixels[i + 2]) / 765;
   });
 }
