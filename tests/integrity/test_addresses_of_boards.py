@@ -53,6 +53,17 @@ def test_a_row_of_other_facts_leaves_a_board_its_address(tmp_path: Path, listed:
     assert after["evil-sr"] not in before.values()
 
 
+def test_a_run_that_is_on_no_board_leaves_one_its_address(tmp_path: Path) -> None:
+    """Whoever was merged first may add a record to it: a smoke test that states the board's targets moved all pages."""
+    for slug in HONEST:
+        make_submission(tmp_path, slug, gain_db=1.0)
+    before = badges(tmp_path, *HONEST)
+    folder = make_submission(tmp_path, "evil-sr", tiles=2)
+    targets = record_of(tmp_path / "submissions" / "one-sr").dataset.targets_sha256
+    rewrite_record(folder, lambda document: document["dataset"].update(targets_sha256=targets, limit=2))
+    assert badges(tmp_path, "evil-sr", *HONEST) == before
+
+
 def test_a_row_of_another_release_leaves_a_board_its_address(tmp_path: Path) -> None:
     """A board that awaits its reference takes rows of one claim; the release of the first one is in its address."""
     official: dict[str, Any] = {"tiles": official_facts("never-split"), "list_name": "never-split", "official": True}

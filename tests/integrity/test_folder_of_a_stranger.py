@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from run_helpers import command, environment
 from speed_models import Machine, MadeUp
+from worldstrat_bench.cli.app import app
+from worldstrat_bench.errors import UsageError
 from worldstrat_bench.speed.measure import measure
 from worldstrat_bench.speed.plan import Plan
 
@@ -89,3 +94,37 @@ def test_workers_of_dask_are_told_as_well() -> None:
     from worldstrat_bench.run.cluster.connect import _configuration
 
     assert _configuration(dashboard=False)["distributed.nanny.pre-spawn-environ"]["PYTHONSAFEPATH"] == "1"
+
+
+@pytest.mark.parametrize(
+    "name", ["libcuda.so.1", "librt.so.1", "glibc-hwcaps/x86-64-v3/libcuda.so.1", "tls/haswell/x86_64/libm.so"]
+)
+def test_no_verb_starts_where_the_loader_would_find_a_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(app, ["models", "list"]).exit_code == 0
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_bytes(b"")
+    error = CliRunner().invoke(app, ["models", "list"]).exception
+    assert isinstance(error, UsageError)
+    assert (error.where, "another folder" in str(error.remedy)) == (name, True)
+
+
+def test_a_library_of_the_current_directory_runs_in_no_command(tmp_path: Path) -> None:
+    mark, source = tmp_path / "started", tmp_path / "source.c"
+    (tmp_path / "project").mkdir()
+    text = f'#include <fcntl.h>\n__attribute__((constructor)) static void mark(void) {{ creat("{mark}", 0644); }}\n'
+    source.write_text(text)
+    compiler = shutil.which("gcc") or shutil.which("cc")
+    if compiler is None:
+        pytest.skip("there is no C compiler here: a library that leaves a mark was NOT tried")
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", tmp_path / "project" / "libcuda.so.1", source], check=True)
+    done = subprocess.run(
+        command("doctor"), cwd=tmp_path / "project", env=environment(), capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, mark.exists()) == (2, False)
+    assert "libcuda.so.1" in done.stderr
+    subprocess.run([sys.executable, "-P", "-c", "import torch"], cwd=tmp_path / "project", check=True)
+    if not mark.exists():
+        pytest.skip("this torch has no library that looks into the current folder: the danger itself was NOT seen")

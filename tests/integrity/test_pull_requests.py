@@ -452,3 +452,18 @@ def test_a_record_that_states_other_facts_of_the_same_tiles_opens_a_board_of_its
     add_record(folder, tiles=13)
     found = [fault.what for fault in check([tmp_path / "submissions"]).notices if fault.rule == "boards"]
     assert found == ["it opens 2 boards, with a page for each of their 25 tiles"]
+
+
+def test_a_record_of_other_tiles_on_the_same_targets_is_pointed_out(tmp_path: Path) -> None:
+    """It opens a board of its own, and takes the address of the one that is there if its submission came first."""
+    make_submission(tmp_path, "other-sr", manifest=MANIFEST.replace('"my-sr"', '"other-sr"'))
+    folder = make_submission(tmp_path)
+
+    def renamed(rows: list[list[str]]) -> None:
+        rows[1:] = sorted(["z" + row[0], *row[1:]] for row in rows[1:])
+
+    rewrite_tiles(folder, renamed)
+    add_record(folder, tiles=13)
+    found = {fault.rule: fault.what for fault in check([folder]).notices}
+    assert found["boards"] == "it opens 2 boards, with a page for each of their 25 tiles"
+    assert "the list of tiles differs from the one in submissions/other-sr/results" in found["facts"]

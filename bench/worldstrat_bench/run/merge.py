@@ -16,7 +16,7 @@ from worldstrat_bench.printed import counted
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.run.differences import differences
 from worldstrat_bench.run.finish import finish
-from worldstrat_bench.run.folder import RESUME, RunFolder, hold_run, read_run
+from worldstrat_bench.run.folder import RESUME, RunFolder, hold_run, read_run, refuse_link
 from worldstrat_bench.run.journal import FILE_NAME, Entry
 from worldstrat_bench.run.notes import (
     HARNESS_STATE,
@@ -211,6 +211,7 @@ def _copy(part: _Part, run: RunFolder, listed: frozenset[str]) -> None:
         for number in range(1, entry.predicted.draws + 1):
             source = part.run.store.draw(number)
             if source.has(tile):
+                refuse_link(source.path(tile))  # a shard of others': the merged run would hold what it leads to
                 _link(source.path(tile), run.store.draw(number).path(tile))
     run.journal.set_entries(entries.values())
 

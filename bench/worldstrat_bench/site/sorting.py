@@ -46,12 +46,13 @@ def list_divisions(
     groups: dict[tuple[str, ...], list[Entry]] = {}
     # Titles are told apart before anything is sorted, so that a copied name has one owner on all boards.
     for entry in distinct_titles(entries, config.merged):
+        if _partial(entry.record):  # on no board, and so without a part in what a board is called
+            continue
         groups.setdefault(board_key(entry.record, references), []).append(entry)
     drafts = [
-        division
+        _division(key, agreeing, part, references, config)
         for key, own in sorted(groups.items())
         for part, agreeing in enumerate(_agreeing(own, config))
-        if (division := _division(key, agreeing, part, references, config))
     ]
     # Of boards of one kind, those of an official protocol come before those of other groups' rules.
     # Then that of the submission that was merged first: a name that a stranger chose must not decide. A board that
@@ -105,12 +106,9 @@ def _partial(record: Record) -> str:
 
 
 def _division(
-    key: tuple[str, ...], group: Sequence[Entry], part: int, references: References | None, config: BoardConfig
-) -> Division | None:
+    key: tuple[str, ...], whole: Sequence[Entry], part: int, references: References | None, config: BoardConfig
+) -> Division:
     """Return the division of runs that agree about their tiles; `part` tells those of one key apart."""
-    whole = [entry for entry in group if not _partial(entry.record)]
-    if not whole:
-        return None
     # The key of the board holds all that the kind follows from, so any of its runs gives the same.
     kind = kind_of(whole[0].record, references)
     found = _sorted(whole, kind, config)

@@ -16,6 +16,7 @@ from worldstrat_bench.stats.boards import board_key
 from worldstrat_bench.stats.contradiction import SCORE_AGAIN
 from worldstrat_bench.stats.counting import code_digests
 from worldstrat_bench.stats.eligibility import computed_in
+from worldstrat_bench.stats.facts import same_facts
 from worldstrat_bench.stats.names import alike, author_fault, name_fault, skeleton, word_fault
 from worldstrat_bench.submission.check_files import SUBMISSIONS
 from worldstrat_bench.submission.faults import CheckFinding, notice
@@ -68,7 +69,7 @@ def _board_notices(folder: Path, results: Sequence[Result], siblings: Siblings) 
 
 def _one_board(a: Result, b: Result) -> bool:
     """Return whether two results stand on one board: of the same key, and agreed about the facts of its tiles."""
-    return board_key(a.record) == board_key(b.record) and _facts_differ(a.table, b.table) is None
+    return board_key(a.record) == board_key(b.record) and same_facts(a.table, b.table)
 
 
 def _pair_faults(result: Result, other: Result, slug: str, state: State) -> Iterator[CheckFinding]:
@@ -103,7 +104,7 @@ def _pair_faults(result: Result, other: Result, slug: str, state: State) -> Iter
 def _facts_differ(a: TileTable, b: TileTable) -> str | None:
     """Return where two tables on the same targets contradict each other about a tile or the reference bicubic."""
     if a.tiles != b.tiles:
-        return None
+        return "the list of tiles"
     for name in FACT_COLUMNS:
         if name in a.texts:
             pairs = zip(a.text(name), b.text(name), strict=True)

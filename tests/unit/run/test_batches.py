@@ -59,6 +59,12 @@ def test_a_run_in_batches_has_the_bytes_of_its_shards_and_the_scores_of_single_t
         assert run_cli(*words, "--out", tmp_path / "shards", "--shard", shard).code == 0
     assert sum(used) == 10
     assert run_cli("merge", tmp_path / "shards", "--data", data, "--out", tmp_path / "merged").code == 0
+    # A shard of others: what a link leads to would be handed on with the merged run.
+    stored = min((tmp_path / "shards").rglob("*.safetensors"))
+    stored.rename(tmp_path / "kept")
+    stored.symlink_to(tmp_path / "kept")
+    refused = run_cli("merge", tmp_path / "shards", "--data", data, "--out", tmp_path / "other")
+    assert (refused.code, "a link in a run" in refused.err) == (5, True)
     whole = (tmp_path / "whole" / "tiles.csv").read_bytes()
     assert (tmp_path / "merged" / "tiles.csv").read_bytes() == whole
     single, batched = (parse_tiles((tmp_path / name / "tiles.csv").read_bytes()) for name in ("single", "whole"))
