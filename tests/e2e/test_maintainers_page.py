@@ -114,14 +114,14 @@ def test_the_page_leads_on_to_every_state_of_a_submission(maintainer: Maintainer
     assert "The title was that of the template." in maintainer.page("my-sr.html")
 
     opened, settled = blocks["Dispute, and resolve"]
-    assert "disputed on 2026-11-26: The code differs from the paper" in maintainer.run(opened)
+    assert "disputed on 2026-11-26: “The code differs from the paper" in maintainer.run(opened)
     assert "The code differs from the paper: issue 12." in maintainer.page("my-sr.html")
     assert "1 entry" in maintainer.run(settled)
     assert "The code differs from the paper" not in maintainer.page("my-sr.html")
 
     told = maintainer.run(blocks["Withdraw"][0])
-    assert "withdrawn on 2026-11-26: It was a practice submission." in told
-    assert "left         my-sr: withdrawn on 2026-11-26: It was a practice submission." in told
+    assert "withdrawn on 2026-11-26: “It was a practice submission.”" in told
+    assert "left         my-sr: withdrawn on 2026-11-26: “It was a practice submission.”" in told
     assert "It was a practice submission." in maintainer.page("index.html")
     assert "It was a practice submission." in maintainer.page("my-sr.html")
     assert '"record_id"' in maintainer.page("record.json")  # it stays for download

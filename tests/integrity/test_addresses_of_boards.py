@@ -70,8 +70,8 @@ def test_a_row_of_another_release_leaves_a_board_its_address(tmp_path: Path) -> 
     make_submission(tmp_path, "one-sr", gain_db=1.0, release="v1.1", **official)
     before = badges(tmp_path, "one-sr")
     make_submission(tmp_path, "evil-sr", gain_db=9.0, release="v1.0", **official)
-    after = badges(tmp_path, "one-sr", "evil-sr")
-    assert after["one-sr"] == before["one-sr"]
+    for merged in (("one-sr", "evil-sr"), ("evil-sr", "one-sr")):
+        assert badges(tmp_path, *merged)["one-sr"] == before["one-sr"]
 
 
 def test_what_a_board_says_of_its_tiles_is_what_the_first_row_says(tmp_path: Path) -> None:
@@ -131,6 +131,28 @@ def test_the_first_verified_row_decides_which_board_is_the_first_page(tmp_path: 
         first, second = list_divisions(entries, config=BoardConfig(merged=merged))
         assert [entry.slug for entry in first.shown] == ["victim-sr"]
         assert {entry.slug for entry in second.shown} == {"evil-sr", "evil-too-sr"}
+
+
+@pytest.mark.parametrize("status", ["withdrawn", "disputed"])
+def test_a_verified_row_that_is_taken_off_moves_no_board(tmp_path: Path, status: str) -> None:
+    """Its owner can withdraw it at any time: the board of verified rows beside it kept its pages, badges and place."""
+    for slug, tiles, day in (("evil-sr", 12, 1), ("two-sr", 12, 3), ("one-sr", 13, 2)):
+        folder = make_submission(tmp_path, slug, tiles=tiles, gain_db=tiles / 10)
+        write_verification(the_result(folder), record_of(folder))
+        file = the_result(folder) / "verification.json"
+        file.write_text(file.read_text().replace("2026-02-03T", f"2026-03-0{day}T"))
+
+    def boards() -> list[tuple[str, set[str]]]:
+        entries, _ = read_entries([tmp_path / "submissions"])
+        merged = BoardConfig(merged=("evil-sr", "two-sr", "one-sr"))
+        return [(d.prefix, {entry.slug for entry in d.entries}) for d in list_divisions(entries, config=merged)]
+
+    (place, own), *rest = boards()
+    assert own == {"evil-sr", "two-sr"}
+    manifest = tmp_path / "submissions" / "evil-sr" / "submission.toml"
+    state = f'[submission]\nstatus = "{status}"\nstatus_date = "2026-04-01"\nstatus_reason = "It is taken off."\n'
+    manifest.write_text(manifest.read_text().replace("[submission]\n", state))
+    assert boards() == [(place, {"two-sr"}), *rest]
 
 
 def test_classes_of_devices_that_authors_name_take_no_column_of_one_timed_by_maintainers() -> None:

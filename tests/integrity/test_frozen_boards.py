@@ -59,7 +59,7 @@ def test_who_left_is_told_with_the_reason_and_a_new_title_with_the_old_one(tmp_p
     two.write_text(re.sub("(?m)^title = .*", 'title = "Two, truly"', two.read_text()))
     later = frozen(tmp_path, "2026-12")
     (change,) = changes(first.boards, later.boards, states_at(tmp_path / "2026-12"))
-    assert change.left == ("one-sr: disputed on 2026-11-26: The code differs.",)
+    assert change.left == ("one-sr: disputed on 2026-11-26: “The code differs.”",)
     assert change.renamed == ("Two, truly, formerly two-sr",)
     # What is frozen holds no reason.
     later.save(tmp_path / "2026-12.json")

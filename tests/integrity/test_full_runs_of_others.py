@@ -77,6 +77,15 @@ def test_a_number_that_names_another_file_counts_for_nothing(tmp_path: Path) -> 
             begin(place)
 
 
+def test_a_full_run_is_not_written_through_a_link(tmp_path: Path) -> None:
+    """A branch may bring a link along, under the name that maintainers' pages give to the run."""
+    (tmp_path / "other").mkdir()
+    (tmp_path / "checked").symlink_to(tmp_path / "other")
+    with pytest.raises(UsageError, match="it is a link"):
+        begin(tmp_path / "checked")
+    assert not list((tmp_path / "other").iterdir())
+
+
 def test_the_digest_of_a_published_verification_is_not_such_a_number(tmp_path: Path) -> None:
     published = tmp_path / "verification.json"
     published.write_text("{}")

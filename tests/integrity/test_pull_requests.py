@@ -33,8 +33,10 @@ from worldstrat_bench.submission.faults import (
     CheckFinding,
     CheckReport,
     Severity,
+    as_github,
     as_json,
     as_markdown,
+    as_text,
     from_json,
 )
 
@@ -361,6 +363,16 @@ def test_a_report_with_many_findings_is_cut_and_never_says_ok() -> None:
     assert len(read.faults) == MOST_SHOWN
     with pytest.raises(InvalidArtefactError, match="contradicts itself"):
         from_json(json.dumps({**as_json(many), "faults": []}))
+
+
+def test_many_notices_of_one_rule_push_no_other_out_of_a_report() -> None:
+    """Whoever copies a model chooses how many records come with it, and so how long the report is."""
+    flood = [CheckFinding("unranked", f"record {i}", severity="notice") for i in range(5 * MOST_SHOWN)]
+    told = [CheckFinding(rule, "to be read", severity="notice") for rule in ("authors", "copies", "boards")]
+    report = CheckReport((MINE,), (*flood, *told))
+    read = from_json(json.dumps(as_json(report)))
+    for text in (as_markdown(read), as_github(read), as_markdown(report), as_text(report)):
+        assert all(rule in text for rule in ("authors", "copies", "boards"))
 
 
 def twins(root: Path, *, listed: str) -> dict[str, str]:

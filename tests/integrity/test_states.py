@@ -106,6 +106,7 @@ def test_a_new_submission_is_active(root: Path) -> None:
         'status = "gone"\nstatus_date = "2026-11-26"\nstatus_reason = "No reason at all."\n',
         'status_reason = "It is as it was."\n',
         WITHDRAWN.replace("2026-11-26", "yesterday"),
+        WITHDRAWN.replace("2026-11-26", "2026-13-77"),
         WITHDRAWN.replace("The training list held test tiles.", "bad"),
     ],
 )
@@ -141,7 +142,7 @@ def test_a_withdrawn_record_is_kept_and_has_no_rank(root: Path) -> None:
     say(root, WITHDRAWN)
     report = check([root / "submissions"])
     assert report.ok
-    assert any("withdrawn on 2026-11-26: The training" in fault.what for fault in report.notices)
+    assert any("withdrawn on 2026-11-26: “The training" in fault.what for fault in report.notices)
     told = compare_markdown(SLUG, root / "submissions")
     assert "Not ranked: withdrawn on" in told
     assert "\\.." not in told  # its reason ends with a full stop of its own
@@ -185,10 +186,10 @@ def test_the_row_leaves_the_ranks_and_its_page_stays(tmp_path: Path, word: str) 
     text = "The training list held <b>test</b> tiles."
     folder, report = board(tmp_path, status=word, status_date="2026-11-26", status_reason=text)
     assert [len(use.ranked) for use in report.boards] == [2]
-    assert report.apart == (("s/two/results/a/b", f"{word} on 2026-11-26: {text}"),)
+    assert report.apart == (("s/two/results/a/b", f"{word} on 2026-11-26: “{text}”"),)
     page = (folder / "m" / "two.html").read_text(encoding="utf-8")
     shown = "The training list held &lt;b&gt;test&lt;/b&gt; tiles."
-    assert f"<b>No rank:</b> <bdi>{word} on 2026-11-26: {shown}</bdi>" in page
+    assert f"<b>No rank:</b> <bdi>{word} on 2026-11-26: “{shown}”</bdi>" in page
     assert f"Nothing is compared with a {word} submission" in page
     assert word in (folder / "badge" / "two.svg").read_text(encoding="utf-8")
     assert (folder / "data" / "runs" / "two" / "record.json").is_file()
@@ -221,7 +222,7 @@ def test_a_board_that_loses_its_last_row_keeps_the_page(tmp_path: Path) -> None:
     assert "withdrawn on 2026-11-26" in next((tmp_path / "out").rglob("m/a.html")).read_text(encoding="utf-8")
     for page in (tmp_path / "out" / "index.html", *(tmp_path / "out").glob("practice-*/index.html")):
         text = page.read_text(encoding="utf-8")
-        said = "A (withdrawn on 2026-11-26: It was of another model)."
+        said = "A (withdrawn on 2026-11-26: “It was of another model.”)."
         assert f"<b>No row is left on this board.</b> <bdi>{said}</bdi>" in text
         assert "no record has it" not in text
 
@@ -259,3 +260,9 @@ def test_two_records_of_one_submission_on_boards_that_are_not_published(tmp_path
     assert report.boards == ()
     assert len(report.apart) == 2
     assert check_site(tmp_path / "out").faults == ()
+
+
+def test_a_reason_stays_in_its_quotes() -> None:
+    """An owner withdraws a submission: what follows a quote of theirs would be in the page's own voice."""
+    said = state_of({"submission": {"status": "withdrawn", "status_date": "2026-11-26", "status_reason": 'a" «b» ”c'}})
+    assert said.text == "withdrawn on 2026-11-26: “a' 'b' 'c”"

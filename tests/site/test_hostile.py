@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 from pathlib import Path
 from xml.etree import ElementTree
@@ -12,6 +13,7 @@ from playwright.sync_api import Browser
 
 import site_scenes
 from site_browser import visit
+from submission_factory import MANIFEST, make_submission
 from worldstrat_bench.site import build
 from worldstrat_bench.site.checker import check
 
@@ -98,6 +100,15 @@ def test_no_spreadsheet_takes_a_cell_for_a_formula(hostile: Path) -> None:
             for cell in row:
                 assert not cell.startswith(("=", "@", "+", "\t", "|"))
                 assert len(cell) <= 200 or path.name == "strata.csv"
+
+
+def test_a_table_to_copy_holds_no_formula(tmp_path: Path) -> None:
+    make_submission(tmp_path, "plus-sr", manifest=MANIFEST.replace('title = "my-sr"', 'title = "+IMPORTDATA(A3)"'))
+    build([tmp_path / "submissions"], tmp_path / "out")
+    page = tmp_path / "out" / "index.html"
+    lines = html.unescape(page.read_text(encoding="utf-8")).splitlines()
+    assert any("'+IMPORTDATA(A3)," in line for line in lines)
+    assert not any(line.lstrip().startswith("+IMPORTDATA(A3),") for line in lines)
 
 
 def test_feed_and_badges_are_well_formed(hostile: Path) -> None:

@@ -33,7 +33,11 @@ class State:
         """The state for readers, without a full stop; "" for an active submission. It may hold foreign text."""
         if self.word == "active":
             return ""
-        return f"{self.word}{f' on {self.date}' if self.date else ''}: {self.reason}"
+        if not self.date:
+            return f"{self.word}: {self.reason}"
+        # In quotes: an owner withdraws a submission, and pages must not say it in their own voice.
+        reason = self.reason.translate(dict.fromkeys(map(ord, '"“”„«»'), "'"))
+        return f"{self.word} on {self.date}: “{reason}”"
 
 
 ACTIVE: Final = State()

@@ -224,7 +224,9 @@ def _escaped(text: str) -> str:
     """Return text that Markdown shows as it is; a name comes from whoever made the run."""
     # A line break in a name would end the row.
     plain = without_codes("".join(c if c.isprintable() else " " for c in text))
-    return "".join(f"\\{c}" if c in "\\`*_[]<>|&" else c for c in plain)
+    text = "".join(f"\\{c}" if c in "\\`*_[]<>|&" else c for c in plain)
+    # Forges make links and mentions of these, whatever stands before them.
+    return text.replace("@", "@\u200b").replace("://", ":\u200b//").replace("www.", "www\u200b.")
 
 
 def latex(table: Table, *, intervals: bool = False, letters: bool = False) -> str:

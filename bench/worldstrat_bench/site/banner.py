@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from worldstrat_bench.data.split import release_names
 from worldstrat_bench.site.divisions import Division
 from worldstrat_bench.site.licences import synthetic
 
@@ -20,6 +21,11 @@ def banner_of(division: Division | None) -> str:
         return (
             "Practice on synthetic scenes, no satellite data. Entries are ranked among themselves only; "
             "nothing here says how a model does on WorldStrat."
+        )
+    if division.kind == "practice" and set(division.lists) == {"strict"} and division.release in release_names():
+        return (
+            "Practice. These are the tiles of the official test list that share no acquisition with train or val, for "
+            "sensitivity alone. Entries are ranked among themselves only, and no rank here may be cited."
         )
     if division.kind == "practice":
         inputs = " with inputs made by a sensor model" if division.inputs != "real" else ""

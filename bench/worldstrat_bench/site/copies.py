@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from worldstrat_bench.artefacts.result import Result
-from worldstrat_bench.results.formats import latex, markdown, table_frame
+from worldstrat_bench.results.formats import latex, markdown, spreadsheet_safe, table_frame
 from worldstrat_bench.results.load import Named
 from worldstrat_bench.results.table import table_of
 from worldstrat_bench.site.divisions import Division
@@ -27,5 +27,5 @@ def copies(division: Division, list_name: str, slugs: tuple[str, ...]) -> list[t
     if not runs or len({run.name for run in runs}) < len(runs):
         return []
     made = table_of(runs, list_name, ranked=True)
-    csv = table_frame(made).to_csv(index=False, lineterminator="\n")
+    csv = spreadsheet_safe(table_frame(made)).to_csv(index=False, lineterminator="\n")
     return [("LaTeX", latex(made, letters=True)), ("Markdown", markdown(made, letters=True)), ("CSV", csv)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,9 @@ from worldstrat_bench.stats.eligibility import cites, why_unranked
 from worldstrat_bench.stats.estimate import effective_groups
 from worldstrat_bench.stats.ranking import Display, RankedBoard, display_of, list_display, rank
 from worldstrat_bench.stats.strata import AXES, members, sort_strata, strata_of
+
+NEVER: Final = "~"
+"""In the place of a day: it comes after every one."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,8 @@ class Division:
     lists : name to tiles, the ranking one first.
     awaits_reference : whether it would be official if the package had a reference of the release.
     counting : slugs of the counting rows, which alone move a rank; None: all entries.
+    verified_since : when maintainers first computed the numbers of one of its records, ISO 8601; after every date if
+        they computed none. Withdrawn and superseded ones count, so that whoever takes one off moves no board.
     """
 
     key: str
@@ -76,6 +82,7 @@ class Division:
     versions: Mapping[str, str] = field(default_factory=dict)
     counting: frozenset[str] | None = None
     awaits_reference: bool = False
+    verified_since: str = NEVER
 
     @property
     def cited(self) -> bool:
@@ -101,12 +108,6 @@ class Division:
     def tiles(self) -> tuple[str, ...]:
         """The tiles of the ranking list."""
         return self.lists[self.list_name]
-
-    @property
-    def verified_since(self) -> str:
-        """When maintainers first computed the numbers of an entry; after every date if they computed none."""
-        dates = (entry.verification.verified_at for entry in self.entries if entry.verified and entry.verification)
-        return min(dates, default="~")
 
     @cached_property
     def by_slug(self) -> dict[str, Entry]:

@@ -12,7 +12,7 @@ from worldstrat_bench.artefacts.tiles import TileTable
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.run.messages import in_words
 from worldstrat_bench.site.config import DEFAULTS, BoardConfig
-from worldstrat_bench.site.divisions import Division, UnrankedEntry
+from worldstrat_bench.site.divisions import NEVER, Division, UnrankedEntry
 from worldstrat_bench.site.entries import Entry, distinct_titles
 from worldstrat_bench.site.text import clean, distinct, short_hash, slugify
 from worldstrat_bench.site.versions import shown_versions, with_versions
@@ -147,6 +147,7 @@ def _division(
         versions=versions,
         counting=counting_rows(_claim(entry, since, config) for entry in placed) if cites(kind) else None,
         awaits_reference=awaits_reference(record, references),
+        verified_since=min(since.values(), default=NEVER),
     )
 
 
@@ -206,7 +207,7 @@ def _verified_since(entries: Iterable[Entry]) -> dict[str, str]:
     """
     since: dict[str, str] = {}
     for entry in entries:
-        if entry.verification is not None:
+        if entry.verified and entry.verification is not None:
             at = entry.verification.verified_at
             since[entry.identity] = min(at, since.get(entry.identity, at))
     return since
@@ -270,5 +271,7 @@ def _first(entry: Entry, config: BoardConfig) -> tuple[bool, int, str]:
 
 def _address(kind: Kind, record: Record, list_name: str, key: str) -> str:
     """Return the folder of a board, of its first run."""
-    name = f"{kind}-{record.protocol.id}-{clean(record.dataset.release, 40)}-{list_name}"
+    # As in the key: the same pixels of two official releases share a board, and so its address, whichever came first.
+    release = "" if record.dataset.official else f"{clean(record.dataset.release, 40)}-"
+    name = f"{kind}-{record.protocol.id}-{release}{list_name}"
     return f"{slugify(name[:60].lower())}-{short_hash(key, _ADDRESS_DIGITS)}"

@@ -65,6 +65,9 @@ def _of_official_list(record: Record, evaluated: set[str]) -> Iterator[Contradic
         remedy = f"official lists are {', '.join(split.LISTS)} of {' and '.join(split.release_names())}"
         yield Contradiction("official", what, remedy=remedy)
         return
+    if dataset.revisits is not None:
+        what = f"a record of a copy with revisits 1 to {dataset.revisits} alone cannot be official"
+        yield Contradiction("official", what, remedy="evaluate a whole copy of the release")
     wanted = set(split.list_tiles(dataset.list))
     missing, foreign = sorted(wanted - evaluated), sorted(evaluated - wanted)
     if foreign:

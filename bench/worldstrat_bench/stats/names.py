@@ -103,7 +103,7 @@ _MARKS: Final = ("Mn", "Me")
 _READ, _LOOKED_AT = 12_000, 2_500
 """Characters of a text: more than any page reads, and more than any page shows."""
 
-_CODES: Final = re.compile(r":(?=[A-Za-z0-9_+-]+:)|#(?=[0-9])")
+_CODES: Final = re.compile(r":(?=[A-Za-z0-9_+-]+:)|#(?=[0-9])|gh-(?=[0-9])", re.IGNORECASE)
 
 
 def name_fault(name: str) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from worldstrat_bench.artefacts.state import Word
@@ -17,7 +18,19 @@ Url = Annotated[str, Field(pattern=_URL, description="an https:// address")]
 Line = Annotated[
     str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]+$")
 ]
-Day = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", description="a day, as YYYY-MM-DD")]
+
+
+def _of_the_calendar(day: str) -> str:
+    """Return a day that exists."""
+    date.fromisoformat(day)  # ValueError says why
+    return day
+
+
+Day = Annotated[
+    str,
+    Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", description="a day, as YYYY-MM-DD"),
+    AfterValidator(_of_the_calendar),
+]
 MAX_PROSE: Final = 4000
 Prose = Annotated[str, Field(max_length=MAX_PROSE)]
 

@@ -53,6 +53,9 @@ def refuse_begun_elsewhere(out: Path) -> None:
     UsageError
         if it is such a folder.
     """
+    if out.is_symlink():
+        what, remedy = "it is a link, which a branch may have brought along", "give the folder itself, or another one"
+        raise UsageError(what, where=f"--out {out}", remedy=remedy)
     if not os.path.lexists(out) or (out.is_dir() and (not any(out.iterdir()) or _was_begun_here(out))):
         return
     what = "it is not empty, and `verify` began no run there on this machine: its tiles may be a stranger's"

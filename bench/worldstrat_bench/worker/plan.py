@@ -16,7 +16,7 @@ from worldstrat_bench.plugins.asking import base_python
 from worldstrat_bench.plugins.code import expanded
 from worldstrat_bench.plugins.editable import editable_installs
 from worldstrat_bench.plugins.interpreter import Interpreter
-from worldstrat_bench.worker.inside.supervise import remove_tree
+from worldstrat_bench.worker.inside.supervise import WIRE, remove_tree
 
 PACKAGE = Path(__file__).resolve().parent.parent
 BESIDE = ("__init__.py", "api.py", "errors.py", "memory.py", "preprocessing.py", "worker/__init__.py")
@@ -179,9 +179,9 @@ def launcher_command(folders: Folders) -> list[str]:
     return [str(base_python()), "-I", "-S", "-B", str(script), str(folders.launch_file)]
 
 
-def worker_command(interpreter: Interpreter, wire_fd: int) -> list[str]:
+def worker_command(interpreter: Interpreter) -> list[str]:
     """Return the command line of the worker itself."""
-    return [str(interpreter.executable), "-s", "-m", "worldstrat_bench.worker.inside", str(wire_fd)]
+    return [str(interpreter.executable), "-s", "-m", "worldstrat_bench.worker.inside", str(WIRE)]
 
 
 def write_launch(folders: Folders, **content: object) -> None:

@@ -13,6 +13,7 @@ from worldstrat_bench.plugins.interpreter import Interpreter, own_interpreter
 from worldstrat_bench.worker.bubblewrap import find_bubblewrap, wrap
 from worldstrat_bench.worker.canaries import Canaries
 from worldstrat_bench.worker.grants import Grants, check_disjoint, make_grants
+from worldstrat_bench.worker.inside.supervise import WIRE
 from worldstrat_bench.worker.inside.wire import Wire, WireClosedError, WireError, WireTimeoutError
 from worldstrat_bench.worker.isolation import Attempt, Level, Profile, judge_level
 from worldstrat_bench.worker.log import ModelLog
@@ -95,7 +96,6 @@ def launch(request: LaunchRequest, log: ModelLog) -> tuple[WorkerSession | None,
     root = new_root()
     canaries = Canaries(root / "canaries")
     ours, theirs = socket.socketpair()
-    wire_fd = theirs.fileno()
     try:
         with theirs:
             keeper = start_keeper(root, canaries.shared_memory, theirs)
@@ -110,7 +110,7 @@ def launch(request: LaunchRequest, log: ModelLog) -> tuple[WorkerSession | None,
             check_disjoint(grants, request.forbidden)
         canaries.lay_out()
         wrapper = program if request.level == "full" else None
-        _write(request, folders, grants, canaries, wrapper, wire_fd)
+        _write(request, folders, grants, canaries, wrapper)
     except BaseException:
         keeper.dismiss()
         ours.close()
@@ -131,9 +131,7 @@ def launch(request: LaunchRequest, log: ModelLog) -> tuple[WorkerSession | None,
     return session, attempt
 
 
-def _write(
-    request: LaunchRequest, folders: Folders, grants: Grants, canaries: Canaries, program: Path | None, wire_fd: int
-) -> None:
+def _write(request: LaunchRequest, folders: Folders, grants: Grants, canaries: Canaries, program: Path | None) -> None:
     """Write the launch file: what the keeper starts."""
     command = launcher_command(folders)
     write = [*grants.write, *(Path(p) for p in ("/tmp", "/dev/shm") if program)]
@@ -153,9 +151,9 @@ def _write(
                 None if request.level == "process" else grants.read,
             ),
         },
-        argv=worker_command(request.interpreter, wire_fd),
+        argv=worker_command(request.interpreter),
         wrapper={"program": str(program), "options": wrap(grants, folders), "command": command} if program else None,
-        wire_fd=wire_fd,
+        wire_fd=WIRE,
         scratch_bytes=request.limits.scratch_bytes,
         processes=request.limits.processes,
         read=[*map(str, grants.read), "/proc"],

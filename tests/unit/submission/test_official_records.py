@@ -72,6 +72,12 @@ def test_a_record_made_with_other_inputs_is_refused(folder: Path) -> None:
     assert (fault.rule, "given the inputs of worldstrat-2022" in fault.what) == ("unranked", True)
 
 
+def test_a_record_of_few_revisits_is_never_official(folder: Path) -> None:
+    """Without this it would open a second board with the official heading: the key of a board has its revisits."""
+    rewrite_record(folder, lambda d: d["dataset"].update(revisits=1))
+    assert "official" in {fault.rule for fault in errors_of(folder)}
+
+
 def test_a_record_of_before_a_field_was_added_keeps_its_id(folder: Path) -> None:
     rewrite_record(folder, lambda d: d["dataset"].pop("inputs_protocol"))
     assert errors_of(folder, official=True) == ()

@@ -1,8 +1,8 @@
 """The keeper of one worker: starts it, and ends every process it left behind, whatever happens to the host.
 
-A separate process, because "kill on parent's death" follows the thread that forked, and because children that
-daemonise themselves are only handed to a process that asked for them (a subreaper). It trusts the host, runs
-none of the model's code, and needs only the standard library: ``python -I -S supervise.py FD WIRE ROOT MEMORY``.
+A separate process, because "kill on parent's death" follows the thread that forked, and because children that daemonise
+themselves are only handed to a process that asked for them (a subreaper). It trusts the host, runs none of the model's
+code, and needs only the standard library: ``python -I -S supervise.py FD WIRE ROOT MEMORY``.
 
 FD is a socket to the host: a line on it says that ROOT holds everything that is needed to start; when the host closes
 it, or dies, everything ends. WIRE is the worker's end of its own socket to the host. ROOT and MEMORY (a file) are
@@ -28,6 +28,7 @@ from typing import Dict, Iterable, List, Optional, Set
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 POLL_MS = 100
+WIRE = 3  # in every worker: the number that the host has would tell a model which verb runs it
 
 
 def prctl(option: int, value: int) -> None:
@@ -190,19 +191,15 @@ def become_worker(launch_file: str) -> None:
     """Leave the session in the forked child, tie our life to the keeper's, and start the worker."""
     with open(launch_file, encoding="utf-8") as file:
         text = file.read()
-    # It says where the data set and the canaries are: gone before anything of the model can look for it.
-    os.unlink(launch_file)
+    os.unlink(launch_file)  # it says where the data set and the canaries are: no model may find it
     launch = json.loads(text)
-    # Its own session: a signal to the keeper's group does not reach it, and the keeper can kill the worker's group at
-    # once.
+    # A signal to the keeper's group does not reach it, and the keeper can kill the worker's group at once.
     os.setsid()
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
-    os.set_inheritable(launch["wire_fd"], True)
     if launch["wrapper"]:
-        # The file has no name any more. The launcher inside of bubblewrap reads it from a descriptor, which it closes
-        # before anything of the model runs.
+        # The file has no name any more: the launcher reads it from a descriptor, which it closes before the model runs.
         described = in_memory("launch", text.encode("utf-8"))
         command = [str(described) if word == launch_file else word for word in launch["wrapper"]["command"]]
         # The options go the same way, and bubblewrap closes them: its command line is the first that a model can read.
@@ -309,6 +306,9 @@ def start_and_watch(control: socket.socket, wire: int, launch_file: str, host: i
     if leader == 0:
         try:
             control.close()
+            os.dup2(wire, WIRE)
+            if wire != WIRE:
+                os.close(wire)
             become_worker(launch_file)
         except BaseException as error:
             sys.stderr.write("the worker could not be started: {}\n".format(error))
