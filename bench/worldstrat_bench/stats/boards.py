@@ -44,7 +44,7 @@ def claimed_kind(record: Record) -> Kind:
         return "compatibility"
     if data.list in ("full", "clean"):
         return "official"
-    # The list "strict" is a part of the test split: it shows what shared scenes do to scores, and ranks nobody.
+    # The list "strict" is a part of the test split: it shows what shared scenes do to scores.
     return "probe" if data.list == "never-split" else "practice"
 
 
