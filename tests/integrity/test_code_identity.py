@@ -276,6 +276,16 @@ def test_a_file_that_was_added_to_an_installed_package_is_in_the_digest(tmp_path
     assert code_sha256(metadata_of(tmp_path, "net")) != before
 
 
+def test_a_list_of_files_beyond_reason_gives_no_digest(tmp_path: Path) -> None:
+    """A small wheel may list many millions of files that it does not hold, and the host looked for each."""
+    (tmp_path / "net.py").write_text("x = 1\n")
+    distribution(tmp_path, "net", "net.py,,\n" + "absent.py,,\n" * 1000)
+    assert code_sha256(metadata_of(tmp_path, "net"))
+    with (metadata_of(tmp_path, "net") / "RECORD").open("a") as record:
+        record.write("absent.py,,\n" * 200_000)
+    assert code_sha256(metadata_of(tmp_path, "net")) is None
+
+
 PLUGIN = b"def load(weights, device):\n    raise NotImplementedError\n"
 
 

@@ -10,7 +10,7 @@ import pytest
 from submission_factory import metadata_of
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.plugins.code import other_module
-from worldstrat_bench.submission.installed import move_modules
+from worldstrat_bench.submission.installed import gather, move_modules
 
 
 def installed(site: Path, distribution: str, *files: str, module: str = "") -> None:
@@ -109,21 +109,61 @@ def test_a_space_before_a_line_of_a_path_file_makes_a_folder_of_it(tmp_path: Pat
         move_modules(own, home, packages)
 
 
+def together(root: Path, **files: dict[str, str]) -> Path:
+    """Lay out what installers make of distributions, and bring it together."""
+    placed = []
+    for distribution, own in files.items():
+        name = distribution.replace("_", "-")
+        installed(root / name, name)
+        placed.append((name, root / name))
+        for file, text in own.items():
+            (root / name / file).parent.mkdir(parents=True, exist_ok=True)
+            (root / name / file).write_text(text)
+    (root / "together").mkdir()
+    gather([*placed, ("left-out", root / "left-out")], root / "together")
+    return root / "together"
+
+
+SPEAKS = "Metadata-Version: 2.1\nName: my-sr\nVersion: 1.0\n"
+
+
 @pytest.mark.parametrize(
-    "foreign", ["my_sr-0.0.1.egg-info", "My.SR-0.1.dist-info", "my_sr.egg-link", "MY_SR-0.0.1.EGG-INFO", None]
+    "foreign",
+    [
+        "my_sr-0.0.1.egg-info/PKG-INFO",
+        "My.SR-0.1.dist-info/METADATA",
+        "my_sr-1.0.dist-info/entry_points.txt",
+        "my_sr.egg-link",
+        "MY_SR-0.0.1.EGG-INFO/PKG-INFO",
+        "zz-1.0.dist-info/METADATA",
+        "tiny_help-2.0.dist-info/METADATA",
+        "tiny_help-1.0.dist-info/METADATA",
+    ],
 )
-def test_no_wheel_of_a_lock_speaks_for_the_models_distribution(tmp_path: Path, foreign: str | None) -> None:
+def test_no_wheel_of_a_lock_speaks_for_the_models_distribution(tmp_path: Path, foreign: str) -> None:
     """The first metadata by name gave the plug-in that ran, another the code that was hashed."""
-    home, packages, own = tmp_path / "env", tmp_path / "env" / "lib", tmp_path / "installed"
-    packages.mkdir(parents=True)
-    installed(own, "my-sr", "my_sr.py", module="my_sr")
-    installed(own, "tiny-help", "help.py")
-    if foreign is None:
-        move_modules(own, home, packages)
-        assert (packages / "my_sr.py").is_file()
-        return
-    (own / foreign).mkdir()
-    (own / foreign / "entry_points.txt").write_text("[worldstrat_bench.models]\nmy-sr = help:load\n")
     with pytest.raises(InvalidArtefactError, match="metadata"):
-        move_modules(own, home, packages)
-    assert not list(packages.iterdir())
+        together(tmp_path, my_sr={"my_sr.py": ""}, tiny_help={foreign: SPEAKS})
+
+
+def test_each_distribution_keeps_what_it_brought(tmp_path: Path) -> None:
+    shared = {"ns/__init__.py": "# of both", "LICENSE": "mine", "bin/run": "mine"}
+    theirs = {**shared, "LICENSE": "theirs", "bin/run": "theirs", "ns/more/data.bin": "x", ".lock": ""}
+    found = together(tmp_path, my_sr={**shared, "ns/net.py": ""}, tiny_help=theirs)
+    files = sorted(path.relative_to(found).as_posix() for path in found.rglob("*") if path.is_file())
+    own = [name for name in files if ".dist-info/" not in name]
+    assert own == ["LICENSE", "bin/run", "ns/__init__.py", "ns/more/data.bin", "ns/net.py"]
+    assert (found / "LICENSE").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["my_sr/net.py", "my_sr/weights.bin", "my_sr.py", "x.pth", "data/labels.txt"])
+def test_two_distributions_do_not_bring_one_file(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InvalidArtefactError, match="comes with my-sr and with tiny-help"):
+        together(tmp_path, my_sr={name: "mine"}, tiny_help={name: "other"})
+
+
+def test_a_file_in_the_place_of_a_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidArtefactError, match="a folder in one distribution and a file in another"):
+        together(tmp_path / "a", my_sr={"net": "a file"}, tiny_help={"net/x.py": ""})
+    with pytest.raises(InvalidArtefactError, match="a folder in one distribution and a file in another"):
+        together(tmp_path / "b", my_sr={"net/x.py": ""}, tiny_help={"net": "a file"})

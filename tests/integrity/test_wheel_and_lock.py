@@ -70,27 +70,47 @@ def test_a_lock_with_the_very_wheel_is_installed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["aa-dep", "zz-dep"])
 def test_another_wheel_does_not_put_its_files_in_the_place_of_the_models(tmp_path: Path, name: str) -> None:
-    """Which file stays is the installer's choice: an environment with other code of the model is refused."""
+    """Which file stays would be the installer's choice."""
     own = make_wheel(tmp_path / "own")
     files = {f"{name.replace('-', '_')}/__init__.py": b"", **OTHER}
     other = make_wheel(tmp_path / "other", name=name, package_files=files, entry_points="")
     folder = submission(tmp_path, own, stated=False, locked=f"{name}==1.0 --hash=sha256:{file_sha256(other)}\n")
 
+    both = " and with ".join(sorted(["my-sr", name]))
+    with pytest.raises(InvalidArtefactError, match=f"comes with {both}, and differs"):
+        prepare(folder, cache=tmp_path / "cache", find_links=other.parent, offline=True)
+
+
+def test_a_model_whose_code_is_not_that_of_its_wheel_is_refused(tmp_path: Path) -> None:
+    folder = submission(tmp_path, make_wheel(tmp_path / "own"), stated=False, locked="")
+
     def built() -> Path:
-        python = prepare(folder, cache=tmp_path / "cache", find_links=other.parent, offline=True).python
+        python = prepare(folder, cache=tmp_path / "cache", offline=True).python
         assert python is not None
         return python
 
-    try:
-        python = built()
-    except InvalidArtefactError:
-        return
+    python = built()
     assert code_sha256(find_model("my-sr", python).metadata) == code_of("my-sr")
-    # As if the other one had come last.
     (plugin,) = python.parents[1].glob("lib/python*/site-packages/my_sr/plugin.py")
     plugin.write_bytes(OTHER["my_sr/plugin.py"])
     with pytest.raises(InvalidArtefactError, match="other code of the model"):
         built()
+
+
+def test_no_metadata_of_another_wheel_announces_the_model(tmp_path: Path) -> None:
+    """Beside a cover that never runs: installers take metadata from a wheel's folder of data as they find it."""
+    cover = make_wheel(tmp_path / "own")
+    smuggled = {
+        "tinyhelp-1.0.data/purelib/zz-1.0.dist-info/METADATA": b"Metadata-Version: 2.1\nName: my-sr\nVersion: 1.0\n",
+        "tinyhelp-1.0.data/purelib/zz-1.0.dist-info/entry_points.txt": (
+            b"[worldstrat_bench.models]\nmy-sr = tinyhelp.plugin:load\n"
+        ),
+        "tinyhelp-1.0.data/purelib/zz-1.0.dist-info/RECORD": b"tinyhelp/plugin.py,,\n",
+    }
+    other = make_wheel(tmp_path / "other", name="tinyhelp", files=smuggled, entry_points="")
+    folder = submission(tmp_path, cover, stated=False, locked=f"tinyhelp==1.0 --hash=sha256:{file_sha256(other)}\n")
+    with pytest.raises(InvalidArtefactError, match="is not the metadata of tinyhelp"):
+        prepare(folder, cache=tmp_path / "cache", find_links=other.parent, offline=True)
 
 
 @pytest.mark.parametrize("name", ["worldstrat-bench-baselines", "Worldstrat.Bench_Baselines", "worldstrat-bench"])

@@ -26,6 +26,8 @@ HARNESS: Final = "worldstrat-bench"
 MAX_FILES: Final = 50_000
 MAX_WHEEL_BYTES: Final = 256 << 20
 """Size that the members of a submitted wheel may have together, unpacked."""
+_LONGEST_RECORD: Final = 2 << 20
+"""Characters: that of torch has 1.5 million, and each of its lines costs the host a look at the disk."""
 _PROSE: Final = (".md", ".rst")
 _JOURNAL: Final = "run.sqlite"
 
@@ -155,6 +157,8 @@ def _files(distribution: Distribution) -> dict[str, Path]:
 
 def _installed(distribution: Distribution) -> dict[str, Path]:
     """Return what RECORD lists, and whatever else lies in the packages that it lists."""
+    if len(distribution.read_text("RECORD") or "") > _LONGEST_RECORD:
+        return {}
     site = Path(str(distribution.locate_file("")))
     # By another name a file is imported all the same: "../../../lib64/python3.11/site-packages/x.py" is "x.py".
     spelled = (str(file) for file in distribution.files or ())

@@ -182,7 +182,7 @@ def _entries(folder: Path) -> Iterator[ModelEntry]:
         declared = dict(_entry_points(folder / "entry_points.txt", PREPROCESSING_GROUP))
         if not pairs:
             return
-        metadata = _metadata(folder)
+        metadata = read_metadata(folder)
     except (OSError, ValueError, configparser.Error) as error:
         reason = f"its metadata cannot be read: {str(error).splitlines()[0][:200]}"
         yield ModelEntry("", "", guess, "", "", reason, folder)
@@ -244,14 +244,21 @@ def without_extras(value: str) -> str:
     return target.partition("[")[0].rstrip() if target.endswith("]") else target
 
 
-def _metadata(folder: Path) -> Message:
+def read_metadata(folder: Path) -> Message:
+    """Return the fields of the metadata of a distribution.
+
+    Raises
+    ------
+    OSError, ValueError
+        if it is not there, not a regular file, or beyond reason.
+    """
     file = folder / ("METADATA" if folder.name.endswith(".dist-info") else "PKG-INFO")
     return BytesHeaderParser().parsebytes(_small(file))
 
 
 def _requires_python(folder: Path) -> str:
     try:
-        return str(_metadata(folder).get("Requires-Python") or "")
+        return str(read_metadata(folder).get("Requires-Python") or "")
     except (OSError, ValueError):
         return ""  # what is wrong with the metadata is said where its models are read
 

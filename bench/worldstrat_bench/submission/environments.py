@@ -29,10 +29,10 @@ from worldstrat_bench.plugins.interpreter import (
 )
 from worldstrat_bench.submission.build_sandbox import BuildRoom, installation_of
 from worldstrat_bench.submission.harness_base import refuse_replaced, refuse_shadowed
-from worldstrat_bench.submission.installed import move_modules
+from worldstrat_bench.submission.installed import gather, move_modules
 from worldstrat_bench.submission.lock import Locked, parse_lock
 
-RULES = "wheels are installed beside the environment, looked at, and moved into it"
+RULES = "each distribution is installed beside the environment by itself, looked at, and moved into it without caches"
 """Part of the key: an environment that was built by older rules is built again."""
 
 HARNESS_PTH = "worldstrat-harness.pth"
@@ -138,9 +138,12 @@ def _build(
             place.mkdir(exist_ok=True)
         _create(home, scratch, request, uv)
         room = _room(home, scratch, request, uv, find_links, offline=offline)
-        _install(room, home / "bin" / "python", request, locked, uv, find_links)
+        placed = _install(room, home / "bin" / "python", request, locked, uv, find_links)
         # Looked at file by file on the way: an installer puts a file wherever its wheel says.
-        move_modules(room.home, home, _packages(home))
+        together = scratch / "together"
+        together.mkdir()
+        gather(placed, together)
+        move_modules(together, home, _packages(home))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     if request.over_harness:
@@ -200,28 +203,36 @@ def _install(
     locked: Sequence[Locked],
     uv: str | None,
     find_links: Path | None,
-) -> None:
-    """Install the lock for an interpreter into the folder of the room."""
-    requirements = [item.as_line() for item in locked]
-    requirements += [
-        f"{_named(path)} @ {path.resolve().as_uri()} --hash=sha256:{sha256}" for path, sha256 in request.wheels
-    ]
-    if not requirements:
-        return
-    file = room.scratch / "requirements.txt"
-    file.write_text("".join(f"{line}\n" for line in requirements), encoding="utf-8")
+) -> list[tuple[str, Path]]:
+    """Install the lock for an interpreter; return name and folder of each distribution, which has one to itself.
+
+    Together in one folder a later wheel would take the place of files of an earlier one, and all would be as if the
+    earlier one had brought them.
+    """
+    lines: dict[str, list[str]] = {}
+    for item in locked:
+        lines.setdefault(item.name, []).append(item.as_line())
+    for path, sha256 in request.wheels:
+        line = f"{_named(path)} @ {path.resolve().as_uri()} --hash=sha256:{sha256}"
+        lines.setdefault(canonicalize_name(_named(path)), []).append(line)
     program = [uv, "pip", "install", "--quiet"] if uv else [sys.executable, "-I", "-m", "pip", "--quiet"]
     # The interpreter is started here for the last time outside of a worker: it has no package of a stranger yet.
     command = [*program, "--python", str(python)]
     command += [] if uv else ["install", "--no-input", "--no-compile"]
     # Wheels only, since building a source distribution runs its code; no dependencies, since the lock names all of
     # them.
-    command += ["--target", str(room.home), "--require-hashes", "--only-binary", ":all:", "--no-deps", "-r", str(file)]
+    command += ["--require-hashes", "--only-binary", ":all:", "--no-deps"]
     if not room.network:
         command.append("--no-index")
     if find_links is not None:
         command += ["--find-links", str(find_links.resolve())]
-    room.run(command, "install the lock")
+    placed: list[tuple[str, Path]] = []
+    for name, own in sorted(lines.items()):
+        file, target = room.scratch / "requirements.txt", room.home / name
+        file.write_text("".join(f"{line}\n" for line in own), encoding="utf-8")
+        room.run([*command, "--target", str(target), "-r", str(file)], f"install {name} of the lock")
+        placed.append((name, target))
+    return placed
 
 
 def _named(wheel: Path) -> str:

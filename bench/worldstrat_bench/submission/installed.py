@@ -1,19 +1,22 @@
 """Files of strangers' wheels in an environment: modules, and nothing that leads out of it.
 
-An installer is given an empty folder. Only what may lie among the modules is moved from there into the environment, so
-that no wheel can replace the environment's interpreter or its configuration, which the harness starts and reads.
+An installer is given an empty folder for each distribution, so that it is known which wheel a file came with. Only what
+may lie among the modules is moved from there into the environment: no wheel can replace the environment's interpreter
+or its configuration, which the harness starts and reads, nor what another wheel brought.
 """
 
 from __future__ import annotations
 
+import filecmp
 import json
 import os
 import shutil
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from worldstrat_bench.errors import InvalidArtefactError
+from worldstrat_bench.plugins.discovery import read_metadata
 from worldstrat_bench.plugins.interpreter import folder_lines
 from worldstrat_bench.plugins.projects import normal_name
 
@@ -22,6 +25,49 @@ LEFT_OUT: Final = "bin"
 
 _LARGEST_METADATA: Final = 1 << 20
 _OF_EGGS: Final = ("egg", "egg-info", "egg-link")
+_OF_NOTICES: Final = ("", ".md", ".rst", ".txt")
+
+
+def gather(placed: Iterable[tuple[str, Path]], installed: Path) -> None:
+    """Bring distributions together in one folder. Nothing of them is run.
+
+    Parameters
+    ----------
+    placed : canonical name of each, and the folder that an installer filled with it alone (``--target``); one that is
+        not there, since the markers of its requirement leave it out, is passed over. What is hidden at the top stays
+        there.
+    installed : an empty folder.
+
+    Raises
+    ------
+    InvalidArtefactError
+        naming metadata of another distribution, a link, or a file that two bring and that differs.
+    """
+    owners: dict[str, str] = {}
+    for distribution, folder in placed:
+        _refuse_other_metadata(distribution, folder)
+        for path in _files(folder):
+            name = path.relative_to(folder).as_posix()
+            if name.startswith("."):
+                continue
+            if path.is_symlink():
+                raise _refused(name, "is a link")
+            place, other = installed / name, owners.setdefault(name, distribution)
+            if other == distribution:
+                try:
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    path.rename(place)
+                except (FileExistsError, NotADirectoryError, IsADirectoryError):
+                    raise _refused(name, "is a folder in one distribution and a file in another") from None
+            # Which of two stays would be the installer's choice.
+            elif not _unread(name) and not filecmp.cmp(path, place, shallow=False):
+                raise _refused(name, f"comes with {other} and with {distribution}, and differs")
+
+
+def _unread(name: str) -> bool:
+    """Return whether no model reads a file of that name: a script, or a notice beside the packages."""
+    top, _, inner = name.partition("/")
+    return top == LEFT_OUT or (not inner and PurePosixPath(name).suffix.lower() in _OF_NOTICES)
 
 
 def move_modules(installed: Path, home: Path, packages: Path) -> None:
@@ -29,8 +75,7 @@ def move_modules(installed: Path, home: Path, packages: Path) -> None:
 
     Parameters
     ----------
-    installed : folder that an installer filled (``--target``); scripts, and what is hidden at its top, stay there,
-        and caches of modules are removed from it.
+    installed : folder of what was installed; scripts stay there, and caches of modules are removed from it.
     home : the environment, which holds no package of a stranger yet.
     packages : its site-packages.
 
@@ -40,37 +85,42 @@ def move_modules(installed: Path, home: Path, packages: Path) -> None:
         naming a file that takes the place of one of the environment, or leads out of it.
     """
     # Python takes a cache for the module that it is named after, whichever wheel brought it.
-    for cache in [path for path in installed.rglob("__pycache__") if path.is_dir() and not path.is_symlink()]:
+    for cache in [path for path in installed.rglob("__pycache__") if path.is_dir()]:
         shutil.rmtree(cache)
     for path in _files(installed):
         name = path.relative_to(installed).as_posix()
         if os.path.lexists(home / name):
             raise _refused(name, "takes the place of a file of the environment itself")
-        if path.is_symlink():
-            raise _refused(name, "is a link")
         if path.suffix.lower() == ".pth" and _leads_out(path):
             raise _refused(name, "adds a folder outside of its own to the path of Python")
         if path.name == "direct_url.json" and _is_editable(path):
             raise _refused(name, "says that the package lies in a folder of this machine")
-    _refuse_other_metadata(sorted(path.name for path in installed.iterdir()))
     for entry in sorted(installed.iterdir()):
-        if entry.name == LEFT_OUT or entry.name.startswith("."):
+        if entry.name == LEFT_OUT:
             continue
         if os.path.lexists(packages / entry.name):
             raise _refused(entry.name, "takes the place of a file of the environment itself")
         entry.rename(packages / entry.name)
 
 
-def _refuse_other_metadata(names: Sequence[str]) -> None:
+def _refuse_other_metadata(distribution: str, folder: Path) -> None:
     """Refuse metadata by which a wheel speaks for another's distribution: its plug-in would run under that name."""
-    found: dict[str, str] = {}
-    for name in names:
-        stem, _, suffix = name.rpartition(".")
-        if suffix.lower() in _OF_EGGS:
-            raise _refused(name, "is metadata of a kind that no wheel has")
-        other = found.setdefault(normal_name(stem.partition("-")[0]), name) if suffix.lower() == "dist-info" else name
-        if other != name:
-            raise _refused(name, f"is metadata of the same distribution as {other}")
+    own = ""
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        suffix = path.suffix.lower().lstrip(".")
+        if suffix in _OF_EGGS:
+            raise _refused(path.name, "is metadata of a kind that no wheel has")
+        if suffix != "dist-info":
+            continue
+        try:
+            said = str(read_metadata(path)["Name"])
+        except (OSError, ValueError):
+            said = ""
+        if {normal_name(path.stem.partition("-")[0]), normal_name(said)} != {distribution}:
+            raise _refused(path.name, f"is not the metadata of {distribution}, with which it came")
+        if own:
+            raise _refused(path.name, f"is metadata of the same distribution as {own}")
+        own = path.name
 
 
 def _files(home: Path) -> list[Path]:

@@ -73,7 +73,7 @@ def test_over_the_harness_an_adapter_runs_with_what_the_lock_adds(tmp_path: Path
 @pytest.mark.parametrize("uv", BUILDERS)
 def test_a_wheel_with_another_hash_is_refused_and_leaves_nothing(tmp_path: Path, links: Path, uv: bool) -> None:
     lock = f"my-sr==1.0 --hash=sha256:{'0' * 64}\n"
-    with pytest.raises(InvalidArtefactError, match="could not install the lock") as caught:
+    with pytest.raises(InvalidArtefactError, match="could not install my-sr of the lock") as caught:
         build_environment(EnvironmentRequest(lock), tmp_path / "envs", find_links=links, offline=True, uv=uv)
     assert "wheel" in (caught.value.remedy or "")
     assert [path for path in (tmp_path / "envs").iterdir() if path.is_dir()] == []
