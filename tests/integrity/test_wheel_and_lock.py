@@ -114,14 +114,16 @@ def test_no_metadata_of_another_wheel_announces_the_model(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", ["worldstrat-bench-baselines", "Worldstrat.Bench_Baselines", "worldstrat-bench"])
-@pytest.mark.parametrize("how", ["beside", "stated", "address"])
+@pytest.mark.parametrize("how", ["beside", "stated", "address", "index"])
 def test_no_wheel_of_a_submission_has_the_name_of_a_distribution_of_the_harness(
     tmp_path: Path, name: str, how: str
 ) -> None:
     """Its models would be called bicubic and onnx, and copies of it would count by their weights alone."""
     wheel = make_wheel(tmp_path / "own", name=name)
     locked = f"{name} @ https://example.org/{wheel.name} --hash=sha256:{file_sha256(wheel)}\n"
-    folder = submission(tmp_path, wheel, stated=how == "stated", locked=locked if how == "address" else "")
+    if how == "index":
+        locked = f"{name}==1.0 --hash=sha256:{file_sha256(wheel)}\n"
+    folder = submission(tmp_path, wheel, stated=how == "stated", locked=locked if how in ("address", "index") else "")
     manifest = folder / "submission.toml"
     manifest.write_text(
         manifest.read_text()

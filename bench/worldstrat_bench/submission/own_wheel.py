@@ -17,7 +17,7 @@ from worldstrat_bench.plugins.interpreter import import_paths, inspect_interpret
 from worldstrat_bench.submission.lock import Locked
 from worldstrat_bench.submission.manifest import Manifest
 
-TAKEN_NAME = "give the distribution a name of its own"
+TAKEN_NAME = 'give the distribution a name of its own; the models of the harness come with base = "harness"'
 LOCKED_TWICE = "lock this very wheel, by its hash alone, or leave the model out of the lock"
 
 
@@ -52,11 +52,9 @@ def taken_name(manifest: Manifest, folder: Path, locked: Sequence[Locked]) -> st
     Its models would run under the names of the reference models, and count as adapters that run others' networks.
     """
     wheels = [path.name.partition("-")[0] for path in sorted(folder.glob("*.whl"))]
-    addresses = [item.name for item in locked if not item.pin.startswith("=")]
     stated = [manifest.model.distribution] if manifest.model.wheel else []
-    return next(
-        (name for name in (*stated, *wheels, *addresses) if canonicalize_name(name) in (HARNESS, BASELINES)), None
-    )
+    names = (*stated, *wheels, *(item.name for item in locked))
+    return next((name for name in names if canonicalize_name(name) in (HARNESS, BASELINES)), None)
 
 
 def refuse_other_code(manifest: Manifest, folder: Path, python: Path) -> None:
