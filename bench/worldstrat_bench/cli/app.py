@@ -20,7 +20,7 @@ class _Verbs(TyperGroup):
     """Command group that exits quietly when stdout is closed early (``... | head``)."""
 
     def make_context(self, *arguments: Any, **more: Any) -> Any:
-        """Read the arguments; prints --help and --version."""
+        """Read the arguments, and print what --help and --version ask for."""
         with _quiet_when_stdout_closes():
             return super().make_context(*arguments, **more)
 

@@ -8,7 +8,6 @@ import hashlib
 import io
 import json
 import posixpath
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -25,13 +24,12 @@ from worldstrat_bench.site.finding import MANIFEST
 from worldstrat_bench.site.html_check import Page, bad_schemes, is_external, read_page
 from worldstrat_bench.site.pages_site import Manifest, read_manifest
 from worldstrat_bench.site.snapshots import FOLDER, load_snapshots
-from worldstrat_bench.site.stored import read_pictures
+from worldstrat_bench.site.stored import CROP, read_pictures
 from worldstrat_bench.site.studies import read_studies
 
 INDEX_GZIPPED = 60_000
 TILE_PAGE_BYTES = 400_000
 SHOWN = 200
-_CROP = re.compile(rb'wsbCrop\("[\w.-]+",\d+,\d+,"[A-Za-z0-9+/]+={0,2}"\);\n')
 
 
 @dataclass(frozen=True)
@@ -157,7 +155,7 @@ def _format_faults(files: Mapping[str, bytes]) -> Iterator[str]:
                 rows = list(csv.reader(io.StringIO(data.decode("utf-8")), strict=True))
                 if len({len(row) for row in rows}) > 1:
                     yield f"{path}: rows of different length"
-            elif path.endswith(".js") and not path.startswith("assets/") and not _CROP.fullmatch(data):
+            elif path.endswith(".js") and not path.startswith("assets/") and not CROP.fullmatch(data):
                 yield f"{path}: a script that is not a crop of a picture"
         except (ValueError, ElementTree.ParseError, csv.Error) as error:
             yield f"{path}: cannot be read: {str(error)[:80]}"

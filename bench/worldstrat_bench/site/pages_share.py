@@ -126,7 +126,11 @@ def build_card(out: Output, analyses: Sequence[Analysis], built: Path | None) ->
         parts = answer(found, titles, gain, tested=division.shows_ranks(division.list_name))
         sentences += ["".join(text for _, text in parts)] if parts else []
     best = [division.by_slug[slug] for slug in next(iter(leaders.values())).slugs[:5]]
-    gains = [division.scores(e).micro["gain"].mean or 0.0 for e in best if "gain" in division.scores(e).micro]
-    top = max([*gains, 0.01])
-    bars = [(e.title, g / top, f"{number(g, 2, signed=True)} dB") for e, g in zip(best, gains, strict=False)]
+    gains = {
+        entry.title: gain.mean
+        for entry in best
+        if (gain := division.scores(entry).micro.get("gain")) is not None and gain.mean is not None
+    }
+    top = max([*gains.values(), 0.01])
+    bars = [(title, gain / top, f"{number(gain, 2, signed=True)} dB") for title, gain in gains.items()]
     out.put(FILE, card(heading_of(division), sentences, bars))

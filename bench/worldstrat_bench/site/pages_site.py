@@ -123,11 +123,6 @@ def _sections(protocol: Protocol) -> list[Section]:
     return found
 
 
-def _note(description: str | None) -> str:
-    """Return what a field means, without the unit that stands beside its number."""
-    return (description or "").removeprefix("px ").removesuffix(", px")
-
-
 def _plain(value: object, unit: str = "") -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{str(k).replace('_', ' ')} {_plain(v)}" for k, v in value.items()) or "none"

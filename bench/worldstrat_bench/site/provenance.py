@@ -45,7 +45,8 @@ def provenance(record: Record) -> Pairs:
         ("Harness", f"{record.harness.version}, commit {record.harness.commit or 'unknown'}" + dirty),
         *(_of_files(record.predictions) if record.predictions else _of_the_machine(record)),
         ("LPIPS backbone", record.lpips_backbone_sha256 or ""),
-        ("Seed", str(record.seed)),
+        # What made predictions elsewhere is not known.
+        ("Seed", "" if record.predictions else str(record.seed)),
         ("Outcomes", ", ".join(f"{count} {name}" for name, count in sorted(record.outcomes.items()) if count)),
     ]
     return [(label, clean(value, 600)) for label, value in rows if value]

@@ -85,6 +85,7 @@ class Studio:
             shot.put(
                 f"k-{key}.webp", imaging.small(imaging.stretched(image[:, y : y + CLOSE, x : x + CLOSE], shot.stretch))
             )
+        self._put_infrared(shot)
         return TilePictures(
             folder=shot.folder,
             side=side,
@@ -99,7 +100,7 @@ class Studio:
             cells=cells,
             detail=detail,
             close=tuple(images),
-            infrared=self._infrared(shot),
+            infrared=True,
         )
 
     def _median_shift(self, tile: str) -> tuple[float, float]:
@@ -137,7 +138,7 @@ class Studio:
             first[list(RGB)],
         )
 
-    def _infrared(self, shot: _Shot) -> bool:
+    def _put_infrared(self, shot: _Shot) -> None:
         """Draw the target's near infrared on its own stretch."""
         import torch
 
@@ -150,7 +151,6 @@ class Studio:
         grey = resize_antialiased(band, shot.target.image.shape[-1], kernel).float().numpy()[[0] * 3]
         colours = imaging.stretched(grey, imaging.stretch_of(grey, shot.target.valid))
         shot.put("n-target.webp", imaging.webp(colours))
-        return True
 
 
 @dataclass(frozen=True)

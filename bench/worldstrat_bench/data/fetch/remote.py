@@ -67,10 +67,6 @@ class RemoteFile:
         assert known is not None
         return known
 
-    def expect(self, identity: Identity) -> None:
-        """Take `identity` as that of the file from an earlier fetch."""
-        self._identity = identity
-
     def forget(self) -> None:
         """Start again after the file changed."""
         self._identity = None
