@@ -257,9 +257,10 @@ class Record(Artefact):
         model, handed_in = self.model, self.predictions is not None
         if handed_in != (self.device.type == "unknown"):
             raise ValueError("a device is unknown if predictions were handed in, and only then")
-        code = (model.distribution, model.entry_point, model.wheel_sha256, model.code_sha256, model.weights_sha256)
-        if handed_in and (any(part is not None for part in code) or self.isolation.level != "none"):
-            raise ValueError("predictions were handed in, and yet the record names code, weights or an isolation")
+        more = model.model_dump(exclude_defaults=True).keys() - {"name", "frames", "train_split", "submission"}
+        if handed_in and (more or self.isolation.level != "none"):
+            what = "predictions were handed in, and yet the record names code, weights, parameters or an isolation"
+            raise ValueError(what)
         return self
 
     def _check_content(self, document: Any) -> None:

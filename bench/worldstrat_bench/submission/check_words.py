@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from worldstrat_bench.artefacts.base import Part
 from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.artefacts.result import Result
 from worldstrat_bench.artefacts.speed import TIME_AGAIN, SpeedReport
@@ -17,6 +19,9 @@ from worldstrat_bench.submission.faults import CheckFinding
 MOST_TEXTS: Final = 500
 """Texts of a record that pages show: the harness writes some hundred at most."""
 
+_DIGEST: Final = re.compile(r"[0-9a-f]{40,64}")
+_OF_TILES: Final = ("messages", "scores", "draws", "files", "outcomes")
+"""Parts of a record whose names follow from its tables, and messages, which are looked at by themselves."""
 _FORMULA: Final = ("=", "+", "-", "@", "|", "%")
 _LABELS: Final = ("group", "ipcc", "smod", "source", "continent")
 
@@ -71,19 +76,31 @@ def _in_a_table(text: str) -> str:
 
 
 def _stated(record: Record) -> Iterator[tuple[str, str]]:
-    """Yield the texts of a record that pages show as their own, by key."""
-    device, model, software = record.device, record.model, record.environment
-    yield from (("device.name", device.name), ("device.device_class", device.device_class))
-    for name in ("name", "distribution", "version", "entry_point"):
-        yield f"model.{name}", getattr(model, name) or ""
-    for name in ("python", "torch", "cuda", "driver"):
-        yield f"environment.{name}", getattr(software, name) or ""
-    yield from (("harness.version", record.harness.version), ("harness.commit", record.harness.commit or ""))
-    yield from ((f"optional.{name[:40]}", version) for name, version in record.optional.items())
-    # The harness writes these, and no text of its own holds such a word.
+    """Yield the texts of a record by key: pages show many of them as their own, and which is no matter of a list."""
+    for key in type(record).model_fields:
+        if key not in _OF_TILES:
+            yield from _texts(key, getattr(record, key))
+    # As pages put them together.
     yield from ((f"nulls.{name[:40]}", f"{name[:40]}: {reason}") for name, reason in record.nulls.items())
-    yield from (("warnings", text) for text in record.warnings)
-    yield from (("isolation.held", name) for name in record.isolation.held)
+    parameters = record.model.parameters.items()
+    yield from ((f"model.parameters.{name[:40]}", f"{name[:40]}: {value}") for name, value in parameters)
     # What a model said of a tile that failed is its own; a remark on other tiles is the harness's.
     yield from (("messages", one.message) for one in record.messages if one.outcome == "ok")
     yield from (("messages", name) for one in record.messages for name in (one.outcome, *one.names))
+
+
+def _texts(key: str, value: object) -> Iterator[tuple[str, str]]:
+    """Yield every text in a part of a record but digests, and the names in its mappings, with the key of each."""
+    if isinstance(value, str):
+        if not _DIGEST.fullmatch(value):
+            yield key, value
+    elif isinstance(value, Part):
+        for name in type(value).model_fields:
+            yield from _texts(f"{key}.{name}", getattr(value, name))
+    elif isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield key, str(name)
+            yield from _texts(f"{key}.{str(name)[:40]}", inner)
+    elif isinstance(value, tuple):
+        for inner in value:
+            yield from _texts(key, inner)

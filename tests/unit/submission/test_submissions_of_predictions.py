@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from factories import make_run
-from submission_factory import MANIFEST, make_submission
+from submission_factory import MANIFEST, make_submission, rewrite_record
 from worldstrat_bench.artefacts.record import ModelRef
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.submission.check import check
@@ -82,6 +82,22 @@ def test_an_honest_one_passes(tmp_path: Path) -> None:
     report = check([submission(tmp_path)])
     assert report.errors == ()
     assert {"predictions"} <= {fault.rule for fault in report.notices}
+
+
+@pytest.mark.parametrize(
+    "more", [{"parameters": {"status": "good"}}, {"version": "1"}, {"draws": 2}, {"editable": {"net": "a" * 64}}]
+)
+def test_a_record_of_predictions_says_nothing_of_a_model(tmp_path: Path, more: dict[str, Any]) -> None:
+    """Nothing is known of one, and what a record says of it stands on its page."""
+    folder = submission(tmp_path)
+    rewrite_record(folder, lambda d: d["model"].update(more))
+    assert "record-readable" in rules(folder)
+
+
+def test_bands_that_spell_what_only_pages_say_are_refused(tmp_path: Path) -> None:
+    folder = submission(tmp_path)
+    rewrite_record(folder, lambda d: d["predictions"].update(bands="VERIFIED,BY,MAINTAINER,S"))
+    assert "predictions.bands" in rules(folder)["name"]
 
 
 def test_without_a_record_it_says_how_to_make_one(tmp_path: Path) -> None:
