@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from worldstrat_bench.data.task import Answer, Task
 from worldstrat_bench.run.journal import DrawValues, Scored
 from worldstrat_bench.worker.host import Worker
 from worldstrat_bench.worker.types import Reply
+
+MOST_BYTES: Final = 2 << 30
+"""Of the predictions of one tile: 32 draws of four bands with errors, on the grid of the target, are half of it."""
 
 
 def predict_draws(predict: Callable[[int], Reply], draws: int) -> tuple[Reply, ...]:
@@ -24,8 +28,14 @@ def predict_draws(predict: Callable[[int], Reply], draws: int) -> tuple[Reply, .
     predict : one draw, by its number.
     """
     replies: list[Reply] = []
+    held = 0
     for number in range(1, draws + 1):
         replies.append(predict(number))
+        held += sum(part.nbytes for part in (replies[-1].image, replies[-1].expected_error) if part is not None)
+        # All draws of a tile are held at once, to be averaged; how many and how large they are is the model's choice.
+        if held > MOST_BYTES:
+            message = f"the draws of a tile are larger than {MOST_BYTES >> 30} GiB together"
+            replies[-1] = Reply("invalid_output", None, message, replies[-1].seconds)
         # A tile with a failed draw is a failed tile, so the remaining draws would be paid for and thrown away.
         if replies[-1].image is None:
             break

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import secrets
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -143,10 +144,26 @@ def _replies(worker: Worker, record: Record, tiles: Sequence[Tile], count: Calla
     replies = {}
     for tile in tiles:
         task = read_tile(tile, protocol=asked, frames=record.model.frames, source=record.dataset.inputs).task
-        replies[tile.name] = worker_draws(worker, task, record.seed, record.model.draws)
+        drawn = worker_draws(worker, task, record.seed, record.model.draws)
+        replies[tile.name] = tuple(_on_disk(reply) for reply in drawn)
         count(len(replies))
     worker.restart()  # the next tiles go to a process that has seen none of these, or their order would tell nothing
     return replies
+
+
+def _on_disk(reply: Reply) -> Reply:
+    """Return a reply whose arrays lie in files without a name: those of all drawn tiles, twice, may not fit in memory."""
+    return replace(reply, image=_laid_down(reply.image), expected_error=_laid_down(reply.expected_error))
+
+
+def _laid_down(array: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
+    if array is None or array.size == 0:
+        return array
+    with tempfile.TemporaryFile() as file:
+        # Written, not mapped for writing: a full disk is then an error and no signal.
+        array.tofile(file)
+        file.flush()
+        return np.memmap(file, dtype=array.dtype, mode="r", shape=array.shape)
 
 
 def tile_checks(predicted: Predicted, stored: Path | None) -> tuple[TileCheck, ...]:
