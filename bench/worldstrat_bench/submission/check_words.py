@@ -76,7 +76,7 @@ def _in_a_table(text: str) -> str:
 
 
 def _stated(record: Record) -> Iterator[tuple[str, str]]:
-    """Yield the texts of a record by key: pages show many of them as their own, and which is no matter of a list."""
+    """Yield the texts of a record by key: all of them, since pages show more of them from time to time."""
     for key in type(record).model_fields:
         if key not in _OF_TILES:
             yield from _texts(key, getattr(record, key))

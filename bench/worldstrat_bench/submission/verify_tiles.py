@@ -152,7 +152,7 @@ def _replies(worker: Worker, record: Record, tiles: Sequence[Tile], count: Calla
 
 
 def _on_disk(reply: Reply) -> Reply:
-    """Return a reply whose arrays lie in files without a name: those of all drawn tiles, twice, may not fit in memory."""
+    """Return a reply whose arrays lie in files without a name: all drawn tiles, twice, may not fit in memory."""
     return replace(reply, image=_laid_down(reply.image), expected_error=_laid_down(reply.expected_error))
 
 
