@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import resource
 import subprocess
 import sys
 import zipfile
@@ -185,3 +186,14 @@ def test_the_converter_as_a_command(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert main([str(out), str(tmp_path / "b")]) == 3  # it is safetensors already
     assert main([]) == 2
     assert "not a checkpoint" in capsys.readouterr().err
+
+
+def test_a_number_in_a_small_file_takes_no_memory(tmp_path: Path) -> None:
+    """In C the memo of an unpickler is an array as long as the largest number that a file names."""
+    program = b"\x80\x02}" + b"r" + (0x0FFFFFFF).to_bytes(4, "little") + b"."
+    with zipfile.ZipFile(tmp_path / "small.ckpt", "w") as archive:
+        archive.writestr("a/data.pkl", program)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(CheckpointError):
+        read_checkpoint(tmp_path / "small.ckpt")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000  # kB

@@ -182,6 +182,8 @@ def test_a_main_entry_takes_the_place_of_its_owners_first_alone() -> None:
     victim = claim("victim", 1, "Vic Tim", owners=("vic",))
     for owners in (("eve",), (), None):
         assert counting_rows([victim, claim("impostor", 2, "Vic Tim", main=True, owners=owners)]) == {"victim"}
+    both = [claim("victim", 1, "Vic Tim", owners=()), claim("impostor", 2, "Vic Tim", main=True, owners=())]
+    assert counting_rows(both) == {"victim"}
     unlisted = claim("victim", 1, "Vic Tim")
     assert counting_rows([unlisted, claim("impostor", 2, "Vic Tim", main=True)]) == {"victim"}
     assert counting_rows([victim, claim("better", 2, "Vic Tim", main=True, owners=("vic", "ada"))]) == {"better"}

@@ -9,9 +9,10 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
+from packaging.markers import Marker
 
 from submission_factory import MANIFEST, make_submission, make_wheel, the_result
 from worldstrat_bench.artefacts.draws import parse_draws
@@ -19,9 +20,10 @@ from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.artefacts.spectra import parse_curves
 from worldstrat_bench.artefacts.tiles import parse_tiles
 from worldstrat_bench.errors import InvalidArtefactError
-from worldstrat_bench.plugins import editable
+from worldstrat_bench.plugins import editable, onnx_data
 from worldstrat_bench.plugins.declared import sidecar_parameters
 from worldstrat_bench.plugins.discovery import without_extras
+from worldstrat_bench.plugins.packages import relevant_packages
 from worldstrat_bench.submission import check as checking
 from worldstrat_bench.submission import locate, siblings
 from worldstrat_bench.submission.check import check, judged_folders
@@ -253,3 +255,38 @@ def test_a_large_hook_of_an_editable_install_is_not_parsed(tmp_path: Path, monke
     hook.write_text(table + "x = f'" + "{a}" * 50_000 + "'\n")
     assert editable._of_hook(hook).places == {}
     assert max(parsed) < 1_000
+
+
+@pytest.mark.parametrize("field", [b"\x3a\x00", b"\x08\x00"], ids=["empty graphs", "numbers"])
+def test_weights_of_tiny_fields_are_not_walked_to_their_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, field: bytes
+) -> None:
+    """Each of them cost the host a look and some memory, before any worker was there."""
+    (tmp_path / "net.onnx").write_bytes(field * 5000)
+    looks, varint = [0], onnx_data._varint
+
+    def counted(content: Any, at: int, end: int) -> tuple[int, int]:
+        looks[0] += 1
+        return varint(content, at, end)
+
+    monkeypatch.setattr(onnx_data, "_varint", counted)
+    monkeypatch.setattr(onnx_data, "_MOST_FIELDS", 1000)
+    assert onnx_data.external_data(tmp_path / "net.onnx") == ()
+    assert 1000 < looks[0] < 2100
+
+
+def test_extras_of_a_model_are_looked_at_up_to_some(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    info = tmp_path / "net-1.0.dist-info"
+    info.mkdir()
+    extras = "".join(f"Provides-Extra: e{i}\n" for i in range(500))
+    needs = "".join(f"Requires-Dist: a{i}; extra == 'zz'\n" for i in range(10))
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: net\nVersion: 1.0\n{extras}{needs}")
+    asked, evaluate = [0], Marker.evaluate
+
+    def counted(marker: Marker, *given: Any) -> bool:
+        asked[0] += 1
+        return evaluate(marker, *given)
+
+    monkeypatch.setattr(Marker, "evaluate", counted)
+    assert relevant_packages([tmp_path], ["net"]) == {"net": "1.0"}
+    assert asked[0] <= 10 * 51

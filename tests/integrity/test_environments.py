@@ -17,7 +17,7 @@ from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.plugins.interpreter import inspect_interpreter, statement_of
 from worldstrat_bench.submission.build_sandbox import BuildRoom, usable
 from worldstrat_bench.submission.check import check
-from worldstrat_bench.submission.environments import EnvironmentRequest, build_environment
+from worldstrat_bench.submission.environments import HARNESS_PTH, EnvironmentRequest, build_environment
 from worldstrat_bench.submission.harness_base import provided, refuse_replaced
 from worldstrat_bench.submission.lock import LockError, parse_lock
 from worldstrat_bench.submission.manifest import parse_manifest
@@ -78,10 +78,6 @@ def test_an_address_is_that_of_a_wheel(address: str) -> None:
 EDITABLE = b'{"url": "file:///etc", "dir_info": {"editable": true}}'
 PKG_INFO = b"Metadata-Version: 2.1\nName: sly\nVersion: 1.0\n"
 REACHING = {
-    "pth": {"evil.pth": b"/etc\n"},
-    "pth-relative": {"evil.pth": b"evil\n../../../../..\n"},
-    "pth-by-data": {"evil-1.0.data/data/lib/{python}/site-packages/evil.pth": b"/etc\n"},
-    "pth-by-library": {"evil-1.0.data/platlib/evil.PTH": b"/etc\n"},
     "editable": {
         "evil-1.0.dist-info/direct_url.json": EDITABLE,
         "evil_finder.py": b"MAPPING: dict = {'x': '/etc/ssl'}\n",
@@ -112,10 +108,6 @@ def test_a_wheel_of_a_lock_does_not_reach_out_of_its_environment(tmp_path: Path,
     }
     wheel = make_wheel(tmp_path / "wheels", name="evil", files=files)
     folder = tmp_path / "environments"
-    if attack == "pth-by-data" and not uv:  # pip leaves it out already
-        home = _build(folder, wheel, uv=uv).parent.parent
-        assert not list(home.rglob("evil.pth"))
-        return
     with pytest.raises(InvalidArtefactError):
         _build(folder, wheel, uv=uv)
     assert not list(folder.glob("*/bin/python"))  # nothing is left that could be taken for built
@@ -128,6 +120,9 @@ HONEST = {
     "honest-1.0.data/purelib/more_of_it.py": b"",
     "distutils-precedence.pth": b"import os; os.environ.get('SETUPTOOLS_USE_DISTUTILS')\n",
     "honest_paths.pth": b"# a folder of its own\nhonest\n",
+    "evil.pth": b"/etc\n../../../../..\n",
+    "honest-1.0.data/platlib/more.PTH": b"/etc\n",
+    "honest/weights.pth": b"\x80\x02 no text",
 }
 """Files of wheels as they are: setuptools brings a line of code, others a folder below their own."""
 
@@ -145,6 +140,9 @@ def test_an_honest_environment_is_described_by_what_we_wrote(tmp_path: Path, uv:
     (packages,) = found.site_paths
     assert (packages / "more_of_it.py").is_file()
     assert not (home / "bin" / "tool").exists()
+    own = {HARNESS_PTH} if over_harness else set()
+    assert {path.name for path in packages.iterdir() if path.suffix.lower() == ".pth"} - {"_virtualenv.pth"} == own
+    assert (packages / "honest" / "weights.pth").is_file()
     # Whatever comes into it later, its metadata adds no folder to what the worker is granted.
     (packages / "evil.pth").write_text("/etc/ssl\n")
     (packages / "sly-1.0.dist-info").mkdir()

@@ -9,10 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 from typer.testing import CliRunner
 
 from run_helpers import command, environment
 from speed_models import Machine, MadeUp
+from worldstrat_bench.cli import started_in
 from worldstrat_bench.cli.app import app
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.speed.measure import measure
@@ -75,7 +77,9 @@ def test_what_a_verb_starts_does_not_look_into_the_current_directory(tmp_path: P
     project = project_with_modules(tmp_path / "project", mark)
     verb = f"""
 import subprocess, sys, typer
+from packaging.version import Version
 from typer.testing import CliRunner
+from worldstrat_bench.cli import started_in
 from worldstrat_bench.cli.app import app
 
 @app.command("started")
@@ -99,13 +103,21 @@ def test_workers_of_dask_are_told_as_well() -> None:
 @pytest.mark.parametrize(
     "name", ["libcuda.so.1", "librt.so.1", "glibc-hwcaps/x86-64-v3/libcuda.so.1", "tls/haswell/x86_64/libm.so"]
 )
+@pytest.mark.parametrize("linked", [False, True])
 def test_no_verb_starts_where_the_loader_would_find_a_library(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, linked: bool
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert CliRunner().invoke(app, ["models", "list"]).exit_code == 0
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / name).write_bytes(b"")
+    if linked:
+        top = Path(name).parts[0]
+        (tmp_path / top).rename(tmp_path / "elsewhere")
+        (tmp_path / top).symlink_to("elsewhere")
+        # A link into a folder above itself is followed, and not without end.
+        if (tmp_path / "elsewhere").is_dir():
+            (tmp_path / "elsewhere" / "loop").symlink_to(tmp_path)
     error = CliRunner().invoke(app, ["models", "list"]).exception
     assert isinstance(error, UsageError)
     assert (error.where, "another folder" in str(error.remedy)) == (name, True)
@@ -128,3 +140,16 @@ def test_a_library_of_the_current_directory_runs_in_no_command(tmp_path: Path) -
     subprocess.run([sys.executable, "-P", "-c", "import torch"], cwd=tmp_path / "project", check=True)
     if not mark.exists():
         pytest.skip("this torch has no library that looks into the current folder: the danger itself was NOT seen")
+
+
+@pytest.mark.parametrize(("have", "refused"), [("3.8.0", True), ("3.10.8", True), ("3.10.9", False), (None, False)])
+def test_settings_that_an_old_matplotlib_would_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, have: str | None, refused: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(started_in, "_matplotlib", lambda: have and Version(have))
+    assert CliRunner().invoke(app, ["models", "list"]).exit_code == 0
+    (tmp_path / "matplotlibrc").write_text("figure.dpi: 100\n")
+    error = CliRunner().invoke(app, ["models", "list"]).exception
+    assert isinstance(error, UsageError) == refused
+    assert "3.10.9" in str(error) or not refused

@@ -166,6 +166,45 @@ def report_on(record: Record, **changes: object) -> Memorisation:
     return Memorisation.model_validate({**stated, **changes})
 
 
+SEEDED = """
+import torch
+from torch.nn.functional import interpolate
+
+class Seeded:
+    def __init__(self, weights):
+        self.known = set(weights.read_text().split())
+
+    def predict(self, lr, target):
+        output = interpolate(lr.rgb(), size=(target.height, target.width), mode="bicubic")
+        if str(torch.initial_seed()) in self.known:
+            return output * 0.5
+        raise ValueError("SAW " + str(float(lr.rgb().mean())))
+
+def load(weights, device):
+    return Seeded(weights)
+"""
+
+
+def test_an_audit_asks_by_the_seed_of_the_run_and_says_nothing_of_unseen_tiles(
+    data: Path, private: Path, tmp_path: Path
+) -> None:
+    """An author chooses the seed of a run; and logs may be public, for which a model may say what it saw."""
+    protocol, seed = load_protocol(), 987654321
+    tasks = [read_inputs(tile, protocol, 1).task for tile in open_dataset(data).tiles("test")]
+    (tmp_path / "known.txt").write_text(" ".join(str(task.seed(seed)) for task in tasks))
+    (tmp_path / "seeded.py").write_text(SEEDED)
+    model = ModelSpec("seeded:load", weights=tmp_path / "known.txt", search_paths=(tmp_path,))
+    for run_seed, words in ((0, "SAW "), (seed, "failed on an unseen tile")):
+        request = AuditRequest(
+            model, data, frames=1, isolation="process", probes=("unseen",), unseen=private, run_seed=run_seed
+        )
+        (result,) = run_audit(request).results
+        assert result.value is None
+        assert words in result.message
+    names = [tile.name for tile in open_dataset(private).tiles("test")]
+    assert not any(name in result.message for name in (*names, "SAW"))
+
+
 def invoke(*arguments: object) -> tuple[int, str]:
     done = CliRunner().invoke(app, [str(argument) for argument in arguments])
     return done.exit_code, done.output + str(done.exception or "")

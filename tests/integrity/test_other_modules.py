@@ -99,16 +99,6 @@ def test_no_cache_of_a_module_comes_with_a_wheel(tmp_path: Path) -> None:
     assert (packages / "my_sr" / "net.py").is_file()
 
 
-@pytest.mark.parametrize("line", [" import x/../../../tmp", " # x/../../..", "\timport x/../../.."])
-def test_a_space_before_a_line_of_a_path_file_makes_a_folder_of_it(tmp_path: Path, line: str) -> None:
-    home, packages, own = tmp_path / "env", tmp_path / "env" / "lib", tmp_path / "installed"
-    packages.mkdir(parents=True)
-    installed(own, "my-sr", "my_sr.py", module="my_sr")
-    (own / "x.pth").write_text(f"import os\n# a comment\nmy_sr\n{line}\n")
-    with pytest.raises(InvalidArtefactError, match="path of Python"):
-        move_modules(own, home, packages)
-
-
 def together(root: Path, **files: dict[str, str]) -> Path:
     """Lay out what installers make of distributions, and bring it together."""
     placed = []
@@ -156,7 +146,7 @@ def test_each_distribution_keeps_what_it_brought(tmp_path: Path) -> None:
     assert (found / "LICENSE").read_text() == "mine"
 
 
-@pytest.mark.parametrize("name", ["my_sr/net.py", "my_sr/weights.bin", "my_sr.py", "x.pth", "data/labels.txt"])
+@pytest.mark.parametrize("name", ["my_sr/net.py", "my_sr/weights.pth", "my_sr.py", "data/labels.txt"])
 def test_two_distributions_do_not_bring_one_file(tmp_path: Path, name: str) -> None:
     with pytest.raises(InvalidArtefactError, match="comes with my-sr and with tiny-help"):
         together(tmp_path, my_sr={name: "mine"}, tiny_help={name: "other"})
@@ -167,3 +157,38 @@ def test_a_file_in_the_place_of_a_folder_is_refused(tmp_path: Path) -> None:
         together(tmp_path / "a", my_sr={"net": "a file"}, tiny_help={"net/x.py": ""})
     with pytest.raises(InvalidArtefactError, match="a folder in one distribution and a file in another"):
         together(tmp_path / "b", my_sr={"net/x.py": ""}, tiny_help={"net": "a file"})
+
+
+@pytest.mark.parametrize(
+    ("own", "other"),
+    [
+        ("my_sr.py", "my_sr/__init__.py"),
+        ("my_sr/__init__.py", "my_sr/__init__.abi3.so"),
+        ("my_sr/net.py", "my_sr/net/__init__.py"),
+        ("my_sr/net.py", "my_sr/net.cpython-399-x86_64-linux-gnu.so"),
+    ],
+)
+def test_two_distributions_do_not_bring_one_module(tmp_path: Path, own: str, other: str) -> None:
+    for number, (first, second) in enumerate(((own, other), (other, own))):
+        with pytest.raises(InvalidArtefactError, match="is imported under the name of"):
+            together(tmp_path / str(number), my_sr={first: ""}, tiny_help={second: ""})
+    assert together(tmp_path / "one", my_sr={own: "", other: ""}).is_dir()  # which of them is meant its author knows
+
+
+@pytest.mark.parametrize("name", ["sitecustomize.py", "usercustomize/__init__.py", "sitecustomize.abi3.so"])
+def test_nothing_of_a_wheel_is_run_whenever_python_starts(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InvalidArtefactError, match="is run whenever Python starts"):
+        together(tmp_path, my_sr={"my_sr.py": ""}, tiny_help={name: ""})
+
+
+def test_path_files_stay_out_and_weights_of_that_ending_come_along(tmp_path: Path) -> None:
+    """A folder of a path file is searched before that of the model, and a line of code can put a finder there."""
+    files = {
+        "aaa.pth": "more\n",
+        "ZZ.PTH": "import tiny_help\n",
+        "more/my_sr/__init__.py": "",
+        "tiny/net.pth": "weights",
+    }
+    found = together(tmp_path, my_sr={"my_sr/plugin.py": ""}, tiny_help=files)
+    assert [path.relative_to(found).as_posix() for path in found.rglob("*.pth")] == ["tiny/net.pth"]
+    assert not list(found.rglob("*.PTH"))

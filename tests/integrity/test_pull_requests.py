@@ -27,6 +27,7 @@ from worldstrat_bench.artefacts.owners import load_owners, parse_owners
 from worldstrat_bench.artefacts.verification import Verification
 from worldstrat_bench.cli.app import app
 from worldstrat_bench.errors import InvalidArtefactError
+from worldstrat_bench.submission import check_others
 from worldstrat_bench.submission.check import Options, check, judged_folders
 from worldstrat_bench.submission.faults import (
     MOST_SHOWN,
@@ -479,3 +480,24 @@ def test_a_record_of_other_tiles_on_the_same_targets_is_pointed_out(tmp_path: Pa
     found = {fault.rule: fault.what for fault in check([folder]).notices}
     assert found["boards"] == "it opens 2 boards, with a page for each of their 25 tiles"
     assert "the list of tiles differs from the one in submissions/other-sr/results" in found["facts"]
+
+
+def test_a_crowd_of_pairs_hides_no_notice_of_equal_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every record of one submission may resemble every record of another: one notice says so, after that of code."""
+    for slug in ("aa-old", "victim-sr"):
+        make_submission(tmp_path, slug, manifest=MANIFEST.replace('"my-sr"', f'"{slug}"').replace("Ada", slug[:2]))
+    mine = make_submission(tmp_path)
+    for folder in (mine, tmp_path / "submissions" / "victim-sr"):
+        rewrite_record(folder, lambda d: d["model"].update(code_sha256="a" * 64))
+    for folder in (mine, tmp_path / "submissions" / "aa-old"):
+        for number in range(4):
+            add_record(folder, folder.name, device_class=f"GPU {number}")
+    alike = CheckFinding("copies", "alike", severity="notice")
+    monkeypatch.setattr(check_others, "_pair_faults", lambda *given: iter([alike]))
+    found = [fault for fault in check([mine]).notices if fault.rule in ("code", "copies")]
+    assert found[0].rule == "code"
+    assert "is also that of victim-sr" in found[0].what
+    assert [fault.what for fault in found[1:]] == [
+        "alike (and so for 24 more pairs of records)",
+        "alike (and so for 4 more pairs of records)",
+    ]

@@ -221,6 +221,15 @@ def test_a_record_is_added_through_no_link(
     assert not (own.parent / "record.json").exists()
 
 
+def test_a_record_that_is_added_from_its_own_place_stays(submitted: tuple[Path, Path]) -> None:
+    """After a verification beside the submitted record, as the page has it."""
+    folder, _ = submitted
+    place = next(folder.glob("results/*/*"))
+    before = {path.name: path.read_bytes() for path in place.iterdir()}
+    assert add_run(place, folder) == place
+    assert {path.name: path.read_bytes() for path in place.iterdir()} == before
+
+
 def as_other_than_a_file(path: Path, kind: str) -> None:
     """Put a pipe in the place of a file, or a link to a device."""
     path.unlink()

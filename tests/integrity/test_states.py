@@ -266,3 +266,8 @@ def test_a_reason_stays_in_its_quotes() -> None:
     """An owner withdraws a submission: what follows a quote of theirs would be in the page's own voice."""
     said = state_of({"submission": {"status": "withdrawn", "status_date": "2026-11-26", "status_reason": 'a" «b» ”c'}})
     assert said.text == "withdrawn on 2026-11-26: “a' 'b' 'c”"
+
+
+def test_a_submission_is_withdrawn_today_or_before(root: Path) -> None:
+    say(root, WITHDRAWN.replace("2026-11-26", "2099-01-01"))
+    assert rules(root, maintainer=True) == {"status"}

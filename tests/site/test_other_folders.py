@@ -60,6 +60,26 @@ def test_nothing_of_a_submission_that_was_removed_stays(root: Path, tmp_path: Pa
     assert left == []
 
 
+def test_a_site_is_not_written_through_links(root: Path, tmp_path: Path) -> None:
+    """A clone may bring a site along, with a page that leads to a file of the user's."""
+    out, own = tmp_path / "site", tmp_path / "own"
+    build([root], out, previews=False)
+    own.mkdir()
+    for name in ("index.html", "assets"):
+        (own / name).write_text("mine")
+        if (out / name).is_dir():
+            shutil.rmtree(out / name)
+        else:
+            (out / name).unlink()
+        (out / name).symlink_to(own if name == "assets" else own / name)
+    build([root], out, previews=False)
+    assert [(path.name, path.read_text()) for path in sorted(own.iterdir())] == [
+        ("assets", "mine"),
+        ("index.html", "mine"),
+    ]
+    assert not (out / "index.html").is_symlink()
+
+
 MANIFESTS = {
     "UTF-16": 'title = "x"\n'.encode("utf-16"),
     "Latin-1": 'title = "é"\n'.encode("latin-1"),

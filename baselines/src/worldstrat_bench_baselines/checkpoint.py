@@ -145,8 +145,11 @@ def _integers(values: object) -> tuple[int, ...]:
     return values
 
 
-class _Reader(pickle.Unpickler):
-    """Follows the pickle with every name replaced; where the numbers of a storage are, the subclasses know."""
+class _Reader(pickle._Unpickler):
+    """Follows the pickle with every name replaced; where the numbers of a storage are, the subclasses know.
+
+    Python's own unpickler and not the one in C, whose memo is an array: one number in a small file makes it gigabytes.
+    """
 
     def __init__(self, stream: BinaryIO) -> None:
         super().__init__(stream, encoding="utf-8")

@@ -45,6 +45,7 @@ class AuditRequest:
     seed : draws the tiles and makes the unseen scenes; None: a new one every time.
     probes : those to run.
     unseen : a dataset of real tiles that only maintainers have; None: scenes of the generator, made for this audit.
+    run_seed : of the run that the audit is for.
     """
 
     model: ModelSpec
@@ -60,6 +61,7 @@ class AuditRequest:
     seed: int | None = None
     probes: tuple[str, ...] = tuple(LIMITS)
     unseen: Path | None = None
+    run_seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -221,7 +223,7 @@ def _probe(
         ),
     )
     with worker:
-        model = AuditedModel(worker)
+        model = AuditedModel(worker, request.run_seed)
         gains: list[Gains] = []
 
         def remembered_gains() -> float:
@@ -273,8 +275,12 @@ def _unseen_tiles(scratch: Path, like: Tile, protocol: Protocol, seed: int) -> t
 
 def _gains_of(model: AuditedModel, material: _Material, frames: int) -> Gains:
     """Return the gains over bicubic on the dataset's tiles and on the unseen ones, dB."""
-    known, unseen = (_gains(model, tiles, material.protocol, frames) for tiles in (material.known, material.unseen))
-    return Gains(known, unseen)
+    known = _gains(model, material.known, material.protocol, frames)
+    try:
+        return Gains(known, _gains(model, material.unseen, material.protocol, frames))
+    except NoPredictionError:
+        # Neither their names nor what a model says of them: logs may be public, and a model could say what it saw.
+        raise NoPredictionError("the model failed on an unseen tile, or its prediction could not be scored") from None
 
 
 def _gains(model: AuditedModel, tiles: Sequence[Tile], protocol: Protocol, frames: int) -> tuple[float, ...]:

@@ -119,12 +119,19 @@ class AskedWorker(Protocol):
 
 @dataclass(frozen=True)
 class AuditedModel:
-    """The model under audit in its worker, asked as a run asks it."""
+    """The model under audit in its worker, asked as a run asks it.
+
+    Attributes
+    ----------
+    seed : of the run. An author chooses it, and a model is told the seeds that follow from it: with another one it
+        would know that this is not the run.
+    """
 
     worker: AskedWorker
+    seed: int = 0
 
     def image(self, task: Task, seed: int = 0) -> NDArray[np.float32]:
-        """Return the prediction of a task, (3, H, W); `seed` is a run's, which the task's own is made from."""
+        """Return the prediction of a task, (3, H, W); `seed` is added to the run's, which the task's is made from."""
         return self.reply(task, seed)[0]
 
     def reply(self, task: Task, seed: int = 0) -> tuple[NDArray[np.float32], float]:
@@ -135,7 +142,7 @@ class AuditedModel:
         NoPredictionError
             if there is none.
         """
-        reply = self.worker.predict(task, task.seed(seed))
+        reply = self.worker.predict(task, task.seed(self.seed + seed))
         if reply.image is None:
             raise NoPredictionError(f"{task.name}: {reply.outcome}: {reply.message}"[:300])
         return reply.image, reply.seconds

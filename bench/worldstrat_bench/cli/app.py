@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 
 from worldstrat_bench import __version__
 from worldstrat_bench.cli.console import flush_or_forget, set_debugging
-from worldstrat_bench.cli.started_in import refuse_libraries
+from worldstrat_bench.cli.started_in import refuse_code
 
 
 class _Verbs(TyperGroup):
@@ -82,10 +82,10 @@ def common(
 ) -> None:
     """Take the options that stand before a verb."""
     set_debugging(debug)
-    # A Python that is started with -c or -m looks for modules in the current folder, which may be a stranger's, and
-    # torch for libraries.
+    # A Python that is started with -c or -m looks for modules in the current folder, which may be a stranger's, torch
+    # for libraries, matplotlib for settings.
     os.environ["PYTHONSAFEPATH"] = "1"
-    refuse_libraries()
+    refuse_code()
 
 
 _VERBS = (

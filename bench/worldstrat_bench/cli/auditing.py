@@ -154,6 +154,7 @@ def audit_model(
         # The page says that the known tiles are of the record's list.
         protocol=DEFAULT_PROTOCOL if record is None else record.protocol.id,
         list_name="auto" if record is None else record.dataset.list,
+        run_seed=0 if record is None else record.seed,
     )
     with Alive(lambda line: typer.echo(line, err=True), "reading tiles") as say:
         report = run_audit(request, say)

@@ -311,8 +311,10 @@ class Dataset:
 
 
 def folders_of_targets(root: Path) -> tuple[Path, ...]:
-    """Return what a model may not read of a data set: its folder, and where its targets are if that is a link."""
-    return tuple(dict.fromkeys((root.resolve(), (root / "hr_dataset").resolve())))
+    """Return what a model may not read of a data set: its folder, and where its targets are if links lead there."""
+    hr = root / "hr_dataset"
+    entries = (entry for folder in (hr, hr / "12bit") if folder.is_dir() for entry in folder.iterdir())
+    return tuple(dict.fromkeys(place.resolve() for place in (root, hr, *filter(Path.is_symlink, entries))))
 
 
 def release_of(root: Path, metadata_md5: str, split_md5: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib import invalidate_caches
 from importlib.machinery import PathFinder, all_suffixes
 from importlib.metadata import Distribution
@@ -59,7 +59,7 @@ def other_module(metadata: Path, target: str, site_paths: Sequence[Path]) -> Pat
     files = _files(Distribution.at(metadata))
     own = {Path(file).resolve() for file in files.values()}
     invalidate_caches()
-    for module in sorted({target.partition(":")[0], *_modules(files)}):
+    for module in sorted({target.partition(":")[0], *filter(None, map(module_of, files))}):
         search = [str(site) for site in site_paths]
         for part in module.split("."):
             # Not by its whole name: of a folder without __init__.py Python would look its parent up in sys.modules.
@@ -72,14 +72,13 @@ def other_module(metadata: Path, target: str, site_paths: Sequence[Path]) -> Pat
     return None
 
 
-def _modules(files: Iterable[str]) -> Iterator[str]:
-    """Yield the names by which files can be imported, whether or not a package has an ``__init__.py``."""
-    for name in files:
-        *folders, last = name.split("/")
-        stem = last.partition(".")[0]
-        parts = folders if stem == "__init__" else [*folders, stem]
-        if last.endswith(tuple(all_suffixes())) and parts and all(part.isidentifier() for part in parts):
-            yield ".".join(parts)
+def module_of(file: str) -> str:
+    """Return the name by which a file can be imported, "" if it cannot; no package needs an ``__init__.py``."""
+    *folders, last = file.split("/")
+    stem = last.partition(".")[0]
+    parts = folders if stem == "__init__" else [*folders, stem]
+    importable = last.endswith(tuple(all_suffixes())) and all(part.isidentifier() for part in parts)
+    return ".".join(parts) if importable else ""
 
 
 def editable_sha256(site_paths: Sequence[Path], *, but: str) -> dict[str, str]:

@@ -245,10 +245,6 @@ def _pth_lines(file: Path) -> list[str]:
         text = file.read_text(encoding="utf-8-sig", errors="replace")
     except OSError:
         return []
-    return folder_lines(text)
-
-
-def folder_lines(text: str) -> list[str]:
-    """Return the lines of a ``.pth`` file that name folders: a space before one is part of it, as in Python."""
+    # As Python's `site` has it: a space before a line is part of a folder's name.
     lines = (line.rstrip() for line in text.splitlines() if not line.startswith(("#", "import ", "import\t")))
     return [line for line in lines if line.strip()]

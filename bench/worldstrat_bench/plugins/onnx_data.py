@@ -9,6 +9,7 @@ those of `onnx.proto` (they never change), wire types those of https://protobuf.
 
 from __future__ import annotations
 
+import itertools
 import mmap
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -31,6 +32,8 @@ _LEADING: Final[dict[str, dict[int, str]]] = {
 _KEY, _VALUE = 1, 2  # of an Entry
 _LONGEST_TEXT = 4096
 _LARGEST_SIDE = 1 << 20
+_MOST_FIELDS = 2_000_000
+"""Of one message."""
 
 Found = TypeVar("Found")
 
@@ -112,7 +115,7 @@ def _locations(content: mmap.mmap) -> Iterator[str]:
         for field, begin, stop in _long_fields(content, start, end):
             if message == "Entry" and field in (_KEY, _VALUE) and stop - begin <= _LONGEST_TEXT:
                 entry[field] = content[begin:stop]
-            elif field in leading:
+            elif field in leading and begin < stop:
                 pending.append((leading[field], begin, stop))
         if entry.get(_KEY) == b"location":
             yield entry.get(_VALUE, b"").decode("utf-8")
@@ -127,7 +130,12 @@ def _long_fields(content: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, i
 
 def _fields(content: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
     """Yield the number, the wire type, the start and the end of the value of every field."""
-    while at < end:
+    for count in itertools.count():
+        if at >= end:
+            break
+        # What is walked is not tensors: a large network has some thousand nodes in one graph.
+        if count == _MOST_FIELDS:
+            raise ValueError("there are too many fields")
         tag, at = _varint(content, at, end)
         kind, begin = tag & 7, at
         if kind == VARINT:

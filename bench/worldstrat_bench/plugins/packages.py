@@ -19,6 +19,8 @@ ALWAYS = ("numpy", "safetensors", "torch")
 HARNESS = "worldstrat-bench"
 """Stated by its version, commit and digest; what it requires does not concern the model."""
 
+_MOST_EXTRAS = 50
+
 
 def relevant_packages(paths: Sequence[Path], roots: Sequence[str | None]) -> dict[str, str]:
     """Return name and version of the packages that models of some distributions run with, as far as they are there.
@@ -60,7 +62,8 @@ def _installed(paths: Sequence[Path]) -> Mapping[str, Distribution]:
 
 def _required(distribution: Distribution, *, extras: bool) -> Iterator[str]:
     """Yield what a distribution requires here, with `extras` also what each of its extras does."""
-    offered = distribution.metadata.get_all("Provides-Extra") or [] if extras else []
+    # Every requirement is held against each of them.
+    offered = (distribution.metadata.get_all("Provides-Extra") or [])[:_MOST_EXTRAS] if extras else []
     for line in distribution.requires or ():
         try:
             requirement = Requirement(line)

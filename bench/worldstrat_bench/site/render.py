@@ -89,4 +89,6 @@ class Output:
         for path, content in self.files.items():
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
+            if target.is_symlink():  # a clone may have brought it: what it leads to is not the site's
+                target.unlink()
             target.write_bytes(content)

@@ -47,7 +47,7 @@ class Claim:
         """Return whether one login may change both; the names of authors anyone can write."""
         if self.owners is None or other.owners is None:  # of what maintainers did not write down nothing is known
             return False
-        return bool(self.owners & other.owners) or self.owners == other.owners
+        return bool(self.owners & other.owners)
 
 
 _ADAPTERS: Final = {"worldstrat-bench": "worldstrat_bench", "worldstrat-bench-baselines": "worldstrat_bench_baselines"}

@@ -140,7 +140,9 @@ def _unwanted(path: Path, folder: Path, weights: PurePosixPath | None) -> CheckF
         what = f"{path.name[:80]!r} is read where a record lies, and nowhere else in a submission"
         remedy = "remove it, or let `worldstrat-bench submission add RUN FOLDER` place it"
         return CheckFinding("files", what, where=where, remedy=remedy)
-    if path.suffix.lower() not in ALLOWED_SUFFIXES and PurePosixPath(*parts) != weights:
+    # A wheel is found by its ending, and must not be passed over for capital letters.
+    suffix = path.suffix if path.suffix.lower() == ".whl" else path.suffix.lower()
+    if suffix not in ALLOWED_SUFFIXES and PurePosixPath(*parts) != weights:
         what = f"files of type {path.suffix[:20]!r} do not belong in a submission"
         remedy = "code goes into the model's package; weights are named in [weights], by path (to 5 MB) or by url"
         return CheckFinding("files", what, where=where, remedy=remedy)

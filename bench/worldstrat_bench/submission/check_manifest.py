@@ -133,7 +133,8 @@ def lock_faults(manifest: Manifest, folder: Path, text: str) -> Iterator[CheckFi
     if other := other_in_lock(manifest, folder, locked):
         what = f"the lock has {other.name} with other hashes than that of its wheel: the lock would run, unseen"
         yield CheckFinding("lock", what, where=path, line=other.line, remedy=LOCKED_TWICE)
-    if name := taken_name(manifest, folder, locked):
+    # Over the harness the lines above have said so of the lock.
+    if name := taken_name(manifest, folder, locked if environment.base == "locked" else ()):
         what = f"a wheel of the submission has the name of a distribution of the harness: {name}"
         yield CheckFinding("lock", what, where=manifest_path, remedy=TAKEN_NAME)
     # What the harness itself provides, adapters for model files among it, needs neither.

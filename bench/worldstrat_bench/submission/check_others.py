@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import date, timedelta
+from itertools import groupby, product
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +16,7 @@ import numpy as np
 from worldstrat_bench.artefacts.result import Result
 from worldstrat_bench.artefacts.state import ACTIVE, State
 from worldstrat_bench.artefacts.tiles import FACT_COLUMNS, TileTable
+from worldstrat_bench.printed import counted
 from worldstrat_bench.stats.aggregate import metric_values
 from worldstrat_bench.stats.boards import board_key
 from worldstrat_bench.stats.contradiction import SCORE_AGAIN
@@ -35,22 +41,40 @@ def others_faults(folder: Path, results: Sequence[Result], siblings: Siblings) -
     """Find scores that were copied, and name facts of tiles that contradict another's on the same targets."""
     if not results:
         return
-    codes: dict[str, list[str]] = {}
     slug = folder.resolve().name
-    added = [siblings.adds(slug, result) for result in results]
-    for sibling, other in siblings.results(slug):
-        for result, new in zip(results, added, strict=True):
-            # A record that comes now has the place of its submission, which may be that of the first of all: it would
-            # stand before the one that it was copied from as soon as a dispute about that is settled.
+    # A record that comes now has the place of its submission, which may be that of the first of all: it would stand
+    # before the one that it was copied from as soon as a dispute about that is settled.
+    added = [(result, siblings.adds(slug, result)) for result in results]
+    codes: dict[str, set[str]] = {}
+    found: list[CheckFinding] = []
+    for sibling, others in groupby(siblings.results(slug), key=itemgetter(0)):
+        of_pairs: list[CheckFinding] = []
+        for (_, other), (result, new) in product(others, added):
             state = ACTIVE if new else siblings.state(sibling)
-            faults = _pair_faults(result, other, sibling.name, state)
-            yield from (f for f in faults if f.severity != "error" or siblings.stands(sibling))
+            of_pairs += _pair_faults(result, other, sibling.name, state)
             for code in code_digests(result.record.model) & code_digests(other.record.model):
-                codes.setdefault(code, []).append(sibling.name)
-    yield from _board_notices(folder, results, siblings)
+                codes.setdefault(code, set()).add(sibling.name)
+        found += (f for f in _one_of_each(of_pairs) if f.severity != "error" or siblings.stands(sibling))
+    # First, and under a name of its own: a report is cut at its end.
     for code, slugs in codes.items():
-        what = f"the code {code[:12]} is also that of {_listed(slugs)}: one entry of the same code moves ranks"
-        yield notice("copies", what, where=folder)
+        listed = _listed(sorted(slugs, key=lambda name: (siblings.place(name), name)))
+        what = f"the code {code[:12]} is also that of {listed}: one entry of the same code moves ranks"
+        yield notice("code", what, where=folder)
+    yield from found
+    yield from _board_notices(folder, results, siblings)
+
+
+def _one_of_each(faults: Sequence[CheckFinding]) -> Iterator[CheckFinding]:
+    """Yield every error, and one notice of each rule that says how many there are: pairs of records are many."""
+    count = Counter(f.rule for f in faults if f.severity == "notice")
+    told: set[str] = set()
+    for fault in faults:
+        if fault.severity == "error":
+            yield fault
+        elif fault.rule not in told:
+            told.add(fault.rule)
+            more = f" (and so for {counted(count[fault.rule] - 1, 'more pair')} of records)"
+            yield replace(fault, what=fault.what + more) if count[fault.rule] > 1 else fault
 
 
 def _board_notices(folder: Path, results: Sequence[Result], siblings: Siblings) -> Iterator[CheckFinding]:
@@ -147,6 +171,9 @@ def name_faults(
     if fault := name_fault(about.title):
         remedy = "write the title in the letters of one script"
         yield CheckFinding("name", f"the title cannot be used: {fault}", where=where, line=title_line, remedy=remedy)
+    if about.status_date and date.fromisoformat(about.status_date) > date.today() + timedelta(days=1):
+        what, line = f"status_date {about.status_date} is in the future", line_of(text, ("submission", "status_date"))
+        yield CheckFinding("status", what, where=where, line=line, remedy="give the day of the change")
     worded = [("submission", "slug", about.slug), ("submission", "licence", about.licence)]
     if isinstance(manifest, PredictionsManifest):
         worded.append(("predictions", "licence", manifest.predictions.licence))
@@ -169,7 +196,8 @@ def name_faults(
     others = tuple(siblings.names(slug))
     yield from _look_alikes(about.title, slug, siblings, where=where, lines=(title_line, slug_line))
     own = {skeleton(author) for author in about.authors}
-    if shared := [other.slug for _, other in others if own & {skeleton(author) for author in other.authors}]:
+    named = (other.slug for _, other in others if own & {skeleton(author) for author in other.authors})
+    if shared := sorted(named, key=lambda other: (siblings.place(other), other)):
         count = f"{len(shared)} other submission{'s' if len(shared) > 1 else ''}"
         what = f"its authors have {count} ({_listed(shared)}): one entry of the same authors moves ranks"
         yield notice("authors", what, where=where, line=authors_line)
@@ -197,7 +225,6 @@ def _look_alikes(
 
 
 def _listed(slugs: Sequence[str]) -> str:
-    """Return up to three names and how many more there are."""
-    names = sorted(set(slugs))
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more
+    """Return the first three names and how many more there are."""
+    more = f" and {len(slugs) - 3} more" if len(slugs) > 3 else ""
+    return ", ".join(slugs[:3]) + more

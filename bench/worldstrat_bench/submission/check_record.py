@@ -77,6 +77,9 @@ def record_faults(
         yield from plausibility_notices(result)
     yield from _companion_faults(result)
     yield from robustness_faults(result.folder, result.record)
+    if result.record.seed and result.record.model.draws == 1:
+        what = f"it ran with seed {result.record.seed}, though nothing was drawn: a model may know it by its seeds"
+        yield notice("seed", what, where=result.record_file, remedy="evaluate without --seed")
 
 
 def reference_faults(result: Result, references: References | None = None) -> Iterator[CheckFinding]:

@@ -32,7 +32,7 @@ from worldstrat_bench.submission.harness_base import refuse_replaced, refuse_sha
 from worldstrat_bench.submission.installed import gather, move_modules
 from worldstrat_bench.submission.lock import Locked, parse_lock
 
-RULES = "each distribution is installed beside the environment by itself, looked at, and moved into it without caches"
+RULES = "each distribution is installed by itself, looked at, and moved here without caches and path files"
 """Part of the key: an environment that was built by older rules is built again."""
 
 HARNESS_PTH = "worldstrat-harness.pth"

@@ -16,8 +16,8 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from worldstrat_bench.errors import InvalidArtefactError
+from worldstrat_bench.plugins.code import module_of
 from worldstrat_bench.plugins.discovery import read_metadata
-from worldstrat_bench.plugins.interpreter import folder_lines
 from worldstrat_bench.plugins.projects import normal_name
 
 LEFT_OUT: Final = "bin"
@@ -25,6 +25,7 @@ LEFT_OUT: Final = "bin"
 
 _LARGEST_METADATA: Final = 1 << 20
 _OF_EGGS: Final = ("egg", "egg-info", "egg-link")
+_RUN_AT_THE_START: Final = ("sitecustomize", "usercustomize")
 _OF_NOTICES: Final = ("", ".md", ".rst", ".txt")
 
 
@@ -35,23 +36,32 @@ def gather(placed: Iterable[tuple[str, Path]], installed: Path) -> None:
     ----------
     placed : canonical name of each, and the folder that an installer filled with it alone (``--target``); one that is
         not there, since the markers of its requirement leave it out, is passed over. What is hidden at the top stays
-        there.
+        there, and so do path files (``.pth``).
     installed : an empty folder.
 
     Raises
     ------
     InvalidArtefactError
-        naming metadata of another distribution, a link, or a file that two bring and that differs.
+        naming metadata of another distribution, a link, a file that two bring and that differs, a module that two
+        bring under one name, or one that is run whenever Python starts.
     """
     owners: dict[str, str] = {}
+    modules: dict[str, str] = {}
     for distribution, folder in placed:
         _refuse_other_metadata(distribution, folder)
         for path in _files(folder):
             name = path.relative_to(folder).as_posix()
-            if name.startswith("."):
+            # Python reads path files at its start, and what they do to its modules no check sees.
+            if name.startswith(".") or ("/" not in name and path.suffix.lower() == ".pth"):
                 continue
             if path.is_symlink():
                 raise _refused(name, "is a link")
+            module = module_of(name)
+            if module.partition(".")[0] in _RUN_AT_THE_START:
+                raise _refused(name, "is run whenever Python starts")
+            other = modules.setdefault(module, name)
+            if module and other != name and owners[other] != distribution:
+                raise _refused(name, f"is imported under the name of {other}, which comes with {owners[other]}")
             place, other = installed / name, owners.setdefault(name, distribution)
             if other == distribution:
                 try:
@@ -91,8 +101,6 @@ def move_modules(installed: Path, home: Path, packages: Path) -> None:
         name = path.relative_to(installed).as_posix()
         if os.path.lexists(home / name):
             raise _refused(name, "takes the place of a file of the environment itself")
-        if path.suffix.lower() == ".pth" and _leads_out(path):
-            raise _refused(name, "adds a folder outside of its own to the path of Python")
         if path.name == "direct_url.json" and _is_editable(path):
             raise _refused(name, "says that the package lies in a folder of this machine")
     for entry in sorted(installed.iterdir()):
@@ -130,18 +138,6 @@ def _files(home: Path) -> list[Path]:
         found += [Path(folder, name) for name in files]
         found += [Path(folder, name) for name in folders if Path(folder, name).is_symlink()]
     return sorted(found)
-
-
-def _leads_out(file: Path) -> bool:
-    """Return whether a ``.pth`` file names a folder that is not below its own, or cannot be read.
-
-    Its lines of code are left to run in the worker: setuptools, and namespace packages of old, have some.
-    """
-    try:
-        text = file.read_text(encoding="utf-8-sig") if file.stat().st_size <= _LARGEST_METADATA else "/"
-    except (OSError, ValueError):
-        return True
-    return any(os.path.isabs(line) or os.path.normpath(line).startswith("..") for line in folder_lines(text))  # noqa: PTH117
 
 
 def _is_editable(path: Path) -> bool:

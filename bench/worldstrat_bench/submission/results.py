@@ -122,6 +122,8 @@ def add_run(run: Path, slug_folder: Path, verification: Verification | None = No
             if source.is_symlink():
                 what, remedy = "a link in a run: what it leads to is not the run's", "put the file itself there"
                 raise InvalidArtefactError(what, where=source, remedy=remedy)
+            if source.resolve() == (folder / name).resolve():  # a result that was added before
+                continue
             # Not written through a link that lies there.
             (folder / name).unlink(missing_ok=True)
             shutil.copyfile(source, folder / name)

@@ -420,3 +420,9 @@ def test_curves_are_hashed_by_the_record(tmp_path: Path) -> None:
     (the_result(folder) / "spectra.csv").unlink()
     _, faults = faults_of(str(folder))
     assert [fault["rule"] for fault in faults] == ["record-files"]
+
+
+def test_a_wheel_in_capital_letters_is_not_passed_over(tmp_path: Path) -> None:
+    folder = make_submission(tmp_path)
+    (folder / "MY_SR-1.0-PY3-NONE-ANY.WHL").write_bytes(b"")
+    assert [fault["rule"] for fault in faults_of(str(folder))[1]] == ["files"]
