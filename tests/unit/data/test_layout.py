@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from worldstrat_bench.data import layout, split, tables
 from worldstrat_bench.data.check import check_dataset
-from worldstrat_bench.data.layout import Dataset, open_dataset
+from worldstrat_bench.data.layout import Dataset, folders_of_targets, open_dataset
 from worldstrat_bench.errors import DataError, UsageError
 from worldstrat_folder import FolderBuilder
 
@@ -253,3 +253,23 @@ def test_mini_is_recognised(mini_folder: Path) -> None:
     assert (dataset.release, dataset.official_release, dataset.resolve_list("auto")) == ("mini", False, "test")
     assert {len(tile.revisits) for tile in dataset.tiles()} == {8}
     assert np.unique([tile.name for tile in dataset.tiles()]).size == 9
+
+
+def test_what_a_model_may_not_read_follows_links_to_targets(tmp_path: Path) -> None:
+    """Whoever keeps tiles on several disks links their folders, and a model must not find them there."""
+    root, disk = tmp_path / "data", tmp_path / "disk"
+    (root / "hr_dataset" / "12bit" / "here").mkdir(parents=True)
+    for name in ("one", "two"):
+        (disk / name).mkdir(parents=True)
+    (root / "hr_dataset" / "one").symlink_to(disk / "one")
+    (root / "hr_dataset" / "12bit" / "two").symlink_to(disk / "two")
+    forbidden = folders_of_targets(root)
+    assert set(forbidden) == {
+        root.resolve(),
+        (root / "hr_dataset").resolve(),
+        *(disk.resolve() / n for n in ("one", "two")),
+    }
+    assert folders_of_targets(tmp_path / "absent") == (
+        (tmp_path / "absent").resolve(),
+        (tmp_path / "absent" / "hr_dataset").resolve(),
+    )
