@@ -243,8 +243,10 @@ def make_run(
     text = format_tiles(rows)
     table = parse_tiles(text)
     outcomes = [outcome or "" for outcome in table.texts["outcome"]]
-    package, target = (None, None) if handed_in else (f"{model}-package", f"{model}.plugin:load")
-    reference = model_ref or ModelRef(name=model, distribution=package, version="1.0", entry_point=target, frames=8)
+    run_by = ModelRef(
+        name=model, distribution=f"{model}-package", version="1.0", entry_point=f"{model}.plugin:load", frames=8
+    )
+    reference = model_ref or (ModelRef(name=model, frames=8) if handed_in else run_by)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "tiles.csv").write_text(text, encoding="utf-8", newline="")
     record = build_record(
