@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from site_scenes import write_verification
 from submission_factory import MANIFEST, make_submission, record_of, rewrite_record, rewrite_tiles, the_result
 from worldstrat_bench.artefacts.record import ModelRef
-from worldstrat_bench.stats.counting import Claim, claim_of, counting_rows
+from worldstrat_bench.stats.counting import Claim, claim_of, code_digests, counting_rows
 from worldstrat_bench.submission.check import check, judged_folders
 
 
@@ -82,6 +83,23 @@ def test_authors_name_their_main_entry() -> None:
         claim("newer", 3, "Ada", "Bob", main=True),
     ]
     assert counting_rows(rows) == {"new"}
+
+
+def test_functions_that_the_adapter_for_functions_runs_are_told_apart_by_their_names() -> None:
+    """Its code is ours for all of them: whoever was verified first would keep everyone else from counting."""
+    own: dict[str, Any] = {
+        "distribution": "worldstrat-bench-baselines",
+        "entry_point": "worldstrat_bench_baselines.adapters.callables:load",
+        "code_sha256": "a" * 64,
+        "frames": 1,
+    }
+    one, two, again = (
+        code_digests(ModelRef(name="callable", parameters={"function": function}, **own))
+        for function in ("funca:net", "funcb:net", "funca:net")
+    )
+    assert one == again != two
+    assert one.isdisjoint(two)
+    assert code_digests(ModelRef(name="bicubic", **own)).isdisjoint(one)
 
 
 @pytest.fixture(scope="module")

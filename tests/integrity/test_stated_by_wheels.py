@@ -8,10 +8,13 @@ import venv
 from pathlib import Path
 
 import pytest
+import torch
 
 from submission_factory import metadata_of
+from worldstrat_bench.errors import ModelError
 from worldstrat_bench.plugins.code import code_sha256
 from worldstrat_bench.plugins.interpreter import Interpreter, believe_statements_in, inspect_interpreter, statement_of
+from worldstrat_bench.worker import ModelSpec, Worker
 from worldstrat_bench.worker.grants import interpreter_paths
 from worldstrat_bench.worker.plan import link_built, make_folders
 
@@ -232,3 +235,18 @@ def test_a_module_recorded_by_another_name_is_of_the_digest(site: Path, tmp_path
         assert code_sha256(metadata_of(site, "sr")) == plain
     (site / "more.py").write_text("x = 2")
     assert code_sha256(metadata_of(site, "sr")) != plain
+
+
+def test_no_package_runs_as_a_back_end_of_torch(tmp_path: Path) -> None:
+    """Torch runs what any package of the environment announces to it, at its import and so before the model."""
+    home = tmp_path / "venv"
+    venv.EnvBuilder(symlinks=True, with_pip=False).create(home)
+    (packages,) = home.glob("lib/python*/site-packages")
+    announced = {"tiny-1.0.dist-info/entry_points.txt": "[torch.backends]\nhelp = tiny_help:run\n"}
+    install(packages, {"tiny_help.py": "def run():\n    pass\n", **announced}, "tiny")
+    (packages / "torch.pth").write_text(f"{Path(torch.__file__).parent.parent}\n")
+    (packages / "net.py").write_text(
+        "import sys\ndef load(weights, device):\n    raise RuntimeError(f'SEEN {\"tiny_help\" in sys.modules}')\n"
+    )
+    with pytest.raises(ModelError, match="SEEN False"):
+        Worker(ModelSpec("net:load", python=home / "bin" / "python"), isolation="process").start()

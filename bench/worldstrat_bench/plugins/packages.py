@@ -22,18 +22,22 @@ HARNESS = "worldstrat-bench"
 _MOST_EXTRAS = 50
 
 
-def relevant_packages(paths: Sequence[Path], roots: Sequence[str | None]) -> dict[str, str]:
+def relevant_packages(
+    paths: Sequence[Path], roots: Sequence[str | None], locked: Sequence[Path] = ()
+) -> dict[str, str]:
     """Return name and version of the packages that models of some distributions run with, as far as they are there.
 
     Parameters
     ----------
     paths : folders in which packages are installed, in the order of the interpreter's path.
     roots : distributions, or modules that are named like them; their extras count where they are installed.
+    locked : folders of what a lock brought, all of which counts: torch itself imports some packages where they are
+        there, and no requirement says so.
     """
     installed = _installed(paths)
     wanted = [canonicalize_name(name) for name in roots if name]
     first = frozenset(wanted)
-    waiting, found = [*wanted, *ALWAYS], dict[str, str]()
+    waiting, found = [*wanted, *_installed(locked), *ALWAYS], dict[str, str]()
     while waiting:
         name = waiting.pop()
         distribution = installed.get(name)

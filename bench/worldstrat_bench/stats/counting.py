@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -58,11 +60,15 @@ def code_digests(model: ModelRef) -> frozenset[str]:
     """Return what tells whether two models are one: the digests of the code that ran.
 
     Both of them, since a wheel that is packed again has another digest with the same files in it. Where the code is an
-    adapter of ours, the network is in the weights, and their digest is returned: many people use one adapter.
+    adapter of ours, the network is in the weights, and their digest is returned: many people use one adapter. Without
+    weights it is a function that the parameters name.
     """
-    if model.weights_sha256 is not None and _is_adapter(model):
+    if not _is_adapter(model):
+        return frozenset(digest for digest in (model.wheel_sha256, model.code_sha256) if digest is not None)
+    if model.weights_sha256 is not None:
         return frozenset({model.weights_sha256})
-    return frozenset(digest for digest in (model.wheel_sha256, model.code_sha256) if digest is not None)
+    stated = json.dumps([model.code_sha256, model.entry_point, sorted(model.parameters.items())])
+    return frozenset({hashlib.sha256(stated.encode()).hexdigest()} if model.code_sha256 is not None else ())
 
 
 def _is_adapter(model: ModelRef) -> bool:

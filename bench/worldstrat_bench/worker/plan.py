@@ -142,6 +142,8 @@ def environment(
         PYTHONNOUSERSITE="1",
         PYTHONDONTWRITEBYTECODE="1",
         PYTHONUNBUFFERED="1",
+        # Else torch would run what any package of the environment offers it as a back end, before the model.
+        TORCH_DEVICE_BACKEND_AUTOLOAD="0",
         # Without it torch's deterministic mode refuses to multiply matrices on CUDA; it counts only if it is set
         # before CUDA starts.
         CUBLAS_WORKSPACE_CONFIG=":4096:8",

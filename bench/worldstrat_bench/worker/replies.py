@@ -94,7 +94,8 @@ def packages_of(model: ModelSpec, interpreter: Interpreter) -> dict[str, str]:
     # The adapter for functions runs another package, which its parameter names.
     called = function.partition(":")[0].partition(".")[0] if isinstance(function, str) else None
     roots = (model.distribution, model.target.partition(":")[0].partition(".")[0], called)
-    return relevant_packages((*model.search_paths, *import_paths(interpreter)), roots)
+    locked = () if interpreter.extra is None else interpreter.site_paths
+    return relevant_packages((*model.search_paths, *import_paths(interpreter)), roots, locked)
 
 
 def short_text(value: object, limit: int = 200) -> str:

@@ -63,3 +63,14 @@ def test_of_this_environment_the_tools_of_its_owner_are_not_named() -> None:
     assert found["numpy"] == np.__version__
     assert {"torch", "safetensors", "worldstrat-bench-baselines"} <= set(found)
     assert not {"pytest", "mypy", "ruff", "playwright"} & set(found)
+
+
+def test_all_that_a_lock_brought_counts(tmp_path: Path) -> None:
+    """Torch imports some packages where they are there, and a model needs to require none of them."""
+    own, harness = tmp_path / "own", tmp_path / "harness"
+    install(own, "my-sr")
+    install(own, "opt-einsum", "deep", "more; extra == 'all'", version="9.0", extras=("all",))
+    for name in ("deep", "more", "numpy", "secret-project"):
+        install(harness, name)
+    found = relevant_packages([own, harness], ["my-sr"], [own])
+    assert found == {"deep": "1.0", "my-sr": "1.0", "numpy": "1.0", "opt-einsum": "9.0"}
