@@ -133,7 +133,10 @@ def _number(content: Mapping[str, object], name: str) -> float:
     value = content.get(name, 0)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{name} is a number")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"{name} is too large") from None
 
 
 def mlm_parameters(text: str) -> dict[str, Value]:

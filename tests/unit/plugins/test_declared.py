@@ -62,6 +62,7 @@ def test_a_sidecar_speaks_for_its_file_unless_something_is_said(tmp_path: Path, 
         "bands: [[B2]]\nfactor: 2",
         "a: &a [B2, B2]\nb: &b [*a, *a]\nbands: [*b]\nfactor: 2",
         "bands: [B2]\nfactor: .nan",
+        "bands: [B2]\nfactor: 1" + "0" * 400,
         "# " + "x" * (1 << 18),
     ],
 )
