@@ -14,6 +14,8 @@ from worldstrat_bench.digests import file_sha256
 from worldstrat_bench.errors import ModelError
 from worldstrat_bench.plugins.discovery import find_model
 from worldstrat_bench.submission.check import check
+from worldstrat_bench.submission.manifest import load_manifest
+from worldstrat_bench.submission.own_wheel import lock_of
 
 CODE = b"""
 from torch.nn.functional import interpolate
@@ -71,6 +73,7 @@ def test_a_submission_is_evaluated_in_its_own_environment(
     record = record_of(submission)
     assert (record.model.distribution, record.model.submission) == (SLUG, SLUG)
     assert record.model.wheel_sha256 == file_sha256(next(submission.glob("*.whl")))
+    assert record.model.lock_sha256 == lock_of(load_manifest(submission), submission) is not None
     assert "my-sr" in record.environment.packages
     report = check([submission])
     assert report.errors == ()

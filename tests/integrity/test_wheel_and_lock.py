@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from submission_factory import MANIFEST, code_of, make_submission, make_wheel
+from submission_factory import MANIFEST, code_of, make_submission, make_wheel, rewrite_record
+from worldstrat_bench.artefacts.identity import model_differences
+from worldstrat_bench.artefacts.record import ModelRef
 from worldstrat_bench.digests import file_sha256
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.plugins.code import code_sha256
 from worldstrat_bench.plugins.discovery import find_model
 from worldstrat_bench.submission.check import check
 from worldstrat_bench.submission.manifest import load_manifest
+from worldstrat_bench.submission.own_wheel import lock_of
 from worldstrat_bench.submission.prepare import environment_of, prepare
 
 OTHER = {"my_sr/__init__.py": b"", "my_sr/plugin.py": b"def load(weights, device):\n    return 'other'\n"}
@@ -145,3 +148,36 @@ def test_a_pipe_in_a_submission_is_not_waited_for(tmp_path: Path, name: str) -> 
     os.mkfifo(file)
     with pytest.raises(InvalidArtefactError, match="not a file"):
         environment_of(load_manifest(folder), folder, tmp_path / "environments", offline=True)
+
+
+def test_what_a_lock_installed_is_part_of_a_models_identity(tmp_path: Path) -> None:
+    """Torch and the standard library import some packages where they are there: no model has to name them."""
+    own, helper = make_wheel(tmp_path / "own"), make_wheel(tmp_path / "other", name="opt-einsum", entry_points="")
+    line = f"opt-einsum==1.0 --hash=sha256:{file_sha256(helper)}\n"
+    folder = submission(tmp_path, own, stated=False, locked=line)
+    manifest = load_manifest(folder)
+    with_helper = lock_of(manifest, folder)
+    (folder / "requirements.lock").write_text(f"# a comment\n\n{line}")
+    assert lock_of(manifest, folder) == with_helper
+    (folder / "requirements.lock").write_text("")
+    alone = lock_of(manifest, folder)
+    assert None not in (alone, with_helper)
+    assert alone != with_helper
+    (folder / own.name).unlink()
+    assert lock_of(manifest, folder) is None
+    honest, sly = (
+        ModelRef(name="my-sr", frames=8, code_sha256="c" * 64, lock_sha256=lock) for lock in (alone, with_helper)
+    )
+    assert model_differences(honest, sly, partial=True) == ("lock_sha256",)
+    before = honest.model_copy(update={"lock_sha256": None})  # of a record from before it was kept
+    assert model_differences(before, sly, partial=True) == ()
+
+
+def test_a_record_made_with_another_lock_is_refused(tmp_path: Path) -> None:
+    folder = make_submission(tmp_path)
+    assert rules(folder) == set()
+    made = lock_of(load_manifest(folder), folder)
+    rewrite_record(folder, lambda d: d["model"].update(lock_sha256=made))
+    assert rules(folder) == set()
+    rewrite_record(folder, lambda d: d["model"].update(lock_sha256="d" * 64))
+    assert rules(folder) == {"record-manifest"}

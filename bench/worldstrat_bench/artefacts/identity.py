@@ -16,6 +16,7 @@ MODEL: Final = (
     "version",
     "entry_point",
     "wheel_sha256",
+    "lock_sha256",
     "code_sha256",
     "editable",
     "weights_sha256",
@@ -25,7 +26,7 @@ MODEL: Final = (
 )
 """The fields of a reference that decide what a model predicts; the others say what its authors state of it."""
 
-_MAY_BE_UNKNOWN: Final = frozenset({"entry_point", "wheel_sha256", "code_sha256", "editable"})
+_MAY_BE_UNKNOWN: Final = frozenset({"entry_point", "wheel_sha256", "lock_sha256", "code_sha256", "editable"})
 """Fields of which null, or no entry, means "not known"; null weights are a statement: the model has none."""
 
 

@@ -72,6 +72,7 @@ class ModelRef(Part):
     version: Text | None = None
     entry_point: Text | None = None
     wheel_sha256: Sha256 | None = None
+    lock_sha256: Sha256 | None = Field(default=None, description="of all that the lock of its submission installed")
     code_sha256: Sha256 | None = Field(
         default=None, description="of the files of its distribution, installed, editable or in a wheel alike"
     )
@@ -259,8 +260,7 @@ class Record(Artefact):
             raise ValueError("a device is unknown if predictions were handed in, and only then")
         more = model.model_dump(exclude_defaults=True).keys() - {"name", "frames", "train_split", "submission"}
         if handed_in and (more or self.isolation.level != "none"):
-            what = "predictions were handed in, and yet the record names code, weights, parameters or an isolation"
-            raise ValueError(what)
+            raise ValueError("predictions were handed in, and yet the record says more of a model than its name")
         return self
 
     def _check_content(self, document: Any) -> None:

@@ -15,6 +15,7 @@ _WORDS = {
     "files_sha256": "dataset files",
     "inputs": "real or synthetic inputs (--lr)",
     "model.wheel_sha256": "model wheel",
+    "model.lock_sha256": "lock of the model's environment",
     "model.code_sha256": "model code",
     "model.weights_sha256": "model weights",
     "model.parameters": "model parameters",

@@ -34,6 +34,7 @@ class ModelRequest:
     train_split, submission : what a submission declares; kept in the record.
     draws : predictions of each tile, each with another seed, of which the scores are the mean.
     wheel_sha256 : of the wheel that the environment of `python` was built from, where a lock file says so.
+    lock_sha256 : of all that was installed into the environment of `python`, where it was built from a lock.
 
     Raises
     ------
@@ -50,6 +51,7 @@ class ModelRequest:
     submission: str | None = None
     wheel_sha256: str | None = None
     draws: int = 1
+    lock_sha256: str | None = None
 
     def __post_init__(self) -> None:
         # A frozen value settles the types here, so that requests which mean the same compare equal.
@@ -122,6 +124,7 @@ def _reference(request: ModelRequest, entry: ModelEntry, parameters: dict[str, P
         version=entry.version,
         entry_point=entry.target,
         wheel_sha256=entry.wheel_sha256 or request.wheel_sha256,
+        lock_sha256=request.lock_sha256,
         code_sha256=code,
         # Of an environment that was built from a lock only the harness's own packages behind it can be editable.
         editable=editable_sha256(paths if interpreter.extra is None else interpreter.extra, but=entry.distribution),

@@ -39,6 +39,7 @@ def provenance(record: Record) -> Pairs:
         ("Decoded targets", data.targets_sha256),
         ("Entry point", model.entry_point or ""),
         ("Wheel", model.wheel_sha256 or ""),
+        ("Lock", model.lock_sha256 or ""),
         ("Weights", model.weights_sha256 or ""),
         ("Parameters", ", ".join(f"{k} = {v}" for k, v in sorted(shorten(model.parameters).items()))),
         ("Preprocessing", describe(model.parameters)),

@@ -32,7 +32,9 @@ from worldstrat_bench.stats.eligibility import computed_in, why_unranked
 from worldstrat_bench.stats.robustness import disagreements
 from worldstrat_bench.submission.check_words import speed_word_faults
 from worldstrat_bench.submission.faults import CheckFinding, from_error, notice
+from worldstrat_bench.submission.lock import LockError
 from worldstrat_bench.submission.manifest import Manifest
+from worldstrat_bench.submission.own_wheel import lock_of
 from worldstrat_bench.submission.plausibility import plausibility_notices
 from worldstrat_bench.submission.results import RESULT_FILES, result_folder
 
@@ -179,7 +181,20 @@ def manifest_faults(result: Result, manifest: Manifest, slug_folder: Path) -> It
         made, said = short_value(getattr(model, key)), short_value(getattr(stated, key))
         what = f"the record was made with model.{key} = {made}, the manifest says {said}"
         yield CheckFinding("record-manifest", what, where=where, remedy=REMADE)
+    yield from _lock_faults(result, manifest, slug_folder)
     yield from _returned_faults(result, manifest)
+
+
+def _lock_faults(result: Result, manifest: Manifest, slug_folder: Path) -> Iterator[CheckFinding]:
+    """Check that the environment of the record was built from the lock beside the manifest."""
+    made = result.record.model.lock_sha256
+    try:
+        said = None if made is None else lock_of(manifest, slug_folder)
+    except (LockError, OSError):
+        return  # the check of the lock says so
+    if made != said:
+        what = f"the record was made with another lock: {short_value(made)}, the one here is {short_value(said)}"
+        yield CheckFinding("record-manifest", what, where=result.record_file, remedy=REMADE)
 
 
 def _returned_faults(result: Result, manifest: Manifest) -> Iterator[CheckFinding]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -49,6 +50,17 @@ class LockError(InvalidArtefactError):
     def __init__(self, what: str, *, where: object = None, remedy: str | None = None, line: int | None = None) -> None:
         super().__init__(what, where=where, remedy=remedy or _REMEDY)
         self.line = line
+
+
+def installed_sha256(locked: Sequence[Locked], wheels: Iterable[str]) -> str:
+    """Return the digest of what a lock installs: any package of it may run beside the model, imported by it or not.
+
+    Parameters
+    ----------
+    wheels : sha256 of the wheels beside the manifest.
+    """
+    lines = sorted([*(item.as_line() for item in locked), *(f"wheel {sha256}" for sha256 in wheels)])
+    return hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
 
 
 def load_lock(path: Path) -> tuple[Locked, ...]:

@@ -37,6 +37,7 @@ from worldstrat_bench.run.notes import PredictInputs, protocol_ref, read_note
 from worldstrat_bench.run.request import RunOptions, RunRequest, ScoreRequest
 from worldstrat_bench.submission.git import open_checkout
 from worldstrat_bench.submission.manifest import hands_in_predictions, load_manifest, read_text
+from worldstrat_bench.submission.own_wheel import lock_of
 from worldstrat_bench.submission.prepare import submitted_model
 
 State = Literal["ran", "scored again", "done before", "failed tiles", "failed"]
@@ -221,13 +222,14 @@ def _is_of(record: Record, submission: Path) -> bool:
     """Return whether a record is of the model as the submission describes it now."""
     try:
         manifest = load_manifest(submission)
-    except WorldstratBenchError:
+        lock = lock_of(manifest, submission)
+    except (WorldstratBenchError, OSError):
         return False
     model = record.model
     # A manifest knows neither the entry point's target nor a digest of installed code, but may pin a wheel.
     same = same_model(model, manifest.reference(model), partial=True)
     # Asked apart: the comparison above leaves out a digest that only one of the two knows.
-    same = same and manifest.model.wheel_sha256 in (None, model.wheel_sha256)
+    same = same and manifest.model.wheel_sha256 in (None, model.wheel_sha256) and model.lock_sha256 in (None, lock)
     return same and (manifest.environment.base != "harness" or _code_of(submission) == model.code_sha256)
 
 

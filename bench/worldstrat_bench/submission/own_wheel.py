@@ -14,7 +14,7 @@ from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.plugins.code import HARNESS, code_sha256, other_module, wheel_code_sha256
 from worldstrat_bench.plugins.discovery import BASELINES, find_model
 from worldstrat_bench.plugins.interpreter import import_paths, inspect_interpreter
-from worldstrat_bench.submission.lock import Locked
+from worldstrat_bench.submission.lock import Locked, installed_sha256, load_lock
 from worldstrat_bench.submission.manifest import Manifest
 
 TAKEN_NAME = 'give the distribution a name of its own; the models of the harness come with base = "harness"'
@@ -34,6 +34,20 @@ def model_wheel(manifest: Manifest, folder: Path) -> str | None:
         return manifest.model.wheel_sha256
     own = beside(manifest, folder)
     return None if own is None else file_sha256(own)
+
+
+def lock_of(manifest: Manifest, folder: Path) -> str | None:
+    """Return the digest of what the environment of a submission is built from; None if nothing is installed.
+
+    Raises
+    ------
+    LockError
+        if the lock cannot be read.
+    """
+    locked, wheels = load_lock(folder / manifest.environment.lock), sorted(folder.glob("*.whl"))
+    stated = [manifest.model.wheel_sha256] if manifest.model.wheel_sha256 is not None else map(file_sha256, wheels)
+    digests = list(stated)
+    return installed_sha256(locked, digests) if locked or digests else None
 
 
 def other_in_lock(manifest: Manifest, folder: Path, locked: Sequence[Locked]) -> Locked | None:

@@ -23,6 +23,7 @@ from worldstrat_bench.submission.manifest import MANIFEST_NAME, DataFile, Manife
 from worldstrat_bench.submission.own_wheel import (
     LOCKED_TWICE,
     TAKEN_NAME,
+    lock_of,
     model_wheel,
     other_in_lock,
     refuse_other_code,
@@ -124,6 +125,7 @@ def submitted_model(
         submission=manifest.submission.slug,
         # Only the environment that was built from the lock file is known to hold that wheel.
         wheel_sha256=model_wheel(manifest, prepared.folder) if python is None else None,
+        lock_sha256=lock_of(manifest, prepared.folder) if prepared.python is not None else None,
     )
 
 
