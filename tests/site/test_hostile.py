@@ -19,7 +19,7 @@ from worldstrat_bench.site.checker import check
 
 ATTACKS = (
     "<script>window.hit=1</script>",
-    "{{7*7}}{% for x in y %}",
+    "{{98765*43}}{% for x in y %}",
     "=cmd()|' /C calc'!A0",
     "javascript:window.hit=1",
     "abc\u202egnp.exe\u2066\u202d",
@@ -70,7 +70,7 @@ def test_nothing_runs_and_nothing_breaks(hostile: Path, browser: Browser) -> Non
             seen.page.goto(page.as_uri())
             assert seen.page.evaluate("window.hit === undefined")
             assert seen.page.evaluate("document.documentElement.scrollWidth") <= 375, page
-            assert "49" not in seen.page.title()
+            assert "4246895" not in seen.page.content()  # a template that was run
         seen.assert_quiet()
 
 
