@@ -88,9 +88,9 @@ def installed_models(site_paths: Sequence[Path] | None = None) -> tuple[ModelEnt
         folders = _metadata_folders(Path(site))
         for folder in folders:
             # Of one distribution in two folders of the path the earlier wins, as in Python's own import.
-            if _named(folder) not in seen:
+            if named_after(folder) not in seen:
                 found += _entries(folder)
-        seen |= {_named(folder) for folder in folders}
+        seen |= {named_after(folder) for folder in folders}
     return _mark_duplicates(sorted(found, key=lambda entry: (entry.name, entry.distribution)))
 
 
@@ -169,9 +169,9 @@ def _metadata_folders(site: Path) -> list[Path]:
     return [folder for folder in found if not folder.name.startswith("~")]
 
 
-def _named(folder: Path) -> str:
+def named_after(folder: Path) -> str:
     """Return the distribution that a folder of metadata is named after, as indexes compare it."""
-    return normal_name(folder.name.rpartition(".")[0].partition("-")[0])
+    return normal_name(folder.stem.partition("-")[0])
 
 
 def _entries(folder: Path) -> Iterator[ModelEntry]:

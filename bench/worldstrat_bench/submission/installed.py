@@ -17,7 +17,7 @@ from typing import Final
 
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.plugins.code import module_of
-from worldstrat_bench.plugins.discovery import read_metadata
+from worldstrat_bench.plugins.discovery import named_after, read_metadata
 from worldstrat_bench.plugins.projects import normal_name
 
 LEFT_OUT: Final = "bin"
@@ -124,7 +124,7 @@ def _refuse_other_metadata(distribution: str, folder: Path) -> None:
             said = str(read_metadata(path)["Name"])
         except (OSError, ValueError):
             said = ""
-        if {normal_name(path.stem.partition("-")[0]), normal_name(said)} != {distribution}:
+        if {named_after(path), normal_name(said)} != {distribution}:
             raise _refused(path.name, f"is not the metadata of {distribution}, with which it came")
         if own:
             raise _refused(path.name, f"is metadata of the same distribution as {own}")

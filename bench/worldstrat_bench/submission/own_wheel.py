@@ -91,16 +91,15 @@ def refuse_other_code(manifest: Manifest, folder: Path, python: Path) -> None:
         what = f"another wheel of the lock has a module that is imported in place of {model.distribution}'s: {other}"
         raise InvalidArtefactError(what, where=python, remedy="take that wheel out of the lock, or rename its module")
     wheel = beside(manifest, folder)
-    if wheel is not None and code_sha256(entry.metadata) not in _codes(wheel):
+    if wheel is not None and ((code := _code_of(wheel)) is None or code_sha256(entry.metadata) != code):
         what = "the environment holds other code of the model than its wheel: another wheel has put files in its place"
         raise InvalidArtefactError(what, where=wheel, remedy="take the wheel with the same files out of the lock")
 
 
-def _codes(wheel: Path) -> tuple[str, ...]:
-    """Return the digest of the code of a wheel; none for one that cannot be read, or holds no code."""
+def _code_of(wheel: Path) -> str | None:
+    """Return the digest of the code of a wheel; None for one that cannot be read, or holds no code."""
     try:
         with zipfile.ZipFile(wheel) as archive:
-            code = wheel_code_sha256(archive)
+            return wheel_code_sha256(archive)
     except DAMAGED:
-        return ()
-    return () if code is None else (code,)
+        return None
