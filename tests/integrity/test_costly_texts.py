@@ -257,7 +257,11 @@ def test_a_large_hook_of_an_editable_install_is_not_parsed(tmp_path: Path, monke
     assert max(parsed) < 1_000
 
 
-@pytest.mark.parametrize("field", [b"\x3a\x00", b"\x08\x00"], ids=["empty graphs", "numbers"])
+@pytest.mark.parametrize(
+    "field",
+    [b"\x3a\x00", b"\x08\x00", b"\x3a\x04\x0a\x02\x2a\x00", b"\x3a\x64" + b"\x08\x00" * 50],
+    ids=["empty graphs", "numbers", "a node each", "some numbers each"],
+)
 def test_weights_of_tiny_fields_are_not_walked_to_their_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, field: bytes
 ) -> None:

@@ -13,11 +13,17 @@ import pytest
 
 from submission_factory import LOCK, MANIFEST, make_submission, make_wheel
 from worldstrat_bench.digests import file_sha256
-from worldstrat_bench.errors import InvalidArtefactError
+from worldstrat_bench.errors import InvalidArtefactError, UsageError
+from worldstrat_bench.plugins.code import code_sha256
 from worldstrat_bench.plugins.interpreter import inspect_interpreter, statement_of
-from worldstrat_bench.submission.build_sandbox import BuildRoom, usable
+from worldstrat_bench.submission.build_sandbox import BuildRoom, installation_of, usable
 from worldstrat_bench.submission.check import check
-from worldstrat_bench.submission.environments import HARNESS_PTH, EnvironmentRequest, build_environment
+from worldstrat_bench.submission.environments import (
+    HARNESS_PTH,
+    EnvironmentRequest,
+    build_environment,
+    interpreter_of,
+)
 from worldstrat_bench.submission.harness_base import provided, refuse_replaced
 from worldstrat_bench.submission.lock import LockError, parse_lock
 from worldstrat_bench.submission.manifest import parse_manifest
@@ -113,6 +119,31 @@ def test_a_wheel_of_a_lock_does_not_reach_out_of_its_environment(tmp_path: Path,
     assert not list(folder.glob("*/bin/python"))  # nothing is left that could be taken for built
     assert not list(folder.glob("*.json"))
     assert not ran.exists()
+
+
+@pytest.mark.parametrize("uv", BUILDERS)
+def test_a_module_beside_the_packages_is_refused_or_has_a_part_in_the_digest(tmp_path: Path, uv: bool) -> None:
+    """pip moves such files among the modules and records another place; uv records where they are."""
+    _need_uv(uv)
+    found = []
+    for count, content in enumerate((b"FACTOR = 1\n", b"FACTOR = 2\n")):
+        files = {"evil-1.0.data/data/beside.py": content, "evil-1.0.data/data/share/evil/notes.txt": b"honest\n"}
+        wheel = make_wheel(tmp_path / f"wheels{count}", name="evil", files=files)
+        try:
+            python = _build(tmp_path / "environments", wheel, uv=uv)
+        except InvalidArtefactError as error:
+            found.append("refused" if "beside.py" in error.what else error.what)
+        else:
+            (metadata,) = python.parent.parent.glob("lib/python*/site-packages/evil-1.0.dist-info")
+            found.append(str(code_sha256(metadata)))
+    assert found == ["refused", "refused"] or (len(set(found)) == 2 and uv)
+
+
+@pytest.mark.parametrize("uv", BUILDERS)
+def test_other_files_beside_the_packages_are_honest(tmp_path: Path, uv: bool) -> None:
+    _need_uv(uv)
+    wheel = make_wheel(tmp_path / "wheels", name="evil", files={"evil-1.0.data/data/share/evil/notes.txt": b"honest\n"})
+    assert _build(tmp_path / "environments", wheel, uv=uv).exists()
 
 
 HONEST = {
@@ -243,6 +274,28 @@ def test_a_builder_has_neither_variables_nor_files_of_ours(tmp_path: Path, monke
         pytest.skip("no bubblewrap here: the rest needs it")
     assert "s3cr3t" not in seen
     assert "Locks and wheels that reach" not in seen
+
+
+def test_a_builder_sees_an_interpreter_and_not_the_folder_of_the_link_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """uv links the interpreters that it installs in ~/.local/bin; and ~/bin is beside everything that a user has."""
+    base, local = Path(sys.base_prefix), tmp_path / "home" / ".local" / "bin"
+    local.mkdir(parents=True)
+    (local / "python3.99").symlink_to(base / "bin" / f"python3.{sys.version_info.minor}")
+    monkeypatch.setenv("PATH", str(local))
+    asked = interpreter_of("3.99")
+    shown = installation_of(asked)
+    assert asked.is_relative_to(base)
+    assert not any(local.is_relative_to(folder) for folder in shown)
+    assert any(asked.is_relative_to(folder) for folder in shown)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    own = tmp_path / "home" / "bin" / "python3.98"
+    own.parent.mkdir()
+    shutil.copy(sys.executable, own)
+    monkeypatch.setenv("PATH", str(own.parent))
+    with pytest.raises(UsageError, match="is a home or holds one"):
+        installation_of(interpreter_of("3.98"))
 
 
 def test_a_builder_reaches_the_network_only_if_it_may(tmp_path: Path) -> None:

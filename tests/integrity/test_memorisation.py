@@ -18,6 +18,7 @@ from site_scenes import write_verification
 from submission_factory import make_submission, model_ref, record_of, the_result
 from worldstrat_bench.artefacts.memorisation import GainDifference, Memorisation, memorisation_of
 from worldstrat_bench.artefacts.record import Record, load_record
+from worldstrat_bench.artefacts.result import load_result
 from worldstrat_bench.audit import AuditReport, AuditRequest, run_audit
 from worldstrat_bench.audit.probes import LIMITS
 from worldstrat_bench.cli import auditing
@@ -26,6 +27,7 @@ from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.data.mini import write_mini
 from worldstrat_bench.data.reading import read_inputs
 from worldstrat_bench.data.target import read_target
+from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.plugins.discovery import find_model
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.run import evaluate
@@ -229,6 +231,9 @@ def test_the_command_writes_it_beside_the_record_of_the_model(
         assert words in said
         assert "checking the model" not in said
     assert "model.name differs" in invoke("models", "check", "nearest", *audit, *written)[1]
+    # Tiles of these names, and of other content: what a model that tells an audit from a run looks like.
+    other = ("--audit", "--data", private, "--unseen", data, *audit[5:])
+    assert "scored otherwise than in the record" in invoke("models", "check", "bicubic", *other, *written)[1]
     assert not (run / Memorisation.FILE).exists()
     invoke("models", "check", "bicubic", *audit, *written)
     found, record = Memorisation.load(run / Memorisation.FILE), load_record(run)
@@ -237,6 +242,18 @@ def test_the_command_writes_it_beside_the_record_of_the_model(
     assert (found.model.known, found.model.unseen, found.measured_by) == (KNOWN, UNSEEN, "Max Maintainer")
     assert set(found.references) == {"bicubic"}
     assert found.package_sha256 == record.model.code_sha256
+
+
+def test_known_tiles_score_as_in_the_record(data: Path, tmp_path: Path) -> None:
+    evaluate(ModelRequest("bicubic", frames=1), data=data, out=tmp_path / "run", download=False, device="cpu")
+    table = load_result(tmp_path / "run").table
+    scores = dict(zip(table.tiles, table.numbers["psnr"].tolist(), strict=True))
+    auditing._refuse_other_scores({**scores, "a tile of another list": 1.0}, tmp_path / "run")
+    auditing._refuse_other_scores({tile: psnr + 0.009 for tile, psnr in scores.items()}, tmp_path / "run")
+    for change in (0.011, -3.0, float("nan")):
+        moved = {**scores, table.tiles[1]: scores[table.tiles[1]] + change}
+        with pytest.raises(InvalidArtefactError, match=f"1 known tile of {len(scores)}.*{table.tiles[1]}"):
+            auditing._refuse_other_scores(moved, tmp_path / "run")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from worldstrat_bench.errors import InfrastructureError
+from worldstrat_bench.errors import InfrastructureError, InvalidArtefactError
 
 
 def write_durably(path: Path, content: bytes | Sequence[bytes | bytearray | memoryview]) -> None:
@@ -21,13 +21,14 @@ def write_durably(path: Path, content: bytes | Sequence[bytes | bytearray | memo
     ------
     InfrastructureError
         if the disk is full or fails.
+    InvalidArtefactError
+        if a folder lies where the file is first written.
     """
     # In the same folder, since a rename between file systems is a copy. The name is fixed, so that the next start can
     # find what a kill has left.
     temporary = path.with_name(f".{path.name}.tmp")
     try:
-        # The folder may come from a stranger. A link by that name, to a file of ours say, is not written to.
-        temporary.unlink(missing_ok=True)
+        make_room(temporary)
         with temporary.open("xb") as stream:
             for piece in (content,) if isinstance(content, bytes) else content:
                 stream.write(piece)
@@ -47,10 +48,23 @@ def write_durably(path: Path, content: bytes | Sequence[bytes | bytearray | memo
         ) from None
 
 
+def make_room(temporary: Path) -> None:
+    """Remove what has the name of a temporary file. A link by that name, to a file of ours say, is not followed.
+
+    Raises
+    ------
+    InvalidArtefactError
+        if it is a folder, which only a stranger's run holds by such a name.
+    """
+    if temporary.is_dir() and not temporary.is_symlink():
+        raise InvalidArtefactError("a folder lies where a file is written", where=temporary, remedy="remove the folder")
+    temporary.unlink(missing_ok=True)
+
+
 def remove_temporary(folder: Path) -> None:
     """Remove what :func:`write_durably` left in `folder` when it was killed."""
     for leftover in folder.glob(".*.tmp"):
-        leftover.unlink(missing_ok=True)
+        make_room(leftover)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -75,6 +75,7 @@ class AuditReport:
     real : whether the unseen tiles are real imagery, not scenes of the generator.
     unseen_sha256 : digest of the targets of the unseen tiles; None if there were none.
     isolation : level that confined the model.
+    psnr : of the model on every known tile that has one, by the tile's name, dB; empty if it was not measured.
     """
 
     results: tuple[ProbeResult, ...]
@@ -83,6 +84,7 @@ class AuditReport:
     real: bool = False
     unseen_sha256: str | None = None
     isolation: str = ""
+    psnr: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def failed(self) -> tuple[ProbeResult, ...]:
@@ -142,7 +144,7 @@ def run_audit(request: AuditRequest, say: Say = lambda _: None) -> AuditReport:
     differences = {name: own.difference for name, own in gained.items() if own is not None}
     controls = {name: own for name, (own, _, _) in found.items()}
     real = private is not None and private.release != MINI
-    return AuditReport(results, controls, differences, real, digest, level)
+    return AuditReport(results, controls, differences, real, digest, level, {} if gains is None else gains.psnr)
 
 
 def _digest(tiles: Sequence[Tile], protocol: Protocol) -> str:
@@ -275,21 +277,26 @@ def _unseen_tiles(scratch: Path, like: Tile, protocol: Protocol, seed: int) -> t
 
 def _gains_of(model: AuditedModel, material: _Material, frames: int) -> Gains:
     """Return the gains over bicubic on the dataset's tiles and on the unseen ones, dB."""
-    known = _gains(model, material.known, material.protocol, frames)
+    known = _scores(model, material.known, material.protocol, frames)
     try:
-        return Gains(known, _gains(model, material.unseen, material.protocol, frames))
+        unseen = _scores(model, material.unseen, material.protocol, frames)
     except NoPredictionError:
         # Neither their names nor what a model says of them: logs may be public, and a model could say what it saw.
         raise NoPredictionError("the model failed on an unseen tile, or its prediction could not be scored") from None
+    gained, elsewhere = (tuple(gain for _, gain in found.values()) for found in (known, unseen))
+    return Gains(gained, elsewhere, {tile: psnr for tile, (psnr, _) in known.items()})
 
 
-def _gains(model: AuditedModel, tiles: Sequence[Tile], protocol: Protocol, frames: int) -> tuple[float, ...]:
+def _scores(
+    model: AuditedModel, tiles: Sequence[Tile], protocol: Protocol, frames: int
+) -> dict[str, tuple[float, float]]:
+    """Return the PSNR and the gain over bicubic of every tile that has them, dB."""
     from worldstrat_bench.data.target import read_target
     from worldstrat_bench.run.score import FrameFacts, score_tile
     from worldstrat_bench.scoring import make_scorer
 
     scorer = make_scorer(protocol)
-    gains = []
+    found: dict[str, tuple[float, float]] = {}
     for tile in tiles:
         facts = FrameFacts.of(read_inputs(tile, protocol, 1))
         # The gain is of R, G and B: the near infrared of the target need not be read.
@@ -300,7 +307,7 @@ def _gains(model: AuditedModel, tiles: Sequence[Tile], protocol: Protocol, frame
             raise NoPredictionError(f"{tile.name}: {error.what}") from None
         psnr, bicubic = scored.get("psnr"), scored.get("psnr_bicubic")
         if psnr is not None and bicubic is not None:
-            gains.append(psnr - bicubic)
-    if not gains:
+            found[tile.name] = psnr, psnr - bicubic
+    if not found:
         raise NoPredictionError("no tile has a psnr")
-    return tuple(gains)
+    return found

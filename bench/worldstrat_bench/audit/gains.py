@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -37,10 +37,16 @@ class Difference:
 
 @dataclass(frozen=True)
 class Gains:
-    """Gains over bicubic by tile, dB."""
+    """Gains over bicubic by tile, dB.
+
+    Attributes
+    ----------
+    psnr : of every known tile that has one, by its name, dB.
+    """
 
     known: tuple[float, ...]
     unseen: tuple[float, ...]
+    psnr: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def excess(self) -> float:

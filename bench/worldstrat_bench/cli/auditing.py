@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -125,6 +127,8 @@ def audit_model(
     ------
     UsageError
         if known minus unseen is to be written and was not measured.
+    InvalidArtefactError
+        if it is to be written beside a record that says otherwise of the known tiles.
     """
     from worldstrat_bench.audit import AuditRequest, run_audit
     from worldstrat_bench.audit.audit import report_lines
@@ -163,8 +167,43 @@ def audit_model(
         for line in report_lines(report):
             console.say_lines(screen, line)
     if reference is not None:
+        assert audit.record is not None
+        _refuse_other_scores(report.psnr, audit.record)
         typer.echo(f"wrote {_write(report, *reference, audit)}", err=True)
     return report.passed, _findings(report)
+
+
+def _refuse_other_scores(found: Mapping[str, float], run: Path) -> None:
+    """Refuse a model whose known tiles score otherwise in an audit than in its record: it tells one from the other.
+
+    Of several draws a record holds the mean, and an audit asks for one: these are not compared.
+
+    Raises
+    ------
+    InvalidArtefactError
+        naming one of the tiles.
+    """
+    from worldstrat_bench.artefacts.result import load_result
+    from worldstrat_bench.errors import InvalidArtefactError
+    from worldstrat_bench.printed import counted
+    from worldstrat_bench.submission.verify_columns import tolerance_of
+
+    result = load_result(run)
+    if result.record.model.draws > 1:
+        return
+    table, absolute = result.table, tolerance_of("psnr")[0]
+    recorded = dict(zip(table.tiles, table.numbers["psnr"].tolist(), strict=True))
+    # A tile without a value in the record is NaN there, which is within no distance of a number.
+    other = [tile for tile, psnr in found.items() if tile in recorded and not abs(recorded[tile] - psnr) <= absolute]
+    if other:
+        tile = other[0]
+        stated = "none" if math.isnan(recorded[tile]) else f"{recorded[tile]:.3f} dB"
+        raise InvalidArtefactError(
+            f"in the audit {counted(len(other), 'known tile')} of {len(found)} scored otherwise than in the record: "
+            f"{tile} has a PSNR of {found[tile]:.3f} dB, and {stated} there",
+            where=str(run),
+            remedy="verify the record again; a model may tell an audit from a run",
+        )
 
 
 def _findings(report: AuditReport) -> list[dict[str, object]]:

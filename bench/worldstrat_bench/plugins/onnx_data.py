@@ -9,7 +9,6 @@ those of `onnx.proto` (they never change), wire types those of https://protobuf.
 
 from __future__ import annotations
 
-import itertools
 import mmap
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -33,9 +32,35 @@ _KEY, _VALUE = 1, 2  # of an Entry
 _LONGEST_TEXT = 4096
 _LARGEST_SIDE = 1 << 20
 _MOST_FIELDS = 2_000_000
-"""Of one message."""
+"""Of all messages of a file together, each as often as it is walked."""
 
 Found = TypeVar("Found")
+
+
+class Content:
+    """The bytes of a file, and how many fields may still be looked at in it."""
+
+    def __init__(self, mapped: mmap.mmap) -> None:
+        self.mapped, self._left = mapped, _MOST_FIELDS
+
+    def __len__(self) -> int:
+        return len(self.mapped)
+
+    def part(self, span: tuple[int, int]) -> bytes:
+        """Return the bytes from a place to another."""
+        return self.mapped[span[0] : span[1]]
+
+    def spend(self) -> None:
+        """Count one field.
+
+        Raises
+        ------
+        ValueError
+            if there are too many: a file of tiny messages would cost minutes.
+        """
+        if not self._left:
+            raise ValueError("there are too many fields")
+        self._left -= 1
 
 
 def external_data(file: Path) -> tuple[str, ...]:
@@ -65,33 +90,33 @@ def input_sides(file: Path) -> Sides:
     return found[0] if len(found) == 1 else ()
 
 
-def _read(file: Path, parse: Callable[[mmap.mmap], Iterable[Found]]) -> tuple[Found, ...]:
+def _read(file: Path, parse: Callable[[Content], Iterable[Found]]) -> tuple[Found, ...]:
     with file.open("rb") as stream:
         try:
             # Mapped, not read: weights are gigabytes, of which only the keys are looked at.
-            content = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+            mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
         except ValueError:  # an empty file
             return ()
-        with content:
+        with mapped:
             try:
-                return tuple(parse(content))
+                return tuple(parse(Content(mapped)))
             except ValueError:
                 return ()
 
 
-def _inputs(content: mmap.mmap) -> Iterator[Sides]:
+def _inputs(content: Content) -> Iterator[Sides]:
     """Yield the sides of every input that is not a tensor of the file; ValueError where the bytes are not ONNX."""
     for graph in _inside(content, (0, len(content)), 7):
         tensors = [*_inside(content, graph, 5), *_inside(content, graph, 15, 1)]
-        stored = {content[begin:end] for tensor in tensors for begin, end in _inside(content, tensor, 8)}
+        stored = {content.part(span) for tensor in tensors for span in _inside(content, tensor, 8)}
         for value in _inside(content, graph, 11):
-            named = {content[begin:end] for begin, end in _inside(content, value, 1)}
+            named = {content.part(span) for span in _inside(content, value, 1)}
             # Files of old versions list their weights among the inputs.
             if not named & stored:
                 yield tuple(_side(content, one) for one in _inside(content, value, 2, 1, 2, 1))
 
 
-def _inside(content: mmap.mmap, span: tuple[int, int], *path: int) -> list[tuple[int, int]]:
+def _inside(content: Content, span: tuple[int, int], *path: int) -> list[tuple[int, int]]:
     """Return where the fields lie that the numbers of `path` lead to, one message in another."""
     spans = [span]
     for number in path:
@@ -99,12 +124,12 @@ def _inside(content: mmap.mmap, span: tuple[int, int], *path: int) -> list[tuple
     return spans
 
 
-def _side(content: mmap.mmap, span: tuple[int, int]) -> int | None:
+def _side(content: Content, span: tuple[int, int]) -> int | None:
     sizes = [_varint(content, begin, end)[0] for field, kind, begin, end in _fields(content, *span) if kind == VARINT]
     return sizes[0] if sizes and 0 < sizes[0] < _LARGEST_SIDE else None
 
 
-def _locations(content: mmap.mmap) -> Iterator[str]:
+def _locations(content: Content) -> Iterator[str]:
     """Yield the `location` of every tensor; ValueError where the bytes are not a protocol buffer."""
     # A list and not recursion: how deep graphs lie in graphs is up to the file.
     pending = [("Model", 0, len(content))]
@@ -114,28 +139,25 @@ def _locations(content: mmap.mmap) -> Iterator[str]:
         entry: dict[int, bytes] = {}
         for field, begin, stop in _long_fields(content, start, end):
             if message == "Entry" and field in (_KEY, _VALUE) and stop - begin <= _LONGEST_TEXT:
-                entry[field] = content[begin:stop]
+                entry[field] = content.part((begin, stop))
             elif field in leading and begin < stop:
                 pending.append((leading[field], begin, stop))
         if entry.get(_KEY) == b"location":
             yield entry.get(_VALUE, b"").decode("utf-8")
 
 
-def _long_fields(content: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, int, int]]:
+def _long_fields(content: Content, at: int, end: int) -> Iterator[tuple[int, int, int]]:
     """Yield the number, the start and the end of every field of the wire type `BYTES`."""
     for number, kind, begin, stop in _fields(content, at, end):
         if kind == BYTES:
             yield number, begin, stop
 
 
-def _fields(content: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+def _fields(content: Content, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
     """Yield the number, the wire type, the start and the end of the value of every field."""
-    for count in itertools.count():
-        if at >= end:
-            break
+    while at < end:
         # What is walked is not tensors: a large network has some thousand nodes in one graph.
-        if count == _MOST_FIELDS:
-            raise ValueError("there are too many fields")
+        content.spend()
         tag, at = _varint(content, at, end)
         kind, begin = tag & 7, at
         if kind == VARINT:
@@ -154,10 +176,10 @@ def _fields(content: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, int, i
         raise ValueError("a field ends beyond what holds it")
 
 
-def _varint(content: mmap.mmap, at: int, end: int) -> tuple[int, int]:
+def _varint(content: Content, at: int, end: int) -> tuple[int, int]:
     value = shift = 0
     while at < end and shift < 64:
-        byte = content[at]
+        byte = content.mapped[at]
         at += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from worldstrat_bench.artefacts.durable import make_room
 from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
@@ -220,7 +221,7 @@ def _link(source: Path, target: Path) -> None:
     """One file under two names where the file system can, else a copy; never half a file."""
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.tmp")
-    temporary.unlink(missing_ok=True)
+    make_room(temporary)
     try:
         os.link(source, temporary)
     except OSError:

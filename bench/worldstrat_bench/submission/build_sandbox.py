@@ -7,7 +7,6 @@ of the person who builds may be in reach of that.
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
@@ -16,8 +15,9 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from worldstrat_bench.errors import InfrastructureError, InvalidArtefactError
+from worldstrat_bench.errors import InfrastructureError, InvalidArtefactError, UsageError
 from worldstrat_bench.plugins.asking import SYSTEM
+from worldstrat_bench.plugins.tree import holds_a_home
 from worldstrat_bench.worker.bubblewrap import NAMESPACES, find_bubblewrap
 from worldstrat_bench.worker.grants import SETTINGS, spelled_out
 
@@ -37,6 +37,7 @@ _NETWORK = (
     "/etc/ssl",
 )
 _BUILD_SECONDS = 1800
+_OWN: Final = (Path(sys.executable), Path(sys.executable).resolve())
 
 
 @dataclass(frozen=True)
@@ -142,10 +143,25 @@ def usable(program: Path) -> bool:
 
 
 def installation_of(program: Path) -> tuple[Path, ...]:
-    """Return the folders that an executable needs to run: its environment and what lies behind its links."""
-    folders = [Path(sys.prefix), Path(sys.base_prefix)] if program == Path(sys.executable) else []
-    found = shutil.which(str(program)) or str(program)
-    for path in (Path(found), Path(found).resolve()):
-        folders.append(path.parent.parent if path.parent.name == "bin" else path)
+    """Return the folders that an interpreter needs to run: its installation, and the harness's environment for its own.
+
+    Parameters
+    ----------
+    program : as :func:`worldstrat_bench.submission.environments.interpreter_of` returns it.
+
+    Raises
+    ------
+    UsageError
+        if its installation is a home, or holds one: what lies there is not a builder's to read.
+    """
+    folders = [Path(sys.prefix), Path(sys.base_prefix)] if program in _OWN else []
+    # Where its links lead, not where they lie: ~/.local/bin holds links to interpreters, beside much else.
+    behind = program.resolve()
+    folders.append(behind.parent.parent if behind.parent.name == "bin" else behind)
     # An executable in /usr/bin or /bin is part of the system; "/" itself is never shown.
-    return tuple(folder for folder in dict.fromkeys(folders) if folder != Path("/"))
+    found = tuple(folder for folder in dict.fromkeys(folders) if folder != Path("/"))
+    for folder in found:
+        if str(folder) not in SYSTEM and holds_a_home(folder.resolve()):
+            what = f"the interpreter {program} is installed in {folder}, which is a home or holds one"
+            raise UsageError(what, where="environment.python", remedy="install Python in a folder of its own")
+    return found

@@ -188,7 +188,7 @@ def _room(
     """
     target = scratch / "installed"
     target.mkdir()
-    own = Path(sys.executable)
+    own = own_interpreter()
     readable = [home, *installation_of(interpreter_of(request.python)), *installation_of(own)]
     readable += [Path(uv)] if uv else []
     readable += [path.resolve() for path, _ in request.wheels]
@@ -215,7 +215,7 @@ def _install(
     for path, sha256 in request.wheels:
         line = f"{_named(path)} @ {path.resolve().as_uri()} --hash=sha256:{sha256}"
         lines.setdefault(canonicalize_name(_named(path)), []).append(line)
-    program = [uv, "pip", "install", "--quiet"] if uv else [sys.executable, "-I", "-m", "pip", "--quiet"]
+    program = [uv, "pip", "install", "--quiet"] if uv else [str(own_interpreter()), "-I", "-m", "pip", "--quiet"]
     # The interpreter is started here for the last time outside of a worker: it has no package of a stranger yet.
     command = [*program, "--python", str(python)]
     command += [] if uv else ["install", "--no-input", "--no-compile"]
@@ -253,12 +253,18 @@ def interpreter_of(version: str) -> Path:
     """
     own = f"{sys.version_info.major}.{sys.version_info.minor}"
     if version in ("", own):
-        return Path(sys.executable)
+        return own_interpreter()
     found = shutil.which(f"python{version}")
     if found is None:
         remedy = f"install Python {version}, for example with: uv python install {version}"
         raise UsageError(f"there is no Python {version} here", where="environment.python", remedy=remedy)
-    return Path(found)
+    return Path(found).resolve()
+
+
+def own_interpreter() -> Path:
+    """Return the harness's own interpreter: that of its virtual environment, else where its links lead."""
+    own = Path(sys.executable)
+    return own if sys.prefix != sys.base_prefix else own.resolve()
 
 
 def _uv() -> str | None:

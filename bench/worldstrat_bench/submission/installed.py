@@ -7,7 +7,9 @@ or its configuration, which the harness starts and reads, nor what another wheel
 
 from __future__ import annotations
 
+import csv
 import filecmp
+import io
 import json
 import os
 import shutil
@@ -19,6 +21,7 @@ from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.plugins.code import module_of
 from worldstrat_bench.plugins.discovery import named_after, read_metadata
 from worldstrat_bench.plugins.projects import normal_name
+from worldstrat_bench.plugins.recorded import record_text
 
 LEFT_OUT: Final = "bin"
 """Folder of the scripts of wheels, which no model needs."""
@@ -43,12 +46,13 @@ def gather(placed: Iterable[tuple[str, Path]], installed: Path) -> None:
     ------
     InvalidArtefactError
         naming metadata of another distribution, a link, a file that two bring and that differs, a module that two
-        bring under one name, or one that is run whenever Python starts.
+        bring under one name, one that is run whenever Python starts, or one that comes from outside of the packages.
     """
     owners: dict[str, str] = {}
     modules: dict[str, str] = {}
     for distribution, folder in placed:
         _refuse_other_metadata(distribution, folder)
+        beside = _from_beside(folder)
         for path in _files(folder):
             name = path.relative_to(folder).as_posix()
             # Python reads path files at its start, and what they do to its modules no check sees.
@@ -59,6 +63,8 @@ def gather(placed: Iterable[tuple[str, Path]], installed: Path) -> None:
             module = module_of(name)
             if module.partition(".")[0] in _RUN_AT_THE_START:
                 raise _refused(name, "is run whenever Python starts")
+            if module and name in beside:
+                raise _refused(name, "is a module that its wheel puts beside the packages, where no digest covers it")
             other = modules.setdefault(module, name)
             if module and other != name and owners[other] != distribution:
                 raise _refused(name, f"is imported under the name of {other}, which comes with {owners[other]}")
@@ -129,6 +135,23 @@ def _refuse_other_metadata(distribution: str, folder: Path) -> None:
         if own:
             raise _refused(path.name, f"is metadata of the same distribution as {own}")
         own = path.name
+
+
+def _from_beside(folder: Path) -> frozenset[str]:
+    """Return the names of the files that a wheel has outside of its packages (``.data/data``) and pip moved to them.
+
+    pip records the places that they would have in an environment, which is not where they are imported from.
+    """
+    found: set[str] = set()
+    for record in folder.glob("*.dist-info/RECORD"):
+        try:
+            rows = list(csv.reader(io.StringIO(record_text(record) or "", newline="")))
+        except (OSError, csv.Error):
+            raise _refused(record.relative_to(folder).as_posix(), "cannot be read") from None
+        for parts in (PurePosixPath(row[0]).parts for row in rows if row):
+            if ".." in parts:
+                found.add("/".join(part for part in parts if part != ".."))
+    return frozenset(found)
 
 
 def _files(home: Path) -> list[Path]:
