@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 import shutil
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -87,6 +89,26 @@ def test_what_a_board_says_of_its_tiles_is_what_the_first_row_says(tmp_path: Pat
     (division,) = list_divisions(entries, config=BoardConfig(merged=("one-sr", "evil-sr")))
     first = next(entry for entry in entries if entry.title == "one-sr")
     assert np.array_equal(division.facts.numbers["cloud"], first.table.numbers["cloud"])
+
+
+def test_a_row_that_agrees_with_two_boards_joins_neither_to_the_other(tmp_path: Path) -> None:
+    """Facts agree within a tolerance: between two statements that do not, there is one that agrees with both."""
+    for slug in HONEST:
+        make_submission(tmp_path, slug, gain_db=1.0)
+    make_submission(tmp_path, "evil-sr", gain_db=2.0)
+    forge(the_result(tmp_path / "submissions" / "evil-sr"), set_cells("detail", lambda value: value * 1.0014))
+    merged = ("evil-sr", *HONEST)
+    before = badges(tmp_path, *merged)
+    assert before["evil-sr"] != before["one-sr"] == before["two-sr"]
+    for factor in (1.00006, 1.0007, 1.0013):
+        folder = make_submission(tmp_path, "evil-too-sr", gain_db=3.0)
+        forge(the_result(folder), set_cells("detail", partial(operator.mul, factor)))
+        for order in (("evil-sr", "evil-too-sr", *HONEST), (*merged, "evil-too-sr")):
+            after = badges(tmp_path, *order)
+            assert after["one-sr"] == after["two-sr"]
+            assert (after["one-sr"] == before["one-sr"]) or order[1] == "evil-too-sr"
+        assert {slug: after[slug] for slug in before} == before
+        shutil.rmtree(tmp_path / "submissions" / "evil-too-sr")
 
 
 def test_targets_that_were_sought_move_no_other_board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

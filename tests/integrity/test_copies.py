@@ -34,6 +34,13 @@ def test_the_first_of_a_group_counts_however_its_name_is_written(name: str) -> N
     assert counting_rows([claim("a", 1, "Ada", code="1 2"), claim("b", 2, "Bob", code="3 2")]) == {"a"}
 
 
+@pytest.mark.parametrize(
+    ("one", "other"), [("Ian Li", "Lan Li"), ("Maria Chen", "Marla Chen"), ("Jan Born", "Jan Bom"), ("-", ".")]
+)
+def test_people_whose_names_look_alike_are_two(one: str, other: str) -> None:
+    assert counting_rows([claim("a", 1, one, code="1"), claim("b", 2, other, code="2")]) == {"a", "b"}
+
+
 def counted(*models: ModelRef) -> frozenset[str]:
     """The rows that count of verified ones by other people each."""
     rows = enumerate(models)

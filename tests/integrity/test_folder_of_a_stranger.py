@@ -14,9 +14,11 @@ from typer.testing import CliRunner
 
 from run_helpers import command, environment
 from speed_models import Machine, MadeUp
+from submission_factory import make_submission
 from worldstrat_bench.cli import started_in
 from worldstrat_bench.cli.app import app
 from worldstrat_bench.errors import UsageError
+from worldstrat_bench.site.builder import build
 from worldstrat_bench.speed.measure import measure
 from worldstrat_bench.speed.plan import Plan
 
@@ -35,6 +37,29 @@ def project_with_modules(folder: Path, mark: Path) -> Path:
     for name in ("cpuinfo", "json", "multiprocessing", "struct", "tempfile"):
         (folder / f"{name}.py").write_text(f"open({str(mark)!r}, 'w').close()\n")
     return folder
+
+
+@pytest.mark.parametrize("target", [".", "../elsewhere"])
+def test_a_site_is_written_through_no_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str) -> None:
+    """A branch brought the link `site -> .` and a data/site.json: what was not of the site was removed from there."""
+    project, elsewhere = tmp_path / "project", tmp_path / "elsewhere"
+    make_submission(project, tiles=4)
+    elsewhere.mkdir()
+    for folder in (project, elsewhere):
+        (folder / "data").mkdir()
+        (folder / "data" / "site.json").write_text("{}")
+        (folder / "zz-notes.txt").write_text("mine")
+    (project / "site").symlink_to(target)
+    monkeypatch.chdir(project)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(UsageError, match="the folder is a link"):
+        build([Path("submissions")], Path("site"))
+    # A folder of the user with a file that is called as the list of a site's files is no site.
+    with pytest.raises(UsageError, match="holds no site"):
+        build([Path("submissions")], elsewhere)
+    assert sorted(tmp_path.rglob("*")) == before
+    build([Path("submissions")], Path("built"))
+    build([Path("submissions")], Path("built"))
 
 
 @pytest.mark.parametrize("kind", ["git", "hg"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,19 @@ def test_what_a_worker_says_can_be_written_to_a_file(said: str, read: str) -> No
 def test_what_is_not_an_object_is_refused(text: bytes) -> None:
     with pytest.raises(WireError):
         parse_header(text)
+
+
+@pytest.mark.parametrize("author", ["0x" + "f" * 5000, "[[[1]]]", "1979-05-27", "nan"])
+def test_an_author_that_is_no_text_refuses_its_own_submission_alone(tmp_path: Path, author: str) -> None:
+    """An integer of that many digits cannot be written out: whoever compared names with it was refused."""
+    for slug, gain in (("early-sr", 1.0), ("late-sr", 2.0)):
+        make_submission(tmp_path, slug, gain_db=gain)
+    manifest = tmp_path / "submissions" / "early-sr" / "submission.toml"
+    manifest.write_text(re.sub(r"(?m)^authors = .*$", f"authors = [{author}]", manifest.read_text()))
+    verdicts = judged_folders([tmp_path / "submissions"])[tmp_path / "submissions"]
+    found = {folder.name: verdict for folder, verdict in verdicts.items()}
+    assert found["early-sr"].startswith("refused by the check: ")
+    assert found["late-sr"] == ""
 
 
 @pytest.mark.parametrize("statement", ["x = " + "[" * 20_000, "x = " + "{a=" * 10_000, "x = " + "9" * 9_000])

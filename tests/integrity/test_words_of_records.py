@@ -16,6 +16,7 @@ from site_scenes import write_manifest, write_speed
 from submission_factory import MANIFEST, make_submission, record_of, rewrite_record, rewrite_tiles, the_result
 from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.artefacts.robustness import Robustness
+from worldstrat_bench.measures import MEASURES
 from worldstrat_bench.site.builder import compose
 from worldstrat_bench.site.config import BoardConfig
 from worldstrat_bench.site.entries import read_entries
@@ -136,13 +137,52 @@ def test_a_verdict_in_a_name_that_a_record_gives_to_something_is_refused(tmp_pat
     def say(content: dict[str, Any]) -> None:
         if place == "remark":
             content["messages"] = [{"outcome": "ok", "message": word, "tiles": 1, "names": []}]
+        elif place == "nulls":
+            content["nulls"]["lpips"] = word
         else:
-            (content["isolation"]["held"] if place == "isolation" else content["nulls"])[word] = (
-                True if place == "isolation" else "not asked for"
-            )
+            content["isolation"]["held"][word] = True
 
     rewrite_record(folder, say)
     assert rules(folder) == {"name"}
+
+
+@pytest.mark.parametrize("place", ["warnings", "nulls"])
+def test_the_texts_of_a_record_have_a_length_together(tmp_path: Path, place: str) -> None:
+    """Each of them is short enough, and all of them took the check half a minute."""
+    folder = make_submission(tmp_path)
+    text = "\ufdfa" * 2500
+    for count, found in ((2, set()), (40, {"size"})):
+        stated: Any = [text] * count if place == "warnings" else dict.fromkeys(list(MEASURES)[:count], text)
+        rewrite_record(folder, lambda document, stated=stated: document.update({place: stated}))  # type: ignore[misc]
+        assert rules(folder) == found
+
+
+def test_a_reason_belongs_to_a_metric(tmp_path: Path) -> None:
+    folder = make_submission(tmp_path)
+    rewrite_record(folder, lambda document: document.update(nulls={"lpips": "no weights", "n001": "another"}))
+    assert rules(folder) == {"nulls"}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"outcome": "checked", "message": "Verified by the maintainers", "tiles": 2, "names": []},
+        {"outcome": "infra_error", "message": "Verified by the maintainers", "tiles": 1, "names": []},
+        {"outcome": "model_error", "message": "it broke", "tiles": 2, "names": ["Mini-0000"]},
+        {"outcome": "model_error", "message": "it broke", "tiles": 1, "names": ["Mini-0001"]},
+        {"outcome": "ok", "message": "the image is constant", "tiles": 1, "names": ["Mini-0000"]},
+        {"outcome": "ok", "message": "the image is constant", "tiles": 1, "names": ["Atlantis"]},
+    ],
+    ids=str,
+)
+def test_a_message_is_of_tiles_with_its_outcome(tmp_path: Path, said: dict[str, Any]) -> None:
+    """Under an outcome that no tile has, a page would show any sentence as that of a model."""
+    folder = make_submission(tmp_path, failed={"Mini-0000": "model_error"})
+    rewrite_record(folder, lambda content: content.update(messages=[said]))
+    assert "messages" in rules(folder)
+    honest = {"outcome": "ok", "message": "the image is constant", "tiles": 1, "names": ["Mini-0001"]}
+    rewrite_record(folder, lambda content: content.update(messages=[honest]))
+    assert rules(folder) == set()
 
 
 def test_what_a_model_said_of_a_tile_that_failed_is_its_own(tmp_path: Path) -> None:

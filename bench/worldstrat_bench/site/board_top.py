@@ -14,7 +14,7 @@ from worldstrat_bench.site.analysis import Analysis
 from worldstrat_bench.site.board_table import NOTHING, device_classes
 from worldstrat_bench.site.divisions import Division
 from worldstrat_bench.site.entries import Entry
-from worldstrat_bench.site.extras import TRAINING_DATA
+from worldstrat_bench.site.extras import TRAINING_DATA, Speed
 from worldstrat_bench.site.figures import Figure
 from worldstrat_bench.site.leader import BASELINE, Leader, answer
 from worldstrat_bench.site.licences import synthetic
@@ -117,6 +117,7 @@ def speed_figures(analysis: Analysis, found: Leader, base: str) -> list[Figure]:
         points = [p for e in division.entries if (p := _point(division, e, found, device, base))]
         if not points:
             continue
+        others = sum(_speed_of(e, device) is not None for e in division.entries) - len(points)
         front = board_charts.pareto(points, y_higher=m.direction == "higher")
         corners = [points[i] for i in front]
         named = [
@@ -129,19 +130,29 @@ def speed_figures(analysis: Analysis, found: Leader, base: str) -> list[Figure]:
         svg = board_charts.speed_chart(
             named, title, "km²/s, logarithmic", _axis_title(found.metric), up=m.direction == "higher", front=front
         )
-        figures.append(Figure(f"speed-{place}", title, _speed_caption(division, found, points), svg))
+        figures.append(Figure(f"speed-{place}", title, _speed_caption(division, found, points, others), svg))
     return figures
 
 
-def _speed_caption(division: Division, found: Leader, points: Sequence[board_charts.Point]) -> str:
+def _speed_caption(division: Division, found: Leader, points: Sequence[board_charts.Point], others: int) -> str:
+    """Return the caption; `others` models have a speed and no place in the chart."""
     m, absent = measure(found.metric), ""
     first = division.by_slug.get(found.first)
     if first is not None and first.title not in [point.label for point in points]:
         absent = f" {first.title}, first by {m.label}, has no valid speed here."
+    measured = "self-reported; hollow: scores self-reported, too."
+    if division.cited:
+        measured = "timed again by maintainers."
+        measured += f" {counted(others, 'more model')} with a self-reported one in the table." if others else ""
     return (
         f"{counted(len(points), 'model')}.{absent} Stairs: the best {m.label} at each speed; better is up and to the "
-        "right. Throughput of batches, self-reported; hollow: scores self-reported, too."
+        f"right. Throughput of batches, {measured}"
     )
+
+
+def _speed_of(entry: Entry, device: str) -> Speed | None:
+    valid = (speed for speed in entry.speed if speed.valid and speed.device_class == device)
+    return next((speed for speed in valid if speed.scenario == "offline"), None)
 
 
 def _axis_title(metric: str) -> str:
@@ -151,9 +162,11 @@ def _axis_title(metric: str) -> str:
 
 
 def _point(division: Division, entry: Entry, found: Leader, device: str, base: str) -> board_charts.Point | None:
-    summary = division.scores(entry).micro.get(found.metric)
-    speed = next((s for s in entry.speed if s.valid and s.device_class == device and s.scenario == "offline"), None)
+    summary, speed = division.scores(entry).micro.get(found.metric), _speed_of(entry, device)
     if summary is None or summary.mean is None or speed is None:
+        return None
+    # Its authors can add a time after the verification: it must not decide the axis and the stairs of the others.
+    if division.cited and not speed.confirmed:
         return None
     named = entry.slug in (found.first, BASELINE)
     href = f"{base}m/{entry.slug}.html"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -37,6 +37,7 @@ from worldstrat_bench.site.pages_site import (
     build_method,
     build_runs,
     build_schemas,
+    read_manifest,
 )
 from worldstrat_bench.site.pages_strata import build_heat, build_strata
 from worldstrat_bench.site.pages_tile import build_tiles
@@ -288,7 +289,13 @@ def _empty_front(
 
 
 def _check_out(out: Path) -> None:
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())) or (out / MANIFEST).is_file():
+    # A clone may have brought the link, and what is no file of the site is removed from where it leads.
+    if out.is_symlink():
+        raise UsageError("the folder is a link", where=out, remedy=f"give --out what it leads to, {out.resolve()}")
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    with suppress(OSError, ValueError):
+        read_manifest((out / MANIFEST).read_text(encoding="utf-8"))
         return
     raise UsageError(
         "the folder is not empty and holds no site", where=out, remedy="give --out an empty or a new folder"

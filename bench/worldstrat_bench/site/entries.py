@@ -30,7 +30,7 @@ from worldstrat_bench.site.finding import MANIFEST, Judged, find_runs, named_bel
 from worldstrat_bench.site.text import clean, short_hash, slugify
 from worldstrat_bench.stats.anchor import contradiction, reference_of
 from worldstrat_bench.stats.consistency import contradictions
-from worldstrat_bench.stats.names import skeleton
+from worldstrat_bench.stats.names import author_key, skeleton
 from worldstrat_bench.stats.order import named_first
 from worldstrat_bench.stats.train_split import Declaration, assess
 
@@ -98,7 +98,7 @@ class Entry:
     @cached_property
     def author_group(self) -> frozenset[str]:
         """Its authors as they are compared."""
-        return frozenset(skeleton(author) for author in self.card.people)
+        return frozenset(author_key(author) for author in self.card.people)
 
     @property
     def status(self) -> str:

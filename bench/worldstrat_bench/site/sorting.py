@@ -243,21 +243,18 @@ def _one_each(entries: Sequence[Entry], listed: Sequence[str]) -> tuple[list[Ent
 def _agreeing(entries: Sequence[Entry], config: BoardConfig) -> list[list[Entry]]:
     """Part runs on the same targets by what they state of the tiles: verified ones first, then as they were merged.
 
-    Runs that agree are never parted by what others state: no majority decides which of two statements is true. Official
-    ones agree to begin with, since each agrees with the reference.
+    The first run of a part speaks for it, so that no later one moves another's address: numbers agree within a
+    tolerance, and one run can be near two that do not agree. No majority decides which of two statements is true.
+    Official runs agree to begin with, since each agrees with the reference.
     """
     parts: list[list[Entry]] = []
     # The first part has the address of the board.
     for entry in sorted(entries, key=lambda e: _first(e, config)):
-        # Agreement need not be transitive, since numbers agree within a tolerance: a run that is near two parts joins
-        # them.
-        near = [part for part in parts if any(same_facts(entry.table, other.table) for other in part)]
-        if not entry.verified and sum(part[0].verified != "" for part in near) > 1:
-            near = near[:1]  # boards of verified runs are not joined by one that anyone can write
-        joined = [other for part in near for other in part]
-        first = parts.index(near[0]) if near else len(parts)
-        parts = [part for part in parts if part not in near]
-        parts.insert(first, [*joined, entry])
+        near = next((part for part in parts if same_facts(entry.table, part[0].table)), None)
+        if near is None:
+            parts.append([entry])
+        else:
+            near.append(entry)
     return parts
 
 

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Final
 
 from worldstrat_bench.artefacts.record import ModelRef
-from worldstrat_bench.stats.names import skeleton
+from worldstrat_bench.stats.names import author_key
 from worldstrat_bench.toml_text import read_toml
 
 
@@ -39,7 +39,7 @@ class Claim:
     @cached_property
     def group(self) -> frozenset[str]:
         """The authors as they are compared."""
-        return frozenset(skeleton(author) for author in self.authors)
+        return frozenset(author_key(author) for author in self.authors)
 
     def shares(self, other: Claim) -> bool:
         """Return whether only one of two rows may count."""

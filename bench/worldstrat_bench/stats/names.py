@@ -80,6 +80,7 @@ _ALIKE: Final[dict[str, str]] = {
     }.items()
     for letter in letters
 }
+_LIKE_AN_I: Final = "ІіΙιı"
 # Han characters that the standard calls alike, in pairs.
 _ALIKE_HAN: Final = (
     "併倂値值啓啟土士塡填墫壿媯嬀帡帲戶戸晚晩朌肦朏胐朐胊朓脁朘脧朣膧杮柿榝樧溈潙研硏絕絶"
@@ -102,6 +103,9 @@ _MARKS: Final = ("Mn", "Me")
 
 _READ, _LOOKED_AT = 12_000, 2_500
 """Characters of a text: more than any page reads, and more than any page shows."""
+
+_LONGEST_READ: Final = 4
+"""Letters that one character may be read as: one is drawn as a sentence of eighteen, of which no word is made here."""
 
 _CODES: Final = re.compile(r":(?=[A-Za-z0-9_+-]+:)|#(?=[0-9])|gh-(?=[0-9])", re.IGNORECASE)
 
@@ -179,9 +183,14 @@ def _looks_like(look: str, word: str) -> bool:
     # Nearly every text is of plain letters, and strangers decide how many texts there are.
     if look.isascii() or word in look:
         return word in look
+    # No word has half of its letters in a place that holds so many unknown ones; they may be all of a long text.
+    look = _UNKNOWN.sub(lambda found: found[0][: len(word)], look)
     known = [0, *accumulate(map(str.isascii, look))]
     starts = (found.start() for found in _like(word).finditer(look))
     return any(2 * (known[start + len(word)] - known[start]) >= len(word) for start in starts)
+
+
+_UNKNOWN: Final = re.compile(r"[^\x00-\x7f]{8,}")
 
 
 @cache
@@ -195,12 +204,30 @@ def skeleton(name: str) -> str:
     """Return what a reader sees of a name: equal for two names that can be taken for each other."""
     # A full stop tells 1.0 from 10; elsewhere it is not seen: "SRNet." would be another name than "SRNet".
     mapped = "".join(_ALIKE.get(character, character) for character in _LOOSE_STOP.sub("", name))
-    parts = unicodedata.normalize("NFKD", mapped.casefold())
+    parts = "".join(map(_parts, mapped.casefold()))
     plain = "".join(_ALIKE.get(c, c) for c in parts if not unicodedata.combining(c))
     plain = "".join(c for c in plain if c == "." or c not in _PUNCTUATION).replace("i", "l")
     for pair, single in _PAIRS:
         plain = plain.replace(pair, single)
     return plain
+
+
+@lru_cache(maxsize=4096)
+def _parts(character: str) -> str:
+    """Return what a character is made of, without variants; itself where that is a whole word."""
+    parts = unicodedata.normalize("NFKD", character)
+    return parts if len(parts) <= _LONGEST_READ else character
+
+
+def author_key(name: str) -> str:
+    """Return an author's name as counting compares it: without case, accents, spaces and punctuation.
+
+    Letters of other scripts are read as the Latin ones that they look like. Latin ones are not: people whose names look
+    alike ("Ian Li" and "Lan Li") are two, and may count both.
+    """
+    latin = "".join(c if c.isascii() else "i" if c in _LIKE_AN_I else _ALIKE.get(c, c) for c in name)
+    parts = unicodedata.normalize("NFKD", latin.casefold())
+    return "".join(c for c in parts if c.isalnum()) or name
 
 
 def alike(title: str, other: str) -> bool:

@@ -26,6 +26,7 @@ def table_contradictions(table: TileTable, record: Record) -> Iterator[Contradic
     """Yield everything that a table says wrongly, at most one fault a rule."""
     yield from _first(_column_faults(table))
     yield from _first(_outcome_faults(table, record))
+    yield from _first(_message_faults(table, record))
     yield from _first(_range_faults(table))
     yield from _first(_null_faults(table, record))
     yield from _first(_version_faults(table, record))
@@ -57,6 +58,21 @@ def _outcome_faults(table: TileTable, record: Record) -> Iterator[Contradiction]
         yield Contradiction("outcomes", what, "tiles")
 
 
+def _message_faults(table: TileTable, record: Record) -> Iterator[Contradiction]:
+    """Check that messages are of tiles with that outcome: what a model said of a failed one is in its own words."""
+    said: dict[str, int] = {}
+    outcomes = dict(zip(table.tiles, table.text("outcome"), strict=True))
+    for one in record.messages:
+        said[one.outcome] = said.get(one.outcome, 0) + one.tiles
+        other = next((name for name in one.names if outcomes.get(name) != one.outcome), None)
+        if other is not None:
+            what = f"a message with the outcome {one.outcome[:40]!r} names tile {other[:60]!r}, which has another one"
+            yield Contradiction("messages", what)
+        elif said[one.outcome] > record.outcomes.get(one.outcome, 0):
+            what = f"it holds messages of more tiles with the outcome {one.outcome[:40]!r} than there are"
+            yield Contradiction("messages", what)
+
+
 def _range_faults(table: TileTable) -> Iterator[Contradiction]:
     for name, (low, high) in RANGES.items():
         if name not in table.numbers:
@@ -79,6 +95,9 @@ def _null_faults(table: TileTable, record: Record) -> Iterator[Contradiction]:
         # Every protocol of ours has a PSNR for every tile that was scored, whatever reason the record gives.
         if "psnr" not in record.nulls or record.protocol.id.startswith("wsb-"):
             yield Contradiction("nulls", f"tile {table.tiles[row]!r} is ok and has no psnr", "tiles", line=int(row) + 2)
+    for name in sorted(record.nulls.keys() - {*table.numbers, *MEASURES}):
+        what = f"the record says why {name[:60]!r} is null, which is no metric"
+        yield Contradiction("nulls", what, "record")
     known = record.protocol.id in protocol_ids()
     # The table has the columns of wsb: what another protocol does not measure needs no reason.
     measured = load_protocol(record.protocol.id).metrics.names if known else SCORES

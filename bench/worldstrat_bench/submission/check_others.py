@@ -23,7 +23,7 @@ from worldstrat_bench.stats.contradiction import SCORE_AGAIN
 from worldstrat_bench.stats.counting import code_digests
 from worldstrat_bench.stats.eligibility import computed_in
 from worldstrat_bench.stats.facts import same_facts
-from worldstrat_bench.stats.names import alike, author_fault, name_fault, skeleton, word_fault
+from worldstrat_bench.stats.names import alike, author_fault, author_key, name_fault, skeleton, word_fault
 from worldstrat_bench.submission.check_files import SUBMISSIONS
 from worldstrat_bench.submission.faults import CheckFinding, notice
 from worldstrat_bench.submission.locate import line_of
@@ -195,12 +195,16 @@ def name_faults(
     slug = folder.resolve().name
     others = tuple(siblings.names(slug))
     yield from _look_alikes(about.title, slug, siblings, where=where, lines=(title_line, slug_line))
-    own = {skeleton(author) for author in about.authors}
-    named = (other.slug for _, other in others if own & {skeleton(author) for author in other.authors})
-    if shared := sorted(named, key=lambda other: (siblings.place(other), other)):
-        count = f"{len(shared)} other submission{'s' if len(shared) > 1 else ''}"
-        what = f"its authors have {count} ({_listed(shared)}): one entry of the same authors moves ranks"
-        yield notice("authors", what, where=where, line=authors_line)
+    for compared, said in (
+        (author_key, "its authors have {}: one entry of the same authors moves ranks"),
+        (skeleton, "the names of its authors look like those of {}: if they are other people, both count"),
+    ):
+        own = {compared(author) for author in about.authors}
+        named = (other.slug for _, other in others if own & {compared(author) for author in other.authors})
+        if shared := sorted(named, key=lambda other: (siblings.place(other), other)):
+            count = f"{len(shared)} other submission{'s' if len(shared) > 1 else ''}"
+            yield notice("authors", said.format(f"{count} ({_listed(shared)})"), where=where, line=authors_line)
+            break
 
 
 def _look_alikes(

@@ -19,6 +19,9 @@ from worldstrat_bench.submission.faults import CheckFinding
 MOST_TEXTS: Final = 500
 """Texts of a record that pages show: the harness writes some hundred at most."""
 
+MOST_CHARACTERS: Final = 100_000
+"""Of these texts together, and of the names and labels of tiles: the harness writes some thousand."""
+
 _DIGEST: Final = re.compile(r"[0-9a-f]{40,64}")
 _OF_TILES: Final = ("messages", "scores", "draws", "files", "outcomes")
 """Parts of a record whose names follow from its tables, and messages, which are looked at by themselves."""
@@ -35,13 +38,20 @@ def word_faults(result: Result) -> Iterator[CheckFinding]:
             text = f"dataset.{what} is {stated[:60]!r}, which the harness never writes"
             yield CheckFinding("labels", text, where=where, remedy=f"one of: {', '.join(known)}")
     texts = tuple(_stated(record))
+    shown = {label for name in _LABELS for label in result.table.text(name)} | {*result.table.tiles}
     # Each is looked at, and a page shows most of them: strangers must not decide how long that takes.
     if len(texts) > MOST_TEXTS:
         what = f"the record holds {len(texts)} warnings, reasons and names, more than the {MOST_TEXTS} of any run"
         yield CheckFinding("size", what, where=where, remedy="score the run again")
         return
+    faults = [
+        *_too_long((text for _, text in texts), "the warnings, reasons and names of the record", where),
+        *_too_long(shown, "the names and labels of tiles", result.tiles_file),
+    ]
+    if faults:
+        yield from faults
+        return
     yield from _first_fault(texts, where, "score the run again")
-    shown = {label for name in _LABELS for label in result.table.text(name)} | {*result.table.tiles}
     for label in sorted(shown):
         if fault := word_fault(label) or _in_a_table(label):
             what = f"the name or label {label[:60]!r} of a tile cannot be used: {fault}"
@@ -57,7 +67,14 @@ def speed_word_faults(report: SpeedReport, where: Path) -> Iterator[CheckFinding
     texts = [("device.name", device.name), ("device.device_class", device.device_class)]
     for timing in report.timings:
         texts += [("timings.precision", timing.precision), *(("timings.reasons", reason) for reason in timing.reasons)]
-    yield from _first_fault(texts, where, TIME_AGAIN)
+    faults = tuple(_too_long((text for _, text in texts), "the names and reasons of the report", where))
+    yield from faults or _first_fault(texts, where, TIME_AGAIN)
+
+
+def _too_long(texts: Iterable[str], what: str, where: Path) -> Iterator[CheckFinding]:
+    if (count := sum(map(len, texts))) > MOST_CHARACTERS:
+        what = f"{what} have {count:,} characters together, more than the {MOST_CHARACTERS:,} of any run"
+        yield CheckFinding("size", what, where=where, remedy="score the run again")
 
 
 def _first_fault(texts: Iterable[tuple[str, str]], where: Path, remedy: str) -> Iterator[CheckFinding]:

@@ -136,7 +136,10 @@ def _named(folder: Path) -> Named | None:
         return None  # that submission's own check says what is wrong with it
     if not isinstance(title, str) or not isinstance(authors, list):
         return None
-    return Named(folder.name, title, tuple(str(author) for author in authors[:100]), state_of(manifest))
+    # Anything but text is for its own check to refuse, and must not be written out here: an integer of 5000 digits
+    # cannot be, and the error would be another submission's.
+    named = tuple(author for author in authors[:100] if isinstance(author, str))
+    return Named(folder.name, title, named, state_of(manifest))
 
 
 def folders_in(submissions: Path) -> tuple[Path, ...]:
