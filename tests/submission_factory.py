@@ -157,10 +157,11 @@ def make_wheel(
     entry_points: str | None = None,
     metadata: str = "",
     package_files: Mapping[str, bytes] | None = None,
+    encoding: str = "utf-8",
 ) -> Path:
     """A wheel with a package of one module and `files` beside it; RECORD is right unless `record` is given.
 
-    `metadata` holds further lines of METADATA, and `package_files` replaces the package.
+    `metadata` holds further lines of METADATA, which is of that `encoding`, and `package_files` replaces the package.
     """
     package = name.replace("-", "_")
     info = f"{package}-{version}.dist-info"
@@ -170,7 +171,7 @@ def make_wheel(
     content: dict[str, bytes] = {
         **(modules_of(name) if package_files is None else package_files),
         **(files or {}),
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{metadata}".encode(),
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{metadata}".encode(encoding),
         f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: {tag}\n".encode(),
         f"{info}/entry_points.txt": points.encode(),
     }

@@ -6,8 +6,9 @@ import ast
 import hashlib
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -24,6 +25,7 @@ from worldstrat_bench.plugins import editable, onnx_data
 from worldstrat_bench.plugins.declared import sidecar_parameters
 from worldstrat_bench.plugins.discovery import without_extras
 from worldstrat_bench.plugins.packages import relevant_packages
+from worldstrat_bench.stats import names
 from worldstrat_bench.submission import check as checking
 from worldstrat_bench.submission import locate, siblings
 from worldstrat_bench.submission.check import check, judged_folders
@@ -277,6 +279,50 @@ def test_weights_of_tiny_fields_are_not_walked_to_their_end(
     monkeypatch.setattr(onnx_data, "_MOST_FIELDS", 1000)
     assert onnx_data.external_data(tmp_path / "net.onnx") == ()
     assert 1000 < looks[0] < 2100
+
+
+def by_window(look: str, word: str) -> bool:
+    """Return whether a word is in a text, window by window: what `_looks_like` finds, written down plainly."""
+    for start in range(len(look) - len(word) + 1):
+        pairs = list(zip(look[start : start + len(word)], word, strict=True))
+        fits = all(own == letter or not own.isascii() for own, letter in pairs)
+        if fits and 2 * sum(own.isascii() for own, _ in pairs) >= len(word):
+            return True
+    return False
+
+
+def test_words_are_found_as_by_looking_at_every_place() -> None:
+    random = Random(7)
+    words = [names._letters(word) for word in names.RESERVED]
+    found = 0
+    for _ in range(20_000):
+        word = random.choice(words)
+        inner = [random.choice([letter, letter, "é", "ж"]) for letter in word]
+        around = ["".join(random.choices("vr□éж", k=random.choice([0, 3, 9, 20]))) for _ in range(2)]
+        look = around[0] + "".join(inner) + around[1]
+        assert names._looks_like(look, word) == by_window(look, word), look
+        found += by_window(look, word)
+    assert 2000 < found < 18_000
+
+
+@pytest.mark.parametrize("text", ["\ufdfa" * 2500, "ж" * 2500, "\ufdfav" * 1250, "ж" * 6 + "v" * 2400])
+def test_a_text_of_other_letters_is_looked_at_once(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One character is drawn as eighteen letters, and each place of these was looked at for each word in Python."""
+    assert len(names.skeleton(text)) <= len(text)
+    places, like = [0], names._like
+
+    class Counted:
+        def __init__(self, word: str) -> None:
+            self.pattern = like(word)
+
+        def finditer(self, look: str) -> Iterator[re.Match[str]]:
+            for found in self.pattern.finditer(look):
+                places[0] += 1
+                yield found
+
+    monkeypatch.setattr(names, "_like", Counted)
+    assert names.word_fault(text) == ""
+    assert places[0] < len(text)
 
 
 def test_extras_of_a_model_are_looked_at_up_to_some(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,13 +7,14 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from submission_factory import LOCK, MANIFEST, make_submission, make_wheel
 from worldstrat_bench.digests import file_sha256
-from worldstrat_bench.errors import InvalidArtefactError, UsageError
+from worldstrat_bench.errors import InfrastructureError, InvalidArtefactError, UsageError
 from worldstrat_bench.plugins.code import code_sha256
 from worldstrat_bench.plugins.interpreter import inspect_interpreter, statement_of
 from worldstrat_bench.submission.build_sandbox import BuildRoom, installation_of, usable
@@ -137,6 +138,35 @@ def test_a_module_beside_the_packages_is_refused_or_has_a_part_in_the_digest(tmp
             (metadata,) = python.parent.parent.glob("lib/python*/site-packages/evil-1.0.dist-info")
             found.append(str(code_sha256(metadata)))
     assert found == ["refused", "refused"] or (len(set(found)) == 2 and uv)
+
+
+@pytest.mark.parametrize("uv", BUILDERS)
+def test_metadata_that_python_cannot_read_is_refused(tmp_path: Path, uv: bool) -> None:
+    """uv takes it, and the package was missing wherever packages are listed."""
+    _need_uv(uv)
+    wheel = make_wheel(tmp_path / "wheels", name="evil", metadata="Summary: caf\xe9\n", encoding="latin-1")
+    with pytest.raises(InvalidArtefactError):
+        _build(tmp_path / "environments", wheel, uv=uv)
+
+
+def test_a_lock_names_no_package_that_a_record_could_not(tmp_path: Path) -> None:
+    (item,) = parse_lock(f"{'a' * 100}==1.0 {HASH}\n")
+    assert item.name == "a" * 100
+    with pytest.raises(LockError, match="a name of more than 100 characters"):
+        parse_lock(f"{'a' * 101}==1.0 {HASH}\n")
+
+
+def test_a_build_has_half_an_hour_for_all_that_is_in_a_lock(tmp_path: Path) -> None:
+    room = BuildRoom(tmp_path / "home", tmp_path / "scratch", until=time.monotonic() + 1)
+    for folder in (room.home, room.scratch):
+        folder.mkdir()
+
+    def install_many() -> None:
+        for _ in range(100):
+            room.run(["/bin/sleep", "0.3"], "install a of the lock")
+
+    with pytest.raises(InfrastructureError, match="half an hour has passed since the build began"):
+        install_many()
 
 
 @pytest.mark.parametrize("uv", BUILDERS)

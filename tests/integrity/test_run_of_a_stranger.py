@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sqlite3
 import struct
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from worldstrat_bench.data.task import Answer
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.plain_files import read_plain
 from worldstrat_bench.results.load import title_of
+from worldstrat_bench.run import messages
 from worldstrat_bench.run.cluster.engine import Cluster
 from worldstrat_bench.run.events import ignore
 from worldstrat_bench.run.folder import hold_run, read_run
@@ -294,6 +296,53 @@ def test_a_cluster_makes_no_shard_through_a_link(tmp_path: Path, name: str) -> N
     with pytest.raises(InvalidArtefactError, match="a link in a run"):
         cluster.evaluate(RunRequest(ModelRequest("bicubic"), data, out), RunOptions(), ignore)
     assert [(path.name, path.read_text()) for path in folder.iterdir()] == [("record.json", WORDS)]
+
+
+def test_a_message_costs_no_more_than_its_size(run: Path) -> None:
+    """Paths are taken out of it, which took four times as long for twice the text."""
+    looked: list[int] = []
+    long = "/" + "a/" * 40_000
+    scratch = re.compile(messages._SCRATCH.pattern)
+
+    class Counted:
+        def sub(self, new: str, text: str) -> str:
+            looked.append(len(text))
+            return scratch.sub(new, text)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(messages, "_SCRATCH", Counted())
+        assert len(messages.published(long)) <= messages.LONGEST
+    assert max(looked) < 10_000
+    with Journal(run) as journal:
+        journal.set_predicted(Predicted("a", "crash", message=long))
+    with sqlite3.connect(run / FILE_NAME) as connection:
+        connection.execute("UPDATE tile SET message = ?", (long * 10,))
+    with pytest.raises(InvalidArtefactError, match="the journal is damaged"), read_run(run) as read:
+        read.journal.entries()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"days": 10**310},
+        {"values": {"=HYPERLINK(1)": 1.0}},
+        {"values": {"zz": 1.0}},
+        {"nulls": {"zz": "why"}},
+        {"nulls": {"psnr": "x" * 20_000}},
+    ],
+    ids=["days", "formula", "value", "null", "reason"],
+)
+def test_a_score_in_a_journal_holds_what_a_table_can(run: Path, change: dict[str, Any]) -> None:
+    score = {"target_sha256": "0" * 64, "usable": True, "cloud": 0.1, "days": 3, "values": {"psnr": 30.0}, "nulls": {}}
+    for changed, fits in ((score, True), (score | change, False)):
+        with sqlite3.connect(run / FILE_NAME) as connection:
+            connection.execute("UPDATE tile SET score = ?, score_seconds = 1.0", (json.dumps(changed),))
+        with read_run(run) as read:
+            if fits:
+                assert read.journal.entries()["a"].scored is not None
+            else:
+                with pytest.raises(InvalidArtefactError, match="the journal is damaged"):
+                    read.journal.entries()
 
 
 def test_a_journal_whose_pages_lead_to_one_page_many_times_is_damaged(run: Path) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import secrets
 import shutil
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,6 +102,8 @@ def export_inputs(request: ExportRequest, progress: Callable[[int, int], None] =
             written.append(_write_tile(part, ids[tile.name], tile, inputs, request))
         _manifest(request, protocol, dataset, written).save(part / ExportManifest.FILE)
         if request.anonymous is not None:
+            _without_times(part)
+        if request.anonymous is not None:
             # Before the export gets its name: without its ids its predictions could not be scored.
             Identities(ids={key: name for name, key in sorted(ids.items())}).save(request.anonymous)
         part.replace(request.out)
@@ -110,6 +114,13 @@ def export_inputs(request: ExportRequest, progress: Callable[[int, int], None] =
         shutil.rmtree(part, ignore_errors=True)
     progress(len(tiles), len(tiles))
     return request.out
+
+
+def _without_times(folder: Path) -> None:
+    """Set the times of all files to one: they were written in the order of the list, by which they could be named."""
+    now = time.time_ns()
+    for path in (*folder.rglob("*"), folder):
+        os.utime(path, ns=(now, now))
 
 
 def _part_of(out: Path) -> Path:

@@ -26,7 +26,7 @@ from worldstrat_bench.handed.rasters import read_raster
 from worldstrat_bench.handed.stated import MOST_BANDS, Stated
 from worldstrat_bench.printed import share_text
 from worldstrat_bench.units import thinned, unit_fault
-from worldstrat_bench.worker.validate import MAX_SIDE
+from worldstrat_bench.worker.validate import MAX_SIDE, header_bytes
 
 Kind = Literal["geotiff", "npz", "npy", "png", "safetensors"]
 
@@ -228,6 +228,9 @@ def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
     return content
 
 
+_LONGEST_HEADER: Final = 1 << 20
+"""Bytes of the header of a safetensors file, which may hold remarks of whoever made it."""
+
 _TENSORS: Final = {
     "F64": "<f8",
     "F32": "<f4",
@@ -246,6 +249,8 @@ _TENSORS: Final = {
 def _safetensors(content: bytes, stated: Stated) -> Numbers:
     import safetensors
 
+    if header_bytes(content) > _LONGEST_HEADER:
+        raise UnusableFileError(f"has a header of more than {_LONGEST_HEADER >> 10} kB", ONE_IMAGE)
     # The bytes and not arrays: numpy has no bfloat16, in which a prediction may be stored.
     found = safetensors.deserialize(content)  # type: ignore[no-untyped-call]
     names = [str(name) for name, _ in found]

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from worldstrat_bench.data.blocks import check_blocks
 from worldstrat_bench.data.raster import header_of
+from worldstrat_bench.data.tags import check_tags
 from worldstrat_bench.data.traits import check_alpha, no_data_of, scaled_values, traits_of
 from worldstrat_bench.handed.numbers import MAX_BYTES, ONE_IMAGE, Numbers, UnusableFileError, check_numbers, check_size
 from worldstrat_bench.handed.stated import Stated
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
+
+_MOST_CHUNKS: Final = 100_000
+"""Of a PNG: writers put at least some thousand bytes of an image into one."""
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -44,6 +49,8 @@ def read_raster(content: bytes, driver: str, stated: Stated) -> Numbers:
 
     if driver == "PNG":
         _check_png(content)
+    elif driver == "GTiff":
+        check_tags(io.BytesIO(content), _FILE)
     # Not catch_warnings(): it restores the filters of another thread.
     warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
     with MemoryFile(content) as memory, memory.open(driver=driver) as source:
@@ -58,8 +65,12 @@ def read_raster(content: bytes, driver: str, stated: Stated) -> Numbers:
 
 def _check_png(content: bytes) -> None:
     """Refuse a PNG that is cut short or damaged: its library gives what is left of it, and zeros for the rest."""
-    at, kind = len(_PNG), b""
+    at, kind, chunks = len(_PNG), b"", 0
     while content.startswith(_PNG) and kind != b"IEND":
+        chunks += 1
+        # Each costs a look here and another one in the library, however little it holds.
+        if chunks > _MOST_CHUNKS:
+            raise UnusableFileError(f"holds more than {_MOST_CHUNKS:,} chunks", "write it again")
         length = int.from_bytes(content[at : at + 4], "big")
         kind, end = content[at + 4 : at + 8], at + 8 + length
         check = content[end : end + 4]

@@ -113,7 +113,10 @@ def editable_installs(site_paths: Iterable[Path]) -> Iterator[tuple[str, Editabl
     """Yield the name and the place of every distribution in editable mode in these folders, each name once."""
     seen: set[str] = set()
     for distribution in distributions(path=[str(site) for site in site_paths]):
-        name = normal_name(str(distribution.metadata["Name"] or ""))[:200]
+        try:
+            name = normal_name(str(distribution.metadata["Name"] or ""))[:200]
+        except UnicodeDecodeError:  # uv installs such metadata; it cannot be that of an editable install of ours
+            continue
         install = editable_install(distribution) if name not in seen else None
         if install is not None and name:
             yield name, install

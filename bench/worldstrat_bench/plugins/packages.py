@@ -14,6 +14,9 @@ from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from worldstrat_bench.plugins.discovery import named_after
+from worldstrat_bench.plugins.reach import entries_of
+
 ALWAYS = ("numpy", "safetensors", "torch")
 """Packages that the worker itself imports, whatever the model says that it requires."""
 HARNESS = "worldstrat-bench"
@@ -37,13 +40,19 @@ def relevant_packages(
     installed = _installed(paths)
     wanted = [canonicalize_name(name) for name in roots if name]
     first = frozenset(wanted)
-    waiting, found = [*wanted, *_installed(locked), *ALWAYS], dict[str, str]()
+    # Of a lock by the names of the folders of metadata, which the build compared with what was locked: what metadata
+    # says of itself may be more than can be read.
+    folders = (entry for site in locked for entry in entries_of(site) if entry.name.lower().endswith(".dist-info"))
+    found = {named_after(folder): folder.stem.partition("-")[2][:100] for folder in folders}
+    waiting = [*wanted, *found, *ALWAYS]
+    seen = set[str]()
     while waiting:
         name = waiting.pop()
         distribution = installed.get(name)
-        if distribution is None or name in found:
+        if distribution is None or name in seen:
             continue
-        found[name] = str(distribution.version)[:100]
+        seen.add(name)
+        found.setdefault(name, str(distribution.version)[:100])
         # The harness requires torch and much else for its own work, which must not be listed as the model's.
         if name != HARNESS:
             waiting += _required(distribution, extras=name in first)

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from worldstrat_bench.data.task import Answer, Task
-from worldstrat_bench.run.journal import DrawValues, Scored
+from worldstrat_bench.run.tile_score import DrawValues, Scored
 from worldstrat_bench.worker.host import Worker
 from worldstrat_bench.worker.types import Reply
 

@@ -21,10 +21,11 @@ from worldstrat_bench.errors import InfrastructureError, InvalidArtefactError
 from worldstrat_bench.measures import optional_column
 from worldstrat_bench.protocol import OffsetFirst, Protocol, load_protocol, same_task
 from worldstrat_bench.run.folder import TIMINGS, RunFolder
-from worldstrat_bench.run.journal import Entry, Scored
+from worldstrat_bench.run.journal import Entry
 from worldstrat_bench.run.messages import log_messages, tile_messages
 from worldstrat_bench.run.notes import Notes, ScoreInputs
 from worldstrat_bench.run.selection import Selection
+from worldstrat_bench.run.tile_score import Scored
 from worldstrat_bench.scoring.levels import level_warnings
 from worldstrat_bench.stats.aggregate import aggregate
 from worldstrat_bench.stats.draws import draw_scores, draw_warnings

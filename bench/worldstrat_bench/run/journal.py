@@ -11,11 +11,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from worldstrat_bench.errors import InfrastructureError, InvalidArtefactError
 from worldstrat_bench.run.filesystem import is_network, share_lock
-from worldstrat_bench.scoring.levels import Levels
+from worldstrat_bench.run.tile_score import Scored
 
 FILE_NAME = "run.sqlite"
 _VERSION = 1
@@ -37,51 +37,10 @@ _TABLES = frozenset("".join(statement.split()) for statement in _SCHEMA.split(";
 
 _BESIDE = ("", "-journal", "-wal", "-shm")
 """Endings of the files that SQLite opens for one database."""
+_LONGEST_MESSAGE = 100_000
+"""Characters: a worker sends 8000, and what is longer was not written by this harness."""
 _NAMES_ANOTHER = bytes.fromhex("d9d505f920a163d7")
 """The end of a rollback journal that names a file, which SQLite removes once it has rolled back."""
-
-
-class DrawValues(BaseModel):
-    """The numbers of each draw of a tile, and of the mean image."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    each: tuple[dict[str, float | None], ...]
-    mean_image: dict[str, float | None]
-
-
-class Scored(BaseModel):
-    """Result of scoring one tile; everything of its row in ``tiles.csv`` that is neither label nor outcome.
-
-    Attributes
-    ----------
-    target_sha256 : of the decoded target.
-    usable : False if the target has too few valid pixels: the tile is in no list then.
-    cloud, days, detail : facts of the inputs and the target.
-    values : metrics by name; of a failed tile empty.
-    nulls : metric to the reason why it is null.
-    shift_y, shift_x : px of the target grid.
-    levels : what was added to the prediction's bands; the warnings of a run are made of it.
-    curves : what optional metrics keep of the tile, by name, each number of six significant digits.
-    draws : of a tile with several predictions; everything above is of all of them.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    target_sha256: str
-    usable: bool
-    cloud: float
-    days: int
-    detail: float | None = None
-    values: dict[str, float | None] = Field(default_factory=dict)
-    nulls: dict[str, str] = Field(default_factory=dict)
-    shift_y: float | None = None
-    shift_x: float | None = None
-    shift_at_edge: bool | None = None
-    clipped: float | None = None
-    levels: Levels | None = None
-    curves: dict[str, tuple[float, ...]] = Field(default_factory=dict)
-    draws: DrawValues | None = None
 
 
 @dataclass(frozen=True)
@@ -336,6 +295,8 @@ def _refuse_foreign_files(path: Path) -> None:
 
 def _entry(row: tuple[object, ...]) -> Entry:
     tile, outcome, message, seconds, sha256, score, score_seconds = row
+    if len(str(message)) > _LONGEST_MESSAGE:
+        raise ValueError(f"a message has more than {_LONGEST_MESSAGE:,} characters")
     first, *further = (None,) if sha256 is None else str(sha256).split()
     return Entry(
         Predicted(str(tile), str(outcome), str(message), _number(seconds), first, tuple(further)),

@@ -17,6 +17,9 @@ MOST = 20
 LONGEST = 500
 """Characters of one."""
 
+_READ = 8000
+"""Characters of one that are looked at: a worker sends no more, and the journal of a stranger may hold millions."""
+
 NAMED = 10
 """Tiles that are named of each."""
 
@@ -46,7 +49,7 @@ def tile_messages(rows: Iterable[Predicted]) -> tuple[TileMessage, ...]:
 
 def published(message: str) -> str:
     """Return the first line of a message as a record may show it: printable, short, no folder of the machine."""
-    line = "".join(c if c.isprintable() else " " for c in message.strip().partition("\n")[0])
+    line = "".join(c if c.isprintable() else " " for c in message[:_READ].strip().partition("\n")[0])
     line = _SCRATCH.sub("SCRATCH", line)
     line = _OWN.sub(".../", line)
     return shortened(" ".join(_ADDRESS.sub("0x...", line).split()), LONGEST)

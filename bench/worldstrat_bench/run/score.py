@@ -26,9 +26,10 @@ from worldstrat_bench.run.batches import Batches
 from worldstrat_bench.run.draws import score_draws
 from worldstrat_bench.run.events import Tally
 from worldstrat_bench.run.folder import RunFolder
-from worldstrat_bench.run.journal import Entry, Predicted, Scored
+from worldstrat_bench.run.journal import Entry, Predicted
 from worldstrat_bench.run.predictions import PredictionStore
 from worldstrat_bench.run.scorer import Scoring
+from worldstrat_bench.run.tile_score import Scored
 from worldstrat_bench.scoring.types import Frame, Prepared, Scorer, TileScore
 from worldstrat_bench.scoring.wsb import WsbScorer
 from worldstrat_bench.scoring.wsb_batch import kind

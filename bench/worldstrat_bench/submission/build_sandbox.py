@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -50,12 +51,14 @@ class BuildRoom:
     scratch : an empty folder for the home and the caches of the builder.
     readable : what the builder needs beside the system: interpreters, the builder itself, folders of wheels.
     network : whether it may reach the network.
+    until : monotonic time in seconds at which every command has to be done: a lock has up to 2000 of them.
     """
 
     home: Path
     scratch: Path
     readable: tuple[Path, ...] = ()
     network: bool = True
+    until: float = field(default_factory=lambda: time.monotonic() + _BUILD_SECONDS)
 
     def run(self, command: Sequence[str], purpose: str) -> None:
         """Run a builder.
@@ -65,7 +68,7 @@ class BuildRoom:
         InvalidArtefactError
             if it fails: a lock names what cannot be installed.
         InfrastructureError
-            if it cannot be started or takes half an hour.
+            if it cannot be started, or half an hour has passed since the room was made.
         """
         program = find_bubblewrap()
         # Without bubblewrap the builder runs unconfined: it installs by hash and runs nothing of a wheel.
@@ -75,12 +78,15 @@ class BuildRoom:
                 line,
                 capture_output=True,
                 check=False,
-                timeout=_BUILD_SECONDS,
+                timeout=max(0.0, self.until - time.monotonic()),
                 env=self.variables(),
                 stdin=subprocess.DEVNULL,
                 cwd=self.scratch,
             )
-        except (OSError, subprocess.TimeoutExpired) as error:
+        except subprocess.TimeoutExpired:
+            what = f"could not {purpose}: half an hour has passed since the build began"
+            raise InfrastructureError(what, remedy="the same command tries again") from None
+        except OSError as error:
             raise InfrastructureError(f"could not {purpose}: {error}", remedy="the same command tries again") from None
         if done.returncode:
             reason = " ".join(done.stderr.decode("utf-8", "replace").split())[-600:]

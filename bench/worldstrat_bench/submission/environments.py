@@ -28,7 +28,7 @@ from worldstrat_bench.plugins.interpreter import (
     statement_of,
 )
 from worldstrat_bench.submission.build_sandbox import BuildRoom, installation_of
-from worldstrat_bench.submission.harness_base import refuse_replaced, refuse_shadowed
+from worldstrat_bench.submission.harness_base import refuse_provided, refuse_replaced, refuse_shadowed
 from worldstrat_bench.submission.installed import gather, move_modules
 from worldstrat_bench.submission.lock import Locked, parse_lock
 
@@ -95,6 +95,7 @@ def build_environment(
     locked = parse_lock(request.lock)
     if request.over_harness:
         refuse_replaced(locked)
+        refuse_provided(canonicalize_name(_named(path)) for path, _ in request.wheels)
     home = folder.resolve() / request.key
     folder.mkdir(parents=True, exist_ok=True)
     believe_statements_in(folder)

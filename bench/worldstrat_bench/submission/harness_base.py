@@ -6,7 +6,7 @@ or a module that calls itself PIL, would run in place of the harness's.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, distributions, packages_distributions, requires
 from pathlib import Path
 
@@ -47,6 +47,25 @@ def refuse_replaced(locked: Sequence[Locked], installed: Mapping[str, str] | Non
         if item.name in have and item.pin.lstrip("=") != have[item.name]:
             what = f"{item.name} comes from the harness, in version {have[item.name]}; the lock has {item.pin}"
             raise LockError(what, where="environment.lock", remedy=_REMEDY, line=item.line)
+
+
+def refuse_provided(wheels: Iterable[str]) -> None:
+    """Refuse wheels beside the manifest that are packages of the harness: it keeps its own.
+
+    Parameters
+    ----------
+    wheels : canonical names.
+
+    Raises
+    ------
+    InvalidArtefactError
+        naming the first.
+    """
+    have = provided()
+    for name in wheels:
+        if name in have:
+            what = f"{name} comes from the harness, and lies beside the manifest as a wheel"
+            raise InvalidArtefactError(what, where="submission.toml", remedy="remove the wheel")
 
 
 def refuse_shadowed(packages: Path, harness: Sequence[Path], own: Collection[str]) -> None:

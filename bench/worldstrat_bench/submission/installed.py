@@ -128,6 +128,10 @@ def _refuse_other_metadata(distribution: str, folder: Path) -> None:
             continue
         try:
             said = str(read_metadata(path)["Name"])
+            # Python itself reads no other, so that the package would be missing wherever packages are listed.
+            (path / "METADATA").read_bytes().decode("utf-8")
+        except UnicodeDecodeError:
+            raise _refused(f"{path.name}/METADATA", "is not text in UTF-8") from None
         except (OSError, ValueError):
             said = ""
         if {named_after(path), normal_name(said)} != {distribution}:

@@ -19,6 +19,7 @@ from worldstrat_bench.plain_files import read_plain
 
 MAX_LOCK_BYTES = 2 * 1024 * 1024
 _MOST_REQUIREMENTS = 2000
+_LONGEST_NAME = 100
 _LONGEST_REQUIREMENT = 4000
 """Characters without its hashes: what parses requirements takes seconds for a long one."""
 _COMMENT = re.compile(r"(^|\s)#.*$")
@@ -142,6 +143,9 @@ def _locked(line: str, number: int, where: object) -> Locked:
         requirement = Requirement(bare)
     except InvalidRequirement:
         raise LockError(f"not a requirement: {bare[:80]!r}", where=where, line=number) from None
+    if len(requirement.name) > _LONGEST_NAME:
+        what = f"a name of more than {_LONGEST_NAME} characters: {requirement.name[:60]!r}"
+        raise LockError(what, where=where, line=number)
     # "==1.*" is a range in spite of its operator.
     pins = [s for s in requirement.specifier if s.operator in ("==", "===") and "*" not in s.version]
     if requirement.url is None and (len(pins) != 1 or len(list(requirement.specifier)) != 1):

@@ -7,7 +7,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from packaging.utils import canonicalize_name
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from worldstrat_bench.arguments import path_of, path_or_none
 from worldstrat_bench.cache import cache_root
@@ -136,6 +136,10 @@ def environment_of(
     section, model = manifest.environment, manifest.model
     path = folder / section.lock
     wheels = tuple((wheel, _wheel_sha256(manifest, wheel)) for wheel in sorted(folder.glob("*.whl")))
+    if other_wheel := next((wheel for wheel, _ in wheels if not _is_of(wheel, model.distribution)), None):
+        what = f"a wheel that is not the one of {model.distribution} lies beside the manifest"
+        remedy = "remove it; the lock names every other package, on an index or by the address of its wheel"
+        raise InvalidArtefactError(what, where=other_wheel, remedy=remedy)
     own_wheel = model.wheel is not None and not wheels
     locked = load_lock(path)
     if other := other_in_lock(manifest, folder, locked):
@@ -156,6 +160,13 @@ def environment_of(
     python = build_environment(request, environments, offline=offline, find_links=find_links)
     refuse_other_code(manifest, folder, python)
     return python
+
+
+def _is_of(wheel: Path, distribution: str) -> bool:
+    try:
+        return parse_wheel_filename(wheel.name)[0] == canonicalize_name(distribution)
+    except InvalidWheelFilename:
+        return False
 
 
 def weights_of(

@@ -16,7 +16,7 @@ from worldstrat_bench.worker.host import Worker
 from worldstrat_bench.worker.processor import processor_seconds
 from worldstrat_bench.worker.replies import failure_of
 from worldstrat_bench.worker.types import BlockTimes, ModelFigures, PeakMemory, Reply
-from worldstrat_bench.worker.validate import InvalidOutputError, check_image
+from worldstrat_bench.worker.validate import LONGEST_HEADER, InvalidOutputError, check_image, header_bytes
 
 Tensors = dict[str, NDArray[Any]]
 
@@ -180,6 +180,8 @@ class TimedWorker:
         if failure is not None:
             raise self._failed(failure.outcome, failure.message)
         try:
+            if header_bytes(message.body) > LONGEST_HEADER:
+                raise ValueError("its header is too long")
             found = safetensors.numpy.load(bytes(message.body)) if message.body else {}
         except Exception as error:  # noqa: BLE001 whatever a hostile body makes the reader do
             what = f"the reply is not a safetensors message: {str(error)[:200]}"

@@ -14,6 +14,9 @@ from worldstrat_bench.data.task import Task
 from worldstrat_bench.printed import share_text
 from worldstrat_bench.units import thinned, unit_fault
 
+LONGEST_HEADER = 1 << 16
+"""Bytes: that of a reply with a hundred tensors has some ten thousand."""
+
 DTYPES = {
     "F32": "float32",
     "F64": "float64",
@@ -84,7 +87,18 @@ def check_image(image: NDArray[np.generic] | None, task: Task) -> NDArray[np.flo
     return values
 
 
+def header_bytes(content: bytes | bytearray | memoryview) -> int:
+    """Return the length that safetensors bytes state of their JSON header; 0 if there is none.
+
+    The library reads up to 100 MB of it, for ten seconds and 2 GB, in which no other thread of the process runs. So a
+    header is compared with what one needs (:data:`LONGEST_HEADER`) before the library is given the bytes.
+    """
+    return int.from_bytes(content[:8], "little")
+
+
 def _decode(body: bytearray | memoryview) -> dict[str, Mapping[str, Any]]:
+    if header_bytes(body) > LONGEST_HEADER:
+        raise InvalidOutputError("the reply is not a safetensors message of one prediction")
     try:
         tensors = dict(safetensors.deserialize(bytes(body)))  # type: ignore[no-untyped-call]
     except Exception as error:  # noqa: BLE001 whatever a hostile body makes the reader do

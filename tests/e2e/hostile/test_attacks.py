@@ -20,8 +20,16 @@ from worldstrat_bench.worker import Worker
 ONLY_FULL = {"stat_hr"}
 """What Landlock and seccomp do not stop: that a file exists, and how large it is."""
 
-ALWAYS = {"read_secret_of_environment", "read_launch_description", "find_paths_of_the_harness"}
+ALWAYS = {
+    "read_secret_of_environment",
+    "read_launch_description",
+    "find_paths_of_the_harness",
+    "take_timers_of_the_user",
+}
 """What no level lets through."""
+
+LEFT_TO_CUDA = {"take_watches_of_the_user"}
+"""What a worker on a GPU may do at every level."""
 
 DEPENDS = {
     "ptrace_host",
@@ -29,6 +37,8 @@ DEPENDS = {
     "new_namespace",
     "mount",
     "io_uring",
+    "hide_memory",
+    "take_requests_of_the_machine",
     "keyring",
     "netlink",
     "make_sysv_memory",
@@ -133,7 +143,9 @@ def seen_by_host(scene: Scene, attack: str) -> bool:
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_attack(confinement: Confinement, got_through: dict[str, bool], attack: str) -> None:
     level = confinement.level
-    if level == "full" or attack in ALWAYS:
+    if attack in LEFT_TO_CUDA and confinement.profile == "cuda":
+        assert got_through[attack]
+    elif level == "full" or attack in ALWAYS:
         assert not got_through[attack], f"{attack} got through at {confinement}"
     elif level == "strong":
         assert got_through[attack] == (attack in ONLY_FULL)

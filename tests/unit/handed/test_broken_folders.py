@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,7 @@ import plain_bicubic as plain
 from run_helpers import small_dataset
 from worldstrat_bench.data.layout import open_dataset
 from worldstrat_bench.errors import InvalidArtefactError, UsageError, WorldstratBenchError
-from worldstrat_bench.handed import archive
+from worldstrat_bench.handed import archive, rasters
 from worldstrat_bench.handed import files as reading
 from worldstrat_bench.handed.files import npy_array
 from worldstrat_bench.handed.folder import find_files
@@ -121,6 +122,14 @@ def _cut(path: Path, write: Callable[[Path], None]) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
+def _chunks(path: Path) -> None:
+    """Write a PNG with more chunks than writers make, each of them empty and valid."""
+    _png(path)
+    content, empty = path.read_bytes(), b"\0\0\0\0xyZw" + zlib.crc32(b"xyZw").to_bytes(4, "big")
+    header = 8 + 25
+    path.write_bytes(content[:header] + empty * 20_000 + content[header:])
+
+
 class Evil:
     """Opened by pickle, it makes a file."""
 
@@ -162,6 +171,11 @@ CONTENTS: dict[str, tuple[str, Callable[[Path], object], str]] = {
         lambda p: p.write_bytes(_tensors({"x": {"dtype": "F32", "shape": [9, 9], "data_offsets": [0, 4]}}, b"0" * 4)),
         "damaged",
     ),
+    "safetensors with a long header": (
+        ".safetensors",
+        lambda p: p.write_bytes(_tensors({"__metadata__": {"x": "y" * 100_000}}, b"")),
+        "a header of more than 64 kB",
+    ),
     "safetensors of bools": (
         ".safetensors",
         lambda p: p.write_bytes(_tensors({"x": {"dtype": "BOOL", "shape": [4], "data_offsets": [0, 4]}}, b"\1" * 4)),
@@ -187,6 +201,7 @@ CONTENTS: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "PNG in a TIFF's name": (".tif", _png, "not a geotiff"),
     "PNG with a palette": (".png", _palette, "has a palette"),
     "PNG with a flipped bit": (".png", _flipped, "cut short or damaged"),
+    "PNG of many chunks": (".png", _chunks, "chunks"),
     "PNG cut": (".png", lambda p: _cut(p, _png), "cut short or damaged"),
     "PNG without a scale": (".png", _png, "no scale"),
     "PNG with clear pixels": (
@@ -211,6 +226,8 @@ def test_a_file_that_is_not_a_prediction(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(reading, "MAX_BYTES", 1 << 20)
+    monkeypatch.setattr(reading, "_LONGEST_HEADER", 1 << 16)
+    monkeypatch.setattr(rasters, "_MOST_CHUNKS", 10_000)
     folder = whole(tmp_path / "files", names)
     (folder / f"{names[0]}.npy").unlink()
     suffix, write, says = CONTENTS[fault]

@@ -74,3 +74,8 @@ def test_all_that_a_lock_brought_counts(tmp_path: Path) -> None:
         install(harness, name)
     found = relevant_packages([own, harness], ["my-sr"], [own])
     assert found == {"deep": "1.0", "my-sr": "1.0", "numpy": "1.0", "opt-einsum": "9.0"}
+    # What metadata says of itself cannot keep a package out: Python reads neither of these.
+    (own / "latin-2.0.dist-info").mkdir()
+    (own / "latin-2.0.dist-info" / "METADATA").write_bytes(b"Name: latin\nVersion: 2.0\nSummary: caf\xe9\n")
+    (own / "none-3.0.DIST-INFO").mkdir()
+    assert relevant_packages([own, harness], ["my-sr"], [own]) == {**found, "latin": "2.0", "none": "3.0"}

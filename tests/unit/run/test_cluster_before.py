@@ -17,10 +17,11 @@ from worldstrat_bench.run.cluster import engine
 from worldstrat_bench.run.cluster.before import before_text, tiles_done
 from worldstrat_bench.run.events import Event, Notice, Progress
 from worldstrat_bench.run.folder import hold_run
-from worldstrat_bench.run.journal import Journal, Predicted, Scored
+from worldstrat_bench.run.journal import Journal, Predicted
 from worldstrat_bench.run.merge import refuse_another_run
 from worldstrat_bench.run.notes import PredictInputs, predict_inputs
 from worldstrat_bench.run.selection import Shard, select
+from worldstrat_bench.run.tile_score import Scored
 
 SCORED = Scored(
     target_sha256="a" * 64,

@@ -15,7 +15,8 @@ import pytest
 from worldstrat_bench.errors import InfrastructureError, InvalidArtefactError, UsageError
 from worldstrat_bench.run.filesystem import HeldError, locked
 from worldstrat_bench.run.folder import LONGEST_PATH, hold_run, read_run
-from worldstrat_bench.run.journal import FILE_NAME, Journal, Predicted, Scored
+from worldstrat_bench.run.journal import FILE_NAME, Journal, Predicted
+from worldstrat_bench.run.tile_score import Scored
 
 SCORED = Scored(
     target_sha256="a" * 64,

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import safetensors.numpy
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from worldstrat_bench.data.task import Task
-from worldstrat_bench.worker.validate import InvalidOutputError, check_output
+from worldstrat_bench.worker.validate import LONGEST_HEADER, InvalidOutputError, check_output, header_bytes
 
 
 def scene(height: int = 40, width: int = 38) -> NDArray[np.float32]:
@@ -96,6 +98,18 @@ def test_what_is_not_one_tensor_is_refused() -> None:
     for junk in (bytearray(), bytearray(b"junk"), bytearray(b"\xff" * 64), body(good(), "other")):
         with pytest.raises(InvalidOutputError):
             check_output(junk, TASK)
+
+
+def test_the_library_is_given_no_long_header(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It holds the interpreter for seconds, and with it the watchdog: many tensors of no size need no room."""
+    many = {f"t{i}": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for i in range(5000)}
+    header = json.dumps(many).encode()
+    calls: list[int] = []
+    monkeypatch.setattr(safetensors, "deserialize", lambda content: calls.append(len(content)))
+    with pytest.raises(InvalidOutputError, match="not a safetensors message"):
+        check_output(bytearray(len(header).to_bytes(8, "little") + header), TASK)
+    assert not calls
+    assert header_bytes(body(good())) < LONGEST_HEADER < len(header)
 
 
 @given(st.binary(max_size=300))

@@ -16,6 +16,8 @@ from typing import Any, Dict
 Launch = Dict[str, Any]
 
 OWN_TASKS = "/proc/self/task"
+PENDING = 1000
+"""Timers, and signals that wait, of a worker: Python and torch need some tens at most."""
 
 
 def run(launch: Launch) -> None:
@@ -45,6 +47,10 @@ def lower_limits(launch: Launch) -> None:
     hard = resource.getrlimit(resource.RLIMIT_NPROC)[1]
     crowd = 8192 if hard == resource.RLIM_INFINITY else min(8192, hard)
     resource.setrlimit(resource.RLIMIT_NPROC, (crowd, hard))
+    # Timers and queued signals are counted by user: one worker could leave the user's other programs none.
+    hard = resource.getrlimit(resource.RLIMIT_SIGPENDING)[1]
+    few = PENDING if hard == resource.RLIM_INFINITY else min(PENDING, hard)
+    resource.setrlimit(resource.RLIMIT_SIGPENDING, (few, few))
     try:
         with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
             file.write("1000")

@@ -84,7 +84,7 @@ def program(machine: Machine, pid: int, signals_scoped: bool, profile: str = "cp
     pid : of the worker's main process, whose own limits it may change.
     signals_scoped : Landlock keeps signals inside already; if not, only `pid` itself may be signalled.
     profile : "cpu", or "cuda" for a worker that is granted a CUDA device: it may also make unix sockets of the types
-        stream and seqpacket, give them a name, and let them listen, as libcuda does at its start.
+        stream and seqpacket, give them a name, and let them listen, as libcuda does at its start, and use epoll.
     """
     code: List[Instruction] = [(LOAD, 0, 0, ARCH), (EQUAL, 1, 0, machine.audit), (RETURN, 0, 0, KILL_PROCESS)]
     code.append((LOAD, 0, 0, NR))

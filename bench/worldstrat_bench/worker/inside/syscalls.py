@@ -99,9 +99,10 @@ REFUSED: Numbers = {
 }
 """Fail with EACCES: sockets, whatever their family (a path's unix socket passes Landlock)."""
 
-ALLOWED_FOR_CUDA = frozenset({"bind", "listen"})
-"""Of those, what libcuda calls at its start and must not fail; it needs "socket", too, which is judged by its arguments
-there. A socket that listens but can neither connect nor accept reaches nothing."""
+ALLOWED_FOR_CUDA = frozenset({"bind", "listen", "epoll_create", "epoll_create1"})
+"""Of those and of :data:`ABSENT`, what libcuda calls at its start and must not fail, and what it may call: it has not
+been seen without epoll. It needs "socket", too, which is judged by its arguments there. A socket that listens but can
+neither connect nor accept reaches nothing."""
 
 ABSENT: Numbers = {
     "io_uring_setup": (425, 425),
@@ -109,8 +110,16 @@ ABSENT: Numbers = {
     "io_uring_register": (427, 427),
     "clone3": (435, 435),
     "openat2": (437, 437),
+    "memfd_secret": (447, 447),
+    "io_setup": (206, 0),
+    "epoll_create": (213, -1),
+    "epoll_create1": (291, 20),
+    "inotify_init": (253, -1),
+    "inotify_init1": (294, 26),
 }
-"""Fail with ENOSYS: io_uring passes this filter by; clone3 and openat2 hide their flags in memory."""
+"""Fail with ENOSYS, so that programs do without. io_uring passes this filter by; clone3 and openat2 hide their flags in
+memory; no process shows the memory of memfd_secret. What io_setup and epoll take is counted for the machine or the
+user: a worker could leave other programs none. Python's event loops use poll instead."""
 
 UNSUPPORTED: Numbers = {
     "getxattr": (191, 8),

@@ -593,6 +593,22 @@ class Attacks:
     def io_uring(self):
         os.close(check(LIBC.syscall(425, 1, ctypes.create_string_buffer(512))))
 
+    def hide_memory(self):
+        os.close(check(LIBC.syscall(447, 0)))  # memfd_secret
+
+    def take_requests_of_the_machine(self):
+        check(LIBC.syscall(206, 64, ctypes.byref(ctypes.c_ulong())))  # io_setup
+
+    def take_watches_of_the_user(self):
+        os.close(check(LIBC.epoll_create1(0)))
+
+    def take_timers_of_the_user(self):
+        timers = [ctypes.c_void_p() for _ in range(5000)]
+        for timer in timers:
+            check(LIBC.timer_create(1, None, ctypes.byref(timer)))
+        for timer in timers:
+            LIBC.timer_delete(timer)
+
     def keyring(self):
         check(LIBC.syscall(250, 0, -3, 0))  # keyctl: the session's keyring
 
