@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
@@ -11,6 +12,7 @@ from worldstrat_bench.toml_text import read_toml
 Word = Literal["active", "withdrawn", "disputed"]
 WORDS: Final[tuple[Word, ...]] = get_args(Word)
 UNREADABLE: Final = "its status cannot be read"
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,13 @@ class State:
     word: Word = "active"
     date: str = ""
     reason: str = ""
+
+    @property
+    def brief(self) -> str:
+        """The state without foreign text, such as "disputed on 2026-11-26"; "" for an active submission."""
+        if self.word == "active":
+            return ""
+        return f"{self.word} on {self.date}" if _DAY.fullmatch(self.date) else self.word
 
     @property
     def text(self) -> str:

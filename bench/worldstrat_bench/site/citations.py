@@ -19,7 +19,7 @@ def model_reference(division: Division, entry: Entry, config: BoardConfig) -> st
         entry.record,
         About(entry.title, authors, card.paper, card.code),
         page=_page(config, f"{division.prefix}m/{entry.slug}.html") or config.repository,
-        standing=f"{_standing(division)}, {entry.status}",
+        standing=f"{_standing(division)}, {entry.standing}",
     )
 
 

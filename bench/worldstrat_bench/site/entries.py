@@ -27,7 +27,7 @@ from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.site.draws import check_draws
 from worldstrat_bench.site.extras import Card, Speed, card_of, parse_toml, robustness_of, speed_of, string_at
 from worldstrat_bench.site.finding import MANIFEST, Judged, find_runs, named_below, passed_runs
-from worldstrat_bench.site.text import clean, short_hash, slugify
+from worldstrat_bench.site.text import clean, day, short_hash, slugify
 from worldstrat_bench.stats.anchor import contradiction, reference_of
 from worldstrat_bench.stats.consistency import contradictions
 from worldstrat_bench.stats.names import author_key, skeleton
@@ -35,6 +35,8 @@ from worldstrat_bench.stats.order import named_first
 from worldstrat_bench.stats.train_split import Declaration, assess
 
 MAX_BYTES = 8_000_000
+LOCK = "requirements.lock"
+"""Of the submission, beside its manifest."""
 FILES = (
     Record.FILE,
     TILES,
@@ -45,6 +47,7 @@ FILES = (
     Robustness.FILE,
     Memorisation.FILE,
     "submission.toml",
+    LOCK,
 )
 """Files of a run that the site reads, and copies into its downloads."""
 
@@ -61,6 +64,7 @@ class Entry:
     robustness : its curves; None if there are none, or the file contradicts the record and is not shown at all.
     curves : of its optional metrics, by the file that holds them; empty if it was evaluated without.
     verification : of the record; None if it is its authors' word, or only some of its tiles were run again.
+    sample : of tiles that maintainers ran again beside a record of its authors; it gives no rank and no status.
     memorisation : known minus unseen, measured by maintainers; None unless they computed the record, too.
     train_split : as the record states it, else the manifest.
     state, corrections : of its submission.
@@ -77,6 +81,7 @@ class Entry:
     verification: Verification | None
     train_split: str | None
     files: Mapping[str, bytes] = field(repr=False)
+    sample: Verification | None = None
     robustness: Robustness | None = None
     memorisation: Memorisation | None = None
     curves: Mapping[str, Curves] = field(default_factory=dict, repr=False, compare=False)
@@ -93,7 +98,7 @@ class Entry:
     def verified(self) -> str:
         """Who computed its numbers and when; "" if they are its authors'."""
         found = self.verification
-        return clean(f"{found.verified_by}, {found.verified_at}", 120) if found else ""
+        return clean(f"{found.verified_by}, {day(found.verified_at)}", 120) if found else ""
 
     @cached_property
     def author_group(self) -> frozenset[str]:
@@ -104,6 +109,11 @@ class Entry:
     def status(self) -> str:
         """Either "verified" or "self-reported"."""
         return "verified" if self.verified else "self-reported"
+
+    @property
+    def standing(self) -> str:
+        """The status, and the state of a submission that has no rank: "verified, disputed on 2026-11-26"."""
+        return ", ".join(part for part in (self.status, self.state.brief) if part)
 
     @property
     def family(self) -> str:
@@ -220,7 +230,8 @@ def read_entry(folder: Path, root: Path, source: str, references: References | N
     files = {
         name: data
         for name in FILES
-        if (data := _read(_manifest(folder, root) if name == "submission.toml" else folder / name)) is not None
+        if (data := _read((_manifest(folder, root).parent if name in ("submission.toml", LOCK) else folder) / name))
+        is not None
     }
     # All files are read once, before any is checked: what is shown, hashed and offered for download is the same bytes.
     for name in (Record.FILE, TILES):
@@ -241,9 +252,12 @@ def read_entry(folder: Path, root: Path, source: str, references: References | N
     # A file that contradicts the record is neither shown nor handed on to others.
     if robustness is None:
         files.pop(Robustness.FILE, None)
+    # An empty lock, and one that nothing was installed from, say nothing of what ran.
+    if record.model.lock_sha256 is None or not files.get(LOCK, b"").strip():
+        files.pop(LOCK, None)
     model, verified = record.model, verification_of(files.get(Verification.FILE), record)
-    # A sample is a notice for maintainers: readers are told of records whose numbers maintainers computed.
-    verified = verified if verified is not None and verified.computed else None
+    # A sample ranks nothing: only a record whose numbers maintainers computed is called verified.
+    verified, sample = (verified, None) if verified is None or verified.computed else (None, verified)
     memorised = memorisation_of(files.get(Memorisation.FILE), record) if verified is not None else None
     if memorised is None:
         files.pop(Memorisation.FILE, None)
@@ -258,6 +272,7 @@ def read_entry(folder: Path, root: Path, source: str, references: References | N
         declaration=assess(train_split),
         speed=speed_of(files.get(SpeedReport.FILE), record, verified),
         verification=verified,
+        sample=sample,
         train_split=train_split,
         files=files,
         robustness=robustness,

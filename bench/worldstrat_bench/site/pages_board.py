@@ -68,12 +68,14 @@ def build_boards(out: Output, analysis: Analysis, common: Context, *, home: Cont
 
 
 NONE_VERIFIED: Final = "No record on this board is verified yet, so none is ranked."
-SELF_REPORTED: Final = (
-    "Computed by the authors, in the order of their scores. We checked that the files agree with each other, not that "
-    "the model made them: with public data anyone can compute consistent files. On an official board a rank, letters "
-    "and a place in a figure belong to verified records, and nothing here changes one of theirs. Speeds are the "
-    "authors' own."
+_REPORTED: Final = (
+    "We checked that the files agree with each other, not that the model made them: with public data anyone can "
+    "compute consistent files. On an official board a rank, letters and a place in a figure belong to verified "
+    "records, and self-reported ones change nothing of these. Speeds are the authors' own."
 )
+SELF_REPORTED: Final = f"Computed by the authors. {_REPORTED}"
+"""What the word means, of one record."""
+SELF_REPORTED_ROWS: Final = f"Computed by the authors, in the order of their scores. {_REPORTED}"
 VERIFIED: Final = (
     "Maintainers ran the submitted code over the whole list, and the numbers are those of their run. That does not "
     "exclude that the model has seen the public test images, or that it is the best of many tries."
@@ -216,7 +218,7 @@ def _reported_context(analysis: Analysis, name: str, metric: str, base: str) -> 
     table = board_table(division, "self-reported", caption, rows, base=base, beside=analysis.config.beside)
     return {
         "reported_html": render(table),
-        "reported_note": SELF_REPORTED,
+        "reported_note": SELF_REPORTED_ROWS,
         "reported_csv": f"{division.prefix}data/self-reported-{slugify(name)}",
     }
 

@@ -8,17 +8,16 @@ from markupsafe import Markup, escape
 from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.artefacts.tiles import TileTable
 from worldstrat_bench.measures import MEASURES, measure
-from worldstrat_bench.printed import counted, share_text, three_digits
+from worldstrat_bench.printed import counted, share_text
 from worldstrat_bench.protocol import GaussianParabola
 from worldstrat_bench.site.analysis import Analysis, Pair
 from worldstrat_bench.site.board_table import metrics_of
 from worldstrat_bench.site.board_top import Sentence, described
 from worldstrat_bench.site.citations import model_reference
-from worldstrat_bench.site.divisions import Division
 from worldstrat_bench.site.draws import draw_rows
 from worldstrat_bench.site.entries import Entry
-from worldstrat_bench.site.extras import TIMED, Speed
 from worldstrat_bench.site.figures import forest_figure, shift_figures
+from worldstrat_bench.site.model_card import card_rows
 from worldstrat_bench.site.model_top import (
     crops_block,
     curve_figure,
@@ -28,7 +27,7 @@ from worldstrat_bench.site.model_top import (
     verdicts,
     weakest,
 )
-from worldstrat_bench.site.pages_board import SELF_REPORTED, VERIFIED, Context
+from worldstrat_bench.site.pages_board import Context
 from worldstrat_bench.site.pictures import TilePictures
 from worldstrat_bench.site.provenance import Pairs, no_repository, provenance, reproduce, source_of
 from worldstrat_bench.site.render import Output
@@ -36,14 +35,13 @@ from worldstrat_bench.site.robustness import Partners, gap_block, robustness_fig
 from worldstrat_bench.site.spectra_figures import spectrum_figures
 from worldstrat_bench.site.tables import Cell, Column, Row, Table, render, value_cell
 from worldstrat_bench.site.text import NO_VALUE, clean, number, probability
-from worldstrat_bench.site.uncertainty import returned, uncertainty_block
+from worldstrat_bench.site.uncertainty import uncertainty_block
 from worldstrat_bench.site.versions import version_notes
 from worldstrat_bench.stats.letters import shown
 from worldstrat_bench.stats.ranking import drawn_interval
 
 OFFSET = 0.25
 """Mean distance to the median of all models, target px, from which a model's output is said to be offset."""
-_HANDED_IN = "made elsewhere and handed in as files; code, weights and speed are not known"
 
 
 def build_models(
@@ -63,7 +61,7 @@ def build_models(
             "state": clean(entry.state.text, 500),
             "corrections": [(clean(c.date, 40), clean(c.what, 400)) for c in entry.corrections],
             "card": [
-                *_card(entry, _entries_of_authors(division, entry)),
+                *card_rows(division, entry),
                 *draw_rows(entry.record, division.list_name, division.protocol.ranking.metrics),
             ],
             "verdicts": (said := verdicts(analysis, entry)),
@@ -125,54 +123,6 @@ def _measured(entry: Entry, metric: str) -> bool:
     if metric == "gain":
         return bool(np.isfinite(entry.table.numbers["psnr"]).any())
     return bool(np.isfinite(entry.table.numbers[metric]).any())
-
-
-def _entries_of_authors(division: Division, entry: Entry) -> int:
-    """Count the entries that share an author with one; a self-reported one adds nothing to what is said of a ranked."""
-    rows = division.entries if division.ranks(entry) else division.shown
-    return sum(bool(entry.author_group & other.author_group) for other in rows)
-
-
-def _card(entry: Entry, entries: int) -> Pairs:
-    model = entry.record.model
-    card = entry.card
-    rows = [
-        ("Status", f"verified: {entry.verified}. {VERIFIED}" if entry.verified else f"self-reported. {SELF_REPORTED}"),
-        ("Authors", card.authors),
-        ("Entries of these authors", f"{entries}" if entries > 1 else ""),
-        ("Licence", card.licence),
-        ("Package", clean(" ".join(p for p in (model.distribution or "", model.version or "") if p), 120)),
-        ("Family", entry.family or NO_VALUE),
-        ("Frames", entry.frames),
-        ("Returns", returned(entry.record)),
-        ("Train list", f"{clean(entry.declaration.title, 200)}. {entry.declaration.explanation}."),
-        *card.training,
-        ("Device of the run", "" if entry.record.predictions else clean(entry.record.device.device_class, 80)),
-        ("Predictions", _HANDED_IN if entry.record.predictions else ""),
-        ("Archive of the predictions", card.archive if entry.record.predictions else ""),
-    ]
-    rows += [row for speed in entry.speed for row in _speed_rows(speed)]
-    rows += [("How it was timed", TIMED)] if entry.speed else []
-    return [(label, value) for label, value in rows if value]
-
-
-def _speed_rows(speed: Speed) -> Pairs:
-    """Return throughput, latency and transfer of one scenario, with units, the card and the verdict."""
-    verdict = "valid" if speed.valid else "invalid"
-    where = f"on {speed.device} ({speed.device_class}), precision {speed.precision}, {verdict}; {speed.by}"
-    batches = "one tile a call" if speed.batch == 1 else f"batches of {speed.batch}"
-    rate = f"{three_digits(speed.km2_per_second)} km²/s, {three_digits(speed.tiles_per_second)} tiles/s"
-    times = f"{three_digits(speed.times_reference)} times the time of bicubic"
-    rows = [(f"Throughput, {speed.scenario}", f"{rate}, {times}, {batches}, {where}")]
-    if speed.latency_ms:
-        p50, p90, p99 = map(three_digits, speed.latency_ms)
-        rows.append(("Latency", f"p50 {p50} ms, p90 {p90} ms, p99 {p99} ms, {where}"))
-    if speed.transfer_ms is not None:
-        text = f"{three_digits(speed.transfer_ms)} ms a tile to the device, in none of the other figures"
-        rows.append((f"Transfer, {speed.scenario}", text))
-    if not speed.valid:
-        rows.append((f"Why {speed.scenario} is invalid", speed.reason or "no reason given"))
-    return rows
 
 
 def _standings(analysis: Analysis, entry: Entry) -> list[dict[str, str]]:

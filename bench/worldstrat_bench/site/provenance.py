@@ -18,7 +18,18 @@ MINI_TILES = 36
 """Test tiles that ``data mini`` writes unless it is told another number."""
 
 
+_MOST = 150
+"""Packages that are named: beside torch for CUDA there are about 25 of its own."""
+_BESIDE = "Packages beside the model"
+_EVERYWHERE = frozenset({"numpy", "safetensors", "torch"})
+"""Packages that ran beside every model."""
+
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
+_OTHER_OPTIONS = (
+    "# Add the options that the tiles were made with, where they are not the defaults (--size, --seed, --train-tiles).",
+    "# The record does not hold them; of other tiles, compare says that the targets are different.",
+)
 
 _COMPARED = (
     "# save record.json and tiles.csv of this page (Files, below) in a folder named published",
@@ -39,7 +50,10 @@ def provenance(record: Record) -> Pairs:
         ("Decoded targets", data.targets_sha256),
         ("Entry point", model.entry_point or ""),
         ("Wheel", model.wheel_sha256 or ""),
-        ("Lock", model.lock_sha256 or ""),
+        (
+            "Lock",
+            f"{model.lock_sha256}, digest of what the lock installs, not of the file" if model.lock_sha256 else "",
+        ),
         ("Weights", model.weights_sha256 or ""),
         ("Parameters", ", ".join(f"{k} = {v}" for k, v in sorted(shorten(model.parameters).items()))),
         ("Preprocessing", describe(model.parameters)),
@@ -50,7 +64,15 @@ def provenance(record: Record) -> Pairs:
         ("Seed", "" if record.predictions else str(record.seed)),
         ("Outcomes", ", ".join(f"{count} {name}" for name, count in sorted(record.outcomes.items()) if count)),
     ]
-    return [(label, clean(value, 600)) for label, value in rows if value]
+    return [(label, clean(value, 600) if label != _BESIDE else value) for label, value in rows if value]
+
+
+def _packages(record: Record) -> str:
+    """Return what ran beside the model, names and versions; without what every model has, and the model's own."""
+    own = {*_EVERYWHERE, re.sub(r"[-_.]+", "-", record.model.distribution or "").lower()}
+    found = [f"{clean(k, 80)} {clean(v, 40)}" for k, v in sorted(record.environment.packages.items()) if k not in own]
+    more = f" and {len(found) - _MOST} more, which {Record.FILE} names" if len(found) > _MOST else ""
+    return ", ".join(found[:_MOST]) + more
 
 
 def _of_the_machine(record: Record) -> Pairs:
@@ -59,6 +81,7 @@ def _of_the_machine(record: Record) -> Pairs:
     profile = " with what a GPU's driver needs" if iso.profile == "cuda" else ""
     return [
         ("Python and torch", f"{env.python}, torch {env.torch}" + (f", CUDA {env.cuda}" if env.cuda else "")),
+        (_BESIDE, _packages(record)),
         ("Device", f"{record.device.name} ({record.device.device_class})"),
         ("Isolation", iso.level + profile + (f"; stopped: {', '.join(held)}" if held else "")),
     ]
@@ -117,7 +140,7 @@ def reproduce(record: Record, source: Source) -> list[str]:
         return [*_harness(source), *_score_again(record, record.predictions)]
     mini = record.dataset.release == "mini"
     size = "" if record.dataset.tiles == MINI_TILES else f" --test-tiles {record.dataset.tiles}"
-    made = [f"worldstrat-bench data mini mini{size}"] if mini else []
+    made = [*_OTHER_OPTIONS, f"worldstrat-bench data mini mini{size}"] if mini else []
     data = "mini" if mini else "WORLDSTRAT"
     if record.model.submission:
         return _submission_again(record, record.model.submission, source, made, data)

@@ -143,6 +143,11 @@ def instant(text: str) -> datetime:
         return epoch
 
 
+def day(text: str) -> str:
+    """Return the day of a time in UTC, as sentences name it."""
+    return instant(text).strftime("%Y-%m-%d")
+
+
 def stamp(text: str) -> str:
     """Return a time as RFC 3339, second precision, Z."""
     return instant(text).strftime("%Y-%m-%dT%H:%M:%SZ")
