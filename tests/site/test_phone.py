@@ -62,3 +62,45 @@ def test_a_printed_tile_has_its_panes_in_one_row_and_no_crosshair(pictures: Pict
         assert len(set(panes)) == 1
         assert not seen.page.locator(".cross").first.is_visible()
         assert seen.page.locator("html").evaluate("e => getComputedStyle(e).printColorAdjust") == "exact"
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_button_that_copies_covers_no_text(practice: Path, browser: Browser, width: int) -> None:
+    """Of a text to copy after a sentence that fills the line, and after a heading."""
+    page = practice / "m" / "highresnet.html"
+    with visit(browser, page.as_uri(), viewport={"width": width, "height": 800}) as seen:
+        assert seen.page.locator(".copy").count() >= 2
+        # The boxes of the lines themselves: a paragraph may be wider than what is written in it.
+        covered = seen.page.locator(".copy").evaluate_all(
+            """all => all.flatMap(button => {
+              const own = button.getBoundingClientRect();
+              const before = button.previousElementSibling;
+              const range = document.createRange();
+              range.selectNodeContents(before);
+              const text = document.createRange();
+              text.selectNodeContents(button.nextElementSibling);
+              const boxes = [...range.getClientRects(), ...text.getClientRects()];
+              return boxes.filter(b => b.left < own.right && b.right > own.left && b.top < own.bottom - 1
+                && b.bottom > own.top + 1).map(() => before.textContent);
+            })"""
+        )
+        assert covered == []
+
+
+def test_a_verified_row_is_marked_where_its_column_is_hidden(practice: Path, browser: Browser) -> None:
+    mark = "row => getComputedStyle(row.querySelector('th'), '::after').content"
+    for width in (390, 1280):
+        with visit(browser, (practice / "index.html").as_uri(), viewport={"width": width, "height": 800}) as seen:
+            assert seen.page.locator("th[data-key=status]").is_visible() == (width > 390)
+            verified = seen.page.locator("#board tr[data-status=verified]").first.evaluate(mark)
+            reported = seen.page.locator("#board tr[data-status=self-reported]").first.evaluate(mark)
+            assert ("\u2714" in verified) == (width == 390)
+            assert reported == "none"
+
+
+def test_why_a_model_has_no_rank_is_read_without_scrolling(site: Path, browser: Browser) -> None:
+    page = site / "m" / "esrgan-x4.html"
+    with visit(browser, page.as_uri(), viewport={"width": 390, "height": 800}) as seen:
+        cells = seen.page.locator("#standing td.wrap")
+        assert "not ranked" in cells.first.inner_text()
+        assert max(cells.evaluate_all(RIGHT)) <= 390
