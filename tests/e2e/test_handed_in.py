@@ -298,6 +298,8 @@ def test_an_anonymous_export_is_scored_by_its_ids(scene: Scene, tmp_path: Path) 
     assert not any(name in text for name in scene.images)
     with rasterio.open(next(export.rglob("frame-1.tif"))) as file:
         assert file.crs is None
+    # Written in the order of the list, by which anyone could name them.
+    assert len({path.stat().st_mtime_ns for path in export.rglob("*.tif")}) == 1
     (tmp_path / "files").mkdir()
     for key, image in plain.predictions(export).items():
         np.save(tmp_path / "files" / f"{key}.npy", image.astype(np.float32))

@@ -175,6 +175,13 @@ def test_a_table_that_maintainers_computed_was_not_copied_from_an_earlier_one(ho
     assert "whose numbers maintainers have not computed" in text
 
 
+def test_authors_whose_names_look_alike_are_pointed_out(honest: Path, tmp_path: Path) -> None:
+    """They count as two people: maintainers see that they may be one."""
+    (text,) = said(copied(honest, tmp_path, author="Ada Exampie"), "authors")
+    assert text.startswith("the names of its authors look like those of 1 other submission (my-sr)")
+    assert "if they are other people, both count" in text
+
+
 def test_two_honest_models_are_not_called_copies(honest: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(honest.parent, tmp_path / "submissions")) / honest.name
     text = MANIFEST.replace('"my-sr"', '"other-sr"').replace("Ada Example", "Bob Example")

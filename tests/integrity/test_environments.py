@@ -17,7 +17,7 @@ from worldstrat_bench.digests import file_sha256
 from worldstrat_bench.errors import InfrastructureError, InvalidArtefactError, UsageError
 from worldstrat_bench.plugins.code import code_sha256
 from worldstrat_bench.plugins.interpreter import inspect_interpreter, statement_of
-from worldstrat_bench.submission.build_sandbox import BuildRoom, installation_of, usable
+from worldstrat_bench.submission.build_sandbox import BuildRoom, _way_out, installation_of, usable
 from worldstrat_bench.submission.check import check
 from worldstrat_bench.submission.environments import (
     HARNESS_PTH,
@@ -154,6 +154,20 @@ def test_a_lock_names_no_package_that_a_record_could_not(tmp_path: Path) -> None
     assert item.name == "a" * 100
     with pytest.raises(LockError, match="a name of more than 100 characters"):
         parse_lock(f"{'a' * 101}==1.0 {HASH}\n")
+
+
+@pytest.mark.parametrize(
+    ("said", "way_out"),
+    [
+        ("error: Failed to fetch: `https://example.org/simple/a/`", "WORLDSTRAT_BENCH_INDEX"),
+        ("ERROR: Could not find a version; Temporary failure in name resolution", "WORLDSTRAT_BENCH_INDEX"),
+        ("error: Hash mismatch for `a==1.0`", "lock it again"),
+        ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.", "lock it again"),
+        ("ERROR: No matching distribution found for a==9.0", "a wheel for this platform"),
+    ],
+)
+def test_what_an_installer_said_has_its_own_way_out(said: str, way_out: str) -> None:
+    assert way_out in _way_out(said)
 
 
 def test_a_build_has_half_an_hour_for_all_that_is_in_a_lock(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_a_site_is_written_through_no_link(tmp_path: Path, monkeypatch: pytest.M
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(UsageError, match="the folder is a link"):
         build([Path("submissions")], Path("site"))
-    # A folder of the user with a file that is called as the list of a site's files is no site.
+    # A folder of the user with a file that is called as the list of a site's files is not a site.
     with pytest.raises(UsageError, match="holds no site"):
         build([Path("submissions")], elsewhere)
     assert sorted(tmp_path.rglob("*")) == before

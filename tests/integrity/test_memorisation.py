@@ -20,6 +20,7 @@ from worldstrat_bench.artefacts.memorisation import GainDifference, Memorisation
 from worldstrat_bench.artefacts.record import Record, load_record
 from worldstrat_bench.artefacts.result import load_result
 from worldstrat_bench.audit import AuditReport, AuditRequest, run_audit
+from worldstrat_bench.audit.gains import Difference
 from worldstrat_bench.audit.probes import LIMITS
 from worldstrat_bench.cli import auditing
 from worldstrat_bench.cli.app import app
@@ -231,14 +232,23 @@ def test_the_command_writes_it_beside_the_record_of_the_model(
         assert words in said
         assert "checking the model" not in said
     assert "model.name differs" in invoke("models", "check", "nearest", *audit, *written)[1]
-    # Tiles of these names, and of other content: what a model that tells an audit from a run looks like.
     other = ("--audit", "--data", private, "--unseen", data, *audit[5:])
-    assert "scored otherwise than in the record" in invoke("models", "check", "bicubic", *other, *written)[1]
+    said = invoke("models", "check", "bicubic", *other, *written)[1]
+    assert "give the data set of the record" in said
+    assert "probe 1 of" not in said, "before any of them was run"
+    # What a model looks like that tells an audit from a run.
+    one = Difference(2, 2, 0.0, 0.0, 0.0)
+    tile = load_result(run).table.tiles[0]
+    told = AuditReport((), {}, {"model": one, "bicubic": one}, True, "5" * 64, "process", {tile: 1.0})
+    with monkeypatch.context() as patch:
+        patch.setattr("worldstrat_bench.audit.run_audit", lambda *_: told)
+        assert "scored otherwise than in the record" in invoke("models", "check", "bicubic", *audit, *written)[1]
     assert not (run / Memorisation.FILE).exists()
     invoke("models", "check", "bicubic", *audit, *written)
     found, record = Memorisation.load(run / Memorisation.FILE), load_record(run)
     assert found.contradiction(record) == ""
     assert memorisation_of((run / Memorisation.FILE).read_bytes(), record) == found
+    assert not found.unseen_is_real, "they are scenes of the generator, as the report said"
     assert (found.model.known, found.model.unseen, found.measured_by) == (KNOWN, UNSEEN, "Max Maintainer")
     assert set(found.references) == {"bicubic"}
     assert found.package_sha256 == record.model.code_sha256
@@ -246,14 +256,15 @@ def test_the_command_writes_it_beside_the_record_of_the_model(
 
 def test_known_tiles_score_as_in_the_record(data: Path, tmp_path: Path) -> None:
     evaluate(ModelRequest("bicubic", frames=1), data=data, out=tmp_path / "run", download=False, device="cpu")
-    table = load_result(tmp_path / "run").table
+    result = load_result(tmp_path / "run")
+    table = result.table
     scores = dict(zip(table.tiles, table.numbers["psnr"].tolist(), strict=True))
-    auditing._refuse_other_scores({**scores, "a tile of another list": 1.0}, tmp_path / "run")
-    auditing._refuse_other_scores({tile: psnr + 0.009 for tile, psnr in scores.items()}, tmp_path / "run")
+    auditing._refuse_other_scores({**scores, "a tile of another list": 1.0}, result)
+    auditing._refuse_other_scores({tile: psnr + 0.009 for tile, psnr in scores.items()}, result)
     for change in (0.011, -3.0, float("nan")):
         moved = {**scores, table.tiles[1]: scores[table.tiles[1]] + change}
         with pytest.raises(InvalidArtefactError, match=f"1 known tile of {len(scores)}.*{table.tiles[1]}"):
-            auditing._refuse_other_scores(moved, tmp_path / "run")
+            auditing._refuse_other_scores(moved, result)
 
 
 @pytest.mark.parametrize(
@@ -287,10 +298,10 @@ def test_only_maintainers_add_it(name: str) -> None:
     assert list(change_faults([change], Author("max", maintainer=True))) == []
 
 
-def page(tmp_path: Path, out: str, *, verified: bool) -> str:
+def page(tmp_path: Path, out: str, *, verified: bool, **changes: object) -> str:
     run = tmp_path / out / "runs" / "my-sr"
     record = make_run(run, model_ref=model_ref("my-sr"), tiles=36, release="mini", list_name="test")
-    report_on(record).save(run / Memorisation.FILE)
+    report_on(record, **changes).save(run / Memorisation.FILE)
     if verified:
         write_verification(run, record)
     build([tmp_path / out / "runs"], tmp_path / out / "site", previews=False)
@@ -309,4 +320,8 @@ def test_the_page_of_a_verified_model_shows_it_beside_the_reference_models(tmp_p
     assert "<bdi>bicubic</bdi>" in text
     assert "does not show that a model has not seen" in text
     assert "clean" not in text
+    assert "real tiles that only the maintainers have" in text
+    made = page(tmp_path, "made", verified=True, unseen_is_real=False)
+    assert "scenes of the generator, on which anyone can train" in made
+    assert "real tiles that only" not in made
     assert 'id="memorisation"' not in page(tmp_path, "self-reported", verified=False)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from factories import make_run
+from factories import COMMIT, make_run
 from git_scene import git
 from site_scenes import write_manifest, write_speed, write_verification
 from submission_factory import MANIFEST, make_submission, record_of, rewrite_record, the_result
@@ -17,6 +17,7 @@ from worldstrat_bench.digests import file_sha256
 from worldstrat_bench.results.table import make_table
 from worldstrat_bench.run.compare import compare_runs
 from worldstrat_bench.site import build
+from worldstrat_bench.site.config import BoardConfig
 from worldstrat_bench.submission.made_here import remember
 from worldstrat_bench.submission.verify_write import add_verified
 
@@ -88,3 +89,30 @@ def test_a_speed_that_was_timed_again_is_the_maintainers_from_verify_to_page(tmp
     page = next((tmp_path / "out").rglob("m/my-sr.html")).read_text(encoding="utf-8")
     assert ("timed again by maintainers" in page) == confirmed
     assert ("valid; self-reported" in page) == (not confirmed)
+
+
+def test_a_speed_that_authors_added_draws_nothing_where_ranks_may_be_cited(tmp_path: Path) -> None:
+    """A time of a nanosecond, added after the verification, moved the axis and the stairs of everyone else."""
+    for slug, rate in (("one-sr", 123.0), ("two-sr", 45.0)):
+        claims: dict[str, Any] = {"protocol": "probav", "tiles": None, "list_name": "full", "release": "v1.1"}
+        folder = make_submission(tmp_path, slug, gain_db=rate / 100, official=True, **claims)
+        run = the_result(folder)
+        write_speed(run, load_record(run), rate)
+        write_verification(run, load_record(run))
+        if slug == "one-sr":
+            check = SpeedCheck(speed_sha256=file_sha256(run / "speed.json"), largest=0.02, tolerance=0.1, agrees=True)
+            found = Verification.load(run / Verification.FILE).model_dump() | {"speed": check.model_dump()}
+            Verification.model_validate(found).save(run / Verification.FILE)
+    config = BoardConfig(merged=("one-sr", "two-sr"), commits=(COMMIT,))
+
+    def chart() -> str:
+        build([tmp_path / "submissions"], tmp_path / "out", config=config)
+        text = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+        return text[text.index("against speed on") :].partition("</figure>")[0]
+
+    before = chart()
+    assert "1 model. " in before
+    assert "timed again by maintainers. 1 more model with a self-reported one in the table" in before
+    run = the_result(tmp_path / "submissions" / "two-sr")
+    write_speed(run, load_record(run), 2_496_400.0)
+    assert chart() == before

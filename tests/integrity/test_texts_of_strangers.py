@@ -30,7 +30,7 @@ def test_what_is_not_an_object_is_refused(text: bytes) -> None:
 
 
 @pytest.mark.parametrize("author", ["0x" + "f" * 5000, "[[[1]]]", "1979-05-27", "nan"])
-def test_an_author_that_is_no_text_refuses_its_own_submission_alone(tmp_path: Path, author: str) -> None:
+def test_an_author_that_is_not_text_refuses_its_own_submission_alone(tmp_path: Path, author: str) -> None:
     """An integer of that many digits cannot be written out: whoever compared names with it was refused."""
     for slug, gain in (("early-sr", 1.0), ("late-sr", 2.0)):
         make_submission(tmp_path, slug, gain_db=gain)

@@ -41,6 +41,41 @@ def submission(root: Path, wheel: Path, *, stated: bool, locked: str) -> Path:
     return folder
 
 
+def test_only_the_wheel_of_the_model_lies_beside_the_manifest(tmp_path: Path) -> None:
+    """The check refuses another one: a run that installs it would be for nothing."""
+    wheel = make_wheel(tmp_path / "own")
+    folder = submission(tmp_path, wheel, stated=False, locked="")
+    for name in ("helper", "safetensors"):
+        other = make_wheel(tmp_path / "other", name=name)
+        (folder / other.name).write_bytes(other.read_bytes())
+        with pytest.raises(InvalidArtefactError, match="a wheel that is not the one of my-sr"):
+            prepare(folder, cache=tmp_path / "cache", offline=True)
+        (folder / other.name).unlink()
+    assert prepare(folder, cache=tmp_path / "cache", offline=True).python is not None
+
+
+@pytest.mark.parametrize(
+    ("requires", "locked", "missing"),
+    [
+        ("edgekernels>=1.0", "", "edgekernels"),
+        ("edgekernels>=1.0", f"edgekernels==1.2 --hash=sha256:{'a' * 64}\n", ""),
+        ("numpy", "", ""),
+        ("my-sr", "", ""),
+        ("edgekernels ; extra == 'test'", "", ""),
+        ("edgekernels ; python_version < '3'", "", ""),
+        ("not a requirement", "", ""),
+        ("a" * 5000, "", ""),
+    ],
+)
+def test_what_a_wheel_requires_and_nothing_installs_is_pointed_out(
+    tmp_path: Path, requires: str, locked: str, missing: str
+) -> None:
+    wheel = make_wheel(tmp_path / "own", metadata=f"Requires-Dist: {requires}\n")
+    found = check([submission(tmp_path, wheel, stated=False, locked=locked)]).notices
+    said = [notice.what for notice in found if notice.rule == "lock"]
+    assert [f"requires {missing}, which" in text for text in said] == [True] * bool(missing)
+
+
 @pytest.mark.parametrize("stated", [True, False], ids=["address", "beside"])
 @pytest.mark.parametrize(
     "line",

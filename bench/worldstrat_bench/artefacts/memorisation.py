@@ -64,6 +64,9 @@ class Memorisation(Artefact):
     unseen_sha256: Sha256 = Field(
         description="of the unseen tiles that were drawn: of a line '<tile> <sha256 of its decoded target>' for each"
     )
+    unseen_is_real: bool = Field(
+        default=True, description="false: they are scenes of `data mini`, on which anyone can train"
+    )
     model: GainDifference
     references: dict[Line, GainDifference] = Field(
         min_length=1, max_length=20, description="reference models on the same tiles, by name"

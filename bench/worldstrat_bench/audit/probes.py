@@ -61,7 +61,7 @@ EXPLANATIONS: dict[str, str] = {
     "noise": "share of fine structure that changes with sensor noise, second largest of the tiles",
     "shift": "share of fine structure that changes when a tile is cropped by a few pixels, second largest",
     "mosaic": "share of fine structure that changes inside the cells of a mosaic of tiles",
-    "unseen": "gain over bicubic on these tiles minus that on unseen ones, dB",
+    "unseen": "gain over bicubic here minus on unseen tiles, dB: of the medians, or of the best fifth if larger",
     "repeat": "seconds for a new tile over seconds for the same tile again",
 }
 

@@ -15,8 +15,10 @@ from worldstrat_bench.cli import console
 if TYPE_CHECKING:
     from worldstrat_bench.artefacts.memorisation import GainDifference
     from worldstrat_bench.artefacts.record import ModelRef, Record
+    from worldstrat_bench.artefacts.result import Result
     from worldstrat_bench.audit import AuditReport
     from worldstrat_bench.audit.gains import Difference
+    from worldstrat_bench.pace import Say
     from worldstrat_bench.run.model import ModelRequest
     from worldstrat_bench.worker.types import ModelSpec
 
@@ -161,19 +163,40 @@ def audit_model(
         run_seed=0 if record is None else record.seed,
     )
     with Alive(lambda line: typer.echo(line, err=True), "reading tiles") as say:
+        if audit.record is not None:
+            _refuse_other_data(audit.record, audit.data, say)
         report = run_audit(request, say)
     if not json:
         screen = console.stdout()
         for line in report_lines(report):
             console.say_lines(screen, line)
     if reference is not None:
-        assert audit.record is not None
-        _refuse_other_scores(report.psnr, audit.record)
         typer.echo(f"wrote {_write(report, *reference, audit)}", err=True)
     return report.passed, _findings(report)
 
 
-def _refuse_other_scores(found: Mapping[str, float], run: Path) -> None:
+def _refuse_other_data(run: Path, data: Path, say: Say) -> None:
+    """Refuse a data set that is not the record's, before minutes of work.
+
+    Raises
+    ------
+    InvalidArtefactError
+        if its targets, its revisits or its tiles are others.
+    """
+    from worldstrat_bench.artefacts.result import load_result
+    from worldstrat_bench.data.layout import open_dataset
+    from worldstrat_bench.errors import InvalidArtefactError
+    from worldstrat_bench.pace import Pace
+    from worldstrat_bench.protocol import load_protocol
+    from worldstrat_bench.submission.verify_targets import target_faults
+
+    result = load_result(run)
+    protocol = load_protocol(result.record.protocol.id)
+    if faults := target_faults(result, open_dataset(data), protocol, Pace(say, "decoded")):
+        raise InvalidArtefactError(faults[0].what, where="--data", remedy="give the data set of the record")
+
+
+def _refuse_other_scores(found: Mapping[str, float], result: Result) -> None:
     """Refuse a model whose known tiles score otherwise in an audit than in its record: it tells one from the other.
 
     Of several draws a record holds the mean, and an audit asks for one: these are not compared.
@@ -183,12 +206,10 @@ def _refuse_other_scores(found: Mapping[str, float], run: Path) -> None:
     InvalidArtefactError
         naming one of the tiles.
     """
-    from worldstrat_bench.artefacts.result import load_result
     from worldstrat_bench.errors import InvalidArtefactError
     from worldstrat_bench.printed import counted
     from worldstrat_bench.submission.verify_columns import tolerance_of
 
-    result = load_result(run)
     if result.record.model.draws > 1:
         return
     table, absolute = result.table, tolerance_of("psnr")[0]
@@ -201,7 +222,7 @@ def _refuse_other_scores(found: Mapping[str, float], run: Path) -> None:
         raise InvalidArtefactError(
             f"in the audit {counted(len(other), 'known tile')} of {len(found)} scored otherwise than in the record: "
             f"{tile} has a PSNR of {found[tile]:.3f} dB, and {stated} there",
-            where=str(run),
+            where=str(result.folder),
             remedy="verify the record again; a model may tell an audit from a run",
         )
 
@@ -226,11 +247,14 @@ def _write(report: AuditReport, record: Record, model: ModelRef, audit: AuditGro
     ------
     UsageError
         if there is nothing to write: the model gave no prediction, or no reference model is installed.
+    InvalidArtefactError
+        if the known tiles score otherwise than in the record.
     """
     from datetime import UTC, datetime
 
     from worldstrat_bench import __version__
     from worldstrat_bench.artefacts.memorisation import Memorisation
+    from worldstrat_bench.artefacts.result import load_result
     from worldstrat_bench.errors import UsageError
     from worldstrat_bench.plugins.discovery import BASELINES_REMEDY
     from worldstrat_bench.run.environment import probe_harness
@@ -242,6 +266,7 @@ def _write(report: AuditReport, record: Record, model: ModelRef, audit: AuditGro
         remedy = f"see the probe `unseen` above; {BASELINES_REMEDY}"
         raise UsageError(what, where="--record", remedy=remedy)
     assert audit.record is not None
+    _refuse_other_scores(report.psnr, load_result(audit.record))
     path = audit.record / Memorisation.FILE
     Memorisation(
         record_id=record.record_id,
@@ -253,6 +278,7 @@ def _write(report: AuditReport, record: Record, model: ModelRef, audit: AuditGro
         harness_commit=probe_harness().commit,
         isolation=report.isolation,
         unseen_sha256=report.unseen_sha256,
+        unseen_is_real=report.real,
         model=own,
         references=found,
     ).save(path)

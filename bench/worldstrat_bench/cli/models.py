@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -103,8 +104,7 @@ def check(
             }
         )
     else:
-        text = f"{len(failed)} of {len(findings)} checks failed" if failed else f"all {len(findings)} checks passed"
-        console.say(console.stderr(), text)
+        console.say(console.stderr(), _summary(len(failed), len(findings), probes))
         if any(finding.refused for finding in failed):
             text = (
                 f"the confinement refused something. If you trust the model, see how it does without: {_command(name)}"
@@ -133,6 +133,15 @@ def _confined_or_told(name: str) -> Iterator[None]:
     except LevelUnavailableError as error:
         remedy = f"if you trust the model: {_command(name)}"
         raise LevelUnavailableError(error.what, where=error.where, remedy=remedy) from None
+
+
+def _summary(failed: int, checks: int, probes: list[dict[str, object]] | None) -> str:
+    """Return the last line: how many checks passed, and what the probes of an audit found, if there was one."""
+    text = f"{failed} of {checks} checks failed" if failed else f"all {checks} checks passed"
+    if probes is None:
+        return text
+    found = Counter(str(probe["verdict"]) for probe in probes if "verdict" in probe)
+    return f"{text}; probes of the audit: {', '.join(f'{count} {verdict}' for verdict, count in found.items())}"
 
 
 def _document(entry: ModelEntry) -> dict[str, str | None]:

@@ -136,9 +136,14 @@ def add_command(
 
         typer.echo(str(add_verified(run, place)))
         return
+    from worldstrat_bench.artefacts.record import load_record
+    from worldstrat_bench.stats.eligibility import of_run
     from worldstrat_bench.submission.results import add_run
 
-    typer.echo(str(add_run(run, place)))
+    added = add_run(run, place)
+    typer.echo(str(added))
+    for why in of_run(load_record(added)):
+        typer.echo(f"it has no rank: {why.text}", err=True)
 
 
 @submission_app.command("compare", short_help="Show the effect of a submission on the boards.")

@@ -289,7 +289,7 @@ def _empty_front(
 
 
 def _check_out(out: Path) -> None:
-    # A clone may have brought the link, and what is no file of the site is removed from where it leads.
+    # A clone may have brought the link, and all but the files of the site would be removed from where it leads.
     if out.is_symlink():
         raise UsageError("the folder is a link", where=out, remedy=f"give --out what it leads to, {out.resolve()}")
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):

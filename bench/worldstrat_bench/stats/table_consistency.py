@@ -96,7 +96,7 @@ def _null_faults(table: TileTable, record: Record) -> Iterator[Contradiction]:
         if "psnr" not in record.nulls or record.protocol.id.startswith("wsb-"):
             yield Contradiction("nulls", f"tile {table.tiles[row]!r} is ok and has no psnr", "tiles", line=int(row) + 2)
     for name in sorted(record.nulls.keys() - {*table.numbers, *MEASURES}):
-        what = f"the record says why {name[:60]!r} is null, which is no metric"
+        what = f"the record says why {name[:60]!r} is null, which is not a metric"
         yield Contradiction("nulls", what, "record")
     known = record.protocol.id in protocol_ids()
     # The table has the columns of wsb: what another protocol does not measure needs no reason.

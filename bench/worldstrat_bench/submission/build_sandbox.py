@@ -38,6 +38,15 @@ _NETWORK = (
     "/etc/ssl",
 )
 _BUILD_SECONDS = 1800
+_UNREACHABLE = (
+    "failed to fetch",
+    "error sending request",
+    "connection",
+    "name resolution",
+    "certificate",
+    "max retries",
+)
+_OTHER_HASH = ("hash mismatch", "do not match the hashes", "has the wrong hash")
 _OWN: Final = (Path(sys.executable), Path(sys.executable).resolve())
 
 
@@ -90,8 +99,9 @@ class BuildRoom:
             raise InfrastructureError(f"could not {purpose}: {error}", remedy="the same command tries again") from None
         if done.returncode:
             reason = " ".join(done.stderr.decode("utf-8", "replace").split())[-600:]
-            remedy = "every requirement needs a wheel for this platform with a hash of the lock"
-            raise InvalidArtefactError(f"could not {purpose}: {reason}", where="environment.lock", remedy=remedy)
+            raise InvalidArtefactError(
+                f"could not {purpose}: {reason}", where="environment.lock", remedy=_way_out(reason)
+            )
 
     def variables(self) -> dict[str, str]:
         """Return the builder's whole environment: a lock cannot name what is not in it."""
@@ -122,6 +132,16 @@ class BuildRoom:
             line += ["--bind", str(path), str(path)]
         # Last, as in the worker's own command: until here bubblewrap makes the folders to bind to.
         return [*line, "--remount-ro", "/", "--chdir", str(self.scratch), "--", *command]
+
+
+def _way_out(reason: str) -> str:
+    """Return what to do about what a builder said; both programs are read, whose words differ."""
+    said = reason.casefold()
+    if any(words in said for words in _UNREACHABLE):
+        return f"if the index cannot be reached from here, {INDEX} names another, and {PROXY} a proxy"
+    if any(words in said for words in _OTHER_HASH):
+        return "the file is another than the one that was locked: lock it again, with uv pip compile --generate-hashes"
+    return "every requirement needs a wheel for this platform with a hash of the lock"
 
 
 def _namespaces(*, network: bool) -> tuple[str, ...]:

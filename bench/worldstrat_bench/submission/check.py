@@ -27,6 +27,7 @@ from worldstrat_bench.submission.check_record import (
     reference_faults,
     submitted_result,
 )
+from worldstrat_bench.submission.check_requires import requirement_notices
 from worldstrat_bench.submission.check_view import (
     Against,
     Beside,
@@ -257,6 +258,7 @@ def _check_folder(
     faults += name_faults(manifest, text, folder, siblings)
     wheels = sorted(folder.glob("*.whl"))
     codes = {path: code for path in wheels if (code := read_code(path)) is not None}
+    faults += requirement_notices(manifest, folder, codes.values())
     for result in results:
         faults += manifest_faults(result, manifest, folder)
         faults += code_faults(result, codes)

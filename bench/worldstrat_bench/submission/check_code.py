@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from email.parser import BytesHeaderParser
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
@@ -14,8 +15,9 @@ from worldstrat_bench.artefacts.identity import short_value
 from worldstrat_bench.artefacts.result import Result
 from worldstrat_bench.digests import file_sha256
 from worldstrat_bench.plugins.code import wheel_code_sha256
+from worldstrat_bench.plugins.discovery import MAX_METADATA_BYTES
 from worldstrat_bench.submission.faults import CheckFinding, notice
-from worldstrat_bench.submission.wheel import WheelFile, entry_points, open_wheel
+from worldstrat_bench.submission.wheel import WheelFile, entry_points, open_wheel, read_member
 
 _RULE = "record-code"
 _REMADE = "evaluate again with the wheel that is submitted, or submit the wheel that was evaluated"
@@ -23,13 +25,14 @@ _REMADE = "evaluate again with the wheel that is submitted, or submit the wheel 
 
 @dataclass(frozen=True)
 class WheelCode:
-    """Code of a wheel: digests of the file and of its content, and the targets of its entry points."""
+    """Code of a wheel: digests of the file and of its content, targets of its entry points, and what it requires."""
 
     path: Path
     distribution: str
     sha256: str
     code_sha256: str | None
     targets: Mapping[str, str]
+    requires: tuple[str, ...] = ()
 
 
 def read_code(path: Path) -> WheelCode | None:
@@ -39,10 +42,19 @@ def read_code(path: Path) -> WheelCode | None:
         return None
     try:
         with zipfile.ZipFile(path) as archive:
-            code, targets = wheel_code_sha256(archive), entry_points(archive) or {}
+            code, targets, requires = wheel_code_sha256(archive), entry_points(archive) or {}, _requires(archive)
     except DAMAGED:
         return None
-    return WheelCode(path, wheel.name, file_sha256(path), code, targets)
+    return WheelCode(path, wheel.name, file_sha256(path), code, targets, requires)
+
+
+def _requires(archive: zipfile.ZipFile) -> tuple[str, ...]:
+    """Return the requirements in the metadata of a wheel, as they are written; none if it has not just one of them."""
+    found = [member for member in archive.infolist() if member.filename.endswith(".dist-info/METADATA")]
+    if len(found) != 1 or found[0].file_size > MAX_METADATA_BYTES:
+        return ()
+    headers = BytesHeaderParser().parsebytes(read_member(archive, found[0]))
+    return tuple(str(line) for line in headers.get_all("Requires-Dist") or ())
 
 
 def code_faults(result: Result, wheels: Mapping[Path, WheelCode]) -> Iterator[CheckFinding]:

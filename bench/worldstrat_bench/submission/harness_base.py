@@ -30,6 +30,11 @@ def provided() -> frozenset[str]:
     return _ALWAYS | {canonicalize_name(r.name) for r in needed if r.marker is None or "extra" not in str(r.marker)}
 
 
+def beside_the_harness() -> frozenset[str]:
+    """Return the canonical names of what a model over the harness can import: the harness's own environment."""
+    return provided() | _installed().keys()
+
+
 def refuse_replaced(locked: Sequence[Locked], installed: Mapping[str, str] | None = None) -> None:
     """Refuse a lock that names another version of what the harness has.
 

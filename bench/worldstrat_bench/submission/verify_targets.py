@@ -18,6 +18,10 @@ def target_faults(result: Result, dataset: Dataset, protocol: Protocol, pace: Pa
     """Return a fault if the targets or the revisits of this machine are not those of the record."""
     from worldstrat_bench.data.target import read_target
 
+    listed = frozenset(dataset.names(result.record.dataset.list))
+    if absent := next((name for name in result.table.tiles if name not in listed), None):
+        what = f"this dataset has no tile {absent[:60]!r}, which the record has"
+        return (CheckFinding("targets", what, where=str(dataset.root), remedy="verify with the dataset of the run"),)
     held, stated = dataset.partial_revisits(result.table.tiles), result.record.dataset.revisits
     if held != stated:
         copies = [f"revisits 1 to {n}" if n else "all revisits" for n in (held, stated)]

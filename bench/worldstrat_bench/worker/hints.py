@@ -98,7 +98,10 @@ HINTS = (
         "the weights belong to another architecture, or their names have a prefix",
     ),
     _rule(r"weights only load failed", "save a state dict or safetensors: pickled objects are not loaded"),
-    _rule(r"No module named '([\w.]+)'", "install {0} in the model's environment and name it in its dependencies"),
+    _rule(
+        r"No module named '([\w.]+)'",
+        "install {0} in the model's environment (of a submission: add it to its lock) and name it in its dependencies",
+    ),
     _rule(
         r"\[Errno 2\].*?: b?'([^/'\n][^'\n]{0,200})'",
         "a worker runs in an empty folder: name {0} relative to Path(__file__), or give it with --weights",
