@@ -13,7 +13,8 @@ from typing import Literal
 from factories import invented_facts, make_run, official_facts, relabel
 from worldstrat_bench.artefacts.record import Device, ModelRef, Record
 from worldstrat_bench.artefacts.speed import SpeedReport, Timing
-from worldstrat_bench.artefacts.verification import ColumnCheck, Draw, TileCheck, Verification
+from worldstrat_bench.artefacts.verification import ColumnCheck, Draw, SpeedCheck, TileCheck, Verification
+from worldstrat_bench.digests import file_sha256
 
 MODELS = (
     ("nearest", -1.1, "interpolation"),
@@ -83,11 +84,14 @@ def write_speed(run: Path, record: Record, rate: float, *, verdict: str = "VALID
 
 
 def write_verification(
-    run: Path, record: Record, *, passed: bool = True, scope: Literal["full", "sample"] = "full"
+    run: Path, record: Record, *, passed: bool = True, scope: Literal["full", "sample"] = "full", timed: bool = False
 ) -> None:
-    """A ``verification.json`` of a record, with as many drawn tiles as it takes."""
+    """A ``verification.json`` of a record, with as many drawn tiles as it takes; `timed`: its speed was found again."""
     scored = record.outcomes.get("ok", 0)
     tiles = tuple(TileCheck(tile=f"tile {i}", outcome="ok", order_difference=0.0) for i in range(min(20, scored)))
+    speed = None
+    if timed:
+        speed = SpeedCheck(speed_sha256=file_sha256(run / "speed.json"), largest=0.02, tolerance=0.1, agrees=True)
     Verification(
         record_id=record.record_id,
         submitted_record_id=record.record_id,
@@ -104,6 +108,7 @@ def write_verification(
         tiles=tiles,
         compared=record.dataset.tiles,
         columns={"psnr": ColumnCheck(largest=0.0, tile="tile 0", tolerance=0.01, contradicted=0)},
+        speed=speed,
         agrees=passed,
         passed=passed,
     ).save(run / Verification.FILE)
@@ -144,7 +149,7 @@ def submissions(root: Path, *, official: bool) -> Path:
         )
         write_speed(run, record, 400 / (1 + i * i), verdict="INVALID" if i == 6 else "VALID")
         if name != "esrgan-x4":
-            write_verification(run, record)
+            write_verification(run, record, timed=True)
     contaminated = root / "random-split"
     make(contaminated, model="random-split", train_split="worldstrat-random-2022")
     failed = {facts[5].tile: "timeout", facts[7].tile: "crash"}

@@ -8,6 +8,9 @@ import stat
 from pathlib import Path
 from typing import Final
 
+LARGEST_DOCUMENT: Final = 256 << 20
+"""Bytes of a JSON document of a site, beyond that of a thousand models."""
+
 _TO_READ: Final = os.O_RDONLY | sum(
     # O_NONBLOCK: opening a pipe must not wait for its other end. Windows lacks it, and has a text mode to leave.
     getattr(os, name, 0)

@@ -7,8 +7,10 @@ import hashlib
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from random import Random
+from time import process_time
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -27,7 +29,7 @@ from worldstrat_bench.plugins.discovery import without_extras
 from worldstrat_bench.plugins.packages import relevant_packages
 from worldstrat_bench.stats import names
 from worldstrat_bench.submission import check as checking
-from worldstrat_bench.submission import locate, siblings
+from worldstrat_bench.submission import check_others, locate, siblings
 from worldstrat_bench.submission.check import check, judged_folders
 from worldstrat_bench.submission.check_code import read_code
 from worldstrat_bench.submission.check_files import MAX_RECORDS
@@ -35,6 +37,7 @@ from worldstrat_bench.submission.check_record import submitted_result
 from worldstrat_bench.submission.lock import LockError, parse_lock
 from worldstrat_bench.submission.manifest import MAX_MANIFEST_BYTES, manifest_errors
 from worldstrat_bench.submission.manifest_faults import ManifestError
+from worldstrat_bench.submission.patience import TooLongError, within
 from worldstrat_bench.submission.wheel import wheel_faults
 from worldstrat_bench.toml_text import MOST_PARTS, read_toml
 
@@ -323,6 +326,68 @@ def test_a_text_of_other_letters_is_looked_at_once(text: str, monkeypatch: pytes
     monkeypatch.setattr(names, "_like", Counted)
     assert names.word_fault(text) == ""
     assert places[0] < len(text)
+
+
+def tagged(count: int, *, same: bool) -> str:
+    parts = (".".join(f"{kind}{0 if same else i}" for i in range(count)) for kind in ("py", "abi", "any"))
+    return f"a @ https://example.org/a-1-{'-'.join(parts)}.whl --hash=sha256:{'0' * 64}"
+
+
+@pytest.mark.parametrize("same", [True, False])
+@pytest.mark.parametrize("count", [11, 30, 200])
+def test_tags_of_a_wheel_are_not_multiplied_out(monkeypatch: pytest.MonkeyPatch, count: int, *, same: bool) -> None:
+    """Three lists of 280 tags in one line of a lock made 22 million of them."""
+    asked: list[str] = []
+    monkeypatch.setattr("worldstrat_bench.submission.lock.parse_wheel_filename", asked.append)
+    with pytest.raises(LockError, match="too long or has too many tags"):
+        parse_lock(tagged(count, same=same))
+    assert not asked
+    monkeypatch.undo()
+    assert parse_lock(tagged(3, same=same))[0].name == "a"
+
+
+def test_the_check_of_a_submission_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever costs so much: what is merged is checked again with everyone else's."""
+    for slug, gain in (("early-sr", 1.0), ("late-sr", 2.0)):
+        make_submission(tmp_path, slug, gain_db=gain)
+    monkeypatch.setattr(checking, "CHECK_SECONDS", 5)
+    honest = check_others.name_faults
+
+    def endless(manifest: Any, text: str, folder: Path, *others: Any) -> Any:
+        while folder.name == "early-sr":
+            with suppress(Exception):
+                sum(range(1000))
+        return honest(manifest, text, folder, *others)
+
+    monkeypatch.setattr(checking, "name_faults", endless)
+    verdicts = judged_folders([tmp_path / "submissions"])[tmp_path / "submissions"]
+    found = {folder.name: verdict for folder, verdict in verdicts.items()}
+    assert "took more than 5 s of processor time" in found["early-sr"]
+    assert found["late-sr"] == ""
+
+
+def test_a_long_check_is_pointed_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = make_submission(tmp_path)
+    assert not [notice for notice in check([folder]).notices if notice.rule == "time"]
+    monkeypatch.setattr(checking, "LONG_SECONDS", 0)
+    assert [notice.rule for notice in check([folder]).notices if notice.rule == "time"] == ["time"]
+
+
+def test_of_two_limits_the_inner_one_is_not_taken_from_the_outer_one() -> None:
+    def work(seconds: float) -> None:
+        until = process_time() + seconds
+        while process_time() < until:
+            pass
+
+    with within(0.6):
+        with within(2.0):
+            work(1.0)
+        with pytest.raises(TooLongError), within(0.2):
+            work(2.0)
+        work(0.1)
+    with pytest.raises(TooLongError), within(0.3):
+        work(2.0)
+    work(0.5)
 
 
 def test_extras_of_a_model_are_looked_at_up_to_some(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,6 +66,38 @@ def test_the_test_would_see_a_filter_run(tmp_path: Path, ran: Path) -> None:
     assert ran.exists()
 
 
+@pytest.mark.parametrize("transport", ["ext", "file", "ssh"])
+def test_what_a_partial_clone_lacks_is_not_fetched(tmp_path: Path, ran: Path, transport: str) -> None:
+    """A remote can be a program, and the settings of a checkout can allow one kind in spite of all others."""
+    folder = checkout(tmp_path / "repo")
+    first = subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=True).stdout
+    git(folder, "commit", "--quiet", "--allow-empty", "-m", "second")
+    (folder / ".git" / "objects" / first[:2] / first[2:].strip()).unlink()
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\ntouch {ran}\n")
+    program.chmod(0o755)
+    for key, value in {
+        "core.repositoryFormatVersion": "1",
+        "extensions.partialClone": "origin",
+        "remote.origin.promisor": "true",
+        "remote.origin.url": {"ext": f"ext::{program}", "file": f"file://{folder}", "ssh": "ssh://example.org/x"}[
+            transport
+        ],
+        "remote.origin.uploadpack": str(program),
+        "core.sshCommand": str(program),
+        f"protocol.{transport}.allow": "always",
+    }.items():
+        git(folder, "config", key, value)
+    with pytest.raises(UsageError):
+        git_text(folder, "rev-list", "--first-parent", "HEAD")
+    (folder / "submission.toml").write_text("x = 2\n")
+    assert commit_of(folder) is None
+    check([folder], Options(base="HEAD"))
+    assert not ran.exists()
+    subprocess.run(["git", "rev-list", "HEAD"], cwd=folder, capture_output=True, check=False)
+    assert ran.exists(), "git by itself would have run it"
+
+
 def test_a_folder_laid_out_as_a_repository_is_not_asked(tmp_path: Path, ran: Path) -> None:
     """Such files can be committed in another repository: git takes the folder for one of its own."""
     outer = checkout(tmp_path / "repo")

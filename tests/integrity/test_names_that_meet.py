@@ -99,7 +99,8 @@ def test_many_failed_runs_with_long_words_leave_the_first_page_short(tmp_path: P
 
         content = json.loads((result / "record.json").read_text("utf-8"))
         words = (secrets.token_urlsafe(370) for _ in range(3))
-        content["messages"] = [{"outcome": "crash", "message": word, "tiles": 4, "names": ["a"]} for word in words]
+        said = {"outcome": "crash", "tiles": 4, "names": ["Mini-0000"]}
+        content["messages"] = [said | {"message": word} for word in words]
         (result / "record.json").write_text(json.dumps(content | {"record_id": record_id(content)}), "utf-8")
     build([root], tmp_path / "site")
     report = check(tmp_path / "site")

@@ -10,6 +10,7 @@ import pytest
 from submission_factory import metadata_of
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.plugins.code import other_module
+from worldstrat_bench.submission.harness_base import _doubles
 from worldstrat_bench.submission.installed import gather, move_modules
 
 
@@ -192,3 +193,32 @@ def test_path_files_stay_out_and_weights_of_that_ending_come_along(tmp_path: Pat
     found = together(tmp_path, my_sr={"my_sr/plugin.py": ""}, tiny_help=files)
     assert [path.relative_to(found).as_posix() for path in found.rglob("*.pth")] == ["tiny/net.pth"]
     assert not list(found.rglob("*.PTH"))
+
+
+@pytest.mark.parametrize(
+    ("own", "other"),
+    [("net-v2.py", "net-v2/__init__.py"), ("my_sr/2net.py", "my_sr/2net/__init__.py"), ("a b.py", "a b.abi3.so")],
+)
+def test_a_module_needs_no_name_that_a_statement_takes(tmp_path: Path, own: str, other: str) -> None:
+    """`importlib.import_module` takes any name without a dot."""
+    installed(tmp_path / "site", "my-sr", own, "my_sr/plugin.py", module="my_sr.plugin")
+    metadata = metadata_of(tmp_path / "site", "my-sr")
+    assert other_module(metadata, "my_sr.plugin:load", [tmp_path / "site"]) is None
+    installed(tmp_path / "site", "tiny-help", other)
+    assert other_module(metadata, "my_sr.plugin:load", [tmp_path / "site"]) == tmp_path / "site" / other
+    for name, files in (("my-sr", (own, "my_sr/plugin.py")), ("tiny-help", (other,))):
+        installed(tmp_path / name, name, *files)
+    (tmp_path / "together").mkdir()
+    with pytest.raises(InvalidArtefactError, match="is imported under the name of"):
+        gather([(name, tmp_path / name) for name in ("my-sr", "tiny-help")], tmp_path / "together")
+
+
+@pytest.mark.parametrize("module", ["net-v2.py", "nvidia/__init__.abi3.so", "nvidia/__init__.py"])
+def test_what_the_harness_has_is_told_by_any_name(tmp_path: Path, module: str) -> None:
+    for folder in ("own", "harness"):
+        (tmp_path / folder / "nvidia").mkdir(parents=True)
+    (tmp_path / "harness" / "net-v2.py").touch()
+    (tmp_path / "harness" / "nvidia" / "inner.py").touch()
+    assert list(_doubles(tmp_path / "own", tmp_path / "harness")) == []
+    (tmp_path / "own" / module).touch()
+    assert list(_doubles(tmp_path / "own", tmp_path / "harness")) == [module.partition("/")[0].removesuffix(".py")]

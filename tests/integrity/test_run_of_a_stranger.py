@@ -321,6 +321,26 @@ def test_a_message_costs_no_more_than_its_size(run: Path) -> None:
         read.journal.entries()
 
 
+@pytest.mark.parametrize("side", [4097, 200_000])
+def test_a_prediction_has_the_size_of_one(run: Path, side: int) -> None:
+    """A file with holes takes no room on the disk and agrees with any header."""
+    header = json.dumps(
+        {"prediction": {"dtype": "F32", "shape": [3, side, 4], "data_offsets": [0, 48 * side]}}
+    ).encode()
+    with PredictionStore(run / "predictions").path("a").open("wb") as file:
+        file.write(len(header).to_bytes(8, "little") + header)
+        file.truncate(8 + len(header) + 48 * side)
+    with pytest.raises(InvalidArtefactError, match="1 to 4096 along an axis"):
+        PredictionStore(run / "predictions").read("a")
+
+
+def test_a_row_of_a_journal_has_a_size(run: Path) -> None:
+    with sqlite3.connect(run / FILE_NAME) as connection:
+        connection.execute("UPDATE tile SET message = CAST(zeroblob(100000000) AS TEXT)")
+    with pytest.raises(InvalidArtefactError, match="the journal is damaged"), read_run(run) as read:
+        read.journal.entries()
+
+
 @pytest.mark.parametrize(
     "change",
     [

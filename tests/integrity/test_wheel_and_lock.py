@@ -54,6 +54,15 @@ def test_only_the_wheel_of_the_model_lies_beside_the_manifest(tmp_path: Path) ->
     assert prepare(folder, cache=tmp_path / "cache", offline=True).python is not None
 
 
+def test_one_wheel_lies_beside_the_manifest(tmp_path: Path) -> None:
+    """A copy under another build tag costs the check as much as the first, and git nothing."""
+    wheel = make_wheel(tmp_path / "own")
+    folder = submission(tmp_path, wheel, stated=False, locked="")
+    assert "wheel" not in rules(folder)
+    (folder / "my_sr-1.0-2-py3-none-any.whl").write_bytes(wheel.read_bytes())
+    assert "wheel" in rules(folder)
+
+
 @pytest.mark.parametrize(
     ("requires", "locked", "missing"),
     [

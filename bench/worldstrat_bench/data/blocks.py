@@ -6,7 +6,6 @@ knows it, of which some read other files, and the network.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -47,11 +46,23 @@ def check_blocks(source: DatasetReader, path: Path) -> None:
     raise raster_fault(f"holds more than {_IMAGES_MAX} images", path)
 
 
-def check_mask_file(path: Path) -> None:
-    """Raise DataError for a mask beside a TIFF (``.msk``) that is not a TIFF with blocks within reason."""
+def check_beside(path: Path) -> None:
+    """Raise DataError for files beside a TIFF by which GDAL would open more than it.
+
+    A mask (``.msk``) has to be a TIFF with blocks within reason, under just that name: GDAL finds it in any letters,
+    upper or lower. ``.aux`` is a raster of another driver, which may state what the TIFF does not.
+    """
     import rasterio
 
-    for beside in _masks(path):
+    mask, stems = f"{path.name}.msk", {path.name.casefold(), path.stem.casefold()}
+    for name in (entry.name for entry in path.parent.iterdir()):
+        folded = name.casefold()
+        if folded in (mask.casefold(), f"{mask}.msk".casefold()) and name != mask:
+            raise raster_fault(f"has a mask beside it that is not called {mask}, but {name[:80]!r}", path)
+        if folded.endswith(".aux") and folded.removesuffix(".aux") in stems:
+            raise raster_fault(f"has a file beside it that another driver would read, {name[:80]!r}", path)
+    beside = path.with_name(mask)
+    if beside.exists():
         try:
             with beside.open("rb") as file:
                 begins = file.read(4)
@@ -61,11 +72,6 @@ def check_mask_file(path: Path) -> None:
             raise raster_fault("has a mask beside it that is not a TIFF", path)
         with rasterio.open(beside, driver="GTiff") as mask:
             _check_sizes(mask, path)
-
-
-def _masks(path: Path) -> Iterator[Path]:
-    """Yield the files beside a TIFF that GDAL takes for its mask."""
-    return (file for suffix in (".msk", ".MSK") if (file := path.with_name(path.name + suffix)).exists())
 
 
 def _check_sizes(source: DatasetReader, path: Path) -> None:

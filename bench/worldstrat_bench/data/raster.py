@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldstrat_bench.api import BANDS
-from worldstrat_bench.data.blocks import HR_SIDE_MAX, check_blocks, check_mask_file
+from worldstrat_bench.data.blocks import HR_SIDE_MAX, check_beside, check_blocks
 from worldstrat_bench.data.tags import check_tags
 from worldstrat_bench.data.traits import (
     Traits,
@@ -302,7 +302,7 @@ def opened(path: Path) -> Iterator[DatasetReader]:
         warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
         name = gdal_name(path)
         # Before GDAL has the file: it opens a mask beside it by itself, and with any of its drivers.
-        check_mask_file(path)
+        check_beside(path)
         with path.open("rb") as stream:
             check_tags(stream, path)
         # No other driver: some read further files, or the network, where the content of a file says so.

@@ -73,11 +73,14 @@ def other_module(metadata: Path, target: str, site_paths: Sequence[Path]) -> Pat
 
 
 def module_of(file: str) -> str:
-    """Return the name by which a file can be imported, "" if it cannot; no package needs an ``__init__.py``."""
+    """Return the name by which a file can be imported, "" if it cannot; no package needs an ``__init__.py``.
+
+    A statement takes identifiers only, and :func:`importlib.import_module` any name without a dot.
+    """
     *folders, last = file.split("/")
     stem = last.partition(".")[0]
     parts = folders if stem == "__init__" else [*folders, stem]
-    importable = last.endswith(tuple(all_suffixes())) and all(part.isidentifier() for part in parts)
+    importable = last.endswith(tuple(all_suffixes())) and not any(part == "" or "." in part for part in parts)
     return ".".join(parts) if importable else ""
 
 

@@ -28,6 +28,12 @@ _SAFE = (
     "core.excludesFile=/dev/null",
     "-c",
     "submodule.recurse=false",
+    "-c",
+    "gpg.program=false",
+    "-c",
+    "gpg.x509.program=false",
+    "-c",
+    "gpg.ssh.program=false",
     # Files of a folder can be laid out as a repository with settings of its own, in a commit of another one, too.
     "-c",
     "safe.bareRepository=explicit",
@@ -74,7 +80,10 @@ _CAUSES: Final = (
 def git_environment(**more: str) -> dict[str, str]:
     """Return the variables that git runs with: none that would point it to another repository, as hooks have them."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or _KEPT.fullmatch(k)}
-    return kept | {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"} | more
+    # Of what a partial clone lacks git would ask the remote, which may be a program. Settings of the checkout can allow
+    # one kind of remote in spite of protocol.allow, and none of them in spite of the variable.
+    nothing_fetched = {"GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"}
+    return kept | nothing_fetched | {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"} | more
 
 
 def git_bytes(folder: Path, *arguments: str, seconds: float = 60, **variables: str) -> bytes:

@@ -39,6 +39,8 @@ _BESIDE = ("", "-journal", "-wal", "-shm")
 """Endings of the files that SQLite opens for one database."""
 _LONGEST_MESSAGE = 100_000
 """Characters: a worker sends 8000, and what is longer was not written by this harness."""
+_LARGEST_ROW = 16 << 20
+"""Bytes: that of a tile with 32 draws has some ten thousand, and a stranger's may hold zeros by the gigabyte."""
 _NAMES_ANOTHER = bytes.fromhex("d9d505f920a163d7")
 """The end of a rollback journal that names a file, which SQLite removes once it has rolled back."""
 
@@ -124,6 +126,7 @@ class Journal:
             database = sqlite3.connect(
                 f"{self.path.resolve().as_uri()}?{query}", uri=True, isolation_level=None, check_same_thread=False
             )
+            database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST_ROW)
             self._check_version(database)
         except sqlite3.OperationalError as error:
             self._let_go()
@@ -161,6 +164,7 @@ class Journal:
     def _open(self, network: bool) -> sqlite3.Connection:
         try:
             database = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=10)
+            database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST_ROW)
             # Locked before the mode is set: a journal that comes from a local disk is in WAL mode, which without an
             # exclusive lock needs shared memory even to be left.
             if network:

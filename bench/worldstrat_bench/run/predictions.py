@@ -15,6 +15,7 @@ from worldstrat_bench.artefacts.durable import remove_temporary, write_durably
 from worldstrat_bench.data.task import Answer
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.worker.inside.tensors import pieces_of
+from worldstrat_bench.worker.validate import MAX_SIDE
 
 _HEADER_LIMIT = 64 * 1024
 _IMAGE, _ERROR = "prediction", "expected_error"
@@ -143,8 +144,8 @@ def _shape(entry: Any, bands: tuple[int, ...]) -> tuple[int, int, int]:
     if not isinstance(shape, list) or len(shape) != 3 or shape[0] not in bands or stated.get("dtype") != "F32":
         raise ValueError(f"not a float32 image of {' or '.join(map(str, bands))} bands")
     count, height, width = (int(size) for size in shape)
-    if min(height, width) < 1:
-        raise ValueError("an image without pixels")
+    if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE):
+        raise ValueError(f"an image of {height} x {width} px: 1 to {MAX_SIDE} along an axis")
     return count, height, width
 
 

@@ -15,6 +15,7 @@ from worldstrat_bench.artefacts.base import Artefact, Part
 from worldstrat_bench.artefacts.record import Sha256, canonical_json
 from worldstrat_bench.artefacts.state import state_in
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
+from worldstrat_bench.plain_files import LARGEST_DOCUMENT, read_plain
 from worldstrat_bench.site.finding import MANIFEST
 from worldstrat_bench.stats.boards import Kind
 
@@ -137,9 +138,9 @@ def boards_of(site: Path) -> tuple[FrozenBoard, ...]:
         if the folder is not a built site.
     """
     try:
-        manifest = json.loads((site / MANIFEST).read_text(encoding="utf-8"))
+        manifest = json.loads(read_plain(site / MANIFEST, LARGEST_DOCUMENT))
         paths = sorted(path for path in manifest["files"] if _BOARD.fullmatch(path))
-        return tuple(_frozen(json.loads((site / path).read_text(encoding="utf-8"))) for path in paths)
+        return tuple(_frozen(json.loads(read_plain(site / path, LARGEST_DOCUMENT))) for path in paths)
     except (OSError, ValueError, KeyError, TypeError) as error:
         what = f"this is not a built site: {str(error)[:200]}"
         raise InvalidArtefactError(what, where=site, remedy="worldstrat-bench site build PATH... --out DIR") from None

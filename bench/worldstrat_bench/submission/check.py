@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from worldstrat_bench.artefacts.harness import KnownHarnesses
 from worldstrat_bench.artefacts.places import record_folders
@@ -37,13 +38,19 @@ from worldstrat_bench.submission.check_view import (
     view_on_disk,
 )
 from worldstrat_bench.submission.check_words import word_faults
-from worldstrat_bench.submission.faults import CheckFinding, CheckReport, from_error
+from worldstrat_bench.submission.faults import CheckFinding, CheckReport, from_error, notice
 from worldstrat_bench.submission.fingerprints import Fingerprints, dataset_fingerprints, imagery_faults
 from worldstrat_bench.submission.folders import is_submission_folder, named_submission, submission_below
 from worldstrat_bench.submission.manifest import MANIFEST_NAME, Manifest
+from worldstrat_bench.submission.patience import TooLongError, within
 from worldstrat_bench.submission.wheel import Expected, wheel_faults
 
 T = TypeVar("T")
+
+CHECK_SECONDS: Final = 60
+"""Processor time that the check of one submission may take."""
+LONG_SECONDS: Final = 10
+"""Processor time that is pointed out."""
 
 
 @dataclass(frozen=True)
@@ -217,13 +224,22 @@ def _safely_checked(
     folder: Path, beside: Beside, options: Options, known: Fingerprints | None
 ) -> tuple[Manifest | None, list[CheckFinding]]:
     """Check one submission. A fault of the check itself refuses that one, and keeps no other from being published."""
+    began = time.process_time()
     try:
-        return _check_folder(folder, beside, options, known)
+        with within(CHECK_SECONDS):
+            manifest, faults = _check_folder(folder, beside, options, known)
     except WorldstratBenchError as error:
         return None, [from_error("check", error)]
+    except TooLongError:
+        what = f"the check of this submission took more than {CHECK_SECONDS} s of processor time"
+        return None, [CheckFinding("check", what, where=folder, remedy="make its files smaller; others take about one")]
     except Exception as error:  # noqa: BLE001  # files of strangers: whatever they set off is their submission's alone
         what = f"the check of this submission failed: {type(error).__name__}: {error}"
         return None, [CheckFinding("check", what, where=folder, remedy="tell the maintainers; it is not accepted")]
+    # Once it is merged, every build spends as much on it.
+    if (spent := time.process_time() - began) > LONG_SECONDS:
+        faults.append(notice("time", f"its check took {spent:.0f} s of processor time; others take about one"))
+    return manifest, faults
 
 
 def _check_folder(
@@ -257,12 +273,15 @@ def _check_folder(
     faults += content_faults(manifest, text, folder, [result.record for result in results])
     faults += name_faults(manifest, text, folder, siblings)
     wheels = sorted(folder.glob("*.whl"))
-    codes = {path: code for path in wheels if (code := read_code(path)) is not None}
+    codes = {path: code for path in wheels[:1] if (code := read_code(path)) is not None}
     faults += requirement_notices(manifest, folder, codes.values())
     for result in results:
         faults += manifest_faults(result, manifest, folder)
         faults += code_faults(result, codes)
-    for wheel in wheels:
+    if len(wheels) > 1:
+        what = f"{len(wheels)} wheels lie beside the manifest: no environment is built of more than one"
+        faults.append(CheckFinding("wheel", what, where=folder, remedy="keep the one of the model"))
+    for wheel in wheels[:1]:
         faults += _wheel(wheel, _expected(manifest, pinned=True), known)
     return manifest, faults
 

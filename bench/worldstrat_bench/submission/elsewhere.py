@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import requests
 
 from worldstrat_bench.errors import InfrastructureError, InvalidArtefactError, UsageError
+from worldstrat_bench.plain_files import LARGEST_DOCUMENT, read_plain
 from worldstrat_bench.submission.check_files import SUBMISSIONS
 from worldstrat_bench.submission.siblings import folders_in
 
@@ -87,9 +88,9 @@ def _of_site(folder: Path) -> Elsewhere:
 def _ranked(path: Path) -> Iterator[str]:
     """Yield the ids of the records in the JSON of a board; what has no rank there is not in it."""
     try:
-        for entry in json.loads(path.read_bytes())["entries"]:
+        for entry in json.loads(read_plain(path, LARGEST_DOCUMENT))["entries"]:
             yield str(entry["record_id"])
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise InvalidArtefactError("this is not the board of a site", where=path, remedy=_REMEDY) from None
 
 

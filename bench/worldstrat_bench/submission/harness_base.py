@@ -7,6 +7,7 @@ or a module that calls itself PIL, would run in place of the harness's.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from importlib.machinery import all_suffixes
 from importlib.metadata import PackageNotFoundError, distributions, packages_distributions, requires
 from pathlib import Path
 
@@ -116,12 +117,11 @@ def _doubles(ours: Path, theirs: Path, prefix: str = "") -> Iterator[str]:
 
 
 def _regular(folder: Path) -> bool:
-    return any((folder / f"__init__{suffix}").exists() for suffix in (".py", ".pyc", ".so"))
+    return any((folder / f"__init__{suffix}").exists() for suffix in all_suffixes())
 
 
 def _module(path: Path) -> str:
     """Return the name that an entry of site-packages is imported by; "" for what cannot be imported."""
-    stem = path.name.split(".")[0]
     if path.is_dir():
-        return path.name if path.name.isidentifier() and path.name != "__pycache__" else ""
-    return stem if path.suffix in (".py", ".pyc", ".so") and stem.isidentifier() else ""
+        return path.name if "." not in path.name and path.name != "__pycache__" else ""
+    return path.name.split(".")[0] if path.name.endswith(tuple(all_suffixes())) else ""

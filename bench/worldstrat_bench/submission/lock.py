@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,6 +21,10 @@ from worldstrat_bench.plain_files import read_plain
 MAX_LOCK_BYTES = 2 * 1024 * 1024
 _MOST_REQUIREMENTS = 2000
 _LONGEST_NAME = 100
+_LONGEST_FILE_NAME = 255
+"""Characters, as file systems have it."""
+_MOST_TAGS = 1000
+"""Of a wheel: those of numpy's have some ten."""
 _LONGEST_REQUIREMENT = 4000
 """Characters without its hashes: what parses requirements takes seconds for a long one."""
 _COMMENT = re.compile(r"(^|\s)#.*$")
@@ -174,6 +179,10 @@ def wheel_address_fault(url: str, distribution: str) -> str:
     name = posixpath.basename(unquote(parts.path))
     if parts.fragment or name != unquote(posixpath.basename(parts.path)):
         return "the address has a fragment or an encoded slash, after which installers take it for something else"
+    # Its tags are multiplied out: three lists of hundreds of them take gigabytes.
+    tags = math.prod(part.count(".") + 1 for part in name.removesuffix(".whl").split("-")[-3:])
+    if len(name) > _LONGEST_FILE_NAME or tags > _MOST_TAGS:
+        return f"the address ends in {name[:60]!r}, a name that is too long or has too many tags"
     try:
         found = parse_wheel_filename(name)[0]
     except InvalidWheelFilename:

@@ -12,19 +12,19 @@ RECENT = 4096
 _HIDDEN = re.compile(rb"\xc2[\x80-\x9f]|\xe2\x80[\x8e\x8f\xaa-\xae]|\xe2\x81[\xa6-\xa9]")
 """Controls that UTF-8 writes in two or three bytes: those of terminals (C1), and of the direction of text."""
 
+_CONTROLS = (b"\xc2\x80", b"\xe2\x80\x8e", b"\xe2\x81\xa6")
+"""One of each kind, by which its beginning is known."""
+
 _OURS, _THEIRS = b"[worldstrat-bench]", b"[model: worldstrat-bench]"
 """A line of the harness, and what becomes of one that a model prints."""
 
 _DROP = bytes(b for b in range(32) if b not in b"\t\n") + b"\x7f"
 
 
-def _begun(text: bytes) -> bytes:
-    """Return the end of a text that may be the beginning of a control or of a line of the harness."""
-    for length in range(min(len(text), len(_OURS) - 1), 0, -1):
-        end = text[-length:]
-        if _OURS.startswith(end) or end in (b"\xc2", b"\xe2", b"\xe2\x80", b"\xe2\x81"):
-            return end
-    return b""
+def _begun(text: bytes, *words: bytes) -> bytes:
+    """Return the end of a text that may be the beginning of one of some words."""
+    ends = (text[-length:] for length in range(min(len(text), max(map(len, words)) - 1), 0, -1))
+    return next((end for end in ends if any(word.startswith(end) and word != end for word in words)), b"")
 
 
 class ModelLog:
@@ -75,19 +75,21 @@ class ModelLog:
             self._write(tail)
 
     def _drain(self, fd: int) -> None:
-        held = b""
+        control = word = b""
         try:
             while chunk := os.read(fd, CHUNK):
-                plain = held + chunk.translate(None, _DROP)
-                # What may be the beginning of one of these waits for the rest of it.
-                # A read may end in the middle of a control, or of a word that only the harness may begin a line with.
-                held = _begun(plain)
-                plain = plain[: len(plain) - len(held)]
+                plain = control + chunk.translate(None, _DROP)
+                # A read may end in the middle of a control, or of a word that only the harness may begin a line with:
+                # what may be the beginning of one waits for the rest. Controls first, since one can lie in the word.
+                control = _begun(plain, *_CONTROLS)
+                plain = plain[: len(plain) - len(control)]
                 if b"\xc2" in plain or b"\xe2" in plain:  # most logs have neither, and the expression takes its time
                     plain = _HIDDEN.sub(b"", plain)
-                self._add(plain.replace(_OURS, _THEIRS))
+                plain = word + plain
+                word = _begun(plain, _OURS)
+                self._add(plain[: len(plain) - len(word)].replace(_OURS, _THEIRS))
         finally:
-            self._add(held)
+            self._add(word + control)
             os.close(fd)
 
     def _add(self, chunk: bytes) -> None:

@@ -28,7 +28,7 @@ ALWAYS = {
 }
 """What no level lets through."""
 
-LEFT_TO_CUDA = {"take_watches_of_the_user"}
+LEFT_TO_CUDA = {"take_watches_of_the_user", "pass_descriptors"}
 """What a worker on a GPU may do at every level."""
 
 DEPENDS = {

@@ -494,3 +494,17 @@ def test_a_mask_is_looked_at_before_it_is_opened(builder: FolderBuilder, tmp_pat
     else:
         with pytest.raises(DataError, match="not a TIFF" if what == "of another format" else "in blocks of"):
             read_lr(path)
+
+
+@pytest.mark.parametrize("name", ["{}.Msk", "{}.MSK", "{}.mSK", "{}.msk.MSK", "{}.aux", "{}.Aux", "{stem}.aux"])
+def test_gdal_finds_nothing_that_was_not_looked_at(builder: FolderBuilder, tmp_path: Path, name: str) -> None:
+    """It compares names without regard to case: a mask of another driver read other files, and the network."""
+    _, tile = folder(builder)
+    for path, read in ((tile.revisits[0].data, read_lr), (tile.hr, read_hr)):
+        save(path.with_name("other.tiff"), hr_image())
+        beside = path.with_name(name.format(path.name, stem=path.stem))
+        beside.write_text(f'<VRTDataset rasterXSize="{WIDTH}" rasterYSize="{HEIGHT}"></VRTDataset>')
+        with pytest.raises(DataError, match="beside it"):
+            read(path)
+        beside.rename(path.with_name(f"another{beside.name}"))
+        assert read(path).any()

@@ -96,13 +96,16 @@ REFUSED: Numbers = {
     "listen": (50, 201),
     "accept": (43, 202),
     "accept4": (288, 242),
+    "sendmsg": (46, 211),
+    "sendmmsg": (307, 269),
 }
-"""Fail with EACCES: sockets, whatever their family (a path's unix socket passes Landlock)."""
+"""Fail with EACCES: sockets, whatever their family (a path's unix socket passes Landlock); and messages that can hold
+descriptors, of which the kernel counts for each user how many are on their way."""
 
-ALLOWED_FOR_CUDA = frozenset({"bind", "listen", "epoll_create", "epoll_create1"})
+ALLOWED_FOR_CUDA = frozenset({"bind", "listen", "epoll_create", "epoll_create1", "sendmsg", "sendmmsg"})
 """Of those and of :data:`ABSENT`, what libcuda calls at its start and must not fail, and what it may call: it has not
-been seen without epoll. It needs "socket", too, which is judged by its arguments there. A socket that listens but can
-neither connect nor accept reaches nothing."""
+been seen without epoll and messages. It needs "socket", too, which is judged by its arguments there. A socket that
+listens but can neither connect nor accept reaches nothing."""
 
 ABSENT: Numbers = {
     "io_uring_setup": (425, 425),

@@ -602,6 +602,14 @@ class Attacks:
     def take_watches_of_the_user(self):
         os.close(check(LIBC.epoll_create1(0)))
 
+    def take_instances_of_the_user(self):
+        os.close(check(LIBC.inotify_init1(0)))
+
+    def pass_descriptors(self):
+        ours, theirs = socket.socketpair()
+        socket.send_fds(ours, [b"x"], [0])
+        assert socket.recv_fds(theirs, 1, 1)[0] == b"x"
+
     def take_timers_of_the_user(self):
         timers = [ctypes.c_void_p() for _ in range(5000)]
         for timer in timers:
