@@ -35,8 +35,6 @@ from worldstrat_bench.stats.order import named_first
 from worldstrat_bench.stats.train_split import Declaration, assess
 
 MAX_BYTES = 8_000_000
-LOCK = "requirements.lock"
-"""Of the submission, beside its manifest."""
 FILES = (
     Record.FILE,
     TILES,
@@ -47,7 +45,6 @@ FILES = (
     Robustness.FILE,
     Memorisation.FILE,
     "submission.toml",
-    LOCK,
 )
 """Files of a run that the site reads, and copies into its downloads."""
 
@@ -230,8 +227,7 @@ def read_entry(folder: Path, root: Path, source: str, references: References | N
     files = {
         name: data
         for name in FILES
-        if (data := _read((_manifest(folder, root).parent if name in ("submission.toml", LOCK) else folder) / name))
-        is not None
+        if (data := _read((_manifest(folder, root).parent if name == "submission.toml" else folder) / name)) is not None
     }
     # All files are read once, before any is checked: what is shown, hashed and offered for download is the same bytes.
     for name in (Record.FILE, TILES):
@@ -252,9 +248,6 @@ def read_entry(folder: Path, root: Path, source: str, references: References | N
     # A file that contradicts the record is neither shown nor handed on to others.
     if robustness is None:
         files.pop(Robustness.FILE, None)
-    # An empty lock, and one that nothing was installed from, say nothing of what ran.
-    if record.model.lock_sha256 is None or not files.get(LOCK, b"").strip():
-        files.pop(LOCK, None)
     model, verified = record.model, verification_of(files.get(Verification.FILE), record)
     # A sample ranks nothing: only a record whose numbers maintainers computed is called verified.
     verified, sample = (verified, None) if verified is None or verified.computed else (None, verified)
