@@ -68,6 +68,23 @@ def test_runs_of_ones_own_on_practice_data_are_left_alone(tmp_path: Path) -> Non
         assert not any("no rank" in note for note in notes)
 
 
+def test_a_run_keeps_its_letters_whatever_others_are_called(tmp_path: Path) -> None:
+    """Ranks are kept by name, and a stranger's run may have the name by which two others are told apart."""
+    for folder, gain in (("mine", 3.0), ("others", 1.0)):
+        make_run(tmp_path / folder / "run", model="my-net", gain_db=gain, tiles=36, release="mini", list_name="test")
+    named = f"my-net ({load_record(tmp_path / 'mine' / 'run').record_id[:8]})"
+    runs = [tmp_path / "mine" / "run", tmp_path / "others" / "run"]
+    for number, name in enumerate((named, named, f"{named} [1]", f"{named} [3]")):
+        make_run(
+            tmp_path / f"sly{number}", model=name, gain_db=-3.0 - number, tiles=36, release="mini", list_name="test"
+        )
+        runs.append(tmp_path / f"sly{number}")
+    table = make_table(runs)
+    assert len({run.name for run in table.runs}) == len(runs)
+    assert table.runs[0].result.folder == runs[0]
+    assert (table.cells[0][0].best, table.cells[0][0].letters) == (True, ("a",))
+
+
 @pytest.mark.parametrize("confirmed", [True, False])
 def test_a_speed_that_was_timed_again_is_the_maintainers_from_verify_to_page(tmp_path: Path, confirmed: bool) -> None:
     """The files of a full verification with a timing, added to a submission, and the page of the model."""

@@ -130,7 +130,11 @@ def _names(results: Sequence[Result]) -> list[str]:
         f"{model} ({result.folder.name})" if models.count(model) > 1 else model
         for model, result in zip(models, results, strict=True)
     ]
-    return [
+    names = [
         f"{model} ({result.record.record_id[:8]})" if folders.count(folder) > 1 else folder
         for folder, model, result in zip(folders, models, results, strict=True)
     ]
+    # A stranger's model may be called anything, such as what another one is called by now; ranks are kept by name.
+    while len(set(names)) < len(names):
+        names = [f"{name} [{place}]" if names.count(name) > 1 else name for place, name in enumerate(names, 1)]
+    return names

@@ -74,7 +74,7 @@ _REPORTED: Final = (
     "records, and self-reported ones change nothing of these. Speeds are the authors' own."
 )
 SELF_REPORTED: Final = f"Computed by the authors. {_REPORTED}"
-"""What the word means, of one record."""
+"""Meaning of the word, on the page of one record."""
 SELF_REPORTED_ROWS: Final = f"Computed by the authors, in the order of their scores. {_REPORTED}"
 VERIFIED: Final = (
     "Maintainers ran the submitted code over the whole list, and the numbers are those of their run. That does not "

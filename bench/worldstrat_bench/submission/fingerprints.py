@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from worldstrat_bench.errors import WorldstratBenchError
 from worldstrat_bench.submission.faults import CheckFinding
 from worldstrat_bench.submission.wheel import IMAGES, MAX_MEMBER_BYTES, WheelFile, open_wheel, read_member
+from worldstrat_bench.worker.validate import LONGEST_HEADER, header_bytes
 
 SIDE = 16
 MATCH = 0.97
@@ -132,6 +133,8 @@ def images_in(content: bytes, name: str) -> Iterator[Floats]:
         elif suffix == ".safetensors":
             from safetensors.numpy import load
 
+            if header_bytes(content) > LONGEST_HEADER:
+                return
             for array in load(content).values():
                 yield from _planes(array)
         else:

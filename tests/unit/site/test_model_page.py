@@ -122,7 +122,7 @@ def test_a_date_of_a_state_is_a_date() -> None:
     assert state_of({}).brief == ""
 
 
-def test_a_sample_is_told_and_is_no_status(folder: Path) -> None:
+def test_a_sample_is_told_and_is_not_a_status(folder: Path) -> None:
     text = page(folder, "sampled")
     assert row(text, "Status").startswith(
         "self-reported. M. Maintainer ran 12 of its 12 tiles again on 2026-02-03, and they agree; the numbers are "
@@ -135,7 +135,7 @@ def test_a_sample_is_told_and_is_no_status(folder: Path) -> None:
 
 @pytest.mark.parametrize("slug", ["foreign", "failed", "later", "plain", "unlocked"])
 def test_what_is_not_a_sample_of_the_record_is_not_told(folder: Path, slug: str) -> None:
-    """Of another record, one that found a difference, one of the future, one of the whole list, and none at all."""
+    """Of another record, one that found a difference, one dated in the future, one of the whole list, and none."""
     assert "tiles again on" not in page(folder, slug)
 
 
