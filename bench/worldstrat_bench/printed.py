@@ -1,9 +1,11 @@
-"""Numbers as messages and pages print them: sensible digits, never an exponent, no share that exists as 0 %."""
+"""Numbers and reasons as messages and pages print them: sensible digits, never an exponent, words for readers."""
 
 from __future__ import annotations
 
 import math
+import re
 from decimal import Decimal
+from typing import Final
 
 
 def counted(count: int, noun: str, plural: str = "") -> str:
@@ -50,3 +52,29 @@ def share_text(share: float) -> str:
 
 _LEAST, _MOST = 0.01, 99.9
 """Percent: what lies below or above is told as a bound."""
+
+
+_SHARE: Final = r"\d+ of \d+ tiles: "
+"""How a record begins the reason of some tiles; several reasons are joined by "; "."""
+
+
+def plain_reason(reason: str) -> str:
+    """Return why a metric is null in words for readers, who have no command line and no machine in front of them.
+
+    >>> plain_reason("no LPIPS weights on this machine: --lpips-weights FILE with alexnet.pth")
+    'no LPIPS weights on the machine of the run'
+    >>> plain_reason("2 of 9 tiles: the metric failed: ValueError: x; 3 of 9 tiles: no pixel counts")
+    '2 of 9 tiles: the metric failed; 3 of 9 tiles: no pixel counts'
+
+    Parameters
+    ----------
+    reason : of a record: what is null, then a machine's message or what to type, after a colon or semicolon.
+    """
+    found = []
+    for part in re.split(rf"; (?={_SHARE})", reason):
+        begin = re.match(_SHARE, part)
+        share = begin[0] if begin else ""
+        words = re.split(r"[:;] ", part.removeprefix(share), maxsplit=1)[0]
+        words = re.sub(r"\bneeds pip install \S+", "was not installed", words)
+        found.append(share + words.replace("on this machine", "on the machine of the run"))
+    return "; ".join(found)

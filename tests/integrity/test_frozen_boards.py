@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import get_args
+
+import pytest
 
 from submission_factory import MANIFEST, make_submission
+from worldstrat_bench.site.banner import banner_of_frozen
 from worldstrat_bench.site.builder import build
 from worldstrat_bench.site.config import BoardConfig
 from worldstrat_bench.site.snapshots import FrozenBoard, Snapshot, changes, digest_of, freeze, states_at
+from worldstrat_bench.stats.boards import Kind
 
 HONEST = ("one-sr", "two-sr")
 
@@ -40,6 +45,22 @@ def test_rows_do_not_leave_because_a_board_of_other_inputs_came(tmp_path: Path) 
     third = frozen(tmp_path, "2027-01", first, second)  # builds the history of both
     assert not changes(second.boards, third.boards)
     assert "only" in (tmp_path / "2027-01" / "history.html").read_text(encoding="utf-8")
+
+
+def test_a_frozen_board_says_what_its_ranks_are_worth(tmp_path: Path) -> None:
+    submissions(tmp_path)
+    frozen(tmp_path, "2026-12", frozen(tmp_path, "2026-11"))
+    page = (tmp_path / "2026-12" / "snapshot" / "2026-11.html").read_text(encoding="utf-8")
+    assert page.count('<p class="banner" role="note">Practice on synthetic scenes, no satellite data. ') == 1
+
+
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_only_the_official_board_is_frozen_without_a_banner(tmp_path: Path, kind: Kind) -> None:
+    submissions(tmp_path)
+    (board,) = frozen(tmp_path, "2026-11").boards
+    told = banner_of_frozen(board.model_copy(update={"kind": kind, "release": "v1.1"}))
+    assert (told == "") == (kind == "official")
+    assert ("ranked among themselves only" in told) == (kind in ("practice", "predictions"))
 
 
 def test_what_happens_on_a_board_is_still_said(tmp_path: Path) -> None:

@@ -131,6 +131,16 @@ def test_the_plot_of_a_tile_names_the_models_that_a_reader_came_with(site: Path,
         assert wait_until(lambda: names.all_text_contents() == ["bicubic"])
         dot = seen.page.locator(".strip .dt", has_text="bicubic").first.get_attribute("cx")
         assert float(names.first.get_attribute("x") or 0) == pytest.approx(float(dot or -1), abs=0.01)
+        # The line from a name to its dot leaves the figures of the axis free.
+        covered = seen.page.locator(".strip path.on").first.evaluate(
+            """path => {
+              const boxes = [...document.querySelectorAll(".strip .tk:not(.nm)")].map(e => e.getBBox());
+              const heights = [...Array(Math.floor(path.getTotalLength()) + 1).keys()]
+                .map(at => path.getPointAtLength(at).y);
+              return heights.filter(y => boxes.some(b => y > b.y && y < b.y + b.height));
+            }"""
+        )
+        assert covered == []
         assert violations(seen.page) == []
         seen.assert_quiet()
     with visit(browser, (site / "compare.html").as_uri() + "#a=highresnet&b=bicubic") as seen:

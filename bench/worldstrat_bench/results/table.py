@@ -233,16 +233,18 @@ def _summary(run: Named, list_name: str, metric: str, axis: str | None = None, s
 
 
 def _nulls(runs: Sequence[Named], metrics: Collection[str]) -> list[str]:
-    """Return which of the metrics are null and why, each reason once for all runs that have it."""
-    names: dict[tuple[str, str], list[str]] = {}
+    """Return which metrics are null, on all tiles or some, each once for all runs: a caption has no room for why."""
+    names: dict[tuple[str, bool], list[str]] = {}
     for run in runs:
-        for name, why in run.result.record.nulls.items():
+        for name in run.result.record.nulls:
             if name in metrics:
-                names.setdefault((measure(name).label, why), []).append(run.name)
+                some = any(scores.micro.get(name, Summary(n=0)).n for scores in run.result.record.scores.values())
+                names.setdefault((measure(name).label, some), []).append(run.name)
     everyone = f"all {len(runs)} models"
     return [
-        f"{label} of {everyone if 1 < len(owners) == len(runs) else ', '.join(owners)} is null: {why}"
-        for (label, why), owners in names.items()
+        f"{label} of {everyone if 1 < len(owners) == len(runs) else ', '.join(owners)} was not computed"
+        + (" on every tile" if some else "")
+        for (label, some), owners in names.items()
     ]
 
 

@@ -74,9 +74,9 @@ def trained_alike(division: Division, leaders: Mapping[str, Leader]) -> list[str
     return found
 
 
-def told_apart(protocol: Protocol, display: Display) -> str:
+def told_apart(protocol: Protocol, display: Display, models: int) -> str:
     """Return what "told apart" means, for the place where a page first says so; "" where there are no verdicts."""
-    if display != "ranks":
+    if display != "ranks" or models < 2:
         return ""
     rules = protocol.ranking
     margins = " and ".join(f"{v:g} {measure(k).unit} of {measure(k).label}" for k, v in rules.margin.items())

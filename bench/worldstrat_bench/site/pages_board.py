@@ -155,7 +155,7 @@ def _list_context(analysis: Analysis, name: str, metric: str, *, base: str) -> d
             "heading": heading_of(division) if main else f"List {clean(name, 40)}",
             "lead": _lead(division, name),
             "answers": said,
-            "told": told_apart(division.protocol, rows.display),
+            "told": told_apart(division.protocol, rows.display, len(rows.entries)),
             "alike": trained_alike(division, rows.leaders),
             **described(said),
             "lists": [

@@ -8,6 +8,7 @@ from itertools import pairwise
 from markupsafe import Markup, escape
 
 from worldstrat_bench.measures import measure
+from worldstrat_bench.site.banner import banner_of_frozen
 from worldstrat_bench.site.board_charts import cut
 from worldstrat_bench.site.render import Output
 from worldstrat_bench.site.snapshots import FOLDER, FrozenBoard, Row, Snapshot, changes, rank_text, same_board
@@ -25,7 +26,9 @@ def build_snapshots(out: Output, common: Context, snapshots: Sequence[Snapshot],
         out.put(f"data/{FOLDER}/{snapshot.name}.json", snapshot.dump())
         context = {
             "snapshot": snapshot,
-            "boards": [(board.title, _table(board)) for board in snapshot.boards if board.rows],
+            "boards": [
+                (board.title, banner_of_frozen(board), _table(board)) for board in snapshot.boards if board.rows
+            ],
             "bibtex": _reference(snapshot, url),
             "description": f"Boards of worldstrat-bench as of {snapshot.date}, sha256 {snapshot.digest[:16]}.",
         }

@@ -8,7 +8,7 @@ from markupsafe import Markup, escape
 from worldstrat_bench.artefacts.record import Record
 from worldstrat_bench.artefacts.tiles import TileTable
 from worldstrat_bench.measures import MEASURES, measure
-from worldstrat_bench.printed import counted, share_text
+from worldstrat_bench.printed import counted, plain_reason, share_text
 from worldstrat_bench.protocol import GaussianParabola
 from worldstrat_bench.site.analysis import Analysis, Pair
 from worldstrat_bench.site.board_table import metrics_of
@@ -87,7 +87,7 @@ def build_models(
             "reproduce": reproduce(entry.record, source),
             "bibtex": model_reference(division, entry, analysis.config),
             "run_files": [(name, f"{division.prefix}data/runs/{entry.slug}/{name}") for name in sorted(entry.files)],
-            "nulls": [(_label(k), clean(v, 200)) for k, v in sorted(entry.record.nulls.items())],
+            "nulls": [(_label(k), clean(plain_reason(v), 200)) for k, v in sorted(entry.record.nulls.items())],
             "messages": _messages(entry.record),
             "warnings": [clean(w, 300) for w in entry.record.warnings] + version_notes(entry.record, division.versions),
         }
@@ -154,7 +154,10 @@ def _scores(analysis: Analysis, entry: Entry) -> Table:
     for name in division.lists:
         columns.append(Column(f"mean_{name}", clean(name, 30), f"Mean over list {clean(name, 40)}"))
         columns.append(Column(f"ci_{name}", "95 % interval", "Of this model alone; not for comparing two models"))
-    columns.append(Column("macro", "macro", "Mean over IPCC classes of at least 10 tiles, descriptive"))
+    macros = {metric: value for metric in metrics if (value := division.scores(entry).macro.get(metric)) is not None}
+    # As on a board, a column that no row fills is not drawn.
+    if macros:
+        columns.append(Column("macro", "macro", "Mean over IPCC classes of at least 10 tiles, descriptive"))
     rows = []
     for metric in metrics:
         m = measure(metric)
@@ -164,7 +167,7 @@ def _scores(analysis: Analysis, entry: Entry) -> Table:
             ends = drawn_interval(s, division.protocol.aggregation, metric)
             interval = ", ".join(number(end, m.decimals) for end in ends) if ends else NO_VALUE
             cells += [value_cell(s.mean, m.decimals), Cell(Markup(interval))]
-        cells.append(value_cell(division.scores(entry).macro.get(metric), m.decimals))
+        cells += [value_cell(macros.get(metric), m.decimals)] if macros else []
         unit = Markup(" <small>{}</small>").format(m.unit) if m.unit else Markup("")
         head = Markup('<span title="{}">{} {}</span>{}').format(m.explanation, m.label, m.arrow, unit)
         rows.append(Row(Cell(head), tuple(cells)))

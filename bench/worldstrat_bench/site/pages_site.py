@@ -11,6 +11,7 @@ from decimal import Decimal
 from importlib import resources
 from typing import Final
 
+from markupsafe import Markup
 from pydantic import BaseModel
 
 from worldstrat_bench.artefacts.record import Record
@@ -196,7 +197,10 @@ def build_data(
             "Every board as CSV and JSON; strata.csv: every stratum; tiles.parquet: every tile; all.zip: the tables.",
         ),
         "runs": ("Records", "The records and tile tables, byte for byte, from which every page was made."),
-        "snapshots": ("Snapshots", "The boards as they were on a day, which `site snapshot` froze."),
+        "snapshots": (
+            "Snapshots",
+            Markup("The boards as they were on a day, which <code>worldstrat-bench site snapshot</code> froze."),
+        ),
         "schema": ("Schemas", "JSON Schema of a record and of a board file."),
     }
     boards = _headings(divisions)

@@ -49,7 +49,7 @@ def build_strata(out: Output, analysis: Analysis, common: Context) -> None:
             # The lead has the number of tiles.
             "facts": board_facts(stratum.boards, len(stratum.tiles))[1:],
             "answers": answers(division, rows.leaders, rows.summaries, rows.display, "../"),
-            "told": told_apart(division.protocol, rows.display),
+            "told": told_apart(division.protocol, rows.display, len(rows.entries)),
             "top": [f] if (f := difference_figure(division, found, "../")) else [],
             "sentences": board_sentences(stratum.boards),
             "rank_note": _exploratory(analysis, stratum),

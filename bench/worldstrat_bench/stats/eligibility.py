@@ -20,7 +20,7 @@ from worldstrat_bench.artefacts.tiles import TileTable
 from worldstrat_bench.artefacts.verification import verification_in
 from worldstrat_bench.data import split
 from worldstrat_bench.errors import UsageError
-from worldstrat_bench.printed import counted
+from worldstrat_bench.printed import counted, plain_reason
 from worldstrat_bench.protocol import load_protocol
 from worldstrat_bench.stats.aggregate import metric_names, metric_values
 from worldstrat_bench.stats.boards import Kind, claimed_kind, foreign_inputs, kind_of, ranking_list
@@ -188,6 +188,6 @@ def _lacking(record: Record, table: TileTable, name: str, metric: str) -> str:
     missing = int(np.isnan(metric_values(table, metric)[rows]).sum()) if known else len(rows)
     summary = record.scores[name].micro.get(metric)
     if missing:
-        why = f" ({record.nulls[metric][:200]})" if metric in record.nulls else ""
+        why = f" ({plain_reason(record.nulls[metric])[:200]})" if metric in record.nulls else ""
         return f"no {metric} on {missing} of {counted(len(tiles), 'tile')} of list {name[:40]}{why}"
     return f"no mean of {metric} on list {name[:40]}" if summary is None or summary.mean is None else ""

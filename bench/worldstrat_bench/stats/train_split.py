@@ -31,9 +31,7 @@ class TrainSplit:
 
 
 TRAIN_SPLITS: tuple[TrainSplit, ...] = (
-    TrainSplit(
-        "none", "No training data", False, "The model has no trained weights, or none that saw satellite imagery"
-    ),
+    TrainSplit("none", "No training data", False, "The model has no weights"),
     TrainSplit(
         "other",
         "Other than satellite images",

@@ -15,6 +15,7 @@ from factories import make_run
 from site_scenes import write_manifest, write_verification
 from worldstrat_bench.artefacts.record import Record, build_record
 from worldstrat_bench.artefacts.state import state_of
+from worldstrat_bench.printed import plain_reason
 from worldstrat_bench.site import build
 from worldstrat_bench.site.checker import check
 
@@ -114,6 +115,11 @@ def test_a_state_stands_wherever_the_status_does(folder: Path, slug: str, said: 
     assert row(text, "Status").startswith(f"{begin}{said.split(',')[0].removeprefix('✔ ')}")
 
 
+def test_runs_that_are_not_ranked_are_links_to_their_pages(folder: Path) -> None:
+    data = (folder.parent / "data.html").read_text(encoding="utf-8")
+    assert f'<dt><a href="{folder.name}/m/disputed.html"><bdi>disputed</bdi></a></dt><dd><bdi>disputed on' in data
+
+
 def test_a_date_of_a_state_is_a_date() -> None:
     """It stands beside the title without quotes, so that other text of a manifest must not come with it."""
     about = {"status": "disputed", "status_date": "1 May, ✔ verified", "status_reason": "r"}
@@ -161,3 +167,38 @@ def test_the_commands_say_what_a_record_of_mini_does_not_know(folder: Path, tmp_
     make_run(tmp_path / "runs" / "m", model="m", tiles=12, release="mine", list_name="test")
     build([tmp_path / "runs"], tmp_path / "out")
     assert said not in next((tmp_path / "out").rglob("m/m.html")).read_text(encoding="utf-8")
+
+
+REASONS = [
+    ("no LPIPS weights on this machine: --lpips-weights FILE with a.pth", "no LPIPS weights on the machine of the run"),
+    (
+        "LPIPS weights cannot be had: the name example.org does not resolve here; --lpips-weights FILE takes a copy",
+        "LPIPS weights cannot be had",
+    ),
+    ("ST-LPIPS needs pip install worldstrat-bench[stlpips]: No module named 'lpips'", "ST-LPIPS was not installed"),
+    ("1 of 12 tiles: failed: ValueError: x; 2 of 12 tiles: no pixel counts", None),
+    ("no pixel of the target has R + NIR above 0.05", "no pixel of the target has R + NIR above 0.05"),
+]
+
+
+@pytest.mark.parametrize(("reason", "said"), REASONS)
+def test_why_a_metric_is_null_is_said_in_words(reason: str, said: str | None) -> None:
+    assert plain_reason(reason) == (said or "1 of 12 tiles: failed; 2 of 12 tiles: no pixel counts")
+
+
+def test_no_page_and_no_caption_holds_a_hint_for_a_command_line(tmp_path: Path) -> None:
+    for i, name in enumerate(("ours", "theirs")):
+        run = tmp_path / "runs" / name
+        make_run(run, model=name, tiles=12, release="mini", list_name="test", lpips=False, gain_db=float(i))
+        content = json.loads((run / Record.FILE).read_text(encoding="utf-8"))
+        created, _, _ = (content.pop(key) for key in ("created", "record_id", "schema_version"))
+        build_record(created=created, **content | {"nulls": {"lpips": REASONS[i][0]}}).save(run / Record.FILE)
+    build([tmp_path / "runs"], tmp_path / "out")
+    (board,) = (tmp_path / "out").glob("practice-*")
+    copied = html.unescape((board / "index.html").read_text(encoding="utf-8").partition('class="copies"')[2])
+    # Of LaTeX and of Markdown.
+    assert copied.count("LPIPS of all 2 models was not computed.") == copied.count("LPIPS of ") == 2
+    text = page(board, "theirs")
+    assert "No LPIPS: <bdi>LPIPS weights cannot be had</bdi>" in text
+    assert "no lpips on 12 of 12 tiles of list test (LPIPS weights cannot be had)" in text
+    assert not [p for p in board.rglob("*.html") if "--lpips-weights" in p.read_text(encoding="utf-8")]

@@ -22,6 +22,7 @@ from worldstrat_bench.site.licences import caption, footer
 from worldstrat_bench.site.pages_board import board_facts, board_sentences
 from worldstrat_bench.site.sorting import list_divisions
 from worldstrat_bench.stats.ranking import RankedBoard, rank
+from worldstrat_bench.worker.isolation import PROBES
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +122,32 @@ def test_a_single_model_has_no_difference_to_detect(tmp_path: Path) -> None:
     boards = {"psnr": division.boards["test", "psnr"]}
     assert board_facts(boards, 36) == ["36 tiles", "35 groups (34.1 effective)", "1 model ranked by PSNR"]
     assert board_sentences(boards) == []
+    build([tmp_path / "m"], tmp_path / "out")
+    pages = [path for path in (tmp_path / "out").rglob("*.html") if "Told apart: " in read(path)]
+    assert pages == []
+
+
+def test_a_column_that_no_row_fills_is_not_drawn_on_a_models_page(tmp_path: Path) -> None:
+    """The macro mean is over classes of at least ten tiles: a board of few tiles has none."""
+    for tiles in (12, 120):
+        make_run(tmp_path / f"m{tiles}", model=f"m{tiles}", tiles=tiles, release="mini", list_name="test")
+    build([tmp_path / "m12", tmp_path / "m120"], tmp_path / "out")
+    for tiles, drawn in ((12, False), (120, True)):
+        page = read(next((tmp_path / "out").rglob(f"m/m{tiles}.html")))
+        head, first, *_ = page.split('<table id="scores"')[1].split("</tr>")
+        assert ('data-key="macro"' in head) == drawn
+        assert head.count("<th scope") == first.count("<th scope") + first.count("<td")
+
+
+def test_the_method_explains_the_words_of_provenance(board: Path) -> None:
+    page = read(board.parent / "method.html")
+    about = page.split('id="provenance"')[1].split("<h3>")[0]
+    assert {*re.findall("<code>(.*?)</code>", about)} == {*PROBES, "requirements.lock"}
+    assert "<dt>none</dt><dd>No training data. The model has no weights.</dd>" in page
+
+
+def test_no_page_shows_markup_as_text(board: Path) -> None:
+    assert [path for path in board.parent.rglob("*.html") if "`" in read(path)] == []
 
 
 def ranked(models: int, metric: str = "psnr") -> tuple[RankedBoard, list[list[float]]]:
@@ -256,8 +283,8 @@ def test_a_table_to_copy_explains_only_what_it_bears_and_says_a_reason_once(tmp_
         make_run(tmp_path / f"m{i}", model=f"m{i}", tiles=30, release="mini", list_name="test", seed=i, lpips=False)
     table = make_table(sorted(tmp_path.iterdir()), ["psnr", "lpips"])
     said = table_caption(table, letters=True)
-    assert said.count("is null: ") == 1
-    assert "LPIPS of all 3 models is null: " in said
+    assert said.count("LPIPS of ") == 1
+    assert "LPIPS of all 3 models was not computed." in said
     bold = any(cell.best for cells in table.cells for cell in cells)
     assert ("is bold" in said) == bold
     assert ("share a letter" in said) == any(cell.letters for cells in table.cells for cell in cells)

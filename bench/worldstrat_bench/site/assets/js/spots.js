@@ -11,7 +11,8 @@ export function spot(slugs) {
     if (!x) return;
     const y = 72 + 20 * i;
     find(".strip").append(
-      svgEl("path", null, { class: "fr on", d: `M${x} 38V${y}` }),
+      // Not through the figures of the axis.
+      svgEl("path", null, { class: "fr on", d: `M${x} 38v9m0 19V${y}` }),
       // In the right half of the drawing, which is 720 wide, a name goes to the left.
       svgEl("text", who, { class: "on", x, y, dy: 10, "text-anchor": x < 360 ? "" : "end" }),
     );
