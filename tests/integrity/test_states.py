@@ -128,6 +128,8 @@ def test_a_statement_is_changed_in_the_open(root: Path) -> None:
         path.write_text(changed)
         assert "correction" in rules(root, author="ada")
         assert "correction" in rules(root, maintainer=True)
+    path.write_text(honest + CORRECTION.replace("2026-11-26", "9999-12-31"))
+    assert rules(root, author="ada") == {"correction"}
     path.write_text(honest + CORRECTION)
     assert rules(root, author="ada") == set()
     commit(root)

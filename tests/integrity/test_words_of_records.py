@@ -157,6 +157,13 @@ def test_the_texts_of_a_record_have_a_length_together(tmp_path: Path, place: str
         assert rules(folder) == found
 
 
+@pytest.mark.parametrize(("tiles", "found"), [(1000, set()), (1001, {"size"})])
+def test_a_record_has_as_many_tiles_as_a_list(tmp_path: Path, tiles: int, found: set[str]) -> None:
+    """A board has a page for each of them."""
+    assert rules(make_submission(tmp_path, tiles=tiles)) - {"size"} == set()
+    assert ("size" in rules(tmp_path / "submissions" / "my-sr")) == bool(found)
+
+
 def test_a_reason_belongs_to_a_metric(tmp_path: Path) -> None:
     folder = make_submission(tmp_path)
     rewrite_record(folder, lambda document: document.update(nulls={"lpips": "no weights", "n001": "another"}))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from worldstrat_bench.data.tags import check_tags
 from worldstrat_bench.data.traits import has_mask, raster_fault
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ def check_beside(path: Path) -> None:
         try:
             with beside.open("rb") as file:
                 begins = file.read(4)
+                file.seek(0)
+                check_tags(file, path)
         except OSError as error:
             raise raster_fault(f"has a mask that cannot be read: {error.strerror}", path) from None
         if begins not in _TIFF:

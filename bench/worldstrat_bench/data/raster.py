@@ -305,8 +305,9 @@ def opened(path: Path) -> Iterator[DatasetReader]:
         check_beside(path)
         with path.open("rb") as stream:
             check_tags(stream, path)
-        # No other driver: some read further files, or the network, where the content of a file says so.
-        with rasterio.open(name, driver="GTiff") as source:
+        # No other driver: some read further files, or the network, where the content of a file says so. And no list of
+        # the folder, in which GDAL would find more than it asks for by name.
+        with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="TRUE"), rasterio.open(name, driver="GTiff") as source:
             check_alpha(source, path)
             check_blocks(source, path)
             yield source

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from datetime import date, timedelta
 from typing import Any, Final
 
 from worldstrat_bench.artefacts.state import corrections_of, state_of
@@ -111,6 +112,10 @@ def _correction_faults(old: Mapping[str, Any], new: Mapping[str, Any], text: str
         what = "a former correction is changed or removed"
         yield CheckFinding("correction", what, where=where, line=line, remedy="keep it, and add another [[correction]]")
         return
+    latest = (date.today() + timedelta(days=1)).isoformat()
+    if late := next((entry.date for entry in corrections[len(former) :] if entry.date > latest), None):
+        what = f"the correction of {late} is in the future"
+        yield CheckFinding("correction", what, where=where, line=line, remedy="give the day of the correction")
     changed = [".".join(key) for key in STATED if _at(old, key) != _at(new, key)]
     if changed and len(corrections) == len(former):
         what = f"{' and '.join(changed)} changed without a correction that says so"

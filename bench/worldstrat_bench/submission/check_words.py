@@ -19,6 +19,9 @@ from worldstrat_bench.submission.faults import CheckFinding
 MOST_TEXTS: Final = 500
 """Texts of a record that pages show: the harness writes some hundred at most."""
 
+MOST_TILES: Final = 1000
+"""Of a record: the largest list of a protocol has 394."""
+
 MOST_CHARACTERS: Final = 100_000
 """Of these texts together, and of the names and labels of tiles: the harness writes some thousand."""
 
@@ -40,6 +43,10 @@ def word_faults(result: Result) -> Iterator[CheckFinding]:
     texts = tuple(_stated(record))
     shown = {label for name in _LABELS for label in result.table.text(name)} | {*result.table.tiles}
     # Each is looked at, and a page shows most of them: strangers must not decide how long that takes.
+    if len(result.table) > MOST_TILES:
+        what = f"the record has {len(result.table)} tiles, and a board a page for each: at most {MOST_TILES}"
+        yield CheckFinding("size", what, where=result.tiles_file, remedy="evaluate a list of the protocol")
+        return
     if len(texts) > MOST_TEXTS:
         what = f"the record holds {len(texts)} warnings, reasons and names, more than the {MOST_TEXTS} of any run"
         yield CheckFinding("size", what, where=where, remedy="score the run again")

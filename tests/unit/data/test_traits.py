@@ -508,3 +508,13 @@ def test_gdal_finds_nothing_that_was_not_looked_at(builder: FolderBuilder, tmp_p
             read(path)
         beside.rename(path.with_name(f"another{beside.name}"))
         assert read(path).any()
+
+
+def test_a_mask_has_no_more_metadata_than_a_file(builder: FolderBuilder, tmp_path: Path) -> None:
+    _, tile = folder(builder)
+    path = tile.revisits[0].data
+    save(path, lr_image(), hidden=left(HEIGHT, WIDTH), inside=False)
+    with rasterio.open(path.with_name(f"{path.name}.msk"), "r+", driver="GTiff") as mask:
+        mask.update_tags(note="x" * 300_000)
+    with pytest.raises(DataError, match="of GDAL's metadata"):
+        read_lr(path)
