@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import textwrap
 from pathlib import Path, PurePosixPath
 
@@ -321,6 +322,7 @@ def test_the_page_of_a_verified_model_shows_it_beside_the_reference_models(tmp_p
     assert "does not show that a model has not seen" in text
     assert "clean" not in text
     assert "real tiles that only the maintainers have" in text
+    assert re.search(r"Measured by <bdi>[^<]+</bdi>, 2026-01-02\.</p>", text)
     made = page(tmp_path, "made", verified=True, unseen_is_real=False)
     assert "scenes of the generator, on which anyone can train" in made
     assert "real tiles that only" not in made

@@ -34,7 +34,7 @@ from worldstrat_bench.site.render import Output
 from worldstrat_bench.site.robustness import Partners, gap_block, robustness_figures
 from worldstrat_bench.site.spectra_figures import spectrum_figures
 from worldstrat_bench.site.tables import Cell, Column, Row, Table, render, value_cell
-from worldstrat_bench.site.text import NO_VALUE, clean, number, probability
+from worldstrat_bench.site.text import NO_VALUE, clean, day, number, probability
 from worldstrat_bench.site.uncertainty import uncertainty_block
 from worldstrat_bench.site.versions import version_notes
 from worldstrat_bench.stats.letters import shown
@@ -67,6 +67,7 @@ def build_models(
             "verdicts": (said := verdicts(analysis, entry)),
             **_described(entry, said),
             "weakest": weakest(analysis, entry),
+            "measured_on": day(entry.memorisation.measured_at) if entry.memorisation else "",
             **crops_block(analysis, entry, pictures),
             "gains": strata_figures(analysis, entry),
             "curve": curve_figure(analysis, entry),
