@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,14 @@ from speed_models import Machine, MadeUp
 from submission_factory import make_submission
 from worldstrat_bench.cli import started_in
 from worldstrat_bench.cli.app import app
-from worldstrat_bench.errors import UsageError
+from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.site.builder import build
+from worldstrat_bench.site.checker import check as check_site
+from worldstrat_bench.site.config import load_config
+from worldstrat_bench.site.snapshots import boards_of
 from worldstrat_bench.speed.measure import measure
 from worldstrat_bench.speed.plan import Plan
+from worldstrat_bench.submission.elsewhere import _ranked
 
 
 def timed() -> object:
@@ -37,6 +42,32 @@ def project_with_modules(folder: Path, mark: Path) -> Path:
     for name in ("cpuinfo", "json", "multiprocessing", "struct", "tempfile"):
         (folder / f"{name}.py").write_text(f"open({str(mark)!r}, 'w').close()\n")
     return folder
+
+
+@pytest.mark.parametrize("kind", ["device", "pipe"])
+def test_no_list_of_a_site_is_read_without_end(tmp_path: Path, kind: str) -> None:
+    """A branch can bring a link to a device, and an archive a pipe."""
+    make_submission(tmp_path, tiles=4)
+    built, config = tmp_path / "built", tmp_path / "board.toml"
+    build([tmp_path / "submissions"], built)
+    board = next(built.rglob("data/board-*.json"))
+    for odd in (built / "data" / "site.json", board, config):
+        odd.unlink(missing_ok=True)
+        if kind == "pipe":
+            os.mkfifo(odd)
+        else:
+            odd.symlink_to("/dev/zero")
+    with pytest.raises(UsageError, match="holds no site"):
+        build([tmp_path / "submissions"], built)
+    readers: tuple[tuple[Callable[[Path], object], Path], ...] = (
+        (check_site, built),
+        (boards_of, built),
+        (load_config, config),
+        (lambda path: list(_ranked(path)), board),
+    )
+    for read, path in readers:
+        with pytest.raises(InvalidArtefactError):
+            read(path)
 
 
 @pytest.mark.parametrize("target", [".", "../elsewhere"])

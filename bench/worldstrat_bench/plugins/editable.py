@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 from urllib.parse import unquote, urlparse
 
+from worldstrat_bench.plain_files import LARGEST_DOCUMENT, read_plain
 from worldstrat_bench.plugins.interpreter import pth_folders
 from worldstrat_bench.plugins.projects import is_project_of, normal_name
 from worldstrat_bench.plugins.reach import entries_of, is_file, is_folder, is_of_a_process
@@ -210,8 +211,8 @@ def _linked(site: Path, named: list[Path]) -> dict[str, Path]:
 def _of_hook(file: Path) -> Editable:
     """Read the modules that a finder, a loader or a hook knows."""
     try:
-        text = file.read_text(encoding="utf-8-sig") if file.stat().st_size <= _LARGEST_HOOK else ""
-        tree = ast.parse(text)
+        content = read_plain(file, _LARGEST_HOOK)
+        tree = ast.parse(content.decode("utf-8-sig") if len(content) <= _LARGEST_HOOK else "")
     except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):  # the last two: expressions too deep
         return Editable({})
     places: dict[str, Path] = {}
@@ -271,7 +272,7 @@ def _named(place: Path) -> list[Path]:
 def _of_meson(build: Path) -> dict[str, Path]:
     """Read meson's plan of what it would install into site-packages."""
     try:
-        plan = json.loads((build / "meson-info" / "intro-install_plan.json").read_text(encoding="utf-8"))
+        plan = json.loads(read_plain(build / "meson-info" / "intro-install_plan.json", LARGEST_DOCUMENT))
         entries = [
             (str(entry["destination"]), Path(place)) for section in plan.values() for place, entry in section.items()
         ]

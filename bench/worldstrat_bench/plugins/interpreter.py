@@ -12,9 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from worldstrat_bench.errors import UsageError
+from worldstrat_bench.plain_files import read_plain
 from worldstrat_bench.plugins.asking import ask
 from worldstrat_bench.plugins.reach import is_folder, is_of_a_process
 from worldstrat_bench.plugins.recorded import record_text
+
+_LARGEST_PATHS = 1 << 20
+"""Bytes of a path file that are read."""
 
 ENVIRONMENTS = "environments"
 """Folder of the cache in which the harness builds environments."""
@@ -242,7 +246,7 @@ def _setting(prefix: Path, wanted: str) -> str:
 
 def _pth_lines(file: Path) -> list[str]:
     try:
-        text = file.read_text(encoding="utf-8-sig", errors="replace")
+        text = read_plain(file, _LARGEST_PATHS).decode("utf-8-sig", "replace")
     except OSError:
         return []
     # As Python's `site` has it: a space before a line is part of a folder's name.

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from worldstrat_bench.plain_files import read_plain
 from worldstrat_bench.plugins.reach import entries_of
 
 _LARGEST_RECORD: Final = 16 << 20
@@ -64,9 +65,8 @@ def record_text(record: Path) -> str | None:
     OSError
         if it cannot be read.
     """
-    if record.stat().st_size > _LARGEST_RECORD:
-        return None
-    return record.read_text(encoding="utf-8", errors="replace")
+    content = read_plain(record, _LARGEST_RECORD)
+    return content.decode("utf-8", "replace") if len(content) <= _LARGEST_RECORD else None
 
 
 def _records(site_paths: Sequence[Path]) -> Iterator[tuple[Path, str | None]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from worldstrat_bench.artefacts.reference import References
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.pace import Say
+from worldstrat_bench.plain_files import LARGEST_DOCUMENT, read_plain
 from worldstrat_bench.site.analysis import Analysis
 from worldstrat_bench.site.apart import apart_rows, front_rows
 from worldstrat_bench.site.archive import build_archives
@@ -295,7 +296,7 @@ def _check_out(out: Path) -> None:
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     with suppress(OSError, ValueError):
-        read_manifest((out / MANIFEST).read_text(encoding="utf-8"))
+        read_manifest(read_plain(out / MANIFEST, LARGEST_DOCUMENT).decode("utf-8"))
         return
     raise UsageError(
         "the folder is not empty and holds no site", where=out, remedy="give --out an empty or a new folder"

@@ -17,6 +17,7 @@ from xml.etree import ElementTree
 
 from worldstrat_bench.artefacts.reference import References
 from worldstrat_bench.errors import InvalidArtefactError
+from worldstrat_bench.plain_files import LARGEST_DOCUMENT, read_plain
 from worldstrat_bench.site.builder import compose
 from worldstrat_bench.site.bundle import PAGE_ASSETS
 from worldstrat_bench.site.entries import RejectedEntry, read_entries
@@ -111,7 +112,7 @@ def check(
 def _manifest(folder: Path) -> Manifest:
     remedy = "worldstrat-bench site build PATH... --out DIR"
     try:
-        return read_manifest((folder / MANIFEST).read_text(encoding="utf-8"))
+        return read_manifest(read_plain(folder / MANIFEST, LARGEST_DOCUMENT).decode("utf-8"))
     except (OSError, ValueError) as error:
         raise InvalidArtefactError(
             f"this is not a built site: {error}", where=folder / MANIFEST, remedy=remedy

@@ -15,6 +15,7 @@ from worldstrat_bench.artefacts.owners import Owners, load_owners
 from worldstrat_bench.artefacts.record import Record, Sha256
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.measures import MEASURES, metric_named
+from worldstrat_bench.plain_files import read_plain
 from worldstrat_bench.run.known import SUBMISSIONS, with_history
 from worldstrat_bench.site.text import safe_url
 from worldstrat_bench.stats.boards import KINDS, Kind
@@ -104,6 +105,8 @@ class BoardConfig(Part):
 
 
 DEFAULTS: Final = BoardConfig()
+_LARGEST: Final = 1 << 20
+"""Bytes of a board file."""
 
 
 def load_config(path: Path | None) -> BoardConfig:
@@ -117,7 +120,7 @@ def load_config(path: Path | None) -> BoardConfig:
     if path is None:
         return DEFAULTS
     try:
-        config = BoardConfig.model_validate(read_toml(path.read_text(encoding="utf-8-sig")))
+        config = BoardConfig.model_validate(read_toml(read_plain(path, _LARGEST).decode("utf-8-sig")))
     except ValidationError as error:
         raise InvalidArtefactError(f"not a board file: {first_problem(error)}", where=path, remedy=_REMEDY) from None
     except (OSError, ValueError) as error:
