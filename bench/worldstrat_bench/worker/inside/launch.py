@@ -47,10 +47,11 @@ def lower_limits(launch: Launch) -> None:
     hard = resource.getrlimit(resource.RLIMIT_NPROC)[1]
     crowd = 8192 if hard == resource.RLIM_INFINITY else min(8192, hard)
     resource.setrlimit(resource.RLIMIT_NPROC, (crowd, hard))
-    # Timers and queued signals are counted by user: one worker could leave the user's other programs none.
-    hard = resource.getrlimit(resource.RLIMIT_SIGPENDING)[1]
-    few = PENDING if hard == resource.RLIM_INFINITY else min(PENDING, hard)
-    resource.setrlimit(resource.RLIMIT_SIGPENDING, (few, few))
+    # Linux counts timers and queued signals by user: one worker could leave the user's other programs none.
+    if hasattr(resource, "RLIMIT_SIGPENDING"):
+        hard = resource.getrlimit(resource.RLIMIT_SIGPENDING)[1]
+        few = PENDING if hard == resource.RLIM_INFINITY else min(PENDING, hard)
+        resource.setrlimit(resource.RLIMIT_SIGPENDING, (few, few))
     try:
         with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
             file.write("1000")
