@@ -15,7 +15,7 @@ from worldstrat_bench.errors import ModelError
 from worldstrat_bench.plugins.code import code_sha256
 from worldstrat_bench.plugins.interpreter import Interpreter, believe_statements_in, inspect_interpreter, statement_of
 from worldstrat_bench.worker import ModelSpec, Worker
-from worldstrat_bench.worker.grants import interpreter_paths
+from worldstrat_bench.worker.grants import interpreter_paths, spelled_out
 from worldstrat_bench.worker.plan import link_built, make_folders
 
 
@@ -112,6 +112,42 @@ def test_a_path_file_that_the_user_wrote_adds_modules_and_nothing_beside_them(si
     (mine / "net.py").touch()
     (site / "mine.pth").write_text(f"{mine}\n")
     assert granted(site) == ({mine / "net", mine / "net.py"}, {mine})
+
+
+@pytest.mark.parametrize("address", ["file://", "file://.", "file:///{absolute}", "file://localhost"])
+@pytest.mark.parametrize("spelling", ["relative", "through a link", "above"])
+def test_a_place_is_spelled_plainly(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str, spelling: str
+) -> None:
+    """The harness may be started in a stranger's clone, where a link makes another place of what comes after it."""
+    clone, keys = project(tmp_path / "clone", "sr"), project(tmp_path / "theirs", "private") / "keys"
+    deep = clone / "/".join("x" * 20)
+    decoy = clone / str(keys).lstrip("/")
+    decoy.mkdir(parents=True)
+    (decoy / "__init__.py").touch()
+    deep.mkdir(parents=True)
+    (clone / "d").symlink_to(deep)
+    # By the kernel this is the decoy in the clone, as text the folder of the user.
+    up = "/".join([".."] * 20)
+    place = {
+        "relative": f"d/{up}{keys}",
+        "through a link": f"{clone}/d/{up}{keys}",
+        "above": f"{clone}/net/../../theirs/keys",
+    }[spelling]
+    install(
+        site,
+        {
+            "__editable___sr_finder.py": f"MAPPING: dict[str, str] = {{'sr': {place!r}}}\n",
+            "sr-1.0.dist-info/direct_url.json": json.dumps(
+                {"url": address.format(absolute=str(clone).lstrip("/")), "dir_info": {"editable": True}}
+            ),
+        },
+    )
+    monkeypatch.chdir(clone)
+    paths, listed = granted(site)
+    assert not any(keys == path or keys.is_relative_to(path) for path in (*map(Path.resolve, paths), *listed))
+    assert not any(".." in path.parts for path in paths)
+    assert not any(keys.is_relative_to(path) for path in spelled_out(paths))
 
 
 @pytest.mark.parametrize("recorded", [True, False])

@@ -6,6 +6,7 @@ each of its items GDAL looks through all: four million bytes take half a minute,
 
 from __future__ import annotations
 
+import io
 import struct
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -17,6 +18,9 @@ _LONGEST: Final = 256 << 10
 """Bytes: GDAL writes some hundred of an image, and some thousand with statistics of many bands."""
 _MOST_TAGS: Final = 4096
 _MOST_DIRECTORIES: Final = 64
+_SPARE: Final = 1 << 20
+_BYTES: Final = {1: 1, 2: 1, 3: 2, 4: 4, 6: 1, 7: 1, 8: 2, 9: 4, 11: 4, 13: 4}
+"""Type of a value to its size; 8 for all others."""
 _ORDERS: Final = {b"II": "<", b"MM": ">"}
 
 
@@ -44,6 +48,7 @@ def _check(stream: BinaryIO, order: str, path: Path) -> None:
         stream.read(4)
     # Number of tags, one tag (number, type, count, value), place of the next directory.
     number, tag, place = (order + layout for layout in (("Q", "HHQQ", "Q") if big else ("H", "HHII", "I")))
+    room = 2 * _size(stream) + _SPARE
     (at,) = _unpack(stream, place)
     for _ in range(_MOST_DIRECTORIES):
         if not at:
@@ -53,11 +58,23 @@ def _check(stream: BinaryIO, order: str, path: Path) -> None:
         if tags > _MOST_TAGS:
             raise raster_fault(f"has a directory of {tags} tags, which is beyond reason", path)
         for _ in range(tags):
-            name, _, count, _ = _unpack(stream, tag)
+            name, kind, count, _ = _unpack(stream, tag)
+            # Of an honest file no two tags name the same bytes; the library copies those of each that it does not know.
+            room -= count * _BYTES.get(kind, 8)
+            if room < 0:
+                raise raster_fault("has tags that are larger than the file", path)
             if name == _GDAL_METADATA and count > _LONGEST:
                 raise raster_fault(f"holds more than {_LONGEST >> 10} kB of GDAL's metadata", path)
         (at,) = _unpack(stream, place)
     raise raster_fault(f"holds more than {_MOST_DIRECTORIES} images", path)
+
+
+def _size(stream: BinaryIO) -> int:
+    """Return the length of a stream, whose place is kept."""
+    here = stream.tell()
+    size = stream.seek(0, io.SEEK_END)
+    stream.seek(here)
+    return size
 
 
 def _unpack(stream: BinaryIO, layout: str) -> tuple[int, ...]:

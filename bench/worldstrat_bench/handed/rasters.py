@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 _MOST_CHUNKS: Final = 100_000
 """Of a PNG: writers put at least some thousand bytes of an image into one."""
 
+_PACKED: Final = (b"zTXt", b"iTXt", b"iCCP")
+_MOST_PACKED: Final = 64 << 10
+"""Bytes of compressed remarks and profiles in a PNG: the library unpacks all of them, to a thousand times as much."""
+
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 _FILE = Path("file")
@@ -65,7 +69,7 @@ def read_raster(content: bytes, driver: str, stated: Stated) -> Numbers:
 
 def _check_png(content: bytes) -> None:
     """Refuse a PNG that is cut short or damaged: its library gives what is left of it, and zeros for the rest."""
-    at, kind, chunks = len(_PNG), b"", 0
+    at, kind, chunks, packed = len(_PNG), b"", 0, 0
     while content.startswith(_PNG) and kind != b"IEND":
         chunks += 1
         # Each costs a look here and another one in the library, however little it holds.
@@ -73,6 +77,9 @@ def _check_png(content: bytes) -> None:
             raise UnusableFileError(f"holds more than {_MOST_CHUNKS:,} chunks", "write it again")
         length = int.from_bytes(content[at : at + 4], "big")
         kind, end = content[at + 4 : at + 8], at + 8 + length
+        packed += length if kind in _PACKED else 0
+        if packed > _MOST_PACKED:
+            raise UnusableFileError(f"holds more than {_MOST_PACKED >> 10} kB of remarks", "write it again without")
         check = content[end : end + 4]
         if len(check) < 4 or zlib.crc32(content[at + 4 : end]) != int.from_bytes(check, "big"):
             raise UnusableFileError("is cut short or damaged", "write it again")

@@ -148,7 +148,11 @@ def _is_inner(name: str) -> bool:
 
 
 def _is_below(place: Path, project: Path) -> bool:
-    """Return whether a place lies in a project, links followed."""
+    """Return whether a place lies in a project, links followed; of one that is not spelled plainly it is not said."""
+    # Relative to the folder that the harness was started in, and through ".." after a link, it would be elsewhere
+    # wherever it is spelled out.
+    if not place.is_absolute() or ".." in place.parts:
+        return False
     try:
         return place.resolve().is_relative_to(project)
     except (OSError, RuntimeError):  # a link to itself
@@ -164,7 +168,8 @@ def _project(distribution: Distribution) -> Path | None:
         project = Path(unquote(urlparse(origin["url"]).path)) if editable else None
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         return None
-    if project is None or is_of_a_process(project) or not is_folder(project):
+    # Without a path the address would be of the folder that the harness was started in.
+    if project is None or not project.is_absolute() or is_of_a_process(project) or not is_folder(project):
         return None
     return project.resolve() if is_project_of(project, str(distribution.metadata["Name"] or "")) else None
 

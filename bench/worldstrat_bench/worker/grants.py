@@ -13,7 +13,7 @@ from worldstrat_bench.plugins.code import expanded
 from worldstrat_bench.plugins.editable import came_with_a_wheel, editable_installs, holds_installed, importable
 from worldstrat_bench.plugins.interpreter import Interpreter, import_paths
 from worldstrat_bench.plugins.tree import holds_a_home
-from worldstrat_bench.plugins.weights import weights_at
+from worldstrat_bench.plugins.weights import spelled, weights_at
 from worldstrat_bench.worker.plan import PACKAGE, Folders
 from worldstrat_bench.worker.types import ModelSpec
 
@@ -124,17 +124,20 @@ def interpreter_paths(interpreter: Interpreter) -> tuple[list[Path], list[Path]]
 
 
 def links_of(path: Path) -> list[Path]:
-    """Return a symbolic link, what it points to, and so on to the file."""
-    chain = [path]
+    """Return a symbolic link, what it points to, and so on to the file.
+
+    Each where the kernel finds it: after a link ``..`` leads to what is above its target, and not above the link.
+    """
+    chain = [spelled(path)]
     while chain[-1].is_symlink() and len(chain) < 40:
-        chain.append(chain[-1].parent / chain[-1].readlink())
-    return [Path(os.path.normpath(link)) for link in chain]
+        chain.append(spelled(chain[-1].parent / chain[-1].readlink()))
+    return chain
 
 
 def spelled_out(paths: Iterable[Path], *, nested: bool = False) -> tuple[Path, ...]:
     """Return each path as spelled and as resolved, parents first; those that lie in another one only if `nested`."""
-    # abspath, not resolve: a link must be granted by the name that a program uses for it, too
-    both = {path for given in paths for path in (Path(os.path.abspath(given)), given.resolve())}  # noqa: PTH100
+    # Not resolved alone: a link must be granted by the name that a program uses for it, too.
+    both = {path for given in paths for path in (spelled(given), given.resolve())}
     kept: list[Path] = []
     for path in sorted(both, key=lambda p: (len(p.parts), p)):
         if nested or not any(parent in kept for parent in path.parents):

@@ -70,3 +70,22 @@ def test_directories_end(tmp_path: Path) -> None:
     many = struct.pack("<2sHHHQQ", b"II", 43, 8, 0, 16, 2**40)
     with pytest.raises(DataError, match="tags, which is beyond reason"):
         check_tags(io.BytesIO(many), tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("big", ["YES", "NO"])
+def test_tags_are_not_larger_than_the_file(tmp_path: Path, big: str) -> None:
+    """Thousands of them may name the same bytes, and each is copied into memory."""
+    content = written(tmp_path / "honest.tif", BIGTIFF=big)
+    count, entry, place = ("Q", "HHQQ", "Q") if big == "YES" else ("H", "HHII", "I")
+    (at,) = struct.unpack_from(f"<{place}", content, 8 if big == "YES" else 4)
+    (tags,) = struct.unpack_from(f"<{count}", content, at)
+    start, size = at + struct.calcsize(f"<{count}"), struct.calcsize(f"<{entry}")
+    own = content[start : start + tags * size]
+    for kind, each in ((1, 600_000), (12, 80_000), (99, 80_000)):
+        more = b"".join(struct.pack(f"<{entry}", 60_000 + i, kind, each, 8) for i in range(10))
+        directory = struct.pack(f"<{count}", tags + 10) + own + more + bytes(8)
+        changed = bytearray(content + directory)
+        struct.pack_into(f"<{place}", changed, 8 if big == "YES" else 4, len(content))
+        with pytest.raises(DataError, match="tags that are larger than the file"):
+            check_tags(io.BytesIO(bytes(changed)), tmp_path / "a.tif")
+    check_tags(io.BytesIO(content), tmp_path / "a.tif")

@@ -122,12 +122,13 @@ def _cut(path: Path, write: Callable[[Path], None]) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
-def _chunks(path: Path) -> None:
-    """Write a PNG with more chunks than writers make, each of them empty and valid."""
+def _chunks(path: Path, kind: bytes = b"xyZw", data: bytes = b"", count: int = 20_000) -> None:
+    """Write a PNG with more chunks than writers make, each of them valid."""
     _png(path)
-    content, empty = path.read_bytes(), b"\0\0\0\0xyZw" + zlib.crc32(b"xyZw").to_bytes(4, "big")
+    content, named = path.read_bytes(), kind + data
+    one = len(data).to_bytes(4, "big") + named + zlib.crc32(named).to_bytes(4, "big")
     header = 8 + 25
-    path.write_bytes(content[:header] + empty * 20_000 + content[header:])
+    path.write_bytes(content[:header] + one * count + content[header:])
 
 
 class Evil:
@@ -202,6 +203,7 @@ CONTENTS: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "PNG with a palette": (".png", _palette, "has a palette"),
     "PNG with a flipped bit": (".png", _flipped, "cut short or damaged"),
     "PNG of many chunks": (".png", _chunks, "chunks"),
+    "PNG of remarks": (".png", lambda p: _chunks(p, b"zTXt", b"x" * 7000, 10), "64 kB of remarks"),
     "PNG cut": (".png", lambda p: _cut(p, _png), "cut short or damaged"),
     "PNG without a scale": (".png", _png, "no scale"),
     "PNG with clear pixels": (

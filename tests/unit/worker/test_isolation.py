@@ -205,6 +205,30 @@ def test_paths_are_granted_once_and_as_they_are_spelled(tmp_path: Path) -> None:
     assert links_of(tmp_path / "second") == [tmp_path / "second", link, real]
 
 
+@pytest.mark.parametrize("depth", [3, 14])
+def test_a_link_leads_where_the_kernel_follows_it(tmp_path: Path, depth: int) -> None:
+    """After a link ``..`` is above its target: as text such a name is of another place, which was granted whole."""
+    secret = tmp_path / "home" / "secret"
+    secret.mkdir(parents=True)
+    deep = tmp_path / "env" / "/".join("d" * depth)
+    deep.mkdir(parents=True)
+    python = tmp_path / "env" / "bin" / "python"
+    python.parent.mkdir()
+    (python.parent / "d").symlink_to(deep)
+    up = "/".join([".."] * (depth - 1))
+    # To the kernel this is env/d/home/secret, as text home/secret or the like beside the environment.
+    place = tmp_path / "env" / "d" / "home" / "secret"
+    place.parent.mkdir()
+    place.symlink_to(sys.executable)
+    python.symlink_to(f"d/{up}/home/secret")
+    assert python.resolve() == Path(sys.executable).resolve()
+    chain = links_of(python)
+    assert all(link.resolve() == python.resolve() for link in chain)
+    assert place in chain
+    for path in (python, tmp_path / "env" / "bin" / "d" / up / "home" / "secret"):
+        assert {granted.resolve() for granted in spelled_out([path])} == {python.resolve()}
+
+
 def test_a_worker_is_granted_its_own_folders_only(tmp_path: Path) -> None:
     folders = make_folders(new_root())
     try:
