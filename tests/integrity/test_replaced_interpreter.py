@@ -190,3 +190,22 @@ def test_an_interpreter_does_not_say_what_a_worker_may_read(
     json_module(zipped, ANSWER.format(said=said.replace("{home}", str(home)).replace("{keys}", str(keys))))
     with pytest.raises(UsageError, match="not a Python interpreter that starts"):
         inspect_interpreter(installed)
+
+
+@pytest.mark.parametrize("link", ["lib", "lib/{python}", "lib/{python}/site-packages"])
+def test_packages_of_an_environment_lie_in_it(tmp_path: Path, link: str) -> None:
+    """An environment that came as a whole can hold links, and what is a folder of packages a worker may read."""
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    env, theirs = tmp_path / "env", tmp_path / "theirs"
+    venv.create(env, with_pip=False)
+    python = env / "bin" / "python"
+    assert inspect_interpreter(python).site_paths == (env / "lib" / version / "site-packages",)
+    place = env / link.format(python=version)
+    shutil.move(place, theirs)
+    place.symlink_to(theirs)
+    with pytest.raises(UsageError, match="lie outside of it"):
+        inspect_interpreter(python)
+    place.unlink()
+    shutil.move(theirs, env / "elsewhere")
+    place.symlink_to(env / "elsewhere")
+    assert inspect_interpreter(python).site_paths == (env / "lib" / version / "site-packages",)

@@ -97,8 +97,12 @@ def inspect_interpreter(python: Path) -> Interpreter:
         ) from None
     paths, base, (major, minor, micro) = answer.packages, answer.base, answer.version
     if prefix is not None:
-        own = (prefix / "lib" / f"python{major}.{minor}" / "site-packages",)
-        paths = own + paths if _sees_system(prefix) else own
+        own = prefix / "lib" / f"python{major}.{minor}" / "site-packages"
+        # A link there would make a folder of its choice one of packages, which a worker may read.
+        if not own.resolve().is_relative_to(prefix.resolve()):
+            what = f"the packages of this environment lie outside of it, in {own.resolve()}"
+            raise UsageError(what, where=python, remedy="give a virtual environment that you made yourself")
+        paths = (own, *paths) if _sees_system(prefix) else (own,)
     return Interpreter(executable, (major, minor, micro), prefix or base, base, paths)
 
 
