@@ -14,6 +14,7 @@ from submission_factory import metadata_of
 from worldstrat_bench.errors import ModelError
 from worldstrat_bench.plugins.code import code_sha256
 from worldstrat_bench.plugins.interpreter import Interpreter, believe_statements_in, inspect_interpreter, statement_of
+from worldstrat_bench.plugins.reach import is_of_a_process
 from worldstrat_bench.worker import ModelSpec, Worker
 from worldstrat_bench.worker.grants import interpreter_paths, spelled_out
 from worldstrat_bench.worker.plan import link_built, make_folders
@@ -286,3 +287,46 @@ def test_no_package_runs_as_a_back_end_of_torch(tmp_path: Path) -> None:
     )
     with pytest.raises(ModelError, match="SEEN False"):
         Worker(ModelSpec("net:load", python=home / "bin" / "python"), isolation="process").start()
+
+
+@pytest.mark.parametrize("way", ["editable", "path file"])
+def test_no_link_of_a_clone_opens_a_file_of_the_user(site: Path, tmp_path: Path, way: str) -> None:
+    """The clone is a stranger's, and nothing of it has run: a link in it names what he would like to read."""
+    clone, theirs = project(tmp_path / "clone", "sr"), project(tmp_path / "theirs", "private")
+    for place, target in (
+        ("net/notes.txt", theirs / "keys" / "id"),
+        ("net/own.txt", clone / "pyproject.toml"),
+        ("notes.py", theirs / "keys" / "id"),
+        ("helper", theirs),
+        ("own.py", clone / "net" / "__init__.py"),
+    ):
+        (clone / place).symlink_to(target)
+    if way == "editable":
+        finder = f"MAPPING: dict[str, str] = {{'net': {str(clone / 'net')!r}, 'helper': {str(clone / 'helper')!r}}}\n"
+        install(site, {"__editable___sr_finder.py": finder, "sr-1.0.dist-info/direct_url.json": editable(clone)})
+    else:
+        (site / "mine.pth").write_text(f"{clone}\n")
+    paths, listed = granted(site)
+    assert clone / "net" in paths
+    assert not any(path.is_relative_to(theirs) for path in (*spelled_out(paths), *map(Path.resolve, listed)))
+    assert (clone / "net" / "own.txt" in paths) == (way == "editable")
+    assert (clone / "own.py" in paths) == (way == "path file")
+
+
+@pytest.mark.parametrize(
+    "spelling", ["/proc/self/cwd", "/dev/fd/0", "{link}", "{up}/../proc/self/cwd", "/usr/../proc/self", "{far}"]
+)
+def test_no_way_through_a_process_is_missed(tmp_path: Path, spelling: str) -> None:
+    links = {"link": tmp_path / "link", "up": tmp_path / "up", "far": tmp_path / "far"}
+    links["link"].symlink_to("/proc/self/cwd")
+    links["up"].symlink_to("/usr")
+    links["far"].symlink_to("link")
+    assert is_of_a_process(Path(spelling.format(**links)))
+    for honest in (tmp_path, links["up"], Path("/usr/lib"), Path("relative"), tmp_path / "proc" / "self", Path("/")):
+        assert not is_of_a_process(honest)
+
+
+def test_a_link_to_itself_ends(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    assert not is_of_a_process(tmp_path / "a")

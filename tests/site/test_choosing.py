@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
+import site_scenes
+from factories import COMMIT, references
 from site_browser import violations, visit
 from waiting import wait_until
+from worldstrat_bench.site import build
+from worldstrat_bench.site.config import BoardConfig
 
 
 def reasons(page: Page) -> dict[str, str]:
@@ -85,8 +89,10 @@ def test_a_model_is_chosen_and_the_address_brings_the_choice_back(practice: Path
         again.assert_quiet()
 
 
-def test_times_of_authors_alone_decide_nothing_where_ranks_may_be_cited(site: Path, browser: Browser) -> None:
-    with visit(browser, (site / "choose.html").as_uri()) as seen:
+def test_times_of_authors_alone_decide_nothing_where_ranks_may_be_cited(tmp_path: Path, browser: Browser) -> None:
+    runs = site_scenes.submissions(tmp_path / "official", official=True, timed=False)
+    build([runs], tmp_path / "out", references=references(), config=BoardConfig(commits=(COMMIT,)))
+    with visit(browser, (tmp_path / "out" / "choose.html").as_uri()) as seen:
         page = seen.page
         assert page.locator("#choice .say a").inner_text() == "fusion-transformer"
         page.select_option("select[name=device]", "H100-80GB")

@@ -13,6 +13,8 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Final
 
+from worldstrat_bench.plugins.reach import spelled
+
 SYSTEM: Final = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/nix/store", "/gnu/store")
 """Folders of the system, which every confined process may read."""
 
@@ -53,7 +55,9 @@ def ask(python: Path) -> Answer:
     OSError, ValueError, SubprocessError
         if it does not start, or does not answer what such a Python answers.
     """
-    answer = _read(_said_by(python))
+    said = _read(_said_by(python))
+    # As the kernel finds them: what is compared here is what is granted later.
+    answer = Answer(said.version, spelled(said.base), tuple(map(spelled, said.packages)))
     # A worker may read what is stated here, so that an interpreter must not choose it.
     own = (python.parent.parent, python.resolve().parent.parent)
     for place in (answer.base, *answer.packages):

@@ -74,11 +74,13 @@ class Editable:
     places : folder or file by relative name, as an installed copy would have it ("package", "module.py", "a/b/c.py").
     folders : what it puts on the path; Python lists them when it looks for a module.
     build : folder of meson-python, whose loader builds the package again at every import.
+    project : in which all of it lies.
     """
 
     places: Mapping[str, Path]
     folders: tuple[Path, ...] = ()
     build: Path | None = None
+    project: Path | None = None
 
 
 def editable_install(distribution: Distribution) -> Editable | None:
@@ -107,7 +109,8 @@ def editable_install(distribution: Distribution) -> Editable | None:
             build = hook.build or build
     found = (places or _linked(site, named)).items()
     own = {name: place for name, place in found if _is_inner(name) and _is_below(place, project)}
-    return Editable(own, tuple(folders), build if build is not None and _is_below(build, project) else None)
+    built = build if build is not None and _is_below(build, project) else None
+    return Editable(own, tuple(folders), built, project)
 
 
 def editable_installs(site_paths: Iterable[Path]) -> Iterator[tuple[str, Editable]]:
@@ -136,8 +139,10 @@ def holds_installed(folder: Path) -> bool:
 
 
 def importable(folder: Path) -> dict[str, Path]:
-    """Return the modules and packages that a folder on the path adds, whoever put it there."""
-    return _importable(folder, None, project=False)
+    """Return the modules and packages that a folder on the path adds, whoever put it there; no link that leads out."""
+    found = _importable(folder, None, project=False)
+    own = folder.resolve()
+    return {name: path for name, path in found.items() if _is_below(path, own)}
 
 
 def _is_inner(name: str) -> bool:

@@ -6,8 +6,11 @@ others. Python's import passes over such a folder, while pathlib raises Permissi
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+from typing import Final
+
+_MOST_LINKS: Final = 40
+"""That the kernel follows, too."""
 
 
 def is_folder(path: Path) -> bool:
@@ -35,9 +38,34 @@ def entries_of(folder: Path) -> tuple[Path, ...]:
 
 
 def is_of_a_process(path: Path) -> bool:
-    """Return whether a path is spelled through ``/proc`` or ``/dev``.
+    """Return whether a path leads through ``/proc`` or ``/dev``, by itself or by a link on its way.
 
-    ``/proc/self/cwd`` is the folder that the harness was started in: who writes that need not know where it is.
+    ``/proc/self/cwd`` is the folder that the harness was started in: who writes that need not know where it is. So each
+    step is looked at; to resolve the path would only tell where it ends.
     """
-    parts = Path(os.path.abspath(path)).parts  # noqa: PTH100 resolve() would follow the link
-    return len(parts) > 1 and parts[1] in ("proc", "dev")
+    ahead, here, links = [*reversed(path.absolute().parts[1:])], Path("/"), 0
+    while ahead:
+        here = here.parent if (part := ahead.pop()) == ".." else here / part
+        if here.parts[1:2] in (("proc",), ("dev",)):
+            return True
+        target = _target(here)
+        if target is not None and links < _MOST_LINKS:
+            links += 1
+            ahead += reversed(target.parts[1:] if target.is_absolute() else target.parts)
+            here = Path("/") if target.is_absolute() else here.parent
+    return False
+
+
+def _target(path: Path) -> Path | None:
+    """Return what a link says; None of anything else."""
+    try:
+        return path.readlink()
+    except OSError:
+        return None
+
+
+def spelled(path: Path) -> Path:
+    """Return an absolute path with its links as they are; resolved only where ``..`` may come after a link."""
+    if ".." in path.parts:
+        return path.resolve() if path.name == ".." else path.parent.resolve() / path.name
+    return path.absolute()

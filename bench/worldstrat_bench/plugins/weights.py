@@ -15,6 +15,7 @@ from typing import Final
 from worldstrat_bench.digests import file_sha256, tree_sha256
 from worldstrat_bench.errors import UsageError
 from worldstrat_bench.plugins.onnx_data import external_data
+from worldstrat_bench.plugins.reach import spelled
 from worldstrat_bench.plugins.tree import counts, holds_a_home, read_tree
 
 MAX_FILES: Final = 2000
@@ -96,13 +97,6 @@ def refuse_pointer(file: Path) -> None:
 def weights_sha256(path: Path | None) -> str | None:
     """Return the digest of the weights at a path; None without weights. Raises as :func:`weights_at`."""
     return None if path is None else weights_at(path).sha256
-
-
-def spelled(path: Path) -> Path:
-    """Return an absolute path with its links as they are; resolved only where ``..`` may come after a link."""
-    if ".." in path.parts:
-        return path.resolve() if path.name == ".." else path.parent.resolve() / path.name
-    return path.absolute()
 
 
 def _inside(name: str, file: Path) -> str:

@@ -13,7 +13,8 @@ from worldstrat_bench.plugins.code import code_sha256, editable_sha256, unpacked
 from worldstrat_bench.plugins.declared import declared_parameters
 from worldstrat_bench.plugins.discovery import ModelEntry, find_model
 from worldstrat_bench.plugins.interpreter import import_paths, inspect_interpreter, own_interpreter
-from worldstrat_bench.plugins.weights import spelled, weights_sha256
+from worldstrat_bench.plugins.reach import spelled
+from worldstrat_bench.plugins.weights import weights_sha256
 from worldstrat_bench.typed import check_fields
 from worldstrat_bench.worker.types import ModelSpec
 

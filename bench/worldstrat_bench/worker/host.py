@@ -17,7 +17,7 @@ from worldstrat_bench.cache import cache_folder
 from worldstrat_bench.data.task import Task
 from worldstrat_bench.errors import InfrastructureError, ModelError, WorldstratBenchError
 from worldstrat_bench.plugins.interpreter import inspect_interpreter, own_interpreter
-from worldstrat_bench.plugins.weights import spelled
+from worldstrat_bench.plugins.reach import spelled
 from worldstrat_bench.worker.causes import explained
 from worldstrat_bench.worker.inside.tensors import pieces_of
 from worldstrat_bench.worker.inside.wire import Message, WireClosedError, WireError, WireTimeoutError
