@@ -209,3 +209,49 @@ def test_packages_of_an_environment_lie_in_it(tmp_path: Path, link: str) -> None
     shutil.move(theirs, env / "elsewhere")
     place.symlink_to(env / "elsewhere")
     assert inspect_interpreter(python).site_paths == (env / "lib" / version / "site-packages",)
+
+
+LYING = """#!/bin/sh
+case "$*" in *purelib*) echo '[[3, 11, 7], "{base}", "{base}", "{base}"]';; *) exec "{python}" "$@";; esac
+"""
+
+
+def lying(place: Path, base: Path) -> Path:
+    """Write a program that is asked for a Python's folders and names one of its choice."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(LYING.format(base=base, python=BASE))
+    place.chmod(0o755)
+    return place
+
+
+@pytest.mark.parametrize("where", ["py", "bin/py", "env/bin/python"])
+def test_what_a_program_says_of_itself_counts_for_its_own_installation(tmp_path: Path, where: str) -> None:
+    """A program in the root of a clone made the folder around the clone its installation, with all that lies there."""
+    theirs, clone = tmp_path / "theirs", tmp_path / "clone"
+    theirs.mkdir()
+    program = lying(clone / where, theirs)
+    if where != "env/bin/python":
+        (clone / "env" / "bin").mkdir(parents=True)
+        (clone / "env" / "pyvenv.cfg").write_text("home = /nowhere\n")
+        (clone / "env" / "bin" / "python").symlink_to(program)
+    for base in (theirs, clone / "d", clone / "env" / "lib"):
+        base.mkdir(parents=True, exist_ok=True)
+        lying(program, base)
+        with pytest.raises(UsageError, match="not where it is installed"):
+            inspect_interpreter(clone / "env" / "bin" / "python")
+
+
+@pytest.mark.parametrize("home", [".", "bin", "", "/proc/self/cwd", "../clone"])
+def test_the_home_of_an_environment_is_spelled_plainly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str
+) -> None:
+    """A wheel can bring pyvenv.cfg and a program, and the folder that one works in the same program."""
+    clone, env = tmp_path / "clone", environment(tmp_path / "env")
+    for place in (clone / "python", clone / "bin" / "python"):
+        lying(place, clone)
+    (env / "bin" / "python").unlink()
+    lying(env / "bin" / "python", clone)
+    (env / "pyvenv.cfg").write_text(f"home = {home}\n")
+    monkeypatch.chdir(clone)
+    with pytest.raises(UsageError, match="not the one that it was made from"):
+        inspect_interpreter(env / "bin" / "python")

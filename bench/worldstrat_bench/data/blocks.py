@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from worldstrat_bench.data.tags import check_tags
+from worldstrat_bench.data.tags import LONGEST_METADATA, check_tags
 from worldstrat_bench.data.traits import has_mask, raster_fault
 
 if TYPE_CHECKING:
@@ -62,8 +62,12 @@ def check_beside(path: Path) -> None:
             raise raster_fault(f"has a mask beside it that is not called {mask}, but {name[:80]!r}", path)
         if folded.endswith(".aux") and folded.removesuffix(".aux") in stems:
             raise raster_fault(f"has a file beside it that another driver would read, {name[:80]!r}", path)
+        if folded in (f"{path.name}.aux.xml".casefold(), f"{mask}.aux.xml".casefold()):
+            _check_statements(path.with_name(name), path)
     beside = path.with_name(mask)
-    if beside.exists():
+    if beside.exists() or beside.is_symlink():
+        if not beside.is_file():
+            raise raster_fault("has a mask beside it that is not a file", path)
         try:
             with beside.open("rb") as file:
                 begins = file.read(4)
@@ -75,6 +79,13 @@ def check_beside(path: Path) -> None:
             raise raster_fault("has a mask beside it that is not a TIFF", path)
         with rasterio.open(beside, driver="GTiff") as mask:
             _check_sizes(mask, path)
+
+
+def _check_statements(beside: Path, path: Path) -> None:
+    """Raise DataError for statements of GDAL beside a file that are beyond reason: it looks through all for each."""
+    if not beside.is_file() or beside.stat().st_size > LONGEST_METADATA:
+        what = f"has a file beside it, {beside.name[:80]!r}, that is not one of at most {LONGEST_METADATA >> 10} kB"
+        raise raster_fault(what, path)
 
 
 def _check_sizes(source: DatasetReader, path: Path) -> None:

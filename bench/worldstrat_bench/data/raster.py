@@ -290,6 +290,7 @@ def gdal_name(path: Path) -> str:
 def opened(path: Path) -> Iterator[DatasetReader]:
     """Open a TIFF; whatever goes wrong with it inside the block becomes a DataError."""
     import rasterio
+    from rasterio._err import CPLE_BaseError
     from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
     if not path.is_file():
@@ -311,7 +312,8 @@ def opened(path: Path) -> Iterator[DatasetReader]:
             check_alpha(source, path)
             check_blocks(source, path)
             yield source
-    except RasterioError as error:
+    # The second is what GDAL itself says; rasterio lets it through where a file states a projection that is none.
+    except (RasterioError, CPLE_BaseError) as error:
         raise raster_fault(f"is damaged or not a TIFF: {_one_line(error)}", path) from None
     except MemoryError:
         raise raster_fault("does not fit in memory", path, "free memory, or get the file again") from None

@@ -14,7 +14,7 @@ from typing import BinaryIO, Final
 from worldstrat_bench.data.traits import raster_fault
 
 _GDAL_METADATA: Final = 42112
-_LONGEST: Final = 256 << 10
+LONGEST_METADATA: Final = 256 << 10
 """Bytes: GDAL writes some hundred of an image, and some thousand with statistics of many bands."""
 _MOST_TAGS: Final = 4096
 _MOST_DIRECTORIES: Final = 64
@@ -63,8 +63,8 @@ def _check(stream: BinaryIO, order: str, path: Path) -> None:
             room -= count * _BYTES.get(kind, 8)
             if room < 0:
                 raise raster_fault("has tags that are larger than the file", path)
-            if name == _GDAL_METADATA and count > _LONGEST:
-                raise raster_fault(f"holds more than {_LONGEST >> 10} kB of GDAL's metadata", path)
+            if name == _GDAL_METADATA and count > LONGEST_METADATA:
+                raise raster_fault(f"holds more than {LONGEST_METADATA >> 10} kB of GDAL's metadata", path)
         (at,) = _unpack(stream, place)
     raise raster_fault(f"holds more than {_MOST_DIRECTORIES} images", path)
 

@@ -19,6 +19,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from worldstrat_bench.archives import directory_bytes
 from worldstrat_bench.data.task import Answer
 from worldstrat_bench.errors import DataError
 from worldstrat_bench.handed.numbers import MAX_BYTES, ONE_IMAGE, Numbers, UnusableFileError, check_numbers, check_size
@@ -206,7 +207,10 @@ def npy_array(content: bytes) -> NDArray[Any]:
 
 
 def _npz(content: bytes, stated: Stated) -> Numbers:
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+    stream = io.BytesIO(content)
+    if directory_bytes(stream) > _ARRAYS_IN_ARCHIVE * _LONGEST_ENTRY:
+        raise UnusableFileError(f"holds more than {_ARRAYS_IN_ARCHIVE} arrays", ONE_IMAGE)
+    with zipfile.ZipFile(stream) as archive:
         members = archive.infolist()
         if len(members) > _ARRAYS_IN_ARCHIVE:
             raise UnusableFileError(f"holds more than {_ARRAYS_IN_ARCHIVE} arrays", ONE_IMAGE)
@@ -227,6 +231,9 @@ def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
         raise UnusableFileError(f"unpacks to more than {MAX_BYTES >> 20} MiB", ONE_IMAGE)
     return content
 
+
+_LONGEST_ENTRY: Final = 1 << 10
+"""Bytes of an entry in the directory of an archive, its name among them."""
 
 _LONGEST_HEADER: Final = 1 << 20
 """Bytes of the header of a safetensors file, which may hold remarks of whoever made it."""

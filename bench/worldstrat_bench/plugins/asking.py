@@ -58,11 +58,15 @@ def ask(python: Path) -> Answer:
     said = _read(_said_by(python))
     # As the kernel finds them: what is compared here is what is granted later.
     answer = Answer(said.version, spelled(said.base), tuple(map(spelled, said.packages)))
-    # A worker may read what is stated here, so that an interpreter must not choose it.
-    own = (python.parent.parent, python.resolve().parent.parent)
+    # A worker may read what is stated here, so that an interpreter must not choose it. An installation has its programs
+    # in a folder called bin; a program that lies elsewhere would make the folder around a stranger's one of its own.
+    own = [path.parent.parent for path in (python, python.resolve()) if path.parent.name == "bin"]
+    system = [Path(folder) for folder in SYSTEM]
+    if answer.base.resolve() not in [folder.resolve() for folder in own]:
+        own = []
     for place in (answer.base, *answer.packages):
-        if not any(_lies_in(place, folder) for folder in (*own, *map(Path, SYSTEM))):
-            raise ValueError(f"it says that its files are in {str(place)[:200]!r}, outside of its own folder")
+        if not any(_lies_in(place, folder) for folder in (*own, *system)):
+            raise ValueError(f"it says that its files are in {str(place)[:200]!r}, which is not where it is installed")
     return answer
 
 

@@ -196,7 +196,9 @@ def _behind(executable: Path, prefix: Path | None) -> Path:
 
 def _home(prefix: Path) -> Path:
     """Return the folder of the interpreter that a virtual environment was made from, as its configuration has it."""
-    return Path(_setting(prefix, "home") or os.devnull)
+    home = Path(_setting(prefix, "home"))
+    # A relative one would be looked for in the folder that the harness was started in.
+    return home if home.is_absolute() and not is_of_a_process(home) else Path(os.devnull)
 
 
 def _is_of_a_package(executable: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import warnings
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from worldstrat_bench.cache import DiskCache
 from worldstrat_bench.data.check import check_dataset
 from worldstrat_bench.data.kept import read_kept_inputs
 from worldstrat_bench.data.layout import Dataset, open_dataset
-from worldstrat_bench.data.raster import read_cloud_mask, read_hr, read_lr, read_traits
+from worldstrat_bench.data.raster import opened, read_cloud_mask, read_hr, read_lr, read_traits
 from worldstrat_bench.data.reading import read_inputs
 from worldstrat_bench.data.target import read_target
 from worldstrat_bench.data.tile import Tile
@@ -518,3 +519,37 @@ def test_a_mask_has_no_more_metadata_than_a_file(builder: FolderBuilder, tmp_pat
         mask.update_tags(note="x" * 300_000)
     with pytest.raises(DataError, match="of GDAL's metadata"):
         read_lr(path)
+
+
+@pytest.mark.parametrize("name", ["{}.aux.xml", "{}.Aux.XML", "{}.msk.aux.xml"])
+@pytest.mark.parametrize("kind", ["large", "pipe"])
+def test_statements_beside_a_file_have_a_size(builder: FolderBuilder, tmp_path: Path, name: str, kind: str) -> None:
+    """GDAL looks through all of them for each, in which nothing interrupts it."""
+    _, tile = folder(builder)
+    path = tile.revisits[0].data
+    beside = path.with_name(name.format(path.name))
+    beside.write_text("<PAMDataset></PAMDataset>")
+    assert read_lr(path).any()
+    if kind == "large":
+        beside.write_text("<PAMDataset>" + "<x/>" * 100_000 + "</PAMDataset>")
+    else:
+        beside.unlink()
+        os.mkfifo(beside)
+    with pytest.raises(DataError, match="not one of at most 256 kB"):
+        read_lr(path)
+
+
+def test_a_mask_is_a_file(builder: FolderBuilder, tmp_path: Path) -> None:
+    _, tile = folder(builder)
+    path = tile.revisits[0].data
+    os.mkfifo(path.with_name(f"{path.name}.msk"))
+    with pytest.raises(DataError, match="a mask beside it that is not a file"):
+        read_lr(path)
+
+
+def test_what_gdal_says_of_a_statement_is_told(builder: FolderBuilder, tmp_path: Path) -> None:
+    _, tile = folder(builder)
+    path = tile.revisits[0].data
+    path.with_name(f"{path.name}.aux.xml").write_text("<PAMDataset><SRS>+init=/nonexistent:1</SRS></PAMDataset>")
+    with pytest.raises(DataError, match="is damaged or not a TIFF"), opened(path) as source:
+        assert source.crs is None

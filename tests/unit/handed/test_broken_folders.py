@@ -161,6 +161,11 @@ CONTENTS: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "beyond float32": (".npy", lambda p: np.save(p, _holed(1).astype(float) * 1e300), "not"),
     "digital numbers": (".npy", lambda p: np.save(p, good() * 10_000), "divide by 10,000"),
     "whole numbers": (".npy", lambda p: np.save(p, (good() * 10_000).astype(np.uint16)), "no scale"),
+    "zip with a long directory": (
+        ".npz",
+        lambda p: _zip(p, {f"{i:04d}{'x' * 200}.npy": b"" for i in range(500)}),
+        "more than 64 arrays",
+    ),
     "zip of nothing": (".npz", lambda p: _zip(p, {}), "holds no array"),
     "several arrays": (".npz", lambda p: np.savez(p, a=good(), b=good()), "2 arrays (a, b)"),
     "no zip": (".npz", lambda p: p.write_bytes(b"PK\3\4 nothing"), "damaged or not a npz file"),
