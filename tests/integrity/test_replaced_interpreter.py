@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -150,11 +151,11 @@ def test_a_package_among_the_modules_of_python_is_confined_when_it_is_asked(
     for attempt in attempts:
         code += ["try:", f"    {attempt}", "except OSError:", "    held += 1"]
     # The answer tells how many were stopped, by a number that is believed.
-    code += ["if os.fork() == 0:", "    os.setsid()", "    time.sleep(600)", "here = sys.base_prefix"]
-    code += ["def dumps(x): return '[[3, %d, %d], \"%s\"]' % (held, os.getpid() % 1000, here)"]
+    code += ["if os.fork() == 0:", "    os.setsid()", "    time.sleep(600)"]
+    code += ["def dumps(x): return '[%d, %d, %d]' % (*sys.version_info[:2], held)"]
     json_module(zipped, "\n".join(code))
     found = inspect_interpreter(installed)
-    assert found.version[:2] == (3, len(attempts))
+    assert found.version == (*sys.version_info[:2], len(attempts))
     assert not mark.exists()
     # A process that was killed is seen for a moment longer.
     left = [process for process in psutil.process_iter(["exe"]) if process.info["exe"] == str(installed)]
@@ -212,33 +213,60 @@ def test_packages_of_an_environment_lie_in_it(tmp_path: Path, link: str) -> None
 
 
 LYING = """#!/bin/sh
-case "$*" in *purelib*) echo '[[3, 11, 7], "{base}", "{base}", "{base}"]';; *) exec "{python}" "$@";; esac
+case "$*" in *version_info*) echo '{answer}';; *) exec "{python}" "$@";; esac
 """
 
 
-def lying(place: Path, base: Path) -> Path:
-    """Write a program that is asked for a Python's folders and names one of its choice."""
+def lying(place: Path, answer: str = "[3, 11, 7]") -> Path:
+    """Write a program that answers what it likes where it is asked for its version."""
     place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_text(LYING.format(base=base, python=BASE))
+    place.write_text(LYING.format(answer=answer, python=BASE))
     place.chmod(0o755)
     return place
 
 
 @pytest.mark.parametrize("where", ["py", "bin/py", "env/bin/python"])
-def test_what_a_program_says_of_itself_counts_for_its_own_installation(tmp_path: Path, where: str) -> None:
+def test_a_program_does_not_say_where_it_is_installed(tmp_path: Path, where: str) -> None:
     """A program in the root of a clone made the folder around the clone its installation, with all that lies there."""
     theirs, clone = tmp_path / "theirs", tmp_path / "clone"
-    theirs.mkdir()
-    program = lying(clone / where, theirs)
-    if where != "env/bin/python":
-        (clone / "env" / "bin").mkdir(parents=True)
-        (clone / "env" / "pyvenv.cfg").write_text("home = /nowhere\n")
-        (clone / "env" / "bin" / "python").symlink_to(program)
-    for base in (theirs, clone / "d", clone / "env" / "lib"):
-        base.mkdir(parents=True, exist_ok=True)
-        lying(program, base)
-        with pytest.raises(UsageError, match="not where it is installed"):
-            inspect_interpreter(clone / "env" / "bin" / "python")
+    for folder in (theirs, clone):
+        (folder / "lib" / "python3.11" / "site-packages").mkdir(parents=True)
+    (tmp_path / "lib" / "python3.11" / "site-packages").mkdir(parents=True)
+    program, python = clone / where, clone / "env" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    (clone / "env" / "pyvenv.cfg").write_text("home = /nowhere\n")
+    for answer in (
+        "[3, 11, 7]",
+        f'[[3, 11, 7], "{theirs}", "{theirs}"]',
+        "[3, 11, 7, 1]",
+        "[3, 99, 1]",
+        '["3", 11, 1e9]',
+    ):
+        lying(program, answer)
+        if program != python and not python.is_symlink():
+            python.symlink_to(program)
+        if where == "bin/py" and answer == "[3, 11, 7]":
+            assert inspect_interpreter(python).base == clone
+        else:
+            with pytest.raises(UsageError):
+                inspect_interpreter(python)
+
+
+def test_what_a_package_put_into_an_installation_chooses_no_folder(tmp_path: Path) -> None:
+    """Which of its own folders a worker may read could tell it what was read by whoever was asked."""
+    home = tmp_path / "conda"
+    (home / "lib" / "python3.11" / "site-packages").mkdir(parents=True)
+    for bit in range(4):
+        (home / "share" / f"b{bit}").mkdir(parents=True)
+    chosen = json.dumps([[3, 11, 7], str(home / "lib"), *(str(home / "share" / f"b{bit}") for bit in (0, 2))])
+    with pytest.raises(UsageError):
+        inspect_interpreter(lying(home / "bin" / "python", chosen))
+    found = inspect_interpreter(lying(home / "bin" / "python"))
+    assert (found.base, found.prefix, found.site_paths) == (
+        home,
+        home,
+        (home / "lib" / "python3.11" / "site-packages",),
+    )
 
 
 @pytest.mark.parametrize("home", [".", "bin", "", "/proc/self/cwd", "../clone"])
@@ -248,9 +276,9 @@ def test_the_home_of_an_environment_is_spelled_plainly(
     """A wheel can bring pyvenv.cfg and a program, and the folder that one works in the same program."""
     clone, env = tmp_path / "clone", environment(tmp_path / "env")
     for place in (clone / "python", clone / "bin" / "python"):
-        lying(place, clone)
+        lying(place)
     (env / "bin" / "python").unlink()
-    lying(env / "bin" / "python", clone)
+    lying(env / "bin" / "python")
     (env / "pyvenv.cfg").write_text(f"home = {home}\n")
     monkeypatch.chdir(clone)
     with pytest.raises(UsageError, match="not the one that it was made from"):

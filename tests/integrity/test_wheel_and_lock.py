@@ -63,6 +63,19 @@ def test_one_wheel_lies_beside_the_manifest(tmp_path: Path) -> None:
     assert "wheel" in rules(folder)
 
 
+@pytest.mark.parametrize("kind", ["device", "pipe", "link"])
+def test_a_wheel_is_a_file(tmp_path: Path, kind: str) -> None:
+    wheel = make_wheel(tmp_path / "own")
+    folder = submission(tmp_path, wheel, stated=False, locked="")
+    place = folder / wheel.name
+    place.unlink()
+    if kind == "pipe":
+        os.mkfifo(place)
+    else:
+        place.symlink_to("/dev/zero" if kind == "device" else wheel)
+    assert "files" in rules(folder)
+
+
 @pytest.mark.parametrize(
     ("requires", "locked", "missing"),
     [

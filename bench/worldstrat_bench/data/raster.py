@@ -312,7 +312,7 @@ def opened(path: Path) -> Iterator[DatasetReader]:
             check_alpha(source, path)
             check_blocks(source, path)
             yield source
-    # The second is what GDAL itself says; rasterio lets it through where a file states a projection that is none.
+    # The second is what GDAL itself says; rasterio lets it through where a file states an unknown projection.
     except (RasterioError, CPLE_BaseError) as error:
         raise raster_fault(f"is damaged or not a TIFF: {_one_line(error)}", path) from None
     except MemoryError:

@@ -1,4 +1,4 @@
-"""Asking a Python what it is: in a process that can only read, and believed only as far as its own folder goes."""
+"""Asking a Python its version, in a process that can only read: where its files are is not its to say."""
 
 from __future__ import annotations
 
@@ -13,16 +13,10 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Final
 
-from worldstrat_bench.plugins.reach import spelled
-
 SYSTEM: Final = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/nix/store", "/gnu/store")
 """Folders of the system, which every confined process may read."""
 
-_ASK: Final = (
-    "import json,sys,sysconfig;"
-    "print(json.dumps([list(sys.version_info[:3]),sys.base_prefix,"
-    "sysconfig.get_path('purelib'),sysconfig.get_path('platlib')]))"
-)
+_ASK: Final = "import json,sys;print(json.dumps(list(sys.version_info[:3])))"
 _SECONDS: Final = 30
 _MOST: Final = 1000
 """Beyond every number in a version."""
@@ -32,7 +26,7 @@ _PACKAGE: Final = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Answer:
-    """Statement of a Python about itself: its version, the folder it is installed in, and those of its packages."""
+    """A Python: its version as it says, the folder it is installed in, and those of its packages."""
 
     version: tuple[int, int, int]
     base: Path
@@ -55,19 +49,36 @@ def ask(python: Path) -> Answer:
     OSError, ValueError, SubprocessError
         if it does not start, or does not answer what such a Python answers.
     """
-    said = _read(_said_by(python))
-    # As the kernel finds them: what is compared here is what is granted later.
-    answer = Answer(said.version, spelled(said.base), tuple(map(spelled, said.packages)))
-    # A worker may read what is stated here, so that an interpreter must not choose it. An installation has its programs
-    # in a folder called bin; a program that lies elsewhere would make the folder around a stranger's one of its own.
-    own = [path.parent.parent for path in (python, python.resolve()) if path.parent.name == "bin"]
-    system = [Path(folder) for folder in SYSTEM]
-    if answer.base.resolve() not in [folder.resolve() for folder in own]:
-        own = []
-    for place in (answer.base, *answer.packages):
-        if not any(_lies_in(place, folder) for folder in (*own, *system)):
-            raise ValueError(f"it says that its files are in {str(place)[:200]!r}, which is not where it is installed")
-    return answer
+    base = _installation(python)
+    version = _read(_said_by(python))
+    return Answer(version, base, _packages(base, version))
+
+
+def _installation(python: Path) -> Path:
+    """Return the folder that a Python is installed in, by where its file lies.
+
+    A worker may read all of it. What the Python says of it would be a choice of whoever made its files, and any choice
+    can tell a worker what was read in between.
+    """
+    program = python.resolve()
+    # A program that lies elsewhere would make the folder around a stranger's one of its own.
+    if program.parent.name != "bin":
+        raise ValueError(f"it lies in {str(program.parent)[:200]!r}, which is not the bin of an installation")
+    return program.parent.parent
+
+
+def _packages(base: Path, version: tuple[int, int, int]) -> tuple[Path, ...]:
+    """Return the folders of packages of an installation that are there, in the order in which Python searches them."""
+    named = f"python{version[0]}.{version[1]}"
+    if not any((base / library / named).is_dir() for library in ("lib", "lib64")):
+        raise ValueError(f"there is no {named} in {str(base)[:200]!r}")
+    found = [base / library / named / "site-packages" for library in ("lib", "lib64")]
+    if base == Path("/usr"):
+        own = (f"local/lib/{named}/site-packages", f"local/lib/{named}/dist-packages", "lib/python3/dist-packages")
+        found = [*(base / name for name in own), *found]
+    allowed = (base, *map(Path, SYSTEM))
+    kept = {path.resolve(): path for path in reversed(found) if path.is_dir()}
+    return tuple(path for place, path in reversed(kept.items()) if any(_lies_in(place, folder) for folder in allowed))
 
 
 def _lies_in(place: Path, folder: Path) -> bool:
@@ -103,14 +114,12 @@ def _said_by(python: Path) -> bytes:
         return answer.read(1 << 16)
 
 
-def _read(said: bytes) -> Answer:
-    """Return what an answer says; ValueError for anything but three numbers of a version and folders."""
+def _read(said: bytes) -> tuple[int, int, int]:
+    """Return the version that an answer says; ValueError for anything but three numbers of one."""
     try:
-        version, base, *packages = json.loads(said)
-        major, minor, micro = (int(number) for number in version)
-        found = Answer((major, minor, micro), Path(base), tuple(map(Path, dict.fromkeys(packages))))
+        major, minor, micro = (int(number) for number in json.loads(said))
     except (TypeError, RecursionError, OverflowError):
         raise ValueError("it answered something else") from None
-    if not all(0 <= number < _MOST for number in found.version):
+    if not all(0 <= number < _MOST for number in (major, minor, micro)):
         raise ValueError("it answered with a version beyond reason")
-    return found
+    return major, minor, micro

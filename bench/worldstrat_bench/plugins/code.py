@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import invalidate_caches
 from importlib.machinery import PathFinder, all_suffixes
 from importlib.metadata import Distribution
@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from worldstrat_bench.digests import listing_sha256, tree_sha256
-from worldstrat_bench.plugins.editable import MODULES, editable_install, editable_installs
+from worldstrat_bench.plugins.editable import MODULES, Editable, editable_install, editable_installs
 from worldstrat_bench.plugins.projects import normal_name
 from worldstrat_bench.plugins.recorded import inner_name
 from worldstrat_bench.plugins.tree import counts, read_tree
@@ -93,24 +93,21 @@ def editable_sha256(site_paths: Sequence[Path], *, but: str) -> dict[str, str]:
     """
     installs = editable_installs(site_paths)
     others = ((name, install) for name, install in installs if name not in (normal_name(but), HARNESS))
-    return dict(sorted((name, tree_sha256(expanded(install.places))) for name, install in others))
+    return dict(sorted((name, tree_sha256(expanded(install))) for name, install in others))
 
 
-def expanded(places: Mapping[str, Path]) -> dict[str, Path]:
+def expanded(install: Editable) -> dict[str, Path]:
     """Return the files of an editable install that count, by the names that an installed copy has.
 
-    Of the folder of a run that lies in a package only code counts.
-
-    Parameters
-    ----------
-    places : of :class:`worldstrat_bench.plugins.editable.Editable`.
+    Of the folder of a run that lies in a package only code counts. A link that leads out of the project is passed over:
+    a wheel can claim any clone, and what a link in it names is the user's.
     """
     files: dict[str, Path] = {}
-    for name, place in places.items():
+    for name, place in install.places.items():
         if not place.is_dir():
             files[name] = place
             continue
-        tree = read_tree(place, MAX_FILES)
+        tree = read_tree(place, MAX_FILES, within=install.project)
         # A user who evaluates inside of the package would change its digest with every tile.
         runs = {folder for folder in tree.folders if (folder / _JOURNAL).is_file()}
         for inner, path in tree.files.items():
@@ -154,7 +151,7 @@ def wheel_code_sha256(archive: zipfile.ZipFile) -> str | None:
 def _files(distribution: Distribution) -> dict[str, Path]:
     """Return the files of a distribution that count, by the names that an installed copy has."""
     editable = editable_install(distribution)
-    return expanded(editable.places) if editable is not None else _installed(distribution)
+    return expanded(editable) if editable is not None else _installed(distribution)
 
 
 def _installed(distribution: Distribution) -> dict[str, Path]:

@@ -31,8 +31,13 @@ def counts(name: str) -> bool:
     return not any(part.startswith(".") or part == "__pycache__" for part in name.split("/"))
 
 
-def read_tree(root: Path, limit: int) -> Tree:
-    """Return the files below a folder that count; the walk ends once there are more than `limit` files or folders."""
+def read_tree(root: Path, limit: int, *, within: Path | None = None) -> Tree:
+    """Return the files below a folder that count; the walk ends once there are more than `limit` files or folders.
+
+    Parameters
+    ----------
+    within : a resolved folder; links that lead out of it are passed over. None: all are followed.
+    """
     files: dict[str, Path] = {}
     folders: list[Path] = []
     broken: list[Path] = []
@@ -46,6 +51,8 @@ def read_tree(root: Path, limit: int) -> Tree:
         above |= {folder.resolve()}
         folders.append(folder)
         for entry in _entries(folder, root):
+            if within is not None and entry.is_symlink() and not _leads_into(entry, within):
+                continue
             if entry.is_dir():
                 pending.append((entry, above))
             elif entry.is_file():
@@ -53,6 +60,13 @@ def read_tree(root: Path, limit: int) -> Tree:
             elif entry.is_symlink():
                 broken.append(entry)
     return Tree(dict(sorted(files.items())), tuple(sorted(folders)), tuple(broken))
+
+
+def _leads_into(link: Path, folder: Path) -> bool:
+    try:
+        return link.resolve().is_relative_to(folder)
+    except (OSError, RuntimeError):  # a link to itself
+        return False
 
 
 def _entries(folder: Path, root: Path) -> Iterator[Path]:

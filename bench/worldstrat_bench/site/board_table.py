@@ -264,7 +264,7 @@ def _speed_cell(entry: Entry, device: str) -> Cell:
 
 def _measured_by(speed: Speed) -> str:
     """Return by whom a speed was measured, and that it is of single tiles where it is."""
-    by = "by maintainers" if speed.confirmed else speed.by  # in short: the column is no wider than the others
+    by = "by maintainers" if speed.confirmed else speed.by  # in short: the column is as wide as others
     return by if speed.scenario == "offline" else f"single tiles, {by}"
 
 

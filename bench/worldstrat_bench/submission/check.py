@@ -272,7 +272,8 @@ def _check_folder(
         return None, [*faults, *partial_faults(folder)]
     faults += content_faults(manifest, text, folder, [result.record for result in results])
     faults += name_faults(manifest, text, folder, siblings)
-    wheels = sorted(folder.glob("*.whl"))
+    # Anything else of that name is a fault already, and a device is read without end.
+    wheels = sorted(path for path in folder.glob("*.whl") if path.is_file() and not path.is_symlink())
     codes = {path: code for path in wheels[:1] if (code := read_code(path)) is not None}
     faults += requirement_notices(manifest, folder, codes.values())
     for result in results:

@@ -53,7 +53,7 @@ def _content_faults(
     yield from placeholder_faults(manifest, text, folder / MANIFEST_NAME)
     ranked = any(result.record.dataset.official for result in results)
     yield from training_faults(manifest, folder, text, ranked=ranked)
-    for wheel in sorted(folder.glob("*.whl")):
+    for wheel in sorted(path for path in folder.glob("*.whl") if path.is_file() and not path.is_symlink()):
         remedy = "remove it, or submit the model instead of its predictions"
         yield CheckFinding("files", "a submission of predictions holds no code", where=wheel, remedy=remedy)
     line = line_of(text, ("predictions", "url"))

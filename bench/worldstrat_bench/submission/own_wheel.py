@@ -24,8 +24,13 @@ LOCKED_TWICE = "lock this very wheel, by its hash alone, or leave the model out 
 def beside(manifest: Manifest, folder: Path) -> Path | None:
     """Return the model's wheel beside the manifest; None without one, or with several."""
     name = canonicalize_name(manifest.model.distribution)
-    own = [path for path in sorted(folder.glob("*.whl")) if canonicalize_name(path.name.partition("-")[0]) == name]
+    own = [path for path in _wheels(folder) if canonicalize_name(path.name.partition("-")[0]) == name]
     return own[0] if len(own) == 1 else None
+
+
+def _wheels(folder: Path) -> list[Path]:
+    """Return the wheels beside the manifest; a device by such a name would be read without end."""
+    return sorted(path for path in folder.glob("*.whl") if path.is_file())
 
 
 def model_wheel(manifest: Manifest, folder: Path) -> str | None:
@@ -44,7 +49,7 @@ def lock_of(manifest: Manifest, folder: Path) -> str | None:
     LockError
         if the lock cannot be read.
     """
-    locked, wheels = load_lock(folder / manifest.environment.lock), sorted(folder.glob("*.whl"))
+    locked, wheels = load_lock(folder / manifest.environment.lock), _wheels(folder)
     stated = [manifest.model.wheel_sha256] if manifest.model.wheel_sha256 is not None else map(file_sha256, wheels)
     digests = list(stated)
     return installed_sha256(locked, digests) if locked or digests else None

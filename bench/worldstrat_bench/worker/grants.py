@@ -11,7 +11,6 @@ from worldstrat_bench.errors import InfrastructureError
 from worldstrat_bench.plugins.asking import SYSTEM, base_python
 from worldstrat_bench.plugins.code import expanded
 from worldstrat_bench.plugins.editable import (
-    Editable,
     came_with_a_wheel,
     editable_installs,
     holds_installed,
@@ -119,8 +118,7 @@ def interpreter_paths(interpreter: Interpreter) -> tuple[list[Path], list[Path]]
     listed = {folder for install in installs for folder in install.folders}
     for install in installs:
         paths += install.places.values()
-        linked = (file for file in expanded(install.places).values() if file.is_symlink())
-        paths += (file for file in linked if _stays(file, install))
+        paths += (file for file in expanded(install).values() if file.is_symlink())  # what it points to, in its project
     for path in import_paths(interpreter):
         if path in (*interpreter.site_paths, *(interpreter.extra or ())) or holds_installed(path):
             paths.append(path)
@@ -129,12 +127,6 @@ def interpreter_paths(interpreter: Interpreter) -> tuple[list[Path], list[Path]]
             listed.add(path)
             paths += importable(path).values()
     return paths, sorted(listed - {PACKAGE.parent})
-
-
-def _stays(link: Path, install: Editable) -> bool:
-    """Return whether a link in an editable package leads to a file of its project, and not to one of the user's."""
-    target = link.resolve()
-    return install.project is not None and target.is_relative_to(install.project)
 
 
 def links_of(path: Path) -> list[Path]:

@@ -101,7 +101,7 @@ def link_built(folders: Folders, interpreter: Interpreter) -> dict[str, str]:
     for _, install in editable_installs(interpreter.stating):
         if install.build is not None:
             builds.append(str(install.build))
-            for name, file in expanded(install.places).items():
+            for name, file in expanded(install).items():
                 link = folders.built / name
                 # The names are the package's: one that leads out of the folder would have us make links anywhere.
                 if link.resolve().is_relative_to(folders.built.resolve()):

@@ -44,7 +44,7 @@ def confine() -> None:
         return
     probes.drop_capabilities()
     # All may be read: where the libraries of a Python lie is its own affair (modules of a cluster, say), and what it
-    # reads it can tell to no place but an answer of three small numbers and two folders.
+    # reads it can tell to no place but an answer of three small numbers.
     landlock.restrict(["/"], (), ("/dev/null",))
     # Without a table of its system calls no level but `process` is to be had on this processor, and the question is not
     # what has to fail there.
