@@ -77,7 +77,7 @@ def check_beside(path: Path) -> None:
             raise raster_fault(f"has a mask that cannot be read: {error.strerror}", path) from None
         if begins not in _TIFF:
             raise raster_fault("has a mask beside it that is not a TIFF", path)
-        with rasterio.open(beside, driver="GTiff") as mask:
+        with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"), rasterio.open(beside, driver="GTiff") as mask:
             _check_sizes(mask, path)
 
 

@@ -20,6 +20,7 @@ from worldstrat_bench.data.target import ArrayCache
 from worldstrat_bench.data.task import Task
 from worldstrat_bench.data.tile import Tile
 from worldstrat_bench.digests import code_sha256
+from worldstrat_bench.plain_files import read_plain
 from worldstrat_bench.protocol import Protocol
 
 SOURCES = (
@@ -34,6 +35,8 @@ SOURCES = (
 )
 """The code that makes what is kept."""
 
+_LARGEST_FILE = 1 << 30
+"""Bytes of a raster: one of 1,024 px and twelve bands has a tenth."""
 _NAMES = {"images", "clear", "days", "revisits", "cloud", "age", "sha256"}
 
 
@@ -72,7 +75,9 @@ def inputs_key(tile: Tile, protocol: Protocol) -> str | None:
         for revisit in offered_revisits(tile, protocol):
             digest.update(f"{revisit.n} {revisit.days}\n".encode())
             for path in (*files_of(revisit.data), *files_of(revisit.cloud_mask)):
-                content = path.read_bytes()
+                content = read_plain(path, _LARGEST_FILE)
+                if len(content) > _LARGEST_FILE:
+                    return None
                 digest.update(f"{path.suffix} {len(content)}\n".encode())
                 digest.update(content)
     except OSError:

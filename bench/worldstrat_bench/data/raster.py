@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -306,9 +307,8 @@ def opened(path: Path) -> Iterator[DatasetReader]:
         check_beside(path)
         with path.open("rb") as stream:
             check_tags(stream, path)
-        # No other driver: some read further files, or the network, where the content of a file says so. And no list of
-        # the folder, in which GDAL would find more than it asks for by name.
-        with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="TRUE"), rasterio.open(name, driver="GTiff") as source:
+        # No other driver: some read further files, or the network, where the content of a file says so.
+        with _alone(path, name) as place, rasterio.open(place, driver="GTiff") as source:
             check_alpha(source, path)
             check_blocks(source, path)
             yield source
@@ -319,6 +319,25 @@ def opened(path: Path) -> Iterator[DatasetReader]:
         raise raster_fault("does not fit in memory", path, "free memory, or get the file again") from None
     except OSError as error:
         raise raster_fault(f"cannot be read: {_one_line(error)}", path) from None
+
+
+@contextmanager
+def _alone(path: Path, name: str) -> Iterator[str]:
+    """Yield where GDAL finds a TIFF and those files beside it that say what its numbers mean, and no other.
+
+    It looks for some thirty more, of any size, and takes long for some of them.
+    """
+    import rasterio
+
+    beside = [file for file in (*files_of(path)[1:], path.with_name(f"{path.name}.msk.aux.xml")) if file.is_file()]
+    if not beside:
+        with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"):
+            yield name
+        return
+    with TemporaryDirectory(prefix="worldstrat-bench-") as folder:
+        for file in (path, *beside):
+            (Path(folder) / file.name).symlink_to(file.absolute())
+        yield gdal_name(Path(folder) / path.name)
 
 
 def _one_line(error: Exception) -> str:

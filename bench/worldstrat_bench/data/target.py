@@ -234,6 +234,8 @@ def _cache_key(path: Path, protocol: Protocol, what: str = "target") -> str:
     digest = hashlib.sha256()
     try:
         for part in files_of(path):
+            if part.exists() and not part.is_file():
+                raise DataError(f"{part.name} is not a file", where=path)
             with part.open("rb") as file:
                 digest.update(f"{part.suffix} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
     except OSError as error:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
-from worldstrat_bench.archives import DAMAGED, LARGEST_DIRECTORY, directory_bytes
+from worldstrat_bench.archives import DAMAGED, open_zip
 from worldstrat_bench.errors import InvalidArtefactError, UsageError
 from worldstrat_bench.handed.folder import MOST_FILES
 from worldstrat_bench.handed.numbers import MAX_BYTES
@@ -46,11 +46,7 @@ def files_in(path: Path) -> Iterator[Path]:
         folder = Path(scratch) / path.stem
         folder.mkdir()
         try:
-            with path.open("rb") as stream:
-                if directory_bytes(stream) > LARGEST_DIRECTORY:
-                    what = f"the archive holds more than {MOST_FILES:,} files"
-                    raise InvalidArtefactError(what, where=path, remedy=_REMEDY)
-            with zipfile.ZipFile(path) as archive:
+            with open_zip(path) as archive:
                 _unpack(archive, folder, path)
         except DAMAGED as error:
             reason = " ".join(str(error).split())[:160]

@@ -19,7 +19,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from worldstrat_bench.archives import directory_bytes
+from worldstrat_bench.archives import open_zip
 from worldstrat_bench.data.task import Answer
 from worldstrat_bench.errors import DataError
 from worldstrat_bench.handed.numbers import MAX_BYTES, ONE_IMAGE, Numbers, UnusableFileError, check_numbers, check_size
@@ -207,10 +207,7 @@ def npy_array(content: bytes) -> NDArray[Any]:
 
 
 def _npz(content: bytes, stated: Stated) -> Numbers:
-    stream = io.BytesIO(content)
-    if directory_bytes(stream) > _ARRAYS_IN_ARCHIVE * _LONGEST_ENTRY:
-        raise UnusableFileError(f"holds more than {_ARRAYS_IN_ARCHIVE} arrays", ONE_IMAGE)
-    with zipfile.ZipFile(stream) as archive:
+    with open_zip(io.BytesIO(content), _ARRAYS_IN_ARCHIVE * _LONGEST_ENTRY) as archive:
         members = archive.infolist()
         if len(members) > _ARRAYS_IN_ARCHIVE:
             raise UnusableFileError(f"holds more than {_ARRAYS_IN_ARCHIVE} arrays", ONE_IMAGE)

@@ -15,7 +15,7 @@ from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import InvalidVersion
 
-from worldstrat_bench.archives import DAMAGED, LARGEST_DIRECTORY, directory_bytes
+from worldstrat_bench.archives import DAMAGED, open_zip
 from worldstrat_bench.digests import file_sha256
 from worldstrat_bench.errors import UsageError
 
@@ -59,10 +59,7 @@ def open_wheel(file: Path, scratch: Path | None) -> Wheel:
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
     try:
-        with file.open("rb") as stream:
-            if directory_bytes(stream) > LARGEST_DIRECTORY:
-                raise UsageError(f"the wheel holds more than {MAX_FILES} files", where=file)
-        with zipfile.ZipFile(file) as archive:
+        with open_zip(file) as archive:
             _check(archive, file)
             for member in archive.infolist():
                 _unpack(archive, member, folder)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from worldstrat_bench.archives import DAMAGED
+from worldstrat_bench.archives import DAMAGED, open_zip
 from worldstrat_bench.downloads import OtherFileError, download
 from worldstrat_bench.errors import InfrastructureError, InvalidArtefactError, UsageError
 from worldstrat_bench.site.analysis import Analysis
@@ -76,7 +76,7 @@ def read_pictures(path: Path) -> Files:
     if not path.is_file():
         raise UsageError("there are no pictures here", where=path, remedy=_REMEDY)
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path) as archive:
             members = archive.infolist()
             if sum(member.file_size for member in members) > MOST_BYTES:
                 raise InvalidArtefactError(f"the pictures take more than {MOST_BYTES:,} bytes", where=path)

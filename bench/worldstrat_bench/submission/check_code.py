@@ -10,7 +10,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from worldstrat_bench.archives import DAMAGED
+from worldstrat_bench.archives import DAMAGED, open_zip
 from worldstrat_bench.artefacts.identity import short_value
 from worldstrat_bench.artefacts.result import Result
 from worldstrat_bench.digests import file_sha256
@@ -41,7 +41,7 @@ def read_code(path: Path) -> WheelCode | None:
     if not isinstance(wheel, WheelFile):
         return None
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path) as archive:
             code, targets, requires = wheel_code_sha256(archive), entry_points(archive) or {}, _requires(archive)
     except DAMAGED:
         return None

@@ -8,7 +8,6 @@ contrast, size, band order and file format do not matter. Two match if their cor
 from __future__ import annotations
 
 import io
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from worldstrat_bench.archives import open_zip
 from worldstrat_bench.errors import WorldstratBenchError
 from worldstrat_bench.submission.faults import CheckFinding
 from worldstrat_bench.submission.wheel import IMAGES, MAX_MEMBER_BYTES, WheelFile, open_wheel, read_member
@@ -103,7 +103,7 @@ def imagery_faults(path: Path, known: Fingerprints) -> Iterator[CheckFinding]:
     if not isinstance(wheel, WheelFile):
         return
     looked = 0
-    with zipfile.ZipFile(path) as archive:
+    with open_zip(path) as archive:
         for member in wheel.members:
             if PurePosixPath(member.filename).suffix.lower() not in IMAGES or member.file_size > MAX_MEMBER_BYTES:
                 continue
@@ -126,7 +126,7 @@ def images_in(content: bytes, name: str) -> Iterator[Floats]:
         if suffix == ".npy":
             yield from _planes(_npy(content))
         elif suffix == ".npz":
-            with zipfile.ZipFile(io.BytesIO(content)) as inner:
+            with open_zip(io.BytesIO(content)) as inner:
                 for member in inner.infolist():
                     if member.file_size <= MAX_MEMBER_BYTES:
                         yield from _planes(_npy(read_member(inner, member)))

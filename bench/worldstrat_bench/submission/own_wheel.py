@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from worldstrat_bench.archives import DAMAGED
+from worldstrat_bench.archives import DAMAGED, open_zip
 from worldstrat_bench.digests import file_sha256
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.plugins.code import HARNESS, code_sha256, other_module, wheel_code_sha256
@@ -104,7 +103,7 @@ def refuse_other_code(manifest: Manifest, folder: Path, python: Path) -> None:
 def _code_of(wheel: Path) -> str | None:
     """Return the digest of the code of a wheel; None for one that cannot be read, or holds no code."""
     try:
-        with zipfile.ZipFile(wheel) as archive:
+        with open_zip(wheel) as archive:
             return wheel_code_sha256(archive)
     except DAMAGED:
         return None

@@ -19,7 +19,7 @@ from typing import Final
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from worldstrat_bench.api import ENTRY_POINT_GROUP
-from worldstrat_bench.archives import DAMAGED
+from worldstrat_bench.archives import DAMAGED, open_zip
 from worldstrat_bench.digests import file_sha256
 from worldstrat_bench.plugins.code import MAX_WHEEL_BYTES
 from worldstrat_bench.plugins.discovery import MAX_ENTRY_POINTS_BYTES, MAX_METADATA_BYTES, without_extras
@@ -82,7 +82,7 @@ def wheel_faults(path: Path, expected: Expected | None = None) -> tuple[CheckFin
     if isinstance(wheel, CheckFinding):
         return (wheel,)
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path) as archive:
             faults = list(_shape_faults(wheel, where))
             # The directory of the archive is enough to refuse those, and reading them is what they want.
             if not faults:  # a bomb or an escaping name: its contents are not looked at
@@ -111,7 +111,7 @@ def open_wheel(path: Path) -> WheelFile | CheckFinding:
             remedy="build it with: pip wheel --no-deps .",
         )
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path) as archive:
             members = tuple(archive.infolist())
     except DAMAGED as error:
         return CheckFinding("wheel", f"the wheel cannot be opened: {error}", where=where, remedy="build it again")

@@ -553,3 +553,42 @@ def test_what_gdal_says_of_a_statement_is_told(builder: FolderBuilder, tmp_path:
     path.with_name(f"{path.name}.aux.xml").write_text("<PAMDataset><SRS>+init=/nonexistent:1</SRS></PAMDataset>")
     with pytest.raises(DataError, match="is damaged or not a TIFF"), opened(path) as source:
         assert source.crs is None
+
+
+@pytest.mark.parametrize("kind", ["device", "pipe"])
+def test_a_raster_is_a_file(builder: FolderBuilder, tmp_path: Path, kind: str) -> None:
+    """An archive of a data set can hold a link to a device: it was read without end for the key of the cache."""
+    _, tile = folder(builder)
+    cache = DiskCache(tmp_path / "cache")
+    for path in (tile.revisits[0].cloud_mask, tile.revisits[1].data, tile.hr):
+        path.unlink()
+        if kind == "pipe":
+            os.mkfifo(path)
+        else:
+            path.symlink_to("/dev/zero")
+    with pytest.raises(DataError):
+        read_kept_inputs(tile, WSB, 2, cache)
+    with pytest.raises(DataError):
+        read_target(tile, WSB, cache)
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_gdal_reads_nothing_else_beside_a_file(
+    builder: FolderBuilder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, masked: bool
+) -> None:
+    """Of any size, and some of them for minutes: makers of satellites have kept what they know in thirty ways."""
+    _, tile = folder(builder)
+    path = tile.revisits[0].data
+    if masked:
+        save(path, lr_image(), hidden=left(HEIGHT, WIDTH), inside=False)
+        assert path.with_name(f"{path.name}.msk").is_file()
+    before = read_lr(path)
+    tags = 'BEGIN_GROUP = IMAGE_1\n\tsatId = "QB02";\nEND_GROUP = IMAGE_1\nEND;\n'
+    for suffix in (".IMD", ".RPB", "_metadata.txt", "_rpc.txt", ".tfw", ".ovr"):
+        path.with_name(f"{path.stem}{suffix}").write_text(tags)
+    path.with_name(f"{path.stem}.tfw").write_text("9\n0\n0\n-9\n1\n1\n")
+    with opened(path) as source:
+        assert "QB02" not in str([source.tags(ns=name) for name in source.tag_namespaces()])
+        assert source.transform.a != 9
+    np.testing.assert_array_equal(read_lr(path), before)
+    assert bool((before[:, left(HEIGHT, WIDTH)] == 0).all()) == masked

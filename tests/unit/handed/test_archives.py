@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import stat
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from worldstrat_bench.archives import open_zip
 from worldstrat_bench.errors import InvalidArtefactError
 from worldstrat_bench.handed.archive import files_in
 from worldstrat_bench.handed.folder import find_files
@@ -67,3 +69,29 @@ def test_only_plain_files_are_unpacked(tmp_path: Path, kind: int) -> None:
         files_in(path),
     ):
         pass
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_only_what_is_unpacked_bit_by_bit_is(tmp_path: Path, method: int) -> None:
+    """Of these methods zipfile unpacks a block at once: 46 bytes may be 46 MB, whatever size is stated."""
+    file = tmp_path / "h.zip"
+    for used, fits in ((zipfile.ZIP_DEFLATED, True), (zipfile.ZIP_STORED, True), (method, False)):
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr("a.npy", b"x" * 1000, used)
+        if fits:
+            assert open_zip(file).namelist() == ["a.npy"]
+            continue
+        with pytest.raises(InvalidArtefactError, match="packed by a method other than deflate"), files_in(file):
+            pass
+        with pytest.raises(zipfile.BadZipFile, match="other than deflate"):
+            open_zip(io.BytesIO(file.read_bytes()))
+
+
+def test_a_directory_has_a_size(tmp_path: Path) -> None:
+    file = tmp_path / "h.zip"
+    with zipfile.ZipFile(file, "w") as archive:
+        for number in range(2000):
+            archive.writestr(f"{number:05d}{'x' * 1000}", b"")
+    assert len(open_zip(file).namelist()) == 2000
+    with pytest.raises(zipfile.BadZipFile, match="too many files"):
+        open_zip(file, 1 << 20)
