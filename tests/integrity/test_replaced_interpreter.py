@@ -231,6 +231,7 @@ def test_a_program_does_not_say_where_it_is_installed(tmp_path: Path, where: str
     theirs, clone = tmp_path / "theirs", tmp_path / "clone"
     for folder in (theirs, clone):
         (folder / "lib" / "python3.11" / "site-packages").mkdir(parents=True)
+        (folder / "lib" / "python3.11" / "os.py").touch()
     (tmp_path / "lib" / "python3.11" / "site-packages").mkdir(parents=True)
     program, python = clone / where, clone / "env" / "bin" / "python"
     python.parent.mkdir(parents=True)
@@ -256,6 +257,7 @@ def test_what_a_package_put_into_an_installation_chooses_no_folder(tmp_path: Pat
     """Which of its own folders a worker may read could tell it what was read by whoever was asked."""
     home = tmp_path / "conda"
     (home / "lib" / "python3.11" / "site-packages").mkdir(parents=True)
+    (home / "lib" / "python3.11" / "os.py").touch()
     for bit in range(4):
         (home / "share" / f"b{bit}").mkdir(parents=True)
     chosen = json.dumps([[3, 11, 7], str(home / "lib"), *(str(home / "share" / f"b{bit}") for bit in (0, 2))])
@@ -267,6 +269,29 @@ def test_what_a_package_put_into_an_installation_chooses_no_folder(tmp_path: Pat
         home,
         (home / "lib" / "python3.11" / "site-packages",),
     )
+
+
+@pytest.mark.parametrize("program", ["python3.11", "python"])
+def test_a_version_is_that_of_the_installation(tmp_path: Path, program: str) -> None:
+    """A wheel brought the folder of another version, with a path file, and had the Python say that it is that one."""
+    home = tmp_path / "conda"
+    for version in ("python3.11", "python3.99"):
+        (home / "lib" / version / "site-packages").mkdir(parents=True)
+    (home / "lib" / "python3.11" / "os.py").touch()
+    python = home / "bin" / "python"
+    lying(home / "bin" / program, "[3, 99, 7]")
+    if program != "python":
+        python.symlink_to(program)
+    with pytest.raises(UsageError, match=r"it says that it is python3\.99"):
+        inspect_interpreter(python)
+    lying(home / "bin" / program)
+    assert inspect_interpreter(python).version == (3, 11, 7)
+    (home / "lib" / "python3.99" / "os.py").touch()
+    if program == "python":
+        with pytest.raises(UsageError, match=r"python3\.11, python3\.99"):
+            inspect_interpreter(python)
+    else:
+        assert inspect_interpreter(python).version == (3, 11, 7)
 
 
 @pytest.mark.parametrize("home", [".", "bin", "", "/proc/self/cwd", "../clone"])

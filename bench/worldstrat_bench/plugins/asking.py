@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ SYSTEM: Final = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/nix/stor
 """Folders of the system, which every confined process may read."""
 
 _ASK: Final = "import json,sys;print(json.dumps(list(sys.version_info[:3])))"
+_VERSIONED: Final = re.compile(r"python[0-9]+[.][0-9]+")
 _SECONDS: Final = 30
 _MOST: Final = 1000
 """Beyond every number in a version."""
@@ -51,6 +53,7 @@ def ask(python: Path) -> Answer:
     """
     base = _installation(python)
     version = _read(_said_by(python))
+    _check_version(version, base, python.resolve().name)
     return Answer(version, base, _packages(base, version))
 
 
@@ -65,6 +68,18 @@ def _installation(python: Path) -> Path:
     if program.parent.name != "bin":
         raise ValueError(f"it lies in {str(program.parent)[:200]!r}, which is not the bin of an installation")
     return program.parent.parent
+
+
+def _check_version(version: tuple[int, int, int], base: Path, program: str) -> None:
+    """Refuse a version that is not the one of the installation: a package can bring folders of others, and lie."""
+    named = f"python{version[0]}.{version[1]}"
+    known = {folder.name for place in ("lib", "lib64") for folder in base.glob(f"{place}/python*.*")}
+    there = {name for name in known if any((base / place / name / "os.py").is_file() for place in ("lib", "lib64"))}
+    # The file of an installed Python is called by its version; where it is not, there has to be one version alone.
+    if named != program if _VERSIONED.fullmatch(program) else there != {named}:
+        raise ValueError(
+            f"it says that it is {named}, and is {program} of {', '.join(sorted(there))[:100] or 'nothing'}"
+        )
 
 
 def _packages(base: Path, version: tuple[int, int, int]) -> tuple[Path, ...]:

@@ -6,22 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
-
 from worldstrat_bench.artefacts.record import HandedIn, Record
 from worldstrat_bench.artefacts.result import Result, load_result, read_result
 from worldstrat_bench.digests import file_sha256
 from worldstrat_bench.errors import UsageError
-from worldstrat_bench.measures import MEASURES
 from worldstrat_bench.printed import counted
 from worldstrat_bench.submission.check_record import recomputed_faults
 from worldstrat_bench.submission.faults import CheckFinding, notice
 from worldstrat_bench.submission.manifest import MANIFEST_NAME
 from worldstrat_bench.submission.predictions_manifest import load_predictions_manifest
-
-TOLERANCE_DB = 0.01
-TOLERANCE = 1e-3
-"""Of other columns, absolute and relative: scoring on a GPU or another processor moves them by less."""
+from worldstrat_bench.submission.verify_columns import compare_tables
 
 _REMEDY = "the record does not hold: score the files again and submit what that writes"
 
@@ -104,26 +98,13 @@ def _differences(stated: Result, again: Result, run: Path) -> Iterator[CheckFind
     if stated.table.tiles != again.table.tiles:
         yield CheckFinding("again", "the tiles are not those of the record", where=run, remedy=_REMEDY)
         return
-    for name, texts in stated.table.texts.items():
-        other = [i for i, text in enumerate(texts) if text != again.table.texts[name][i]]
-        if other:
-            tile = stated.table.tiles[other[0]]
-            what = f"{name} differs from tiles.csv on {counted(len(other), 'tile')}, {tile!r} for one"
-            yield CheckFinding("again", what, where=run, remedy=_REMEDY)
-    for name, values in stated.table.numbers.items():
-        found = again.table.numbers.get(name)
+    # As a model is compared that was run again, but of a table that has to hold every tile.
+    for name, check in compare_tables(stated.table, again.table).items():
         if name in now.nulls:
             yield notice("again", f"{name} cannot be computed here: {now.nulls[name]}", where=run)
-            continue
-        if found is None:
+        elif name not in again.table.columns:
             what = f"tiles.csv has {name}, which scoring the files does not give"
             yield CheckFinding("again", what, where=run, remedy=_REMEDY)
-            continue
-        unit = MEASURES[name].unit if name in MEASURES else ""
-        within = np.isclose(
-            found, values, rtol=TOLERANCE, atol=TOLERANCE_DB if unit == "dB" else TOLERANCE, equal_nan=True
-        )
-        if not within.all():
-            tile = stated.table.tiles[int(np.argmin(within))]
-            what = f"{name} differs from tiles.csv on {counted(int((~within).sum()), 'tile')}, {tile!r} for one"
+        elif check.contradicted:
+            what = f"{name} differs from tiles.csv on {counted(check.contradicted, 'tile')}, {check.tile!r} for one"
             yield CheckFinding("again", what, where=run, remedy=_REMEDY)
