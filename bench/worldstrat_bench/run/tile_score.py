@@ -13,9 +13,13 @@ _MOST_DAYS: Final = 100_000
 """Between two acquisitions: some centuries."""
 
 
+_SHIFTS: Final = ("shift_y", "shift_x")
+"""Of each draw; of the tile they have their own places."""
+
+
 def _known(name: str) -> str:
-    """Return a name if a metric has it: names become columns of tables and keys of lookups."""
-    if name not in MEASURES and optional_column(name) is None:
+    """Return a name if a metric or a shift has it: names become columns of tables and keys of lookups."""
+    if name not in MEASURES and name not in _SHIFTS and optional_column(name) is None:
         raise ValueError(f"there is no metric {name[:60]!r}")
     return name
 

@@ -70,6 +70,7 @@ class Watchdog:
             )
         ]
         self._in_memory = 0
+        self._headless: set[int] = set()
         self._tables = 0
         self.peak_bytes = 0
 
@@ -105,6 +106,10 @@ class Watchdog:
             self._tree = []
         if len(self._tree) > self._limits.processes:
             return Verdict("crash", f"the model started more than {self._limits.processes} processes")
+        # Twice in a row, since a process that ends looks so for a moment.
+        before, self._headless = self._headless, {process.pid for process in self._tree if is_headless(process.pid)}
+        if before & self._headless:
+            return Verdict("crash", "the model ended the main thread of a process, which hides what its others hold")
         # Of addresses that were only read no page counts, and the tables that lead to them may be gigabytes.
         self._tables = sum(table_bytes(process.pid) for process in self._tree)
         return None
@@ -170,13 +175,28 @@ class Watchdog:
         return total
 
 
+def _stated(pid: int, pattern: bytes) -> bytes:
+    """Return what ``/proc`` states of a process; b"" if it has ended, or where the system does not say.
+
+    Parameters
+    ----------
+    pattern : of a whole line: the first one holds a name, which is the model's choice.
+    """
+    try:
+        found = re.search(rb"^%b$" % pattern, Path(f"/proc/{pid}/status").read_bytes(), re.MULTILINE)
+    except OSError:
+        return b""
+    return found.group(1) if found else b""
+
+
 def table_bytes(pid: int) -> int:
     """Return the memory of a process's page tables; 0 if it has ended, or where the system does not say."""
-    try:
-        found = re.search(rb"^VmPTE:\s*(\d+) kB$", Path(f"/proc/{pid}/status").read_bytes(), re.MULTILINE)
-    except OSError:
-        return 0
-    return int(found.group(1)) * 1024 if found else 0
+    return int(_stated(pid, rb"VmPTE:\s*(\d+) kB") or 0) * 1024
+
+
+def is_headless(pid: int) -> bool:
+    """Return whether the main thread of a process has ended and others have not: of those nothing is stated."""
+    return _stated(pid, rb"State:\s*([A-Z]).*") == b"Z" and int(_stated(pid, rb"Threads:\s*(\d+)") or 0) > 1
 
 
 def proportional_bytes(process: psutil.Process) -> int:
@@ -270,10 +290,7 @@ def nameless_bytes(tree: Iterable[psutil.Process]) -> dict[int, int]:
 
 def _is_ours(process: psutil.Process) -> bool:
     """Return whether a process has the rights of this user, and not those of a set-user-ID program."""
-    try:
-        return bool(process.uids().effective == os.geteuid())
-    except psutil.Error:
-        return False
+    return _stated(process.pid, rb"Uid:\s*\d+\s+(\d+)\s.*") == str(os.geteuid()).encode()
 
 
 def is_memory(device: int) -> bool:

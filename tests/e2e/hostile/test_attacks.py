@@ -38,6 +38,7 @@ DEPENDS = {
     "mount",
     "io_uring",
     "hide_memory",
+    "open_files_apart",
     "take_requests_of_the_machine",
     "keyring",
     "netlink",

@@ -210,6 +210,20 @@ def test_the_profiles_differ_in_these_calls(machine: str, scoped: bool, argument
     assert different == {numbers[name][column] for name in names} - {-1}
 
 
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_no_thread_has_files_of_its_own(machine: str) -> None:
+    """No process would show them."""
+    thread, files = 0x10000, 0x400
+    pthread = 0x3D0F00
+    assert call("clone", pthread, machine=machine) == call("clone", 17, machine=machine) == seccomp.ALLOW
+    assert call("clone", thread | files, machine=machine) == seccomp.ALLOW
+    assert call("clone", pthread & ~files, machine=machine) == call("clone", thread, machine=machine) == DENY
+    assert (
+        call("close_range", 3, 9, 0, machine=machine) == call("close_range", 3, 9, 4, machine=machine) == seccomp.ALLOW
+    )
+    assert call("close_range", 3, 9, 2, machine=machine) == call("close_range", 3, 9, 6, machine=machine) == DENY
+
+
 def test_signals_stay_inside_where_landlock_does_not_scope_them() -> None:
     for name in ("kill", "tkill", "tgkill"):
         assert call(name, 1) == seccomp.ALLOW

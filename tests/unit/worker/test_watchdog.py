@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 import threading
@@ -9,9 +10,18 @@ from pathlib import Path
 import psutil
 import pytest
 
+from waiting import wait_until
 from worldstrat_bench.worker.session import parse_end
 from worldstrat_bench.worker.types import GIB, MIB, Limits
-from worldstrat_bench.worker.watchdog import Verdict, Watchdog, folder_bytes, memory_limit, table_bytes
+from worldstrat_bench.worker.watchdog import (
+    Verdict,
+    Watchdog,
+    _is_ours,
+    folder_bytes,
+    is_headless,
+    memory_limit,
+    table_bytes,
+)
 
 HUNGRY = "import time, os; x = bytearray(b'x') * (200 << 20); print('ready', flush=True); time.sleep(60)"
 
@@ -68,6 +78,55 @@ def test_tables_of_pages_are_memory(tmp_path: Path) -> None:
         child.kill()
     assert verdicts[0].outcome == "out_of_memory"
     assert table_bytes(child.pid) == 0
+
+
+HEADLESS = """
+import ctypes, threading, time
+def hold():
+    print("ready", flush=True)
+    time.sleep(60)
+threading.Thread(target=hold).start()
+ctypes.CDLL(None).syscall(60, 0)
+"""
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64" or sys.platform != "linux", reason="the number of the call is its")
+def test_a_process_without_its_main_thread_is_ended(tmp_path: Path) -> None:
+    """What its other threads hold is stated nowhere."""
+    with subprocess.Popen([sys.executable, "-c", HEADLESS], stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"ready\n"
+        wait_until(lambda: is_headless(child.pid))
+        dog, verdicts, called = watch(Limits(), tmp_path)
+        assert called.wait(60)
+        dog.stop()
+        child.kill()
+    assert verdicts[0].outcome == "crash"
+    assert "main thread" in verdicts[0].message
+
+
+def test_a_process_that_ended_is_not_taken_for_one(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", "pass"]) as child:
+        wait_until(lambda: psutil.Process(child.pid).status() == psutil.STATUS_ZOMBIE)
+        assert not is_headless(child.pid)
+    assert not is_headless(child.pid)
+
+
+NAMED = """
+import ctypes, time
+ctypes.CDLL(None).prctl(15, b"Uid:\\t7\\t7\\t7", 0, 0, 0)
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux has such names")
+def test_a_name_does_not_make_a_process_another_users(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", NAMED], stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"ready\n"
+        assert _is_ours(psutil.Process(child.pid))
+        child.kill()
 
 
 def test_scratch_is_measured(tmp_path: Path) -> None:

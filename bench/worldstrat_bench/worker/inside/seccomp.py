@@ -41,6 +41,7 @@ TIOCSTI, TIOCLINUX, FIOSETOWN, SIOCSPGRP = 0x5412, 0x541C, 0x8901, 0x8902
 IOCTL_KIND = 0xFF00
 FILE_SYSTEM_KINDS = (0x6600, 0x5800, 0x7600, 0x9400, 0xF500)
 """Of ioctl numbers: those that file systems share ("f", "X", "v"), of btrfs (clones, too) and of f2fs."""
+CLONE_THREAD, CLONE_FILES, CLOSE_RANGE_UNSHARE = 0x10000, 0x400, 2
 F_SETOWN, F_SETSIG, F_SETOWN_EX, F_SETLEASE, F_NOTIFY, F_SETDELEG = 8, 10, 15, 1024, 1026, 1040
 O_ACCMODE, O_WRONLY, O_RDWR, O_TRUNC = 3, 1, 2, 0o1000
 PRIO_PROCESS, IOPRIO_WHO_PROCESS = 0, 1
@@ -120,7 +121,17 @@ def _checked(pid: int, signals_scoped: bool, profile: str) -> Dict[str, List[Ins
     """Code for calls that are judged by their arguments. Each piece ends in a verdict; it never falls through."""
     allow, deny, pretend = (RETURN, 0, 0, ALLOW), (RETURN, 0, 0, ERRNO | errno.EPERM), (RETURN, 0, 0, ERRNO)
     checks: Dict[str, List[Instruction]] = {
-        "clone": [_arg(0), (BITS, 0, 1, NAMESPACES), deny, allow],
+        # A thread with a table of descriptors of its own would have files that no process shows.
+        "clone": [
+            _arg(0),
+            (BITS, 0, 1, NAMESPACES),
+            deny,
+            (BITS, 0, 2, CLONE_THREAD),
+            (BITS, 1, 0, CLONE_FILES),
+            deny,
+            allow,
+        ],
+        "close_range": [_arg(2), (BITS, 0, 1, CLOSE_RANGE_UNSHARE), deny, allow],
         # a datagram pair could still be pointed at another program's socket; a stream pair cannot
         "socketpair": _unix_stream(SOCK_TYPE_MASK),
         "prlimit64": _for_itself(0, pid, deny),

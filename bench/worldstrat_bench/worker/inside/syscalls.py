@@ -169,6 +169,7 @@ that is killed as one; mode, owner, times and attributes of another's files are 
 CHECKED: Numbers = {
     "socketpair": (53, 199),
     "clone": (56, 220),
+    "close_range": (436, 436),
     "kill": (62, 129),
     "tkill": (200, 130),
     "tgkill": (234, 131),

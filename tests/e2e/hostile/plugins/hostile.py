@@ -610,6 +610,14 @@ class Attacks:
         socket.send_fds(ours, [b"x"], [0])
         assert socket.recv_fds(theirs, 1, 1)[0] == b"x"
 
+    def open_files_apart(self):
+        result = []
+        thread = threading.Thread(target=lambda: result.append(LIBC.syscall(436, 900000, 900000, 2)))  # close_range
+        thread.start()
+        thread.join()
+        if result != [0]:
+            raise OSError("close_range")
+
     def take_timers_of_the_user(self):
         timers = [ctypes.c_void_p() for _ in range(5000)]
         for timer in timers:
