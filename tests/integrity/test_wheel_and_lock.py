@@ -238,3 +238,24 @@ def test_a_record_made_with_another_lock_is_refused(tmp_path: Path) -> None:
     assert rules(folder) == set()
     rewrite_record(folder, lambda d: d["model"].update(lock_sha256="d" * 64))
     assert rules(folder) == {"record-manifest"}
+
+
+@pytest.mark.parametrize("key", ["lock", "train_tiles", "path"])
+def test_no_file_of_a_submission_is_read_through_a_folder(tmp_path: Path, key: str) -> None:
+    """A folder may be a link: the first line of any file of the runner stood in a public comment."""
+    secret = tmp_path / "home"
+    secret.mkdir()
+    (secret / "credentials").write_text("https://user:CANARY@example.org\n")
+    folder = make_submission(tmp_path)
+    (folder / "d").symlink_to(secret)
+    text = (folder / "submission.toml").read_text()
+    changed = {
+        "lock": text.replace('lock = "requirements.lock"', 'lock = "d/credentials"'),
+        "train_tiles": text.replace("[training]\n", '[training]\ntrain_tiles = "d/credentials"\n'),
+        "path": f'{text}\n[weights]\npath = "d/credentials"\nsha256 = "{"a" * 64}"\nbytes = 1\nformat = "onnx"\n',
+    }[key]
+    assert changed != text
+    (folder / "submission.toml").write_text(changed)
+    found = check([folder])
+    assert "manifest" in {fault.rule for fault in found.errors}
+    assert "CANARY" not in str(found)

@@ -60,8 +60,11 @@ def _inside(path: str) -> str:
 
 
 def _kept(path: str) -> str:
-    """Return a path whose file stays as it is once maintainers verified the submission."""
+    """Return the name of a file that stays as it is once maintainers verified the submission."""
     pure = PurePosixPath(path)
+    # A folder on the way may be a link, and what it leads to would be read, and quoted in a fault.
+    if len(pure.parts) > 1 and pure.parts[0].casefold() != RESULTS:
+        raise PydanticCustomError("kept", "must be a file beside the manifest, not in a folder")
     if pure.suffix.lower() == ".md" or pure.name.casefold() == MANIFEST_NAME or pure.parts[0].casefold() == RESULTS:
         raise PydanticCustomError("kept", "must be a file of its own: no text (.md), no manifest, nothing in results/")
     return path
